@@ -1,0 +1,129 @@
+import knex, { type Knex } from 'knex';
+import pg from 'pg';
+import { createSqliteClient } from './sqlite-client.ts';
+import { createWakes, type Topic, topicsOf, type Wakes } from './wakes.ts';
+
+/** A pool or a transaction: repositories are bound to one of them and do not care which. */
+export type Db = Knex;
+export type Transaction = Knex.Transaction;
+
+export type Database = {
+  dialect: 'sqlite' | 'postgres';
+  /** For reads outside a transaction. On SQLite its connections cannot write. */
+  reader: Knex;
+  /** Runs `work` in one transaction: on SQLite the only writer there is, begun IMMEDIATE. */
+  write<Result>(work: (trx: Transaction) => Promise<Result>): Promise<Result>;
+  /** Calls `listener` soon after a transaction that woke `topic` has committed, in whichever process it ran. */
+  onWake(topic: Topic, listener: () => void): () => void;
+  /** The writer as a pool, for migrations only. */
+  migrationPool: Knex;
+  close(): Promise<void>;
+};
+
+export type DatabaseSource = { sqliteFile: string } | { databaseUrl: string; poolSize?: number };
+
+export function connect(source: DatabaseSource): Database {
+  return 'sqliteFile' in source ? connectSqlite(source.sqliteFile) : connectPostgres(source);
+}
+
+function connectSqlite(filename: string): Database {
+  const writer = sqlitePool(filename, { min: 1, max: 1 }, ['journal_mode = WAL', 'synchronous = FULL']);
+  const reader = sqlitePool(filename, { min: 0, max: 4 }, ['query_only = ON']);
+  const wakes = createWakes();
+  return {
+    dialect: 'sqlite',
+    reader,
+    migrationPool: writer,
+    write: (work) => runAndWake(writer, work, wakes, async () => {}),
+    onWake: wakes.on,
+    async close() {
+      await Promise.all([reader.destroy(), writer.destroy()]);
+    },
+  };
+}
+
+function sqlitePool(filename: string, pool: { min: number; max: number }, pragmas: string[]): Knex {
+  return knex({
+    client: createSqliteClient(),
+    connection: { filename },
+    useNullAsDefault: true,
+    pool: {
+      ...pool,
+      afterCreate(connection: { exec(sql: string, done: (error: Error | null) => void): void }, done: () => void) {
+        // journal_mode first: a reader that comes before the first writer must not create a rollback journal.
+        const all = ['busy_timeout = 5000', ...pragmas, 'foreign_keys = ON', 'temp_store = MEMORY'];
+        connection.exec(all.map((pragma) => `PRAGMA ${pragma};`).join(''), done);
+      },
+    },
+  });
+}
+
+const channel = 'fairlead';
+
+function connectPostgres({ databaseUrl, poolSize = 10 }: { databaseUrl: string; poolSize?: number }): Database {
+  // 64-bit integers arrive as text unless told otherwise; ours are times and numeric ids, far below 2^53.
+  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+  const pool = knex({ client: 'pg', connection: databaseUrl, pool: { min: 0, max: poolSize } });
+  const wakes = createWakes();
+  let closed = false;
+  let listener: pg.Client | undefined;
+
+  /** One connection stays behind LISTEN; when it breaks, the sweep covers the gap until it is back. */
+  async function listen(): Promise<void> {
+    if (closed || listener) return;
+    const client = new pg.Client({ connectionString: databaseUrl, keepAlive: true });
+    listener = client;
+    const again = () => {
+      if (listener !== client) return;
+      listener = undefined;
+      client.end().catch(() => {});
+      if (!closed) setTimeout(() => listen().catch(() => {}), 1_000).unref();
+    };
+    client.on('error', again);
+    client.on('end', again);
+    client.on('notification', ({ payload }) => wakes.emit(payload as Topic));
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${channel}`);
+    } catch {
+      again();
+    }
+  }
+
+  return {
+    dialect: 'postgres',
+    reader: pool,
+    migrationPool: pool,
+    write: (work) =>
+      runAndWake(pool, work, undefined, async (trx, topics) => {
+        for (const topic of topics) await trx.raw('select pg_notify(?, ?)', [channel, topic]);
+      }),
+    onWake(topic, callback) {
+      listen().catch(() => {});
+      return wakes.on(topic, callback);
+    },
+    async close() {
+      closed = true;
+      const open = listener;
+      listener = undefined;
+      await Promise.all([open?.end().catch(() => {}), pool.destroy()]);
+    },
+  };
+}
+
+async function runAndWake<Result>(
+  pool: Knex,
+  work: (trx: Transaction) => Promise<Result>,
+  local: Wakes | undefined,
+  beforeCommit: (trx: Transaction, topics: ReadonlySet<Topic>) => Promise<void>,
+): Promise<Result> {
+  let woken: ReadonlySet<Topic> = new Set();
+  const result = await pool.transaction(async (trx) => {
+    const value = await work(trx);
+    woken = topicsOf(trx);
+    await beforeCommit(trx, woken);
+    return value;
+  });
+  for (const topic of woken) local?.emit(topic);
+  return result;
+}

@@ -1,0 +1,49 @@
+import type { Knex } from 'knex';
+import { idColumn, oneOf, timeColumns } from '../columns.ts';
+
+export async function up(db: Knex): Promise<void> {
+  await db.schema.createTable('credentials', (table) => {
+    idColumn(table);
+    table.text('org_id').references('orgs.id');
+    table.text('github_app_id').references('github_apps.id');
+    table.text('integration_id').references('integrations.id');
+    table.text('kind').notNullable();
+    timeColumns(table);
+    table.unique(['github_app_id', 'kind']);
+    table.check(`(github_app_id is null) <> (integration_id is null)`);
+  });
+  await db.schema.createTable('credential_versions', (table) => {
+    idColumn(table);
+    table.text('credential_id').notNullable().references('credentials.id');
+    table.integer('version').notNullable();
+    table.text('status').notNullable();
+    // `<key id>.<nonce and box in base64>`; none once purged.
+    table.text('sealed');
+    table.text('key_id');
+    timeColumns(table);
+    table.unique(['credential_id', 'version']);
+    table.check(
+      oneOf('status', [
+        'pending',
+        'active',
+        'retiring',
+        'retired',
+        'purged',
+        'rejected',
+        'expired',
+        'revoked',
+        'uncertain',
+      ]),
+    );
+    table.check(`(status = 'purged') = (sealed is null)`);
+  });
+  // At most one active version, whatever two racing rotations believe.
+  await db.raw(
+    `create unique index credential_versions_one_active on credential_versions (credential_id) where status = 'active'`,
+  );
+}
+
+export async function down(db: Knex): Promise<void> {
+  await db.schema.dropTable('credential_versions');
+  await db.schema.dropTable('credentials');
+}

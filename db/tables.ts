@@ -1,0 +1,324 @@
+import type { BuildStatus } from '../domain/build-status.ts';
+import type { CredentialStatus } from '../domain/credential-status.ts';
+import type { DeliveryStatus } from '../domain/delivery-status.ts';
+import type { DispatchState } from '../domain/dispatch-state.ts';
+import type { IntegrationStatus } from '../domain/integration-status.ts';
+import type { Role } from '../domain/scopes.ts';
+
+/** SQLite answers 0 and 1 where Postgres answers booleans. */
+type Bool = boolean | number;
+/** JSON kept as text, so that both databases give back what was put in. */
+type Json = string;
+
+type Times = { created_at: number; updated_at: number };
+type Tenant = { org_id: string };
+type OwnedByProject = Tenant & { project_id: string };
+
+export type OrgRow = Times & { id: string; name: string; revision: number };
+export type ProjectRow = Times & Tenant & { id: string; name: string; revision: number; deleted_at: number | null };
+export type UserRow = Times & { id: string; name: string; ops: Bool };
+export type MembershipRow = Times & Tenant & { user_id: string; role: Role };
+export type SignInLinkRow = {
+  code_hash: string;
+  user_id: string;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+};
+export type SessionRow = {
+  id: string;
+  user_id: string;
+  hash: string;
+  csrf_hash: string;
+  created_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+};
+export type TokenRow = Tenant & {
+  id: string;
+  project_id: string | null;
+  name: string;
+  hash: string;
+  hint: string;
+  scopes: Json;
+  created_by: string;
+  created_at: number;
+  expires_at: number | null;
+  last_used_at: number | null;
+  revoked_at: number | null;
+};
+export type GithubAppRow = Times & {
+  id: string;
+  org_id: string | null;
+  host_url: string;
+  api_url: string;
+  app_id: number;
+  slug: string;
+  name: string;
+  client_id: string | null;
+  synced_at: number | null;
+  sync_error: string | null;
+};
+export type InstallationRow = Times & {
+  id: string;
+  org_id: string | null;
+  github_app_id: string;
+  external_id: number;
+  account_login: string;
+  account_id: number;
+  target_type: string;
+  repository_selection: string;
+  permissions: Json;
+  events: Json;
+  suspended_at: number | null;
+  removed_at: number | null;
+};
+export type RepositoryRow = Times & {
+  id: string;
+  github_app_id: string;
+  installation_id: string;
+  external_id: number;
+  owner: string;
+  name: string;
+  full_name: string;
+  url: string;
+  visibility: string;
+  default_branch: string;
+  archived: Bool;
+  removed_at: number | null;
+};
+export type IntegrationRow = Times &
+  Tenant & {
+    id: string;
+    project_id: string | null;
+    owner_id: string;
+    kind: string;
+    host_url: string;
+    auth_mode: string;
+    status: IntegrationStatus;
+    status_reason: string | null;
+    display_name: string;
+    metadata: Json;
+    identity_key: string;
+    github_app_id: string | null;
+    created_by: string;
+    revision: number;
+  };
+export type BindingRow = { integration_id: string; installation_id: string; owner_id: string; created_at: number };
+export type CredentialRow = Times & {
+  id: string;
+  org_id: string | null;
+  github_app_id: string | null;
+  integration_id: string | null;
+  kind: string;
+};
+export type CredentialVersionRow = Times & {
+  id: string;
+  credential_id: string;
+  version: number;
+  status: CredentialStatus;
+  sealed: string | null;
+  key_id: string | null;
+};
+export type AppRow = Times &
+  OwnedByProject & {
+    id: string;
+    name: string;
+    source_integration_id: string | null;
+    source_repository_id: string | null;
+    source_branch: string | null;
+    auto_deploy: Bool;
+    revision: number;
+    deleted_at: number | null;
+  };
+export type PipelineRow = Times &
+  OwnedByProject & {
+    id: string;
+    app_id: string;
+    name: string;
+    enabled: Bool;
+    events: Json;
+    branches: Json;
+    tags: Json;
+    executor: string;
+    workflow_file: string;
+    inputs: Json;
+    environment: string | null;
+    timeout_minutes: number;
+    revision: number;
+    deleted_at: number | null;
+  };
+export type BuildRow = Times &
+  OwnedByProject & {
+    id: string;
+    app_id: string;
+    pipeline_id: string;
+    integration_id: string;
+    repository_id: string;
+    status: BuildStatus;
+    reason: string | null;
+    detail: string | null;
+    event: string;
+    ref: string;
+    ref_name: string;
+    sha: string;
+    dispatch_ref: string;
+    fairlead_ref: string;
+    pull_request: number | null;
+    fork: Bool;
+    message: string | null;
+    pipeline: Json;
+    rerun_of: string | null;
+    delivery_id: string | null;
+    created_by: string;
+    run_id: number | null;
+    run_attempt: number | null;
+    run_url: string | null;
+    cancel_requested: Bool;
+    deployment_id: number | null;
+    reported_status: string | null;
+    revision: number;
+    started_at: number | null;
+    finished_at: number | null;
+  };
+export type BuildEventRow = OwnedByProject & {
+  id: string;
+  build_id: string;
+  type: string;
+  detail: Json;
+  created_at: number;
+};
+export type DispatchRow = Times & {
+  build_id: string;
+  state: DispatchState;
+  code: string | null;
+  detail: string | null;
+  run_id: number | null;
+};
+export type DeliveryRow = {
+  id: string;
+  org_id: string | null;
+  github_app_id: string;
+  provider_delivery_id: string;
+  event: string;
+  content_key: string | null;
+  headers: Json;
+  size: number;
+  status: DeliveryStatus;
+  reason: string | null;
+  action: string | null;
+  installation_external_id: number | null;
+  repository_external_id: number | null;
+  attempts: number;
+  received_at: number;
+  decided_at: number | null;
+};
+export type DeliveryBodyRow = { delivery_id: string; body: Buffer };
+export type DecisionRow = OwnedByProject & {
+  delivery_id: string;
+  pipeline_id: string;
+  outcome: string;
+  reason: string;
+  build_id: string | null;
+  created_at: number;
+};
+export type CommandRow = Times & {
+  id: string;
+  action: 'start' | 'signal' | 'signal_with_start';
+  workflow: string;
+  workflow_id: string;
+  signal: string | null;
+  input: Json;
+  attributes: Json;
+  summary: string;
+  status: 'pending' | 'done' | 'failed';
+  last_error: string | null;
+  attempts: number;
+  due_at: number;
+};
+export type OperationRow = Times & {
+  id: string;
+  org_id: string | null;
+  project_id: string | null;
+  kind: string;
+  subject_id: string;
+  workflow_id: string;
+  status: 'running' | 'succeeded' | 'failed';
+  error_code: string | null;
+  error_detail: string | null;
+  finished_at: number | null;
+};
+export type IdempotencyKeyRow = {
+  caller_id: string;
+  key: string;
+  fingerprint: string;
+  status: number;
+  headers: Json;
+  body: string | null;
+  created_at: number;
+};
+export type AuditEventRow = {
+  id: string;
+  chain: string;
+  org_id: string | null;
+  project_id: string | null;
+  actor: string;
+  action: string;
+  target: string;
+  outcome: string;
+  ip: string | null;
+  request_id: string | null;
+  detail: Json;
+  created_at: number;
+  sequence: number | null;
+  previous_hash: string | null;
+  hash: string | null;
+};
+export type IncidentRow = Times & {
+  id: string;
+  org_id: string | null;
+  project_id: string | null;
+  code: string;
+  subject_id: string;
+  title: string;
+  action: string;
+  status: 'open' | 'resolved';
+  count: number;
+  resolved_at: number | null;
+};
+export type RelayRow = { id: string; seen_at: number; temporal_reachable: Bool };
+
+declare module 'knex/types/tables.js' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface can be added to
+  interface Tables {
+    instance: { key: string; value: string };
+    orgs: OrgRow;
+    projects: ProjectRow;
+    users: UserRow;
+    memberships: MembershipRow;
+    sign_in_links: SignInLinkRow;
+    sessions: SessionRow;
+    tokens: TokenRow;
+    github_apps: GithubAppRow;
+    installations: InstallationRow;
+    repositories: RepositoryRow;
+    integrations: IntegrationRow;
+    bindings: BindingRow;
+    credentials: CredentialRow;
+    credential_versions: CredentialVersionRow;
+    apps: AppRow;
+    pipelines: PipelineRow;
+    builds: BuildRow;
+    build_events: BuildEventRow;
+    dispatches: DispatchRow;
+    deliveries: DeliveryRow;
+    delivery_bodies: DeliveryBodyRow;
+    decisions: DecisionRow;
+    commands: CommandRow;
+    operations: OperationRow;
+    idempotency_keys: IdempotencyKeyRow;
+    audit_events: AuditEventRow;
+    incidents: IncidentRow;
+    relays: RelayRow;
+  }
+}

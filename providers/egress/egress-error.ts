@@ -1,0 +1,25 @@
+export type EgressErrorCode = 'host_not_allowed' | 'redirect_refused' | 'too_large' | 'timeout' | 'unreachable';
+
+/** Why an outbound request has no answer. The message names the host at most, never a path, a query or a header. */
+export class EgressError extends Error {
+  override readonly name = 'EgressError';
+  readonly code: EgressErrorCode;
+  /** True where nothing of the request can have left this machine; false where the other side may have acted on it. */
+  readonly unsent: boolean;
+
+  constructor(code: EgressErrorCode, message: string, { unsent = false } = {}) {
+    super(message);
+    this.code = code;
+    this.unsent = unsent;
+  }
+}
+
+/** An error below `fetch` hides behind a `TypeError: fetch failed`. */
+export function egressErrorIn(error: unknown): EgressError | undefined {
+  let current = error;
+  for (let depth = 0; depth < 4 && current instanceof Error; depth += 1) {
+    if (current instanceof EgressError) return current;
+    current = current.cause;
+  }
+  return undefined;
+}

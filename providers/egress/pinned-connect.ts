@@ -1,0 +1,70 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { buildConnector } from 'undici';
+import type { AllowedHost } from '../../domain/allowed-hosts.ts';
+import { isPublicAddress } from './addresses.ts';
+import { isTrusted } from './allowed.ts';
+import { EgressError } from './egress-error.ts';
+
+/** Every address of a name, in the order in which they should be tried. */
+export type Resolve = (hostname: string) => Promise<string[]>;
+
+export const resolveByDns: Resolve = async (hostname) =>
+  (await lookup(hostname, { all: true })).map(({ address }) => address);
+
+/**
+ * Connects to an address that was checked, not to a name that was checked: the name is resolved once, all of its
+ * addresses must be public (unless the operator has opened the host), and one of those very addresses is dialled.
+ * TLS still verifies, and sends, the name. Node's own `lookup` option is of no use for this: it is never called for an
+ * address written as a number.
+ */
+export function pinnedConnector(
+  allowed: AllowedHost[],
+  resolve: Resolve,
+  options: buildConnector.BuildOptions,
+): buildConnector.connector {
+  const connect = buildConnector(options);
+
+  return (target, callback) => {
+    const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`);
+    addressesOf(target.hostname, isTrusted(url, allowed), resolve).then(
+      (addresses) => dial(addresses),
+      (error: Error) => callback(error, null),
+    );
+
+    function dial([address, ...others]: string[]): void {
+      const pinned = { ...target, hostname: address ?? '' };
+      connect(isIP(target.hostname) ? pinned : { ...pinned, servername: target.hostname }, (error, socket) => {
+        if (!error) callback(null, socket);
+        else if (others.length > 0) dial(others);
+        else callback(unreachable(url.hostname, error), null);
+      });
+    }
+  };
+}
+
+async function addressesOf(hostname: string, trusted: boolean, resolve: Resolve): Promise<string[]> {
+  const addresses = isIP(hostname) ? [hostname] : await resolveOnce(hostname, resolve);
+  if (trusted || addresses.every(isPublicAddress)) return addresses;
+  throw new EgressError(
+    'host_not_allowed',
+    `Refused ${hostname}: it has an address that is not public; FAIRLEAD_ALLOWED_HOSTS can open it`,
+    { unsent: true },
+  );
+}
+
+async function resolveOnce(hostname: string, resolve: Resolve): Promise<string[]> {
+  let addresses: string[];
+  try {
+    addresses = await resolve(hostname);
+  } catch (error) {
+    throw unreachable(hostname, error);
+  }
+  if (addresses.length === 0) throw unreachable(hostname, undefined);
+  return addresses;
+}
+
+function unreachable(hostname: string, error: unknown): EgressError {
+  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+  return new EgressError('unreachable', `Could not connect to ${hostname}${code}`, { unsent: true });
+}

@@ -1,0 +1,34 @@
+import { EgressError } from './egress-error.ts';
+
+export const maxRedirects = 3;
+
+/** All that may follow a redirect to another origin. An allow-list, because every provider names its token header anew. */
+const harmless = new Set(['accept', 'accept-language', 'git-protocol', 'range', 'user-agent']);
+
+const redirects = new Set([301, 302, 303, 307, 308]);
+
+export type Hop = { url: URL; headers: Headers };
+
+/** The next address, or undefined where the answer is no redirect. Only reads follow one, and only within a host. */
+export function nextHop(
+  from: Hop,
+  method: string,
+  answer: { status: number; headers: { get(name: string): string | null } },
+): Hop | undefined {
+  const location = answer.headers.get('location');
+  if (!redirects.has(answer.status) || location === null) return undefined;
+  if (!['GET', 'HEAD'].includes(method)) throw refused(from, 'answered a write with a redirect');
+  if (!URL.canParse(location, from.url.href)) throw refused(from, 'redirects to something that is no address');
+
+  const url = new URL(location, from.url);
+  if (url.hostname !== from.url.hostname) throw refused(from, 'redirects to another host');
+  return { url, headers: url.origin === from.url.origin ? from.headers : onlyHarmless(from.headers) };
+}
+
+export function refused(from: Hop, what: string): EgressError {
+  return new EgressError('redirect_refused', `${from.url.hostname} ${what}`);
+}
+
+function onlyHarmless(headers: Headers): Headers {
+  return new Headers([...headers].filter(([name]) => harmless.has(name)));
+}

@@ -1,0 +1,180 @@
+import { redact } from '../../domain/redact.ts';
+import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
+import { ProviderError, type ProviderErrorCode } from '../http.ts';
+
+/** Who asks, and for what: the same status means different things. */
+export type Call = {
+  as: 'app' | 'installation' | 'token';
+  method: string;
+  /** A dispatch has refusals of its own. */
+  dispatch?: boolean;
+  /** Values that must not come back in a message, whatever the host writes. */
+  secrets: string[];
+  now: () => number;
+};
+
+export type Answer = { status: number; headers: Record<string, unknown>; message: string };
+
+/** GitHub's own advice where it sets no time: at least a minute. */
+const leastPauseMs = 60_000;
+
+/** Turns GitHub's refusal into ours. Statuses and headers decide; words only where GitHub gives nothing else. */
+export function failureOf(answer: Answer, call: Call): ProviderError {
+  const { status } = answer;
+  const code = codeOf(answer, call);
+  const said = redact(answer.message, call.secrets).replaceAll(/\p{Cc}/gu, ' ').slice(0, 200);
+  const retryAfterMs = pauseOf(answer, code, call.now());
+  return new ProviderError({
+    provider: 'github',
+    code,
+    status,
+    message: `${sentences[code]} (GitHub answered ${status}${said === '' ? '' : `: ${said}`})`,
+    ambiguous: status >= 500 && call.method === 'POST',
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+}
+
+/** No answer came. A write may have had its effect all the same, unless the request cannot have left. */
+export function silenceOf(error: unknown, call: Call): ProviderError {
+  const egress = egressErrorIn(error);
+  const code = silenceCode(error, egress);
+  const why = egress ? ` (${egress.message})` : '';
+  return new ProviderError({
+    provider: 'github',
+    code,
+    message: redact(`${sentences[code]}${why}`, call.secrets),
+    ambiguous: call.method === 'POST' && !(egress?.unsent ?? false),
+  });
+}
+
+function silenceCode(error: unknown, egress: EgressError | undefined): ProviderErrorCode {
+  if (egress?.code === 'host_not_allowed' || egress?.code === 'redirect_refused') return 'address_refused';
+  if (egress?.code === 'too_large') return 'unexpected';
+  return egress?.code === 'timeout' || isTimeout(error) ? 'timeout' : 'network';
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'TimeoutError' || isTimeout(error.cause));
+}
+
+function codeOf(answer: Answer, call: Call): ProviderErrorCode {
+  const { status, message } = answer;
+  if (status >= 500) return 'unavailable';
+  if (isLimit(answer)) return header(answer, 'x-ratelimit-remaining') === '0' ? 'rate_limited' : 'secondary_limited';
+  if (status >= 300 && status < 400) return 'moved';
+  if (call.dispatch) {
+    const refusal = dispatchRefusal(answer);
+    if (refusal) return refusal;
+  }
+  switch (status) {
+    case 401:
+      return unauthorized(message, call);
+    case 403:
+      return forbidden(answer);
+    case 404:
+      return missing(call);
+    case 409:
+      return 'conflict';
+    case 410:
+    case 451:
+      return 'gone';
+    case 400:
+    case 422:
+      return 'validation';
+    default:
+      return 'unexpected';
+  }
+}
+
+/** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+function isLimit(answer: Answer): boolean {
+  if (answer.status === 429) return true;
+  if (answer.status !== 403) return false;
+  return (
+    header(answer, 'retry-after') !== undefined ||
+    header(answer, 'x-ratelimit-remaining') === '0' ||
+    answer.message.startsWith('You have exceeded a secondary rate limit')
+  );
+}
+
+function pauseOf(answer: Answer, code: ProviderErrorCode, now: number): number | undefined {
+  const asked = retryAfter(header(answer, 'retry-after'), now);
+  if (asked !== undefined) return asked;
+  if (code === 'secondary_limited') return leastPauseMs;
+  if (code !== 'rate_limited') return undefined;
+  const reset = Number(header(answer, 'x-ratelimit-reset'));
+  return Number.isFinite(reset) ? Math.max(1000, reset * 1000 - now) : leastPauseMs;
+}
+
+/** Seconds, or an HTTP date. */
+function retryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}
+
+function unauthorized(message: string, call: Call): ProviderErrorCode {
+  if (call.as === 'token') return 'token_rejected';
+  return /^'(?:Expiration time|Issued at)' claim/.test(message) ? 'clock_skew' : 'app_credentials_rejected';
+}
+
+function forbidden(answer: Answer): ProviderErrorCode {
+  const { message } = answer;
+  if (message.startsWith('This installation has been suspended')) return 'installation_suspended';
+  if (header(answer, 'x-github-sso') !== undefined) return 'policy';
+  return /IP allow list|organization SAML|archived so is read-only|blocked/.test(message) ? 'policy' : 'permission_missing';
+}
+
+function missing(call: Call): ProviderErrorCode {
+  if (call.as === 'app') return 'app_credentials_rejected';
+  return call.as === 'installation' ? 'installation_gone' : 'not_found';
+}
+
+/** GitHub answers all of these 422 (or 403, or 404) and tells them apart in words alone. */
+const refusals: [RegExp, ProviderErrorCode][] = [
+  [/^No ref found for/, 'ref_missing'],
+  [/^Workflow does not have '?workflow_dispatch/, 'workflow_not_dispatchable'],
+  [/^(?:Unexpected inputs provided|Required input )/, 'workflow_inputs_undeclared'],
+  [/on a disabled workflow/, 'workflow_disabled'],
+  [/^(?:GitHub )?Actions (?:has|have|is|are) (?:been |currently )?disabled/i, 'actions_disabled'],
+];
+
+function dispatchRefusal({ status, message }: Answer): ProviderErrorCode | undefined {
+  if (status === 404) return 'workflow_file_missing';
+  if (status !== 422 && status !== 403) return undefined;
+  return refusals.find(([words]) => words.test(message))?.[1];
+}
+
+function header(answer: Answer, name: string): string | undefined {
+  const value = answer.headers[name];
+  return value === undefined ? undefined : String(value);
+}
+
+const sentences: Record<ProviderErrorCode, string> = {
+  app_credentials_rejected: 'GitHub does not accept the App: its id and private key do not fit, or it was deleted',
+  clock_skew: 'GitHub refuses the App because the clock of this machine is wrong',
+  installation_suspended: 'The installation is suspended',
+  installation_gone: 'The App is no longer installed there',
+  token_rejected: 'GitHub no longer accepts the token',
+  permission_missing: 'The App lacks a permission for this, or its owner has not approved it yet',
+  policy: 'A policy of the account forbids it',
+  rate_limited: 'The hourly limit of requests is used up',
+  secondary_limited: 'GitHub asks for a pause',
+  unavailable: 'GitHub failed',
+  network: 'GitHub could not be reached',
+  timeout: 'GitHub did not answer in time',
+  address_refused: 'The address of this GitHub is not allowed',
+  not_found: 'It does not exist, or the App may not see it',
+  moved: 'The repository has moved',
+  conflict: 'The state at GitHub does not allow it',
+  gone: 'It is gone',
+  validation: 'GitHub does not accept the request',
+  unexpected: 'GitHub answered something unexpected',
+  workflow_file_missing: 'The workflow file is not on the default branch, or the App may not see the repository',
+  workflow_not_dispatchable: 'The workflow file has no workflow_dispatch trigger',
+  workflow_inputs_undeclared: 'The workflow file and the build do not agree on the inputs',
+  workflow_disabled: 'The workflow is disabled',
+  actions_disabled: 'GitHub Actions is disabled for the repository',
+  ref_missing: 'The branch or tag does not exist',
+};

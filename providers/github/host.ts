@@ -1,0 +1,53 @@
+export type GitHubFlavour = 'github.com' | 'ghec' | 'ghes';
+
+/** What differs from one GitHub to another. Addresses have no slash at the end. */
+export type GitHubHost = {
+  web: string;
+  api: string;
+  flavour: GitHubFlavour;
+  /** `WEB/PREFIX/SLUG` is an App's public page. */
+  appPathPrefix: '/apps' | '/github-apps';
+  /** Sent with every request: without it each host picks its own default. */
+  apiVersion: string;
+  /** Inputs that one workflow dispatch may carry. */
+  maxInputs: number;
+  /** Whether a dispatch can be asked to answer with the run that it made. */
+  returnsRunDetails: boolean;
+};
+
+/**
+ * The profile of github.com, of a tenant on ghe.com (API on `api.SUB.ghe.com`), or of an Enterprise Server (API below
+ * `/api/v3`). An API address given apart tells by its path which of them it is: only Enterprise Server has `/api/v3`,
+ * so a proxy in front of github.com keeps github.com's abilities. Throws a TypeError for what is no address.
+ */
+export function githubHost(hostUrl: string, apiUrl?: string): GitHubHost {
+  const web = new URL(hostUrl);
+  const api = apiUrl === undefined ? usualApi(web) : trimmed(new URL(apiUrl));
+  const flavour = flavourOf(web, api);
+  const isServer = flavour === 'ghes';
+  return {
+    web: web.origin,
+    api,
+    flavour,
+    appPathPrefix: isServer ? '/github-apps' : '/apps',
+    apiVersion: '2022-11-28',
+    // GitHub's OpenAPI documents of Enterprise Server 3.17 to 3.19: 10 inputs, and a dispatch answers 204 only.
+    maxInputs: isServer ? 10 : 25,
+    returnsRunDetails: !isServer,
+  };
+}
+
+function usualApi(web: URL): string {
+  if (web.hostname === 'github.com') return 'https://api.github.com';
+  if (web.hostname.endsWith('.ghe.com')) return `https://api.${web.host}`;
+  return `${web.origin}/api/v3`;
+}
+
+function flavourOf(web: URL, api: string): GitHubFlavour {
+  if (api.endsWith('/api/v3')) return 'ghes';
+  return web.hostname.endsWith('.ghe.com') ? 'ghec' : 'github.com';
+}
+
+function trimmed(url: URL): string {
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}

@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
+import { Agent, fetch as undiciFetch } from 'undici';
+import type { AllowedHost } from '../domain/allowed-hosts.ts';
+import { redact } from '../domain/redact.ts';
+import { checkUrl } from './egress/allowed.ts';
+import { EgressError, egressErrorIn } from './egress/egress-error.ts';
+import { pinnedConnector, type Resolve, resolveByDns } from './egress/pinned-connect.ts';
+import { readLimited } from './egress/read-limited.ts';
+import { type Hop, maxRedirects, nextHop, refused } from './egress/redirects.ts';
+
+/** The part of `fetch` that providers need; bodies are read whole, so text and bytes only. */
+export type Fetch = (url: string | URL, init?: FetchInit) => Promise<Response>;
+export type FetchInit = {
+  method?: string;
+  headers?: NonNullable<RequestInit['headers']>;
+  body?: string | Uint8Array | null;
+  /** `manual` hands a redirect back as it is; otherwise reads follow it within the host. */
+  redirect?: 'follow' | 'manual';
+  signal?: AbortSignal | null;
+};
+
+export type GuardedFetchOptions = {
+  allowedHosts: AllowedHost[];
+  /** Certificates trusted besides the well-known ones, as a PEM file. */
+  caFile?: string;
+  /** For the whole exchange, redirects and body included. */
+  timeoutMs: number;
+  /** Of one answer's body, after decompression. */
+  maxBytes: number;
+  resolve?: Resolve;
+};
+
+/**
+ * The only way to an address that a tenant chose. https on its usual port (more where the operator says so), no user
+ * in the address, no private or reserved network, redirects only within the host and without credentials to another
+ * origin, within a time and a size. Throws an `EgressError`; an abort by the caller is thrown as the caller's reason.
+ */
+export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
+  const { allowedHosts, caFile, timeoutMs, maxBytes, resolve = resolveByDns } = options;
+  const ca = caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] };
+  const agent = new Agent({ connect: pinnedConnector(allowedHosts, resolve, { ...ca, timeout: timeoutMs }) });
+
+  return async (address, init = {}) => {
+    const method = (init.method ?? 'GET').toUpperCase();
+    const limit = AbortSignal.timeout(timeoutMs);
+    const signal = init.signal ? AbortSignal.any([init.signal, limit]) : limit;
+    let hop: Hop = { url: parse(address), headers: new Headers(init.headers) };
+
+    try {
+      for (let redirects = 0; ; redirects += 1) {
+        checkUrl(hop.url, allowedHosts);
+        const answer = await undiciFetch(hop.url, {
+          method,
+          headers: [...hop.headers],
+          body: init.body ?? null,
+          redirect: 'manual',
+          signal,
+          dispatcher: agent,
+        });
+        const next = init.redirect === 'manual' ? undefined : nextHop(hop, method, answer);
+        if (!next) return toResponse(answer, await readLimited(answer.body, maxBytes));
+
+        await answer.body?.cancel();
+        if (redirects === maxRedirects) throw refused(hop, 'redirects too often');
+        hop = next;
+      }
+    } catch (error) {
+      init.signal?.throwIfAborted();
+      throw toEgressError(error, hop.url.hostname, limit.aborted);
+    }
+  };
+}
+
+function parse(address: string | URL): URL {
+  if (URL.canParse(String(address))) return new URL(address);
+  throw new EgressError('host_not_allowed', 'Refused something that is no address', { unsent: true });
+}
+
+type Answer = { status: number; statusText: string; headers: Iterable<[string, string]> };
+
+function toResponse({ status, statusText, headers }: Answer, body: Uint8Array): Response {
+  // The body is decompressed by now, and a status without a body must not be given one.
+  const kept = [...headers].filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
+  return new Response([204, 205, 304].includes(status) ? null : body, { status, statusText, headers: kept });
+}
+
+function toEgressError(error: unknown, hostname: string, timedOut: boolean): EgressError {
+  const known = egressErrorIn(error);
+  if (known) return known;
+  if (timedOut) return new EgressError('timeout', `${hostname} did not answer in time`);
+  return new EgressError('unreachable', `The connection to ${hostname} broke`);
+}
+
+export type ProviderErrorCode =
+  // Whose fault it is
+  | 'app_credentials_rejected'
+  | 'clock_skew'
+  | 'installation_suspended'
+  | 'installation_gone'
+  | 'token_rejected'
+  | 'permission_missing'
+  | 'policy'
+  // Come back later
+  | 'rate_limited'
+  | 'secondary_limited'
+  | 'unavailable'
+  | 'network'
+  | 'timeout'
+  // The request
+  | 'address_refused'
+  | 'not_found'
+  | 'moved'
+  | 'conflict'
+  | 'gone'
+  | 'validation'
+  | 'unexpected'
+  // A build's dispatch
+  | 'workflow_file_missing'
+  | 'workflow_not_dispatchable'
+  | 'workflow_inputs_undeclared'
+  | 'workflow_disabled'
+  | 'actions_disabled'
+  | 'ref_missing';
+
+export type ProviderFailure = {
+  provider: string;
+  code: ProviderErrorCode;
+  message: string;
+  /** HTTP status; absent where no answer came. */
+  status?: number;
+  /** How long the provider asks to be left alone. */
+  retryAfterMs?: number;
+  /** True where the effect may have happened although no answer says so. */
+  ambiguous?: boolean;
+};
+
+/**
+ * What went wrong at a provider, in words that may be logged, stored and shown. It never carries the request, the
+ * answer or the error below it: those hold tokens.
+ */
+export class ProviderError extends Error {
+  override readonly name = 'ProviderError';
+  readonly provider: string;
+  readonly code: ProviderErrorCode;
+  readonly status: number | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly ambiguous: boolean;
+
+  constructor({ provider, code, message, status, retryAfterMs, ambiguous = false }: ProviderFailure) {
+    super(redact(message));
+    this.provider = provider;
+    this.code = code;
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+    this.ambiguous = ambiguous;
+  }
+}
