@@ -94,7 +94,10 @@ function copyEntries(entries: [string, unknown][], next: (child: unknown) => unk
 function entriesOf(value: object): [string, unknown][] {
   if (!(value instanceof Error)) return Object.entries(value);
   const own = ['name', 'message', 'stack', 'cause'] as const;
-  return [...own.filter((key) => value[key] !== undefined).map((key): [string, unknown] => [key, value[key]]), ...Object.entries(value)];
+  return [
+    ...own.filter((key) => value[key] !== undefined).map((key): [string, unknown] => [key, value[key]]),
+    ...Object.entries(value),
+  ];
 }
 
 function isSecret(key: string): boolean {

@@ -22,7 +22,9 @@ const leastPauseMs = 60_000;
 export function failureOf(answer: Answer, call: Call): ProviderError {
   const { status } = answer;
   const code = codeOf(answer, call);
-  const said = redact(answer.message, call.secrets).replaceAll(/\p{Cc}/gu, ' ').slice(0, 200);
+  const said = redact(answer.message, call.secrets)
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .slice(0, 200);
   const retryAfterMs = pauseOf(answer, code, call.now());
   return new ProviderError({
     provider: 'github',
@@ -123,7 +125,9 @@ function forbidden(answer: Answer): ProviderErrorCode {
   const { message } = answer;
   if (message.startsWith('This installation has been suspended')) return 'installation_suspended';
   if (header(answer, 'x-github-sso') !== undefined) return 'policy';
-  return /IP allow list|organization SAML|archived so is read-only|blocked/.test(message) ? 'policy' : 'permission_missing';
+  return /IP allow list|organization SAML|archived so is read-only|blocked/.test(message)
+    ? 'policy'
+    : 'permission_missing';
 }
 
 function missing(call: Call): ProviderErrorCode {

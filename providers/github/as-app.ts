@@ -1,0 +1,144 @@
+import { createPrivateKey } from 'node:crypto';
+import { ProviderError } from '../http.ts';
+import { appRequest, idIn, nextPage, orUndefined, send, timeIn, type Wire } from './client.ts';
+import type { Call } from './failures.ts';
+import { type MintRequest, mintToken } from './mint.ts';
+
+export type AppCredentials = {
+  appId: number | string;
+  /** PEM, PKCS#1 or PKCS#8; line breaks may be written as `\n`, as they are in an environment variable. */
+  privateKey: string;
+};
+
+export type GitHubApp = {
+  id: number;
+  slug: string | undefined;
+  name: string;
+  clientId: string | undefined;
+  ownerLogin: string | undefined;
+  htmlUrl: string;
+  permissions: Record<string, string>;
+  events: string[];
+};
+
+export type Installation = {
+  id: number;
+  appId: number;
+  account: { id: number; login: string; type: string };
+  repositorySelection: 'all' | 'selected';
+  permissions: Record<string, string>;
+  events: string[];
+  suspendedAt: number | undefined;
+  htmlUrl: string;
+};
+
+/** What the App itself may ask. Throws a `ProviderError` at once where the key is no RSA private key. */
+export function asApp(wire: Wire, credentials: AppCredentials) {
+  const privateKey = toPkcs8(credentials.privateKey);
+  const request = appRequest(wire, { appId: credentials.appId, privateKey });
+  const call = (method: string, as: Call['as'] = 'app'): Call => ({ as, method, secrets: [], now: wire.now });
+
+  return {
+    /** The App as GitHub sees it: proof that id and key fit. */
+    getApp(): Promise<GitHubApp> {
+      return send(
+        call('GET'),
+        () => request('GET /app'),
+        (data) => {
+          if (!data) throw new TypeError('no app');
+          return {
+            id: idIn(data),
+            slug: data.slug,
+            name: data.name,
+            clientId: data.client_id,
+            ownerLogin: 'login' in data.owner ? data.owner.login : data.owner.slug,
+            htmlUrl: data.html_url,
+            permissions: stringsOf(data.permissions),
+            events: data.events,
+          };
+        },
+      );
+    },
+
+    /** A page of 100; `next` is the next page's number while there is one. Pages shift as installations come and go. */
+    listInstallations(page = 1): Promise<{ installations: Installation[]; next: number | undefined }> {
+      return send(
+        call('GET'),
+        () => request('GET /app/installations', { per_page: 100, page }),
+        (data, answer) => ({ installations: data.map(toInstallation), next: nextPage(answer) }),
+      );
+    },
+
+    /** Undefined once it was uninstalled; a reinstall has another id. */
+    getInstallation(installationId: number): Promise<Installation | undefined> {
+      const sent = send(
+        call('GET', 'installation'),
+        () => request('GET /app/installations/{installation_id}', { installation_id: installationId }),
+        toInstallation,
+      );
+      return orUndefined(sent);
+    },
+
+    /** Uninstalls. Already gone is done; from API version 2026-03-10 on GitHub only promises to do it soon (202). */
+    async deleteInstallation(installationId: number): Promise<void> {
+      const sent = send(
+        call('DELETE', 'installation'),
+        () => request('DELETE /app/installations/{installation_id}', { installation_id: installationId }),
+        () => true,
+      );
+      await orUndefined(sent);
+    },
+
+    mintToken: (wanted: MintRequest) => mintToken(request, call('POST', 'installation'), wanted),
+  };
+}
+
+/** PKCS#8, which the library's WebCrypto needs. */
+function toPkcs8(privateKey: string): string {
+  try {
+    const key = createPrivateKey(privateKey.replaceAll('\\n', '\n'));
+    if (key.asymmetricKeyType === 'rsa') return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  } catch {
+    // Said below; OpenSSL's own words may quote the key.
+  }
+  throw new ProviderError({
+    provider: 'github',
+    code: 'app_credentials_rejected',
+    message: "The App's private key is not an RSA key in PEM format",
+  });
+}
+
+type RawInstallation = {
+  id: number | bigint;
+  app_id: number | bigint;
+  account: { id?: number | bigint; login?: string; slug?: string; type?: string } | null;
+  target_type: string;
+  repository_selection: 'all' | 'selected';
+  permissions: object;
+  events: string[];
+  suspended_at: string | null;
+  html_url: string;
+};
+
+function toInstallation(raw: RawInstallation): Installation {
+  const { account } = raw;
+  return {
+    id: idIn(raw),
+    appId: idIn({ id: raw.app_id }),
+    account: {
+      id: idIn({ id: account?.id }),
+      // An enterprise has a slug instead.
+      login: account?.login ?? account?.slug ?? '',
+      type: account?.type ?? raw.target_type,
+    },
+    repositorySelection: raw.repository_selection,
+    permissions: stringsOf(raw.permissions),
+    events: raw.events,
+    suspendedAt: raw.suspended_at == null ? undefined : timeIn(raw.suspended_at),
+    htmlUrl: raw.html_url,
+  };
+}
+
+function stringsOf(value: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(value).filter(([, level]) => typeof level === 'string'));
+}

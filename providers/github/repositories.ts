@@ -1,0 +1,136 @@
+import { idIn, nextPage, orUndefined } from './client.ts';
+import type { Conversation } from './with-token.ts';
+
+export type Repository = {
+  id: number;
+  owner: string;
+  name: string;
+  /** `owner/name`; changes with every rename and transfer, the id does not. */
+  fullName: string;
+  url: string;
+  visibility: 'public' | 'private' | 'internal';
+  defaultBranch: string;
+  archived: boolean;
+};
+
+export type Branch = { name: string; sha: string };
+
+export type Workflow = { id: number; name: string; path: string; state: string };
+
+/** Repositories, and what is in them, as far as the token reaches. */
+export function repositoriesOf({ request, read }: Conversation) {
+  return {
+    /** A page of 100; dedupe by id, because pages shift while they are read. */
+    listRepositories(page = 1): Promise<{ repositories: Repository[]; totalCount: number; next: number | undefined }> {
+      return read(
+        () => request('GET /installation/repositories', { per_page: 100, page }),
+        (data, answer) => ({
+          repositories: data.repositories.map(toRepository),
+          totalCount: data.total_count,
+          next: nextPage(answer),
+        }),
+      );
+    },
+
+    /** By the id that survives renames. Undefined where it is gone or out of the token's reach. */
+    getRepositoryById(repositoryId: number): Promise<Repository | undefined> {
+      return orUndefined(
+        read(
+          () => request('GET /repositories/{repository_id}', { repository_id: repositoryId }),
+          (data) => toRepository(data as RawRepository),
+        ),
+      );
+    },
+
+    /** A page of 100 branches; with `q` all whose names begin with it, which GitHub gives in one answer. */
+    listBranches(
+      fullName: string,
+      { page = 1, q = '' }: { page?: number; q?: string } = {},
+    ): Promise<{ branches: Branch[]; next: number | undefined }> {
+      const repository = split(fullName);
+      if (q !== '') {
+        return read(
+          () => request('GET /repos/{owner}/{repo}/git/matching-refs/{ref}', { ...repository, ref: `heads/${q}` }),
+          (data) => ({
+            branches: data.map(({ ref, object }) => ({ name: ref.replace(/^refs\/heads\//, ''), sha: object.sha })),
+            next: undefined,
+          }),
+        );
+      }
+      return read(
+        () => request('GET /repos/{owner}/{repo}/branches', { ...repository, per_page: 100, page }),
+        (data, answer) => ({ branches: data.map(toBranch), next: nextPage(answer) }),
+      );
+    },
+
+    getBranch(fullName: string, branch: string): Promise<Branch | undefined> {
+      return orUndefined(
+        read(() => request('GET /repos/{owner}/{repo}/branches/{branch}', { ...split(fullName), branch }), toBranch),
+      );
+    },
+
+    /** `file` is the name below `.github/workflows/`. Undefined where the default branch has no such workflow. */
+    getWorkflow(fullName: string, file: string): Promise<Workflow | undefined> {
+      return orUndefined(
+        read(
+          () =>
+            request('GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}', {
+              ...split(fullName),
+              workflow_id: file,
+            }),
+          (data) => ({ id: idIn(data), name: data.name, path: data.path, state: data.state }),
+        ),
+      );
+    },
+
+    /** A text file of at most 1 MB at a branch, tag or commit; undefined where there is no such file. */
+    readFile(fullName: string, path: string, ref: string): Promise<string | undefined> {
+      return orUndefined(
+        read(
+          () => request('GET /repos/{owner}/{repo}/contents/{path}', { ...split(fullName), path, ref }),
+          (data) => {
+            if (Array.isArray(data) || !('content' in data) || data.encoding !== 'base64') return undefined;
+            return Buffer.from(data.content, 'base64').toString('utf8');
+          },
+        ),
+      );
+    },
+  };
+}
+
+/** `owner/name` as GitHub's routes want it. */
+export function split(fullName: string): { owner: string; repo: string } {
+  const [owner = '', repo = ''] = fullName.split('/');
+  return { owner, repo };
+}
+
+type RawRepository = {
+  id: number | bigint;
+  owner: { login: string };
+  name: string;
+  full_name: string;
+  html_url: string;
+  visibility?: string;
+  private: boolean;
+  default_branch: string;
+  archived?: boolean;
+};
+
+function toRepository(raw: RawRepository): Repository {
+  const { visibility } = raw;
+  const known = visibility === 'public' || visibility === 'private' || visibility === 'internal';
+  return {
+    id: idIn(raw),
+    owner: raw.owner.login,
+    name: raw.name,
+    fullName: raw.full_name,
+    url: raw.html_url,
+    visibility: known ? visibility : raw.private ? 'private' : 'public',
+    defaultBranch: raw.default_branch,
+    archived: raw.archived ?? false,
+  };
+}
+
+function toBranch({ name, commit }: { name: string; commit: { sha: string } }): Branch {
+  return { name, sha: commit.sha };
+}
