@@ -1,0 +1,190 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import type { MasterKey } from './db/sealing.ts';
+import { parseAllowedHosts } from './domain/allowed-hosts.ts';
+
+/**
+ * Every setting. This is the only file that reads the environment; it reads it once, reports all mistakes at once,
+ * and never prints a value.
+ */
+const port = z.coerce.number().int().min(0).max(65_535);
+const seconds = z.coerce.number().int().positive();
+const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
+const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
+const file = z.string().refine((name) => existsSync(name), 'names a file that is not there');
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+);
+
+const masterKeys = z.string().transform((text, context): MasterKey[] => {
+  const keys = text.split(',').map((part) => {
+    const [id = '', encoded = ''] = part.trim().split(':');
+    return { id, key: new Uint8Array(Buffer.from(encoded, 'base64')) };
+  });
+  const bad = keys.some(({ id, key }) => !/^[a-z0-9_-]{1,32}$/i.test(id) || key.length !== 32);
+  const twice = new Set(keys.map(({ id }) => id)).size !== keys.length;
+  if (bad || twice) {
+    context.addIssue('must be one or more id:base64 pairs of 32 bytes each, by different ids, the sealing one first');
+    return z.NEVER;
+  }
+  return keys;
+});
+
+const allowedHosts = z.string().transform((text, context) => {
+  try {
+    return parseAllowedHosts(text);
+  } catch (error) {
+    context.addIssue((error as Error).message);
+    return z.NEVER;
+  }
+});
+
+const Environment = z.object({
+  FAIRLEAD_HOST: z.string().default('127.0.0.1'),
+  FAIRLEAD_PORT: port.default(8080),
+  FAIRLEAD_PUBLIC_URL: httpUrl.optional(),
+  FAIRLEAD_TRUST_PROXY: flag.default(false),
+  FAIRLEAD_CA_FILE: file.optional(),
+  FAIRLEAD_DATA_DIR: z.string().default('data'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .optional(),
+  TEMPORAL_ADDRESS: z
+    .string()
+    .regex(/^[^/\s]+:\d+$/, 'must be host:port')
+    .optional(),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  TEMPORAL_TLS: flag.optional(),
+  TEMPORAL_TLS_CA_FILE: file.optional(),
+  TEMPORAL_TLS_CERT_FILE: file.optional(),
+  TEMPORAL_TLS_KEY_FILE: file.optional(),
+  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_UI_URL: httpUrl.optional(),
+  TEMPORAL_CLI_PATH: z.string().optional(),
+  FAIRLEAD_TEMPORAL_PORT: port.default(7233),
+  FAIRLEAD_TEMPORAL_UI_PORT: port.default(8233),
+  FAIRLEAD_MASTER_KEYS: masterKeys.optional(),
+  FAIRLEAD_ADMIN_TOKEN: z.string().min(32, 'must have at least 32 characters').optional(),
+  FAIRLEAD_ALLOWED_HOSTS: allowedHosts.default([]),
+  FAIRLEAD_CORS_ORIGINS: list.default([]),
+  FAIRLEAD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
+  GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
+  GITHUB_APP_PRIVATE_KEY: z.string().includes('PRIVATE KEY', 'must be a PEM private key').optional(),
+  GITHUB_APP_PRIVATE_KEY_FILE: file.optional(),
+  GITHUB_APP_WEBHOOK_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
+  GITHUB_APP_CLIENT_ID: z.string().optional(),
+  GITHUB_APP_CLIENT_SECRET: z.string().optional(),
+  GITHUB_APP_SLUG: z.string().optional(),
+  GITHUB_HOST_URL: httpUrl.default('https://github.com'),
+  GITHUB_API_URL: httpUrl.optional(),
+});
+
+type Settings = z.infer<typeof Environment>;
+
+export type Config = ReturnType<typeof loadConfig>;
+export type OperatorApp = NonNullable<Config['github']>;
+export type TemporalSettings = Config['temporal'];
+
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/** Reads `.env` of the working directory where there is one; what the environment already says wins. */
+export function readEnvFile(): void {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+}
+
+export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
+  // An empty variable is one that somebody left empty, not a value.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+  const parsed = Environment.safeParse(given);
+  const problems = parsed.success
+    ? inconsistencies(parsed.data)
+    : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  if (!parsed.success || problems.length > 0) {
+    throw new ConfigError(`The configuration is not valid:\n${problems.map((text) => `  - ${text}`).join('\n')}`);
+  }
+  const settings = parsed.data;
+  return {
+    host: settings.FAIRLEAD_HOST,
+    port: settings.FAIRLEAD_PORT,
+    publicUrl: (settings.FAIRLEAD_PUBLIC_URL ?? `http://localhost:${settings.FAIRLEAD_PORT}`).replace(/\/+$/, ''),
+    trustProxy: settings.FAIRLEAD_TRUST_PROXY,
+    caFile: settings.FAIRLEAD_CA_FILE,
+    dataDir: settings.FAIRLEAD_DATA_DIR,
+    databaseUrl: settings.DATABASE_URL,
+    masterKeys: settings.FAIRLEAD_MASTER_KEYS,
+    adminToken: settings.FAIRLEAD_ADMIN_TOKEN,
+    allowedHosts: settings.FAIRLEAD_ALLOWED_HOSTS,
+    corsOrigins: settings.FAIRLEAD_CORS_ORIGINS,
+    logLevel: settings.FAIRLEAD_LOG_LEVEL,
+    shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
+    temporal: {
+      address: settings.TEMPORAL_ADDRESS,
+      namespace: settings.TEMPORAL_NAMESPACE,
+      tls: tlsOf(settings),
+      apiKey: settings.TEMPORAL_API_KEY,
+      uiUrl: settings.TEMPORAL_UI_URL,
+      cliPath: settings.TEMPORAL_CLI_PATH,
+      port: settings.FAIRLEAD_TEMPORAL_PORT,
+      uiPort: settings.FAIRLEAD_TEMPORAL_UI_PORT,
+    },
+    github: operatorApp(settings),
+  };
+}
+
+function inconsistencies(settings: Settings): string[] {
+  const problems: string[] = [];
+  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? settings.GITHUB_APP_PRIVATE_KEY_FILE;
+  const anyOfApp =
+    privateKey ?? settings.GITHUB_APP_WEBHOOK_SECRET ?? settings.GITHUB_APP_CLIENT_ID ?? settings.GITHUB_APP_SLUG;
+  if (settings.GITHUB_APP_ID === undefined && anyOfApp !== undefined) {
+    problems.push('GITHUB_APP_ID: is missing, while other settings of the App are there');
+  }
+  if (settings.GITHUB_APP_ID !== undefined) {
+    if (!privateKey) problems.push('GITHUB_APP_PRIVATE_KEY: is missing (or GITHUB_APP_PRIVATE_KEY_FILE)');
+    if (!settings.GITHUB_APP_WEBHOOK_SECRET) problems.push('GITHUB_APP_WEBHOOK_SECRET: is missing');
+    if (!settings.GITHUB_APP_SLUG) problems.push('GITHUB_APP_SLUG: is missing (the last part of the App’s address)');
+  }
+  if (Boolean(settings.TEMPORAL_TLS_CERT_FILE) !== Boolean(settings.TEMPORAL_TLS_KEY_FILE)) {
+    problems.push('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: one is given without the other');
+  }
+  if (settings.DATABASE_URL && !settings.FAIRLEAD_MASTER_KEYS) {
+    problems.push(
+      `FAIRLEAD_MASTER_KEYS: is needed with DATABASE_URL; make one with: node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`,
+    );
+  }
+  return problems;
+}
+
+function tlsOf(settings: Settings) {
+  const { TEMPORAL_TLS_CA_FILE: ca, TEMPORAL_TLS_CERT_FILE: cert, TEMPORAL_TLS_KEY_FILE: key } = settings;
+  const wanted = settings.TEMPORAL_TLS ?? Boolean(ca || cert || settings.TEMPORAL_API_KEY);
+  if (!wanted) return undefined;
+  return {
+    ...(ca && { serverRootCACertificate: readFileSync(ca) }),
+    ...(cert && key && { clientCertPair: { crt: readFileSync(cert), key: readFileSync(key) } }),
+  };
+}
+
+function operatorApp(settings: Settings) {
+  if (settings.GITHUB_APP_ID === undefined) return undefined;
+  const keyFile = settings.GITHUB_APP_PRIVATE_KEY_FILE;
+  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? (keyFile ? readFileSync(keyFile, 'utf8') : '');
+  return {
+    appId: settings.GITHUB_APP_ID,
+    slug: settings.GITHUB_APP_SLUG ?? '',
+    // A PEM on one line, as many secret stores keep it.
+    privateKey: privateKey.replaceAll('\\n', '\n'),
+    webhookSecret: settings.GITHUB_APP_WEBHOOK_SECRET ?? '',
+    clientId: settings.GITHUB_APP_CLIENT_ID,
+    clientSecret: settings.GITHUB_APP_CLIENT_SECRET,
+    hostUrl: new URL(settings.GITHUB_HOST_URL).href.replace(/\/+$/, ''),
+    apiUrl: settings.GITHUB_API_URL?.replace(/\/+$/, ''),
+  };
+}

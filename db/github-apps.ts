@@ -1,0 +1,82 @@
+import { newId } from '../domain/ids.ts';
+import type { Db } from './connection.ts';
+import type { GithubAppRow } from './tables.ts';
+
+export type GithubApp = {
+  id: string;
+  /** None for the operator's own App. */
+  orgId: string | null;
+  hostUrl: string;
+  apiUrl: string;
+  appId: number;
+  slug: string;
+  name: string;
+  clientId: string | null;
+  syncedAt: number | null;
+  syncError: string | null;
+};
+
+export type NewGithubApp = Pick<GithubApp, 'orgId' | 'hostUrl' | 'apiUrl' | 'appId' | 'slug' | 'name' | 'clientId'>;
+
+/**
+ * Apps are looked up by what a webhook or a workflow names, before any tenant is known, so this repository is not
+ * bound to a tenant's scope; routes reach an App only through an integration or an installation that is.
+ */
+export function githubAppsIn(db: Db) {
+  return {
+    async find(id: string): Promise<GithubApp | undefined> {
+      const row = await db('github_apps').where({ id }).first();
+      return row && toGithubApp(row);
+    },
+
+    /** All Apps with this number: several hosts may each have one. */
+    async listByAppId(appId: number): Promise<GithubApp[]> {
+      return (await db('github_apps').where({ app_id: appId })).map(toGithubApp);
+    },
+
+    async list(): Promise<GithubApp[]> {
+      return (await db('github_apps').orderBy('id')).map(toGithubApp);
+    },
+
+    /** Finds the App by what makes it unique, its host and number, and takes over what may have changed. */
+    async upsert(app: NewGithubApp): Promise<GithubApp> {
+      const now = Date.now();
+      const values = { api_url: app.apiUrl, slug: app.slug, name: app.name, client_id: app.clientId, updated_at: now };
+      await db('github_apps')
+        .insert({
+          id: newId('gha'),
+          org_id: app.orgId,
+          host_url: app.hostUrl,
+          app_id: app.appId,
+          created_at: now,
+          ...values,
+        })
+        .onConflict(['host_url', 'app_id'])
+        .merge(values);
+      const row = await db('github_apps').where({ host_url: app.hostUrl, app_id: app.appId }).first();
+      return toGithubApp(row as GithubAppRow);
+    },
+
+    async markSynced(id: string, error: string | null): Promise<void> {
+      const now = Date.now();
+      await db('github_apps')
+        .where({ id })
+        .update({ sync_error: error, updated_at: now, ...(error === null && { synced_at: now }) });
+    },
+  };
+}
+
+function toGithubApp(row: GithubAppRow): GithubApp {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    hostUrl: row.host_url,
+    apiUrl: row.api_url,
+    appId: row.app_id,
+    slug: row.slug,
+    name: row.name,
+    clientId: row.client_id,
+    syncedAt: row.synced_at,
+    syncError: row.sync_error,
+  };
+}

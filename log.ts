@@ -1,0 +1,37 @@
+import { type Logger as PinoLogger, pino } from 'pino';
+import { redact, redactDeep } from './domain/redact.ts';
+
+export type Logger = PinoLogger;
+
+/** Fields that are never printed, at the three depths at which they turn up in what we log. */
+const secretFields = [
+  'token',
+  'secret',
+  'authorization',
+  'privateKey',
+  'password',
+  'cookie',
+  'webhookSecret',
+  'clientSecret',
+];
+const paths = secretFields.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+
+/** JSON lines. Every message and error passes through the redaction of token shapes before it is written. */
+export function createLogger(level: string, destination?: { write(line: string): void }): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths, censor: '[redacted]' },
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: (error: Error) => redactDeep(pino.stdSerializers.err(error)) },
+      hooks: {
+        logMethod(args, method) {
+          method.apply(this, args.map((part) => (typeof part === 'string' ? redact(part) : part)) as typeof args);
+        },
+      },
+    },
+    destination ?? pino.destination(1),
+  );
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { ConfigError, loadConfig } from '../config.ts';
+
+const key = randomBytes(32).toString('base64');
+
+function problemsOf(env: Record<string, string>): string {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  return '';
+}
+
+test('nothing needs to be set for the embedded default', () => {
+  const config = loadConfig({});
+  expect(config).toMatchObject({ port: 8080, dataDir: 'data', publicUrl: 'http://localhost:8080', host: '127.0.0.1' });
+  expect(config.github).toBeUndefined();
+  expect(config.masterKeys).toBeUndefined();
+});
+
+test('an empty variable counts as absent', () => {
+  expect(loadConfig({ FAIRLEAD_PORT: '', DATABASE_URL: ' ', GITHUB_APP_ID: '' }).port).toBe(8080);
+});
+
+test('all mistakes are reported at once, by name and without any value', () => {
+  const message = problemsOf({
+    FAIRLEAD_PORT: 'eighty',
+    DATABASE_URL: 'mysql://root:hunter2@db/fairlead',
+    FAIRLEAD_MASTER_KEYS: 'k1:c2hvcnQ=',
+    FAIRLEAD_ADMIN_TOKEN: 'tooshort-secret',
+    TEMPORAL_ADDRESS: 'http://temporal',
+  });
+  for (const name of [
+    'FAIRLEAD_PORT',
+    'DATABASE_URL',
+    'FAIRLEAD_MASTER_KEYS',
+    'FAIRLEAD_ADMIN_TOKEN',
+    'TEMPORAL_ADDRESS',
+  ]) {
+    expect(message).toContain(name);
+  }
+  for (const value of ['hunter2', 'c2hvcnQ', 'tooshort-secret']) expect(message).not.toContain(value);
+});
+
+test('Postgres needs master keys of your own', () => {
+  expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead' })).toMatch(/FAIRLEAD_MASTER_KEYS: is needed/);
+  expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead', FAIRLEAD_MASTER_KEYS: `k1:${key}` })).toBe('');
+});
+
+test('master keys keep their order and refuse the same id twice', () => {
+  const other = randomBytes(32).toString('base64');
+  const { masterKeys } = loadConfig({ FAIRLEAD_MASTER_KEYS: `k2:${other},k1:${key}` });
+  expect(masterKeys?.map(({ id }) => id)).toEqual(['k2', 'k1']);
+  expect(problemsOf({ FAIRLEAD_MASTER_KEYS: `k1:${other},k1:${key}` })).toMatch(/FAIRLEAD_MASTER_KEYS/);
+});
+
+test('an App of the operator is whole or absent', () => {
+  expect(problemsOf({ GITHUB_APP_ID: '7' })).toMatch(
+    /GITHUB_APP_PRIVATE_KEY[\s\S]*GITHUB_APP_WEBHOOK_SECRET[\s\S]*SLUG/,
+  );
+  expect(problemsOf({ GITHUB_APP_SLUG: 'x' })).toMatch(/GITHUB_APP_ID: is missing/);
+  const pem = '-----BEGIN RSA PRIVATE KEY-----\\nabc\\n-----END RSA PRIVATE KEY-----';
+  const config = loadConfig({
+    GITHUB_APP_ID: '7',
+    GITHUB_APP_SLUG: 'fairlead',
+    GITHUB_APP_PRIVATE_KEY: pem,
+    GITHUB_APP_WEBHOOK_SECRET: 'sixteen-characters',
+  });
+  expect(config.github).toMatchObject({ appId: 7, hostUrl: 'https://github.com' });
+  expect(config.github?.privateKey).toContain('\nabc\n');
+});
