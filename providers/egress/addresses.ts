@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /** Azure's platform address answers guests only, from a range that looks public. */
@@ -9,7 +10,8 @@ const platformAddresses = new Set(['168.63.129.16']);
  * addresses are judged by what they map to; NAT64, 6to4 and Teredo are refused whatever they carry).
  */
 export function isPublicAddress(address: string): boolean {
-  if (!ipaddr.isValid(address)) return false;
+  // ipaddr.js alone would also take `1.2.3`.
+  if (isIP(address) === 0 || !ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
   if (parsed.range() !== 'unicast' || platformAddresses.has(parsed.toString())) return false;
   // Outside 2000::/3 IANA has assigned nothing to the public internet.
