@@ -1,0 +1,42 @@
+import autocannon from 'autocannon';
+import type { SignedDelivery } from './deliveries.ts';
+
+export type Load = { requests: number; seconds: number; perSecond: number; p50: number; p99: number; refused: number };
+
+/** Sends each delivery once over `connections` connections, as fast as they are answered. */
+export async function sendAll(
+  url: string,
+  deliveries: SignedDelivery[],
+  { connections, appId }: { connections: number; appId: number },
+): Promise<Load> {
+  let next = 0;
+  const started = performance.now();
+  const result = await autocannon({
+    url,
+    connections,
+    amount: deliveries.length,
+    requests: [
+      {
+        method: 'POST',
+        setupRequest(request) {
+          const { guid, event, body, signature } = deliveries[next++ % deliveries.length] as SignedDelivery;
+          request.body = body;
+          request.headers = {
+            'content-type': 'application/json',
+            'user-agent': 'GitHub-Hookshot/bench',
+            'x-github-delivery': guid,
+            'x-github-event': event,
+            'x-github-hook-installation-target-id': String(appId),
+            'x-github-hook-installation-target-type': 'integration',
+            'x-hub-signature-256': signature,
+          };
+          return request;
+        },
+      },
+    ],
+  });
+  const seconds = (performance.now() - started) / 1000;
+  const { p50, p99 } = result.latency;
+  const refused = result.non2xx + result.errors + result.timeouts;
+  return { requests: deliveries.length, seconds, perSecond: deliveries.length / seconds, p50, p99, refused };
+}

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type MasterKey, SealError } from './sealing.ts';
+
+/**
+ * The master keys of the embedded default: those configured, or the one in the data directory. Only where there is
+ * no database yet is one made (mode 0600); a database whose key is gone is never given another.
+ */
+export function embeddedMasterKeys(
+  configured: MasterKey[] | undefined,
+  { dataDir, databaseFile }: { dataDir: string; databaseFile: string },
+): { keys: MasterKey[]; madeFile?: string } {
+  if (configured) return { keys: configured };
+  const file = path.join(dataDir, 'master.key');
+  if (existsSync(file)) return { keys: [parse(readFileSync(file, 'utf8'), file)] };
+  if (existsSync(databaseFile)) {
+    throw new SealError(
+      `${databaseFile} is there, but ${file} with the key to its secrets is not: restore it, or set FAIRLEAD_MASTER_KEYS`,
+    );
+  }
+  const text = `k1:${randomBytes(32).toString('base64')}\n`;
+  writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+  return { keys: [parse(text, file)], madeFile: file };
+}
+
+function parse(text: string, file: string): MasterKey {
+  const [id = '', encoded = ''] = text.trim().split(':');
+  const key = new Uint8Array(Buffer.from(encoded, 'base64'));
+  if (id && key.length === 32) return { id, key };
+  throw new SealError(`${file} does not hold a master key (id:base64 of 32 bytes): restore it from your backup`);
+}

@@ -1,0 +1,83 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { connect, type Database } from './connection.ts';
+import { checkKeys } from './key-check.ts';
+import { embeddedMasterKeys } from './master-key.ts';
+import { migrate, pendingMigrations } from './migrate.ts';
+import { createKeyring, type Keyring, type MasterKey } from './sealing.ts';
+
+export class StoreError extends Error {
+  override name = 'StoreError';
+}
+
+export type Store = { database: Database; keyring: Keyring; where: string; madeKeyFile?: string };
+
+export type StoreSettings = {
+  databaseUrl: string | undefined;
+  dataDir: string;
+  masterKeys: MasterKey[] | undefined;
+};
+
+/** Opens the database that the settings name, brings its schema up to date, and proves the master keys against it. */
+export async function openStore(settings: StoreSettings): Promise<Store> {
+  return settings.databaseUrl ? openPostgres(settings, settings.databaseUrl, migrate) : openEmbedded(settings);
+}
+
+/** For the processes of which there are many: Postgres only, and the schema is somebody else's to change. */
+export async function openSharedStore(settings: StoreSettings): Promise<Store> {
+  if (!settings.databaseUrl) {
+    throw new StoreError(
+      'SQLite serves one process only: set DATABASE_URL to a Postgres database to run the API and the worker apart, or run `npm start`',
+    );
+  }
+  return openPostgres(settings, settings.databaseUrl, async (database) => {
+    if ((await pendingMigrations(database)) === 0) return;
+    throw new StoreError('The database’s schema is not up to date: run `npm run migrate` first');
+  });
+}
+
+async function openEmbedded({ dataDir, masterKeys }: StoreSettings): Promise<Store> {
+  const folder = path.resolve(dataDir);
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch {
+    throw new StoreError(`The data directory ${folder} cannot be written: change its owner or set FAIRLEAD_DATA_DIR`);
+  }
+  const databaseFile = path.join(folder, 'fairlead.db');
+  const { keys, madeFile } = embeddedMasterKeys(masterKeys, { dataDir: folder, databaseFile });
+  const database = connect({ sqliteFile: databaseFile });
+  return prepare(database, keys, migrate, { where: folder, ...(madeFile && { madeKeyFile: madeFile }) });
+}
+
+async function openPostgres(
+  { masterKeys }: StoreSettings,
+  databaseUrl: string,
+  bringUp: (database: Database) => Promise<unknown>,
+): Promise<Store> {
+  const { hostname, pathname } = new URL(databaseUrl);
+  return prepare(connect({ databaseUrl }), masterKeys ?? [], bringUp, { where: `Postgres ${hostname}${pathname}` });
+}
+
+async function prepare(
+  database: Database,
+  keys: MasterKey[],
+  bringUp: (database: Database) => Promise<unknown>,
+  place: { where: string; madeKeyFile?: string },
+): Promise<Store> {
+  try {
+    await bringUp(database);
+    await checkKeys(database, keys, createKeyring);
+    return { database, keyring: createKeyring(keys), ...place };
+  } catch (error) {
+    await database.close();
+    throw explain(error, place.where);
+  }
+}
+
+function explain(error: unknown, where: string): unknown {
+  const code = (error as { code?: string }).code ?? '';
+  const unreachable = ['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', '28P01', '28000', '3D000'];
+  if (!unreachable.includes(code)) return error;
+  return new StoreError(`${where} does not let us in (${code}): check DATABASE_URL`);
+}
