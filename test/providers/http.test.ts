@@ -219,6 +219,19 @@ test('a redirect within the host but to a port that is not open is refused', asy
   expect(connections).toBe(0);
 });
 
+test('a redirect to plain HTTP or another port is refused before its name is resolved again', async () => {
+  const asked: string[] = [];
+  const resolve = async (name: string) => {
+    asked.push(name);
+    return asked.length === 1 ? ['127.0.0.1'] : ['93.184.216.34'];
+  };
+  const server = await listen((_, response) => response.writeHead(302, { location: 'http://git.internal/' }).end());
+  const origin = `http://git.internal:${portOf(server)}`;
+
+  expect(await codeOf(guarded(origin, { resolve })(`${origin}/`))).toBe('host_not_allowed');
+  expect(asked).toEqual(['git.internal']);
+});
+
 test('a redirect on the same origin is followed with the credentials, one to another origin without any', async () => {
   const seen: IncomingMessage['headers'][] = [];
   const other = await listen((request, response) => {

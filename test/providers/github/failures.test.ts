@@ -1,0 +1,221 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { GitHub } from '../../../providers/github/github.ts';
+import { ProviderError, type ProviderFailure } from '../../../providers/http.ts';
+import { type Scripted, scriptedGitHub } from './scripted-github.ts';
+
+const { privateKey } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+});
+// Without the shape of a token: an Enterprise Server, or another year, may have shapes that we do not know.
+const token = 'cnry/0123456789+abcdef';
+
+const mint = (github: GitHub) => github.asApp({ appId: 7, privateKey }).mintToken({ installationId: 5 });
+const app = (github: GitHub) => github.asApp({ appId: 7, privateKey }).getApp();
+const list = (github: GitHub) => github.withToken(token).listRepositories();
+const dispatch = (github: GitHub) =>
+  github.withToken(token).dispatchWorkflow({ fullName: 'acme/web', workflow: 'build.yml', ref: 'main', inputs: {} });
+const post = (github: GitHub) =>
+  github.withToken(token).createStatus({ fullName: 'acme/web', sha: 'abc', state: 'success', context: 'fairlead' });
+
+async function failureOf(act: (github: GitHub) => Promise<unknown>, answer: Scripted): Promise<ProviderError> {
+  const { github } = await scriptedGitHub([answer]);
+  const error = await act(github).then(
+    () => new Error('no failure'),
+    (error: unknown) => error,
+  );
+  if (error instanceof ProviderError) return error;
+  throw error;
+}
+
+const say = (status: number, message: string, headers: Record<string, string> = {}): Scripted => ({
+  status,
+  headers,
+  body: { message, documentation_url: 'https://docs.github.com/rest' },
+});
+const reset = String(Date.parse('2026-11-01T12:07:00Z') / 1000);
+const lacking = 'Resource not accessible by integration';
+const secondary = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
+
+test.each<[string, (github: GitHub) => Promise<unknown>, Scripted, Partial<ProviderFailure>]>([
+  ['a wrong key', app, say(401, 'A JSON web token could not be decoded'), { code: 'app_credentials_rejected' }],
+  ['a deleted App', app, say(404, 'Integration not found'), { code: 'app_credentials_rejected' }],
+  [
+    'a wrong clock',
+    app,
+    say(401, "'Expiration time' claim ('exp') is too far in the future"),
+    { code: 'clock_skew', ambiguous: false },
+  ],
+  [
+    'a suspended installation',
+    mint,
+    say(403, 'This installation has been suspended'),
+    { code: 'installation_suspended' },
+  ],
+  ['an installation that is gone', mint, say(404, 'Not Found'), { code: 'installation_gone' }],
+  ['more than was granted', mint, say(422, 'The permissions requested are not granted'), { code: 'validation' }],
+  ['a dead token', list, say(401, 'Bad credentials'), { code: 'token_rejected' }],
+  ['a missing permission', list, say(403, lacking), { code: 'permission_missing' }],
+  [
+    'an IP allow list',
+    list,
+    say(
+      403,
+      'Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled',
+    ),
+    { code: 'policy' },
+  ],
+  [
+    'single sign-on',
+    list,
+    say(403, 'Forbidden', { 'x-github-sso': 'required; url=https://github.com/x' }),
+    { code: 'policy' },
+  ],
+  ['an archived repository', post, say(403, 'Repository was archived so is read-only.'), { code: 'policy' }],
+  [
+    'the hourly limit',
+    list,
+    say(403, 'API rate limit exceeded', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset }),
+    { code: 'rate_limited', retryAfterMs: 420_000 },
+  ],
+  [
+    'the hourly limit as a 429',
+    post,
+    say(429, 'API rate limit exceeded', {
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': reset,
+      'retry-after': '30',
+    }),
+    { code: 'rate_limited', retryAfterMs: 30_000, ambiguous: false },
+  ],
+  [
+    'the hourly limit without a time',
+    list,
+    say(403, 'x', { 'x-ratelimit-remaining': '0' }),
+    { code: 'rate_limited', retryAfterMs: 60_000 },
+  ],
+  [
+    'a pause of so many seconds',
+    post,
+    say(403, secondary, { 'retry-after': '17' }),
+    { code: 'secondary_limited', retryAfterMs: 17_000 },
+  ],
+  [
+    'a pause until a date',
+    post,
+    say(429, 'slow down', { 'retry-after': 'Sun, 01 Nov 2026 12:01:30 GMT' }),
+    { code: 'secondary_limited', retryAfterMs: 90_000 },
+  ],
+  ['a pause without a time', post, say(403, secondary), { code: 'secondary_limited', retryAfterMs: 60_000 }],
+  ['a repository out of reach', post, say(404, 'Not Found'), { code: 'not_found' }],
+  ['a repository that moved', post, say(301, 'Moved Permanently', { location: '/repositories/1' }), { code: 'moved' }],
+  ['a read that moved', list, say(307, 'x', { location: '/elsewhere' }), { code: 'moved' }],
+  ['a conflict', post, say(409, 'Conflict'), { code: 'conflict' }],
+  ['something gone', post, say(410, 'Gone'), { code: 'gone' }],
+  ['a legal block', list, say(451, 'Repository access blocked'), { code: 'gone' }],
+  ['a bad request', post, say(422, 'Validation Failed'), { code: 'validation', ambiguous: false }],
+  ['a failure on reading', list, say(502, 'Server Error'), { code: 'unavailable', status: 502, ambiguous: false }],
+  [
+    'a failure on writing',
+    post,
+    say(503, 'x', { 'retry-after': '5' }),
+    { code: 'unavailable', retryAfterMs: 5000, ambiguous: true },
+  ],
+  ['a broken connection on reading', list, { drop: true }, { code: 'network', ambiguous: false }],
+  ['a broken connection on writing', post, { drop: true }, { code: 'network', ambiguous: true }],
+  [
+    'HTML instead of JSON',
+    list,
+    { headers: { 'content-type': 'text/html' }, body: '<h1>Login</h1>' },
+    { code: 'unexpected' },
+  ],
+  ['half an answer', list, { body: '{"total_count": 3, "repositories": [{"id"' }, { code: 'unexpected' }],
+  ['another shape', list, { body: { total_count: 1, repositories: [{ id: 'x' }] } }, { code: 'unexpected' }],
+  ['a missing workflow file', dispatch, say(404, 'Not Found'), { code: 'workflow_file_missing' }],
+  [
+    'a missing trigger',
+    dispatch,
+    say(422, "Workflow does not have 'workflow_dispatch' trigger"),
+    { code: 'workflow_not_dispatchable' },
+  ],
+  [
+    'undeclared inputs',
+    dispatch,
+    say(422, 'Unexpected inputs provided: ["fairlead_build"]'),
+    { code: 'workflow_inputs_undeclared' },
+  ],
+  [
+    'a required input',
+    dispatch,
+    say(422, "Required input 'stage' not provided"),
+    { code: 'workflow_inputs_undeclared' },
+  ],
+  ['a missing ref', dispatch, say(422, 'No ref found for: main'), { code: 'ref_missing' }],
+  [
+    'a disabled workflow',
+    dispatch,
+    say(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow"),
+    { code: 'workflow_disabled' },
+  ],
+  [
+    'Actions disabled',
+    dispatch,
+    say(422, 'Actions has been disabled for this repository.'),
+    { code: 'actions_disabled' },
+  ],
+  ['a dispatch without permission', dispatch, say(403, lacking), { code: 'permission_missing' }],
+  [
+    'a dispatch that failed after the effect',
+    dispatch,
+    say(503, 'Service Unavailable'),
+    { code: 'unavailable', ambiguous: true },
+  ],
+  ['a dispatch whose answer was lost', dispatch, { drop: true }, { code: 'network', ambiguous: true }],
+])('%s is told apart', async (_, act, answer, expected) => {
+  expect(await failureOf(act, answer)).toMatchObject(expected);
+});
+
+test('a host that does not answer in time is a timeout, ambiguous for a write', async () => {
+  const { github } = await scriptedGitHub([{ body: {} }], { timeoutMs: 0 });
+
+  await expect(post(github)).rejects.toMatchObject({ code: 'timeout', ambiguous: true });
+  await expect(list(github)).rejects.toMatchObject({ code: 'timeout', ambiguous: false });
+});
+
+test('every request is sent once, whatever the answer', async () => {
+  for (const answer of [say(500, 'x'), say(429, 'x'), say(401, 'x'), say(404, 'x'), { drop: true }]) {
+    const { github, seen } = await scriptedGitHub([answer]);
+    await expect(dispatch(github)).rejects.toThrow();
+    expect(seen).toHaveLength(1);
+  }
+});
+
+test('a host that writes our secrets into its answer does not get them into an error', async () => {
+  const answer = say(422, `token ${token}, ${encodeURIComponent(token)}\r\nand more ${'x'.repeat(500)}`, {
+    'x-echo': token,
+  });
+
+  for (const act of [post, dispatch, list]) {
+    const error = await failureOf(act, answer);
+    const everything = JSON.stringify({ ...error, message: error.message, stack: error.stack });
+
+    expect(everything).not.toContain('cnry');
+    expect(error.cause).toBeUndefined();
+    expect(error.message.length).toBeLessThan(400);
+    expect(error.message).not.toMatch(/[\r\n]/);
+  }
+});
+
+test('a private key that cannot be read is a failure of the App, and says nothing of the key', async () => {
+  const { github, seen } = await scriptedGitHub([]);
+  const ecKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' });
+
+  for (const key of ['', 'cnry', privateKey.slice(0, 200), String(ecKey)]) {
+    expect(() => github.asApp({ appId: 7, privateKey: key })).toThrow(
+      expect.objectContaining({ code: 'app_credentials_rejected', message: expect.not.stringContaining('cnry') }),
+    );
+  }
+  expect(seen).toEqual([]);
+});
