@@ -82,7 +82,7 @@ test('a ciphertext that is moved to another row of the database does not open', 
   expect(JSON.stringify(rows)).not.toContain('secret-of');
   await database.write(async (trx) => {
     await trx('credential_versions')
-      .where({ id: rows[1]?.id })
+      .where({ id: rows[1]?.id ?? '' })
       .update({ sealed: rows[0]?.sealed ?? null });
   });
   await expect(secrets.webhookSecrets(ids[1])).rejects.toThrow(SealError);
@@ -111,8 +111,6 @@ test('a changed secret becomes a new version, and the old one still verifies', a
 test('another key under a known id refuses to start, and so does a key that is still needed and not there', async () => {
   const known = key('boot');
   await checkKeys(database, [known, key('row'), key('row2')], createKeyring);
-    expect(String(error)).toMatch(/does not list/),
-  );
   await expect(checkKeys(database, [key('boot')], createKeyring)).rejects.toThrow(/"boot" is not the one/);
   await expect(checkKeys(database, [known], createKeyring)).rejects.toThrow(/does not list/);
 });
