@@ -5,12 +5,9 @@ import { type Call, failureOf, silenceOf } from './failures.ts';
 import type { GitHubHost } from './host.ts';
 
 /** How one GitHub is spoken to. */
-export type Wire = { host: GitHubHost; fetch: Fetch; userAgent: string; now: () => number };
+export type Wire = { host: GitHubHost; fetch: Fetch; userAgent: string; now: () => number; timeoutMs: number };
 
 export type Request = Octokit['request'];
-
-/** A call that takes longer has failed; Octokit itself would wait for ever. */
-const timeoutMs = 10_000;
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -23,7 +20,7 @@ export function tokenRequest(wire: Wire, token: string): Request {
   return new Octokit({ ...optionsOf(wire), auth: token }).request;
 }
 
-function optionsOf({ host, fetch, userAgent }: Wire) {
+function optionsOf({ host, fetch, userAgent, timeoutMs }: Wire) {
   const versioned: Fetch = async (url, init = {}) => {
     // A tenant's file or branch called `..` would make this the address of something else.
     if (/\/\.\.?(?:[/?]|$)/.test(String(url))) throw unsafePath();

@@ -4,13 +4,22 @@ import type { Wire } from './client.ts';
 import type { GitHubHost } from './host.ts';
 import { withToken } from './with-token.ts';
 
+export type GitHubOptions = {
+  host: GitHubHost;
+  fetch: Fetch;
+  userAgent?: string;
+  now?: () => number;
+  /** For each request; Octokit itself would wait for ever. */
+  timeoutMs?: number;
+};
+
 /**
  * One GitHub: github.com, a tenant of ghe.com or an Enterprise Server. Holds no state and no secret of its own. Every
- * method sends one request, waits 10 s at most, retries nothing, and throws a `ProviderError`.
+ * method sends one request, waits 10 s for it at most, retries nothing, and throws a `ProviderError`.
  */
-export function createGitHub(options: { host: GitHubHost; fetch: Fetch; userAgent?: string; now?: () => number }) {
-  const { host, fetch, userAgent = 'fairlead', now = Date.now } = options;
-  const wire: Wire = { host, fetch, userAgent, now };
+export function createGitHub(options: GitHubOptions) {
+  const { host, fetch, userAgent = 'fairlead', now = Date.now, timeoutMs = 10_000 } = options;
+  const wire: Wire = { host, fetch, userAgent, now, timeoutMs };
   return {
     host,
     asApp: (credentials: AppCredentials) => asApp(wire, credentials),

@@ -177,8 +177,11 @@ test.each<[string, (github: GitHub) => Promise<unknown>, Scripted, Partial<Provi
   expect(await failureOf(act, answer)).toMatchObject(expected);
 });
 
-test('a host that does not answer in time is a timeout, ambiguous for a write', async () => {
-  const { github } = await scriptedGitHub([{ body: {} }], { timeoutMs: 0 });
+test.each([
+  ['the whole call', { timeoutMs: 100 }],
+  ['the connection', { connectionMs: 100 }],
+])('no answer within the time for %s is a timeout, ambiguous for a write', async (_, limits) => {
+  const { github } = await scriptedGitHub([{ hang: true }], limits);
 
   await expect(post(github)).rejects.toMatchObject({ code: 'timeout', ambiguous: true });
   await expect(list(github)).rejects.toMatchObject({ code: 'timeout', ambiguous: false });
