@@ -289,7 +289,7 @@ export type IncidentRow = Times & {
 export type RelayRow = { id: string; seen_at: number; temporal_reachable: Bool };
 
 declare module 'knex/types/tables.js' {
-  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface can be added to
+  // An interface, because Knex's own can only be added to by another.
   interface Tables {
     instance: { key: string; value: string };
     orgs: OrgRow;
