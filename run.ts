@@ -4,11 +4,7 @@ import { redact } from './domain/redact.ts';
 export type Running = { stop(): Promise<void> };
 
 /** Errors whose message is a sentence for the person who started the process; anything else shows where it happened. */
-const told = ['ConfigError', 'SealError', 'StoreError', 'StartError', 'TemporalServerError'];
-
-export class StartError extends Error {
-  override name = 'StartError';
-}
+const told = ['ConfigError', 'SealError', 'StoreError', 'ListenError', 'TemporalServerError', 'TemporalUnreachable'];
 
 /**
  * Runs a process until SIGINT or SIGTERM, then stops it; a second signal, or `limitMs`, ends it at once. What
