@@ -10,7 +10,8 @@ export type DispatchState = (typeof dispatchStates)[number];
  */
 export const dispatchMoves: Moves<DispatchState> = {
   intent: ['sending', 'refused'],
-  sending: ['sent', 'refused', 'unknown'],
+  // Back to `intent` only on a definite answer that nothing was started, such as a rate limit: never on silence.
+  sending: ['sent', 'refused', 'unknown', 'intent'],
   unknown: ['sent'],
   sent: [],
   refused: [],

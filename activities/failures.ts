@@ -1,0 +1,73 @@
+import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { redact } from '../domain/redact.ts';
+import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
+
+/** Asking again will not help until a person has changed something, or never. Anything else may pass by itself. */
+const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
+  'app_credentials_rejected',
+  'installation_suspended',
+  'installation_gone',
+  'permission_missing',
+  'policy',
+  'address_refused',
+  'not_found',
+  'moved',
+  'conflict',
+  'gone',
+  'validation',
+  'workflow_file_missing',
+  'workflow_not_dispatchable',
+  'workflow_inputs_undeclared',
+  'workflow_disabled',
+  'actions_disabled',
+  'ref_missing',
+]);
+
+/** Whether the same request could succeed later without anybody doing anything. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof ProviderError) || !final.has(error.code);
+}
+
+/**
+ * The only place that knows Temporal's language of retries. A failure ends up in the workflow's history, which
+ * operators read: so it is made anew, with the code as its type and a redacted sentence, and without cause or stack.
+ */
+export function toFailure(error: unknown): Error {
+  if (error instanceof TemporalFailure) return error;
+  if (error instanceof ProviderError) {
+    const { code, message, retryAfterMs } = error;
+    const failure = ApplicationFailure.create({
+      message: redact(message),
+      type: code,
+      nonRetryable: !isPassing(error),
+      ...(retryAfterMs !== undefined && { nextRetryDelay: retryAfterMs }),
+    });
+    return withoutStack(failure);
+  }
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return withoutStack(ApplicationFailure.create({ message: redact(message), type: name }));
+}
+
+/** The stack would name our files only, but its first lines repeat the message of whoever made it. */
+function withoutStack(failure: ApplicationFailure): ApplicationFailure {
+  failure.stack = `${failure.name}: ${failure.message}`;
+  return failure;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any activity whatever its parameters; each keeps its own type.
+type Activity = (...parameters: any[]) => Promise<unknown>;
+
+/** The same activities, whose failures Temporal understands and operators may read. */
+export function withFailures<Activities extends Record<string, Activity>>(activities: Activities): Activities {
+  const wrapped = Object.entries(activities).map(([name, activity]) => [
+    name,
+    async (...parameters: unknown[]) => {
+      try {
+        return await activity(...parameters);
+      } catch (error) {
+        throw toFailure(error);
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as Activities;
+}

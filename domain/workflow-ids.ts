@@ -1,0 +1,8 @@
+/** A workflow's id is its subject's: starting it twice is refused by Temporal, whoever asks. */
+export function buildWorkflowId(buildId: string): string {
+  return `build/${buildId}`;
+}
+
+export function syncWorkflowId(githubAppId: string): string {
+  return `sync/${githubAppId}`;
+}
