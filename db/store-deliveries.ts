@@ -1,0 +1,106 @@
+import { newId } from '../domain/ids.ts';
+import type { Db, Transaction } from './connection.ts';
+import type { DeliveryRow } from './tables.ts';
+import { wake } from './wakes.ts';
+
+/** A verified webhook, as it came. */
+export type NewDelivery = {
+  githubAppId: string;
+  providerDeliveryId: string;
+  event: string;
+  /** What else must be the same for it to be the same delivery: set for the events that trigger builds. */
+  contentKey: string | null;
+  headers: Record<string, string>;
+  body: Buffer;
+};
+
+export type StoredDelivery = {
+  id: string;
+  /** Known already, by its id or by its content. */
+  duplicate: boolean;
+  /** Known by its id, but with another body: the first one counts. */
+  differs: boolean;
+};
+
+const columns =
+  'id, github_app_id, provider_delivery_id, event, content_key, headers, size, status, attempts, received_at';
+const bodiesPerInsert = 50;
+
+/**
+ * Stores what is new and finds what is not, in the caller's transaction; answers in the order of `deliveries`. One
+ * that had failed is armed again by being sent again; one that was decided never is.
+ */
+export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[]): Promise<StoredDelivery[]> {
+  const now = Date.now();
+  const candidates = deliveries.map((delivery) => ({ id: newId('dlv'), delivery }));
+  // The same order in every process, so that two of them that store the same things do not wait for each other.
+  const sorted = [...candidates].sort((a, b) => compare(orderOf(a.delivery), orderOf(b.delivery)));
+  const values = sorted.flatMap(
+    ({ id, delivery: { githubAppId, providerDeliveryId, event, contentKey, headers, body } }) => [
+      id,
+      githubAppId,
+      providerDeliveryId,
+      event,
+      contentKey,
+      JSON.stringify(headers),
+      body.length,
+      now,
+    ],
+  );
+  const places = sorted.map(() => `(?, ?, ?, ?, ?, ?, ?, 'received', 0, ?)`).join(', ');
+  const inserted = await rows<{ id: string }>(
+    trx,
+    `insert into deliveries (${columns}) values ${places} on conflict do nothing returning id`,
+    values,
+  );
+  const isNew = new Set(inserted.map(({ id }) => id));
+  await storeBodies(
+    trx,
+    candidates.filter(({ id }) => isNew.has(id)).map(({ id, delivery }) => [id, delivery.body]),
+  );
+  if (isNew.size > 0) wake(trx, 'deliveries');
+
+  const results: StoredDelivery[] = [];
+  for (const { id, delivery } of candidates) {
+    results.push(isNew.has(id) ? { id, duplicate: false, differs: false } : await findKnown(trx, delivery));
+  }
+  return results;
+}
+
+async function storeBodies(trx: Transaction, bodies: [id: string, body: Buffer][]): Promise<void> {
+  for (let at = 0; at < bodies.length; at += bodiesPerInsert) {
+    const some = bodies.slice(at, at + bodiesPerInsert);
+    const places = some.map(() => '(?, ?)').join(', ');
+    await trx.raw(`insert into delivery_bodies (delivery_id, body) values ${places}`, some.flat());
+  }
+}
+
+async function findKnown(trx: Transaction, delivery: NewDelivery): Promise<StoredDelivery> {
+  const { githubAppId, providerDeliveryId, contentKey } = delivery;
+  const ofApp = () => trx('deliveries').where({ github_app_id: githubAppId });
+  const known: DeliveryRow | undefined =
+    (await ofApp().where({ provider_delivery_id: providerDeliveryId }).first()) ??
+    (await ofApp().where({ content_key: contentKey }).first());
+  if (!known) throw new Error('A delivery was neither stored nor found');
+  if (known.status === 'failed') {
+    await trx('deliveries')
+      .where({ id: known.id, status: 'failed' })
+      .update({ status: 'received', reason: null, attempts: 0, decided_at: null });
+    wake(trx, 'deliveries');
+  }
+  return { id: known.id, duplicate: true, differs: known.content_key !== contentKey };
+}
+
+async function rows<Row>(db: Db, sql: string, values: (string | number | null)[]): Promise<Row[]> {
+  const answer = await db.raw(sql, values as never);
+  return Array.isArray(answer) ? answer : answer.rows;
+}
+
+function orderOf({ contentKey, providerDeliveryId }: NewDelivery): string {
+  return contentKey ?? providerDeliveryId;
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

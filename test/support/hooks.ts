@@ -1,0 +1,86 @@
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Registry } from 'prom-client';
+import { createHookKeys } from '../../api/hook-keys.ts';
+import { createIntake } from '../../api/intake.ts';
+import type { Database } from '../../db/connection.ts';
+import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
+import { createKeyring } from '../../db/sealing.ts';
+import { createLogger } from '../../log.ts';
+
+export const keyring = createKeyring([{ id: 'k1', key: new Uint8Array(randomBytes(32)) }]);
+export const silent = createLogger('silent');
+
+export async function addGithubApp(
+  database: Database,
+  { appId, secret, hostUrl = 'https://github.com' }: { appId: number; secret: string; hostUrl?: string },
+): Promise<GithubApp> {
+  return database.write(async (trx) => {
+    const app = await githubAppsIn(trx).upsert({
+      orgId: null,
+      hostUrl,
+      apiUrl: `${hostUrl}/api`,
+      appId,
+      slug: 'fairlead',
+      name: 'Fairlead',
+      clientId: null,
+    });
+    await githubAppSecrets(trx, keyring).put(app.id, null, 'webhook_secret', secret);
+    return app;
+  });
+}
+
+/** The intake alone behind a real HTTP server. */
+export async function startIntake(database: Database, bounds?: { maxItems?: number; maxBytes?: number }) {
+  const registry = new Registry();
+  const hookKeys = createHookKeys({ database, keyring });
+  const intake = createIntake({ database, hookKeys, logger: silent, registry, ...(bounds && { bounds }) });
+  const server = createServer((request, response) => {
+    const id = /^\/v1\/webhooks\/github\/([^/?]+)$/.exec(request.url ?? '')?.[1];
+    intake.receive(request, id).then(
+      ({ status, headers, body }) => response.writeHead(status, headers).end(body),
+      (error) => response.writeHead(500).end(String(error)),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/webhooks/github`;
+  return {
+    url,
+    registry,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await intake.drain();
+    },
+  };
+}
+
+export function sign(secret: string, body: string | Buffer): string {
+  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+}
+
+/** The headers that GitHub sends with a webhook. */
+export function hookHeaders({
+  appId,
+  event,
+  signature,
+  guid = randomUUID(),
+}: {
+  appId: number;
+  event: string;
+  signature: string;
+  guid?: string;
+}): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'user-agent': 'GitHub-Hookshot/0123abc',
+    'x-github-delivery': guid,
+    'x-github-event': event,
+    'x-github-hook-id': '42',
+    'x-github-hook-installation-target-id': String(appId),
+    'x-github-hook-installation-target-type': 'integration',
+    'x-hub-signature-256': signature,
+  };
+}
