@@ -1,0 +1,79 @@
+import { uncertainCode } from '../db/build-runs.ts';
+import { buildsIn } from '../db/builds.ts';
+import type { Database } from '../db/connection.ts';
+import { dispatchesIn } from '../db/dispatches.ts';
+import { incidentsIn } from '../db/incidents.ts';
+import { everything } from '../db/tenant.ts';
+import type { BuildEnd } from '../domain/run-conclusions.ts';
+import { type Sent, settle } from './settle.ts';
+
+export type BuildDeps = { database: Database };
+
+/** Bookkeeping that touches nothing but our database. */
+export function buildActivities({ database }: BuildDeps) {
+  return {
+    /** What a dispatch left behind whose attempt ended without a result. */
+    async settleDispatch({ buildId }: { buildId: string }): Promise<Sent> {
+      return database.write((trx) => settle(trx, buildId));
+    },
+
+    /** The run was not found in time: a person is asked to look, and nothing is sent again. False where it was found. */
+    async markUncertain({ buildId }: { buildId: string }): Promise<boolean> {
+      return database.write(async (trx) => {
+        const build = await buildsIn(trx, everything).find(buildId);
+        if (!build || build.runId !== null) return false;
+        const moved = await buildsIn(trx, everything).moveStatus(buildId, 'uncertain', {
+          reason: uncertainCode,
+          detail: 'GitHub’s answer was lost and no run of this build has been found. It is not sent again by itself.',
+        });
+        if (!moved) return build.status === 'uncertain';
+        await incidentsIn(trx, everything).raise({
+          orgId: build.orgId,
+          projectId: build.projectId,
+          code: uncertainCode,
+          subjectId: buildId,
+          title: 'It is not known whether a build was started',
+          action: 'Look at the runs of the repository at GitHub; then cancel the build, or rerun it.',
+        });
+        return true;
+      });
+    },
+
+    /** Ends the build, and the intent of a dispatch that was never sent. The end that came first stays. */
+    async endBuild({ buildId, end }: { buildId: string; end: BuildEnd }): Promise<void> {
+      await database.write(async (trx) => {
+        const dispatch = await dispatchesIn(trx).find(buildId);
+        if (dispatch?.state === 'intent') {
+          await dispatchesIn(trx).move(buildId, 'refused', { code: end.reason ?? end.status });
+        }
+        await buildsIn(trx, everything).moveStatus(buildId, end.status, {
+          reason: end.reason,
+          detail: sentenceOf(end),
+        });
+        await incidentsIn(trx, everything).resolveSubject(uncertainCode, buildId);
+      });
+    },
+  };
+}
+
+function sentenceOf({ reason }: BuildEnd): string | undefined {
+  return reason === undefined ? undefined : sentences[reason];
+}
+
+const sentences: Record<string, string> = {
+  run_neutral: 'The run ended neutral.',
+  run_skipped: 'The run was skipped.',
+  run_failed: 'The run failed.',
+  run_startup_failure: 'The run could not start: GitHub does not accept the workflow file.',
+  run_action_required: 'The run asks for an approval at GitHub.',
+  run_stale: 'GitHub gave the run up.',
+  run_timed_out: 'The run took longer than its own limit.',
+  run_canceled: 'The run was canceled at GitHub.',
+  run_conclusion_unknown: 'The run ended in a way that GitHub did not have before.',
+  run_missing: 'The run no longer exists at GitHub.',
+  run_not_found: 'GitHub accepted the dispatch, but no run that shows this build appeared.',
+  not_accepted_in_time: 'GitHub did not accept the dispatch within the pipeline’s time limit.',
+  pipeline_timeout: 'The build took longer than its pipeline allows.',
+  canceled_by_request: 'The build was canceled.',
+  run_cancel_failed: 'The build was canceled, but GitHub did not take the request to cancel its run.',
+};

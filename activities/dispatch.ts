@@ -1,0 +1,119 @@
+import { log } from '@temporalio/activity';
+import type { GitHubBroker } from '../broker/github.ts';
+import { adoptRun } from '../db/build-runs.ts';
+import { type Build, buildsIn } from '../db/builds.ts';
+import type { Database, Transaction } from '../db/connection.ts';
+import { dispatchesIn } from '../db/dispatches.ts';
+import { everything } from '../db/tenant.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import { inputsOf } from './inputs.ts';
+import { codeOf, detailOf, isDefinite, isRefusal, pauseOf } from './refusals.ts';
+import { reportBuild } from './reports.ts';
+import { type Sent, settle } from './settle.ts';
+
+export type DispatchDeps = { database: Database; broker: GitHubBroker };
+
+export function dispatchActivities({ database, broker }: DispatchDeps) {
+  /** GitHub repeats whatever it is asked twice, so this runs with one attempt and writes down each step before it. */
+  async function sendOnce(buildId: string, tries: number): Promise<Sent> {
+    const build = await database.write((trx) => intend(trx, buildId));
+    if (!build) return { outcome: 'over' };
+
+    let repository: Awaited<ReturnType<GitHubBroker['forRepository']>>;
+    try {
+      repository = await broker.forRepository({
+        repositoryId: build.repositoryId,
+        permissions: { actions: 'write' },
+      });
+    } catch (error) {
+      return notSent(build, error, tries);
+    }
+
+    if (!(await database.write((trx) => startSending(trx, build))))
+      return database.write((trx) => settle(trx, buildId));
+    try {
+      const answer = await repository.github.dispatchWorkflow({
+        fullName: repository.fullName,
+        workflow: build.pipeline.workflowFile,
+        ref: build.dispatchRef,
+        inputs: inputsOf(build),
+      });
+      return await database.write((trx) => recordSent(trx, build, answer));
+    } catch (error) {
+      return isDefinite(error)
+        ? notSent(build, error, tries)
+        : database.write((trx) => recordUnknown(trx, build, error));
+    }
+  }
+
+  /** Nothing was started. Either it may be tried again, or the build has failed and its reason says why. */
+  async function notSent(build: Build, error: unknown, tries: number): Promise<Sent> {
+    const code = codeOf(error);
+    const refused = isRefusal(error) && !(code === 'token_rejected' && tries === 0);
+    return database.write(async (trx) => {
+      if (!refused) {
+        await dispatchesIn(trx).move(build.id, 'intent', { code });
+        return { outcome: 'later' as const, retryAfterMs: pauseOf(error, tries), code };
+      }
+      const detail = detailOf(code, error);
+      const moved = await dispatchesIn(trx).move(build.id, 'refused', { code, detail });
+      if (moved) await buildsIn(trx, everything).moveStatus(build.id, 'failed', { reason: code, detail });
+      return { outcome: 'over' as const };
+    });
+  }
+
+  return {
+    /** Asks GitHub to start the build's run. `tries` counts the attempts of which nothing was sent. */
+    async sendDispatch({ buildId, tries }: { buildId: string; tries: number }): Promise<Sent> {
+      return withHeartbeats(async () => {
+        const sent = await sendOnce(buildId, tries);
+        if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
+        // Told here to spare the workflow a step. Where GitHub is not willing now, the build's next report makes up
+        // for it: each posts what is true by then.
+        await reportBuild({ database, broker }, buildId).catch((error) => {
+          log.warn('The start of a build was not reported', { buildId, code: codeOf(error) });
+        });
+        return sent;
+      });
+    },
+  };
+}
+
+async function intend(trx: Transaction, buildId: string): Promise<Build | undefined> {
+  const builds = buildsIn(trx, everything);
+  await builds.moveStatus(buildId, 'dispatching');
+  const build = await builds.find(buildId);
+  if (build?.status !== 'dispatching') return undefined;
+  await dispatchesIn(trx).intend(buildId);
+  return build;
+}
+
+/** The last moment to hold back: false where another attempt was here, or the build is not to be started any more. */
+async function startSending(trx: Transaction, build: Build): Promise<boolean> {
+  const now = await buildsIn(trx, everything).find(build.id);
+  if (now?.status !== 'dispatching' || now.cancelRequested) return false;
+  return dispatchesIn(trx).move(build.id, 'sending');
+}
+
+async function recordSent(
+  trx: Transaction,
+  build: Build,
+  { runId, runUrl }: { runId?: number; runUrl?: string },
+): Promise<Sent> {
+  const known = runId ?? (await buildsIn(trx, everything).find(build.id))?.runId ?? undefined;
+  await dispatchesIn(trx).move(build.id, 'sent', known === undefined ? {} : { runId: known });
+  if (known === undefined) return { outcome: 'accepted' };
+  await adoptRun(trx, build, { runId: known, url: runUrl });
+  return { outcome: 'running' };
+}
+
+/** The run may have shown itself by its webhook before the answer was lost. */
+async function recordUnknown(trx: Transaction, build: Build, error: unknown): Promise<Sent> {
+  const { runId = null } = (await buildsIn(trx, everything).find(build.id)) ?? {};
+  if (runId !== null) {
+    await dispatchesIn(trx).move(build.id, 'sent', { runId });
+    return { outcome: 'running' };
+  }
+  await dispatchesIn(trx).move(build.id, 'unknown', { code: codeOf(error), detail: detailOf(codeOf(error), error) });
+  return { outcome: 'unknown' };
+}

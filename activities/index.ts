@@ -1,0 +1,19 @@
+import { type BuildDeps, buildActivities } from './builds.ts';
+import { type DispatchDeps, dispatchActivities } from './dispatch.ts';
+import { withFailures } from './failures.ts';
+import { type ReportDeps, reportActivities } from './reports.ts';
+import { type RunDeps, runActivities } from './runs.ts';
+
+export type ActivityDeps = BuildDeps & DispatchDeps & RunDeps & ReportDeps;
+
+/** Every activity of the worker, by the name under which workflows ask for it. */
+export function createActivities(deps: ActivityDeps) {
+  return withFailures({
+    ...buildActivities(deps),
+    ...dispatchActivities(deps),
+    ...runActivities(deps),
+    ...reportActivities(deps),
+  });
+}
+
+export type Activities = ReturnType<typeof createActivities>;

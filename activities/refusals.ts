@@ -1,0 +1,38 @@
+import { ProviderError } from '../providers/http.ts';
+import { isPassing } from './failures.ts';
+import { inputsHint } from './inputs.ts';
+
+/** Nothing was done, and the same request may well be accepted later. */
+const later = new Set(['rate_limited', 'secondary_limited', 'unavailable', 'network', 'timeout', 'clock_skew']);
+
+const firstPauseMs = 5_000;
+const longestPauseMs = 5 * 60_000;
+
+/** The stable code of a failure: it becomes a build's reason. */
+export function codeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return error instanceof Error && typeof code === 'string' && /^[a-z_]{3,60}$/.test(code) ? code : 'internal';
+}
+
+/** Whether the answer (or a connection that was never made) proves that GitHub did not do what it was asked. */
+export function isDefinite(error: unknown): boolean {
+  return error instanceof ProviderError && !error.ambiguous;
+}
+
+/** Whether a person must change something first. A failure of our own (the database is away) is no refusal. */
+export function isRefusal(error: unknown): boolean {
+  if (later.has(codeOf(error))) return false;
+  return error instanceof ProviderError || !isPassing(error);
+}
+
+/** What the provider asks for, or ever longer from 5 s to 5 min. */
+export function pauseOf(error: unknown, tries: number): number {
+  const asked = error instanceof ProviderError ? error.retryAfterMs : undefined;
+  return asked ?? Math.min(firstPauseMs * 2 ** Math.min(tries, 10), longestPauseMs);
+}
+
+/** A sentence that was made by us, or redacted where it was raised. */
+export function detailOf(code: string, error: unknown): string {
+  const said = error instanceof Error && code !== 'internal' ? error.message : 'Something failed on our side.';
+  return code === 'workflow_inputs_undeclared' ? `${said}. ${inputsHint}` : said;
+}

@@ -1,0 +1,50 @@
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+
+/** GitHub would start another run: one attempt, and whoever calls this settles what it left behind. */
+export const { sendDispatch } = proxyActivities<Activities>({
+  startToCloseTimeout: '3 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { maximumAttempts: 1 },
+  summary: 'Ask GitHub to start the run, once',
+});
+
+/** Someone else's API, and the workflow asks again anyway: give up soon. */
+export const { lookForRun } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '2 minutes',
+  retry: { maximumAttempts: 3, initialInterval: '2 seconds' },
+  summary: 'See how the run is',
+});
+
+/** A run that goes on after its build costs money: try for a while. */
+export const { cancelRun } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '5 minutes',
+  retry: { maximumInterval: '30 seconds' },
+  summary: 'Ask GitHub to end the run',
+});
+
+/** The next report makes up for one that failed. */
+export const { reportBuild: reportProgress } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 minute',
+  heartbeatTimeout: '15 seconds',
+  retry: { maximumAttempts: 3 },
+  summary: 'Tell GitHub how the build is',
+});
+
+/** A commit that stays pending blocks a merge: nothing but a refusal ends this before a day is over. */
+export const { reportBuild: reportEnd } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 day',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '2 seconds', maximumInterval: '10 minutes' },
+  summary: 'Tell GitHub how the build ended',
+});
+
+/** Our own database: it comes back. */
+export const { settleDispatch, markUncertain, endBuild } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
+});

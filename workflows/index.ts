@@ -1,0 +1,1 @@
+export { dispatchBuild } from './dispatch-build.ts';
