@@ -1,0 +1,220 @@
+import { flagIn, idIn, listIn, objectIn, type Payload, textIn } from './github-payload.ts';
+
+/** What we read of a webhook: numeric ids, refs and shas. Names in it are for display only. */
+export type GitHubEvent = PushEvent | PullRequestEvent | WorkflowRunEvent | InstallationEvent | OtherEvent;
+
+type Subject = { installationId?: number; repositoryId: number; senderId?: number };
+
+export type PushEvent = Subject & {
+  kind: 'push';
+  ref: string;
+  refType: 'branch' | 'tag';
+  refName: string;
+  before: string;
+  after: string;
+  created: boolean;
+  deleted: boolean;
+  forced: boolean;
+  /** The commit; of an annotated tag `after` is the tag object. */
+  headSha: string;
+  message?: string;
+};
+
+export type PullRequestEvent = Subject & {
+  kind: 'pull_request';
+  action: string;
+  number: number;
+  headSha: string;
+  headRef: string;
+  headRepositoryId?: number;
+  baseRef: string;
+  baseSha: string;
+  /** Its head lies in another repository, or in one that is gone. */
+  fork: boolean;
+  draft: boolean;
+  title?: string;
+};
+
+export type WorkflowRunEvent = Subject & {
+  kind: 'workflow_run';
+  action: string;
+  runId: number;
+  runAttempt: number;
+  status: string;
+  conclusion?: string;
+  displayTitle: string;
+  headSha: string;
+  htmlUrl: string;
+  event: string;
+};
+
+export type InstallationEvent = {
+  kind: 'installation' | 'installation_repositories' | 'installation_target';
+  action: string;
+  installationId: number;
+  installation: Payload;
+  addedRepositoryIds: number[];
+  removedRepositoryIds: number[];
+  senderId?: number;
+};
+
+export type OtherEvent =
+  | { kind: 'repository'; action: string; repositoryId: number; installationId?: number; repository: Payload }
+  | { kind: 'ref'; action: 'create' | 'delete'; repositoryId?: number; installationId?: number }
+  | { kind: 'ping' }
+  | { kind: 'ignored'; reason: 'event_not_consumed' | 'ref_event' }
+  | { kind: 'malformed'; reason: string };
+
+/** Reads a parsed payload of the event that the header names. Never throws: what cannot be used says why. */
+export function readGitHubEvent(eventName: string, payload: unknown): GitHubEvent {
+  const body = objectIn(payload);
+  if (!body) return malformed('the payload is not an object');
+  switch (eventName) {
+    case 'push':
+      return readPush(body);
+    case 'pull_request':
+      return readPullRequest(body);
+    case 'workflow_run':
+      return readWorkflowRun(body);
+    case 'installation':
+    case 'installation_repositories':
+    case 'installation_target':
+      return readInstallation(eventName, body);
+    case 'repository':
+      return readRepository(body);
+    case 'ping':
+      return { kind: 'ping' };
+    case 'create':
+    case 'delete':
+      // Builds of branches and tags come from `push` alone.
+      return { kind: 'ignored', reason: 'ref_event' };
+    default:
+      return { kind: 'ignored', reason: 'event_not_consumed' };
+  }
+}
+
+/** Forty zeros, or 64 in a repository of SHA-256: no commit on that side. */
+export function isZeroSha(sha: string): boolean {
+  return /^(0{40}|0{64})$/.test(sha);
+}
+
+function readPush(body: Payload): GitHubEvent {
+  const subject = subjectOf(body);
+  const ref = textIn(body, 'ref') ?? '';
+  const [before, after] = [textIn(body, 'before') ?? '', textIn(body, 'after') ?? ''];
+  const refType = ref.startsWith('refs/heads/') ? 'branch' : ref.startsWith('refs/tags/') ? 'tag' : undefined;
+  if (!subject) return malformed('the push names no repository');
+  if (!refType) return malformed('the push names neither a branch nor a tag');
+  if (!isSha(after)) return malformed('the push names no commit');
+  const head = objectIn(body, 'head_commit');
+  const message = textIn(head, 'message');
+  return {
+    kind: 'push',
+    ...subject,
+    ref,
+    refType,
+    refName: ref.slice(refType === 'branch' ? 'refs/heads/'.length : 'refs/tags/'.length),
+    before,
+    after,
+    created: flagIn(body, 'created'),
+    deleted: flagIn(body, 'deleted') || isZeroSha(after),
+    forced: flagIn(body, 'forced'),
+    headSha: refType === 'tag' ? (textIn(head, 'id') ?? after) : after,
+    ...(message !== undefined && { message }),
+  };
+}
+
+function readPullRequest(body: Payload): GitHubEvent {
+  const subject = subjectOf(body);
+  const pull = objectIn(body, 'pull_request');
+  const head = objectIn(pull, 'head');
+  const base = objectIn(pull, 'base');
+  const number = idIn(pull, 'number') ?? idIn(body, 'number');
+  const headSha = textIn(head, 'sha') ?? '';
+  const [headRef, baseRef] = [textIn(head, 'ref'), textIn(base, 'ref')];
+  if (!subject || !number || !headRef || !baseRef || !isSha(headSha))
+    return malformed('the pull request is incomplete');
+  const headRepositoryId = idIn(objectIn(head, 'repo'), 'id');
+  const baseRepositoryId = idIn(objectIn(base, 'repo'), 'id');
+  const title = textIn(pull, 'title');
+  return {
+    kind: 'pull_request',
+    ...subject,
+    action: textIn(body, 'action') ?? '',
+    number,
+    headSha,
+    headRef,
+    ...(headRepositoryId !== undefined && { headRepositoryId }),
+    baseRef,
+    baseSha: textIn(base, 'sha') ?? '',
+    fork: headRepositoryId === undefined || headRepositoryId !== (baseRepositoryId ?? subject.repositoryId),
+    draft: flagIn(pull, 'draft'),
+    ...(title !== undefined && { title }),
+  };
+}
+
+function readWorkflowRun(body: Payload): GitHubEvent {
+  const subject = subjectOf(body);
+  const run = objectIn(body, 'workflow_run');
+  const runId = idIn(run, 'id');
+  if (!subject || !runId) return malformed('the workflow run is incomplete');
+  const conclusion = textIn(run, 'conclusion');
+  return {
+    kind: 'workflow_run',
+    ...subject,
+    action: textIn(body, 'action') ?? '',
+    runId,
+    runAttempt: idIn(run, 'run_attempt') ?? 1,
+    status: textIn(run, 'status') ?? '',
+    ...(conclusion !== undefined && { conclusion }),
+    displayTitle: textIn(run, 'display_title') ?? textIn(run, 'name') ?? '',
+    headSha: textIn(run, 'head_sha') ?? '',
+    htmlUrl: textIn(run, 'html_url') ?? '',
+    event: textIn(run, 'event') ?? '',
+  };
+}
+
+function readInstallation(kind: InstallationEvent['kind'], body: Payload): GitHubEvent {
+  const installation = objectIn(body, 'installation');
+  const installationId = idIn(installation, 'id');
+  if (!installation || !installationId) return malformed('the event names no installation');
+  const ids = (...keys: string[]) =>
+    keys.flatMap((key) => listIn(body, key).flatMap((repository) => idIn(repository, 'id') ?? []));
+  const senderId = idIn(objectIn(body, 'sender'), 'id');
+  return {
+    kind,
+    action: textIn(body, 'action') ?? '',
+    installationId,
+    installation,
+    addedRepositoryIds: ids('repositories', 'repositories_added'),
+    removedRepositoryIds: ids('repositories_removed'),
+    ...(senderId !== undefined && { senderId }),
+  };
+}
+
+function readRepository(body: Payload): GitHubEvent {
+  const subject = subjectOf(body);
+  const repository = objectIn(body, 'repository');
+  if (!subject || !repository) return malformed('the event names no repository');
+  return { kind: 'repository', action: textIn(body, 'action') ?? '', ...subject, repository };
+}
+
+function subjectOf(body: Payload): Subject | undefined {
+  const repositoryId = idIn(objectIn(body, 'repository'), 'id');
+  if (!repositoryId) return undefined;
+  const installationId = idIn(objectIn(body, 'installation'), 'id');
+  const senderId = idIn(objectIn(body, 'sender'), 'id');
+  return {
+    repositoryId,
+    ...(installationId !== undefined && { installationId }),
+    ...(senderId !== undefined && { senderId }),
+  };
+}
+
+function isSha(text: string): boolean {
+  return /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+}
+
+function malformed(reason: string): GitHubEvent {
+  return { kind: 'malformed', reason };
+}

@@ -1,0 +1,32 @@
+/** Reads parts of a payload that anybody may have put together: whatever is not of the expected type is absent. */
+export type Payload = Record<string, unknown>;
+
+export function objectIn(payload: unknown, ...path: string[]): Payload | undefined {
+  let current: unknown = payload;
+  for (const key of path) current = isObject(current) ? current[key] : undefined;
+  return isObject(current) ? current : undefined;
+}
+
+export function textIn(payload: Payload | undefined, key: string): string | undefined {
+  const value = payload?.[key];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** GitHub's ids: positive integers within what a double holds exactly. */
+export function idIn(payload: Payload | undefined, key: string): number | undefined {
+  const value = payload?.[key];
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined;
+}
+
+export function flagIn(payload: Payload | undefined, key: string): boolean {
+  return payload?.[key] === true;
+}
+
+export function listIn(payload: Payload | undefined, key: string): Payload[] {
+  const value = payload?.[key];
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function isObject(value: unknown): value is Payload {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

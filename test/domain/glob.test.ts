@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { checkGlob, matchesGlob, matchesGlobs } from '../../domain/glob.ts';
+
+/** Plain and exponential: what the matcher must agree with on everything short. */
+function reference(pattern: string, text: string): boolean {
+  const [character] = pattern;
+  if (character === undefined) return text === '';
+  if (pattern.startsWith('**')) {
+    const rest = pattern.replace(/^\*+/, '');
+    return Array.from({ length: text.length + 1 }, (_, n) => n).some((n) => reference(rest, text.slice(n)));
+  }
+  if (character === '*') {
+    const slash = text.indexOf('/');
+    const most = slash < 0 ? text.length : slash;
+    return Array.from({ length: most + 1 }, (_, n) => n).some((n) => reference(pattern.slice(1), text.slice(n)));
+  }
+  if (text === '') return false;
+  if (character === '?') return text[0] !== '/' && reference(pattern.slice(1), text.slice(1));
+  if (character === '[') {
+    const end = pattern.indexOf(']', 2);
+    const negative = pattern[1] === '!';
+    const members = pattern.slice(negative ? 2 : 1, end);
+    const inside = members.includes('-')
+      ? (members[0] as string) <= (text[0] as string) && (text[0] as string) <= (members[2] as string)
+      : members.includes(text[0] as string);
+    return text[0] !== '/' && inside !== negative && reference(pattern.slice(end + 1), text.slice(1));
+  }
+  if (character === '\\') return text[0] === pattern[1] && reference(pattern.slice(2), text.slice(1));
+  return text[0] === character && reference(pattern.slice(1), text.slice(1));
+}
+
+const piece = fc.constantFrom('a', 'b', '/', '*', '**', '?', '[ab]', '[!a]', '[a-c]', '\\*', '-', 'é');
+const patterns = fc.array(piece, { minLength: 1, maxLength: 7 }).map((pieces) => pieces.join(''));
+const texts = fc.array(fc.constantFrom('a', 'b', 'c', '/', '*', '-', 'é'), { maxLength: 8 }).map((all) => all.join(''));
+
+test('the matcher agrees with a plain reference', () => {
+  fc.assert(
+    fc.property(patterns, texts, (pattern, text) => {
+      expect(matchesGlob(pattern, text)).toBe(reference(pattern, text));
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test('a pattern without anything special matches itself and nothing else', () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^[a-z/.-]{1,40}$/), fc.stringMatching(/^[a-z/.-]{1,40}$/), (one, other) => {
+      expect(matchesGlob(one, one)).toBe(true);
+      expect(matchesGlob(one, other)).toBe(one === other);
+    }),
+  );
+});
+
+test.each([
+  ['main', 'main', true],
+  ['main', 'main2', false],
+  ['release/*', 'release/1', true],
+  ['release/*', 'release/1/hotfix', false],
+  ['release/**', 'release/1/hotfix', true],
+  ['**', 'any/thing', true],
+  ['v?.[0-9]*', 'v1.20', true],
+  ['v?.[0-9]*', 'v1.x', false],
+  ['feature/\\*', 'feature/*', true],
+  ['feature/\\*', 'feature/x', false],
+])('%s on %s: %s', (pattern, text, expected) => {
+  expect(matchesGlob(pattern, text)).toBe(expected);
+});
+
+test('of a list, the last pattern that matches decides', () => {
+  const list = ['**', '!dependabot/**', 'dependabot/urgent'];
+  expect(matchesGlobs(list, 'main')).toBe(true);
+  expect(matchesGlobs(list, 'dependabot/npm')).toBe(false);
+  expect(matchesGlobs(list, 'dependabot/urgent')).toBe(true);
+  expect(matchesGlobs([], 'main')).toBe(false);
+  expect(matchesGlobs(['!main'], 'main')).toBe(false);
+});
+
+test('a pattern that cannot be used says why', () => {
+  expect(checkGlob('main')).toBeUndefined();
+  expect(checkGlob('')).toMatch(/empty/);
+  expect(checkGlob('[abc')).toMatch(/no "\]"/);
+  expect(checkGlob('[]')).toMatch(/no "\]"/);
+  expect(checkGlob('[z-a]')).toMatch(/backwards/);
+  expect(checkGlob('a\\')).toMatch(/single/);
+  expect(checkGlob('a'.repeat(300))).toMatch(/256/);
+});
+
+test('stars cost no more than their number', () => {
+  const pattern = `${'*a'.repeat(60)}b`;
+  const started = performance.now();
+  expect(matchesGlob(pattern, 'a'.repeat(250))).toBe(false);
+  expect(performance.now() - started).toBeLessThan(200);
+});

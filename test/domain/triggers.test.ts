@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import type { PullRequestEvent, PushEvent } from '../../domain/github-events.ts';
+import { skipMarker } from '../../domain/skip-markers.ts';
+import { decide, type Triggers } from '../../domain/triggers.ts';
+
+const sha = 'a'.repeat(40);
+
+function push(change: Partial<PushEvent> = {}): PushEvent {
+  const refName = change.refName ?? 'main';
+  const refType = change.refType ?? 'branch';
+  return {
+    kind: 'push',
+    repositoryId: 1,
+    ref: `refs/${refType === 'tag' ? 'tags' : 'heads'}/${refName}`,
+    refType,
+    refName,
+    before: sha,
+    after: sha,
+    created: false,
+    deleted: false,
+    forced: false,
+    headSha: sha,
+    ...change,
+  };
+}
+
+function pullRequest(change: Partial<PullRequestEvent> = {}): PullRequestEvent {
+  return {
+    kind: 'pull_request',
+    repositoryId: 1,
+    action: 'opened',
+    number: 7,
+    headSha: sha,
+    headRef: 'feature',
+    headRepositoryId: 1,
+    baseRef: 'main',
+    baseSha: sha,
+    fork: false,
+    draft: false,
+    ...change,
+  };
+}
+
+const all: Triggers = {
+  events: ['push', 'tag', 'pull_request', 'manual'],
+  branches: ['main', 'release/*'],
+  tags: ['v*'],
+};
+
+function outcome(
+  event: PushEvent | PullRequestEvent,
+  change: { triggers?: Triggers; enabled?: boolean; auto?: boolean } = {},
+) {
+  const { triggers = all, enabled = true, auto = true } = change;
+  const { outcome: what, reason } = decide({ enabled, triggers, appAutoDeploy: auto }, event);
+  return `${what} ${reason}`;
+}
+
+test.each<[string, PushEvent | PullRequestEvent, Parameters<typeof outcome>[1], string]>([
+  ['a push to a branch that matches', push(), {}, 'build matched'],
+  ['a push to a branch behind a glob', push({ refName: 'release/1' }), {}, 'build matched'],
+  ['a push elsewhere', push({ refName: 'topic' }), {}, 'skipped branch_not_matched'],
+  ['a tag', push({ refType: 'tag', refName: 'v1' }), {}, 'build matched'],
+  ['another tag', push({ refType: 'tag', refName: 'nightly' }), {}, 'skipped tag_not_matched'],
+  ['a tag named as a branch', push({ refType: 'tag', refName: 'main' }), {}, 'skipped tag_not_matched'],
+  ['a deleted branch', push({ deleted: true }), {}, 'skipped ref_deleted'],
+  ['a pipeline that is off', push(), { enabled: false }, 'skipped pipeline_disabled'],
+  ['an app that does not deploy by itself', push(), { auto: false }, 'skipped auto_deploy_off'],
+  ['a push that is not selected', push(), { triggers: { ...all, events: ['tag'] } }, 'skipped event_not_selected'],
+  [
+    'a tag that is not selected',
+    push({ refType: 'tag', refName: 'v1' }),
+    { triggers: { ...all, events: ['push'] } },
+    'skipped event_not_selected',
+  ],
+  ['a marker on the head commit', push({ message: 'docs [skip ci]' }), {}, 'skipped skip_marker'],
+  [
+    'a marker on a branch that does not match',
+    push({ refName: 'x', message: '[skip ci]' }),
+    {},
+    'skipped branch_not_matched',
+  ],
+  ['no branches', push(), { triggers: { ...all, branches: [] } }, 'skipped branch_not_matched'],
+  ['a pull request', pullRequest(), {}, 'build matched'],
+  ['a pull request that got commits', pullRequest({ action: 'synchronize' }), {}, 'build matched'],
+  ['a pull request that got a label', pullRequest({ action: 'labeled' }), {}, 'skipped action_not_building'],
+  ['an action of tomorrow', pullRequest({ action: 'stacked' }), {}, 'skipped action_not_building'],
+  ['a pull request against another base', pullRequest({ baseRef: 'topic' }), {}, 'skipped branch_not_matched'],
+  ['a fork', pullRequest({ fork: true, headRepositoryId: 2 }), {}, 'blocked fork_pull_request'],
+  [
+    'pull requests not selected',
+    pullRequest(),
+    { triggers: { ...all, events: ['push'] } },
+    'skipped event_not_selected',
+  ],
+])('%s', (_, event, change, expected) => {
+  expect(outcome(event, change)).toBe(expected);
+});
+
+test('a fork would be dispatched on the base branch, with the pull request’s own ref', () => {
+  const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest({ fork: true }));
+  expect(decision).toMatchObject({
+    build: { dispatchRef: 'main', fairleadRef: 'refs/pull/7/head', sha, fork: true, pullRequest: 7 },
+  });
+});
+
+test('a pull request from the same repository is dispatched on its head', () => {
+  const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest());
+  expect(decision).toMatchObject({ build: { dispatchRef: 'feature', fairleadRef: 'refs/heads/feature' } });
+});
+
+test.each([
+  ['Fix [skip ci]', '[skip ci]'],
+  ['Fix [CI Skip] it', '[ci skip]'],
+  ['[no ci]', '[no ci]'],
+  ['x [skip actions]', '[skip actions]'],
+  ['x [actions skip]', '[actions skip]'],
+  ['Fix\n\nskip-checks: true', 'skip-checks: true'],
+  ['Fix\n\nCo-authored-by: a\nSkip-Checks:true', 'skip-checks: true'],
+  ['skip-checks: true', undefined],
+  ['Fix\n\nskip-checks: true\n\nmore text', undefined],
+  ['Fix skip ci', undefined],
+  ['', undefined],
+])('the message %j has the marker %s', (message, marker) => {
+  expect(skipMarker(message)).toBe(marker);
+});
