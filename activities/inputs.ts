@@ -8,4 +8,4 @@ export function inputsOf({ id, sha, fairleadRef, pipeline }: Build): Record<stri
 /** What is missing from a file that GitHub would not start with these inputs. */
 export const inputsHint =
   'Declare fairlead_build, fairlead_sha and fairlead_ref, and the pipeline’s own inputs, below ' +
-  'on.workflow_dispatch.inputs, and show the build in run-name: build ${{ inputs.fairlead_build }}.';
+  'on.workflow_dispatch.inputs, and show inputs.fairlead_build in run-name.';

@@ -56,8 +56,9 @@ export async function dispatchBuild({ buildId, timeoutMinutes }: DispatchBuild):
 
   // An operator's cancellation in Temporal means what a person's in Fairlead does, and does not interrupt a step.
   await CancellationScope.nonCancellable(async () => {
-    const certain = await send(build);
-    if (!certain) await holdUntilFound(build);
+    const outcome = await send(build);
+    if (outcome !== 'certain') await search(build);
+    if (outcome === 'unknown' && !build.known.run && !isDecided(build.known)) await hold(build);
     await follow(build);
     await finish(build);
   });
@@ -89,44 +90,49 @@ function isDecided(known: Known): boolean {
   return known.over || known.ended !== undefined;
 }
 
-/** False where nobody knows whether GitHub has started a run. */
-async function send({ buildId, known, deadline }: Build): Promise<boolean> {
+/** `accepted`: GitHub started a run and did not say which. `unknown`: nobody knows whether it did. */
+async function send(build: Build): Promise<'certain' | 'accepted' | 'unknown'> {
+  const { buildId, known, deadline } = build;
   for (let tries = 0; ; tries += 1) {
+    if (known.cancelWanted) known.ended = { status: 'canceled', reason: 'canceled_by_request' };
+    else if (Date.now() >= deadline) known.ended = { status: 'timed_out', reason: 'not_accepted_in_time' };
+    if (known.ended) return 'certain';
+
     setCurrentDetails('Asking GitHub to start the run');
     // An attempt that died is never simply repeated: what it wrote down tells whether anything can have been sent.
     const sent = await sendDispatch({ buildId, tries }).catch(() => settleDispatch({ buildId }));
     if (sent.outcome !== 'later') {
       known.run ||= sent.outcome === 'running';
       known.over = sent.outcome === 'over';
-      return sent.outcome !== 'unknown';
+      return sent.outcome === 'accepted' || sent.outcome === 'unknown' ? sent.outcome : 'certain';
     }
     showPhase('waiting', `Nothing was sent (${sent.code}); asking again in ${Math.ceil(sent.retryAfterMs / 1000)} s`);
-    await pause({ buildId, known, deadline }, Math.max(sent.retryAfterMs, 1));
-    if (known.cancelWanted) known.ended = { status: 'canceled', reason: 'canceled_by_request' };
-    else if (Date.now() >= deadline) known.ended = { status: 'timed_out', reason: 'not_accepted_in_time' };
-    if (known.ended) return true;
+    await pause(build, Math.max(sent.retryAfterMs, 1));
   }
 }
 
-/** Looks for the run by the mark in its name; when it does not turn up, a person is asked. */
-async function holdUntilFound(build: Build): Promise<void> {
-  const { buildId, known, deadline } = build;
-  setCurrentDetails('The answer to the dispatch was lost: looking for the run by the build’s id in its name');
+/** Looks for the run by the mark in its name. */
+async function search(build: Build): Promise<void> {
+  const { known, deadline } = build;
+  setCurrentDetails('GitHub has not said which run it started: looking for the build’s id in the names of the runs');
   for (const ms of searchPausesMs) {
     await pause(build, ms);
     if (known.run || known.cancelWanted || isDecided(known) || Date.now() >= deadline) return;
     await look(build);
-    if (known.run || isDecided(known)) return;
+    if (known.run || isDecided(known)) return tellProgress(build);
   }
-  if (await markUncertain({ buildId })) {
-    showPhase('uncertain', 'No run of this build was found. Waiting for its webhook, a person, or the time limit');
-    await tellProgress(build);
-  }
+}
+
+/** The run did not turn up: a person is asked, and nothing is sent again. */
+async function hold(build: Build): Promise<void> {
+  if (build.known.cancelWanted || !(await markUncertain({ buildId: build.buildId }))) return;
+  showPhase('uncertain', 'No run of this build was found: waiting for its webhook, a person, or the time limit');
+  await tellProgress(build);
 }
 
 async function follow(build: Build): Promise<void> {
   const { known, deadline } = build;
-  for (let wait = build.known.run ? firstPollMs : (searchPausesMs[0] ?? firstPollMs); !isDecided(known); ) {
+  for (let wait = firstPollMs; !isDecided(known); ) {
     if (known.run) showPhase('running', 'Waiting for the end of the run');
     await pause(build, wait);
     if (isDecided(known)) return;
@@ -149,11 +155,12 @@ async function follow(build: Build): Promise<void> {
 
 async function finish({ buildId, known }: Build): Promise<void> {
   if (known.ended) await endBuild({ buildId, end: known.ended });
-  showPhase(known.ended?.status ?? 'over', 'Telling GitHub how the build ended');
+  const phase = known.ended?.status ?? 'over';
+  showPhase(phase, 'Telling GitHub how the build ended');
   await reportEnd({ buildId }).catch((failure) => {
     log.warn('The end of a build could not be reported', { buildId, code: codeOf(failure) });
   });
-  setCurrentDetails('');
+  setCurrentDetails(`Ended: ${phase}`);
 }
 
 /** The run's own end counts where it came first. */

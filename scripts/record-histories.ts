@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import { startTimeSkipping, withWorker, workflowBundle } from '../test/support/workflow-run.ts';
+import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
+
+/**
+ * Records the histories that test/workflows/replay.test.ts replays: `npx tsx scripts/record-histories.ts`. Only for a
+ * new workflow or a new story of it. When the replay of an old history fails, the change needs `patched()`, not a new
+ * recording: builds that are under way when a new version is installed have histories like the old ones.
+ */
+const folder = path.join(import.meta.dirname, '../test/fixtures/histories');
+const buildId = 'bld_0000000000000000000000000a';
+
+type Tell = (handle: WorkflowHandle<typeof dispatchBuild>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
+
+const usual = {
+  sendDispatch: async () => ({ outcome: 'running' }),
+  settleDispatch: async () => ({ outcome: 'unknown' }),
+  lookForRun: async () => ({ state: 'absent' }),
+  cancelRun: async () => ({ state: 'running' }),
+  markUncertain: async () => true,
+  endBuild: async () => {},
+  reportBuild: async () => {},
+};
+
+const end = { runId: 7, ended: { status: 'succeeded' as const } };
+const stories: Record<string, { activities?: object; tell: Tell }> = {
+  'dispatch-build-succeeded': {
+    async tell(handle, sleep) {
+      await sleep(10);
+      await handle.signal(reported, end);
+    },
+  },
+  'dispatch-build-uncertain-then-found': {
+    activities: { sendDispatch: async () => ({ outcome: 'unknown' }) },
+    async tell(handle, sleep) {
+      await sleep(150);
+      await handle.signal(reported, { runId: 7 });
+      await sleep(10);
+      await handle.signal(reported, end);
+    },
+  },
+  'dispatch-build-canceled': {
+    async tell(handle, sleep) {
+      await sleep(10);
+      await handle.signal(canceled);
+    },
+  },
+};
+
+const env = await startTimeSkipping();
+for (const [name, { activities, tell }] of Object.entries(stories)) {
+  await withWorker(env, await workflowBundle(), { ...usual, ...activities }, async ({ client, taskQueue }) => {
+    const handle = await client.workflow.start(dispatchBuild, {
+      taskQueue,
+      workflowId: `build/${randomUUID()}`,
+      args: [{ buildId, timeoutMinutes: 60 }],
+    });
+    await tell(handle, (seconds) => env.sleep(seconds * 1000));
+    await handle.result();
+    const history = plain(await handle.fetchHistory());
+    writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(history, null, 1)}\n`);
+  });
+}
+await env.teardown();
+
+/**
+ * The history as JSON that the worker's encoder takes back: enums stay numbers, bytes become base64, 64-bit integers
+ * numbers. (The SDK's own conversion to JSON fails where npm installs several copies of protobufjs.)
+ */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  if ('low' in value && 'high' in value) return Number(value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+}

@@ -1,0 +1,322 @@
+import { randomUUID } from 'node:crypto';
+import { activityInfo } from '@temporalio/activity';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-build.ts';
+import { startTimeSkipping, withWorker, workflowBundle } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeAll(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+
+afterAll(() => env?.teardown());
+
+const buildId = 'bld_0000000000000000000000000a';
+
+/** The usual answers: the run is known at once and goes on for ever. */
+function usual(): Pick<
+  Activities,
+  'sendDispatch' | 'settleDispatch' | 'lookForRun' | 'cancelRun' | 'markUncertain' | 'endBuild' | 'reportBuild'
+> {
+  return {
+    sendDispatch: async () => ({ outcome: 'running' }),
+    settleDispatch: async () => ({ outcome: 'unknown' }),
+    lookForRun: async () => ({ state: 'running' }),
+    cancelRun: async () => ({ state: 'running' }),
+    markUncertain: async () => true,
+    endBuild: async () => {},
+    reportBuild: async () => {},
+  };
+}
+
+type Told = (handle: WorkflowHandle<typeof dispatchBuild>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
+
+/** Runs one build and gives back its steps, without the reports, and how it ended. */
+async function run(activities: Partial<ReturnType<typeof usual>>, tell: Told = async () => {}) {
+  const ends: unknown[] = [];
+  const all = { ...usual(), ...activities, endBuild: async ({ end }: { end: unknown }) => void ends.push(end) };
+  return withWorker(env, await workflowBundle(), all, async ({ client, taskQueue, steps }) => {
+    const handle = await client.workflow.start(dispatchBuild, {
+      taskQueue,
+      workflowId: `build/${randomUUID()}`,
+      args: [{ buildId, timeoutMinutes: 60 }],
+    });
+    await tell(handle, (seconds) => env.sleep(seconds * 1000));
+    await handle.result();
+    return { steps, ends };
+  });
+}
+
+const times = (steps: string[], name: string) => steps.filter((step) => step === name).length;
+
+/** When an activity was asked for, in seconds since the first of these. */
+function clock() {
+  const at: number[] = [];
+  return {
+    tick: () => at.push(activityInfo().currentAttemptScheduledTimestampMs),
+    seconds: () => at.map((ms) => Math.round((ms - (at[0] ?? 0)) / 1000)),
+  };
+}
+
+describe('a run that is known', () => {
+  test('ends its build when the webhook tells of its end', async () => {
+    const { steps, ends } = await run({}, async (handle, sleep) => {
+      await sleep(10);
+      await handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } });
+    });
+    expect(steps).toEqual(['sendDispatch', 'endBuild', 'reportBuild']);
+    expect(ends).toEqual([{ status: 'succeeded' }]);
+  });
+
+  test('is asked for after a minute, and ever less often, where no webhook comes', async () => {
+    const asked = clock();
+    const { ends } = await run({
+      lookForRun: async () => {
+        asked.tick();
+        const count = asked.seconds().length;
+        return count < 8 ? { state: 'running' } : { state: 'ended', end: { status: 'failed', reason: 'run_failed' } };
+      },
+    });
+    expect(asked.seconds()).toEqual([0, 90, 225, 428, 728, 1028, 1328, 1628]);
+    expect(ends).toEqual([{ status: 'failed', reason: 'run_failed' }]);
+  });
+
+  test('is ended at GitHub when a person cancels the build', async () => {
+    const { steps, ends } = await run({}, async (handle, sleep) => {
+      await sleep(5);
+      await handle.signal(canceled);
+    });
+    expect(steps).toEqual(['sendDispatch', 'cancelRun', 'endBuild', 'reportBuild']);
+    expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
+  });
+
+  test('is ended when an operator cancels the workflow in Temporal', async () => {
+    const { steps, ends } = await run({}, async (handle, sleep) => {
+      await sleep(5);
+      await handle.cancel();
+    });
+    expect(steps).toEqual(['sendDispatch', 'cancelRun', 'endBuild', 'reportBuild']);
+    expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
+  });
+
+  test('that had ended before it could be canceled keeps its own end', async () => {
+    const { ends } = await run(
+      { cancelRun: async () => ({ state: 'ended', end: { status: 'succeeded' } }) },
+      (handle) => handle.signal(canceled),
+    );
+    expect(ends).toEqual([{ status: 'succeeded' }]);
+  });
+
+  test('is ended when it outlasts the pipeline’s limit', async () => {
+    const { steps, ends } = await run({});
+    expect(times(steps, 'cancelRun')).toBe(1);
+    expect(ends).toEqual([{ status: 'timed_out', reason: 'pipeline_timeout' }]);
+  });
+
+  test('fails its build when GitHub will not tell us any more', async () => {
+    const { ends } = await run({
+      lookForRun: async () => {
+        throw ApplicationFailure.nonRetryable('The installation is suspended', 'installation_suspended');
+      },
+    });
+    expect(ends).toEqual([{ status: 'failed', reason: 'installation_suspended' }]);
+  });
+
+  test('is followed on through failures that may pass', async () => {
+    let asked = 0;
+    const { ends } = await run({
+      lookForRun: async () => {
+        asked += 1;
+        if (asked < 5) throw ApplicationFailure.create({ message: 'GitHub failed', type: 'unavailable' });
+        return { state: 'ended', end: { status: 'succeeded' } };
+      },
+    });
+    expect(ends).toEqual([{ status: 'succeeded' }]);
+  });
+
+  test('may be gone from GitHub, which fails its build', async () => {
+    const { ends } = await run({ lookForRun: async () => ({ state: 'missing' }) });
+    expect(ends).toEqual([{ status: 'failed', reason: 'run_missing' }]);
+  });
+});
+
+describe('a dispatch', () => {
+  test('that was refused is only reported', async () => {
+    const { steps } = await run({ sendDispatch: async () => ({ outcome: 'over' }) });
+    expect(steps).toEqual(['sendDispatch', 'reportBuild']);
+  });
+
+  test('of which nothing was sent is sent again when GitHub said it may be', async () => {
+    const sent = clock();
+    const { steps } = await run(
+      {
+        sendDispatch: async ({ tries }) => {
+          sent.tick();
+          return tries < 2
+            ? { outcome: 'later', retryAfterMs: 90_000, code: 'secondary_limited' }
+            : { outcome: 'running' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(200);
+        await handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } });
+      },
+    );
+    expect(sent.seconds()).toEqual([0, 90, 180]);
+    expect(steps.at(-1)).toBe('reportBuild');
+  });
+
+  test('that waits is not sent any more once the build was canceled', async () => {
+    const { steps, ends } = await run(
+      { sendDispatch: async () => ({ outcome: 'later', retryAfterMs: 90_000, code: 'rate_limited' }) },
+      async (handle, sleep) => {
+        await sleep(5);
+        await handle.signal(canceled);
+      },
+    );
+    expect(steps).toEqual(['sendDispatch', 'endBuild', 'reportBuild']);
+    expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
+  });
+
+  test('that is never accepted times out', async () => {
+    const { ends } = await run({
+      sendDispatch: async () => ({ outcome: 'later', retryAfterMs: 600_000, code: 'rate_limited' }),
+    });
+    expect(ends).toEqual([{ status: 'timed_out', reason: 'not_accepted_in_time' }]);
+  });
+
+  test('whose attempt died before it sent anything is sent again', async () => {
+    let attempts = 0;
+    const { steps } = await run(
+      {
+        sendDispatch: async () => {
+          attempts += 1;
+          if (attempts === 1) throw new Error('the worker went away');
+          return { outcome: 'running' };
+        },
+        settleDispatch: async () => ({ outcome: 'later', retryAfterMs: 5_000, code: 'interrupted' }),
+      },
+      async (handle, sleep) => {
+        await sleep(30);
+        await handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } });
+      },
+    );
+    expect(steps).toEqual(['sendDispatch', 'settleDispatch', 'sendDispatch', 'endBuild', 'reportBuild']);
+  });
+});
+
+describe('a dispatch whose outcome is unknown', () => {
+  const died = {
+    sendDispatch: async () => {
+      throw new Error('the worker went away');
+    },
+  };
+
+  test('is looked for at 5, 15, 30, 60 and 120 s, held for a person, and never sent again', async () => {
+    const asked = clock();
+    const { steps, ends } = await run({
+      ...died,
+      lookForRun: async () => {
+        asked.tick();
+        return { state: 'absent' };
+      },
+    });
+    expect(asked.seconds().slice(0, 5)).toEqual([0, 10, 25, 55, 115]);
+    expect(steps.slice(0, 9)).toEqual([
+      'sendDispatch',
+      'settleDispatch',
+      ...Array(5).fill('lookForRun'),
+      'markUncertain',
+      'reportBuild',
+    ]);
+    expect(times(steps, 'sendDispatch')).toBe(1);
+    expect(ends).toEqual([{ status: 'timed_out', reason: 'run_not_found' }]);
+  });
+
+  test('is a running build once its run is found', async () => {
+    let asked = 0;
+    const { steps, ends } = await run(
+      {
+        ...died,
+        lookForRun: async () => {
+          asked += 1;
+          return asked < 3 ? { state: 'absent' } : { state: 'running' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(50);
+        await handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } });
+      },
+    );
+    expect(steps).toEqual([
+      'sendDispatch',
+      'settleDispatch',
+      'lookForRun',
+      'lookForRun',
+      'lookForRun',
+      'reportBuild',
+      'endBuild',
+      'reportBuild',
+    ]);
+    expect(ends).toEqual([{ status: 'succeeded' }]);
+  });
+
+  test('is found by the run’s webhook while it is held', async () => {
+    const { steps, ends } = await run(
+      { ...died, lookForRun: async () => ({ state: 'absent' }) },
+      async (handle, sleep) => {
+        await sleep(130);
+        await handle.signal(reported, { runId: 7 });
+        await sleep(20);
+        await handle.signal(reported, { runId: 7, ended: { status: 'failed', reason: 'run_failed' } });
+      },
+    );
+    expect(steps.slice(-5)).toEqual(['markUncertain', 'reportBuild', 'reportBuild', 'endBuild', 'reportBuild']);
+    expect(ends).toEqual([{ status: 'failed', reason: 'run_failed' }]);
+  });
+
+  test('is ended by a person while it is held', async () => {
+    const { steps, ends } = await run(
+      { ...died, lookForRun: async () => ({ state: 'absent' }), cancelRun: async () => ({ state: 'absent' }) },
+      async (handle, sleep) => {
+        await sleep(140);
+        await handle.signal(canceled);
+      },
+    );
+    expect(times(steps, 'sendDispatch')).toBe(1);
+    expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
+  });
+
+  test('needs no incident where GitHub had accepted it and only the run is not known yet', async () => {
+    let asked = 0;
+    const { steps } = await run(
+      {
+        sendDispatch: async () => ({ outcome: 'accepted' }),
+        lookForRun: async () => {
+          asked += 1;
+          return asked < 7 ? { state: 'absent' } : { state: 'ended', end: { status: 'succeeded' } };
+        },
+      },
+      async () => {},
+    );
+    expect(times(steps, 'markUncertain')).toBe(0);
+    expect(steps.slice(-2)).toEqual(['endBuild', 'reportBuild']);
+  });
+});
+
+test('a build ends although its end cannot be reported', async () => {
+  const { ends } = await run(
+    {
+      reportBuild: async () => {
+        throw ApplicationFailure.nonRetryable('The App lacks a permission', 'permission_missing');
+      },
+    },
+    (handle) => handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } }),
+  );
+  expect(ends).toEqual([{ status: 'succeeded' }]);
+});

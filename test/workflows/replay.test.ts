@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Worker } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { describe, expect, test } from 'vitest';
+import { workflowBundle } from '../support/workflow-run.ts';
+
+type HistoryEvent = { activityTaskScheduledEventAttributes?: { activityType: { name: string } } };
+type History = { events: HistoryEvent[] };
+
+const folder = path.join(import.meta.dirname, '../fixtures/histories');
+const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+
+function read(name: string): History {
+  return JSON.parse(readFileSync(path.join(folder, name), 'utf8'));
+}
+
+async function replay(history: History): Promise<void> {
+  await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, history);
+}
+
+describe('the workflows as they are now', () => {
+  test.each(names)('still tell the recorded story %s', async (name) => {
+    await replay(read(name));
+  });
+
+  test('would be seen to tell another one', async () => {
+    const history = read('dispatch-build-succeeded.json');
+    const first = history.events.find((event) => event.activityTaskScheduledEventAttributes);
+    if (first?.activityTaskScheduledEventAttributes) {
+      first.activityTaskScheduledEventAttributes.activityType.name = 'reportBuild';
+    }
+    await expect(replay(history)).rejects.toThrow(DeterminismViolationError);
+  });
+
+  test('have at least these stories to be held to', () => {
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'dispatch-build-canceled.json',
+        'dispatch-build-succeeded.json',
+        'dispatch-build-uncertain-then-found.json',
+      ]),
+    );
+  });
+});

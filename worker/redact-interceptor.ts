@@ -1,0 +1,44 @@
+import { type ActivityInterceptorsFactory, CompleteAsyncError } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { redact, redactDeep } from '../domain/redact.ts';
+import type { Logger } from '../log.ts';
+
+/**
+ * The last gate before the history, which anybody with access to Temporal's UI reads: failures are made safe where
+ * they are raised, and are redacted here once more, together with whatever nobody thought of. The error as it came,
+ * stack and cause included, goes to our log only, which redacts too.
+ */
+export function createRedactInterceptor(logger: Logger): ActivityInterceptorsFactory {
+  return ({ info }) => ({
+    inbound: {
+      async execute(input, next) {
+        try {
+          return await next(input);
+        } catch (error) {
+          if (error instanceof CancelledFailure || error instanceof CompleteAsyncError) throw error;
+          const failure = safeFailure(error);
+          const { activityType, attempt, workflowExecution } = info;
+          logger.warn(
+            { err: error, code: failure.type, activityType, attempt, workflowId: workflowExecution?.workflowId },
+            'activity failed',
+          );
+          throw failure;
+        }
+      },
+    },
+  });
+}
+
+function safeFailure(error: unknown): ApplicationFailure {
+  const message = redact(error instanceof Error ? error.message : String(error));
+  const known = error instanceof ApplicationFailure ? error : undefined;
+  const failure = ApplicationFailure.create({
+    message,
+    type: known?.type ?? (error instanceof Error ? error.name : 'Error'),
+    nonRetryable: known?.nonRetryable ?? false,
+    ...(known?.details && { details: redactDeep(known.details) as unknown[] }),
+    ...(known?.nextRetryDelay !== undefined && { nextRetryDelay: known.nextRetryDelay }),
+  });
+  failure.stack = redact(known?.stack ?? `${failure.name}: ${message}`);
+  return failure;
+}
