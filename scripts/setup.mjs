@@ -1,0 +1,22 @@
+// Runs before `npm start` and `npm test`, on a fresh clone too: with nothing but Node's standard library it installs
+// what is missing and finds a Temporal server. With nothing to do it takes a moment.
+import path from 'node:path';
+import { installDependencies } from './setup/dependencies.mjs';
+import { SetupError } from './setup/say.mjs';
+import { findTemporal } from './setup/temporal.mjs';
+
+const root = path.join(import.meta.dirname, '..');
+const oldestNode = [20, 19];
+
+try {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
+    throw new SetupError(`Node ${oldestNode.join('.')} or later is needed; this is ${process.version}`);
+  }
+  installDependencies(root);
+  await findTemporal(root, { test: process.argv.includes('--test') });
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  console.error(`setup: ${error.message}`);
+  process.exit(1);
+}
