@@ -1,0 +1,44 @@
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { taskQueue } from '../workflows/ids.ts';
+
+export type RunningWorker = { stop(): Promise<void>; failed: Promise<never> };
+
+/**
+ * Polls for workflows and activities until it is stopped. Slots are fixed: the resource-based tuner ramps local
+ * activities up too slowly for workflows as short as ours.
+ */
+export async function runWorker(options: {
+  connection: NativeConnection;
+  namespace: string;
+  codePath: string;
+  activities: object;
+  interceptors: NonNullable<WorkerOptions['interceptors']>;
+}): Promise<RunningWorker> {
+  const { connection, namespace, codePath, activities, interceptors } = options;
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    workflowBundle: { codePath },
+    activities,
+    interceptors,
+    maxConcurrentActivityTaskExecutions: 50,
+    maxConcurrentLocalActivityExecutions: 50,
+    maxConcurrentWorkflowTaskExecutions: 40,
+    maxCachedWorkflows: 500,
+    // What is in flight may finish; what does not is tried again by the next worker.
+    shutdownGraceTime: '10 seconds',
+    shutdownForceTime: '15 seconds',
+  });
+  const ended = worker.run();
+  return {
+    async stop() {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended.catch(() => {});
+    },
+    failed: ended.then(
+      () => new Promise<never>(() => {}),
+      (error) => Promise.reject(error),
+    ),
+  };
+}
