@@ -20,8 +20,23 @@ export type Command = {
 
 export type PendingCommand = Command & { id: string; attempts: number };
 
+/** What must be carried out before this one: on the same workflow, its start first, otherwise in order. */
+const before = `
+  select 1 from commands as earlier
+  where earlier.status = 'pending' and earlier.workflow_id = commands.workflow_id and earlier.id <> commands.id
+    and ((earlier.action = 'start' and commands.action <> 'start')
+      or ((earlier.action = 'start') = (commands.action = 'start') and earlier.id < commands.id))`;
+
 export function commandsIn(db: Db) {
+  const dueAt = (now: number) =>
+    db('commands').where({ status: 'pending' }).where('due_at', '<=', now).whereRaw(`not exists (${before})`);
+
   return {
+    /** Whether there is anything to claim; cheaper than to try, which takes the write lock on SQLite. */
+    async hasDue(): Promise<boolean> {
+      return (await dueAt(Date.now()).select('id').first()) !== undefined;
+    },
+
     /** Written in the transaction of what it follows from; the relay carries it out after the commit. */
     async add(...commands: Command[]): Promise<void> {
       if (commands.length === 0) return;
@@ -46,10 +61,14 @@ export function commandsIn(db: Db) {
       wake(db, 'commands');
     },
 
-    /** Claims what is due for `claimMs`: a relay that dies in the middle leaves it to the others after that. */
+    /**
+     * Claims what is due for `claimMs`: a relay that dies in the middle leaves it to the others after that. Of one
+     * workflow only the first is claimed, and a start comes before everything else: a signal that overtook it would
+     * find nobody and be lost.
+     */
     async claim(limit: number, claimMs: number): Promise<PendingCommand[]> {
       const now = Date.now();
-      const due = db('commands').where({ status: 'pending' }).where('due_at', '<=', now).orderBy(['due_at', 'id']);
+      const due = dueAt(now).orderBy(['due_at', 'id']);
       if (db.client.config.client === 'pg') due.forUpdate().skipLocked();
       const rows: CommandRow[] = await due.limit(limit);
       if (rows.length === 0) return [];
@@ -75,6 +94,12 @@ export function commandsIn(db: Db) {
       await db('commands')
         .where({ id, status: 'pending' })
         .update({ due_at: dueAt, last_error: error, updated_at: Date.now() });
+    },
+
+    /** Gives up every claim: for a relay that starts where it is the only one, and knows that nobody is at them. */
+    async releaseClaims(): Promise<void> {
+      const now = Date.now();
+      await db('commands').where({ status: 'pending' }).where('due_at', '>', now).update({ due_at: now });
     },
 
     async countPending(): Promise<number> {

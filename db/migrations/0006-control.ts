@@ -21,6 +21,7 @@ export async function up(db: Knex): Promise<void> {
     table.check(oneOf('status', ['pending', 'done', 'failed']));
   });
   await db.raw(`create index commands_pending on commands (due_at, id) where status = 'pending'`);
+  await db.raw(`create index commands_of_workflow on commands (workflow_id, id) where status = 'pending'`);
   await db.schema.createTable('operations', (table) => {
     idColumn(table);
     table.text('org_id').references('orgs.id');

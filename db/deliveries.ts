@@ -1,0 +1,66 @@
+import type { DeliveryStatus } from '../domain/delivery-status.ts';
+import type { Db } from './connection.ts';
+import { type Page, type PageRequest, pageOf } from './page.ts';
+import type { DeliveryRow } from './tables.ts';
+import { type TenantScope, within } from './tenant.ts';
+
+/** A webhook as it is shown: its body is kept apart. */
+export type Delivery = {
+  id: string;
+  /** None until it is decided whose it is. */
+  orgId: string | null;
+  githubAppId: string;
+  providerDeliveryId: string;
+  event: string;
+  action: string | null;
+  status: DeliveryStatus;
+  reason: string | null;
+  installationExternalId: number | null;
+  repositoryExternalId: number | null;
+  size: number;
+  headers: Record<string, string>;
+  attempts: number;
+  receivedAt: number;
+  decidedAt: number | null;
+};
+
+export type DeliveryFilter = { status?: DeliveryStatus | undefined; event?: string | undefined };
+
+/** Deliveries belong to an organization, not to a project; those of none are seen by the operators only. */
+export function deliveriesIn(db: Db, scope: TenantScope) {
+  const rows = () => within(scope, db('deliveries'), { org: 'org_id' });
+  return {
+    async find(id: string): Promise<Delivery | undefined> {
+      const row = await rows().where({ id }).first();
+      return row && toDelivery(row);
+    },
+
+    /** Newest first. */
+    async list({ status, event }: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>> {
+      const query = rows();
+      if (status) query.where({ status });
+      if (event) query.where({ event });
+      return pageOf(query, page, toDelivery);
+    },
+  };
+}
+
+function toDelivery(row: DeliveryRow): Delivery {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    githubAppId: row.github_app_id,
+    providerDeliveryId: row.provider_delivery_id,
+    event: row.event,
+    action: row.action,
+    status: row.status,
+    reason: row.reason,
+    installationExternalId: row.installation_external_id,
+    repositoryExternalId: row.repository_external_id,
+    size: row.size,
+    headers: JSON.parse(row.headers),
+    attempts: row.attempts,
+    receivedAt: row.received_at,
+    decidedAt: row.decided_at,
+  };
+}

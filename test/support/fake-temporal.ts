@@ -1,0 +1,47 @@
+import type { Command } from '../../db/commands.ts';
+import { TemporalAway, type TemporalStarter } from '../../worker/temporal-starter.ts';
+
+/** Plays Temporal for the relay: remembers what it was handed, is away when told so, and fails as it is told. */
+export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
+  const handed: Command[] = [];
+  const failures: Error[] = [];
+  let away = false;
+  let asked = 0;
+  let atOnce = 0;
+  let mostAtOnce = 0;
+
+  async function take(command: Command): Promise<void> {
+    asked += 1;
+    atOnce += 1;
+    mostAtOnce = Math.max(mostAtOnce, atOnce);
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+    atOnce -= 1;
+    if (away) throw new TemporalAway('away');
+    const failure = failures.shift();
+    if (failure) throw failure;
+    handed.push(command);
+  }
+
+  const starter: TemporalStarter = {
+    start: take,
+    signal: take,
+    signalWithStart: take,
+    isReachable: async () => !away,
+  };
+  return {
+    starter,
+    handed,
+    setAway(value: boolean) {
+      away = value;
+    },
+    failNext(...errors: Error[]) {
+      failures.push(...errors);
+    },
+    get asked() {
+      return asked;
+    },
+    get mostAtOnce() {
+      return mostAtOnce;
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import type { Database, Transaction } from '../../db/connection.ts';
+import { type DeliveryOutcome, deliveryQueue, type PendingDelivery } from '../../db/delivery-queue.ts';
+import { isTransient } from '../../db/transient.ts';
+import type { Logger } from '../../log.ts';
+import type { RelayMetrics } from './relay-metrics.ts';
+
+const batch = { limit: 25, maxBytes: 8 * 1024 * 1024 };
+/** Tries of one delivery before it is given up, until the provider sends it again. */
+const mostTries = 5;
+const firstRestMs = 500;
+
+export type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<DeliveryOutcome>;
+
+/**
+ * Decides what was received: a batch in one transaction, claimed so that several relays share the work. A batch that
+ * fails is done again one by one, so that one bad delivery does not hold up the others.
+ */
+export function createDeliveryWork({
+  database,
+  decide,
+  metrics,
+  logger,
+}: {
+  database: Database;
+  decide: Decide;
+  metrics: RelayMetrics;
+  logger: Logger;
+}): () => Promise<boolean> {
+  /** The deliveries that failed here, by when they are tried again. */
+  const resting = new Map<string, number>();
+
+  async function decideAll(trx: Transaction, deliveries: PendingDelivery[]): Promise<DeliveryOutcome[]> {
+    const outcomes: DeliveryOutcome[] = [];
+    for (const delivery of deliveries) {
+      const outcome = await decide(trx, delivery);
+      await deliveryQueue(trx).finish(delivery.id, outcome);
+      outcomes.push(outcome);
+    }
+    return outcomes;
+  }
+
+  function count(outcomes: DeliveryOutcome[]): void {
+    for (const { status, reason } of outcomes) metrics.deliveries.inc({ status, reason });
+  }
+
+  async function decideAlone(id: string): Promise<void> {
+    try {
+      const outcomes = await database.write(async (trx) => {
+        const delivery = await deliveryQueue(trx).claimOne(id);
+        return decideAll(trx, delivery ? [delivery] : []);
+      });
+      count(outcomes);
+      resting.delete(id);
+    } catch (error) {
+      await noteFailure(id, error);
+    }
+  }
+
+  async function noteFailure(id: string, error: unknown): Promise<void> {
+    // A database that has trouble says nothing about the delivery.
+    const tries = isTransient(error)
+      ? 0
+      : await database.write((trx) => deliveryQueue(trx).countFailure(id, mostTries, 'decision_failed'));
+    if (tries >= mostTries) {
+      resting.delete(id);
+      metrics.deliveries.inc({ status: 'failed', reason: 'decision_failed' });
+      logger.error({ err: error, delivery: id }, 'delivery could not be decided and was given up');
+    } else {
+      resting.set(id, Date.now() + firstRestMs * 2 ** tries);
+      logger.warn({ err: error, delivery: id, tries }, 'delivery could not be decided');
+    }
+  }
+
+  return async () => {
+    const now = Date.now();
+    const due = [...resting].filter(([, until]) => until <= now).map(([id]) => id);
+    for (const id of due) await decideAlone(id);
+
+    const except = [...resting.keys()];
+    if (await deliveryQueue(database.reader).isEmpty(except)) return false;
+    let claimed: PendingDelivery[] = [];
+    try {
+      const outcomes = await database.write(async (trx) => {
+        claimed = await deliveryQueue(trx).claim({ ...batch, except });
+        return decideAll(trx, claimed);
+      });
+      count(outcomes);
+    } catch (error) {
+      if (claimed.length === 0) throw error;
+      logger.warn({ err: error, deliveries: claimed.length }, 'a batch of deliveries is decided one by one');
+      for (const { id } of claimed) await decideAlone(id);
+    }
+    return claimed.length > 0;
+  };
+}

@@ -1,0 +1,32 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { countBacklog } from '../../db/backlog.ts';
+import type { Database } from '../../db/connection.ts';
+
+export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
+
+export function createRelayMetrics(registry: Registry, database: Database) {
+  const registers = [registry];
+  new Gauge({
+    name: 'fairlead_relay_backlog',
+    help: 'Rows that wait for the relay',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      for (const [kind, count] of Object.entries(await countBacklog(database.reader))) this.set({ kind }, count);
+    },
+  });
+  return {
+    deliveries: new Counter({
+      name: 'fairlead_deliveries_decided_total',
+      help: 'Deliveries by what became of them',
+      labelNames: ['status', 'reason'],
+      registers,
+    }),
+    commands: new Counter({
+      name: 'fairlead_commands_total',
+      help: 'Attempts to start or signal a workflow, by result',
+      labelNames: ['result'],
+      registers,
+    }),
+  };
+}
