@@ -7,7 +7,6 @@ import type { RelayMetrics } from './relay-metrics.ts';
 const batch = { limit: 25, maxBytes: 8 * 1024 * 1024 };
 /** Tries of one delivery before it is given up, until the provider sends it again. */
 const mostTries = 5;
-const firstRestMs = 500;
 
 export type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<DeliveryOutcome>;
 
@@ -20,11 +19,14 @@ export function createDeliveryWork({
   decide,
   metrics,
   logger,
+  firstRestMs = 500,
 }: {
   database: Database;
   decide: Decide;
   metrics: RelayMetrics;
   logger: Logger;
+  /** How long a delivery rests after its first failure; doubled after each. */
+  firstRestMs?: number;
 }): () => Promise<boolean> {
   /** The deliveries that failed here, by when they are tried again. */
   const resting = new Map<string, number>();
