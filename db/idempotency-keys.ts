@@ -1,0 +1,49 @@
+import type { Db } from './connection.ts';
+
+export type StoredAnswer = {
+  fingerprint: string;
+  status: number;
+  headers: Record<string, string>;
+  /** None where the answer held a secret. */
+  body: string | null;
+};
+
+const keepMs = 24 * 3_600_000;
+
+/** Answers that are promised again for 24 hours to whoever repeats a request with the same key. */
+export function idempotencyKeysIn(db: Db, callerId: string) {
+  return {
+    /**
+     * Claims the key for this transaction: a twin waits here until it has committed, and then finds its answer.
+     * Answers the stored one where there is one.
+     */
+    async claim(key: string, fingerprint: string): Promise<StoredAnswer | undefined> {
+      const now = Date.now();
+      const mine = { caller_id: callerId, key };
+      await db('idempotency_keys')
+        .where(mine)
+        .where('created_at', '<', now - keepMs)
+        .delete();
+      await db('idempotency_keys')
+        .insert({ ...mine, fingerprint, status: 0, headers: '{}', body: null, created_at: now })
+        .onConflict(['caller_id', 'key'])
+        .ignore();
+      const row = await db('idempotency_keys').where(mine).first();
+      // Status 0 is the row of this very transaction: nobody else can see one.
+      if (!row || row.status === 0) return undefined;
+      return { fingerprint: row.fingerprint, status: row.status, headers: JSON.parse(row.headers), body: row.body };
+    },
+
+    async store(key: string, { status, headers, body }: Omit<StoredAnswer, 'fingerprint'>): Promise<void> {
+      await db('idempotency_keys')
+        .where({ caller_id: callerId, key })
+        .update({ status, headers: JSON.stringify(headers), body });
+    },
+  };
+}
+
+export async function purgeIdempotencyKeys(db: Db): Promise<void> {
+  await db('idempotency_keys')
+    .where('created_at', '<', Date.now() - keepMs)
+    .delete();
+}

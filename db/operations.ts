@@ -1,0 +1,87 @@
+import { newId } from '../domain/ids.ts';
+import type { Db } from './connection.ts';
+import type { OperationRow } from './tables.ts';
+import { type TenantScope, within } from './tenant.ts';
+import { wake } from './wakes.ts';
+
+/** Long work that somebody may wait for. */
+export type Operation = {
+  id: string;
+  orgId: string | null;
+  projectId: string | null;
+  kind: string;
+  subjectId: string;
+  workflowId: string;
+  status: OperationRow['status'];
+  errorCode: string | null;
+  errorDetail: string | null;
+  createdAt: number;
+  finishedAt: number | null;
+};
+
+export type NewOperation = Pick<Operation, 'orgId' | 'projectId' | 'kind' | 'subjectId' | 'workflowId'>;
+
+export function operationsIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('operations'));
+  return {
+    async find(id: string): Promise<Operation | undefined> {
+      const row = await visible().where({ id }).first();
+      return row && toOperation(row);
+    },
+
+    async insert(operation: NewOperation): Promise<Operation> {
+      const now = Date.now();
+      const row: OperationRow = {
+        id: newId('op'),
+        org_id: operation.orgId,
+        project_id: operation.projectId,
+        kind: operation.kind,
+        subject_id: operation.subjectId,
+        workflow_id: operation.workflowId,
+        status: 'running',
+        error_code: null,
+        error_detail: null,
+        created_at: now,
+        updated_at: now,
+        finished_at: null,
+      };
+      await db('operations').insert(row);
+      return toOperation(row);
+    },
+
+    /** Ends every operation of this kind on the subject that was asked for before `startedAt`. */
+    async finish(
+      subject: { kind: string; subjectId: string; startedAt: number },
+      error?: { code: string; detail: string },
+    ): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ kind: subject.kind, subject_id: subject.subjectId, status: 'running' })
+        .where('created_at', '<=', subject.startedAt)
+        .update({
+          status: error ? 'failed' : 'succeeded',
+          error_code: error?.code ?? null,
+          error_detail: error?.detail ?? null,
+          updated_at: now,
+          finished_at: now,
+        });
+      wake(db, 'operations');
+    },
+  };
+}
+
+function toOperation(row: OperationRow): Operation {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    kind: row.kind,
+    subjectId: row.subject_id,
+    workflowId: row.workflow_id,
+    status: row.status,
+    errorCode: row.error_code,
+    errorDetail: row.error_detail,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+  };
+}

@@ -1,0 +1,98 @@
+import { newId } from '../domain/ids.ts';
+import type { Scope } from '../domain/scopes.ts';
+import type { Db } from './connection.ts';
+import { type Page, type PageRequest, pageOf } from './page.ts';
+import { hashSecret, newSecret } from './secret-text.ts';
+import type { TokenRow } from './tables.ts';
+import { type TenantScope, within } from './tenant.ts';
+
+export type ApiToken = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  name: string;
+  /** Its first characters. */
+  hint: string;
+  scopes: Scope[];
+  createdBy: string;
+  createdAt: number;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+};
+
+export type NewApiToken = Pick<ApiToken, 'orgId' | 'projectId' | 'name' | 'scopes' | 'createdBy' | 'expiresAt'>;
+
+/** How often it is written down that a token is in use. */
+const lastUseEveryMs = 60_000;
+
+export function tokensIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('tokens'));
+  return {
+    async list(page: PageRequest): Promise<Page<ApiToken>> {
+      return pageOf<TokenRow, ApiToken>(visible().whereNull('revoked_at'), page, toApiToken);
+    },
+
+    async find(id: string): Promise<ApiToken | undefined> {
+      const row = await visible().where({ id }).first();
+      return row && toApiToken(row);
+    },
+
+    /** The secret is in this answer and nowhere else. */
+    async insert(token: NewApiToken): Promise<{ token: ApiToken; secret: string }> {
+      const secret = newSecret('flt_');
+      const row: TokenRow = {
+        id: newId('tok'),
+        org_id: token.orgId,
+        project_id: token.projectId,
+        name: token.name,
+        hash: hashSecret(secret),
+        hint: secret.slice(0, 8),
+        scopes: JSON.stringify(token.scopes),
+        created_by: token.createdBy,
+        created_at: Date.now(),
+        expires_at: token.expiresAt,
+        last_used_at: null,
+        revoked_at: null,
+      };
+      await db('tokens').insert(row);
+      return { token: toApiToken(row), secret };
+    },
+
+    async revoke(id: string): Promise<boolean> {
+      return (await visible().where({ id, revoked_at: null }).update({ revoked_at: Date.now() })) === 1;
+    },
+  };
+}
+
+/** Finds a token by what its bearer shows: before that, nobody knows whose it is. */
+export async function findToken(db: Db, secret: string): Promise<ApiToken | undefined> {
+  const row = await db('tokens')
+    .where({ hash: hashSecret(secret), revoked_at: null })
+    .first();
+  if (!row || (row.expires_at !== null && row.expires_at <= Date.now())) return undefined;
+  return toApiToken(row);
+}
+
+/** Notes the use, at most once a minute for each token. */
+export async function touchToken(db: Db, { id, lastUsedAt }: ApiToken): Promise<void> {
+  const now = Date.now();
+  if (lastUsedAt !== null && now - lastUsedAt < lastUseEveryMs) return;
+  await db('tokens').where({ id }).update({ last_used_at: now });
+}
+
+function toApiToken(row: TokenRow): ApiToken {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    name: row.name,
+    hint: row.hint,
+    scopes: JSON.parse(row.scopes),
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    lastUsedAt: row.last_used_at,
+    revokedAt: row.revoked_at,
+  };
+}
