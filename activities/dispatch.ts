@@ -11,13 +11,13 @@ import { codeOf, detailOf, isDefinite, isRefusal, pauseOf } from './refusals.ts'
 import { reportBuild } from './reports.ts';
 import { type Sent, settle } from './settle.ts';
 
-export type DispatchDeps = { database: Database; broker: GitHubBroker };
+export type DispatchDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
 export function dispatchActivities({ database, broker }: DispatchDeps) {
   /** GitHub repeats whatever it is asked twice, so this runs with one attempt and writes down each step before it. */
   async function sendOnce(buildId: string, tries: number): Promise<Sent> {
     const build = await database.write((trx) => intend(trx, buildId));
-    if (!build) return { outcome: 'over' };
+    if (!build) return database.write((trx) => settle(trx, buildId));
 
     let repository: Awaited<ReturnType<GitHubBroker['forRepository']>>;
     try {

@@ -8,7 +8,7 @@ import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { codeOf } from './refusals.ts';
 
-export type ReportDeps = { database: Database; broker: GitHubBroker };
+export type ReportDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
 type Report = {
   commit: 'error' | 'failure' | 'pending' | 'success';
@@ -64,7 +64,7 @@ export async function reportBuild({ database, broker }: ReportDeps, buildId: str
   }
 }
 
-async function postStatus(broker: GitHubBroker, build: Build, report: Report): Promise<void> {
+async function postStatus(broker: ReportDeps['broker'], build: Build, report: Report): Promise<void> {
   const { github, fullName } = await broker.forRepository({
     repositoryId: build.repositoryId,
     permissions: { statuses: 'write' },

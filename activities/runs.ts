@@ -9,7 +9,7 @@ import { isFinalBuildStatus } from '../domain/build-status.ts';
 import { type BuildEnd, endOfRun } from '../domain/run-conclusions.ts';
 import type { Run } from '../providers/github/runs.ts';
 
-export type RunDeps = { database: Database; broker: GitHubBroker };
+export type RunDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
 /** `absent`: no run shows this build. `missing`: its run is known, and GitHub no longer has it. */
 export type Look = { state: 'absent' | 'missing' | 'running' | 'over' } | { state: 'ended'; end: BuildEnd };

@@ -1,5 +1,6 @@
-import { type ActivityInterceptorsFactory, CompleteAsyncError } from '@temporalio/activity';
+import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { redact, redactDeep } from '../domain/redact.ts';
 import type { Logger } from '../log.ts';
 
