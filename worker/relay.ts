@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
+import { chainAudit } from '../db/audit-chain.ts';
 import { hasUnchainedAudit } from '../db/backlog.ts';
-import { commandsIn, type PendingCommand } from '../db/commands.ts';
-import type { Database, Transaction } from '../db/connection.ts';
+import { commandsIn } from '../db/commands.ts';
+import type { Database } from '../db/connection.ts';
+import { purgeIdempotencyKeys } from '../db/idempotency-keys.ts';
+import { beat } from '../db/relays.ts';
 import type { Logger } from '../log.ts';
 import { createCommandWork } from './relay/commands.ts';
 import { decideDelivery, type InstallationAppliers } from './relay/decide-delivery.ts';
-import { createDeliveryWork, type Decide } from './relay/deliveries.ts';
+import { createDeliveryWork } from './relay/deliveries.ts';
+import { giveUpCommand } from './relay/give-up-command.ts';
 import { type Loop, startLoop } from './relay/loop.ts';
 import { createReachability } from './relay/reachability.ts';
 import { createRelayMetrics } from './relay/relay-metrics.ts';
@@ -23,15 +27,6 @@ export type Relay = {
   stop(): Promise<void>;
 };
 
-/** What the relay looks after besides deliveries and commands. */
-export type RelayChores = {
-  raiseIncident: (trx: Transaction, command: PendingCommand) => Promise<void>;
-  /** Gives unchained audit rows their place in their chains; answers how many. */
-  chainAudit: (trx: Transaction) => Promise<number>;
-  beat: (trx: Transaction, relay: { id: string; temporalReachable: boolean }) => Promise<void>;
-  purge: (trx: Transaction) => Promise<void>;
-};
-
 /**
  * Carries what the database owes further: deliveries to decisions and builds, commands to Temporal, audit rows into
  * their chains. It is woken by commits and sweeps every second; any number of them share one Postgres.
@@ -40,24 +35,19 @@ export function createRelay({
   database,
   temporal,
   appliers,
-  chores,
   logger,
   registry,
-  decide = (trx, delivery) => decideDelivery(trx, delivery, appliers),
 }: {
   database: Database;
   temporal: TemporalStarter;
   appliers: InstallationAppliers;
-  chores: RelayChores;
   logger: Logger;
   registry: Registry;
-  decide?: Decide;
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
   const metrics = createRelayMetrics(registry, database);
   const shared = { database, metrics, logger };
-  const { raiseIncident } = chores;
   let stops: (() => unknown)[] = [];
 
   function loop(name: string, everyMs: number, work: (isStopping: () => boolean) => Promise<boolean>): Loop {
@@ -72,7 +62,7 @@ export function createRelay({
     if (wasUp !== temporalReachable) {
       logger.warn(temporalReachable ? 'Temporal is back' : 'Temporal is away: builds start once it is back');
     }
-    await database.write((trx) => chores.beat(trx, { id, temporalReachable }));
+    await database.write((trx) => beat(trx, { id, temporalReachable }));
     return false;
   }
 
@@ -80,19 +70,23 @@ export function createRelay({
     async start() {
       // Nobody else works on SQLite, so what is still claimed was claimed by a process that is gone.
       if (database.dialect === 'sqlite') await database.write((trx) => commandsIn(trx).releaseClaims());
-      const deliveries = loop('deliveries', sweepMs, createDeliveryWork({ ...shared, decide }));
+      const deliveries = loop(
+        'deliveries',
+        sweepMs,
+        createDeliveryWork({ ...shared, decide: (trx, delivery) => decideDelivery(trx, delivery, appliers) }),
+      );
       const commands = loop(
         'commands',
         sweepMs,
-        createCommandWork({ ...shared, temporal, reachability, raiseIncident }),
+        createCommandWork({ ...shared, temporal, reachability, giveUp: giveUpCommand }),
       );
       const audit = loop('audit', sweepMs, async () => {
         if (!(await hasUnchainedAudit(database.reader))) return false;
-        return (await database.write(chores.chainAudit)) > 0;
+        return (await database.write((trx) => chainAudit(trx))) > 0;
       });
       loop('heartbeat', heartbeatMs, heartbeat);
       loop('purge', purgeMs, async () => {
-        await database.write(chores.purge);
+        await database.write(purgeIdempotencyKeys);
         return false;
       });
       stops.push(

@@ -45,13 +45,13 @@ const statuses = async () => {
 
 /** The command loop of one relay. */
 function carryOut(temporal: ReturnType<typeof createFakeTemporal>, on: Database = database) {
-  const incidents: PendingCommand[] = [];
+  const givenUp: PendingCommand[] = [];
   const work = createCommandWork({
     database: on,
     temporal: temporal.starter,
     reachability: createReachability(temporal.starter),
-    raiseIncident: async (_, command) => {
-      incidents.push(command);
+    giveUp: async (_, command) => {
+      givenUp.push(command);
     },
     metrics: createRelayMetrics(new Registry(), on),
     logger: silent,
@@ -63,7 +63,7 @@ function carryOut(temporal: ReturnType<typeof createFakeTemporal>, on: Database 
     await loop.stop();
   };
   stops.push(stop);
-  return { incidents, stop };
+  return { givenUp, stop };
 }
 
 test('commands are carried out, at most sixteen at once, and each once', async () => {
@@ -101,10 +101,10 @@ test('what fails for an unknown reason is tried again later', async () => {
 test('what Temporal definitely refuses is failed, and the operators are told', async () => {
   const temporal = createFakeTemporal();
   temporal.failNext(new CommandRefused('no such workflow'));
-  const { incidents } = carryOut(temporal);
+  const { givenUp } = carryOut(temporal);
   await add(start('refused'));
   await expect.poll(statuses).toEqual(['failed']);
-  expect(incidents.map(({ workflowId }) => workflowId)).toEqual(['build/refused']);
+  expect(givenUp.map(({ workflowId }) => workflowId)).toEqual(['build/refused']);
 });
 
 test('a signal waits for the start of its workflow, and signals keep their order', async () => {

@@ -28,15 +28,15 @@ export function createCommandWork({
   database,
   temporal,
   reachability,
-  raiseIncident,
+  giveUp,
   metrics,
   logger,
 }: {
   database: Database;
   temporal: TemporalStarter;
   reachability: Reachability;
-  /** Tells the operators of a command that will never be carried out. */
-  raiseIncident: (trx: Transaction, command: PendingCommand) => Promise<void>;
+  /** For a command that will never be carried out. */
+  giveUp: (trx: Transaction, command: PendingCommand) => Promise<void>;
   metrics: RelayMetrics;
   logger: Logger;
 }): (isStopping: () => boolean) => Promise<boolean> {
@@ -66,7 +66,7 @@ export function createCommandWork({
         await commandsIn(trx).release(outcome.command.id, outcome.dueAt, outcome.error);
       } else if (outcome.result === 'refused') {
         await commandsIn(trx).markFailed(outcome.command.id, outcome.error);
-        await raiseIncident(trx, outcome.command);
+        await giveUp(trx, outcome.command);
       }
     }
   }

@@ -1,0 +1,24 @@
+import { buildsIn } from '../../db/builds.ts';
+import type { PendingCommand } from '../../db/commands.ts';
+import type { Transaction } from '../../db/connection.ts';
+import { incidentsIn } from '../../db/incidents.ts';
+import { everything } from '../../db/tenant.ts';
+
+/** A command that Temporal will never take: its build does not wait for ever, and the operators are told. */
+export async function giveUpCommand(trx: Transaction, command: PendingCommand): Promise<void> {
+  const { OrgId: orgId = null, ProjectId: projectId = null, BuildId: buildId } = command.attributes ?? {};
+  if (command.action === 'start' && buildId) {
+    await buildsIn(trx, everything).moveStatus(buildId, 'failed', {
+      reason: 'start_refused',
+      detail: 'Temporal refused to start the build’s workflow',
+    });
+  }
+  await incidentsIn(trx, everything).raise({
+    orgId,
+    projectId,
+    code: 'command_refused',
+    subjectId: buildId ?? command.workflowId,
+    title: `Temporal refused to ${command.action.replaceAll('_', ' ')} ${command.workflowId}`,
+    action: 'Look at the relay’s log for the reason: it is not tried again by itself',
+  });
+}
