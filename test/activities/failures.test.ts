@@ -1,0 +1,43 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { describe, expect, test } from 'vitest';
+import { toFailure, withFailures } from '../../activities/failures.ts';
+import { ProviderError } from '../../providers/http.ts';
+
+const token = `ghs_${'A1b2'.repeat(9)}`;
+
+function failed(failure: ConstructorParameters<typeof ProviderError>[0]) {
+  return toFailure(new ProviderError(failure)) as ApplicationFailure;
+}
+
+describe('a failure that Temporal sees', () => {
+  test('is tried again when the provider says so', () => {
+    const failure = failed({ provider: 'github', code: 'rate_limited', message: 'Limit', retryAfterMs: 90_000 });
+    expect(failure).toMatchObject({ type: 'rate_limited', nonRetryable: false, nextRetryDelay: 90_000 });
+  });
+
+  test('is final when asking again will not help', () => {
+    expect(failed({ provider: 'github', code: 'permission_missing', message: 'No' }).nonRetryable).toBe(true);
+  });
+
+  test('is tried again where it may pass', () => {
+    expect(failed({ provider: 'github', code: 'unavailable', message: 'No' }).nonRetryable).toBe(false);
+    expect((toFailure(new Error('database is locked')) as ApplicationFailure).nonRetryable).toBe(false);
+  });
+
+  test('holds neither a secret nor what lay below it', async () => {
+    const below = new Error(`GET https://x:${token}@github.com/`, {
+      cause: new Error(`Authorization: Bearer ${token}`),
+    });
+    const { fails } = withFailures({ fails: () => Promise.reject(below) });
+    const failure = await (fails as () => Promise<unknown>)().catch((error) => error);
+    expect(failure).toBeInstanceOf(ApplicationFailure);
+    expect(failure.cause).toBeUndefined();
+    expect(JSON.stringify([failure.message, failure.stack, failure.type])).not.toContain(token);
+    expect(failure.message).toContain('GET https://');
+  });
+
+  test('of Temporal’s own stays as it is', () => {
+    const own = ApplicationFailure.nonRetryable('no', 'own');
+    expect(toFailure(own)).toBe(own);
+  });
+});
