@@ -44,7 +44,7 @@ export function eventSubjects(db: Db) {
         .leftJoin('bindings', (join) => {
           join.on('bindings.integration_id', 'integrations.id').andOnVal('bindings.installation_id', installationId);
         })
-        .where({ 'apps.source_repository_id': repositoryId })
+        .where('apps.source_repository_id', repositoryId)
         .whereNull('apps.deleted_at')
         .whereNull('pipelines.deleted_at')
         .orderBy('pipelines.id')

@@ -43,8 +43,18 @@ export const { reportBuild: reportEnd } = proxyActivities<Activities>({
   summary: 'Tell GitHub how the build ended',
 });
 
-/** Our own database: it comes back. */
-export const { settleDispatch, markUncertain, endBuild } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
+/** Reading is harmless: try until a person would rather know. */
+export const { syncInstallationPage, syncRepositoryPage } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 hour',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '2 minutes' },
+  summary: 'Read a page from GitHub',
 });
+
+/** Our own database: it comes back. */
+export const { settleDispatch, markUncertain, endBuild, finishRepositories, finishSync } =
+  proxyLocalActivities<Activities>({
+    startToCloseTimeout: '10 seconds',
+    retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
+  });

@@ -1,1 +1,2 @@
 export { dispatchBuild } from './dispatch-build.ts';
+export { syncInstallations } from './sync-installations.ts';

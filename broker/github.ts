@@ -1,0 +1,169 @@
+import type { Database } from '../db/connection.ts';
+import { githubAppSecrets } from '../db/github-app-secrets.ts';
+import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
+import { installationsIn } from '../db/installations.ts';
+import type { Keyring } from '../db/sealing.ts';
+import { everything } from '../db/tenant.ts';
+import { createGitHub, type GitHubAsApp, type GitHubWithToken } from '../providers/github/github.ts';
+import { githubHost } from '../providers/github/host.ts';
+import { inspectWorkflow } from '../providers/github/workflow-file.ts';
+import { type Fetch, ProviderError } from '../providers/http.ts';
+import { createExpiringCache } from './cache.ts';
+import { reachOf, refuseUnusable } from './reach.ts';
+
+export type GitHubBroker = ReturnType<typeof createGitHubBroker>;
+
+export type ReachableRepository = {
+  /** Carries a token that is good for this repository and these permissions only. */
+  github: GitHubWithToken;
+  fullName: string;
+  externalId: number;
+  defaultBranch: string;
+};
+
+type Permissions = Record<string, string>;
+type Minted = { token: string; expiresAt: number };
+
+/** A token is not handed out for its last minutes: the call that it is for must be over before. */
+const marginMs = 5 * 60_000;
+/** What a person waits for. */
+const interactiveMs = 5_000;
+
+/**
+ * Gives short-lived access to GitHub. Tokens are minted narrow, shared by callers who ask for the same, kept in
+ * memory only and never handed to anybody: callers get a client that carries one.
+ */
+export function createGitHubBroker({
+  database,
+  keyring,
+  fetch,
+}: {
+  database: Database;
+  keyring: Keyring;
+  fetch: Fetch;
+}) {
+  const tokens = createExpiringCache<Minted>({ marginMs });
+
+  function githubOf({ hostUrl, apiUrl }: GithubApp, timeoutMs?: number) {
+    return createGitHub({ host: githubHost(hostUrl, apiUrl), fetch, ...(timeoutMs !== undefined && { timeoutMs }) });
+  }
+
+  async function appClient(app: GithubApp): Promise<GitHubAsApp> {
+    const privateKey = await githubAppSecrets(database.reader, keyring).privateKey(app.id);
+    if (!privateKey) {
+      throw new ProviderError({
+        provider: 'github',
+        code: 'app_credentials_rejected',
+        message: `The GitHub App ${app.slug} has no private key here`,
+      });
+    }
+    return githubOf(app).asApp({ appId: app.appId, privateKey });
+  }
+
+  /** `repositoryIds` are GitHub's numbers; none means every repository of the installation. */
+  async function installationClient(
+    app: GithubApp,
+    installationId: string,
+    wanted: { repositoryIds?: number[]; permissions: Permissions; timeoutMs?: number | undefined },
+  ): Promise<GitHubWithToken> {
+    const { repositoryIds, permissions, timeoutMs } = wanted;
+    // The App's row stands for its host: installation numbers are unique only there.
+    const key = JSON.stringify([app.id, installationId, repositoryIds ?? 'all', Object.entries(permissions).sort()]);
+    const minted = await tokens.get(key, async () => {
+      const installation = await usable(installationId);
+      const request = { installationId: installation.externalId, permissions, ...(repositoryIds && { repositoryIds }) };
+      const token = await (await appClient(app)).mintToken(request);
+      // It may have been cut off while the token was made.
+      await usable(installationId);
+      return token;
+    });
+    const client = githubOf(app, timeoutMs).withToken(minted.token);
+    return forgettingRejected(client, () => tokens.drop(key, minted));
+  }
+
+  async function usable(installationId: string) {
+    const installation = await installationsIn(database.reader, everything).find(installationId);
+    if (!installation) {
+      throw new ProviderError({
+        provider: 'github',
+        code: 'installation_gone',
+        message: 'There is no such installation',
+      });
+    }
+    refuseUnusable(installation);
+    return installation;
+  }
+
+  async function forRepository(wanted: {
+    repositoryId: string;
+    permissions: Permissions;
+    timeoutMs?: number;
+  }): Promise<ReachableRepository> {
+    const { repository, installation, app } = await reachOf(database.reader, wanted.repositoryId);
+    const github = await installationClient(app, installation.id, {
+      repositoryIds: [repository.externalId],
+      permissions: wanted.permissions,
+      timeoutMs: wanted.timeoutMs,
+    });
+    const { fullName, externalId, defaultBranch } = repository;
+    return { github, fullName, externalId, defaultBranch };
+  }
+
+  async function interactive(repositoryId: string): Promise<ReachableRepository> {
+    return forRepository({ repositoryId, permissions: { contents: 'read' }, timeoutMs: interactiveMs });
+  }
+
+  return {
+    forRepository,
+
+    /** The App itself: its installations, and nothing inside them. */
+    async asApp(githubAppId: string): Promise<GitHubAsApp> {
+      const app = await githubAppsIn(database.reader).find(githubAppId);
+      if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
+      return appClient(app);
+    },
+
+    /** For reading which repositories an installation has. */
+    async forInstallation(installationId: string): Promise<GitHubWithToken> {
+      const installation = await usable(installationId);
+      const app = await githubAppsIn(database.reader).find(installation.githubAppId);
+      if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
+      return installationClient(app, installation.id, { permissions: { metadata: 'read' } });
+    },
+
+    /** Live: a page of 100 branches, or all that begin with `q`. */
+    async branches(repositoryId: string, page: { page?: number; q?: string }) {
+      const { github, fullName } = await interactive(repositoryId);
+      return github.listBranches(fullName, page);
+    },
+
+    /** Live: the commit at the head of a branch, if there is such a branch. */
+    async branchHead(repositoryId: string, branch: string): Promise<string | undefined> {
+      const { github, fullName } = await interactive(repositoryId);
+      return (await github.getBranch(fullName, branch))?.sha;
+    },
+
+    /** Live: what the workflow file on the default branch says; nothing where there is none. */
+    async inspectWorkflowFile(repositoryId: string, workflowFile: string, inputs: string[]) {
+      const { github, fullName, defaultBranch } = await interactive(repositoryId);
+      const text = await github.readFile(fullName, `.github/workflows/${workflowFile}`, defaultBranch);
+      return text === undefined ? undefined : inspectWorkflow(text, inputs);
+    },
+  };
+}
+
+/** A token that GitHub has rejected is not given to the next caller. */
+function forgettingRejected(client: GitHubWithToken, forget: () => void): GitHubWithToken {
+  const wrapped = Object.entries(client).map(([name, method]) => [
+    name,
+    async (...parameters: unknown[]) => {
+      try {
+        return await (method as (...all: unknown[]) => Promise<unknown>)(...parameters);
+      } catch (error) {
+        if (error instanceof ProviderError && error.code === 'token_rejected') forget();
+        throw error;
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as GitHubWithToken;
+}

@@ -1,0 +1,31 @@
+import type { Db } from '../db/connection.ts';
+import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
+import { type Installation, installationsIn } from '../db/installations.ts';
+import { type Repository, repositoriesIn } from '../db/repositories.ts';
+import { everything } from '../db/tenant.ts';
+import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
+
+export type Reach = { repository: Repository; installation: Installation; app: GithubApp };
+
+/** The way to a repository as we know it: throws a `ProviderError` where it is cut off, without asking GitHub. */
+export async function reachOf(db: Db, repositoryId: string): Promise<Reach> {
+  const repository = await repositoriesIn(db).find(repositoryId);
+  const installation = repository && (await installationsIn(db, everything).find(repository.installationId));
+  const app = repository && (await githubAppsIn(db).find(repository.githubAppId));
+  if (!repository || !installation || !app) throw cutOff('not_found', 'There is no such repository');
+  refuseUnusable(installation);
+  if (repository.removedAt !== null) {
+    throw cutOff('not_found', `The App no longer reaches the repository ${repository.fullName}`);
+  }
+  return { repository, installation, app };
+}
+
+export function refuseUnusable({ accountLogin, removedAt, suspendedAt }: Installation): void {
+  if (removedAt !== null) throw cutOff('installation_gone', `The App is no longer installed on ${accountLogin}`);
+  if (suspendedAt !== null)
+    throw cutOff('installation_suspended', `The App’s installation on ${accountLogin} is suspended`);
+}
+
+function cutOff(code: ProviderErrorCode, message: string): ProviderError {
+  return new ProviderError({ provider: 'github', code, message });
+}

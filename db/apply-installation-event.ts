@@ -1,0 +1,62 @@
+import type { InstallationEvent, OtherEvent } from '../domain/github-events.ts';
+import { idIn, objectIn, type Payload, textIn } from '../domain/github-payload.ts';
+import type { Db } from './connection.ts';
+import { installationsIn } from './installations.ts';
+import { repositoriesIn } from './repositories.ts';
+import { everything } from './tenant.ts';
+
+type RepositoryEvent = Extract<OtherEvent, { kind: 'repository' }>;
+
+/**
+ * What such an event takes away holds at once; what it gives is left to the sync that follows it, which asks GitHub:
+ * events come late and out of order, and must not bring back what is gone.
+ */
+export async function applyInstallationEvent(
+  trx: Db,
+  githubAppId: string,
+  event: InstallationEvent | RepositoryEvent,
+): Promise<void> {
+  const repositories = repositoriesIn(trx);
+  if (event.kind === 'repository') {
+    if (event.action === 'deleted') await repositories.markRemoved(githubAppId, [event.repositoryId]);
+    return;
+  }
+  const installations = installationsIn(trx, everything);
+  const { installationId, action } = event;
+  if (event.kind === 'installation_repositories') {
+    await repositories.markRemoved(githubAppId, event.removedRepositoryIds);
+  } else if (event.kind === 'installation' && action === 'deleted') {
+    await installations.markRemoved(githubAppId, installationId);
+  } else if (event.kind === 'installation' && action === 'suspend') {
+    await installations.setSuspended(githubAppId, installationId, suspendedAt(event.installation));
+  } else if (event.kind === 'installation' && action === 'created') {
+    await noteNew(trx, githubAppId, event);
+  }
+}
+
+/** A new installation is shown before the sync is through; one that we know is left as it is. */
+async function noteNew(
+  trx: Db,
+  githubAppId: string,
+  { installation, installationId }: InstallationEvent,
+): Promise<void> {
+  const installations = installationsIn(trx, everything);
+  if (await installations.findByExternalId(githubAppId, installationId)) return;
+  const account = objectIn(installation, 'account');
+  const accountId = idIn(account, 'id');
+  if (!accountId) return;
+  await installations.upsert(githubAppId, {
+    externalId: installationId,
+    accountLogin: textIn(account, 'login') ?? '',
+    accountId,
+    targetType: textIn(installation, 'target_type') ?? textIn(account, 'type') ?? '',
+    repositorySelection: textIn(installation, 'repository_selection') ?? 'selected',
+    permissions: (objectIn(installation, 'permissions') ?? {}) as Record<string, string>,
+    events: [],
+    suspendedAt: null,
+  });
+}
+
+function suspendedAt(installation: Payload): number {
+  return Date.parse(textIn(installation, 'suspended_at') ?? '') || Date.now();
+}

@@ -1,0 +1,158 @@
+import { newId } from '../domain/ids.ts';
+import { syncWorkflowId } from '../domain/workflow-ids.ts';
+import { type Command, commandsIn } from './commands.ts';
+import type { Db } from './connection.ts';
+import { type Page, type PageRequest, pageOf } from './page.ts';
+import type { InstallationRow } from './tables.ts';
+import { type TenantScope, within } from './tenant.ts';
+
+export type Installation = {
+  id: string;
+  /** The organization that has claimed it. */
+  orgId: string | null;
+  githubAppId: string;
+  externalId: number;
+  accountLogin: string;
+  accountId: number;
+  targetType: string;
+  repositorySelection: string;
+  permissions: Record<string, string>;
+  events: string[];
+  suspendedAt: number | null;
+  removedAt: number | null;
+  updatedAt: number;
+};
+
+/** An installation as GitHub describes it. */
+export type SeenInstallation = Pick<
+  Installation,
+  'externalId' | 'accountLogin' | 'accountId' | 'targetType' | 'repositorySelection' | 'permissions' | 'events'
+> & { suspendedAt: number | null };
+
+export function installationsIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('installations'), { org: 'installations.org_id' });
+  return {
+    async find(id: string): Promise<Installation | undefined> {
+      const row = await visible().where('installations.id', id).first();
+      return row && toInstallation(row);
+    },
+
+    async findByExternalId(githubAppId: string, externalId: number): Promise<Installation | undefined> {
+      const row = await visible().where({ github_app_id: githubAppId, external_id: externalId }).first();
+      return row && toInstallation(row);
+    },
+
+    /** Those that an integration is bound to. The integration was found within the caller's scope. */
+    async listOf(integrationId: string, page: PageRequest): Promise<Page<Installation>> {
+      const query = db('installations')
+        .join('bindings', 'bindings.installation_id', 'installations.id')
+        .where('bindings.integration_id', integrationId)
+        .whereNull('installations.removed_at')
+        .select('installations.*');
+      return pageOf<InstallationRow, Installation>(query, page, toInstallation, 'installations.id');
+    },
+
+    async list(filter: { unbound?: boolean | undefined }, page: PageRequest): Promise<Page<Installation>> {
+      const query = visible().whereNull('removed_at');
+      if (filter.unbound) query.whereNull('org_id');
+      return pageOf<InstallationRow, Installation>(query, page, toInstallation);
+    },
+
+    /** By GitHub's number; whoever has claimed it keeps it, and one that comes back is no longer removed. */
+    async upsert(githubAppId: string, seen: SeenInstallation): Promise<Installation> {
+      const now = Date.now();
+      const columns = {
+        account_login: seen.accountLogin,
+        account_id: seen.accountId,
+        target_type: seen.targetType,
+        repository_selection: seen.repositorySelection,
+        permissions: JSON.stringify(seen.permissions),
+        events: JSON.stringify(seen.events),
+        suspended_at: seen.suspendedAt,
+        removed_at: null,
+        updated_at: now,
+      };
+      const key = { github_app_id: githubAppId, external_id: seen.externalId };
+      await db('installations')
+        .insert({ id: newId('ins'), org_id: null, ...key, ...columns, created_at: now })
+        .onConflict(['github_app_id', 'external_id'])
+        .merge(columns);
+      return toInstallation((await db('installations').where(key).first()) as InstallationRow);
+    },
+
+    /** Claims it for one organization; false where another one has it. */
+    async claim(id: string, orgId: string): Promise<boolean> {
+      const claimed = await visible()
+        .where({ id })
+        .where((free) => free.whereNull('org_id').orWhere({ org_id: orgId }))
+        .update({ org_id: orgId, updated_at: Date.now() });
+      return claimed === 1;
+    },
+
+    async bind(integrationId: string, installationId: string, ownerId: string): Promise<void> {
+      await db('bindings').insert({
+        integration_id: integrationId,
+        installation_id: installationId,
+        owner_id: ownerId,
+        created_at: Date.now(),
+      });
+    },
+
+    async setSuspended(githubAppId: string, externalId: number, suspendedAt: number | null): Promise<void> {
+      await visible()
+        .where({ github_app_id: githubAppId, external_id: externalId })
+        .update({ suspended_at: suspendedAt, updated_at: Date.now() });
+    },
+
+    async markRemoved(githubAppId: string, externalId: number): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ github_app_id: githubAppId, external_id: externalId, removed_at: null })
+        .update({ removed_at: now, updated_at: now });
+    },
+
+    /** After a complete pass that began at `startedAt`: what it has not seen is gone. */
+    async removeUnseen(githubAppId: string, startedAt: number): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ github_app_id: githubAppId, removed_at: null })
+        .where('updated_at', '<', startedAt)
+        .update({ removed_at: now, updated_at: now });
+    },
+  };
+}
+
+/** Has the App's installations and repositories read again; many requests make one pass. */
+export function syncCommand(githubAppId: string): Command {
+  return {
+    action: 'signal_with_start',
+    workflow: 'syncInstallations',
+    workflowId: syncWorkflowId(githubAppId),
+    signal: 'requested',
+    input: { githubAppId },
+    attributes: { Kind: 'syncInstallations' },
+    summary: `Read the installations of ${githubAppId}`,
+  };
+}
+
+export async function requestSync(trx: Db, githubAppId: string): Promise<void> {
+  await commandsIn(trx).add(syncCommand(githubAppId));
+}
+
+function toInstallation(row: InstallationRow): Installation {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    githubAppId: row.github_app_id,
+    externalId: row.external_id,
+    accountLogin: row.account_login,
+    accountId: row.account_id,
+    targetType: row.target_type,
+    repositorySelection: row.repository_selection,
+    permissions: JSON.parse(row.permissions),
+    events: JSON.parse(row.events),
+    suspendedAt: row.suspended_at,
+    removedAt: row.removed_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,122 @@
+import { newId } from '../domain/ids.ts';
+import { type IntegrationStatus, integrationMoves } from '../domain/integration-status.ts';
+import { sourcesOf } from '../domain/moves.ts';
+import type { Db } from './connection.ts';
+import { type Page, type PageRequest, pageOf } from './page.ts';
+import type { IntegrationRow } from './tables.ts';
+import { type TenantScope, within } from './tenant.ts';
+
+export type Integration = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  kind: string;
+  hostUrl: string;
+  authMode: string;
+  status: IntegrationStatus;
+  statusReason: string | null;
+  displayName: string;
+  githubAppId: string | null;
+  /** GitHub's number of the App and its slug, for display. */
+  appId: number | null;
+  appSlug: string | null;
+  createdBy: string;
+  revision: number;
+  createdAt: number;
+  updatedAt: number;
+};
+
+export type NewIntegration = Pick<
+  Integration,
+  'orgId' | 'projectId' | 'kind' | 'hostUrl' | 'authMode' | 'status' | 'displayName' | 'githubAppId' | 'createdBy'
+> & { identityKey: string; metadata: Record<string, unknown> };
+
+export type IntegrationFilter = { kind?: string | undefined; projectId?: string | undefined };
+
+type Joined = IntegrationRow & { app_number: number | null; app_slug: string | null };
+
+export function integrationsIn(db: Db, scope: TenantScope) {
+  const visible = () =>
+    within(scope, db('integrations'), { org: 'integrations.org_id', project: 'integrations.project_id' });
+  const joined = () =>
+    visible()
+      .leftJoin('github_apps', 'github_apps.id', 'integrations.github_app_id')
+      .whereNot('integrations.status', 'deleted')
+      .select('integrations.*', 'github_apps.app_id as app_number', 'github_apps.slug as app_slug');
+  return {
+    async find(id: string): Promise<Integration | undefined> {
+      const row: Joined | undefined = await joined().where('integrations.id', id).first();
+      return row && toIntegration(row);
+    },
+
+    async list({ kind, projectId }: IntegrationFilter, page: PageRequest): Promise<Page<Integration>> {
+      const query = joined();
+      if (kind !== undefined) query.where('integrations.kind', kind);
+      if (projectId !== undefined) query.where('integrations.project_id', projectId);
+      return pageOf<Joined, Integration>(query, page, toIntegration, 'integrations.id');
+    },
+
+    /** Nothing where this owner has a connection to the same thing already. */
+    async insert(integration: NewIntegration): Promise<{ id: string } | undefined> {
+      const now = Date.now();
+      const row: IntegrationRow = {
+        id: newId('int'),
+        org_id: integration.orgId,
+        project_id: integration.projectId,
+        owner_id: integration.projectId ?? integration.orgId,
+        kind: integration.kind,
+        host_url: integration.hostUrl,
+        auth_mode: integration.authMode,
+        status: integration.status,
+        status_reason: null,
+        display_name: integration.displayName,
+        metadata: JSON.stringify(integration.metadata),
+        identity_key: integration.identityKey,
+        github_app_id: integration.githubAppId,
+        created_by: integration.createdBy,
+        revision: 1,
+        created_at: now,
+        updated_at: now,
+      };
+      const inserted: { id: string }[] = await db('integrations').insert(row).onConflict().ignore().returning('id');
+      return inserted[0];
+    },
+
+    async findByIdentity(ownerId: string, identityKey: string): Promise<{ id: string } | undefined> {
+      return visible()
+        .where({ owner_id: ownerId, identity_key: identityKey })
+        .whereNotIn('integrations.status', ['deleted', 'expired'])
+        .first('integrations.id');
+    },
+
+    /** Moves the status only from one that allows it, so that a late writer cannot undo a deletion. */
+    async moveStatus(id: string, to: IntegrationStatus, reason: string | null = null): Promise<boolean> {
+      const moved = await visible()
+        .where({ id })
+        .whereIn('status', sourcesOf(integrationMoves, to))
+        .update({ status: to, status_reason: reason, updated_at: Date.now() });
+      return moved === 1;
+    },
+  };
+}
+
+function toIntegration(row: Joined): Integration {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    kind: row.kind,
+    hostUrl: row.host_url,
+    authMode: row.auth_mode,
+    status: row.status,
+    statusReason: row.status_reason,
+    displayName: row.display_name,
+    githubAppId: row.github_app_id,
+    appId: row.app_number,
+    appSlug: row.app_slug,
+    createdBy: row.created_by,
+    revision: row.revision,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

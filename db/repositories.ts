@@ -1,0 +1,137 @@
+import { newId } from '../domain/ids.ts';
+import type { Db } from './connection.ts';
+import { type Page, type PageRequest, pageOf } from './page.ts';
+import type { RepositoryRow } from './tables.ts';
+
+export type Repository = {
+  id: string;
+  githubAppId: string;
+  installationId: string;
+  externalId: number;
+  owner: string;
+  name: string;
+  fullName: string;
+  url: string;
+  visibility: string;
+  defaultBranch: string;
+  archived: boolean;
+  removedAt: number | null;
+};
+
+/** A repository as GitHub describes it. */
+export type SeenRepository = Pick<
+  Repository,
+  'externalId' | 'owner' | 'name' | 'fullName' | 'url' | 'visibility' | 'defaultBranch' | 'archived'
+>;
+
+/**
+ * Repositories have no tenant of their own: which organization may see one follows from the installation that
+ * reaches it and the integration that is bound to that. Routes ask by integration, which they find within their scope.
+ */
+export function repositoriesIn(db: Db) {
+  const reachable = (integrationId: string) =>
+    db('repositories')
+      .join('bindings', 'bindings.installation_id', 'repositories.installation_id')
+      .where('bindings.integration_id', integrationId)
+      .whereNull('repositories.removed_at')
+      .select('repositories.*');
+  return {
+    async find(id: string): Promise<Repository | undefined> {
+      const row = await db('repositories').where({ id }).first();
+      return row && toRepository(row);
+    },
+
+    /** By our id or GitHub's number, where the integration reaches it. */
+    async findReachable(integrationId: string, id: string | number): Promise<Repository | undefined> {
+      const key = typeof id === 'number' ? { 'repositories.external_id': id } : { 'repositories.id': id };
+      const row: RepositoryRow | undefined = await reachable(integrationId).where(key).first();
+      return row && toRepository(row);
+    },
+
+    /** With `q`, those whose full name contains it, in whatever case. */
+    async listReachable(integrationId: string, page: PageRequest, q?: string): Promise<Page<Repository>> {
+      const query = reachable(integrationId);
+      if (q) query.whereRaw(`lower(repositories.full_name) like ? escape '\\'`, [`%${escapeLike(q.toLowerCase())}%`]);
+      return pageOf<RepositoryRow, Repository>(query, page, toRepository, 'repositories.id');
+    },
+
+    /** By GitHub's number: names change hands, and a repository may move to another installation of the same App. */
+    async upsert(githubAppId: string, installationId: string, seen: SeenRepository[]): Promise<void> {
+      if (seen.length === 0) return;
+      const now = Date.now();
+      const rows = seen.map((repository) => ({
+        id: newId('repo'),
+        github_app_id: githubAppId,
+        installation_id: installationId,
+        external_id: repository.externalId,
+        owner: repository.owner,
+        name: repository.name,
+        full_name: repository.fullName,
+        url: repository.url,
+        visibility: repository.visibility,
+        default_branch: repository.defaultBranch,
+        archived: repository.archived,
+        removed_at: null,
+        created_at: now,
+        updated_at: now,
+      }));
+      // SQLite takes a limited number of values in one statement.
+      for (let at = 0; at < rows.length; at += 50) {
+        await db('repositories')
+          .insert(rows.slice(at, at + 50))
+          .onConflict(['github_app_id', 'external_id'])
+          .merge([
+            'installation_id',
+            'owner',
+            'name',
+            'full_name',
+            'url',
+            'visibility',
+            'default_branch',
+            'archived',
+            'removed_at',
+            'updated_at',
+          ]);
+      }
+    },
+
+    async markRemoved(githubAppId: string, externalIds: number[]): Promise<void> {
+      const now = Date.now();
+      await db('repositories')
+        .where({ github_app_id: githubAppId })
+        .whereIn('external_id', externalIds)
+        .whereNull('removed_at')
+        .update({ removed_at: now, updated_at: now });
+    },
+
+    /** After a complete pass over the installation that began at `startedAt`: what it has not seen is out of reach. */
+    async removeUnseen(installationId: string, startedAt: number): Promise<void> {
+      const now = Date.now();
+      await db('repositories')
+        .where({ installation_id: installationId, removed_at: null })
+        .where('updated_at', '<', startedAt)
+        .update({ removed_at: now, updated_at: now });
+    },
+  };
+}
+
+function escapeLike(text: string): string {
+  return text.replaceAll(/[\\%_]/g, (character) => `\\${character}`);
+}
+
+function toRepository(row: RepositoryRow): Repository {
+  return {
+    id: row.id,
+    githubAppId: row.github_app_id,
+    installationId: row.installation_id,
+    externalId: row.external_id,
+    owner: row.owner,
+    name: row.name,
+    fullName: row.full_name,
+    url: row.url,
+    visibility: row.visibility,
+    defaultBranch: row.default_branch,
+    archived: Boolean(row.archived),
+    removedAt: row.removed_at,
+  };
+}

@@ -1,0 +1,188 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createClient } from '../support/client.ts';
+import { type GitHubStandIn, startGitHub } from '../support/github/stand-in.ts';
+import { listBuilds, setUpPlatform, workflowFile } from '../support/platform.ts';
+import { freePort, isAlive, type Program, runProgram } from '../support/processes.ts';
+
+const adminToken = 'an-operator-token-of-enough-characters';
+const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-start-'));
+let github: GitHubStandIn;
+let env: Record<string, string>;
+let url: string;
+
+/** `npm start`, as a user types it. */
+function npmStart(extra: Record<string, string> = {}): Program {
+  return runProgram('npm', ['start'], { ...env, ...extra });
+}
+
+async function childrenGone(pid: number): Promise<void> {
+  await expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false);
+  await expect.poll(() => answers(Number(env['FAIRLEAD_TEMPORAL_PORT'])), { timeout: 15_000 }).toBe(false);
+  expect(await answers(Number(env['FAIRLEAD_PORT']))).toBe(false);
+}
+
+function answers(port: number): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${port}/`).then(
+    () => true,
+    // Temporal speaks gRPC: what is no HTTP/1 answer is still somebody who listens.
+    (error: { cause?: { code?: string } }) => error.cause?.code !== 'ECONNREFUSED',
+  );
+}
+
+beforeAll(async () => {
+  github = await startGitHub();
+  const [port, temporalPort, uiPort] = [await freePort(), await freePort(), await freePort()];
+  url = `http://127.0.0.1:${port}`;
+  const app = github.addApp({ hookUrl: `${url}/v1/webhooks/github` });
+  env = {
+    FAIRLEAD_PORT: String(port),
+    FAIRLEAD_DATA_DIR: folder,
+    FAIRLEAD_TEMPORAL_PORT: String(temporalPort),
+    FAIRLEAD_TEMPORAL_UI_PORT: String(uiPort),
+    FAIRLEAD_ADMIN_TOKEN: adminToken,
+    GITHUB_APP_ID: String(app.appId),
+    GITHUB_APP_SLUG: app.slug,
+    GITHUB_APP_PRIVATE_KEY: app.privateKey,
+    GITHUB_APP_WEBHOOK_SECRET: app.webhookSecret,
+    GITHUB_HOST_URL: github.url,
+    GITHUB_API_URL: github.apiUrl,
+  };
+  const installation = github.addInstallation(app);
+  const repository = github.addRepository(installation, {
+    defaultBranch: 'main',
+    workflows: { '.github/workflows/deploy.yml': workflowFile },
+  });
+  Object.assign(seeded, { app, installation, repository });
+});
+afterAll(async () => {
+  await github.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const seeded = {} as {
+  app: ReturnType<GitHubStandIn['addApp']>;
+  installation: ReturnType<GitHubStandIn['addInstallation']>;
+  repository: ReturnType<GitHubStandIn['addRepository']>;
+};
+
+describe('npm start', () => {
+  test('says where everything is, turns a signed push into one finished build, and leaves nothing behind', async () => {
+    const program = npmStart();
+    await program.line(/Fairlead is ready/, 120_000);
+    const output = program.output();
+    expect(output).toContain(`http://localhost:${env['FAIRLEAD_PORT']}`);
+    expect(output).toContain(`${env['FAIRLEAD_TEMPORAL_UI_PORT']}`);
+    expect(output).toContain(folder);
+    const code = /sign-in\?code=([\w-]+)/.exec(output)?.[1] ?? '';
+
+    const signIn = await createClient(url, '').send<{ token: string }>('POST', '/v1/sessions', { code });
+    expect(signIn.status).toBe(201);
+    const me = createClient(url, signIn.body.token);
+    expect((await me.send('GET', '/v1/me')).status).toBe(200);
+    expect((await createClient(url, '').send('POST', '/v1/sessions', { code })).status).toBeGreaterThanOrEqual(400);
+
+    const { app, installation, repository } = seeded;
+    const { pipelineId } = await setUpPlatform(me, { installationId: installation.id, repositoryId: repository.id });
+    const check = await me.ask<{ ok: boolean }>('POST', `/v1/pipelines/${pipelineId}/check`);
+    expect(check).toMatchObject({ ok: true });
+
+    const payload = github.push(repository, { ref: 'refs/heads/main' });
+    const answer = await github.sendWebhook({ app, event: 'push', payload, installation });
+    expect(answer.status).toBe(202);
+    await expect.poll(async () => (await listBuilds(me))[0]?.status, { timeout: 20_000 }).toBe('running');
+
+    const [run] = [...github.state.runs.values()];
+    if (!run) throw new Error('The stand-in saw no run');
+    const finished = github.progressRun(run, { status: 'completed', conclusion: 'success' });
+    await github.sendWebhook({ app, event: 'workflow_run', payload: finished, installation });
+    await expect.poll(async () => (await listBuilds(me))[0]?.status, { timeout: 20_000 }).toBe('succeeded');
+    expect(await listBuilds(me)).toHaveLength(1);
+    expect(github.requests({ method: 'POST', path: /\/dispatches$/ })).toHaveLength(1);
+    await expect
+      .poll(
+        () =>
+          github
+            .requests({ method: 'POST', path: /\/statuses\// })
+            .map(({ body }) => (body as { state: string }).state),
+        {
+          timeout: 15_000,
+        },
+      )
+      .toEqual(['pending', 'success']);
+
+    await program.end('SIGTERM');
+    await childrenGone(program.pid);
+  }, 180_000);
+
+  test('starts again within six seconds and finds everything', async () => {
+    const started = Date.now();
+    const program = npmStart();
+    await program.line(/Fairlead is ready/, 60_000);
+    const seconds = (Date.now() - started) / 1000;
+    const builds = await listBuilds(createClient(url, adminToken));
+    expect(builds.map(({ status }) => status)).toEqual(['succeeded']);
+    expect(seconds).toBeLessThan(6);
+    await program.end('SIGINT');
+    await childrenGone(program.pid);
+  }, 90_000);
+
+  test('works again after everything but Temporal was killed', async () => {
+    const first = runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], env);
+    await first.line(/Fairlead is ready/, 60_000);
+    await first.end('SIGKILL');
+    const second = npmStart();
+    await second.line(/Fairlead is ready/, 60_000);
+    expect(await listBuilds(createClient(url, adminToken))).toHaveLength(1);
+    await second.end();
+    await childrenGone(second.pid);
+  }, 150_000);
+});
+
+describe('what prevents the start is one sentence, and an exit code', () => {
+  async function refusal(extra: Record<string, string>): Promise<string> {
+    const program = runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], { ...env, ...extra });
+    expect(await program.ended).toBe(1);
+    const lines = program
+      .output()
+      .trim()
+      .split('\n')
+      .filter((line) => line.startsWith('fairlead: '));
+    expect(lines).toHaveLength(1);
+    expect(program.output()).not.toMatch(/\n\s+at /);
+    return lines[0] ?? '';
+  }
+
+  test('a taken port', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const port = (other.address() as { port: number }).port;
+    expect(await refusal({ FAIRLEAD_PORT: String(port) })).toMatch(new RegExp(`Port ${port} is taken.*FAIRLEAD_PORT`));
+    other.close();
+  });
+
+  test('a data directory that cannot be made', async () => {
+    expect(await refusal({ FAIRLEAD_DATA_DIR: '/proc/fairlead' })).toMatch(/\/proc\/fairlead cannot be written/);
+  });
+
+  test('a Temporal that does not answer', async () => {
+    const port = await freePort();
+    expect(await refusal({ TEMPORAL_ADDRESS: `127.0.0.1:${port}` })).toMatch(
+      new RegExp(`127.0.0.1:${port} does not answer.*TEMPORAL_ADDRESS`),
+    );
+  });
+
+  test('a wrong master key', async () => {
+    const wrong = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
+    expect(await refusal({ FAIRLEAD_MASTER_KEYS: wrong })).toMatch(/"k1" is not the one that sealed/);
+  });
+
+  test('SQLite for the processes that come in numbers', async () => {
+    const program = runProgram(process.execPath, ['--import', 'tsx', 'api/main.ts'], env);
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toMatch(/SQLite serves one process only: set DATABASE_URL/);
+  });
+});

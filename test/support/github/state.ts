@@ -1,0 +1,310 @@
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+
+export type Flavour = 'github.com' | 'ghes';
+export type Permissions = Record<string, string>;
+export type Account = { login: string; id: number; type: 'User' | 'Organization' };
+
+export type App = {
+  appId: number;
+  slug: string;
+  name: string;
+  clientId: string;
+  clientSecret: string;
+  /** PKCS#1, as GitHub hands it out. */
+  privateKey: string;
+  publicKey: string;
+  webhookSecret: string;
+  hookUrl: string | undefined;
+  hookId: number;
+  contentType: string;
+  permissions: Permissions;
+  events: string[];
+  createdAt: number;
+};
+
+export type Installation = {
+  id: number;
+  appId: number;
+  account: Account;
+  repositorySelection: 'all' | 'selected';
+  permissions: Permissions;
+  events: string[];
+  repositoryIds: Set<number>;
+  suspendedAt: number | undefined;
+  createdAt: number;
+};
+
+export type Repository = {
+  id: number;
+  installationId: number;
+  owner: string;
+  ownerAccount: Account;
+  name: string;
+  fullName: string;
+  private: boolean;
+  defaultBranch: string;
+  /** Heads: the branch's name, and its commit. */
+  branches: Map<string, string>;
+  tags: Map<string, string>;
+  /** Path and text; one tree for all branches, except where `filesAt` has one of its own. */
+  files: Map<string, string>;
+  filesAt: Map<string, Map<string, string>>;
+  workflowIds: Map<string, number>;
+  createdAt: number;
+};
+
+export type Token = {
+  token: string;
+  appId: number;
+  installationId: number;
+  /** Undefined: every repository of the installation. */
+  repositoryIds: number[] | undefined;
+  permissions: Permissions;
+  expiresAt: number;
+  revoked: boolean;
+};
+
+export type Run = {
+  id: number;
+  repositoryId: number;
+  /** The app whose token dispatched it. */
+  appId: number;
+  workflowPath: string;
+  workflowId: number;
+  workflowName: string;
+  displayTitle: string;
+  inputs: Record<string, unknown>;
+  event: string;
+  status: string;
+  conclusion: string | null;
+  headSha: string;
+  headBranch: string;
+  runNumber: number;
+  attempt: number;
+  createdAt: number;
+  updatedAt: number;
+};
+
+export type Status = {
+  id: number;
+  repositoryId: number;
+  sha: string;
+  state: string;
+  context: string;
+  description: string | null;
+  targetUrl: string | null;
+  createdAt: number;
+};
+
+export type Deployment = {
+  id: number;
+  repositoryId: number;
+  ref: string;
+  sha: string;
+  task: string;
+  environment: string;
+  description: string | null;
+  payload: unknown;
+  createdAt: number;
+  statuses: DeploymentStatus[];
+};
+
+export type DeploymentStatus = {
+  id: number;
+  state: string;
+  description: string;
+  logUrl: string;
+  environmentUrl: string;
+  createdAt: number;
+};
+
+export type Delivery = {
+  id: number;
+  appId: number;
+  guid: string;
+  event: string;
+  action: string | null;
+  installationId: number | null;
+  repositoryId: number | null;
+  deliveredAt: number;
+  redelivery: boolean;
+  durationSeconds: number;
+  statusCode: number;
+  url: string;
+  /** The very bytes that were signed. */
+  rawBody: string;
+  requestHeaders: Record<string, string>;
+  responseHeaders: Record<string, string>;
+  responseBody: string;
+};
+
+export type UserToken = { token: string; user: Account; appId: number };
+export type OAuthCode = { appId: number; user: Account; challenge: string | undefined; expiresAt: number };
+
+export type State = ReturnType<typeof createState>;
+
+/** All that the stand-in remembers. Tests may read it, and reach in where no function helps. */
+export function createState(flavour: Flavour) {
+  let lastId = 1000;
+  return {
+    flavour,
+    /** Where it listens; known once it does. */
+    url: '',
+    apiUrl: '',
+    /** How far GitHub's clock is ahead of ours, ms. */
+    clock: { skewMs: 0 },
+    apps: new Map<number, App>(),
+    installations: new Map<number, Installation>(),
+    repositories: new Map<number, Repository>(),
+    /** Old full names, lower case. */
+    renamed: new Map<string, number>(),
+    tokens: new Map<string, Token>(),
+    runs: new Map<number, Run>(),
+    statuses: [] as Status[],
+    deployments: new Map<number, Deployment>(),
+    deliveries: [] as Delivery[],
+    manifestCodes: new Map<string, { manifest: Manifest; owner: Account; expiresAt: number }>(),
+    oauthCodes: new Map<string, OAuthCode>(),
+    userTokens: new Map<string, UserToken>(),
+    refreshTokens: new Map<string, UserToken>(),
+    now(): number {
+      return Date.now() + this.clock.skewMs;
+    },
+    nextId(): number {
+      lastId += 1;
+      return lastId;
+    },
+  };
+}
+
+export type Manifest = {
+  name?: string;
+  url?: string;
+  hook_attributes?: { url: string; active?: boolean };
+  default_permissions?: Permissions;
+  default_events?: string[];
+};
+
+export const zeroSha = '0'.repeat(40);
+
+export function shaOf(text: string): string {
+  return createHash('sha1').update(text).digest('hex');
+}
+
+export function newSha(): string {
+  return randomBytes(20).toString('hex');
+}
+
+export const defaultPermissions: Permissions = {
+  actions: 'write',
+  contents: 'read',
+  deployments: 'write',
+  metadata: 'read',
+  pull_requests: 'read',
+  statuses: 'write',
+};
+
+const defaultEvents = ['push', 'pull_request', 'workflow_run', 'repository'];
+
+export type NewApp = {
+  appId?: number;
+  slug?: string;
+  name?: string;
+  hookUrl?: string;
+  permissions?: Permissions;
+  events?: string[];
+  webhookSecret?: string;
+};
+
+export function insertApp(state: State, input: NewApp): App {
+  const appId = input.appId ?? state.nextId();
+  const { privateKey, publicKey } = newKeyPair();
+  const app: App = {
+    appId,
+    slug: input.slug ?? `fairlead-${appId}`,
+    name: input.name ?? input.slug ?? `fairlead-${appId}`,
+    clientId: `Iv23li${randomBytes(7).toString('hex')}`,
+    clientSecret: randomBytes(20).toString('hex'),
+    privateKey,
+    publicKey,
+    webhookSecret: input.webhookSecret ?? randomBytes(20).toString('hex'),
+    hookUrl: input.hookUrl,
+    hookId: state.nextId(),
+    contentType: 'json',
+    permissions: { metadata: 'read', ...(input.permissions ?? defaultPermissions) },
+    events: input.events ?? defaultEvents,
+    createdAt: state.now(),
+  };
+  state.apps.set(appId, app);
+  return app;
+}
+
+export function newKeyPair(): { privateKey: string; publicKey: string } {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+}
+
+export type NewInstallation = {
+  id?: number;
+  account?: Account;
+  repositorySelection?: 'all' | 'selected';
+  permissions?: Permissions;
+};
+
+export function insertInstallation(state: State, app: App, input: NewInstallation): Installation {
+  const id = input.id ?? state.nextId();
+  const installation: Installation = {
+    id,
+    appId: app.appId,
+    account: input.account ?? { login: 'acme', id: 9000, type: 'Organization' },
+    repositorySelection: input.repositorySelection ?? 'selected',
+    permissions: { metadata: 'read', ...(input.permissions ?? app.permissions) },
+    events: app.events,
+    repositoryIds: new Set(),
+    suspendedAt: undefined,
+    createdAt: state.now(),
+  };
+  state.installations.set(id, installation);
+  return installation;
+}
+
+export type NewRepository = {
+  id?: number;
+  name?: string;
+  private?: boolean;
+  defaultBranch?: string;
+  branches?: Record<string, string>;
+  workflows?: Record<string, string>;
+};
+
+export function insertRepository(state: State, installation: Installation, input: NewRepository): Repository {
+  const id = input.id ?? state.nextId();
+  const owner = installation.account.login;
+  const name = input.name ?? `shop-${id}`;
+  const defaultBranch = input.defaultBranch ?? 'main';
+  const branches = new Map(Object.entries(input.branches ?? {}));
+  if (!branches.has(defaultBranch)) branches.set(defaultBranch, shaOf(`${owner}/${name}/${defaultBranch}`));
+  const files = new Map(Object.entries({ 'README.md': `# ${name}\n`, ...input.workflows }));
+  const repository: Repository = {
+    id,
+    installationId: installation.id,
+    owner,
+    ownerAccount: installation.account,
+    name,
+    fullName: `${owner}/${name}`,
+    private: input.private ?? true,
+    defaultBranch,
+    branches,
+    tags: new Map(),
+    files,
+    filesAt: new Map(),
+    workflowIds: new Map(),
+    createdAt: state.now(),
+  };
+  state.repositories.set(id, repository);
+  installation.repositoryIds.add(id);
+  return repository;
+}
