@@ -9,7 +9,7 @@ import { purgeIdempotencyKeys } from '../db/idempotency-keys.ts';
 import { beat } from '../db/relays.ts';
 import type { Logger } from '../log.ts';
 import { createCommandWork } from './relay/commands.ts';
-import { decideDelivery, type InstallationAppliers } from './relay/decide-delivery.ts';
+import { decideDelivery } from './relay/decide-delivery.ts';
 import { createDeliveryWork } from './relay/deliveries.ts';
 import { giveUpCommand } from './relay/give-up-command.ts';
 import { type Loop, startLoop } from './relay/loop.ts';
@@ -34,13 +34,11 @@ export type Relay = {
 export function createRelay({
   database,
   temporal,
-  appliers,
   logger,
   registry,
 }: {
   database: Database;
   temporal: TemporalStarter;
-  appliers: InstallationAppliers;
   logger: Logger;
   registry: Registry;
 }): Relay {
@@ -70,11 +68,7 @@ export function createRelay({
     async start() {
       // Nobody else works on SQLite, so what is still claimed was claimed by a process that is gone.
       if (database.dialect === 'sqlite') await database.write((trx) => commandsIn(trx).releaseClaims());
-      const deliveries = loop(
-        'deliveries',
-        sweepMs,
-        createDeliveryWork({ ...shared, decide: (trx, delivery) => decideDelivery(trx, delivery, appliers) }),
-      );
+      const deliveries = loop('deliveries', sweepMs, createDeliveryWork({ ...shared, decide: decideDelivery }));
       const commands = loop(
         'commands',
         sweepMs,

@@ -1,12 +1,10 @@
+import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
 import { appendAudit } from '../../db/audit.ts';
 import { recordRun } from '../../db/build-runs.ts';
-import { createBuild } from '../../db/builds.ts';
-import { type Candidate, eventSubjects } from '../../db/candidates.ts';
+import { eventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
-import { decisionsIn } from '../../db/decisions.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
-import type { InstallationRow, RepositoryRow } from '../../db/tables.ts';
-import { everything } from '../../db/tenant.ts';
+import { requestSync } from '../../db/installations.ts';
 import type {
   GitHubEvent,
   InstallationEvent,
@@ -15,33 +13,15 @@ import type {
   WorkflowRunEvent,
 } from '../../domain/github-events.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
-import { usableIntegrationStatuses } from '../../domain/integration-status.ts';
-import { type Decision, decide } from '../../domain/triggers.ts';
+import { decidePipelines, type Subject } from './decide-pipelines.ts';
 
-export type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
-
-/** What keeps our rows of installations and repositories true. */
-export type InstallationAppliers = {
-  applyInstallationEvent(
-    trx: Transaction,
-    githubAppId: string,
-    event: InstallationEvent | RepositoryEvent,
-  ): Promise<void>;
-  requestSync(trx: Transaction, githubAppId: string): Promise<void>;
-};
-
-type BuildingEvent = PushEvent | PullRequestEvent;
-type Subject = { installation: InstallationRow; repository: RepositoryRow };
+type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
 
 /**
  * Decides one delivery: everything that follows from it is written in this transaction, with a reason for every
  * pipeline that was looked at.
  */
-export async function decideDelivery(
-  trx: Transaction,
-  delivery: PendingDelivery,
-  appliers: InstallationAppliers,
-): Promise<DeliveryOutcome> {
+export async function decideDelivery(trx: Transaction, delivery: PendingDelivery): Promise<DeliveryOutcome> {
   const event = readEvent(delivery);
   const about = factsOf(event);
   switch (event.kind) {
@@ -57,22 +37,28 @@ export async function decideDelivery(
     case 'installation_repositories':
     case 'installation_target':
     case 'repository':
-      return { ...about, ...(await applyChange(trx, delivery, event, appliers)) };
+      return { ...about, ...(await applyChange(trx, delivery, event)) };
     case 'workflow_run':
     case 'push':
     case 'pull_request':
-      return { ...about, ...(await decideForSubject(trx, delivery, event, appliers)) };
+      return { ...about, ...(await decideForSubject(trx, delivery, event)) };
   }
 }
 
 function readEvent({ event, body }: PendingDelivery): GitHubEvent {
   let payload: unknown;
   try {
-    payload = JSON.parse(body.toString('utf8'));
+    const text = body.toString('utf8');
+    // Postgres keeps no NUL in text, and nothing that we read needs one.
+    payload = text.includes('\\u0000') ? JSON.parse(text, withoutNul) : JSON.parse(text);
   } catch {
     return { kind: 'malformed', reason: 'the body is not JSON' };
   }
   return readGitHubEvent(event, payload);
+}
+
+function withoutNul(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll('\0', '') : value;
 }
 
 function factsOf(event: GitHubEvent) {
@@ -87,7 +73,6 @@ async function applyChange(
   trx: Transaction,
   { githubAppId }: PendingDelivery,
   event: InstallationEvent | RepositoryEvent,
-  { applyInstallationEvent, requestSync }: InstallationAppliers,
 ): Promise<DeliveryOutcome> {
   await applyInstallationEvent(trx, githubAppId, event);
   // What the event says may be old by now: the sync asks.
@@ -101,12 +86,11 @@ async function applyChange(
 async function decideForSubject(
   trx: Transaction,
   delivery: PendingDelivery,
-  event: BuildingEvent | WorkflowRunEvent,
-  appliers: InstallationAppliers,
+  event: PushEvent | PullRequestEvent | WorkflowRunEvent,
 ): Promise<DeliveryOutcome> {
   const subject = await subjectOf(trx, delivery, event);
   if (typeof subject === 'string') {
-    if (subject !== 'installation_missing') await appliers.requestSync(trx, delivery.githubAppId);
+    if (subject !== 'installation_missing') await requestSync(trx, delivery.githubAppId);
     return { status: 'ignored', reason: subject };
   }
   const { installation, repository } = subject;
@@ -128,7 +112,7 @@ async function decideForSubject(
 async function subjectOf(
   trx: Transaction,
   { id, githubAppId }: PendingDelivery,
-  event: BuildingEvent | WorkflowRunEvent,
+  event: PushEvent | PullRequestEvent | WorkflowRunEvent,
 ): Promise<Subject | string> {
   if (event.installationId === undefined) return 'installation_missing';
   const subjects = eventSubjects(trx);
@@ -149,80 +133,4 @@ async function subjectOf(
   }
   if (repository.removed_at !== null) return 'repository_removed';
   return { installation, repository };
-}
-
-async function decidePipelines(
-  trx: Transaction,
-  delivery: PendingDelivery,
-  event: BuildingEvent,
-  { installation, repository }: Subject,
-): Promise<DeliveryOutcome> {
-  const candidates = await eventSubjects(trx).candidates(repository.id, installation.id);
-  if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
-  let builds = 0;
-  const unusable: string[] = [];
-  for (const candidate of candidates) {
-    const obstacle = obstacleOf(candidate);
-    if (obstacle) unusable.push(obstacle);
-    const decision = obstacle ?? decide(toTriggers(candidate), event);
-    if (await write(trx, { delivery, repository, candidate, decision })) builds += 1;
-  }
-  if (unusable.length === candidates.length) return { status: 'ignored', reason: unusable[0] ?? '' };
-  return { status: 'processed', reason: builds > 0 ? 'builds_created' : 'no_pipeline_matched' };
-}
-
-function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy }: Candidate) {
-  return { enabled, appAutoDeploy: autoDeploy, triggers: { events, branches, tags } };
-}
-
-/** Why nothing is built through the app's integration, whatever the event is. */
-function obstacleOf({ integrationStatus, bound }: Candidate): string | undefined {
-  if (integrationStatus === 'deleting') return 'integration_deleted';
-  if (!usableIntegrationStatuses.includes(integrationStatus)) return `integration_${integrationStatus}`;
-  return bound ? undefined : 'integration_unbound';
-}
-
-/** Writes the decision down, with its build where there is one; answers whether there is. */
-async function write(
-  trx: Transaction,
-  {
-    delivery,
-    repository,
-    candidate: { pipeline, integrationId },
-    decision,
-  }: { delivery: PendingDelivery; repository: RepositoryRow; candidate: Candidate; decision: Decision | string },
-): Promise<boolean> {
-  const { id: pipelineId, orgId, projectId, appId } = pipeline;
-  const claim = { deliveryId: delivery.id, pipelineId, orgId, projectId };
-  const decisions = decisionsIn(trx, everything);
-  if (typeof decision === 'string' || decision.outcome === 'skipped') {
-    const reason = typeof decision === 'string' ? decision : decision.reason;
-    await decisions.add({ ...claim, outcome: 'skipped', reason, buildId: null });
-    return false;
-  }
-  const { outcome, reason } = decision;
-  const actor = `integration:${integrationId}`;
-  const build = await createBuild(trx, {
-    ...decision.build,
-    orgId,
-    projectId,
-    appId,
-    pipeline,
-    integrationId,
-    repositoryId: repository.id,
-    status: outcome === 'blocked' ? 'blocked' : 'queued',
-    ...(outcome === 'blocked' && { reason }),
-    deliveryId: delivery.id,
-    createdBy: actor,
-  });
-  await decisions.add({ ...claim, outcome, reason, buildId: build.id });
-  await appendAudit(trx, {
-    orgId,
-    projectId,
-    actor,
-    action: 'build.triggered',
-    target: build.id,
-    detail: { delivery_id: delivery.id, pipeline_id: pipelineId, status: build.status },
-  });
-  return true;
 }

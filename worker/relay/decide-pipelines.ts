@@ -1,0 +1,94 @@
+import { appendAudit } from '../../db/audit.ts';
+import { createBuild } from '../../db/builds.ts';
+import { type Candidate, eventSubjects } from '../../db/candidates.ts';
+import type { Transaction } from '../../db/connection.ts';
+import { decisionsIn } from '../../db/decisions.ts';
+import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
+import type { InstallationRow, RepositoryRow } from '../../db/tables.ts';
+import { everything } from '../../db/tenant.ts';
+import type { PullRequestEvent, PushEvent } from '../../domain/github-events.ts';
+import { usableIntegrationStatuses } from '../../domain/integration-status.ts';
+import { type Decision, decide } from '../../domain/triggers.ts';
+
+export type Subject = { installation: InstallationRow; repository: RepositoryRow };
+
+/** A commit's message may be as long as a book. */
+const longestMessage = 1_000;
+
+/** Decides every pipeline whose app has this repository as its source; each decision is written with its reason. */
+export async function decidePipelines(
+  trx: Transaction,
+  delivery: PendingDelivery,
+  event: PushEvent | PullRequestEvent,
+  { installation, repository }: Subject,
+): Promise<DeliveryOutcome> {
+  const candidates = await eventSubjects(trx).candidates(repository.id, installation.id);
+  if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
+  let builds = 0;
+  const unusable: string[] = [];
+  for (const candidate of candidates) {
+    const obstacle = obstacleOf(candidate);
+    if (obstacle) unusable.push(obstacle);
+    const decision = obstacle ?? decide(toTriggers(candidate), event);
+    if (await write(trx, { delivery, repository, candidate, decision })) builds += 1;
+  }
+  if (unusable.length === candidates.length) return { status: 'ignored', reason: unusable[0] ?? '' };
+  return { status: 'processed', reason: builds > 0 ? 'builds_created' : 'no_pipeline_matched' };
+}
+
+function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy }: Candidate) {
+  return { enabled, appAutoDeploy: autoDeploy, triggers: { events, branches, tags } };
+}
+
+/** Why nothing is built through the app's integration, whatever the event is. */
+function obstacleOf({ integrationStatus, bound }: Candidate): string | undefined {
+  if (integrationStatus === 'deleting') return 'integration_deleted';
+  if (!usableIntegrationStatuses.includes(integrationStatus)) return `integration_${integrationStatus}`;
+  return bound ? undefined : 'integration_unbound';
+}
+
+/** Writes the decision down, with its build where there is one; answers whether there is. */
+async function write(
+  trx: Transaction,
+  {
+    delivery,
+    repository,
+    candidate: { pipeline, integrationId },
+    decision,
+  }: { delivery: PendingDelivery; repository: RepositoryRow; candidate: Candidate; decision: Decision | string },
+): Promise<boolean> {
+  const { id: pipelineId, orgId, projectId, appId } = pipeline;
+  const claim = { deliveryId: delivery.id, pipelineId, orgId, projectId };
+  const decisions = decisionsIn(trx, everything);
+  if (typeof decision === 'string' || decision.outcome === 'skipped') {
+    const reason = typeof decision === 'string' ? decision : decision.reason;
+    await decisions.add({ ...claim, outcome: 'skipped', reason, buildId: null });
+    return false;
+  }
+  const { outcome, reason } = decision;
+  const actor = `integration:${integrationId}`;
+  const build = await createBuild(trx, {
+    ...decision.build,
+    message: decision.build.message?.slice(0, longestMessage),
+    orgId,
+    projectId,
+    appId,
+    pipeline,
+    integrationId,
+    repositoryId: repository.id,
+    status: outcome === 'blocked' ? 'blocked' : 'queued',
+    ...(outcome === 'blocked' && { reason }),
+    deliveryId: delivery.id,
+    createdBy: actor,
+  });
+  await decisions.add({ ...claim, outcome, reason, buildId: build.id });
+  await appendAudit(trx, {
+    orgId,
+    projectId,
+    actor,
+    action: 'build.triggered',
+    target: build.id,
+    detail: { delivery_id: delivery.id, pipeline_id: pipelineId, status: build.status },
+  });
+  return true;
+}
