@@ -4,10 +4,12 @@ import { adoptRun } from '../db/build-runs.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
 import type { Database, Transaction } from '../db/connection.ts';
 import { dispatchesIn } from '../db/dispatches.ts';
+import { integrationsIn } from '../db/integrations.ts';
 import { everything } from '../db/tenant.ts';
+import { usableIntegrationStatuses } from '../domain/integration-status.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { inputsOf } from './inputs.ts';
-import { codeOf, detailOf, isDefinite, isRefusal, pauseOf } from './refusals.ts';
+import { codeOf, detailOf, isDefinite, isRefusal, pauseOf, Refusal, reasonOf } from './refusals.ts';
 import { reportBuild } from './reports.ts';
 import { type Sent, settle } from './settle.ts';
 
@@ -21,6 +23,7 @@ export function dispatchActivities({ database, broker }: DispatchDeps) {
 
     let repository: Awaited<ReturnType<GitHubBroker['forRepository']>>;
     try {
+      await refuseCutOff(build);
       repository = await broker.forRepository({
         repositoryId: build.repositoryId,
         permissions: { actions: 'write' },
@@ -46,9 +49,20 @@ export function dispatchActivities({ database, broker }: DispatchDeps) {
     }
   }
 
+  /** A build may have waited while its integration was taken away. */
+  async function refuseCutOff({ integrationId }: Build): Promise<void> {
+    const integration = await integrationsIn(database.reader, everything).find(integrationId);
+    if (!integration || integration.status === 'deleting') {
+      throw new Refusal('integration_deleted', 'The integration was deleted before the build was started.');
+    }
+    if (!usableIntegrationStatuses.includes(integration.status)) {
+      throw new Refusal(`integration_${integration.status}`, `The integration is ${integration.status}.`);
+    }
+  }
+
   /** Nothing was started. Either it may be tried again, or the build has failed and its reason says why. */
   async function notSent(build: Build, error: unknown, tries: number): Promise<Sent> {
-    const code = codeOf(error);
+    const code = reasonOf(error);
     const refused = isRefusal(error) && !(code === 'token_rejected' && tries === 0);
     return database.write(async (trx) => {
       if (!refused) {

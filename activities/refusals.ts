@@ -1,17 +1,33 @@
 import { ProviderError } from '../providers/http.ts';
-import { isPassing } from './failures.ts';
 import { inputsHint } from './inputs.ts';
 
 /** Nothing was done, and the same request may well be accepted later. */
 const later = new Set(['rate_limited', 'secondary_limited', 'unavailable', 'network', 'timeout', 'clock_skew']);
 
+/** We refuse ourselves, before anybody is asked. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 const firstPauseMs = 5_000;
 const longestPauseMs = 5 * 60_000;
 
-/** The stable code of a failure: it becomes a build's reason. */
+/** The stable code of a failure. */
 export function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return error instanceof Error && typeof code === 'string' && /^[a-z_]{3,60}$/.test(code) ? code : 'internal';
+}
+
+/** The code as a build's reason: for a build, what is not found is always its repository. */
+export function reasonOf(error: unknown): string {
+  const code = codeOf(error);
+  return code === 'not_found' || code === 'gone' ? 'repository_gone' : code;
 }
 
 /** Whether the answer (or a connection that was never made) proves that GitHub did not do what it was asked. */
@@ -22,7 +38,7 @@ export function isDefinite(error: unknown): boolean {
 /** Whether a person must change something first. A failure of our own (the database is away) is no refusal. */
 export function isRefusal(error: unknown): boolean {
   if (later.has(codeOf(error))) return false;
-  return error instanceof ProviderError || !isPassing(error);
+  return error instanceof ProviderError || error instanceof Refusal;
 }
 
 /** What the provider asks for, or ever longer from 5 s to 5 min. */

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { startTimeSkipping, withWorker, workflowBundle } from '../test/support/workflow-run.ts';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { withWorker } from '../test/support/workflow-run.ts';
+import { workflowBundle } from '../worker/bundle.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
 
 /**
@@ -50,9 +52,13 @@ const stories: Record<string, { activities?: object; tell: Tell }> = {
   },
 };
 
-const env = await startTimeSkipping();
+const found = JSON.parse(readFileSync(path.join(import.meta.dirname, '../.temporal/found.json'), 'utf8'));
+const env = await TestWorkflowEnvironment.createTimeSkipping({
+  server: { executable: { type: 'existing-path', path: found.testServer } },
+});
+const { codePath } = await workflowBundle();
 for (const [name, { activities, tell }] of Object.entries(stories)) {
-  await withWorker(env, await workflowBundle(), { ...usual, ...activities }, async ({ client, taskQueue }) => {
+  await withWorker(env, codePath, { ...usual, ...activities }, async ({ client, taskQueue }) => {
     const handle = await client.workflow.start(dispatchBuild, {
       taskQueue,
       workflowId: `build/${randomUUID()}`,

@@ -185,21 +185,21 @@ async function look({ buildId, known }: Build): Promise<void> {
   } catch (failure) {
     // GitHub will not tell us any more; anything that may pass is asked again later.
     const code = codeOf(failure);
-    if (lostAccess.includes(code)) known.ended ??= { status: 'failed', reason: code };
+    const reason = lostAccess[code];
+    if (reason !== undefined) known.ended ??= { status: 'failed', reason };
   }
 }
 
-const lostAccess = [
-  'app_credentials_rejected',
-  'installation_suspended',
-  'installation_gone',
-  'permission_missing',
-  'policy',
-  'not_found',
-  'gone',
-  'repository_gone',
-  'integration_unusable',
-];
+/** Failures after which nothing more will be heard of a run, and the reason that they give its build. */
+const lostAccess: Record<string, string | undefined> = {
+  app_credentials_rejected: 'app_credentials_rejected',
+  installation_suspended: 'installation_suspended',
+  installation_gone: 'installation_gone',
+  permission_missing: 'permission_missing',
+  policy: 'policy',
+  not_found: 'repository_gone',
+  gone: 'repository_gone',
+};
 
 async function tellProgress({ buildId }: Build): Promise<void> {
   await reportProgress({ buildId }).catch((failure) => {

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createActivities } from '../../activities/index.ts';
 import { recordRun } from '../../db/build-runs.ts';
 import { buildsIn } from '../../db/builds.ts';
 import { dispatchesIn } from '../../db/dispatches.ts';
 import { everything } from '../../db/tenant.ts';
 import { ProviderError, type ProviderErrorCode } from '../../providers/http.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { activitiesAgainst, insertBuild, runner, sha, stateOf } from './some-build.ts';
+import { activitiesAgainst, buildSteps, insertBuild, sha, stateOf } from './some-build.ts';
 
 let database: TestDatabase;
 
@@ -103,11 +102,20 @@ describe('a dispatch that GitHub refuses fails the build with the reason', () =>
     'before it is sent: %s',
     async (code) => {
       const build = await insertBuild(database);
-      const run = runner(createActivities({ database, broker: refusing(code) }));
+      const run = buildSteps({ database, broker: refusing(code) });
       expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
       expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: code, dispatch: 'refused' });
     },
   );
+});
+
+test('a dispatch through an integration that is being deleted is not sent', async () => {
+  const build = await insertBuild(database);
+  await database.write((trx) => trx('integrations').where({ id: build.integrationId }).update({ status: 'deleting' }));
+  const { run, seen } = await activitiesAgainst(database, [accepted]);
+  expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
+  expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'integration_deleted' });
+  expect(seen).toEqual([]);
 });
 
 function refusing(code: ProviderErrorCode) {
@@ -132,7 +140,7 @@ describe('a dispatch of which nothing was sent', () => {
 
   test('waits ever longer where no token can be had', async () => {
     const build = await insertBuild(database);
-    const run = runner(createActivities({ database, broker: refusing('unavailable') }));
+    const run = buildSteps({ database, broker: refusing('unavailable') });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toMatchObject({ retryAfterMs: 5_000 });
     expect(await run('sendDispatch', { buildId: build.id, tries: 3 })).toMatchObject({ retryAfterMs: 40_000 });
     expect(await run('sendDispatch', { buildId: build.id, tries: 30 })).toMatchObject({ retryAfterMs: 300_000 });

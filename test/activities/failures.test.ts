@@ -28,8 +28,11 @@ describe('a failure that Temporal sees', () => {
     const below = new Error(`GET https://x:${token}@github.com/`, {
       cause: new Error(`Authorization: Bearer ${token}`),
     });
-    const { fails } = withFailures({ fails: () => Promise.reject(below) });
-    const failure = await (fails as () => Promise<unknown>)().catch((error) => error);
+    const { fails } = withFailures({ fails: async (): Promise<void> => Promise.reject(below) });
+    const failure = await fails().then(
+      () => undefined,
+      (error) => error,
+    );
     expect(failure).toBeInstanceOf(ApplicationFailure);
     expect(failure.cause).toBeUndefined();
     expect(JSON.stringify([failure.message, failure.stack, failure.type])).not.toContain(token);

@@ -1,6 +1,9 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
-import type { Activities } from '../../activities/index.ts';
-import { createActivities } from '../../activities/index.ts';
+import { buildActivities } from '../../activities/builds.ts';
+import { dispatchActivities } from '../../activities/dispatch.ts';
+import { withFailures } from '../../activities/failures.ts';
+import { type ReportDeps, reportActivities } from '../../activities/reports.ts';
+import { runActivities } from '../../activities/runs.ts';
 import { type Build, buildsIn, createBuild, type NewBuild } from '../../db/builds.ts';
 import type { Database } from '../../db/connection.ts';
 import { dispatchesIn } from '../../db/dispatches.ts';
@@ -167,27 +170,34 @@ export async function activitiesAgainst(
   options: Parameters<typeof scriptedGitHub>[1] = {},
 ) {
   const { github, seen } = await scriptedGitHub(answers, options);
-  const activities = createActivities({
+  const run = buildSteps({
     database,
     broker: {
       forRepository: async () => ({
         github: github.withToken(`ghs_${'a'.repeat(36)}`),
         fullName: 'acme/shop',
         externalId: 3,
-        host: github.host,
+        defaultBranch: 'main',
       }),
     },
   });
-  return { run: runner(activities), seen };
+  return { run, seen };
 }
 
-/** Calls an activity as a worker would. */
-export function runner(activities: Activities) {
-  return function run<Name extends keyof Activities>(
+/** The activities of a build, called as a worker would. */
+export function buildSteps(deps: ReportDeps) {
+  const activities = withFailures({
+    ...buildActivities(deps),
+    ...dispatchActivities(deps),
+    ...runActivities(deps),
+    ...reportActivities(deps),
+  });
+  type Steps = typeof activities;
+  return function run<Name extends keyof Steps>(
     name: Name,
-    input: Parameters<Activities[Name]>[0],
-  ): Promise<Awaited<ReturnType<Activities[Name]>>> {
-    const activity = activities[name] as (input: unknown) => Promise<Awaited<ReturnType<Activities[Name]>>>;
+    input: Parameters<Steps[Name]>[0],
+  ): Promise<Awaited<ReturnType<Steps[Name]>>> {
+    const activity = activities[name] as (input: unknown) => Promise<Awaited<ReturnType<Steps[Name]>>>;
     return new MockActivityEnvironment().run(activity, input);
   };
 }

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dispatchBuild, reported } from '../../workflows/dispatch-build.ts';
-import { startLocal, withWorker, workflowBundle } from '../support/workflow-run.ts';
+import { connectTemporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let place: Awaited<ReturnType<typeof connectTemporal>>;
 
 beforeAll(async () => {
-  env = await startLocal();
-}, 60_000);
+  place = await connectTemporal();
+});
 
-afterAll(() => env?.teardown());
+afterAll(() => place?.close());
 
 const phase = defineSearchAttributeKey('Phase', SearchAttributeType.KEYWORD);
 const activities = {
@@ -22,7 +22,7 @@ const activities = {
 
 /** A build that succeeds: dispatched, followed by webhook. */
 async function succeed(attributes: TypedSearchAttributes | undefined) {
-  return withWorker(env, await workflowBundle(), activities, async ({ client, taskQueue }) => {
+  return withWorker(place, place.codePath, activities, async ({ client, taskQueue }) => {
     const handle = await client.workflow.start(dispatchBuild, {
       taskQueue,
       workflowId: `build/${randomUUID()}`,

@@ -6,7 +6,8 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-build.ts';
-import { startTimeSkipping, withWorker, workflowBundle } from '../support/workflow-run.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
 
 let env: TestWorkflowEnvironment;
 
@@ -40,7 +41,7 @@ type Told = (handle: WorkflowHandle<typeof dispatchBuild>, sleep: (seconds: numb
 async function run(activities: Partial<ReturnType<typeof usual>>, tell: Told = async () => {}) {
   const ends: unknown[] = [];
   const all = { ...usual(), ...activities, endBuild: async ({ end }: { end: unknown }) => void ends.push(end) };
-  return withWorker(env, await workflowBundle(), all, async ({ client, taskQueue, steps }) => {
+  return withWorker(env, temporal().codePath, all, async ({ client, taskQueue, steps }) => {
     const handle = await client.workflow.start(dispatchBuild, {
       taskQueue,
       workflowId: `build/${randomUUID()}`,
@@ -107,7 +108,10 @@ describe('a run that is known', () => {
   test('that had ended before it could be canceled keeps its own end', async () => {
     const { ends } = await run(
       { cancelRun: async () => ({ state: 'ended', end: { status: 'succeeded' } }) },
-      (handle) => handle.signal(canceled),
+      async (handle, sleep) => {
+        await sleep(5);
+        await handle.signal(canceled);
+      },
     );
     expect(ends).toEqual([{ status: 'succeeded' }]);
   });

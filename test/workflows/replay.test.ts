@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { describe, expect, test } from 'vitest';
-import { workflowBundle } from '../support/workflow-run.ts';
+import { temporal } from '../support/temporal.ts';
 
 type HistoryEvent = { activityTaskScheduledEventAttributes?: { activityType: { name: string } } };
 type History = { events: HistoryEvent[] };
@@ -16,7 +16,7 @@ function read(name: string): History {
 }
 
 async function replay(history: History): Promise<void> {
-  await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, history);
+  await Worker.runReplayHistory({ workflowBundle: temporal() }, history);
 }
 
 describe('the workflows as they are now', () => {
