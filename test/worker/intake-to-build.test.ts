@@ -1,0 +1,108 @@
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../db/connection.ts';
+import { createRelay } from '../../worker/relay.ts';
+import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
+import { createFakeTemporal } from '../support/fake-temporal.ts';
+import { addGithubApp, hookHeaders, sign, silent, startIntake } from '../support/hooks.ts';
+import { seed } from '../support/seed.ts';
+
+const appId = 31;
+const secret = 'a webhook secret of the test';
+const of = { installation: 11, repository: 12 };
+
+let database: TestDatabase;
+let urls: string[];
+const stops: (() => Promise<unknown>)[] = [];
+const temporal = createFakeTemporal();
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  stops.push(() => database.drop());
+  const rows = seed(database);
+  const githubAppId = (await addGithubApp(database, { appId, secret })).id;
+  const mine = await rows.org();
+  const installationId = await rows.installation(githubAppId, of.installation);
+  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
+  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
+  await rows.pipeline({ ...mine, appId: await rows.app({ ...mine, integrationId, repositoryId }) });
+
+  // Two of each, on Postgres with connections of their own, as processes would have them.
+  urls = [];
+  for (let n = 0; n < 2; n++) {
+    const own = postgresUrl ? connect(database.source) : database;
+    if (own !== database) stops.push(() => own.close());
+    const intake = await startIntake(own);
+    const relay = createRelay({ database: own, temporal: temporal.starter, logger: silent, registry: new Registry() });
+    await relay.start();
+    stops.push(intake.stop, relay.stop);
+    urls.push(intake.url);
+  }
+});
+afterAll(async () => {
+  for (const stop of stops.reverse()) await stop();
+});
+
+const push = (sha: string) =>
+  JSON.stringify({
+    ref: 'refs/heads/main',
+    before: '0'.repeat(40),
+    after: sha.repeat(40),
+    head_commit: { id: sha.repeat(40), message: 'One of many' },
+    repository: { id: of.repository },
+    installation: { id: of.installation },
+  });
+
+async function post(body: string, headers: Record<string, string>, n: number): Promise<number> {
+  const response = await fetch(urls[n % 2] ?? '', { method: 'POST', body, headers });
+  await response.text();
+  return response.status;
+}
+
+async function buildsOf(sha: string): Promise<string[]> {
+  return (await database.reader('builds').where({ sha: sha.repeat(40) })).map(({ id }) => id);
+}
+
+const startsOf = (builds: string[]) =>
+  temporal.handed.filter(({ workflowId }) => builds.some((id) => workflowId === `build/${id}`)).length;
+
+test('one push 200 times in parallel makes one build and one start', async () => {
+  const body = push('a');
+  const headers = hookHeaders({ appId, event: 'push', signature: sign(secret, body) });
+  const statuses = await Promise.all(Array.from({ length: 200 }, (_, n) => post(body, headers, n)));
+  expect(new Set(statuses)).toEqual(new Set([202]));
+  await expect.poll(() => buildsOf('a')).toHaveLength(1);
+  const builds = await buildsOf('a');
+  await expect.poll(() => startsOf(builds)).toBe(1);
+  // And long after.
+  expect(await post(body, headers, 0)).toBe(202);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(await buildsOf('a')).toEqual(builds);
+  expect(startsOf(builds)).toBe(1);
+});
+
+test('the same signed body under 50 new ids makes one build', async () => {
+  const body = push('b');
+  const signature = sign(secret, body);
+  const statuses = await Promise.all(
+    Array.from({ length: 50 }, (_, n) => post(body, hookHeaders({ appId, event: 'push', signature }), n)),
+  );
+  expect(new Set(statuses)).toEqual(new Set([202]));
+  await expect.poll(() => buildsOf('b')).toHaveLength(1);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(startsOf(await buildsOf('b'))).toBe(1);
+});
+
+test('100 pushes while Temporal is away are taken at once, and are 100 builds when it is back', async () => {
+  temporal.setAway(true);
+  const bodies = Array.from({ length: 100 }, (_, n) => push('c').replace('One of many', `Push ${n}`));
+  const statuses = await Promise.all(
+    bodies.map((body, n) => post(body, hookHeaders({ appId, event: 'push', signature: sign(secret, body) }), n)),
+  );
+  expect(new Set(statuses)).toEqual(new Set([202]));
+  await expect.poll(() => buildsOf('c'), { timeout: 10_000 }).toHaveLength(100);
+  const builds = await buildsOf('c');
+  expect(startsOf(builds)).toBe(0);
+  temporal.setAway(false);
+  await expect.poll(() => startsOf(builds), { timeout: 15_000 }).toBe(100);
+});
