@@ -7,10 +7,8 @@ import { everything } from '../db/tenant.ts';
 import type { BuildEnd } from '../domain/run-conclusions.ts';
 import { type Sent, settle } from './settle.ts';
 
-export type BuildDeps = { database: Database };
-
 /** Bookkeeping that touches nothing but our database. */
-export function buildActivities({ database }: BuildDeps) {
+export function buildActivities({ database }: { database: Database }) {
   return {
     /** What a dispatch left behind whose attempt ended without a result. */
     async settleDispatch({ buildId }: { buildId: string }): Promise<Sent> {

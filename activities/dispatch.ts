@@ -1,33 +1,31 @@
 import { log } from '@temporalio/activity';
-import type { GitHubBroker } from '../broker/github.ts';
+import type { ReachableRepository } from '../broker/github.ts';
 import { adoptRun } from '../db/build-runs.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
-import type { Database, Transaction } from '../db/connection.ts';
+import type { Transaction } from '../db/connection.ts';
 import { dispatchesIn } from '../db/dispatches.ts';
 import { integrationsIn } from '../db/integrations.ts';
 import { everything } from '../db/tenant.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { inputsOf } from './inputs.ts';
+import { type ReachDeps, reachRepository } from './reach.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, pauseOf, Refusal, reasonOf } from './refusals.ts';
 import { reportBuild } from './reports.ts';
 import { type Sent, settle } from './settle.ts';
 
-export type DispatchDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
+export function dispatchActivities(deps: ReachDeps) {
+  const { database } = deps;
 
-export function dispatchActivities({ database, broker }: DispatchDeps) {
   /** GitHub repeats whatever it is asked twice, so this runs with one attempt and writes down each step before it. */
   async function sendOnce(buildId: string, tries: number): Promise<Sent> {
     const build = await database.write((trx) => intend(trx, buildId));
     if (!build) return database.write((trx) => settle(trx, buildId));
 
-    let repository: Awaited<ReturnType<GitHubBroker['forRepository']>>;
+    let repository: ReachableRepository;
     try {
       await refuseCutOff(build);
-      repository = await broker.forRepository({
-        repositoryId: build.repositoryId,
-        permissions: { actions: 'write' },
-      });
+      repository = await reachRepository(deps, build, { actions: 'write' });
     } catch (error) {
       return notSent(build, error, tries);
     }
@@ -84,7 +82,7 @@ export function dispatchActivities({ database, broker }: DispatchDeps) {
         if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
         // Told here to spare the workflow a step. Where GitHub is not willing now, the build's next report makes up
         // for it: each posts what is true by then.
-        await reportBuild({ database, broker }, buildId).catch((error) => {
+        await reportBuild(deps, buildId).catch((error) => {
           log.warn('The start of a build was not reported', { buildId, code: codeOf(error) });
         });
         return sent;

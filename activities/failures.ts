@@ -1,6 +1,7 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { redact } from '../domain/redact.ts';
 import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
+import { Refusal } from './refusals.ts';
 
 /** Asking again will not help until a person has changed something, or never. Anything else may pass by itself. */
 const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
@@ -25,6 +26,7 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
 
 /** Whether the same request could succeed later without anybody doing anything. */
 export function isPassing(error: unknown): boolean {
+  if (error instanceof Refusal) return false;
   return !(error instanceof ProviderError) || !final.has(error.code);
 }
 
@@ -34,8 +36,9 @@ export function isPassing(error: unknown): boolean {
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof TemporalFailure) return error;
-  if (error instanceof ProviderError) {
-    const { code, message, retryAfterMs } = error;
+  if (error instanceof ProviderError || error instanceof Refusal) {
+    const { code, message } = error;
+    const retryAfterMs = error instanceof ProviderError ? error.retryAfterMs : undefined;
     const failure = ApplicationFailure.create({
       message: redact(message),
       type: code,

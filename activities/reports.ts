@@ -1,4 +1,3 @@
-import type { GitHubBroker } from '../broker/github.ts';
 import { appendBuildEvent } from '../db/build-events.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
 import type { Database } from '../db/connection.ts';
@@ -6,9 +5,8 @@ import { everything } from '../db/tenant.ts';
 import type { BuildStatus } from '../domain/build-status.ts';
 import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
+import { type ReachDeps, reachRepository } from './reach.ts';
 import { codeOf } from './refusals.ts';
-
-export type ReportDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
 type Report = {
   commit: 'error' | 'failure' | 'pending' | 'success';
@@ -32,7 +30,7 @@ const reports: Record<BuildStatus, Report | undefined> = {
   skipped: undefined,
 };
 
-export function reportActivities(deps: ReportDeps) {
+export function reportActivities(deps: ReachDeps) {
   return {
     /** Tells GitHub what is true of the build by now. Nothing is repeated that it has been told. */
     async reportBuild({ buildId }: { buildId: string }): Promise<void> {
@@ -52,23 +50,20 @@ export function reportActivities(deps: ReportDeps) {
  * Posts the build's status as it is in the database, and again while it changed meanwhile: so the last word is the
  * truth even where two of these overlap. A crash between the post and its note repeats a post, which harms nothing.
  */
-export async function reportBuild({ database, broker }: ReportDeps, buildId: string): Promise<void> {
+export async function reportBuild(deps: ReachDeps, buildId: string): Promise<void> {
+  const { database } = deps;
   for (;;) {
     const build = await buildsIn(database.reader, everything).find(buildId);
     const report = build && reports[build.status];
     if (!build || !report || build.reportedStatus === build.status) return;
-    await postStatus(broker, build, report);
-    if (build.pipeline.environment)
-      await postDeployment({ database, broker }, build, build.pipeline.environment, report);
+    await postStatus(deps, build, report);
+    if (build.pipeline.environment) await postDeployment(deps, build, build.pipeline.environment, report);
     await database.write((trx) => buildsIn(trx, everything).markReported(buildId, build.status));
   }
 }
 
-async function postStatus(broker: ReportDeps['broker'], build: Build, report: Report): Promise<void> {
-  const { github, fullName } = await broker.forRepository({
-    repositoryId: build.repositoryId,
-    permissions: { statuses: 'write' },
-  });
+async function postStatus(deps: ReachDeps, build: Build, report: Report): Promise<void> {
+  const { github, fullName } = await reachRepository(deps, build, { statuses: 'write' });
   await github.createStatus({
     fullName,
     sha: build.sha,
@@ -79,13 +74,10 @@ async function postStatus(broker: ReportDeps['broker'], build: Build, report: Re
   });
 }
 
-async function postDeployment(deps: ReportDeps, build: Build, environment: string, report: Report): Promise<void> {
+async function postDeployment(deps: ReachDeps, build: Build, environment: string, report: Report): Promise<void> {
   // What was never started deploys nothing.
   if (build.deploymentId === null && build.runId === null) return;
-  const { github, fullName } = await deps.broker.forRepository({
-    repositoryId: build.repositoryId,
-    permissions: { deployments: 'write' },
-  });
+  const { github, fullName } = await reachRepository(deps, build, { deployments: 'write' });
   let id = build.deploymentId;
   if (id === null) {
     // One may be there already, made by an attempt that could not write it down.

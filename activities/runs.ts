@@ -1,15 +1,12 @@
-import type { GitHubBroker } from '../broker/github.ts';
 import { adoptRun } from '../db/build-runs.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
-import type { Database } from '../db/connection.ts';
 import { dispatchesIn } from '../db/dispatches.ts';
 import { everything } from '../db/tenant.ts';
 import { findBuildId } from '../domain/build-marker.ts';
 import { isFinalBuildStatus } from '../domain/build-status.ts';
 import { type BuildEnd, endOfRun } from '../domain/run-conclusions.ts';
 import type { Run } from '../providers/github/runs.ts';
-
-export type RunDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
+import { type ReachDeps, reachRepository } from './reach.ts';
 
 /** `absent`: no run shows this build. `missing`: its run is known, and GitHub no longer has it. */
 export type Look = { state: 'absent' | 'missing' | 'running' | 'over' } | { state: 'ended'; end: BuildEnd };
@@ -19,13 +16,12 @@ const clockMarginMs = 2 * 60_000;
 /** Of 100 runs each; GitHub lists no more than 1,000. */
 const maxPages = 10;
 
-export function runActivities({ database, broker }: RunDeps) {
+export function runActivities(deps: ReachDeps) {
+  const { database } = deps;
+
   /** The run that shows the build in its name, among those that were dispatched since. */
   async function findRun(build: Build, access: 'read' | 'write'): Promise<Run | undefined> {
-    const { github, fullName } = await broker.forRepository({
-      repositoryId: build.repositoryId,
-      permissions: { actions: access },
-    });
+    const { github, fullName } = await reachRepository(deps, build, { actions: access });
     if (build.runId !== null) return github.getRun(fullName, build.runId);
 
     const dispatch = await dispatchesIn(database.reader).find(build.id);
@@ -74,10 +70,7 @@ export function runActivities({ database, broker }: RunDeps) {
       if (!build) return { state: 'over' };
       const run = build.runId === null ? await findRun(build, 'write') : { id: build.runId };
       if (!run) return { state: 'absent' };
-      const { github, fullName } = await broker.forRepository({
-        repositoryId: build.repositoryId,
-        permissions: { actions: 'write' },
-      });
+      const { github, fullName } = await reachRepository(deps, build, { actions: 'write' });
       const { run: refused } = await github.cancelRun(fullName, run.id);
       const end = refused && endOfRun(refused);
       return end ? { state: 'ended', end } : { state: 'running' };

@@ -197,6 +197,7 @@ const lostAccess: Record<string, string | undefined> = {
   installation_gone: 'installation_gone',
   permission_missing: 'permission_missing',
   policy: 'policy',
+  repository_gone: 'repository_gone',
   not_found: 'repository_gone',
   gone: 'repository_gone',
 };

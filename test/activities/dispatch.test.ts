@@ -118,6 +118,15 @@ test('a dispatch through an integration that is being deleted is not sent', asyn
   expect(seen).toEqual([]);
 });
 
+test('a dispatch to a repository that the integration no longer reaches is not sent', async () => {
+  const build = await insertBuild(database);
+  await database.write((trx) => trx('bindings').where({ integration_id: build.integrationId }).delete());
+  const { run, seen } = await activitiesAgainst(database, [accepted]);
+  expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
+  expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'repository_gone' });
+  expect(seen).toEqual([]);
+});
+
 function refusing(code: ProviderErrorCode) {
   return {
     forRepository: () => Promise.reject(new ProviderError({ provider: 'github', code, message: 'No token' })),

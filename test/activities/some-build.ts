@@ -2,7 +2,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { buildActivities } from '../../activities/builds.ts';
 import { dispatchActivities } from '../../activities/dispatch.ts';
 import { withFailures } from '../../activities/failures.ts';
-import { type ReportDeps, reportActivities } from '../../activities/reports.ts';
+import type { ReachDeps } from '../../activities/reach.ts';
+import { reportActivities } from '../../activities/reports.ts';
 import { runActivities } from '../../activities/runs.ts';
 import { type Build, buildsIn, createBuild, type NewBuild } from '../../db/builds.ts';
 import type { Database } from '../../db/connection.ts';
@@ -101,6 +102,12 @@ export async function insertPlatform(database: Database, pipeline: Partial<Pipel
       revision: 1,
       ...times,
     });
+    await trx('bindings').insert({
+      integration_id: integrationId,
+      installation_id: installationId,
+      owner_id: projectId,
+      created_at: now,
+    });
     await trx('apps').insert({
       id: appId,
       org_id: orgId,
@@ -185,7 +192,7 @@ export async function activitiesAgainst(
 }
 
 /** The activities of a build, called as a worker would. */
-export function buildSteps(deps: ReportDeps) {
+export function buildSteps(deps: ReachDeps) {
   const activities = withFailures({
     ...buildActivities(deps),
     ...dispatchActivities(deps),
