@@ -24,8 +24,6 @@ export type Route = {
   handle(call: Call): Answer;
 };
 
-export type Refusal = Answer & { refused: true };
-
 /** What GitHub answers instead of the route's own answer. */
 export class Refused extends Error {
   readonly status: number;

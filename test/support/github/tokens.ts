@@ -58,14 +58,14 @@ export function requireInstallation({ state, headers }: Call): Caller {
 }
 
 /** The repository, where the caller's token reaches it and carries the permission, such as `actions:write`. */
-export function requireRepository(call: Call, permission: string): Repository & { caller: Caller } {
+export function requireRepository(call: Call, permission: string): { repository: Repository; caller: Caller } {
   const caller = requireInstallation(call);
   const fullName = `${call.params['owner']}/${call.params['repo']}`.toLowerCase();
   const repositories = [...call.state.repositories.values()];
   const repository = repositories.find((one) => one.fullName.toLowerCase() === fullName);
   if (!repository || !reaches(caller, repository)) throw new Refused(404, 'Not Found');
   requirePermission(caller, permission);
-  return Object.assign(Object.create(repository), { caller }) as Repository & { caller: Caller };
+  return { repository, caller };
 }
 
 export function reaches({ installation, token }: Caller, repository: Repository): boolean {

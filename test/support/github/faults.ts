@@ -1,0 +1,47 @@
+export type FaultKind = 'status' | 'lost_answer' | 'reset' | 'hang' | 'rate_limit' | 'secondary_limit' | 'slow';
+
+export type Fault = {
+  method?: string;
+  /** Matched against the path below the API's root, without the query. */
+  path: RegExp;
+  /** How often; without it, until cleared. */
+  times?: number;
+  /**
+   * - `status`: this answer and no effect, or with `after: true` the effect and then this answer
+   * - `lost_answer`: the effect, and then the connection breaks
+   * - `reset`: the connection breaks before anything happens
+   * - `hang`: no effect and no answer
+   * - `rate_limit`, `secondary_limit`: GitHub's two kinds of refusal, without effect
+   * - `slow`: all as it should be, `delayMs` later
+   */
+  kind: FaultKind;
+  status?: number;
+  after?: boolean;
+  /** Seconds. */
+  retryAfter?: number;
+  /** Sent as it stands; a broken one is what the contract check is there to see. */
+  body?: unknown;
+  delayMs?: number;
+};
+
+export type Faults = ReturnType<typeof createFaults>;
+
+/** What goes wrong next; the fault that was added first goes first. */
+export function createFaults() {
+  const faults: (Fault & { left: number })[] = [];
+  return {
+    add(fault: Fault): void {
+      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY });
+    },
+    clear(): void {
+      faults.length = 0;
+    },
+    take(method: string, path: string): Fault | undefined {
+      const fault = faults.find(
+        (one) => one.left > 0 && (one.method ?? method).toUpperCase() === method && one.path.test(path),
+      );
+      if (fault) fault.left -= 1;
+      return fault;
+    },
+  };
+}

@@ -1,0 +1,147 @@
+import { type Call, ok, page, Refused, type Route } from '../answers.ts';
+import { type Repository, shaOf } from '../state.ts';
+import { reaches, requireInstallation, requireRepository } from '../tokens.ts';
+import { commitView, fullRepositoryView, nodeId, repositoryView } from '../views.ts';
+
+/** What an installation's token may read of repositories. */
+export const repositoryRoutes: Route[] = [
+  {
+    method: 'GET',
+    path: '/installation/repositories',
+    handle(call) {
+      const caller = requireInstallation(call);
+      const reached = [...call.state.repositories.values()].filter((one) => reaches(caller, one));
+      return page(call, reached, (some) => ({
+        total_count: reached.length,
+        repository_selection: caller.installation.repositorySelection,
+        repositories: some.map((one) => repositoryView(call.state, one)),
+      }));
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/installation/token',
+    handle(call) {
+      requireInstallation(call).token.revoked = true;
+      return { status: 204 };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/repos/{owner}/{repo}',
+    handle: (call) => ok(fullRepositoryView(call.state, requireRepository(call, 'metadata:read').repository)),
+  },
+  {
+    method: 'GET',
+    path: '/repos/{owner}/{repo}/branches',
+    handle(call) {
+      const { repository } = requireRepository(call, 'contents:read');
+      const branches = [...repository.branches].sort(([a], [b]) => (a < b ? -1 : 1));
+      return page(call, branches, (some) =>
+        some.map(([name, sha]) => ({ name, commit: { sha, url: commitUrl(call, repository, sha) }, protected: false })),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: '/repos/{owner}/{repo}/branches/{+branch}',
+    handle(call) {
+      const { repository } = requireRepository(call, 'contents:read');
+      const name = call.params['branch'] ?? '';
+      const sha = repository.branches.get(name);
+      if (!sha) throw new Refused(404, 'Branch not found');
+      const self = `${call.state.apiUrl}/repos/${repository.fullName}/branches/${encodeURIComponent(name)}`;
+      return ok({
+        name,
+        commit: commitView(call.state, repository, sha),
+        _links: { self, html: `${call.state.url}/${repository.fullName}/tree/${encodeURIComponent(name)}` },
+        protected: false,
+        protection: { enabled: false, required_status_checks: { enforcement_level: 'off', contexts: [], checks: [] } },
+        protection_url: `${self}/protection`,
+      });
+    },
+  },
+  {
+    method: 'GET',
+    path: '/repos/{owner}/{repo}/git/matching-refs/{+ref}',
+    handle(call) {
+      const { repository } = requireRepository(call, 'contents:read');
+      const refs = [
+        ...[...repository.branches].map(([name, sha]) => ({ ref: `refs/heads/${name}`, sha })),
+        ...[...repository.tags].map(([name, sha]) => ({ ref: `refs/tags/${name}`, sha })),
+      ];
+      const found = refs.filter(({ ref }) => ref.startsWith(`refs/${call.params['ref']}`));
+      return ok(
+        found.map(({ ref, sha }) => ({
+          ref,
+          node_id: nodeId('REF', ref),
+          url: `${call.state.apiUrl}/repos/${repository.fullName}/git/${ref}`,
+          object: { sha, type: 'commit', url: commitUrl(call, repository, sha) },
+        })),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: '/repos/{owner}/{repo}/contents/{+path}',
+    handle(call) {
+      const { repository } = requireRepository(call, 'contents:read');
+      const ref = call.query.get('ref') ?? repository.defaultBranch;
+      if (!shaOfRef(repository, ref)) throw new Refused(404, `No commit found for the ref ${ref}`);
+      const path = call.params['path'] ?? '';
+      const files = filesAt(repository, ref);
+      const text = files.get(path);
+      if (text !== undefined) {
+        if (/\.raw(\+json)?\b/.test(String(call.headers.accept))) return { status: 200, raw: text };
+        return ok({ ...fileView(call, repository, path, text, ref), ...encoded(text) });
+      }
+      const below = [...files].filter(([name]) => name.startsWith(`${path}/`));
+      if (below.length === 0) throw new Refused(404, 'Not Found');
+      return ok(below.map(([name, content]) => fileView(call, repository, name, content, ref)));
+    },
+  },
+];
+
+/** The commit of a branch, a tag or itself. */
+export function shaOfRef(repository: Repository, ref: string): string | undefined {
+  const name = ref.replace(/^refs\/(heads|tags)\//, '');
+  const shas = [...repository.branches.values(), ...repository.tags.values()];
+  return repository.branches.get(name) ?? repository.tags.get(name) ?? shas.find((sha) => sha === ref);
+}
+
+/** The tree at a branch; tests give a branch its own where it must differ. */
+export function filesAt(repository: Repository, ref: string): Map<string, string> {
+  return repository.filesAt.get(ref.replace(/^refs\/(heads|tags)\//, '')) ?? repository.files;
+}
+
+function commitUrl({ state }: Call, repository: Repository, sha: string): string {
+  return `${state.apiUrl}/repos/${repository.fullName}/commits/${sha}`;
+}
+
+function fileView({ state }: Call, repository: Repository, path: string, text: string, ref: string) {
+  const sha = shaOf(text);
+  const url = `${state.apiUrl}/repos/${repository.fullName}/contents/${path}?ref=${encodeURIComponent(ref)}`;
+  const git = `${state.apiUrl}/repos/${repository.fullName}/git/blobs/${sha}`;
+  const html = `${state.url}/${repository.fullName}/blob/${encodeURIComponent(ref)}/${path}`;
+  return {
+    name: path.split('/').at(-1) ?? '',
+    path,
+    sha,
+    size: Buffer.byteLength(text),
+    url,
+    html_url: html,
+    git_url: git,
+    download_url: `${html}?raw=1`,
+    type: 'file',
+    _links: { self: url, git, html },
+  };
+}
+
+/** GitHub breaks base64 into lines of 60 characters, and says nothing of files above 1 MB. */
+function encoded(text: string): { content: string; encoding: string } {
+  if (Buffer.byteLength(text) > 1_048_576) return { content: '', encoding: 'none' };
+  const content = Buffer.from(text)
+    .toString('base64')
+    .replaceAll(/.{1,60}/g, '$&\n');
+  return { content, encoding: 'base64' };
+}

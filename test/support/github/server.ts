@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, type Call, errorBody, Refused, type Route } from './answers.ts';
+import type { Fault, Faults } from './faults.ts';
+import { createRouter } from './router.ts';
+import { exchangeOAuth } from './routes/registration.ts';
+import type { State } from './state.ts';
+
+export type LedgerEntry = {
+  at: number;
+  method: string;
+  /** Below the API's root, without the query, as it came over the wire. */
+  path: string;
+  query: string;
+  authorization: string | undefined;
+  headers: Record<string, string | string[] | undefined>;
+  body: unknown;
+  /** 0 where no answer left. */
+  status: number;
+};
+
+export type Exchange = { entry: LedgerEntry; route: Route | undefined; params: Record<string, string>; answer: Answer };
+
+type Parts = {
+  state: State;
+  routes: Route[];
+  faults: Faults;
+  ledger: LedgerEntry[];
+  /** Sees every exchange whose answer leaves. */
+  observe(exchange: Exchange): void;
+};
+
+const hourlyLimit = 5000;
+
+export function createGitHubServer({ state, routes, faults, ledger, observe }: Parts): Server {
+  const find = createRouter(routes);
+  const used = new Map<string, number>();
+
+  return createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      console.error(error);
+      response.writeHead(500).end();
+    });
+  });
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = splitUrl(request.url ?? '/');
+    const method = request.method ?? 'GET';
+    const root = state.flavour === 'ghes' ? '/api/v3' : '';
+    const path = pathname.startsWith(`${root}/`) ? pathname.slice(root.length) : pathname;
+    const body = parseBody(await readAll(request), request.headers['content-type']);
+    const entry: LedgerEntry = {
+      at: Date.now(),
+      method,
+      path,
+      query: searchParams.toString(),
+      authorization: request.headers.authorization,
+      headers: request.headers,
+      body,
+      status: 0,
+    };
+    ledger.push(entry);
+
+    const fault = faults.take(method, path);
+    if (fault?.kind === 'reset') return void request.socket.destroy();
+    if (fault?.kind === 'hang') return;
+    if (fault?.kind === 'slow') await sleep(fault.delayMs ?? 1000);
+
+    const later: (() => unknown)[] = [];
+    const found = find(method, followId(path));
+    const call: Call = {
+      state,
+      method,
+      path,
+      params: found?.params ?? {},
+      query: searchParams,
+      headers: request.headers,
+      body: (body ?? {}) as Record<string, unknown>,
+      later: (work) => later.push(work),
+    };
+    const instead = fault && insteadOf(fault, call);
+    const isApi = root === '' || pathname.startsWith(`${root}/`);
+    const own = instead && !fault.after ? undefined : answer(call, found?.route, isApi);
+    const final = instead ?? own ?? { status: 500 };
+
+    if (fault?.kind === 'lost_answer') request.socket.destroy();
+    else send(call, response, final, entry);
+    if (entry.status !== 0) observe({ entry, route: found?.route, params: call.params, answer: final });
+    for (const work of later) await work();
+  }
+
+  function answer(call: Call, route: Route | undefined, isApi: boolean): Answer {
+    try {
+      if (call.method === 'POST' && call.path === '/login/oauth/access_token') {
+        return { status: 200, body: exchangeOAuth(state, call.body) };
+      }
+      const moved = movedTo(call.path);
+      if (moved) {
+        return {
+          status: 301,
+          headers: { location: moved },
+          body: { ...errorBody(301, 'Moved Permanently'), url: moved },
+        };
+      }
+      if (!route || !isApi) throw new Refused(404, 'Not Found');
+      return route.handle(call);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return { status: error.status, body: errorBody(error.status, error.message, error.extra) };
+    }
+  }
+
+  /** `/repositories/{id}/…` is an undocumented way to say `/repos/{owner}/{repo}/…`, which redirects lead to. */
+  function followId(path: string): string {
+    const [, id, rest = ''] = /^\/repositories\/(\d+)(\/.*)?$/.exec(path) ?? [];
+    const repository = state.repositories.get(Number(id));
+    return repository ? `/repos/${repository.fullName}${rest}` : path;
+  }
+
+  function movedTo(path: string): string | undefined {
+    const [, fullName = '', rest = ''] = /^\/repos\/([^/]+\/[^/]+)(\/.*)?$/.exec(path) ?? [];
+    const id = state.renamed.get(fullName.toLowerCase());
+    return id === undefined ? undefined : `${state.apiUrl}/repositories/${id}${rest}`;
+  }
+
+  function send(call: Call, response: ServerResponse, final: Answer, entry: LedgerEntry): void {
+    const raw = final.raw ?? (final.body === undefined ? '' : JSON.stringify(final.body));
+    const etag = call.method === 'GET' && final.status === 200 ? `W/"${hash(raw)}"` : undefined;
+    const unchanged = etag !== undefined && call.headers['if-none-match'] === etag;
+    entry.status = unchanged ? 304 : final.status;
+    // What has not changed costs nothing.
+    const count = (used.get(call.headers.authorization ?? '') ?? 0) + (unchanged ? 0 : 1);
+    used.set(call.headers.authorization ?? '', count);
+    response.writeHead(entry.status, {
+      date: new Date(state.now()).toUTCString(),
+      server: 'github.com',
+      'x-github-request-id': hash(`${entry.at}${raw}`).slice(0, 16).toUpperCase(),
+      'x-github-media-type': 'github.v3; format=json',
+      ...(state.flavour === 'ghes' && { 'x-github-enterprise-version': '3.19.0' }),
+      'x-ratelimit-limit': String(hourlyLimit),
+      'x-ratelimit-remaining': String(Math.max(0, hourlyLimit - count)),
+      'x-ratelimit-used': String(count),
+      'x-ratelimit-reset': String(Math.ceil(state.now() / 3_600_000) * 3600),
+      'x-ratelimit-resource': 'core',
+      ...(etag && { etag }),
+      ...(raw !== '' && !unchanged && { 'content-type': contentType(final) }),
+      ...final.headers,
+    });
+    response.end(unchanged ? '' : raw);
+  }
+}
+
+/** What the fault answers in the route's place, if it answers at all. */
+function insteadOf(fault: Fault, { state }: Call): Answer | undefined {
+  const retry = fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
+  if (fault.kind === 'status') {
+    const status = fault.status ?? 503;
+    return { status, headers: retry, body: fault.body ?? errorBody(status, 'No server is currently available') };
+  }
+  if (fault.kind === 'rate_limit') {
+    const reset = Math.ceil(state.now() / 1000) + (fault.retryAfter ?? 60);
+    return {
+      status: fault.status ?? 403,
+      headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(reset) },
+      body: fault.body ?? errorBody(403, 'API rate limit exceeded for installation.'),
+    };
+  }
+  if (fault.kind === 'secondary_limit') {
+    return {
+      status: fault.status ?? 403,
+      headers: { 'retry-after': String(fault.retryAfter ?? 60) },
+      body:
+        fault.body ??
+        errorBody(403, 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.'),
+    };
+  }
+  return undefined;
+}
+
+/** By hand: `new URL` would resolve `..`, and would read `//x` as a host. */
+function splitUrl(url: string): { pathname: string; searchParams: URLSearchParams } {
+  const at = url.indexOf('?');
+  const query = at < 0 ? '' : url.slice(at + 1);
+  return { pathname: at < 0 ? url : url.slice(0, at), searchParams: new URLSearchParams(query) };
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseBody(text: string, type = ''): unknown {
+  if (text === '') return undefined;
+  if (type.startsWith('application/x-www-form-urlencoded')) return Object.fromEntries(new URLSearchParams(text));
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function contentType({ raw }: Answer): string {
+  return raw === undefined ? 'application/json; charset=utf-8' : 'application/vnd.github.raw; charset=utf-8';
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,198 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createFaults } from './faults.ts';
+import * as payloads from './payloads.ts';
+import { actionsRoutes } from './routes/actions.ts';
+import { appRoutes } from './routes/app.ts';
+import { hookRoutes } from './routes/hooks.ts';
+import { registrationRoutes } from './routes/registration.ts';
+import { reportRoutes } from './routes/reports.ts';
+import { repositoryRoutes } from './routes/repositories.ts';
+import { createGitHubServer, type LedgerEntry } from './server.ts';
+import {
+  type Account,
+  type App,
+  createState,
+  type Flavour,
+  type Installation,
+  insertApp,
+  insertInstallation,
+  insertRepository,
+  type Manifest,
+  type NewApp,
+  type NewInstallation,
+  type NewRepository,
+  type Repository,
+  type Run,
+} from './state.ts';
+import type { TokenFormat } from './tokens.ts';
+import { createWebhooks, type Payload, type SendWebhook } from './webhooks.ts';
+
+export type { Account, App, Installation, Repository, Run } from './state.ts';
+export type { LedgerEntry };
+
+export type GitHubStandIn = Awaited<ReturnType<typeof startGitHub>>;
+
+export type StandInOptions = { flavour?: Flavour; port?: number; tokenFormat?: TokenFormat };
+
+const someone: Account = { login: 'octocat', id: 583231, type: 'User' };
+const hour = 3_600_000;
+
+/** A GitHub on 127.0.0.1 that remembers: Apps, tokens, repositories, runs and webhooks behave as GitHub's do. */
+export async function startGitHub({ flavour = 'github.com', port = 0, tokenFormat = 'classic' }: StandInOptions = {}) {
+  const state = createState(flavour);
+  const faults = createFaults();
+  const ledger: LedgerEntry[] = [];
+  const violations: string[] = [];
+  const webhooks = createWebhooks(state);
+  const settings = { autoRuns: false, autoWebhooks: false };
+  const closing = new AbortController();
+
+  const appOf = (id: number) => state.apps.get(id);
+  const onInstallation = (installation: Installation, action: string) => {
+    const payload = payloads.installationPayload(state, installation, action);
+    if (settings.autoWebhooks) void sendIfAnyone(appOf(installation.appId), 'installation', payload);
+  };
+  const routes = [
+    ...appRoutes(tokenFormat, onInstallation),
+    ...repositoryRoutes,
+    ...actionsRoutes({
+      dispatched: (run) => void playRun(run),
+      rerun: (run) => void playRun(run),
+      cancelled: (run) => void announce(progressRun(run, { status: 'completed', conclusion: 'cancelled' }), run),
+    }),
+    ...reportRoutes,
+    ...hookRoutes((guid) => webhooks.redeliver(guid)),
+    ...registrationRoutes,
+  ];
+  const server = createGitHubServer({ state, routes, faults, ledger, observe: () => undefined });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  state.apiUrl = flavour === 'ghes' ? `${state.url}/api/v3` : state.url;
+
+  /** Who is not there misses it, as with GitHub: the delivery log remembers. */
+  async function sendIfAnyone(app: App | undefined, event: string, payload: Payload): Promise<void> {
+    if (!app?.hookUrl || closing.signal.aborted) return;
+    await webhooks.send({ app, event, payload }).catch(() => undefined);
+  }
+
+  async function announce(payload: Payload, run: Run): Promise<void> {
+    if (settings.autoRuns || settings.autoWebhooks) await sendIfAnyone(appOf(run.appId), 'workflow_run', payload);
+  }
+
+  async function playRun(run: Run): Promise<void> {
+    if (!settings.autoRuns) return;
+    // A re-run announces nothing before it is in progress.
+    if (run.attempt === 1) await announce(payloads.workflowRunPayload(state, run), run);
+    for (const step of [{ status: 'in_progress' }, { status: 'completed', conclusion: 'success' }]) {
+      await sleep(50);
+      if (run.status === 'completed' || closing.signal.aborted) return;
+      await announce(progressRun(run, step), run);
+    }
+  }
+
+  function progressRun(run: Run, { status, conclusion }: { status: string; conclusion?: string }): Payload {
+    Object.assign(run, { status, conclusion: conclusion ?? null, updatedAt: state.now() });
+    return payloads.workflowRunPayload(state, run);
+  }
+
+  return {
+    url: state.url,
+    apiUrl: state.apiUrl,
+    state,
+    ledger,
+    faults,
+    clock: state.clock,
+    /** Where a request or an answer was not what GitHub's OpenAPI document allows. */
+    violations,
+
+    /** Whether dispatched runs succeed by themselves, with their webhooks. */
+    get autoRuns() {
+      return settings.autoRuns;
+    },
+    set autoRuns(value: boolean) {
+      settings.autoRuns = value;
+    },
+    /** Whether what is done over the API (uninstalling, suspending, cancelling) is announced by webhook. */
+    get autoWebhooks() {
+      return settings.autoWebhooks;
+    },
+    set autoWebhooks(value: boolean) {
+      settings.autoWebhooks = value;
+    },
+
+    requests({ method, path }: { method?: string; path?: RegExp } = {}): LedgerEntry[] {
+      return ledger.filter(
+        (entry) => (method === undefined || entry.method === method) && (path === undefined || path.test(entry.path)),
+      );
+    },
+
+    addApp: (input: NewApp = {}): App => insertApp(state, input),
+    addInstallation: (app: App, input: NewInstallation = {}): Installation => insertInstallation(state, app, input),
+    addRepository: (installation: Installation, input: NewRepository = {}): Repository =>
+      insertRepository(state, installation, input),
+
+    /** A code as the browser brings it back after "Create GitHub App": once, within an hour. */
+    addManifestCode(manifest: Manifest = {}, owner: Account = someone): string {
+      const code = randomBytes(20).toString('hex');
+      state.manifestCodes.set(code, { manifest, owner, expiresAt: state.now() + hour });
+      return code;
+    },
+    /** A code as the browser brings it back after "Authorize": once, within ten minutes. */
+    addOAuthCode(app: App, { user = someone, challenge }: { user?: Account; challenge?: string } = {}): string {
+      const code = randomBytes(10).toString('hex');
+      state.oauthCodes.set(code, { appId: app.appId, user, challenge, expiresAt: state.now() + hour / 6 });
+      return code;
+    },
+
+    // What an owner does by hand. Each returns the payload of the webhook that follows it.
+    suspend(installation: Installation): Payload {
+      installation.suspendedAt = state.now();
+      return payloads.installationPayload(state, installation, 'suspend');
+    },
+    unsuspend(installation: Installation): Payload {
+      installation.suspendedAt = undefined;
+      return payloads.installationPayload(state, installation, 'unsuspend');
+    },
+    uninstall(installation: Installation): Payload {
+      state.installations.delete(installation.id);
+      return payloads.installationPayload(state, installation, 'deleted');
+    },
+    renameRepository(repository: Repository, name: string): Payload {
+      const from = repository.name;
+      state.renamed.set(repository.fullName.toLowerCase(), repository.id);
+      Object.assign(repository, { name, fullName: `${repository.owner}/${name}` });
+      state.renamed.delete(repository.fullName.toLowerCase());
+      return payloads.repositoryRenamedPayload(state, repository, from);
+    },
+    /** Takes it out of the installation. */
+    removeRepository(repository: Repository): Payload {
+      const installation = state.installations.get(repository.installationId);
+      if (!installation) throw new Error(`The installation of ${repository.fullName} is gone`);
+      installation.repositoryIds.delete(repository.id);
+      return payloads.installationRepositoriesPayload(state, installation, { removed: [repository] });
+    },
+
+    push: (repository: Repository, push: payloads.Push) => payloads.pushPayload(state, repository, push),
+    pullRequest: (repository: Repository, input: payloads.PullRequest = {}) =>
+      payloads.pullRequestPayload(state, repository, input),
+    installationPayload: (installation: Installation, action = 'created') =>
+      payloads.installationPayload(state, installation, action),
+    repositoriesAdded: (installation: Installation, added: Repository[]) =>
+      payloads.installationRepositoriesPayload(state, installation, { added }),
+    progressRun,
+
+    sendWebhook: (input: SendWebhook): Promise<Response> => webhooks.send(input),
+    redeliver: (guid: string): Promise<Response> => webhooks.redeliver(guid),
+
+    async close(): Promise<void> {
+      closing.abort();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
