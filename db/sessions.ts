@@ -2,8 +2,8 @@ import { newId } from '../domain/ids.ts';
 import type { Db } from './connection.ts';
 import { hashSecret, newSecret } from './secret-text.ts';
 
-export type Session = { id: string; userId: string; csrfHash: string; expiresAt: number };
-export type NewSession = { id: string; token: string; csrfToken: string; expiresAt: number };
+export type Session = { id: string; userId: string; expiresAt: number };
+export type NewSession = { id: string; token: string; expiresAt: number };
 
 const sessionMs = 7 * 24 * 3_600_000;
 
@@ -18,16 +18,14 @@ export function sessionsIn(db: Db) {
       return (await db('sign_in_links').where({ code_hash: open.code_hash }).first())?.user_id;
     },
 
-    /** The token and the CSRF token are known to nobody after this. */
+    /** The token is known to nobody after this. */
     async create(userId: string): Promise<NewSession> {
       const now = Date.now();
-      const [token, csrfToken] = [newSecret('fls_'), newSecret('')];
-      const session = { id: newId('ses'), token, csrfToken, expiresAt: now + sessionMs };
+      const session = { id: newId('ses'), token: newSecret('fls_'), expiresAt: now + sessionMs };
       await db('sessions').insert({
         id: session.id,
         user_id: userId,
-        hash: hashSecret(token),
-        csrf_hash: hashSecret(csrfToken),
+        hash: hashSecret(session.token),
         created_at: now,
         expires_at: session.expiresAt,
         revoked_at: null,
@@ -40,16 +38,7 @@ export function sessionsIn(db: Db) {
         .where({ hash: hashSecret(token), revoked_at: null })
         .first();
       if (!row || row.expires_at <= Date.now()) return undefined;
-      return { id: row.id, userId: row.user_id, csrfHash: row.csrf_hash, expiresAt: row.expires_at };
-    },
-
-    /** Gives the session another CSRF token, for a page that has lost its own. */
-    async renewCsrf(id: string): Promise<string> {
-      const csrfToken = newSecret('');
-      await db('sessions')
-        .where({ id })
-        .update({ csrf_hash: hashSecret(csrfToken) });
-      return csrfToken;
+      return { id: row.id, userId: row.user_id, expiresAt: row.expires_at };
     },
 
     async revoke(id: string): Promise<void> {

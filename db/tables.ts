@@ -29,7 +29,6 @@ export type SessionRow = {
   id: string;
   user_id: string;
   hash: string;
-  csrf_hash: string;
   created_at: number;
   expires_at: number;
   revoked_at: number | null;

@@ -46,7 +46,6 @@ export async function up(db: Knex): Promise<void> {
     idColumn(table);
     table.text('user_id').notNullable().references('users.id');
     table.text('hash').notNullable().unique();
-    table.text('csrf_hash').notNullable();
     table.bigInteger('created_at').notNullable();
     table.bigInteger('expires_at').notNullable();
     table.bigInteger('revoked_at');

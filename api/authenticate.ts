@@ -1,0 +1,76 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Context } from 'koa';
+import type { Database } from '../db/connection.ts';
+import { hashSecret } from '../db/secret-text.ts';
+import { sessionsIn } from '../db/sessions.ts';
+import { findToken, touchToken } from '../db/tokens.ts';
+import { usersIn } from '../db/users.ts';
+import { type Caller, callerOfToken, callerOfUser, operator } from './caller.ts';
+import { Problem } from './problems.ts';
+
+export const sessionCookie = 'fairlead_session';
+
+export type Authenticate = (ctx: Context) => Promise<Caller>;
+
+/** Finds out who asks: a Bearer token or session, or the session of a cookie. Throws where that is nobody. */
+export function createAuthenticate({
+  database,
+  adminToken,
+  publicUrl,
+}: {
+  database: Database;
+  adminToken?: string | undefined;
+  publicUrl: string;
+}): Authenticate {
+  const { origin } = new URL(publicUrl);
+
+  async function bySecret(secret: string): Promise<Caller | undefined> {
+    if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
+    if (secret.startsWith('fls_')) return bySession(secret);
+    if (!secret.startsWith('flt_')) return undefined;
+    const token = await findToken(database.reader, secret);
+    if (!token) return undefined;
+    await database.write((trx) => touchToken(trx, token)).catch(() => {});
+    return callerOfToken(token);
+  }
+
+  async function bySession(secret: string): Promise<Caller | undefined> {
+    const session = await sessionsIn(database.reader).findByToken(secret);
+    const user = session && (await usersIn(database.reader).find(session.userId));
+    return session && user && callerOfUser(user, session.id);
+  }
+
+  return async (ctx) => {
+    const header = ctx.get('authorization');
+    if (header) {
+      const secret = /^Bearer +([\w.~+/-]+=*)$/i.exec(header)?.[1];
+      const caller = secret && (await bySecret(secret));
+      if (caller) return caller;
+      throw new Problem('unauthenticated', 'The token is unknown, revoked or expired.');
+    }
+    const cookie = ctx.cookies.get(sessionCookie);
+    const caller = cookie && (await bySession(cookie));
+    if (!cookie || !caller) {
+      throw new Problem('unauthenticated', 'Send an API token or a session as `Authorization: Bearer …`.');
+    }
+    if (!['GET', 'HEAD'].includes(ctx.method)) requireSameSite(ctx, cookie, origin);
+    return caller;
+  };
+}
+
+/** A browser sends a cookie wherever it is led to; the origin and this token it does not. */
+function requireSameSite(ctx: Context, cookie: string, origin: string): void {
+  if (ctx.get('origin') !== origin) throw new Problem('csrf_rejected', `The Origin must be ${origin}.`);
+  if (!sameSecret(ctx.get('x-csrf-token'), csrfTokenOf(cookie))) {
+    throw new Problem('csrf_rejected', 'Send the `csrf_token` of `GET /v1/me` as `X-CSRF-Token`.');
+  }
+}
+
+/** Follows from the session's own token, which no script can read: nothing has to be kept for it. */
+export function csrfTokenOf(sessionToken: string): string {
+  return createHash('sha256').update(`csrf|${sessionToken}`).digest('base64url');
+}
+
+function sameSecret(given: string, right: string): boolean {
+  return timingSafeEqual(Buffer.from(hashSecret(given)), Buffer.from(hashSecret(right)));
+}

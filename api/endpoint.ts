@@ -1,0 +1,107 @@
+import type { Context } from 'koa';
+import type { z } from 'zod';
+import type { AuditEntry } from '../db/audit.ts';
+import type { Transaction } from '../db/connection.ts';
+import type { Operation } from '../db/operations.ts';
+import type { TenantScope } from '../db/tenant.ts';
+import type { Access, Caller } from './caller.ts';
+import { Problem, type ProblemCode } from './problems.ts';
+
+type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+export type Request<Params = unknown, Query = unknown, Body = unknown> = {
+  params: Params;
+  query: Query;
+  body: Body;
+  /** Of a public route, nobody. */
+  caller: Caller;
+  /** Where the caller holds the scope that the route asks for. */
+  tenant: TenantScope;
+  ip: string;
+  requestId: string;
+  /** The revision that `If-Match` names. */
+  ifMatch?: number;
+  ctx: Context;
+};
+
+export type WriteRequest<Params = unknown, Query = unknown, Body = unknown> = Request<Params, Query, Body> & {
+  trx: Transaction;
+  /** Records the act in this transaction, with who and where from. */
+  audit(entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>): Promise<void>;
+};
+
+/** More than a body: made by `reply`. */
+export class Reply {
+  readonly parts: ReplyParts;
+  constructor(parts: ReplyParts) {
+    this.parts = parts;
+  }
+}
+
+export type ReplyParts = {
+  body?: unknown;
+  status?: number;
+  headers?: Record<string, string>;
+  /** Becomes the `ETag`. */
+  revision?: number;
+  /** The last id of this page, where there is a next one: becomes the `Link`. */
+  next?: string | undefined;
+  /** Long work: is put into the body, and may be waited for. */
+  operation?: Operation;
+};
+
+export function reply(parts: ReplyParts): Reply {
+  return new Reply(parts);
+}
+
+export type Endpoint = {
+  method: Method;
+  path: string;
+  operationId: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  access: Access;
+  params?: z.ZodObject;
+  query?: z.ZodObject;
+  body?: z.ZodObject;
+  success: { status: number; body?: z.ZodType; description?: string; contentType?: string };
+  /** Beyond those that every route may answer. */
+  problems?: ProblemCode[];
+  /** The answer holds a secret: it is not kept for an `Idempotency-Key`. */
+  secret?: boolean;
+  /** Looks only: no transaction, so it may ask a provider. */
+  read?(request: Request): Promise<unknown>;
+  /** Everything in one transaction, which a thrown problem takes back. Must not ask a provider. */
+  write?(request: WriteRequest): Promise<unknown>;
+  /** Answers by itself, outside the frame. */
+  raw?(ctx: Context): Promise<void>;
+};
+
+type Definition<
+  Params extends z.ZodObject | undefined,
+  Query extends z.ZodObject | undefined,
+  Body extends z.ZodObject | undefined,
+> = Omit<Endpoint, 'params' | 'query' | 'body' | 'read' | 'write'> & {
+  params?: Params;
+  query?: Query;
+  body?: Body;
+  read?(request: Request<Output<Params>, Output<Query>, Output<Body>>): Promise<unknown>;
+  write?(request: WriteRequest<Output<Params>, Output<Query>, Output<Body>>): Promise<unknown>;
+};
+
+/** One definition routes, checks and documents; its schemas type the handler. */
+export function endpoint<
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodObject | undefined = undefined,
+>(definition: Definition<Params, Query, Body>): Endpoint {
+  return definition as unknown as Endpoint;
+}
+
+/** Refuses an update of what was changed meanwhile. */
+export function requireRevision({ ifMatch }: { ifMatch?: number }, revision: number): void {
+  if (ifMatch === undefined || ifMatch === revision) return;
+  throw new Problem('precondition_failed', 'Read it again, and send the new `ETag` as `If-Match`.');
+}

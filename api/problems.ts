@@ -1,0 +1,70 @@
+/** Every way in which a request can be refused. Codes are stable; titles are for people. */
+export const catalogue = {
+  invalid_request: { status: 400, title: 'The request does not match the schema' },
+  unauthenticated: { status: 401, title: 'A valid token or session is needed' },
+  sign_in_code_invalid: { status: 401, title: 'The sign-in code is wrong, used or expired' },
+  csrf_rejected: { status: 403, title: 'A request with a cookie needs its origin and its CSRF token' },
+  missing_scope: { status: 403, title: 'The caller may not do this' },
+  not_found: { status: 404, title: 'There is no such thing' },
+  method_not_allowed: { status: 405, title: 'This address does not take this method' },
+  idempotency_key_reused: { status: 409, title: 'The Idempotency-Key was used with another request' },
+  invalid_transition: { status: 409, title: 'This cannot follow on the current status' },
+  project_in_use: { status: 409, title: 'The project still has apps or integrations' },
+  integration_exists: { status: 409, title: 'This account is already connected' },
+  installation_unknown: { status: 409, title: 'The App has no such installation yet' },
+  installation_claimed: { status: 409, title: 'The installation belongs to another organization' },
+  ambiguous_integration: { status: 409, title: 'Several integrations fit: name one' },
+  integration_missing: { status: 409, title: 'The project has no integration that fits' },
+  event_not_enabled: { status: 409, title: 'The pipeline does not build on this event' },
+  source_missing: { status: 409, title: 'The app has no source' },
+  precondition_failed: { status: 412, title: 'It was changed meanwhile' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body must be plain JSON' },
+  provider_not_supported: { status: 422, title: 'This provider cannot be connected this way' },
+  repository_not_reachable: { status: 422, title: 'The integration does not reach this repository' },
+  ref_missing: { status: 422, title: 'There is no such branch' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  internal: { status: 500, title: 'We failed' },
+  provider_unavailable: { status: 502, title: 'The provider did not answer as it should' },
+  unavailable: { status: 503, title: 'Not possible right now' },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ProblemCode = keyof typeof catalogue;
+
+export type FieldError = { path: string; message: string };
+
+/** A refusal, as RFC 9457 prints it. `detail` says what to do; nothing else of an error reaches a client. */
+export class Problem extends Error {
+  override name = 'Problem';
+  readonly code: ProblemCode;
+  readonly detail: string | undefined;
+  readonly extra: ProblemExtra;
+
+  constructor(code: ProblemCode, detail?: string, extra: ProblemExtra = {}) {
+    super(catalogue[code].title);
+    this.code = code;
+    this.detail = detail;
+    this.extra = extra;
+  }
+}
+
+export type ProblemExtra = {
+  errors?: FieldError[];
+  headers?: Record<string, string>;
+  /** Further members of the document, by their name in it. */
+  members?: Record<string, unknown>;
+};
+
+export function problemDocument(problem: Problem, requestId: string): Record<string, unknown> {
+  const { status, title } = catalogue[problem.code];
+  return {
+    type: `https://github.com/fairlead/fairlead/blob/main/docs/problems.md#${problem.code}`,
+    title,
+    status,
+    code: problem.code,
+    ...(problem.detail !== undefined && { detail: problem.detail }),
+    ...(problem.extra.errors && { errors: problem.extra.errors }),
+    ...problem.extra.members,
+    request_id: requestId,
+  };
+}
