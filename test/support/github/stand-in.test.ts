@@ -1,0 +1,258 @@
+import { createHmac } from 'node:crypto';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { workflowFile } from '../platform.ts';
+import { appJwt, ask } from './ask.ts';
+import { type StandInOptions, startGitHub } from './stand-in.ts';
+import { newKeyPair } from './state.ts';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(cleanups.splice(0).map((close) => close()));
+});
+
+async function github(options?: StandInOptions) {
+  const standIn = await startGitHub(options);
+  cleanups.push(() => standIn.close());
+  return standIn;
+}
+
+/** An App, installed on one repository with the workflow that the README shows. */
+async function installed(options?: StandInOptions) {
+  const standIn = await github(options);
+  const app = standIn.addApp({ appId: 7 });
+  const installation = standIn.addInstallation(app, { id: 5 });
+  const workflows = { '.github/workflows/deploy.yml': workflowFile };
+  const repository = standIn.addRepository(installation, { id: 1296269, name: 'web', workflows });
+  const mint = (body: unknown = {}) =>
+    ask(standIn.apiUrl, 'POST /app/installations/5/access_tokens', { authorization: appJwt(app), body });
+  const minted = async (body?: unknown) => `token ${(await mint(body)).body['token']}`;
+  return { github: standIn, app, installation, repository, mint, minted };
+}
+
+const dispatches = 'POST /repos/acme/web/actions/workflows/deploy.yml/dispatches';
+const inputs = { fairlead_build: 'bld_1', fairlead_sha: 'a'.repeat(40), fairlead_ref: 'refs/heads/main' };
+
+test.each([
+  ['is expired', { iat: -700, exp: -100 }, 401, /must be a numeric value representing the future time/],
+  ['lives too long', { exp: 900 }, 401, /is too far in the future/],
+  ['was issued in the future', { iat: 60 }, 401, /'Issued at' claim/],
+  ['is signed by another key', { key: newKeyPair().privateKey }, 401, /could not be decoded/],
+  ['names no App', { iss: 8 }, 404, /Integration not found/],
+])('a JWT is refused that %s', async (_, parts, status, message) => {
+  const { github, app } = await installed();
+  const answer = await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app, parts) });
+  expect(answer).toMatchObject({ status, body: { message: expect.stringMatching(message), status: String(status) } });
+});
+
+test('a JWT names its App by number or by client id', async () => {
+  const { github, app } = await installed();
+  for (const iss of [7, '7', app.clientId]) {
+    const answer = await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app, { iss }) });
+    expect(answer).toMatchObject({ status: 200, body: { id: 7, slug: app.slug } });
+  }
+});
+
+test('the clock of GitHub can be another than ours, and its Date header says so', async () => {
+  const { github, app } = await installed();
+  github.clock.skewMs = -900_000;
+  const answer = await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app) });
+  expect(answer.status).toBe(401);
+  expect(Date.now() - Date.parse(answer.headers.get('date') ?? '')).toBeGreaterThan(890_000);
+});
+
+test.each([
+  ['classic', /^ghs_[A-Za-z0-9]{36}$/],
+  ['stateless', /^ghs_7_[\w-]+\.[\w-]+\.[\w-]{100,}$/],
+] as const)('a %s token works until it is revoked', async (tokenFormat, form) => {
+  const { github, minted } = await installed({ tokenFormat });
+  const authorization = await minted();
+  expect(authorization.slice(6)).toMatch(form);
+  const list = () => ask(github.apiUrl, 'GET /installation/repositories', { authorization });
+  expect(await list()).toMatchObject({ status: 200, body: { total_count: 1, repositories: [{ id: 1296269 }] } });
+  expect((await ask(github.apiUrl, 'DELETE /installation/token', { authorization })).status).toBe(204);
+  expect(await list()).toMatchObject({ status: 401, body: { message: 'Bad credentials' } });
+});
+
+test('a token cannot be minted for what the installation lacks', async () => {
+  const { github, installation, mint } = await installed();
+  const foreign = github.addRepository(github.addInstallation(github.addApp()), { name: 'other' });
+  expect((await mint({ permissions: { contents: 'write' } })).status).toBe(422);
+  expect((await mint({ repository_ids: [foreign.id] })).status).toBe(422);
+  github.suspend(installation);
+  expect(await mint()).toMatchObject({ status: 403, body: { message: 'This installation has been suspended' } });
+  github.unsuspend(installation);
+  expect((await mint()).status).toBe(201);
+  github.uninstall(installation);
+  expect((await mint()).status).toBe(404);
+});
+
+test('a token reaches no other repository and does nothing beyond its permissions', async () => {
+  const { github, installation, repository, minted } = await installed();
+  const other = github.addRepository(installation, { name: 'other' });
+  const authorization = await minted({ repository_ids: [repository.id], permissions: { contents: 'read' } });
+  const get = (path: string) => ask(github.apiUrl, `GET ${path}`, { authorization });
+
+  expect((await get('/repos/acme/web/branches/main')).status).toBe(200);
+  expect(await get('/repos/acme/other')).toMatchObject({ status: 404, body: { message: 'Not Found' } });
+  expect((await get(`/repositories/${other.id}`)).status).toBe(404);
+  expect(await ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } })).toMatchObject({
+    status: 403,
+    body: { message: 'Resource not accessible by integration' },
+  });
+  expect(github.state.runs.size).toBe(0);
+});
+
+test('a manifest code makes one App', async () => {
+  const standIn = await github();
+  const code = standIn.addManifestCode({ name: 'Fair Lead', default_permissions: { actions: 'write' } });
+  const first = await ask(standIn.apiUrl, `POST /app-manifests/${code}/conversions`);
+  expect(first).toMatchObject({ status: 201, body: { slug: 'fair-lead', pem: expect.stringMatching(/RSA PRIVATE/) } });
+  expect((await ask(standIn.apiUrl, `POST /app-manifests/${code}/conversions`)).status).toBe(404);
+  expect(standIn.state.apps.size).toBe(1);
+});
+
+test.each([
+  ['a ref that is gone', { ref: 'gone', inputs }, 'No ref found for: gone'],
+  ['an input too many', { ref: 'main', inputs: { ...inputs, x: '1' } }, 'Unexpected inputs provided: ["x"]'],
+  ['an input too few', { ref: 'main', inputs: {} }, "Required input 'fairlead_build' not provided"],
+])('a dispatch is refused for %s', async (_, body, message) => {
+  const { github, minted } = await installed();
+  const answer = await ask(github.apiUrl, dispatches, { authorization: await minted(), body });
+  expect(answer).toMatchObject({ status: 422, body: { message } });
+  expect(github.state.runs.size).toBe(0);
+});
+
+test('a dispatch tells its run on github.com where asked to, and never on an Enterprise Server', async () => {
+  for (const [flavour, asked, status] of [
+    ['github.com', true, 200],
+    ['github.com', false, 204],
+    ['ghes', false, 204],
+  ] as const) {
+    const { github, minted } = await installed({ flavour });
+    const body = { ref: 'main', inputs, ...(asked && { return_run_details: true }) };
+    const answer = await ask(github.apiUrl, dispatches, { authorization: await minted(), body });
+    const [run] = [...github.state.runs.values()];
+    expect(run).toMatchObject({ displayTitle: 'Build bld_1', headBranch: 'main', status: 'queued' });
+    expect(answer.status).toBe(status);
+    if (status === 200) expect(answer.body['workflow_run_id']).toBe(run?.id);
+  }
+});
+
+test('an answer can be lost after its effect, and a failure can come before or after it', async () => {
+  const { github, minted } = await installed();
+  const authorization = await minted();
+  const dispatch = () => ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } });
+  const path = /\/dispatches$/;
+
+  github.faults.add({ path, kind: 'lost_answer', times: 1 });
+  await expect(dispatch()).rejects.toThrow();
+  expect(github.state.runs.size).toBe(1);
+
+  github.faults.add({ path, kind: 'reset', times: 1 });
+  await expect(dispatch()).rejects.toThrow();
+  github.faults.add({ path, kind: 'status', status: 503, times: 1 });
+  expect((await dispatch()).status).toBe(503);
+  expect(github.state.runs.size).toBe(1);
+
+  github.faults.add({ path, kind: 'status', status: 502, after: true, times: 1 });
+  expect((await dispatch()).status).toBe(502);
+  expect(github.state.runs.size).toBe(2);
+
+  github.faults.add({ path, kind: 'rate_limit', times: 1 });
+  expect((await dispatch()).headers.get('x-ratelimit-remaining')).toBe('0');
+  github.faults.add({ path, kind: 'secondary_limit', retryAfter: 3, times: 1 });
+  expect((await dispatch()).headers.get('retry-after')).toBe('3');
+  expect((await dispatch()).status).toBe(204);
+  expect(github.requests({ method: 'POST', path }).map(({ status }) => status)).toEqual([
+    0, 0, 503, 502, 403, 403, 204,
+  ]);
+});
+
+/** A receiver of webhooks. */
+async function receiver() {
+  const received: { headers: IncomingHttpHeaders; body: string }[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    received.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
+    response.writeHead(202).end();
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  cleanups.push(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+  return { received, hookUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
+}
+
+test('a webhook is signed, logged, and sent again with the same guid and bytes', async () => {
+  const { github, app, installation, repository } = await installed();
+  const { received, hookUrl } = await receiver();
+  app.hookUrl = hookUrl;
+  const payload = github.push(repository, { ref: 'refs/heads/main', headCommit: { message: 'Fix' } });
+  expect((await github.sendWebhook({ app, event: 'push', payload, installation, guid: 'g-1' })).status).toBe(202);
+  expect(repository.branches.get('main')).toBe(payload['after']);
+
+  const authorization = appJwt(app);
+  const list = () => ask(github.apiUrl, 'GET /app/hook/deliveries', { authorization });
+  const [logged] = (await list()).body as unknown as { id: number }[];
+  expect(logged).toMatchObject({ guid: 'g-1', event: 'push', status_code: 202, redelivery: false, installation_id: 5 });
+  const again = await ask(github.apiUrl, `POST /app/hook/deliveries/${logged?.id}/attempts`, { authorization });
+  expect(again.status).toBe(202);
+  await expect.poll(() => received.length).toBe(2);
+  await github.redeliver('g-1');
+
+  const [first] = received;
+  const signature = createHmac('sha256', app.webhookSecret)
+    .update(first?.body ?? '')
+    .digest('hex');
+  for (const { headers, body } of received) {
+    expect(body).toBe(first?.body);
+    expect(headers).toMatchObject({
+      'x-github-delivery': 'g-1',
+      'x-github-event': 'push',
+      'x-github-hook-installation-target-id': '7',
+      'x-hub-signature-256': `sha256=${signature}`,
+    });
+  }
+  expect(received).toHaveLength(3);
+});
+
+test('a run that plays by itself is announced three times', async () => {
+  const { github, app, minted } = await installed();
+  const { received, hookUrl } = await receiver();
+  app.hookUrl = hookUrl;
+  github.autoRuns = true;
+  await ask(github.apiUrl, dispatches, { authorization: await minted(), body: { ref: 'main', inputs } });
+  await expect
+    .poll(() => received.map(({ body }) => (JSON.parse(body) as { action: string }).action))
+    .toEqual(['requested', 'in_progress', 'completed']);
+});
+
+test('what has not changed is not sent again, and an old name leads to the new one', async () => {
+  const { github, repository, minted } = await installed();
+  const authorization = await minted();
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    ask(github.apiUrl, `GET ${path}`, { authorization, headers });
+  const etag = (await get('/repos/acme/web')).headers.get('etag') ?? '';
+  expect((await get('/repos/acme/web', { 'if-none-match': etag })).status).toBe(304);
+
+  github.renameRepository(repository, 'shop');
+  const moved = await get('/repos/acme/web/branches/main');
+  expect(moved.status).toBe(301);
+  const followed = await get((moved.headers.get('location') ?? '').slice(github.apiUrl.length));
+  expect(followed).toMatchObject({ status: 200, body: { name: 'main' } });
+});
+
+test('lists come in pages', async () => {
+  const { github, repository, minted } = await installed();
+  for (let number = 0; number < 150; number++) repository.branches.set(`feat/${number}`, 'b'.repeat(40));
+  const authorization = await minted();
+  const first = await ask(github.apiUrl, 'GET /repos/acme/web/branches?per_page=100', { authorization });
+  expect(first.body).toHaveLength(100);
+  expect(first.headers.get('link')).toMatch(/[?&]page=2>; rel="next"/);
+  const second = await ask(github.apiUrl, 'GET /repos/acme/web/branches?per_page=100&page=2', { authorization });
+  expect(second.body).toHaveLength(51);
+  expect(second.headers.get('link')).not.toMatch(/rel="next"/);
+  const some = await ask(github.apiUrl, 'GET /repos/acme/web/git/matching-refs/heads%2Ffeat%2F14', { authorization });
+  expect(some.body).toHaveLength(11);
+});
