@@ -2,6 +2,7 @@
 export const catalogue = {
   invalid_request: { status: 400, title: 'The request does not match the schema' },
   unauthenticated: { status: 401, title: 'A valid token or session is needed' },
+  invalid_signature: { status: 401, title: 'The signature does not verify' },
   sign_in_code_invalid: { status: 401, title: 'The sign-in code is wrong, used or expired' },
   csrf_rejected: { status: 403, title: 'A request with a cookie needs its origin and its CSRF token' },
   missing_scope: { status: 403, title: 'The caller may not do this' },

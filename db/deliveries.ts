@@ -26,9 +26,22 @@ export type Delivery = {
 
 export type DeliveryFilter = { status?: DeliveryStatus | undefined; event?: string | undefined };
 
-/** Deliveries belong to an organization, not to a project; those of none are seen by the operators only. */
+/**
+ * Deliveries belong to an organization; one project sees those that meant something to one of its pipelines. Those of
+ * no organization are seen by the operators only.
+ */
 export function deliveriesIn(db: Db, scope: TenantScope) {
-  const rows = () => within(scope, db('deliveries'), { org: 'org_id' });
+  const rows = () => {
+    const ofOrg = { org: 'org_id' };
+    const perProject = scope.kind === 'grants' && scope.grants.some(({ projectId }) => projectId !== undefined);
+    if (!perProject) return within(scope, db('deliveries'), ofOrg);
+    return db('deliveries').where((any) => {
+      within(scope, any, ofOrg);
+      any.orWhereExists(
+        within(scope, db('decisions').select('delivery_id')).whereRaw('decisions.delivery_id = deliveries.id'),
+      );
+    });
+  };
   return {
     async find(id: string): Promise<Delivery | undefined> {
       const row = await rows().where({ id }).first();
