@@ -60,17 +60,17 @@ export function deliveryRoutes({ database }: { database: Database }): Endpoint[]
     }),
     endpoint({
       method: 'get',
-      path: '/v1/deliveries/{id}',
+      path: '/v1/deliveries/{delivery}',
       operationId: 'getDelivery',
       tag: 'deliveries',
       summary: 'One webhook, with what it meant to each pipeline and why',
       access: 'deliveries:read',
-      params: z.strictObject({ id: id('dlv') }),
+      params: z.strictObject({ delivery: id('dlv') }),
       success: { status: 200, body: DeliveryView.extend({ decisions: z.array(DecisionView) }) },
       async read({ params, tenant }) {
-        const delivery = await deliveriesIn(database.reader, tenant).find(params.id);
+        const delivery = await deliveriesIn(database.reader, tenant).find(params.delivery);
         if (!delivery) throw new Problem('not_found');
-        const decisions = await decisionsIn(database.reader, tenant).listOf(params.id);
+        const decisions = await decisionsIn(database.reader, tenant).listOf(params.delivery);
         return { ...deliveryView(delivery), decisions: decisions.map(decisionView) };
       },
     }),
