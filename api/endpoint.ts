@@ -73,8 +73,10 @@ export type Endpoint = {
   secret?: boolean;
   /** Looks only: no transaction, so it may ask a provider. */
   read?(request: Request): Promise<unknown>;
+  /** What a write must ask a provider for: before its transaction, which would hold up all others meanwhile. */
+  prepare?(request: Request): Promise<unknown>;
   /** Everything in one transaction, which a thrown problem takes back. Must not ask a provider. */
-  write?(request: WriteRequest): Promise<unknown>;
+  write?(request: WriteRequest & { prepared: unknown }): Promise<unknown>;
   /** Answers by itself, outside the frame. */
   raw?(ctx: Context): Promise<void>;
 };
@@ -83,12 +85,14 @@ type Definition<
   Params extends z.ZodObject | undefined,
   Query extends z.ZodObject | undefined,
   Body extends z.ZodObject | undefined,
-> = Omit<Endpoint, 'params' | 'query' | 'body' | 'read' | 'write'> & {
+  Prepared,
+> = Omit<Endpoint, 'params' | 'query' | 'body' | 'read' | 'prepare' | 'write'> & {
   params?: Params;
   query?: Query;
   body?: Body;
   read?(request: Request<Output<Params>, Output<Query>, Output<Body>>): Promise<unknown>;
-  write?(request: WriteRequest<Output<Params>, Output<Query>, Output<Body>>): Promise<unknown>;
+  prepare?(request: Request<Output<Params>, Output<Query>, Output<Body>>): Promise<Prepared>;
+  write?(request: WriteRequest<Output<Params>, Output<Query>, Output<Body>> & { prepared: Prepared }): Promise<unknown>;
 };
 
 /** One definition routes, checks and documents; its schemas type the handler. */
@@ -96,12 +100,13 @@ export function endpoint<
   Params extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,
   Body extends z.ZodObject | undefined = undefined,
->(definition: Definition<Params, Query, Body>): Endpoint {
+  Prepared = undefined,
+>(definition: Definition<Params, Query, Body, Prepared>): Endpoint {
   return definition as unknown as Endpoint;
 }
 
 /** Refuses an update of what was changed meanwhile. */
-export function requireRevision({ ifMatch }: { ifMatch?: number }, revision: number): void {
+export function requireRevision({ ifMatch }: { ifMatch?: number | undefined }, revision: number): void {
   if (ifMatch === undefined || ifMatch === revision) return;
   throw new Problem('precondition_failed', 'Read it again, and send the new `ETag` as `If-Match`.');
 }

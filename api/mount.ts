@@ -45,6 +45,7 @@ async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promis
 
   const { write } = endpoint;
   if (!write) throw new Error(`${endpoint.operationId} does nothing`);
+  const prepared = await endpoint.prepare?.(request);
   let operation: Operation | undefined;
   const key = ctx.get('idempotency-key');
   const answered = await database.write(async (trx) => {
@@ -53,6 +54,7 @@ async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promis
       const parts = toParts(
         await write({
           ...request,
+          prepared,
           trx,
           audit: (entry) => appendAudit(trx, { ...entry, actor: caller.id, ip, requestId }),
         }),

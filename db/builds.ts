@@ -157,6 +157,8 @@ export type BuildPatch = {
   reason?: string | undefined;
   detail?: string | undefined;
   run?: { id: number; attempt?: number | undefined; url?: string | undefined } | undefined;
+  /** Narrows the statuses from which the move is made. */
+  from?: readonly BuildStatus[] | undefined;
 };
 
 /** Bind to a transaction for whatever writes more than one row: a move also appends its event. */
@@ -184,7 +186,10 @@ export function buildsIn(db: Db, scope: TenantScope) {
       const now = Date.now();
       const [row] = await rows()
         .where({ id })
-        .whereIn('status', sourcesOf(buildMoves, to))
+        .whereIn(
+          'status',
+          sourcesOf(buildMoves, to).filter((status) => patch.from?.includes(status) ?? true),
+        )
         .update({
           status: to,
           revision: db.raw('revision + 1') as unknown as number,

@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import { buildEventsIn } from '../../db/build-events.ts';
+import { uncertainCode } from '../../db/build-runs.ts';
+import { type Build, buildsIn, createBuild } from '../../db/builds.ts';
+import type { Transaction } from '../../db/connection.ts';
+import { incidentsIn } from '../../db/incidents.ts';
+import { everything } from '../../db/tenant.ts';
+import { buildStatuses, isFinalBuildStatus } from '../../domain/build-status.ts';
+import { BuildEventView, BuildView, buildEventView, buildView } from '../build-view.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply } from '../endpoint.ts';
+import { id, PageQuery, pageRequest } from '../input.ts';
+import { Problem } from '../problems.ts';
+import { triggerBuildRoutes } from './trigger-build.ts';
+
+const Params = z.strictObject({ build: id('bld') });
+
+export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>): Endpoint[] {
+  const { database, links } = deps;
+  return [
+    ...triggerBuildRoutes(deps),
+    endpoint({
+      method: 'get',
+      path: '/v1/builds',
+      operationId: 'listBuilds',
+      tag: 'builds',
+      summary: 'List builds, newest first',
+      access: 'builds:read',
+      query: PageQuery.extend({
+        project_id: id('prj').optional(),
+        app_id: id('app').optional(),
+        pipeline_id: id('pip').optional(),
+        status: z.enum(buildStatuses).optional(),
+      }),
+      success: { status: 200, body: z.array(BuildView) },
+      async read({ tenant, query: { project_id, app_id, pipeline_id, status, ...page } }) {
+        const filter = { projectId: project_id, appId: app_id, pipelineId: pipeline_id, status };
+        const { items, next } = await buildsIn(database.reader, tenant).list(filter, pageRequest(page));
+        return reply({ body: items.map((build) => buildView(build, links)), next });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/builds/{build}',
+      operationId: 'getBuild',
+      tag: 'builds',
+      summary: 'Read a build',
+      access: 'builds:read',
+      params: Params,
+      success: { status: 200, body: BuildView },
+      async read({ tenant, params }) {
+        const build = await buildsIn(database.reader, tenant).find(params.build);
+        if (!build) throw new Problem('not_found');
+        return reply({ body: buildView(build, links), revision: build.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/builds/{build}/events',
+      operationId: 'listBuildEvents',
+      tag: 'builds',
+      summary: 'List what happened to a build, newest first',
+      access: 'builds:read',
+      params: Params,
+      query: PageQuery,
+      success: { status: 200, body: z.array(BuildEventView) },
+      async read({ tenant, params, query }) {
+        const build = await buildsIn(database.reader, tenant).find(params.build);
+        if (!build) throw new Problem('not_found');
+        const { items, next } = await buildEventsIn(database.reader, tenant).list(build.id, pageRequest(query));
+        return reply({ body: items.map(buildEventView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/builds/{build}/cancel',
+      operationId: 'cancelBuild',
+      tag: 'builds',
+      summary: 'Cancel a build',
+      description:
+        'A build that has not been sent is canceled at once (200). One that has is canceled as soon as GitHub was asked to end its run (202). Asking again is harmless.',
+      access: 'builds:cancel',
+      params: Params,
+      success: { status: 202, body: BuildView },
+      problems: ['invalid_transition'],
+      async write({ trx, tenant, params, audit }) {
+        const builds = buildsIn(trx, tenant);
+        const build = await builds.find(params.build);
+        if (!build) throw new Problem('not_found');
+        const done = build.status === 'canceled' || build.cancelRequested;
+        if (!done) {
+          await cancel(trx, build);
+          const { id: target, orgId, projectId } = build;
+          await audit({ orgId, projectId, action: 'build.cancel_requested', target });
+        }
+        const now = (await builds.find(build.id)) ?? build;
+        return reply({ body: buildView(now, links), status: isFinalBuildStatus(now.status) ? 200 : 202 });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/builds/{build}/rerun',
+      operationId: 'rerunBuild',
+      tag: 'builds',
+      summary: 'Build the same commit again',
+      description:
+        'Makes a new build with the pipeline as it was. Only of a build that has ended or is `uncertain`, which this ends. A fork’s build is blocked again.',
+      access: 'builds:trigger',
+      params: Params,
+      success: { status: 201, body: BuildView },
+      problems: ['invalid_transition'],
+      async write({ trx, tenant, params, caller, audit }) {
+        const source = await buildsIn(trx, tenant).find(params.build);
+        if (!source) throw new Problem('not_found');
+        if (source.status === 'uncertain') await endUncertain(trx, source);
+        else if (!isFinalBuildStatus(source.status)) {
+          throw new Problem(
+            'invalid_transition',
+            `The build is ${source.status}: cancel it first, or wait for its end.`,
+          );
+        }
+        const build = await createBuild(trx, {
+          ...source,
+          rerunOf: source.id,
+          createdBy: caller.id,
+          deliveryId: undefined,
+          detail: undefined,
+          ...blockedIfFork(source),
+        });
+        const { id: target, orgId, projectId } = build;
+        await audit({ orgId, projectId, action: 'build.rerun', target, detail: { rerun_of: source.id } });
+        return reply({ body: buildView(build, links) });
+      },
+    }),
+  ];
+}
+
+/** What nobody has vouched for is not started by building it again. */
+function blockedIfFork({ fork }: Build) {
+  return fork
+    ? { status: 'blocked' as const, reason: 'fork_pull_request' }
+    : { status: 'queued' as const, reason: undefined };
+}
+
+async function cancel(trx: Transaction, build: Build): Promise<void> {
+  const builds = buildsIn(trx, everything);
+  const atOnce = await builds.moveStatus(build.id, 'canceled', {
+    reason: 'canceled_by_request',
+    from: ['queued', 'blocked'],
+  });
+  if (atOnce || (await builds.requestCancel(build.id))) return;
+  throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
+}
+
+/** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */
+async function endUncertain(trx: Transaction, source: Build): Promise<void> {
+  const builds = buildsIn(trx, everything);
+  await builds.requestCancel(source.id);
+  if (!(await builds.moveStatus(source.id, 'superseded', { reason: 'rerun', from: ['uncertain'] }))) {
+    throw new Problem('invalid_transition', 'The build has moved meanwhile: read it again.');
+  }
+  // The commit's status belongs to the new build from here on.
+  await builds.markReported(source.id, 'superseded');
+  await incidentsIn(trx, everything).resolveSubject(uncertainCode, source.id);
+}

@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import { type App, appsIn } from '../../db/apps.ts';
+import { createBuild } from '../../db/builds.ts';
+import type { Db } from '../../db/connection.ts';
+import { type Pipeline, pipelinesIn } from '../../db/pipelines.ts';
+import { repositoriesIn } from '../../db/repositories.ts';
+import type { TenantScope } from '../../db/tenant.ts';
+import { BuildView, buildView } from '../build-view.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply } from '../endpoint.ts';
+import { id } from '../input.ts';
+import { Problem } from '../problems.ts';
+
+/** Characters that Git allows in a ref and that a name in an address can hold. */
+const ref = z
+  .string()
+  .min(1)
+  .max(250)
+  .regex(
+    /^(?!\/)(?!refs\/(?!heads\/|tags\/))(?!.*(?:\.\.|\/\/|@\{))[^\s~^:?*[\\\p{Cc}]+(?<![/.])$/u,
+    'must be the name of a branch or a tag',
+  );
+
+const TriggerBuild = z.strictObject({
+  ref: ref.optional().describe('A branch, `refs/heads/…` or `refs/tags/…`. Usually the app’s branch'),
+  sha: z
+    .string()
+    .regex(/^[0-9a-f]{40}$/, 'must be a full commit id in lower case')
+    .optional()
+    .describe('Usually the head of the branch; needed for a tag'),
+  inputs: z
+    .record(z.string().regex(/^(?!fairlead_)[A-Za-z_][\w-]{0,99}$/), z.string().max(10_000))
+    .refine((inputs) => Object.keys(inputs).length <= 22, 'at most 22 inputs')
+    .optional()
+    .describe('Besides the pipeline’s own, and before them'),
+});
+
+type Wanted = z.output<typeof TriggerBuild>;
+
+export function triggerBuildRoutes({
+  database,
+  broker,
+  links,
+}: Pick<ApiDeps, 'database' | 'broker' | 'links'>): Endpoint[] {
+  async function headOf(repositoryId: string, branch: string): Promise<string> {
+    const head = await broker.branchHead(repositoryId, branch).catch(() => {
+      throw new Problem(
+        'provider_unavailable',
+        'GitHub did not tell the head of the branch. Try again, or name `sha`.',
+      );
+    });
+    if (head === undefined) throw new Problem('ref_missing', `The repository has no branch ${branch}.`);
+    return head;
+  }
+
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/pipelines/{pipeline}/builds',
+      operationId: 'triggerBuild',
+      tag: 'builds',
+      summary: 'Start a build by hand',
+      access: 'builds:trigger',
+      params: z.strictObject({ pipeline: id('pip') }),
+      body: TriggerBuild,
+      success: { status: 201, body: BuildView },
+      problems: [
+        'event_not_enabled',
+        'source_missing',
+        'invalid_transition',
+        'repository_not_reachable',
+        'ref_missing',
+        'provider_unavailable',
+      ],
+      async prepare({ tenant, params, body }) {
+        const { source } = await subjectOf(database.reader, tenant, params.pipeline);
+        const target = targetOf(body, source.branch);
+        const { repositoryId } = source;
+        if (body.sha !== undefined) return { target, repositoryId, sha: body.sha };
+        if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(repositoryId, target.name) };
+        throw new Problem('invalid_request', 'A tag needs the commit that it names.', {
+          errors: [{ path: 'body.sha', message: 'is needed for a tag' }],
+        });
+      },
+      async write({ trx, tenant, params, body, caller, audit, prepared }) {
+        const { pipeline, source } = await subjectOf(trx, tenant, params.pipeline);
+        const { orgId, projectId, appId } = pipeline;
+        const { sha, repositoryId } = prepared;
+        const { kind, name } = prepared.target;
+        if (repositoryId !== source.repositoryId) {
+          throw new Problem('invalid_transition', 'The app’s source was changed meanwhile: try again.');
+        }
+        const fullRef = `refs/${kind}/${name}`;
+        const build = await createBuild(trx, {
+          orgId,
+          projectId,
+          appId,
+          pipeline: { ...pipeline, inputs: { ...pipeline.inputs, ...body.inputs } },
+          integrationId: source.integrationId,
+          repositoryId,
+          event: 'manual',
+          ref: fullRef,
+          refName: name,
+          sha,
+          dispatchRef: name,
+          fairleadRef: fullRef,
+          fork: false,
+          status: 'queued',
+          createdBy: caller.id,
+        });
+        await audit({
+          orgId,
+          projectId,
+          action: 'build.triggered',
+          target: build.id,
+          detail: { pipeline_id: pipeline.id },
+        });
+        return reply({ body: buildView(build, links) });
+      },
+    }),
+  ];
+}
+
+function targetOf({ ref }: Wanted, branch: string): { kind: 'heads' | 'tags'; name: string } {
+  const wanted = ref ?? branch;
+  if (wanted.startsWith('refs/tags/')) return { kind: 'tags', name: wanted.slice('refs/tags/'.length) };
+  return { kind: 'heads', name: wanted.startsWith('refs/heads/') ? wanted.slice('refs/heads/'.length) : wanted };
+}
+
+/** The pipeline and its app's source, where it may be built by hand. */
+async function subjectOf(
+  db: Db,
+  tenant: TenantScope,
+  pipelineId: string,
+): Promise<{ pipeline: Pipeline; source: NonNullable<App['source']> }> {
+  const pipeline = await pipelinesIn(db, tenant).find(pipelineId);
+  const app = pipeline && (await appsIn(db, tenant).find(pipeline.appId));
+  if (!pipeline || !app) throw new Problem('not_found');
+  if (!pipeline.enabled || !pipeline.events.includes('manual')) {
+    throw new Problem('event_not_enabled', 'Enable the pipeline, and its event `manual`.');
+  }
+  const { source } = app;
+  if (!source) throw new Problem('source_missing', 'Set the app’s source first.');
+  if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
+    throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
+  }
+  return { pipeline, source };
+}
