@@ -27,7 +27,7 @@ type Parts = {
   routes: Route[];
   faults: Faults;
   ledger: LedgerEntry[];
-  /** Sees every exchange whose answer leaves. */
+  /** Sees every exchange that got as far as an answer, sent or lost. */
   observe(exchange: Exchange): void;
 };
 
@@ -86,7 +86,7 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
 
     if (fault?.kind === 'lost_answer') request.socket.destroy();
     else send(call, response, final, entry);
-    if (entry.status !== 0) observe({ entry, route: found?.route, params: call.params, answer: final });
+    observe({ entry, route: found?.route, params: call.params, answer: final });
     for (const work of later) await work();
   }
 

@@ -256,3 +256,108 @@ test('lists come in pages', async () => {
   const some = await ask(github.apiUrl, 'GET /repos/acme/web/git/matching-refs/heads%2Ffeat%2F14', { authorization });
   expect(some.body).toHaveLength(11);
 });
+
+test('a broken answer and a wrong request are violations of the contract', async () => {
+  const { github, app, minted } = await installed();
+  const authorization = await minted();
+  expect(github.violations).toEqual([]);
+
+  github.faults.add({ path: /^\/app$/, kind: 'status', status: 200, body: { id: 'seven' }, times: 1 });
+  await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app) });
+  expect(github.violations.splice(0).join()).toMatch(/^GET \/app: answer 200: .*must/);
+
+  const wrong = [
+    ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs, sha: 'x' } }),
+    ask(github.apiUrl, 'GET /installation/repositories?perpage=100', { authorization }),
+    ask(github.apiUrl, 'GET /repos/acme/web/actions/runs/latest', { authorization }),
+    ask(github.apiUrl, 'GET /rate_limit', { authorization }),
+  ];
+  await Promise.all(wrong);
+  expect(github.violations.sort()).toEqual([
+    expect.stringMatching(/^GET \/installation\/repositories: query: perpage is unknown/),
+    expect.stringMatching(/^GET \/rate_limit: there is no such operation/),
+    expect.stringMatching(/^GET .*\{run_id\}: path: run_id: .*must be integer/),
+    expect.stringMatching(/dispatches: request: .*additional properties .*"sha"/),
+  ]);
+});
+
+test.each(['github.com', 'ghes'] as const)('every operation on %s keeps the contract', async (flavour) => {
+  const { github, app, installation, repository, minted } = await installed({ flavour });
+  const { hookUrl } = await receiver();
+  app.hookUrl = hookUrl;
+  const user = github.addInstallation(app, { id: 6, account: { login: 'octocat', id: 583231, type: 'User' } });
+  github.suspend(user);
+  const token = await minted({ repository_ids: [repository.id], permissions: installation.permissions });
+  const jwt = appJwt(app);
+  const payload = github.push(repository, { ref: 'refs/heads/feat/x' });
+  await github.sendWebhook({ app, event: 'push', payload });
+  const delivery = github.state.deliveries[0]?.id;
+  const code = github.addOAuthCode(app);
+  const oauth = { client_id: app.clientId, client_secret: app.clientSecret, code };
+  const signedIn = await ask(github.url, 'POST /login/oauth/access_token', { body: oauth });
+
+  const expectAll = async (authorization: string, requests: [string, number, unknown?][]) => {
+    for (const [request, status, body] of requests) {
+      const answer = await ask(github.apiUrl, request, { authorization, body });
+      expect([request, answer.status, answer.body]).toEqual([request, status, expect.anything()]);
+    }
+  };
+  await expectAll(`Bearer ${signedIn.body['access_token']}`, [
+    ['GET /user', 200],
+    ['GET /user/installations', 200],
+  ]);
+  await expectAll(jwt, [
+    [`POST /app-manifests/${github.addManifestCode()}/conversions`, 201],
+    ['GET /app', 200],
+    ['GET /app/installations?per_page=100&page=1', 200],
+    ['GET /app/installations/6', 200],
+    ['PUT /app/installations/6/suspended', 204],
+    ['DELETE /app/installations/6/suspended', 204],
+    ['DELETE /app/installations/6', 204],
+    ['PATCH /app/hook/config', 200, { url: hookUrl, content_type: 'json', secret: 'another' }],
+    ['GET /app/hook/config', 200],
+    ['GET /app/hook/deliveries?per_page=100&status=success', 200],
+    [`GET /app/hook/deliveries/${delivery}`, 200],
+    [`POST /app/hook/deliveries/${delivery}/attempts`, 202],
+  ]);
+  const repo = '/repos/acme/web';
+  const sha = repository.branches.get('main');
+  await expectAll(token, [
+    ['GET /installation/repositories?per_page=100&page=1', 200],
+    [`GET ${repo}`, 200],
+    ['GET /repositories/1296269', 200],
+    [`GET ${repo}/branches?per_page=100`, 200],
+    [`GET ${repo}/branches/feat%2Fx`, 200],
+    [`GET ${repo}/git/matching-refs/heads%2Ffeat`, 200],
+    [`GET ${repo}/contents/.github%2Fworkflows%2Fdeploy.yml?ref=main`, 200],
+    [`GET ${repo}/contents/.github/workflows`, 200],
+    [`GET ${repo}/contents/nothing`, 404],
+    [`GET ${repo}/actions/workflows/deploy.yml`, 200],
+    [dispatches, 204, { ref: 'main', inputs }],
+    [dispatches, flavour === 'ghes' ? 204 : 200, { ref: 'main', inputs, return_run_details: true }],
+    [`GET ${repo}/actions/runs?event=workflow_dispatch&created=%3E%3D2026-01-01T00:00:00Z&per_page=100`, 200],
+    [`GET ${repo}/actions/workflows/deploy.yml/runs?branch=main&head_sha=${sha}`, 200],
+  ]);
+  const [run] = [...github.state.runs.values()];
+  if (!run) throw new Error('There is no run');
+  github.progressRun(run, { status: 'completed', conclusion: 'failure' });
+  const shown = await ask(github.apiUrl, `GET ${repo}/actions/runs/${run.id}`, { authorization: token });
+  expect(shown.body).toMatchObject({ status: 'completed', conclusion: 'failure', display_title: 'Build bld_1' });
+  const deployment = { ref: 'main', environment: 'production', auto_merge: false, required_contexts: [], payload: {} };
+  await expectAll(token, [
+    [`POST ${repo}/actions/runs/${run.id}/rerun`, 201],
+    [`POST ${repo}/actions/runs/${run.id}/cancel`, 202],
+    [`POST ${repo}/actions/runs/${run.id}/cancel`, 409],
+    [`POST ${repo}/statuses/${sha}`, 201, { state: 'pending', context: 'ci', target_url: 'https://f.example' }],
+    [`GET ${repo}/commits/${sha}/statuses`, 200],
+    [`POST ${repo}/deployments`, 201, deployment],
+    [`GET ${repo}/deployments?environment=production&sha=${sha}`, 200],
+  ]);
+  const [made] = [...github.state.deployments.keys()];
+  await expectAll(token, [
+    [`POST ${repo}/deployments/${made}/statuses`, 201, { state: 'success', log_url: 'https://f.example/b' }],
+    [`GET ${repo}/deployments/${made}/statuses`, 200],
+    ['DELETE /installation/token', 204],
+  ]);
+  expect(github.violations).toEqual([]);
+});

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checkExchange } from './contract.ts';
 import { createFaults } from './faults.ts';
 import * as payloads from './payloads.ts';
 import { actionsRoutes } from './routes/actions.ts';
@@ -9,7 +10,7 @@ import { hookRoutes } from './routes/hooks.ts';
 import { registrationRoutes } from './routes/registration.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
-import { createGitHubServer, type LedgerEntry } from './server.ts';
+import { createGitHubServer, type Exchange, type LedgerEntry } from './server.ts';
 import {
   type Account,
   type App,
@@ -66,7 +67,8 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     ...hookRoutes((guid) => webhooks.redeliver(guid)),
     ...registrationRoutes,
   ];
-  const server = createGitHubServer({ state, routes, faults, ledger, observe: () => undefined });
+  const observe = (exchange: Exchange) => void violations.push(...checkExchange(exchange));
+  const server = createGitHubServer({ state, routes, faults, ledger, observe });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ValidateFunction } from 'ajv';
+import * as formats from 'ajv-formats';
+import type { Exchange, LedgerEntry } from './server.ts';
+
+type Schema = Record<string, unknown>;
+
+type Operation = {
+  parameters: { name: string; in: 'path' | 'query'; required: boolean; schema: Schema }[];
+  requestBody?: { required: boolean; schema: Schema };
+  /** Null: no body. */
+  responses: Record<string, Schema | null>;
+};
+
+type Contract = { operations: Record<string, Operation>; components: { schemas: Record<string, Schema> } };
+
+type Checker = (exchange: Exchange) => string[];
+
+let checker: Checker | undefined;
+
+/** What is wrong with an exchange by GitHub's OpenAPI document; compiled once a process, as far as it is asked. */
+export function checkExchange(exchange: Exchange): string[] {
+  checker ??= createChecker();
+  return checker(exchange);
+}
+
+function createChecker(): Checker {
+  const file = join(import.meta.dirname, 'contract.json');
+  const contract = toJsonSchema(JSON.parse(readFileSync(file, 'utf8'))) as Contract;
+  const ajv = withFormats(new Ajv({ strict: false, allErrors: true }));
+  ajv.addSchema({ $id: 'github', components: contract.components });
+  // In a path and in a query everything is text, and some filters (`created`) are no date by themselves.
+  const lax = new Ajv({ strict: false, coerceTypes: true, validateFormats: false });
+  lax.addSchema({ $id: 'github', components: contract.components });
+  const compiled = new Map<Schema, ValidateFunction>();
+
+  function complaints(by: Ajv, schema: Schema, value: unknown): string[] {
+    const validate = compiled.get(schema) ?? by.compile(schema);
+    compiled.set(schema, validate);
+    if (validate(value)) return [];
+    return (validate.errors ?? []).slice(0, 5).map(({ instancePath, message, params }) => {
+      return `${instancePath || 'it'} ${message} ${JSON.stringify(params)}`;
+    });
+  }
+
+  function checkParameters({ parameters }: Operation, { entry, params }: Exchange): string[] {
+    const query = new URLSearchParams(entry.query);
+    const known = new Set(parameters.filter((one) => one.in === 'query').map(({ name }) => name));
+    return [
+      ...[...query.keys()].filter((name) => !known.has(name)).map((name) => `query: ${name} is unknown`),
+      ...parameters.flatMap(({ name, in: where, required, schema }) => {
+        const value = where === 'path' ? params[name] : (query.get(name) ?? undefined);
+        if (value === undefined) return required ? [`${where}: ${name} is missing`] : [];
+        return complaints(lax, wrapped(schema), { value }).map((text) => `${where}: ${name}: ${text}`);
+      }),
+    ];
+  }
+
+  function checkBody({ requestBody }: Operation, { entry: { body } }: Exchange): string[] {
+    if (body === undefined) return requestBody?.required ? ['request: the body is missing'] : [];
+    if (!requestBody) return ['request: there is a body'];
+    return complaints(ajv, requestBody.schema, body).map((text) => `request: ${text}`);
+  }
+
+  function checkAnswer({ responses }: Operation, { entry, answer }: Exchange): string[] {
+    const status = entry.status || answer.status;
+    if (status === 304 || answer.raw !== undefined) return [];
+    // The document does not list every refusal of every operation, but all look alike.
+    if (status >= 300) return complaints(ajv, refusal, answer.body).map((text) => `answer ${status}: ${text}`);
+    const schema = isUninstallingLater(entry, status) ? null : responses[String(status)];
+    if (schema === undefined) return [`answer ${status}: the status is unknown`];
+    if (schema === null) return answer.body === undefined ? [] : [`answer ${status}: there is a body`];
+    return complaints(ajv, schema, answer.body).map((text) => `answer ${status}: ${text}`);
+  }
+
+  const wraps = new Map<Schema, Schema>();
+  /** Ajv turns text into numbers only inside an object. */
+  function wrapped(schema: Schema): Schema {
+    const known = wraps.get(schema) ?? { type: 'object', properties: { value: schema } };
+    wraps.set(schema, known);
+    return known;
+  }
+
+  return (exchange) => {
+    const { entry, route } = exchange;
+    // Of the web host, which the document does not describe.
+    if (entry.path.startsWith('/login/')) return [];
+    const name = `${entry.method} ${route ? route.path.replaceAll('{+', '{') : entry.path}`;
+    const operation = contract.operations[name];
+    if (!operation) return [`${name}: there is no such operation`];
+    // By an old name GitHub redirects before it looks at anything else.
+    const found =
+      entry.status === 301
+        ? []
+        : [
+            ...checkParameters(operation, exchange),
+            ...checkBody(operation, exchange),
+            ...checkAnswer(operation, exchange),
+          ];
+    return found.map((text) => `${name}: ${text}`);
+  };
+}
+
+const refusal = {
+  type: 'object',
+  required: ['message'],
+  properties: { message: { type: 'string' }, documentation_url: { type: 'string' }, status: { type: 'string' } },
+};
+
+/**
+ * The document is that of github.com for the version 2022-11-28; since 2026-03-10 uninstalling answers 202. Enterprise
+ * Server has documents of its own: of our operations they differ only where a dispatch answers 204, never 200 with its
+ * run, and takes 10 inputs. This document allows the 204 too, and the stand-in counts the inputs.
+ */
+function isUninstallingLater({ method, path, headers }: LedgerEntry, status: number): boolean {
+  const isUninstalling = method === 'DELETE' && /^\/app\/installations\/\d+$/.test(path);
+  return isUninstalling && status === 202 && headers['x-github-api-version'] === '2026-03-10';
+}
+
+/** OpenAPI 3.0 says `nullable`, where JSON Schema says that null is one of the types. */
+function toJsonSchema(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(toJsonSchema);
+  if (typeof node !== 'object' || node === null) return node;
+  const { nullable, discriminator: _, ...rest } = node as Schema;
+  const schema = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, toJsonSchema(value)]));
+  if (typeof schema['$ref'] === 'string') schema['$ref'] = `github${schema['$ref']}`;
+  return nullable === true ? { anyOf: [{ type: 'null' }, schema] } : schema;
+}
+
+function withFormats(ajv: Ajv): Ajv {
+  formats.default.default(ajv);
+  // Where there is no address GitHub writes '', whatever the document says.
+  return ajv.addFormat('uri', (text) => text === '' || URL.canParse(text));
+}
