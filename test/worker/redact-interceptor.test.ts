@@ -1,0 +1,51 @@
+import type { Context as ActivityContext } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { ActivityExecuteInput } from '@temporalio/worker';
+import { expect, test } from 'vitest';
+import { createLogger } from '../../log.ts';
+import { createRedactInterceptor } from '../../worker/redact-interceptor.ts';
+
+const token = `ghs_${'A1b2'.repeat(9)}`;
+
+/** What leaves an activity that throws this, and what was logged of it. */
+async function through(error: unknown): Promise<{ thrown: unknown; log: string }> {
+  const lines: string[] = [];
+  const logger = createLogger('debug', { write: (line) => void lines.push(line) });
+  const info = { activityType: 'sendDispatch', attempt: 1, workflowExecution: { workflowId: 'build/bld_1' } };
+  const { inbound } = createRedactInterceptor(logger)({ info } as unknown as ActivityContext);
+  const thrown = await inbound
+    ?.execute?.({ args: [], headers: {} } as ActivityExecuteInput, () => Promise.reject(error))
+    .catch((caught: unknown) => caught);
+  return { thrown, log: lines.join('') };
+}
+
+test('an error that nobody made safe leaves neither secret, stack nor cause in the history', async () => {
+  const below = new Error(`Authorization: Bearer ${token}`);
+  const { thrown, log } = await through(new TypeError(`GET https://api.github.com/?token=${token}`, { cause: below }));
+  expect(thrown).toBeInstanceOf(ApplicationFailure);
+  const { message, stack, cause, type } = thrown as ApplicationFailure;
+  expect(type).toBe('TypeError');
+  expect(cause).toBeUndefined();
+  expect(message).toContain('GET https://api.github.com/');
+  expect(`${message}${stack}`).not.toContain(token);
+  expect(log).toContain('sendDispatch');
+  expect(log).not.toContain(token);
+});
+
+test('what Temporal must know of a failure stays', async () => {
+  const failure = ApplicationFailure.create({
+    message: `no ${token}`,
+    type: 'rate_limited',
+    nonRetryable: true,
+    nextRetryDelay: 90_000,
+    details: [{ note: token }],
+  });
+  const { thrown } = await through(failure);
+  expect(thrown).toMatchObject({ type: 'rate_limited', nonRetryable: true, nextRetryDelay: 90_000 });
+  expect(JSON.stringify((thrown as ApplicationFailure).details)).not.toContain(token);
+});
+
+test('a cancellation passes as it is', async () => {
+  const cancellation = new CancelledFailure('stop');
+  expect((await through(cancellation)).thrown).toBe(cancellation);
+});
