@@ -1,0 +1,93 @@
+import Koa, { type Middleware } from 'koa';
+import { createAuthenticate } from './authenticate.ts';
+import type { ApiDeps } from './deps.ts';
+import type { Endpoint } from './endpoint.ts';
+import { mount } from './mount.ts';
+import { requestFrame } from './request-frame.ts';
+import { appRoutes } from './routes/apps.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { buildRoutes } from './routes/builds.ts';
+import { deliveryRoutes } from './routes/deliveries.ts';
+import { incidentRoutes } from './routes/incidents.ts';
+import { installationRoutes } from './routes/installations.ts';
+import { integrationRoutes } from './routes/integrations.ts';
+import { meRoutes } from './routes/me.ts';
+import { operationRoutes } from './routes/operations.ts';
+import { orgRoutes } from './routes/orgs.ts';
+import { pipelineCheckRoutes } from './routes/pipeline-check.ts';
+import { pipelineRoutes } from './routes/pipelines.ts';
+import { projectRoutes } from './routes/projects.ts';
+import { repositoryRoutes } from './routes/repositories.ts';
+import { serviceRoutes } from './routes/service.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import { signInRoutes } from './routes/sign-in.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
+
+/** Every operation of the API. */
+export function endpointsOf(deps: ApiDeps): Endpoint[] {
+  const all: Endpoint[] = [
+    ...integrationRoutes(deps),
+    ...installationRoutes(deps),
+    ...repositoryRoutes(deps),
+    ...webhookRoutes(deps),
+    ...projectRoutes(deps),
+    ...appRoutes(deps),
+    ...pipelineRoutes(deps),
+    ...pipelineCheckRoutes(deps),
+    ...buildRoutes(deps),
+    ...deliveryRoutes(deps),
+    ...orgRoutes(deps),
+    ...meRoutes(),
+    ...sessionRoutes(deps),
+    ...signInRoutes(deps),
+    ...tokenRoutes(deps),
+    ...auditRoutes(deps),
+    ...incidentRoutes(deps),
+    ...operationRoutes(deps),
+    ...serviceRoutes(deps, () => all),
+  ];
+  return all;
+}
+
+/** The HTTP application; `extra` endpoints are for tests that need a wrong one. */
+export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
+  const { database, adminToken, links } = deps;
+  const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl });
+  const app = new Koa();
+  app.proxy = deps.trustProxy;
+  app.silent = true;
+  app.use(requestFrame(deps));
+  app.use(cors(deps.corsOrigins));
+  for (const middleware of mount([...endpointsOf(deps), ...extra], { database, authenticate, links })) {
+    app.use(middleware);
+  }
+  return app;
+}
+
+/** For the origins that the operator names, and never for webhooks, which no browser sends. */
+function cors(origins: string[]): Middleware {
+  return async (ctx, next) => {
+    const origin = ctx.get('origin');
+    const applies = ctx.path.startsWith('/v1/') && !ctx.path.startsWith('/v1/webhooks/') && origins.includes(origin);
+    if (applies) {
+      ctx.vary('origin');
+      ctx.set({
+        'access-control-allow-origin': origin,
+        'access-control-allow-credentials': 'true',
+        'access-control-expose-headers': 'ETag, Link, X-Request-Id',
+      });
+      if (ctx.method === 'OPTIONS') {
+        ctx.set({
+          'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
+          'access-control-allow-headers':
+            'authorization, content-type, idempotency-key, if-match, prefer, x-csrf-token',
+          'access-control-max-age': '600',
+        });
+        ctx.status = 204;
+        return;
+      }
+    }
+    await next();
+  };
+}

@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import type { Endpoint } from './endpoint.ts';
+import { catalogue, type ProblemCode } from './problems.ts';
+
+type Json = Record<string, unknown>;
+
+const ProblemSchema = {
+  type: 'object',
+  description: 'A problem as RFC 9457 prints it. `code` is stable; `detail` says what to do.',
+  required: ['type', 'title', 'status', 'code', 'request_id'],
+  properties: {
+    type: { type: 'string', format: 'uri' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { type: 'string', enum: Object.keys(catalogue) },
+    detail: { type: 'string' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['path', 'message'],
+        properties: { path: { type: 'string' }, message: { type: 'string' } },
+      },
+    },
+    request_id: { type: 'string' },
+  },
+};
+
+/** The OpenAPI 3.1 document of these endpoints: made from the schemas that check the requests, so it cannot drift. */
+export function openApiDocument(endpoints: Endpoint[]): Json {
+  const paths: Record<string, Json> = {};
+  for (const endpoint of endpoints) {
+    const item = paths[endpoint.path] ?? {};
+    item[endpoint.method] = operationOf(endpoint);
+    paths[endpoint.path] = item;
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Fairlead',
+      version: '1',
+      description:
+        'Connects a platform to its users’ Git hosts and turns pushes into builds. Times are seconds since 1970. Lists are paged by `Link`.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    tags: [...new Set(endpoints.map(({ tag }) => tag))].map((name) => ({ name })),
+    security: [{ bearer: [] }, { cookie: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'An API token (`flt_…`) or a session (`fls_…`)' },
+        cookie: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'fairlead_session',
+          description: 'With `X-CSRF-Token` on changes',
+        },
+      },
+      schemas: { Problem: ProblemSchema },
+    },
+  };
+}
+
+function operationOf(endpoint: Endpoint): Json {
+  const { operationId, tag, summary, description, access, body, success } = endpoint;
+  const scope = access === 'public' || access === 'signed_in' ? undefined : `Needs the scope \`${access}\`.`;
+  const said = [description, scope].filter(Boolean).join('\n\n');
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    ...(said && { description: said }),
+    ...(access === 'public' && { security: [] }),
+    parameters: parametersOf(endpoint),
+    ...(body && {
+      requestBody: { required: true, content: { 'application/json': { schema: toSchema(body, 'input') } } },
+    }),
+    responses: {
+      [success.status]: successOf(endpoint),
+      ...problemResponses(problemsOf(endpoint)),
+    },
+  };
+}
+
+function parametersOf({ method, params, query, body, success, raw }: Endpoint): Json[] {
+  const from = (schema: z.ZodObject | undefined, place: 'path' | 'query') => {
+    if (!schema) return [];
+    const { properties = {}, required = [] } = toSchema(schema, 'input') as { properties?: Json; required?: string[] };
+    return Object.entries(properties).map(([name, of]) => {
+      const { description, ...rest } = of as Json;
+      const needed = place === 'path' || required.includes(name);
+      return { name, in: place, required: needed, ...(description !== undefined && { description }), schema: rest };
+    });
+  };
+  const header = (name: string, description: string) => ({
+    name,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string' },
+  });
+  return [
+    ...from(params, 'path'),
+    ...from(query, 'query'),
+    ...(method !== 'get' && !raw
+      ? [header('Idempotency-Key', 'The same request with the same key is carried out once')]
+      : []),
+    ...(['patch', 'put', 'delete'].includes(method) && (body || success.status === 204)
+      ? [header('If-Match', 'The `ETag` of what was read before')]
+      : []),
+  ];
+}
+
+function successOf({ success, secret }: Endpoint): Json {
+  const description = success.description ?? (secret ? 'Holds a secret that is shown once' : 'Done');
+  if (!success.body) return { description };
+  return {
+    description,
+    content: { [success.contentType ?? 'application/json']: { schema: toSchema(success.body, 'output') } },
+  };
+}
+
+/** What the route names, and what the frame itself may answer. */
+function problemsOf({ access, params, query, body, write, raw, problems = [] }: Endpoint): ProblemCode[] {
+  const frame: ProblemCode[] = ['internal', 'unavailable', 'too_many_requests'];
+  if (access !== 'public') frame.push('unauthenticated', 'missing_scope', 'csrf_rejected');
+  if (params) frame.push('not_found');
+  if (query || body) frame.push('invalid_request');
+  if (body) frame.push('body_too_large', 'unsupported_media_type');
+  if (write && !raw) frame.push('invalid_request', 'idempotency_key_reused', 'precondition_failed');
+  return [...new Set([...frame, ...problems])];
+}
+
+function problemResponses(codes: ProblemCode[]): Json {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of codes) {
+    const { status } = catalogue[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, some]) => [
+      status,
+      {
+        description: some.map((code) => `\`${code}\`: ${catalogue[code].title}`).join('\n\n'),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    ]),
+  );
+}
+
+function toSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
+  return rest;
+}

@@ -1,0 +1,208 @@
+import { z } from 'zod';
+import { type App, appsIn } from '../../db/apps.ts';
+import type { Db } from '../../db/connection.ts';
+import { integrationsIn } from '../../db/integrations.ts';
+import { projectsIn } from '../../db/projects.ts';
+import { repositoriesIn } from '../../db/repositories.ts';
+import type { TenantScope } from '../../db/tenant.ts';
+import { usableIntegrationStatuses } from '../../domain/integration-status.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Problem } from '../problems.ts';
+
+const AppView = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  project_id: z.string(),
+  name: z.string(),
+  auto_deploy: z.boolean().describe('Whether events build by themselves'),
+  source: z.object({ integration_id: z.string(), repository_id: z.string(), branch: z.string() }).nullable(),
+  created_at: epochSeconds,
+  updated_at: epochSeconds,
+});
+
+const Params = z.strictObject({ app: id('app') });
+const branch = z.string().min(1).max(250);
+
+const NewSource = z.strictObject({
+  integration_id: id('int').optional().describe('May be left out where the project has only one that can be used'),
+  repository_id: z
+    .union([id('repo'), z.int().positive()])
+    .describe('Our id of the repository, or the provider’s number of it'),
+  branch: branch.optional().describe('The default branch, unless given'),
+  auto_deploy: z.boolean().optional(),
+});
+
+export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/projects/{project}/apps',
+      operationId: 'listApps',
+      tag: 'apps',
+      summary: 'List the apps of a project',
+      access: 'projects:read',
+      params: z.strictObject({ project: id('prj') }),
+      query: PageQuery,
+      success: { status: 200, body: z.array(AppView) },
+      async read({ tenant, params, query }) {
+        if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
+        const { items, next } = await appsIn(database.reader, tenant).list(params.project, pageRequest(query));
+        return reply({ body: items.map(appView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/projects/{project}/apps',
+      operationId: 'createApp',
+      tag: 'apps',
+      summary: 'Make an app',
+      access: 'projects:write',
+      params: z.strictObject({ project: id('prj') }),
+      body: z.strictObject({ name, auto_deploy: z.boolean().default(true) }),
+      success: { status: 201, body: AppView },
+      async write({ trx, tenant, params, body, audit }) {
+        const project = await projectsIn(trx, tenant).find(params.project);
+        if (!project) throw new Problem('not_found');
+        const app = await appsIn(trx, tenant).insert(project, { name: body.name, autoDeploy: body.auto_deploy });
+        await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.created', target: app.id });
+        return reply({ body: appView(app), revision: app.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/apps/{app}',
+      operationId: 'getApp',
+      tag: 'apps',
+      summary: 'Read an app',
+      access: 'projects:read',
+      params: Params,
+      success: { status: 200, body: AppView },
+      async read({ tenant, params }) {
+        const app = await findApp(database.reader, tenant, params.app);
+        return reply({ body: appView(app), revision: app.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/apps/{app}',
+      operationId: 'updateApp',
+      tag: 'apps',
+      summary: 'Rename an app, or stop its events from building',
+      access: 'projects:write',
+      params: Params,
+      body: z.strictObject({ name: name.optional(), auto_deploy: z.boolean().optional() }),
+      success: { status: 200, body: AppView },
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const app = await findApp(trx, tenant, params.app);
+        requireRevision(request, app.revision);
+        const settings = { name: body.name ?? app.name, autoDeploy: body.auto_deploy ?? app.autoDeploy };
+        if (!(await appsIn(trx, tenant).update(app.id, app.revision, settings)))
+          throw new Problem('precondition_failed');
+        await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.updated', target: app.id });
+        const changed = { ...app, ...settings, updatedAt: Date.now() };
+        return reply({ body: appView(changed), revision: app.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/apps/{app}',
+      operationId: 'deleteApp',
+      tag: 'apps',
+      summary: 'Delete an app and its pipelines',
+      description: 'Builds that are under way go on; nothing new starts.',
+      access: 'projects:write',
+      params: Params,
+      success: { status: 204 },
+      async write({ trx, tenant, params, audit, ...request }) {
+        const app = await findApp(trx, tenant, params.app);
+        requireRevision(request, app.revision);
+        await appsIn(trx, tenant).remove(app.id);
+        await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.deleted', target: app.id });
+      },
+    }),
+    endpoint({
+      method: 'put',
+      path: '/v1/apps/{app}/source',
+      operationId: 'setAppSource',
+      tag: 'apps',
+      summary: 'Say which repository an app is built from',
+      access: 'projects:write',
+      params: Params,
+      body: NewSource,
+      success: { status: 200, body: AppView },
+      problems: ['ambiguous_integration', 'integration_missing', 'repository_not_reachable'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const app = await findApp(trx, tenant, params.app);
+        requireRevision(request, app.revision);
+        const integrationId = await chooseIntegration(trx, tenant, app, body.integration_id);
+        const repository = await repositoriesIn(trx).findReachable(integrationId, body.repository_id);
+        if (!repository) {
+          throw new Problem(
+            'repository_not_reachable',
+            'Give the App access to it at the provider, or take another one.',
+          );
+        }
+        const source = {
+          integrationId,
+          repositoryId: repository.id,
+          branch: body.branch ?? repository.defaultBranch,
+        };
+        const autoDeploy = body.auto_deploy ?? app.autoDeploy;
+        if (!(await appsIn(trx, tenant).setSource(app.id, app.revision, source, autoDeploy))) {
+          throw new Problem('precondition_failed');
+        }
+        await audit({
+          orgId: app.orgId,
+          projectId: app.projectId,
+          action: 'app.source_set',
+          target: app.id,
+          detail: { integration: integrationId, repository: repository.id },
+        });
+        const changed = { ...app, source, autoDeploy, updatedAt: Date.now() };
+        return reply({ body: appView(changed), revision: app.revision + 1 });
+      },
+    }),
+  ];
+}
+
+export async function findApp(db: Db, tenant: TenantScope, appId: string): Promise<App> {
+  const app = await appsIn(db, tenant).find(appId);
+  if (!app) throw new Problem('not_found');
+  return app;
+}
+
+/** The one that was named, or the only one of the project that can be used. */
+async function chooseIntegration(db: Db, tenant: TenantScope, app: App, named?: string): Promise<string> {
+  const { items } = await integrationsIn(db, tenant).list({ projectId: app.projectId }, { limit: 200 });
+  const usable = items.filter(({ status }) => usableIntegrationStatuses.includes(status));
+  if (named !== undefined) {
+    if (items.some((integration) => integration.id === named)) return named;
+    throw new Problem('integration_missing', 'The project has no such integration.');
+  }
+  const [only, ...others] = usable;
+  if (!only) throw new Problem('integration_missing', 'Connect an account to the project first.');
+  if (others.length > 0) {
+    throw new Problem('ambiguous_integration', 'Send `integration_id`.', {
+      members: { integrations: usable.map((one) => ({ id: one.id, display_name: one.displayName })) },
+    });
+  }
+  return only.id;
+}
+
+function appView(app: App): z.input<typeof AppView> {
+  const { source } = app;
+  return {
+    id: app.id,
+    org_id: app.orgId,
+    project_id: app.projectId,
+    name: app.name,
+    auto_deploy: app.autoDeploy,
+    source: source
+      ? { integration_id: source.integrationId, repository_id: source.repositoryId, branch: source.branch }
+      : null,
+    created_at: toSeconds(app.createdAt),
+    updated_at: toSeconds(app.updatedAt),
+  };
+}

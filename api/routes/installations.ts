@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import type { Db } from '../../db/connection.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
+import { type Operation, operationsIn } from '../../db/operations.ts';
+import { everything } from '../../db/tenant.ts';
+import { syncWorkflowId } from '../../workflows/ids.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply } from '../endpoint.ts';
+import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Accepted } from '../operation-view.ts';
+import { Problem } from '../problems.ts';
+import { findIntegration } from './integrations.ts';
+
+const InstallationView = z.object({
+  id: z.string(),
+  installation_id: z.int().describe('GitHub’s number'),
+  org_id: z.string().nullable().describe('Whose it is; nobody’s while it is unbound'),
+  account: z.object({ id: z.int(), login: z.string(), type: z.string() }),
+  repository_selection: z.string(),
+  permissions: z.record(z.string(), z.string()),
+  suspended: z.boolean(),
+  updated_at: epochSeconds,
+});
+
+const Params = z.strictObject({ integration: id('int') });
+
+export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/installations',
+      operationId: 'listIntegrationInstallations',
+      tag: 'integrations',
+      summary: 'List the installations of an integration',
+      access: 'integrations:read',
+      params: Params,
+      query: PageQuery,
+      success: { status: 200, body: z.array(InstallationView) },
+      async read({ tenant, params, query }) {
+        const integration = await findIntegration(database.reader, tenant, params.integration);
+        const installations = installationsIn(database.reader, tenant);
+        const { items, next } = await installations.listOf(integration.id, pageRequest(query));
+        return reply({ body: items.map(installationView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/installations',
+      operationId: 'syncIntegrationInstallations',
+      tag: 'integrations',
+      summary: 'Have the installations and repositories read again',
+      access: 'integrations:write',
+      params: Params,
+      success: { status: 202, body: Accepted },
+      async write({ trx, tenant, params, audit }) {
+        const integration = await findIntegration(trx, tenant, params.integration);
+        const { githubAppId, orgId, projectId } = integration;
+        if (!githubAppId) throw new Problem('not_found');
+        await audit({ orgId, projectId, action: 'installations.sync_requested', target: integration.id });
+        return reply({ operation: await startSync(trx, githubAppId, { orgId, projectId }) });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/installations',
+      operationId: 'listInstallations',
+      tag: 'integrations',
+      summary: 'List the installations of all Apps',
+      access: 'ops',
+      query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
+      success: { status: 200, body: z.array(InstallationView) },
+      async read({ tenant, query: { unbound, ...page } }) {
+        const filter = { unbound: unbound === 'true' };
+        const { items, next } = await installationsIn(database.reader, tenant).list(filter, pageRequest(page));
+        return reply({ body: items.map(installationView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/installations',
+      operationId: 'syncInstallations',
+      tag: 'integrations',
+      summary: 'Have the installations of the operator’s App read again',
+      access: 'ops',
+      success: { status: 202, body: Accepted },
+      problems: ['installation_unknown'],
+      async write({ trx, audit }) {
+        const apps = (await githubAppsIn(trx).list()).filter(({ orgId }) => orgId === null);
+        const operations: Operation[] = [];
+        for (const app of apps) {
+          operations.push(await startSync(trx, app.id, { orgId: null, projectId: null }));
+          await audit({ orgId: null, action: 'installations.sync_requested', target: app.id });
+        }
+        const newest = operations.at(-1);
+        if (!newest) throw new Problem('installation_unknown', 'No GitHub App is configured.');
+        return reply({ operation: newest });
+      },
+    }),
+  ];
+}
+
+async function startSync(
+  trx: Db,
+  githubAppId: string,
+  owner: { orgId: string | null; projectId: string | null },
+): Promise<Operation> {
+  await requestSync(trx, githubAppId);
+  const workflowId = syncWorkflowId(githubAppId);
+  return operationsIn(trx, everything).insert({ ...owner, kind: 'sync', subjectId: githubAppId, workflowId });
+}
+
+function installationView(installation: Installation): z.input<typeof InstallationView> {
+  return {
+    id: installation.id,
+    installation_id: installation.externalId,
+    org_id: installation.orgId,
+    account: {
+      id: installation.accountId,
+      login: installation.accountLogin,
+      type: installation.targetType,
+    },
+    repository_selection: installation.repositorySelection,
+    permissions: installation.permissions,
+    suspended: installation.suspendedAt !== null,
+    updated_at: toSeconds(installation.updatedAt),
+  };
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { type Org, orgsIn } from '../../db/orgs.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Problem } from '../problems.ts';
+
+const OrgView = z.object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds });
+const Params = z.strictObject({ org: id('org') });
+
+export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/orgs',
+      operationId: 'listOrgs',
+      tag: 'organizations',
+      summary: 'List the organizations that the caller may see',
+      access: 'org:read',
+      query: PageQuery,
+      success: { status: 200, body: z.array(OrgView) },
+      async read({ tenant, query }) {
+        const { items, next } = await orgsIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map(orgView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/orgs',
+      operationId: 'createOrg',
+      tag: 'organizations',
+      summary: 'Make an organization',
+      description: 'Only who operates the instance may.',
+      access: 'ops',
+      body: z.strictObject({ name }),
+      success: { status: 201, body: OrgView },
+      async write({ trx, tenant, body, audit }) {
+        const org = await orgsIn(trx, tenant).insert(body);
+        await audit({ orgId: org.id, action: 'org.created', target: org.id });
+        return reply({ body: orgView(org), revision: org.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/orgs/{org}',
+      operationId: 'getOrg',
+      tag: 'organizations',
+      summary: 'Read an organization',
+      access: 'org:read',
+      params: Params,
+      success: { status: 200, body: OrgView },
+      async read({ tenant, params }) {
+        const org = await orgsIn(database.reader, tenant).find(params.org);
+        if (!org) throw new Problem('not_found');
+        return reply({ body: orgView(org), revision: org.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/orgs/{org}',
+      operationId: 'updateOrg',
+      tag: 'organizations',
+      summary: 'Rename an organization',
+      access: 'org:admin',
+      params: Params,
+      body: z.strictObject({ name }),
+      success: { status: 200, body: OrgView },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const orgs = orgsIn(trx, tenant);
+        const org = await orgs.find(params.org);
+        if (!org) throw new Problem('not_found');
+        requireRevision(request, org.revision);
+        if (!(await orgs.update(org.id, org.revision, body))) throw new Problem('precondition_failed');
+        await audit({ orgId: org.id, action: 'org.updated', target: org.id });
+        return reply({ body: orgView({ ...org, ...body, updatedAt: Date.now() }), revision: org.revision + 1 });
+      },
+    }),
+  ];
+}
+
+function orgView({ id, name, createdAt, updatedAt }: Org): z.input<typeof OrgView> {
+  return { id, name, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) };
+}

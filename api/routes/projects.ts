@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { orgsIn } from '../../db/orgs.ts';
+import { type Project, projectsIn } from '../../db/projects.ts';
+import { covers } from '../../db/tenant.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Problem } from '../problems.ts';
+
+const ProjectView = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  name: z.string(),
+  created_at: epochSeconds,
+  updated_at: epochSeconds,
+});
+const Params = z.strictObject({ project: id('prj') });
+
+export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/projects',
+      operationId: 'listProjects',
+      tag: 'projects',
+      summary: 'List projects',
+      access: 'projects:read',
+      query: PageQuery.extend({ org_id: id('org').optional() }),
+      success: { status: 200, body: z.array(ProjectView) },
+      async read({ tenant, query: { org_id, ...page } }) {
+        const { items, next } = await projectsIn(database.reader, tenant).list(pageRequest(page), org_id);
+        return reply({ body: items.map(projectView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/projects',
+      operationId: 'createProject',
+      tag: 'projects',
+      summary: 'Make a project in an organization',
+      access: 'projects:write',
+      body: z.strictObject({ org_id: id('org'), name }),
+      success: { status: 201, body: ProjectView },
+      async write({ trx, tenant, body, audit }) {
+        // A token for one project may not make another.
+        const known = covers(tenant, body.org_id) && (await orgsIn(trx, tenant).find(body.org_id));
+        if (!known) throw new Problem('not_found');
+        const project = await projectsIn(trx, tenant).insert({ orgId: body.org_id, name: body.name });
+        await audit({ orgId: project.orgId, projectId: project.id, action: 'project.created', target: project.id });
+        return reply({ body: projectView(project), revision: project.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/projects/{project}',
+      operationId: 'getProject',
+      tag: 'projects',
+      summary: 'Read a project',
+      access: 'projects:read',
+      params: Params,
+      success: { status: 200, body: ProjectView },
+      async read({ tenant, params }) {
+        const project = await projectsIn(database.reader, tenant).find(params.project);
+        if (!project) throw new Problem('not_found');
+        return reply({ body: projectView(project), revision: project.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/projects/{project}',
+      operationId: 'updateProject',
+      tag: 'projects',
+      summary: 'Rename a project',
+      access: 'projects:write',
+      params: Params,
+      body: z.strictObject({ name }),
+      success: { status: 200, body: ProjectView },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const projects = projectsIn(trx, tenant);
+        const project = await projects.find(params.project);
+        if (!project) throw new Problem('not_found');
+        requireRevision(request, project.revision);
+        if (!(await projects.update(project.id, project.revision, body))) throw new Problem('precondition_failed');
+        await audit({ orgId: project.orgId, projectId: project.id, action: 'project.updated', target: project.id });
+        const changed = { ...project, ...body, updatedAt: Date.now() };
+        return reply({ body: projectView(changed), revision: project.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/projects/{project}',
+      operationId: 'deleteProject',
+      tag: 'projects',
+      summary: 'Delete an empty project',
+      access: 'projects:write',
+      params: Params,
+      success: { status: 204 },
+      problems: ['project_in_use', 'precondition_failed'],
+      async write({ trx, tenant, params, audit, ...request }) {
+        const projects = projectsIn(trx, tenant);
+        const project = await projects.find(params.project);
+        if (!project) throw new Problem('not_found');
+        requireRevision(request, project.revision);
+        if (await projects.isInUse(project.id)) {
+          throw new Problem('project_in_use', 'Delete its apps and integrations first.');
+        }
+        await projects.remove(project.id);
+        await audit({ orgId: project.orgId, projectId: project.id, action: 'project.deleted', target: project.id });
+      },
+    }),
+  ];
+}
+
+function projectView({ id, orgId, name, createdAt, updatedAt }: Project): z.input<typeof ProjectView> {
+  return { id, org_id: orgId, name, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) };
+}

@@ -1,0 +1,82 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint } from '../endpoint.ts';
+import { readBytes, toSeconds } from '../input.ts';
+import { Problem } from '../problems.ts';
+import type { FrameState } from '../request-frame.ts';
+import { cookieHeader, signIn } from './sessions.ts';
+
+const policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/**
+ * The page behind the one-time link. Opening it uses nothing up, since mail scanners and previews open links too: a
+ * click does, and that needs no script.
+ */
+export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/sign-in',
+      operationId: 'getSignIn',
+      tag: 'people',
+      summary: 'The page behind the one-time link',
+      access: 'public',
+      success: { status: 200, body: z.string(), contentType: 'text/html' },
+      async raw(ctx) {
+        const code = String(ctx.query['code'] ?? '');
+        if (!isCode(code))
+          return show(ctx, 400, 'This link is not whole', '<p>Open the one that was printed at start.</p>');
+        show(
+          ctx,
+          200,
+          'Sign in to Fairlead',
+          `<form method="post" action="/sign-in"><input type="hidden" name="code" value="${code}"><button>Sign in</button></form>`,
+        );
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/sign-in',
+      operationId: 'postSignIn',
+      tag: 'people',
+      summary: 'Redeem the one-time link in a browser',
+      access: 'public',
+      success: { status: 200, body: z.string(), contentType: 'text/html' },
+      async raw(ctx) {
+        const code = new URLSearchParams((await readBytes(ctx.req)).toString('utf8')).get('code') ?? '';
+        const requestId = (ctx.state as FrameState).requestId;
+        try {
+          const { session, user } = await database.write((trx) => signIn(trx, code, { ip: ctx.ip, requestId }));
+          const seconds = toSeconds(session.expiresAt - Date.now());
+          ctx.set('set-cookie', cookieHeader(session.token, seconds, links.publicUrl));
+          show(ctx, 200, `Signed in as ${escapeHtml(user.name)}`, next);
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+          show(ctx, 401, 'This link was used or has expired', '<p>Start Fairlead again: it prints another one.</p>');
+        }
+      },
+    }),
+  ];
+}
+
+const next = `<ul>
+<li><a href="/v1/me">What you may do</a></li>
+<li><a href="/docs">The API</a></li>
+</ul>
+<p>For scripts, make a token: <code>POST /v1/tokens</code>.</p>`;
+
+function show(ctx: Context, status: number, title: string, body: string): void {
+  ctx.set('content-security-policy', policy);
+  ctx.status = status;
+  ctx.body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><main><h1>${title}</h1>${body}</main></html>\n`;
+  ctx.type = 'text/html; charset=utf-8';
+}
+
+function isCode(text: string): boolean {
+  return /^[\w-]{20,100}$/.test(text);
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { orgsIn } from '../../db/orgs.ts';
+import { projectsIn } from '../../db/projects.ts';
+import { covers, everything } from '../../db/tenant.ts';
+import { type ApiToken, tokensIn } from '../../db/tokens.ts';
+import { scopes } from '../../domain/scopes.ts';
+import { scopesIn } from '../caller.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply } from '../endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Problem } from '../problems.ts';
+
+const TokenView = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  project_id: z.string().nullable(),
+  name: z.string(),
+  hint: z.string().describe('How the token begins'),
+  scopes: z.array(z.string()),
+  created_by: z.string(),
+  created_at: epochSeconds,
+  expires_at: epochSeconds.nullable(),
+  last_used_at: epochSeconds.nullable(),
+});
+
+/** Operating the instance is not handed on: that is what `FAIRLEAD_ADMIN_TOKEN` is for. */
+const tokenScopes = scopes.filter((scope) => scope !== 'ops');
+
+const NewToken = z.strictObject({
+  org_id: id('org'),
+  project_id: id('prj').optional().describe('Narrows the token to one project'),
+  name,
+  scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
+  expires_in_days: z.int().min(1).max(3650).optional(),
+});
+
+export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/tokens',
+      operationId: 'listTokens',
+      tag: 'tokens',
+      summary: 'List API tokens',
+      access: 'tokens:admin',
+      query: PageQuery,
+      success: { status: 200, body: z.array(TokenView) },
+      async read({ tenant, query }) {
+        const { items, next } = await tokensIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map(tokenView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/tokens',
+      operationId: 'createToken',
+      tag: 'tokens',
+      summary: 'Make an API token',
+      description: 'The token itself is in this answer and nowhere else. It may not do more than its maker.',
+      access: 'tokens:admin',
+      body: NewToken,
+      success: { status: 201, body: TokenView.extend({ token: z.string().optional(), code: z.string().optional() }) },
+      secret: true,
+      async write({ trx, tenant, caller, body, audit }) {
+        const { org_id: orgId, project_id: projectId } = body;
+        await requireOwner(trx, tenant, orgId, projectId);
+        const allowed = scopesIn(caller, orgId, projectId);
+        const wanted = tokenScopes.filter((scope) => body.scopes.includes(scope));
+        const beyond = wanted.filter((scope) => !allowed.has(scope));
+        if (beyond.length > 0) {
+          throw new Problem('missing_scope', `You do not have ${beyond.join(', ')} yourself.`);
+        }
+        const { token, secret } = await tokensIn(trx, tenant).insert({
+          orgId,
+          projectId: projectId ?? null,
+          name: body.name,
+          scopes: wanted,
+          createdBy: caller.id,
+          expiresAt: body.expires_in_days === undefined ? null : Date.now() + body.expires_in_days * 86_400_000,
+        });
+        await audit({
+          orgId,
+          projectId,
+          action: 'token.created',
+          target: token.id,
+          detail: { scopes: wanted.join(' ') },
+        });
+        return { ...tokenView(token), token: secret };
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/tokens/{token}',
+      operationId: 'revokeToken',
+      tag: 'tokens',
+      summary: 'Revoke an API token',
+      description: 'Takes effect with the next request that shows it.',
+      access: 'tokens:admin',
+      params: z.strictObject({ token: id('tok') }),
+      success: { status: 204 },
+      async write({ trx, tenant, params, audit }) {
+        const tokens = tokensIn(trx, tenant);
+        const token = await tokens.find(params.token);
+        if (!token) throw new Problem('not_found');
+        if (!(await tokens.revoke(token.id))) return;
+        const { orgId, projectId } = token;
+        await audit({ orgId, projectId, action: 'token.revoked', target: token.id });
+      },
+    }),
+  ];
+}
+
+async function requireOwner(
+  trx: Parameters<typeof orgsIn>[0],
+  tenant: Parameters<typeof orgsIn>[1],
+  orgId: string,
+  projectId: string | undefined,
+): Promise<void> {
+  const org = covers(tenant, orgId, projectId) && (await orgsIn(trx, everything).find(orgId));
+  const project = projectId === undefined ? undefined : await projectsIn(trx, tenant).find(projectId);
+  if (!org || (projectId !== undefined && project?.orgId !== orgId)) throw new Problem('not_found');
+}
+
+function tokenView(token: ApiToken): z.input<typeof TokenView> {
+  return {
+    id: token.id,
+    org_id: token.orgId,
+    project_id: token.projectId,
+    name: token.name,
+    hint: token.hint,
+    scopes: token.scopes,
+    created_by: token.createdBy,
+    created_at: toSeconds(token.createdAt),
+    expires_at: toSeconds(token.expiresAt),
+    last_used_at: toSeconds(token.lastUsedAt),
+  };
+}

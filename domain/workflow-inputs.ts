@@ -1,0 +1,12 @@
+/** What every dispatched workflow has to declare: the build, the commit and the ref that it is to build. */
+export const buildInputs = ['fairlead_build', 'fairlead_sha', 'fairlead_ref'] as const;
+
+/** What a workflow file needs, to be shown where it is missing. */
+export const workflowSnippet = `run-name: Build \${{ inputs.fairlead_build }}
+on:
+  workflow_dispatch:
+    inputs:
+      fairlead_build: { description: Build id, required: true, type: string }
+      fairlead_sha: { description: Commit, required: true, type: string }
+      fairlead_ref: { description: Ref, required: true, type: string }
+`;
