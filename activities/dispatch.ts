@@ -91,13 +91,15 @@ export function dispatchActivities(deps: ReachDeps) {
   };
 }
 
+/** The dispatch's row is written before the build's, here and wherever both are: two at once must not wait in a ring. */
 async function intend(trx: Transaction, buildId: string): Promise<Build | undefined> {
   const builds = buildsIn(trx, everything);
+  const before = await builds.find(buildId);
+  if (before?.status !== 'queued' && before?.status !== 'dispatching') return undefined;
+  await dispatchesIn(trx).intend(buildId);
   await builds.moveStatus(buildId, 'dispatching');
   const build = await builds.find(buildId);
-  if (build?.status !== 'dispatching') return undefined;
-  await dispatchesIn(trx).intend(buildId);
-  return build;
+  return build?.status === 'dispatching' ? build : undefined;
 }
 
 /** The last moment to hold back: false where another attempt was here, or the build is not to be started any more. */
