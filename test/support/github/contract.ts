@@ -91,7 +91,7 @@ function createChecker(): Checker {
     if (!operation) return [`${name}: there is no such operation`];
     // By an old name GitHub redirects before it looks at anything else.
     const found =
-      entry.status === 301
+      entry.status === 301 || entry.status === 307
         ? []
         : [
             ...checkParameters(operation, exchange),

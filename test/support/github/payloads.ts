@@ -1,5 +1,6 @@
 import { type Installation, newSha, type Repository, type Run, type State, zeroSha } from './state.ts';
-import { installationView, nodeId, repositoryView, runView, senderView, timestamp, userView } from './views.ts';
+import { installationView, nodeId, repositoryView, senderView, timestamp, userView } from './views.ts';
+import { runView } from './views-of-runs.ts';
 import { type Payload, short } from './webhooks.ts';
 
 /** What every event of a repository carries. */
@@ -58,9 +59,11 @@ export function pushPayload(state: State, repository: Repository, push: Push): P
     before,
     after,
     ...context(state, repository),
-    // Two times are numbers in a push, and strings everywhere else.
+    // In a push alone two times are numbers, and the owner has a name too.
     repository: {
       ...repositoryView(state, repository),
+      owner: { ...userView(state, repository.ownerAccount), name: repository.owner, email: null },
+      stargazers: 0,
       created_at: Math.floor(repository.createdAt / 1000),
       pushed_at: Math.floor(state.now() / 1000),
       master_branch: repository.defaultBranch,

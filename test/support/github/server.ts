@@ -95,14 +95,9 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
       if (call.method === 'POST' && call.path === '/login/oauth/access_token') {
         return { status: 200, body: exchangeOAuth(state, call.body) };
       }
+      if (!call.headers['user-agent']) throw new Refused(403, 'Request forbidden by administrative rules.');
       const moved = movedTo(call.path);
-      if (moved) {
-        return {
-          status: 301,
-          headers: { location: moved },
-          body: { ...errorBody(301, 'Moved Permanently'), url: moved },
-        };
-      }
+      if (moved) return redirect(call.method === 'GET' ? 301 : 307, moved);
       if (!route || !isApi) throw new Refused(404, 'Not Found');
       return route.handle(call);
     } catch (error) {
@@ -151,11 +146,20 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
   }
 }
 
+/** The text is the same with both. */
+function redirect(status: number, location: string): Answer {
+  return { status, headers: { location }, body: { ...errorBody(status, 'Moved Permanently'), url: location } };
+}
+
 /** What the fault answers in the route's place, if it answers at all. */
 function insteadOf(fault: Fault, { state }: Call): Answer | undefined {
   const retry = fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
   if (fault.kind === 'status') {
     const status = fault.status ?? 503;
+    // A proxy's page, for example.
+    if (typeof fault.body === 'string') {
+      return { status, headers: { ...retry, 'content-type': 'text/html' }, raw: fault.body };
+    }
     return { status, headers: retry, body: fault.body ?? errorBody(status, 'No server is currently available') };
   }
   if (fault.kind === 'rate_limit') {

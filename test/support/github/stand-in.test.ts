@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { workflowFile } from '../platform.ts';
 import { appJwt, ask } from './ask.ts';
+import { newKeyPair } from './seeds.ts';
 import { type StandInOptions, startGitHub } from './stand-in.ts';
-import { newKeyPair } from './state.ts';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -241,6 +241,10 @@ test('what has not changed is not sent again, and an old name leads to the new o
   expect(moved.status).toBe(301);
   const followed = await get((moved.headers.get('location') ?? '').slice(github.apiUrl.length));
   expect(followed).toMatchObject({ status: 200, body: { name: 'main' } });
+  // A write is told so too, with a status that keeps its method.
+  expect((await ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } })).status).toBe(307);
+  expect(github.state.runs.size).toBe(0);
+  expect(github.violations).toEqual([]);
 });
 
 test('lists come in pages', async () => {

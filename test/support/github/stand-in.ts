@@ -10,6 +10,14 @@ import { hookRoutes } from './routes/hooks.ts';
 import { registrationRoutes } from './routes/registration.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
+import {
+  insertApp,
+  insertInstallation,
+  insertRepository,
+  type NewApp,
+  type NewInstallation,
+  type NewRepository,
+} from './seeds.ts';
 import { createGitHubServer, type Exchange, type LedgerEntry } from './server.ts';
 import {
   type Account,
@@ -17,13 +25,7 @@ import {
   createState,
   type Flavour,
   type Installation,
-  insertApp,
-  insertInstallation,
-  insertRepository,
   type Manifest,
-  type NewApp,
-  type NewInstallation,
-  type NewRepository,
   type Repository,
   type Run,
 } from './state.ts';

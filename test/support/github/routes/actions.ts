@@ -1,7 +1,8 @@
 import { type Answer, type Call, ok, page, Refused, type Route } from '../answers.ts';
 import type { Repository, Run, State } from '../state.ts';
 import { requireRepository } from '../tokens.ts';
-import { nodeId, runView, timestamp } from '../views.ts';
+import { nodeId, timestamp } from '../views.ts';
+import { runView } from '../views-of-runs.ts';
 import { evaluateRunName, readDefinition } from '../workflow-definition.ts';
 import { filesAt } from './repositories.ts';
 
@@ -123,7 +124,7 @@ function dispatch(call: Call, repository: Repository, appId: number): Run {
     conclusion: null,
     headSha,
     headBranch: branch,
-    runNumber: [...state.runs.values()].filter((one) => one.workflowPath === path).length + 1,
+    runNumber: state.runs.size + 1,
     attempt: 1,
     createdAt: state.now(),
     updatedAt: state.now(),

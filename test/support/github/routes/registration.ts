@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type Call, ok, page, Refused, type Route } from '../answers.ts';
-import { insertApp, type State, type UserToken } from '../state.ts';
+import { insertApp } from '../seeds.ts';
+import type { State, UserToken } from '../state.ts';
 import { appView, installationView, userView } from '../views.ts';
 
 const eightHours = 28_800;

@@ -1,0 +1,124 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import {
+  type Account,
+  type App,
+  type Installation,
+  type Permissions,
+  type Repository,
+  type State,
+  shaOf,
+} from './state.ts';
+
+const defaultPermissions: Permissions = {
+  actions: 'write',
+  contents: 'read',
+  deployments: 'write',
+  metadata: 'read',
+  pull_requests: 'read',
+  statuses: 'write',
+};
+
+const defaultEvents = ['push', 'pull_request', 'workflow_run', 'repository'];
+
+export type NewApp = {
+  appId?: number;
+  slug?: string;
+  name?: string;
+  hookUrl?: string;
+  permissions?: Permissions;
+  events?: string[];
+  webhookSecret?: string;
+};
+
+export function insertApp(state: State, input: NewApp): App {
+  const appId = input.appId ?? state.nextId();
+  const { privateKey, publicKey } = newKeyPair();
+  const app: App = {
+    appId,
+    slug: input.slug ?? `fairlead-${appId}`,
+    name: input.name ?? input.slug ?? `fairlead-${appId}`,
+    clientId: `Iv23li${randomBytes(7).toString('hex')}`,
+    clientSecret: randomBytes(20).toString('hex'),
+    privateKey,
+    publicKey,
+    webhookSecret: input.webhookSecret ?? randomBytes(20).toString('hex'),
+    hookUrl: input.hookUrl,
+    hookId: state.nextId(),
+    contentType: 'json',
+    permissions: { metadata: 'read', ...(input.permissions ?? defaultPermissions) },
+    events: input.events ?? defaultEvents,
+    createdAt: state.now(),
+  };
+  state.apps.set(appId, app);
+  return app;
+}
+
+export function newKeyPair(): { privateKey: string; publicKey: string } {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+}
+
+export type NewInstallation = {
+  id?: number;
+  account?: Account;
+  repositorySelection?: 'all' | 'selected';
+  permissions?: Permissions;
+};
+
+export function insertInstallation(state: State, app: App, input: NewInstallation): Installation {
+  const id = input.id ?? state.nextId();
+  const installation: Installation = {
+    id,
+    appId: app.appId,
+    account: input.account ?? { login: 'acme', id: 9000, type: 'Organization' },
+    repositorySelection: input.repositorySelection ?? 'selected',
+    permissions: { metadata: 'read', ...(input.permissions ?? app.permissions) },
+    events: app.events,
+    repositoryIds: new Set(),
+    suspendedAt: undefined,
+    createdAt: state.now(),
+  };
+  state.installations.set(id, installation);
+  return installation;
+}
+
+export type NewRepository = {
+  id?: number;
+  name?: string;
+  private?: boolean;
+  defaultBranch?: string;
+  branches?: Record<string, string>;
+  workflows?: Record<string, string>;
+};
+
+export function insertRepository(state: State, installation: Installation, input: NewRepository): Repository {
+  const id = input.id ?? state.nextId();
+  const owner = installation.account.login;
+  const name = input.name ?? `shop-${id}`;
+  const defaultBranch = input.defaultBranch ?? 'main';
+  const branches = new Map(Object.entries(input.branches ?? {}));
+  if (!branches.has(defaultBranch)) branches.set(defaultBranch, shaOf(`${owner}/${name}/${defaultBranch}`));
+  const files = new Map(Object.entries({ 'README.md': `# ${name}\n`, ...input.workflows }));
+  const repository: Repository = {
+    id,
+    installationId: installation.id,
+    owner,
+    ownerAccount: installation.account,
+    name,
+    fullName: `${owner}/${name}`,
+    private: input.private ?? true,
+    defaultBranch,
+    branches,
+    tags: new Map(),
+    files,
+    filesAt: new Map(),
+    workflowIds: new Map(),
+    createdAt: state.now(),
+  };
+  state.repositories.set(id, repository);
+  installation.repositoryIds.add(id);
+  return repository;
+}
