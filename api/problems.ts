@@ -59,7 +59,7 @@ export type ProblemExtra = {
 export function problemDocument(problem: Problem, requestId: string): Record<string, unknown> {
   const { status, title } = catalogue[problem.code];
   return {
-    type: `https://github.com/fairlead/fairlead/blob/main/docs/problems.md#${problem.code}`,
+    type: `urn:fairlead:problem:${problem.code}`,
     title,
     status,
     code: problem.code,

@@ -9,7 +9,7 @@ import { purgeIdempotencyKeys } from '../db/idempotency-keys.ts';
 import { beat } from '../db/relays.ts';
 import type { Logger } from '../log.ts';
 import { createCommandWork } from './relay/commands.ts';
-import { decideDelivery } from './relay/decide-delivery.ts';
+import { deliveryDecider } from './relay/decide-delivery.ts';
 import { createDeliveryWork } from './relay/deliveries.ts';
 import { giveUpCommand } from './relay/give-up-command.ts';
 import { type Loop, startLoop } from './relay/loop.ts';
@@ -68,7 +68,7 @@ export function createRelay({
     async start() {
       // Nobody else works on SQLite, so what is still claimed was claimed by a process that is gone.
       if (database.dialect === 'sqlite') await database.write((trx) => commandsIn(trx).releaseClaims());
-      const deliveries = loop('deliveries', sweepMs, createDeliveryWork({ ...shared, decide: decideDelivery }));
+      const deliveries = loop('deliveries', sweepMs, createDeliveryWork({ ...shared, decider: deliveryDecider }));
       const commands = loop(
         'commands',
         sweepMs,

@@ -1,7 +1,7 @@
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
 import { appendAudit } from '../../db/audit.ts';
 import { recordRun } from '../../db/build-runs.ts';
-import { eventSubjects } from '../../db/candidates.ts';
+import { type EventSubjects, eventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
 import { requestSync } from '../../db/installations.ts';
@@ -17,11 +17,32 @@ import { decidePipelines, type Subject } from './decide-pipelines.ts';
 
 type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
 
+/** What the deliveries of one transaction share. */
+export type Deciding = {
+  trx: Transaction;
+  subjects: EventSubjects;
+  requestSync(githubAppId: string): Promise<void>;
+};
+
 /**
- * Decides one delivery: everything that follows from it is written in this transaction, with a reason for every
- * pipeline that was looked at.
+ * Decides deliveries within one transaction: everything that follows from each is written in it, with a reason for
+ * every pipeline that was looked at. What many of them look up is looked up once.
  */
-export async function decideDelivery(trx: Transaction, delivery: PendingDelivery): Promise<DeliveryOutcome> {
+export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) => Promise<DeliveryOutcome> {
+  const asked = new Set<string>();
+  const deciding: Deciding = {
+    trx,
+    subjects: eventSubjects(trx),
+    async requestSync(githubAppId) {
+      if (asked.has(githubAppId)) return;
+      asked.add(githubAppId);
+      await requestSync(trx, githubAppId);
+    },
+  };
+  return (delivery) => decideDelivery(deciding, delivery);
+}
+
+async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Promise<DeliveryOutcome> {
   const event = readEvent(delivery);
   const about = factsOf(event);
   switch (event.kind) {
@@ -37,11 +58,11 @@ export async function decideDelivery(trx: Transaction, delivery: PendingDelivery
     case 'installation_repositories':
     case 'installation_target':
     case 'repository':
-      return { ...about, ...(await applyChange(trx, delivery, event)) };
+      return { ...about, ...(await applyChange(deciding, delivery, event)) };
     case 'workflow_run':
     case 'push':
     case 'pull_request':
-      return { ...about, ...(await decideForSubject(trx, delivery, event)) };
+      return { ...about, ...(await decideForSubject(deciding, delivery, event)) };
   }
 }
 
@@ -70,37 +91,38 @@ function factsOf(event: GitHubEvent) {
 }
 
 async function applyChange(
-  trx: Transaction,
+  { trx, subjects, requestSync }: Deciding,
   { githubAppId }: PendingDelivery,
   event: InstallationEvent | RepositoryEvent,
 ): Promise<DeliveryOutcome> {
   await applyInstallationEvent(trx, githubAppId, event);
   // What the event says may be old by now: the sync asks.
-  await requestSync(trx, githubAppId);
+  await requestSync(githubAppId);
+  subjects.forget();
   const { installationId } = event;
   const installation =
-    installationId === undefined ? undefined : await eventSubjects(trx).installation(githubAppId, installationId);
+    installationId === undefined ? undefined : await subjects.installation(githubAppId, installationId);
   return { status: 'processed', reason: 'sync_requested', orgId: installation?.org_id ?? undefined };
 }
 
 async function decideForSubject(
-  trx: Transaction,
+  deciding: Deciding,
   delivery: PendingDelivery,
   event: PushEvent | PullRequestEvent | WorkflowRunEvent,
 ): Promise<DeliveryOutcome> {
-  const subject = await subjectOf(trx, delivery, event);
+  const subject = await subjectOf(deciding, delivery, event);
   if (typeof subject === 'string') {
-    if (subject !== 'installation_missing') await requestSync(trx, delivery.githubAppId);
+    if (subject !== 'installation_missing') await deciding.requestSync(delivery.githubAppId);
     return { status: 'ignored', reason: subject };
   }
   const { installation, repository } = subject;
   const orgId = installation.org_id ?? undefined;
   if (!orgId) return { status: 'ignored', reason: 'installation_unbound' };
-  if (event.kind !== 'workflow_run') return { orgId, ...(await decidePipelines(trx, delivery, event, subject)) };
+  if (event.kind !== 'workflow_run') return { orgId, ...(await decidePipelines(deciding, delivery, event, subject)) };
 
   const { runId, runAttempt, status, conclusion = null, htmlUrl: url, displayTitle } = event;
   const run = { repositoryId: repository.id, runId, runAttempt, status, conclusion, url, displayTitle };
-  const known = await recordRun(trx, run);
+  const known = await recordRun(deciding.trx, run);
   if (known) return { orgId, status: 'processed', reason: 'run_recorded' };
   return { orgId, status: 'ignored', reason: 'run_unknown' };
 }
@@ -110,12 +132,11 @@ async function decideForSubject(
  * repository must be one that this very installation reaches.
  */
 async function subjectOf(
-  trx: Transaction,
+  { trx, subjects }: Deciding,
   { id, githubAppId }: PendingDelivery,
   event: PushEvent | PullRequestEvent | WorkflowRunEvent,
 ): Promise<Subject | string> {
   if (event.installationId === undefined) return 'installation_missing';
-  const subjects = eventSubjects(trx);
   const installation = await subjects.installation(githubAppId, event.installationId);
   if (!installation || installation.removed_at !== null) return 'installation_unknown';
   const repository = await subjects.repository(githubAppId, event.repositoryId);

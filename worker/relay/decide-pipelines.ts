@@ -1,6 +1,6 @@
 import { appendAudit } from '../../db/audit.ts';
 import { createBuild } from '../../db/builds.ts';
-import { type Candidate, eventSubjects } from '../../db/candidates.ts';
+import type { Candidate, EventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { decisionsIn } from '../../db/decisions.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
@@ -17,12 +17,12 @@ const longestMessage = 1_000;
 
 /** Decides every pipeline whose app has this repository as its source; each decision is written with its reason. */
 export async function decidePipelines(
-  trx: Transaction,
+  { trx, subjects }: { trx: Transaction; subjects: EventSubjects },
   delivery: PendingDelivery,
   event: PushEvent | PullRequestEvent,
   { installation, repository }: Subject,
 ): Promise<DeliveryOutcome> {
-  const candidates = await eventSubjects(trx).candidates(repository.id, installation.id);
+  const candidates = await subjects.candidates(repository.id, installation.id);
   if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
   let builds = 0;
   const unusable: string[] = [];

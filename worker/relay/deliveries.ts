@@ -4,11 +4,12 @@ import { isTransient } from '../../db/transient.ts';
 import type { Logger } from '../../log.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
-const batch = { limit: 25, maxBytes: 8 * 1024 * 1024 };
+const batch = { limit: 100, maxBytes: 8 * 1024 * 1024 };
 /** Tries of one delivery before it is given up, until the provider sends it again. */
 const mostTries = 5;
 
-export type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<DeliveryOutcome>;
+/** For the deliveries of one transaction, one after the other. */
+export type Decider = (trx: Transaction) => (delivery: PendingDelivery) => Promise<DeliveryOutcome>;
 
 /**
  * Decides what was received: a batch in one transaction, claimed so that several relays share the work. A batch that
@@ -16,13 +17,13 @@ export type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<De
  */
 export function createDeliveryWork({
   database,
-  decide,
+  decider,
   metrics,
   logger,
   firstRestMs = 500,
 }: {
   database: Database;
-  decide: Decide;
+  decider: Decider;
   metrics: RelayMetrics;
   logger: Logger;
   /** How long a delivery rests after its first failure; doubled after each. */
@@ -32,12 +33,19 @@ export function createDeliveryWork({
   const resting = new Map<string, number>();
 
   async function decideAll(trx: Transaction, deliveries: PendingDelivery[]): Promise<DeliveryOutcome[]> {
+    const decide = decider(trx);
     const outcomes: DeliveryOutcome[] = [];
+    // Most have the same outcome as many others, and are written down together.
+    const alike = new Map<string, { outcome: DeliveryOutcome; ids: string[] }>();
     for (const delivery of deliveries) {
-      const outcome = await decide(trx, delivery);
-      await deliveryQueue(trx).finish(delivery.id, outcome);
+      const outcome = await decide(delivery);
       outcomes.push(outcome);
+      const key = JSON.stringify(outcome);
+      const group = alike.get(key) ?? { outcome, ids: [] };
+      group.ids.push(delivery.id);
+      alike.set(key, group);
     }
+    for (const { outcome, ids } of alike.values()) await deliveryQueue(trx).finish(ids, outcome);
     return outcomes;
   }
 

@@ -1,0 +1,37 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { openBroker, operatorApp } from '../broker/open-broker.ts';
+import { loadConfig, readEnvFile } from '../config.ts';
+import { bootstrap, createSignInCode } from '../db/bootstrap.ts';
+import { syncCommand } from '../db/installations.ts';
+import { openSharedStore } from '../db/open-store.ts';
+import { registerOperatorApp } from '../db/operator-app.ts';
+import { createLogger } from '../log.ts';
+import { run } from '../run.ts';
+import { listen } from './listen.ts';
+import { runApi } from './run-api.ts';
+
+/** `npm run api`: the HTTP process, of which there may be many. It has no connection to Temporal. */
+await run(async () => {
+  readEnvFile();
+  const config = loadConfig();
+  const logger = createLogger(config.logLevel);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  const store = await openSharedStore(config);
+  const listening = await listen(config);
+  const broker = openBroker(config, store);
+  const app = operatorApp(config);
+  const { ownerId } = await bootstrap(store.database);
+  if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
+  const api = runApi({ config, store, broker, listening, logger, registry });
+
+  const code = await createSignInCode(store.database, ownerId);
+  console.log(`Fairlead's API is ready at ${config.publicUrl}\nSign in once: ${config.publicUrl}/sign-in?code=${code}`);
+  return {
+    async stop() {
+      await api.stop();
+      await store.database.close();
+    },
+  };
+});

@@ -1,0 +1,46 @@
+import type { Registry } from 'prom-client';
+import type { GitHubBroker } from '../broker/github.ts';
+import type { Config } from '../config.ts';
+import type { Store } from '../db/open-store.ts';
+import type { Logger } from '../log.ts';
+import { createApp } from './app.ts';
+import { createHookKeys } from './hook-keys.ts';
+import { createIntake } from './intake.ts';
+import type { Listening } from './listen.ts';
+
+/** Answers on a port that is already held; `stop` finishes what is in flight, and keeps what was acknowledged. */
+export function runApi(options: {
+  config: Config;
+  store: Store;
+  broker: GitHubBroker;
+  listening: Listening;
+  temporalUiUrl?: string | undefined;
+  logger: Logger;
+  registry: Registry;
+}): { stop(): Promise<void> } {
+  const { config, store, broker, listening, logger, registry } = options;
+  const { database, keyring } = store;
+  const intake = createIntake({ database, hookKeys: createHookKeys({ database, keyring }), logger, registry });
+  const app = createApp({
+    database,
+    broker,
+    intake,
+    logger,
+    registry,
+    links: {
+      publicUrl: config.publicUrl,
+      temporalUiUrl: options.temporalUiUrl ?? config.temporal.uiUrl,
+      namespace: config.temporal.namespace,
+    },
+    adminToken: config.adminToken,
+    corsOrigins: config.corsOrigins,
+    trustProxy: config.trustProxy,
+  });
+  listening.serve(app.callback());
+  return {
+    async stop() {
+      await listening.stop(config.shutdownMs);
+      await intake.drain();
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import path from 'node:path';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { listen } from './api/listen.ts';
+import { runApi } from './api/run-api.ts';
+import { openBroker, operatorApp } from './broker/open-broker.ts';
+import { type Config, loadConfig, readEnvFile } from './config.ts';
+import { bootstrap, createSignInCode } from './db/bootstrap.ts';
+import { syncCommand } from './db/installations.ts';
+import { openStore } from './db/open-store.ts';
+import { registerOperatorApp } from './db/operator-app.ts';
+import { createLogger } from './log.ts';
+import { type Running, run } from './run.ts';
+import { runWork } from './worker/run-work.ts';
+import { startTemporalServer } from './worker/temporal-server.ts';
+
+/** `npm start`: the whole product in one process, with a Temporal server as its child unless there is one. */
+async function start(): Promise<Running> {
+  readEnvFile();
+  const config = loadConfig();
+  const logger = createLogger(config.logLevel);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const undo of stops.splice(0).reverse()) await undo();
+  };
+
+  try {
+    const listening = await listen(config);
+    stops.push(() => listening.stop(0));
+    const opened = openStore(config);
+    opened.catch(() => {});
+    const server = config.temporal.address ? undefined : await startServer(config, opened);
+    if (server) stops.push(server.stop);
+    const store = await opened;
+    stops.push(store.database.close);
+    if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
+
+    const broker = openBroker(config, store);
+    const app = operatorApp(config);
+    const { ownerId } = await bootstrap(store.database);
+    if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
+
+    const address = server?.address ?? config.temporal.address ?? '';
+    const temporalUiUrl = config.temporal.uiUrl ?? server?.uiUrl;
+    const work = await runWork({ store, broker, temporal: { ...config.temporal, address }, logger, registry });
+    stops.push(work.stop);
+    const api = runApi({ config, store, broker, listening, temporalUiUrl, logger, registry });
+    stops.push(api.stop);
+    work.failed.catch((error) => {
+      logger.fatal({ err: error }, 'The worker has failed');
+      process.kill(process.pid, 'SIGTERM');
+    });
+
+    const code = await createSignInCode(store.database, ownerId);
+    greet({ config, code, temporalUiUrl, where: store.where });
+    return { stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Temporal starts while the schema is brought up to date, but not beside a store that does not open. */
+async function startServer(config: Config, opened: Promise<unknown>) {
+  const { port, uiPort, cliPath } = config.temporal;
+  const starting = startTemporalServer({ dataDir: config.dataDir, port, uiPort, cliPath });
+  try {
+    await opened;
+  } catch (error) {
+    await starting.then(({ stop }) => stop()).catch(() => {});
+    throw error;
+  }
+  return starting;
+}
+
+function greet(facts: { config: Config; code: string; temporalUiUrl: string | undefined; where: string }): void {
+  const { config, code, temporalUiUrl = 'not known: set TEMPORAL_UI_URL', where } = facts;
+  console.log(`
+Fairlead is ready.
+
+  API          ${config.publicUrl}  (read it at ${config.publicUrl}/docs)
+  Sign in      ${config.publicUrl}/sign-in?code=${code}
+               (works once, within 15 minutes)
+  Temporal UI  ${temporalUiUrl}
+  Data         ${path.isAbsolute(where) ? where : `${where}, ${path.resolve(config.dataDir)}`}
+
+Ctrl-C stops everything; the next start finds everything again.
+`);
+}
+
+await run(start);

@@ -1,0 +1,32 @@
+import { Registry } from 'prom-client';
+import { openBroker } from '../broker/open-broker.ts';
+import { ConfigError, loadConfig, readEnvFile } from '../config.ts';
+import { openSharedStore } from '../db/open-store.ts';
+import { createLogger } from '../log.ts';
+import { run } from '../run.ts';
+import { runWork } from './run-work.ts';
+
+/** `npm run worker`: workflows, activities and the relay. There may be many. */
+await run(async () => {
+  readEnvFile();
+  const config = loadConfig();
+  const { address } = config.temporal;
+  const store = await openSharedStore(config);
+  if (!address) throw new ConfigError('TEMPORAL_ADDRESS: is needed by the worker (host:port)');
+
+  const logger = createLogger(config.logLevel);
+  const broker = openBroker(config, store);
+  const temporal = { ...config.temporal, address };
+  const work = await runWork({ store, broker, temporal, logger, registry: new Registry() });
+  work.failed.catch((error) => {
+    logger.fatal({ err: error }, 'The worker has failed');
+    process.kill(process.pid, 'SIGTERM');
+  });
+  console.log('Fairlead’s worker is ready');
+  return {
+    async stop() {
+      await work.stop();
+      await store.database.close();
+    },
+  };
+});
