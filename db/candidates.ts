@@ -20,15 +20,35 @@ type CandidateRow = PipelineRow & {
   bound_to: string | null;
 };
 
-/** What the relay looks up to find out whose an event is. It follows the provider's numeric ids, never names. */
+export type EventSubjects = ReturnType<typeof eventSubjects>;
+
+/**
+ * What the relay looks up to find out whose an event is. It follows the provider's numeric ids, never names. Bind it
+ * to one transaction: what it has found it does not look up again.
+ */
 export function eventSubjects(db: Db) {
+  const found = new Map<string, Promise<unknown>>();
+
+  function once<Result>(key: string, find: () => Promise<Result>): Promise<Result> {
+    const known = found.get(key) ?? find();
+    found.set(key, known);
+    return known as Promise<Result>;
+  }
+
   return {
-    async installation(githubAppId: string, externalId: number): Promise<InstallationRow | undefined> {
-      return db('installations').where({ github_app_id: githubAppId, external_id: externalId }).first();
+    /** After something was changed. */
+    forget(): void {
+      found.clear();
     },
 
-    async repository(githubAppId: string, externalId: number): Promise<RepositoryRow | undefined> {
-      return db('repositories').where({ github_app_id: githubAppId, external_id: externalId }).first();
+    installation(githubAppId: string, externalId: number): Promise<InstallationRow | undefined> {
+      const key = { github_app_id: githubAppId, external_id: externalId };
+      return once(`installation ${githubAppId} ${externalId}`, async () => db('installations').where(key).first());
+    },
+
+    repository(githubAppId: string, externalId: number): Promise<RepositoryRow | undefined> {
+      const key = { github_app_id: githubAppId, external_id: externalId };
+      return once(`repository ${githubAppId} ${externalId}`, async () => db('repositories').where(key).first());
     },
 
     /** The organization that has claimed an installation, by our id of it. */
@@ -37,31 +57,37 @@ export function eventSubjects(db: Db) {
       return row?.org_id ?? undefined;
     },
 
-    async candidates(repositoryId: string, installationId: string): Promise<Candidate[]> {
-      const rows: unknown = await db('pipelines')
-        .join('apps', 'apps.id', 'pipelines.app_id')
-        .join('integrations', 'integrations.id', 'apps.source_integration_id')
-        .leftJoin('bindings', (join) => {
-          join.on('bindings.integration_id', 'integrations.id').andOnVal('bindings.installation_id', installationId);
-        })
-        .where('apps.source_repository_id', repositoryId)
-        .whereNull('apps.deleted_at')
-        .whereNull('pipelines.deleted_at')
-        .orderBy('pipelines.id')
-        .select(
-          'pipelines.*',
-          'apps.auto_deploy as auto_deploy',
-          'integrations.id as integration_id',
-          'integrations.status as integration_status',
-          'bindings.installation_id as bound_to',
-        );
-      return (rows as CandidateRow[]).map((row) => ({
-        pipeline: toPipeline(row),
-        autoDeploy: Boolean(row.auto_deploy),
-        integrationId: row.integration_id,
-        integrationStatus: row.integration_status,
-        bound: row.bound_to !== null,
-      }));
+    candidates(repositoryId: string, installationId: string): Promise<Candidate[]> {
+      return once(`candidates ${repositoryId} ${installationId}`, () =>
+        listCandidates(db, repositoryId, installationId),
+      );
     },
   };
+}
+
+async function listCandidates(db: Db, repositoryId: string, installationId: string): Promise<Candidate[]> {
+  const rows: unknown = await db('pipelines')
+    .join('apps', 'apps.id', 'pipelines.app_id')
+    .join('integrations', 'integrations.id', 'apps.source_integration_id')
+    .leftJoin('bindings', (join) => {
+      join.on('bindings.integration_id', 'integrations.id').andOnVal('bindings.installation_id', installationId);
+    })
+    .where('apps.source_repository_id', repositoryId)
+    .whereNull('apps.deleted_at')
+    .whereNull('pipelines.deleted_at')
+    .orderBy('pipelines.id')
+    .select(
+      'pipelines.*',
+      'apps.auto_deploy as auto_deploy',
+      'integrations.id as integration_id',
+      'integrations.status as integration_status',
+      'bindings.installation_id as bound_to',
+    );
+  return (rows as CandidateRow[]).map((row) => ({
+    pipeline: toPipeline(row),
+    autoDeploy: Boolean(row.auto_deploy),
+    integrationId: row.integration_id,
+    integrationStatus: row.integration_status,
+    bound: row.bound_to !== null,
+  }));
 }

@@ -32,15 +32,17 @@ export function deliveryQueue(db: Db) {
     return query;
   }
 
-  async function withBody(row: DeliveryRow): Promise<PendingDelivery> {
-    const body = await db('delivery_bodies').where({ delivery_id: row.id }).first();
-    return {
+  async function withBodies(rows: DeliveryRow[]): Promise<PendingDelivery[]> {
+    const ids = rows.map(({ id }) => id);
+    const stored = ids.length > 0 ? await db('delivery_bodies').whereIn('delivery_id', ids) : [];
+    const bodies = new Map(stored.map(({ delivery_id, body }) => [delivery_id, body]));
+    return rows.map((row) => ({
       id: row.id,
       githubAppId: row.github_app_id,
       event: row.event,
       attempts: row.attempts,
-      body: body?.body ?? Buffer.alloc(0),
-    };
+      body: bodies.get(row.id) ?? Buffer.alloc(0),
+    }));
   }
 
   return {
@@ -53,24 +55,23 @@ export function deliveryQueue(db: Db) {
      * have `maxBytes` together at most, but for one that has more by itself.
      */
     async claim({ limit, maxBytes, except }: { limit: number; maxBytes: number; except: string[] }) {
-      const claimed: PendingDelivery[] = [];
+      const oldest = await lock(pending().whereNotIn('id', except), limit);
       let bytes = 0;
-      for (const row of await lock(pending().whereNotIn('id', except), limit)) {
-        bytes += row.size;
-        if (claimed.length > 0 && bytes > maxBytes) break;
-        claimed.push(await withBody(row));
-      }
-      return claimed;
+      const tooMany = oldest.findIndex(({ size }, index) => {
+        bytes += size;
+        return index > 0 && bytes > maxBytes;
+      });
+      return withBodies(tooMany < 0 ? oldest : oldest.slice(0, tooMany));
     },
 
     async claimOne(id: string): Promise<PendingDelivery | undefined> {
-      const [row] = await lock(pending().where({ id }), 1);
-      return row && withBody(row);
+      const [delivery] = await withBodies(await lock(pending().where({ id }), 1));
+      return delivery;
     },
 
-    async finish(id: string, outcome: DeliveryOutcome): Promise<void> {
+    async finish(ids: string[], outcome: DeliveryOutcome): Promise<void> {
       await pending()
-        .where({ id })
+        .whereIn('id', ids)
         .update({
           status: outcome.status,
           reason: outcome.reason,

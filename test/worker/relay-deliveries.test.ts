@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connect, type Database } from '../../db/connection.ts';
-import type { DeliveryOutcome } from '../../db/delivery-queue.ts';
+import { connect, type Database, type Transaction } from '../../db/connection.ts';
+import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
 import { storeDeliveries } from '../../db/store-deliveries.ts';
-import { createDeliveryWork, type Decide } from '../../worker/relay/deliveries.ts';
+import { createDeliveryWork, type Decider } from '../../worker/relay/deliveries.ts';
 import { startLoop } from '../../worker/relay/loop.ts';
 import { createRelayMetrics } from '../../worker/relay/relay-metrics.ts';
 import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
@@ -36,9 +36,12 @@ async function receive(...bodies: (string | Buffer)[]): Promise<string[]> {
   return stored.map(({ id }) => id);
 }
 
+type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<DeliveryOutcome>;
+
 function decideWith(decide: Decide, on: Database = database) {
+  const decider: Decider = (trx) => (delivery) => decide(trx, delivery);
   const metrics = createRelayMetrics(new Registry(), on);
-  const work = createDeliveryWork({ database: on, decide, metrics, logger: silent, firstRestMs: 50 });
+  const work = createDeliveryWork({ database: on, decider, metrics, logger: silent, firstRestMs: 50 });
   const loop = startLoop({ name: 'deliveries', everyMs: 50, work, logger: silent });
   const unhear = on.onWake('deliveries', loop.wake);
   stops.push(async () => {
