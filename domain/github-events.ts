@@ -29,7 +29,7 @@ export type PullRequestEvent = Subject & {
   headRepositoryId?: number;
   baseRef: string;
   baseSha: string;
-  /** Its head lies in another repository, or in one that is gone. */
+  /** Its head lies in another repository than the one it is built in, or in one that is gone. */
   fork: boolean;
   draft: boolean;
   title?: string;
@@ -60,7 +60,6 @@ export type InstallationEvent = {
 
 export type OtherEvent =
   | { kind: 'repository'; action: string; repositoryId: number; installationId?: number; repository: Payload }
-  | { kind: 'ref'; action: 'create' | 'delete'; repositoryId?: number; installationId?: number }
   | { kind: 'ping' }
   | { kind: 'ignored'; reason: 'event_not_consumed' | 'ref_event' }
   | { kind: 'malformed'; reason: string };
@@ -103,23 +102,25 @@ function readPush(body: Payload): GitHubEvent {
   const ref = textIn(body, 'ref') ?? '';
   const [before, after] = [textIn(body, 'before') ?? '', textIn(body, 'after') ?? ''];
   const refType = ref.startsWith('refs/heads/') ? 'branch' : ref.startsWith('refs/tags/') ? 'tag' : undefined;
+  const refName = ref.slice(refType === 'branch' ? 'refs/heads/'.length : 'refs/tags/'.length);
   if (!subject) return malformed('the push names no repository');
-  if (!refType) return malformed('the push names neither a branch nor a tag');
+  if (!refType || refName === '') return malformed('the push names neither a branch nor a tag');
   if (!isSha(after)) return malformed('the push names no commit');
   const head = objectIn(body, 'head_commit');
   const message = textIn(head, 'message');
+  const headId = textIn(head, 'id') ?? '';
   return {
     kind: 'push',
     ...subject,
     ref,
     refType,
-    refName: ref.slice(refType === 'branch' ? 'refs/heads/'.length : 'refs/tags/'.length),
+    refName,
     before,
     after,
     created: flagIn(body, 'created'),
     deleted: flagIn(body, 'deleted') || isZeroSha(after),
     forced: flagIn(body, 'forced'),
-    headSha: refType === 'tag' ? (textIn(head, 'id') ?? after) : after,
+    headSha: refType === 'tag' && isSha(headId) ? headId : after,
     ...(message !== undefined && { message }),
   };
 }
@@ -135,7 +136,6 @@ function readPullRequest(body: Payload): GitHubEvent {
   if (!subject || !number || !headRef || !baseRef || !isSha(headSha))
     return malformed('the pull request is incomplete');
   const headRepositoryId = idIn(objectIn(head, 'repo'), 'id');
-  const baseRepositoryId = idIn(objectIn(base, 'repo'), 'id');
   const title = textIn(pull, 'title');
   return {
     kind: 'pull_request',
@@ -147,7 +147,7 @@ function readPullRequest(body: Payload): GitHubEvent {
     ...(headRepositoryId !== undefined && { headRepositoryId }),
     baseRef,
     baseSha: textIn(base, 'sha') ?? '',
-    fork: headRepositoryId === undefined || headRepositoryId !== (baseRepositoryId ?? subject.repositoryId),
+    fork: headRepositoryId !== subject.repositoryId,
     draft: flagIn(pull, 'draft'),
     ...(title !== undefined && { title }),
   };

@@ -2,8 +2,8 @@
  * Branch and tag globs, matched in time proportional to pattern × text whatever they are: both come from people, and
  * a regular expression built from a pattern with a few stars can run for minutes.
  *
- * `*` any characters but `/` · `**` any characters · `?` one character but `/` · `[abc]`, `[a-z]`, `[!a]` classes ·
- * `\` takes the next character literally.
+ * `*` any characters but `/` · `**` any characters · `?` one character but `/` · `[abc]`, `[a-z]`, `[!a]` classes,
+ * none of which holds `/` · `\` outside a class takes the next character literally.
  */
 type Part =
   | { kind: 'one'; accepts(character: string): boolean }

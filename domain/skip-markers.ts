@@ -3,7 +3,7 @@ const markers = ['[skip ci]', '[ci skip]', '[no ci]', '[skip actions]', '[action
 /**
  * What in a commit's message asks for no build: one of the markers anywhere, or the trailer `skip-checks: true` at
  * its end (https://docs.github.com/actions/how-tos/manage-workflow-runs/skip-workflow-runs). GitHub heeds them for
- * push and pull_request only, not for a dispatch, so we do. Judged on the head commit.
+ * push and pull_request only and not for a dispatch, so they are judged here. Give it the message of the head commit.
  */
 export function skipMarker(message: string | undefined): string | undefined {
   if (!message) return undefined;
@@ -13,7 +13,7 @@ export function skipMarker(message: string | undefined): string | undefined {
 
 /** Trailers are the lines of the last paragraph, where that is not the subject itself. */
 function trailer(message: string): string | undefined {
-  const paragraphs = message.trim().split(/\n[ \t]*\n/);
+  const paragraphs = message.trim().split(/\n[ \t\r]*\n/);
   if (paragraphs.length < 2) return undefined;
   const lines = (paragraphs.at(-1) ?? '').split('\n').map((line) => line.trim());
   return lines.some((line) => /^skip-checks:[ \t]*true$/.test(line)) ? 'skip-checks: true' : undefined;

@@ -39,16 +39,38 @@ test('an annotated tag builds its commit, not the tag object', () => {
   expect(readGitHubEvent('push', payload)).toMatchObject({ refType: 'tag', headSha: 'c'.repeat(40) });
 });
 
+test('a push whose ref has no name, or whose tag points at no commit, is not taken at its word', () => {
+  const read = (change: object) =>
+    readGitHubEvent('push', { ref: 'refs/tags/v1', after: 'b'.repeat(40), repository: { id: 1 }, ...change });
+  expect(read({ ref: 'refs/tags/' }).kind).toBe('malformed');
+  expect(read({ ref: 'refs/heads/' }).kind).toBe('malformed');
+  expect(read({ ref: 'refs/notes/x' }).kind).toBe('malformed');
+  expect(read({ head_commit: { id: '../x' } })).toMatchObject({ headSha: 'b'.repeat(40) });
+  expect(read({ head_commit: null })).toMatchObject({ headSha: 'b'.repeat(40) });
+});
+
+test('a push to no commit is a deletion, whatever its flag says, with SHA-256 as with SHA-1', () => {
+  for (const after of ['0'.repeat(40), '0'.repeat(64)]) {
+    const payload = { ref: 'refs/heads/main', after, deleted: false, repository: { id: 1 } };
+    expect(readGitHubEvent('push', payload)).toMatchObject({ deleted: true });
+  }
+});
+
 test('a pull request is a fork’s when its head lies elsewhere or is gone', () => {
-  const [payload] = of('pull_request') as [{ pull_request: { head: { repo: { id: number } | null } } }];
-  const read = (repo: unknown) => {
+  type End = { repo: { id: number } | null };
+  const [payload] = of('pull_request') as [{ pull_request: { head: End; base: End } }];
+  const read = (head: End['repo'], base = payload.pull_request.base.repo) => {
     const changed = structuredClone(payload);
-    changed.pull_request.head.repo = repo as { id: number };
+    changed.pull_request.head.repo = head;
+    changed.pull_request.base.repo = base;
     return readGitHubEvent('pull_request', changed);
   };
   expect(readGitHubEvent('pull_request', payload)).toMatchObject({ fork: false });
   expect(read({ id: 1 })).toMatchObject({ fork: true });
   expect(read(null)).toMatchObject({ fork: true });
+  // What counts is the repository that the event is about: that is where its build would be dispatched.
+  expect(read({ id: 1 }, { id: 1 })).toMatchObject({ fork: true });
+  expect(read(payload.pull_request.base.repo, null)).toMatchObject({ fork: false });
 });
 
 test('nothing that somebody may send makes it throw', () => {

@@ -86,9 +86,19 @@ test('a pattern that cannot be used says why', () => {
   expect(checkGlob('a'.repeat(300))).toMatch(/256/);
 });
 
-test('stars cost no more than their number', () => {
-  const pattern = `${'*a'.repeat(60)}b`;
-  const started = performance.now();
-  expect(matchesGlob(pattern, 'a'.repeat(250))).toBe(false);
-  expect(performance.now() - started).toBeLessThan(200);
+test.each([
+  `${'*a'.repeat(60)}b`,
+  `${'**a'.repeat(60)}b`,
+  `${'*?'.repeat(60)}b`,
+  `${'*[a-z]'.repeat(40)}b`,
+  `${'*'.repeat(255)}b`,
+])('%s against 250 characters costs milliseconds', (pattern) => {
+  const text = 'a'.repeat(250);
+  // The best of three: the first also compiles, and a busy machine may pause any one of them.
+  const times = [1, 2, 3].map(() => {
+    const started = performance.now();
+    expect(matchesGlob(pattern, text)).toBe(false);
+    return performance.now() - started;
+  });
+  expect(Math.min(...times)).toBeLessThan(50);
 });

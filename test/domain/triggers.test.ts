@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { PullRequestEvent, PushEvent } from '../../domain/github-events.ts';
 import { skipMarker } from '../../domain/skip-markers.ts';
-import { decide, type Triggers } from '../../domain/triggers.ts';
+import { decide, type TriggerEvent, type Triggers } from '../../domain/triggers.ts';
 
 const sha = 'a'.repeat(40);
 
@@ -97,6 +97,85 @@ test.each<[string, PushEvent | PullRequestEvent, Parameters<typeof outcome>[1], 
   expect(outcome(event, change)).toBe(expected);
 });
 
+const events: TriggerEvent[] = ['push', 'tag', 'pull_request', 'manual'];
+const refs = [
+  { on: 'push', name: 'main' },
+  { on: 'push', name: 'release/1' },
+  { on: 'push', name: 'release/1/fix' },
+  { on: 'tag', name: 'v1.0' },
+  { on: 'tag', name: 'main' },
+  { on: 'pull_request', name: 'main' },
+  { on: 'pull_request', name: 'release/1' },
+] as const;
+/** Which of the names above each list takes, written out rather than matched. */
+const lists: [globs: string[], takes: string[]][] = [
+  [['**'], ['main', 'release/1', 'release/1/fix', 'v1.0']],
+  [['*'], ['main', 'v1.0']],
+  [['main'], ['main']],
+  [['release/*'], ['release/1']],
+  [['release/**', '!release/*/fix'], ['release/1']],
+  [['v?.[0-9]'], ['v1.0']],
+  [[], []],
+];
+const switches = [
+  { enabled: true, auto: true, off: undefined },
+  { enabled: false, auto: true, off: 'pipeline_disabled' },
+  { enabled: true, auto: false, off: 'auto_deploy_off' },
+  { enabled: false, auto: false, off: 'pipeline_disabled' },
+];
+
+test('every event, list of globs and switch has the one outcome that the rules give it', () => {
+  let builds = 0;
+  for (const { on, name } of refs)
+    for (const selected of [...events.map((event) => [event]), events, []])
+      for (const [globs, takes] of lists)
+        for (const { enabled, auto, off } of switches) {
+          const event =
+            on === 'pull_request'
+              ? pullRequest({ baseRef: name })
+              : push({ refType: on === 'tag' ? 'tag' : 'branch', refName: name });
+          // The other kind of list takes everything, so that only the right one can refuse.
+          const triggers =
+            on === 'tag'
+              ? { events: selected, branches: ['**'], tags: globs }
+              : { events: selected, branches: globs, tags: ['**'] };
+          const unselected = selected.includes(on) ? undefined : 'event_not_selected';
+          const unmatched = takes.includes(name) ? undefined : on === 'tag' ? 'tag_not_matched' : 'branch_not_matched';
+          const against = off ?? unselected ?? unmatched;
+          const expected = against ? `skipped ${against}` : 'build matched';
+          if (!against) builds += 1;
+          expect(outcome(event, { triggers, enabled, auto }), JSON.stringify({ on, name, triggers, off })).toBe(
+            expected,
+          );
+        }
+  // Of 7 × 6 × 7 × 4: each list's names among the refs, for the one event alone and for all of them.
+  expect(builds).toBe(2 * (7 + 4 + 3 + 2 + 2 + 1));
+});
+
+test('of several reasons against a push, the first in order is the one that is stored', () => {
+  const event = push({ refName: 'topic', deleted: true, message: '[skip ci]' });
+  const none: Triggers = { ...all, events: [] };
+  expect(outcome(event, { triggers: none, enabled: false, auto: false })).toBe('skipped pipeline_disabled');
+  expect(outcome(event, { triggers: none, auto: false })).toBe('skipped auto_deploy_off');
+  expect(outcome(event, { triggers: none })).toBe('skipped event_not_selected');
+  expect(outcome(event)).toBe('skipped ref_deleted');
+  expect(outcome({ ...event, deleted: false })).toBe('skipped branch_not_matched');
+  expect(outcome({ ...event, deleted: false, refName: 'main' })).toBe('skipped skip_marker');
+});
+
+test('of several reasons against a pull request, the first in order is the one that is stored', () => {
+  const event = pullRequest({ action: 'labeled', baseRef: 'topic', fork: true });
+  expect(outcome(event, { triggers: { ...all, events: [] } })).toBe('skipped event_not_selected');
+  expect(outcome(event)).toBe('skipped action_not_building');
+  expect(outcome({ ...event, action: 'opened' })).toBe('skipped branch_not_matched');
+  expect(outcome({ ...event, action: 'opened', baseRef: 'main' })).toBe('blocked fork_pull_request');
+});
+
+test('a draft is a pull request like another, and becoming ready brings no new code', () => {
+  expect(outcome(pullRequest({ draft: true }))).toBe('build matched');
+  expect(outcome(pullRequest({ action: 'ready_for_review' }))).toBe('skipped action_not_building');
+});
+
 test('a fork would be dispatched on the base branch, with the pull request’s own ref', () => {
   const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest({ fork: true }));
   expect(decision).toMatchObject({
@@ -117,6 +196,7 @@ test.each([
   ['x [actions skip]', '[actions skip]'],
   ['Fix\n\nskip-checks: true', 'skip-checks: true'],
   ['Fix\n\nCo-authored-by: a\nSkip-Checks:true', 'skip-checks: true'],
+  ['Fix\r\n\r\nSome text.\r\n\r\n\r\nskip-checks: true\r\n', 'skip-checks: true'],
   ['skip-checks: true', undefined],
   ['Fix\n\nskip-checks: true\n\nmore text', undefined],
   ['Fix skip ci', undefined],

@@ -50,8 +50,6 @@ async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Pr
       return { ...about, status: 'ignored', reason: 'ping' };
     case 'ignored':
       return { ...about, status: 'ignored', reason: event.reason };
-    case 'ref':
-      return { ...about, status: 'ignored', reason: 'ref_event' };
     case 'malformed':
       return { ...about, status: 'failed', reason: 'payload_malformed' };
     case 'installation':
