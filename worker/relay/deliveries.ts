@@ -4,7 +4,10 @@ import { isTransient } from '../../db/transient.ts';
 import type { Logger } from '../../log.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
-const batch = { limit: 100, maxBytes: 8 * 1024 * 1024 };
+const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
+/** Under load the intake's commits go first: fewer and larger batches leave it more of the one writer. */
+const manyAtOnce = 25;
+const restAfterManyMs = 50;
 /** Tries of one delivery before it is given up, until the provider sends it again. */
 const mostTries = 5;
 
@@ -100,6 +103,7 @@ export function createDeliveryWork({
       logger.warn({ err: error, deliveries: claimed.length }, 'a batch of deliveries is decided one by one');
       for (const { id } of claimed) await decideAlone(id);
     }
+    if (claimed.length >= manyAtOnce) await new Promise((resolve) => setTimeout(resolve, restAfterManyMs));
     return claimed.length > 0;
   };
 }
