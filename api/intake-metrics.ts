@@ -1,7 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-export type IntakeMetrics = ReturnType<typeof createIntakeMetrics>;
-
 export function createIntakeMetrics(registry: Registry) {
   const registers = [registry];
   return {
