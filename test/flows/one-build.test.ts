@@ -1,0 +1,205 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Worker } from '@temporalio/worker';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createActivities } from '../../activities/index.ts';
+import { createGitHubBroker } from '../../broker/github.ts';
+import { type Build, buildsIn, createBuild } from '../../db/builds.ts';
+import { registerOperatorApp } from '../../db/operator-app.ts';
+import { pipelinesIn } from '../../db/pipelines.ts';
+import { createKeyring } from '../../db/sealing.ts';
+import { everything } from '../../db/tenant.ts';
+import { parseAllowedHosts } from '../../domain/allowed-hosts.ts';
+import { createLogger } from '../../log.ts';
+import { createGuardedFetch } from '../../providers/http.ts';
+import { createRedactInterceptor } from '../../worker/redact-interceptor.ts';
+import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-build.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type GitHubStandIn, type Repository, startGitHub } from '../support/github/stand-in.ts';
+import { workflowFile } from '../support/platform.ts';
+import { seed } from '../support/seed.ts';
+import { connectTemporal } from '../support/temporal.ts';
+
+let database: TestDatabase;
+let github: GitHubStandIn;
+let temporal: Awaited<ReturnType<typeof connectTemporal>>;
+let activities: ReturnType<typeof createActivities>;
+let repository: Repository;
+let newBuild: (pipeline?: { environment?: string; workflow_file?: string }) => Promise<Build>;
+
+beforeAll(async () => {
+  [database, github, temporal] = await Promise.all([openTestDatabase(), startGitHub(), connectTemporal()]);
+  const theirs = github.addApp();
+  const installation = github.addInstallation(theirs);
+  repository = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
+
+  const keyring = createKeyring([{ id: 'k1', key: randomBytes(32) }]);
+  const app = await registerOperatorApp(
+    database,
+    keyring,
+    {
+      appId: theirs.appId,
+      slug: theirs.slug,
+      hostUrl: 'https://github.com',
+      apiUrl: github.apiUrl,
+      privateKey: theirs.privateKey,
+      webhookSecret: theirs.webhookSecret,
+    },
+    (id) => ({ action: 'signal_with_start', workflow: 'syncInstallations', workflowId: `sync/${id}`, input: {} }),
+  );
+  const allowedHosts = parseAllowedHosts(github.url);
+  const fetch = createGuardedFetch({ allowedHosts, timeoutMs: 10_000, maxBytes: 1_000_000 });
+  activities = createActivities({ database, broker: createGitHubBroker({ database, keyring, fetch }) });
+
+  const rows = seed(database);
+  const owner = await rows.org();
+  const githubAppId = app.id;
+  const installationId = await rows.installation(githubAppId, installation.id);
+  const repositoryId = await rows.repository(
+    { githubAppId, installationId, externalId: repository.id },
+    { full_name: repository.fullName, name: repository.name, owner: repository.owner },
+  );
+  const integrationId = await rows.integration({ ...owner, githubAppId, installationId });
+  const appId = await rows.app({ ...owner, integrationId, repositoryId });
+  newBuild = async (changes = {}) => {
+    const pipeline = await pipelinesIn(database.reader, everything).find(
+      await rows.pipeline({ ...owner, appId }, { name: randomUUID().slice(0, 8), ...changes }),
+    );
+    if (!pipeline) throw new Error('no pipeline');
+    return database.write((trx) =>
+      createBuild(trx, {
+        ...owner,
+        appId,
+        pipeline,
+        integrationId,
+        repositoryId,
+        event: 'push',
+        ref: 'refs/heads/main',
+        refName: 'main',
+        sha: repository.branches.get('main') ?? '',
+        dispatchRef: 'main',
+        fairleadRef: 'refs/heads/main',
+        fork: false,
+        status: 'queued',
+        createdBy: 'system',
+      }),
+    );
+  };
+}, 60_000);
+
+afterEach(() => github.faults.clear());
+
+afterAll(async () => {
+  await temporal?.close();
+  await github?.close();
+  await database?.drop();
+});
+
+/** Runs `work` beside a worker as the product has it. */
+async function withRealWorker<Result>(work: (taskQueue: string) => Promise<Result>): Promise<Result> {
+  const taskQueue = `test-${randomUUID()}`;
+  const worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue,
+    workflowBundle: { codePath: temporal.codePath },
+    activities,
+    interceptors: { activity: [createRedactInterceptor(createLogger('silent'))] },
+  });
+  return worker.runUntil(work(taskQueue));
+}
+
+function start(build: Build, taskQueue: string) {
+  return temporal.client.workflow.start(dispatchBuild, {
+    taskQueue,
+    workflowId: `build/${build.id}`,
+    args: [{ buildId: build.id, timeoutMinutes: 60 }],
+  });
+}
+
+const now = ({ id }: Build) => buildsIn(database.reader, everything).find(id);
+const until = (build: Build, status: string) =>
+  expect.poll(async () => (await now(build))?.status, { timeout: 20_000, interval: 100 }).toBe(status);
+
+function runsOf(build: Build) {
+  return [...github.state.runs.values()].filter(({ displayTitle }) => displayTitle.includes(build.id));
+}
+
+function statusesOf(build: Build) {
+  const context = `fairlead/${build.pipeline.name}`;
+  return github.state.statuses.filter((status) => status.context === context).map(({ state }) => state);
+}
+
+describe('one build, from its dispatch to its end at GitHub', () => {
+  test('is one run, a status and a deployment', async () => {
+    const build = await newBuild({ environment: 'production' });
+    const history = await withRealWorker(async (taskQueue) => {
+      const handle = await start(build, taskQueue);
+      await until(build, 'running');
+      await handle.signal(reported, { runId: runsOf(build)[0]?.id ?? 0, ended: { status: 'succeeded' } });
+      await handle.result();
+      return handle.fetchHistory();
+    });
+
+    expect(runsOf(build)).toHaveLength(1);
+    expect(statusesOf(build)).toEqual(['pending', 'success']);
+    const deployments = [...github.state.deployments.values()].filter(
+      ({ environment }) => environment === 'production',
+    );
+    expect(deployments.map(({ statuses }) => statuses.map(({ state }) => state))).toEqual([['in_progress', 'success']]);
+    expect(await now(build)).toMatchObject({ status: 'succeeded', reportedStatus: 'succeeded' });
+    expect(history.events?.length).toBeLessThanOrEqual(30);
+    const text = JSON.stringify(history, readable);
+    expect(text).toContain(build.id);
+    expect(text).not.toMatch(/ghs_|PRIVATE KEY/);
+    expect(github.violations).toEqual([]);
+  });
+
+  test('is one run when the answer to its dispatch is lost after the effect', async () => {
+    github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'lost_answer', times: 1 });
+    const build = await newBuild();
+    await withRealWorker(async (taskQueue) => {
+      const handle = await start(build, taskQueue);
+      await until(build, 'running');
+      await handle.signal(canceled);
+      await handle.result();
+    });
+    expect(runsOf(build)).toHaveLength(1);
+    expect(github.requests({ method: 'POST', path: /\/dispatches$/ }).filter(isFor(build))).toHaveLength(1);
+    expect(await now(build)).toMatchObject({ status: 'canceled', runId: runsOf(build)[0]?.id });
+    expect(runsOf(build)[0]).toMatchObject({ status: 'completed', conclusion: 'cancelled' });
+    expect(statusesOf(build).at(-1)).toBe('error');
+  });
+
+  test('fails, and says so at GitHub, when the workflow file is not there', async () => {
+    const build = await newBuild({ workflow_file: 'gone.yml' });
+    await withRealWorker(async (taskQueue) => (await start(build, taskQueue)).result());
+    expect(await now(build)).toMatchObject({ status: 'failed', reason: 'workflow_file_missing' });
+    expect(statusesOf(build)).toEqual(['failure']);
+  });
+
+  test('waits for as long as GitHub asks, and is sent then', async () => {
+    github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'secondary_limit', retryAfter: 1, times: 1 });
+    const build = await newBuild();
+    await withRealWorker(async (taskQueue) => {
+      const handle = await start(build, taskQueue);
+      await until(build, 'running');
+      await handle.signal(reported, {
+        runId: runsOf(build)[0]?.id ?? 0,
+        ended: { status: 'failed', reason: 'run_failed' },
+      });
+      await handle.result();
+    });
+    expect(runsOf(build)).toHaveLength(1);
+    expect(statusesOf(build)).toEqual(['pending', 'failure']);
+  });
+});
+
+function isFor(build: Build) {
+  return ({ body }: { body: unknown }) => JSON.stringify(body).includes(build.id);
+}
+
+/** Payloads are bytes of JSON. */
+function readable(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
+  const { type, data } = (value ?? {}) as { type?: unknown; data?: unknown };
+  return type === 'Buffer' && Array.isArray(data) ? Buffer.from(data).toString('utf8') : value;
+}
