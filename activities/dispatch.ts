@@ -9,10 +9,13 @@ import { everything } from '../db/tenant.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { inputsOf } from './inputs.ts';
-import { type ReachDeps, reachRepository } from './reach.ts';
+import { learnNewName, type ReachDeps, reachRepository } from './reach.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, pauseOf, Refusal, reasonOf } from './refusals.ts';
 import { reportBuild } from './reports.ts';
 import { type Sent, settle } from './settle.ts';
+
+/** The cause may be ours and gone by the next attempt: a token that lapsed, a name that is old. */
+const secondChance = new Set(['token_rejected', 'moved']);
 
 export function dispatchActivities(deps: ReachDeps) {
   const { database } = deps;
@@ -41,6 +44,7 @@ export function dispatchActivities(deps: ReachDeps) {
       });
       return await database.write((trx) => recordSent(trx, build, answer));
     } catch (error) {
+      if (codeOf(error) === 'moved') await learnNewName(deps, build, repository).catch(() => {});
       return isDefinite(error)
         ? notSent(build, error, tries)
         : database.write((trx) => recordUnknown(trx, build, error));
@@ -61,7 +65,7 @@ export function dispatchActivities(deps: ReachDeps) {
   /** Nothing was started. Either it may be tried again, or the build has failed and its reason says why. */
   async function notSent(build: Build, error: unknown, tries: number): Promise<Sent> {
     const code = reasonOf(error);
-    const refused = isRefusal(error) && !(code === 'token_rejected' && tries === 0);
+    const refused = isRefusal(error) && !(secondChance.has(code) && tries === 0);
     return database.write(async (trx) => {
       if (!refused) {
         await dispatchesIn(trx).move(build.id, 'intent', { code });

@@ -20,3 +20,16 @@ export async function reachRepository(
   }
   return broker.forRepository({ repositoryId, permissions });
 }
+
+/** A repository that was renamed keeps its number: its new name is asked for and remembered, for whoever tries again. */
+export async function learnNewName(
+  { database }: ReachDeps,
+  { repositoryId }: Build,
+  { github, externalId }: ReachableRepository,
+): Promise<void> {
+  const known = await repositoriesIn(database.reader).find(repositoryId);
+  const renamed = await github.getRepositoryById(externalId);
+  if (!known || !renamed) return;
+  const seen = { ...renamed, externalId };
+  await database.write((trx) => repositoriesIn(trx).upsert(known.githubAppId, known.installationId, [seen]));
+}

@@ -176,6 +176,19 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     expect(statusesOf(build)).toEqual(['failure']);
   });
 
+  test('follows the repository to its new name', async () => {
+    github.renameRepository(repository, `renamed-${repository.id}`);
+    const build = await newBuild();
+    await withRealWorker(async (taskQueue) => {
+      const handle = await start(build, taskQueue);
+      await until(build, 'running');
+      await handle.signal(reported, { runId: runsOf(build)[0]?.id ?? 0, ended: { status: 'succeeded' } });
+      await handle.result();
+    });
+    expect(runsOf(build)).toHaveLength(1);
+    expect(statusesOf(build)).toEqual(['pending', 'success']);
+  });
+
   test('waits for as long as GitHub asks, and is sent then', async () => {
     github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'secondary_limit', retryAfter: 1, times: 1 });
     const build = await newBuild();
