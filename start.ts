@@ -28,12 +28,10 @@ async function start(): Promise<Running> {
   try {
     const listening = await listen(config);
     stops.push(() => listening.stop(0));
-    const opened = openStore(config);
-    opened.catch(() => {});
-    const server = config.temporal.address ? undefined : await startServer(config, opened);
-    if (server) stops.push(server.stop);
-    const store = await opened;
+    const store = await openStore(config);
     stops.push(store.database.close);
+    const server = config.temporal.address ? undefined : await startServer(config);
+    if (server) stops.push(server.stop);
     if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
 
     const broker = openBroker(config, store);
@@ -61,17 +59,8 @@ async function start(): Promise<Running> {
   }
 }
 
-/** Temporal starts while the schema is brought up to date, but not beside a store that does not open. */
-async function startServer(config: Config, opened: Promise<unknown>) {
-  const { port, uiPort, cliPath } = config.temporal;
-  const starting = startTemporalServer({ dataDir: config.dataDir, port, uiPort, cliPath });
-  try {
-    await opened;
-  } catch (error) {
-    await starting.then(({ stop }) => stop()).catch(() => {});
-    throw error;
-  }
-  return starting;
+function startServer({ dataDir, temporal: { port, uiPort, cliPath } }: Config) {
+  return startTemporalServer({ dataDir, port, uiPort, cliPath });
 }
 
 function greet(facts: { config: Config; code: string; temporalUiUrl: string | undefined; where: string }): void {

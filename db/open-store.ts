@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { connect, type Database } from './connection.ts';
 import { checkKeys } from './key-check.ts';
@@ -36,10 +36,17 @@ export async function openSharedStore(settings: StoreSettings): Promise<Store> {
   });
 }
 
+/** One level at a time: Node's recursive way never returns where a parent takes no folders, as in /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  mkdirSync(folder);
+}
+
 async function openEmbedded({ dataDir, masterKeys }: StoreSettings): Promise<Store> {
   const folder = path.resolve(dataDir);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     accessSync(folder, constants.W_OK);
   } catch {
     throw new StoreError(`The data directory ${folder} cannot be written: change its owner or set FAIRLEAD_DATA_DIR`);
