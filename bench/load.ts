@@ -11,32 +11,45 @@ export async function sendAll(
 ): Promise<Load> {
   let next = 0;
   const started = performance.now();
-  const result = await autocannon({
-    url,
-    connections,
-    amount: deliveries.length,
-    requests: [
+  let last = started;
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const instance = autocannon(
       {
-        method: 'POST',
-        setupRequest(request) {
-          const { guid, event, body, signature } = deliveries[next++ % deliveries.length] as SignedDelivery;
-          request.body = body;
-          request.headers = {
-            'content-type': 'application/json',
-            'user-agent': 'GitHub-Hookshot/bench',
-            'x-github-delivery': guid,
-            'x-github-event': event,
-            'x-github-hook-installation-target-id': String(appId),
-            'x-github-hook-installation-target-type': 'integration',
-            'x-hub-signature-256': signature,
-          };
-          return request;
-        },
+        url,
+        connections,
+        amount: deliveries.length,
+        requests: [
+          {
+            method: 'POST',
+            setupRequest(request) {
+              const delivery = deliveries[next++ % deliveries.length] as SignedDelivery;
+              return { ...request, body: delivery.body, headers: headersOf(delivery, appId) };
+            },
+          },
+        ],
       },
-    ],
+      (error, result) => (error ? reject(error) : resolve(result)),
+    );
+    // autocannon itself counts in whole seconds.
+    instance.on('response', () => {
+      last = performance.now();
+    });
   });
-  const seconds = (performance.now() - started) / 1000;
+  const seconds = (last - started) / 1000;
   const { p50, p99 } = result.latency;
   const refused = result.non2xx + result.errors + result.timeouts;
   return { requests: deliveries.length, seconds, perSecond: deliveries.length / seconds, p50, p99, refused };
+}
+
+/** As GitHub sends them. */
+export function headersOf({ guid, event, signature }: SignedDelivery, appId: number): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'user-agent': 'GitHub-Hookshot/bench',
+    'x-github-delivery': guid,
+    'x-github-event': event,
+    'x-github-hook-installation-target-id': String(appId),
+    'x-github-hook-installation-target-type': 'integration',
+    'x-hub-signature-256': signature,
+  };
 }

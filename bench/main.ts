@@ -4,7 +4,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type SignedDelivery, signedDeliveries } from './deliveries.ts';
-import { type Load, sendAll } from './load.ts';
+import { headersOf, type Load, sendAll } from './load.ts';
 import { newFolder, type Subject, startBare, startProduct } from './subject.ts';
 
 /**
@@ -57,18 +57,9 @@ async function verifyKill(): Promise<void> {
   const product = await startProduct(secret, appId, folder);
   let acknowledged = 0;
   const deliveries = signedDeliveries(2_000, secret);
-  const sent = deliveries.map(async ({ guid, event, body, signature }) => {
-    const response = await fetch(product.url, {
-      method: 'POST',
-      body,
-      headers: {
-        'content-type': 'application/json',
-        'x-github-delivery': guid,
-        'x-github-event': event,
-        'x-github-hook-installation-target-id': String(appId),
-        'x-hub-signature-256': signature,
-      },
-    });
+  const sent = deliveries.map(async (delivery) => {
+    const headers = headersOf(delivery, appId);
+    const response = await fetch(product.url, { method: 'POST', body: delivery.body, headers });
     if (response.status === 202) acknowledged += 1;
     if (acknowledged === 500) void product.kill();
   });
