@@ -8,6 +8,7 @@ export type PendingDelivery = {
   githubAppId: string;
   event: string;
   attempts: number;
+  receivedAt: number;
   body: Buffer;
 };
 
@@ -41,6 +42,7 @@ export function deliveryQueue(db: Db) {
       githubAppId: row.github_app_id,
       event: row.event,
       attempts: row.attempts,
+      receivedAt: row.received_at,
       body: bodies.get(row.id) ?? Buffer.alloc(0),
     }));
   }

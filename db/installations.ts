@@ -135,8 +135,13 @@ export function syncCommand(githubAppId: string): Command {
   };
 }
 
+/** One request that nobody has taken up yet is enough: the pass that follows it reads everything. */
 export async function requestSync(trx: Db, githubAppId: string): Promise<void> {
-  await commandsIn(trx).add(syncCommand(githubAppId));
+  const command = syncCommand(githubAppId);
+  const pending = await trx('commands')
+    .where({ workflow_id: command.workflowId, status: 'pending', attempts: 0 })
+    .first('id');
+  if (!pending) await commandsIn(trx).add(command);
 }
 
 function toInstallation(row: InstallationRow): Installation {

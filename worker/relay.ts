@@ -36,11 +36,14 @@ export function createRelay({
   temporal,
   logger,
   registry,
+  patienceMs,
 }: {
   database: Database;
   temporal: TemporalStarter;
   logger: Logger;
   registry: Registry;
+  /** How long a delivery waits for its repository to become known. */
+  patienceMs?: number;
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
@@ -68,7 +71,11 @@ export function createRelay({
     async start() {
       // Nobody else works on SQLite, so what is still claimed was claimed by a process that is gone.
       if (database.dialect === 'sqlite') await database.write((trx) => commandsIn(trx).releaseClaims());
-      const deliveries = loop('deliveries', sweepMs, createDeliveryWork({ ...shared, decider: deliveryDecider }));
+      const deliveries = loop(
+        'deliveries',
+        sweepMs,
+        createDeliveryWork({ ...shared, decider: deliveryDecider, ...(patienceMs !== undefined && { patienceMs }) }),
+      );
       const commands = loop(
         'commands',
         sweepMs,

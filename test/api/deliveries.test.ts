@@ -38,7 +38,7 @@ beforeAll(async () => {
   const registry = new Registry();
   const shared = { database, logger: silent, registry };
   const intake = createIntake({ ...shared, hookKeys: createHookKeys({ database, keyring }) });
-  const relay = createRelay({ ...shared, temporal: createFakeTemporal().starter });
+  const relay = createRelay({ ...shared, temporal: createFakeTemporal().starter, patienceMs: 0 });
   await relay.start();
   stops.push(relay.stop);
 

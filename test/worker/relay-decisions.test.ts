@@ -26,7 +26,13 @@ beforeAll(async () => {
   rows = seed(database);
   githubAppId = (await addGithubApp(database, { appId: 1, secret: 'secret of the test' })).id;
   mine = await rows.org();
-  relay = createRelay({ database, temporal: temporal.starter, logger: silent, registry: new Registry() });
+  relay = createRelay({
+    database,
+    temporal: temporal.starter,
+    logger: silent,
+    registry: new Registry(),
+    patienceMs: 0,
+  });
   await relay.start();
 });
 afterAll(async () => {

@@ -15,6 +15,9 @@ import type {
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { decidePipelines, type Subject } from './decide-pipelines.ts';
 
+/** `overtakes`: what it is about is not known yet, and may be once a sync is through. */
+export type Decided = DeliveryOutcome & { overtakes?: boolean };
+
 type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
 
 /** What the deliveries of one transaction share. */
@@ -28,7 +31,7 @@ export type Deciding = {
  * Decides deliveries within one transaction: everything that follows from each is written in it, with a reason for
  * every pipeline that was looked at. What many of them look up is looked up once.
  */
-export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) => Promise<DeliveryOutcome> {
+export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) => Promise<Decided> {
   const asked = new Set<string>();
   const deciding: Deciding = {
     trx,
@@ -42,7 +45,7 @@ export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) =
   return (delivery) => decideDelivery(deciding, delivery);
 }
 
-async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Promise<DeliveryOutcome> {
+async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Promise<Decided> {
   const event = readEvent(delivery);
   const about = factsOf(event);
   switch (event.kind) {
@@ -107,11 +110,11 @@ async function decideForSubject(
   deciding: Deciding,
   delivery: PendingDelivery,
   event: PushEvent | PullRequestEvent | WorkflowRunEvent,
-): Promise<DeliveryOutcome> {
+): Promise<Decided> {
   const subject = await subjectOf(deciding, delivery, event);
   if (typeof subject === 'string') {
     if (subject !== 'installation_missing') await deciding.requestSync(delivery.githubAppId);
-    return { status: 'ignored', reason: subject };
+    return { status: 'ignored', reason: subject, overtakes: unknownYet.includes(subject) };
   }
   const { installation, repository } = subject;
   const orgId = installation.org_id ?? undefined;
@@ -124,6 +127,8 @@ async function decideForSubject(
   if (known) return { orgId, status: 'processed', reason: 'run_recorded' };
   return { orgId, status: 'ignored', reason: 'run_unknown' };
 }
+
+const unknownYet = ['installation_unknown', 'repository_unknown', 'repository_removed'];
 
 /**
  * Our rows of what the event names, or why there are none. A signature proves only that the App's host sent it: the

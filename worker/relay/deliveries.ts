@@ -2,17 +2,21 @@ import type { Database, Transaction } from '../../db/connection.ts';
 import { type DeliveryOutcome, deliveryQueue, type PendingDelivery } from '../../db/delivery-queue.ts';
 import { isTransient } from '../../db/transient.ts';
 import type { Logger } from '../../log.ts';
+import type { Decided } from './decide-delivery.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
 const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
 /** Under load the intake's commits go first: fewer and larger batches leave it more of the one writer. */
 const manyAtOnce = 25;
 const restAfterManyMs = 50;
+/** A push may overtake the news that its repository is within reach: how soon it is looked at again, and how many may wait. */
+const lookAgainMs = 2_000;
+const mostWaiting = 500;
 /** Tries of one delivery before it is given up, until the provider sends it again. */
 const mostTries = 5;
 
 /** For the deliveries of one transaction, one after the other. */
-export type Decider = (trx: Transaction) => (delivery: PendingDelivery) => Promise<DeliveryOutcome>;
+export type Decider = (trx: Transaction) => (delivery: PendingDelivery) => Promise<Decided>;
 
 /**
  * Decides what was received: a batch in one transaction, claimed so that several relays share the work. A batch that
@@ -24,6 +28,7 @@ export function createDeliveryWork({
   metrics,
   logger,
   firstRestMs = 500,
+  patienceMs = 60_000,
 }: {
   database: Database;
   decider: Decider;
@@ -31,9 +36,19 @@ export function createDeliveryWork({
   logger: Logger;
   /** How long a delivery rests after its first failure; doubled after each. */
   firstRestMs?: number;
+  /** How old a delivery gets that waits for a sync. */
+  patienceMs?: number;
 }): () => Promise<boolean> {
   /** The deliveries that failed here, by when they are tried again. */
   const resting = new Map<string, number>();
+  /** Those that wait for a sync, by when they are looked at again. */
+  const waiting = new Map<string, number>();
+
+  function mayWait({ id, receivedAt }: PendingDelivery): boolean {
+    if (Date.now() - receivedAt >= patienceMs || waiting.size >= mostWaiting) return false;
+    waiting.set(id, Date.now() + lookAgainMs);
+    return true;
+  }
 
   async function decideAll(trx: Transaction, deliveries: PendingDelivery[]): Promise<DeliveryOutcome[]> {
     const decide = decider(trx);
@@ -41,7 +56,8 @@ export function createDeliveryWork({
     // Most have the same outcome as many others, and are written down together.
     const alike = new Map<string, { outcome: DeliveryOutcome; ids: string[] }>();
     for (const delivery of deliveries) {
-      const outcome = await decide(delivery);
+      const { overtakes, ...outcome } = await decide(delivery);
+      if (overtakes && mayWait(delivery)) continue;
       outcomes.push(outcome);
       const key = JSON.stringify(outcome);
       const group = alike.get(key) ?? { outcome, ids: [] };
@@ -89,7 +105,9 @@ export function createDeliveryWork({
     const due = [...resting].filter(([, until]) => until <= now).map(([id]) => id);
     for (const id of due) await decideAlone(id);
 
-    const except = [...resting.keys()];
+    for (const [id, until] of waiting) if (until <= now) waiting.delete(id);
+
+    const except = [...resting.keys(), ...waiting.keys()];
     if (await deliveryQueue(database.reader).isEmpty(except)) return false;
     let claimed: PendingDelivery[] = [];
     try {
