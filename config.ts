@@ -87,7 +87,6 @@ const Environment = z.object({
 type Settings = z.infer<typeof Environment>;
 
 export type Config = ReturnType<typeof loadConfig>;
-export type OperatorApp = NonNullable<Config['github']>;
 export type TemporalSettings = Config['temporal'];
 
 export class ConfigError extends Error {

@@ -36,8 +36,6 @@ export const buildMoves: Moves<BuildStatus> = {
   skipped: [],
 };
 
-export const finalBuildStatuses = buildStatuses.filter((status) => isFinal(buildMoves, status));
-
 export function isFinalBuildStatus(status: BuildStatus): boolean {
   return isFinal(buildMoves, status);
 }

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { buildMoves, isFinalBuildStatus } from '../../domain/build-status.ts';
+import { credentialMoves } from '../../domain/credential-status.ts';
+import { deliveryMoves } from '../../domain/delivery-status.ts';
+import { dispatchMoves } from '../../domain/dispatch-state.ts';
+import { integrationMoves } from '../../domain/integration-status.ts';
+import { isMove, type Moves, sourcesOf } from '../../domain/moves.ts';
+
+const tables: [string, Moves<string>, string, string[]][] = [
+  [
+    'build',
+    buildMoves,
+    'blocked',
+    ['succeeded', 'failed', 'timed_out', 'canceled', 'superseded', 'declined', 'skipped'],
+  ],
+  ['integration', integrationMoves, 'pending', ['deleted']],
+  ['credential', credentialMoves, 'pending', ['purged']],
+  ['delivery', deliveryMoves, 'received', ['processed', 'ignored']],
+  ['dispatch', dispatchMoves, 'intent', ['sent', 'refused']],
+];
+
+test.each(tables)(
+  'every status of a %s can be reached, and only the final ones lead nowhere',
+  (_, moves, first, final) => {
+    const reached = new Set([first]);
+    for (const status of reached) for (const next of moves[status] ?? []) reached.add(next);
+    expect([...reached].sort()).toEqual(Object.keys(moves).sort());
+    expect(
+      Object.keys(moves)
+        .filter((status) => moves[status]?.length === 0)
+        .sort(),
+    ).toEqual([...final].sort());
+    for (const [status, followers] of Object.entries(moves)) expect(followers).not.toContain(status);
+  },
+);
+
+test('a deletion is never undone, and a dispatch never sent twice', () => {
+  expect(sourcesOf(integrationMoves, 'active')).not.toContain('deleting');
+  expect(integrationMoves.deleting).toEqual(['deleted']);
+  expect(isMove(dispatchMoves, 'unknown', 'sending')).toBe(false);
+  expect(isMove(dispatchMoves, 'sent', 'sending')).toBe(false);
+  expect(sourcesOf(dispatchMoves, 'sending')).toEqual(['intent']);
+});
+
+test('an uncertain build is no end, and no build is dispatched from it', () => {
+  expect(isFinalBuildStatus('uncertain')).toBe(false);
+  expect(isMove(buildMoves, 'uncertain', 'dispatching')).toBe(false);
+  expect(isMove(buildMoves, 'uncertain', 'running')).toBe(true);
+});
