@@ -7,6 +7,7 @@ import { dispatchesIn } from '../db/dispatches.ts';
 import { integrationsIn } from '../db/integrations.ts';
 import { everything } from '../db/tenant.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
+import { skipMarker } from '../domain/skip-markers.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { inputsOf } from './inputs.ts';
 import { learnNewName, type ReachDeps, reachRepository } from './reach.ts';
@@ -22,6 +23,7 @@ export function dispatchActivities(deps: ReachDeps) {
 
   /** GitHub repeats whatever it is asked twice, so this runs with one attempt and writes down each step before it. */
   async function sendOnce(buildId: string, tries: number): Promise<Sent> {
+    await skipMarked(buildId);
     const build = await database.write((trx) => intend(trx, buildId));
     if (!build) return database.write((trx) => settle(trx, buildId));
 
@@ -49,6 +51,22 @@ export function dispatchActivities(deps: ReachDeps) {
         ? notSent(build, error, tries)
         : database.write((trx) => recordUnknown(trx, build, error));
     }
+  }
+
+  /**
+   * A push brings its head commit's message; a pull request's webhook does not, so it is asked for. Where GitHub does
+   * not say, the build goes on: a marker that cannot be read skips nothing.
+   */
+  async function skipMarked(buildId: string): Promise<void> {
+    const build = await buildsIn(database.reader, everything).find(buildId);
+    if (build?.status !== 'queued' || build.event !== 'pull_request' || build.rerunOf !== null) return;
+    const message = await reachRepository(deps, build, { contents: 'read' })
+      .then(({ github, fullName }) => github.getCommitMessage(fullName, build.sha))
+      .catch(() => undefined);
+    const marker = skipMarker(message);
+    if (!marker) return;
+    const why = { reason: 'skip_marker', detail: `The head commit says ${marker}.` };
+    await database.write((trx) => buildsIn(trx, everything).moveStatus(buildId, 'skipped', why));
   }
 
   /** A build may have waited while its integration was taken away. */

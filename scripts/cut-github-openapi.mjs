@@ -37,6 +37,7 @@ const operations = [
   'GET /repos/{owner}/{repo}/branches',
   'GET /repos/{owner}/{repo}/branches/{branch}',
   'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
+  'GET /repos/{owner}/{repo}/git/commits/{commit_sha}',
   'GET /repos/{owner}/{repo}/contents/{path}',
   'GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}',
   'POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches',

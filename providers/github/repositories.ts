@@ -69,6 +69,16 @@ export function repositoriesOf({ request, read }: Conversation) {
       );
     },
 
+    /** Undefined where the repository has no such commit. */
+    getCommitMessage(fullName: string, sha: string): Promise<string | undefined> {
+      return orUndefined(
+        read(
+          () => request('GET /repos/{owner}/{repo}/git/commits/{commit_sha}', { ...split(fullName), commit_sha: sha }),
+          ({ message }) => message,
+        ),
+      );
+    },
+
     /** `file` is the name below `.github/workflows/`. Undefined where the default branch has no such workflow. */
     getWorkflow(fullName: string, file: string): Promise<Workflow | undefined> {
       return orUndefined(

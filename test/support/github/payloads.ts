@@ -106,12 +106,15 @@ export type PullRequest = {
   fork?: boolean;
   draft?: boolean;
   title?: string;
+  /** Of the head commit, which the payload itself does not show. */
+  message?: string;
 };
 
 export function pullRequestPayload(state: State, repository: Repository, input: PullRequest): Payload {
   const { action = 'opened', number = 1, headRef = 'feature', baseRef = repository.defaultBranch } = input;
   const headSha = input.headSha ?? repository.branches.get(headRef) ?? newSha();
   if (!input.fork) repository.branches.set(headRef, headSha);
+  if (input.message !== undefined) repository.messages.set(headSha, input.message);
   const self = `${state.apiUrl}/repos/${repository.fullName}`;
   const html = `${state.url}/${repository.fullName}/pull/${number}`;
   const head = input.fork ? forkOf(repository) : repository;

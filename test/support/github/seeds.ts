@@ -113,6 +113,7 @@ export function insertRepository(state: State, installation: Installation, input
     defaultBranch,
     branches,
     tags: new Map(),
+    messages: new Map(),
     files,
     filesAt: new Map(),
     workflowIds: new Map(),

@@ -46,6 +46,8 @@ export type Repository = {
   /** Heads: the branch's name, and its commit. */
   branches: Map<string, string>;
   tags: Map<string, string>;
+  /** Of the commits that have a message of their own. */
+  messages: Map<string, string>;
   /** Path and text; one tree for all branches, except where `filesAt` has one of its own. */
   files: Map<string, string>;
   filesAt: Map<string, Map<string, string>>;

@@ -200,7 +200,7 @@ export function commitView(state: State, repository: Repository, sha: string) {
     commit: {
       author: signature(repository.createdAt),
       committer: signature(repository.createdAt),
-      message: 'A commit',
+      message: messageOf(repository, sha),
       tree,
       url: `${self}/git/commits/${sha}`,
       comment_count: 0,
@@ -210,4 +210,26 @@ export function commitView(state: State, repository: Repository, sha: string) {
     committer: senderView(state),
     parents: [],
   };
+}
+
+/** A commit as Git knows it, without whom GitHub takes its people for. */
+export function gitCommitView(state: State, repository: Repository, sha: string) {
+  const self = `${state.apiUrl}/repos/${repository.fullName}`;
+  const who = signature(repository.createdAt);
+  return {
+    sha,
+    node_id: nodeId('C', sha),
+    url: `${self}/git/commits/${sha}`,
+    html_url: `${state.url}/${repository.fullName}/commit/${sha}`,
+    author: who,
+    committer: who,
+    message: messageOf(repository, sha),
+    tree: { sha, url: `${self}/git/trees/${sha}` },
+    parents: [],
+    verification: { verified: false, reason: 'unsigned', signature: null, payload: null, verified_at: null },
+  };
+}
+
+function messageOf(repository: Repository, sha: string): string {
+  return repository.messages.get(sha) ?? 'A commit';
 }

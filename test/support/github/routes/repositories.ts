@@ -1,7 +1,7 @@
 import { type Call, ok, page, Refused, type Route } from '../answers.ts';
 import { type Repository, shaOf } from '../state.ts';
 import { reaches, requireInstallation, requireRepository } from '../tokens.ts';
-import { commitView, fullRepositoryView, nodeId, repositoryView } from '../views.ts';
+import { commitView, fullRepositoryView, gitCommitView, nodeId, repositoryView } from '../views.ts';
 
 /** What an installation's token may read of repositories. */
 export const repositoryRoutes: Route[] = [
@@ -79,6 +79,16 @@ export const repositoryRoutes: Route[] = [
           object: { sha, type: 'commit', url: commitUrl(call, repository, sha) },
         })),
       );
+    },
+  },
+  {
+    method: 'GET',
+    path: '/repos/{owner}/{repo}/git/commits/{sha}',
+    handle(call) {
+      const { repository } = requireRepository(call, 'contents:read');
+      const sha = call.params['sha'] ?? '';
+      if (!shaOfRef(repository, sha)) throw new Refused(404, 'Not Found');
+      return ok(gitCommitView(call.state, repository, sha));
     },
   },
   {
