@@ -1,20 +1,26 @@
 // Runs before `npm start` and `npm test`, on a fresh clone too: with nothing but Node's standard library it installs
 // what is missing and finds a Temporal server. With nothing to do it takes a moment.
+//   node scripts/setup.mjs [--test]    (--test also gets the time-skipping test server)
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { installDependencies } from './setup/dependencies.mjs';
 import { SetupError } from './setup/say.mjs';
 import { findTemporal } from './setup/temporal.mjs';
 
-const root = path.join(import.meta.dirname, '..');
+const root = path.join(import.meta.dirname ?? '.', '..');
 const oldestNode = [20, 19];
+const test = process.argv.includes('--test');
 
 try {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
     throw new SetupError(`Node ${oldestNode.join('.')} or later is needed; this is ${process.version}`);
   }
+  // `npm start` reads it too; the tests do not.
+  const settings = path.join(root, '.env');
+  if (!test && existsSync(settings)) process.loadEnvFile(settings);
   installDependencies(root);
-  await findTemporal(root, { test: process.argv.includes('--test') });
+  await findTemporal(root, { test });
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   console.error(`setup: ${error.message}`);

@@ -1,29 +1,28 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SetupError, say } from './say.mjs';
 
 /** Installs what the lockfile names, unless exactly that is there; development dependencies whatever NODE_ENV says. */
 export function installDependencies(root) {
-  const stamp = path.join(root, 'node_modules', '.fairlead-setup');
-  const wanted = fingerprint(root);
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-
-  if (!isComplete(root)) {
-    say('installing dependencies (npm ci; sqlite3 may have to be compiled, which takes a minute or two)');
-    const npm = process.env.npm_execpath;
-    const [command, args] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
-    const options = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-    const { status, error } = spawnSync(command, [...args, ...options], { cwd: root, stdio: 'inherit' });
-    if (status !== 0) {
-      throw new SetupError(
-        `npm ci failed${error ? ` (${error.message})` : ''}: look at its output above; on a machine that compiles, sqlite3 needs python3, make and a C++ compiler (Debian: apt-get install build-essential python3)`,
-      );
-    }
-  }
+  const stamp = path.join(root, 'node_modules', '.fairlead-stamp');
+  if (textOf(stamp) === fingerprint(root)) return;
+  if (!isComplete(root)) npmCi(root);
   probeSqlite(root);
-  writeFileSync(stamp, wanted);
+  writeFileSync(stamp, fingerprint(root));
+}
+
+function npmCi(root) {
+  say('installing dependencies with npm ci (sqlite3 may have to be compiled, which takes a minute or two)');
+  const npm = process.env.npm_execpath;
+  const [command, args] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
+  const options = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  const { status, error } = spawnSync(command, [...args, ...options], { cwd: root, stdio: 'inherit' });
+  if (status === 0) return;
+  throw new SetupError(
+    `npm ci failed${error ? ` (${error.message})` : ', as its output above says'}; where sqlite3 has to be compiled, that needs python3, make and a C++ compiler (Debian: apt-get install build-essential python3)`,
+  );
 }
 
 /** npm writes down what it installed: the same packages mean that there is nothing to do. */
@@ -44,17 +43,28 @@ function packagesIn(root, file) {
   }
 }
 
-/** The lockfile and what a compiled module depends on. */
+/** The lockfile, what npm did last to node_modules, and what a compiled module depends on. */
 function fingerprint(root) {
-  const lock = readFileSync(path.join(root, 'package-lock.json'));
-  return `${createHash('sha256').update(lock).digest('hex')} ${process.platform} ${process.arch}\n`;
+  const lock = createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
+  const installed = statSync(path.join(root, 'node_modules', '.package-lock.json'), { throwIfNoEntry: false });
+  return `${lock} ${installed?.mtimeMs} ${process.platform} ${process.arch}\n`;
 }
 
 function probeSqlite(root) {
   const { status, stderr } = spawnSync(process.execPath, ['-e', 'require("sqlite3")'], { cwd: root, encoding: 'utf8' });
   if (status === 0) return;
-  const last = stderr.split('\n').find((line) => line.startsWith('Error')) ?? '';
+  const cause = stderr.split('\n').find((line) => line.startsWith('Error')) ?? 'no reason given';
   throw new SetupError(
-    `sqlite3 is installed but does not load (${last}): npm may have left its install script out (package.json lists it under allowScripts); run: npm rebuild sqlite3`,
+    `sqlite3 is installed but does not load (${cause}): run npm rebuild sqlite3. It needs python3, make and a C++ compiler where no prebuilt file fits; and npm 12 runs its install script only while package.json lists it under allowScripts`,
   );
+}
+
+function textOf(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

