@@ -1,0 +1,68 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Registry } from 'prom-client';
+import { createApp, endpointsOf } from '../../api/app.ts';
+import type { ApiDeps } from '../../api/deps.ts';
+import type { Endpoint } from '../../api/endpoint.ts';
+import { createHookKeys } from '../../api/hook-keys.ts';
+import { createIntake } from '../../api/intake.ts';
+import { createClient } from './client.ts';
+import { openTestDatabase, type TestDatabase } from './database.ts';
+import { keyring, silent } from './hooks.ts';
+
+export const adminToken = 'the-operators-token-of-this-test';
+export const publicUrl = 'https://fairlead.example.com';
+export const corsOrigin = 'https://console.example.com';
+export const headSha = '89abcdef0123456789abcdef0123456789abcdef';
+
+/** A GitHub on which every repository has the branch `main` and a workflow file that can be dispatched. */
+const broker: ApiDeps['broker'] = {
+  branches: async () => ({ branches: [{ name: 'main', sha: headSha }] }),
+  branchHead: async (_, branch) => (branch === 'main' ? headSha : undefined),
+  inspectWorkflowFile: async () => ({ readable: true, dispatchable: true, missingInputs: [], runNameShowsBuild: true }),
+};
+
+/** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
+export async function startApi({
+  extra = () => [],
+  ...changes
+}: Partial<ApiDeps> & { database?: TestDatabase; extra?: (deps: ApiDeps) => Endpoint[] } = {}) {
+  const database = changes.database ?? (await openTestDatabase());
+  const registry = new Registry();
+  const intake = createIntake({
+    database,
+    hookKeys: createHookKeys({ database, keyring }),
+    logger: silent,
+    registry,
+  });
+  const deps: ApiDeps = {
+    broker,
+    intake,
+    logger: silent,
+    registry,
+    links: { publicUrl, temporalUiUrl: 'http://127.0.0.1:8233', namespace: 'default' },
+    adminToken,
+    corsOrigins: [corsOrigin],
+    trustProxy: false,
+    ...changes,
+    database,
+  };
+  const added = extra(deps);
+  const server = createServer(createApp(deps, added).callback());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    database,
+    endpoints: [...endpointsOf(deps), ...added],
+    admin: createClient(url, adminToken),
+    as: (token: string) => createClient(url, token),
+    async stop() {
+      server.close().closeAllConnections();
+      await intake.drain();
+      await database.drop();
+    },
+  };
+}
+
+export type TestApi = Awaited<ReturnType<typeof startApi>>;
