@@ -56,6 +56,8 @@ export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
   const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl });
   const app = new Koa();
   app.proxy = deps.trustProxy;
+  // The address that our own proxy saw: those before it in X-Forwarded-For are whatever the caller wrote there.
+  app.maxIpsCount = 1;
   app.silent = true;
   app.use(requestFrame(deps));
   app.use(cors(deps.corsOrigins));

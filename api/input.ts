@@ -1,21 +1,39 @@
-import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { PageRequest } from '../db/page.ts';
 import { type IdPrefix, idPattern } from '../domain/ids.ts';
 import { Problem } from './problems.ts';
 
-const maxJsonBytes = 256 * 1024;
-
 export const id = (prefix: IdPrefix) =>
-  z.string().regex(idPattern(prefix), `must be an id that begins with ${prefix}_`);
-export const name = z.string().trim().min(1).max(100);
+  z
+    .string()
+    .regex(idPattern(prefix), `must be an id that begins with ${prefix}_`)
+    .meta({ examples: [`${prefix}_01k4z9v7c1q8x0m3t5n2b6d4fa`] });
+export const name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .meta({ examples: ['shop'] });
 /** Seconds since 1970, as all times in the API. */
-export const epochSeconds = z.int();
+export const epochSeconds = z.int().meta({ examples: [1_790_000_000] });
 
 export const PageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50).describe('How many at most'),
   cursor: z.string().max(200).optional().describe('From the `Link` header of the page before'),
 });
+
+/** Of a route that takes no query: a misspelt parameter is an error there as well. */
+export const noQuery = z.strictObject({});
+
+/** Postgres compares no text that holds a NUL. */
+export function refuseNul(query: Record<string, string | string[] | undefined>): void {
+  for (const [field, value] of Object.entries(query)) {
+    if (!String(value).includes('\0')) continue;
+    throw new Problem('invalid_request', 'A query holds no NUL character.', {
+      errors: [{ path: `query.${field}`, message: 'holds a NUL character' }],
+    });
+  }
+}
 
 export function pageRequest({ limit, cursor }: z.output<typeof PageQuery>): PageRequest {
   if (cursor === undefined) return { limit };
@@ -53,34 +71,4 @@ export function check<Schema extends z.ZodType>(where: string, schema: Schema, v
       errors,
     },
   );
-}
-
-/** Reads a JSON body of at most 256 KiB, which must say that it is one. */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
-  const { headers } = request;
-  if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(headers['content-type'] ?? '')) {
-    throw new Problem('unsupported_media_type', 'Send the body as `Content-Type: application/json`.');
-  }
-  if (headers['content-encoding']) throw new Problem('unsupported_media_type', 'Send the body uncompressed.');
-  const text = (await readBytes(request)).toString('utf8');
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Problem('invalid_request', 'The body is not valid JSON.', {
-      errors: [{ path: 'body', message: 'is not valid JSON' }],
-    });
-  }
-}
-
-export async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxJsonBytes) {
-      throw new Problem('body_too_large', 'A body has at most 256 KiB.', { headers: { connection: 'close' } });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -1,16 +1,17 @@
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
-import { appendAudit } from '../db/audit.ts';
+import { type AuditEntry, appendAudit } from '../db/audit.ts';
 import type { Database } from '../db/connection.ts';
 import { type Operation, operationsIn } from '../db/operations.ts';
 import { everything } from '../db/tenant.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type Caller, tenantFor } from './caller.ts';
 import { type Endpoint, Reply, type ReplyParts, type Request } from './endpoint.ts';
-import { type Answer, onlyOnce } from './idempotency.ts';
-import { check, cursorAfter, readJson } from './input.ts';
+import { type Answer, answered, keyOf, onlyOnce } from './idempotency.ts';
+import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
 import { type OperationLinks, operationView } from './operation-view.ts';
 import { Problem } from './problems.ts';
+import { readJson } from './read-json.ts';
 import type { FrameState } from './request-frame.ts';
 
 const nobody: Caller = { id: 'anonymous', kind: 'session', grants: [], ops: false };
@@ -20,7 +21,8 @@ export type MountDeps = { database: Database; authenticate: Authenticate; links:
 
 /** Routes the endpoints: who asks, what may they, is the request well formed, then the handler. */
 export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
-  const router = new Router();
+  // Exactly as documented: what is looked up by its path elsewhere (CORS, idempotency) has one spelling.
+  const router = new Router({ sensitive: true, strict: true });
   for (const endpoint of endpoints) {
     const path = endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1');
     router[endpoint.method](path, async (ctx: Context) => {
@@ -29,54 +31,65 @@ export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
       await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
     });
   }
-  const refuse = (): never => {
-    throw new Problem('method_not_allowed');
-  };
-  return [
-    router.routes() as unknown as Middleware,
-    router.allowedMethods({ throw: true, methodNotAllowed: refuse, notImplemented: refuse }) as unknown as Middleware,
-  ];
+  // With `Allow`; the frame makes a problem of the empty 405.
+  return [router.routes() as unknown as Middleware, router.allowedMethods() as unknown as Middleware];
 }
 
 async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<Answer> {
   const { database, links } = deps;
   const request = await readRequest(ctx, endpoint, deps);
-  if (endpoint.read) return present(ctx, endpoint, toParts(await endpoint.read(request)), links);
+  const { read, write } = endpoint;
+  const done = read
+    ? await presented(ctx, endpoint, links, () => read(request))
+    : write && (await carryOut(ctx, endpoint, request, write, deps));
+  if (!done) throw new Error(`${endpoint.operationId} does nothing`);
 
-  const { write } = endpoint;
-  if (!write) throw new Error(`${endpoint.operationId} does nothing`);
-  const prepared = await endpoint.prepare?.(request);
-  let operation: Operation | undefined;
-  const key = ctx.get('idempotency-key');
-  const answered = await database.write(async (trx) => {
-    const work = async () => {
-      const { caller, ip, requestId } = request;
-      const parts = toParts(
-        await write({
-          ...request,
-          prepared,
-          trx,
-          audit: (entry) => appendAudit(trx, { ...entry, actor: caller.id, ip, requestId }),
-        }),
-      );
-      operation = parts.operation;
-      return present(ctx, endpoint, parts, links);
-    };
-    if (!key || request.caller === nobody) return work();
-    const { method, path } = ctx;
-    const keyed = {
-      callerId: request.caller.id,
-      key,
-      method,
-      path,
-      body: request.body,
-      secret: endpoint.secret ?? false,
-    };
-    return onlyOnce(trx, keyed, work);
-  });
+  const { answer, operation } = done;
   const waitMs = waitSeconds(ctx) * 1000;
-  if (!operation || waitMs === 0) return answered;
-  return { ...answered, ...(await waitFor(database, operation.id, waitMs, answered, links)) };
+  if (operation?.status !== 'running' || waitMs === 0) return answer;
+  return { ...answer, ...(await waitFor(database, operation.id, waitMs, answer, links)) };
+}
+
+type Done = { answer: Answer; operation?: Operation | undefined };
+
+/** One transaction for the effect, its audit rows and the key under which it may be asked for again. */
+async function carryOut(
+  ctx: Context,
+  endpoint: Endpoint,
+  request: Request,
+  write: NonNullable<Endpoint['write']>,
+  { database, links }: MountDeps,
+): Promise<Done> {
+  const { caller, ip, requestId, body } = request;
+  const key = ctx.get('idempotency-key');
+  const keyed =
+    key && caller !== nobody && keyOf({ callerId: caller.id, key, method: ctx.method, path: ctx.path, body });
+  // What was answered once is answered again, whatever a provider would say today.
+  const again = keyed && endpoint.prepare && (await answered(database.reader, keyed));
+  if (again) return { answer: again };
+
+  const prepared = await endpoint.prepare?.(request);
+  return database.write(async (trx) => {
+    let done: Done | undefined;
+    const work = async () => {
+      const audit = (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) =>
+        appendAudit(trx, { ...entry, actor: caller.id, ip, requestId });
+      done = await presented(ctx, endpoint, links, () => write({ ...request, prepared, trx, audit }));
+      return done.answer;
+    };
+    const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? false, work) : await work();
+    return { answer, operation: done?.operation };
+  });
+}
+
+async function presented(
+  ctx: Context,
+  endpoint: Endpoint,
+  links: OperationLinks,
+  work: () => Promise<unknown>,
+): Promise<Done> {
+  const parts = toParts(await work());
+  return { answer: present(ctx, endpoint, parts, links), operation: parts.operation };
 }
 
 async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: MountDeps): Promise<Request> {
@@ -88,11 +101,13 @@ async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: M
   if (params && !params.success) throw new Problem('not_found');
   const { wait: _, ...query } = ctx.query;
   const match = /^(?:W\/)?"(\d{1,15})"$/.exec(ctx.get('if-match'))?.[1];
-  if (ctx.get('if-match') && ctx.get('if-match') !== '*' && match === undefined)
+  if (endpoint.write && ctx.get('if-match') && ctx.get('if-match') !== '*' && match === undefined) {
     throw new Problem('precondition_failed');
+  }
+  refuseNul(query);
   return {
     params: params?.data,
-    query: endpoint.query ? check('query', endpoint.query, query) : undefined,
+    query: check('query', endpoint.query ?? noQuery, query),
     body: endpoint.body ? check('body', endpoint.body, await readJson(ctx.req)) : undefined,
     caller,
     tenant,

@@ -126,7 +126,7 @@ function problemsOf({ access, params, query, body, write, raw, problems = [] }: 
   const frame: ProblemCode[] = ['internal', 'unavailable', 'too_many_requests'];
   if (access !== 'public') frame.push('unauthenticated', 'missing_scope', 'csrf_rejected');
   if (params) frame.push('not_found');
-  if (query || body) frame.push('invalid_request');
+  if (!raw || query || body) frame.push('invalid_request');
   if (body) frame.push('body_too_large', 'unsupported_media_type');
   if (write && !raw) frame.push('invalid_request', 'idempotency_key_reused', 'precondition_failed');
   return [...new Set([...frame, ...problems])];

@@ -32,6 +32,15 @@ export const catalogue = {
 
 export type ProblemCode = keyof typeof catalogue;
 
+/** What to do, where the refusal itself says no more. */
+const advice: Partial<Record<ProblemCode, string>> = {
+  not_found: 'Check the address and its ids, and whether your token or role reaches that organization and project.',
+  method_not_allowed: 'The `Allow` header lists the methods of this address.',
+  precondition_failed: 'Read it again, and send the new `ETag` as `If-Match`.',
+  internal: 'Send it again. If it fails again, give the operator this `request_id`.',
+  unavailable: 'Nothing was changed: send it again in a few seconds.',
+};
+
 export type FieldError = { path: string; message: string };
 
 /** A refusal, as RFC 9457 prints it. `detail` says what to do; nothing else of an error reaches a client. */
@@ -44,7 +53,7 @@ export class Problem extends Error {
   constructor(code: ProblemCode, detail?: string, extra: ProblemExtra = {}) {
     super(catalogue[code].title);
     this.code = code;
-    this.detail = detail;
+    this.detail = detail ?? advice[code];
     this.extra = extra;
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import { Histogram, type Registry } from 'prom-client';
+import { isTransient } from '../db/transient.ts';
 import type { Logger } from '../log.ts';
 import { catalogue, Problem, problemDocument } from './problems.ts';
 
@@ -30,10 +31,13 @@ export function requestFrame({ logger, registry }: { logger: Logger; registry: R
     });
     try {
       await next();
-      if (ctx.status === 404 && ctx.body === undefined) throw new Problem('not_found');
+      if (ctx.body === undefined && ctx.status === 404) throw new Problem('not_found');
+      if (ctx.body === undefined && [405, 501].includes(ctx.status)) throw new Problem('method_not_allowed');
     } catch (error) {
-      const problem = error instanceof Problem ? error : new Problem('internal');
-      if (problem !== error) logger.error({ err: error, method: ctx.method, requestId }, 'Request failed');
+      const problem = error instanceof Problem ? error : failureOf(error);
+      const said = { err: error, method: ctx.method, route: state.routePath, requestId };
+      if (problem.code === 'internal') logger.error(said, 'Request failed');
+      else if (problem !== error) logger.warn(said, 'Request refused for now');
       answerProblem(ctx, problem, requestId);
     }
     const ms = performance.now() - started;
@@ -41,6 +45,12 @@ export function requestFrame({ logger, registry }: { logger: Logger; registry: R
     durations.observe({ method: ctx.method, route, status: ctx.status }, ms / 1000);
     logger.debug({ method: ctx.method, route, status: ctx.status, ms: Math.round(ms), requestId }, 'Request answered');
   };
+}
+
+/** A database that is away or full comes back; whatever else we did not foresee is our mistake. */
+function failureOf(error: unknown): Problem {
+  if (!isTransient(error)) return new Problem('internal');
+  return new Problem('unavailable', undefined, { headers: { 'retry-after': '5' } });
 }
 
 function answerProblem(ctx: Context, problem: Problem, requestId: string): void {

@@ -75,7 +75,8 @@ export async function verifyChain(db: Db, chain: string): Promise<ChainVerdict> 
     if (rows.length === 0) return { ...verdict, intact: true };
     for (const row of rows) {
       const sequence = verdict.length + 1;
-      const holds = row.sequence === sequence && row.hash === hashOf(row, sequence, verdict.head);
+      const follows = row.sequence === sequence && row.previous_hash === verdict.head;
+      const holds = follows && row.hash === hashOf(row, sequence, verdict.head);
       if (!holds) return { ...verdict, intact: false, firstBadSequence: sequence };
       verdict.length = sequence;
       verdict.head = row.hash ?? '';

@@ -4,7 +4,7 @@ export type StoredAnswer = {
   fingerprint: string;
   status: number;
   headers: Record<string, string>;
-  /** None where the answer held a secret. */
+  /** Without the secret, where the answer held one. */
   body: string | null;
 };
 
@@ -28,7 +28,15 @@ export function idempotencyKeysIn(db: Db, callerId: string) {
         .insert({ ...mine, fingerprint, status: 0, headers: '{}', body: null, created_at: now })
         .onConflict(['caller_id', 'key'])
         .ignore();
-      const row = await db('idempotency_keys').where(mine).first();
+      return this.find(key);
+    },
+
+    /** The answer that is promised for this key, where there is one. */
+    async find(key: string): Promise<StoredAnswer | undefined> {
+      const row = await db('idempotency_keys')
+        .where({ caller_id: callerId, key })
+        .where('created_at', '>=', Date.now() - keepMs)
+        .first();
       // Status 0 is the row of this very transaction: nobody else can see one.
       if (!row || row.status === 0) return undefined;
       return { fingerprint: row.fingerprint, status: row.status, headers: JSON.parse(row.headers), body: row.body };

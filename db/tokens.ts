@@ -74,11 +74,13 @@ export async function findToken(db: Db, secret: string): Promise<ApiToken | unde
   return toApiToken(row);
 }
 
-/** Notes the use, at most once a minute for each token. */
-export async function touchToken(db: Db, { id, lastUsedAt }: ApiToken): Promise<void> {
-  const now = Date.now();
-  if (lastUsedAt !== null && now - lastUsedAt < lastUseEveryMs) return;
-  await db('tokens').where({ id }).update({ last_used_at: now });
+/** Whether it is time to write down again that the token is in use. */
+export function isUseDue({ lastUsedAt }: ApiToken): boolean {
+  return lastUsedAt === null || Date.now() - lastUsedAt >= lastUseEveryMs;
+}
+
+export async function noteTokenUse(trx: Db, id: string): Promise<void> {
+  await trx('tokens').where({ id }).update({ last_used_at: Date.now() });
 }
 
 function toApiToken(row: TokenRow): ApiToken {

@@ -2,8 +2,9 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
-import { readBytes, toSeconds } from '../input.ts';
+import { toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
+import { readBytes } from '../read-json.ts';
 import type { FrameState } from '../request-frame.ts';
 import { cookieHeader, signIn } from './sessions.ts';
 
@@ -44,6 +45,9 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/html' },
       async raw(ctx) {
+        if (comesFromElsewhere(ctx)) {
+          return show(ctx, 403, 'This was not sent from here', '<p>Open the link again, and press its button.</p>');
+        }
         const code = new URLSearchParams((await readBytes(ctx.req)).toString('utf8')).get('code') ?? '';
         const requestId = (ctx.state as FrameState).requestId;
         try {
@@ -61,16 +65,27 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
 }
 
 const next = `<ul>
-<li><a href="/v1/me">What you may do</a></li>
-<li><a href="/docs">The API</a></li>
-</ul>
-<p>For scripts, make a token: <code>POST /v1/tokens</code>.</p>`;
+<li><a href="/docs">Read the API</a>.</li>
+<li><a href="/v1/me">See what you may do</a>: it shows your organization’s id, and the <code>csrf_token</code> that changes need.</li>
+<li>For scripts, make a token: <code>POST /v1/tokens</code> with <code>org_id</code>, <code>name</code> and <code>scopes</code>. It is shown once, and sent as <code>Authorization: Bearer flt_…</code>.</li>
+</ul>`;
 
 function show(ctx: Context, status: number, title: string, body: string): void {
   ctx.set('content-security-policy', policy);
+  // The form's origin is looked at, and `no-referrer` would hide it; the code in the address is not passed on by this.
+  ctx.set('referrer-policy', 'strict-origin');
   ctx.status = status;
   ctx.body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><main><h1>${title}</h1>${body}</main></html>\n`;
   ctx.type = 'text/html; charset=utf-8';
+}
+
+/** Another site's form would sign this browser in as somebody else, whose account then gets what is typed here. */
+function comesFromElsewhere(ctx: Context): boolean {
+  const site = ctx.get('sec-fetch-site');
+  if (site) return site !== 'same-origin' && site !== 'none';
+  const origin = ctx.get('origin');
+  if (!origin) return false;
+  return !URL.canParse(origin) || new URL(origin).host !== ctx.host;
 }
 
 function isCode(text: string): boolean {
