@@ -12,13 +12,13 @@ export type ReachDeps = { database: Database; broker: Pick<GitHubBroker, 'forRep
  */
 export async function reachRepository(
   { database, broker }: ReachDeps,
-  { integrationId, repositoryId }: Build,
+  { projectId, integrationId, repositoryId }: Build,
   permissions: Record<string, string>,
 ): Promise<ReachableRepository> {
   if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
     throw new Refusal('repository_gone', 'The integration no longer reaches the repository.');
   }
-  return broker.forRepository({ repositoryId, permissions });
+  return broker.forRepository({ ownerId: projectId, repositoryId, permissions });
 }
 
 /** A repository that was renamed keeps its number: its new name is asked for and remembered, for whoever tries again. */

@@ -1,5 +1,6 @@
 import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
+import { followInstallations } from '../db/follow-installations.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
 import { installationsIn, type SeenInstallation } from '../db/installations.ts';
 import { operationsIn } from '../db/operations.ts';
@@ -11,11 +12,20 @@ import { withHeartbeats } from './heartbeats.ts';
 export type RepositoryDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp' | 'forInstallation'> };
 
 type AppPage = { githubAppId: string; page: number };
+type SyncFailure = { code: string; detail: string };
 type InstallationPage = { installationId: string; page: number };
 
 /** The pages of a sync. Each may run twice: it writes what GitHub says now, by GitHub's numbers. */
 export function repositoryActivities({ database, broker }: RepositoryDeps) {
   return {
+    /** What is asked for until here, the pass that begins answers. */
+    async beginSync({ githubAppId }: { githubAppId: string }): Promise<void> {
+      await database.write(async (trx) => {
+        await githubAppsIn(trx).beginPass(githubAppId);
+        await operationsIn(trx, everything).takeUp({ kind: 'sync', subjectId: githubAppId });
+      });
+    },
+
     /** A page of the App's installations; answers our ids of those whose repositories can be read. */
     async syncInstallationPage({ githubAppId, page }: AppPage): Promise<{ readable: string[]; next: number | null }> {
       return withHeartbeats(async () => {
@@ -37,25 +47,29 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
             const row = await installationsIn(trx, everything).upsert(githubAppId, seen);
             if (row.suspendedAt === null) ids.push(row.id);
           }
+          await followInstallations(trx, githubAppId);
           return ids;
         });
         return { readable, next: next ?? null };
       });
     },
 
-    /** A page of an installation's repositories. One that is cut off meanwhile has none; the next sync knows more. */
-    async syncRepositoryPage({ installationId, page }: InstallationPage): Promise<{ next: number | null }> {
+    /** A page of an installation's repositories. `cutOff` is an installation that can be read no more. */
+    async syncRepositoryPage({
+      installationId,
+      page,
+    }: InstallationPage): Promise<{ next: number | null; cutOff: boolean }> {
       return withHeartbeats(async () => {
         const installation = await installationsIn(database.reader, everything).find(installationId);
-        if (!installation) return { next: null };
+        if (!installation) return { next: null, cutOff: true };
         try {
           const github = await broker.forInstallation(installationId);
           const { repositories, next } = await github.listRepositories(page);
           const seen = repositories.map(({ id, ...repository }) => ({ ...repository, externalId: id }));
           await database.write((trx) => repositoriesIn(trx).upsert(installation.githubAppId, installationId, seen));
-          return { next: next ?? null };
+          return { next: next ?? null, cutOff: false };
         } catch (error) {
-          if (error instanceof ProviderError && isCutOff(error)) return { next: null };
+          if (error instanceof ProviderError && isCutOff(error)) return { next: null, cutOff: true };
           throw error;
         }
       });
@@ -63,26 +77,24 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
 
     /** After the last page: what a complete pass has not seen is out of reach. */
     async finishRepositories({
+      githubAppId,
       installationId,
-      startedAt,
     }: {
+      githubAppId: string;
       installationId: string;
-      startedAt: number;
     }): Promise<void> {
-      await database.write((trx) => repositoriesIn(trx).removeUnseen(installationId, startedAt));
+      await database.write((trx) => repositoriesIn(trx).removeUnseen(githubAppId, installationId));
     },
 
     /** Ends the pass, and the operations that waited for it. `failure` is a code and a sentence. */
-    async finishSync(pass: {
-      githubAppId: string;
-      startedAt: number;
-      failure?: { code: string; detail: string };
-    }): Promise<void> {
-      const { githubAppId, startedAt, failure } = pass;
+    async finishSync({ githubAppId, failure }: { githubAppId: string; failure?: SyncFailure }): Promise<void> {
       await database.write(async (trx) => {
-        if (!failure) await installationsIn(trx, everything).removeUnseen(githubAppId, startedAt);
+        if (!failure) {
+          await installationsIn(trx, everything).removeUnseen(githubAppId);
+          await followInstallations(trx, githubAppId);
+        }
         await githubAppsIn(trx).markSynced(githubAppId, failure?.detail ?? null);
-        await operationsIn(trx, everything).finish({ kind: 'sync', subjectId: githubAppId, startedAt }, failure);
+        await operationsIn(trx, everything).finish({ kind: 'sync', subjectId: githubAppId }, failure);
       });
     },
   };

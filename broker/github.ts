@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/connection.ts';
 import { githubAppSecrets } from '../db/github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
@@ -22,6 +23,8 @@ export type ReachableRepository = {
 };
 
 type Permissions = Record<string, string>;
+/** `ownerId` is the project, or the organization, on whose behalf GitHub is asked: no token is shared between two. */
+export type Asking = { ownerId: string; repositoryId: string };
 type Minted = { token: string; expiresAt: number };
 
 /** A token is not handed out for its last minutes: the call that it is for must be over before. */
@@ -64,11 +67,12 @@ export function createGitHubBroker({
   async function installationClient(
     app: GithubApp,
     installationId: string,
-    wanted: { repositoryIds?: number[]; permissions: Permissions; timeoutMs?: number | undefined },
+    wanted: { ownerId: string; repositoryIds?: number[]; permissions: Permissions; timeoutMs?: number | undefined },
   ): Promise<GitHubWithToken> {
-    const { repositoryIds, permissions, timeoutMs } = wanted;
+    const { ownerId, repositoryIds, permissions, timeoutMs } = wanted;
     // The App's row stands for its host: installation numbers are unique only there.
-    const key = JSON.stringify([app.id, installationId, repositoryIds ?? 'all', Object.entries(permissions).sort()]);
+    const narrowedTo = [repositoryIds ?? 'all', Object.entries(permissions).sort()];
+    const key = JSON.stringify([ownerId, app.id, installationId, narrowedTo]);
     const minted = await tokens.get(key, async () => {
       const installation = await usable(installationId);
       const request = { installationId: installation.externalId, permissions, ...(repositoryIds && { repositoryIds }) };
@@ -94,13 +98,12 @@ export function createGitHubBroker({
     return installation;
   }
 
-  async function forRepository(wanted: {
-    repositoryId: string;
-    permissions: Permissions;
-    timeoutMs?: number;
-  }): Promise<ReachableRepository> {
+  async function forRepository(
+    wanted: Asking & { permissions: Permissions; timeoutMs?: number },
+  ): Promise<ReachableRepository> {
     const { repository, installation, app } = await reachOf(database.reader, wanted.repositoryId);
     const github = await installationClient(app, installation.id, {
+      ownerId: wanted.ownerId,
       repositoryIds: [repository.externalId],
       permissions: wanted.permissions,
       timeoutMs: wanted.timeoutMs,
@@ -109,8 +112,22 @@ export function createGitHubBroker({
     return { github, fullName, externalId, defaultBranch };
   }
 
-  async function interactive(repositoryId: string): Promise<ReachableRepository> {
-    return forRepository({ repositoryId, permissions: { contents: 'read' }, timeoutMs: interactiveMs });
+  /** For what a person waits for: reads, and gives up in time, whichever of its requests it is that takes long. */
+  async function interactively<Result>(
+    asking: Asking,
+    read: (repository: ReachableRepository) => Promise<Result>,
+  ): Promise<Result> {
+    const wanted = { ...asking, permissions: { contents: 'read' }, timeoutMs: interactiveMs };
+    const answered = new AbortController();
+    const tooLong = sleep(interactiveMs, undefined, { signal: answered.signal }).then(() => {
+      throw new ProviderError({ provider: 'github', code: 'timeout', message: 'GitHub did not answer within 5 s' });
+    });
+    tooLong.catch(() => undefined);
+    try {
+      return await Promise.race([forRepository(wanted).then(read), tooLong]);
+    } finally {
+      answered.abort();
+    }
   }
 
   return {
@@ -128,25 +145,26 @@ export function createGitHubBroker({
       const installation = await usable(installationId);
       const app = await githubAppsIn(database.reader).find(installation.githubAppId);
       if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
-      return installationClient(app, installation.id, { permissions: { metadata: 'read' } });
+      return installationClient(app, installation.id, { ownerId: 'sync', permissions: { metadata: 'read' } });
     },
 
     /** Live: a page of 100 branches, or all that begin with `q`. */
-    async branches(repositoryId: string, page: { page?: number; q?: string }) {
-      const { github, fullName } = await interactive(repositoryId);
-      return github.listBranches(fullName, page);
+    async branches(asking: Asking, page: { page?: number; q?: string }) {
+      return interactively(asking, ({ github, fullName }) => github.listBranches(fullName, page));
     },
 
     /** Live: the commit at the head of a branch, if there is such a branch. */
-    async branchHead(repositoryId: string, branch: string): Promise<string | undefined> {
-      const { github, fullName } = await interactive(repositoryId);
-      return (await github.getBranch(fullName, branch))?.sha;
+    async branchHead(asking: Asking, branch: string): Promise<string | undefined> {
+      const found = await interactively(asking, ({ github, fullName }) => github.getBranch(fullName, branch));
+      return found?.sha;
     },
 
     /** Live: what the workflow file on the default branch says; nothing where there is none. */
-    async inspectWorkflowFile(repositoryId: string, workflowFile: string, inputs: string[]) {
-      const { github, fullName, defaultBranch } = await interactive(repositoryId);
-      const text = await github.readFile(fullName, `.github/workflows/${workflowFile}`, defaultBranch);
+    async inspectWorkflowFile(asking: Asking, workflowFile: string, inputs: string[]) {
+      const path = `.github/workflows/${workflowFile}`;
+      const text = await interactively(asking, ({ github, fullName, defaultBranch }) =>
+        github.readFile(fullName, path, defaultBranch),
+      );
       return text === undefined ? undefined : inspectWorkflow(text, inputs);
     },
   };

@@ -1,6 +1,7 @@
 import type { InstallationEvent, OtherEvent } from '../domain/github-events.ts';
 import { idIn, objectIn, type Payload, textIn } from '../domain/github-payload.ts';
 import type { Db } from './connection.ts';
+import { followInstallations } from './follow-installations.ts';
 import { installationsIn } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
 import { everything } from './tenant.ts';
@@ -32,6 +33,7 @@ export async function applyInstallationEvent(
   } else if (event.kind === 'installation' && action === 'created') {
     await noteNew(trx, githubAppId, event);
   }
+  await followInstallations(trx, githubAppId);
 }
 
 /** A new installation is shown before the sync is through; one that we know is left as it is. */

@@ -71,6 +71,24 @@ export function appsIn(db: Db, scope: TenantScope) {
         auto_deploy: autoDeploy,
       }),
 
+    /**
+     * Gives the project's apps that are built from a repository of the installation, through an integration that does
+     * not reach it any more, one that does; answers how many there were.
+     */
+    async rebind(integration: { id: string; projectId: string }, installationId: string): Promise<number> {
+      const repositories = db('repositories').where({ installation_id: installationId }).select('id');
+      const reaching = db('bindings').where({ installation_id: installationId }).select('integration_id');
+      return visible()
+        .where({ project_id: integration.projectId })
+        .whereIn('source_repository_id', repositories)
+        .whereNotIn('source_integration_id', reaching)
+        .update({
+          source_integration_id: integration.id,
+          revision: db.raw('revision + 1'),
+          updated_at: Date.now(),
+        });
+    },
+
     async remove(id: string): Promise<boolean> {
       const now = Date.now();
       await within(scope, db('pipelines')).where({ app_id: id }).whereNull('deleted_at').update({ deleted_at: now });

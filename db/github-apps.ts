@@ -57,6 +57,14 @@ export function githubAppsIn(db: Db) {
       return toGithubApp(row as GithubAppRow);
     },
 
+    /**
+     * Begins a pass over the App's installations. What is seen from here on is of this pass: passes are told apart by
+     * number, since the clocks of those who write differ.
+     */
+    async beginPass(id: string): Promise<void> {
+      await db('github_apps').where({ id }).increment('sync_pass', 1);
+    },
+
     async markSynced(id: string, error: string | null): Promise<void> {
       const now = Date.now();
       await db('github_apps')

@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import { newId } from '../domain/ids.ts';
 import { syncWorkflowId } from '../domain/workflow-ids.ts';
 import { type Command, commandsIn } from './commands.ts';
@@ -70,6 +71,7 @@ export function installationsIn(db: Db, scope: TenantScope) {
         events: JSON.stringify(seen.events),
         suspended_at: seen.suspendedAt,
         removed_at: null,
+        seen_pass: passOf(db, githubAppId),
         updated_at: now,
       };
       const key = { github_app_id: githubAppId, external_id: seen.externalId };
@@ -111,15 +113,20 @@ export function installationsIn(db: Db, scope: TenantScope) {
         .update({ removed_at: now, updated_at: now });
     },
 
-    /** After a complete pass that began at `startedAt`: what it has not seen is gone. */
-    async removeUnseen(githubAppId: string, startedAt: number): Promise<void> {
+    /** After a complete pass: what it has not seen is gone. */
+    async removeUnseen(githubAppId: string): Promise<void> {
       const now = Date.now();
       await visible()
         .where({ github_app_id: githubAppId, removed_at: null })
-        .where('updated_at', '<', startedAt)
+        .where('seen_pass', '<', passOf(db, githubAppId))
         .update({ removed_at: now, updated_at: now });
     },
   };
+}
+
+/** The number of the App's latest pass, for use within a statement. */
+export function passOf(db: Db, githubAppId: string): Knex.Raw<number> {
+  return db.raw('(select sync_pass from github_apps where id = ?)', [githubAppId]);
 }
 
 /** Has the App's installations and repositories read again; many requests make one pass. */

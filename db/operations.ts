@@ -21,6 +21,8 @@ export type Operation = {
 
 export type NewOperation = Pick<Operation, 'orgId' | 'projectId' | 'kind' | 'subjectId' | 'workflowId'>;
 
+type OperationSubject = Pick<Operation, 'kind' | 'subjectId'>;
+
 export function operationsIn(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('operations'));
   return {
@@ -41,6 +43,7 @@ export function operationsIn(db: Db, scope: TenantScope) {
         status: 'running',
         error_code: null,
         error_detail: null,
+        taken_up_at: null,
         created_at: now,
         updated_at: now,
         finished_at: null,
@@ -49,15 +52,20 @@ export function operationsIn(db: Db, scope: TenantScope) {
       return toOperation(row);
     },
 
-    /** Ends every operation of this kind on the subject that was asked for before `startedAt`. */
-    async finish(
-      subject: { kind: string; subjectId: string; startedAt: number },
-      error?: { code: string; detail: string },
-    ): Promise<void> {
+    /** What was asked for until now of this kind on the subject will be served by the work that begins. */
+    async takeUp({ kind, subjectId }: OperationSubject): Promise<void> {
       const now = Date.now();
       await visible()
-        .where({ kind: subject.kind, subject_id: subject.subjectId, status: 'running' })
-        .where('created_at', '<=', subject.startedAt)
+        .where({ kind, subject_id: subjectId, status: 'running' })
+        .update({ taken_up_at: now, updated_at: now });
+    },
+
+    /** Ends every operation that was taken up. */
+    async finish({ kind, subjectId }: OperationSubject, error?: { code: string; detail: string }): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ kind, subject_id: subjectId, status: 'running' })
+        .whereNotNull('taken_up_at')
         .update({
           status: error ? 'failed' : 'succeeded',
           error_code: error?.code ?? null,

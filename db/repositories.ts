@@ -1,5 +1,6 @@
 import { newId } from '../domain/ids.ts';
 import type { Db } from './connection.ts';
+import { passOf } from './installations.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { RepositoryRow } from './tables.ts';
 
@@ -72,6 +73,7 @@ export function repositoriesIn(db: Db) {
         default_branch: repository.defaultBranch,
         archived: repository.archived,
         removed_at: null,
+        seen_pass: passOf(db, githubAppId),
         created_at: now,
         updated_at: now,
       }));
@@ -90,6 +92,7 @@ export function repositoriesIn(db: Db) {
             'default_branch',
             'archived',
             'removed_at',
+            'seen_pass',
             'updated_at',
           ]);
       }
@@ -104,12 +107,12 @@ export function repositoriesIn(db: Db) {
         .update({ removed_at: now, updated_at: now });
     },
 
-    /** After a complete pass over the installation that began at `startedAt`: what it has not seen is out of reach. */
-    async removeUnseen(installationId: string, startedAt: number): Promise<void> {
+    /** After a complete pass over the installation: what it has not seen is out of reach. */
+    async removeUnseen(githubAppId: string, installationId: string): Promise<void> {
       const now = Date.now();
       await db('repositories')
         .where({ installation_id: installationId, removed_at: null })
-        .where('updated_at', '<', startedAt)
+        .where('seen_pass', '<', passOf(db, githubAppId))
         .update({ removed_at: now, updated_at: now });
     },
   };

@@ -55,6 +55,7 @@ export type GithubAppRow = Times & {
   slug: string;
   name: string;
   client_id: string | null;
+  sync_pass: number;
   synced_at: number | null;
   sync_error: string | null;
 };
@@ -71,6 +72,7 @@ export type InstallationRow = Times & {
   events: Json;
   suspended_at: number | null;
   removed_at: number | null;
+  seen_pass: number;
 };
 export type RepositoryRow = Times & {
   id: string;
@@ -85,6 +87,7 @@ export type RepositoryRow = Times & {
   default_branch: string;
   archived: Bool;
   removed_at: number | null;
+  seen_pass: number;
 };
 export type IntegrationRow = Times &
   Tenant & {
@@ -245,6 +248,7 @@ export type OperationRow = Times & {
   status: 'running' | 'succeeded' | 'failed';
   error_code: string | null;
   error_detail: string | null;
+  taken_up_at: number | null;
   finished_at: number | null;
 };
 export type IdempotencyKeyRow = {

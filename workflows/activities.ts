@@ -53,7 +53,7 @@ export const { syncInstallationPage, syncRepositoryPage } = proxyActivities<Acti
 });
 
 /** Our own database: it comes back. */
-export const { settleDispatch, markUncertain, endBuild, finishRepositories, finishSync } =
+export const { settleDispatch, markUncertain, endBuild, beginSync, finishRepositories, finishSync } =
   proxyLocalActivities<Activities>({
     startToCloseTimeout: '10 seconds',
     retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

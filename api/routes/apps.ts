@@ -175,12 +175,13 @@ export async function findApp(db: Db, tenant: TenantScope, appId: string): Promi
 
 /** The one that was named, or the only one of the project that can be used. */
 async function chooseIntegration(db: Db, tenant: TenantScope, app: App, named?: string): Promise<string> {
-  const { items } = await integrationsIn(db, tenant).list({ projectId: app.projectId }, { limit: 200 });
-  const usable = items.filter(({ status }) => usableIntegrationStatuses.includes(status));
   if (named !== undefined) {
-    if (items.some((integration) => integration.id === named)) return named;
+    const integration = await integrationsIn(db, tenant).find(named);
+    if (integration?.projectId === app.projectId) return named;
     throw new Problem('integration_missing', 'The project has no such integration.');
   }
+  const { items } = await integrationsIn(db, tenant).list({ projectId: app.projectId }, { limit: 200 });
+  const usable = items.filter(({ status }) => usableIntegrationStatuses.includes(status));
   const [only, ...others] = usable;
   if (!only) throw new Problem('integration_missing', 'Connect an account to the project first.');
   if (others.length > 0) {

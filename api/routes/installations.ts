@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { commandsIn } from '../../db/commands.ts';
 import type { Db } from '../../db/connection.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
-import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
+import { type Installation, installationsIn, syncCommand } from '../../db/installations.ts';
 import { type Operation, operationsIn } from '../../db/operations.ts';
 import { everything } from '../../db/tenant.ts';
 import { syncWorkflowId } from '../../workflows/ids.ts';
@@ -105,7 +106,8 @@ async function startSync(
   githubAppId: string,
   owner: { orgId: string | null; projectId: string | null },
 ): Promise<Operation> {
-  await requestSync(trx, githubAppId);
+  // A command of its own: one that is being carried out just now may be of a pass that has begun.
+  await commandsIn(trx).add(syncCommand(githubAppId));
   const workflowId = syncWorkflowId(githubAppId);
   return operationsIn(trx, everything).insert({ ...owner, kind: 'sync', subjectId: githubAppId, workflowId });
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import type { Db } from '../../db/connection.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
-import { type Installation, installationsIn } from '../../db/installations.ts';
+import { appsIn } from '../../db/apps.ts';
+import type { Database, Db } from '../../db/connection.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
+import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
 import { type Integration, integrationsIn } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { everything, type TenantScope } from '../../db/tenant.ts';
@@ -51,7 +52,10 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
       access: 'integrations:read',
       query: PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() }),
       success: { status: 200, body: z.array(IntegrationView) },
-      read: async ({ tenant, query: { kind, provider, ...page } }) => list(tenant, { kind: kind ?? provider }, page),
+      async read({ tenant, query: { kind, provider, ...page } }) {
+        if (kind && provider && kind !== provider) return [];
+        return list(tenant, { kind: kind ?? provider }, page);
+      },
     }),
     endpoint({
       method: 'get',
@@ -100,14 +104,20 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
         'installation_claimed',
         'integration_exists',
       ],
-      async write({ trx, tenant, caller, body, audit }) {
-        const { provider, installation_id: externalId, project_id: projectId, display_name: displayName } = body;
+      async prepare({ body: { provider, installation_id: externalId } }) {
         if (provider !== 'github' || externalId === undefined) {
           throw new Problem('provider_not_supported', 'Send `provider: "github"` with the number of an installation.');
         }
+        if (!(await findInstallation(database.reader, externalId))) await refuseUnknown(database);
+        return externalId;
+      },
+      async write({ trx, tenant, caller, body, audit, prepared: externalId }) {
+        const { project_id: projectId, display_name: displayName } = body;
         const project = await projectsIn(trx, tenant).find(projectId);
         if (!project) throw new Problem('not_found');
-        const { app, installation } = await findInstallation(trx, externalId);
+        const found = await findInstallation(trx, externalId);
+        if (!found) throw new Problem('installation_unknown', 'It went away just now.');
+        const { app, installation } = found;
         const claimed = await installationsIn(trx, everything).claim(installation.id, project.orgId);
         if (!claimed) throw new Problem('installation_claimed', 'An installation belongs to one organization.');
 
@@ -133,12 +143,13 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
           });
         }
         await installationsIn(trx, everything).bind(made.id, installation.id, projectId);
+        const rebound = await appsIn(trx, tenant).rebind({ id: made.id, projectId }, installation.id);
         await audit({
           orgId: project.orgId,
           projectId,
           action: 'integration.created',
           target: made.id,
-          detail: { installation: installation.id },
+          detail: { installation: installation.id, rebound },
         });
         const integration = await findIntegration(trx, tenant, made.id);
         return reply({ body: integrationView(integration), revision: integration.revision });
@@ -155,18 +166,30 @@ export async function findIntegration(db: Db, tenant: TenantScope, integrationId
   return integration;
 }
 
-/** Among the operator's Apps, which belong to no organization. */
+/** An operator's App belongs to no organization. */
+async function listOperatorApps(db: Db): Promise<GithubApp[]> {
+  return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null);
+}
+
 async function findInstallation(db: Db, externalId: number) {
-  const apps = (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null);
-  for (const app of apps) {
+  for (const app of await listOperatorApps(db)) {
     const found: Installation | undefined = await installationsIn(db, everything).findByExternalId(app.id, externalId);
     if (found && found.removedAt === null) return { app, installation: found };
   }
+  return undefined;
+}
+
+/** It may be so new that we have not read it yet: it is read now, for the next try. */
+async function refuseUnknown(database: Database): Promise<never> {
+  const apps = await listOperatorApps(database.reader);
+  await database.write(async (trx) => {
+    for (const app of apps) await requestSync(trx, app.id);
+  });
   throw new Problem(
     'installation_unknown',
     apps.length === 0
       ? 'No GitHub App is configured: set GITHUB_APP_ID and the settings that go with it.'
-      : 'Install the App on the account. If it is, have its installations read again with `POST /v1/installations`.',
+      : 'Install the App on the account. If it is, try again in a few seconds: the installations are being read again.',
   );
 }
 

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { appsIn } from '../../db/apps.ts';
+import { repositoriesIn } from '../../db/repositories.ts';
+import type { TenantScope } from '../../db/tenant.ts';
 import { buildInputs, workflowSnippet } from '../../domain/workflow-inputs.ts';
 import { askProvider } from '../ask-provider.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -28,6 +30,17 @@ const CheckView = z.object({
 type Check = z.input<typeof CheckView>;
 
 export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'database' | 'broker'>): Endpoint[] {
+  /** The repository that the app is built from, while its integration reaches it. */
+  async function sourceOf(tenant: TenantScope, appId: string): Promise<string> {
+    const source = (await appsIn(database.reader, tenant).find(appId))?.source;
+    if (!source) throw new Problem('source_missing', 'Set the source of the app: `PUT /v1/apps/{app}/source`.');
+    const { integrationId, repositoryId } = source;
+    if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
+      throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
+    }
+    return repositoryId;
+  }
+
   return [
     endpoint({
       method: 'post',
@@ -42,13 +55,10 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
       problems: ['source_missing', 'repository_not_reachable', 'provider_unavailable'],
       async read({ tenant, params }) {
         const pipeline = await findPipeline(database.reader, tenant, params.pipeline);
-        const app = await appsIn(database.reader, tenant).find(pipeline.appId);
-        const repositoryId = app?.source?.repositoryId;
-        if (!repositoryId)
-          throw new Problem('source_missing', 'Set the source of the app: `PUT /v1/apps/{app}/source`.');
+        const asking = { ownerId: pipeline.projectId, repositoryId: await sourceOf(tenant, pipeline.appId) };
         const inputs = [...buildInputs, ...Object.keys(pipeline.inputs)];
         const file = pipeline.workflowFile;
-        const found = await askProvider(() => broker.inspectWorkflowFile(repositoryId, file, inputs));
+        const found = await askProvider(() => broker.inspectWorkflowFile(asking, file, inputs));
         const problems = found ? complaintsOf(found) : [missing(file)];
         return { ok: problems.length === 0, problems, snippet: problems.length === 0 ? null : workflowSnippet };
       },

@@ -61,8 +61,9 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
         const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
         if (!Number.isSafeInteger(page) || page < 1)
           throw new Problem('invalid_request', 'That is no cursor of this API.');
+        const asking = { ownerId: integration.projectId ?? integration.orgId, repositoryId: repository.id };
         const asked = { page, ...(query.q !== undefined && { q: query.q }) };
-        const { branches, next } = await askProvider(() => broker.branches(repository.id, asked));
+        const { branches, next } = await askProvider(() => broker.branches(asking, asked));
         return reply({ body: branches, next: next === undefined ? undefined : String(next) });
       },
     }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Asking } from '../../broker/github.ts';
 import { type App, appsIn } from '../../db/apps.ts';
 import { createBuild } from '../../db/builds.ts';
 import type { Db } from '../../db/connection.ts';
@@ -42,8 +43,8 @@ export function triggerBuildRoutes({
   broker,
   links,
 }: Pick<ApiDeps, 'database' | 'broker' | 'links'>): Endpoint[] {
-  async function headOf(repositoryId: string, branch: string): Promise<string> {
-    const head = await broker.branchHead(repositoryId, branch).catch(() => {
+  async function headOf(asking: Asking, branch: string): Promise<string> {
+    const head = await broker.branchHead(asking, branch).catch(() => {
       throw new Problem(
         'provider_unavailable',
         'GitHub did not tell the head of the branch. Try again, or name `sha`.',
@@ -73,11 +74,12 @@ export function triggerBuildRoutes({
         'provider_unavailable',
       ],
       async prepare({ tenant, params, body }) {
-        const { source } = await subjectOf(database.reader, tenant, params.pipeline);
+        const { pipeline, source } = await subjectOf(database.reader, tenant, params.pipeline);
         const target = targetOf(body, source.branch);
         const { repositoryId } = source;
+        const asking = { ownerId: pipeline.projectId, repositoryId };
         if (body.sha !== undefined) return { target, repositoryId, sha: body.sha };
-        if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(repositoryId, target.name) };
+        if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(asking, target.name) };
         throw new Problem('invalid_request', 'A tag needs the commit that it names.', {
           errors: [{ path: 'body.sha', message: 'is needed for a tag' }],
         });

@@ -12,6 +12,8 @@ export async function up(db: Knex): Promise<void> {
     table.text('slug').notNullable();
     table.text('name').notNullable();
     table.text('client_id');
+    // Counts the passes that read the App's installations; rows of what a pass has seen carry its number.
+    table.integer('sync_pass').notNullable().defaultTo(0);
     table.bigInteger('synced_at');
     table.text('sync_error');
     timeColumns(table);
@@ -31,6 +33,7 @@ export async function up(db: Knex): Promise<void> {
     table.text('events').notNullable();
     table.bigInteger('suspended_at');
     table.bigInteger('removed_at');
+    table.integer('seen_pass').notNullable().defaultTo(0);
     timeColumns(table);
     table.unique(['github_app_id', 'external_id']);
   });
@@ -48,6 +51,7 @@ export async function up(db: Knex): Promise<void> {
     table.boolean('archived').notNullable().defaultTo(false);
     // Set while the installation no longer reaches it: the row stays, so that coming back restores what hangs on it.
     table.bigInteger('removed_at');
+    table.integer('seen_pass').notNullable().defaultTo(0);
     timeColumns(table);
     table.unique(['github_app_id', 'external_id']);
     table.index(['installation_id', 'id']);

@@ -32,6 +32,8 @@ export async function up(db: Knex): Promise<void> {
     table.text('status').notNullable();
     table.text('error_code');
     table.text('error_detail');
+    // Since when somebody works on it: what is asked for later waits for the next round.
+    table.bigInteger('taken_up_at');
     timeColumns(table);
     table.bigInteger('finished_at');
     table.check(oneOf('status', ['running', 'succeeded', 'failed']));
@@ -43,7 +45,7 @@ export async function up(db: Knex): Promise<void> {
     table.text('fingerprint').notNullable();
     table.integer('status').notNullable();
     table.text('headers').notNullable();
-    // None where the answer held a secret: such an answer is never stored.
+    // Without the secret, where the answer held one: that is never stored.
     table.text('body');
     table.bigInteger('created_at').notNullable();
     table.primary(['caller_id', 'key']);

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const broker = {
     branches: never,
     inspectWorkflowFile: never,
-    branchHead: async (_repositoryId: string, branch: string) => {
+    branchHead: async (_asking: unknown, branch: string) => {
       if (!heads) throw new Error('GitHub is away');
       return heads[branch];
     },

@@ -37,6 +37,7 @@ export function seed(database: Database) {
         events: '[]',
         suspended_at: null,
         removed_at: null,
+        seen_pass: 0,
         ...times,
         ...changes,
       };
@@ -62,6 +63,7 @@ export function seed(database: Database) {
         default_branch: 'main',
         archived: false,
         removed_at: null,
+        seen_pass: 0,
         ...times,
         ...changes,
       };
