@@ -62,6 +62,11 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
   };
 }
 
+/** As it is committed: the same endpoints always give the same bytes. */
+export function openApiText(endpoints: Endpoint[]): string {
+  return `${JSON.stringify(openApiDocument(endpoints), null, 2)}\n`;
+}
+
 function operationOf(endpoint: Endpoint): Json {
   const { operationId, tag, summary, description, access, body, success } = endpoint;
   const scope = access === 'public' || access === 'signed_in' ? undefined : `Needs the scope \`${access}\`.`;
@@ -77,13 +82,23 @@ function operationOf(endpoint: Endpoint): Json {
       requestBody: { required: true, content: { 'application/json': { schema: toSchema(body, 'input') } } },
     }),
     responses: {
+      // What is waited for, or has ended before, is answered in full.
+      ...(success.status === 202 && !endpoint.raw && { 200: { ...successOf(endpoint), description: 'It has ended' } }),
       [success.status]: successOf(endpoint),
       ...problemResponses(problemsOf(endpoint)),
     },
   };
 }
 
-function parametersOf({ method, params, query, body, success, raw }: Endpoint): Json[] {
+const waitParameter = {
+  name: 'wait',
+  in: 'query',
+  required: false,
+  description: 'Seconds to wait for the end of the work; `Prefer: wait=10` says the same',
+  schema: { type: 'integer', minimum: 0, maximum: 30 },
+};
+
+function parametersOf({ method, params, query, body, success, write, access }: Endpoint): Json[] {
   const from = (schema: z.ZodObject | undefined, place: 'path' | 'query') => {
     if (!schema) return [];
     const { properties = {}, required = [] } = toSchema(schema, 'input') as { properties?: Json; required?: string[] };
@@ -103,12 +118,13 @@ function parametersOf({ method, params, query, body, success, raw }: Endpoint): 
   return [
     ...from(params, 'path'),
     ...from(query, 'query'),
-    ...(method !== 'get' && !raw
+    ...(write && access !== 'public'
       ? [header('Idempotency-Key', 'The same request with the same key is carried out once')]
       : []),
     ...(['patch', 'put', 'delete'].includes(method) && (body || success.status === 204)
       ? [header('If-Match', 'The `ETag` of what was read before')]
       : []),
+    ...(success.body instanceof z.ZodObject && 'operation' in success.body.shape ? [waitParameter] : []),
   ];
 }
 
@@ -128,7 +144,8 @@ function problemsOf({ access, params, query, body, write, raw, problems = [] }: 
   if (params) frame.push('not_found');
   if (!raw || query || body) frame.push('invalid_request');
   if (body) frame.push('body_too_large', 'unsupported_media_type');
-  if (write && !raw) frame.push('invalid_request', 'idempotency_key_reused', 'precondition_failed');
+  if (write) frame.push('precondition_failed');
+  if (write && access !== 'public') frame.push('idempotency_key_reused');
   return [...new Set([...frame, ...problems])];
 }
 

@@ -60,6 +60,7 @@ export function auditRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       access: 'audit:read',
       query: z.strictObject({ org_id: id('org').optional() }),
       success: { status: 200, body: VerdictView },
+      problems: ['not_found'],
       async read({ tenant, query: { org_id } }) {
         const allowed = org_id === undefined ? tenant.kind === 'everything' : covers(tenant, org_id);
         if (!allowed) throw new Problem('not_found');

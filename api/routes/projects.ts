@@ -41,6 +41,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       access: 'projects:write',
       body: z.strictObject({ org_id: id('org'), name }),
       success: { status: 201, body: ProjectView },
+      problems: ['not_found'],
       async write({ trx, tenant, body, audit }) {
         // A token for one project may not make another.
         const known = covers(tenant, body.org_id) && (await orgsIn(trx, tenant).find(body.org_id));

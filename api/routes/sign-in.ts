@@ -24,6 +24,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       summary: 'The page behind the one-time link',
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/html' },
+      problems: ['invalid_request'],
       async raw(ctx) {
         const code = String(ctx.query['code'] ?? '');
         if (!isCode(code))
@@ -44,6 +45,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       summary: 'Redeem the one-time link in a browser',
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/html' },
+      problems: ['invalid_request', 'sign_in_code_invalid', 'csrf_rejected', 'body_too_large'],
       async raw(ctx) {
         if (comesFromElsewhere(ctx)) {
           return show(ctx, 403, 'This was not sent from here', '<p>Open the link again, and press its button.</p>');

@@ -61,6 +61,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       body: NewToken,
       success: { status: 201, body: TokenView.extend({ token: z.string().optional(), code: z.string().optional() }) },
       secret: true,
+      problems: ['not_found'],
       async write({ trx, tenant, caller, body, audit }) {
         const { org_id: orgId, project_id: projectId } = body;
         await requireOwner(trx, tenant, orgId, projectId);
