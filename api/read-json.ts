@@ -4,6 +4,8 @@ import { readBody, swallow } from './read-body.ts';
 
 const maxBytes = 256 * 1024;
 const maxDepth = 32;
+/** By which a careless merge further on would reach every object there is. */
+const reservedKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** Reads a JSON body of at most 256 KiB, which must say that it is one. */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
@@ -47,7 +49,7 @@ function flawOf(root: unknown): string | undefined {
       if (typeof value === 'string' && value.includes('\0')) return 'holds a NUL character';
       if (typeof value !== 'object' || value === null) continue;
       for (const [key, inner] of Object.entries(value)) {
-        if (key === '__proto__') return 'has a field named __proto__';
+        if (reservedKeys.has(key)) return `has a field named ${key}`;
         next.push(key, inner);
       }
     }

