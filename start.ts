@@ -45,8 +45,8 @@ async function start(): Promise<Running> {
     stops.push(work.stop);
     const api = runApi({ config, store, broker, listening, temporalUiUrl, logger, registry });
     stops.push(api.stop);
-    work.failed.catch((error) => {
-      logger.fatal({ err: error }, 'The worker has failed');
+    Promise.race([work.failed, ...(server ? [server.failed] : [])]).catch((error) => {
+      logger.fatal({ err: error }, 'The worker or its Temporal server has failed');
       process.kill(process.pid, 'SIGTERM');
     });
 

@@ -1,34 +1,56 @@
 // Runs Temporal's dev server as its child, in a session of its own, so that Ctrl-C on the terminal does not reach it
 // before its users have stopped. Standard input is the tie to whoever started it: when that ends, also by kill -9,
-// the server is stopped.
+// the server is stopped. A server that dies after it had been running is started again.
 //   node temporal-watchdog.mjs <log file> <pid file> <program> <arguments…>
 import { spawn } from 'node:child_process';
-import { openSync, rmSync, writeFileSync } from 'node:fs';
+import { openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+
+/** A server that ends sooner could not start, and would not the next time. */
+const provenMs = 5_000;
+const pauseMs = 500;
+const patienceMs = 10_000;
 
 const [logFile, pidFile, program, ...args] = process.argv.slice(2);
 const log = openSync(logFile, 'a');
-const server = spawn(program, args, { stdio: ['ignore', log, log] });
+const owner = process.ppid;
+let server;
 let stopping = false;
+
+function start() {
+  const started = Date.now();
+  server = spawn(program, args, { stdio: ['ignore', log, log] });
+  server.on('error', (error) => end(`failed: ${error.message}`));
+  server.on('spawn', writePids);
+  server.on('exit', (code, signal) => {
+    server = undefined;
+    if (stopping) end();
+    else if (Date.now() - started > provenMs) setTimeout(() => (stopping ? end() : start()), pauseMs);
+    else end(`ended with ${code ?? signal}`);
+  });
+}
+
+function writePids() {
+  writeFileSync(`${pidFile}.new`, JSON.stringify({ server: server.pid, watchdog: process.pid, owner }));
+  renameSync(`${pidFile}.new`, pidFile);
+}
 
 function stop() {
   if (stopping) return;
   stopping = true;
-  server.kill('SIGTERM');
-  setTimeout(() => server.kill('SIGKILL'), 10_000).unref();
+  server?.kill('SIGTERM');
+  setTimeout(() => server?.kill('SIGKILL'), patienceMs).unref();
 }
 
-server.on('error', (error) => {
-  console.log(`failed ${error.message}`);
-  process.exit(1);
-});
-server.on('spawn', () => writeFileSync(pidFile, String(server.pid)));
-server.on('exit', (code, signal) => {
+/** What is said on standard output reaches whoever waits for the server. */
+function end(failure) {
   rmSync(pidFile, { force: true });
-  if (!stopping) console.log(`ended ${code ?? signal}`);
-  process.exit(stopping ? 0 : 1);
-});
+  if (failure) console.log(failure);
+  process.exit(failure ? 1 : 0);
+}
+
 process.stdin.on('end', stop).on('error', stop).resume();
-// The parent may be gone by the time that something is said.
+// The owner may be gone by the time that something is said.
 process.stdout.on('error', () => {});
 for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
 process.on('SIGTERM', stop);
+start();

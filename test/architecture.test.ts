@@ -94,7 +94,7 @@ describe('the house', () => {
 
   test('programs are started only by what runs Temporal’s server', () => {
     const starters = [...texts].filter(([, text]) => /child_process/.test(text)).map(([file]) => file);
-    expect(starters.filter((file) => file !== 'worker/temporal-server.ts')).toEqual([]);
+    expect(starters.filter((file) => !file.startsWith('worker/temporal-server'))).toEqual([]);
   });
 
   test('names say what a thing is', () => {

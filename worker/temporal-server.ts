@@ -1,17 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { workflowAttributeNames } from '../domain/workflow-attributes.ts';
 import { TemporalUnreachable, waitForTemporal } from './temporal-client.ts';
+import { stopLeftover } from './temporal-server-leftover.ts';
 
 /** Why there is no Temporal server, in a sentence for whoever starts the product. */
 export class TemporalServerError extends Error {
   override name = 'TemporalServerError';
 }
 
-export type TemporalServer = { address: string; uiUrl: string; stop(): Promise<void> };
+export type TemporalServer = {
+  address: string;
+  uiUrl: string;
+  /** Rejects when the server has ended and could not be started again. */
+  failed: Promise<never>;
+  stop(): Promise<void>;
+};
 
 const host = '127.0.0.1';
 const root = path.join(import.meta.dirname, '..');
@@ -30,7 +36,7 @@ export async function startTemporalServer(options: {
   const folder = path.resolve(dataDir);
   mkdirSync(folder, { recursive: true });
   const [pidFile, logFile] = [path.join(folder, 'temporal.pid'), path.join(folder, 'temporal.log')];
-  await stopLeftover(pidFile, [port, uiPort]);
+  await requireUnused(folder, pidFile);
   await requireFree(port, 'FAIRLEAD_TEMPORAL_PORT');
   await requireFree(uiPort, 'FAIRLEAD_TEMPORAL_UI_PORT');
 
@@ -46,8 +52,20 @@ export async function startTemporalServer(options: {
     { detached: true, stdio: ['pipe', 'pipe', 'ignore'] },
   );
   const address = `${host}:${port}`;
-  await ready(watchdog, address, logFile);
-  return { address, uiUrl: `http://${host}:${uiPort}`, stop: () => stopWatchdog(watchdog) };
+  const failed = failure(watchdog, logFile);
+  const stop = async () => {
+    await stopWatchdog(watchdog);
+    // For the case that the watchdog was killed, and its server lives on.
+    await stopLeftover(pidFile);
+  };
+  try {
+    await Promise.race([failed, waitForTemporal({ address, namespace: 'default' }, 60_000)]);
+  } catch (error) {
+    await stop();
+    if (!(error instanceof TemporalUnreachable)) throw error;
+    throw new TemporalServerError(`The Temporal server was started but does not answer: see ${logFile}`);
+  }
+  return { address, uiUrl: `http://${host}:${uiPort}`, failed, stop };
 }
 
 function serverArguments({ port, uiPort, file }: { port: number; uiPort: number; file: string }): string[] {
@@ -70,19 +88,21 @@ function foundProgram(): string {
   return found.temporal ?? 'temporal';
 }
 
-async function ready(watchdog: ChildProcess, address: string, logFile: string): Promise<void> {
+function failure(watchdog: ChildProcess, logFile: string): Promise<never> {
   const failed = new Promise<never>((_, reject) => {
-    watchdog.stdout?.once('data', (said: Buffer) => {
-      reject(new TemporalServerError(`The Temporal server ${String(said).trim()}: see ${logFile}`));
+    let said = '';
+    watchdog.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk;
+    });
+    watchdog.once('close', (code, signal) => {
+      if (code === 0) return;
+      reject(
+        new TemporalServerError(`The Temporal server ${said.trim() || `ended with ${code ?? signal}`}: see ${logFile}`),
+      );
     });
   });
-  try {
-    await Promise.race([failed, waitForTemporal({ address, namespace: 'default' }, 60_000)]);
-  } catch (error) {
-    await stopWatchdog(watchdog);
-    if (!(error instanceof TemporalUnreachable)) throw error;
-    throw new TemporalServerError(`The Temporal server was started but does not answer: see ${logFile}`);
-  }
+  failed.catch(() => {});
+  return failed;
 }
 
 async function stopWatchdog(watchdog: ChildProcess): Promise<void> {
@@ -92,34 +112,11 @@ async function stopWatchdog(watchdog: ChildProcess): Promise<void> {
   await ended;
 }
 
-/**
- * The pid file is written by the watchdog and removed when the server has ended. Where it names a running Temporal,
- * either its watchdog is about to stop it, or that was killed too, and nobody will: then we do.
- */
-async function stopLeftover(pidFile: string, ports: number[]): Promise<void> {
-  if (!existsSync(pidFile)) return;
-  const pid = Number(readFileSync(pidFile, 'utf8'));
-  if (isTemporal(pid)) {
-    process.kill(pid, 'SIGTERM');
-    for (let waited = 0; isTemporal(pid); waited += 100) {
-      if (waited === 10_000) process.kill(pid, 'SIGKILL');
-      await sleep(100);
-    }
-  }
-  rmSync(pidFile, { force: true });
-  for (const port of ports) for (let tries = 0; tries < 20 && !(await isFree(port)); tries += 1) await sleep(100);
-}
-
-/** A pid is soon given to somebody else: only a program that was started as ours is stopped. */
-function isTemporal(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  const commandLine = `/proc/${pid}/cmdline`;
-  return (
-    !existsSync('/proc/self') || (existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes('start-dev'))
+async function requireUnused(folder: string, pidFile: string): Promise<void> {
+  const owner = await stopLeftover(pidFile);
+  if (owner === undefined) return;
+  throw new TemporalServerError(
+    `${folder} is in use by process ${owner}, another Fairlead: stop that, or set FAIRLEAD_DATA_DIR`,
   );
 }
 

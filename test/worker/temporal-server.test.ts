@@ -1,34 +1,61 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { workflowAttributeNames } from '../../domain/workflow-attributes.ts';
 import { createTemporalClient, waitForTemporal } from '../../worker/temporal-client.ts';
-import { startTemporalServer } from '../../worker/temporal-server.ts';
+import { startTemporalServer, type TemporalServer } from '../../worker/temporal-server.ts';
 import { freePort, isAlive } from '../support/processes.ts';
 
-let dataDir: string;
-let ports: { port: number; uiPort: number };
-const cliPath = (
-  JSON.parse(readFileSync(path.join(import.meta.dirname, '..', '..', '.temporal', 'found.json'), 'utf8')) as {
-    temporal: string;
-  }
-).temporal;
+const root = path.join(import.meta.dirname, '..', '..');
+const found = JSON.parse(readFileSync(path.join(root, '.temporal', 'found.json'), 'utf8')) as { temporal: string };
+let options: { dataDir: string; port: number; uiPort: number; cliPath: string };
+let started: TemporalServer[];
 
 beforeEach(async () => {
-  dataDir = mkdtempSync(path.join(tmpdir(), 'fairlead-server-'));
-  ports = { port: await freePort(), uiPort: await freePort() };
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'fairlead-server-'));
+  options = { dataDir, port: await freePort(), uiPort: await freePort(), cliPath: found.temporal };
+  started = [];
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
-const pidFile = () => path.join(dataDir, 'temporal.pid');
-const serverPid = () => Number(readFileSync(pidFile(), 'utf8'));
+afterEach(async () => {
+  await Promise.all(started.map((server) => server.stop()));
+  rmSync(options.dataDir, { recursive: true, force: true });
+});
+
+async function start(): Promise<TemporalServer> {
+  const server = await startTemporalServer(options);
+  started.push(server);
+  return server;
+}
+
+/** A process that starts the server and then only lives. */
+async function startElsewhere(): Promise<ReturnType<typeof spawn>> {
+  const code = `
+    import { startTemporalServer } from ${JSON.stringify(path.join(root, 'worker/temporal-server.ts'))};
+    await startTemporalServer(${JSON.stringify(options)});
+    console.log('up');
+    setInterval(() => {}, 1000);`;
+  const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise((resolve, reject) => {
+    starter.stdout?.once('data', resolve);
+    starter.once('exit', reject);
+  });
+  return starter;
+}
+
+const pidFile = () => path.join(options.dataDir, 'temporal.pid');
+const pids = () => JSON.parse(readFileSync(pidFile(), 'utf8')) as { server: number; watchdog: number; owner: number };
+const answer = () => waitForTemporal({ address: `127.0.0.1:${options.port}`, namespace: 'default' }, 20_000);
+const gone = (pid: number) => expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false);
 
 test('the server is ready with its search attributes and its UI, and stopping it leaves nothing', async () => {
-  const server = await startTemporalServer({ dataDir, ...ports, cliPath });
+  const server = await start();
   const { connection, close } = createTemporalClient(
     { namespace: 'default', tls: undefined, apiKey: undefined },
     server.address,
@@ -38,40 +65,80 @@ test('the server is ready with its search attributes and its UI, and stopping it
   expect((await fetch(server.uiUrl)).status).toBe(200);
   await close();
 
-  const pid = serverPid();
+  const { server: pid, watchdog } = pids();
   await server.stop();
-  expect(isAlive(pid)).toBe(false);
+  expect([pid, watchdog].filter(isAlive)).toEqual([]);
   expect(existsSync(pidFile())).toBe(false);
 }, 60_000);
 
-test('a server whose starter is killed ends by itself', async () => {
-  const code = `
-    import { startTemporalServer } from ${JSON.stringify(path.join(import.meta.dirname, '../../worker/temporal-server.ts'))};
-    await startTemporalServer(${JSON.stringify({ dataDir, ...ports, cliPath })});
-    console.log('up');
-    setInterval(() => {}, 1000);`;
-  const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code]);
-  await new Promise((resolve) => starter.stdout.once('data', resolve));
-  const pid = serverPid();
+test('a server whose starter is killed ends by itself, and the next start works at once', async () => {
+  const starter = await startElsewhere();
+  const { server } = pids();
   starter.kill('SIGKILL');
-  await expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false);
+  await start();
+  expect(isAlive(server)).toBe(false);
+  await answer();
 }, 60_000);
 
-test('a server that was left behind is stopped, and its data is found again', async () => {
-  const first = await startTemporalServer({ dataDir, ...ports, cliPath });
-  const left = serverPid();
-  const second = await startTemporalServer({ dataDir, ...ports, cliPath });
-  expect(isAlive(left)).toBe(false);
-  await waitForTemporal({ address: second.address, namespace: 'default' }, 5_000);
-  await Promise.all([first.stop(), second.stop()]);
+test('a server whose starter and watchdog were killed is stopped by the next start', async () => {
+  const starter = await startElsewhere();
+  const { server, watchdog } = pids();
+  // The watchdog first: it must have no moment to notice.
+  process.kill(watchdog, 'SIGKILL');
+  starter.kill('SIGKILL');
+  expect(isAlive(server)).toBe(true);
+  await start();
+  await gone(server);
+  await answer();
+}, 60_000);
+
+test('a server in use by a living process is left alone', async () => {
+  const starter = await startElsewhere();
+  await expect(start()).rejects.toThrow(`is in use by process ${starter.pid}`);
+  await answer();
+  const { server } = pids();
+  starter.kill('SIGKILL');
+  await gone(server);
+}, 60_000);
+
+test('a server that dies is started again, with its data', async () => {
+  await start();
+  const { server } = pids();
+  // A server that ends in its first seconds counts as one that cannot start.
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  process.kill(server, 'SIGKILL');
+  await expect.poll(() => pids().server, { timeout: 10_000 }).not.toBe(server);
+  await answer();
+}, 60_000);
+
+test('a watchdog that is killed is a failure, and stopping ends its server', async () => {
+  const server = await start();
+  const { server: pid, watchdog } = pids();
+  process.kill(watchdog, 'SIGKILL');
+  await expect(server.failed).rejects.toThrow(/The Temporal server ended with SIGKILL: see .*temporal\.log/);
+  await server.stop();
+  await gone(pid);
+}, 60_000);
+
+test('a pid that belongs to somebody else by now is not touched', async () => {
+  const bystander = spawn('sleep', ['60']);
+  const { pid = 0 } = bystander;
+  writeFileSync(pidFile(), JSON.stringify({ server: pid, watchdog: pid, owner: process.pid }));
+  await start();
+  expect(isAlive(pid)).toBe(true);
+  bystander.kill();
 }, 60_000);
 
 test('a port that somebody else holds is named, with what to set', async () => {
-  const other = createServer().listen(ports.port, '127.0.0.1');
+  const other = createServer().listen(options.port, '127.0.0.1');
   await new Promise((resolve) => other.once('listening', resolve));
-  const { port } = other.address() as AddressInfo;
-  await expect(startTemporalServer({ dataDir, ...ports, cliPath })).rejects.toThrow(
-    new RegExp(`Port ${port}.*FAIRLEAD_TEMPORAL_PORT`),
-  );
+  await expect(start()).rejects.toThrow(new RegExp(`Port ${options.port}.*FAIRLEAD_TEMPORAL_PORT`));
   other.close();
+});
+
+test('a program that is no Temporal is named by its log', async () => {
+  options.cliPath = '/bin/false';
+  await expect(start()).rejects.toThrow(/The Temporal server ended with 1: see .*temporal\.log/);
+  options.cliPath = '/nowhere/temporal';
+  await expect(start()).rejects.toThrow(/The Temporal server failed: spawn \/nowhere\/temporal ENOENT: see/);
 });
