@@ -10,7 +10,7 @@ import { githubHost } from '../providers/github/host.ts';
 import { inspectWorkflow } from '../providers/github/workflow-file.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 import { createExpiringCache } from './cache.ts';
-import { reachOf, refuseUnusable } from './reach.ts';
+import { reachOf, refusedToken, refuseUnusable } from './reach.ts';
 
 export type GitHubBroker = ReturnType<typeof createGitHubBroker>;
 
@@ -76,7 +76,10 @@ export function createGitHubBroker({
     const minted = await tokens.get(key, async () => {
       const installation = await usable(installationId);
       const request = { installationId: installation.externalId, permissions, ...(repositoryIds && { repositoryIds }) };
-      const token = await (await appClient(app)).mintToken(request);
+      const asApp = await appClient(app);
+      const token = await asApp.mintToken(request).catch((error: unknown) => {
+        throw refusedToken(error, installation, wanted);
+      });
       // It may have been cut off while the token was made.
       await usable(installationId);
       return token;

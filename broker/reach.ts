@@ -26,6 +26,27 @@ export function refuseUnusable({ accountLogin, removedAt, suspendedAt }: Install
     throw cutOff('installation_suspended', `The App’s installation on ${accountLogin} is suspended`);
 }
 
+/**
+ * GitHub refuses a token with one status (422), whether the owner has not granted a permission or the repository is
+ * out of reach: which of them it is, we know from the last sync.
+ */
+export function refusedToken(
+  error: unknown,
+  { accountLogin, permissions: granted }: Installation,
+  wanted: { repositoryIds?: number[]; permissions: Record<string, string> },
+): unknown {
+  if (!(error instanceof ProviderError) || error.code !== 'validation') return error;
+  const lacking = Object.entries(wanted.permissions)
+    .filter(([name, level]) => levels.indexOf(granted[name] ?? '') < levels.indexOf(level))
+    .map(([name, level]) => `${name}: ${level}`);
+  if (lacking.length > 0) {
+    return cutOff('permission_missing', `The installation on ${accountLogin} does not grant ${lacking.join(', ')}`);
+  }
+  return wanted.repositoryIds ? cutOff('not_found', 'The App no longer reaches the repository') : error;
+}
+
+const levels = ['read', 'write', 'admin'];
+
 function cutOff(code: ProviderErrorCode, message: string): ProviderError {
   return new ProviderError({ provider: 'github', code, message });
 }

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { createExpiringCache } from '../../broker/cache.ts';
+
+const minute = 60_000;
+
+function cacheAt(start: number, maxEntries = 100) {
+  const clock = { now: start };
+  const cache = createExpiringCache<{ expiresAt: number; name: string }>({
+    marginMs: 5 * minute,
+    now: () => clock.now,
+    maxEntries,
+  });
+  let made = 0;
+  const make = async () => {
+    made += 1;
+    return { name: `value ${made}`, expiresAt: clock.now + 60 * minute };
+  };
+  return { clock, cache, make, made: () => made };
+}
+
+test('a value is given out until five minutes before its end, and not after', async () => {
+  const { clock, cache, make } = cacheAt(0);
+  const first = await cache.get('a', make);
+  clock.now = 55 * minute - 1;
+  expect(await cache.get('a', make)).toBe(first);
+  clock.now = 55 * minute;
+  expect(await cache.get('a', make)).not.toBe(first);
+});
+
+test('a failure is told to all who waited for it, and the next one tries again', async () => {
+  const { cache, make, made } = cacheAt(0);
+  const fail = () => Promise.reject(new Error('no'));
+  const waited = await Promise.allSettled([cache.get('a', fail), cache.get('a', make), cache.get('a', make)]);
+  expect(waited.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  expect(made()).toBe(0);
+  expect((await cache.get('a', make)).name).toBe('value 1');
+});
+
+test('a value that was dropped is made anew, and its successor is not dropped with it', async () => {
+  const { cache, make } = cacheAt(0);
+  const first = await cache.get('a', make);
+  cache.drop('a', first);
+  const second = await cache.get('a', make);
+  expect(second.name).toBe('value 2');
+  cache.drop('a', first);
+  expect(await cache.get('a', make)).toBe(second);
+});
+
+test('the oldest values make room', async () => {
+  const { cache, make, made } = cacheAt(0, 2);
+  for (const key of ['a', 'b', 'c', 'b', 'c']) await cache.get(key, make);
+  expect(made()).toBe(3);
+  await cache.get('a', make);
+  expect(made()).toBe(4);
+});
