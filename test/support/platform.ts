@@ -1,5 +1,5 @@
-import { expect } from 'vitest';
-import type { Client } from './client.ts';
+import { expect, vi } from 'vitest';
+import type { Answer, Client } from './client.ts';
 
 export type BuildView = {
   id: string;
@@ -21,29 +21,23 @@ export async function setUpPlatform(
   const [project] = await client.ask<{ id: string }[]>('GET', '/v1/projects');
   const projectId = project?.id ?? '';
   // The installation is known once the first sync is through.
-  let integration: { id: string } | undefined;
-  await expect
-    .poll(
-      async () => {
-        const body = { provider: 'github', installation_id: github.installationId, project_id: projectId };
-        const answer = await client.send<{ id: string }>('POST', '/v1/integrations', body);
-        integration = answer.status === 201 ? answer.body : undefined;
-        return answer.status === 201 ? 'bound' : JSON.stringify(answer.body);
-      },
-      { timeout: 30_000, interval: 300 },
-    )
-    .toBe('bound');
-  const integrationId = integration?.id ?? '';
+  const { id: integrationId } = await vi.waitFor(
+    () =>
+      client.ask<{ id: string }>('POST', '/v1/integrations', {
+        provider: 'github',
+        installation_id: github.installationId,
+        project_id: projectId,
+      }),
+    { timeout: 30_000, interval: 300 },
+  );
   const app = await client.ask<{ id: string }>('POST', `/v1/projects/${projectId}/apps`, { name: 'shop' });
-  await expect
-    .poll(
-      async () => {
-        const body = { integration_id: integrationId, repository_id: github.repositoryId, branch: 'main' };
-        return (await client.send('PUT', `/v1/apps/${app.id}/source`, body)).status;
-      },
-      { timeout: 30_000, interval: 300 },
-    )
-    .toBe(200);
+  await vi.waitFor(
+    async () => {
+      const body = { integration_id: integrationId, repository_id: github.repositoryId, branch: 'main' };
+      expect((await client.send('PUT', `/v1/apps/${app.id}/source`, body)).status).toBe(200);
+    },
+    { timeout: 30_000, interval: 300 },
+  );
   const made = await client.ask<{ id: string }>('POST', `/v1/apps/${app.id}/pipelines`, {
     name: 'deploy',
     events: ['push', 'manual'],
@@ -73,3 +67,14 @@ jobs:
     steps:
       - run: echo ok
 `;
+
+/** Every build, page by page. */
+export async function allBuilds(client: Client): Promise<BuildView[]> {
+  const all: BuildView[] = [];
+  for (let path: string | undefined = '/v1/builds?limit=200'; path; ) {
+    const answer: Answer<BuildView[]> = await client.send<BuildView[]>('GET', path);
+    all.push(...answer.body);
+    path = /<(?:https?:\/\/[^/]+)?([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1];
+  }
+  return all;
+}
