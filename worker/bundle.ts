@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundleWorkflowCode } from '@temporalio/worker';
 
@@ -19,6 +19,7 @@ export async function workflowBundle(): Promise<{ codePath: string }> {
     const temporary = `${codePath}.${process.pid}`;
     writeFileSync(temporary, await bundle());
     renameSync(temporary, codePath);
+    removeOld(path.dirname(codePath));
   }
   return { codePath };
 }
@@ -31,11 +32,21 @@ export async function bundle(): Promise<string> {
 function sourcesHash(): string {
   const hash = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json')));
   for (const room of ['workflows', 'domain']) {
-    for (const file of readdirSync(path.join(root, room)).sort()) {
+    const files = readdirSync(path.join(root, room), { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => name.endsWith('.ts')).sort()) {
       hash.update(file).update(readFileSync(path.join(root, room, file)));
     }
   }
   return hash.digest('hex').slice(0, 16);
+}
+
+/** Bundles of sources that are gone; a young one may belong to a process that is just starting. */
+function removeOld(folder: string): void {
+  const old = (file: string) => Date.now() - statSync(file).mtimeMs > 24 * 60 * 60 * 1000;
+  for (const name of readdirSync(folder)) {
+    const file = path.join(folder, name);
+    if (name.startsWith('workflows-') && old(file)) rmSync(file, { force: true });
+  }
 }
 
 const nothing = () => {};

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,14 +13,17 @@ const root = path.join(import.meta.dirname, '..', '..');
 const found = JSON.parse(readFileSync(path.join(root, '.temporal', 'found.json'), 'utf8')) as { temporal: string };
 let options: { dataDir: string; port: number; uiPort: number; cliPath: string };
 let started: TemporalServer[];
+let starters: ChildProcess[];
 
 beforeEach(async () => {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'fairlead-server-'));
   options = { dataDir, port: await freePort(), uiPort: await freePort(), cliPath: found.temporal };
   started = [];
+  starters = [];
 });
 
 afterEach(async () => {
+  for (const starter of starters) starter.kill('SIGKILL');
   await Promise.all(started.map((server) => server.stop()));
   rmSync(options.dataDir, { recursive: true, force: true });
 });
@@ -32,7 +35,7 @@ async function start(): Promise<TemporalServer> {
 }
 
 /** A process that starts the server and then only lives. */
-async function startElsewhere(): Promise<ReturnType<typeof spawn>> {
+async function startElsewhere(): Promise<ChildProcess> {
   const code = `
     import { startTemporalServer } from ${JSON.stringify(path.join(root, 'worker/temporal-server.ts'))};
     await startTemporalServer(${JSON.stringify(options)});
@@ -42,6 +45,7 @@ async function startElsewhere(): Promise<ReturnType<typeof spawn>> {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  starters.push(starter);
   await new Promise((resolve, reject) => {
     starter.stdout?.once('data', resolve);
     starter.once('exit', reject);

