@@ -17,7 +17,7 @@ export const headSha = '89abcdef0123456789abcdef0123456789abcdef';
 
 /** A GitHub on which every repository has the branch `main` and a workflow file that can be dispatched. */
 const broker: ApiDeps['broker'] = {
-  branches: async () => ({ branches: [{ name: 'main', sha: headSha }] }),
+  branches: async () => ({ branches: [{ name: 'main', sha: headSha }], next: undefined }),
   branchHead: async (_, branch) => (branch === 'main' ? headSha : undefined),
   inspectWorkflowFile: async () => ({ readable: true, dispatchable: true, missingInputs: [], runNameShowsBuild: true }),
 };
