@@ -5,6 +5,7 @@ import { relayHealth } from '../../db/relays.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
 import { openApiDocument } from '../openapi.ts';
+import { Problem } from '../problems.ts';
 
 const redocFile = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js');
 
@@ -54,7 +55,9 @@ export function serviceRoutes({ database, registry }: ApiDeps, documented: () =>
         }),
       },
       async read() {
-        const health = await relayHealth(database.reader);
+        const health = await relayHealth(database.reader).catch(() => {
+          throw new Problem('unavailable', 'Nothing can be stored: look at the database.');
+        });
         return health === 'ok' ? { status: 'ok', reason: null } : { status: 'degraded', reason: health };
       },
     }),
