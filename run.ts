@@ -6,17 +6,23 @@ export type Running = { stop(): Promise<void> };
 /** Errors whose message is a sentence for the person who started the process; anything else shows where it happened. */
 const told = ['ConfigError', 'SealError', 'StoreError', 'ListenError', 'TemporalServerError', 'TemporalUnreachable'];
 
+/** npm passes on the signal that a terminal's Ctrl-C has sent to all of its processes: so soon, two are one. */
+const echoMs = 1_000;
+
 /**
- * Runs a process until SIGINT or SIGTERM, then stops it; a second signal, or `limitMs`, ends it at once. What
+ * Runs a process until SIGINT or SIGTERM, then stops it; a later second signal, or `limitMs`, ends it at once. What
  * prevents the start is one sentence on stderr and exit code 1.
  */
 export async function run(start: () => Promise<Running>, limitMs = 30_000): Promise<void> {
   let running: Running | undefined;
-  let stopping = false;
+  let stoppingSince: number | undefined;
 
   function stop(signal: NodeJS.Signals): void {
-    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > echoMs) process.exit(signal === 'SIGINT' ? 130 : 143);
+      return;
+    }
+    stoppingSince = performance.now();
     setTimeout(() => {
       console.error(`fairlead: not everything stopped within ${limitMs / 1000} s`);
       process.exit(1);
@@ -35,7 +41,7 @@ export async function run(start: () => Promise<Running>, limitMs = 30_000): Prom
   process.on('SIGTERM', stop);
   try {
     running = await start();
-    if (stopping) finish(running);
+    if (stoppingSince !== undefined) finish(running);
   } catch (error) {
     fail(error);
   }
