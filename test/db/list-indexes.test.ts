@@ -1,0 +1,125 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { appsIn } from '../../db/apps.ts';
+import { listAudit } from '../../db/audit-log.ts';
+import { buildEventsIn } from '../../db/build-events.ts';
+import { buildsIn } from '../../db/builds.ts';
+import { connect, type Database, type Db } from '../../db/connection.ts';
+import { deliveriesIn } from '../../db/deliveries.ts';
+import { incidentsIn } from '../../db/incidents.ts';
+import { installationsIn } from '../../db/installations.ts';
+import { integrationsIn } from '../../db/integrations.ts';
+import { migrate } from '../../db/migrate.ts';
+import type { PageRequest } from '../../db/page.ts';
+import { pipelinesIn } from '../../db/pipelines.ts';
+import { projectsIn } from '../../db/projects.ts';
+import { repositoriesIn } from '../../db/repositories.ts';
+import { everything, type TenantScope } from '../../db/tenant.ts';
+import { tokensIn } from '../../db/tokens.ts';
+
+// SQLite says how it will go about a query without having rows; the indexes are the same on Postgres.
+let database: Database;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'fairlead-indexes-'));
+  database = connect({ sqliteFile: path.join(folder, 'fairlead.db') });
+  await migrate(database);
+});
+
+afterAll(async () => {
+  await database?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const ofOrg: TenantScope = { kind: 'grants', grants: [{ orgId: 'org_1' }] };
+const ofProject: TenantScope = { kind: 'grants', grants: [{ orgId: 'org_1', projectId: 'prj_1' }] };
+const firstPage = { limit: 50 };
+const laterPage = { limit: 50, after: 'x' };
+
+type List = (db: Db, scope: TenantScope, page: PageRequest) => Promise<unknown>;
+
+const lists: Record<string, List> = {
+  projects: (db, scope, page) => projectsIn(db, scope).list(page),
+  'projects of an organization': (db, scope, page) => projectsIn(db, scope).list(page, 'org_1'),
+  'apps of a project': (db, scope, page) => appsIn(db, scope).list('prj_1', page),
+  'pipelines of an app': (db, scope, page) => pipelinesIn(db, scope).list('app_1', page),
+  builds: (db, scope, page) => buildsIn(db, scope).list({}, page),
+  'builds of a project': (db, scope, page) => buildsIn(db, scope).list({ projectId: 'prj_1' }, page),
+  'builds of an app': (db, scope, page) => buildsIn(db, scope).list({ appId: 'app_1' }, page),
+  'builds of a pipeline': (db, scope, page) => buildsIn(db, scope).list({ pipelineId: 'pip_1' }, page),
+  'events of a build': (db, scope, page) => buildEventsIn(db, scope).list('bld_1', page),
+  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
+  'integrations of a project': (db, scope, page) => integrationsIn(db, scope).list({ projectId: 'prj_1' }, page),
+  incidents: (db, scope, page) => incidentsIn(db, scope).list(page),
+  tokens: (db, scope, page) => tokensIn(db, scope).list(page),
+  'audit events': (db, scope, page) => listAudit(db, scope, page),
+};
+
+/** What an integration reaches may lie in several installations: it is sorted, but no more is read than that. */
+const ofIntegration: Record<string, List> = {
+  'installations of an integration': (db, scope, page) => installationsIn(db, scope).listOf('int_1', page),
+  'repositories of an integration': (db, _, page) => repositoriesIn(db).listReachable('int_1', page),
+};
+
+/** How SQLite would go about what the list asks, of its first page and of a later one. */
+async function plansOf(list: List, scope: TenantScope): Promise<string[]> {
+  const asked: { sql: string; bindings: readonly unknown[] }[] = [];
+  const note = (query: { sql: string; bindings: readonly unknown[] }) => void asked.push(query);
+  database.reader.on('query', note);
+  for (const page of [firstPage, laterPage]) await list(database.reader, scope, page);
+  database.reader.off('query', note);
+  const plans: string[] = [];
+  for (const { sql, bindings } of asked) {
+    const steps: { detail: string }[] = await database.reader.raw(`explain query plan ${sql}`, bindings as never);
+    plans.push(...steps.map(({ detail }) => detail));
+  }
+  return plans;
+}
+
+/** Reads rows that it then leaves out: all there are, or all that are older than the page before. */
+const wasteful = (plans: string[]) => plans.filter((step) => /^SCAN|\(id<\?\)/.test(step));
+const sorted = (plans: string[]) => plans.filter((step) => step.includes('TEMP B-TREE'));
+
+describe.each([
+  ['an organization', ofOrg],
+  ['a project', ofProject],
+])('for %s', (_, scope) => {
+  test.each(Object.entries({ ...lists, ...ofIntegration }))(
+    'the list of %s is found by an index',
+    async (_name, list) => {
+      const plans = await plansOf(list, scope);
+      expect(plans.length).toBeGreaterThan(1);
+      expect(wasteful(plans)).toEqual([]);
+    },
+  );
+
+  test.each(Object.entries(lists))('the list of %s lies there in its order', async (_name, list) => {
+    expect(sorted(await plansOf(list, scope))).toEqual([]);
+  });
+});
+
+const ofOperators: Record<string, List> = {
+  ...lists,
+  deliveries: (db, scope, page) => deliveriesIn(db, scope).list({}, page),
+  installations: (db, scope, page) => installationsIn(db, scope).list({}, page),
+};
+
+test.each(Object.entries(ofOperators))('for operators the list of %s is read in its order', async (_, list) => {
+  const plans = await plansOf(list, everything);
+  expect(plans.filter((step) => /^SCAN(?!.* USING INDEX)/.test(step))).toEqual([]);
+  expect(sorted(plans)).toEqual([]);
+});
+
+test('deliveries of an organization are found by an index', async () => {
+  const plans = await plansOf((db, scope, page) => deliveriesIn(db, scope).list({}, page), ofOrg);
+  expect([...wasteful(plans), ...sorted(plans)]).toEqual([]);
+});
+
+test('a list without an index would be seen', async () => {
+  const plans = await plansOf((db) => db('builds').where({ sha: 'x' }).orderBy('created_at'), everything);
+  expect(wasteful(plans)).not.toEqual([]);
+  expect(sorted(plans)).not.toEqual([]);
+});
