@@ -1,16 +1,56 @@
 import { defineConfig } from 'vitest/config';
 
 const report = process.env['FAIRLEAD_TEST_REPORT'];
+const onPostgres = Boolean(process.env['TEST_DATABASE_URL']);
+
+/** Tests that start the product's own processes, and look at the clock: they have the machine to themselves. */
+const processes = [
+  'test/flows/start.test.ts',
+  'test/flows/canaries.test.ts',
+  'test/flows/shutdown.test.ts',
+  'test/chaos/**',
+];
+
+/** What has nothing to do with a database, or always uses SQLite, is not run a second time on Postgres. */
+const notOnPostgres = [
+  'test/*.test.ts',
+  'test/{domain,providers,scripts,support}/**',
+  'test/flows/{start,canaries,shutdown}.test.ts',
+  'test/worker/temporal-*.test.ts',
+  'test/chaos/!(*.postgres).test.ts',
+];
+const exclude = onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts'];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
-    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 90_000,
     // Where .ci/run counts.
     ...(report ? { reporters: ['default', ['json', { outputFile: report }]] } : {}),
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'rooms',
+          include: ['test/**/*.test.ts'],
+          exclude: [...exclude, ...processes],
+          globalSetup: 'test/support/global-setup.ts',
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: processes.map((pattern) => pattern.replace('**', '*.test.ts')),
+          exclude,
+          globalSetup: 'test/support/global-setup.ts',
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../support/client.ts';
 import { type GitHubStandIn, startGitHub } from '../support/github/stand-in.ts';
 import { listBuilds, setUpPlatform, workflowFile } from '../support/platform.ts';
@@ -14,10 +14,27 @@ let github: GitHubStandIn;
 let env: Record<string, string>;
 let url: string;
 
-/** `npm start`, as a user types it. */
-function npmStart(extra: Record<string, string> = {}): Program {
-  return runProgram('npm', ['start'], { ...env, ...extra });
+const programs: Program[] = [];
+
+function started(program: Program): Program {
+  programs.push(program);
+  return program;
 }
+
+/** `npm start`, as a user types it. */
+function npmStart(): Program {
+  return started(runProgram('npm', ['start'], env));
+}
+
+/** The same without npm in between. */
+function nodeStart(extra: Record<string, string> = {}): Program {
+  return started(runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], { ...env, ...extra }));
+}
+
+// A test that fails in the middle must not hold the ports of the next one.
+afterEach(async () => {
+  for (const program of programs.splice(0)) if (isAlive(program.pid)) await program.end('SIGTERM');
+});
 
 async function childrenGone(pid: number): Promise<void> {
   await expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false);
@@ -119,10 +136,10 @@ describe('npm start', () => {
   }, 180_000);
 
   test('starts again within six seconds and finds everything', async () => {
-    const started = Date.now();
+    const began = Date.now();
     const program = npmStart();
     await program.line(/Fairlead is ready/, 60_000);
-    const seconds = (Date.now() - started) / 1000;
+    const seconds = (Date.now() - began) / 1000;
     const builds = await listBuilds(createClient(url, adminToken));
     expect(builds.map(({ status }) => status)).toEqual(['succeeded']);
     expect(seconds).toBeLessThan(6);
@@ -131,7 +148,7 @@ describe('npm start', () => {
   }, 90_000);
 
   test('works again after everything but Temporal was killed', async () => {
-    const first = runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], env);
+    const first = nodeStart();
     await first.line(/Fairlead is ready/, 60_000);
     await first.end('SIGKILL');
     const second = npmStart();
@@ -144,7 +161,7 @@ describe('npm start', () => {
 
 describe('what prevents the start is one sentence, and an exit code', () => {
   async function refusal(extra: Record<string, string>): Promise<string> {
-    const program = runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], { ...env, ...extra });
+    const program = nodeStart(extra);
     expect(await program.ended).toBe(1);
     const lines = program
       .output()
