@@ -31,6 +31,6 @@ function refusal(code: ProblemCode, detail: string, headers: Record<string, stri
   return {
     status,
     headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
-    body: JSON.stringify({ type: 'about:blank', title, status, code, detail }),
+    body: JSON.stringify({ type: `urn:fairlead:problem:${code}`, title, status, code, detail }),
   };
 }

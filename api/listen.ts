@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Problem, problemDocument } from './problems.ts';
 
 export class ListenError extends Error {
   override name = 'ListenError';
@@ -14,8 +16,9 @@ export type Listening = {
 };
 
 const starting: RequestListener = (_, response) => {
+  const problem = new Problem('unavailable', 'Fairlead is still starting.');
   response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '1' });
-  response.end('{"status":503,"code":"starting","title":"Fairlead is still starting"}');
+  response.end(JSON.stringify(problemDocument(problem, randomUUID())));
 };
 
 /** Binds the address before anything else is started, so that a taken port is known at once. */

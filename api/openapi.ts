@@ -7,7 +7,7 @@ type Json = Record<string, unknown>;
 const ProblemSchema = {
   type: 'object',
   description: 'A problem as RFC 9457 prints it. `code` is stable; `detail` says what to do.',
-  required: ['type', 'title', 'status', 'code', 'request_id'],
+  required: ['type', 'title', 'status', 'code'],
   properties: {
     type: { type: 'string', format: 'uri' },
     title: { type: 'string' },
@@ -22,7 +22,7 @@ const ProblemSchema = {
         properties: { path: { type: 'string' }, message: { type: 'string' } },
       },
     },
-    request_id: { type: 'string' },
+    request_id: { type: 'string', description: 'As in `X-Request-Id`; refused webhooks have it there only' },
   },
 };
 

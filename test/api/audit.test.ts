@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Endpoint } from '../../api/endpoint.ts';
+import { createSignInCode } from '../../db/bootstrap.ts';
+import { adminToken, startApi, type TestApi } from '../support/api.ts';
+import { seed } from '../support/seed.ts';
+import { bodyOf, pathOf } from '../support/sweep.ts';
+import { addEverything, addOrg, addProject, addToken, addUser, type Tenant } from '../support/tenants.ts';
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+type Sent = { path: string; body?: unknown; token?: string };
+type Owner = Tenant & { tokenId: string };
+
+/** What a mutation needs beyond the usual rows and body, or instead of them. */
+const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>> = {
+  async createSession(tenant) {
+    const user = await addUser(api.database, tenant.orgId, 'owner');
+    return { path: '/v1/sessions', body: { code: await createSignInCode(api.database, user.id) } };
+  },
+  async deleteSession(tenant, usual) {
+    return { ...usual, token: (await addUser(api.database, tenant.orgId, 'owner')).session };
+  },
+  async createIntegration({ githubAppId, number, projectId }, usual) {
+    const installation_id = number + 1_000_000;
+    await seed(api.database).installation(githubAppId, installation_id);
+    return { ...usual, body: { provider: 'github', installation_id, project_id: projectId } };
+  },
+  async deleteProject({ orgId }) {
+    return { path: `/v1/projects/${await addProject(api.database, orgId)}` };
+  },
+  async rerunBuild({ buildId }, usual) {
+    const ended = { status: 'failed' as const, finished_at: Date.now() };
+    await api.database.write((trx) => trx('builds').where({ id: buildId }).update(ended));
+    return usual;
+  },
+};
+
+async function prepare(endpoint: Endpoint): Promise<Sent> {
+  const orgId = await addOrg(api.database);
+  const where = { orgId, projectId: await addProject(api.database, orgId) };
+  const tenant = { ...(await addEverything(api.database, where)), tokenId: (await addToken(api.database, where)).id };
+  const usual = { path: pathOf(endpoint, tenant), body: bodyOf(endpoint, tenant) };
+  return (await arrangements[endpoint.operationId]?.(tenant, usual)) ?? usual;
+}
+
+const send = (endpoint: Endpoint, { path, body, token = adminToken }: Sent, requestId: string) =>
+  api.as(token).send(endpoint.method.toUpperCase(), path, body, { 'x-request-id': requestId });
+
+const mutations = () => api.endpoints.filter(({ write }) => write);
+
+/** Every row there is, but for the times at which tokens were used, which belong to no act. */
+async function everyRow(): Promise<Record<string, string[]>> {
+  const tables = ['orgs', 'projects', 'apps', 'pipelines', 'builds', 'build_events', 'commands', 'operations'] as const;
+  const more = ['sessions', 'sign_in_links', 'integrations', 'bindings', 'installations', 'audit_events'] as const;
+  const found: Record<string, string[]> = {};
+  for (const table of [...tables, ...more]) found[table] = sorted(await api.database.reader(table));
+  const tokens = await api.database.reader('tokens');
+  found['tokens'] = sorted(tokens.map(({ last_used_at: _, ...row }) => row));
+  return found;
+}
+
+const sorted = (rows: object[]) => rows.map((row) => JSON.stringify(row)).sort();
+
+test('Everything that changes something is done by `write`, or is a raw route that is known', () => {
+  const others = api.endpoints.filter(({ method, write }) => method !== 'get' && !write);
+  expect(others.map(({ operationId }) => operationId).sort()).toEqual([
+    'checkPipeline',
+    'postSignIn',
+    'receiveGithubAppWebhook',
+    'receiveGithubWebhook',
+  ]);
+});
+
+test('Every mutation leaves a row that says who did what to which thing, from where', async () => {
+  for (const endpoint of mutations()) {
+    const sent = await prepare(endpoint);
+    const requestId = `audit-${endpoint.operationId}`;
+    const answer = await send(endpoint, sent, requestId);
+    expect(answer.status, `${endpoint.operationId}: ${JSON.stringify(answer.body)}`).toBeLessThan(300);
+    const rows = await api.database.reader('audit_events').where({ request_id: requestId });
+    expect(rows.length, endpoint.operationId).toBeGreaterThan(0);
+    for (const row of rows) {
+      expect(row.action, endpoint.operationId).toMatch(/^[a-z_]+\.[a-z_]+$/);
+      expect(row.target, endpoint.operationId).toMatch(/^[a-z]+_[0-9a-z]{26}$/);
+      expect(row.actor, endpoint.operationId).toMatch(/^operator$|^user:user_/);
+      expect(row.ip, endpoint.operationId).toContain('127.0.0.1');
+    }
+  }
+});
+
+test('A request that is refused leaves no row', async () => {
+  const orgId = await addOrg(api.database);
+  const { session } = await addUser(api.database, orgId, 'viewer');
+  expect((await api.as(session).send('POST', '/v1/projects', { org_id: orgId, name: 'x' })).status).toBe(403);
+  expect((await api.admin.send('PATCH', `/v1/orgs/${orgId}`, { name: 'x' }, { 'if-match': '"9"' })).status).toBe(412);
+  expect(await api.database.reader('audit_events').where({ org_id: orgId })).toEqual([]);
+});
+
+test('The form of the sign-in page leaves its row too', async () => {
+  const { id } = await addUser(api.database, await addOrg(api.database), 'owner');
+  const body = new URLSearchParams({ code: await createSignInCode(api.database, id) });
+  expect((await fetch(`${api.url}/sign-in`, { method: 'POST', body })).status).toBe(200);
+  const rows = await api.database.reader('audit_events').where({ actor: `user:${id}`, action: 'session.created' });
+  expect(rows).toHaveLength(1);
+});
+
+describe('where nothing can be recorded', () => {
+  beforeAll(async () => {
+    const refuse =
+      api.database.dialect === 'sqlite'
+        ? [`create trigger no_audit before insert on audit_events begin select raise(abort, 'no'); end`]
+        : [
+            `create function no_audit() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`,
+            'create trigger no_audit before insert on audit_events for each row execute function no_audit()',
+          ];
+    for (const statement of refuse) await api.database.write((trx) => trx.raw(statement));
+  });
+
+  test('nothing is done', { timeout: 60_000 }, async () => {
+    for (const endpoint of mutations()) {
+      const sent = await prepare(endpoint);
+      const before = await everyRow();
+      const answer = await send(endpoint, sent, `refused-${endpoint.operationId}`);
+      expect(answer.status, endpoint.operationId).toBeGreaterThanOrEqual(500);
+      expect(await everyRow(), endpoint.operationId).toEqual(before);
+    }
+  });
+});
