@@ -1,19 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { withWorker } from '../test/support/workflow-run.ts';
 import { workflowBundle } from '../worker/bundle.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
+import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 
 /**
- * Records the histories that test/workflows/replay.test.ts replays: `npx tsx scripts/record-histories.ts`. Only for a
- * new workflow or a new story of it. When the replay of an old history fails, the change needs `patched()`, not a new
+ * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
+ * `npx tsx scripts/record-histories.ts`. Only for a new workflow or a new story of it. When the replay of an old history fails, the change needs `patched()`, not a new
  * recording: builds that are under way when a new version is installed have histories like the old ones.
  */
 const folder = path.join(import.meta.dirname, '../test/fixtures/histories');
 const buildId = 'bld_0000000000000000000000000a';
+const githubAppId = 'gha_0000000000000000000000000a';
 
 type Tell = (handle: WorkflowHandle<typeof dispatchBuild>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
 
@@ -52,12 +55,38 @@ const stories: Record<string, { activities?: object; tell: Tell }> = {
   },
 };
 
+/** Two pages of installations, the first with one of two pages of repositories; a request meanwhile is another pass. */
+const reading = {
+  beginSync: async () => {},
+  syncInstallationPage: async ({ page }: { page: number }) =>
+    page === 1 ? { readable: ['ins_0000000000000000000000000a'], next: 2 } : { readable: [], next: null },
+  syncRepositoryPage: async ({ page }: { page: number }) => ({ next: page === 1 ? 2 : null, cutOff: false }),
+  finishRepositories: async () => {},
+  finishSync: async () => {},
+};
+const syncs: Record<string, { activities?: object; requests: number }> = {
+  'sync-installations-done': { requests: 1 },
+  'sync-installations-rejected': {
+    requests: 0,
+    activities: {
+      syncInstallationPage: async () => {
+        throw ApplicationFailure.create({
+          type: 'app_credentials_rejected',
+          message: 'GitHub does not accept the key',
+          nonRetryable: true,
+        });
+      },
+    },
+  },
+};
+
 const found = JSON.parse(readFileSync(path.join(import.meta.dirname, '../.temporal/found.json'), 'utf8'));
 const env = await TestWorkflowEnvironment.createTimeSkipping({
   server: { executable: { type: 'existing-path', path: found.testServer } },
 });
 const { codePath } = await workflowBundle();
-for (const [name, { activities, tell }] of Object.entries(stories)) {
+const isNew = ([name]: [string, unknown]) => !existsSync(path.join(folder, `${name}.json`));
+for (const [name, { activities, tell }] of Object.entries(stories).filter(isNew)) {
   await withWorker(env, codePath, { ...usual, ...activities }, async ({ client, taskQueue }) => {
     const handle = await client.workflow.start(dispatchBuild, {
       taskQueue,
@@ -66,11 +95,42 @@ for (const [name, { activities, tell }] of Object.entries(stories)) {
     });
     await tell(handle, (seconds) => env.sleep(seconds * 1000));
     await handle.result();
-    const history = plain(await handle.fetchHistory());
-    writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(history, null, 1)}\n`);
+    await save(name, handle);
+  });
+}
+for (const [name, { activities, requests }] of Object.entries(syncs).filter(isNew)) {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const held = {
+    ...reading,
+    syncRepositoryPage: async (input: { page: number }) => {
+      await gate;
+      return reading.syncRepositoryPage(input);
+    },
+    ...activities,
+  };
+  await withWorker(env, codePath, held, async ({ client, taskQueue, steps }) => {
+    const handle = await client.workflow.start(syncInstallations, {
+      taskQueue,
+      workflowId: `sync/${randomUUID()}`,
+      args: [{ githubAppId }],
+    });
+    await env.sleep('2 seconds');
+    while (requests > 0 && !steps.includes('syncRepositoryPage')) await new Promise((done) => setTimeout(done, 50));
+    for (let at = 0; at < requests; at += 1) await handle.signal(requested);
+    release();
+    await handle.result();
+    await save(name, handle);
   });
 }
 await env.teardown();
+
+async function save(name: string, handle: WorkflowHandle): Promise<void> {
+  const history = plain(await handle.fetchHistory());
+  writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(history, null, 1)}\n`);
+}
 
 /**
  * The history as JSON that the worker's encoder takes back: enums stay numbers, bytes become base64, 64-bit integers

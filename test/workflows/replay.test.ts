@@ -39,6 +39,8 @@ describe('the workflows as they are now', () => {
         'dispatch-build-canceled.json',
         'dispatch-build-succeeded.json',
         'dispatch-build-uncertain-then-found.json',
+        'sync-installations-done.json',
+        'sync-installations-rejected.json',
       ]),
     );
   });

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { Worker } from '@temporalio/worker';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createActivities } from '../../activities/index.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { syncCommand } from '../../db/installations.ts';
+import { operationsIn } from '../../db/operations.ts';
+import { everything } from '../../db/tenant.ts';
+import { requested, syncInstallations } from '../../workflows/sync-installations.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { newKeyPair } from '../support/github/seeds.ts';
+import { type App, type GitHubStandIn, type Installation, startGitHub } from '../support/github/stand-in.ts';
+import { historyText } from '../support/history-text.ts';
+import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
+import { connectTemporal } from '../support/temporal.ts';
+
+let database: TestDatabase;
+let github: GitHubStandIn;
+let temporal: Awaited<ReturnType<typeof connectTemporal>>;
+let app: { id: string; theirs: App };
+let worker: Worker;
+let running: Promise<void>;
+const taskQueue = `test-${randomUUID()}`;
+
+beforeAll(async () => {
+  [database, github, temporal] = await Promise.all([openTestDatabase(), startGitHub(), connectTemporal()]);
+  worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue,
+    workflowBundle: { codePath: temporal.codePath },
+    activities: createActivities({ database, broker: brokerTo(database, github) }),
+  });
+  running = worker.run();
+}, 60_000);
+
+beforeEach(async () => {
+  app = await addOperatorApp(database, github);
+});
+
+afterEach(() => {
+  expect(github.violations).toEqual([]);
+  github.faults.clear();
+});
+
+afterAll(async () => {
+  worker?.shutdown();
+  await running;
+  await temporal?.close();
+  await github?.close();
+  await database?.drop();
+});
+
+/** As the relay carries it out. */
+function request() {
+  const { workflowId } = syncCommand(app.id);
+  return temporal.client.workflow.signalWithStart(syncInstallations, {
+    taskQueue,
+    workflowId,
+    args: [{ githubAppId: app.id }],
+    signal: requested,
+  });
+}
+
+const pass = async () => (await request()).result();
+const rowOf = ({ id }: Installation) =>
+  database.reader('installations').where({ github_app_id: app.id, external_id: id }).first();
+const reachable = () => database.reader('repositories').where({ github_app_id: app.id, removed_at: null });
+const pagesOf = (path: RegExp, since = 0) => github.ledger.slice(since).filter((entry) => path.test(entry.path));
+
+function fill(installation: Installation, count: number): void {
+  for (let at = 0; at < count; at += 1) github.addRepository(installation, { name: `r${at}-${installation.id}` });
+}
+
+const addOperation = () =>
+  database.write((trx) =>
+    operationsIn(trx, everything).insert({
+      orgId: null,
+      projectId: null,
+      kind: 'sync',
+      subjectId: app.id,
+      workflowId: syncCommand(app.id).workflowId,
+    }),
+  );
+
+test('250 repositories are read, what was asked for ends, and the history holds no secret', async () => {
+  const installation = github.addInstallation(app.theirs);
+  fill(installation, 250);
+  const before = github.ledger.length;
+  const { id } = await addOperation();
+  const handle = await request();
+  await handle.result();
+
+  expect(await reachable()).toHaveLength(250);
+  expect(pagesOf(/^\/installation\/repositories$/, before)).toHaveLength(3);
+  expect(await operationsIn(database.reader, everything).find(id)).toMatchObject({ status: 'succeeded' });
+  const history = await historyText(handle);
+  expect(history).toContain(app.id);
+  expect(history).not.toMatch(/ghs_|PRIVATE KEY/);
+  for (const secret of [app.theirs.webhookSecret, app.theirs.clientSecret]) expect(history).not.toContain(secret);
+});
+
+test('a page that fails is asked for again, and nothing is missed meanwhile', async () => {
+  const installation = github.addInstallation(app.theirs);
+  fill(installation, 120);
+  await pass();
+  github.faults.add({ path: /^\/installation\/repositories$/, kind: 'status', status: 500, times: 2 });
+  const before = github.ledger.length;
+  const handle = await request();
+  const seen: number[] = [];
+  const done = handle.result().then(() => true);
+  while (!(await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 100, false))]))) {
+    seen.push((await reachable()).length);
+  }
+  expect(new Set([...seen, (await reachable()).length])).toEqual(new Set([120]));
+  const answers = pagesOf(/^\/installation\/repositories$/, before).map(({ status }) => status);
+  expect(answers).toEqual([500, 500, 200, 200]);
+});
+
+test('requests that come during a pass are one more pass of the same workflow', async () => {
+  const installation = github.addInstallation(app.theirs);
+  fill(installation, 1);
+  const before = github.ledger.length;
+  github.faults.add({ path: /^\/app\/installations$/, kind: 'slow', delayMs: 1_500, times: 1 });
+  const first = await request();
+  await expect.poll(() => pagesOf(/^\/app\/installations$/, before).length, { timeout: 10_000 }).toBe(1);
+  const others = [await request(), await request()];
+  expect(others.map(({ signaledRunId }) => signaledRunId)).toEqual([first.signaledRunId, first.signaledRunId]);
+  github.addRepository(installation, { name: `late-${installation.id}` });
+  await first.result();
+  expect(pagesOf(/^\/app\/installations$/, before)).toHaveLength(2);
+  expect(await reachable()).toHaveLength(2);
+});
+
+test('an App whose key GitHub rejects ends the operation with that code, at once, and takes nothing away', async () => {
+  const installation = github.addInstallation(app.theirs);
+  fill(installation, 3);
+  await pass();
+  const { publicKey } = app.theirs;
+  app.theirs.publicKey = newKeyPair().publicKey;
+  const { id } = await addOperation();
+  const began = performance.now();
+  await pass();
+  expect(performance.now() - began).toBeLessThan(10_000);
+
+  const failed = await operationsIn(database.reader, everything).find(id);
+  expect(failed).toMatchObject({ status: 'failed', errorCode: 'app_credentials_rejected' });
+  expect(failed?.errorDetail).not.toMatch(/PRIVATE KEY|eyJ/);
+  expect((await githubAppsIn(database.reader).find(app.id))?.syncError).toBe(failed?.errorDetail);
+  expect(await reachable()).toHaveLength(3);
+  expect((await rowOf(installation))?.removed_at).toBeNull();
+
+  app.theirs.publicKey = publicKey;
+  await pass();
+  expect((await githubAppsIn(database.reader).find(app.id))?.syncError).toBeNull();
+});
+
+test('a suspended installation keeps what it had, and one that was uninstalled is gone after a pass', async () => {
+  const [suspended, gone] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
+  fill(suspended, 2);
+  fill(gone, 2);
+  await pass();
+  github.suspend(suspended);
+  github.uninstall(gone);
+  await pass();
+  expect(await rowOf(suspended)).toMatchObject({ removed_at: null, suspended_at: expect.any(Number) });
+  expect((await rowOf(gone))?.removed_at).toEqual(expect.any(Number));
+  expect((await reachable()).filter((one) => one.name.endsWith(`-${suspended.id}`))).toHaveLength(2);
+});
