@@ -33,6 +33,8 @@ const operations = [
   'DELETE /installation/token',
   'GET /user',
   'GET /user/installations',
+  'GET /user/memberships/orgs',
+  'GET /user/memberships/orgs/{org}',
   'GET /repos/{owner}/{repo}',
   'GET /repos/{owner}/{repo}/branches',
   'GET /repos/{owner}/{repo}/branches/{branch}',
@@ -52,6 +54,10 @@ const operations = [
   'GET /repos/{owner}/{repo}/deployments',
   'POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses',
   'GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses',
+  'POST /repos/{owner}/{repo}/check-runs',
+  'GET /repos/{owner}/{repo}/check-runs/{check_run_id}',
+  'PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}',
+  'GET /repos/{owner}/{repo}/commits/{ref}/check-runs',
 ];
 
 /** Said for people, or of no use to a check. */
@@ -173,6 +179,7 @@ function cut(document) {
 
 /** GitHub ignores most of what it does not know; we want to know when we send it. */
 function closed(schema) {
+  if (schema.items) return { ...schema, items: closed(schema.items) };
   if (schema.type !== 'object' || !schema.properties) return schema;
   const properties = Object.entries(schema.properties).map(([name, property]) => [name, closed(property)]);
   return {

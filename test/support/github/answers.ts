@@ -39,6 +39,11 @@ export function errorBody(status: number, message: string, extra: Record<string,
   return { message, ...extra, documentation_url: 'https://docs.github.com/rest', status: String(status) };
 }
 
+/** The version whose changes touch us: a dispatch always tells its run, uninstalling only promises. */
+export function isVersionOf2026({ headers }: Pick<Call, 'headers'>): boolean {
+  return headers['x-github-api-version'] === '2026-03-10';
+}
+
 export function ok(body: unknown): Answer {
   return { status: 200, body };
 }

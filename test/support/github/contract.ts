@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
 import * as formats from 'ajv-formats';
+import { isVersionOf2026, type Route } from './answers.ts';
 import type { Exchange, LedgerEntry } from './server.ts';
 
 type Schema = Record<string, unknown>;
@@ -63,12 +64,12 @@ function createChecker(): Checker {
     return complaints(ajv, requestBody.schema, body).map((text) => `request: ${text}`);
   }
 
-  function checkAnswer({ responses }: Operation, { entry, answer }: Exchange): string[] {
+  function checkAnswer(operation: Operation, { entry, route, answer }: Exchange): string[] {
     const status = entry.status || answer.status;
     if (status === 304 || answer.raw !== undefined) return [];
     // The document does not list every refusal of every operation, but all look alike.
     if (status >= 300) return complaints(ajv, refusal, answer.body).map((text) => `answer ${status}: ${text}`);
-    const schema = isUninstallingLater(entry, status) ? null : responses[String(status)];
+    const schema = responsesOf(operation, entry, route)[String(status)];
     if (schema === undefined) return [`answer ${status}: the status is unknown`];
     if (schema === null) return answer.body === undefined ? [] : [`answer ${status}: there is a body`];
     return complaints(ajv, schema, answer.body).map((text) => `answer ${status}: ${text}`);
@@ -109,13 +110,21 @@ const refusal = {
 };
 
 /**
- * The document is that of github.com for the version 2022-11-28; since 2026-03-10 uninstalling answers 202. Enterprise
- * Server has documents of its own: of our operations they differ only where a dispatch answers 204, never 200 with its
- * run, and takes 10 inputs. This document allows the 204 too, and the stand-in counts the inputs.
+ * The document is that of github.com for the version 2022-11-28. It notes what 2026-03-10 changed: a dispatch answers 200
+ * alone; uninstalling 202, as GitHub's changelog says. Enterprise Server has documents of its own: of our operations they
+ * differ only where a dispatch answers 204, never 200 with its run, and takes 10 inputs. This document allows the 204
+ * too, and the stand-in counts the inputs.
  */
-function isUninstallingLater({ method, path, headers }: LedgerEntry, status: number): boolean {
-  const isUninstalling = method === 'DELETE' && /^\/app\/installations\/\d+$/.test(path);
-  return isUninstalling && status === 202 && headers['x-github-api-version'] === '2026-03-10';
+function responsesOf(
+  { responses }: Operation,
+  { method, headers }: LedgerEntry,
+  route: Route | undefined,
+): Operation['responses'] {
+  if (!isVersionOf2026({ headers })) return responses;
+  const name = `${method} ${route?.path}`;
+  if (name === 'DELETE /app/installations/{installation_id}') return { '202': null };
+  if (name.endsWith('/dispatches')) return { '200': responses['200'] ?? null };
+  return responses;
 }
 
 /** OpenAPI 3.0 says `nullable`, where JSON Schema says that null is one of the types. */

@@ -1,4 +1,12 @@
-export type FaultKind = 'status' | 'lost_answer' | 'reset' | 'hang' | 'rate_limit' | 'secondary_limit' | 'slow';
+export type FaultKind =
+  | 'status'
+  | 'lost_answer'
+  | 'reset'
+  | 'hang'
+  | 'rate_limit'
+  | 'secondary_limit'
+  | 'slow'
+  | 'twice';
 
 export type Fault = {
   method?: string;
@@ -13,6 +21,7 @@ export type Fault = {
    * - `hang`: no effect and no answer
    * - `rate_limit`, `secondary_limit`: GitHub's two kinds of refusal, without effect
    * - `slow`: all as it should be, `delayMs` later
+   * - `twice`: the request arrives again, as when a proxy repeats it; the effect twice, and the second answer
    */
   kind: FaultKind;
   status?: number;

@@ -38,6 +38,8 @@ export type Push = {
   before?: string;
   after?: string;
   headCommit?: { message?: string; id?: string };
+  /** The oldest first; the last is the head. */
+  commits?: { message?: string; id: string }[];
   deleted?: boolean;
   forced?: boolean;
 };
@@ -48,11 +50,12 @@ export function pushPayload(state: State, repository: Repository, push: Push): P
   const name = push.ref.replace(/^refs\/(heads|tags)\//, '');
   const before = push.before ?? refs.get(name) ?? zeroSha;
   const deleted = push.deleted ?? push.after === zeroSha;
-  const after = deleted ? zeroSha : (push.after ?? newSha());
+  const after = deleted ? zeroSha : (push.after ?? push.commits?.at(-1)?.id ?? newSha());
   if (deleted) refs.delete(name);
   else refs.set(name, after);
 
-  const commit = deleted ? null : commitOf(state, repository, push.headCommit?.id ?? after, push.headCommit?.message);
+  const given = push.commits ?? [{ message: push.headCommit?.message, id: push.headCommit?.id ?? after }];
+  const commits = deleted ? [] : given.map(({ id, message }) => commitOf(state, repository, id, message));
   const html = `${state.url}/${repository.fullName}`;
   return {
     ref: push.ref,
@@ -74,8 +77,8 @@ export function pushPayload(state: State, repository: Repository, push: Push): P
     forced: push.forced ?? false,
     base_ref: null,
     compare: `${html}/compare/${before.slice(0, 12)}...${after.slice(0, 12)}`,
-    commits: commit ? [commit] : [],
-    head_commit: commit,
+    commits,
+    head_commit: commits.at(-1) ?? null,
   };
 }
 

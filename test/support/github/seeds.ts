@@ -28,6 +28,7 @@ export type NewApp = {
   permissions?: Permissions;
   events?: string[];
   webhookSecret?: string;
+  callbackUrls?: string[];
 };
 
 export function insertApp(state: State, input: NewApp): App {
@@ -44,6 +45,7 @@ export function insertApp(state: State, input: NewApp): App {
     webhookSecret: input.webhookSecret ?? randomBytes(20).toString('hex'),
     hookUrl: input.hookUrl,
     hookId: state.nextId(),
+    callbackUrls: input.callbackUrls ?? [],
     contentType: 'json',
     permissions: { metadata: 'read', ...(input.permissions ?? defaultPermissions) },
     events: input.events ?? defaultEvents,
@@ -66,6 +68,7 @@ export type NewInstallation = {
   account?: Account;
   repositorySelection?: 'all' | 'selected';
   permissions?: Permissions;
+  repositories?: NewRepository[];
 };
 
 export function insertInstallation(state: State, app: App, input: NewInstallation): Installation {
@@ -82,6 +85,7 @@ export function insertInstallation(state: State, app: App, input: NewInstallatio
     createdAt: state.now(),
   };
   state.installations.set(id, installation);
+  for (const repository of input.repositories ?? []) insertRepository(state, installation, repository);
   return installation;
 }
 
@@ -117,6 +121,7 @@ export function insertRepository(state: State, installation: Installation, input
     files,
     filesAt: new Map(),
     workflowIds: new Map(),
+    disabledWorkflows: new Set(),
     createdAt: state.now(),
   };
   state.repositories.set(id, repository);

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Call, errorBody, Refused, type Route } from './answers.ts';
 import type { Fault, Faults } from './faults.ts';
+import { answerOAuth } from './oauth.ts';
 import { createRouter } from './router.ts';
-import { exchangeOAuth } from './routes/registration.ts';
 import type { State } from './state.ts';
 
 export type LedgerEntry = {
@@ -18,6 +18,8 @@ export type LedgerEntry = {
   body: unknown;
   /** 0 where no answer left. */
   status: number;
+  /** The operation, where it was carried out and changes something: also where its answer was lost. */
+  effect?: string;
 };
 
 export type Exchange = { entry: LedgerEntry; route: Route | undefined; params: Record<string, string>; answer: Answer };
@@ -32,6 +34,8 @@ type Parts = {
 };
 
 const hourlyLimit = 5000;
+
+const apiVersions = { 'github.com': ['2022-11-28', '2026-03-10'], ghes: ['2022-11-28'] };
 
 export function createGitHubServer({ state, routes, faults, ledger, observe }: Parts): Server {
   const find = createRouter(routes);
@@ -81,7 +85,9 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
     };
     const instead = fault && insteadOf(fault, call);
     const isApi = root === '' || pathname.startsWith(`${root}/`);
+    if (fault?.kind === 'twice') answer(call, found?.route, isApi);
     const own = instead && !fault.after ? undefined : answer(call, found?.route, isApi);
+    if (own && own.status < 300 && method !== 'GET') entry.effect = `${method} ${found?.route.path ?? path}`;
     const final = instead ?? own ?? { status: 500 };
 
     if (fault?.kind === 'lost_answer') request.socket.destroy();
@@ -92,18 +98,24 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
 
   function answer(call: Call, route: Route | undefined, isApi: boolean): Answer {
     try {
-      if (call.method === 'POST' && call.path === '/login/oauth/access_token') {
-        return { status: 200, body: exchangeOAuth(state, call.body) };
-      }
+      const authorization = answerOAuth(state, call);
+      if (authorization) return authorization;
       if (!call.headers['user-agent']) throw new Refused(403, 'Request forbidden by administrative rules.');
       const moved = movedTo(call.path);
       if (moved) return redirect(call.method === 'GET' ? 301 : 307, moved);
+      requireVersion(call);
       if (!route || !isApi) throw new Refused(404, 'Not Found');
       return route.handle(call);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return { status: error.status, body: errorBody(error.status, error.message, error.extra) };
     }
+  }
+
+  function requireVersion({ headers }: Call): void {
+    const version = headers['x-github-api-version'];
+    if (version === undefined || apiVersions[state.flavour].includes(String(version))) return;
+    throw new Refused(400, `"${version}" is not a supported version of the API.`);
   }
 
   /** `/repositories/{id}/…` is an undocumented way to say `/repos/{owner}/{repo}/…`, which redirects lead to. */

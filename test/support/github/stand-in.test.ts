@@ -1,35 +1,8 @@
 import { createHmac } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
-import { workflowFile } from '../platform.ts';
+import { expect, test } from 'vitest';
 import { appJwt, ask } from './ask.ts';
+import { github, installed, receiver } from './installed.ts';
 import { newKeyPair } from './seeds.ts';
-import { type StandInOptions, startGitHub } from './stand-in.ts';
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  await Promise.all(cleanups.splice(0).map((close) => close()));
-});
-
-async function github(options?: StandInOptions) {
-  const standIn = await startGitHub(options);
-  cleanups.push(() => standIn.close());
-  return standIn;
-}
-
-/** An App, installed on one repository with the workflow that the README shows. */
-async function installed(options?: StandInOptions) {
-  const standIn = await github(options);
-  const app = standIn.addApp({ appId: 7 });
-  const installation = standIn.addInstallation(app, { id: 5 });
-  const workflows = { '.github/workflows/deploy.yml': workflowFile };
-  const repository = standIn.addRepository(installation, { id: 1296269, name: 'web', workflows });
-  const mint = (body: unknown = {}) =>
-    ask(standIn.apiUrl, 'POST /app/installations/5/access_tokens', { authorization: appJwt(app), body });
-  const minted = async (body?: unknown) => `token ${(await mint(body)).body['token']}`;
-  return { github: standIn, app, installation, repository, mint, minted };
-}
 
 const dispatches = 'POST /repos/acme/web/actions/workflows/deploy.yml/dispatches';
 const inputs = { fairlead_build: 'bld_1', fairlead_sha: 'a'.repeat(40), fairlead_ref: 'refs/heads/main' };
@@ -73,6 +46,13 @@ test.each([
   expect(await list()).toMatchObject({ status: 200, body: { total_count: 1, repositories: [{ id: 1296269 }] } });
   expect((await ask(github.apiUrl, 'DELETE /installation/token', { authorization })).status).toBe(204);
   expect(await list()).toMatchObject({ status: 401, body: { message: 'Bad credentials' } });
+});
+
+test('a token can be asked for in either format', async () => {
+  const { mint } = await installed();
+  const asked = async (value: string) => (await mint({}, { 'x-github-stateless-s2s-token': value })).body['token'];
+  expect(await asked('enabled')).toMatch(/^ghs_7_.+\..+\..+$/);
+  expect(await asked('disabled')).toMatch(/^ghs_[A-Za-z0-9]{36}$/);
 });
 
 test('a token cannot be minted for what the installation lacks', async () => {
@@ -169,20 +149,6 @@ test('an answer can be lost after its effect, and a failure can come before or a
     0, 0, 503, 502, 403, 403, 204,
   ]);
 });
-
-/** A receiver of webhooks. */
-async function receiver() {
-  const received: { headers: IncomingHttpHeaders; body: string }[] = [];
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    received.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
-    response.writeHead(202).end();
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  cleanups.push(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
-  return { received, hookUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
-}
 
 test('a webhook is signed, logged, and sent again with the same guid and bytes', async () => {
   const { github, app, installation, repository } = await installed();

@@ -3,13 +3,17 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkExchange } from './contract.ts';
 import { createFaults } from './faults.ts';
+import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
 import { actionsRoutes } from './routes/actions.ts';
 import { appRoutes } from './routes/app.ts';
+import { checkRoutes } from './routes/checks.ts';
 import { hookRoutes } from './routes/hooks.ts';
 import { registrationRoutes } from './routes/registration.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
+import { userRoutes } from './routes/users.ts';
+import { insertRun, type NewRun } from './runs.ts';
 import {
   insertApp,
   insertInstallation,
@@ -26,6 +30,7 @@ import {
   type Flavour,
   type Installation,
   type Manifest,
+  newSha,
   type Repository,
   type Run,
 } from './state.ts';
@@ -39,7 +44,6 @@ export type GitHubStandIn = Awaited<ReturnType<typeof startGitHub>>;
 
 export type StandInOptions = { flavour?: Flavour; port?: number; tokenFormat?: TokenFormat };
 
-const someone: Account = { login: 'octocat', id: 583231, type: 'User' };
 const hour = 3_600_000;
 
 /** A GitHub on 127.0.0.1 that remembers: Apps, tokens, repositories, runs and webhooks behave as GitHub's do. */
@@ -68,6 +72,8 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     ...reportRoutes,
     ...hookRoutes((guid) => webhooks.redeliver(guid)),
     ...registrationRoutes,
+    ...userRoutes,
+    ...checkRoutes,
   ];
   const observe = (exchange: Exchange) => void violations.push(...checkExchange(exchange));
   const server = createGitHubServer({ state, routes, faults, ledger, observe });
@@ -141,16 +147,18 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
       insertRepository(state, installation, input),
 
     /** A code as the browser brings it back after "Create GitHub App": once, within an hour. */
-    addManifestCode(manifest: Manifest = {}, owner: Account = someone): string {
+    addManifestCode(manifest: Manifest = {}, owner: Account = state.person): string {
       const code = randomBytes(20).toString('hex');
       state.manifestCodes.set(code, { manifest, owner, expiresAt: state.now() + hour });
       return code;
     },
     /** A code as the browser brings it back after "Authorize": once, within ten minutes. */
-    addOAuthCode(app: App, { user = someone, challenge }: { user?: Account; challenge?: string } = {}): string {
-      const code = randomBytes(10).toString('hex');
-      state.oauthCodes.set(code, { appId: app.appId, user, challenge, expiresAt: state.now() + hour / 6 });
-      return code;
+    addOAuthCode(app: App, { user = state.person, challenge }: { user?: Account; challenge?: string } = {}): string {
+      return addCode(state, app, { user, challenge, redirectUri: undefined });
+    },
+    /** Members see the organization's installations; an admin may speak for it. */
+    addMembership(organization: Account, user: Account = state.person, role: 'admin' | 'member' = 'member'): void {
+      state.memberships.push({ organization, user, role });
     },
 
     // What an owner does by hand. Each returns the payload of the webhook that follows it.
@@ -173,6 +181,10 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
       state.renamed.delete(repository.fullName.toLowerCase());
       return payloads.repositoryRenamedPayload(state, repository, from);
     },
+    /** Switches a workflow off, by its file's name. */
+    disableWorkflow(repository: Repository, file: string): void {
+      repository.disabledWorkflows.add(`.github/workflows/${file}`);
+    },
     /** Takes it out of the installation. */
     removeRepository(repository: Repository): Payload {
       const installation = state.installations.get(repository.installationId);
@@ -188,6 +200,23 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
       payloads.installationPayload(state, installation, action),
     repositoriesAdded: (installation: Installation, added: Repository[]) =>
       payloads.installationRepositoriesPayload(state, installation, { added }),
+    /** A run that nobody dispatched over the API, such as that of a push. */
+    startRun(repository: Repository, input: Partial<NewRun> = {}): Run {
+      const appId = state.installations.get(repository.installationId)?.appId ?? 0;
+      const path = [...repository.files.keys()].find((one) => one.startsWith('.github/workflows/'));
+      const headBranch = input.headBranch ?? repository.defaultBranch;
+      return insertRun(state, repository, {
+        appId,
+        path: path ?? '.github/workflows/ci.yml',
+        workflowName: 'CI',
+        displayTitle: 'A change',
+        inputs: {},
+        event: 'push',
+        headSha: repository.branches.get(headBranch) ?? newSha(),
+        ...input,
+        headBranch,
+      });
+    },
     progressRun,
 
     sendWebhook: (input: SendWebhook): Promise<Response> => webhooks.send(input),

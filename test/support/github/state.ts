@@ -16,6 +16,8 @@ export type App = {
   webhookSecret: string;
   hookUrl: string | undefined;
   hookId: number;
+  /** Where a browser may be sent back to after "Authorize"; the first, where none is named. */
+  callbackUrls: string[];
   contentType: string;
   permissions: Permissions;
   events: string[];
@@ -52,6 +54,8 @@ export type Repository = {
   files: Map<string, string>;
   filesAt: Map<string, Map<string, string>>;
   workflowIds: Map<string, number>;
+  /** Paths of the workflows that somebody switched off. */
+  disabledWorkflows: Set<string>;
   createdAt: number;
 };
 
@@ -133,15 +137,42 @@ export type Delivery = {
   durationSeconds: number;
   statusCode: number;
   url: string;
-  /** The very bytes that were signed. */
+  /** The very bytes that were signed, and what they say. */
   rawBody: string;
+  payload: unknown;
   requestHeaders: Record<string, string>;
   responseHeaders: Record<string, string>;
   responseBody: string;
 };
 
-export type UserToken = { token: string; user: Account; appId: number };
-export type OAuthCode = { appId: number; user: Account; challenge: string | undefined; expiresAt: number };
+export type UserToken = { token: string; user: Account; appId: number; expiresAt: number };
+export type RefreshToken = UserToken & { accessToken: string };
+export type OAuthCode = {
+  appId: number;
+  user: Account;
+  challenge: string | undefined;
+  redirectUri: string | undefined;
+  expiresAt: number;
+};
+export type Membership = { organization: Account; user: Account; role: 'admin' | 'member' };
+
+export type CheckRun = {
+  id: number;
+  repositoryId: number;
+  appId: number;
+  name: string;
+  headSha: string;
+  externalId: string;
+  detailsUrl: string | null;
+  status: string;
+  conclusion: string | null;
+  startedAt: string;
+  completedAt: string | null;
+  output: { title: string | null; summary: string | null; text: string | null; annotations: number };
+};
+
+/** Who sits at the browser where a test names nobody. */
+export const octocat: Account = { login: 'octocat', id: 583231, type: 'User' };
 
 export type State = ReturnType<typeof createState>;
 
@@ -164,11 +195,15 @@ export function createState(flavour: Flavour) {
     runs: new Map<number, Run>(),
     statuses: [] as Status[],
     deployments: new Map<number, Deployment>(),
+    checkRuns: new Map<number, CheckRun>(),
     deliveries: [] as Delivery[],
     manifestCodes: new Map<string, { manifest: Manifest; owner: Account; expiresAt: number }>(),
     oauthCodes: new Map<string, OAuthCode>(),
     userTokens: new Map<string, UserToken>(),
-    refreshTokens: new Map<string, UserToken>(),
+    refreshTokens: new Map<string, RefreshToken>(),
+    memberships: [] as Membership[],
+    /** Who is signed in at github.com, in the browser that comes to authorize. */
+    person: octocat,
     now(): number {
       return Date.now() + this.clock.skewMs;
     },
@@ -183,6 +218,7 @@ export type Manifest = {
   name?: string;
   url?: string;
   hook_attributes?: { url: string; active?: boolean };
+  callback_urls?: string[];
   default_permissions?: Permissions;
   default_events?: string[];
 };

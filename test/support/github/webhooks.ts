@@ -46,7 +46,9 @@ export function createWebhooks(state: State) {
       if (!url) throw new Error(`The App ${app.slug} has no hook URL`);
       const body =
         installation && !payload['installation'] ? { ...payload, installation: short(installation) } : payload;
-      const rawBody = JSON.stringify(body);
+      const json = JSON.stringify(body);
+      const isForm = app.contentType === 'form';
+      const rawBody = isForm ? new URLSearchParams({ payload: json }).toString() : json;
       return deliver(app, {
         id: state.nextId(),
         appId: app.appId,
@@ -61,6 +63,7 @@ export function createWebhooks(state: State) {
         statusCode: 0,
         url,
         rawBody,
+        payload: body,
         requestHeaders: { ...signedHeaders(state, app, event, guid, rawBody), ...headers },
         responseHeaders: {},
         responseBody: '',
@@ -98,7 +101,7 @@ function signatures({ webhookSecret }: App, rawBody: string): Record<string, str
 function signedHeaders(state: State, app: App, event: string, guid: string, rawBody: string): Record<string, string> {
   return {
     accept: '*/*',
-    'content-type': 'application/json',
+    'content-type': app.contentType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json',
     'user-agent': 'GitHub-Hookshot/0a1b2c3',
     'x-github-event': event,
     'x-github-delivery': guid,

@@ -1,4 +1,5 @@
-import { type Answer, type Call, ok, page, Refused, type Route } from '../answers.ts';
+import { type Answer, type Call, isVersionOf2026, ok, page, Refused, type Route } from '../answers.ts';
+import { insertRun, workflowIdOf } from '../runs.ts';
 import type { Repository, Run, State } from '../state.ts';
 import { requireRepository } from '../tokens.ts';
 import { nodeId, timestamp } from '../views.ts';
@@ -32,7 +33,8 @@ export function actionsRoutes(hooks: RunHooks): Route[] {
         const run = dispatch(call, repository, caller.app.appId);
         call.later(() => hooks.dispatched(run));
         // Enterprise Server (3.17 to 3.19) neither knows the switch nor says which run it is.
-        if (call.state.flavour === 'ghes' || call.body['return_run_details'] !== true) return { status: 204 };
+        const asked = call.body['return_run_details'] === true || isVersionOf2026(call);
+        if (call.state.flavour === 'ghes' || !asked) return { status: 204 };
         const { url, html_url } = runView(call.state, run, repository);
         return ok({ workflow_run_id: run.id, run_url: url, html_url });
       },
@@ -98,7 +100,13 @@ export function actionsRoutes(hooks: RunHooks): Route[] {
 function dispatch(call: Call, repository: Repository, appId: number): Run {
   const { state, body } = call;
   const path = requireWorkflow(call, repository);
-  const ref = String(body['ref'] ?? '');
+  if (typeof body['ref'] !== 'string' || body['ref'] === '') {
+    throw new Refused(422, 'Invalid request.\n\n"ref" wasn\'t supplied.');
+  }
+  if (repository.disabledWorkflows.has(path)) {
+    throw new Refused(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow");
+  }
+  const ref = body['ref'];
   const branch = ref.replace(/^refs\/(heads|tags)\//, '');
   // A commit is no ref here: GitHub wants a branch or a tag.
   const headSha = repository.branches.get(branch) ?? repository.tags.get(branch);
@@ -110,27 +118,8 @@ function dispatch(call: Call, repository: Repository, appId: number): Run {
   const inputs = checkInputs(state, definition.inputs, (body['inputs'] ?? {}) as Record<string, unknown>);
 
   const workflowName = definition.name ?? path;
-  const run: Run = {
-    id: state.nextId() + 9_000_000_000,
-    repositoryId: repository.id,
-    appId,
-    workflowPath: path,
-    workflowId: workflowId(state, repository, path),
-    workflowName,
-    displayTitle: definition.runName === undefined ? workflowName : evaluateRunName(definition.runName, inputs),
-    inputs,
-    event: 'workflow_dispatch',
-    status: 'queued',
-    conclusion: null,
-    headSha,
-    headBranch: branch,
-    runNumber: state.runs.size + 1,
-    attempt: 1,
-    createdAt: state.now(),
-    updatedAt: state.now(),
-  };
-  state.runs.set(run.id, run);
-  return run;
+  const displayTitle = definition.runName === undefined ? workflowName : evaluateRunName(definition.runName, inputs);
+  return insertRun(state, repository, { appId, path, workflowName, displayTitle, inputs, headSha, headBranch: branch });
 }
 
 function checkInputs(
@@ -163,20 +152,14 @@ function requireWorkflow({ state, params }: Call, repository: Repository): strin
     /^\.github\/workflows\/[^/]+\.ya?ml$/.test(path),
   );
   const path = paths.find(
-    (one) => one === `.github/workflows/${asked}` || String(workflowId(state, repository, one)) === asked,
+    (one) => one === `.github/workflows/${asked}` || String(workflowIdOf(state, repository, one)) === asked,
   );
   if (!path) throw new Refused(404, 'Not Found');
   return path;
 }
 
-function workflowId(state: State, repository: Repository, path: string): number {
-  const id = repository.workflowIds.get(path) ?? state.nextId();
-  repository.workflowIds.set(path, id);
-  return id;
-}
-
 function workflowView(state: State, repository: Repository, path: string) {
-  const id = workflowId(state, repository, path);
+  const id = workflowIdOf(state, repository, path);
   const file = path.split('/').at(-1) ?? '';
   const html = `${state.url}/${repository.fullName}`;
   return {
@@ -184,7 +167,7 @@ function workflowView(state: State, repository: Repository, path: string) {
     node_id: nodeId('W', id),
     name: readDefinition(filesAt(repository, repository.defaultBranch).get(path) ?? '').name ?? path,
     path,
-    state: 'active',
+    state: repository.disabledWorkflows.has(path) ? 'disabled_manually' : 'active',
     created_at: timestamp(repository.createdAt),
     updated_at: timestamp(repository.createdAt),
     url: `${state.apiUrl}/repos/${repository.fullName}/actions/workflows/${id}`,
@@ -217,17 +200,24 @@ function listRuns(call: Call, repository: Repository, among: (run: Run) => boole
   }));
 }
 
-/** `created=>=2026-11-01T12:00:00Z`, and its sisters; GitHub compares whole seconds. */
+/** `created=>=2026-11-01T12:00:00Z`, its sisters, and `from..to` where `*` is open; GitHub compares whole seconds. */
 function createdFilter(text: string | null): (at: number) => boolean {
   if (!text) return () => true;
+  const second = (time: string) => Math.floor(Date.parse(time) / 1000);
+  const [from, to] = text.split('..');
+  if (from !== undefined && to !== undefined) {
+    const least = from === '*' ? 0 : second(from);
+    const most = to === '*' ? Number.POSITIVE_INFINITY : second(to);
+    return (at) => Math.floor(at / 1000) >= least && Math.floor(at / 1000) <= most;
+  }
   const [, operator = '', time = ''] = /^(>=|<=|>|<)?(.*)$/.exec(text) ?? [];
-  const limit = Math.floor(Date.parse(time) / 1000);
+  const limit = second(time);
   return (at) => {
-    const second = Math.floor(at / 1000);
-    if (operator === '>=') return second >= limit;
-    if (operator === '>') return second > limit;
-    if (operator === '<=') return second <= limit;
-    if (operator === '<') return second < limit;
-    return second === limit;
+    const given = Math.floor(at / 1000);
+    if (operator === '>=') return given >= limit;
+    if (operator === '>') return given > limit;
+    if (operator === '<=') return given <= limit;
+    if (operator === '<') return given < limit;
+    return given === limit;
   };
 }

@@ -1,4 +1,4 @@
-import { type Call, ok, page, Refused, type Route } from '../answers.ts';
+import { type Call, isVersionOf2026, ok, page, Refused, type Route } from '../answers.ts';
 import type { Installation, Permissions, Repository } from '../state.ts';
 import { grants, mintToken, requireApp, type TokenFormat } from '../tokens.ts';
 import { appView, installationView, repositoryView, timestamp } from '../views.ts';
@@ -32,7 +32,7 @@ export function appRoutes(
         call.state.installations.delete(installation.id);
         lifecycle(installation, 'deleted');
         // Uninstalling became asynchronous with the version of 2026-03-10.
-        return { status: call.headers['x-github-api-version'] === '2026-03-10' ? 202 : 204 };
+        return { status: isVersionOf2026(call) ? 202 : 204 };
       },
     },
     {
@@ -64,7 +64,7 @@ export function appRoutes(
         if (installation.suspendedAt) throw new Refused(403, 'This installation has been suspended');
         const permissions = narrowedPermissions(call, installation);
         const repositories = narrowedRepositories(call, installation);
-        const token = mintToken(call.state, tokenFormat, app, installation, {
+        const token = mintToken(call.state, formatFor(call, tokenFormat), app, installation, {
           ...(permissions && { permissions }),
           ...(repositories && { repositoryIds: repositories.map(({ id }) => id) }),
         });
@@ -81,6 +81,13 @@ export function appRoutes(
       },
     },
   ];
+}
+
+/** A caller may try out either format before GitHub turns to it, or ask for the old one for a while. */
+function formatFor({ headers }: Call, usual: TokenFormat): TokenFormat {
+  const asked = headers['x-github-stateless-s2s-token'];
+  if (asked === 'enabled') return 'stateless';
+  return asked === 'disabled' ? 'classic' : usual;
 }
 
 function requireOwn(call: Call): Installation {

@@ -3,6 +3,10 @@ import type { App, Delivery } from '../state.ts';
 import { requireApp } from '../tokens.ts';
 import { timestamp } from '../views.ts';
 
+const day = 86_400_000;
+/** How long the log remembers. */
+const kept = { 'github.com': 3 * day, ghes: 7 * day };
+
 /** The App's webhook: where it goes, and the log of what was sent. */
 export function hookRoutes(redeliver: (guid: string) => Promise<unknown>): Route[] {
   return [
@@ -45,7 +49,7 @@ function listDeliveries(call: Call) {
   const cursor = Number(query.get('cursor') ?? Number.MAX_SAFE_INTEGER);
   const perPage = Math.min(Number(query.get('per_page') ?? 30), 100);
   const found = state.deliveries
-    .filter((one) => one.appId === app.appId && one.id < cursor)
+    .filter((one) => one.appId === app.appId && one.id < cursor && one.deliveredAt > state.now() - kept[state.flavour])
     .filter((one) => wanted === null || (wanted === 'success') === isSuccess(one))
     .sort((a, b) => b.id - a.id);
   const shown = found.slice(0, perPage);
@@ -100,7 +104,7 @@ function deliveryView(delivery: Delivery) {
   return {
     ...itemView(delivery),
     url: delivery.url,
-    request: { headers: delivery.requestHeaders, payload: JSON.parse(delivery.rawBody) as unknown },
+    request: { headers: delivery.requestHeaders, payload: delivery.payload },
     response: { headers: delivery.responseHeaders, payload: delivery.responseBody },
   };
 }

@@ -1,0 +1,120 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Answer } from './answers.ts';
+import type { Account, App, State } from './state.ts';
+
+const eightHours = 28_800;
+const sixMonths = 15_811_200;
+const tenMinutes = 600_000;
+
+/**
+ * The two addresses of the web host that authorize a user: the browser's, where whoever is signed in agrees at once, and
+ * the one that changes a code or a refresh token for tokens. They are not in GitHub's OpenAPI document.
+ */
+export function answerOAuth(
+  state: State,
+  call: { method: string; path: string; query: URLSearchParams; body: Record<string, unknown> },
+): Answer | undefined {
+  const name = `${call.method} ${call.path}`;
+  if (name === 'GET /login/oauth/authorize') return authorize(state, call.query);
+  // A refusal is a 200 too, and names its error in the body.
+  if (name === 'POST /login/oauth/access_token') return { status: 200, body: exchange(state, call.body) };
+  return undefined;
+}
+
+export function addCode(
+  state: State,
+  app: App,
+  { user, challenge, redirectUri }: { user: Account; challenge: string | undefined; redirectUri: string | undefined },
+): string {
+  const code = randomBytes(10).toString('hex');
+  state.oauthCodes.set(code, { appId: app.appId, user, challenge, redirectUri, expiresAt: state.now() + tenMinutes });
+  return code;
+}
+
+function authorize(state: State, query: URLSearchParams): Answer {
+  const app = appOf(state, query.get('client_id'));
+  if (!app) return page('Not Found', 404);
+  const redirectUri = query.get('redirect_uri') ?? undefined;
+  const back = redirectUri ?? app.callbackUrls[0];
+  const challenge = query.get('code_challenge') ?? undefined;
+  if (!back || !app.callbackUrls.includes(back))
+    return page('The redirect_uri is not associated with this application.');
+  if (challenge !== undefined && query.get('code_challenge_method') !== 'S256') {
+    return page('The code_challenge_method must be S256.');
+  }
+  const location = new URL(back);
+  location.searchParams.set('code', addCode(state, app, { user: state.person, challenge, redirectUri }));
+  const given = query.get('state');
+  if (given !== null) location.searchParams.set('state', given);
+  return { status: 302, headers: { location: location.href } };
+}
+
+function page(text: string, status = 400): Answer {
+  return { status, raw: text, headers: { 'content-type': 'text/plain; charset=utf-8' } };
+}
+
+function exchange(state: State, form: Record<string, unknown>): Record<string, unknown> {
+  const app = appOf(state, form['client_id']);
+  if (!app || form['client_secret'] !== app.clientSecret) {
+    return oauthError('incorrect_client_credentials', 'The client_id and/or client_secret passed are incorrect.');
+  }
+  return form['grant_type'] === 'refresh_token' ? refresh(state, app, form) : redeem(state, app, form);
+}
+
+function redeem(state: State, app: App, form: Record<string, unknown>): Record<string, unknown> {
+  const code = String(form['code']);
+  const entry = state.oauthCodes.get(code);
+  // Once, whatever comes of it.
+  state.oauthCodes.delete(code);
+  const verifier = String(form['code_verifier'] ?? '');
+  const proven =
+    entry?.challenge === undefined || entry.challenge === createHash('sha256').update(verifier).digest('base64url');
+  if (!entry || entry.appId !== app.appId || entry.expiresAt <= state.now() || !proven) {
+    return oauthError('bad_verification_code', 'The code passed is incorrect or expired.');
+  }
+  if (form['redirect_uri'] !== undefined && form['redirect_uri'] !== (entry.redirectUri ?? app.callbackUrls[0])) {
+    return oauthError('redirect_uri_mismatch', 'The redirect_uri MUST match the registered callback URL.');
+  }
+  return issue(state, app, entry.user);
+}
+
+function refresh(state: State, app: App, form: Record<string, unknown>): Record<string, unknown> {
+  const token = String(form['refresh_token']);
+  const old = state.refreshTokens.get(token);
+  if (!old || old.appId !== app.appId || old.expiresAt <= state.now()) {
+    return oauthError('bad_refresh_token', 'The refresh token passed is incorrect or expired.');
+  }
+  // Used once; the access token that came with it dies too.
+  state.refreshTokens.delete(token);
+  state.userTokens.delete(old.accessToken);
+  return issue(state, app, old.user);
+}
+
+function issue(state: State, { appId }: App, user: Account) {
+  const access = `ghu_${randomBytes(18).toString('hex')}`;
+  const renewal = `ghr_${randomBytes(38).toString('hex')}`;
+  const common = { user, appId };
+  state.userTokens.set(access, { ...common, token: access, expiresAt: state.now() + eightHours * 1000 });
+  state.refreshTokens.set(renewal, {
+    ...common,
+    token: renewal,
+    accessToken: access,
+    expiresAt: state.now() + sixMonths * 1000,
+  });
+  return {
+    access_token: access,
+    expires_in: eightHours,
+    refresh_token: renewal,
+    refresh_token_expires_in: sixMonths,
+    token_type: 'bearer',
+    scope: '',
+  };
+}
+
+function appOf(state: State, clientId: unknown): App | undefined {
+  return [...state.apps.values()].find((one) => one.clientId === clientId);
+}
+
+function oauthError(error: string, description: string) {
+  return { error, error_description: description, error_uri: 'https://docs.github.com/apps' };
+}
