@@ -25,7 +25,7 @@ export async function applyInstallationEvent(
   const installations = installationsIn(trx, everything);
   const { installationId, action } = event;
   if (event.kind === 'installation_repositories') {
-    await repositories.markRemoved(githubAppId, event.removedRepositoryIds);
+    await repositories.markRemoved(githubAppId, event.removedRepositoryIds, installationId);
   } else if (event.kind === 'installation' && action === 'deleted') {
     await installations.markRemoved(githubAppId, installationId);
   } else if (event.kind === 'installation' && action === 'suspend') {

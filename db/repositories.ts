@@ -33,8 +33,10 @@ export function repositoriesIn(db: Db) {
   const reachable = (integrationId: string) =>
     db('repositories')
       .join('bindings', 'bindings.installation_id', 'repositories.installation_id')
+      .join('installations', 'installations.id', 'repositories.installation_id')
       .where('bindings.integration_id', integrationId)
       .whereNull('repositories.removed_at')
+      .whereNull('installations.removed_at')
       .select('repositories.*');
   return {
     async find(id: string): Promise<Repository | undefined> {
@@ -98,13 +100,18 @@ export function repositoriesIn(db: Db) {
       }
     },
 
-    async markRemoved(githubAppId: string, externalIds: number[]): Promise<void> {
+    /** `from` is GitHub's number of the installation that lost them: what is in another one by now is not touched. */
+    async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<void> {
       const now = Date.now();
-      await db('repositories')
+      const query = db('repositories')
         .where({ github_app_id: githubAppId })
         .whereIn('external_id', externalIds)
-        .whereNull('removed_at')
-        .update({ removed_at: now, updated_at: now });
+        .whereNull('removed_at');
+      if (from !== undefined) {
+        const installation = { github_app_id: githubAppId, external_id: from };
+        query.whereIn('installation_id', db('installations').where(installation).select('id'));
+      }
+      await query.update({ removed_at: now, updated_at: now });
     },
 
     /** After a complete pass over the installation: what it has not seen is out of reach. */

@@ -163,6 +163,14 @@ describe('the source of an app', () => {
     }
   });
 
+  test('is out of reach once the App was uninstalled from its account', async () => {
+    const { integrationId, installationId, number } = await connected();
+    await api.database.write((trx) => trx('installations').where({ id: installationId }).update({ removed_at: 1 }));
+    const refused = await setSource(await makeApp(), { integration_id: integrationId, repository_id: number });
+    expect(refused).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
+    expect(await admin.ask('GET', `/v1/integrations/${integrationId}/repositories`)).toEqual([]);
+  });
+
   test('of another project, of no project and of nobody are all the same', async () => {
     const mine = await connected();
     const other = await rows.org('other');

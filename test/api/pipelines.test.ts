@@ -101,6 +101,28 @@ describe('a pipeline', () => {
     expect(await admin.ask('GET', path)).toEqual(changed.body);
   });
 
+  test('is changed by one of many who change it at once as they read it', async () => {
+    const { id } = await make();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, at) =>
+        admin.send<View>('PATCH', `/v1/pipelines/${id}`, { name: `n${at}` }, { 'if-match': '"1"' }),
+      ),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(412)]);
+    const won = answers.find(({ status }) => status === 200);
+    const now = await admin.send<View>('GET', `/v1/pipelines/${id}`);
+    expect([now.body, now.headers.get('etag')]).toEqual([won?.body, '"2"']);
+  });
+
+  test('that is deleted leaves its builds', async () => {
+    const { id } = await make();
+    const build = await admin.ask<View>('POST', `/v1/pipelines/${id}/builds`, {});
+    expect((await admin.send('DELETE', `/v1/pipelines/${id}`)).status).toBe(204);
+    expect(await admin.ask('GET', `/v1/builds/${build.id}`)).toMatchObject({ pipeline_id: id, status: 'queued' });
+    expect(await admin.ask<View[]>('GET', `/v1/builds?pipeline_id=${id}`)).toHaveLength(1);
+    expect((await admin.send('POST', `/v1/pipelines/${id}/builds`, {})).status).toBe(404);
+  });
+
   test('is deleted softly, and audited like every change', async () => {
     const pipeline = await make();
     await admin.ask('PATCH', `/v1/pipelines/${pipeline.id}`, { enabled: false });

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
+import type { GithubApp } from '../../db/github-apps.ts';
+import { readGitHubEvent } from '../../domain/github-events.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { addGithubApp } from '../support/hooks.ts';
+import { type Seed, seed } from '../support/seed.ts';
+
+let database: TestDatabase;
+let rows: Seed;
+let app: GithubApp;
+let another: GithubApp;
+let number = 1_000;
+let installationId: string;
+let integrationId: string;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  rows = seed(database);
+  app = await addGithubApp(database, { appId: 1, secret: 'secret of the test' });
+  another = await addGithubApp(database, { appId: 2, secret: 'secret of the test' });
+});
+
+beforeEach(async () => {
+  number += 10;
+  installationId = await rows.installation(app.id, number);
+  for (const at of [1, 2]) {
+    await rows.repository({ githubAppId: app.id, installationId, externalId: number + at });
+  }
+  integrationId = await rows.integration({ ...(await rows.org()), githubAppId: app.id, installationId });
+});
+
+afterAll(() => database?.drop());
+
+const account = { login: 'octo', id: 7, type: 'Organization' };
+
+/** As the relay applies it. */
+function apply(name: string, payload: Record<string, unknown>, to = app): Promise<void> {
+  const event = readGitHubEvent(name, { sender: { id: 7 }, ...payload }) as never;
+  return database.write((trx) => applyInstallationEvent(trx, to.id, event));
+}
+
+const happened = (action: string, changes: Record<string, unknown> = {}, to = app) =>
+  apply('installation', { action, installation: { id: number, account, ...changes } }, to);
+const removed = (ids: number[], changes: Record<string, unknown> = {}, to = app) =>
+  apply(
+    'installation_repositories',
+    {
+      action: 'removed',
+      installation: { id: number, account },
+      repositories_removed: ids.map((id) => ({ id, name: 'x', full_name: 'octo/x' })),
+      repositories_added: [],
+      ...changes,
+    },
+    to,
+  );
+const installation = async (externalId = number) =>
+  database.reader('installations').where({ github_app_id: app.id, external_id: externalId }).first();
+const status = async () => (await database.reader('integrations').where({ id: integrationId }).first())?.status;
+const within = async () => {
+  const found = await database.reader('repositories').where({ installation_id: installationId, removed_at: null });
+  return found.map(({ external_id }) => external_id - number).sort();
+};
+
+describe('what GitHub takes away', () => {
+  test('holds at once: an installation that was deleted, with what is built through it', async () => {
+    await happened('deleted');
+    expect((await installation())?.removed_at).toEqual(expect.any(Number));
+    expect(await status()).toBe('disconnected');
+  });
+
+  test('holds at once: an installation that was suspended, since when GitHub says', async () => {
+    await happened('suspend', { suspended_at: '2026-01-02T03:04:05Z' });
+    expect((await installation())?.suspended_at).toBe(Date.parse('2026-01-02T03:04:05Z'));
+    expect(await status()).toBe('suspended');
+  });
+
+  test('holds at once: repositories that were taken out, or deleted', async () => {
+    await removed([number + 1]);
+    expect(await within()).toEqual([2]);
+    await apply('repository', {
+      action: 'deleted',
+      installation: { id: number },
+      repository: { id: number + 2, name: 'x', full_name: 'octo/x', owner: account },
+    });
+    expect(await within()).toEqual([]);
+  });
+
+  test('does not concern the same numbers of another App', async () => {
+    await happened('deleted', {}, another);
+    await happened('suspend', {}, another);
+    await removed([number + 1], {}, another);
+    expect(await installation()).toMatchObject({ removed_at: null, suspended_at: null });
+    expect(await within()).toEqual([1, 2]);
+    expect(await status()).toBe('active');
+  });
+
+  test('does not concern a repository that is in another installation by now', async () => {
+    await rows.installation(app.id, number + 5);
+    await removed([number + 1], { installation: { id: number + 5, account } });
+    expect(await within()).toEqual([1, 2]);
+  });
+
+  test('keeps the time of what was gone before', async () => {
+    await database.write((trx) => trx('installations').where({ id: installationId }).update({ removed_at: 1 }));
+    await happened('deleted');
+    expect((await installation())?.removed_at).toBe(1);
+  });
+});
+
+describe('what GitHub gives', () => {
+  test.each(['created', 'unsuspend', 'new_permissions_accepted'])(
+    'is not taken from an event that says %s: it may be older than the deletion',
+    async (action) => {
+      await happened('suspend');
+      await happened('deleted');
+      await happened(action);
+      expect(await installation()).toMatchObject({
+        removed_at: expect.any(Number),
+        suspended_at: expect.any(Number),
+      });
+      expect(await status()).toBe('disconnected');
+    },
+  );
+
+  test('is left to the sync, where repositories were added', async () => {
+    await removed([number + 1]);
+    const added = [{ id: number + 1, name: 'x', full_name: 'octo/x' }];
+    await removed([], { action: 'added', repositories_added: added });
+    expect(await within()).toEqual([2]);
+  });
+
+  test('is shown at once where it is new, as nobody’s', async () => {
+    await apply('installation', {
+      action: 'created',
+      installation: {
+        id: number + 5,
+        account,
+        target_type: 'Organization',
+        repository_selection: 'all',
+        permissions: { contents: 'read' },
+      },
+    });
+    const row = await installation(number + 5);
+    expect(row).toMatchObject({
+      org_id: null,
+      account_login: 'octo',
+      account_id: 7,
+      repository_selection: 'all',
+      permissions: '{"contents":"read"}',
+      removed_at: null,
+    });
+    expect(await database.reader('bindings').where({ installation_id: row?.id ?? '' })).toEqual([]);
+  });
+
+  test('is not made up: what is unknown and gone leaves no row', async () => {
+    const gone = { id: number + 6, account };
+    for (const action of ['deleted', 'suspend']) await apply('installation', { action, installation: gone });
+    expect(await installation(number + 6)).toBeUndefined();
+  });
+});
