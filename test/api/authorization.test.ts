@@ -4,6 +4,8 @@ import type { ApiDeps } from '../../api/deps.ts';
 import { type Endpoint, endpoint } from '../../api/endpoint.ts';
 import { id } from '../../api/input.ts';
 import { Problem } from '../../api/problems.ts';
+import { decisionsIn } from '../../db/decisions.ts';
+import { everything } from '../../db/tenant.ts';
 import type { Scope } from '../../domain/scopes.ts';
 import { adminToken, startApi, type TestApi } from '../support/api.ts';
 import {
@@ -123,6 +125,51 @@ test('No list shows anything of another organization, nor of another project to 
       expect(seenByProject, one.operationId).not.toContain(hidden);
     }
   }
+});
+
+test('A webhook that meant something to several projects shows each of them its own part', async () => {
+  const { mine, sibling } = world;
+  const { deliveryId } = mine;
+  const { orgId, projectId, pipelineId } = sibling;
+  const decision = {
+    deliveryId,
+    orgId,
+    projectId,
+    pipelineId,
+    outcome: 'skipped',
+    reason: 'x',
+    buildId: null,
+  } as const;
+  await api.database.write((trx) => decisionsIn(trx, everything).add(decision));
+  const decided = async (where: { orgId: string; projectId?: string }) => {
+    const client = api.as((await addToken(api.database, where)).secret);
+    const { decisions } = await client.ask<{ decisions: { project_id: string }[] }>(
+      'GET',
+      `/v1/deliveries/${deliveryId}`,
+    );
+    return decisions.map((one) => one.project_id).sort();
+  };
+  expect(await decided(mine)).toEqual([mine.projectId]);
+  expect(await decided(sibling)).toEqual([sibling.projectId]);
+  expect(await decided({ orgId })).toEqual([mine.projectId, sibling.projectId].sort());
+});
+
+test('A person of two organizations may do in each what their role there allows, and nothing in a third', async () => {
+  const { mine, foreign } = world;
+  const third = await addOrg(api.database, 'Third');
+  const { id: user, session } = await addUser(api.database, mine.orgId, 'viewer');
+  const now = Date.now();
+  const membership = { org_id: foreign.orgId, user_id: user, role: 'admin', created_at: now, updated_at: now } as const;
+  await api.database.write((trx) => trx('memberships').insert(membership));
+  const client = api.as(session);
+  const seen = await client.ask<{ id: string }[]>('GET', '/v1/orgs');
+  expect(seen.map(({ id: org }) => org).sort()).toEqual([mine.orgId, foreign.orgId].sort());
+  const made = async (org_id: string) => (await client.send('POST', '/v1/projects', { org_id, name: 'x' })).status;
+  expect(await made(foreign.orgId)).toBe(201);
+  expect(await made(mine.orgId)).toBe(404);
+  expect(await made(third)).toBe(404);
+  expect((await client.send('GET', `/v1/builds/${mine.buildId}`)).status).toBe(200);
+  expect((await client.send('POST', `/v1/builds/${mine.buildId}/cancel`)).status).toBe(404);
 });
 
 test('A body that names things of another organization changes nothing there', async () => {
