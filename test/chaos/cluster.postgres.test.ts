@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { allBuilds } from '../support/platform.ts';
+import { bind, type Scene, startCluster, startOwnTemporal, startScene } from '../support/product.ts';
+
+let scene: Scene;
+let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;
+let database: TestDatabase;
+let cluster: Awaited<ReturnType<typeof startCluster>>;
+
+beforeAll(async () => {
+  [scene, temporal, database] = await Promise.all([startScene(), startOwnTemporal(), openTestDatabase()]);
+  if (!('databaseUrl' in database.source)) throw new Error('This test needs Postgres');
+  const { databaseUrl } = database.source;
+  cluster = await startCluster({ ...scene, apis: 2, workers: 2, databaseUrl, temporalAddress: temporal.address });
+  await bind(scene, client());
+}, 180_000);
+afterAll(async () => {
+  await cluster?.stop();
+  await database?.drop();
+  await temporal?.remove();
+  await scene?.github.close();
+}, 90_000);
+
+const api = (index: number) => {
+  const member = cluster.api[index % cluster.api.length];
+  if (!member) throw new Error('The cluster has no API');
+  return member;
+};
+const client = () => api(0).client;
+
+test('one push sent 200 times at once to two APIs is one build and one dispatch', async () => {
+  const { github, app, repository } = scene;
+  const payload = github.push(repository, { ref: 'refs/heads/main' });
+  const guid = randomUUID();
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, index) =>
+      github.sendWebhook({ app, event: 'push', payload, guid, to: api(index).hookUrl }),
+    ),
+  );
+  expect([...new Set(answers.map(({ status }) => status))]).toEqual([202]);
+  await expect.poll(() => scene.dispatched(), { timeout: 30_000 }).toEqual([payload['after']]);
+
+  // A later push that is through shows that nothing of the former is still under way.
+  const { sha } = await scene.push({ to: api(1).hookUrl });
+  await expect.poll(() => scene.dispatched(), { timeout: 30_000 }).toEqual([payload['after'], sha]);
+  expect(await allBuilds(client())).toHaveLength(2);
+}, 120_000);
+
+test('two relays dispatch 300 pushes as 300 builds, none twice', async () => {
+  const before = scene.dispatched().length;
+  const pushes = await Promise.all(Array.from({ length: 300 }, (_, index) => scene.push({ to: api(index).hookUrl })));
+  expect(pushes.filter(({ acknowledged }) => acknowledged)).toHaveLength(300);
+  await expect.poll(() => new Set(scene.dispatched()).size, { timeout: 150_000, interval: 500 }).toBe(before + 300);
+  expect(scene.dispatched()).toHaveLength(before + 300);
+  expect(scene.dispatched()).toEqual(expect.arrayContaining(pushes.map(({ sha }) => sha)));
+  expect(new Set(scene.dispatchedBuilds()).size).toBe(before + 300);
+  expect(await allBuilds(client())).toHaveLength(before + 300);
+}, 200_000);
+
+test('what either API acknowledged right before its kill -9 is dispatched once, 50 times', async () => {
+  const before = scene.dispatched().length;
+  // No token, no sending: a kill in the middle of a request is another test's.
+  for (const { id } of scene.github.state.installations.values()) revokeTokens(id);
+  scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });
+  const acknowledged: string[] = [];
+  for (let round = 0; acknowledged.length < 50; round += 1) {
+    // One to each API; the first one's 202 ends its process, and now and then a worker's with it.
+    const victim = api(round);
+    const [push, other] = [scene.push({ to: victim.hookUrl }), scene.push({ to: api(round + 1).hookUrl })];
+    for (const sent of [await push]) {
+      expect(sent.acknowledged).toBe(true);
+      acknowledged.push(sent.sha);
+    }
+    const worker = round % 5 === 4 ? cluster.worker[round % 2] : undefined;
+    await Promise.all([victim.kill(), worker?.kill()]);
+    const second = await other;
+    if (second.acknowledged) acknowledged.push(second.sha);
+    await Promise.all([victim.start(), worker?.start()]);
+  }
+  scene.github.faults.clear();
+  await expect
+    .poll(() => acknowledged.filter((sha) => !scene.dispatched().includes(sha)), { timeout: 90_000, interval: 200 })
+    .toEqual([]);
+  const builds = await allBuilds(client());
+  await expect.poll(() => scene.dispatched().length, { timeout: 60_000 }).toBe(builds.length);
+  expect(builds.length - before).toBe(acknowledged.length);
+  expect([...scene.dispatchedBuilds()].sort()).toEqual(builds.map(({ id }) => id).sort());
+}, 400_000);
+
+function revokeTokens(installationId: number): void {
+  for (const token of scene.github.state.tokens.values()) {
+    if (token.installationId === installationId) token.revoked = true;
+  }
+}

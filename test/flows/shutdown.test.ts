@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+
+let scene: Scene;
+let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;
+let product: AllInOne;
+
+beforeAll(async () => {
+  [scene, temporal] = await Promise.all([startScene(), startOwnTemporal()]);
+  product = await startAllInOne({ ...scene, temporalAddress: temporal.address });
+  await bind(scene, product.client);
+}, 120_000);
+afterAll(async () => {
+  await product?.remove();
+  await temporal?.remove();
+  await scene?.github.close();
+});
+
+test('SIGTERM in the middle of a load loses nothing that was acknowledged', async () => {
+  const load: ReturnType<Scene['push']>[] = [];
+  let stopping: Promise<void> | undefined;
+  for (let count = 0; count < 60; count += 1) {
+    load.push(scene.push());
+    if (count === 30) stopping = product.stop();
+    await sleep(5);
+  }
+  const sent = await Promise.all(load);
+  await stopping;
+  expect(await product.program().ended).toBe(0);
+  const acknowledged = sent.filter((push) => push.acknowledged).map(({ sha }) => sha);
+  expect(acknowledged.length).toBeGreaterThan(10);
+
+  await product.start();
+  await expect
+    .poll(() => acknowledged.filter((sha) => !scene.dispatched().includes(sha)), { timeout: 60_000 })
+    .toEqual([]);
+  expect(new Set(scene.dispatched()).size).toBe(scene.dispatched().length);
+}, 120_000);
