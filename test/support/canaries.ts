@@ -31,10 +31,14 @@ export function sweep(canaries: Canary[], places: Place[]): string[] {
   for (const { name, value } of canaries) {
     const spellings = spellingsOf(value);
     for (const place of places) {
-      if (spellings.some((spelling) => place.content.includes(spelling))) found.push(`${name} in ${place.name}`);
+      if (spellings.some((spelling) => contains(place.content, spelling))) found.push(`${name} in ${place.name}`);
     }
   }
   return found;
+}
+
+function contains(content: string | Buffer, spelling: string | Buffer): boolean {
+  return typeof content === 'string' ? content.includes(String(spelling)) : content.includes(spelling);
 }
 
 /** Every file under the folder, byte by byte. */
