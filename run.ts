@@ -32,7 +32,7 @@ export async function run(start: () => Promise<Running>, limitMs = 30_000): Prom
 
   function finish(process_: Running): void {
     process_.stop().then(
-      () => process.exit(0),
+      () => process.exit(process.exitCode ?? 0),
       (error) => fail(error),
     );
   }

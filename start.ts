@@ -47,6 +47,7 @@ async function start(): Promise<Running> {
     stops.push(api.stop);
     Promise.race([work.failed, ...(server ? [server.failed] : [])]).catch((error) => {
       logger.fatal({ err: error }, 'The worker or its Temporal server has failed');
+      process.exitCode = 1;
       process.kill(process.pid, 'SIGTERM');
     });
 

@@ -47,6 +47,8 @@ function sqlitePool(filename: string, pool: { min: number; max: number }, pragma
     client: createSqliteClient(),
     connection: { filename },
     useNullAsDefault: true,
+    // Otherwise an error's message holds the values of its statement: bodies, sealed secrets.
+    compileSqlOnError: false,
     pool: {
       ...pool,
       afterCreate(connection: { exec(sql: string, done: (error: Error | null) => void): void }, done: () => void) {
@@ -63,7 +65,12 @@ const channel = 'fairlead';
 function connectPostgres({ databaseUrl, poolSize = 10 }: { databaseUrl: string; poolSize?: number }): Database {
   // 64-bit integers arrive as text unless told otherwise; ours are times and numeric ids, far below 2^53.
   pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-  const pool = knex({ client: 'pg', connection: databaseUrl, pool: { min: 0, max: poolSize } });
+  const pool = knex({
+    client: 'pg',
+    compileSqlOnError: false,
+    connection: databaseUrl,
+    pool: { min: 0, max: poolSize },
+  });
   const wakes = createWakes();
   let closed = false;
   let listener: pg.Client | undefined;

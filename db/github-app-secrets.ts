@@ -5,6 +5,9 @@ import type { Keyring } from './sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from './tables.ts';
 
 export const githubSecretKinds = ['private_key', 'webhook_secret', 'client_secret'] as const;
+/** How long a webhook that was signed with the secret before still verifies: longer than GitHub redelivers. */
+const overlapMs = 4 * 24 * 3_600_000;
+
 export type GithubSecretKind = (typeof githubSecretKinds)[number];
 
 /** The sealed secrets of GitHub Apps. What it answers is plain text: it stays with whoever asked, for that one use. */
@@ -36,6 +39,7 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
       const rows = await db('credential_versions')
         .where({ credential_id: owner.id })
         .whereIn('status', verifyingCredentialStatuses)
+        .where((good) => good.whereNot({ status: 'retiring' }).orWhere('updated_at', '>', Date.now() - overlapMs))
         .orderBy('version', 'desc');
       return rows.map((row) => open(owner, row));
     },

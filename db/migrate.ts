@@ -28,6 +28,8 @@ const config: Knex.MigratorConfig = {
 
 /** Brings the schema up to date; answers the names of the migrations that it ran. */
 export async function migrate(database: Database): Promise<string[]> {
+  // SQLite serves one process: a lock that is still held was left by one that was killed.
+  if (database.dialect === 'sqlite') await database.migrationPool.migrate.forceFreeMigrationsLock(config);
   const [, ran] = (await database.migrationPool.migrate.latest(config)) as [number, string[]];
   return ran;
 }

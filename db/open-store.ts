@@ -40,7 +40,7 @@ export async function openSharedStore(settings: StoreSettings): Promise<Store> {
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(path.dirname(folder));
-  mkdirSync(folder);
+  mkdirSync(folder, { mode: 0o700 });
 }
 
 async function openEmbedded({ dataDir, masterKeys }: StoreSettings): Promise<Store> {

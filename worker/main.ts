@@ -20,6 +20,7 @@ await run(async () => {
   const work = await runWork({ store, broker, temporal, logger, registry: new Registry() });
   work.failed.catch((error) => {
     logger.fatal({ err: error }, 'The worker has failed');
+    process.exitCode = 1;
     process.kill(process.pid, 'SIGTERM');
   });
   console.log('Fairlead’s worker is ready');

@@ -229,7 +229,14 @@ test('a workflow run counts only for a build of its own repository', async () =>
   );
   const run = (repository: number, installation: number) => ({
     action: 'in_progress',
-    workflow_run: { id: 31, run_attempt: 1, status: 'in_progress', display_title: `Build ${buildId}`, html_url: 'x' },
+    workflow_run: {
+      id: 31,
+      run_attempt: 1,
+      status: 'in_progress',
+      event: 'workflow_dispatch',
+      display_title: `Build ${buildId}`,
+      html_url: 'x',
+    },
     repository: { id: repository },
     installation: { id: installation },
   });

@@ -122,7 +122,9 @@ async function decideForSubject(
   if (event.kind !== 'workflow_run') return { orgId, ...(await decidePipelines(deciding, delivery, event, subject)) };
 
   const { runId, runAttempt, status, conclusion = null, htmlUrl: url, displayTitle } = event;
-  const run = { repositoryId: repository.id, runId, runAttempt, status, conclusion, url, displayTitle };
+  // Only what was dispatched may name its build: others have titles that anybody may write.
+  const title = event.event === 'workflow_dispatch' ? displayTitle : '';
+  const run = { repositoryId: repository.id, runId, runAttempt, status, conclusion, url, displayTitle: title };
   const known = await recordRun(deciding.trx, run);
   if (known) return { orgId, status: 'processed', reason: 'run_recorded' };
   return { orgId, status: 'ignored', reason: 'run_unknown' };
