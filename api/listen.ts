@@ -15,6 +15,8 @@ export type Listening = {
   stop(limitMs: number): Promise<void>;
 };
 
+const idleCheckMs = 100;
+
 const starting: RequestListener = (_, response) => {
   const problem = new Problem('unavailable', 'Fairlead is still starting.');
   response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '1' });
@@ -24,7 +26,11 @@ const starting: RequestListener = (_, response) => {
 /** Binds the address before anything else is started, so that a taken port is known at once. */
 export async function listen({ host, port }: { host: string; port: number }): Promise<Listening> {
   let current = starting;
-  const server = createServer((request, response) => current(request, response));
+  let stopping = false;
+  const server = createServer((request, response) => {
+    if (stopping) response.setHeader('connection', 'close');
+    current(request, response);
+  });
   // A body of 25 MB may come slowly; headers may not.
   server.headersTimeout = 15_000;
   server.requestTimeout = 120_000;
@@ -41,10 +47,14 @@ export async function listen({ host, port }: { host: string; port: number }): Pr
       current = listener;
     },
     async stop(limitMs) {
+      stopping = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      // A connection that was busy a moment ago is kept alive by its client, and would hold up the end.
+      const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
       const force = setTimeout(() => server.closeAllConnections(), limitMs);
       await closed;
+      clearInterval(idle);
       clearTimeout(force);
     },
   };
