@@ -1,5 +1,5 @@
 // Cuts GitHub's OpenAPI document to the operations that our stand-in for GitHub has, into
-// test/support/github/contract.json. The document comes from npm, pinned, and is not installed: it is 70 MB unpacked.
+// stand-ins/github/contract.json. The document comes from npm, pinned, and is not installed: it is 70 MB unpacked.
 // `--check` writes nothing and fails where the committed file is another.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ const source = {
   integrity: 'sha512-pV8M7L9GY23AybNvTmo2nyjmpmnt6+2sRE/tqr0ZLQcPS4lnw7u5eZGNmwRNkBC3D7gZXbFx5AHzLUVRBXGDhg==',
   file: 'package/generated/api.github.com.json',
 };
-const target = path.join(import.meta.dirname, '..', 'test', 'support', 'github', 'contract.json');
+const target = path.join(import.meta.dirname, '..', 'stand-ins', 'github', 'contract.json');
 
 const operations = [
   'GET /app',

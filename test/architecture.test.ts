@@ -16,6 +16,7 @@ const mayImport: Record<string, string[]> = {
   api: ['broker', 'db', 'domain', 'workflows/ids.ts', 'type:workflows'],
   worker: ['activities', 'db', 'domain', 'workflows/ids.ts', 'type:workflows', 'type:broker'],
   cli: ['domain'],
+  'stand-ins': [],
 };
 const openToAll = ['config.ts', 'log.ts'];
 const closedToThose = ['workflows', 'domain'];

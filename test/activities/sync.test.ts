@@ -7,8 +7,8 @@ import { operationsIn } from '../../db/operations.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import { everything } from '../../db/tenant.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
+import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type App, type GitHubStandIn, type Installation, startGitHub } from '../support/github/stand-in.ts';
 import { addOperatorApp, brokerTo, sync, syncActivities } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../broker/github.ts';
 import { newId } from '../../domain/ids.ts';
+import type { NewRepository } from '../../stand-ins/github/seeds.ts';
+import { type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import type { NewRepository } from '../support/github/seeds.ts';
-import { type App, type GitHubStandIn, startGitHub } from '../support/github/stand-in.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { workflowFile } from '../support/platform.ts';
 import { type Seed, seed } from '../support/seed.ts';

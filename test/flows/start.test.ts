@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { createClient } from '../support/client.ts';
-import { type GitHubStandIn, startGitHub } from '../support/github/stand-in.ts';
 import { listBuilds, setUpPlatform, workflowFile } from '../support/platform.ts';
 import { freePort, isAlive, type Program, runProgram } from '../support/processes.ts';
 

@@ -7,7 +7,7 @@ import { syncCommand } from '../../db/installations.ts';
 import { registerOperatorApp } from '../../db/operator-app.ts';
 import type { AllowedHost } from '../../domain/allowed-hosts.ts';
 import { createGuardedFetch } from '../../providers/http.ts';
-import type { App, GitHubStandIn } from './github/stand-in.ts';
+import type { App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { keyring } from './hooks.ts';
 
 /** A broker that reaches these stand-ins and nothing else. */

@@ -3,7 +3,7 @@ import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
 import { createGitHub } from '../../../providers/github/github.ts';
 import { githubHost } from '../../../providers/github/host.ts';
 import { createGuardedFetch } from '../../../providers/http.ts';
-import { startGitHub } from '../../support/github/stand-in.ts';
+import { startGitHub } from '../../../stand-ins/github/stand-in.ts';
 import { workflowFile } from '../../support/platform.ts';
 
 test.each(['github.com', 'ghes'] as const)('what we ask of %s is what its API allows', async (flavour) => {

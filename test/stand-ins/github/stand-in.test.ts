@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { newKeyPair } from '../../../stand-ins/github/seeds.ts';
 import { appJwt, ask } from './ask.ts';
 import { github, installed, receiver } from './installed.ts';
-import { newKeyPair } from './seeds.ts';
 
 const dispatches = 'POST /repos/acme/web/actions/workflows/deploy.yml/dispatches';
 const inputs = { fairlead_build: 'bld_1', fairlead_sha: 'a'.repeat(40), fairlead_ref: 'refs/heads/main' };

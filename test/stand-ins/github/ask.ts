@@ -1,5 +1,5 @@
 import { createSign } from 'node:crypto';
-import type { App } from './state.ts';
+import type { App } from '../../../stand-ins/github/state.ts';
 
 export type Asked = { status: number; headers: Headers; body: Record<string, unknown> };
 

@@ -1,10 +1,10 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { workflowFile } from '../platform.ts';
+import { type StandInOptions, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import type { Permissions } from '../../../stand-ins/github/state.ts';
+import { workflowFile } from '../../support/platform.ts';
 import { appJwt, ask } from './ask.ts';
-import { type StandInOptions, startGitHub } from './stand-in.ts';
-import type { Permissions } from './state.ts';
 
 /** A stand-in that closes with the test. */
 export async function github(options?: StandInOptions) {
