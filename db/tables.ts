@@ -2,6 +2,7 @@ import type { BuildStatus } from '../domain/build-status.ts';
 import type { CredentialStatus } from '../domain/credential-status.ts';
 import type { DeliveryStatus } from '../domain/delivery-status.ts';
 import type { DispatchState } from '../domain/dispatch-state.ts';
+import type { FlowKind, FlowStatus, StatePurpose } from '../domain/flow-status.ts';
 import type { IntegrationStatus } from '../domain/integration-status.ts';
 import type { Role } from '../domain/scopes.ts';
 
@@ -289,6 +290,58 @@ export type IncidentRow = Times & {
   count: number;
   resolved_at: number | null;
 };
+export type ConnectFlowRow = Times &
+  Tenant & {
+    id: string;
+    project_id: string | null;
+    kind: FlowKind;
+    created_by: string;
+    host_url: string;
+    api_url: string;
+    github_app_id: string;
+    integration_id: string | null;
+    display_name: string | null;
+    app_name: string;
+    app_public: Bool;
+    account_login: string | null;
+    redirect_url: string | null;
+    status: FlowStatus;
+    reason: string | null;
+    detail: string | null;
+    browser_hash: string | null;
+    sealed_manifest_code: string | null;
+    sealed_sign_in_code: string | null;
+    conversion_sent_at: number | null;
+    claimed_installation: number | null;
+    setup_action: string | null;
+    github_user_id: number | null;
+    github_login: string | null;
+    owner_proof: 'account' | 'membership' | null;
+    owner_proof_account: number | null;
+    requested_account: number | null;
+    approved_installation: number | null;
+    confirmed_at: number | null;
+    expires_at: number;
+    finished_at: number | null;
+  };
+export type FlowStateRow = {
+  hash: string;
+  flow_id: string;
+  purpose: StatePurpose;
+  sealed_verifier: string | null;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+  answer_hash: string | null;
+};
+export type InstallationWitnessRow = {
+  github_app_id: string;
+  external_id: number;
+  role: 'sender' | 'requester';
+  github_user_id: number;
+  account_id: number;
+  created_at: number;
+};
 export type RelayRow = { id: string; seen_at: number; temporal_reachable: Bool };
 
 declare module 'knex/types/tables.js' {
@@ -307,6 +360,9 @@ declare module 'knex/types/tables.js' {
     repositories: RepositoryRow;
     integrations: IntegrationRow;
     bindings: BindingRow;
+    connect_flows: ConnectFlowRow;
+    flow_states: FlowStateRow;
+    installation_witnesses: InstallationWitnessRow;
     credentials: CredentialRow;
     credential_versions: CredentialVersionRow;
     apps: AppRow;

@@ -10,6 +10,7 @@ export const idPrefixes = {
   integration: 'int',
   githubApp: 'gha',
   installation: 'ins',
+  flow: 'flow',
   repository: 'repo',
   credential: 'cred',
   credentialVersion: 'crv',

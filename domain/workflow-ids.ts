@@ -6,3 +6,7 @@ export function buildWorkflowId(buildId: string): string {
 export function syncWorkflowId(githubAppId: string): string {
   return `sync/${githubAppId}`;
 }
+
+export function connectGithubWorkflowId(flowId: string): string {
+  return `connect-github/${flowId}`;
+}
