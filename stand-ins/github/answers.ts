@@ -24,6 +24,9 @@ export type Route = {
   handle(call: Call): Answer;
 };
 
+/** A route of the browser's side; nothing, where the page does not exist. */
+export type Page = Omit<Route, 'handle'> & { handle(call: Call): Answer | undefined };
+
 /** What GitHub answers instead of the route's own answer. */
 export class Refused extends Error {
   readonly status: number;

@@ -1,11 +1,23 @@
-import { type Installation, newSha, type Repository, type Run, type State, zeroSha } from './state.ts';
+import {
+  type Account,
+  type App,
+  type Installation,
+  newSha,
+  type Repository,
+  type Run,
+  type State,
+  zeroSha,
+} from './state.ts';
 import { installationView, nodeId, repositoryView, senderView, timestamp, userView } from './views.ts';
 import { runView } from './views-of-runs.ts';
 import { type Payload, short } from './webhooks.ts';
 
 /** What every event of a repository carries. */
-function context(state: State, repository: Repository): Payload {
-  const installation = state.installations.get(repository.installationId);
+function context(state: State, repository: Repository, appId?: number): Payload {
+  const seen = [...state.installations.values()].find(
+    (one) => one.appId === appId && one.repositoryIds.has(repository.id),
+  );
+  const installation = seen ?? state.installations.get(repository.installationId);
   return {
     repository: repositoryView(state, repository),
     ...(repository.ownerAccount.type === 'Organization' && { organization: organization(state, repository) }),
@@ -224,11 +236,16 @@ export function workflowRunPayload(state: State, run: Run): Payload {
       html_url: `${state.url}/${repository.fullName}/blob/${repository.defaultBranch}/${run.workflowPath}`,
       badge_url: `${state.url}/${repository.fullName}/workflows/${run.workflowName}/badge.svg`,
     },
-    ...context(state, repository),
+    ...context(state, repository, run.appId),
   };
 }
 
-export function installationPayload(state: State, installation: Installation, action: string): Payload {
+export function installationPayload(
+  state: State,
+  installation: Installation,
+  action: string,
+  requester?: Account,
+): Payload {
   const repositories = [...installation.repositoryIds].flatMap((id) => state.repositories.get(id) ?? []);
   return {
     action,
@@ -236,7 +253,7 @@ export function installationPayload(state: State, installation: Installation, ac
     ...(['created', 'deleted', 'suspend', 'unsuspend'].includes(action) && {
       repositories: repositories.map(brief),
     }),
-    ...(action === 'created' && { requester: null }),
+    ...(action === 'created' && { requester: requester ? userView(state, requester) : null }),
     sender: senderView(state),
   };
 }
@@ -259,6 +276,23 @@ export function installationRepositoriesPayload(
 
 export function repositoryRenamedPayload(state: State, repository: Repository, from: string): Payload {
   return { action: 'renamed', changes: { repository: { name: { from } } }, ...context(state, repository) };
+}
+
+/** The first event of a new hook. */
+export function pingPayload({ appId, hookId, hookUrl, events, contentType }: App): Payload {
+  return {
+    zen: 'Keep it logically awesome.',
+    hook_id: hookId,
+    hook: {
+      type: 'App',
+      id: hookId,
+      name: 'web',
+      active: true,
+      events,
+      app_id: appId,
+      config: { content_type: contentType, insecure_ssl: '0', secret: '********', url: hookUrl ?? '' },
+    },
+  };
 }
 
 function brief({ id, name, fullName, private: isPrivate }: Repository) {

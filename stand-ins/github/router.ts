@@ -1,17 +1,15 @@
-import type { Route } from './answers.ts';
-
-export type Found = { route: Route; params: Record<string, string> };
+export type Found<Route> = { route: Route; params: Record<string, string> };
 
 /**
  * Octokit writes a slash in a parameter as `%2F`, so segments are decoded one by one. `{+name}` takes what is left.
  * A more literal route goes before a less literal one.
  */
-export function createRouter(routes: Route[]) {
+export function createRouter<Route extends { method: string; path: string }>(routes: Route[]) {
   const compiled = routes
     .map((route) => ({ route, segments: route.path.split('/').slice(1) }))
     .sort((a, b) => literal(b.segments) - literal(a.segments));
 
-  return function find(method: string, path: string): Found | undefined {
+  return function find(method: string, path: string): Found<Route> | undefined {
     const given = path.split('/').slice(1).map(decode);
     for (const { route, segments } of compiled) {
       const params = route.method === method ? match(segments, given) : undefined;

@@ -25,11 +25,20 @@ export type NewApp = {
   slug?: string;
   name?: string;
   hookUrl?: string;
+  hookActive?: boolean;
   permissions?: Permissions;
   events?: string[];
   webhookSecret?: string;
   callbackUrls?: string[];
+  owner?: Account;
+  public?: boolean;
+  setupUrl?: string;
+  setupOnUpdate?: boolean;
+  requestOauthOnInstall?: boolean;
 };
+
+/** The organization that owns what nobody else was named for. */
+export const acme: Account = { login: 'acme', id: 9000, type: 'Organization' };
 
 export function insertApp(state: State, input: NewApp): App {
   const appId = input.appId ?? state.nextId();
@@ -44,8 +53,14 @@ export function insertApp(state: State, input: NewApp): App {
     publicKey,
     webhookSecret: input.webhookSecret ?? randomBytes(20).toString('hex'),
     hookUrl: input.hookUrl,
+    hookActive: input.hookActive ?? true,
     hookId: state.nextId(),
     callbackUrls: input.callbackUrls ?? [],
+    owner: input.owner ?? acme,
+    public: input.public ?? true,
+    setupUrl: input.setupUrl,
+    setupOnUpdate: input.setupOnUpdate ?? false,
+    requestOauthOnInstall: input.requestOauthOnInstall ?? false,
     contentType: 'json',
     permissions: { metadata: 'read', ...(input.permissions ?? defaultPermissions) },
     events: input.events ?? defaultEvents,
@@ -76,7 +91,7 @@ export function insertInstallation(state: State, app: App, input: NewInstallatio
   const installation: Installation = {
     id,
     appId: app.appId,
-    account: input.account ?? { login: 'acme', id: 9000, type: 'Organization' },
+    account: input.account ?? acme,
     repositorySelection: input.repositorySelection ?? 'selected',
     permissions: { metadata: 'read', ...(input.permissions ?? app.permissions) },
     events: app.events,
@@ -85,6 +100,7 @@ export function insertInstallation(state: State, app: App, input: NewInstallatio
     createdAt: state.now(),
   };
   state.installations.set(id, installation);
+  state.accounts.set(installation.account.id, installation.account);
   for (const repository of input.repositories ?? []) insertRepository(state, installation, repository);
   return installation;
 }
@@ -99,8 +115,20 @@ export type NewRepository = {
 };
 
 export function insertRepository(state: State, installation: Installation, input: NewRepository): Repository {
+  const repository = insertOwnRepository(state, installation.account, input, installation.id);
+  installation.repositoryIds.add(repository.id);
+  return repository;
+}
+
+/** A repository that its account owns; every installation that reaches all of the account's reaches it too. */
+export function insertOwnRepository(
+  state: State,
+  account: Account,
+  input: NewRepository,
+  installationId = 0,
+): Repository {
   const id = input.id ?? state.nextId();
-  const owner = installation.account.login;
+  const owner = account.login;
   const name = input.name ?? `shop-${id}`;
   const defaultBranch = input.defaultBranch ?? 'main';
   const branches = new Map(Object.entries(input.branches ?? {}));
@@ -108,9 +136,9 @@ export function insertRepository(state: State, installation: Installation, input
   const files = new Map(Object.entries({ 'README.md': `# ${name}\n`, ...input.workflows }));
   const repository: Repository = {
     id,
-    installationId: installation.id,
+    installationId,
     owner,
-    ownerAccount: installation.account,
+    ownerAccount: account,
     name,
     fullName: `${owner}/${name}`,
     private: input.private ?? true,
@@ -125,6 +153,13 @@ export function insertRepository(state: State, installation: Installation, input
     createdAt: state.now(),
   };
   state.repositories.set(id, repository);
-  installation.repositoryIds.add(id);
+  state.accounts.set(account.id, account);
+  if (installationId === 0) reachFromAll(state, repository);
   return repository;
+}
+
+function reachFromAll({ installations }: State, { id, ownerAccount }: Repository): void {
+  for (const one of installations.values()) {
+    if (one.repositorySelection === 'all' && one.account.id === ownerAccount.id) one.repositoryIds.add(id);
+  }
 }

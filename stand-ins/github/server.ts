@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type Call, errorBody, Refused, type Route } from './answers.ts';
+import { type Answer, type Call, errorBody, type Page, Refused, type Route } from './answers.ts';
 import type { Fault, Faults } from './faults.ts';
 import { answerOAuth } from './oauth.ts';
 import { createRouter } from './router.ts';
 import type { State } from './state.ts';
+import { errorPage } from './web/html.ts';
 
 export type LedgerEntry = {
   at: number;
@@ -27,6 +28,8 @@ export type Exchange = { entry: LedgerEntry; route: Route | undefined; params: R
 type Parts = {
   state: State;
   routes: Route[];
+  /** What a browser sees, which GitHub's OpenAPI document does not describe. */
+  pages: Page[];
   faults: Faults;
   ledger: LedgerEntry[];
   /** Sees every exchange that got as far as an answer, sent or lost. */
@@ -37,8 +40,9 @@ const hourlyLimit = 5000;
 
 const apiVersions = { 'github.com': ['2022-11-28', '2026-03-10'], ghes: ['2022-11-28'] };
 
-export function createGitHubServer({ state, routes, faults, ledger, observe }: Parts): Server {
+export function createGitHubServer({ state, routes, pages, faults, ledger, observe }: Parts): Server {
   const find = createRouter(routes);
+  const findPage = createRouter(pages);
   const used = new Map<string, number>();
 
   return createServer((request, response) => {
@@ -72,31 +76,44 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
     if (fault?.kind === 'slow') await sleep(fault.delayMs ?? 1000);
 
     const later: (() => unknown)[] = [];
-    const found = find(method, followId(path));
+    const isApi = root === '' || pathname.startsWith(`${root}/`);
+    const found = isApi ? find(method, followId(path)) : undefined;
+    // On Enterprise Server the API has a root of its own; at github.com a host of its own, which we have not.
+    const place = found || (isApi && root !== '') ? undefined : findPage(method, path);
     const call: Call = {
       state,
       method,
       path,
-      params: found?.params ?? {},
+      params: (found ?? place)?.params ?? {},
       query: searchParams,
       headers: request.headers,
       body: (body ?? {}) as Record<string, unknown>,
       later: (work) => later.push(work),
     };
     const instead = fault && insteadOf(fault, call);
-    const isApi = root === '' || pathname.startsWith(`${root}/`);
-    if (fault?.kind === 'twice') answer(call, found?.route, isApi);
-    const own = instead && !fault.after ? undefined : answer(call, found?.route, isApi);
+    if (fault?.kind === 'twice') place ? show(call, place.route) : answer(call, found?.route);
+    const shown = place && !(instead && !fault?.after) ? show(call, place.route) : undefined;
+    const own = instead && !fault?.after ? undefined : (shown ?? answer(call, found?.route));
     if (own && own.status < 300 && method !== 'GET') entry.effect = `${method} ${found?.route.path ?? path}`;
     const final = instead ?? own ?? { status: 500 };
 
     if (fault?.kind === 'lost_answer') request.socket.destroy();
     else send(call, response, final, entry);
-    observe({ entry, route: found?.route, params: call.params, answer: final });
+    if (!shown && !(place && instead)) observe({ entry, route: found?.route, params: call.params, answer: final });
     for (const work of later) await work();
   }
 
-  function answer(call: Call, route: Route | undefined, isApi: boolean): Answer {
+  /** Nothing, where there is no such page: then it is the API that is asked. */
+  function show(call: Call, at: Page): Answer | undefined {
+    try {
+      return at.handle(call);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return errorPage(state, error.status, error.message);
+    }
+  }
+
+  function answer(call: Call, route: Route | undefined): Answer {
     try {
       const authorization = answerOAuth(state, call);
       if (authorization) return authorization;
@@ -104,7 +121,7 @@ export function createGitHubServer({ state, routes, faults, ledger, observe }: P
       const moved = movedTo(call.path);
       if (moved) return redirect(call.method === 'GET' ? 301 : 307, moved);
       requireVersion(call);
-      if (!route || !isApi) throw new Refused(404, 'Not Found');
+      if (!route) throw new Refused(404, 'Not Found');
       return route.handle(call);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -209,12 +226,22 @@ async function readAll(request: IncomingMessage): Promise<string> {
 
 function parseBody(text: string, type = ''): unknown {
   if (text === '') return undefined;
-  if (type.startsWith('application/x-www-form-urlencoded')) return Object.fromEntries(new URLSearchParams(text));
+  if (type.startsWith('application/x-www-form-urlencoded')) return readForm(new URLSearchParams(text));
   try {
     return JSON.parse(text);
   } catch {
     return undefined;
   }
+}
+
+/** A field that comes more than once is a list. */
+function readForm(form: URLSearchParams): Record<string, string | string[]> {
+  return Object.fromEntries(
+    [...new Set(form.keys())].map((name) => {
+      const values = form.getAll(name);
+      return [name, values.length > 1 ? values : (values[0] ?? '')];
+    }),
+  );
 }
 
 function contentType({ raw }: Answer): string {

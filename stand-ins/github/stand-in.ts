@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkExchange } from './contract.ts';
 import { createFaults } from './faults.ts';
+import { type Announcement, approve, requestInstallation, type Selection } from './installing.ts';
 import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
 import { actionsRoutes } from './routes/actions.ts';
@@ -17,6 +18,7 @@ import { insertRun, type NewRun } from './runs.ts';
 import {
   insertApp,
   insertInstallation,
+  insertOwnRepository,
   insertRepository,
   type NewApp,
   type NewInstallation,
@@ -29,15 +31,18 @@ import {
   createState,
   type Flavour,
   type Installation,
+  type InstallationRequest,
   type Manifest,
   newSha,
   type Repository,
   type Run,
 } from './state.ts';
 import type { TokenFormat } from './tokens.ts';
+import { installPages } from './web/install.ts';
+import { manifestPages } from './web/manifest.ts';
 import { createWebhooks, type Payload, type SendWebhook } from './webhooks.ts';
 
-export type { Account, App, Installation, Repository, Run } from './state.ts';
+export type { Account, App, Installation, InstallationRequest, Repository, Run } from './state.ts';
 export type { LedgerEntry };
 
 export type GitHubStandIn = Awaited<ReturnType<typeof startGitHub>>;
@@ -53,7 +58,7 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
   const ledger: LedgerEntry[] = [];
   const violations: string[] = [];
   const webhooks = createWebhooks(state);
-  const settings = { autoRuns: false, autoWebhooks: false };
+  const settings = { autoRuns: false, autoWebhooks: false, browserWebhooks: true };
   const closing = new AbortController();
 
   const appOf = (id: number) => state.apps.get(id);
@@ -71,12 +76,15 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     }),
     ...reportRoutes,
     ...hookRoutes((guid) => webhooks.redeliver(guid)),
-    ...registrationRoutes,
+    ...registrationRoutes((app) => {
+      if (settings.autoWebhooks) void sendIfAnyone(app, 'ping', payloads.pingPayload(app));
+    }),
     ...userRoutes,
     ...checkRoutes,
   ];
   const observe = (exchange: Exchange) => void violations.push(...checkExchange(exchange));
-  const server = createGitHubServer({ state, routes, faults, ledger, observe });
+  const pages = [...manifestPages, ...installPages(announceFromBrowser)];
+  const server = createGitHubServer({ state, routes, pages, faults, ledger, observe });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
@@ -86,8 +94,12 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
 
   /** Who is not there misses it, as with GitHub: the delivery log remembers. */
   async function sendIfAnyone(app: App | undefined, event: string, payload: Payload): Promise<void> {
-    if (!app?.hookUrl || closing.signal.aborted) return;
+    if (!app?.hookUrl || !app.hookActive || closing.signal.aborted) return;
     await webhooks.send({ app, event, payload }).catch(() => undefined);
+  }
+
+  async function announceFromBrowser({ app, event, payload }: Announcement): Promise<void> {
+    if (settings.browserWebhooks) await sendIfAnyone(app, event, payload);
   }
 
   async function announce(payload: Payload, run: Run): Promise<void> {
@@ -158,7 +170,36 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     },
     /** Members see the organization's installations; an admin may speak for it. */
     addMembership(organization: Account, user: Account = state.person, role: 'admin' | 'member' = 'member'): void {
+      state.accounts.set(organization.id, organization).set(user.id, user);
       state.memberships.push({ organization, user, role });
+    },
+    /** A repository that no installation was seeded with: its account may choose it in the browser. */
+    addOwnRepository: (account: Account, input: NewRepository = {}): Repository =>
+      insertOwnRepository(state, account, input),
+
+    // What a browser does. What follows is announced by webhook unless `browserWebhooks` is off.
+    get browserWebhooks() {
+      return settings.browserWebhooks;
+    },
+    set browserWebhooks(value: boolean) {
+      settings.browserWebhooks = value;
+    },
+    /** Whoever comes with a browser from now on is this person. */
+    signInAs(account: Account): void {
+      state.accounts.set(account.id, account);
+      state.person = account;
+    },
+    requestInstallation: (app: App, account: Account, requester: Account = state.person): InstallationRequest =>
+      requestInstallation(state, app, account, requester),
+    /** As an owner of the account does, of all repositories where none are named. */
+    async approveRequest(request: InstallationRequest, selection: Selection = 'all'): Promise<Installation> {
+      const { installation, announcement } = approve(state, request, selection);
+      await announceFromBrowser(announcement);
+      return installation;
+    },
+    /** GitHub tells nobody. */
+    denyRequest(request: InstallationRequest): void {
+      state.installationRequests.delete(request.id);
     },
 
     // What an owner does by hand. Each returns the payload of the webhook that follows it.

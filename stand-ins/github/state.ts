@@ -15,9 +15,17 @@ export type App = {
   publicKey: string;
   webhookSecret: string;
   hookUrl: string | undefined;
+  hookActive: boolean;
   hookId: number;
   /** Where a browser may be sent back to after "Authorize"; the first, where none is named. */
   callbackUrls: string[];
+  owner: Account;
+  /** Whether others than its owner may install it. */
+  public: boolean;
+  /** Where a browser goes after the installation; not where `requestOauthOnInstall` sends it to the first callback. */
+  setupUrl: string | undefined;
+  setupOnUpdate: boolean;
+  requestOauthOnInstall: boolean;
   contentType: string;
   permissions: Permissions;
   events: string[];
@@ -36,8 +44,18 @@ export type Installation = {
   createdAt: number;
 };
 
+/** What a mere member may do instead of installing: an owner of the organization decides. */
+export type InstallationRequest = {
+  id: number;
+  appId: number;
+  account: Account;
+  requester: Account;
+  createdAt: number;
+};
+
 export type Repository = {
   id: number;
+  /** The one it was seeded with; 0 where its account only owns it. Others may reach it too. */
   installationId: number;
   owner: string;
   ownerAccount: Account;
@@ -187,7 +205,10 @@ export function createState(flavour: Flavour) {
     /** How far GitHub's clock is ahead of ours, ms. */
     clock: { skewMs: 0 },
     apps: new Map<number, App>(),
+    /** People and organizations, by number. */
+    accounts: new Map<number, Account>([[octocat.id, octocat]]),
     installations: new Map<number, Installation>(),
+    installationRequests: new Map<number, InstallationRequest>(),
     repositories: new Map<number, Repository>(),
     /** Old full names, lower case. */
     renamed: new Map<string, number>(),
@@ -202,6 +223,8 @@ export function createState(flavour: Flavour) {
     userTokens: new Map<string, UserToken>(),
     refreshTokens: new Map<string, RefreshToken>(),
     memberships: [] as Membership[],
+    /** Which user agreed to which App: `${appId}:${userId}`. */
+    grants: new Set<string>(),
     /** Who is signed in at github.com, in the browser that comes to authorize. */
     person: octocat,
     now(): number {
@@ -218,7 +241,13 @@ export type Manifest = {
   name?: string;
   url?: string;
   hook_attributes?: { url: string; active?: boolean };
+  redirect_url?: string;
   callback_urls?: string[];
+  setup_url?: string;
+  description?: string;
+  public?: boolean;
+  request_oauth_on_install?: boolean;
+  setup_on_update?: boolean;
   default_permissions?: Permissions;
   default_events?: string[];
 };

@@ -35,7 +35,7 @@ export function userView({ url: web, apiUrl: api }: State, { login, id, type }: 
 }
 
 export function senderView(state: State) {
-  return userView(state, { login: 'octocat', id: 583231, type: 'User' });
+  return userView(state, state.person);
 }
 
 export function botView(state: State, app: App) {
@@ -48,7 +48,7 @@ export function appView(state: State, app: App) {
     slug: app.slug,
     node_id: nodeId('A', app.appId),
     client_id: app.clientId,
-    owner: userView(state, { login: 'acme', id: 9000, type: 'Organization' }),
+    owner: userView(state, app.owner),
     name: app.name,
     description: '',
     external_url: 'https://fairlead.example/',

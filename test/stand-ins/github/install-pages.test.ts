@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import type { NewApp } from '../../../stand-ins/github/seeds.ts';
+import type { StandInOptions } from '../../../stand-ins/github/stand-in.ts';
+import { createBrowser, type Shown } from '../../support/browser.ts';
+import { github, receiver } from './installed.ts';
+
+const acme = { login: 'acme', id: 9000, type: 'Organization' as const };
+const bob = { login: 'bob', id: 77, type: 'User' as const };
+const setupUrl = 'https://fairlead.example/installed';
+const callback = 'https://fairlead.example/callback';
+
+/** octocat owns acme, which has two repositories; bob is a mere member. */
+async function town({ flavour, ...input }: NewApp & StandInOptions = {}) {
+  const standIn = await github({ ...(flavour && { flavour }) });
+  const app = standIn.addApp({ slug: 'fairlead', setupUrl, callbackUrls: [callback], ...input });
+  standIn.addMembership(acme, undefined, 'admin');
+  standIn.addMembership(acme, bob, 'member');
+  const web = standIn.addOwnRepository(acme, { id: 101, name: 'web' });
+  const api = standIn.addOwnRepository(acme, { id: 102, name: 'api' });
+  const base = flavour === 'ghes' ? '/github-apps/fairlead' : '/apps/fairlead';
+  const browser = createBrowser();
+  const begin = () => browser.visit(`${standIn.url}${base}/installations/new?state=s-1`);
+  return { github: standIn, app, web, api, browser, begin, base };
+}
+
+function queryOf(shown: Shown): Record<string, string> {
+  return Object.fromEntries(new URL(shown.location ?? 'http://nowhere.invalid').searchParams);
+}
+
+test.each(['github.com', 'ghes'] as const)('on %s an owner installs and comes back with the state', async (flavour) => {
+  const { received, hookUrl } = await receiver();
+  const { github, browser, begin, app } = await town({ hookUrl, flavour });
+  const page = await browser.visit(browser.link(await begin(), 'Install on @acme'));
+  const back = await browser.press(page, 'Install', { repository_selection: 'selected', repository_ids: ['102'] });
+
+  const [installation] = [...github.state.installations.values()];
+  expect(installation).toMatchObject({ appId: app.appId, account: acme, repositorySelection: 'selected' });
+  expect([...(installation?.repositoryIds ?? [])]).toEqual([102]);
+  expect(back.location).toMatch(/^https:\/\/fairlead\.example\/installed\?/);
+  expect(queryOf(back)).toEqual({ installation_id: `${installation?.id}`, setup_action: 'install', state: 's-1' });
+  await expect.poll(() => received.length).toBe(1);
+  expect(JSON.parse(received[0]?.body ?? '')).toMatchObject({
+    action: 'created',
+    requester: null,
+    sender: { login: 'octocat' },
+    repositories: [{ id: 102 }],
+  });
+});
+
+test('an account is chosen beforehand, and all of its repositories come along, also later ones', async () => {
+  const { github, browser, base } = await town();
+  const page = await browser.visit(`${github.url}${base}/installations/new/permissions?target_id=9000&state=s-2`);
+  expect(queryOf(await browser.press(page, 'Install'))).toMatchObject({ state: 's-2' });
+  const later = github.addOwnRepository(acme, { name: 'later' });
+  const [installation] = [...github.state.installations.values()];
+  expect([...(installation?.repositoryIds ?? [])]).toEqual([101, 102, later.id]);
+  // The account's own page says so the second time.
+  const again = await browser.visit(`${github.url}${base}/installations/new?state=s-3&target_id=9000`);
+  expect(browser.link(again, 'Configure @acme')).toContain(`/settings/installations/${installation?.id}`);
+  expect(await browser.visit(`${github.url}${base}/installations/new/permissions?target_id=4711`)).toMatchObject({
+    status: 404,
+  });
+});
+
+test('where an App asks for authorization too, its first callback gets code and installation', async () => {
+  const { browser, begin, app, github } = await town({ requestOauthOnInstall: true });
+  const page = await browser.visit(browser.link(await begin(), 'Install on @octocat'));
+  const back = await browser.press(page, 'Install');
+  expect(back.location).toMatch(/^https:\/\/fairlead\.example\/callback\?/);
+  const { code = '', ...rest } = queryOf(back);
+  expect(rest).toEqual({ installation_id: expect.any(String), setup_action: 'install', state: 's-1' });
+  expect(github.state.oauthCodes.get(code)).toMatchObject({ appId: app.appId, user: { login: 'octocat' } });
+});
+
+test('an App that names nowhere to go leaves the browser at its own page', async () => {
+  const { browser, begin, github, app } = await town();
+  app.setupUrl = undefined;
+  const page = await browser.visit(browser.link(await begin(), 'Install on @acme'));
+  expect((await browser.press(page, 'Install')).location).toBe(`${github.url}/apps/fairlead`);
+});
+
+test('a mere member asks; no number of an installation comes back, and GitHub tells the App nothing', async () => {
+  const { received, hookUrl } = await receiver();
+  const { github, browser, begin, app } = await town({ hookUrl });
+  github.signInAs(bob);
+  const targets = await begin();
+  const page = await browser.visit(browser.link(targets, 'Request for @acme'));
+  const back = await browser.press(page, 'Request');
+  expect(back.location).toMatch(/^https:\/\/fairlead\.example\/installed\?/);
+  expect(queryOf(back)).toEqual({ setup_action: 'request', state: 's-1' });
+  await browser.press(page, 'Request');
+  expect([...github.state.installationRequests.values()]).toMatchObject([
+    { appId: app.appId, account: acme, requester: bob },
+  ]);
+  expect([github.state.installations.size, received.length]).toEqual([0, 0]);
+});
+
+test("a private App is for its owner's account alone, and others do not see it", async () => {
+  const { github, begin, browser } = await town({ public: false });
+  expect(browser.read(await begin())).not.toContain('on @octocat');
+  expect((await begin()).text).toContain('name="target_id" value="9000"');
+  github.signInAs({ login: 'mallory', id: 666, type: 'User' });
+  expect(await begin()).toMatchObject({ status: 404 });
+});
+
+test('a missed webhook is a matter of choice, and an unreachable hook fails at once', async () => {
+  const { received, hookUrl } = await receiver();
+  const { github, browser, begin, app } = await town({ hookUrl });
+  github.browserWebhooks = false;
+  await browser.press(await browser.visit(browser.link(await begin(), 'Install on @acme')), 'Install');
+  expect(github.state.deliveries).toEqual([]);
+  github.browserWebhooks = true;
+  app.hookUrl = 'https://hooks.invalid/';
+  await browser.press(await browser.visit(browser.link(await begin(), 'Install on @octocat')), 'Install');
+  await expect.poll(() => github.state.deliveries).toMatchObject([{ event: 'installation', statusCode: 502 }]);
+  expect(received).toEqual([]);
+});
