@@ -18,6 +18,7 @@ const target = path.join(import.meta.dirname, '..', 'stand-ins', 'github', 'cont
 const operations = [
   'GET /app',
   'GET /app/installations',
+  'GET /app/installation-requests',
   'GET /app/installations/{installation_id}',
   'DELETE /app/installations/{installation_id}',
   'PUT /app/installations/{installation_id}/suspended',
@@ -35,6 +36,9 @@ const operations = [
   'GET /user/installations',
   'GET /user/memberships/orgs',
   'GET /user/memberships/orgs/{org}',
+  'POST /applications/{client_id}/token',
+  'DELETE /applications/{client_id}/token',
+  'DELETE /applications/{client_id}/grant',
   'GET /repos/{owner}/{repo}',
   'GET /repos/{owner}/{repo}/branches',
   'GET /repos/{owner}/{repo}/branches/{branch}',

@@ -1,21 +1,25 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Answer } from './answers.ts';
 import type { Account, App, State } from './state.ts';
+import { hidden, html, page, redirectTo } from './web/html.ts';
 
 const eightHours = 28_800;
 const sixMonths = 15_811_200;
 const tenMinutes = 600_000;
 
 /**
- * The two addresses of the web host that authorize a user: the browser's, where whoever is signed in agrees at once, and
+ * The two addresses of the web host that authorize a user: the browser's, where whoever is signed in
+ * agrees at once unless they are to be asked, and
  * the one that changes a code or a refresh token for tokens. They are not in GitHub's OpenAPI document.
  */
 export function answerOAuth(
   state: State,
   call: { method: string; path: string; query: URLSearchParams; body: Record<string, unknown> },
+  askToAuthorize: boolean,
 ): Answer | undefined {
   const name = `${call.method} ${call.path}`;
-  if (name === 'GET /login/oauth/authorize') return authorize(state, call.query);
+  if (name === 'GET /login/oauth/authorize') return authorize(state, call.query, askToAuthorize);
+  if (name === 'POST /login/oauth/authorize') return decide(state, call.body);
   // A refusal is a 200 too, and names its error in the body.
   if (name === 'POST /login/oauth/access_token') return { status: 200, body: exchange(state, call.body) };
   return undefined;
@@ -27,29 +31,72 @@ export function addCode(
   { user, challenge, redirectUri }: { user: Account; challenge: string | undefined; redirectUri: string | undefined },
 ): string {
   const code = randomBytes(10).toString('hex');
+  state.grants.add(grantOf(app, user));
   state.oauthCodes.set(code, { appId: app.appId, user, challenge, redirectUri, expiresAt: state.now() + tenMinutes });
   return code;
 }
 
-function authorize(state: State, query: URLSearchParams): Answer {
+/** To whom the browser is on its way, with what the address says, or a page that says why not. */
+type Asking = {
+  app: App;
+  back: string;
+  redirectUri: string | undefined;
+  challenge: string | undefined;
+  given: string | undefined;
+};
+
+function readAsking(state: State, query: URLSearchParams): Asking | Answer {
   const app = appOf(state, query.get('client_id'));
-  if (!app) return page('Not Found', 404);
+  if (!app) return refusal('Not Found', 404);
   const redirectUri = query.get('redirect_uri') ?? undefined;
   const back = redirectUri ?? app.callbackUrls[0];
   const challenge = query.get('code_challenge') ?? undefined;
   if (!back || !app.callbackUrls.includes(back))
-    return page('The redirect_uri is not associated with this application.');
+    return refusal('The redirect_uri is not associated with this application.');
   if (challenge !== undefined && query.get('code_challenge_method') !== 'S256') {
-    return page('The code_challenge_method must be S256.');
+    return refusal('The code_challenge_method must be S256.');
   }
-  const location = new URL(back);
-  location.searchParams.set('code', addCode(state, app, { user: state.person, challenge, redirectUri }));
-  const given = query.get('state');
-  if (given !== null) location.searchParams.set('state', given);
-  return { status: 302, headers: { location: location.href } };
+  return { app, back, redirectUri, challenge, given: query.get('state') ?? undefined };
 }
 
-function page(text: string, status = 400): Answer {
+function authorize(state: State, query: URLSearchParams, isAsked: boolean): Answer {
+  const asking = readAsking(state, query);
+  if ('status' in asking) return asking;
+  const isKnown = state.grants.has(grantOf(asking.app, state.person));
+  return isAsked && !isKnown ? askToAuthorize(state, asking.app, query) : agree(state, asking);
+}
+
+function agree(state: State, { app, back, redirectUri, challenge, given }: Asking): Answer {
+  const code = addCode(state, app, { user: state.person, challenge, redirectUri });
+  return redirectTo(back, { code, state: given });
+}
+
+/** The page with the two buttons; the address itself is what they send on. */
+function askToAuthorize(state: State, app: App, query: URLSearchParams): Answer {
+  const body = html`<p>${app.name} by @${app.owner.login} wants to know who you are, and what of its installations you may see.</p>
+<form method="post" action="/login/oauth/authorize">${hidden(Object.fromEntries(query))}
+<p><button type="submit" name="authorize" value="1">Authorize ${app.name}</button>
+<button type="submit" name="authorize" value="0">Cancel</button></p></form>`;
+  return page(state, `Authorize ${app.name}`, body);
+}
+
+function decide(state: State, { authorize, ...rest }: Record<string, unknown>): Answer {
+  const asking = readAsking(state, new URLSearchParams(rest as Record<string, string>));
+  if ('status' in asking) return asking;
+  if (authorize === '1') return agree(state, asking);
+  return redirectTo(asking.back, {
+    error: 'access_denied',
+    error_description: 'The user has denied your application access.',
+    error_uri: 'https://docs.github.com/apps',
+    state: asking.given,
+  });
+}
+
+export function grantOf({ appId }: App, { id }: Account): string {
+  return `${appId}:${id}`;
+}
+
+function refusal(text: string, status = 400): Answer {
   return { status, raw: text, headers: { 'content-type': 'text/plain; charset=utf-8' } };
 }
 

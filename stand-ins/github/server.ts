@@ -31,6 +31,7 @@ type Parts = {
   /** What a browser sees, which GitHub's OpenAPI document does not describe. */
   pages: Page[];
   faults: Faults;
+  settings: { askToAuthorize: boolean };
   ledger: LedgerEntry[];
   /** Sees every exchange that got as far as an answer, sent or lost. */
   observe(exchange: Exchange): void;
@@ -40,7 +41,7 @@ const hourlyLimit = 5000;
 
 const apiVersions = { 'github.com': ['2022-11-28', '2026-03-10'], ghes: ['2022-11-28'] };
 
-export function createGitHubServer({ state, routes, pages, faults, ledger, observe }: Parts): Server {
+export function createGitHubServer({ state, routes, pages, faults, settings, ledger, observe }: Parts): Server {
   const find = createRouter(routes);
   const findPage = createRouter(pages);
   const used = new Map<string, number>();
@@ -115,7 +116,7 @@ export function createGitHubServer({ state, routes, pages, faults, ledger, obser
 
   function answer(call: Call, route: Route | undefined): Answer {
     try {
-      const authorization = answerOAuth(state, call);
+      const authorization = answerOAuth(state, call, settings.askToAuthorize);
       if (authorization) return authorization;
       if (!call.headers['user-agent']) throw new Refused(403, 'Request forbidden by administrative rules.');
       const moved = movedTo(call.path);

@@ -8,6 +8,7 @@ import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
 import { actionsRoutes } from './routes/actions.ts';
 import { appRoutes } from './routes/app.ts';
+import { authorizationRoutes } from './routes/authorizations.ts';
 import { checkRoutes } from './routes/checks.ts';
 import { hookRoutes } from './routes/hooks.ts';
 import { registrationRoutes } from './routes/registration.ts';
@@ -40,6 +41,10 @@ import {
 import type { TokenFormat } from './tokens.ts';
 import { installPages } from './web/install.ts';
 import { manifestPages } from './web/manifest.ts';
+import { repositoryPages } from './web/repository.ts';
+import { requestPages } from './web/requests.ts';
+import { settingsPages } from './web/settings.ts';
+import { simulatePages } from './web/simulate.ts';
 import { createWebhooks, type Payload, type SendWebhook } from './webhooks.ts';
 
 export type { Account, App, Installation, InstallationRequest, Repository, Run } from './state.ts';
@@ -58,7 +63,7 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
   const ledger: LedgerEntry[] = [];
   const violations: string[] = [];
   const webhooks = createWebhooks(state);
-  const settings = { autoRuns: false, autoWebhooks: false, browserWebhooks: true };
+  const settings = { autoRuns: false, autoWebhooks: false, browserWebhooks: true, askToAuthorize: false };
   const closing = new AbortController();
 
   const appOf = (id: number) => state.apps.get(id);
@@ -80,11 +85,19 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
       if (settings.autoWebhooks) void sendIfAnyone(app, 'ping', payloads.pingPayload(app));
     }),
     ...userRoutes,
+    ...authorizationRoutes,
     ...checkRoutes,
   ];
   const observe = (exchange: Exchange) => void violations.push(...checkExchange(exchange));
-  const pages = [...manifestPages, ...installPages(announceFromBrowser)];
-  const server = createGitHubServer({ state, routes, pages, faults, ledger, observe });
+  const pages = [
+    ...manifestPages,
+    ...installPages(announceFromBrowser),
+    ...settingsPages(announceFromBrowser),
+    ...requestPages(announceFromBrowser),
+    ...simulatePages,
+    ...repositoryPages(announceFromBrowser),
+  ];
+  const server = createGitHubServer({ state, routes, pages, faults, settings, ledger, observe });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
@@ -183,6 +196,13 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     },
     set browserWebhooks(value: boolean) {
       settings.browserWebhooks = value;
+    },
+    /** Whether "Authorize" is a page with two buttons the first time, or agreed to at once. */
+    get askToAuthorize() {
+      return settings.askToAuthorize;
+    },
+    set askToAuthorize(value: boolean) {
+      settings.askToAuthorize = value;
     },
     /** Whoever comes with a browser from now on is this person. */
     signInAs(account: Account): void {

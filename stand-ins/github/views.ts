@@ -1,4 +1,4 @@
-import type { Account, App, Installation, Repository, State } from './state.ts';
+import type { Account, App, Installation, InstallationRequest, Repository, State } from './state.ts';
 
 /** A time as GitHub's API writes it: whole seconds. */
 export function timestamp(ms: number): string {
@@ -85,6 +85,16 @@ export function installationView(state: State, installation: Installation) {
     single_file_paths: [],
     suspended_by: suspendedAt ? senderView(state) : null,
     suspended_at: suspendedAt ? timestamp(suspendedAt) : null,
+  };
+}
+
+export function installationRequestView(state: State, { id, account, requester, createdAt }: InstallationRequest) {
+  return {
+    id,
+    node_id: nodeId('IR', id),
+    account: userView(state, account),
+    requester: userView(state, requester),
+    created_at: timestamp(createdAt),
   };
 }
 

@@ -1,7 +1,7 @@
 import { type Call, isVersionOf2026, ok, page, Refused, type Route } from '../answers.ts';
 import type { Installation, Permissions, Repository } from '../state.ts';
 import { grants, mintToken, requireApp, type TokenFormat } from '../tokens.ts';
-import { appView, installationView, repositoryView, timestamp } from '../views.ts';
+import { appView, installationRequestView, installationView, repositoryView, timestamp } from '../views.ts';
 
 /** What an App asks about itself, and the tokens of its installations. */
 export function appRoutes(
@@ -17,6 +17,15 @@ export function appRoutes(
         const { appId } = requireApp(call);
         const mine = [...call.state.installations.values()].filter((one) => one.appId === appId);
         return page(call, mine, (some) => some.map((one) => installationView(call.state, one)));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/app/installation-requests',
+      handle(call) {
+        const { appId } = requireApp(call);
+        const pending = [...call.state.installationRequests.values()].filter((one) => one.appId === appId);
+        return page(call, pending, (some) => some.map((one) => installationRequestView(call.state, one)));
       },
     },
     {

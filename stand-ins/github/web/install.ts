@@ -1,4 +1,4 @@
-import { type Answer, type Call, Refused, type Route } from '../answers.ts';
+import { type Answer, type Call, type Page, Refused } from '../answers.ts';
 import { type Announcement, install, repositoriesOf, requestInstallation, type Selection } from '../installing.ts';
 import { addCode } from '../oauth.ts';
 import type { Account, App, Installation, State } from '../state.ts';
@@ -6,9 +6,9 @@ import { appPath, field, fields, requireVisibleApp, roleIn, targetsOf } from './
 import { type Html, hidden, html, page, redirectTo } from './html.ts';
 
 /** An App's public page, and the way from "Install" back to the site that sent the browser here. */
-export function installPages(announce: (announcement: Announcement) => Promise<void>): Route[] {
+export function installPages(announce: (announcement: Announcement) => Promise<void>): Page[] {
   // Enterprise Server has its Apps elsewhere.
-  return ['/apps/{slug}', '/github-apps/{slug}'].flatMap((base): Route[] => [
+  return ['/apps/{slug}', '/github-apps/{slug}'].flatMap((base): Page[] => [
     { method: 'GET', path: base, handle: (call) => showApp(call, requireApp(call)) },
     { method: 'GET', path: `${base}/installations/new`, handle: (call) => showTargets(call, requireApp(call)) },
     {
@@ -38,7 +38,6 @@ export function backFrom(state: State, app: App, { id }: Installation, given: st
   const query = { installation_id: id, setup_action: 'install', state: given };
   const [callback] = app.callbackUrls;
   if (app.requestOauthOnInstall && callback) {
-    state.grants.add(`${app.appId}:${state.person.id}`);
     const code = addCode(state, app, { user: state.person, challenge: undefined, redirectUri: undefined });
     return redirectTo(callback, { code, ...query });
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Answer, type Call, Refused, type Route } from '../answers.ts';
+import { type Answer, type Call, type Page, Refused } from '../answers.ts';
 import { slugOf } from '../routes/registration.ts';
 import type { Account, Manifest, State } from '../state.ts';
 import { field, requireOwned } from './accounts.ts';
@@ -8,7 +8,7 @@ import { hidden, html, page, redirectTo } from './html.ts';
 const hour = 3_600_000;
 
 /** "Create GitHub App from manifest": what the form of another site brings here, and the click that agrees to it. */
-export const manifestPages: Route[] = [
+export const manifestPages: Page[] = [
   { method: 'POST', path: '/settings/apps/new', handle: (call) => confirm(call, call.state.person) },
   {
     method: 'POST',

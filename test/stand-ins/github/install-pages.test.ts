@@ -1,31 +1,6 @@
 import { expect, test } from 'vitest';
-import type { NewApp } from '../../../stand-ins/github/seeds.ts';
-import type { StandInOptions } from '../../../stand-ins/github/stand-in.ts';
-import { createBrowser, type Shown } from '../../support/browser.ts';
-import { github, receiver } from './installed.ts';
-
-const acme = { login: 'acme', id: 9000, type: 'Organization' as const };
-const bob = { login: 'bob', id: 77, type: 'User' as const };
-const setupUrl = 'https://fairlead.example/installed';
-const callback = 'https://fairlead.example/callback';
-
-/** octocat owns acme, which has two repositories; bob is a mere member. */
-async function town({ flavour, ...input }: NewApp & StandInOptions = {}) {
-  const standIn = await github({ ...(flavour && { flavour }) });
-  const app = standIn.addApp({ slug: 'fairlead', setupUrl, callbackUrls: [callback], ...input });
-  standIn.addMembership(acme, undefined, 'admin');
-  standIn.addMembership(acme, bob, 'member');
-  const web = standIn.addOwnRepository(acme, { id: 101, name: 'web' });
-  const api = standIn.addOwnRepository(acme, { id: 102, name: 'api' });
-  const base = flavour === 'ghes' ? '/github-apps/fairlead' : '/apps/fairlead';
-  const browser = createBrowser();
-  const begin = () => browser.visit(`${standIn.url}${base}/installations/new?state=s-1`);
-  return { github: standIn, app, web, api, browser, begin, base };
-}
-
-function queryOf(shown: Shown): Record<string, string> {
-  return Object.fromEntries(new URL(shown.location ?? 'http://nowhere.invalid').searchParams);
-}
+import { receiver } from './installed.ts';
+import { acme, bob, mallory, queryOf, town } from './town.ts';
 
 test.each(['github.com', 'ghes'] as const)('on %s an owner installs and comes back with the state', async (flavour) => {
   const { received, hookUrl } = await receiver();
@@ -99,7 +74,7 @@ test("a private App is for its owner's account alone, and others do not see it",
   const { github, begin, browser } = await town({ public: false });
   expect(browser.read(await begin())).not.toContain('on @octocat');
   expect((await begin()).text).toContain('name="target_id" value="9000"');
-  github.signInAs({ login: 'mallory', id: 666, type: 'User' });
+  github.signInAs(mallory);
   expect(await begin()).toMatchObject({ status: 404 });
 });
 

@@ -3,9 +3,8 @@ import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { createBrowser } from '../../support/browser.ts';
 import { appJwt, ask } from './ask.ts';
 import { github, receiver } from './installed.ts';
+import { acme, bob } from './town.ts';
 
-const acme = { login: 'acme', id: 9000, type: 'Organization' as const };
-const bob = { login: 'bob', id: 77, type: 'User' as const };
 const manifest = {
   name: 'Fairlead of Acme',
   url: 'https://fairlead.example/',
