@@ -1,3 +1,5 @@
+import type { Knex } from 'knex';
+import { staleReasons } from '../domain/delivery-status.ts';
 import { newId } from '../domain/ids.ts';
 import type { Db, Transaction } from './connection.ts';
 import type { DeliveryRow } from './tables.ts';
@@ -28,7 +30,7 @@ const bodiesPerInsert = 50;
 
 /**
  * Stores what is new and finds what is not, in the caller's transaction; answers in the order of `deliveries`. One
- * that had failed is armed again by being sent again; one that was decided never is.
+ * that had failed, or was ignored because we knew too little, is armed again by being sent again.
  */
 export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[]): Promise<StoredDelivery[]> {
   const now = Date.now();
@@ -78,17 +80,32 @@ async function storeBodies(trx: Transaction, bodies: [id: string, body: Buffer][
 async function findKnown(trx: Transaction, delivery: NewDelivery): Promise<StoredDelivery> {
   const { githubAppId, providerDeliveryId, contentKey } = delivery;
   const ofApp = () => trx('deliveries').where({ github_app_id: githubAppId });
-  const known: DeliveryRow | undefined =
-    (await ofApp().where({ provider_delivery_id: providerDeliveryId }).first()) ??
-    (await ofApp().where({ content_key: contentKey }).first());
+  const sameId: DeliveryRow | undefined = await ofApp().where({ provider_delivery_id: providerDeliveryId }).first();
+  const known: DeliveryRow | undefined = sameId ?? (await ofApp().where({ content_key: contentKey }).first());
   if (!known) throw new Error('A delivery was neither stored nor found');
-  if (known.status === 'failed') {
-    await trx('deliveries')
-      .where({ id: known.id, status: 'failed' })
-      .update({ status: 'received', reason: null, attempts: 0, decided_at: null });
-    wake(trx, 'deliveries');
-  }
+  if (known.status === 'failed') await armFailed(trx, known.id);
+  else if (sameId && known.status === 'ignored') await armStale(trx, known.id);
   return { id: known.id, duplicate: true, differs: known.content_key !== contentKey };
+}
+
+/** What was decided meanwhile by another process is left as it is. */
+async function armFailed(trx: Transaction, id: string): Promise<void> {
+  await arm(trx, trx('deliveries').where({ id, status: 'failed' }));
+}
+
+/** Its decisions all say that nothing was built: they are made anew. */
+async function armStale(trx: Transaction, id: string): Promise<void> {
+  const decisions = () => trx('decisions').where({ delivery_id: id });
+  const stale = trx('deliveries').where({ id, status: 'ignored' }).whereIn('reason', staleReasons);
+  if (await arm(trx, stale.whereNotExists(decisions().whereNotNull('build_id')))) await decisions().delete();
+}
+
+/** Its patience begins anew, so it counts as received now. */
+async function arm(trx: Transaction, query: Knex.QueryBuilder): Promise<boolean> {
+  const received = { status: 'received', reason: null, attempts: 0, decided_at: null, received_at: Date.now() };
+  if ((await query.update(received)) !== 1) return false;
+  wake(trx, 'deliveries');
+  return true;
 }
 
 async function rows<Row>(db: Db, sql: string, values: (string | number | null)[]): Promise<Row[]> {

@@ -15,7 +15,7 @@ const tables: [string, Moves<string>, string, string[]][] = [
   ],
   ['integration', integrationMoves, 'pending', ['deleted']],
   ['credential', credentialMoves, 'pending', ['purged']],
-  ['delivery', deliveryMoves, 'received', ['processed', 'ignored']],
+  ['delivery', deliveryMoves, 'received', ['processed']],
   ['dispatch', dispatchMoves, 'intent', ['sent', 'refused']],
 ];
 

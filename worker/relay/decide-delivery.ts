@@ -5,6 +5,7 @@ import { type EventSubjects, eventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
 import { requestSync } from '../../db/installations.ts';
+import { staleReasons } from '../../domain/delivery-status.ts';
 import type {
   GitHubEvent,
   InstallationEvent,
@@ -15,8 +16,12 @@ import type {
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { decidePipelines, type Subject } from './decide-pipelines.ts';
 
-/** `overtakes`: what it is about is not known yet, and may be once a sync is through. */
-export type Decided = DeliveryOutcome & { overtakes?: boolean };
+export type Decided = DeliveryOutcome & {
+  /** What it is about is not known yet, and may be once a sync is through. */
+  overtakes?: boolean;
+  /** Writes down what belongs to this outcome, where it is not waited for another one. */
+  conclude?(): Promise<void>;
+};
 
 type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
 
@@ -114,12 +119,17 @@ async function decideForSubject(
   const subject = await subjectOf(deciding, delivery, event);
   if (typeof subject === 'string') {
     if (subject !== 'installation_missing') await deciding.requestSync(delivery.githubAppId);
-    return { status: 'ignored', reason: subject, overtakes: unknownYet.includes(subject) };
+    return { status: 'ignored', reason: subject, overtakes: staleReasons.includes(subject) };
   }
   const { installation, repository } = subject;
   const orgId = installation.org_id ?? undefined;
-  if (!orgId) return { status: 'ignored', reason: 'installation_unbound' };
-  if (event.kind !== 'workflow_run') return { orgId, ...(await decidePipelines(deciding, delivery, event, subject)) };
+  // No sync is asked for: it is a person who binds it.
+  if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
+  if (event.kind !== 'workflow_run') {
+    const decided = await decidePipelines(deciding, delivery, event, subject);
+    if (decided.overtakes) await deciding.requestSync(delivery.githubAppId);
+    return { orgId, ...decided };
+  }
 
   const { runId, runAttempt, status, conclusion = null, htmlUrl: url, displayTitle } = event;
   // Only what was dispatched may name its build: others have titles that anybody may write.
@@ -129,8 +139,6 @@ async function decideForSubject(
   if (known) return { orgId, status: 'processed', reason: 'run_recorded' };
   return { orgId, status: 'ignored', reason: 'run_unknown' };
 }
-
-const unknownYet = ['installation_unknown', 'repository_unknown', 'repository_removed'];
 
 /**
  * Our rows of what the event names, or why there are none. A signature proves only that the App's host sent it: the

@@ -3,12 +3,14 @@ import { createBuild } from '../../db/builds.ts';
 import type { Candidate, EventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { decisionsIn } from '../../db/decisions.ts';
-import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
+import type { PendingDelivery } from '../../db/delivery-queue.ts';
 import type { InstallationRow, RepositoryRow } from '../../db/tables.ts';
 import { everything } from '../../db/tenant.ts';
+import { staleReasons } from '../../domain/delivery-status.ts';
 import type { PullRequestEvent, PushEvent } from '../../domain/github-events.ts';
 import { usableIntegrationStatuses } from '../../domain/integration-status.ts';
 import { type Decision, decide } from '../../domain/triggers.ts';
+import type { Decided } from './decide-delivery.ts';
 
 export type Subject = { installation: InstallationRow; repository: RepositoryRow };
 
@@ -21,19 +23,33 @@ export async function decidePipelines(
   delivery: PendingDelivery,
   event: PushEvent | PullRequestEvent,
   { installation, repository }: Subject,
-): Promise<DeliveryOutcome> {
+): Promise<Decided> {
   const candidates = await subjects.candidates(repository.id, installation.id);
   if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
-  let builds = 0;
-  const unusable: string[] = [];
-  for (const candidate of candidates) {
-    const obstacle = obstacleOf(candidate);
-    if (obstacle) unusable.push(obstacle);
-    const decision = obstacle ?? decide(toTriggers(candidate), event);
-    if (await write(trx, { delivery, repository, candidate, decision })) builds += 1;
+  const obstacles = candidates.map(obstacleOf);
+
+  async function writeAll(): Promise<number> {
+    let builds = 0;
+    for (const [index, candidate] of candidates.entries()) {
+      const decision = obstacles[index] ?? decide(toTriggers(candidate), event);
+      if (await write(trx, { delivery, repository, candidate, decision })) builds += 1;
+    }
+    return builds;
   }
-  if (unusable.length === candidates.length) return { status: 'ignored', reason: unusable[0] ?? '' };
-  return { status: 'processed', reason: builds > 0 ? 'builds_created' : 'no_pipeline_matched' };
+
+  if (obstacles.includes(undefined)) {
+    return { status: 'processed', reason: (await writeAll()) > 0 ? 'builds_created' : 'no_pipeline_matched' };
+  }
+  // One that can be used is never held up by those that may become so.
+  const stale = obstacles.find((obstacle) => obstacle && staleReasons.includes(obstacle));
+  return {
+    status: 'ignored',
+    reason: stale ?? obstacles[0] ?? '',
+    overtakes: stale !== undefined,
+    async conclude() {
+      await writeAll();
+    },
+  };
 }
 
 function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy }: Candidate) {

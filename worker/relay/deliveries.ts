@@ -56,8 +56,9 @@ export function createDeliveryWork({
     // Most have the same outcome as many others, and are written down together.
     const alike = new Map<string, { outcome: DeliveryOutcome; ids: string[] }>();
     for (const delivery of deliveries) {
-      const { overtakes, ...outcome } = await decide(delivery);
+      const { overtakes, conclude, ...outcome } = await decide(delivery);
       if (overtakes && mayWait(delivery)) continue;
+      await conclude?.();
       outcomes.push(outcome);
       const key = JSON.stringify(outcome);
       const group = alike.get(key) ?? { outcome, ids: [] };

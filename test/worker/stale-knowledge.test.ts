@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { storeDeliveries } from '../../db/store-deliveries.ts';
+import { createRelay, type Relay } from '../../worker/relay.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createFakeTemporal } from '../support/fake-temporal.ts';
+import { addGithubApp, silent } from '../support/hooks.ts';
+import { type Seed, seed } from '../support/seed.ts';
+
+let database: TestDatabase;
+let rows: Seed;
+let githubAppId: string;
+let mine: { orgId: string; projectId: string };
+let number = 100;
+
+/** Two relays, as on a cluster: what is armed again must be decided by one of them. */
+let relays: Relay[];
+const patienceMs = 4_000;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  rows = seed(database);
+  githubAppId = (await addGithubApp(database, { appId: 1, secret: 'secret of the test' })).id;
+  mine = await rows.org();
+  const temporal = createFakeTemporal().starter;
+  relays = [0, 1].map(() => createRelay({ database, temporal, logger: silent, registry: new Registry(), patienceMs }));
+  for (const relay of relays) await relay.start();
+});
+afterAll(async () => {
+  for (const relay of relays) await relay.stop();
+  await database.drop();
+});
+
+type Of = { installation: number; repository: number };
+
+async function send({ installation, repository }: Of, providerDeliveryId: string = randomUUID()) {
+  const payload = {
+    ref: 'refs/heads/main',
+    after: 'a'.repeat(40),
+    repository: { id: repository },
+    installation: { id: installation },
+  };
+  const body = Buffer.from(JSON.stringify(payload));
+  const delivery = { githubAppId, providerDeliveryId, event: 'push', contentKey: null, headers: {}, body };
+  const [stored] = await database.write((trx) => storeDeliveries(trx, [delivery]));
+  return { id: stored?.id ?? '', duplicate: stored?.duplicate, guid: providerDeliveryId };
+}
+
+const rowOf = (id: string) => database.reader('deliveries').where({ id }).first();
+const reasonOf = async (id: string) => (await rowOf(id))?.reason;
+const decisionsOf = (id: string) => database.reader('decisions').where({ delivery_id: id }).select('outcome', 'reason');
+const buildsOf = (id: string) => database.reader('builds').where({ delivery_id: id });
+const soon = { timeout: 12_000, interval: 20 };
+
+async function scenario(status: 'suspended' | 'disconnected' | 'active' | 'reauth_required') {
+  const of = { installation: ++number, repository: ++number };
+  const installationId = await rows.installation(githubAppId, of.installation);
+  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
+  const integrationId = await rows.integration({ ...mine, githubAppId, installationId }, { status });
+  const appId = await rows.app({ ...mine, integrationId, repositoryId });
+  const pipelineId = await rows.pipeline({ ...mine, appId });
+  const setStatus = (next: string) =>
+    database.write((trx) =>
+      trx('integrations')
+        .where({ id: integrationId })
+        .update({ status: next as 'active' }),
+    );
+  return { ...of, installationId, integrationId, appId, pipelineId, setStatus };
+}
+
+test.for(['suspended', 'disconnected'] as const)(
+  'a push through an integration that is only believed to be %s waits for the sync that it asks for',
+  async (status) => {
+    const of = await scenario(status);
+    await database.write((trx) => trx('commands').where({ workflow: 'syncInstallations' }).delete());
+    const { id } = await send(of);
+    await expect.poll(() => database.reader('commands').where({ workflow: 'syncInstallations' })).toHaveLength(1);
+    expect(await rowOf(id)).toMatchObject({ status: 'received' });
+    expect(await decisionsOf(id)).toEqual([]);
+    await of.setStatus('active');
+    await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+    expect(await buildsOf(id)).toHaveLength(1);
+  },
+);
+
+test('a push of an installation that nobody has claimed waits for somebody to do so', async () => {
+  const of = { installation: ++number, repository: ++number };
+  const installationId = await rows.installation(githubAppId, of.installation);
+  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
+  const { id } = await send(of);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await rowOf(id)).toMatchObject({ status: 'received' });
+  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
+  const appId = await rows.app({ ...mine, integrationId, repositoryId });
+  await rows.pipeline({ ...mine, appId });
+  await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+});
+
+test('what another’s integration lacks does not hold up a healthy one', async () => {
+  const of = await scenario('active');
+  const integrationId = await rows.integration(
+    { ...(await rows.org('other')), githubAppId, installationId: of.installationId },
+    { status: 'suspended' },
+  );
+  await rows
+    .app({ ...mine, integrationId, repositoryId: (await repositoryOf(of.repository)) ?? '' })
+    .then((appId) => rows.pipeline({ ...mine, appId }));
+  const { id } = await send(of);
+  await expect.poll(() => reasonOf(id), { timeout: 1_500, interval: 20 }).toBe('builds_created');
+});
+
+async function repositoryOf(externalId: number): Promise<string | undefined> {
+  return (await database.reader('repositories').where({ external_id: externalId }).first())?.id;
+}
+
+test('one that waited in vain says why, is looked at again when it is sent again, and is built once', async () => {
+  const of = await scenario('suspended');
+  const { id, guid } = await send(of);
+  await expect.poll(() => reasonOf(id), soon).toBe('integration_suspended');
+  expect(await decisionsOf(id)).toEqual([{ outcome: 'skipped', reason: 'integration_suspended' }]);
+
+  // Sent again while nothing has changed: it waits anew.
+  expect(await send(of, guid)).toMatchObject({ id, duplicate: true });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await rowOf(id)).toMatchObject({ status: 'received' });
+  await of.setStatus('active');
+  await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+  expect(await decisionsOf(id)).toEqual([{ outcome: 'build', reason: 'matched' }]);
+
+  // From now on it is decided for good.
+  await Promise.all([send(of, guid), send(of, guid), send(of, guid)]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await rowOf(id)).toMatchObject({ status: 'processed', reason: 'builds_created' });
+  expect(await buildsOf(id)).toHaveLength(1);
+});
+
+test('many that send the same again at once make one build', async () => {
+  const of = await scenario('suspended');
+  const { id, guid } = await send(of);
+  await expect.poll(() => reasonOf(id), soon).toBe('integration_suspended');
+  await of.setStatus('active');
+  await Promise.all(Array.from({ length: 20 }, () => send(of, guid)));
+  await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+  expect(await buildsOf(id)).toHaveLength(1);
+});
+
+test('what was ignored for a reason that no sync cures stays ignored', async () => {
+  const of = await scenario('reauth_required');
+  const { id, guid } = await send(of);
+  await expect.poll(() => reasonOf(id), soon).toBe('integration_reauth_required');
+  await of.setStatus('active');
+  await send(of, guid);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await rowOf(id)).toMatchObject({ status: 'ignored', reason: 'integration_reauth_required' });
+});
