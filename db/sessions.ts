@@ -8,14 +8,25 @@ export type NewSession = { id: string; token: string; expiresAt: number };
 const sessionMs = 7 * 24 * 3_600_000;
 
 export function sessionsIn(db: Db) {
+  const redeemable = (code: string) =>
+    db('sign_in_links')
+      .where({ code_hash: hashSecret(code), used_at: null })
+      .where('expires_at', '>', Date.now());
   return {
+    /** Whether a sign-in code is good now: only `redeem` decides who gets to use it. */
+    async isRedeemable(code: string): Promise<boolean> {
+      return (await redeemable(code).first('user_id')) !== undefined;
+    },
+
     /** Uses up a sign-in code; answers whose it was, once. */
     async redeem(code: string): Promise<string | undefined> {
-      const now = Date.now();
-      const open = { code_hash: hashSecret(code), used_at: null };
-      const used = await db('sign_in_links').where(open).where('expires_at', '>', now).update({ used_at: now });
+      const used = await redeemable(code).update({ used_at: Date.now() });
       if (used !== 1) return undefined;
-      return (await db('sign_in_links').where({ code_hash: open.code_hash }).first())?.user_id;
+      return (
+        await db('sign_in_links')
+          .where({ code_hash: hashSecret(code) })
+          .first()
+      )?.user_id;
     },
 
     /** The token is known to nobody after this. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { appendAudit } from '../../db/audit.ts';
+import type { Db, Transaction } from '../../db/connection.ts';
 import { type NewSession, sessionsIn } from '../../db/sessions.ts';
 import { usersIn } from '../../db/users.ts';
 import { csrfTokenOf, sessionCookie } from '../authenticate.ts';
@@ -17,13 +18,13 @@ const SessionView = z.object({
 
 /** Redeems a code once. The cookie is for browsers; other clients send the token as Bearer. */
 export async function signIn(
-  trx: Parameters<typeof sessionsIn>[0],
+  trx: Transaction,
   code: string,
   where: { ip: string; requestId: string },
 ): Promise<{ session: NewSession; user: { id: string; name: string } }> {
   const userId = await sessionsIn(trx).redeem(code);
   const user = userId && (await usersIn(trx).find(userId));
-  if (!user) throw new Problem('sign_in_code_invalid', 'Start Fairlead again to get another link.');
+  if (!user) throw wrongCode();
   const session = await sessionsIn(trx).create(user.id);
   await appendAudit(trx, {
     orgId: null,
@@ -35,12 +36,21 @@ export async function signIn(
   return { session, user };
 }
 
+/** Before the transaction: whoever guesses codes must not hold up the one writer. */
+export async function requireCode(reader: Db, code: string): Promise<void> {
+  if (!(await sessionsIn(reader).isRedeemable(code))) throw wrongCode();
+}
+
+function wrongCode(): Problem {
+  return new Problem('sign_in_code_invalid', 'Start Fairlead again to get another link.');
+}
+
 export function cookieHeader(token: string, maxAgeSeconds: number, publicUrl: string): string {
   const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
   return `${sessionCookie}=${token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure}`;
 }
 
-export function sessionRoutes({ links }: Pick<ApiDeps, 'links'>): Endpoint[] {
+export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {
   return [
     endpoint({
       method: 'post',
@@ -53,6 +63,7 @@ export function sessionRoutes({ links }: Pick<ApiDeps, 'links'>): Endpoint[] {
       success: { status: 201, body: SessionView },
       secret: true,
       problems: ['sign_in_code_invalid'],
+      prepare: ({ body }) => requireCode(database.reader, body.code),
       async write({ trx, body, ip, requestId }) {
         const { session, user } = await signIn(trx, body.code, { ip, requestId });
         const seconds = toSeconds(session.expiresAt - Date.now());

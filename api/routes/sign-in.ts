@@ -6,7 +6,7 @@ import { toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
 import { readBytes } from '../read-json.ts';
 import type { FrameState } from '../request-frame.ts';
-import { cookieHeader, signIn } from './sessions.ts';
+import { cookieHeader, requireCode, signIn } from './sessions.ts';
 
 const policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -53,6 +53,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
         const code = new URLSearchParams((await readBytes(ctx.req)).toString('utf8')).get('code') ?? '';
         const requestId = (ctx.state as FrameState).requestId;
         try {
+          await requireCode(database.reader, code);
           const { session, user } = await database.write((trx) => signIn(trx, code, { ip: ctx.ip, requestId }));
           const seconds = toSeconds(session.expiresAt - Date.now());
           ctx.set('set-cookie', cookieHeader(session.token, seconds, links.publicUrl));
