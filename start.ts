@@ -1,76 +1,24 @@
 import path from 'node:path';
-import { collectDefaultMetrics, Registry } from 'prom-client';
-import { listen } from './api/listen.ts';
-import { runApi } from './api/run-api.ts';
-import { openBroker, operatorApp } from './broker/open-broker.ts';
 import { type Config, loadConfig, readEnvFile } from './config.ts';
-import { bootstrap, createSignInCode } from './db/bootstrap.ts';
-import { syncCommand } from './db/installations.ts';
-import { openStore } from './db/open-store.ts';
-import { registerOperatorApp } from './db/operator-app.ts';
-import { createLogger } from './log.ts';
+import { type Product, startProduct } from './product.ts';
 import { type Running, run } from './run.ts';
-import { runWork } from './worker/run-work.ts';
-import { startTemporalServer } from './worker/temporal-server.ts';
 
-/** `npm start`: the whole product in one process, with a Temporal server as its child unless there is one. */
+/** `npm start`. */
 async function start(): Promise<Running> {
   readEnvFile();
   const config = loadConfig();
-  const logger = createLogger(config.logLevel);
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const stops: (() => Promise<void>)[] = [];
-  const stop = async () => {
-    for (const undo of stops.splice(0).reverse()) await undo();
-  };
-
-  try {
-    const listening = await listen(config);
-    stops.push(() => listening.stop(0));
-    const store = await openStore(config);
-    stops.push(store.database.close);
-    const server = config.temporal.address ? undefined : await startServer(config);
-    if (server) stops.push(server.stop);
-    if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
-
-    const broker = openBroker(config, store);
-    const app = operatorApp(config);
-    const { ownerId } = await bootstrap(store.database);
-    if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
-
-    const address = server?.address ?? config.temporal.address ?? '';
-    const temporalUiUrl = config.temporal.uiUrl ?? server?.uiUrl;
-    const work = await runWork({ store, broker, temporal: { ...config.temporal, address }, logger, registry });
-    stops.push(work.stop);
-    const api = runApi({ config, store, broker, listening, temporalUiUrl, logger, registry });
-    stops.push(api.stop);
-    Promise.race([work.failed, ...(server ? [server.failed] : [])]).catch((error) => {
-      logger.fatal({ err: error }, 'The worker or its Temporal server has failed');
-      process.exitCode = 1;
-      process.kill(process.pid, 'SIGTERM');
-    });
-
-    const code = await createSignInCode(store.database, ownerId);
-    greet({ config, code, temporalUiUrl, where: store.where });
-    return { stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const product = await startProduct(config);
+  greet(config, product);
+  return product;
 }
 
-function startServer({ dataDir, temporal: { port, uiPort, cliPath } }: Config) {
-  return startTemporalServer({ dataDir, port, uiPort, cliPath });
-}
-
-function greet(facts: { config: Config; code: string; temporalUiUrl: string | undefined; where: string }): void {
-  const { config, code, temporalUiUrl = 'not known: set TEMPORAL_UI_URL', where } = facts;
+function greet(config: Config, product: Product): void {
+  const { signInCode, temporalUiUrl = 'not known: set TEMPORAL_UI_URL', where } = product;
   console.log(`
 Fairlead is ready.
 
   API          ${config.publicUrl}  (read it at ${config.publicUrl}/docs)
-  Sign in      ${config.publicUrl}/sign-in?code=${code}
+  Sign in      ${config.publicUrl}/sign-in?code=${signInCode}
                (works once, within 15 minutes)
   Temporal UI  ${temporalUiUrl}
   Data         ${path.isAbsolute(where) ? where : `${where}, ${path.resolve(config.dataDir)}`}

@@ -1,0 +1,63 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { listen } from './api/listen.ts';
+import { runApi } from './api/run-api.ts';
+import { openBroker, operatorApp } from './broker/open-broker.ts';
+import type { Config } from './config.ts';
+import { bootstrap, createSignInCode } from './db/bootstrap.ts';
+import { syncCommand } from './db/installations.ts';
+import { openStore } from './db/open-store.ts';
+import { registerOperatorApp } from './db/operator-app.ts';
+import { createLogger } from './log.ts';
+import type { Running } from './run.ts';
+import { runWork } from './worker/run-work.ts';
+import { startTemporalServer } from './worker/temporal-server.ts';
+
+export type Product = Running & { signInCode: string; temporalUiUrl: string | undefined; where: string };
+
+/** The whole product in one process, with a Temporal server as its child unless there is one. */
+export async function startProduct(config: Config): Promise<Product> {
+  const logger = createLogger(config.logLevel);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const undo of stops.splice(0).reverse()) await undo();
+  };
+
+  try {
+    const listening = await listen(config);
+    stops.push(() => listening.stop(0));
+    const store = await openStore(config);
+    stops.push(store.database.close);
+    const server = config.temporal.address ? undefined : await startServer(config);
+    if (server) stops.push(server.stop);
+    if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
+
+    const broker = openBroker(config, store);
+    const app = operatorApp(config);
+    const { ownerId } = await bootstrap(store.database);
+    if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
+
+    const address = server?.address ?? config.temporal.address ?? '';
+    const temporalUiUrl = config.temporal.uiUrl ?? server?.uiUrl;
+    const work = await runWork({ store, broker, temporal: { ...config.temporal, address }, logger, registry });
+    stops.push(work.stop);
+    const api = runApi({ config, store, broker, listening, temporalUiUrl, logger, registry });
+    stops.push(api.stop);
+    Promise.race([work.failed, ...(server ? [server.failed] : [])]).catch((error) => {
+      logger.fatal({ err: error }, 'The worker or its Temporal server has failed');
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    });
+
+    const signInCode = await createSignInCode(store.database, ownerId);
+    return { stop, signInCode, temporalUiUrl, where: store.where };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function startServer({ dataDir, temporal: { port, uiPort, cliPath } }: Config) {
+  return startTemporalServer({ dataDir, port, uiPort, cliPath });
+}
