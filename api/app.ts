@@ -8,6 +8,10 @@ import { appRoutes } from './routes/apps.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { buildRoutes } from './routes/builds.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
+import { flowRoutes } from './routes/flows.ts';
+import { githubBrowserRoutes } from './routes/github-browser.ts';
+import { githubImportRoutes } from './routes/github-import.ts';
+import { githubStartRoutes } from './routes/github-start.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { installationRoutes } from './routes/installations.ts';
 import { integrationRoutes } from './routes/integrations.ts';
@@ -27,6 +31,10 @@ import { webhookRoutes } from './routes/webhooks.ts';
 /** Every operation of the API. */
 export function endpointsOf(deps: ApiDeps): Endpoint[] {
   const all: Endpoint[] = [
+    ...githubStartRoutes(deps),
+    ...githubImportRoutes(deps),
+    ...githubBrowserRoutes(deps),
+    ...flowRoutes(deps),
     ...integrationRoutes(deps),
     ...installationRoutes(deps),
     ...repositoryRoutes(deps),

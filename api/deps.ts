@@ -1,14 +1,48 @@
 import type { Registry } from 'prom-client';
 import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
+import type { Keyring } from '../db/sealing.ts';
+import type { AllowedHost } from '../domain/allowed-hosts.ts';
 import type { Logger } from '../log.ts';
 import type { Intake } from './intake.ts';
 import type { OperationLinks } from './operation-view.ts';
 
+/** What the flows that connect a GitHub account need to know of the configuration. */
+export type ConnectSettings = {
+  /** The GitHub of those who name none. */
+  defaultHostUrl: string;
+  allowedHosts: AllowedHost[];
+  /** Beside our own origin: where a browser may be sent in the end. */
+  redirectOrigins: string[];
+  /** Where GitHub sends the webhooks of this App. */
+  webhookUrlFor(githubAppId: string): string;
+  /** How long a browser waits for us before it is shown a page that goes on by itself. */
+  patienceMs?: number;
+};
+
+/** An App as GitHub describes it to who has its key. */
+export type FoundApp = {
+  id: number;
+  slug: string | undefined;
+  name: string;
+  clientId: string | undefined;
+  permissions: Record<string, string>;
+  events: string[];
+  hook: { url: string | undefined; contentType: string | undefined };
+};
+
+/** What of connecting is read live while a person waits: whether an App's number and key fit. */
+export type ImportCheck = {
+  checkImport(app: { hostUrl: string; apiUrl: string; appId: number; privateKey: string }): Promise<FoundApp>;
+};
+
 /** What the routes are built from. */
 export type ApiDeps = {
   database: Database;
+  keyring: Keyring;
   broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'inspectWorkflowFile'>;
+  connector: ImportCheck;
+  connect: ConnectSettings;
   intake: Intake;
   logger: Logger;
   registry: Registry;

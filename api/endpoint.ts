@@ -55,6 +55,9 @@ export function reply(parts: ReplyParts): Reply {
   return new Reply(parts);
 }
 
+/** For a raw route that some callers sign in for. */
+export type RawTools = { authenticate(ctx: Context): Promise<Caller> };
+
 export type Endpoint = {
   method: Method;
   path: string;
@@ -78,7 +81,7 @@ export type Endpoint = {
   /** Everything in one transaction, which a thrown problem takes back. Must not ask a provider. */
   write?(request: WriteRequest & { prepared: unknown }): Promise<unknown>;
   /** Answers by itself, outside the frame. */
-  raw?(ctx: Context): Promise<void>;
+  raw?(ctx: Context, tools: RawTools): Promise<void>;
 };
 
 type Definition<

@@ -27,7 +27,7 @@ export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
     const path = endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1');
     router[endpoint.method](path, async (ctx: Context) => {
       (ctx.state as FrameState).routePath = endpoint.path;
-      if (endpoint.raw) return endpoint.raw(ctx);
+      if (endpoint.raw) return endpoint.raw(ctx, deps);
       await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
     });
   }

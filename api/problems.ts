@@ -1,6 +1,7 @@
 /** Every way in which a request can be refused. Codes are stable; titles are for people. */
 export const catalogue = {
   invalid_request: { status: 400, title: 'The request does not match the schema' },
+  flow_state_refused: { status: 400, title: 'The state is unknown, used, expired or somebody else’s' },
   unauthenticated: { status: 401, title: 'A valid token or session is needed' },
   invalid_signature: { status: 401, title: 'The signature does not verify' },
   sign_in_code_invalid: { status: 401, title: 'The sign-in code is wrong, used or expired' },
@@ -14,6 +15,9 @@ export const catalogue = {
   integration_exists: { status: 409, title: 'This account is already connected' },
   installation_unknown: { status: 409, title: 'The App has no such installation yet' },
   installation_claimed: { status: 409, title: 'The installation belongs to another organization' },
+  github_app_missing: { status: 409, title: 'There is no GitHub App to install' },
+  github_app_incomplete: { status: 409, title: 'The GitHub App lacks what signing in needs' },
+  github_app_exists: { status: 409, title: 'This GitHub App is connected already' },
   ambiguous_integration: { status: 409, title: 'Several integrations fit: name one' },
   integration_missing: { status: 409, title: 'The project has no integration that fits' },
   event_not_enabled: { status: 409, title: 'The pipeline does not build on this event' },
@@ -22,6 +26,8 @@ export const catalogue = {
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be plain JSON' },
   provider_not_supported: { status: 422, title: 'This provider cannot be connected this way' },
+  host_not_allowed: { status: 422, title: 'This host may not be reached' },
+  github_app_rejected: { status: 422, title: 'GitHub does not know the App by this number and key' },
   repository_not_reachable: { status: 422, title: 'The integration does not reach this repository' },
   ref_missing: { status: 422, title: 'There is no such branch' },
   too_many_requests: { status: 429, title: 'Too many requests' },

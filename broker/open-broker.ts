@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
-import { githubHost } from '../providers/github/host.ts';
+import { githubHost } from '../domain/github-host.ts';
 import { createGuardedFetch } from '../providers/http.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 

@@ -38,6 +38,28 @@ export function githubAppsIn(db: Db) {
       return (await db('github_apps').orderBy('id')).map(toGithubApp);
     },
 
+    /** A new App, under an id that was given out before where there is one; nothing where its host's number is taken. */
+    async insert({ id = newId('gha'), ...app }: NewGithubApp & { id?: string }): Promise<GithubApp | undefined> {
+      const now = Date.now();
+      const inserted: { id: string }[] = await db('github_apps')
+        .insert({
+          id,
+          org_id: app.orgId,
+          host_url: app.hostUrl,
+          api_url: app.apiUrl,
+          app_id: app.appId,
+          slug: app.slug,
+          name: app.name,
+          client_id: app.clientId,
+          created_at: now,
+          updated_at: now,
+        })
+        .onConflict()
+        .ignore()
+        .returning('id');
+      return inserted[0] && this.find(id);
+    },
+
     /** Finds the App by what makes it unique, its host and number, and takes over what may have changed. */
     async upsert(app: NewGithubApp): Promise<GithubApp> {
       const now = Date.now();

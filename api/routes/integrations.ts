@@ -14,7 +14,7 @@ import { Problem } from '../problems.ts';
 
 const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
 
-const IntegrationView = z.object({
+export const IntegrationView = z.object({
   id: z.string(),
   provider: z.enum(kinds),
   host_url: z.string(),
@@ -193,7 +193,7 @@ async function refuseUnknown(database: Database): Promise<never> {
   );
 }
 
-function integrationView(integration: Integration): z.input<typeof IntegrationView> {
+export function integrationView(integration: Integration): z.input<typeof IntegrationView> {
   return {
     id: integration.id,
     provider: integration.kind as (typeof kinds)[number],

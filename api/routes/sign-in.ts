@@ -2,13 +2,12 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
+import { comesFromElsewhere, showPage } from '../html-page.ts';
 import { toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
 import { readBytes } from '../read-json.ts';
 import type { FrameState } from '../request-frame.ts';
 import { cookieHeader, requireCode, signIn } from './sessions.ts';
-
-const policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /**
  * The page behind the one-time link. Opening it uses nothing up, since mail scanners and previews open links too: a
@@ -57,7 +56,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
           const { session, user } = await database.write((trx) => signIn(trx, code, { ip: ctx.ip, requestId }));
           const seconds = toSeconds(session.expiresAt - Date.now());
           ctx.set('set-cookie', cookieHeader(session.token, seconds, links.publicUrl));
-          show(ctx, 200, `Signed in as ${escapeHtml(user.name)}`, next);
+          show(ctx, 200, `Signed in as ${user.name}`, next);
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
           show(ctx, 401, 'This link was used or has expired', '<p>Start Fairlead again: it prints another one.</p>');
@@ -74,27 +73,9 @@ const next = `<ul>
 </ul>`;
 
 function show(ctx: Context, status: number, title: string, body: string): void {
-  ctx.set('content-security-policy', policy);
-  // The form's origin is looked at, and `no-referrer` would hide it; the code in the address is not passed on by this.
-  ctx.set('referrer-policy', 'strict-origin');
-  ctx.status = status;
-  ctx.body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><main><h1>${title}</h1>${body}</main></html>\n`;
-  ctx.type = 'text/html; charset=utf-8';
-}
-
-/** Another site's form would sign this browser in as somebody else, whose account then gets what is typed here. */
-function comesFromElsewhere(ctx: Context): boolean {
-  const site = ctx.get('sec-fetch-site');
-  if (site) return site !== 'same-origin' && site !== 'none';
-  const origin = ctx.get('origin');
-  if (!origin) return false;
-  return !URL.canParse(origin) || new URL(origin).host !== ctx.host;
+  showPage(ctx, { status, title, body });
 }
 
 function isCode(text: string): boolean {
   return /^[\w-]{20,100}$/.test(text);
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

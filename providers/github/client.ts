@@ -1,8 +1,8 @@
 import { App } from '@octokit/app';
 import { Octokit } from '@octokit/core';
+import type { GitHubHost } from '../../domain/github-host.ts';
 import { type Fetch, ProviderError } from '../http.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
-import type { GitHubHost } from './host.ts';
 
 /** How one GitHub is spoken to. */
 export type Wire = { host: GitHubHost; fetch: Fetch; userAgent: string; now: () => number; timeoutMs: number };

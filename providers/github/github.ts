@@ -1,7 +1,7 @@
+import type { GitHubHost } from '../../domain/github-host.ts';
 import type { Fetch } from '../http.ts';
 import { type AppCredentials, asApp } from './as-app.ts';
 import type { Wire } from './client.ts';
-import type { GitHubHost } from './host.ts';
 import { withToken } from './with-token.ts';
 
 export type GitHubOptions = {

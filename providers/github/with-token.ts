@@ -1,7 +1,7 @@
+import type { GitHubHost } from '../../domain/github-host.ts';
 import { ProviderError } from '../http.ts';
 import { type Request, send, tokenRequest, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
-import type { GitHubHost } from './host.ts';
 import { reportsOf } from './reports.ts';
 import { repositoriesOf } from './repositories.ts';
 import { runsOf } from './runs.ts';

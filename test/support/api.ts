@@ -6,6 +6,7 @@ import type { ApiDeps } from '../../api/deps.ts';
 import type { Endpoint } from '../../api/endpoint.ts';
 import { createHookKeys } from '../../api/hook-keys.ts';
 import { createIntake } from '../../api/intake.ts';
+import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
 import { keyring, silent } from './hooks.ts';
@@ -20,6 +21,19 @@ const broker: ApiDeps['broker'] = {
   branches: async () => ({ branches: [{ name: 'main', sha: headSha }], next: undefined }),
   branchHead: async (_, branch) => (branch === 'main' ? headSha : undefined),
   inspectWorkflowFile: async () => ({ readable: true, dispatchable: true, missingInputs: [], runNameShowsBuild: true }),
+};
+
+/** A GitHub that has the App, with everything that is needed. */
+const connector: ApiDeps['connector'] = {
+  checkImport: async ({ appId }) => ({
+    id: appId,
+    slug: 'found',
+    name: 'Found',
+    clientId: 'Iv1.found',
+    permissions: { ...githubAppPermissions },
+    events: [...githubAppEvents],
+    hook: { url: undefined, contentType: 'json' },
+  }),
 };
 
 /** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
@@ -37,6 +51,15 @@ export async function startApi({
   });
   const deps: ApiDeps = {
     broker,
+    connector,
+    keyring,
+    connect: {
+      defaultHostUrl: 'https://github.com',
+      allowedHosts: [],
+      redirectOrigins: [corsOrigin],
+      patienceMs: 300,
+      webhookUrlFor: (githubAppId) => `${publicUrl}/v1/webhooks/github/${githubAppId}`,
+    },
     intake,
     logger: silent,
     registry,

@@ -153,6 +153,8 @@ export async function startAllInOne({
   return {
     ...member,
     url,
+    /** As it names itself, in what it gives out. */
+    publicUrl: `http://localhost:${port}`,
     dataDir,
     temporalAddress: temporalAddress ?? `127.0.0.1:${temporalPort}`,
     client: createClient(url, adminToken),

@@ -15,6 +15,7 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
   delivery: ({ deliveryId }) => deliveryId,
   operation: ({ operationId }) => operationId,
   token: ({ tokenId }) => tokenId,
+  flow: ({ flowId }) => flowId,
 };
 
 /** A body that the route takes, by its `operationId`; what it names is the tenant's. */
@@ -23,6 +24,16 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
     provider: 'github',
     installation_id: number,
     project_id: projectId,
+  }),
+  startGithubFlow: ({ projectId }) => ({ project_id: projectId }),
+  adoptInstallation: ({ number }) => ({ installation_id: number }),
+  completeGithubFlow: () => ({ state: 'a-state-that-nobody-has-been-given', code: 'a-code' }),
+  importGithubApp: ({ projectId }) => ({
+    project_id: projectId,
+    app_id: 1,
+    private_key: `-----BEGIN RSA PRIVATE KEY-----\n${'x'.repeat(100)}`,
+    webhook_secret: 'a secret of the webhook',
+    client_secret: 'a secret of the client',
   }),
   createProject: ({ orgId }) => ({ org_id: orgId, name: 'New' }),
   updateProject: () => ({ name: 'Renamed' }),
@@ -47,6 +58,16 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
 export const publicOperations = [
   'receiveGithubWebhook',
   'receiveGithubAppWebhook',
+  'getGithubCreatePage',
+  'getGithubCallback',
+  'getGithubInstalled',
+  // Signs in by itself: by session, Bearer or ticket.
+  'getGithubInstall',
+  'getFlowPage',
+  'continueFlow',
+  'pressConfirm',
+  'pressCancel',
+  'pressCheck',
   'createSession',
   'getSignIn',
   'postSignIn',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createBuild } from '../../db/builds.ts';
 import type { Database } from '../../db/connection.ts';
 import { decisionsIn } from '../../db/decisions.ts';
+import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { operationsIn } from '../../db/operations.ts';
@@ -125,10 +126,27 @@ export async function addEverything(database: Database, where: { orgId: string; 
     const operation = await operationsIn(trx, everything).insert({ ...where, ...work });
     const trouble = { code: 'dispatch_uncertain', title: 'A dispatch is unclear', action: 'Look at GitHub' };
     await incidentsIn(trx, everything).raise({ ...where, ...trouble, subjectId: build.id });
+    const flow = await connectFlowsIn(trx, everything).insert({
+      ...where,
+      kind: 'operator',
+      createdBy: 'system',
+      hostUrl: app.hostUrl,
+      apiUrl: app.apiUrl,
+      githubAppId: app.id,
+      integrationId: null,
+      displayName: null,
+      appName: app.name,
+      appPublic: true,
+      accountLogin: null,
+      redirectUrl: null,
+      claimedInstallation: null,
+      expiresAt: Date.now() + 3_600_000,
+    });
     return {
       ...where,
       githubAppId: app.id,
       installationId,
+      flowId: flow.id,
       /** GitHub's number of the installation, and of the repository too. */
       number,
       repositoryId,

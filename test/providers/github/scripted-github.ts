@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
 import { createGitHub } from '../../../providers/github/github.ts';
-import { githubHost } from '../../../providers/github/host.ts';
+import { githubHost } from '../../../domain/github-host.ts';
 import { createGuardedFetch } from '../../../providers/http.ts';
 
 export type Scripted = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { githubHost } from '../../../providers/github/host.ts';
+import { githubHost } from '../../domain/github-host.ts';
 
 test.each([
   ['https://github.com', undefined, 'https://api.github.com', 'github.com', '/apps', 25, true],

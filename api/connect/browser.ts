@@ -1,0 +1,75 @@
+import type { Context } from 'koa';
+import type { Db } from '../../db/connection.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { sessionsIn } from '../../db/sessions.ts';
+import { everything } from '../../db/tenant.ts';
+import { isFinalFlowStatus, nextStep } from '../../domain/flow-status.ts';
+import { sessionCookie } from '../authenticate.ts';
+import { flowCookieHash, newFlowCookie } from './flow-cookie.ts';
+import { showFlow } from './flow-page.ts';
+import { redirectBack } from './flow-view.ts';
+import { factsOf, type HopDeps, nextHop } from './next-hop.ts';
+
+const usualPatienceMs = 5_000;
+const lookEveryMs = 100;
+
+/** Whether this browser may go through the flow: the one that was first, and not one where somebody else is signed in. */
+export async function isItsBrowser(ctx: Context, db: Db, flow: ConnectFlow): Promise<boolean> {
+  const hash = flowCookieHash(ctx, flow.id);
+  return hash !== undefined && hash === flow.browserHash && (await isItsPerson(ctx, db, flow));
+}
+
+/** Binds this browser where the flow has none yet. */
+export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps, flow: ConnectFlow): Promise<boolean> {
+  if (!(await isItsPerson(ctx, database.reader, flow))) return false;
+  if (flow.browserHash !== null) return flowCookieHash(ctx, flow.id) === flow.browserHash;
+  const { hash, header } = newFlowCookie(flow.id, publicUrl);
+  const bound = await database.write((trx) => connectFlowsIn(trx, everything).bindBrowser(flow.id, hash));
+  if (bound) ctx.append('set-cookie', header);
+  return bound;
+}
+
+/** A platform's people have no session here; one who has is not sent through another's flow. */
+async function isItsPerson(ctx: Context, db: Db, { createdBy }: ConnectFlow): Promise<boolean> {
+  const token = ctx.cookies.get(sessionCookie);
+  if (!token || !createdBy.startsWith('user:')) return true;
+  const session = await sessionsIn(db).findByToken(token);
+  return !session || createdBy === `user:${session.userId}`;
+}
+
+/** Sends the browser on: to GitHub, back to the platform, or to the page that shows how the flow stands. */
+export async function goOn(ctx: Context, deps: HopDeps, flowId: string): Promise<void> {
+  const flow = await settled(deps, flowId);
+  if (!flow) return;
+  if (isFinalFlowStatus(flow.status)) {
+    const back = redirectBack(flow);
+    // Who was not shown to own the account is told so here, and goes on from the page.
+    if (back && flow.status !== 'rejected') return seeOther(ctx, back);
+    return showFlow(ctx, flow, await githubAppsIn(deps.database.reader).find(flow.githubAppId));
+  }
+  seeOther(ctx, (await nextHop(deps, flow)) ?? `${deps.publicUrl}/connect/${flow.id}`);
+}
+
+/** Waits while it is our turn. */
+async function settled(
+  { database, patienceMs = usualPatienceMs }: HopDeps,
+  flowId: string,
+): Promise<ConnectFlow | undefined> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+    const step = flow && nextStep(factsOf(flow));
+    if (!flow || step === 'wait' || step === 'over' || step === 'look_for_approval') return flow;
+    if (Date.now() >= deadline) return flow;
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}
+
+/** Not `ctx.redirect`, which writes the address into a page. */
+export function seeOther(ctx: Context, url: string, status = 303): void {
+  ctx.status = status;
+  ctx.set('location', url);
+  ctx.body = null;
+  ctx.status = status; // Koa turns a null body into 204
+}

@@ -1,0 +1,113 @@
+import type { Context } from 'koa';
+import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
+import type { GithubApp } from '../../db/github-apps.ts';
+import { isFinalFlowStatus } from '../../domain/flow-status.ts';
+import { escapeHtml, type HtmlPage, showPage } from '../html-page.ts';
+import { redirectBack } from './flow-view.ts';
+import { personStep } from './next-hop.ts';
+
+/** What every reason of an end means to the person, and what to do about it. */
+const reasons: Record<string, string> = {
+  already_connected: 'This account was connected before; that connection is used.',
+  manifest_code_refused: 'GitHub did not accept the code: it was used before, or an hour has passed. Start again.',
+  conversion_answer_lost:
+    'GitHub created the App, but its answer with the App’s secrets was lost, and GitHub gives it only once. Delete the App on GitHub and start again, or make a new private key there and import the App.',
+  github_app_exists: 'This App is connected to another organization here.',
+  ownership_not_proven:
+    'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the App, and start again.',
+  installation_claimed: 'This account is connected to another organization here. It has to be removed there first.',
+  installation_gone: 'The installation is not there any more. Install the App again.',
+  request_denied_or_withdrawn: 'The request to install the App is gone from GitHub, and the App was not installed.',
+  app_not_created: 'The App was not created within an hour.',
+  not_installed: 'The App was not installed in time.',
+  not_approved: 'No owner has approved the App within 30 days.',
+  canceled_by_request: 'You can start again whenever you like.',
+};
+
+const titles: Record<string, string> = {
+  completed: 'Connected',
+  rejected: 'Not connected',
+  expired: 'This took too long',
+  canceled: 'Canceled',
+  failed: 'This did not work',
+};
+
+export function showFlow(ctx: Context, flow: ConnectFlow, app: GithubApp | undefined): void {
+  const page = isFinalFlowStatus(flow.status) ? ended(flow) : open(flow, app);
+  // A browser holds a form to this through all redirects: its buttons lead to GitHub, or back to the platform.
+  const formActions = [flow.hostUrl, flow.redirectUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
+  showPage(ctx, { ...page, formActions });
+}
+
+function ended(flow: ConnectFlow): HtmlPage {
+  const why = flow.reason ? (reasons[flow.reason] ?? flow.reason) : '';
+  const back = redirectBack(flow);
+  const done = flow.status === 'completed' && !why ? 'Pushes to this account’s repositories can build now.' : why;
+  return {
+    status: flow.status === 'rejected' ? 403 : 200,
+    title: titles[flow.status] ?? flow.status,
+    body: `<p>${escapeHtml(done)}</p>${flow.detail ? `<p>${escapeHtml(flow.detail)}</p>` : ''}${
+      back ? `<p><a class="button" href="${escapeHtml(back)}">Go on</a></p>` : '<p>You can close this page.</p>'
+    }`,
+  };
+}
+
+function open(flow: ConnectFlow, app: GithubApp | undefined): HtmlPage {
+  const step = personStep(flow);
+  const base = `/connect/${flow.id}`;
+  const body = [list(flow), flow.detail ? `<p>${escapeHtml(flow.detail)}</p>` : ''];
+  const appName = escapeHtml(app?.name ?? flow.appName);
+  let title = 'Connecting GitHub';
+  if (step === 'create') {
+    title = 'Create a GitHub App';
+    body.push(`<p><a class="button" href="${base}/continue">Go on to GitHub</a></p>`);
+  }
+  if (step === 'install') {
+    title = `Install ${app?.name ?? flow.appName}`;
+    body.push(`<p><a class="button" href="${base}/continue">Choose an account on GitHub</a></p>`);
+  }
+  if (step === 'sign_in') {
+    title = 'Show GitHub who you are';
+    body.push(
+      `<p>GitHub tells us whether you administer the account. We keep nothing but your GitHub name.</p>
+<p><a class="button" href="${base}/continue">Sign in with GitHub</a></p>`,
+    );
+  }
+  if (step === 'confirm') {
+    title = 'An owner has approved';
+    body.push(`<p>${appName} is installed now. Connect it?</p>${button(`${base}/confirm`, 'Connect')}`);
+  }
+  if (step === 'none' && flow.status === 'awaiting_approval') {
+    title = 'Waiting for an owner';
+    body.push(
+      `<p>An owner of the account has to approve ${appName} on GitHub; they were sent a mail. This page looks every minute, and you may close it and come back.</p>${button(`${base}/check`, 'Look now')}`,
+    );
+  } else if (step === 'none') body.push('<p>One moment: this page goes on by itself.</p>');
+  if (flow.status !== 'code_received') body.push(button(`${base}/cancel`, 'Cancel', 'quiet'));
+  return { title, body: body.join('\n'), ...refreshOf(flow, step) };
+}
+
+function refreshOf(flow: ConnectFlow, step: string): { refreshSeconds?: number } {
+  if (step !== 'none') return {};
+  return { refreshSeconds: flow.status === 'awaiting_approval' && flow.githubUserId !== null ? 60 : 2 };
+}
+
+/** Where the flow stands, for those who see colours and those who do not. */
+function list(flow: ConnectFlow): string {
+  const steps = flow.kind === 'manifest' ? ['Create the App on GitHub'] : [];
+  steps.push('Install it on an account', 'Show who you are', 'Done');
+  const at = currentStep(flow);
+  const items = steps.map((text, index) => `<li${index === at ? ' aria-current="step"' : ''}>${text}</li>`);
+  return `<ol class="steps">${items.join('')}</ol>`;
+}
+
+function currentStep(flow: ConnectFlow): number {
+  const first = flow.kind === 'manifest' ? 1 : 0;
+  if (['created', 'page_served', 'code_received'].includes(flow.status) && flow.kind === 'manifest') return 0;
+  if (flow.status === 'awaiting_approval') return first;
+  return flow.claimedInstallation === null ? first : first + 1;
+}
+
+function button(action: string, text: string, look = ''): string {
+  return `<form method="post" action="${action}"><button${look ? ` class="${look}"` : ''}>${text}</button></form>`;
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
+import { flowKinds, flowStatuses } from '../../domain/flow-status.ts';
+import { connectGithubWorkflowId } from '../../workflows/ids.ts';
+import { epochSeconds, toSeconds } from '../input.ts';
+import { type OperationLinks, temporalUrl } from '../operation-view.ts';
+import { personStep } from './next-hop.ts';
+
+export const FlowView = z.object({
+  id: z.string(),
+  kind: z.enum(flowKinds),
+  status: z.enum(flowStatuses),
+  reason: z.string().nullable().describe('Why it ended, as a stable code'),
+  detail: z.string().nullable(),
+  person_step: z
+    .enum(['create', 'install', 'sign_in', 'confirm', 'none'])
+    .describe('What the person has to do next; `none` while it is Fairlead’s turn, or it is over'),
+  org_id: z.string(),
+  project_id: z.string().nullable(),
+  integration_id: z.string().nullable(),
+  installation_id: z.int().nullable().describe('GitHub’s number of the installation that the browser named'),
+  github_login: z.string().nullable().describe('Who signed in at GitHub'),
+  continue_url: z.string().describe('The page on which its browser goes on'),
+  redirect_url: z.string().nullable(),
+  workflow_id: z.string(),
+  temporal_url: z.string().nullable(),
+  created_by: z.string(),
+  created_at: epochSeconds,
+  updated_at: epochSeconds,
+  expires_at: epochSeconds,
+  finished_at: epochSeconds.nullable(),
+});
+
+export function flowView(flow: ConnectFlow, links: OperationLinks): z.input<typeof FlowView> {
+  const workflowId = connectGithubWorkflowId(flow.id);
+  return {
+    id: flow.id,
+    kind: flow.kind,
+    status: flow.status,
+    reason: flow.reason,
+    detail: flow.detail,
+    person_step: personStep(flow),
+    org_id: flow.orgId,
+    project_id: flow.projectId,
+    integration_id: flow.integrationId,
+    installation_id: flow.approvedInstallation ?? flow.claimedInstallation,
+    github_login: flow.githubLogin,
+    continue_url: `${links.publicUrl}/connect/${flow.id}`,
+    redirect_url: flow.redirectUrl,
+    workflow_id: workflowId,
+    temporal_url: temporalUrl(links, workflowId),
+    created_by: flow.createdBy,
+    created_at: toSeconds(flow.createdAt),
+    updated_at: toSeconds(flow.updatedAt),
+    expires_at: toSeconds(flow.expiresAt),
+    finished_at: toSeconds(flow.finishedAt),
+  };
+}
+
+/** Where the platform wants the browser back, told how it went. The address was checked when the flow was started. */
+export function redirectBack({ redirectUrl, id, status, reason, integrationId }: ConnectFlow): string | undefined {
+  if (redirectUrl === null) return undefined;
+  const url = new URL(redirectUrl);
+  url.searchParams.set('flow_id', id);
+  url.searchParams.set('status', status);
+  if (reason) url.searchParams.set('reason', reason);
+  if (integrationId) url.searchParams.set('integration_id', integrationId);
+  return url.href;
+}

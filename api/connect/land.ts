@@ -1,0 +1,141 @@
+import type { Db, Transaction } from '../../db/connection.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { nudgeFlow } from '../../db/flows/flow-commands.ts';
+import { flowSeals } from '../../db/flows/flow-seals.ts';
+import { type FlowState, flowStatesIn } from '../../db/flows/flow-states.ts';
+import { integrationsIn } from '../../db/integrations.ts';
+import type { Keyring } from '../../db/sealing.ts';
+import { hashSecret } from '../../db/secret-text.ts';
+import { everything } from '../../db/tenant.ts';
+import { flowLifetimes, isFinalFlowStatus } from '../../domain/flow-status.ts';
+
+/** What GitHub sends a browser back with. None of it is believed but the codes, which GitHub itself checks later. */
+export type GithubAnswer = {
+  state?: string | undefined;
+  code?: string | undefined;
+  installationId?: number | undefined;
+  setupAction?: string | undefined;
+  error?: string | undefined;
+};
+
+export type LandingRefusal =
+  | 'state_missing'
+  | 'state_unknown'
+  | 'state_expired'
+  | 'state_used'
+  | 'state_foreign'
+  | 'answer_incomplete';
+
+/** A state that was found, and the flow that it belongs to. Who brought it is the caller's to check. */
+export type Arrival = { state: FlowState; flow: ConnectFlow };
+
+/** `ticket` and `create` begin at our own pages; only the others go through GitHub. */
+const fromGithub = ['manifest', 'install', 'oauth'];
+
+export async function findArrival(db: Db, answer: GithubAnswer): Promise<Arrival | LandingRefusal> {
+  if (answer.state === undefined) return 'state_missing';
+  const state = await flowStatesIn(db).find(answer.state);
+  if (!state || !fromGithub.includes(state.purpose)) return 'state_unknown';
+  const flow = await connectFlowsIn(db, everything).find(state.flowId);
+  return flow ? { state, flow } : 'state_unknown';
+}
+
+/**
+ * Takes what GitHub sent a browser back with, once. The same answer again changes nothing and is no error: people
+ * reload, and a callback may race with `complete`. Another answer under a used state is refused.
+ */
+export async function land(
+  trx: Transaction,
+  keyring: Keyring,
+  { state, flow }: Arrival,
+  answer: GithubAnswer,
+): Promise<LandingRefusal | undefined> {
+  const answerHash = hashOf(answer);
+  if (!isComplete(state, answer)) return 'answer_incomplete';
+  if (!(await flowStatesIn(trx).use(state.hash, answerHash))) {
+    const used = await trx('flow_states').where({ hash: state.hash }).first();
+    if (used?.used_at == null) return 'state_expired';
+    return used.answer_hash === answerHash ? undefined : 'state_used';
+  }
+  const current = await connectFlowsIn(trx, everything).find(flow.id);
+  if (!current || isFinalFlowStatus(current.status)) return undefined;
+  await takeIn(trx, keyring, { state, flow: current }, answer);
+  await nudgeFlow(trx, flow);
+  return undefined;
+}
+
+function isComplete({ purpose }: FlowState, { code, installationId, setupAction, error }: GithubAnswer): boolean {
+  if (purpose === 'manifest') return code !== undefined;
+  if (purpose === 'oauth') return code !== undefined || error !== undefined;
+  return installationId !== undefined || setupAction === 'request';
+}
+
+async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answer: GithubAnswer): Promise<void> {
+  const { state, flow } = arrival;
+  const flows = connectFlowsIn(trx, everything);
+  const seals = flowSeals(keyring, flow);
+  if (state.purpose === 'manifest') {
+    await flows.move(flow.id, 'code_received', { sealedManifestCode: seals.sealManifestCode(answer.code ?? '') });
+  } else if (state.purpose === 'install') {
+    await takeInstallation(trx, keyring, flow, answer);
+  } else if (answer.code !== undefined) {
+    const verifier = state.sealedVerifier ? seals.openVerifier(state.sealedVerifier, state.hash) : undefined;
+    await flows.note(flow.id, { sealedSignInCode: seals.sealSignInCode({ code: answer.code, verifier }) });
+  }
+}
+
+/**
+ * The browser names an installation, or says that an owner was asked. It is a claim: who signed in for an earlier
+ * claim has to sign in again for this one. Where the App signs people in while they install it, a code comes along.
+ */
+async function takeInstallation(
+  trx: Transaction,
+  keyring: Keyring,
+  flow: ConnectFlow,
+  { installationId, setupAction, code }: GithubAnswer,
+): Promise<void> {
+  const flows = connectFlowsIn(trx, everything);
+  const isRequest = installationId === undefined;
+  const note = {
+    claimedInstallation: installationId ?? null,
+    setupAction: setupAction ?? null,
+    githubUserId: null,
+    githubLogin: null,
+    ownerProof: null,
+    ownerProofAccount: null,
+    sealedSignInCode: code === undefined ? null : flowSeals(keyring, flow).sealSignInCode({ code }),
+    ...(isRequest && { expiresAt: Date.now() + flowLifetimes.approval }),
+  };
+  if (isRequest) await flows.move(flow.id, 'awaiting_approval', note);
+  else if (flow.status === 'awaiting_approval') await flows.move(flow.id, 'install_pending', note);
+  else await flows.note(flow.id, note);
+  if (flow.kind === 'operator') await showIntegration(trx, flow, isRequest);
+}
+
+/** From here on the integration is shown, not yet usable: it is unique to the flow until the installation is proven. */
+async function showIntegration(trx: Transaction, flow: ConnectFlow, isRequest: boolean): Promise<void> {
+  const integrations = integrationsIn(trx, everything);
+  const status = isRequest ? 'awaiting_approval' : 'registered';
+  if (flow.integrationId) {
+    if (isRequest) await integrations.moveStatus(flow.integrationId, 'awaiting_approval');
+    return;
+  }
+  const made = await integrations.insert({
+    orgId: flow.orgId,
+    projectId: flow.projectId,
+    kind: 'github',
+    hostUrl: flow.hostUrl,
+    authMode: 'github_app',
+    status,
+    displayName: flow.displayName ?? 'GitHub',
+    githubAppId: flow.githubAppId,
+    createdBy: flow.createdBy,
+    identityKey: `flow:${flow.id}`,
+    metadata: {},
+  });
+  if (made) await connectFlowsIn(trx, everything).note(flow.id, { integrationId: made.id });
+}
+
+function hashOf({ code, installationId, setupAction, error }: GithubAnswer): string {
+  return hashSecret(JSON.stringify([code ?? null, installationId ?? null, setupAction ?? null, error ?? null]));
+}

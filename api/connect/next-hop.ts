@@ -1,0 +1,83 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Database } from '../../db/connection.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { flowSeals } from '../../db/flows/flow-seals.ts';
+import { flowStatesIn } from '../../db/flows/flow-states.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import type { Keyring } from '../../db/sealing.ts';
+import { everything } from '../../db/tenant.ts';
+import { flowLifetimes, isFinalFlowStatus, nextStep } from '../../domain/flow-status.ts';
+import { githubHost } from '../../domain/github-host.ts';
+import { githubCallbackPath } from '../../domain/github-manifest.ts';
+import { authorizeUrl, installUrl } from '../../domain/github-urls.ts';
+import type { ApiDeps } from '../deps.ts';
+
+export type HopDeps = {
+  database: Database;
+  keyring: Keyring;
+  publicUrl: string;
+  /** How long a browser waits for us before it is shown a page that goes on by itself. */
+  patienceMs: number | undefined;
+};
+
+export function hopDeps({ database, keyring, links, connect }: ApiDeps): HopDeps {
+  return { database, keyring, publicUrl: links.publicUrl, patienceMs: connect.patienceMs };
+}
+
+/** What the person has to do next at GitHub; `none` while it is our turn, or it is all over. */
+export type PersonStep = 'create' | 'install' | 'sign_in' | 'confirm' | 'none';
+
+export function personStep(flow: ConnectFlow): PersonStep {
+  if (isFinalFlowStatus(flow.status)) return 'none';
+  if (flow.status === 'awaiting_approval' && flow.approvedInstallation !== null && flow.confirmedAt === null) {
+    return flow.githubUserId === null ? 'sign_in' : 'confirm';
+  }
+  if (nextStep(factsOf(flow)) !== 'wait') return 'none';
+  if (flow.status === 'page_served') return 'create';
+  if (flow.status === 'created') return flow.kind === 'manifest' ? 'create' : installOrSignIn(flow);
+  if (flow.status === 'app_created') return 'install';
+  return flow.status === 'awaiting_approval' ? 'sign_in' : installOrSignIn(flow);
+}
+
+/** An installation that is named already needs no page of GitHub's to choose it on. */
+function installOrSignIn(flow: ConnectFlow): PersonStep {
+  return flow.claimedInstallation === null ? 'install' : 'sign_in';
+}
+
+export function factsOf(flow: ConnectFlow) {
+  return { ...flow, hasSignInCode: flow.sealedSignInCode !== null };
+}
+
+/** The address where this browser goes on, at GitHub or on the page that leads there, with a state of its own; nothing where it is not its turn. */
+export async function nextHop(deps: HopDeps, flow: ConnectFlow): Promise<string | undefined> {
+  const step = personStep(flow);
+  if (step === 'create') {
+    const state = await deps.database.write((trx) => flowStatesIn(trx).issue(flow.id, 'create'));
+    return `${deps.publicUrl}/v1/integrations/github/create?state=${state}`;
+  }
+  if (step !== 'install' && step !== 'sign_in') return undefined;
+  const app = await githubAppsIn(deps.database.reader).find(flow.githubAppId);
+  if (!app) return undefined;
+  const { web, appPathPrefix } = githubHost(app.hostUrl, app.apiUrl);
+  const isTurned = flow.status === 'created' || flow.status === 'app_created';
+
+  return deps.database.write(async (trx) => {
+    if (isTurned) {
+      const expiresAt = Date.now() + flowLifetimes.install;
+      await connectFlowsIn(trx, everything).move(flow.id, 'install_pending', { expiresAt });
+    }
+    const states = flowStatesIn(trx);
+    if (step === 'install') {
+      return installUrl({ web, appPathPrefix, slug: app.slug, state: await states.issue(flow.id, 'install') });
+    }
+    const verifier = randomBytes(32).toString('base64url');
+    const seal = (hash: string) => flowSeals(deps.keyring, flow).sealVerifier(verifier, hash);
+    return authorizeUrl({
+      web,
+      clientId: app.clientId ?? '',
+      redirectUri: deps.publicUrl + githubCallbackPath,
+      state: await states.issue(flow.id, 'oauth', seal),
+      challenge: createHash('sha256').update(verifier).digest('base64url'),
+    });
+  });
+}

@@ -1,0 +1,184 @@
+import type { z } from 'zod';
+import type { Db, Transaction } from '../../db/connection.ts';
+import { type ConnectFlow, connectFlowsIn, type NewConnectFlow } from '../../db/flows/connect-flows.ts';
+import { nudgeFlow } from '../../db/flows/flow-commands.ts';
+import { flowStatesIn } from '../../db/flows/flow-states.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
+import { integrationsIn } from '../../db/integrations.ts';
+import { projectsIn } from '../../db/projects.ts';
+import { covers, everything, type TenantScope } from '../../db/tenant.ts';
+import { flowLifetimes } from '../../domain/flow-status.ts';
+import { githubHost } from '../../domain/github-host.ts';
+import { maxAppNameLength } from '../../domain/github-manifest.ts';
+import { tenantHostUrl } from '../../domain/host-url.ts';
+import { newId } from '../../domain/ids.ts';
+import { allowedRedirect } from '../../domain/redirects.ts';
+import type { ConnectSettings } from '../deps.ts';
+import { Problem } from '../problems.ts';
+import type { NewFlow } from './new-flow.ts';
+
+export type StartDeps = { connect: ConnectSettings; publicUrl: string };
+type Asking = { tenant: TenantScope; callerId: string };
+type Body = z.output<typeof NewFlow>;
+type Owner = { orgId: string; projectId: string | null };
+
+/** Starts a flow, and answers the address on which its browser begins. */
+export async function startFlow(
+  trx: Transaction,
+  deps: StartDeps,
+  { tenant, callerId }: Asking,
+  body: Body,
+): Promise<{ flow: ConnectFlow; url: string }> {
+  refuseMixed(body);
+  const redirectUrl = redirectOf(deps, body.redirect_url);
+  const what = await whatOf(trx, deps, tenant, body);
+  const flow = await connectFlowsIn(trx, everything).insert({
+    ...what,
+    createdBy: callerId,
+    displayName: body.display_name ?? null,
+    accountLogin: body.owner ?? null,
+    redirectUrl,
+    claimedInstallation: body.installation_id ?? null,
+  });
+  await nudgeFlow(trx, flow);
+  const isManifest = flow.kind === 'manifest';
+  const state = await flowStatesIn(trx).issue(flow.id, isManifest ? 'create' : 'ticket');
+  const base = `${deps.publicUrl}/v1/integrations/github`;
+  return { flow, url: isManifest ? `${base}/create?state=${state}` : `${base}/install?ticket=${state}` };
+}
+
+function refuseMixed({ app, integration_id: integrationId, installation_id: installationId }: Body): void {
+  const refuse = (path: string, message: string) => {
+    throw new Problem('invalid_request', `\`${path}\` ${message}.`, { errors: [{ path: `body.${path}`, message }] });
+  };
+  if (app === 'own' && integrationId === undefined) refuse('integration_id', 'is needed with `"app":"own"`');
+  if (app !== 'own' && integrationId !== undefined) refuse('integration_id', 'goes with `"app":"own"` only');
+  if (app === 'manifest' && installationId !== undefined)
+    refuse('installation_id', 'cannot be of an App that is not made yet');
+}
+
+type What = Owner &
+  Pick<
+    NewConnectFlow,
+    'kind' | 'hostUrl' | 'apiUrl' | 'githubAppId' | 'integrationId' | 'appName' | 'appPublic' | 'expiresAt'
+  >;
+
+async function whatOf(db: Db, deps: StartDeps, tenant: TenantScope, body: Body): Promise<What> {
+  if (body.app === 'own') return ownApp(db, tenant, body.integration_id ?? '');
+  const owner = await ownerOf(db, tenant, body);
+  return body.app === 'operator' ? operatorApp(db, owner) : newApp(db, deps, body, owner);
+}
+
+/** A project of the caller's, or the organization itself where the caller reaches all of it. */
+export async function ownerOf(
+  db: Db,
+  tenant: TenantScope,
+  { project_id: projectId, org_id: orgId }: Pick<Body, 'project_id' | 'org_id'>,
+): Promise<Owner> {
+  const projects = projectsIn(db, tenant);
+  if (projectId !== undefined) {
+    const project = await projects.find(projectId);
+    if (!project || (orgId !== undefined && orgId !== project.orgId)) throw new Problem('not_found');
+    return { orgId: project.orgId, projectId };
+  }
+  if (orgId !== undefined) {
+    const isThere = await db('orgs').where({ id: orgId }).first('id');
+    if (!isThere || !covers(tenant, orgId)) throw new Problem('not_found');
+    return { orgId, projectId: null };
+  }
+  const { items } = await projects.list({ limit: 2 });
+  const [only, another] = items;
+  if (only && !another) return { orgId: only.orgId, projectId: only.id };
+  throw new Problem('invalid_request', 'Send `project_id`, or `org_id` to connect for the whole organization.');
+}
+
+async function newApp(db: Db, deps: StartDeps, body: Body, owner: Owner): Promise<What> {
+  const { allowedHosts, defaultHostUrl } = deps.connect;
+  const hostUrl = tenantHostUrl(body.host_url ?? defaultHostUrl, allowedHosts);
+  const apiUrl = body.api_url ?? (hostUrl && githubHost(hostUrl).api);
+  if (!hostUrl || !apiUrl || !tenantHostUrl(new URL(apiUrl).origin, allowedHosts)) {
+    throw new Problem(
+      'host_not_allowed',
+      'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.',
+    );
+  }
+  const org = await db('orgs').where({ id: owner.orgId }).first('name');
+  return {
+    ...owner,
+    kind: 'manifest',
+    hostUrl,
+    apiUrl,
+    githubAppId: newId('gha'),
+    integrationId: null,
+    appName: body.app_name ?? suggestedName(org?.name ?? ''),
+    appPublic: body.public,
+    expiresAt: Date.now() + flowLifetimes.manifest,
+  };
+}
+
+async function operatorApp(db: Db, owner: Owner): Promise<What> {
+  const app = (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null).at(-1);
+  if (!app) {
+    const advice = 'Set GITHUB_APP_ID and the settings that go with it, or make an App with `"app":"manifest"`.';
+    throw new Problem('github_app_missing', advice);
+  }
+  await requireSignIn(db, app, 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET');
+  return { ...owner, ...installing(app), kind: 'operator', integrationId: null };
+}
+
+/** The App of an integration: what is installed beside it will be that integration's, and its owner's. */
+async function ownApp(db: Db, tenant: TenantScope, integrationId: string): Promise<What> {
+  const integration = await integrationsIn(db, tenant).find(integrationId);
+  const app = integration?.githubAppId ? await githubAppsIn(db).find(integration.githubAppId) : undefined;
+  if (!integration || !app) throw new Problem('not_found');
+  if (app.orgId !== integration.orgId) {
+    const advice = 'This integration is on the operator’s App: connect with `"app":"operator"`.';
+    throw new Problem('provider_not_supported', advice);
+  }
+  await requireSignIn(db, app, 'Import the App again with its client secret');
+  const { orgId, projectId } = integration;
+  return { orgId, projectId, ...installing(app), kind: 'own', integrationId };
+}
+
+function installing(app: GithubApp) {
+  return {
+    hostUrl: app.hostUrl,
+    apiUrl: app.apiUrl,
+    githubAppId: app.id,
+    appName: app.name,
+    appPublic: true,
+    expiresAt: Date.now() + flowLifetimes.install,
+  };
+}
+
+async function requireSignIn(db: Db, app: GithubApp, cure: string): Promise<void> {
+  if (app.clientId && (await hasSecret(db, app.id))) return;
+  throw new Problem('github_app_incomplete', `${cure}: without it nobody can show that they own an account.`);
+}
+
+async function hasSecret(db: Db, githubAppId: string): Promise<boolean> {
+  const row = await db('credentials').where({ github_app_id: githubAppId, kind: 'client_secret' }).first('id');
+  return row !== undefined;
+}
+
+function redirectOf({ connect, publicUrl }: StartDeps, given: string | undefined): string | null {
+  if (given === undefined) return null;
+  const allowed = allowedRedirect(given, [new URL(publicUrl).origin, ...connect.redirectOrigins]);
+  if (allowed === undefined) {
+    throw new Problem(
+      'invalid_request',
+      'Send a `redirect_url` below the public address or an origin in FAIRLEAD_CORS_ORIGINS.',
+      {
+        errors: [{ path: 'body.redirect_url', message: 'is not below an allowed origin' }],
+      },
+    );
+  }
+  return allowed;
+}
+
+/** Names are unique on all of GitHub, so each suggestion ends in a few letters of its own. */
+function suggestedName(orgName: string): string {
+  const tail = `-${newId('gha').slice(-5)}`;
+  const words = orgName.replaceAll(/[^\w -]+/g, '').trim();
+  return `${`Fairlead ${words}`.trim().slice(0, maxAppNameLength - tail.length)}${tail}`;
+}

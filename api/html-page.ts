@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import type { Context } from 'koa';
+
+const style = `
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 36rem; margin: 12vh auto 0; padding: 0 1.5rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+a.button, button { display: inline-block; font: inherit; padding: .55rem 1.1rem; border: 1px solid #1f6feb;
+  border-radius: .4rem; background: #1f6feb; color: #fff; text-decoration: none; cursor: pointer; }
+button.quiet { background: none; color: inherit; border-color: currentColor; }
+form { display: inline-block; margin: 0 .5rem .5rem 0; }
+code { font-size: .95em; overflow-wrap: anywhere; }
+.steps { padding-left: 1.25rem; }
+.steps li[aria-current] { font-weight: 600; }
+`;
+const styleHash = hashSource(style);
+
+export type HtmlPage = {
+  status?: number;
+  /** Plain text. */
+  title: string;
+  /** HTML: whatever is not ours in it was escaped by `escapeHtml`. */
+  body: string;
+  /** Where its forms may lead, beside this server. */
+  formActions?: string[];
+  /** A script of ours, in the page's own text. */
+  script?: string;
+  /** Loads the page again after so many seconds, also without a script. */
+  refreshSeconds?: number;
+};
+
+/** A page for people: no console is needed for it, and no script. It takes nothing from elsewhere. */
+export function showPage(ctx: Context, page: HtmlPage): void {
+  const { status = 200, title, body, formActions = [], script, refreshSeconds } = page;
+  const policy = [
+    `default-src 'none'`,
+    `style-src ${styleHash}`,
+    ...(script === undefined ? [] : [`script-src ${hashSource(script)}`]),
+    `form-action ${["'self'", ...formActions].join(' ')}`,
+    `frame-ancestors 'none'`,
+    `base-uri 'none'`,
+  ];
+  ctx.set('content-security-policy', policy.join('; '));
+  // A form's origin is looked at, and `no-referrer` would hide it; the address itself is not passed on by this.
+  ctx.set('referrer-policy', 'strict-origin');
+  ctx.status = status;
+  const refresh = refreshSeconds === undefined ? '' : `<meta http-equiv="refresh" content="${refreshSeconds}">`;
+  ctx.body = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">${refresh}
+<title>${escapeHtml(title)}</title><style>${style}</style></head>
+<body><main><h1>${escapeHtml(title)}</h1>${body}</main>${script === undefined ? '' : `<script>${script}</script>`}</body></html>
+`;
+  ctx.type = 'text/html; charset=utf-8';
+}
+
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function hashSource(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
+
+/** Another site's form would act in the name of whoever sits at this browser. */
+export function comesFromElsewhere(ctx: Context): boolean {
+  const site = ctx.get('sec-fetch-site');
+  if (site) return site !== 'same-origin' && site !== 'none';
+  const origin = ctx.get('origin');
+  if (!origin) return false;
+  return !URL.canParse(origin) || new URL(origin).host !== ctx.host;
+}

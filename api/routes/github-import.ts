@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { requestSync } from '../../db/installations.ts';
+import { integrationsIn } from '../../db/integrations.ts';
+import { githubHost } from '../../domain/github-host.ts';
+import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
+import { missingEvents, missingPermissions } from '../../domain/github-permissions.ts';
+import { tenantHostUrl } from '../../domain/host-url.ts';
+import { askProvider } from '../ask-provider.ts';
+import { NewFlow } from '../connect/new-flow.ts';
+import { ownerOf } from '../connect/start-flow.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply } from '../endpoint.ts';
+import { name } from '../input.ts';
+import { Problem } from '../problems.ts';
+import { findIntegration, IntegrationView, integrationView } from './integrations.ts';
+
+const NewImport = z.strictObject({
+  ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
+  app_id: z.int().positive().describe('GitHub’s number of the App'),
+  private_key: z.string().min(100).max(20_000).describe('PEM, as GitHub hands it out'),
+  webhook_secret: z.string().min(8).max(500).describe('What the App’s webhook is signed with'),
+  client_secret: z.string().min(8).max(500).describe('With it people show by signing in that they own an account'),
+  display_name: name.optional(),
+});
+
+const Imported = z.object({
+  integration: IntegrationView,
+  differences: z
+    .object({
+      missing_permissions: z.record(z.string(), z.string()),
+      missing_events: z.array(z.string()),
+      webhook_url: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
+      content_type: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
+    })
+    .describe('What is to be changed in the App’s settings on GitHub; an empty list where nothing is'),
+  set_on_github: z
+    .object({ callback_url: z.string(), setup_url: z.string() })
+    .describe('GitHub does not say what these are set to: they have to be these'),
+});
+
+/** An App that was made elsewhere: nothing of it is changed, and what differs from what is needed is named. */
+export function githubImportRoutes({ database, keyring, connector, connect, links }: ApiDeps): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/github/import',
+      operationId: 'importGithubApp',
+      tag: 'integrations',
+      summary: 'Connect a GitHub App that was made elsewhere',
+      description:
+        'The key is tried at GitHub before anything is kept. Secrets go in and never come out. Afterwards connect accounts with `POST /v1/integrations/github/start` and `"app":"own"`.',
+      access: 'integrations:write',
+      body: NewImport,
+      success: { status: 201, body: Imported },
+      problems: ['not_found', 'host_not_allowed', 'github_app_rejected', 'github_app_exists', 'provider_unavailable'],
+      async prepare({ tenant, body }) {
+        await ownerOf(database.reader, tenant, body);
+        const hostUrl = tenantHostUrl(body.host_url ?? connect.defaultHostUrl, connect.allowedHosts);
+        const apiUrl = body.api_url ?? (hostUrl && githubHost(hostUrl).api);
+        if (!hostUrl || !apiUrl || !tenantHostUrl(new URL(apiUrl).origin, connect.allowedHosts)) {
+          throw new Problem('host_not_allowed', 'Send `https://` and the public name of the host.');
+        }
+        const { app_id: appId, private_key: privateKey } = body;
+        const found = await askProvider(() => connector.checkImport({ hostUrl, apiUrl, appId, privateKey }));
+        return { hostUrl, apiUrl, found };
+      },
+      async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
+        const owner = await ownerOf(trx, tenant, body);
+        const app = await githubAppsIn(trx).insert({
+          orgId: owner.orgId,
+          hostUrl,
+          apiUrl,
+          appId: found.id,
+          slug: found.slug ?? String(found.id),
+          name: found.name,
+          clientId: found.clientId ?? null,
+        });
+        if (!app)
+          throw new Problem('github_app_exists', 'One App is one connection: use the integration that is there.');
+        const secrets = githubAppSecrets(trx, keyring);
+        await secrets.put(app.id, owner.orgId, 'private_key', body.private_key.replaceAll('\\n', '\n'));
+        await secrets.put(app.id, owner.orgId, 'webhook_secret', body.webhook_secret);
+        await secrets.put(app.id, owner.orgId, 'client_secret', body.client_secret);
+        const made = await integrationsIn(trx, tenant).insert({
+          ...owner,
+          kind: 'github',
+          hostUrl,
+          authMode: 'github_app',
+          status: 'registered',
+          displayName: body.display_name ?? `GitHub: ${found.name}`,
+          githubAppId: app.id,
+          createdBy: caller.id,
+          identityKey: `github_app:${app.id}`,
+          metadata: {},
+        });
+        if (!made) throw new Problem('integration_exists', 'Use the one that is there.');
+        await audit({ ...owner, action: 'github_app.imported', target: app.id, detail: { integration: made.id } });
+        await requestSync(trx, app.id);
+
+        const integration = await findIntegration(trx, tenant, made.id);
+        const expectedUrl = connect.webhookUrlFor(app.id);
+        return reply({
+          revision: integration.revision,
+          body: {
+            integration: integrationView(integration),
+            differences: {
+              missing_permissions: missingPermissions(found.permissions),
+              missing_events: missingEvents(found.events),
+              webhook_url: differing(expectedUrl, found.hook.url),
+              content_type: differing('json', found.hook.contentType),
+            },
+            set_on_github: {
+              callback_url: links.publicUrl + githubCallbackPath,
+              setup_url: links.publicUrl + githubInstalledPath,
+            },
+          },
+        });
+      },
+    }),
+  ];
+}
+
+function differing(expected: string, found: string | undefined) {
+  return expected === found ? null : { expected, found: found ?? null };
+}

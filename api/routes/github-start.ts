@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { FlowView, flowView } from '../connect/flow-view.ts';
+import { findArrival, land } from '../connect/land.ts';
+import { NewFlow } from '../connect/new-flow.ts';
+import { refusedLanding } from '../connect/refused-landing.ts';
+import { startFlow } from '../connect/start-flow.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, type WriteRequest } from '../endpoint.ts';
+import { epochSeconds, id, toSeconds } from '../input.ts';
+
+const Started = z.object({
+  flow_id: z.string(),
+  create_url: z.url().optional().describe('To be opened in the person’s browser: it makes a new App'),
+  install_url: z.url().optional().describe('To be opened in the person’s browser, once, within ten minutes'),
+  expires_at: epochSeconds,
+});
+
+export const GithubAnswerBody = z.strictObject({
+  state: z.string().min(1).max(200),
+  code: z.string().min(1).max(300).optional(),
+  installation_id: z.int().positive().optional(),
+  setup_action: z.enum(['install', 'update', 'request']).optional(),
+});
+
+/** Connecting a GitHub account: where a browser flow begins, and where a platform's own page may bring its answer. */
+export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
+  const { keyring, connect, links } = deps;
+
+  async function start({ trx, tenant, caller, audit }: WriteRequest, body: z.output<typeof NewFlow>) {
+    const asking = { tenant, callerId: caller.id };
+    const { flow, url } = await startFlow(trx, { connect, publicUrl: links.publicUrl }, asking, body);
+    const { orgId, projectId, kind } = flow;
+    await audit({ orgId, projectId, action: 'flow.started', target: flow.id, detail: { kind } });
+    const where = kind === 'manifest' ? { create_url: url } : { install_url: url };
+    return { flow_id: flow.id, ...where, expires_at: toSeconds(flow.expiresAt) };
+  }
+
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/github/start',
+      operationId: 'startGithubFlow',
+      tag: 'integrations',
+      summary: 'Start to connect a GitHub account',
+      description:
+        'Answers an address for the person’s browser. The first browser that opens it goes through the whole flow; any other is refused.',
+      access: 'integrations:write',
+      body: NewFlow,
+      secret: true,
+      success: { status: 200, body: Started },
+      problems: [
+        'not_found',
+        'host_not_allowed',
+        'provider_not_supported',
+        'github_app_missing',
+        'github_app_incomplete',
+      ],
+      write: (request) => start(request, request.body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/adopt',
+      operationId: 'adoptInstallation',
+      tag: 'integrations',
+      summary: 'Bind an installation of the integration’s own App that is there already',
+      description: 'The person shows by signing in to GitHub that they administer the account; nothing is installed.',
+      access: 'integrations:write',
+      params: z.strictObject({ integration: id('int') }),
+      body: NewFlow.pick({ redirect_url: true }).extend({ installation_id: z.int().positive() }),
+      secret: true,
+      success: { status: 200, body: Started },
+      problems: ['not_found', 'provider_not_supported', 'github_app_incomplete'],
+      write: (request) =>
+        start(request, NewFlow.parse({ app: 'own', integration_id: request.params.integration, ...request.body })),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/github/complete',
+      operationId: 'completeGithubFlow',
+      tag: 'integrations',
+      summary: 'Bring what GitHub sent the browser back with',
+      description:
+        'For platforms whose own page GitHub returns to. It does what the callback does, for whoever started the flow; whichever comes second changes nothing.',
+      access: 'integrations:write',
+      body: GithubAnswerBody,
+      success: { status: 200, body: FlowView },
+      problems: ['not_found', 'flow_state_refused'],
+      async write({ trx, tenant, caller, body, audit }) {
+        const { state, code, installation_id: installationId, setup_action: setupAction } = body;
+        const answer = { state, code, installationId, setupAction };
+        const arrival = await findArrival(trx, answer);
+        if (typeof arrival === 'string') throw refusedLanding(arrival);
+        const flows = connectFlowsIn(trx, tenant);
+        const mine = await flows.find(arrival.flow.id);
+        // Another's state is as unknown as none.
+        if (!mine || mine.createdBy !== caller.id) throw refusedLanding('state_unknown');
+        const refused = await land(trx, keyring, arrival, answer);
+        if (refused) throw refusedLanding(refused);
+        await audit({ orgId: mine.orgId, projectId: mine.projectId, action: 'flow.landed', target: mine.id });
+        return flowView((await flows.find(mine.id)) ?? mine, links);
+      },
+    }),
+  ];
+}

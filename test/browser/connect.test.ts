@@ -1,0 +1,94 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openChromium, openPage } from '../support/chromium.ts';
+import { type AllInOne, type Scene, startAllInOne, startScene } from '../support/product.ts';
+
+let scene: Scene;
+let fairlead: AllInOne;
+let browser: Browser;
+let projectId: string;
+
+beforeAll(async () => {
+  scene = await startScene();
+  scene.github.autoWebhooks = true;
+  const env = { FAIRLEAD_ALLOWED_HOSTS: scene.github.url, FAIRLEAD_WEBHOOK_MODE: 'push' };
+  fairlead = await startAllInOne({ ...scene, env });
+  scene.app.setupUrl = `${fairlead.publicUrl}/v1/integrations/github/installed`;
+  scene.app.callbackUrls = [`${fairlead.publicUrl}/v1/integrations/github/callback`];
+  const [project] = await fairlead.client.ask<{ id: string }[]>('GET', '/v1/projects');
+  projectId = project?.id ?? '';
+  browser = await openChromium();
+});
+afterAll(async () => {
+  await browser?.close();
+  await fairlead?.remove();
+  await scene?.github.close();
+});
+
+type Started = { flow_id: string; create_url: string; install_url: string };
+type Flow = { status: string; integration_id: string };
+
+const start = (body: Record<string, unknown>) =>
+  fairlead.client.ask<Started>('POST', '/v1/integrations/github/start', { project_id: projectId, ...body });
+const flowOf = (id: string) => fairlead.client.ask<Flow>('GET', `/v1/flows/${id}`);
+
+test.each([
+  { javaScript: true, how: 'with' },
+  { javaScript: false, how: 'without' },
+])('an App is made, installed and active after three clicks, $how JavaScript', async ({ javaScript }) => {
+  const { page, complaints, close } = await openPage(browser, { javaScript });
+  const { create_url: url, flow_id: flowId } = await start({ app_name: `Shop ${javaScript}` });
+
+  await page.goto(url);
+  if (!javaScript) await page.getByRole('button', { name: /Go on to/ }).click();
+  await page.getByRole('button', { name: /Create GitHub App/ }).click();
+  await page.getByRole('button', { name: 'Install' }).click();
+  await page.waitForURL(/\/connect\/flow_/);
+  await expect.poll(() => page.getByRole('heading').first().textContent(), { timeout: 15_000 }).toBe('Connected');
+
+  const { status, integration_id: integrationId } = await flowOf(flowId);
+  expect(status).toBe('completed');
+  const integration = await fairlead.client.ask('GET', `/v1/integrations/${integrationId}`);
+  expect(integration).toMatchObject({ status: 'active', auth_mode: 'github_app' });
+  expect(complaints).toEqual([]);
+  await close();
+});
+
+test('the operator’s App is installed from the sign-in link on, by the session alone', async () => {
+  const { page, complaints, close } = await openPage(browser);
+  const link = /(http\S+\/sign-in\?code=\S+)/.exec(fairlead.output())?.[1] ?? '';
+  await page.goto(link);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: /Signed in/ }).waitFor();
+
+  await page.goto(`${fairlead.publicUrl}/v1/integrations/github/install?project_id=${projectId}`);
+  await page.getByRole('button', { name: 'Install' }).first().click();
+  await page.waitForURL(/\/connect\/flow_/);
+  await expect.poll(() => page.getByRole('heading').first().textContent(), { timeout: 15_000 }).toBe('Connected');
+  expect(complaints).toEqual([]);
+  await close();
+});
+
+test('another browser is refused in the middle, and the first goes on', async () => {
+  const [mine, theirs] = [await openPage(browser), await openPage(browser)];
+  const { create_url: url, flow_id: flowId } = await start({ app_name: 'Contested' });
+  await mine.page.goto(url);
+  const answer = await theirs.page.goto(url);
+  expect(answer?.status()).toBe(400);
+  expect(await theirs.page.textContent('main')).toContain('started in another browser');
+  expect((await flowOf(flowId)).status).toBe('page_served');
+  await mine.page.getByRole('button', { name: /Create GitHub App/ }).click();
+  await mine.page.waitForURL(/installations\/new/);
+  expect((await flowOf(flowId)).status).toBe('install_pending');
+  await Promise.all([mine.close(), theirs.close()]);
+});
+
+test('a page that breaks its policy is seen to', async () => {
+  const { page, complaints, close } = await openPage(browser);
+  await page.goto(`${fairlead.publicUrl}/sign-in?code=${'x'.repeat(30)}`);
+  await page.evaluate(
+    `document.body.append(Object.assign(document.createElement('script'), { text: 'window.broken = 1' }))`,
+  );
+  await expect.poll(() => complaints.length).toBeGreaterThan(0);
+  await close();
+});
