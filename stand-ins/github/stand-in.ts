@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkExchange } from './contract.ts';
 import { createFaults } from './faults.ts';
 import { type Announcement, approve, requestInstallation, type Selection } from './installing.ts';
+import { createMemory } from './memory.ts';
 import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
 import { actionsRoutes } from './routes/actions.ts';
@@ -52,18 +53,38 @@ export type { LedgerEntry };
 
 export type GitHubStandIn = Awaited<ReturnType<typeof startGitHub>>;
 
-export type StandInOptions = { flavour?: Flavour; port?: number; tokenFormat?: TokenFormat };
+export type StandInOptions = {
+  flavour?: Flavour;
+  port?: number;
+  tokenFormat?: TokenFormat;
+  /** Where it keeps what it knows, to find it again. Without it all is forgotten. */
+  memoryFile?: string;
+};
 
 const hour = 3_600_000;
 
 /** A GitHub on 127.0.0.1 that remembers: Apps, tokens, repositories, runs and webhooks behave as GitHub's do. */
-export async function startGitHub({ flavour = 'github.com', port = 0, tokenFormat = 'classic' }: StandInOptions = {}) {
+export async function startGitHub(options: StandInOptions = {}) {
+  const { flavour = 'github.com', port = 0, tokenFormat = 'classic', memoryFile } = options;
   const state = createState(flavour);
+  const memory = memoryFile === undefined ? undefined : createMemory(state, memoryFile);
+  memory?.recall();
   const faults = createFaults();
   const ledger: LedgerEntry[] = [];
   const violations: string[] = [];
   const webhooks = createWebhooks(state);
-  const settings = { autoRuns: false, autoWebhooks: false, browserWebhooks: true, askToAuthorize: false };
+  const settings = {
+    /** Whether dispatched runs succeed by themselves, with their webhooks. */
+    autoRuns: false,
+    /** How long such a run is queued, and is in progress. */
+    runStepMs: 50,
+    /** Whether what is done over the API (uninstalling, suspending, cancelling) is announced by webhook. */
+    autoWebhooks: false,
+    /** Whether what is done in a browser is. */
+    browserWebhooks: true,
+    /** Whether "Authorize" is a page with two buttons the first time, or agreed to at once. */
+    askToAuthorize: false,
+  };
   const closing = new AbortController();
 
   const appOf = (id: number) => state.apps.get(id);
@@ -105,6 +126,9 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
   state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   state.apiUrl = flavour === 'ghes' ? `${state.url}/api/v3` : state.url;
 
+  // Killed at any time, it has lost a second at most.
+  const keeping = memory && setInterval(() => memory.keep(), 1000).unref();
+
   /** Who is not there misses it, as with GitHub: the delivery log remembers. */
   async function sendIfAnyone(app: App | undefined, event: string, payload: Payload): Promise<void> {
     if (!app?.hookUrl || !app.hookActive || closing.signal.aborted) return;
@@ -124,7 +148,7 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     // A re-run announces nothing before it is in progress.
     if (run.attempt === 1) await announce(payloads.workflowRunPayload(state, run), run);
     for (const step of [{ status: 'in_progress' }, { status: 'completed', conclusion: 'success' }]) {
-      await sleep(50);
+      await sleep(settings.runStepMs);
       if (run.status === 'completed' || closing.signal.aborted) return;
       await announce(progressRun(run, step), run);
     }
@@ -135,7 +159,7 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     return payloads.workflowRunPayload(state, run);
   }
 
-  return {
+  return Object.assign(settings, {
     url: state.url,
     apiUrl: state.apiUrl,
     state,
@@ -144,21 +168,6 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     clock: state.clock,
     /** Where a request or an answer was not what GitHub's OpenAPI document allows. */
     violations,
-
-    /** Whether dispatched runs succeed by themselves, with their webhooks. */
-    get autoRuns() {
-      return settings.autoRuns;
-    },
-    set autoRuns(value: boolean) {
-      settings.autoRuns = value;
-    },
-    /** Whether what is done over the API (uninstalling, suspending, cancelling) is announced by webhook. */
-    get autoWebhooks() {
-      return settings.autoWebhooks;
-    },
-    set autoWebhooks(value: boolean) {
-      settings.autoWebhooks = value;
-    },
 
     requests({ method, path }: { method?: string; path?: RegExp } = {}): LedgerEntry[] {
       return ledger.filter(
@@ -190,20 +199,7 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
     addOwnRepository: (account: Account, input: NewRepository = {}): Repository =>
       insertOwnRepository(state, account, input),
 
-    // What a browser does. What follows is announced by webhook unless `browserWebhooks` is off.
-    get browserWebhooks() {
-      return settings.browserWebhooks;
-    },
-    set browserWebhooks(value: boolean) {
-      settings.browserWebhooks = value;
-    },
-    /** Whether "Authorize" is a page with two buttons the first time, or agreed to at once. */
-    get askToAuthorize() {
-      return settings.askToAuthorize;
-    },
-    set askToAuthorize(value: boolean) {
-      settings.askToAuthorize = value;
-    },
+    // What people do in a browser.
     /** Whoever comes with a browser from now on is this person. */
     signInAs(account: Account): void {
       state.accounts.set(account.id, account);
@@ -285,8 +281,10 @@ export async function startGitHub({ flavour = 'github.com', port = 0, tokenForma
 
     async close(): Promise<void> {
       closing.abort();
+      clearInterval(keeping);
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      memory?.keep();
     },
-  };
+  });
 }

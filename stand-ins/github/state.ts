@@ -196,8 +196,8 @@ export type State = ReturnType<typeof createState>;
 
 /** All that the stand-in remembers. Tests may read it, and reach in where no function helps. */
 export function createState(flavour: Flavour) {
-  let lastId = 1000;
   return {
+    lastId: 1000,
     flavour,
     /** Where it listens; known once it does. */
     url: '',
@@ -231,8 +231,8 @@ export function createState(flavour: Flavour) {
       return Date.now() + this.clock.skewMs;
     },
     nextId(): number {
-      lastId += 1;
-      return lastId;
+      this.lastId += 1;
+      return this.lastId;
     },
   };
 }

@@ -1,0 +1,38 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { State } from './state.ts';
+
+/** Of the process that runs, not of what happened. */
+const notKept = new Set(['flavour', 'url', 'apiUrl', 'clock']);
+
+/** Keeps what the stand-in knows in a file, keys and tokens too: they open nothing but the stand-in. */
+export function createMemory(state: State, file: string) {
+  let written = '';
+  return {
+    /** Takes up what an earlier life left, if there was one. */
+    recall(): void {
+      if (!existsSync(file)) return;
+      written = readFileSync(file, 'utf8');
+      Object.assign(state, JSON.parse(written, fromJson));
+    },
+    /** Writes what has changed, whole or not at all. */
+    keep(): void {
+      const kept = Object.entries(state).filter(([name, value]) => typeof value !== 'function' && !notKept.has(name));
+      const text = JSON.stringify(Object.fromEntries(kept), toJson);
+      if (text === written) return;
+      writeFileSync(`${file}.new`, text, { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+      written = text;
+    },
+  };
+}
+
+function toJson(_: string, value: unknown): unknown {
+  if (value instanceof Map) return { $map: [...value] };
+  return value instanceof Set ? { $set: [...value] } : value;
+}
+
+function fromJson(_: string, value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if ('$map' in value) return new Map(value.$map as [unknown, unknown][]);
+  return '$set' in value ? new Set(value.$set as unknown[]) : value;
+}
