@@ -1,34 +1,39 @@
+import type { Knex } from 'knex';
 import { type IntegrationStatus, integrationMoves } from '../domain/integration-status.ts';
 import { sourcesOf } from '../domain/moves.ts';
 import type { Db } from './connection.ts';
 
-const suspended = ['installations.removed_at is null', 'installations.suspended_at is not null'];
-const usable = ['installations.removed_at is null', 'installations.suspended_at is null'];
-const gone = ['installations.removed_at is not null'];
-
 /**
- * Brings the status of every integration on an App in line with the installation that it is bound to: suspended,
- * gone, or back. One on the operator's App has a single installation.
+ * Brings the status of every integration on an App in line with the installations that it is bound to: usable while
+ * one of them is, suspended while one could be again, gone once all of them are. One on the operator's App has a
+ * single installation; on an App of its own it may have one for each account.
  */
 export async function followInstallations(db: Db, githubAppId: string): Promise<void> {
+  const bound = () =>
+    db('bindings')
+      .join('installations', 'installations.id', 'bindings.installation_id')
+      .where('installations.github_app_id', githubAppId)
+      .select('bindings.integration_id');
+  const present = () => bound().whereNull('installations.removed_at');
+  const usable = () => present().whereNull('installations.suspended_at');
+
   const move = async (
-    conditions: string[],
     from: IntegrationStatus[],
     to: IntegrationStatus,
     reason: string | null,
+    those: (all: Knex.QueryBuilder) => unknown,
   ) => {
-    const bound = db('bindings')
-      .join('installations', 'installations.id', 'bindings.installation_id')
-      .where('installations.github_app_id', githubAppId)
-      .whereRaw(conditions.join(' and '))
-      .select('bindings.integration_id');
     await db('integrations')
       .whereIn('status', from)
-      .whereIn('id', bound)
+      .where((all) => void those(all))
       .update({ status: to, status_reason: reason, updated_at: Date.now() });
   };
-  await move(gone, sourcesOf(integrationMoves, 'disconnected'), 'disconnected', 'installation_gone');
-  await move(suspended, sourcesOf(integrationMoves, 'suspended'), 'suspended', 'installation_suspended');
-  // What else may be wrong with an integration is not cured by its installation.
-  await move(usable, ['disconnected', 'suspended'], 'active', null);
+  await move(sourcesOf(integrationMoves, 'disconnected'), 'disconnected', 'installation_gone', (all) =>
+    all.whereIn('id', bound()).whereNotIn('id', present()),
+  );
+  await move(sourcesOf(integrationMoves, 'suspended'), 'suspended', 'installation_suspended', (all) =>
+    all.whereIn('id', present()).whereNotIn('id', usable()),
+  );
+  // What else may be wrong with an integration is not cured by its installations.
+  await move(['disconnected', 'suspended'], 'active', null, (all) => all.whereIn('id', usable()));
 }
