@@ -10,6 +10,7 @@ import { parseAllowedHosts } from './domain/allowed-hosts.ts';
 const port = z.coerce.number().int().min(0).max(65_535);
 const seconds = z.coerce.number().int().positive();
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
+const perMinute = z.coerce.number().int().min(0).max(1_000_000);
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 const file = z.string().refine((name) => existsSync(name), 'names a file that is not there');
 const list = z.string().transform((text) =>
@@ -71,6 +72,9 @@ const Environment = z.object({
   FAIRLEAD_ADMIN_TOKEN: z.string().min(32, 'must have at least 32 characters').optional(),
   FAIRLEAD_ALLOWED_HOSTS: allowedHosts.default([]),
   FAIRLEAD_CORS_ORIGINS: list.default([]),
+  FAIRLEAD_CALLER_REQUESTS_PER_MINUTE: perMinute.default(6_000),
+  FAIRLEAD_PUBLIC_REQUESTS_PER_MINUTE: perMinute.default(300),
+  FAIRLEAD_FAILURES_PER_MINUTE: perMinute.default(60),
   FAIRLEAD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
   GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
@@ -121,6 +125,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     adminToken: settings.FAIRLEAD_ADMIN_TOKEN,
     allowedHosts: settings.FAIRLEAD_ALLOWED_HOSTS,
     corsOrigins: settings.FAIRLEAD_CORS_ORIGINS,
+    rateLimits: {
+      callerPerMinute: settings.FAIRLEAD_CALLER_REQUESTS_PER_MINUTE,
+      publicPerMinute: settings.FAIRLEAD_PUBLIC_REQUESTS_PER_MINUTE,
+      failuresPerMinute: settings.FAIRLEAD_FAILURES_PER_MINUTE,
+    },
     logLevel: settings.FAIRLEAD_LOG_LEVEL,
     shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
     temporal: {

@@ -60,8 +60,8 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
 
 /** The HTTP application; `extra` endpoints are for tests that need a wrong one. */
 export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
-  const { database, adminToken, links } = deps;
-  const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl });
+  const { database, adminToken, links, limiter } = deps;
+  const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl, limiter });
   const app = new Koa();
   app.proxy = deps.trustProxy;
   // The address that our own proxy saw: those before it in X-Forwarded-For are whatever the caller wrote there.
@@ -69,7 +69,7 @@ export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
   app.silent = true;
   app.use(requestFrame(deps));
   app.use(cors(deps.corsOrigins));
-  for (const middleware of mount([...endpointsOf(deps), ...extra], { database, authenticate, links })) {
+  for (const middleware of mount([...endpointsOf(deps), ...extra], { database, authenticate, links, limiter })) {
     app.use(middleware);
   }
   return app;

@@ -7,8 +7,11 @@ import { findToken, isUseDue, noteTokenUse } from '../db/tokens.ts';
 import { usersIn } from '../db/users.ts';
 import { type Caller, callerOfToken, callerOfUser, operator } from './caller.ts';
 import { Problem } from './problems.ts';
+import type { RateLimiter } from './rate-limit.ts';
 
 export const sessionCookie = 'fairlead_session';
+
+const maxProven = 20_000;
 
 export type Authenticate = (ctx: Context) => Promise<Caller>;
 
@@ -17,15 +20,36 @@ export function createAuthenticate({
   database,
   adminToken,
   publicUrl,
+  limiter,
 }: {
   database: Database;
   adminToken?: string | undefined;
   publicUrl: string;
+  limiter: RateLimiter;
 }): Authenticate {
   const { origin } = new URL(publicUrl);
+  const proven = createProven();
+
+  /** Those who only guess are refused before anything is looked up, and do not lock out the others of their address. */
+  async function prove(
+    ctx: Context,
+    secret: string,
+    find: () => Promise<Caller | undefined>,
+  ): Promise<Caller | undefined> {
+    const hash = hashSecret(secret);
+    if (!proven.has(hash)) limiter.admitGuess(ctx.ip);
+    const caller = await find();
+    if (!caller) {
+      proven.forget(hash);
+      limiter.noteFailure(ctx.ip);
+      return undefined;
+    }
+    proven.add(hash);
+    limiter.admitCaller(caller.id);
+    return caller;
+  }
 
   async function bySecret(secret: string): Promise<Caller | undefined> {
-    if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
     if (secret.startsWith('fls_')) return bySession(secret);
     if (!secret.startsWith('flt_')) return undefined;
     const token = await findToken(database.reader, secret);
@@ -45,17 +69,34 @@ export function createAuthenticate({
     const header = ctx.get('authorization');
     if (header) {
       const secret = /^Bearer +([\w.~+/-]+=*)$/i.exec(header)?.[1];
-      const caller = secret && (await bySecret(secret));
+      if (secret && adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
+      const caller = await prove(ctx, secret ?? '', async () => (secret ? bySecret(secret) : undefined));
       if (caller) return caller;
       throw new Problem('unauthenticated', 'The token is unknown, revoked or expired.');
     }
     const cookie = ctx.cookies.get(sessionCookie);
-    const caller = cookie && (await bySession(cookie));
+    if (!cookie) limiter.admitPublic(ctx.ip);
+    const caller = cookie && (await prove(ctx, cookie, () => bySession(cookie)));
     if (!cookie || !caller) {
       throw new Problem('unauthenticated', 'Send an API token or a session as `Authorization: Bearer …`.');
     }
     if (!['GET', 'HEAD'].includes(ctx.method)) requireSameSite(ctx, cookie, origin);
     return caller;
+  };
+}
+
+/** The hashes of what was good a short while ago. */
+function createProven() {
+  const hashes = new Set<string>();
+  return {
+    has: (hash: string) => hashes.has(hash),
+    forget: (hash: string) => hashes.delete(hash),
+    add(hash: string): void {
+      hashes.delete(hash);
+      hashes.add(hash);
+      const oldest = hashes.size > maxProven && hashes.values().next().value;
+      if (oldest) hashes.delete(oldest);
+    },
   };
 }
 

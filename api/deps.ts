@@ -6,6 +6,7 @@ import type { AllowedHost } from '../domain/allowed-hosts.ts';
 import type { Logger } from '../log.ts';
 import type { Intake } from './intake.ts';
 import type { OperationLinks } from './operation-view.ts';
+import type { RateLimiter } from './rate-limit.ts';
 
 /** What the flows that connect a GitHub account need to know of the configuration. */
 export type ConnectSettings = {
@@ -50,4 +51,5 @@ export type ApiDeps = {
   adminToken?: string | undefined;
   corsOrigins: string[];
   trustProxy: boolean;
+  limiter: RateLimiter;
 };

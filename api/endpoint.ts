@@ -66,6 +66,8 @@ export type Endpoint = {
   summary: string;
   description?: string;
   access: Access;
+  /** Public, but not limited by address: a probe must not fail, and webhooks are counted by what they are. */
+  unlimited?: boolean;
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodObject;

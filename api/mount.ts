@@ -10,14 +10,15 @@ import { type Endpoint, Reply, type ReplyParts, type Request } from './endpoint.
 import { type Answer, answered, keyOf, onlyOnce } from './idempotency.ts';
 import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
 import { type OperationLinks, operationView } from './operation-view.ts';
-import { Problem } from './problems.ts';
+import { catalogue, Problem } from './problems.ts';
+import type { RateLimiter } from './rate-limit.ts';
 import { readJson } from './read-json.ts';
 import type { FrameState } from './request-frame.ts';
 
 const nobody: Caller = { id: 'anonymous', kind: 'session', grants: [], ops: false };
 const maxWaitSeconds = 30;
 
-export type MountDeps = { database: Database; authenticate: Authenticate; links: OperationLinks };
+export type MountDeps = { database: Database; authenticate: Authenticate; links: OperationLinks; limiter: RateLimiter };
 
 /** Routes the endpoints: who asks, what may they, is the request well formed, then the handler. */
 export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
@@ -27,12 +28,32 @@ export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
     const path = endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1');
     router[endpoint.method](path, async (ctx: Context) => {
       (ctx.state as FrameState).routePath = endpoint.path;
-      if (endpoint.raw) return endpoint.raw(ctx, deps);
-      await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
+      if (endpoint.access === 'public' && !endpoint.unlimited) return visit(ctx, endpoint, deps);
+      await serve(ctx, endpoint, deps);
     });
   }
   // With `Allow`; the frame makes a problem of the empty 405.
   return [router.routes() as unknown as Middleware, router.allowedMethods() as unknown as Middleware];
+}
+
+async function serve(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<void> {
+  if (endpoint.raw) return endpoint.raw(ctx, deps);
+  await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
+}
+
+/** What anybody may ask is limited by address, and so is being wrong there. */
+async function visit(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<void> {
+  const { limiter } = deps;
+  limiter.admitPublic(ctx.ip);
+  try {
+    await serve(ctx, endpoint, deps);
+  } catch (error) {
+    // A wrong token was counted where it was looked up.
+    const wrong = error instanceof Problem && error.code !== 'unauthenticated' && catalogue[error.code].status === 401;
+    if (wrong) limiter.noteFailure(ctx.ip);
+    throw error;
+  }
+  if (ctx.status === 401) limiter.noteFailure(ctx.ip);
 }
 
 async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<Answer> {

@@ -7,6 +7,7 @@ import { createApp } from './app.ts';
 import { createHookKeys } from './hook-keys.ts';
 import { createIntake } from './intake.ts';
 import type { Listening } from './listen.ts';
+import { createRateLimiter } from './rate-limit.ts';
 
 /** Answers on a port that is already held; `stop` finishes what is in flight, and keeps what was acknowledged. */
 export function runApi(options: {
@@ -35,6 +36,7 @@ export function runApi(options: {
     adminToken: config.adminToken,
     corsOrigins: config.corsOrigins,
     trustProxy: config.trustProxy,
+    limiter: createRateLimiter(config.rateLimits, registry),
   });
   listening.serve(app.callback());
   return {

@@ -36,6 +36,7 @@ export function serviceRoutes({ database, registry }: ApiDeps, documented: () =>
       tag: 'service',
       summary: 'The process answers',
       access: 'public',
+      unlimited: true,
       success: { status: 200, body: z.object({ status: z.literal('ok') }) },
       read: async () => ({ status: 'ok' }),
     }),
@@ -47,6 +48,7 @@ export function serviceRoutes({ database, registry }: ApiDeps, documented: () =>
       summary: 'Deliveries can be stored',
       description: '`degraded` says that builds start late: no relay is at work, or Temporal is away. Nothing is lost.',
       access: 'public',
+      unlimited: true,
       success: {
         status: 200,
         body: z.object({

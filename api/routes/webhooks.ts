@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
+import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
 import { id } from '../input.ts';
-import type { Intake } from '../intake.ts';
 
 const description = `The body is taken as it came, up to 25 MB, and its \`X-Hub-Signature-256\` is verified over these bytes. The answer
 comes after the webhook is safely stored; whatever follows from it happens later, and is shown by its delivery.`;
@@ -13,9 +13,10 @@ const Accepted = z.object({
 });
 
 /** Outside the JSON frame: nothing is parsed, and no origin is allowed. */
-export function webhookRoutes({ intake }: { intake: Intake }): Endpoint[] {
+export function webhookRoutes({ intake, limiter }: Pick<ApiDeps, 'intake' | 'limiter'>): Endpoint[] {
   async function receive(ctx: Context): Promise<void> {
     const { status, headers, body } = await intake.receive(ctx.req, ctx['params']?.github_app);
+    if (status === 401) limiter.noteRefusedWebhook(ctx.ip);
     ctx.set(headers);
     ctx.status = status;
     ctx.body = body;
@@ -25,6 +26,7 @@ export function webhookRoutes({ intake }: { intake: Intake }): Endpoint[] {
     method: 'post',
     tag: 'webhooks',
     access: 'public',
+    unlimited: true,
     success: { status: 202, body: Accepted, description: 'Stored' },
     problems: ['invalid_signature', 'invalid_request', 'body_too_large', 'unsupported_media_type', 'unavailable'],
     raw: receive,

@@ -18,6 +18,7 @@ import { createLogger } from '../../log.ts';
 import { activitiesAgainst, insertBuild, insertPlatform, sha, stateOf } from '../activities/some-build.ts';
 import { createClient } from '../support/client.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { unlimited } from '../support/hooks.ts';
 
 type View = Record<string, unknown> & { id: string; status: string };
 
@@ -42,8 +43,9 @@ beforeAll(async () => {
   };
   const app = new Koa();
   app.use(requestFrame({ logger: createLogger('silent'), registry: new Registry() }));
-  const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl });
-  for (const middleware of mount(buildRoutes({ database, broker, links }), { database, authenticate, links })) {
+  const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl, limiter: unlimited });
+  const frame = { database, authenticate, links, limiter: unlimited };
+  for (const middleware of mount(buildRoutes({ database, broker, links }), frame)) {
     app.use(middleware);
   }
   server = createServer(app.callback()).listen(0, '127.0.0.1');

@@ -16,7 +16,7 @@ import { tokensIn } from '../../db/tokens.ts';
 import { createRelay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
-import { addGithubApp, hookHeaders, keyring, sign, silent } from '../support/hooks.ts';
+import { addGithubApp, hookHeaders, keyring, sign, silent, unlimited } from '../support/hooks.ts';
 import { type Seed, seed } from '../support/seed.ts';
 
 const appId = 17;
@@ -45,9 +45,10 @@ beforeAll(async () => {
   const app = new Koa();
   app.use(requestFrame({ logger: silent, registry }));
   const publicUrl = 'http://127.0.0.1';
-  const authenticate = createAuthenticate({ database, adminToken, publicUrl });
-  const routes = [...webhookRoutes({ intake }), ...deliveryRoutes({ database })];
-  for (const middleware of mount(routes, { database, authenticate, links: { publicUrl, namespace: 'default' } })) {
+  const authenticate = createAuthenticate({ database, adminToken, publicUrl, limiter: unlimited });
+  const routes = [...webhookRoutes({ intake, limiter: unlimited }), ...deliveryRoutes({ database })];
+  const links = { publicUrl, namespace: 'default' };
+  for (const middleware of mount(routes, { database, authenticate, links, limiter: unlimited })) {
     app.use(middleware);
   }
   server = createServer(app.callback()).listen(0, '127.0.0.1');

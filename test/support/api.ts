@@ -9,7 +9,7 @@ import { createIntake } from '../../api/intake.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
-import { keyring, silent } from './hooks.ts';
+import { keyring, silent, unlimited } from './hooks.ts';
 
 export const adminToken = 'the-operators-token-of-this-test';
 export const publicUrl = 'https://fairlead.example.com';
@@ -67,6 +67,7 @@ export async function startApi({
     adminToken,
     corsOrigins: [corsOrigin],
     trustProxy: false,
+    limiter: unlimited,
     ...changes,
     database,
   };

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { createHookKeys } from '../../api/hook-keys.ts';
 import { createIntake } from '../../api/intake.ts';
+import { createRateLimiter } from '../../api/rate-limit.ts';
 import type { Database } from '../../db/connection.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
@@ -12,6 +13,11 @@ import { createLogger } from '../../log.ts';
 
 export const keyring = createKeyring([{ id: 'k1', key: new Uint8Array(randomBytes(32)) }]);
 export const silent = createLogger('silent');
+/** Tests ask more of one address than anybody should. */
+export const unlimited = createRateLimiter(
+  { callerPerMinute: 0, publicPerMinute: 0, failuresPerMinute: 0 },
+  new Registry(),
+);
 
 export async function addGithubApp(
   database: Database,
