@@ -146,6 +146,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
   };
 }
 
+/** The demo's: nothing of a real instance's settings reaches it, only how to get at Temporal and how much to log. */
+export function demoConfig(settings: Record<string, string>): Config {
+  const { TEMPORAL_CLI_PATH, FAIRLEAD_LOG_LEVEL = 'warn' } = process.env;
+  return loadConfig({ TEMPORAL_CLI_PATH, FAIRLEAD_LOG_LEVEL, ...settings });
+}
+
 function inconsistencies(settings: Settings): string[] {
   const problems: string[] = [];
   const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? settings.GITHUB_APP_PRIVATE_KEY_FILE;

@@ -1,0 +1,64 @@
+import path from 'node:path';
+import { ListenError } from './api/listen.ts';
+import { demoConfig } from './config.ts';
+import { startProduct } from './product.ts';
+import { type Running, run } from './run.ts';
+import { createPlatform } from './stand-ins/demo/platform.ts';
+import { type DemoSettings, demoSettings } from './stand-ins/demo/settings.ts';
+import { seedTown } from './stand-ins/demo/town.ts';
+import { walk } from './stand-ins/demo/walk.ts';
+import { type GitHubStandIn, startGitHub } from './stand-ins/github/stand-in.ts';
+
+/** `npm run demo`: the product beside a simulated GitHub, with something to click through. */
+async function demo(): Promise<Running> {
+  const folder = process.argv[2] ?? path.join('data', 'demo');
+  const settings = await demoSettings(folder);
+  const github = await startTown(folder, settings);
+  const watching = new AbortController();
+  const stops = [github.close, async () => watching.abort()];
+  const stop = async () => {
+    for (const undo of stops.splice(0).reverse()) await undo();
+  };
+
+  try {
+    const config = demoConfig({
+      FAIRLEAD_PORT: String(settings.api),
+      FAIRLEAD_DATA_DIR: folder,
+      FAIRLEAD_TEMPORAL_PORT: String(settings.temporal),
+      FAIRLEAD_TEMPORAL_UI_PORT: String(settings.temporalUi),
+      FAIRLEAD_ADMIN_TOKEN: settings.token,
+      FAIRLEAD_ALLOWED_HOSTS: github.url,
+    });
+    const product = await startProduct(config);
+    stops.push(product.stop);
+    const platform = createPlatform(`http://127.0.0.1:${settings.api}`, settings.token);
+    const app = await platform.seed();
+    const connect = (await platform.isConnected()) ? undefined : await platform.startFlow(github);
+    const addresses = { api: config.publicUrl, github: github.url, temporalUi: product.temporalUiUrl };
+    const signIn = `${config.publicUrl}/sign-in?code=${product.signInCode}`;
+    console.log(walk({ ...addresses, signIn, token: settings.token, folder, connect }));
+    if (!app.source) {
+      platform.bindSource(app.id, watching.signal).then(
+        () => watching.signal.aborted || console.log('The app "shop" has its source now: push (step 2 of the walk).'),
+        (error) => console.error(error),
+      );
+    }
+    return { stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startTown(folder: string, { github: port }: DemoSettings): Promise<GitHubStandIn> {
+  const memoryFile = path.join(folder, 'simulated-github.json');
+  const github = await startGitHub({ port, memoryFile }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    throw new ListenError(`Port ${port} of the simulated GitHub is taken: is the demo running already?`);
+  });
+  seedTown(github);
+  // As on GitHub: what is done is announced, runs take a while, and nobody agrees unasked.
+  return Object.assign(github, { autoRuns: true, runStepMs: 1500, autoWebhooks: true, askToAuthorize: true });
+}
+
+await run(demo);

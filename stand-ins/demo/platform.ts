@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GitHubStandIn } from '../github/stand-in.ts';
+import { acme, shop } from './town.ts';
+
+type Item = { id: string; status: string; source: unknown };
+
+/** What a platform team's code does over the API: an app with a pipeline, and a flow to connect GitHub. */
+export function createPlatform(api: string, token: string) {
+  async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await fetch(`${api}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return JSON.parse(text) as T;
+  }
+
+  return {
+    /** The demo's app in the first project; made, with its pipeline, where it is not there yet. */
+    async seed(): Promise<Item> {
+      const [project] = await ask<Item[]>('GET', '/v1/projects');
+      const apps = `/v1/projects/${project?.id}/apps`;
+      const [present] = await ask<Item[]>('GET', apps);
+      if (present) return present;
+      const app = await ask<Item>('POST', apps, { name: 'shop' });
+      await ask('POST', `/v1/apps/${app.id}/pipelines`, { name: 'deploy', workflow_file: 'deploy.yml' });
+      return app;
+    },
+
+    /** Where a browser begins to connect the simulated organization. */
+    async startFlow(github: GitHubStandIn): Promise<string> {
+      const body = {
+        host_url: github.url,
+        api_url: github.apiUrl,
+        owner: acme.login,
+        display_name: 'Acme on the simulated GitHub',
+      };
+      const { create_url: url } = await ask<{ create_url: string }>('POST', '/v1/integrations/github/start', body);
+      return url;
+    },
+
+    isConnected: async (): Promise<boolean> => (await ask<Item[]>('GET', '/v1/integrations')).some(isActive),
+
+    /** As soon as GitHub is connected, its repository is what the app builds. */
+    async bindSource(appId: string, signal: AbortSignal): Promise<void> {
+      const body = { repository_id: shop.id, branch: shop.branch };
+      while (!signal.aborted) {
+        const integration = (await ask<Item[]>('GET', '/v1/integrations')).find(isActive);
+        const bound =
+          integration &&
+          (await ask('PUT', `/v1/apps/${appId}/source`, { integration_id: integration.id, ...body }).then(
+            () => true,
+            // It is known once the installation's repositories are.
+            () => false,
+          ));
+        if (bound) return;
+        await sleep(500, undefined, { signal }).catch(() => undefined);
+      }
+    },
+  };
+}
+
+function isActive({ status }: Item): boolean {
+  return status === 'active';
+}

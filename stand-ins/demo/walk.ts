@@ -1,0 +1,55 @@
+import path from 'node:path';
+import { shop } from './town.ts';
+
+export type Addresses = {
+  api: string;
+  github: string;
+  temporalUi: string | undefined;
+  signIn: string;
+  token: string;
+  folder: string;
+  /** Where the connecting begins; nothing where it is done. */
+  connect: string | undefined;
+};
+
+/** What a newcomer reads: where everything is, and what to do, by browser and by curl. */
+export function walk({ api, github, temporalUi, signIn, token, folder, connect }: Addresses): string {
+  const bearer = `-H "authorization: Bearer $TOKEN"`;
+  const repository = `${github}/${shop.fullName}`;
+  const connecting = connect
+    ? `1. Connect GitHub. Open in a browser (it counts for an hour, in the first browser that opens it)
+     ${connect}
+   and click: Create GitHub App for @acme, Install, Authorize. To look at it:
+     curl -s ${api}/v1/integrations ${bearer}
+   The app "shop" then takes ${shop.fullName} as its source by itself.`
+    : `1. GitHub is connected already, by an earlier start. To look at it:
+     curl -s ${api}/v1/integrations ${bearer}`;
+  return `
+Fairlead's demo is ready. GitHub is SIMULATED: nothing here is real, and nothing leaves this machine.
+
+  API               ${api}  (read it at ${api}/docs)
+  Sign in           ${signIn}
+  Temporal UI       ${temporalUi}
+  Simulated GitHub  ${github}/simulate  (you are @octocat there, who owns @acme)
+  Data              ${path.resolve(folder)}  (delete it to begin anew)
+
+The walk, in a second terminal:
+
+  export TOKEN=${token}
+
+${connecting}
+
+2. Push. Open ${repository} and click "Push a commit", or
+     curl -s ${repository}/simulated-push -d branch=${shop.branch} -d message=Hello
+
+3. See the build succeed, a few seconds later
+     curl -s ${api}/v1/builds ${bearer}
+   and why it was made:
+     curl -s ${api}/v1/deliveries ${bearer}
+
+4. More: be @bob at ${github}/simulate, who may only ask for an installation; suspend or uninstall
+   the App as @octocat; docs/demo.md tells what there is to see.
+
+Ctrl-C stops everything; the next start finds everything again.
+`;
+}
