@@ -51,6 +51,7 @@ export function insertApp(state: State, input: NewApp): App {
     clientSecret: randomBytes(20).toString('hex'),
     privateKey,
     publicKey,
+    otherPublicKeys: [],
     webhookSecret: input.webhookSecret ?? randomBytes(20).toString('hex'),
     hookUrl: input.hookUrl,
     hookActive: input.hookActive ?? true,

@@ -40,6 +40,7 @@ import {
   type Run,
 } from './state.ts';
 import type { TokenFormat } from './tokens.ts';
+import { appSettingsPages } from './web/apps.ts';
 import { installPages } from './web/install.ts';
 import { manifestPages } from './web/manifest.ts';
 import { repositoryPages } from './web/repository.ts';
@@ -113,6 +114,7 @@ export async function startGitHub(options: StandInOptions = {}) {
   const pages = [
     ...manifestPages,
     ...installPages(announceFromBrowser),
+    ...appSettingsPages,
     ...settingsPages(announceFromBrowser),
     ...requestPages(announceFromBrowser),
     ...simulatePages,

@@ -13,6 +13,8 @@ export type App = {
   /** PKCS#1, as GitHub hands it out. */
   privateKey: string;
   publicKey: string;
+  /** Of the private keys that were made later; GitHub never shows one of them again. */
+  otherPublicKeys: string[];
   webhookSecret: string;
   hookUrl: string | undefined;
   hookActive: boolean;

@@ -25,8 +25,10 @@ export function requireApp({ state, headers }: Call): App {
   const issuer = String(claims['iss']);
   const app = [...state.apps.values()].find(({ appId, clientId }) => String(appId) === issuer || clientId === issuer);
   if (!app) throw new Refused(404, 'Integration not found');
-  const verifier = createVerify('RSA-SHA256').update(`${head}.${payload}`);
-  if (!verifier.verify(app.publicKey, signature, 'base64url')) throw new Refused(401, texts.undecodable);
+  const isSigned = [app.publicKey, ...app.otherPublicKeys].some((key) =>
+    createVerify('RSA-SHA256').update(`${head}.${payload}`).verify(key, signature, 'base64url'),
+  );
+  if (!isSigned) throw new Refused(401, texts.undecodable);
 
   const now = Math.floor(state.now() / 1000);
   const { exp, iat } = claims;

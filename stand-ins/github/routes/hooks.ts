@@ -90,7 +90,7 @@ function itemView(delivery: Delivery) {
     delivered_at: timestamp(delivery.deliveredAt),
     redelivery: delivery.redelivery,
     duration: delivery.durationSeconds,
-    status: isSuccess(delivery) ? 'OK' : `Invalid HTTP Response: ${delivery.statusCode}`,
+    status: statusTextOf(delivery),
     status_code: delivery.statusCode,
     event: delivery.event,
     action: delivery.action,
@@ -107,6 +107,13 @@ function deliveryView(delivery: Delivery) {
     request: { headers: delivery.requestHeaders, payload: delivery.payload },
     response: { headers: delivery.responseHeaders, payload: delivery.responseBody },
   };
+}
+
+function statusTextOf(delivery: Delivery): string {
+  if (isSuccess(delivery)) return 'OK';
+  const isAnswered = Object.keys(delivery.responseHeaders).length > 0;
+  if (isAnswered) return `Invalid HTTP Response: ${delivery.statusCode}`;
+  return delivery.statusCode === 504 ? 'timed out' : 'failed to connect to host';
 }
 
 function isSuccess({ statusCode }: Delivery): boolean {

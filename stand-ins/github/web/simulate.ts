@@ -1,8 +1,9 @@
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
 import { repositoriesOf } from '../installing.ts';
 import type { Account, State } from '../state.ts';
-import { field } from './accounts.ts';
+import { field, roleIn } from './accounts.ts';
 import { html, page, redirectTo } from './html.ts';
+import { settingsPath } from './install.ts';
 
 /** What GitHub has not: who sits at the browser is a matter of choice. */
 export const simulatePages: Page[] = [
@@ -33,6 +34,15 @@ ${people.map(
 <h2>Repositories</h2><ul>${accounts.flatMap((account) =>
     repositoriesOf(state, account).map(({ fullName }) => html`<li><a href="/${fullName}">${fullName}</a></li>`),
   )}</ul>
+<h2>Apps</h2><ul>${[...state.apps.values()]
+    .filter(({ owner }) => roleIn(state, owner) === 'admin')
+    .map(({ slug, name }) => html`<li><a href="/settings/apps/${slug}">${name}</a></li>`)}</ul>
+<h2>Installations</h2><ul>${[...state.installations.values()]
+    .filter(({ account }) => roleIn(state, account) === 'admin')
+    .map(
+      (one) =>
+        html`<li><a href="${settingsPath(one)}">${state.apps.get(one.appId)?.name} on @${one.account.login}</a></li>`,
+    )}</ul>
 <h2>Requests to decide</h2><ul>${owned.map(
     ({ organization: { login } }) =>
       html`<li><a href="/organizations/${login}/settings/installation-requests">@${login}</a></li>`,

@@ -129,6 +129,8 @@ test('a new hook is pinged; one under .invalid fails at once, and the log rememb
   if (!app) throw new Error('There is no App');
   const authorization = appJwt(app);
   const log = () => ask(standIn.apiUrl, 'GET /app/hook/deliveries', { authorization });
-  await expect.poll(async () => (await log()).body).toMatchObject([{ event: 'ping', status_code: 502 }]);
+  await expect
+    .poll(async () => (await log()).body)
+    .toMatchObject([{ event: 'ping', status_code: 502, status: 'failed to connect to host' }]);
   expect(standIn.violations).toEqual([]);
 });

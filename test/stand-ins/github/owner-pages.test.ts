@@ -138,3 +138,19 @@ test('a page that does not exist is left to the API, which knows no such thing',
   expect(await ask(github.url, 'GET /acme/nothing')).toMatchObject({ status: 404, body: { message: 'Not Found' } });
   expect(github.violations).toEqual(['GET /acme/nothing: there is no such operation']);
 });
+
+test('an App gets another key, and is deleted, by its owner alone', async () => {
+  const { github, app, browser } = await town();
+  const installation = github.addInstallation(app, { account: acme });
+  const url = `${github.url}/organizations/acme/settings/apps/fairlead`;
+  const { text: key } = await browser.press(await browser.visit(url), 'Generate a private key');
+  const asApp = (given: string) => ask(github.apiUrl, 'GET /app', { authorization: appJwt(app, { key: given }) });
+  expect([await asApp(key), await asApp(app.privateKey)]).toMatchObject([{ status: 200 }, { status: 200 }]);
+
+  github.signInAs(bob);
+  expect(await browser.visit(url)).toMatchObject({ status: 404 });
+  github.signInAs({ login: 'octocat', id: 583231, type: 'User' });
+  await browser.press(await browser.visit(`${url}/advanced`), 'Delete GitHub App');
+  expect(await asApp(key)).toMatchObject({ status: 404, body: { message: 'Integration not found' } });
+  expect(github.state.installations.has(installation.id)).toBe(false);
+});
