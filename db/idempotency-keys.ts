@@ -8,7 +8,8 @@ export type StoredAnswer = {
   body: string | null;
 };
 
-const keepMs = 24 * 3_600_000;
+/** How long an answer is promised again. */
+export const answersKeptMs = 24 * 3_600_000;
 
 /** Answers that are promised again for 24 hours to whoever repeats a request with the same key. */
 export function idempotencyKeysIn(db: Db, callerId: string) {
@@ -22,7 +23,7 @@ export function idempotencyKeysIn(db: Db, callerId: string) {
       const mine = { caller_id: callerId, key };
       await db('idempotency_keys')
         .where(mine)
-        .where('created_at', '<', now - keepMs)
+        .where('created_at', '<', now - answersKeptMs)
         .delete();
       await db('idempotency_keys')
         .insert({ ...mine, fingerprint, status: 0, headers: '{}', body: null, created_at: now })
@@ -35,7 +36,7 @@ export function idempotencyKeysIn(db: Db, callerId: string) {
     async find(key: string): Promise<StoredAnswer | undefined> {
       const row = await db('idempotency_keys')
         .where({ caller_id: callerId, key })
-        .where('created_at', '>=', Date.now() - keepMs)
+        .where('created_at', '>=', Date.now() - answersKeptMs)
         .first();
       // Status 0 is the row of this very transaction: nobody else can see one.
       if (!row || row.status === 0) return undefined;
@@ -48,10 +49,4 @@ export function idempotencyKeysIn(db: Db, callerId: string) {
         .update({ status, headers: JSON.stringify(headers), body });
     },
   };
-}
-
-export async function purgeIdempotencyKeys(db: Db): Promise<void> {
-  await db('idempotency_keys')
-    .where('created_at', '<', Date.now() - keepMs)
-    .delete();
 }

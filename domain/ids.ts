@@ -66,6 +66,15 @@ export function newId(prefix: IdPrefix): string {
   return `${prefix}_${encode(bytes)}`;
 }
 
+/** Below every id that was made at `ms` or later, and above all earlier ones. */
+export function idAt(prefix: IdPrefix, ms: number): string {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(ms / 0x10000));
+  view.setUint16(4, ms % 0x10000);
+  return `${prefix}_${encode(bytes)}`;
+}
+
 /** 128 bits as 26 characters, the first of which carries only three bits. */
 function encode(bytes: Uint8Array): string {
   let text = '';

@@ -5,7 +5,7 @@ import { chainAudit } from '../db/audit-chain.ts';
 import { hasUnchainedAudit } from '../db/backlog.ts';
 import { commandsIn } from '../db/commands.ts';
 import type { Database } from '../db/connection.ts';
-import { purgeIdempotencyKeys } from '../db/idempotency-keys.ts';
+import { purgeSome } from '../db/purge.ts';
 import { beat } from '../db/relays.ts';
 import type { Logger } from '../log.ts';
 import { createCommandWork } from './relay/commands.ts';
@@ -20,6 +20,8 @@ import type { TemporalStarter } from './temporal-starter.ts';
 const sweepMs = 1_000;
 const heartbeatMs = 2_000;
 const purgeMs = 3_600_000;
+/** Between two batches the others get their turn. */
+const purgeRestMs = 100;
 
 export type Relay = {
   start(): Promise<void>;
@@ -87,8 +89,9 @@ export function createRelay({
       });
       loop('heartbeat', heartbeatMs, heartbeat);
       loop('purge', purgeMs, async () => {
-        await database.write(purgeIdempotencyKeys);
-        return false;
+        const more = await purgeSome(database);
+        if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));
+        return more;
       });
       stops.push(
         database.onWake('deliveries', deliveries.wake),

@@ -1,0 +1,55 @@
+import type { Knex } from 'knex';
+import { idAt } from '../domain/ids.ts';
+import type { Database, Db } from './connection.ts';
+import { answersKeptMs } from './idempotency-keys.ts';
+
+const commandsKeptMs = 7 * 24 * 3_600_000;
+
+type Purge = { table: string; key: string[]; due(db: Db, now: number): Knex.QueryBuilder };
+
+/** What nobody needs any more, table by table: its key, and the rows that are due. */
+const purges: Purge[] = [
+  { table: 'sessions', key: ['id'], due: (db, now) => db('sessions').where('expires_at', '<', now) },
+  // Used ones too: a link is good for minutes only.
+  {
+    table: 'sign_in_links',
+    key: ['code_hash'],
+    due: (db, now) => db('sign_in_links').where('expires_at', '<', now),
+  },
+  {
+    table: 'idempotency_keys',
+    key: ['caller_id', 'key'],
+    due: (db, now) => db('idempotency_keys').where('created_at', '<', now - answersKeptMs),
+  },
+  // By the id, which begins with the time: there is no other index on it. What was given up stays, for a person.
+  {
+    table: 'commands',
+    key: ['id'],
+    due: (db, now) =>
+      db('commands')
+        .where('id', '<', idAt('cmd', now - commandsKeptMs))
+        .where('updated_at', '<', now - commandsKeptMs)
+        .where({ status: 'done' }),
+  },
+];
+
+/**
+ * Deletes a few rows of each kind that is no longer needed, each kind in a transaction of its own, so that nobody
+ * waits long for the one writer. Answers whether there may be more.
+ */
+export async function purgeSome(database: Database, atMost = 500): Promise<boolean> {
+  let more = false;
+  for (const { table, key, due } of purges) {
+    const now = Date.now();
+    if ((await due(database.reader, now).first(...key)) === undefined) continue;
+    const deleted = await database.write(async (trx) => {
+      const some = due(trx, now)
+        .select(...key)
+        .limit(atMost);
+      if (database.dialect === 'postgres') some.forUpdate().skipLocked();
+      return trx(table).whereIn(key, some).delete();
+    });
+    more ||= deleted === atMost;
+  }
+  return more;
+}

@@ -1,0 +1,104 @@
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { bootstrap, createSignInCode } from '../../db/bootstrap.ts';
+import { commandsIn } from '../../db/commands.ts';
+import { idempotencyKeysIn } from '../../db/idempotency-keys.ts';
+import { purgeSome } from '../../db/purge.ts';
+import { sessionsIn } from '../../db/sessions.ts';
+import { idAt, newId } from '../../domain/ids.ts';
+import { createRelay } from '../../worker/relay.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createFakeTemporal } from '../support/fake-temporal.ts';
+import { silent } from '../support/hooks.ts';
+
+const day = 24 * 3_600_000;
+let database: TestDatabase;
+let userId: string;
+beforeEach(async () => {
+  database = await openTestDatabase();
+  userId = (await bootstrap(database)).ownerId;
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await database.drop();
+});
+
+/** As it was done `ago` milliseconds before. */
+async function before<Result>(ago: number, work: () => Promise<Result>): Promise<Result> {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - ago });
+  return work().finally(() => vi.useRealTimers());
+}
+
+// A new id is never older than one that was made before.
+let commands = 0;
+
+async function addCommand(workflowId: string, status: 'done' | 'failed' | 'pending'): Promise<void> {
+  await database.write(async (trx) => {
+    await commandsIn(trx).add({ action: 'start', workflow: 'dispatchBuild', workflowId, input: {} });
+    await trx('commands')
+      .where({ workflow_id: workflowId })
+      .update({ status, id: idAt('cmd', Date.now() + ++commands) });
+  });
+}
+
+const left = async () => ({
+  sessions: await database.reader('sessions').count({ count: '*' }).first(),
+  links: await database.reader('sign_in_links').pluck('code_hash'),
+  keys: (await database.reader('idempotency_keys').pluck('key')).sort(),
+  commands: (await database.reader('commands').pluck('workflow_id')).sort(),
+});
+
+test('what has expired goes, in small batches, and everything else stays', async () => {
+  const session = () => database.write((trx) => sessionsIn(trx).create(userId));
+  const claim = (key: string) => database.write((trx) => idempotencyKeysIn(trx, 'user').claim(key, 'print'));
+  await before(8 * day, async () => {
+    await createSignInCode(database, userId);
+    for (let at = 0; at < 5; at += 1) await session();
+    await claim('old');
+    await addCommand('old done', 'done');
+    await addCommand('old failed', 'failed');
+    await addCommand('old pending', 'pending');
+  });
+  const kept = await session();
+  await claim('new');
+  await addCommand('new done', 'done');
+
+  const rounds: boolean[] = [];
+  while (rounds.length < 10) {
+    rounds.push(await purgeSome(database, 2));
+    if (!rounds.at(-1)) break;
+  }
+  expect(rounds).toEqual([true, true, false]);
+  expect(await left()).toMatchObject({
+    links: [],
+    keys: ['new'],
+    commands: ['new done', 'old failed', 'old pending'],
+  });
+  expect(await database.reader('sessions').pluck('id')).toEqual([kept.id]);
+});
+
+test('a code, a session and a key that are still good are left alone', async () => {
+  await createSignInCode(database, userId);
+  await before(6 * day, () => database.write((trx) => sessionsIn(trx).create(userId)));
+  await before(23 * 3_600_000, () => database.write((trx) => idempotencyKeysIn(trx, 'user').claim('a', 'print')));
+  await before(6 * day, () => addCommand('done', 'done'));
+  const all = await left();
+  expect(await purgeSome(database)).toBe(false);
+  expect(await left()).toEqual(all);
+});
+
+test('the relay does it', async () => {
+  await before(8 * day, () => database.write((trx) => sessionsIn(trx).create(userId)));
+  const temporal = createFakeTemporal().starter;
+  const relay = createRelay({ database, temporal, logger: silent, registry: new Registry() });
+  await relay.start();
+  await expect.poll(() => database.reader('sessions'), { timeout: 5_000 }).toEqual([]);
+  await relay.stop();
+});
+
+test('the first id of a moment lies between those before and those after it', () => {
+  const now = Date.now();
+  const id = newId('cmd');
+  expect(idAt('cmd', now - 1) < id).toBe(true);
+  expect(idAt('cmd', Date.now() + 2_000) > id).toBe(true);
+});
