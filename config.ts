@@ -142,6 +142,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
       port: settings.FAIRLEAD_TEMPORAL_PORT,
       uiPort: settings.FAIRLEAD_TEMPORAL_UI_PORT,
     },
+    /** The GitHub of those who name none. */
+    githubHost: {
+      hostUrl: trimmed(settings.GITHUB_HOST_URL),
+      apiUrl: settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL),
+    },
     github: operatorApp(settings),
   };
 }
@@ -198,7 +203,11 @@ function operatorApp(settings: Settings) {
     webhookSecret: settings.GITHUB_APP_WEBHOOK_SECRET ?? '',
     clientId: settings.GITHUB_APP_CLIENT_ID,
     clientSecret: settings.GITHUB_APP_CLIENT_SECRET,
-    hostUrl: new URL(settings.GITHUB_HOST_URL).href.replace(/\/+$/, ''),
-    apiUrl: settings.GITHUB_API_URL?.replace(/\/+$/, ''),
+    hostUrl: trimmed(settings.GITHUB_HOST_URL),
+    apiUrl: settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL),
   };
+}
+
+function trimmed(url: string): string {
+  return new URL(url).href.replace(/\/+$/, '');
 }

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { listen } from './api/listen.ts';
 import { runApi } from './api/run-api.ts';
-import { openBroker, operatorApp } from './broker/open-broker.ts';
+import { openBrokers, operatorApp } from './broker/open-broker.ts';
 import type { Config } from './config.ts';
 import { bootstrap, createSignInCode } from './db/bootstrap.ts';
 import { syncCommand } from './db/installations.ts';
@@ -33,16 +33,16 @@ export async function startProduct(config: Config): Promise<Product> {
     if (server) stops.push(server.stop);
     if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
 
-    const broker = openBroker(config, store);
+    const brokers = openBrokers(config, store, logger);
     const app = operatorApp(config);
     const { ownerId } = await bootstrap(store.database);
     if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
 
     const address = server?.address ?? config.temporal.address ?? '';
     const temporalUiUrl = config.temporal.uiUrl ?? server?.uiUrl;
-    const work = await runWork({ store, broker, temporal: { ...config.temporal, address }, logger, registry });
+    const work = await runWork({ store, brokers, temporal: { ...config.temporal, address }, logger, registry });
     stops.push(work.stop);
-    const api = runApi({ config, store, broker, listening, temporalUiUrl, logger, registry });
+    const api = runApi({ config, store, brokers, listening, temporalUiUrl, logger, registry });
     stops.push(api.stop);
     Promise.race([work.failed, ...(server ? [server.failed] : [])]).catch((error) => {
       logger.fatal({ err: error }, 'The worker or its Temporal server has failed');

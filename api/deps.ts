@@ -11,7 +11,7 @@ import type { RateLimiter } from './rate-limit.ts';
 /** What the flows that connect a GitHub account need to know of the configuration. */
 export type ConnectSettings = {
   /** The GitHub of those who name none. */
-  defaultHostUrl: string;
+  defaultHost: { hostUrl: string; apiUrl: string };
   allowedHosts: AllowedHost[];
   /** Beside our own origin: where a browser may be sent in the end. */
   redirectOrigins: string[];

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { openBroker, operatorApp } from '../broker/open-broker.ts';
+import { openBrokers, operatorApp } from '../broker/open-broker.ts';
 import { loadConfig, readEnvFile } from '../config.ts';
 import { bootstrap, createSignInCode } from '../db/bootstrap.ts';
 import { syncCommand } from '../db/installations.ts';
@@ -20,11 +20,11 @@ await run(async () => {
 
   const store = await openSharedStore(config);
   const listening = await listen(config);
-  const broker = openBroker(config, store);
+  const brokers = openBrokers(config, store, logger);
   const app = operatorApp(config);
   const { ownerId } = await bootstrap(store.database);
   if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
-  const api = runApi({ config, store, broker, listening, logger, registry });
+  const api = runApi({ config, store, brokers, listening, logger, registry });
 
   const code = await createSignInCode(store.database, ownerId);
   console.log(`Fairlead's API is ready at ${config.publicUrl}\nSign in once: ${config.publicUrl}/sign-in?code=${code}`);

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { GitHubBroker } from '../broker/github.ts';
+import { allowedHosts, type Brokers, defaultHost } from '../broker/open-broker.ts';
 import type { Config } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
 import type { Logger } from '../log.ts';
@@ -13,18 +13,25 @@ import { createRateLimiter } from './rate-limit.ts';
 export function runApi(options: {
   config: Config;
   store: Store;
-  broker: GitHubBroker;
+  brokers: Brokers;
   listening: Listening;
   temporalUiUrl?: string | undefined;
   logger: Logger;
   registry: Registry;
 }): { stop(): Promise<void> } {
-  const { config, store, broker, listening, logger, registry } = options;
+  const { config, store, brokers, listening, logger, registry } = options;
   const { database, keyring } = store;
   const intake = createIntake({ database, hookKeys: createHookKeys({ database, keyring }), logger, registry });
   const app = createApp({
     database,
-    broker,
+    keyring,
+    ...brokers,
+    connect: {
+      defaultHost: defaultHost(config),
+      allowedHosts: allowedHosts(config),
+      redirectOrigins: config.corsOrigins,
+      webhookUrlFor: (githubAppId) => `${config.publicUrl}/v1/webhooks/github/${githubAppId}`,
+    },
     intake,
     logger,
     registry,

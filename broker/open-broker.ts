@@ -1,21 +1,44 @@
 import type { Config } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
+import type { AllowedHost } from '../domain/allowed-hosts.ts';
 import { githubHost } from '../domain/github-host.ts';
-import { createGuardedFetch } from '../providers/http.ts';
+import type { Logger } from '../log.ts';
+import { createGuardedFetch, type Fetch } from '../providers/http.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
+import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
 
 const limits = { timeoutMs: 30_000, maxBytes: 20 * 1024 * 1024 };
 
-/** The broker, with the one way out: what the operator configured may be private and plain, nothing else may. */
-export function openBroker(config: Config, { database, keyring }: Store): GitHubBroker {
-  const app = operatorApp(config);
-  const operators = [app?.hostUrl, app?.apiUrl].filter((url) => url !== undefined);
-  const fetch = createGuardedFetch({
-    allowedHosts: [...config.allowedHosts, ...operators.map((url) => ({ origin: new URL(url).origin }))],
+/** The one way out: what the operator configured may be private and plain, nothing else may. */
+function openFetch(config: Config): Fetch {
+  return createGuardedFetch({
+    allowedHosts: allowedHosts(config),
     ...(config.caFile !== undefined && { caFile: config.caFile }),
     ...limits,
   });
-  return createGitHubBroker({ database, keyring, fetch });
+}
+
+export type Brokers = { broker: GitHubBroker; connector: GitHubConnector };
+
+/** All that speaks to providers for a whole process. */
+export function openBrokers(config: Config, { database, keyring }: Store, logger: Logger): Brokers {
+  const fetch = openFetch(config);
+  const onTrouble = (code: string) => logger.warn({ code }, 'A person’s token could not be revoked');
+  return {
+    broker: createGitHubBroker({ database, keyring, fetch }),
+    connector: createGitHubConnector({ database, keyring, fetch, onTrouble }),
+  };
+}
+
+/** Where tenants may point us at: the operator's own GitHub is as good as listed. */
+export function allowedHosts(config: Config): AllowedHost[] {
+  const { hostUrl, apiUrl } = defaultHost(config);
+  return [...config.allowedHosts, { origin: new URL(hostUrl).origin }, { origin: new URL(apiUrl).origin }];
+}
+
+/** The GitHub of those who name none, with the address of its API. */
+export function defaultHost({ githubHost: { hostUrl, apiUrl } }: Config): { hostUrl: string; apiUrl: string } {
+  return { hostUrl, apiUrl: githubHost(hostUrl, apiUrl).api };
 }
 
 /** The configured App, with the address of its host's API. */

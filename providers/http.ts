@@ -121,7 +121,13 @@ export type ProviderErrorCode =
   | 'workflow_inputs_undeclared'
   | 'workflow_disabled'
   | 'actions_disabled'
-  | 'ref_missing';
+  | 'ref_missing'
+  // Connecting an account
+  | 'manifest_code_refused'
+  | 'conversion_unauthorized'
+  | 'oauth_code_refused'
+  | 'client_credentials_rejected'
+  | 'redirect_uri_mismatch';
 
 export type ProviderFailure = {
   provider: string;

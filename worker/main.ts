@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { openBroker } from '../broker/open-broker.ts';
+import { openBrokers } from '../broker/open-broker.ts';
 import { ConfigError, loadConfig, readEnvFile } from '../config.ts';
 import { openSharedStore } from '../db/open-store.ts';
 import { createLogger } from '../log.ts';
@@ -15,9 +15,9 @@ await run(async () => {
   if (!address) throw new ConfigError('TEMPORAL_ADDRESS: is needed by the worker (host:port)');
 
   const logger = createLogger(config.logLevel);
-  const broker = openBroker(config, store);
+  const brokers = openBrokers(config, store, logger);
   const temporal = { ...config.temporal, address };
-  const work = await runWork({ store, broker, temporal, logger, registry: new Registry() });
+  const work = await runWork({ store, brokers, temporal, logger, registry: new Registry() });
   work.failed.catch((error) => {
     logger.fatal({ err: error }, 'The worker has failed');
     process.exitCode = 1;

@@ -2,7 +2,7 @@ import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import type { Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
-import type { GitHubBroker } from '../broker/github.ts';
+import type { Brokers } from '../broker/open-broker.ts';
 import type { TemporalSettings } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
 import type { Logger } from '../log.ts';
@@ -18,13 +18,13 @@ import { createTemporalStarter } from './temporal-starter.ts';
 /** Workflows, activities and the relay that feeds them, on one Temporal. Throws `TemporalUnreachable` at first. */
 export async function runWork(options: {
   store: Store;
-  broker: GitHubBroker;
+  brokers: Brokers;
   temporal: TemporalSettings & { address: string };
   logger: Logger;
   registry: Registry;
 }): Promise<{ stop(): Promise<void>; failed: Promise<never> }> {
-  const { store, broker, temporal, logger, registry } = options;
-  const { database } = store;
+  const { store, brokers, temporal, logger, registry } = options;
+  const { database, keyring } = store;
   const { address, namespace, tls, apiKey } = temporal;
   Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
   const [{ codePath }] = await Promise.all([
@@ -43,7 +43,7 @@ export async function runWork(options: {
     connection: native,
     namespace,
     codePath,
-    activities: createActivities({ database, broker }),
+    activities: createActivities({ database, keyring, ...brokers }),
     interceptors: { activity: [createRedactInterceptor(logger)] },
   });
   const eagerClient = new Client({ connection: native, namespace });

@@ -103,6 +103,10 @@ async function takeInstallation(
     githubLogin: null,
     ownerProof: null,
     ownerProofAccount: null,
+    requestedAccount: null,
+    approvedInstallation: null,
+    confirmedAt: null,
+    detail: null,
     sealedSignInCode: code === undefined ? null : flowSeals(keyring, flow).sealSignInCode({ code }),
     ...(isRequest && { expiresAt: Date.now() + flowLifetimes.approval }),
   };

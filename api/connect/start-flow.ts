@@ -93,15 +93,7 @@ export async function ownerOf(
 }
 
 async function newApp(db: Db, deps: StartDeps, body: Body, owner: Owner): Promise<What> {
-  const { allowedHosts, defaultHostUrl } = deps.connect;
-  const hostUrl = tenantHostUrl(body.host_url ?? defaultHostUrl, allowedHosts);
-  const apiUrl = body.api_url ?? (hostUrl && githubHost(hostUrl).api);
-  if (!hostUrl || !apiUrl || !tenantHostUrl(new URL(apiUrl).origin, allowedHosts)) {
-    throw new Problem(
-      'host_not_allowed',
-      'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.',
-    );
-  }
+  const { hostUrl, apiUrl } = hostOf(deps.connect, body);
   const org = await db('orgs').where({ id: owner.orgId }).first('name');
   return {
     ...owner,
@@ -114,6 +106,19 @@ async function newApp(db: Db, deps: StartDeps, body: Body, owner: Owner): Promis
     appPublic: body.public,
     expiresAt: Date.now() + flowLifetimes.manifest,
   };
+}
+
+/** The addresses of the GitHub that is meant, where they may be reached. */
+export function hostOf(
+  { allowedHosts, defaultHost }: ConnectSettings,
+  { host_url: web = defaultHost.hostUrl, api_url: api }: Pick<Body, 'host_url' | 'api_url'>,
+): { hostUrl: string; apiUrl: string } {
+  const hostUrl = tenantHostUrl(web, allowedHosts);
+  const usual = hostUrl === defaultHost.hostUrl ? defaultHost.apiUrl : hostUrl && githubHost(hostUrl).api;
+  const apiUrl = api ?? usual;
+  if (hostUrl && apiUrl && tenantHostUrl(new URL(apiUrl).origin, allowedHosts)) return { hostUrl, apiUrl };
+  const advice = 'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.';
+  throw new Problem('host_not_allowed', advice);
 }
 
 async function operatorApp(db: Db, owner: Owner): Promise<What> {

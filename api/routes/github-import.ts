@@ -3,13 +3,11 @@ import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
-import { githubHost } from '../../domain/github-host.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
 import { missingEvents, missingPermissions } from '../../domain/github-permissions.ts';
-import { tenantHostUrl } from '../../domain/host-url.ts';
 import { askProvider } from '../ask-provider.ts';
 import { NewFlow } from '../connect/new-flow.ts';
-import { ownerOf } from '../connect/start-flow.ts';
+import { hostOf, ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { name } from '../input.ts';
@@ -57,11 +55,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       problems: ['not_found', 'host_not_allowed', 'github_app_rejected', 'github_app_exists', 'provider_unavailable'],
       async prepare({ tenant, body }) {
         await ownerOf(database.reader, tenant, body);
-        const hostUrl = tenantHostUrl(body.host_url ?? connect.defaultHostUrl, connect.allowedHosts);
-        const apiUrl = body.api_url ?? (hostUrl && githubHost(hostUrl).api);
-        if (!hostUrl || !apiUrl || !tenantHostUrl(new URL(apiUrl).origin, connect.allowedHosts)) {
-          throw new Problem('host_not_allowed', 'Send `https://` and the public name of the host.');
-        }
+        const { hostUrl, apiUrl } = hostOf(connect, body);
         const { app_id: appId, private_key: privateKey } = body;
         const found = await askProvider(() => connector.checkImport({ hostUrl, apiUrl, appId, privateKey }));
         return { hostUrl, apiUrl, found };

@@ -143,7 +143,10 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
           });
         }
         await installationsIn(trx, everything).bind(made.id, installation.id, projectId);
-        const rebound = await appsIn(trx, tenant).rebind({ id: made.id, projectId }, installation.id);
+        const rebound = await appsIn(trx, tenant).rebind(
+          { id: made.id, orgId: project.orgId, projectId },
+          installation.id,
+        );
         await audit({
           orgId: project.orgId,
           projectId,

@@ -32,6 +32,9 @@ export type Installation = {
   htmlUrl: string;
 };
 
+/** `unreadable` are the numbers of those that GitHub tells too little of: one without an account, for example. */
+export type InstallationPage = { installations: Installation[]; unreadable: number[]; next: number | undefined };
+
 /** What the App itself may ask. Throws a `ProviderError` at once where the key is no RSA private key. */
 export function asApp(wire: Wire, credentials: AppCredentials) {
   const privateKey = toPkcs8(credentials.privateKey);
@@ -61,11 +64,11 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     },
 
     /** A page of 100; `next` is the next page's number while there is one. Pages shift as installations come and go. */
-    listInstallations(page = 1): Promise<{ installations: Installation[]; next: number | undefined }> {
+    listInstallations(page = 1): Promise<InstallationPage> {
       return send(
         call('GET'),
         () => request('GET /app/installations', { per_page: 100, page }),
-        (data, answer) => ({ installations: data.map(toInstallation), next: nextPage(answer) }),
+        (data, answer) => ({ ...toInstallations(data), next: nextPage(answer, page) }),
       );
     },
 
@@ -89,7 +92,48 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       await orUndefined(sent);
     },
 
+    /** Who has asked an owner for the App, and has had no answer yet. A refusal is never told: the request is gone. */
+    listInstallationRequests(page = 1): Promise<{ requests: InstallationRequest[]; next: number | undefined }> {
+      return send(
+        call('GET'),
+        () => request('GET /app/installation-requests', { per_page: 100, page }),
+        (data, answer) => ({ requests: data.map(toInstallationRequest), next: nextPage(answer) }),
+      );
+    },
+
+    /** Where GitHub sends the App's webhooks; the secret it keeps to itself. */
+    getHookConfig(): Promise<{ url: string | undefined; contentType: string | undefined }> {
+      return send(
+        call('GET'),
+        () => request('GET /app/hook/config'),
+        ({ url, content_type: contentType }) => ({ url, contentType }),
+      );
+    },
+
     mintToken: (wanted: MintRequest) => mintToken(request, call('POST', 'installation'), wanted),
+  };
+}
+
+export type InstallationRequest = {
+  id: number;
+  account: { id: number; login: string; type: string };
+  requester: { id: number; login: string };
+  createdAt: number;
+};
+
+type RawRequest = {
+  id: number;
+  account: { id: number | bigint; login?: string; slug?: string; type?: string };
+  requester: { id: number | bigint; login: string };
+  created_at: string;
+};
+
+function toInstallationRequest({ id, account, requester, created_at: createdAt }: RawRequest): InstallationRequest {
+  return {
+    id: idIn({ id }),
+    account: { id: idIn(account), login: account.login ?? account.slug ?? '', type: account.type ?? 'Enterprise' },
+    requester: { id: idIn(requester), login: requester.login },
+    createdAt: timeIn(createdAt),
   };
 }
 
@@ -119,6 +163,20 @@ type RawInstallation = {
   suspended_at: string | null;
   html_url: string;
 };
+
+/** One that cannot be read must not hide the others. */
+function toInstallations(all: RawInstallation[]): Omit<InstallationPage, 'next'> {
+  const installations: Installation[] = [];
+  const unreadable: number[] = [];
+  for (const raw of all) {
+    try {
+      installations.push(toInstallation(raw));
+    } catch {
+      unreadable.push(idIn(raw));
+    }
+  }
+  return { installations, unreadable };
+}
 
 function toInstallation(raw: RawInstallation): Installation {
   const { account } = raw;

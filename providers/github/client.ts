@@ -20,7 +20,8 @@ export function tokenRequest(wire: Wire, token: string): Request {
   return new Octokit({ ...optionsOf(wire), auth: token }).request;
 }
 
-function optionsOf({ host, fetch, userAgent, timeoutMs }: Wire) {
+/** For a client without anybody's credentials. */
+export function optionsOf({ host, fetch, userAgent, timeoutMs }: Wire) {
   const versioned: Fetch = async (url, init = {}) => {
     // A tenant's file or branch called `..` would make this the address of something else.
     if (/\/\.\.?(?:[/?]|$)/.test(String(url))) throw unsafePath();
@@ -70,12 +71,15 @@ export async function orUndefined<Result>(sent: Promise<Result>): Promise<Result
   }
 }
 
-/** The number of the next page. Only the number is taken from the answer: its address is not ours to follow. */
-export function nextPage({ headers }: { headers: Record<string, unknown> }): number | undefined {
+/**
+ * The number of the next page, always further than `page`. Only the number is taken from the answer: its address is
+ * not ours to follow.
+ */
+export function nextPage({ headers }: { headers: Record<string, unknown> }, page = 0): number | undefined {
   const links = String(headers['link'] ?? '').split(',');
   const next = links.find((link) => link.includes('rel="next"'));
-  const page = next?.match(/[?&]page=(\d{1,6})[&>]/)?.[1];
-  return page === undefined ? undefined : Number(page);
+  const number = Number(next?.match(/[?&]page=(\d{1,6})[&>]/)?.[1] ?? 0);
+  return number > page ? number : undefined;
 }
 
 /** Every id of GitHub's is a number; one that is not would be stored as another repository's. */

@@ -4,7 +4,7 @@ import { ProviderError, type ProviderErrorCode } from '../http.ts';
 
 /** Who asks, and for what: the same status means different things. */
 export type Call = {
-  as: 'app' | 'installation' | 'token';
+  as: 'app' | 'installation' | 'token' | 'nobody';
   method: string;
   /** A dispatch has refusals of its own. */
   dispatch?: boolean;
@@ -181,4 +181,9 @@ const sentences: Record<ProviderErrorCode, string> = {
   workflow_disabled: 'The workflow is disabled',
   actions_disabled: 'GitHub Actions is disabled for the repository',
   ref_missing: 'The branch or tag does not exist',
+  manifest_code_refused: 'GitHub does not know the code of the manifest: it was used, or is older than an hour',
+  conversion_unauthorized: 'GitHub did not let the code of the manifest be used',
+  oauth_code_refused: 'GitHub does not accept the code of the sign-in',
+  client_credentials_rejected: 'GitHub does not accept the App’s client id and secret',
+  redirect_uri_mismatch: 'The callback address is not one of the App’s',
 };

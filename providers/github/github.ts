@@ -1,7 +1,10 @@
 import type { GitHubHost } from '../../domain/github-host.ts';
 import type { Fetch } from '../http.ts';
 import { type AppCredentials, asApp } from './as-app.ts';
+import { asUser } from './as-user.ts';
 import type { Wire } from './client.ts';
+import { convertManifest } from './conversion.ts';
+import { type CodeExchange, exchangeCode, revokeUserToken } from './oauth.ts';
 import { withToken } from './with-token.ts';
 
 export type GitHubOptions = {
@@ -24,6 +27,10 @@ export function createGitHub(options: GitHubOptions) {
     host,
     asApp: (credentials: AppCredentials) => asApp(wire, credentials),
     withToken: (token: string) => withToken(wire, token),
+    asUser: (token: string) => asUser(wire, token),
+    convertManifest: (code: string) => convertManifest(wire, code),
+    exchangeCode: (wanted: CodeExchange) => exchangeCode(wire, wanted),
+    revokeUserToken: (wanted: Parameters<typeof revokeUserToken>[1]) => revokeUserToken(wire, wanted),
   };
 }
 

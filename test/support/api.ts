@@ -54,7 +54,7 @@ export async function startApi({
     connector,
     keyring,
     connect: {
-      defaultHostUrl: 'https://github.com',
+      defaultHost: { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com' },
       allowedHosts: [],
       redirectOrigins: [corsOrigin],
       patienceMs: 300,

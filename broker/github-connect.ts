@@ -1,0 +1,148 @@
+import type { Database } from '../db/connection.ts';
+import { githubAppSecrets } from '../db/github-app-secrets.ts';
+import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
+import type { Keyring } from '../db/sealing.ts';
+import { githubHost } from '../domain/github-host.ts';
+import type { Installation, InstallationRequest } from '../providers/github/as-app.ts';
+import type { ConvertedApp } from '../providers/github/conversion.ts';
+import { createGitHub } from '../providers/github/github.ts';
+import { type Fetch, ProviderError } from '../providers/http.ts';
+
+export type GitHubConnector = ReturnType<typeof createGitHubConnector>;
+
+type Account = Pick<Installation['account'], 'id' | 'login' | 'type'>;
+type Host = { hostUrl: string; apiUrl: string };
+
+/** Who signed in, and how they were shown to own the account that was asked about, if they were. */
+export type Identity = { userId: number; login: string; owns: 'account' | 'membership' | null };
+
+/** What a person waits for. */
+const interactiveMs = 5_000;
+/** Far more requests than an App has; a list without an end is not read to its end. */
+const mostPages = 20;
+
+/**
+ * What is asked of GitHub while an account is connected. A person's token lives within one call here: it is made, used
+ * and revoked, and nobody else ever holds it.
+ */
+export function createGitHubConnector({
+  database,
+  keyring,
+  fetch,
+  onTrouble = () => {},
+}: {
+  database: Database;
+  keyring: Keyring;
+  fetch: Fetch;
+  /** Told by code of what does not stop anything: a person's token that could not be revoked. */
+  onTrouble?: (code: string) => void;
+}) {
+  const githubOf = ({ hostUrl, apiUrl }: Host, timeoutMs?: number) =>
+    createGitHub({ host: githubHost(hostUrl, apiUrl), fetch, ...(timeoutMs !== undefined && { timeoutMs }) });
+
+  async function appOf(githubAppId: string): Promise<GithubApp> {
+    const app = await githubAppsIn(database.reader).find(githubAppId);
+    if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
+    return app;
+  }
+
+  async function asApp(githubAppId: string) {
+    const app = await appOf(githubAppId);
+    const privateKey = await githubAppSecrets(database.reader, keyring).privateKey(githubAppId);
+    if (privateKey) return githubOf(app).asApp({ appId: app.appId, privateKey });
+    const message = `The GitHub App ${app.slug} has no private key here`;
+    throw new ProviderError({ provider: 'github', code: 'app_credentials_rejected', message });
+  }
+
+  return {
+    /** The App of a manifest's code, with its secrets, once. Whoever calls this seals them at once. */
+    convertManifest({ code, ...host }: Host & { code: string }): Promise<ConvertedApp> {
+      return githubOf(host).convertManifest(code);
+    },
+
+    /** Who signed in with this code, and whether they own `account`: as their own, or as an active admin of it. */
+    async identify(wanted: {
+      githubAppId: string;
+      code: string;
+      redirectUri?: string | undefined;
+      codeVerifier?: string | undefined;
+      account?: Account | undefined;
+    }): Promise<Identity> {
+      const { githubAppId, account, ...exchange } = wanted;
+      const app = await appOf(githubAppId);
+      const clientSecret = await githubAppSecrets(database.reader, keyring).clientSecret(githubAppId);
+      if (!app.clientId || !clientSecret) {
+        const message = `The GitHub App ${app.slug} has no client id and secret here`;
+        throw new ProviderError({ provider: 'github', code: 'client_credentials_rejected', message });
+      }
+      const github = githubOf(app);
+      const credentials = { clientId: app.clientId, clientSecret };
+      const { token } = await github.exchangeCode({ ...credentials, ...exchange });
+      try {
+        const user = github.asUser(token);
+        const { id: userId, login } = await user.getUser();
+        const owns = account ? await ownership(user, userId, account) : null;
+        return { userId, login, owns };
+      } finally {
+        await github.revokeUserToken({ ...credentials, token }).catch((error: unknown) => {
+          onTrouble(error instanceof ProviderError ? error.code : 'unknown');
+        });
+      }
+    },
+
+    /** As the App sees it, which proves nothing of who asks; undefined once it is gone. */
+    async installation(githubAppId: string, externalId: number): Promise<Installation | undefined> {
+      return (await asApp(githubAppId)).getInstallation(externalId);
+    },
+
+    async installationRequests(githubAppId: string): Promise<InstallationRequest[]> {
+      const app = await asApp(githubAppId);
+      const all: InstallationRequest[] = [];
+      for (let page: number | undefined = 1; page !== undefined && page <= mostPages; ) {
+        const { requests, next }: Awaited<ReturnType<typeof app.listInstallationRequests>> =
+          await app.listInstallationRequests(page);
+        all.push(...requests);
+        page = next;
+      }
+      return all;
+    },
+
+    async listInstallations(githubAppId: string): Promise<Installation[]> {
+      const app = await asApp(githubAppId);
+      const all: Installation[] = [];
+      for (let page: number | undefined = 1; page !== undefined; ) {
+        const { installations, next }: Awaited<ReturnType<typeof app.listInstallations>> =
+          await app.listInstallations(page);
+        all.push(...installations);
+        page = next;
+      }
+      return all;
+    },
+
+    /** An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. */
+    async checkImport({ appId, privateKey, ...host }: Host & { appId: number; privateKey: string }) {
+      const app = githubOf(host, interactiveMs).asApp({ appId, privateKey });
+      const [found, hook] = await Promise.all([app.getApp(), app.getHookConfig()]);
+      return { ...found, hook };
+    },
+  };
+}
+
+/** An organization that was renamed may have left its name to another: its number decides. */
+async function ownership(
+  user: ReturnType<ReturnType<typeof createGitHub>['asUser']>,
+  userId: number,
+  account: Account,
+): Promise<Identity['owns']> {
+  if (account.id === userId) return 'account';
+  if (account.type === 'User') return null;
+  try {
+    const membership = await user.getMembership(account.login);
+    const isAdmin = membership?.role === 'admin' && membership.state === 'active';
+    return isAdmin && membership.organizationId === account.id ? 'membership' : null;
+  } catch (error) {
+    // Members that the App may not read, or an organization behind its own sign-in: not shown this way.
+    if (error instanceof ProviderError && (error.code === 'permission_missing' || error.code === 'policy')) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import { idIn, nextPage, orUndefined, send, tokenRequest, type Wire } from './client.ts';
+import type { Call } from './failures.ts';
+
+export type Membership = { role: string; state: string; organizationId: number };
+
+/** A person sees few installations; whoever sees more than these is asked no further. */
+const mostPages = 10;
+
+/** What a person's own token may ask: who they are, and what they administer. The token stays inside. */
+export function asUser(wire: Wire, token: string) {
+  const request = tokenRequest(wire, token);
+  const call: Call = { as: 'token', method: 'GET', secrets: [token], now: wire.now };
+
+  return {
+    getUser(): Promise<{ id: number; login: string }> {
+      return send(
+        call,
+        () => request('GET /user'),
+        (data) => ({ id: idIn(data), login: data.login }),
+      );
+    },
+
+    /** Undefined where they are not a member. Throws `permission_missing` where the App may not read members. */
+    getMembership(login: string): Promise<Membership | undefined> {
+      const sent = send(
+        call,
+        () => request('GET /user/memberships/orgs/{org}', { org: login }),
+        ({ role, state, organization }) => ({ role, state, organizationId: idIn(organization) }),
+      );
+      return orUndefined(sent);
+    },
+
+    /** Proves that they can see it, and nothing more: any member of an organization can. */
+    async seesInstallation(installationId: number): Promise<boolean> {
+      for (let page: number | undefined = 1; page !== undefined && page <= mostPages; ) {
+        const { ids, next }: { ids: number[]; next: number | undefined } = await send(
+          call,
+          () => request('GET /user/installations', { per_page: 100, page }),
+          (data, answer) => ({ ids: data.installations.map(idIn), next: nextPage(answer) }),
+        );
+        if (ids.includes(installationId)) return true;
+        page = next;
+      }
+      return false;
+    },
+  };
+}

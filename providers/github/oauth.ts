@@ -1,0 +1,106 @@
+import { type Fetch, ProviderError, type ProviderErrorCode } from '../http.ts';
+import type { Wire } from './client.ts';
+import { type Call, failureOf, silenceOf } from './failures.ts';
+
+export type CodeExchange = {
+  clientId: string;
+  clientSecret: string;
+  code: string;
+  redirectUri?: string | undefined;
+  /** PKCE's, where the sign-in began with a challenge. */
+  codeVerifier?: string | undefined;
+};
+
+/** GitHub answers 200 to a refusal, too, and names its error in the body. */
+const refusals: Record<string, ProviderErrorCode> = {
+  bad_verification_code: 'oauth_code_refused',
+  incorrect_client_credentials: 'client_credentials_rejected',
+  redirect_uri_mismatch: 'redirect_uri_mismatch',
+};
+
+const sentences: Partial<Record<ProviderErrorCode, string>> = {
+  oauth_code_refused: 'GitHub does not accept the code of the sign-in: it was used, is too old, or belongs elsewhere',
+  client_credentials_rejected: 'GitHub does not accept the App’s client id and secret',
+  redirect_uri_mismatch: 'The callback address is not one of the App’s',
+  unexpected: 'GitHub answered something unexpected',
+};
+
+/**
+ * Changes the code of a sign-in for the person's token, on the web host. The refresh token that comes along is dropped:
+ * nobody acts as this person later.
+ */
+export async function exchangeCode(wire: Wire, wanted: CodeExchange): Promise<{ token: string }> {
+  const { clientId, clientSecret, code, redirectUri, codeVerifier } = wanted;
+  const secrets = [clientSecret, code, ...(codeVerifier === undefined ? [] : [codeVerifier])];
+  const call: Call = { as: 'nobody', method: 'POST', secrets, now: wire.now };
+  const form = new URLSearchParams({ client_id: clientId, client_secret: clientSecret, code });
+  if (redirectUri !== undefined) form.set('redirect_uri', redirectUri);
+  if (codeVerifier !== undefined) form.set('code_verifier', codeVerifier);
+
+  let answer: Awaited<ReturnType<Fetch>>;
+  let text: string;
+  try {
+    answer = await wire.fetch(`${wire.host.web}/login/oauth/access_token`, {
+      method: 'POST',
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/x-www-form-urlencoded',
+        'user-agent': wire.userAgent,
+      },
+      body: form.toString(),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(wire.timeoutMs),
+    });
+    text = await answer.text();
+  } catch (error) {
+    throw silenceOf(error, call);
+  }
+  const { status, headers } = answer;
+  if (status !== 200) throw failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
+  return { token: tokenIn(text) };
+}
+
+function tokenIn(text: string): string {
+  const { access_token: token, error } = parse(text);
+  if (typeof token === 'string' && token !== '' && error === undefined) return token;
+  const code = (typeof error === 'string' && refusals[error]) || 'unexpected';
+  throw new ProviderError({ provider: 'github', code, status: 200, message: sentences[code] ?? code });
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const body: unknown = JSON.parse(text);
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Ends a person's token. One that is gone already is done. */
+export async function revokeUserToken(
+  wire: Wire,
+  { clientId, clientSecret, token }: { clientId: string; clientSecret: string; token: string },
+): Promise<void> {
+  const call: Call = { as: 'nobody', method: 'DELETE', secrets: [clientSecret, token], now: wire.now };
+  let status: number;
+  try {
+    const answer = await wire.fetch(`${wire.host.api}/applications/${encodeURIComponent(clientId)}/token`, {
+      method: 'DELETE',
+      headers: {
+        accept: 'application/vnd.github+json',
+        authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
+        'content-type': 'application/json',
+        'user-agent': wire.userAgent,
+        'x-github-api-version': wire.host.apiVersion,
+      },
+      body: JSON.stringify({ access_token: token }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(wire.timeoutMs),
+    });
+    status = answer.status;
+  } catch (error) {
+    throw silenceOf(error, call);
+  }
+  if (status === 204 || status === 404 || status === 422) return;
+  throw failureOf({ status, headers: {}, message: '' }, call);
+}

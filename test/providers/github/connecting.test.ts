@@ -1,0 +1,121 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { githubHost } from '../../../domain/github-host.ts';
+import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
+import { createGuardedFetch, ProviderError } from '../../../providers/http.ts';
+import { type App, type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+
+let standIn: GitHubStandIn;
+let github: GitHub;
+let app: App;
+
+beforeEach(async () => {
+  standIn = await startGitHub();
+  const fetch = createGuardedFetch({ allowedHosts: [{ origin: standIn.url }], timeoutMs: 5_000, maxBytes: 1_000_000 });
+  github = createGitHub({ host: githubHost(standIn.url, standIn.apiUrl), fetch, timeoutMs: 500 });
+  app = standIn.addApp();
+});
+afterEach(async () => {
+  // Two of our addresses are on the web host, which GitHub's document does not describe.
+  expect(standIn.violations).toEqual([]);
+  await standIn.close();
+});
+
+async function failureOf(work: Promise<unknown>): Promise<ProviderError> {
+  const error = await work.then(
+    () => undefined,
+    (failure: unknown) => failure,
+  );
+  expect(error).toBeInstanceOf(ProviderError);
+  return error as ProviderError;
+}
+
+/** Everything that a log, a history or an answer could show of it. */
+const shown = (error: Error) => inspect(error, { depth: 10 }) + error.stack + JSON.stringify(error);
+const pkce = () => {
+  const verifier = randomBytes(32).toString('base64url');
+  return { verifier, challenge: createHash('sha256').update(verifier).digest('base64url') };
+};
+const credentials = () => ({ clientId: app.clientId, clientSecret: app.clientSecret });
+
+test('a code gives the App with its secrets, once', async () => {
+  const code = standIn.addManifestCode({ name: 'Deploys', default_permissions: { contents: 'read' } });
+  const converted = await github.convertManifest(code);
+  expect(converted).toMatchObject({
+    name: 'Deploys',
+    slug: 'deploys',
+    owner: { login: 'octocat', type: 'User' },
+    permissions: { contents: 'read' },
+    privateKey: expect.stringContaining('BEGIN RSA PRIVATE KEY'),
+  });
+  for (const secret of [converted.clientSecret, converted.webhookSecret]) expect(secret).toMatch(/\w{20}/);
+  const again = await failureOf(github.convertManifest(code));
+  expect(again).toMatchObject({ code: 'manifest_code_refused', ambiguous: false });
+  expect(shown(again)).not.toContain(code);
+  expect(standIn.requests({ path: /conversions$/ }).every(({ authorization }) => authorization === undefined)).toBe(
+    true,
+  );
+});
+
+test.each([
+  [{ kind: 'status', status: 401 }, 'conversion_unauthorized', false],
+  [{ kind: 'status', status: 503 }, 'unavailable', true],
+  [{ kind: 'lost_answer' }, 'network', true],
+  [{ kind: 'hang' }, 'timeout', true],
+] as const)('a conversion that meets %j fails as %s', async (fault, code, ambiguous) => {
+  standIn.faults.add({ method: 'POST', path: /conversions$/, ...fault });
+  const manifestCode = standIn.addManifestCode();
+  const failure = await failureOf(github.convertManifest(manifestCode));
+  expect(failure).toMatchObject({ code, ambiguous });
+  expect(shown(failure)).not.toContain(manifestCode);
+});
+
+test('a host that is not there was certainly sent nothing', async () => {
+  const code = standIn.addManifestCode();
+  await standIn.close();
+  expect(await failureOf(github.convertManifest(code))).toMatchObject({ code: 'network', ambiguous: false });
+  standIn = await startGitHub();
+});
+
+test('a sign-in’s code is changed with its verifier, once, and says who it is', async () => {
+  const { verifier, challenge } = pkce();
+  const code = standIn.addOAuthCode(app, { challenge });
+  const { token, ...rest } = await github.exchangeCode({ ...credentials(), code, codeVerifier: verifier });
+  expect(token).toMatch(/^ghu_/);
+  expect(rest).toEqual({});
+  expect(await github.asUser(token).getUser()).toEqual({ id: 583231, login: 'octocat' });
+  const again = github.exchangeCode({ ...credentials(), code, codeVerifier: verifier });
+  expect(await failureOf(again)).toMatchObject({ code: 'oauth_code_refused', ambiguous: false });
+});
+
+test('a wrong verifier, a wrong secret and a wrong address are told apart, and none is shown', async () => {
+  const code = () => standIn.addOAuthCode(app, { challenge: pkce().challenge });
+  const wrong = pkce().verifier;
+  const first = await failureOf(github.exchangeCode({ ...credentials(), code: code(), codeVerifier: wrong }));
+  expect(first.code).toBe('oauth_code_refused');
+  const secret = 'a-client-secret-that-is-not-the-one';
+  const second = await failureOf(github.exchangeCode({ clientId: app.clientId, clientSecret: secret, code: code() }));
+  expect(second.code).toBe('client_credentials_rejected');
+  const open = standIn.addOAuthCode(app);
+  const third = await failureOf(
+    github.exchangeCode({ ...credentials(), code: open, redirectUri: 'https://evil.example' }),
+  );
+  expect(third.code).toBe('redirect_uri_mismatch');
+  for (const text of [first, second, third].map(shown)) {
+    for (const hidden of [wrong, secret, app.clientSecret, open]) expect(text).not.toContain(hidden);
+  }
+});
+
+test('a lost answer of an exchange is not known to have failed', async () => {
+  standIn.faults.add({ method: 'POST', path: /access_token$/, kind: 'lost_answer' });
+  const code = standIn.addOAuthCode(app);
+  expect(await failureOf(github.exchangeCode({ ...credentials(), code }))).toMatchObject({ ambiguous: true });
+});
+
+test('a revoked token is dead, and revoking it again is done', async () => {
+  const { token } = await github.exchangeCode({ ...credentials(), code: standIn.addOAuthCode(app) });
+  await github.revokeUserToken({ ...credentials(), token });
+  expect(await failureOf(github.asUser(token).getUser())).toMatchObject({ code: 'token_rejected' });
+  await github.revokeUserToken({ ...credentials(), token });
+});
