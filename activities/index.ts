@@ -1,12 +1,13 @@
 import { buildActivities } from './builds.ts';
 import { dispatchActivities } from './dispatch.ts';
 import { withFailures } from './failures.ts';
+import { type InstallationDeps, installationActivities } from './installations.ts';
 import type { ReachDeps } from './reach.ts';
 import { reportActivities } from './reports.ts';
 import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
 import { runActivities } from './runs.ts';
 
-export type ActivityDeps = ReachDeps & RepositoryDeps;
+export type ActivityDeps = ReachDeps & InstallationDeps & RepositoryDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
 export function createActivities(deps: ActivityDeps) {
@@ -15,6 +16,7 @@ export function createActivities(deps: ActivityDeps) {
     ...dispatchActivities(deps),
     ...runActivities(deps),
     ...reportActivities(deps),
+    ...installationActivities(deps),
     ...repositoryActivities(deps),
   });
 }

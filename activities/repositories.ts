@@ -1,103 +1,123 @@
 import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
-import { followInstallations } from '../db/follow-installations.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
-import { installationsIn, type SeenInstallation } from '../db/installations.ts';
-import { operationsIn } from '../db/operations.ts';
+import { incidentsIn } from '../db/incidents.ts';
+import { installationsIn } from '../db/installations.ts';
 import { repositoriesIn } from '../db/repositories.ts';
+import { type ReadPage, repositoryPagesIn } from '../db/repository-pages.ts';
+import { syncPassesIn } from '../db/sync-passes.ts';
 import { everything } from '../db/tenant.ts';
+import type { GitHubWithToken } from '../providers/github/github.ts';
 import { ProviderError } from '../providers/http.ts';
 import { withHeartbeats } from './heartbeats.ts';
+import { raiseUnreadable, type SyncFailure, unreadableCode } from './sync-report.ts';
 
-export type RepositoryDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp' | 'forInstallation'> };
+export type RepositoryDeps = { database: Database; broker: Pick<GitHubBroker, 'forInstallation'> };
 
-type AppPage = { githubAppId: string; page: number };
-type SyncFailure = { code: string; detail: string };
-type InstallationPage = { installationId: string; page: number };
+type OfInstallation = { githubAppId: string; installationId: string };
 
-/** The pages of a sync. Each may run twice: it writes what GitHub says now, by GitHub's numbers. */
+/** A sync's pages of repositories. Each may run twice: it writes what GitHub says now, by GitHub's numbers. */
 export function repositoryActivities({ database, broker }: RepositoryDeps) {
   return {
-    /** What is asked for until here, the pass that begins answers. */
-    async beginSync({ githubAppId }: { githubAppId: string }): Promise<void> {
-      await database.write(async (trx) => {
-        await githubAppsIn(trx).beginPass(githubAppId);
-        await operationsIn(trx, everything).takeUp({ kind: 'sync', subjectId: githubAppId });
-      });
-    },
-
-    /** A page of the App's installations; answers our ids of those whose repositories can be read. */
-    async syncInstallationPage({ githubAppId, page }: AppPage): Promise<{ readable: string[]; next: number | null }> {
-      return withHeartbeats(async () => {
-        const app = await broker.asApp(githubAppId);
-        const { installations, next } = await app.listInstallations(page);
-        const readable = await database.write(async (trx) => {
-          const ids: string[] = [];
-          for (const { id, account, repositorySelection, permissions, events, suspendedAt } of installations) {
-            const seen: SeenInstallation = {
-              externalId: id,
-              accountLogin: account.login,
-              accountId: account.id,
-              targetType: account.type,
-              repositorySelection,
-              permissions,
-              events,
-              suspendedAt: suspendedAt ?? null,
-            };
-            const row = await installationsIn(trx, everything).upsert(githubAppId, seen);
-            if (row.suspendedAt === null) ids.push(row.id);
-          }
-          await followInstallations(trx, githubAppId);
-          return ids;
-        });
-        return { readable, next: next ?? null };
-      });
-    },
-
-    /** A page of an installation's repositories. `cutOff` is an installation that can be read no more. */
+    /**
+     * A page of an installation's repositories, unless GitHub says that it is as we have it; `whole` reads it in any
+     * case. `cutOff` is an installation that can be read no more.
+     */
     async syncRepositoryPage({
       installationId,
       page,
-    }: InstallationPage): Promise<{ next: number | null; cutOff: boolean }> {
+      whole = false,
+    }: {
+      installationId: string;
+      page: number;
+      whole?: boolean;
+    }): Promise<{ next: number | null; cutOff: boolean }> {
       return withHeartbeats(async () => {
         const installation = await installationsIn(database.reader, everything).find(installationId);
         if (!installation) return { next: null, cutOff: true };
+        const { githubAppId } = installation;
         try {
           const github = await broker.forInstallation(installationId);
-          const { repositories, next } = await github.listRepositories(page);
-          const seen = repositories.map(({ id, ...repository }) => ({ ...repository, externalId: id }));
-          await database.write((trx) => repositoriesIn(trx).upsert(installation.githubAppId, installationId, seen));
-          return { next: next ?? null, cutOff: false };
+          const kept = whole ? undefined : await keepUnchanged(github, githubAppId, { installationId, page });
+          if (kept) return { next: kept.next, cutOff: false };
+          const read = await readPage(github, page);
+          await database.write((trx) => repositoryPagesIn(trx, githubAppId).store(installationId, read));
+          return { next: read.next, cutOff: false };
         } catch (error) {
           if (error instanceof ProviderError && isCutOff(error)) return { next: null, cutOff: true };
           throw error;
         }
-      });
+      }, page);
     },
 
-    /** After the last page: what a complete pass has not seen is out of reach. */
+    /**
+     * After the last page. What was not seen is out of reach if it was not seen when asked `again` either, for pages
+     * shift while repositories come and go: answers whether to read once more, every page or what has changed.
+     */
     async finishRepositories({
       githubAppId,
       installationId,
-    }: {
-      githubAppId: string;
-      installationId: string;
-    }): Promise<void> {
-      await database.write((trx) => repositoriesIn(trx).removeUnseen(githubAppId, installationId));
+      again,
+    }: OfInstallation & { again: boolean }): Promise<'done' | 'read_whole' | 'read_changes'> {
+      return database.write(async (trx) => {
+        const repositories = repositoriesIn(trx);
+        const pass = syncPassesIn(trx, githubAppId);
+        if (!(await repositoryPagesIn(trx, githubAppId).isComplete(installationId))) {
+          if (!again) return 'read_whole';
+          await pass.noteSkipped(installationId, 'incomplete');
+          return 'done';
+        }
+        if (!again && (await repositories.hasUnseen(githubAppId, installationId))) return 'read_changes';
+        await repositories.removeUnseen(githubAppId, installationId);
+        await pass.noteRead(installationId);
+        await incidentsIn(trx, everything).resolveSubject(unreadableCode, installationId);
+        return 'done';
+      });
     },
 
-    /** Ends the pass, and the operations that waited for it. `failure` is a code and a sentence. */
-    async finishSync({ githubAppId, failure }: { githubAppId: string; failure?: SyncFailure }): Promise<void> {
+    /** One that refuses, or fails for too long, keeps what it had; the pass goes on with the others. */
+    async skipInstallation({
+      githubAppId,
+      installationId,
+      failure,
+    }: OfInstallation & { failure: SyncFailure }): Promise<void> {
       await database.write(async (trx) => {
-        if (!failure) {
-          await installationsIn(trx, everything).removeUnseen(githubAppId);
-          await followInstallations(trx, githubAppId);
-        }
-        await githubAppsIn(trx).markSynced(githubAppId, failure?.detail ?? null);
-        await operationsIn(trx, everything).finish({ kind: 'sync', subjectId: githubAppId }, failure);
+        const installation = await installationsIn(trx, everything).find(installationId);
+        const app = await githubAppsIn(trx).find(githubAppId);
+        if (!installation || !app) return;
+        await syncPassesIn(trx, githubAppId).noteSkipped(installationId, failure.code);
+        await raiseUnreadable(trx, app, installation, failure);
       });
     },
   };
+
+  async function keepUnchanged(
+    github: GitHubWithToken,
+    githubAppId: string,
+    { installationId, page }: { installationId: string; page: number },
+  ): Promise<{ next: number | null } | undefined> {
+    const etag = await repositoryPagesIn(database.reader, githubAppId).etag(installationId, page);
+    if (etag === undefined) return undefined;
+    const changed = await github.listRepositoriesUnless(etag, page);
+    return database.write(async (trx) => {
+      const pages = repositoryPagesIn(trx, githubAppId);
+      if (!changed) return pages.keep(installationId, page);
+      const read = toReadPage(changed, page);
+      await pages.store(installationId, read);
+      return { next: read.next };
+    });
+  }
+}
+
+async function readPage(github: GitHubWithToken, page: number): Promise<ReadPage> {
+  return toReadPage(await github.listRepositories(page), page);
+}
+
+type RepositoryPage = Awaited<ReturnType<GitHubWithToken['listRepositories']>>;
+
+function toReadPage({ repositories, totalCount, next, etag }: RepositoryPage, page: number): ReadPage {
+  const seen = repositories.map(({ id, ...repository }) => ({ ...repository, externalId: id }));
+  return { page, next: next ?? null, etag, totalCount, repositories: seen };
 }
 
 function isCutOff({ code }: ProviderError): boolean {

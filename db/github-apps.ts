@@ -87,11 +87,12 @@ export function githubAppsIn(db: Db) {
       await db('github_apps').where({ id }).increment('sync_pass', 1);
     },
 
-    async markSynced(id: string, error: string | null): Promise<void> {
+    /** `ended` is a pass that came to its end, also where it could not read everything. */
+    async markSynced(id: string, { ended, error }: { ended: boolean; error: string | null }): Promise<void> {
       const now = Date.now();
       await db('github_apps')
         .where({ id })
-        .update({ sync_error: error, updated_at: now, ...(error === null && { synced_at: now }) });
+        .update({ sync_error: error, updated_at: now, ...(ended && { synced_at: now }) });
     },
   };
 }

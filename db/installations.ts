@@ -21,6 +21,7 @@ export type Installation = {
   events: string[];
   suspendedAt: number | null;
   removedAt: number | null;
+  createdAt: number;
   updatedAt: number;
 };
 
@@ -51,6 +52,18 @@ export function installationsIn(db: Db, scope: TenantScope) {
         .whereNull('installations.removed_at')
         .select('installations.*');
       return pageOf<InstallationRow, Installation>(query, page, toInstallation, 'installations.id');
+    },
+
+    /** Those of an App that nobody has bound yet, where the App itself belongs to an organization of the scope. */
+    async listUnbound(githubAppId: string, page: PageRequest): Promise<Page<Installation>> {
+      const apps = within(scope, db('github_apps').where({ id: githubAppId }).whereNotNull('org_id'), {
+        org: 'org_id',
+      });
+      const query = db('installations')
+        .whereIn('github_app_id', apps.select('id'))
+        .whereNull('removed_at')
+        .whereNotIn('id', db('bindings').select('installation_id'));
+      return pageOf<InstallationRow, Installation>(query, page, toInstallation);
     },
 
     async list(filter: { unbound?: boolean | undefined }, page: PageRequest): Promise<Page<Installation>> {
@@ -100,6 +113,14 @@ export function installationsIn(db: Db, scope: TenantScope) {
       });
     },
 
+    /** The integration through which this owner reaches it already. */
+    async boundTo(ownerId: string, installationId: string): Promise<string | undefined> {
+      const row = await db('bindings')
+        .where({ owner_id: ownerId, installation_id: installationId })
+        .first('integration_id');
+      return row?.integration_id;
+    },
+
     async setSuspended(githubAppId: string, externalId: number, suspendedAt: number | null): Promise<void> {
       await visible()
         .where({ github_app_id: githubAppId, external_id: externalId })
@@ -110,15 +131,6 @@ export function installationsIn(db: Db, scope: TenantScope) {
       const now = Date.now();
       await visible()
         .where({ github_app_id: githubAppId, external_id: externalId, removed_at: null })
-        .update({ removed_at: now, updated_at: now });
-    },
-
-    /** After a complete pass: what it has not seen is gone. */
-    async removeUnseen(githubAppId: string): Promise<void> {
-      const now = Date.now();
-      await visible()
-        .where({ github_app_id: githubAppId, removed_at: null })
-        .where('seen_pass', '<', passOf(db, githubAppId))
         .update({ removed_at: now, updated_at: now });
     },
   };
@@ -165,6 +177,7 @@ function toInstallation(row: InstallationRow): Installation {
     events: JSON.parse(row.events),
     suspendedAt: row.suspended_at,
     removedAt: row.removed_at,
+    createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
 }

@@ -60,11 +60,14 @@ export function operationsIn(db: Db, scope: TenantScope) {
         .update({ taken_up_at: now, updated_at: now });
     },
 
-    /** Ends every operation that was taken up. */
-    async finish({ kind, subjectId }: OperationSubject, error?: { code: string; detail: string }): Promise<void> {
+    /** Ends every operation that was taken up; with `orgId` those of that organization, or of none. */
+    async finish(
+      { kind, subjectId, orgId }: OperationSubject & { orgId?: string | null },
+      error?: { code: string; detail: string },
+    ): Promise<void> {
       const now = Date.now();
       await visible()
-        .where({ kind, subject_id: subjectId, status: 'running' })
+        .where({ kind, subject_id: subjectId, status: 'running', ...(orgId !== undefined && { org_id: orgId }) })
         .whereNotNull('taken_up_at')
         .update({
           status: error ? 'failed' : 'succeeded',

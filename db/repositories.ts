@@ -38,6 +38,10 @@ export function repositoriesIn(db: Db) {
       .whereNull('repositories.removed_at')
       .whereNull('installations.removed_at')
       .select('repositories.*');
+  const unseen = (githubAppId: string, installationId: string) =>
+    db('repositories')
+      .where({ installation_id: installationId, removed_at: null })
+      .where('seen_pass', '<', passOf(db, githubAppId));
   return {
     async find(id: string): Promise<Repository | undefined> {
       const row = await db('repositories').where({ id }).first();
@@ -58,11 +62,15 @@ export function repositoriesIn(db: Db) {
       return pageOf<RepositoryRow, Repository>(query, page, toRepository, 'repositories.id');
     },
 
-    /** By GitHub's number: names change hands, and a repository may move to another installation of the same App. */
-    async upsert(githubAppId: string, installationId: string, seen: SeenRepository[]): Promise<void> {
-      if (seen.length === 0) return;
+    /**
+     * By GitHub's number: names change hands, and a repository may move to another installation of the same App.
+     * `page` is the one of the installation's pages that they are on.
+     */
+    async upsert(githubAppId: string, installationId: string, seen: SeenRepository[], page: number): Promise<void> {
       const now = Date.now();
-      const rows = seen.map((repository) => ({
+      // A statement must not touch a row twice.
+      const distinct = [...new Map(seen.map((one) => [one.externalId, one])).values()];
+      const rows = distinct.map((repository) => ({
         id: newId('repo'),
         github_app_id: githubAppId,
         installation_id: installationId,
@@ -76,6 +84,7 @@ export function repositoriesIn(db: Db) {
         archived: repository.archived,
         removed_at: null,
         seen_pass: passOf(db, githubAppId),
+        seen_page: page,
         created_at: now,
         updated_at: now,
       }));
@@ -95,6 +104,7 @@ export function repositoriesIn(db: Db) {
             'archived',
             'removed_at',
             'seen_pass',
+            'seen_page',
             'updated_at',
           ]);
       }
@@ -114,13 +124,15 @@ export function repositoriesIn(db: Db) {
       await query.update({ removed_at: now, updated_at: now });
     },
 
+    /** Whether this pass has not seen something that the installation reached until now. */
+    async hasUnseen(githubAppId: string, installationId: string): Promise<boolean> {
+      return (await unseen(githubAppId, installationId).first('id')) !== undefined;
+    },
+
     /** After a complete pass over the installation: what it has not seen is out of reach. */
     async removeUnseen(githubAppId: string, installationId: string): Promise<void> {
       const now = Date.now();
-      await db('repositories')
-        .where({ installation_id: installationId, removed_at: null })
-        .where('seen_pass', '<', passOf(db, githubAppId))
-        .update({ removed_at: now, updated_at: now });
+      await unseen(githubAppId, installationId).update({ removed_at: now, updated_at: now });
     },
   };
 }

@@ -74,6 +74,7 @@ export type InstallationRow = Times & {
   suspended_at: number | null;
   removed_at: number | null;
   seen_pass: number;
+  sync_error: string | null;
 };
 export type RepositoryRow = Times & {
   id: string;
@@ -89,6 +90,17 @@ export type RepositoryRow = Times & {
   archived: Bool;
   removed_at: number | null;
   seen_pass: number;
+  seen_page: number | null;
+};
+export type RepositoryPageRow = {
+  installation_id: string;
+  page: number;
+  next_page: number | null;
+  etag: string | null;
+  total_count: number;
+  repositories: number;
+  seen_pass: number;
+  read_at: number;
 };
 export type IntegrationRow = Times &
   Tenant & {
@@ -358,6 +370,7 @@ declare module 'knex/types/tables.js' {
     github_apps: GithubAppRow;
     installations: InstallationRow;
     repositories: RepositoryRow;
+    repository_pages: RepositoryPageRow;
     integrations: IntegrationRow;
     bindings: BindingRow;
     connect_flows: ConnectFlowRow;

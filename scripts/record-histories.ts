@@ -59,13 +59,40 @@ const stories: Record<string, { activities?: object; tell: Tell }> = {
 const reading = {
   beginSync: async () => {},
   syncInstallationPage: async ({ page }: { page: number }) =>
-    page === 1 ? { readable: ['ins_0000000000000000000000000a'], next: 2 } : { readable: [], next: null },
-  syncRepositoryPage: async ({ page }: { page: number }) => ({ next: page === 1 ? 2 : null, cutOff: false }),
-  finishRepositories: async () => {},
+    page === 1
+      ? { readable: ['ins_0000000000000000000000000a'], unreadable: 0, next: 2 }
+      : { readable: [], unreadable: 0, next: null },
+  confirmInstallations: async () => ({ readable: [], more: false }),
+  syncRepositoryPage: async ({ page }: { installationId: string; page: number }) => ({
+    next: page === 1 ? 2 : null,
+    cutOff: false,
+  }),
+  finishRepositories: async () => 'done',
+  skipInstallation: async () => {},
   finishSync: async () => {},
 };
 const syncs: Record<string, { activities?: object; requests: number }> = {
   'sync-installations-done': { requests: 1 },
+  // One is refused, one fails at first and is read after the others, pages of one are read once more.
+  'sync-installations-troubled': {
+    requests: 1,
+    activities: {
+      syncInstallationPage: async () => ({
+        readable: ['a', 'b', 'c'].map(someInstallation),
+        unreadable: 1,
+        next: null,
+      }),
+      syncRepositoryPage: troubledPage(),
+      finishRepositories: async ({ again }: { again: boolean }) => (again ? 'done' : 'read_whole'),
+    },
+  },
+  // So many pages that several runs read them: this is the first.
+  'sync-installations-long': {
+    requests: 1,
+    activities: {
+      syncRepositoryPage: async ({ page }: { page: number }) => ({ next: page < 60 ? page + 1 : null, cutOff: false }),
+    },
+  },
   'sync-installations-rejected': {
     requests: 0,
     activities: {
@@ -79,6 +106,23 @@ const syncs: Record<string, { activities?: object; requests: number }> = {
     },
   },
 };
+
+function someInstallation(last: string): string {
+  return `ins_0000000000000000000000000${last}`;
+}
+
+function troubledPage() {
+  let attempts = 0;
+  return async ({ installationId }: { installationId: string }) => {
+    if (installationId === someInstallation('a'))
+      throw ApplicationFailure.create({ type: 'policy', message: 'GitHub does not allow it', nonRetryable: true });
+    if (installationId === someInstallation('b') && attempts < 6) {
+      attempts += 1;
+      throw ApplicationFailure.create({ type: 'unavailable', message: 'GitHub failed' });
+    }
+    return { next: null, cutOff: false };
+  };
+}
 
 const found = JSON.parse(readFileSync(path.join(import.meta.dirname, '../.temporal/found.json'), 'utf8'));
 const env = await TestWorkflowEnvironment.createTimeSkipping({
@@ -103,13 +147,17 @@ for (const [name, { activities, requests }] of Object.entries(syncs).filter(isNe
   const gate = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const held = {
+  const told: typeof reading = {
     ...reading,
-    syncRepositoryPage: async (input: { page: number }) => {
-      await gate;
-      return reading.syncRepositoryPage(input);
-    },
     ...activities,
+  };
+  const { syncRepositoryPage } = told;
+  const held = {
+    ...told,
+    syncRepositoryPage: async (input: { installationId: string; page: number }) => {
+      await gate;
+      return syncRepositoryPage(input);
+    },
   };
   await withWorker(env, codePath, held, async ({ client, taskQueue, steps }) => {
     const handle = await client.workflow.start(syncInstallations, {
@@ -122,7 +170,7 @@ for (const [name, { activities, requests }] of Object.entries(syncs).filter(isNe
     for (let at = 0; at < requests; at += 1) await handle.signal(requested);
     release();
     await handle.result();
-    await save(name, handle);
+    await save(name, client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId));
   });
 }
 await env.teardown();
@@ -141,5 +189,7 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
   if ('low' in value && 'high' in value) return Number(value);
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+  // Where a failure arose names folders of the machine that recorded it.
+  const kept = Object.entries(value).filter(([key]) => key !== 'stackTrace');
+  return Object.fromEntries(kept.map(([key, inner]) => [key, plain(inner)]));
 }

@@ -44,16 +44,34 @@ export const { reportBuild: reportEnd } = proxyActivities<Activities>({
 });
 
 /** Reading is harmless: try until a person would rather know. */
-export const { syncInstallationPage, syncRepositoryPage } = proxyActivities<Activities>({
+export const { syncInstallationPage, confirmInstallations } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
   scheduleToCloseTimeout: '1 hour',
   heartbeatTimeout: '15 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '2 minutes' },
-  summary: 'Read a page from GitHub',
+  summary: 'Read a page of installations from GitHub',
+});
+
+/** Others wait meanwhile, and it is tried again after them. */
+export const { syncRepositoryPage } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '2 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '10 seconds', maximumAttempts: 5 },
+  summary: 'Read a page of repositories from GitHub',
+});
+
+/** Longer than GitHub's hourly limit of requests holds anybody up. */
+export const { syncRepositoryPage: syncRepositoryPagePatiently } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '65 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '2 seconds', maximumInterval: '2 minutes' },
+  summary: 'Read a page of repositories from GitHub, whatever is in the way',
 });
 
 /** Our own database: it comes back. */
-export const { settleDispatch, markUncertain, endBuild, beginSync, finishRepositories, finishSync } =
+export const { settleDispatch, markUncertain, endBuild, beginSync, finishRepositories, skipInstallation, finishSync } =
   proxyLocalActivities<Activities>({
     startToCloseTimeout: '10 seconds',
     retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

@@ -1,3 +1,4 @@
+import { ProviderError } from '../http.ts';
 import { idIn, nextPage, orUndefined } from './client.ts';
 import type { Conversation } from './with-token.ts';
 
@@ -13,23 +14,41 @@ export type Repository = {
   archived: boolean;
 };
 
+export type RepositoryPage = {
+  repositories: Repository[];
+  totalCount: number;
+  next: number | undefined;
+  etag: string | undefined;
+};
+
 export type Branch = { name: string; sha: string };
 
 export type Workflow = { id: number; name: string; path: string; state: string };
 
 /** Repositories, and what is in them, as far as the token reaches. */
 export function repositoriesOf({ request, read }: Conversation) {
+  const listRepositories = (page: number, headers: Record<string, string>): Promise<RepositoryPage> =>
+    read(
+      () => request('GET /installation/repositories', { per_page: 100, page, headers }),
+      (data, answer) => ({
+        repositories: data.repositories.map(toRepository),
+        totalCount: countIn(data.total_count),
+        next: nextPage(answer, page),
+        etag: etagIn(answer),
+      }),
+    );
   return {
     /** A page of 100; dedupe by id, because pages shift while they are read. */
-    listRepositories(page = 1): Promise<{ repositories: Repository[]; totalCount: number; next: number | undefined }> {
-      return read(
-        () => request('GET /installation/repositories', { per_page: 100, page }),
-        (data, answer) => ({
-          repositories: data.repositories.map(toRepository),
-          totalCount: data.total_count,
-          next: nextPage(answer),
-        }),
-      );
+    listRepositories: (page = 1) => listRepositories(page, {}),
+
+    /** The same page, unless it is still the one with this ETag: GitHub does not count that question. */
+    async listRepositoriesUnless(etag: string, page: number): Promise<RepositoryPage | undefined> {
+      try {
+        return await listRepositories(page, { 'if-none-match': etag });
+      } catch (error) {
+        if (error instanceof ProviderError && error.status === 304) return undefined;
+        throw error;
+      }
     },
 
     /** By the id that survives renames. Undefined where it is gone or out of the token's reach. */
@@ -59,7 +78,7 @@ export function repositoriesOf({ request, read }: Conversation) {
       }
       return read(
         () => request('GET /repos/{owner}/{repo}/branches', { ...repository, per_page: 100, page }),
-        (data, answer) => ({ branches: data.map(toBranch), next: nextPage(answer) }),
+        (data, answer) => ({ branches: data.map(toBranch), next: nextPage(answer, page) }),
       );
     },
 
@@ -139,6 +158,18 @@ function toRepository(raw: RawRepository): Repository {
     defaultBranch: raw.default_branch,
     archived: raw.archived ?? false,
   };
+}
+
+/** It decides whether repositories are taken away. */
+function countIn(value: unknown): number {
+  if (Number.isSafeInteger(value)) return value as number;
+  throw new TypeError('not a count');
+}
+
+/** One that is no ETag would only make the next question fail. */
+function etagIn({ headers }: { headers: Record<string, unknown> }): string | undefined {
+  const etag = String(headers['etag'] ?? '');
+  return /^(?:W\/)?"[\x21\x23-\x7e]{0,200}"$/.test(etag) ? etag : undefined;
 }
 
 function toBranch({ name, commit }: { name: string; commit: { sha: string } }): Branch {

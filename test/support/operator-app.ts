@@ -1,5 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { withFailures } from '../../activities/failures.ts';
+import { installationActivities } from '../../activities/installations.ts';
 import { repositoryActivities } from '../../activities/repositories.ts';
 import { createGitHubBroker, type GitHubBroker } from '../../broker/github.ts';
 import type { Database } from '../../db/connection.ts';
@@ -37,7 +38,10 @@ export async function addOperatorApp(
 
 export function syncActivities(database: Database, broker: GitHubBroker) {
   const environment = new MockActivityEnvironment();
-  const activities = withFailures(repositoryActivities({ database, broker }));
+  const activities = withFailures({
+    ...installationActivities({ database, broker }),
+    ...repositoryActivities({ database, broker }),
+  });
   type Name = keyof typeof activities;
   const bound = Object.entries(activities).map(([name, activity]) => [
     name,
@@ -46,28 +50,34 @@ export function syncActivities(database: Database, broker: GitHubBroker) {
   return Object.fromEntries(bound) as { [One in Name]: (typeof activities)[One] };
 }
 
-/** One pass of a sync, as the workflow goes about it. */
+/** One pass of a sync, as the workflow goes about it where nothing fails. */
 export async function sync(database: Database, broker: GitHubBroker, githubAppId: string): Promise<void> {
   const activities = syncActivities(database, broker);
-  await activities.beginSync({ githubAppId });
-  for (let page: number | null = 1; page !== null; ) {
-    const installations: { readable: string[]; next: number | null } = await activities.syncInstallationPage({
-      githubAppId,
-      page,
-    });
-    for (const installationId of installations.readable) {
-      let cutOff = false;
-      for (let inner: number | null = 1; inner !== null; ) {
-        const read: { next: number | null; cutOff: boolean } = await activities.syncRepositoryPage({
-          installationId,
-          page: inner,
-        });
-        cutOff = read.cutOff;
-        inner = read.next;
-      }
-      if (!cutOff) await activities.finishRepositories({ githubAppId, installationId });
+  const readRepositories = async (installationId: string, again?: 'read_whole' | 'read_changes') => {
+    for (let page: number | null = 1; page !== null; ) {
+      const whole = again === 'read_whole';
+      const read: { next: number | null; cutOff: boolean } = await activities.syncRepositoryPage({
+        installationId,
+        page,
+        whole,
+      });
+      if (read.cutOff) return;
+      page = read.next;
     }
+    const outcome = await activities.finishRepositories({ githubAppId, installationId, again: again !== undefined });
+    if (outcome !== 'done') await readRepositories(installationId, outcome);
+  };
+
+  await activities.beginSync({ githubAppId });
+  let unreadable = 0;
+  for (let page: number | null = 1; page !== null; ) {
+    const installations: { readable: string[]; unreadable: number; next: number | null } =
+      await activities.syncInstallationPage({ githubAppId, page });
+    for (const installationId of installations.readable) await readRepositories(installationId);
+    unreadable += installations.unreadable;
     page = installations.next;
   }
-  await activities.finishSync({ githubAppId });
+  const { readable } = await activities.confirmInstallations({ githubAppId });
+  for (const installationId of readable) await readRepositories(installationId);
+  await activities.finishSync({ githubAppId, unreadable });
 }

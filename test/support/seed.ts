@@ -38,6 +38,7 @@ export function seed(database: Database) {
         suspended_at: null,
         removed_at: null,
         seen_pass: 0,
+        sync_error: null,
         ...times,
         ...changes,
       };
@@ -64,6 +65,7 @@ export function seed(database: Database) {
         archived: false,
         removed_at: null,
         seen_pass: 0,
+        seen_page: null,
         ...times,
         ...changes,
       };

@@ -40,7 +40,9 @@ describe('the workflows as they are now', () => {
         'dispatch-build-succeeded.json',
         'dispatch-build-uncertain-then-found.json',
         'sync-installations-done.json',
+        'sync-installations-long.json',
         'sync-installations-rejected.json',
+        'sync-installations-troubled.json',
       ]),
     );
   });

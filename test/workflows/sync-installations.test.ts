@@ -3,7 +3,12 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
-import { requested, type SyncInstallations, syncInstallations } from '../../workflows/sync-installations.ts';
+import {
+  type Position,
+  requested,
+  type SyncInstallations,
+  syncInstallations,
+} from '../../workflows/sync-installations.ts';
 import { startTimeSkipping, temporal } from '../support/temporal.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
@@ -17,10 +22,26 @@ afterAll(() => env?.teardown());
 
 type Steps = Pick<
   Activities,
-  'beginSync' | 'syncInstallationPage' | 'syncRepositoryPage' | 'finishRepositories' | 'finishSync'
+  | 'beginSync'
+  | 'syncInstallationPage'
+  | 'confirmInstallations'
+  | 'syncRepositoryPage'
+  | 'finishRepositories'
+  | 'skipInstallation'
+  | 'finishSync'
 >;
 
 const githubAppId = 'gha_0000000000000000000000000a';
+
+const none = { readable: [], unreadable: 0, next: null };
+const place: Position = {
+  page: null,
+  confirmed: true,
+  waiting: [],
+  later: [],
+  repositories: { page: 1 },
+  unreadable: 0,
+};
 
 /** Runs to its end with two pages of installations, of which the first has one that is readable in two pages. */
 async function run(changes: Partial<Steps> = {}, goOn?: SyncInstallations['goOn'], requests = 0) {
@@ -29,13 +50,16 @@ async function run(changes: Partial<Steps> = {}, goOn?: SyncInstallations['goOn'
     beginSync: async () => {},
     syncInstallationPage: async ({ page }) => {
       said.push(`installations ${page}`);
-      return page === 1 ? { readable: ['ins_a'], next: 2 } : { readable: [], next: null };
+      return page === 1 ? { readable: ['ins_a'], unreadable: 0, next: 2 } : none;
     },
+    confirmInstallations: async () => ({ readable: [], more: false }),
     syncRepositoryPage: async ({ page }) => {
       said.push(`repositories ${page}`);
       return { next: page === 1 ? 2 : null, cutOff: false };
     },
-    finishRepositories: async () => {},
+    finishRepositories: async () => 'done',
+    skipInstallation: async ({ installationId, failure }) =>
+      void said.push(`skipped ${installationId}: ${failure.code}`),
     finishSync: async ({ failure }) => void said.push(failure ? `failed ${failure.code}` : 'done'),
     ...changes,
   };
@@ -62,6 +86,7 @@ test('a pass reads every page, and what it has not seen is taken away after the 
     'syncRepositoryPage',
     'finishRepositories',
     'syncInstallationPage',
+    'confirmInstallations',
     'finishSync',
   ]);
 });
@@ -84,8 +109,9 @@ test('a request during a pass is another pass', async () => {
       beginSync: async () => {},
       syncInstallationPage: async () => {
         if (passes === 0) await reading;
-        return { readable: [], next: null };
+        return none;
       },
+      confirmInstallations: async () => ({ readable: [], more: false }),
       finishSync: async () => {
         passes += 1;
       },
@@ -107,7 +133,7 @@ test('a request during a pass is another pass', async () => {
 });
 
 test('a pass that an earlier run began is gone on with, and a request from then is not forgotten', async () => {
-  const { said, steps } = await run({}, { page: 2, wanted: true });
+  const { said, steps } = await run({}, { position: { ...place, page: 2 }, wanted: true });
   expect(said.slice(0, 2)).toEqual(['installations 2', 'done']);
   expect(steps.indexOf('beginSync')).toBeGreaterThan(steps.indexOf('finishSync'));
   expect(said.filter((one) => one === 'done')).toHaveLength(2);
@@ -127,4 +153,147 @@ test('an installation that is cut off meanwhile loses nothing', async () => {
   const { said, steps } = await run({ syncRepositoryPage: async () => ({ next: null, cutOff: true }) });
   expect(said).toEqual(['installations 1', 'installations 2', 'done']);
   expect(steps).not.toContain('finishRepositories');
+});
+
+test('a pass is gone on with in the middle of an installation, and those before it are not read again', async () => {
+  const position: Position = { ...place, page: 2, waiting: ['ins_b', 'ins_c'], repositories: { page: 2 } };
+  const read: string[] = [];
+  const { said } = await run(
+    {
+      syncRepositoryPage: async ({ installationId, page }) => {
+        read.push(`${installationId} ${page}`);
+        return { next: page < 3 ? page + 1 : null, cutOff: false };
+      },
+    },
+    { position, wanted: false },
+  );
+  expect(read).toEqual(['ins_b 2', 'ins_b 3', 'ins_c 1', 'ins_c 2', 'ins_c 3']);
+  expect(said).toEqual(['installations 2', 'done']);
+});
+
+test('an installation of 120 pages is read by several runs, each page once, and a request meanwhile is not lost', async () => {
+  const read: number[] = [];
+  const finished: string[] = [];
+  let passes = 0;
+  const activities = {
+    beginSync: async () => {},
+    syncInstallationPage: async () => ({ readable: passes === 0 ? ['ins_a'] : [], unreadable: 2, next: null }),
+    confirmInstallations: async () => ({ readable: [], more: false }),
+    syncRepositoryPage: async ({ page }: { page: number }) => {
+      read.push(page);
+      if (page === 10) await signal();
+      return { next: page < 120 ? page + 1 : null, cutOff: false };
+    },
+    finishRepositories: async ({ installationId }: { installationId: string }) => {
+      finished.push(installationId);
+      return 'done';
+    },
+    finishSync: async ({ unreadable }: { unreadable?: number }) => {
+      passes += 1;
+      expect(unreadable).toBe(2);
+    },
+  };
+  let signal = async () => {};
+  await withWorker(env, temporal().codePath, activities, async ({ client, taskQueue }) => {
+    const workflowId = `sync/${randomUUID()}`;
+    signal = () => client.workflow.getHandle(workflowId).signal(requested);
+    const handle = await client.workflow.start(syncInstallations, { taskQueue, workflowId, args: [{ githubAppId }] });
+    await handle.result();
+    const { runId } = await client.workflow.getHandle(workflowId).describe();
+    expect(runId).not.toBe(handle.firstExecutionRunId);
+  });
+  expect(read).toEqual(Array.from({ length: 120 }, (_, at) => at + 1));
+  expect(finished).toEqual(['ins_a']);
+  expect(passes).toBe(2);
+});
+
+const fail = (type: string, nonRetryable: boolean) => ApplicationFailure.create({ type, message: 'No', nonRetryable });
+
+/** Of three installations the second one fails as told. */
+async function runWithTrouble(trouble: (attempt: number) => ApplicationFailure | undefined) {
+  const attempts = new Map<string, number>();
+  const read: string[] = [];
+  const { said } = await run({
+    syncInstallationPage: async () => ({ readable: ['ins_a', 'ins_b', 'ins_c'], unreadable: 0, next: null }),
+    syncRepositoryPage: async ({ installationId }) => {
+      const attempt = (attempts.get(installationId) ?? 0) + 1;
+      attempts.set(installationId, attempt);
+      const failure = installationId === 'ins_b' ? trouble(attempt) : undefined;
+      if (failure) throw failure;
+      read.push(installationId);
+      return { next: null, cutOff: false };
+    },
+  });
+  return { said, read, attempts: attempts.get('ins_b') };
+}
+test.each(['policy', 'permission_missing', 'not_found', 'validation'])(
+  'an installation that is refused (%s) is skipped at once, and the others are read',
+  async (code) => {
+    const { said, read, attempts } = await runWithTrouble(() => fail(code, true));
+    expect([read, attempts]).toEqual([['ins_a', 'ins_c'], 1]);
+    expect(said).toEqual([`skipped ins_b: ${code}`, 'done']);
+  },
+);
+
+test('an installation that fails for a while is read after the others', async () => {
+  const { said, read } = await runWithTrouble((attempt) => (attempt < 9 ? fail('unavailable', false) : undefined));
+  expect(read).toEqual(['ins_a', 'ins_c', 'ins_b']);
+  expect(said).toEqual(['done']);
+});
+
+test('an installation that fails for too long is skipped in the end', async () => {
+  const { said, read } = await runWithTrouble(() => fail('rate_limited', false));
+  expect(read).toEqual(['ins_a', 'ins_c']);
+  expect(said).toEqual(['skipped ins_b: rate_limited', 'done']);
+});
+
+test('where GitHub asks for an hour the others do not wait for it', async () => {
+  const hour = ApplicationFailure.create({ type: 'rate_limited', message: 'No', nextRetryDelay: '50 minutes' });
+  const { said, read, attempts } = await runWithTrouble((attempt) => (attempt < 3 ? hour : undefined));
+  expect([read, attempts]).toEqual([['ins_a', 'ins_c', 'ins_b'], 3]);
+  expect(said).toEqual(['done']);
+});
+
+test.each(['app_credentials_rejected', 'address_refused'])(
+  'what concerns the App itself (%s) ends the pass',
+  async (code) => {
+    const { said, read } = await runWithTrouble(() => fail(code, true));
+    expect(read).toEqual(['ins_a']);
+    expect(said).toEqual([`failed ${code}`]);
+  },
+);
+
+test.each(['read_whole', 'read_changes'] as const)(
+  'pages are read once more where that is asked for (%s), and not twice',
+  async (outcome) => {
+    const read: string[] = [];
+    await run({
+      syncInstallationPage: async () => ({ readable: ['ins_a'], unreadable: 0, next: null }),
+      syncRepositoryPage: async ({ page, whole }) => {
+        read.push(`${page} ${whole}`);
+        return { next: page === 1 ? 2 : null, cutOff: false };
+      },
+      finishRepositories: async ({ again }) => (again ? 'done' : outcome),
+    });
+    const whole = outcome === 'read_whole';
+    expect(read).toEqual(['1 false', '2 false', `1 ${whole}`, `2 ${whole}`]);
+  },
+);
+
+test('installations that were on no page but are there are read too, and all that were on none are asked for', async () => {
+  const asked = [
+    { readable: ['ins_x'], more: true },
+    { readable: ['ins_y'], more: false },
+  ];
+  const read: string[] = [];
+  const { said } = await run({
+    syncInstallationPage: async () => none,
+    confirmInstallations: async () => asked.shift() ?? { readable: [], more: false },
+    syncRepositoryPage: async ({ installationId }) => {
+      read.push(installationId);
+      return { next: null, cutOff: false };
+    },
+  });
+  expect(read).toEqual(['ins_x', 'ins_y']);
+  expect(said).toEqual(['done']);
 });

@@ -131,7 +131,7 @@ test('a clock that is off is set by the answer, once', async () => {
 test('installations come in pages, and one that is gone is undefined', async () => {
   const link = '<https://evil.example/app/installations?per_page=100&page=3>; rel="next", <x?page=9>; rel="last"';
   const { github, seen } = await scriptedGitHub([
-    { headers: { link }, body: [installation] },
+    { headers: { link }, body: [installation, { ...installation, id: 6, account: null }] },
     { status: 404, body: { message: 'Not Found' } },
   ]);
   const app = github.asApp({ appId: 7, privateKey });
@@ -149,6 +149,7 @@ test('installations come in pages, and one that is gone is undefined', async () 
         htmlUrl: installation.html_url,
       },
     ],
+    unreadable: [6],
     next: 3,
   });
   expect(await app.getInstallation(5)).toBeUndefined();
@@ -204,6 +205,26 @@ test('repositories are known by their numeric id', async () => {
     '/repositories/1296269',
     '/repositories/3',
   ]);
+});
+
+test('a page of repositories that has not changed is not read again', async () => {
+  const etag = 'W/"0123456789abcdef"';
+  const { github, seen } = await scriptedGitHub([
+    { headers: { etag }, body: { total_count: 0, repositories: [] } },
+    { status: 304 },
+    { headers: { etag: '"a"b"' }, body: { total_count: 0, repositories: [] } },
+    { body: { total_count: 'many', repositories: [] } },
+  ]);
+  const spoken = github.withToken(token);
+  expect(await spoken.listRepositories()).toMatchObject({ etag, totalCount: 0 });
+  expect(await spoken.listRepositoriesUnless(etag, 2)).toBeUndefined();
+  expect(seen.map(({ path, headers }) => [path, headers['if-none-match']])).toEqual([
+    ['/installation/repositories?per_page=100&page=1', undefined],
+    ['/installation/repositories?per_page=100&page=2', etag],
+  ]);
+  // What is no ETag is not sent back.
+  expect((await spoken.listRepositoriesUnless(etag, 2))?.etag).toBeUndefined();
+  await expect(spoken.listRepositories()).rejects.toMatchObject({ code: 'unexpected' });
 });
 
 test('branches come in pages, or by how their names begin', async () => {

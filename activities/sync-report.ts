@@ -1,0 +1,75 @@
+import type { Transaction } from '../db/connection.ts';
+import type { GithubApp } from '../db/github-apps.ts';
+import { incidentsIn } from '../db/incidents.ts';
+import type { Installation } from '../db/installations.ts';
+import { operationsIn } from '../db/operations.ts';
+import type { SkippedInstallation } from '../db/sync-passes.ts';
+import { everything } from '../db/tenant.ts';
+
+export type SyncFailure = { code: string; detail: string };
+
+export const unreadableCode = 'installation_unreadable';
+
+/** What only the account's owner can mend. */
+const remedies: Record<string, string> = {
+  policy:
+    'Let the addresses of this Fairlead pass the account’s IP allow list, and allow the App for its SAML single sign-on; then have the installations read again.',
+  permission_missing: 'Grant the App the permissions that it asks for; then have the installations read again.',
+};
+
+/** Tells those whose installation it is why its repositories cannot be read, where it is theirs to mend. */
+export async function raiseUnreadable(
+  trx: Transaction,
+  app: GithubApp,
+  installation: Installation,
+  { code, detail }: SyncFailure,
+): Promise<void> {
+  const action = remedies[code];
+  if (!action) return;
+  await incidentsIn(trx, everything).raise({
+    orgId: installation.orgId ?? app.orgId,
+    projectId: null,
+    code: unreadableCode,
+    subjectId: installation.id,
+    title: `The repositories of ${installation.accountLogin} cannot be read. ${detail}`,
+    action,
+  });
+}
+
+/**
+ * Ends what was asked for of a pass that came to its end. Everybody learns of the installations that are theirs: an
+ * App of the operator's has many tenants.
+ */
+export async function finishOperations(
+  trx: Transaction,
+  app: GithubApp,
+  skipped: SkippedInstallation[],
+  unreadable: number,
+): Promise<void> {
+  const operations = operationsIn(trx, everything);
+  const subject = { kind: 'sync', subjectId: app.id };
+  const ownerOf = ({ orgId }: SkippedInstallation) => orgId ?? app.orgId;
+  for (const orgId of new Set(skipped.map(ownerOf))) {
+    if (orgId === null) continue;
+    const theirs = skipped.filter((one) => ownerOf(one) === orgId);
+    await operations.finish({ ...subject, orgId }, skippedFailure(theirs, 0));
+  }
+  await operations.finish({ ...subject, orgId: null }, skippedFailure(skipped, unreadable));
+  await operations.finish(subject);
+}
+
+/** Nothing, where nothing was skipped. */
+export function skippedFailure(skipped: SkippedInstallation[], unreadable: number): SyncFailure | undefined {
+  const count = skipped.length + unreadable;
+  if (count === 0) return undefined;
+  const named = skipped.slice(0, mostNamed).map(({ accountLogin, error }) => `${accountLogin} (${error})`);
+  const others = count - named.length;
+  if (others > 0) named.push(named.length > 0 ? `${others} more` : `${others} without an account`);
+  const [only] = skipped;
+  return {
+    code: only && count === 1 ? only.error : 'installations_skipped',
+    detail: `${count === 1 ? '1 installation was' : `${count} installations were`} not read, the others were: ${named.join(', ')}`,
+  };
+}
+
+const mostNamed = 10;
