@@ -15,7 +15,7 @@ async function demo(): Promise<Running> {
   const settings = await demoSettings(folder);
   const github = await startTown(folder, settings);
   const watching = new AbortController();
-  const stops = [github.close, async () => watching.abort()];
+  const stops = [github.close];
   const stop = async () => {
     for (const undo of stops.splice(0).reverse()) await undo();
   };
@@ -28,19 +28,21 @@ async function demo(): Promise<Running> {
       FAIRLEAD_TEMPORAL_UI_PORT: String(settings.temporalUi),
       FAIRLEAD_ADMIN_TOKEN: settings.token,
       FAIRLEAD_ALLOWED_HOSTS: github.url,
+      GITHUB_HOST_URL: github.url,
+      GITHUB_API_URL: github.apiUrl,
     });
     const product = await startProduct(config);
-    stops.push(product.stop);
+    stops.push(product.stop, async () => watching.abort());
     const platform = createPlatform(`http://127.0.0.1:${settings.api}`, settings.token);
     const app = await platform.seed();
-    const connect = (await platform.isConnected()) ? undefined : await platform.startFlow(github);
+    const connect = (await platform.isConnected()) ? undefined : await platform.startFlow();
     const addresses = { api: config.publicUrl, github: github.url, temporalUi: product.temporalUiUrl };
     const signIn = `${config.publicUrl}/sign-in?code=${product.signInCode}`;
     console.log(walk({ ...addresses, signIn, token: settings.token, folder, connect }));
     if (!app.source) {
       platform.bindSource(app.id, watching.signal).then(
         () => watching.signal.aborted || console.log('The app "shop" has its source now: push (step 2 of the walk).'),
-        (error) => console.error(error),
+        (error) => watching.signal.aborted || console.error(error),
       );
     }
     return { stop };

@@ -6,6 +6,7 @@ const onPostgres = Boolean(process.env['TEST_DATABASE_URL']);
 /** Tests that start the product's own processes, and look at the clock: they have the machine to themselves. */
 const processes = [
   'test/flows/start.test.ts',
+  'test/flows/demo.test.ts',
   'test/flows/canaries.test.ts',
   'test/flows/shutdown.test.ts',
   'test/chaos/**',
@@ -15,7 +16,7 @@ const processes = [
 const notOnPostgres = [
   'test/*.test.ts',
   'test/{domain,providers,scripts,stand-ins}/**',
-  'test/flows/{start,canaries,shutdown}.test.ts',
+  'test/flows/{start,demo,canaries,shutdown}.test.ts',
   'test/worker/temporal-*.test.ts',
   'test/chaos/!(*.postgres).test.ts',
 ];

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GitHubStandIn } from '../github/stand-in.ts';
 import { acme, shop } from './town.ts';
 
 type Item = { id: string; status: string; source: unknown };
@@ -30,13 +29,8 @@ export function createPlatform(api: string, token: string) {
     },
 
     /** Where a browser begins to connect the simulated organization. */
-    async startFlow(github: GitHubStandIn): Promise<string> {
-      const body = {
-        host_url: github.url,
-        api_url: github.apiUrl,
-        owner: acme.login,
-        display_name: 'Acme on the simulated GitHub',
-      };
+    async startFlow(): Promise<string> {
+      const body = { owner: acme.login, display_name: 'Acme on the simulated GitHub' };
       const { create_url: url } = await ask<{ create_url: string }>('POST', '/v1/integrations/github/start', body);
       return url;
     },

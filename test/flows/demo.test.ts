@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import { createBrowser } from '../support/browser.ts';
+import { createClient } from '../support/client.ts';
+import { type BuildView, listBuilds } from '../support/platform.ts';
+import { isAlive, type Program, runProgram } from '../support/processes.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-demo-'));
+const programs: Program[] = [];
+
+async function npmRunDemo() {
+  const program = runProgram('npm', ['run', 'demo', '--', folder], {});
+  programs.push(program);
+  await program.line(/Ctrl-C stops everything/, 180_000);
+  const output = program.output();
+  const found = (pattern: RegExp) => pattern.exec(output)?.[1] ?? '';
+  const api = found(/API +(http:\S+)/);
+  const token = found(/export TOKEN=(\S+)/);
+  return {
+    program,
+    output,
+    client: createClient(api, token),
+    connect: found(/(http:\S+github\/create\?\S+)/),
+    repository: found(/Open (http:\S+) and click "Push/),
+    temporalUi: found(/Temporal UI +(http:\S+)/),
+    simulated: found(/Simulated GitHub +(http:\S+)/),
+  };
+}
+
+const statuses = async (client: Parameters<typeof listBuilds>[0]) =>
+  (await listBuilds(client)).map(({ status }: BuildView) => status);
+
+afterEach(async () => {
+  for (const program of programs.splice(0)) if (isAlive(program.pid)) await program.end('SIGTERM');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('whoever follows the walk of the demo connects, pushes and sees the build succeed', async () => {
+  const { program, output, client, connect, repository, temporalUi, simulated } = await npmRunDemo();
+  expect(output).toContain('GitHub is SIMULATED: nothing here is real');
+  expect((await fetch(temporalUi)).status).toBe(200);
+  const browser = createBrowser();
+  expect(browser.read(await browser.visit(simulated))).toContain('Signed in as @octocat');
+
+  // 1. Connect: what a person clicks, page by page.
+  const form = await browser.follow(await browser.visit(connect));
+  const confirmation = await browser.press(form, /^Go on to/);
+  const installing = await browser.follow(await browser.press(confirmation, 'Create GitHub App for @acme'));
+  const authorizing = await browser.follow(await browser.press(installing, 'Install'));
+  const done = await browser.follow(await browser.press(authorizing, /^Authorize/));
+  expect(browser.read(done)).toContain('Connected');
+  await program.line(/has its source now/, 30_000);
+
+  // 2. Push. 3. See the build succeed.
+  const page = await browser.visit(repository);
+  await browser.press(page, 'Push a commit');
+  await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(['succeeded']);
+  await expect
+    .poll(async () => browser.read(await browser.visit(repository)))
+    .toMatch(/deploy #1 Build bld_\S+ main .* success/);
+
+  await program.end('SIGINT');
+  await expect.poll(() => isAlive(program.pid)).toBe(false);
+}, 300_000);
+
+test('a second start finds the build and the connection, and builds again', async () => {
+  const { output, client, connect, repository, program } = await npmRunDemo();
+  expect(output).toContain('GitHub is connected already');
+  expect(connect).toBe('');
+  expect(await statuses(client)).toEqual(['succeeded']);
+  await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Again' } });
+  await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(['succeeded', 'succeeded']);
+  await program.end('SIGTERM');
+}, 300_000);
