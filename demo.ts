@@ -28,6 +28,8 @@ async function demo(): Promise<Running> {
       FAIRLEAD_TEMPORAL_UI_PORT: String(settings.temporalUi),
       FAIRLEAD_ADMIN_TOKEN: settings.token,
       FAIRLEAD_ALLOWED_HOSTS: github.url,
+      // The simulated GitHub is on this machine, so that its webhooks arrive without a public address.
+      FAIRLEAD_WEBHOOK_MODE: 'push',
       GITHUB_HOST_URL: github.url,
       GITHUB_API_URL: github.apiUrl,
     });
