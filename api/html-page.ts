@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
+import type { Endpoint } from './endpoint.ts';
+import { catalogue, Problem } from './problems.ts';
+
+type Raw = NonNullable<Endpoint['raw']>;
 
 const style = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -51,6 +55,19 @@ export function showPage(ctx: Context, page: HtmlPage): void {
 <body><main><h1>${escapeHtml(title)}</h1>${body}</main>${script === undefined ? '' : `<script>${script}</script>`}</body></html>
 `;
   ctx.type = 'text/html; charset=utf-8';
+}
+
+/** For routes that people see: a refusal is a page for them, and a problem document for everybody else. */
+export function forPeople(raw: Raw): Raw {
+  return async (ctx, tools) => {
+    try {
+      await raw(ctx, tools);
+    } catch (error) {
+      if (!(error instanceof Problem) || ctx.accepts('json', 'html') !== 'html') throw error;
+      const { status, title } = catalogue[error.code];
+      showPage(ctx, { status, title, body: `<p>${escapeHtml(error.detail ?? '')}</p>` });
+    }
+  };
 }
 
 export function escapeHtml(text: string): string {

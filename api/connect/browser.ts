@@ -1,7 +1,6 @@
 import type { Context } from 'koa';
 import type { Db } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import { sessionsIn } from '../../db/sessions.ts';
 import { everything } from '../../db/tenant.ts';
 import { isFinalFlowStatus, nextStep } from '../../domain/flow-status.ts';
@@ -43,10 +42,9 @@ export async function goOn(ctx: Context, deps: HopDeps, flowId: string): Promise
   const flow = await settled(deps, flowId);
   if (!flow) return;
   if (isFinalFlowStatus(flow.status)) {
-    const back = redirectBack(flow);
     // Who was not shown to own the account is told so here, and goes on from the page.
-    if (back && flow.status !== 'rejected') return seeOther(ctx, back);
-    return showFlow(ctx, flow, await githubAppsIn(deps.database.reader).find(flow.githubAppId));
+    if (flow.status === 'rejected') return showFlow(ctx, flow, undefined);
+    return seeOther(ctx, redirectBack(flow) ?? `${deps.publicUrl}/connect/${flow.id}`);
   }
   seeOther(ctx, (await nextHop(deps, flow)) ?? `${deps.publicUrl}/connect/${flow.id}`);
 }

@@ -15,7 +15,7 @@ import { hopDeps, personStep } from '../connect/next-hop.ts';
 import { landingAdvice } from '../connect/refused-landing.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
-import { comesFromElsewhere, showPage } from '../html-page.ts';
+import { comesFromElsewhere, forPeople, showPage } from '../html-page.ts';
 import { id, PageQuery, pageRequest } from '../input.ts';
 import { Problem } from '../problems.ts';
 import type { FrameState } from '../request-frame.ts';
@@ -68,7 +68,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       params: Params,
       success: { status: 200, body: z.string(), contentType: 'text/html' },
       problems: ['csrf_rejected'],
-      raw,
+      raw: forPeople(raw),
     });
 
   return [

@@ -12,13 +12,12 @@ import { flowCookieHash } from '../connect/flow-cookie.ts';
 import { findArrival, type GithubAnswer, type LandingRefusal, land } from '../connect/land.ts';
 import { NewFlow } from '../connect/new-flow.ts';
 import { hopDeps } from '../connect/next-hop.ts';
-import { landingAdvice } from '../connect/refused-landing.ts';
+import { refusedLanding } from '../connect/refused-landing.ts';
 import { startFlow } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type RawTools } from '../endpoint.ts';
-import { escapeHtml, showPage } from '../html-page.ts';
+import { escapeHtml, forPeople, showPage } from '../html-page.ts';
 import { check } from '../input.ts';
-import { Problem } from '../problems.ts';
 import type { FrameState } from '../request-frame.ts';
 
 const html = { status: 200, body: z.string(), contentType: 'text/html' };
@@ -52,12 +51,12 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
     const { state: given } = check('query', State, ctx.query);
     const state = given === undefined ? undefined : await flowStatesIn(database.reader).find(given);
     const flow = state && (await connectFlowsIn(database.reader, everything).find(state.flowId));
-    if (!state || !flow || state.purpose !== 'create') return refuse(ctx, given ? 'state_unknown' : 'state_missing');
-    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse(ctx, 'state_foreign');
+    if (!state || !flow || state.purpose !== 'create') return refuse(given ? 'state_unknown' : 'state_missing');
+    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse('state_foreign');
     // One who comes back after this step goes on where the flow is.
     if (!['created', 'page_served'].includes(flow.status))
       return seeOther(ctx, `${links.publicUrl}/connect/${flow.id}`);
-    if (state.expiresAt <= Date.now()) return refuse(ctx, 'state_expired');
+    if (state.expiresAt <= Date.now()) return refuse('state_expired');
 
     const issued = await database.write(async (trx) => {
       await connectFlowsIn(trx, everything).move(flow.id, 'page_served');
@@ -94,10 +93,10 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
     } = check('query', Answer, ctx.query);
     const answer: GithubAnswer = { state, code, installationId, setupAction, error };
     if (state === undefined)
-      return code === undefined && error === undefined ? strayed(ctx, setupAction) : refuse(ctx, 'state_missing');
+      return code === undefined && error === undefined ? strayed(ctx, setupAction) : refuse('state_missing');
     const arrival = await findArrival(database.reader, answer);
-    if (typeof arrival === 'string') return refuse(ctx, arrival);
-    if (!(await isItsBrowser(ctx, database.reader, arrival.flow))) return refuse(ctx, 'state_foreign');
+    if (typeof arrival === 'string') return refuse(arrival);
+    if (!(await isItsBrowser(ctx, database.reader, arrival.flow))) return refuse('state_foreign');
 
     const { id, orgId, projectId, createdBy } = arrival.flow;
     const { requestId } = ctx.state as FrameState;
@@ -107,7 +106,7 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       if (!refusal) await appendAudit(trx, { orgId, projectId, ...act, detail: { purpose: arrival.state.purpose } });
       return refusal;
     });
-    if (refused) return refuse(ctx, refused);
+    if (refused) return refuse(refused);
     await goOn(ctx, hopDeps(deps), id);
   }
 
@@ -142,12 +141,12 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
   async function redeemTicket(ctx: Context, ticket: string): Promise<void> {
     const state = await flowStatesIn(database.reader).find(ticket);
     const flow = state && (await connectFlowsIn(database.reader, everything).find(state.flowId));
-    if (!state || !flow || state.purpose !== 'ticket') return refuse(ctx, 'state_unknown');
+    if (!state || !flow || state.purpose !== 'ticket') return refuse('state_unknown');
     const again = flow.browserHash !== null && flowCookieHash(ctx, flow.id) === flow.browserHash;
     if (!again && !(await database.write((trx) => flowStatesIn(trx).use(state.hash)))) {
-      return refuse(ctx, state.usedAt === null ? 'state_expired' : 'state_foreign');
+      return refuse(state.usedAt === null ? 'state_expired' : 'state_foreign');
     }
-    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse(ctx, 'state_foreign');
+    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse('state_foreign');
     await goOn(ctx, hopDeps(deps), flow.id);
     if (ctx.status === 303) ctx.status = 302;
   }
@@ -164,7 +163,7 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       query: State,
       success: html,
       problems: ['flow_state_refused'],
-      raw: create,
+      raw: forPeople(create),
     }),
     ...(['callback', 'installed'] as const).map((name) =>
       endpoint({
@@ -182,7 +181,7 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
         query: Answer,
         success: onward,
         problems: ['invalid_request', 'flow_state_refused'],
-        raw: landed,
+        raw: forPeople(landed),
       }),
     ),
     endpoint({
@@ -205,16 +204,13 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
         'github_app_missing',
         'github_app_incomplete',
       ],
-      raw: install,
+      raw: forPeople(install),
     }),
   ];
 }
 
-function refuse(ctx: Context, refusal: LandingRefusal): void {
-  if (ctx.accepts('html', 'json') === 'json') {
-    throw new Problem('flow_state_refused', landingAdvice[refusal], { members: { reason: refusal } });
-  }
-  showPage(ctx, { status: 400, title: 'This does not lead on', body: `<p>${escapeHtml(landingAdvice[refusal])}</p>` });
+function refuse(refusal: LandingRefusal): never {
+  throw refusedLanding(refusal);
 }
 
 /** An owner who approved what somebody else had asked for, or who changed which repositories are chosen. */

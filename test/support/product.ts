@@ -90,6 +90,8 @@ function githubSettings(github: GitHubStandIn, app: App): Record<string, string>
     GITHUB_APP_SLUG: app.slug,
     GITHUB_APP_PRIVATE_KEY: app.privateKey,
     GITHUB_APP_WEBHOOK_SECRET: app.webhookSecret,
+    GITHUB_APP_CLIENT_ID: app.clientId,
+    GITHUB_APP_CLIENT_SECRET: app.clientSecret,
     GITHUB_HOST_URL: github.url,
     GITHUB_API_URL: github.apiUrl,
   };
