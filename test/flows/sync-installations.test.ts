@@ -1,34 +1,49 @@
 import { randomUUID } from 'node:crypto';
 import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createActivities } from '../../activities/index.ts';
+import { withFailures } from '../../activities/failures.ts';
+import { installationActivities } from '../../activities/installations.ts';
+import { repositoryActivities } from '../../activities/repositories.ts';
+import type { GitHubBroker } from '../../broker/github.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { syncCommand } from '../../db/installations.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { everything } from '../../db/tenant.ts';
 import { newKeyPair } from '../../stand-ins/github/seeds.ts';
 import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import { installationView } from '../../stand-ins/github/views.ts';
 import { requested, syncInstallations } from '../../workflows/sync-installations.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { historyText } from '../support/history-text.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
+import { seed } from '../support/seed.ts';
 import { connectTemporal } from '../support/temporal.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
 let app: { id: string; theirs: App };
+let broker: GitHubBroker;
 let worker: Worker;
 let running: Promise<void>;
 const taskQueue = `test-${randomUUID()}`;
 
 beforeAll(async () => {
   [database, github, temporal] = await Promise.all([openTestDatabase(), startGitHub(), connectTemporal()]);
+  broker = brokerTo(database, github);
+  // Whichever it is by then: a new one holds no tokens.
+  const deps = {
+    database,
+    broker: {
+      asApp: (id: string) => broker.asApp(id),
+      forInstallation: (id: string) => broker.forInstallation(id),
+    },
+  };
   worker = await Worker.create({
     connection: temporal.nativeConnection,
     taskQueue,
     workflowBundle: { codePath: temporal.codePath },
-    activities: createActivities({ database, broker: brokerTo(database, github) }),
+    activities: withFailures({ ...installationActivities(deps), ...repositoryActivities(deps) }),
   });
   running = worker.run();
 }, 60_000);
@@ -49,6 +64,8 @@ afterAll(async () => {
   await github?.close();
   await database?.drop();
 });
+
+const nobody = { orgId: null, projectId: null };
 
 /** As the relay carries it out. */
 function request() {
@@ -71,11 +88,10 @@ function fill(installation: Installation, count: number): void {
   for (let at = 0; at < count; at += 1) github.addRepository(installation, { name: `r${at}-${installation.id}` });
 }
 
-const addOperation = () =>
+const addOperation = (owner: { orgId: string; projectId: string } | { orgId: null; projectId: null } = nobody) =>
   database.write((trx) =>
     operationsIn(trx, everything).insert({
-      orgId: null,
-      projectId: null,
+      ...owner,
       kind: 'sync',
       subjectId: app.id,
       workflowId: syncCommand(app.id).workflowId,
@@ -165,4 +181,109 @@ test('a suspended installation keeps what it had, and one that was uninstalled i
   expect(await rowOf(suspended)).toMatchObject({ removed_at: null, suspended_at: expect.any(Number) });
   expect((await rowOf(gone))?.removed_at).toEqual(expect.any(Number));
   expect((await reachable()).filter((one) => one.name.endsWith(`-${suspended.id}`))).toHaveLength(2);
+});
+
+/** GitHub's answer to whoever asks for a token from an address that the organization does not allow. */
+const refusal = {
+  kind: 'status',
+  status: 403,
+  body: {
+    message:
+      'Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.',
+    documentation_url: 'https://docs.github.com/rest',
+  },
+} as const;
+const errorOf = async (id: string) => {
+  const { status, errorCode, errorDetail } = (await operationsIn(database.reader, everything).find(id)) ?? {};
+  return [status, errorCode, errorDetail];
+};
+const incidentsOf = (subject: string) => database.reader('incidents').where({ subject_id: subject });
+
+test('an installation that refuses is left out, the others are read, and each organization hears of its own', async () => {
+  const rows = seed(database);
+  const [mine, theirs] = [await rows.org('mine'), await rows.org('theirs')];
+  const account = (login: string, id: number) => ({ account: { login, id, type: 'Organization' as const } });
+  const refusing = github.addInstallation(app.theirs, account('refusing', 501));
+  const open = github.addInstallation(app.theirs, account('open', 502));
+  fill(refusing, 3);
+  fill(open, 3);
+  await pass();
+  for (const [installation, owner] of [
+    [refusing, mine],
+    [open, theirs],
+  ] as const) {
+    const installationId = (await rowOf(installation))?.id ?? '';
+    await rows.integration({ ...owner, githubAppId: app.id, installationId });
+  }
+  const operations = [await addOperation(), await addOperation(mine), await addOperation(theirs)];
+  github.faults.add({ path: new RegExp(`/${refusing.id}/access_tokens$`), ...refusal });
+  for (const repository of github.state.repositories.values())
+    if (repository.installationId === refusing.id) github.removeRepository(repository);
+  github.addRepository(open, { name: 'new' });
+  // Tokens from before would still do.
+  broker = brokerTo(database, github);
+  await pass();
+
+  const detail = '1 installation was not read, the others were: refusing (policy)';
+  expect(await Promise.all(operations.map(({ id }) => errorOf(id)))).toEqual([
+    ['failed', 'policy', detail],
+    ['failed', 'policy', detail],
+    ['succeeded', null, null],
+  ]);
+  expect(await githubAppsIn(database.reader).find(app.id)).toMatchObject({ syncError: detail });
+  const of = async (name: string) => (await reachable()).filter(({ owner }) => owner === name);
+  expect(await of('refusing')).toHaveLength(3);
+  expect(await of('open')).toHaveLength(4);
+  const subject = (await rowOf(refusing))?.id ?? '';
+  expect(await incidentsOf(subject)).toMatchObject([
+    {
+      code: 'installation_unreadable',
+      org_id: mine.orgId,
+      status: 'open',
+      action: expect.stringContaining('IP allow list'),
+    },
+  ]);
+
+  github.faults.clear();
+  await pass();
+  expect(await of('refusing')).toHaveLength(0);
+  expect(await githubAppsIn(database.reader).find(app.id)).toMatchObject({ syncError: null });
+  expect(await incidentsOf(subject)).toMatchObject([{ status: 'resolved' }]);
+});
+
+test('an installation without an account does not hide the others, and is not taken for gone', async () => {
+  const [known, other] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
+  fill(other, 2);
+  await pass();
+  const body = [
+    { ...installationView(github.state, known), account: null },
+    installationView(github.state, other),
+    { ...installationView(github.state, known), id: 999_999, account: null },
+  ];
+  github.faults.add({ path: /^\/app\/installations$/, kind: 'status', status: 200, body, times: 1 });
+  fill(other, 1);
+  const { id } = await addOperation();
+  await pass();
+  expect((await rowOf(known))?.removed_at).toBeNull();
+  expect(await reachable()).toHaveLength(3);
+  expect(await errorOf(id)).toEqual([
+    'failed',
+    'installations_skipped',
+    '2 installations were not read, the others were: acme (unexpected), 1 more',
+  ]);
+});
+
+test('an installation that is on no page is asked for: one that is there is kept and read, one that is gone is gone', async () => {
+  const [hidden, gone] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
+  fill(hidden, 1);
+  fill(gone, 1);
+  await pass();
+  fill(hidden, 2);
+  github.uninstall(gone);
+  // As where another one went while the pages were read.
+  github.faults.add({ path: /^\/app\/installations$/, kind: 'status', status: 200, body: [], times: 1 });
+  await pass();
+  expect((await rowOf(hidden))?.removed_at).toBeNull();
+  expect((await reachable()).filter(({ name }) => name.endsWith(`-${hidden.id}`))).toHaveLength(3);
+  expect((await rowOf(gone))?.removed_at).toEqual(expect.any(Number));
 });
