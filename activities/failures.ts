@@ -22,6 +22,10 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'workflow_disabled',
   'actions_disabled',
   'ref_missing',
+  'manifest_code_refused',
+  'oauth_code_refused',
+  'client_credentials_rejected',
+  'redirect_uri_mismatch',
 ]);
 
 /** Whether the same request could succeed later without anybody doing anything. */

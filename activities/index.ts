@@ -1,4 +1,5 @@
 import { buildActivities } from './builds.ts';
+import { type ConnectDeps, connectActivities } from './connect.ts';
 import { dispatchActivities } from './dispatch.ts';
 import { withFailures } from './failures.ts';
 import { type InstallationDeps, installationActivities } from './installations.ts';
@@ -7,7 +8,7 @@ import { reportActivities } from './reports.ts';
 import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
 import { runActivities } from './runs.ts';
 
-export type ActivityDeps = ReachDeps & InstallationDeps & RepositoryDeps;
+export type ActivityDeps = ReachDeps & InstallationDeps & RepositoryDeps & ConnectDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
 export function createActivities(deps: ActivityDeps) {
@@ -18,6 +19,7 @@ export function createActivities(deps: ActivityDeps) {
     ...reportActivities(deps),
     ...installationActivities(deps),
     ...repositoryActivities(deps),
+    ...connectActivities(deps),
   });
 }
 

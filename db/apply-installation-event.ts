@@ -1,6 +1,9 @@
 import type { InstallationEvent, OtherEvent } from '../domain/github-events.ts';
 import { idIn, objectIn, type Payload, textIn } from '../domain/github-payload.ts';
 import type { Db } from './connection.ts';
+import { connectFlowsIn } from './flows/connect-flows.ts';
+import { nudgeFlow } from './flows/flow-commands.ts';
+import { installationWitnessesIn } from './flows/installation-witnesses.ts';
 import { followInstallations } from './follow-installations.ts';
 import { installationsIn } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
@@ -32,8 +35,32 @@ export async function applyInstallationEvent(
     await installations.setSuspended(githubAppId, installationId, suspendedAt(event.installation));
   } else if (event.kind === 'installation' && action === 'created') {
     await noteNew(trx, githubAppId, event);
+    await noteWitnesses(trx, githubAppId, event);
+    await nudgeFlows(trx, githubAppId);
   }
   await followInstallations(trx, githubAppId);
+}
+
+/** Who made it or had asked for it: one of the proofs of who may connect its account. */
+async function noteWitnesses(trx: Db, githubAppId: string, event: InstallationEvent): Promise<void> {
+  const accountId = idIn(objectIn(event.installation, 'account'), 'id');
+  if (accountId === undefined) return;
+  const witnesses = installationWitnessesIn(trx);
+  const key = { githubAppId, externalId: event.installationId };
+  const people = { sender: event.senderId, requester: event.requesterId };
+  for (const role of ['sender', 'requester'] as const) {
+    const githubUserId = people[role];
+    if (githubUserId !== undefined) await witnesses.note(key, { role, githubUserId, accountId });
+  }
+}
+
+/** One of the flows under way may have waited for this. */
+async function nudgeFlows(trx: Db, githubAppId: string): Promise<void> {
+  const flows = connectFlowsIn(trx, everything);
+  for (const id of await flows.listOpenOf(githubAppId)) {
+    const flow = await flows.find(id);
+    if (flow) await nudgeFlow(trx, flow);
+  }
 }
 
 /** A new installation is shown before the sync is through; one that we know is left as it is. */

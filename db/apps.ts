@@ -73,17 +73,21 @@ export function appsIn(db: Db, scope: TenantScope) {
 
     /**
      * Gives the project's apps that are built from a repository of the installation, through an integration that does
-     * not reach it any more, one that does; answers how many there were.
+     * not reach it any more, one that does; answers how many there were. One that belongs to no project is for all
+     * apps of its organization.
      */
-    async rebind(integration: { id: string; projectId: string }, installationId: string): Promise<number> {
+    async rebind(
+      { id, orgId, projectId }: { id: string; orgId: string; projectId: string | null },
+      installationId: string,
+    ): Promise<number> {
       const repositories = db('repositories').where({ installation_id: installationId }).select('id');
       const reaching = db('bindings').where({ installation_id: installationId }).select('integration_id');
       return visible()
-        .where({ project_id: integration.projectId })
+        .where(projectId === null ? { org_id: orgId } : { project_id: projectId })
         .whereIn('source_repository_id', repositories)
         .whereNotIn('source_integration_id', reaching)
         .update({
-          source_integration_id: integration.id,
+          source_integration_id: id,
           revision: db.raw('revision + 1'),
           updated_at: Date.now(),
         });

@@ -50,7 +50,8 @@ export function integrationsIn(db: Db, scope: TenantScope) {
     },
 
     async list({ kind, projectId }: IntegrationFilter, page: PageRequest): Promise<Page<Integration>> {
-      const query = joined();
+      // What never came to be is shown to those who ask for it by its id.
+      const query = joined().whereNot('integrations.status', 'expired');
       if (kind !== undefined) query.where('integrations.kind', kind);
       if (projectId !== undefined) query.where('integrations.project_id', projectId);
       return pageOf<Joined, Integration>(query, page, toIntegration, 'integrations.id');
@@ -87,6 +88,25 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         .where({ owner_id: ownerId, identity_key: identityKey })
         .whereNotIn('integrations.status', ['deleted', 'expired'])
         .first('integrations.id');
+    },
+
+    /** Of one that was made before it was known what it is a connection to. */
+    async setIdentity(
+      id: string,
+      {
+        identityKey,
+        metadata,
+        displayName,
+      }: { identityKey: string; metadata: Record<string, unknown>; displayName: string },
+    ): Promise<void> {
+      await visible()
+        .where({ id })
+        .update({
+          identity_key: identityKey,
+          metadata: JSON.stringify(metadata),
+          display_name: displayName,
+          updated_at: Date.now(),
+        });
     },
 
     /** Moves the status only from one that allows it, so that a late writer cannot undo a deletion. */

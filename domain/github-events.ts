@@ -56,6 +56,8 @@ export type InstallationEvent = {
   addedRepositoryIds: number[];
   removedRepositoryIds: number[];
   senderId?: number;
+  /** Who had asked the account's owner for it. */
+  requesterId?: number;
 };
 
 export type OtherEvent =
@@ -181,6 +183,7 @@ function readInstallation(kind: InstallationEvent['kind'], body: Payload): GitHu
   const ids = (...keys: string[]) =>
     keys.flatMap((key) => listIn(body, key).flatMap((repository) => idIn(repository, 'id') ?? []));
   const senderId = idIn(objectIn(body, 'sender'), 'id');
+  const requesterId = idIn(objectIn(body, 'requester'), 'id');
   return {
     kind,
     action: textIn(body, 'action') ?? '',
@@ -189,6 +192,7 @@ function readInstallation(kind: InstallationEvent['kind'], body: Payload): GitHu
     addedRepositoryIds: ids('repositories', 'repositories_added'),
     removedRepositoryIds: ids('repositories_removed'),
     ...(senderId !== undefined && { senderId }),
+    ...(requesterId !== undefined && { requesterId }),
   };
 }
 

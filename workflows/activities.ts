@@ -70,9 +70,56 @@ export const { syncRepositoryPage: syncRepositoryPagePatiently } = proxyActiviti
   summary: 'Read a page of repositories from GitHub, whatever is in the way',
 });
 
+/** The code lives an hour, and GitHub takes it once: asking again makes no second App. */
+export const { convertManifest } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 hour',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '2 seconds', maximumInterval: '1 minute' },
+  summary: 'Change the code for the App, and seal its secrets',
+});
+
+/** The code lives ten minutes; the person waits, and can sign in again. */
+export const { identifyInstaller } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
+  summary: 'Learn who signed in',
+});
+
+/** A person has done their part: try until they would rather begin anew. */
+export const { proveOwnership, bindInstallation } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 hour',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  summary: 'Prove who owns the account, and connect it',
+});
+
+/** The workflow asks again anyway. */
+export const { lookForApproval } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '3 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { maximumAttempts: 3, initialInterval: '2 seconds' },
+  summary: 'See whether an owner has approved',
+});
+
 /** Our own database: it comes back. */
-export const { settleDispatch, markUncertain, endBuild, beginSync, finishRepositories, skipInstallation, finishSync } =
-  proxyLocalActivities<Activities>({
-    startToCloseTimeout: '10 seconds',
-    retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
-  });
+export const {
+  readFlow,
+  endFlow,
+  forgetSignIn,
+  giveUpConversion,
+  settleDispatch,
+  markUncertain,
+  endBuild,
+  beginSync,
+  finishRepositories,
+  skipInstallation,
+  finishSync,
+} = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
+});

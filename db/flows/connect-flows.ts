@@ -73,6 +73,8 @@ export type FlowNote = Partial<
   Pick<
     ConnectFlow,
     | 'integrationId'
+    | 'accountLogin'
+    | 'detail'
     | 'sealedManifestCode'
     | 'sealedSignInCode'
     | 'conversionSentAt'
@@ -124,6 +126,15 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
       return row && toConnectFlow(row);
     },
 
+    /** One that is not over, held by this transaction: what is decided from it stays true until the commit. */
+    async takeOpen(id: string): Promise<ConnectFlow | undefined> {
+      const query = visible().where({ id }).whereNull('finished_at').first();
+      // The one writer of SQLite needs no lock.
+      if (db.client.config.client === 'pg') query.forUpdate();
+      const row: ConnectFlowRow | undefined = await query;
+      return row && toConnectFlow(row);
+    },
+
     async list(page: PageRequest): Promise<Page<ConnectFlow>> {
       return pageOf<ConnectFlowRow, ConnectFlow>(visible(), page, toConnectFlow);
     },
@@ -146,7 +157,7 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
     async move(
       id: string,
       to: FlowStatus,
-      { reason = null, detail = null, ...note }: FlowNote & { reason?: string | null; detail?: string | null } = {},
+      { reason = null, detail = null, ...note }: FlowNote & { reason?: string | null } = {},
     ): Promise<boolean> {
       const now = Date.now();
       const end = isFinalFlowStatus(to)
@@ -172,6 +183,8 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
 
 const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {
   integrationId: 'integration_id',
+  accountLogin: 'account_login',
+  detail: 'detail',
   sealedManifestCode: 'sealed_manifest_code',
   sealedSignInCode: 'sealed_sign_in_code',
   conversionSentAt: 'conversion_sent_at',

@@ -30,6 +30,15 @@ export function installationWitnessesIn(db: Db) {
         .ignore();
     },
 
+    /** The installations that this person had asked for, and that an owner has made since. */
+    async listAnswered(githubAppId: string, requesterId: number, since: number): Promise<number[]> {
+      return db('installation_witnesses')
+        .where({ github_app_id: githubAppId, role: 'requester', github_user_id: requesterId })
+        .where('created_at', '>=', since)
+        .orderBy('created_at', 'desc')
+        .pluck('external_id');
+    },
+
     async list({ githubAppId, externalId }: Key): Promise<InstallationWitness[]> {
       const rows = await db('installation_witnesses').where({ github_app_id: githubAppId, external_id: externalId });
       return rows.map((row) => ({

@@ -3,6 +3,7 @@ import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createGitHubBroker } from '../../broker/github.ts';
+import { createGitHubConnector } from '../../broker/github-connect.ts';
 import { type Build, buildsIn, createBuild } from '../../db/builds.ts';
 import { registerOperatorApp } from '../../db/operator-app.ts';
 import { pipelinesIn } from '../../db/pipelines.ts';
@@ -48,7 +49,13 @@ beforeAll(async () => {
   );
   const allowedHosts = parseAllowedHosts(github.url);
   const fetch = createGuardedFetch({ allowedHosts, timeoutMs: 10_000, maxBytes: 1_000_000 });
-  activities = createActivities({ database, broker: createGitHubBroker({ database, keyring, fetch }) });
+  const deps = { database, keyring, fetch };
+  activities = createActivities({
+    database,
+    keyring,
+    broker: createGitHubBroker(deps),
+    connector: createGitHubConnector(deps),
+  });
 
   const rows = seed(database);
   const owner = await rows.org();

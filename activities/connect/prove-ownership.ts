@@ -1,0 +1,79 @@
+import type { Db } from '../../db/connection.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { type InstallationWitness, installationWitnessesIn } from '../../db/flows/installation-witnesses.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { installationsIn } from '../../db/installations.ts';
+import { everything } from '../../db/tenant.ts';
+import type { ConnectDeps } from './deps.ts';
+
+/** How a person was shown to speak for the account: at the sign-in, by a signed webhook, or by their approved request. */
+export type Proof = 'account' | 'membership' | 'sender' | 'requester' | 'request';
+
+export type Proven = { outcome: 'proven' | 'not_yet' | 'changed' } | { outcome: 'refused'; reason: string };
+
+type ProviderInstallation = NonNullable<Awaited<ReturnType<ConnectDeps['connector']['installation']>>>;
+
+/** The installation that is to be bound: the one that the browser named, or the one that an owner has approved. */
+export function subjectOf(flow: ConnectFlow): number | null {
+  if (flow.githubUserId === null) return null;
+  if (flow.status === 'install_pending') return flow.claimedInstallation;
+  return flow.status === 'awaiting_approval' && flow.confirmedAt !== null ? flow.approvedInstallation : null;
+}
+
+/** Reads the installation by the App's own key: what the browser says of it counts for nothing. */
+export async function installationFor({ database, connector }: ConnectDeps, flow: ConnectFlow, externalId: number) {
+  const [installation, app] = await Promise.all([
+    connector.installation(flow.githubAppId, externalId),
+    githubAppsIn(database.reader).find(flow.githubAppId),
+  ]);
+  return installation && installation.appId === app?.appId ? installation : undefined;
+}
+
+/**
+ * Whether this person may connect the account. That the installation is one of the App's proves nothing: everybody's
+ * is. Nor does it that the person sees it: every member does.
+ */
+export async function proofOf(
+  db: Db,
+  flow: ConnectFlow,
+  { id, account }: ProviderInstallation,
+): Promise<Proof | undefined> {
+  if (flow.githubUserId === null) return undefined;
+  if (flow.ownerProof !== null && flow.ownerProofAccount === account.id) return flow.ownerProof;
+  const witnesses = await witnessesOf(db, flow, id);
+  const witness = witnesses.find(
+    ({ githubUserId, accountId, createdAt }) =>
+      githubUserId === flow.githubUserId && accountId === account.id && createdAt >= flow.createdAt,
+  );
+  if (witness) return witness.role;
+  // The webhook names whose request was approved; where it came and names nobody, or another, it was not this one.
+  const isApproved =
+    flow.confirmedAt !== null && flow.requestedAccount === account.id && flow.approvedInstallation === id;
+  return isApproved && witnesses.length === 0 ? 'request' : undefined;
+}
+
+/** `not_yet`: the installation is new, and the webhook that tells who made it may be on its way. */
+export function proveOwnership(deps: ConnectDeps) {
+  const { database } = deps;
+  return async ({ flowId }: { flowId: string }): Promise<Proven> => {
+    const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+    const externalId = flow && subjectOf(flow);
+    if (!flow || externalId == null) return { outcome: 'changed' };
+    const installation = await installationFor(deps, flow, externalId);
+    if (!installation) return { outcome: 'refused', reason: 'installation_gone' };
+    if (await proofOf(database.reader, flow, installation)) return { outcome: 'proven' };
+    const mayCome = !(await isToldOf(database.reader, flow, installation));
+    return mayCome ? { outcome: 'not_yet' } : { outcome: 'refused', reason: 'ownership_not_proven' };
+  };
+}
+
+/** Whether the webhook of its creation has come, or came before the flow began. */
+async function isToldOf(db: Db, flow: ConnectFlow, { id }: ProviderInstallation): Promise<boolean> {
+  if ((await witnessesOf(db, flow, id)).length > 0) return true;
+  const row = await installationsIn(db, everything).findByExternalId(flow.githubAppId, id);
+  return row !== undefined && row.createdAt < flow.createdAt;
+}
+
+function witnessesOf(db: Db, { githubAppId }: ConnectFlow, externalId: number): Promise<InstallationWitness[]> {
+  return installationWitnessesIn(db).list({ githubAppId, externalId });
+}
