@@ -1,10 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { withFailures } from '../../activities/failures.ts';
-import { installationActivities } from '../../activities/installations.ts';
-import { repositoryActivities } from '../../activities/repositories.ts';
-import type { GitHubBroker } from '../../broker/github.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { syncCommand } from '../../db/installations.ts';
 import { operationsIn } from '../../db/operations.ts';
@@ -12,40 +6,20 @@ import { everything } from '../../db/tenant.ts';
 import { newKeyPair } from '../../stand-ins/github/seeds.ts';
 import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { installationView } from '../../stand-ins/github/views.ts';
-import { requested, syncInstallations } from '../../workflows/sync-installations.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { historyText } from '../support/history-text.ts';
-import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
+import { addOperatorApp } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
-import { connectTemporal } from '../support/temporal.ts';
+import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;
-let temporal: Awaited<ReturnType<typeof connectTemporal>>;
 let app: { id: string; theirs: App };
-let broker: GitHubBroker;
-let worker: Worker;
-let running: Promise<void>;
-const taskQueue = `test-${randomUUID()}`;
+let syncs: SyncWorker;
 
 beforeAll(async () => {
-  [database, github, temporal] = await Promise.all([openTestDatabase(), startGitHub(), connectTemporal()]);
-  broker = brokerTo(database, github);
-  // Whichever it is by then: a new one holds no tokens.
-  const deps = {
-    database,
-    broker: {
-      asApp: (id: string) => broker.asApp(id),
-      forInstallation: (id: string) => broker.forInstallation(id),
-    },
-  };
-  worker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue,
-    workflowBundle: { codePath: temporal.codePath },
-    activities: withFailures({ ...installationActivities(deps), ...repositoryActivities(deps) }),
-  });
-  running = worker.run();
+  [database, github] = await Promise.all([openTestDatabase(), startGitHub()]);
+  syncs = await startSyncWorker(database, github);
 }, 60_000);
 
 beforeEach(async () => {
@@ -58,26 +32,14 @@ afterEach(() => {
 });
 
 afterAll(async () => {
-  worker?.shutdown();
-  await running;
-  await temporal?.close();
+  await syncs?.stop();
   await github?.close();
   await database?.drop();
 });
 
 const nobody = { orgId: null, projectId: null };
 
-/** As the relay carries it out. */
-function request() {
-  const { workflowId } = syncCommand(app.id);
-  return temporal.client.workflow.signalWithStart(syncInstallations, {
-    taskQueue,
-    workflowId,
-    args: [{ githubAppId: app.id }],
-    signal: requested,
-  });
-}
-
+const request = () => syncs.request(app.id);
 const pass = async () => (await request()).result();
 const rowOf = ({ id }: Installation) =>
   database.reader('installations').where({ github_app_id: app.id, external_id: id }).first();
@@ -220,8 +182,8 @@ test('an installation that refuses is left out, the others are read, and each or
   for (const repository of github.state.repositories.values())
     if (repository.installationId === refusing.id) github.removeRepository(repository);
   github.addRepository(open, { name: 'new' });
-  // Tokens from before would still do.
-  broker = brokerTo(database, github);
+  // The token from before would still do.
+  syncs.forgetTokens();
   await pass();
 
   const detail = '1 installation was not read, the others were: refusing (policy)';
