@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { octocat } from '../../stand-ins/github/state.ts';
 import { openChromium, openPage } from '../support/chromium.ts';
 import { type AllInOne, type Scene, startAllInOne, startScene } from '../support/product.ts';
 
@@ -30,6 +31,7 @@ type Flow = { status: string; integration_id: string };
 
 const start = (body: Record<string, unknown>) =>
   fairlead.client.ask<Started>('POST', '/v1/integrations/github/start', { project_id: projectId, ...body });
+const person = (login: string, id: number) => ({ login, id, type: 'User' }) as const;
 const flowOf = (id: string) => fairlead.client.ask<Flow>('GET', `/v1/flows/${id}`);
 
 test.each([
@@ -69,7 +71,66 @@ test('the operator’s App is installed from the sign-in link on, by the session
   await close();
 });
 
+test('a member asks, an owner approves elsewhere, and the member confirms', async () => {
+  const { github, app } = scene;
+  const organization = { login: 'globex', id: 9001, type: 'Organization' } as const;
+  const [member, owner] = [person('mona', 9002), person('otto', 9003)];
+  github.addMembership(organization, member, 'member');
+  github.addMembership(organization, owner, 'admin');
+  github.signInAs(member);
+  const { page, complaints, close } = await openPage(browser);
+  const { install_url: url, flow_id: flowId } = await start({ app: 'operator' });
+  await page.goto(url);
+  await page.goto(`${page.url()}&target_id=${organization.id}`.replace('/new?', '/new/permissions?'));
+  await page.getByRole('button', { name: /Request/ }).click();
+  await expect.poll(() => page.getByRole('heading').first().textContent()).toBe('Waiting for an owner');
+  expect((await flowOf(flowId)).status).toBe('awaiting_approval');
+
+  const [request] = [...github.state.installationRequests.values()];
+  if (!request) throw new Error('Nothing was requested');
+  await github.approveRequest(request);
+  await expect
+    .poll(async () => (await fairlead.client.ask<{ person_step: string }>('GET', `/v1/flows/${flowId}`)).person_step)
+    .toBe('confirm');
+  // Approved is not connected.
+  expect((await flowOf(flowId)).status).toBe('awaiting_approval');
+  await page.reload();
+  await page.getByRole('button', { name: 'Connect' }).click();
+  await expect.poll(() => page.getByRole('heading').first().textContent(), { timeout: 15_000 }).toBe('Connected');
+  const { integration_id: id } = await flowOf(flowId);
+  const [bound] = await fairlead.client.ask<{ account: unknown }[]>('GET', `/v1/integrations/${id}/installations`);
+  expect(bound?.account).toMatchObject({ login: 'globex' });
+  expect(app.slug).toBeTruthy();
+  expect(complaints).toEqual([]);
+  await close();
+});
+
+test('who writes another’s installation into the address gets nothing', async () => {
+  const { github, app } = scene;
+  const victim = github.addInstallation(app, { account: { login: 'initech', id: 9100, type: 'Organization' } });
+  victim.createdAt -= 3_600_000;
+  github.signInAs(person('mallory', 9101));
+  const { page, close } = await openPage(browser);
+  const { install_url: url, flow_id: flowId } = await start({ app: 'operator' });
+  await page.goto(url);
+  const state = new URL(page.url()).searchParams.get('state') ?? '';
+  const at = `${fairlead.publicUrl}/v1/integrations/github/installed`;
+  await page.goto(`${at}?installation_id=${victim.id}&setup_action=install&state=${state}`);
+  await expect.poll(() => page.getByRole('heading').first().textContent(), { timeout: 75_000 }).toBe('Not connected');
+  expect(await flowOf(flowId)).toMatchObject({ status: 'rejected' });
+  // What the operator's own sync reads (the names of repositories) is all that was ever asked of it.
+  const minted = github.requests({ path: new RegExp(`/installations/${victim.id}/access_tokens$`) });
+  for (const { body } of minted) expect(body).toEqual({ permissions: { metadata: 'read' } });
+  const claimed = await fairlead.client.ask<{ installation_id: number; org_id: string | null }[]>(
+    'GET',
+    '/v1/installations',
+  );
+  expect(claimed.find(({ installation_id: id }) => id === victim.id)?.org_id ?? null).toBeNull();
+  await close();
+});
+
 test('another browser is refused in the middle, and the first goes on', async () => {
+  scene.github.signInAs(octocat);
   const [mine, theirs] = [await openPage(browser), await openPage(browser)];
   const { create_url: url, flow_id: flowId } = await start({ app_name: 'Contested' });
   await mine.page.goto(url);
