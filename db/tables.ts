@@ -316,6 +316,7 @@ export type ConnectFlowRow = Times &
     app_name: string;
     app_public: Bool;
     account_login: string | null;
+    account_id: number | null;
     redirect_url: string | null;
     status: FlowStatus;
     reason: string | null;

@@ -136,6 +136,8 @@ async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], { id }: C
   if (!integration) throw new Error('The integration of a new App was there before it');
   await connectFlowsIn(trx, everything).move(id, 'app_created', {
     integrationId: integration.id,
+    // A new App is for its owner's account first.
+    accountId: app.owner.id,
     sealedManifestCode: null,
     conversionSentAt: null,
     expiresAt: Date.now() + flowLifetimes.install,

@@ -68,7 +68,9 @@ export async function nextHop(deps: HopDeps, flow: ConnectFlow): Promise<string 
     }
     const states = flowStatesIn(trx);
     if (step === 'install') {
-      return installUrl({ web, appPathPrefix, slug: app.slug, state: await states.issue(flow.id, 'install') });
+      const state = await states.issue(flow.id, 'install');
+      const preselected = flow.accountId === null ? {} : { targetId: flow.accountId };
+      return installUrl({ web, appPathPrefix, slug: app.slug, state, ...preselected });
     }
     const verifier = randomBytes(32).toString('base64url');
     const seal = (hash: string) => flowSeals(deps.keyring, flow).sealVerifier(verifier, hash);

@@ -37,6 +37,7 @@ export async function startFlow(
     createdBy: callerId,
     displayName: body.display_name ?? null,
     accountLogin: body.owner ?? null,
+    accountId: body.owner_id ?? null,
     redirectUrl,
     claimedInstallation: body.installation_id ?? null,
   });

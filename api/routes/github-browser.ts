@@ -37,6 +37,7 @@ const Install = z.strictObject({
   project_id: NewFlow.shape.project_id,
   org_id: NewFlow.shape.org_id,
   owner: NewFlow.shape.owner,
+  owner_id: z.coerce.number().int().positive().optional(),
   redirect_url: NewFlow.shape.redirect_url,
 });
 

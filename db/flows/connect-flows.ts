@@ -24,6 +24,8 @@ export type ConnectFlow = {
   appPublic: boolean;
   /** The account that was asked for; the person may choose another at GitHub. */
   accountLogin: string | null;
+  /** The same by GitHub's number, where it is known: GitHub then shows that account at once. */
+  accountId: number | null;
   redirectUrl: string | null;
   status: FlowStatus;
   reason: string | null;
@@ -63,6 +65,7 @@ export type NewConnectFlow = Pick<
   | 'appName'
   | 'appPublic'
   | 'accountLogin'
+  | 'accountId'
   | 'redirectUrl'
   | 'claimedInstallation'
   | 'expiresAt'
@@ -74,6 +77,7 @@ export type FlowNote = Partial<
     ConnectFlow,
     | 'integrationId'
     | 'accountLogin'
+    | 'accountId'
     | 'detail'
     | 'sealedManifestCode'
     | 'sealedSignInCode'
@@ -111,6 +115,7 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
         app_name: flow.appName,
         app_public: flow.appPublic,
         account_login: flow.accountLogin,
+        account_id: flow.accountId,
         redirect_url: flow.redirectUrl,
         status: 'created',
         claimed_installation: flow.claimedInstallation,
@@ -184,6 +189,7 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
 const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {
   integrationId: 'integration_id',
   accountLogin: 'account_login',
+  accountId: 'account_id',
   detail: 'detail',
   sealedManifestCode: 'sealed_manifest_code',
   sealedSignInCode: 'sealed_sign_in_code',
@@ -223,6 +229,7 @@ function toConnectFlow(row: ConnectFlowRow): ConnectFlow {
     appName: row.app_name,
     appPublic: Boolean(row.app_public),
     accountLogin: row.account_login,
+    accountId: row.account_id,
     redirectUrl: row.redirect_url,
     status: row.status,
     reason: row.reason,

@@ -17,6 +17,7 @@ export async function up(db: Knex): Promise<void> {
     table.text('app_name').notNullable();
     table.boolean('app_public').notNullable().defaultTo(false);
     table.text('account_login');
+    table.bigInteger('account_id');
     table.text('redirect_url');
     table.text('status').notNullable();
     table.text('reason');

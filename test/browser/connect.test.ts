@@ -31,6 +31,7 @@ type Flow = { status: string; integration_id: string };
 
 const start = (body: Record<string, unknown>) =>
   fairlead.client.ask<Started>('POST', '/v1/integrations/github/start', { project_id: projectId, ...body });
+const backTo = () => `${fairlead.publicUrl}/docs`;
 const person = (login: string, id: number) => ({ login, id, type: 'User' }) as const;
 const flowOf = (id: string) => fairlead.client.ask<Flow>('GET', `/v1/flows/${id}`);
 
@@ -142,6 +143,26 @@ test('another browser is refused in the middle, and the first goes on', async ()
   await mine.page.waitForURL(/installations\/new/);
   expect((await flowOf(flowId)).status).toBe('install_pending');
   await Promise.all([mine.close(), theirs.close()]);
+});
+
+test('a restart in the middle changes nothing, and the account is shown that the App belongs to', async () => {
+  const { page, close } = await openPage(browser);
+  const { create_url: url, flow_id: flowId } = await start({ app_name: 'Restarted', redirect_url: backTo() });
+  await page.goto(url);
+  await page.getByRole('button', { name: /Create GitHub App/ }).waitFor();
+  await fairlead.kill();
+  await fairlead.start();
+  await page.getByRole('button', { name: /Create GitHub App/ }).click();
+  await page.waitForURL(/installations\/new\/permissions\?target_id=583231/);
+  await fairlead.kill();
+  await fairlead.start();
+  await page.getByRole('button', { name: 'Install' }).click();
+  await page.waitForURL(/\/docs/);
+  const seen = Object.fromEntries(new URL(page.url()).searchParams);
+  expect(seen).toMatchObject({ flow_id: flowId, status: 'completed', integration_id: expect.stringMatching(/^int_/) });
+  const made = scene.github.requests({ method: 'POST', path: /conversions$/ });
+  expect(new Set(made.map(({ path }) => path)).size).toBe(made.length);
+  await close();
 });
 
 test('a page that breaks its policy is seen to', async () => {

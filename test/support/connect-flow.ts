@@ -50,6 +50,7 @@ export function flowRows(database: Database, github: GitHubStandIn) {
         appName: 'Fairlead acme',
         appPublic: false,
         accountLogin: null,
+        accountId: null,
         redirectUrl: null,
         claimedInstallation: null,
         expiresAt: Date.now() + 3_600_000,

@@ -138,6 +138,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       appName: app.name,
       appPublic: true,
       accountLogin: null,
+      accountId: null,
       redirectUrl: null,
       claimedInstallation: null,
       expiresAt: Date.now() + 3_600_000,
