@@ -27,9 +27,7 @@ export async function learnNewName(
   { repositoryId }: Build,
   { github, externalId }: ReachableRepository,
 ): Promise<void> {
-  const known = await repositoriesIn(database.reader).find(repositoryId);
   const renamed = await github.getRepositoryById(externalId);
-  if (!known || !renamed) return;
-  const seen = { ...renamed, externalId };
-  await database.write((trx) => repositoriesIn(trx).upsert(known.githubAppId, known.installationId, [seen]));
+  if (renamed)
+    await database.write((trx) => repositoriesIn(trx).describeAnew(repositoryId, { ...renamed, externalId }));
 }

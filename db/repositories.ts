@@ -110,6 +110,17 @@ export function repositoriesIn(db: Db) {
       }
     },
 
+    /** Its new name, and what else GitHub says of it outside a sync: which pass saw it on which page stays. */
+    async describeAnew(
+      id: string,
+      { owner, name, fullName, url, visibility, defaultBranch, archived }: SeenRepository,
+    ) {
+      const names = { owner, name, full_name: fullName, url, visibility, default_branch: defaultBranch, archived };
+      await db('repositories')
+        .where({ id })
+        .update({ ...names, updated_at: Date.now() });
+    },
+
     /** `from` is GitHub's number of the installation that lost them: what is in another one by now is not touched. */
     async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<void> {
       const now = Date.now();
