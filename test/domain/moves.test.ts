@@ -3,6 +3,7 @@ import { buildMoves, isFinalBuildStatus } from '../../domain/build-status.ts';
 import { credentialMoves } from '../../domain/credential-status.ts';
 import { deliveryMoves } from '../../domain/delivery-status.ts';
 import { dispatchMoves } from '../../domain/dispatch-state.ts';
+import { flowMoves } from '../../domain/flow-status.ts';
 import { integrationMoves } from '../../domain/integration-status.ts';
 import { isMove, type Moves, sourcesOf } from '../../domain/moves.ts';
 
@@ -17,6 +18,7 @@ const tables: [string, Moves<string>, string, string[]][] = [
   ['credential', credentialMoves, 'pending', ['purged']],
   ['delivery', deliveryMoves, 'received', ['processed']],
   ['dispatch', dispatchMoves, 'intent', ['sent', 'refused']],
+  ['flow', flowMoves, 'created', ['completed', 'rejected', 'expired', 'canceled', 'failed']],
 ];
 
 test.each(tables)(
@@ -46,4 +48,12 @@ test('an uncertain build is no end, and no build is dispatched from it', () => {
   expect(isFinalBuildStatus('uncertain')).toBe(false);
   expect(isMove(buildMoves, 'uncertain', 'dispatching')).toBe(false);
   expect(isMove(buildMoves, 'uncertain', 'running')).toBe(true);
+});
+
+test('a flow is completed or rejected only from where an installation can be proven, and is not canceled while its code is on its way', () => {
+  for (const end of ['completed', 'rejected'] as const) {
+    expect(sourcesOf(flowMoves, end)).toEqual(['install_pending', 'awaiting_approval']);
+  }
+  expect(isMove(flowMoves, 'code_received', 'canceled')).toBe(false);
+  expect(sourcesOf(flowMoves, 'app_created')).toEqual(['code_received']);
 });

@@ -1,0 +1,364 @@
+import { randomUUID } from 'node:crypto';
+import { activityInfo } from '@temporalio/activity';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import type { FlowStatus, FlowStep } from '../../domain/flow-status.ts';
+import { changed, connectGithub } from '../../workflows/connect-github.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeAll(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+
+afterAll(() => env?.teardown());
+
+const flowId = 'flow_0000000000000000000000000a';
+const day = 86_400_000;
+
+type Steps = Pick<
+  Activities,
+  | 'readFlow'
+  | 'endFlow'
+  | 'convertManifest'
+  | 'giveUpConversion'
+  | 'identifyInstaller'
+  | 'forgetSignIn'
+  | 'proveOwnership'
+  | 'bindInstallation'
+  | 'lookForApproval'
+>;
+
+/** The flow's row, as far as the workflow sees it. */
+function row(step: FlowStep, status: FlowStatus, livesMs = day) {
+  const state = { step, status, expiresAt: Number.NaN, ends: [] as unknown[] };
+  const move = (next: FlowStep, to: FlowStatus = state.status) => void Object.assign(state, { step: next, status: to });
+  const usual: Steps = {
+    async readFlow() {
+      // By the server's clock, which skips; a local activity's own is the worker's.
+      const now = await env.currentTimeMs();
+      if (Number.isNaN(state.expiresAt)) state.expiresAt = now + livesMs;
+      return { step: state.step, status: state.status, expiresInMs: Math.max(0, state.expiresAt - now) };
+    },
+    async endFlow({ flowId: _, ...end }) {
+      state.ends.push(end);
+      move('over', end.status);
+    },
+    convertManifest: async () => move('wait', 'app_created'),
+    giveUpConversion: async ({ code }) => {
+      state.ends.push(code);
+      move('over', 'failed');
+    },
+    async identifyInstaller() {
+      move('prove');
+      return { outcome: 'identified' };
+    },
+    forgetSignIn: async () => move('wait'),
+    proveOwnership: async () => ({ outcome: 'proven' }),
+    bindInstallation: async () => move('over', 'completed'),
+    lookForApproval: async () => ({ outcome: 'unseen' }),
+  };
+  return { state, move, usual };
+}
+
+type Row = ReturnType<typeof row>;
+type Tell = (handle: WorkflowHandle<typeof connectGithub>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
+
+/** Runs one flow to its end; gives back its steps without the looks at the row. */
+async function run({ state, usual }: Row, activities: Partial<Steps> = {}, tell: Tell = async () => {}) {
+  return withWorker(env, temporal().codePath, { ...usual, ...activities }, async ({ client, taskQueue, steps }) => {
+    const handle = await client.workflow.start(connectGithub, {
+      taskQueue,
+      workflowId: `connect-github/${randomUUID()}`,
+      args: [{ flowId }],
+    });
+    await tell(handle, (seconds) => env.sleep(seconds * 1000));
+    await handle.result();
+    return { steps: steps.filter((step) => step !== 'readFlow'), ends: state.ends, handle };
+  });
+}
+
+/** When an activity was asked for, in seconds since the first of these. */
+function clock() {
+  const at: number[] = [];
+  return {
+    tick: () => at.push(activityInfo().currentAttemptScheduledTimestampMs),
+    seconds: () => at.map((ms) => Math.round((ms - (at[0] ?? 0)) / 1000)),
+  };
+}
+
+const pausesOf = (seconds: number[]) => seconds.slice(1).map((at, index) => at - (seconds[index] ?? 0));
+
+const passing = (type: string) => ApplicationFailure.create({ message: 'GitHub failed', type });
+const final = (type: string) => ApplicationFailure.nonRetryable('GitHub refuses', type);
+
+describe('the whole way', () => {
+  test('converts, waits for the person, identifies, proves, and binds', async () => {
+    const one = row('wait', 'page_served');
+    const { steps } = await run(one, {}, async (handle, sleep) => {
+      await sleep(60);
+      one.move('convert', 'code_received');
+      await handle.signal(changed);
+      await sleep(60);
+      one.move('identify', 'install_pending');
+      await handle.signal(changed);
+    });
+    expect(steps).toEqual(['convertManifest', 'identifyInstaller', 'proveOwnership', 'bindInstallation']);
+    expect(one.state).toMatchObject({ status: 'completed', ends: [] });
+  });
+
+  test('of a flow that is over already is none', async () => {
+    const { steps, handle } = await run(row('over', 'completed'));
+    expect(steps).toEqual([]);
+    expect((await handle.describe()).historyLength).toBeLessThan(8);
+  });
+
+  test.each([
+    ['created', 'app_not_created'],
+    ['page_served', 'app_not_created'],
+    ['app_created', 'not_installed'],
+    ['install_pending', 'not_installed'],
+    ['awaiting_approval', 'not_approved'],
+  ] as const)('ends in %s when the person does not come', async (status, reason) => {
+    expect((await run(row('wait', status))).ends).toEqual([{ status: 'expired', reason }]);
+  });
+
+  test('is longer where the row was given more time', async () => {
+    const one = row('wait', 'install_pending', 3_600_000);
+    const { ends } = await run(one, {}, async (_, sleep) => {
+      await sleep(1_800);
+      one.state.expiresAt += day;
+      await sleep(7_200);
+      expect(one.state.ends).toEqual([]);
+    });
+    expect(ends).toEqual([{ status: 'expired', reason: 'not_installed' }]);
+  });
+
+  test('ends when an operator cancels it in Temporal', async () => {
+    const { ends } = await run(row('wait', 'install_pending'), {}, async (handle, sleep) => {
+      await sleep(10);
+      await handle.cancel();
+    });
+    expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
+  });
+
+  test('is canceled only after a code that was sent has brought its App', async () => {
+    const one = row('convert', 'code_received');
+    const { steps } = await run(
+      one,
+      {
+        async convertManifest() {
+          await new Promise((resolve) => setTimeout(resolve, 500));
+          one.move('wait', 'app_created');
+        },
+      },
+      async (handle) => void (await handle.cancel()),
+    );
+    expect(steps).toEqual(['convertManifest', 'endFlow']);
+  });
+});
+
+describe('a conversion', () => {
+  test('is tried for an hour, and then given up', async () => {
+    const asked = clock();
+    const { ends } = await run(row('convert', 'code_received'), {
+      convertManifest: async () => {
+        asked.tick();
+        throw passing('conversion_unauthorized');
+      },
+    });
+    const seconds = asked.seconds();
+    const pauses = pausesOf(seconds);
+    expect(pauses.slice(1, 6).every((ms, at) => Math.abs(ms - 2 ** (at + 1)) <= 1)).toBe(true);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(61);
+    expect(seconds.at(-1)).toBeGreaterThan(3_400);
+    expect(seconds.at(-1)).toBeLessThanOrEqual(3_600);
+    expect(ends).toEqual(['conversion_unauthorized']);
+  });
+
+  test('that GitHub refuses for good is given up at once', async () => {
+    const { steps, ends } = await run(row('convert', 'code_received'), {
+      convertManifest: () => Promise.reject(final('address_refused')),
+    });
+    expect(steps).toEqual(['convertManifest', 'giveUpConversion']);
+    expect(ends).toEqual(['address_refused']);
+  });
+});
+
+describe('a sign-in', () => {
+  test('whose code is used up waits for another', async () => {
+    const one = row('identify', 'install_pending');
+    let asked = 0;
+    const { steps } = await run(
+      one,
+      {
+        async identifyInstaller() {
+          asked += 1;
+          one.move(asked === 1 ? 'wait' : 'prove');
+          return { outcome: asked === 1 ? 'sign_in_again' : 'identified' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(30);
+        one.move('identify');
+        await handle.signal(changed);
+      },
+    );
+    expect(steps).toEqual(['identifyInstaller', 'identifyInstaller', 'proveOwnership', 'bindInstallation']);
+  });
+
+  test('that GitHub does not answer for as long as a code lives is forgotten, and the flow goes on', async () => {
+    const { steps, ends } = await run(row('identify', 'install_pending'), {
+      identifyInstaller: () => Promise.reject(passing('unavailable')),
+    });
+    expect(new Set(steps)).toEqual(new Set(['identifyInstaller', 'forgetSignIn', 'endFlow']));
+    expect(ends).toEqual([{ status: 'expired', reason: 'not_installed' }]);
+  });
+
+  test('with an App that GitHub does not know ends the flow', async () => {
+    const { ends } = await run(row('identify', 'install_pending'), {
+      identifyInstaller: () => Promise.reject(final('client_credentials_rejected')),
+    });
+    expect(ends).toEqual([{ status: 'failed', reason: 'client_credentials_rejected' }]);
+  });
+});
+
+describe('a proof', () => {
+  test('is waited for a minute, and then there is none', async () => {
+    const asked = clock();
+    const { ends } = await run(row('prove', 'install_pending'), {
+      proveOwnership: async () => {
+        asked.tick();
+        return { outcome: 'not_yet' };
+      },
+    });
+    expect(asked.seconds().length).toBeGreaterThan(25);
+    expect(asked.seconds().at(-1)).toBeGreaterThanOrEqual(60);
+    expect(asked.seconds().at(-1)).toBeLessThan(65);
+    expect(ends).toEqual([{ status: 'rejected', reason: 'ownership_not_proven' }]);
+  });
+
+  test('that the webhook brings is seen at once', async () => {
+    let told = false;
+    const asked = clock();
+    const { steps } = await run(
+      row('prove', 'install_pending'),
+      {
+        proveOwnership: async () => {
+          asked.tick();
+          return { outcome: told ? 'proven' : 'not_yet' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(3);
+        told = true;
+        await handle.signal(changed);
+      },
+    );
+    expect(asked.seconds().at(-1)).toBeLessThanOrEqual(4);
+    expect(steps.at(-1)).toBe('bindInstallation');
+  });
+
+  test('that is refused ends the flow', async () => {
+    const { ends } = await run(row('prove', 'install_pending'), {
+      proveOwnership: async () => ({ outcome: 'refused', reason: 'installation_gone' }),
+    });
+    expect(ends).toEqual([{ status: 'rejected', reason: 'installation_gone' }]);
+  });
+
+  test('may turn out, when it is bound, to be for something else by now', async () => {
+    const one = row('prove', 'install_pending');
+    let bound = 0;
+    const { steps } = await run(one, {
+      async bindInstallation() {
+        bound += 1;
+        if (bound === 2) one.move('over', 'completed');
+      },
+    });
+    expect(steps).toEqual(['proveOwnership', 'bindInstallation', 'proveOwnership', 'bindInstallation']);
+  });
+});
+
+describe('an owner’s approval', () => {
+  const awaiting = () => row('look_for_approval', 'awaiting_approval', 30 * day);
+
+  test('is looked for every ten minutes at first, then every hour, for thirty days, in several runs', async () => {
+    const asked = clock();
+    const { ends, handle } = await run(awaiting(), {
+      lookForApproval: async () => {
+        asked.tick();
+        return { outcome: 'pending' };
+      },
+    });
+    const pauses = pausesOf(asked.seconds());
+    // The server's clock goes on while it skips.
+    [600, 900, 1_350, 2_025, 3_038, 3_600, 3_600].forEach((pause, at) => {
+      expect(Math.abs((pauses[at] ?? 0) - pause)).toBeLessThanOrEqual(2);
+    });
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(3_605);
+    expect(pauses.length).toBeGreaterThan(700);
+    expect(ends).toEqual([{ status: 'expired', reason: 'not_approved' }]);
+    const { historyLength } = await env.client.workflow.getHandle(handle.workflowId).describe();
+    expect(historyLength).toBeLessThan(1_100);
+  }, 120_000);
+
+  test('is looked for at once when a webhook or a person asks', async () => {
+    const one = awaiting();
+    const asked = clock();
+    let approved = false;
+    const { steps } = await run(
+      one,
+      {
+        async lookForApproval() {
+          asked.tick();
+          if (!approved) return { outcome: 'pending' };
+          one.move('wait');
+          return { outcome: 'approved' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(90);
+        approved = true;
+        await handle.signal(changed);
+        await sleep(90);
+        // The person confirms.
+        one.move('prove');
+        await handle.signal(changed);
+      },
+    );
+    expect(asked.seconds()).toHaveLength(2);
+    expect(asked.seconds().at(-1)).toBeLessThan(95);
+    expect(steps).toEqual(['lookForApproval', 'lookForApproval', 'proveOwnership', 'bindInstallation']);
+  });
+
+  test('is denied where the request is gone for an hour and nothing is installed', async () => {
+    const asked = clock();
+    const { ends } = await run(awaiting(), {
+      lookForApproval: async () => {
+        asked.tick();
+        return { outcome: asked.seconds().length === 1 ? 'pending' : 'gone' };
+      },
+    });
+    expect(asked.seconds().map((at) => Math.round(at / 60))).toEqual([0, 10, 20, 30, 40, 50, 60, 70]);
+    expect(ends).toEqual([{ status: 'rejected', reason: 'request_denied_or_withdrawn' }]);
+  });
+
+  test('is looked for on through failures, which deny nothing', async () => {
+    const one = awaiting();
+    let asked = 0;
+    const { steps } = await run(one, {
+      async lookForApproval() {
+        asked += 1;
+        if (asked < 5) throw final('app_credentials_rejected');
+        one.move('over', 'completed');
+        return { outcome: 'changed' };
+      },
+    });
+    expect(steps).toEqual(Array(5).fill('lookForApproval'));
+  });
+});
