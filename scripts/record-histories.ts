@@ -4,8 +4,10 @@ import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { FlowStatus, FlowStep } from '../domain/flow-status.ts';
 import { withWorker } from '../test/support/workflow-run.ts';
 import { workflowBundle } from '../worker/bundle.ts';
+import { changed, connectGithub } from '../workflows/connect-github.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 
@@ -124,6 +126,57 @@ function troubledPage() {
   };
 }
 
+/** What the flow's row says, one after the other; each is told by a signal, or by the step before. */
+type Row = [step: FlowStep, status: FlowStatus, signaled?: true];
+const flowId = 'flow_0000000000000000000000000a';
+const connecting = {
+  endFlow: async () => {},
+  convertManifest: async () => {},
+  identifyInstaller: async () => ({ outcome: 'identified' }),
+  proveOwnership: async () => ({ outcome: 'proven' }),
+  bindInstallation: async () => {},
+  lookForApproval: async () => ({ outcome: 'pending' }),
+};
+const flows: Record<string, { activities?: object; rows: Row[] }> = {
+  'connect-github-completed': {
+    rows: [
+      ['wait', 'page_served'],
+      ['convert', 'code_received', true],
+      ['wait', 'app_created'],
+      ['identify', 'install_pending', true],
+      ['prove', 'install_pending'],
+      ['over', 'completed'],
+    ],
+  },
+  'connect-github-rejected': {
+    activities: { proveOwnership: async () => ({ outcome: 'refused', reason: 'ownership_not_proven' }) },
+    rows: [
+      ['wait', 'install_pending'],
+      ['identify', 'install_pending', true],
+      ['prove', 'install_pending'],
+      ['over', 'rejected'],
+    ],
+  },
+  'connect-github-witnessed': {
+    activities: { proveOwnership: [{ outcome: 'not_yet' }, { outcome: 'proven' }] },
+    rows: [
+      ['prove', 'install_pending'],
+      ['prove', 'install_pending', true],
+      ['over', 'completed'],
+    ],
+  },
+  'connect-github-approved': {
+    activities: { lookForApproval: [{ outcome: 'pending' }, { outcome: 'approved' }] },
+    rows: [
+      ['look_for_approval', 'awaiting_approval'],
+      ['look_for_approval', 'awaiting_approval', true],
+      ['wait', 'awaiting_approval'],
+      ['prove', 'awaiting_approval', true],
+      ['over', 'completed'],
+    ],
+  },
+};
+
 const found = JSON.parse(readFileSync(path.join(import.meta.dirname, '../.temporal/found.json'), 'utf8'));
 const env = await TestWorkflowEnvironment.createTimeSkipping({
   server: { executable: { type: 'existing-path', path: found.testServer } },
@@ -171,6 +224,33 @@ for (const [name, { activities, requests }] of Object.entries(syncs).filter(isNe
     release();
     await handle.result();
     await save(name, client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId));
+  });
+}
+for (const [name, { activities, rows }] of Object.entries(flows).filter(isNew)) {
+  let at = 0;
+  const told = Object.entries({ ...connecting, ...activities }).map(([step, activity]) => {
+    const answers = Array.isArray(activity) ? [...activity] : undefined;
+    return [step, answers ? async () => answers.shift() : activity];
+  });
+  const readFlow = async () => {
+    const [step, status] = rows[at] ?? ['over', 'failed'];
+    // What a step has done shows at the next look; what a person does comes with its signal.
+    if (rows[at + 1] && !rows[at + 1]?.[2]) at += 1;
+    return { step, status, expiresInMs: 86_400_000 };
+  };
+  await withWorker(env, codePath, { ...Object.fromEntries(told), readFlow }, async ({ client, taskQueue }) => {
+    const handle = await client.workflow.start(connectGithub, {
+      taskQueue,
+      workflowId: `connect-github/${randomUUID()}`,
+      args: [{ flowId }],
+    });
+    for (const _ of rows.filter(([, , signaled]) => signaled)) {
+      await env.sleep('1 second');
+      at += 1;
+      await handle.signal(changed);
+    }
+    await handle.result();
+    await save(name, handle);
   });
 }
 await env.teardown();

@@ -119,7 +119,7 @@ test('a new App is made, installed and connected, and no history holds a secret'
   expect(await rows.find(flow.id)).toMatchObject({ status: 'completed', githubLogin: 'alice' });
   const bound = await database.reader('bindings').where({ owner_id: owner.projectId });
   expect(bound).toHaveLength(1);
-  const tokens = github.requests({ path: /^\/user$/ }).map(({ headers }) => String(headers.authorization));
+  const tokens = github.requests({ path: /^\/user$/ }).map(({ headers }) => String(headers['authorization']));
   expect(tokens.length).toBeGreaterThan(0);
   const canaries: Canary[] = [
     ...secretsOf(theirs),

@@ -36,6 +36,10 @@ describe('the workflows as they are now', () => {
   test('have at least these stories to be held to', () => {
     expect(names).toEqual(
       expect.arrayContaining([
+        'connect-github-approved.json',
+        'connect-github-completed.json',
+        'connect-github-rejected.json',
+        'connect-github-witnessed.json',
         'dispatch-build-canceled.json',
         'dispatch-build-succeeded.json',
         'dispatch-build-uncertain-then-found.json',
