@@ -110,7 +110,10 @@ export function repositoriesIn(db: Db) {
       }
     },
 
-    /** Its new name, and what else GitHub says of it outside a sync: which pass saw it on which page stays. */
+    /**
+     * Its new name, and what else GitHub says of it outside a sync. The page that it was on no longer tells of it as
+     * it is here, so the next pass reads that page; the pass that saw it stays.
+     */
     async describeAnew(
       id: string,
       { owner, name, fullName, url, visibility, defaultBranch, archived }: SeenRepository,
@@ -118,7 +121,7 @@ export function repositoriesIn(db: Db) {
       const names = { owner, name, full_name: fullName, url, visibility, default_branch: defaultBranch, archived };
       await db('repositories')
         .where({ id })
-        .update({ ...names, updated_at: Date.now() });
+        .update({ ...names, seen_page: null, updated_at: Date.now() });
     },
 
     /** `from` is GitHub's number of the installation that lost them: what is in another one by now is not touched. */

@@ -137,6 +137,18 @@ describe('a second pass', () => {
     expect((await rowOf(wanderer))?.installation_id).toBe((await installationRow(installation)).id);
   });
 
+  test('reads the page again on which a name was learned outside of a sync', async () => {
+    await pass();
+    const [renamed] = repositories as [Repository];
+    const row = await repositoriesIn(database.reader).find((await rowOf(renamed))?.id ?? '');
+    if (!row) throw new Error('it was read');
+    // It was called so for a while, and is called as before by now: the page has not changed.
+    const other = { ...row, name: 'for-a-while', fullName: 'acme/for-a-while' };
+    await edit((trx) => repositoriesIn(trx).describeAnew(row.id, other));
+    expect(await pass()).toEqual([304, 200, 304, 304]);
+    expect(await rowOf(renamed)).toMatchObject({ full_name: renamed.fullName });
+  });
+
   test('reads every page where one that GitHub calls unchanged does not fit the others', async () => {
     await pass();
     const { id } = await installationRow(installation);
