@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../broker/github.ts';
+import { integrationsIn } from '../../db/integrations.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { everything } from '../../db/tenant.ts';
 import { newId } from '../../domain/ids.ts';
@@ -229,6 +230,31 @@ describe('integrations', () => {
     expect(await ids(`/v1/projects/${projectId}/integrations`)).toEqual([body.id]);
     expect(await ids(`/v1/projects/${await anotherProject()}/integrations`)).toEqual([]);
     expect((await client.send('GET', '/v1/integrations?kind=svn')).status).toBe(400);
+  });
+
+  test('that never came to be are not listed, and are still read by their id', async () => {
+    const { body } = await bind((await install()).id);
+    const never = await database.write((trx) =>
+      integrationsIn(trx, everything).insert({
+        orgId,
+        projectId,
+        kind: 'github',
+        hostUrl: 'https://github.com',
+        authMode: 'github_app',
+        status: 'expired',
+        displayName: 'GitHub',
+        githubAppId: app.id,
+        createdBy: 'system',
+        identityKey: 'flow:flow_1',
+        metadata: {},
+      }),
+    );
+    const { secret } = await addToken(database, { orgId });
+    const client = api.as(secret);
+    for (const path of ['/v1/integrations', `/v1/projects/${projectId}/integrations`]) {
+      expect((await client.ask<View[]>('GET', path)).map(({ id }) => id)).toEqual([body.id]);
+    }
+    expect(await client.ask<View>('GET', `/v1/integrations/${never?.id}`)).toMatchObject({ status: 'expired' });
   });
 
   test('of another project look absent', async () => {

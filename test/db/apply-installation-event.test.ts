@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
+import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { installationWitnessesIn } from '../../db/flows/installation-witnesses.ts';
 import type { GithubApp } from '../../db/github-apps.ts';
+import { everything } from '../../db/tenant.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { addGithubApp } from '../support/hooks.ts';
@@ -157,5 +160,70 @@ describe('what GitHub gives', () => {
     const gone = { id: number + 6, account };
     for (const action of ['deleted', 'suspend']) await apply('installation', { action, installation: gone });
     expect(await installation(number + 6)).toBeUndefined();
+  });
+});
+
+describe('who made an installation', () => {
+  const witnesses = (to = app) =>
+    installationWitnessesIn(database.reader).list({ githubAppId: to.id, externalId: number });
+  const people = { sender: { id: 21 }, requester: { id: 22 } };
+  const made = (changes: Record<string, unknown> = people, to = app) =>
+    apply('installation', { action: 'created', installation: { id: number, account }, ...changes }, to);
+
+  test('is written down once, with the account and who had asked', async () => {
+    await made();
+    await made({ sender: { id: 31 }, requester: { id: 32 } });
+    const seen = await witnesses();
+    expect(seen.map(({ role, githubUserId, accountId }) => [role, githubUserId, accountId]).sort()).toEqual([
+      ['requester', 22, 7],
+      ['sender', 21, 7],
+    ]);
+    expect(await witnesses(another)).toEqual([]);
+  });
+
+  test('is not told by anything but its creation', async () => {
+    for (const action of ['unsuspend', 'new_permissions_accepted', 'deleted']) await happened(action);
+    await removed([], { action: 'added', repositories_added: [], requester: { id: 22 } });
+    expect(await witnesses()).toEqual([]);
+  });
+
+  test('is nobody where the event names nobody, or no account', async () => {
+    await made({ sender: null, requester: null });
+    await made({ sender: { id: '21' }, installation: { id: number, account: null } });
+    expect(await witnesses()).toEqual([]);
+  });
+
+  test('wakes the open flows of its App, and no others', async () => {
+    const owner = await rows.org();
+    const insert = (githubAppId: string) =>
+      database.write((trx) =>
+        connectFlowsIn(trx, everything).insert({
+          ...owner,
+          kind: 'operator',
+          createdBy: 'operator',
+          hostUrl: 'https://github.com',
+          apiUrl: 'https://api.github.com',
+          githubAppId,
+          integrationId: null,
+          displayName: null,
+          appName: 'Fairlead',
+          appPublic: true,
+          accountId: null,
+          accountLogin: null,
+          redirectUrl: null,
+          claimedInstallation: null,
+          expiresAt: Date.now() + 60_000,
+        }),
+      );
+    const [open, over, theirs] = [await insert(app.id), await insert(app.id), await insert(another.id)];
+    await database.write((trx) => connectFlowsIn(trx, everything).move(over.id, 'canceled'));
+    await made();
+    const commands = await database.reader('commands').whereIn(
+      'workflow_id',
+      [open, over, theirs].map(({ id }) => `connect-github/${id}`),
+    );
+    expect(commands.map(({ workflow_id, signal, input }) => [workflow_id, signal, JSON.parse(input)])).toEqual([
+      [`connect-github/${open.id}`, 'changed', { flowId: open.id }],
+    ]);
   });
 });
