@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
+import { integrationsIn } from '../../db/integrations.ts';
+import { everything } from '../../db/tenant.ts';
 import {
   type Account,
   type App,
@@ -156,6 +158,57 @@ describe('who administers the account', () => {
     const after = await goThrough(flow);
     expect(after).toMatchObject({ status: 'completed' });
     expect(await integration(after.integrationId)).toMatchObject({ status: 'active', created_by: flow.createdBy });
+  });
+
+  test('adds a second account to the App of an integration', async () => {
+    const integrationId = await seed(database).integration({
+      ...owner,
+      githubAppId: app.id,
+      installationId: await seed(database).installation(app.id, ++number),
+    });
+    const flow = await rows.installing(owner, app.id, { kind: 'own', integrationId });
+    await rows.land(flow, app.theirs, { installationId: installation.id, user: alice });
+    expect(await goThrough(flow)).toMatchObject({ status: 'completed', integrationId });
+    expect((await bindings()).map(({ integration_id }) => integration_id)).toEqual([integrationId, integrationId]);
+    expect(await integration(integrationId)).toMatchObject({ status: 'active', identity_key: integrationId });
+  });
+
+  test('connects it for the whole organization, whose apps are built again in every project', async () => {
+    const former = await seed(database).integration({
+      ...owner,
+      githubAppId: app.id,
+      installationId: await seed(database).installation(app.id, ++number),
+    });
+    const other = await seed(database).org('other');
+    const installationId = await seed(database).installation(app.id, installation.id);
+    const repositoryId = await seed(database).repository({ githubAppId: app.id, installationId, externalId: ++number });
+    const source = { integrationId: former, repositoryId };
+    const [appId, foreign] = [
+      await seed(database).app({ ...owner, ...source }),
+      await seed(database).app({ ...other, ...source }),
+    ];
+    const flow = await rows.installing(owner, app.id, { projectId: null, claimedInstallation: installation.id });
+    await rows.land(flow, app.theirs, { user: alice });
+    const { integrationId } = await goThrough(flow);
+    expect(await integration(integrationId)).toMatchObject({ owner_id: owner.orgId, project_id: null });
+    const sources = await database.reader('apps').whereIn('id', [appId, foreign]).orderBy('id');
+    expect(sources.map((row) => row.source_integration_id)).toEqual([integrationId, former]);
+  });
+
+  test('is not connected to what was deleted meanwhile', async () => {
+    const flow = await landed(alice);
+    await database.write((trx) => integrationsIn(trx, everything).moveStatus(flow.integrationId ?? '', 'deleting'));
+    expect(await goThrough(flow)).toMatchObject({ status: 'canceled', reason: 'integration_deleted' });
+    expect(await rowOf(installation)).toBeUndefined();
+  });
+
+  test('is connected once by two attempts at once', async () => {
+    const flow = await landed(alice);
+    await steps.identifyInstaller({ flowId: flow.id });
+    await Promise.all([1, 2, 3].map(() => steps.bindInstallation({ flowId: flow.id })));
+    expect(await rows.find(flow.id)).toMatchObject({ status: 'completed', reason: null });
+    expect(await bindings()).toHaveLength(1);
+    expect(await audits('integration.connected')).toHaveLength(1);
   });
 
   test('has former apps of the project built again', async () => {
