@@ -23,6 +23,8 @@ export type Installation = {
   removedAt: number | null;
   createdAt: number;
   updatedAt: number;
+  /** Why the latest pass could not read its repositories. */
+  syncError: string | null;
 };
 
 /** An installation as GitHub describes it. */
@@ -54,15 +56,16 @@ export function installationsIn(db: Db, scope: TenantScope) {
       return pageOf<InstallationRow, Installation>(query, page, toInstallation, 'installations.id');
     },
 
-    /** Those of an App that nobody has bound yet, where the App itself belongs to an organization of the scope. */
-    async listUnbound(githubAppId: string, page: PageRequest): Promise<Page<Installation>> {
-      const apps = within(scope, db('github_apps').where({ id: githubAppId }).whereNotNull('org_id'), {
-        org: 'org_id',
-      });
+    /** Those of an organization's own App that no integration is bound to; the App lies within the scope, or none. */
+    async listUnbound({ githubAppId, orgId }: { githubAppId: string; orgId: string }, page: PageRequest) {
+      const apps = within(scope, db('github_apps').where({ id: githubAppId, org_id: orgId }), { org: 'org_id' });
+      const bound = db('bindings')
+        .join('integrations', 'integrations.id', 'bindings.integration_id')
+        .whereNotIn('integrations.status', ['deleted', 'expired']);
       const query = db('installations')
         .whereIn('github_app_id', apps.select('id'))
         .whereNull('removed_at')
-        .whereNotIn('id', db('bindings').select('installation_id'));
+        .whereNotIn('id', bound.select('bindings.installation_id'));
       return pageOf<InstallationRow, Installation>(query, page, toInstallation);
     },
 
@@ -179,5 +182,6 @@ function toInstallation(row: InstallationRow): Installation {
     removedAt: row.removed_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    syncError: row.sync_error,
   };
 }

@@ -3,9 +3,13 @@ import { commandsIn } from '../../db/commands.ts';
 import type { Db } from '../../db/connection.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { type Installation, installationsIn, syncCommand } from '../../db/installations.ts';
+import type { Integration } from '../../db/integrations.ts';
 import { type Operation, operationsIn } from '../../db/operations.ts';
-import { everything } from '../../db/tenant.ts';
+import type { PageRequest } from '../../db/page.ts';
+import { everything, type TenantScope } from '../../db/tenant.ts';
+import { missingEvents, missingPermissions } from '../../domain/github-permissions.ts';
 import { syncWorkflowId } from '../../workflows/ids.ts';
+import { tenantFor } from '../caller.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../input.ts';
@@ -20,13 +24,26 @@ const InstallationView = z.object({
   account: z.object({ id: z.int(), login: z.string(), type: z.string() }),
   repository_selection: z.string(),
   permissions: z.record(z.string(), z.string()),
+  events: z.array(z.string()),
+  permission_drift: z
+    .object({ missing_permissions: z.record(z.string(), z.string()), missing_events: z.array(z.string()) })
+    .nullable()
+    .describe('What Fairlead needs and the account’s owner has not granted; null where nothing is missing'),
   suspended: z.boolean(),
+  sync_error: z
+    .string()
+    .nullable()
+    .describe('Why its repositories could not be read the last time: GitHub’s refusal, or `incomplete`'),
   updated_at: epochSeconds,
 });
 
 const Params = z.strictObject({ integration: id('int') });
 
 export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  async function listUnbound({ githubAppId, orgId }: Integration, admins: TenantScope, page: PageRequest) {
+    if (!githubAppId) return { items: [], next: undefined };
+    return installationsIn(database.reader, admins).listUnbound({ githubAppId, orgId }, page);
+  }
   return [
     endpoint({
       method: 'get',
@@ -34,14 +51,19 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       operationId: 'listIntegrationInstallations',
       tag: 'integrations',
       summary: 'List the installations of an integration',
+      description:
+        'With `unbound=true` those of the organization’s own App that no integration is bound to, for its admins (`integrations:write`). Those of the operator’s App are the operator’s to see.',
       access: 'integrations:read',
       params: Params,
-      query: PageQuery,
+      query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
       success: { status: 200, body: z.array(InstallationView) },
-      async read({ tenant, params, query }) {
+      async read({ tenant, caller, params, query: { unbound, ...query } }) {
         const integration = await findIntegration(database.reader, tenant, params.integration);
-        const installations = installationsIn(database.reader, tenant);
-        const { items, next } = await installations.listOf(integration.id, pageRequest(query));
+        const page = pageRequest(query);
+        const { items, next } =
+          unbound === 'true'
+            ? await listUnbound(integration, tenantFor(caller, 'integrations:write'), page)
+            : await installationsIn(database.reader, tenant).listOf(integration.id, page);
         return reply({ body: items.map(installationView), next });
       },
     }),
@@ -124,7 +146,15 @@ function installationView(installation: Installation): z.input<typeof Installati
     },
     repository_selection: installation.repositorySelection,
     permissions: installation.permissions,
+    events: installation.events,
+    permission_drift: driftOf(installation),
     suspended: installation.suspendedAt !== null,
+    sync_error: installation.syncError,
     updated_at: toSeconds(installation.updatedAt),
   };
+}
+
+function driftOf({ permissions, events }: Installation): z.input<typeof InstallationView>['permission_drift'] {
+  const missing = { missing_permissions: missingPermissions(permissions), missing_events: missingEvents(events) };
+  return Object.keys(missing.missing_permissions).length + missing.missing_events.length > 0 ? missing : null;
 }
