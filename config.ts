@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { MasterKey } from './db/sealing.ts';
 import { parseAllowedHosts } from './domain/allowed-hosts.ts';
+import { looksPublic, type WebhookMode, webhookModes } from './domain/webhook-address.ts';
 
 /**
  * Every setting. This is the only file that reads the environment; it reads it once, reports all mistakes at once,
@@ -75,6 +76,8 @@ const Environment = z.object({
   FAIRLEAD_CALLER_REQUESTS_PER_MINUTE: perMinute.default(6_000),
   FAIRLEAD_PUBLIC_REQUESTS_PER_MINUTE: perMinute.default(300),
   FAIRLEAD_FAILURES_PER_MINUTE: perMinute.default(60),
+  FAIRLEAD_WEBHOOK_MODE: z.enum(webhookModes).optional(),
+  FAIRLEAD_WEBHOOK_URL: httpUrl.optional(),
   FAIRLEAD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
   GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
@@ -116,7 +119,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
   return {
     host: settings.FAIRLEAD_HOST,
     port: settings.FAIRLEAD_PORT,
-    publicUrl: (settings.FAIRLEAD_PUBLIC_URL ?? `http://localhost:${settings.FAIRLEAD_PORT}`).replace(/\/+$/, ''),
+    publicUrl: publicUrlOf(settings),
     trustProxy: settings.FAIRLEAD_TRUST_PROXY,
     caFile: settings.FAIRLEAD_CA_FILE,
     dataDir: settings.FAIRLEAD_DATA_DIR,
@@ -130,6 +133,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
       publicPerMinute: settings.FAIRLEAD_PUBLIC_REQUESTS_PER_MINUTE,
       failuresPerMinute: settings.FAIRLEAD_FAILURES_PER_MINUTE,
     },
+    webhooks: webhooksOf(settings),
     logLevel: settings.FAIRLEAD_LOG_LEVEL,
     shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
     temporal: {
@@ -179,6 +183,17 @@ function inconsistencies(settings: Settings): string[] {
     );
   }
   return problems;
+}
+
+function publicUrlOf(settings: Settings): string {
+  return (settings.FAIRLEAD_PUBLIC_URL ?? `http://localhost:${settings.FAIRLEAD_PORT}`).replace(/\/+$/, '');
+}
+
+/** Without an address that GitHub could call, its log of deliveries is read instead. */
+function webhooksOf(settings: Settings): { mode: WebhookMode; webhookUrl: string | undefined } {
+  const webhookUrl = settings.FAIRLEAD_WEBHOOK_URL && trimmed(settings.FAIRLEAD_WEBHOOK_URL);
+  const usual = looksPublic(webhookUrl ?? publicUrlOf(settings)) ? 'push' : 'pull';
+  return { mode: settings.FAIRLEAD_WEBHOOK_MODE ?? usual, webhookUrl };
 }
 
 function tlsOf(settings: Settings) {

@@ -40,7 +40,14 @@ export async function startProduct(config: Config): Promise<Product> {
 
     const address = server?.address ?? config.temporal.address ?? '';
     const temporalUiUrl = config.temporal.uiUrl ?? server?.uiUrl;
-    const work = await runWork({ store, brokers, temporal: { ...config.temporal, address }, logger, registry });
+    const work = await runWork({
+      store,
+      brokers,
+      temporal: { ...config.temporal, address },
+      webhookMode: config.webhooks.mode,
+      logger,
+      registry,
+    });
     stops.push(work.stop);
     const api = runApi({ config, store, brokers, listening, temporalUiUrl, logger, registry });
     stops.push(api.stop);

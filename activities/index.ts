@@ -1,5 +1,6 @@
 import { buildActivities } from './builds.ts';
 import { type ConnectDeps, connectActivities } from './connect.ts';
+import { type DeliveryDeps, deliveryActivities } from './deliveries.ts';
 import { dispatchActivities } from './dispatch.ts';
 import { withFailures } from './failures.ts';
 import { type InstallationDeps, installationActivities } from './installations.ts';
@@ -8,7 +9,7 @@ import { reportActivities } from './reports.ts';
 import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
 import { runActivities } from './runs.ts';
 
-export type ActivityDeps = ReachDeps & InstallationDeps & RepositoryDeps & ConnectDeps;
+export type ActivityDeps = ReachDeps & InstallationDeps & RepositoryDeps & ConnectDeps & DeliveryDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
 export function createActivities(deps: ActivityDeps) {
@@ -20,6 +21,7 @@ export function createActivities(deps: ActivityDeps) {
     ...installationActivities(deps),
     ...repositoryActivities(deps),
     ...connectActivities(deps),
+    ...deliveryActivities(deps),
   });
 }
 

@@ -21,6 +21,7 @@ import { orgRoutes } from './routes/orgs.ts';
 import { pipelineCheckRoutes } from './routes/pipeline-check.ts';
 import { pipelineRoutes } from './routes/pipelines.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { recoverRoutes } from './routes/recover.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { sessionRoutes } from './routes/sessions.ts';
@@ -38,6 +39,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...integrationRoutes(deps),
     ...installationRoutes(deps),
     ...repositoryRoutes(deps),
+    ...recoverRoutes(),
     ...webhookRoutes(deps),
     ...projectRoutes(deps),
     ...appRoutes(deps),

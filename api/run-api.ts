@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import { allowedHosts, type Brokers, defaultHost } from '../broker/open-broker.ts';
 import type { Config } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
+import { webhookAddress } from '../domain/webhook-address.ts';
 import type { Logger } from '../log.ts';
 import { createApp } from './app.ts';
 import { createHookKeys } from './hook-keys.ts';
@@ -30,7 +31,7 @@ export function runApi(options: {
       defaultHost: defaultHost(config),
       allowedHosts: allowedHosts(config),
       redirectOrigins: config.corsOrigins,
-      webhookUrlFor: (githubAppId) => `${config.publicUrl}/v1/webhooks/github/${githubAppId}`,
+      webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
     },
     intake,
     logger,

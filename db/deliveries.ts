@@ -1,4 +1,4 @@
-import type { DeliveryStatus } from '../domain/delivery-status.ts';
+import type { DeliveryOrigin, DeliveryStatus } from '../domain/delivery-status.ts';
 import type { Db } from './connection.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { DeliveryRow } from './tables.ts';
@@ -12,6 +12,7 @@ export type Delivery = {
   githubAppId: string;
   providerDeliveryId: string;
   event: string;
+  origin: DeliveryOrigin;
   action: string | null;
   status: DeliveryStatus;
   reason: string | null;
@@ -65,6 +66,7 @@ function toDelivery(row: DeliveryRow): Delivery {
     githubAppId: row.github_app_id,
     providerDeliveryId: row.provider_delivery_id,
     event: row.event,
+    origin: row.origin,
     action: row.action,
     status: row.status,
     reason: row.reason,

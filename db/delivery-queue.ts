@@ -1,4 +1,4 @@
-import type { DeliveryStatus } from '../domain/delivery-status.ts';
+import type { DeliveryOrigin, DeliveryStatus } from '../domain/delivery-status.ts';
 import type { Db } from './connection.ts';
 import type { DeliveryRow } from './tables.ts';
 
@@ -7,6 +7,7 @@ export type PendingDelivery = {
   id: string;
   githubAppId: string;
   event: string;
+  origin: DeliveryOrigin;
   attempts: number;
   receivedAt: number;
   body: Buffer;
@@ -41,6 +42,7 @@ export function deliveryQueue(db: Db) {
       id: row.id,
       githubAppId: row.github_app_id,
       event: row.event,
+      origin: row.origin,
       attempts: row.attempts,
       receivedAt: row.received_at,
       body: bodies.get(row.id) ?? Buffer.alloc(0),

@@ -12,6 +12,7 @@ export type GithubApp = {
   slug: string;
   name: string;
   clientId: string | null;
+  createdAt: number;
   syncedAt: number | null;
   syncError: string | null;
 };
@@ -107,6 +108,7 @@ function toGithubApp(row: GithubAppRow): GithubApp {
     slug: row.slug,
     name: row.name,
     clientId: row.client_id,
+    createdAt: row.created_at,
     syncedAt: row.synced_at,
     syncError: row.sync_error,
   };

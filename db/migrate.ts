@@ -7,6 +7,7 @@ import * as appsAndBuilds from './migrations/0004-apps-and-builds.ts';
 import * as deliveries from './migrations/0005-deliveries.ts';
 import * as control from './migrations/0006-control.ts';
 import * as connectFlows from './migrations/0007-connect-flows.ts';
+import * as deliveryRecovery from './migrations/0008-delivery-recovery.ts';
 import * as syncEtags from './migrations/0009-sync-etags.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
@@ -18,6 +19,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0005-deliveries': deliveries,
   '0006-control': control,
   '0007-connect-flows': connectFlows,
+  '0008-delivery-recovery': deliveryRecovery,
   '0009-sync-etags': syncEtags,
 };
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { staleReasons } from '../domain/delivery-status.ts';
+import { type DeliveryOrigin, staleReasons } from '../domain/delivery-status.ts';
 import { newId } from '../domain/ids.ts';
 import type { Db, Transaction } from './connection.ts';
 import type { DeliveryRow } from './tables.ts';
@@ -14,6 +14,7 @@ export type NewDelivery = {
   contentKey: string | null;
   headers: Record<string, string>;
   body: Buffer;
+  origin?: DeliveryOrigin;
 };
 
 export type StoredDelivery = {
@@ -25,7 +26,7 @@ export type StoredDelivery = {
 };
 
 const columns =
-  'id, github_app_id, provider_delivery_id, event, content_key, headers, size, status, attempts, received_at';
+  'id, github_app_id, provider_delivery_id, event, content_key, headers, size, origin, status, attempts, received_at';
 const bodiesPerInsert = 50;
 
 /**
@@ -38,7 +39,7 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
   // The same order in every process, so that two of them that store the same things do not wait for each other.
   const sorted = [...candidates].sort((a, b) => compare(orderOf(a.delivery), orderOf(b.delivery)));
   const values = sorted.flatMap(
-    ({ id, delivery: { githubAppId, providerDeliveryId, event, contentKey, headers, body } }) => [
+    ({ id, delivery: { githubAppId, providerDeliveryId, event, contentKey, headers, body, origin = 'webhook' } }) => [
       id,
       githubAppId,
       providerDeliveryId,
@@ -46,10 +47,11 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
       contentKey,
       JSON.stringify(headers),
       body.length,
+      origin,
       now,
     ],
   );
-  const places = sorted.map(() => `(?, ?, ?, ?, ?, ?, ?, 'received', 0, ?)`).join(', ');
+  const places = sorted.map(() => `(?, ?, ?, ?, ?, ?, ?, ?, 'received', 0, ?)`).join(', ');
   const inserted = await rows<{ id: string }>(
     trx,
     `insert into deliveries (${columns}) values ${places} on conflict do nothing returning id`,

@@ -1,6 +1,6 @@
 import type { BuildStatus } from '../domain/build-status.ts';
 import type { CredentialStatus } from '../domain/credential-status.ts';
-import type { DeliveryStatus } from '../domain/delivery-status.ts';
+import type { DeliveryOrigin, DeliveryStatus } from '../domain/delivery-status.ts';
 import type { DispatchState } from '../domain/dispatch-state.ts';
 import type { FlowKind, FlowStatus, StatePurpose } from '../domain/flow-status.ts';
 import type { IntegrationStatus } from '../domain/integration-status.ts';
@@ -216,6 +216,7 @@ export type DeliveryRow = {
   github_app_id: string;
   provider_delivery_id: string;
   event: string;
+  origin: DeliveryOrigin;
   content_key: string | null;
   headers: Json;
   size: number;
@@ -227,6 +228,19 @@ export type DeliveryRow = {
   attempts: number;
   received_at: number;
   decided_at: number | null;
+};
+export type DeliveryWatermarkRow = {
+  github_app_id: string;
+  complete_until: number;
+  polled_at: number;
+  updated_at: number;
+};
+export type RefHeadRow = {
+  repository_id: string;
+  ref: string;
+  sha: string;
+  pushed_at: number;
+  origin: DeliveryOrigin;
 };
 export type DeliveryBodyRow = { delivery_id: string; body: Buffer };
 export type DecisionRow = OwnedByProject & {
@@ -386,6 +400,8 @@ declare module 'knex/types/tables.js' {
     dispatches: DispatchRow;
     deliveries: DeliveryRow;
     delivery_bodies: DeliveryBodyRow;
+    delivery_watermarks: DeliveryWatermarkRow;
+    ref_heads: RefHeadRow;
     decisions: DecisionRow;
     commands: CommandRow;
     operations: OperationRow;

@@ -2,6 +2,10 @@ import type { Moves } from './moves.ts';
 
 export const deliveryStatuses = ['received', 'processed', 'ignored', 'failed'] as const;
 
+/** How a delivery came: by the provider's call, from its log, or from a head that nobody told us of. */
+export const deliveryOrigins = ['webhook', 'pulled', 'synthetic'] as const;
+export type DeliveryOrigin = (typeof deliveryOrigins)[number];
+
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
 /**

@@ -18,6 +18,8 @@ export type PushEvent = Subject & {
   /** The commit; of an annotated tag `after` is the tag object. */
   headSha: string;
   message?: string;
+  /** By the provider's clock, ms. */
+  pushedAt?: number;
 };
 
 export type PullRequestEvent = Subject & {
@@ -111,6 +113,7 @@ function readPush(body: Payload): GitHubEvent {
   const head = objectIn(body, 'head_commit');
   const message = textIn(head, 'message');
   const headId = textIn(head, 'id') ?? '';
+  const pushedAt = idIn(objectIn(body, 'repository'), 'pushed_at');
   return {
     kind: 'push',
     ...subject,
@@ -124,6 +127,7 @@ function readPush(body: Payload): GitHubEvent {
     forced: flagIn(body, 'forced'),
     headSha: refType === 'tag' && isSha(headId) ? headId : after,
     ...(message !== undefined && { message }),
+    ...(pushedAt !== undefined && { pushedAt: pushedAt * 1000 }),
   };
 }
 

@@ -7,6 +7,10 @@ export function syncWorkflowId(githubAppId: string): string {
   return `sync/${githubAppId}`;
 }
 
+export function recoverWorkflowId(githubAppId: string): string {
+  return `recover/${githubAppId}`;
+}
+
 export function connectGithubWorkflowId(flowId: string): string {
   return `connect-github/${flowId}`;
 }

@@ -17,7 +17,14 @@ await run(async () => {
   const logger = createLogger(config.logLevel);
   const brokers = openBrokers(config, store, logger);
   const temporal = { ...config.temporal, address };
-  const work = await runWork({ store, brokers, temporal, logger, registry: new Registry() });
+  const work = await runWork({
+    store,
+    brokers,
+    temporal,
+    webhookMode: config.webhooks.mode,
+    logger,
+    registry: new Registry(),
+  });
   work.failed.catch((error) => {
     logger.fatal({ err: error }, 'The worker has failed');
     process.exitCode = 1;

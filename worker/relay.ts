@@ -39,6 +39,7 @@ export function createRelay({
   logger,
   registry,
   patienceMs,
+  pull,
 }: {
   database: Database;
   temporal: TemporalStarter;
@@ -46,6 +47,8 @@ export function createRelay({
   registry: Registry;
   /** How long a delivery waits for its repository to become known. */
   patienceMs?: number;
+  /** Reads what the providers cannot tell us; answers whether anything came. */
+  pull?: { everyMs: number; work(): Promise<boolean> };
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
@@ -88,6 +91,7 @@ export function createRelay({
         return (await database.write((trx) => chainAudit(trx))) > 0;
       });
       loop('heartbeat', heartbeatMs, heartbeat);
+      if (pull) loop('pull', pull.everyMs, pull.work);
       loop('purge', purgeMs, async () => {
         const more = await purgeSome(database);
         if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));

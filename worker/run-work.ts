@@ -2,28 +2,36 @@ import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import type { Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
+import { followLogs } from '../activities/recovery/follow-log.ts';
 import type { Brokers } from '../broker/open-broker.ts';
 import type { TemporalSettings } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
+import { requestRecoveries } from '../db/recovery.ts';
+import type { WebhookMode } from '../domain/webhook-address.ts';
 import type { Logger } from '../log.ts';
 import { workflowBundle } from './bundle.ts';
 import { createRedactInterceptor } from './redact-interceptor.ts';
 import { createRelay } from './relay.ts';
 import { runWorker } from './run-worker.ts';
+import { ensureSchedules } from './schedules.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { createTemporalClient, waitForTemporal } from './temporal-client.ts';
 import { createTemporalLogger } from './temporal-logger.ts';
 import { createTemporalStarter } from './temporal-starter.ts';
+
+/** How often the log of deliveries is read where GitHub cannot reach us: 720 requests an hour for each App. */
+const pullMs = 5_000;
 
 /** Workflows, activities and the relay that feeds them, on one Temporal. Throws `TemporalUnreachable` at first. */
 export async function runWork(options: {
   store: Store;
   brokers: Brokers;
   temporal: TemporalSettings & { address: string };
+  webhookMode: WebhookMode;
   logger: Logger;
   registry: Registry;
 }): Promise<{ stop(): Promise<void>; failed: Promise<never> }> {
-  const { store, brokers, temporal, logger, registry } = options;
+  const { store, brokers, temporal, webhookMode, logger, registry } = options;
   const { database, keyring } = store;
   const { address, namespace, tls, apiKey } = temporal;
   Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
@@ -38,18 +46,31 @@ export async function runWork(options: {
     ...(tls && { tls }),
     ...(apiKey && { apiKey }),
   });
+  const reachable = webhookMode === 'push';
   const attributesAvailable = await ensureSearchAttributes(connection, namespace, logger);
   const worker = await runWorker({
     connection: native,
     namespace,
     codePath,
-    activities: createActivities({ database, keyring, ...brokers }),
+    activities: createActivities({ database, keyring, reachable, ...brokers }),
     interceptors: { activity: [createRedactInterceptor(logger)] },
   });
   const eagerClient = new Client({ connection: native, namespace });
   const starter = createTemporalStarter({ client, eagerClient, attributesAvailable });
-  const relay = createRelay({ database, temporal: starter, logger, registry });
+  const onTrouble = (githubAppId: string, err: unknown) =>
+    logger.warn({ err, githubAppId }, 'The log of an App’s deliveries could not be read');
+  const logs = { database, broker: brokers.broker, reachable };
+  const relay = createRelay({
+    database,
+    temporal: starter,
+    logger,
+    registry,
+    ...(!reachable && { pull: { everyMs: pullMs, work: () => followLogs(logs, { everyMs: pullMs, onTrouble }) } }),
+  });
   await relay.start();
+  await ensureSchedules(client, logger);
+  // What came while nobody was here.
+  await requestRecoveries(database);
 
   return {
     failed: worker.failed,

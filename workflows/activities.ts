@@ -106,8 +106,20 @@ export const { lookForApproval } = proxyActivities<Activities>({
   summary: 'See whether an owner has approved',
 });
 
+/** GitHub keeps the log for days: try for long, and wait as long as it asks. */
+export const { readDeliveryLog, fillGap } = proxyActivities<Activities>({
+  startToCloseTimeout: '15 minutes',
+  scheduleToCloseTimeout: '6 hours',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '2 seconds', maximumInterval: '5 minutes' },
+  summary: 'Look for webhooks that were missed',
+});
+
 /** Our own database: it comes back. */
 export const {
+  requestRecoveries,
+  beginRecovery,
+  finishRecovery,
   readFlow,
   endFlow,
   forgetSignIn,

@@ -1,4 +1,4 @@
-export { buildWorkflowId, connectGithubWorkflowId, syncWorkflowId } from '../domain/workflow-ids.ts';
+export { buildWorkflowId, connectGithubWorkflowId, recoverWorkflowId, syncWorkflowId } from '../domain/workflow-ids.ts';
 
 /** The one queue that every worker listens to. */
 export const taskQueue = 'fairlead';

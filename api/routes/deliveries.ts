@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Database } from '../../db/connection.ts';
 import { type Decision, decisionsIn } from '../../db/decisions.ts';
 import { type Delivery, deliveriesIn } from '../../db/deliveries.ts';
-import { deliveryStatuses } from '../../domain/delivery-status.ts';
+import { deliveryOrigins, deliveryStatuses } from '../../domain/delivery-status.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
@@ -12,6 +12,9 @@ const DeliveryView = z.object({
   provider_delivery_id: z.string().describe('The provider’s own id: `X-GitHub-Delivery`'),
   github_app_id: id('gha'),
   event: z.string(),
+  origin: z
+    .enum(deliveryOrigins)
+    .describe('`pulled` was read from the provider’s log; `synthetic` follows from a head that nobody told of'),
   action: z.string().nullable(),
   status: z.enum(deliveryStatuses),
   reason: z.string().nullable().describe('Why it was processed or ignored, or why it failed'),
@@ -83,6 +86,7 @@ function deliveryView(delivery: Delivery): z.input<typeof DeliveryView> {
     provider_delivery_id: delivery.providerDeliveryId,
     github_app_id: delivery.githubAppId,
     event: delivery.event,
+    origin: delivery.origin,
     action: delivery.action,
     status: delivery.status,
     reason: delivery.reason,

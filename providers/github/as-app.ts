@@ -1,6 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { ProviderError } from '../http.ts';
 import { appRequest, idIn, nextPage, orUndefined, send, timeIn, type Wire } from './client.ts';
+import { deliveryLogOf } from './delivery-log.ts';
 import type { Call } from './failures.ts';
 import { type MintRequest, mintToken } from './mint.ts';
 
@@ -109,6 +110,8 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
         ({ url, content_type: contentType }) => ({ url, contentType }),
       );
     },
+
+    ...deliveryLogOf(request, call),
 
     mintToken: (wanted: MintRequest) => mintToken(request, call('POST', 'installation'), wanted),
   };

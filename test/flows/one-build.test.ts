@@ -55,6 +55,7 @@ beforeAll(async () => {
     keyring,
     broker: createGitHubBroker(deps),
     connector: createGitHubConnector(deps),
+    reachable: true,
   });
 
   const rows = seed(database);

@@ -15,6 +15,7 @@ import type {
 } from '../../domain/github-events.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { decidePipelines, type Subject } from './decide-pipelines.ts';
+import { isDecidedHead, noteHead } from './heads.ts';
 
 export type Decided = DeliveryOutcome & {
   /** What it is about is not known yet, and may be once a sync is through. */
@@ -126,8 +127,12 @@ async function decideForSubject(
   // No sync is asked for: it is a person who binds it.
   if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
   if (event.kind !== 'workflow_run') {
+    if (await isDecidedHead(deciding.trx, delivery, event, repository.id)) {
+      return { orgId, status: 'ignored', reason: 'head_already_decided' };
+    }
     const decided = await decidePipelines(deciding, delivery, event, subject);
     if (decided.overtakes) await deciding.requestSync(delivery.githubAppId);
+    else if (decided.reason !== 'no_pipeline') await noteHead(deciding.trx, delivery, event, repository.id);
     return { orgId, ...decided };
   }
 

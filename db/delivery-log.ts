@@ -1,0 +1,57 @@
+import type { Db } from './connection.ts';
+
+/** How much of a provider's log of deliveries is here. */
+export function deliveryLogIn(db: Db) {
+  const of = (githubAppId: string) => db('delivery_watermarks').where({ github_app_id: githubAppId });
+  return {
+    /** Up to when the log is here whole; nothing where it was never read. */
+    async completeUntil(githubAppId: string): Promise<number | undefined> {
+      return (await of(githubAppId).first())?.complete_until;
+    },
+
+    /** Never back: another process may have got further. */
+    async advance(githubAppId: string, completeUntil: number): Promise<void> {
+      const now = Date.now();
+      await this.begin(githubAppId, completeUntil);
+      await of(githubAppId)
+        .where('complete_until', '<', completeUntil)
+        .update({ complete_until: completeUntil, updated_at: now });
+    },
+
+    /** Makes the row that the claim is on; of a new App the log is wanted from when it was connected. */
+    async begin(githubAppId: string, completeUntil: number): Promise<void> {
+      await db('delivery_watermarks')
+        .insert({ github_app_id: githubAppId, complete_until: completeUntil, polled_at: 0, updated_at: Date.now() })
+        .onConflict('github_app_id')
+        .ignore();
+    },
+
+    /** Cheaper than to try the claim, which takes the write lock on SQLite. */
+    async isPollDue(githubAppId: string, everyMs: number): Promise<boolean> {
+      const row = await of(githubAppId).first('polled_at');
+      return row !== undefined && row.polled_at <= Date.now() - everyMs;
+    },
+
+    /** Of several processes one reads the log at a time. */
+    async claimPoll(githubAppId: string, everyMs: number): Promise<boolean> {
+      const now = Date.now();
+      const claimed = await of(githubAppId)
+        .where('polled_at', '<=', now - everyMs)
+        .update({ polled_at: now });
+      return claimed === 1;
+    },
+
+    /** Those of `guids` that are here, whatever became of them. */
+    async known(githubAppId: string, guids: string[]): Promise<Set<string>> {
+      const found = new Set<string>();
+      for (let at = 0; at < guids.length; at += 500) {
+        const some: string[] = await db('deliveries')
+          .where({ github_app_id: githubAppId })
+          .whereIn('provider_delivery_id', guids.slice(at, at + 500))
+          .pluck('provider_delivery_id');
+        for (const guid of some) found.add(guid);
+      }
+      return found;
+    },
+  };
+}
