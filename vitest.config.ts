@@ -9,6 +9,7 @@ const processes = [
   'test/flows/demo.test.ts',
   'test/flows/canaries.test.ts',
   'test/flows/shutdown.test.ts',
+  'test/flows/recovery.test.ts',
   'test/chaos/**',
 ];
 
