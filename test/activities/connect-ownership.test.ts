@@ -334,17 +334,19 @@ describe('a signed webhook', () => {
   });
 
   test('of another account shows nothing', async () => {
+    const flow = await landed(mallory);
     await created(mallory);
     await database.write((trx) =>
       trx('installation_witnesses').where({ github_app_id: app.id }).update({ account_id: 1 }),
     );
-    await expectRefused(await landed(mallory), 'ownership_not_proven');
+    await expectRefused(flow, 'ownership_not_proven');
   });
 
   test('that comes again changes nothing of what was written down first', async () => {
+    const flow = await landed(mallory);
     await created(alice);
     await created(mallory);
-    await expectRefused(await landed(mallory), 'ownership_not_proven');
+    await expectRefused(flow, 'ownership_not_proven');
   });
 });
 

@@ -41,11 +41,13 @@ const convert = ({ id }: { id: string }) => steps.convertManifest({ flowId: id }
 const integrationsOf = () => database.reader('integrations').where({ org_id: owner.orgId });
 const theirNewest = () => [...github.state.apps.values()].at(-1);
 
-/** As if so much time had passed since the last attempt. */
-const age = async (id: string, ms: number) => {
-  const { conversionSentAt } = await rows.find(id);
-  await rows.note(id, { conversionSentAt: (conversionSentAt ?? 0) - ms });
-};
+function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
 
 describe('a code that GitHub takes', () => {
   test('becomes the App, its sealed secrets and a registered integration', async () => {
@@ -101,6 +103,34 @@ describe('a code that GitHub takes', () => {
     expect(await rows.find(flow.id)).toMatchObject({ status: 'app_created' });
   });
 
+  test('is not refused for the attempt that came second, while the other still holds the answer', async () => {
+    const flow = await received();
+    const [answered, decided] = [gate(), gate()];
+    let calls = 0;
+    const connector = connectorTo(database, github);
+    const racing = connectSteps(database, {
+      ...connector,
+      async convertManifest(wanted) {
+        calls += 1;
+        if (calls === 1) {
+          await answered.opened;
+          return connector.convertManifest(wanted);
+        }
+        const app = await connector.convertManifest(wanted);
+        answered.open();
+        await decided.opened;
+        return app;
+      },
+    });
+    const first = racing.convertManifest({ flowId: flow.id });
+    await expect.poll(() => calls).toBe(1);
+    const second = racing.convertManifest({ flowId: flow.id });
+    await expect(first).rejects.toMatchObject({ type: 'conversion_under_way' });
+    decided.open();
+    await second;
+    expect(await rows.find(flow.id)).toMatchObject({ status: 'app_created' });
+  });
+
   test('is asked for again after what may pass', async () => {
     const flow = await received();
     for (const status of [401, 503]) {
@@ -140,11 +170,16 @@ describe('a code that GitHub refuses', () => {
     github.faults.add({ path, kind: 'lost_answer', times: 1 });
     await expect(convert(flow)).rejects.toThrow();
     // The one that died had no time to say that its answer was lost.
-    await rows.note(flow.id, { conversionSentAt: Date.now() - 5_000 });
+    const sentAt = Date.now() - 5_000;
+    await rows.note(flow.id, { conversionSentAt: sentAt });
     await expect(convert(flow)).rejects.toMatchObject({ type: 'conversion_under_way', nonRetryable: false });
     await expect(convert(flow)).rejects.toMatchObject({ type: 'conversion_under_way' });
-    expect(await rows.find(flow.id)).toMatchObject({ status: 'code_received' });
-    await age(flow.id, 45_000);
+    // Asking again does not put it off.
+    expect(await rows.find(flow.id)).toMatchObject({ status: 'code_received', conversionSentAt: sentAt });
+    await rows.note(flow.id, { conversionSentAt: sentAt - 45_000 });
+    // Neither does what GitHub says of itself in between.
+    github.faults.add({ path, kind: 'status', status: 401, times: 1 });
+    await expect(convert(flow)).rejects.toMatchObject({ type: 'conversion_unauthorized' });
     await convert(flow);
     expect(await rows.find(flow.id)).toMatchObject({ status: 'failed', reason: 'conversion_answer_lost' });
   });
