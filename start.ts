@@ -21,10 +21,16 @@ Fairlead is ready.
   Sign in      ${config.publicUrl}/sign-in?code=${signInCode}
                (works once, within 15 minutes)
   Temporal UI  ${temporalUiUrl}
+  Webhooks     ${webhooksOf(config)}
   Data         ${path.isAbsolute(where) ? where : `${where}, ${path.resolve(config.dataDir)}`}
 
 Ctrl-C stops everything; the next start finds everything again.
 `);
+}
+
+function webhooksOf({ webhooks: { mode, webhookUrl }, publicUrl }: Config): string {
+  if (mode === 'push') return `taken at ${webhookUrl ?? publicUrl}/v1/webhooks/github`;
+  return 'read from GitHub’s log every few seconds, since GitHub cannot reach this address (docs/webhooks.md)';
 }
 
 await run(start);
