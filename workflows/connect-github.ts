@@ -143,11 +143,11 @@ async function prove(flow: Flow): Promise<void> {
     return endFlow({ flowId, status: 'failed', reason: codeOf(failure) });
   }
   flow.provingSince ??= Date.now();
-  if (Date.now() - flow.provingSince >= witnessMs) {
-    return endFlow({ flowId, status: 'rejected', reason: 'ownership_not_proven' });
-  }
+  const waited = Date.now() - flow.provingSince;
+  if (waited >= witnessMs) return endFlow({ flowId, status: 'rejected', reason: 'ownership_not_proven' });
   showPhase('proving', 'Waiting for the webhook that tells who installed the App');
-  await pause(flow, witnessPollMs);
+  // The webhook wakes us; this is for the one whose wake was lost.
+  await pause(flow, Math.min(Math.max(witnessPollMs, waited / 2), witnessMs - waited));
 }
 
 async function look(flow: Flow, { expiresInMs }: FlowStand): Promise<void> {

@@ -22,6 +22,11 @@ const reasons: Record<string, string> = {
   not_installed: 'The App was not installed in time.',
   not_approved: 'No owner has approved the App within 30 days.',
   canceled_by_request: 'You can start again whenever you like.',
+  integration_deleted: 'What was to be connected was deleted in the meantime.',
+  app_credentials_rejected: 'GitHub does not accept the App’s private key. It needs a new one.',
+  client_credentials_rejected:
+    'GitHub does not accept the App’s client secret, so nobody can sign in. It needs a new one.',
+  redirect_uri_mismatch: 'The App’s callback address on GitHub is not the one of this instance.',
 };
 
 const titles: Record<string, string> = {
