@@ -59,11 +59,13 @@ const asked = (path: RegExp, method = 'GET') => github.requests({ method, path }
 function activities(reachable: boolean) {
   const environment = new MockActivityEnvironment();
   const all = withFailures(deliveryActivities({ database, broker, reachable }));
+  const run = <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
+    environment.run(activity as (input: unknown) => Promise<unknown>, input) as Promise<Result>;
   return {
     read: (cursor?: string) =>
-      environment.run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor && { cursor }) }),
-    begin: () => environment.run(all.beginRecovery, { githubAppId }),
-    fillGap: (repositoryId: string, ownerId: string) => environment.run(all.fillGap, { repositoryId, ownerId }),
+      run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) }),
+    begin: () => run(all.beginRecovery, { githubAppId }),
+    fillGap: (repositoryId: string, ownerId: string) => run(all.fillGap, { repositoryId, ownerId }),
   };
 }
 
