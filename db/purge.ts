@@ -4,6 +4,7 @@ import type { Database, Db } from './connection.ts';
 import { answersKeptMs } from './idempotency-keys.ts';
 
 const commandsKeptMs = 7 * 24 * 3_600_000;
+const statesKeptMs = 7 * 24 * 3_600_000;
 
 type Purge = { table: string; key: string[]; due(db: Db, now: number): Knex.QueryBuilder };
 
@@ -20,6 +21,12 @@ const purges: Purge[] = [
     table: 'idempotency_keys',
     key: ['caller_id', 'key'],
     due: (db, now) => db('idempotency_keys').where('created_at', '<', now - answersKeptMs),
+  },
+  // A week longer than they are good for, so that who comes late is told that it is too late.
+  {
+    table: 'flow_states',
+    key: ['hash'],
+    due: (db, now) => db('flow_states').where('expires_at', '<', now - statesKeptMs),
   },
   // By the id, which begins with the time: there is no other index on it. What was given up stays, for a person.
   {

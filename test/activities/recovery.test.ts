@@ -59,8 +59,8 @@ const asked = (path: RegExp, method = 'GET') => github.requests({ method, path }
 function activities(reachable: boolean) {
   const environment = new MockActivityEnvironment();
   const all = withFailures(deliveryActivities({ database, broker, reachable }));
-  const run = <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
-    environment.run(activity as (input: unknown) => Promise<unknown>, input) as Promise<Result>;
+  const run = async <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
+    (await environment.run(async () => activity(input))) as Result;
   return {
     read: (cursor?: string) =>
       run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) }),
