@@ -37,8 +37,11 @@ async function isItsPerson(ctx: Context, db: Db, { createdBy }: ConnectFlow): Pr
   return !session || createdBy === `user:${session.userId}`;
 }
 
-/** Sends the browser on: to GitHub, back to the platform, or to the page that shows how the flow stands. */
-export async function goOn(ctx: Context, deps: HopDeps, flowId: string): Promise<void> {
+/**
+ * Sends the browser on: to GitHub, back to the platform, or to the page that shows how the flow stands. What did not
+ * work is shown before it is tried once more, unless the person has `pressed` for that.
+ */
+export async function goOn(ctx: Context, deps: HopDeps, flowId: string, { pressed = false } = {}): Promise<void> {
   const flow = await settled(deps, flowId);
   if (!flow) return;
   if (isFinalFlowStatus(flow.status)) {
@@ -46,7 +49,8 @@ export async function goOn(ctx: Context, deps: HopDeps, flowId: string): Promise
     if (flow.status === 'rejected') return showFlow(ctx, flow, undefined);
     return seeOther(ctx, redirectBack(flow) ?? `${deps.publicUrl}/connect/${flow.id}`);
   }
-  seeOther(ctx, (await nextHop(deps, flow)) ?? `${deps.publicUrl}/connect/${flow.id}`);
+  const hop = flow.detail === null || pressed ? await nextHop(deps, flow) : undefined;
+  seeOther(ctx, hop ?? `${deps.publicUrl}/connect/${flow.id}`);
 }
 
 /** Waits while it is our turn. */

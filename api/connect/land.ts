@@ -80,7 +80,12 @@ async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answ
     await takeInstallation(trx, keyring, flow, answer);
   } else if (answer.code !== undefined) {
     const verifier = state.sealedVerifier ? seals.openVerifier(state.sealedVerifier, state.hash) : undefined;
-    await flows.note(flow.id, { sealedSignInCode: seals.sealSignInCode({ code: answer.code, verifier }) });
+    const sealedSignInCode = seals.sealSignInCode({ code: answer.code, verifier });
+    await flows.note(flow.id, { sealedSignInCode, detail: null });
+  } else {
+    await flows.note(flow.id, {
+      detail: 'GitHub was not allowed to say who you are. Without that nothing is connected.',
+    });
   }
 }
 

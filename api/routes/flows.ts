@@ -153,7 +153,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     }),
     page('get', '/continue', 'continueFlow', 'Go on at GitHub', async (ctx) => {
       const flow = await pageFlow(ctx);
-      if (flow) await goOn(ctx, hopDeps(deps), flow.id);
+      if (flow) await goOn(ctx, hopDeps(deps), flow.id, { pressed: true });
     }),
     page(
       'post',

@@ -202,6 +202,17 @@ test('an installation that the browser names is a claim: the person is sent to s
   expect(JSON.stringify(await api.database.reader('connect_flows'))).not.toContain('the-code-of-a-sign-in');
 });
 
+test('who does not let GitHub say who they are sees that, and may think again', async () => {
+  const { flowId, state } = await toInstall();
+  const landed = await land({ installation_id: '4244', setup_action: 'install', state }, browser, 'installed');
+  const denied = await land({ error: 'access_denied', state: stateIn(landed.location) });
+  expect(denied.location).toBe(`${publicUrl}/connect/${flowId}`);
+  const page = await visit(`${publicUrl}/connect/${flowId}`);
+  expect(browser.read(page)).toContain('was not allowed to say who you are');
+  const again = await visit(`${publicUrl}/connect/${flowId}/continue`);
+  expect(again.location).toContain('/login/oauth/authorize');
+});
+
 test('where GitHub signs people in while they install, the code comes along and no second page is needed', async () => {
   const { flowId, state } = await toInstall();
   await land({ code: 'came-along', installation_id: '4243', setup_action: 'install', state });
