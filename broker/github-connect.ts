@@ -5,7 +5,7 @@ import type { Keyring } from '../db/sealing.ts';
 import { githubHost } from '../domain/github-host.ts';
 import type { Installation, InstallationRequest } from '../providers/github/as-app.ts';
 import type { ConvertedApp } from '../providers/github/conversion.ts';
-import { createGitHub } from '../providers/github/github.ts';
+import { createGitHub, type GitHubAsApp } from '../providers/github/github.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 
 export type GitHubConnector = ReturnType<typeof createGitHubConnector>;
@@ -37,8 +37,9 @@ export function createGitHubConnector({
   /** Told by code of what does not stop anything: a person's token that could not be revoked. */
   onTrouble?: (code: string) => void;
 }) {
-  const githubOf = ({ hostUrl, apiUrl }: Host, timeoutMs?: number) =>
-    createGitHub({ host: githubHost(hostUrl, apiUrl), fetch, ...(timeoutMs !== undefined && { timeoutMs }) });
+  /** `within` ends all of its requests, beside the limit that each of them has. */
+  const githubOf = ({ hostUrl, apiUrl }: Host, { within }: { within?: AbortSignal } = {}) =>
+    createGitHub({ host: githubHost(hostUrl, apiUrl), fetch: within ? fetchWithin(fetch, within) : fetch });
 
   async function appOf(githubAppId: string): Promise<GithubApp> {
     const app = await githubAppsIn(database.reader).find(githubAppId);
@@ -121,11 +122,26 @@ export function createGitHubConnector({
 
     /** An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. */
     async checkImport({ appId, privateKey, ...host }: Host & { appId: number; privateKey: string }) {
-      const app = githubOf(host, interactiveMs).asApp({ appId, privateKey });
-      const [found, hook] = await Promise.all([app.getApp(), app.getHookConfig()]);
+      const app = githubOf(host, { within: AbortSignal.timeout(interactiveMs) }).asApp({ appId, privateKey });
+      const [found, hook] = await Promise.all([app.getApp(), orNone(app.getHookConfig())]);
       return { ...found, hook };
     },
   };
+}
+
+function fetchWithin(fetch: Fetch, limit: AbortSignal): Fetch {
+  return (url, init = {}) =>
+    fetch(url, { ...init, signal: init.signal ? AbortSignal.any([init.signal, limit]) : limit });
+}
+
+/** GitHub knows no address (404) where an App was made without a webhook. Whether there is such an App, /app tells. */
+async function orNone(hook: ReturnType<GitHubAsApp['getHookConfig']>): ReturnType<GitHubAsApp['getHookConfig']> {
+  try {
+    return await hook;
+  } catch (error) {
+    if (error instanceof ProviderError && error.status === 404) return { url: undefined, contentType: undefined };
+    throw error;
+  }
 }
 
 /** An organization that was renamed may have left its name to another: its number decides. */
@@ -134,8 +150,9 @@ async function ownership(
   userId: number,
   account: Account,
 ): Promise<Identity['owns']> {
-  if (account.id === userId) return 'account';
-  if (account.type === 'User') return null;
+  if (account.type === 'User') return account.id === userId ? 'account' : null;
+  // An enterprise is counted apart: its number may be anybody's.
+  if (account.type !== 'Organization') return null;
   try {
     const membership = await user.getMembership(account.login);
     const isAdmin = membership?.role === 'admin' && membership.state === 'active';

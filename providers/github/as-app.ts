@@ -98,7 +98,7 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       return send(
         call('GET'),
         () => request('GET /app/installation-requests', { per_page: 100, page }),
-        (data, answer) => ({ requests: data.map(toInstallationRequest), next: nextPage(answer) }),
+        (data, answer) => ({ requests: data.map(toInstallationRequest), next: nextPage(answer, page) }),
       );
     },
 

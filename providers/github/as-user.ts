@@ -1,7 +1,11 @@
 import { idIn, nextPage, orUndefined, send, tokenRequest, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
 
-export type Membership = { role: string; state: string; organizationId: number };
+export type Membership = {
+  role: 'admin' | 'member' | 'billing_manager';
+  state: 'active' | 'pending';
+  organizationId: number;
+};
 
 /** A person sees few installations; whoever sees more than these is asked no further. */
 const mostPages = 10;
@@ -36,7 +40,7 @@ export function asUser(wire: Wire, token: string) {
         const { ids, next }: { ids: number[]; next: number | undefined } = await send(
           call,
           () => request('GET /user/installations', { per_page: 100, page }),
-          (data, answer) => ({ ids: data.installations.map(idIn), next: nextPage(answer) }),
+          (data, answer) => ({ ids: data.installations.map(idIn), next: nextPage(answer, page) }),
         );
         if (ids.includes(installationId)) return true;
         page = next;

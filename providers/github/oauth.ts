@@ -12,11 +12,11 @@ export type CodeExchange = {
 };
 
 /** GitHub answers 200 to a refusal, too, and names its error in the body. */
-const refusals: Record<string, ProviderErrorCode> = {
-  bad_verification_code: 'oauth_code_refused',
-  incorrect_client_credentials: 'client_credentials_rejected',
-  redirect_uri_mismatch: 'redirect_uri_mismatch',
-};
+const refusals = new Map<unknown, ProviderErrorCode>([
+  ['bad_verification_code', 'oauth_code_refused'],
+  ['incorrect_client_credentials', 'client_credentials_rejected'],
+  ['redirect_uri_mismatch', 'redirect_uri_mismatch'],
+]);
 
 const sentences: Partial<Record<ProviderErrorCode, string>> = {
   oauth_code_refused: 'GitHub does not accept the code of the sign-in: it was used, is too old, or belongs elsewhere',
@@ -63,8 +63,10 @@ export async function exchangeCode(wire: Wire, wanted: CodeExchange): Promise<{ 
 function tokenIn(text: string): string {
   const { access_token: token, error } = parse(text);
   if (typeof token === 'string' && token !== '' && error === undefined) return token;
-  const code = (typeof error === 'string' && refusals[error]) || 'unexpected';
-  throw new ProviderError({ provider: 'github', code, status: 200, message: sentences[code] ?? code });
+  const code = refusals.get(error) ?? 'unexpected';
+  const message = sentences[code] ?? code;
+  // Without an error's name, the code may have been taken all the same.
+  throw new ProviderError({ provider: 'github', code, status: 200, message, ambiguous: typeof error !== 'string' });
 }
 
 function parse(text: string): Record<string, unknown> {
@@ -82,9 +84,9 @@ export async function revokeUserToken(
   { clientId, clientSecret, token }: { clientId: string; clientSecret: string; token: string },
 ): Promise<void> {
   const call: Call = { as: 'nobody', method: 'DELETE', secrets: [clientSecret, token], now: wire.now };
-  let status: number;
+  let answer: Awaited<ReturnType<Fetch>>;
   try {
-    const answer = await wire.fetch(`${wire.host.api}/applications/${encodeURIComponent(clientId)}/token`, {
+    answer = await wire.fetch(`${wire.host.api}/applications/${encodeURIComponent(clientId)}/token`, {
       method: 'DELETE',
       headers: {
         accept: 'application/vnd.github+json',
@@ -97,10 +99,10 @@ export async function revokeUserToken(
       redirect: 'manual',
       signal: AbortSignal.timeout(wire.timeoutMs),
     });
-    status = answer.status;
   } catch (error) {
     throw silenceOf(error, call);
   }
+  const { status, headers } = answer;
   if (status === 204 || status === 404 || status === 422) return;
-  throw failureOf({ status, headers: {}, message: '' }, call);
+  throw failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
 }

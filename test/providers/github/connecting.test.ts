@@ -5,15 +5,20 @@ import { githubHost } from '../../../domain/github-host.ts';
 import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch, ProviderError } from '../../../providers/http.ts';
 import { type App, type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import { scriptedGitHub } from './scripted-github.ts';
 
 let standIn: GitHubStandIn;
 let github: GitHub;
 let app: App;
 
+function patientFor(timeoutMs: number): GitHub {
+  const fetch = createGuardedFetch({ allowedHosts: [{ origin: standIn.url }], timeoutMs: 20_000, maxBytes: 1_000_000 });
+  return createGitHub({ host: githubHost(standIn.url, standIn.apiUrl), fetch, timeoutMs });
+}
+
 beforeEach(async () => {
   standIn = await startGitHub();
-  const fetch = createGuardedFetch({ allowedHosts: [{ origin: standIn.url }], timeoutMs: 5_000, maxBytes: 1_000_000 });
-  github = createGitHub({ host: githubHost(standIn.url, standIn.apiUrl), fetch, timeoutMs: 500 });
+  github = patientFor(10_000);
   app = standIn.addApp();
 });
 afterEach(async () => {
@@ -66,7 +71,8 @@ test.each([
 ] as const)('a conversion that meets %j fails as %s', async (fault, code, ambiguous) => {
   standIn.faults.add({ method: 'POST', path: /conversions$/, ...fault });
   const manifestCode = standIn.addManifestCode();
-  const failure = await failureOf(github.convertManifest(manifestCode));
+  const asked = fault.kind === 'hang' ? patientFor(200) : github;
+  const failure = await failureOf(asked.convertManifest(manifestCode));
   expect(failure).toMatchObject({ code, ambiguous });
   expect(shown(failure)).not.toContain(manifestCode);
 });
@@ -118,4 +124,28 @@ test('a revoked token is dead, and revoking it again is done', async () => {
   await github.revokeUserToken({ ...credentials(), token });
   expect(await failureOf(github.asUser(token).getUser())).toMatchObject({ code: 'token_rejected' });
   await github.revokeUserToken({ ...credentials(), token });
+});
+
+test('a request names whose account it is for, and who asked', async () => {
+  const acme = { id: 9000, login: 'acme', type: 'Organization' as const };
+  const asked = standIn.requestInstallation(app, acme);
+  const { requests, next } = await github.asApp(app).listInstallationRequests();
+  expect(requests).toEqual([
+    { id: asked.id, account: acme, requester: { id: 583231, login: 'octocat' }, createdAt: expect.any(Number) },
+  ]);
+  expect(next).toBeUndefined();
+});
+
+test('pages of requests that lead back have an end', async () => {
+  const headers = { link: '<https://elsewhere.example/?page=2>; rel="next"' };
+  const scripted = await scriptedGitHub([{ body: [], headers }]);
+  const asApp = scripted.github.asApp(app);
+  expect(await asApp.listInstallationRequests(1)).toMatchObject({ next: 2 });
+  expect(await asApp.listInstallationRequests(2)).toMatchObject({ next: undefined });
+});
+
+test('where the App’s webhooks go is told without their secret', async () => {
+  const hooked = standIn.addApp({ hookUrl: 'https://fairlead.example/hook' });
+  const hook = await github.asApp(hooked).getHookConfig();
+  expect(hook).toEqual({ url: 'https://fairlead.example/hook', contentType: 'json' });
 });

@@ -1,0 +1,111 @@
+import { inspect } from 'node:util';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { githubHost } from '../../../domain/github-host.ts';
+import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
+import { createGuardedFetch, ProviderError } from '../../../providers/http.ts';
+import { type App, type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+
+let standIn: GitHubStandIn;
+let github: GitHub;
+let app: App;
+
+function patientFor(timeoutMs: number): GitHub {
+  const fetch = createGuardedFetch({ allowedHosts: [{ origin: standIn.url }], timeoutMs: 20_000, maxBytes: 10_000 });
+  return createGitHub({ host: githubHost(standIn.url, standIn.apiUrl), fetch, timeoutMs });
+}
+
+beforeAll(async () => {
+  standIn = await startGitHub();
+  github = patientFor(10_000);
+  app = standIn.addApp();
+});
+afterEach(() => standIn.faults.clear());
+afterAll(() => standIn?.close());
+
+const credentials = () => ({ clientId: app.clientId, clientSecret: app.clientSecret });
+const token = 'ghu_canaryCanaryCanaryCanaryCanaryCanary';
+
+async function failureOf(work: Promise<unknown>, ...secrets: string[]): Promise<ProviderError> {
+  const error = await work.then(
+    () => undefined,
+    (failure: unknown) => failure,
+  );
+  expect(error).toBeInstanceOf(ProviderError);
+  const text = inspect(error, { depth: 10 }) + (error as Error).stack + JSON.stringify(error);
+  const basic = Buffer.from(`${app.clientId}:${app.clientSecret}`).toString('base64');
+  for (const secret of [app.clientSecret, basic, token, ...secrets]) expect(text).not.toContain(secret);
+  return error as ProviderError;
+}
+
+/** What the code’s one use gave is lost, or nothing is known of it, where the failure is ambiguous. */
+test.each([
+  ['another refusal', { kind: 'status', status: 200, body: { error: 'unverified_user_email' } }, 'unexpected', false],
+  [
+    'a refusal named as nothing is',
+    { kind: 'status', status: 200, body: { error: 'constructor' } },
+    'unexpected',
+    false,
+  ],
+  ['a page', { kind: 'status', status: 200, body: '<html>' }, 'unexpected', true],
+  ['no token', { kind: 'status', status: 200, body: { access_token: '' } }, 'unexpected', true],
+  [
+    'a token and an error',
+    { kind: 'status', status: 200, body: { access_token: token, error: 'x' } },
+    'unexpected',
+    false,
+  ],
+  ['too long an answer', { kind: 'status', status: 200, body: 'x'.repeat(20_000) }, 'unexpected', true],
+  ['a failure', { kind: 'status', status: 502, body: '<html>' }, 'unavailable', true],
+  ['a limit', { kind: 'status', status: 429, retryAfter: 9 }, 'secondary_limited', false],
+  ['no answer', { kind: 'hang' }, 'timeout', true],
+  ['a break before it', { kind: 'reset' }, 'network', true],
+] as const)('a code that meets %s is not changed', async (_, fault, code, ambiguous) => {
+  standIn.faults.add({ method: 'POST', path: /access_token$/, times: 1, ...fault });
+  const signInCode = standIn.addOAuthCode(app);
+  const verifier = 'a-verifier-that-nobody-may-see-in-any-failure';
+  const asked = fault.kind === 'hang' ? patientFor(200) : github;
+  const failure = await failureOf(
+    asked.exchangeCode({ ...credentials(), code: signInCode, codeVerifier: verifier }),
+    signInCode,
+    verifier,
+  );
+  expect(failure).toMatchObject({ code, ambiguous });
+});
+
+test('a code is sent in the body, to the web host, and nowhere else', async () => {
+  const before = standIn.ledger.length;
+  const code = standIn.addOAuthCode(app);
+  await github.exchangeCode({ ...credentials(), code });
+  const sent = standIn.ledger.slice(before);
+  expect(sent).toMatchObject([{ method: 'POST', path: '/login/oauth/access_token', query: '' }]);
+  expect(sent[0]?.headers).toMatchObject({
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+  });
+  expect(sent[0]?.authorization).toBeUndefined();
+});
+
+test('a host that is not there was sent no code', async () => {
+  const gone = await startGitHub();
+  await gone.close();
+  const fetch = createGuardedFetch({ allowedHosts: [{ origin: gone.url }], timeoutMs: 1_000, maxBytes: 1_000 });
+  const away = createGitHub({ host: githubHost(gone.url, gone.apiUrl), fetch });
+  const failure = await failureOf(away.exchangeCode({ ...credentials(), code: 'a-code-that-was-never-sent' }));
+  expect(failure).toMatchObject({ code: 'network', ambiguous: false });
+});
+
+test.each([404, 422])('a token is gone where GitHub answers %i to its end', async (status) => {
+  standIn.faults.add({ method: 'DELETE', path: /^\/applications\//, kind: 'status', status });
+  await github.revokeUserToken({ ...credentials(), token });
+});
+
+test.each([
+  [{ kind: 'status', status: 503 }, 'unavailable'],
+  [{ kind: 'secondary_limit' }, 'secondary_limited'],
+  [{ kind: 'hang' }, 'timeout'],
+  [{ kind: 'lost_answer' }, 'network'],
+] as const)('an end of a token that meets %j is not known', async (fault, code) => {
+  standIn.faults.add({ method: 'DELETE', path: /^\/applications\//, ...fault });
+  const asked = fault.kind === 'hang' ? patientFor(200) : github;
+  expect(await failureOf(asked.revokeUserToken({ ...credentials(), token }))).toMatchObject({ code });
+});
