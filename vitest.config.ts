@@ -21,7 +21,8 @@ const notOnPostgres = [
   'test/worker/temporal-*.test.ts',
   'test/chaos/!(*.postgres).test.ts',
 ];
-const exclude = onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts'];
+/** What needs a browser has a configuration of its own. */
+const exclude = ['test/browser/**', ...(onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts'])];
 
 export default defineConfig({
   test: {

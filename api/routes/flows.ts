@@ -8,7 +8,7 @@ import { githubAppsIn } from '../../db/github-apps.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything, type TenantScope } from '../../db/tenant.ts';
 import { isId } from '../../domain/ids.ts';
-import { goOn, isItsBrowser, seeOther } from '../connect/browser.ts';
+import { goOn, isItsBrowser } from '../connect/browser.ts';
 import { showFlow } from '../connect/flow-page.ts';
 import { FlowView, flowView } from '../connect/flow-view.ts';
 import { hopDeps, personStep } from '../connect/next-hop.ts';
@@ -169,13 +169,16 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       'Cancel the flow',
       press(async (trx, flow) => ((await cancel(trx, flow)) ? 'flow.canceled' : undefined)),
     ),
-    page('post', '/check', 'pressCheck', 'Have GitHub asked again', async (ctx) => {
-      if (comesFromElsewhere(ctx)) throw new Problem('csrf_rejected', 'Open the page again, and press its button.');
-      const flow = await pageFlow(ctx);
-      if (!flow) return;
-      await database.write((trx) => nudgeFlow(trx, flow));
-      seeOther(ctx, `${links.publicUrl}/connect/${flow.id}`);
-    }),
+    page(
+      'post',
+      '/check',
+      'pressCheck',
+      'Have GitHub asked again',
+      press(async (trx, flow) => {
+        await nudgeFlow(trx, flow);
+        return 'flow.checked';
+      }),
+    ),
   ];
 }
 

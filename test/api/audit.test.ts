@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../api/endpoint.ts';
 import { createSignInCode } from '../../db/bootstrap.ts';
+import { flowStatesIn } from '../../db/flows/flow-states.ts';
+import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { adminToken, startApi, type TestApi } from '../support/api.ts';
+import { keyring } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
 import { bodyOf, pathOf } from '../support/sweep.ts';
 import { addEverything, addOrg, addProject, addToken, addUser, type Tenant } from '../support/tenants.ts';
@@ -32,6 +35,26 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
   },
   async deleteProject({ orgId }) {
     return { path: `/v1/projects/${await addProject(api.database, orgId)}` };
+  },
+  async adoptInstallation({ orgId, githubAppId, number }, usual) {
+    await api.database.write(async (trx) => {
+      await trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId, client_id: 'Iv1.own' });
+      await githubAppSecrets(trx, keyring).put(githubAppId, orgId, 'client_secret', 'a client secret of their own');
+    });
+    return { ...usual, body: { installation_id: number } };
+  },
+  async completeGithubFlow({ flowId }, usual) {
+    const state = await api.database.write(async (trx) => {
+      await trx('connect_flows').where({ id: flowId }).update({ status: 'page_served', created_by: 'operator' });
+      return flowStatesIn(trx).issue(flowId, 'manifest');
+    });
+    return { ...usual, body: { state, code: 'a-code-of-github' } };
+  },
+  async confirmFlow({ flowId }, usual) {
+    const approved = { status: 'awaiting_approval' as const, github_user_id: 1, approved_installation: 2 };
+    const flow = { ...approved, created_by: 'operator' };
+    await api.database.write((trx) => trx('connect_flows').where({ id: flowId }).update(flow));
+    return usual;
   },
   async rerunBuild({ buildId }, usual) {
     const ended = { status: 'failed' as const, finished_at: Date.now() };
@@ -71,6 +94,9 @@ test('Everything that changes something is done by `write`, or is a raw route th
   expect(others.map(({ operationId }) => operationId).sort()).toEqual([
     'checkPipeline',
     'postSignIn',
+    'pressCancel',
+    'pressCheck',
+    'pressConfirm',
     'receiveGithubAppWebhook',
     'receiveGithubWebhook',
   ]);

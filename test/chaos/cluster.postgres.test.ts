@@ -79,6 +79,7 @@ test('what either API acknowledged right before its kill -9 is dispatched once, 
     await Promise.all([victim.kill(), worker?.kill()]);
     const second = await other;
     if (second.acknowledged) acknowledged.push(second.sha);
+    scene.forgetLog();
     await Promise.all([victim.start(), worker?.start()]);
   }
   scene.github.faults.clear();

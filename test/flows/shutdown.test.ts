@@ -37,6 +37,7 @@ test('SIGTERM in the middle of a load is over soon, and loses nothing that was a
   const acknowledged = sent.filter((push) => push.acknowledged).map(({ sha }) => sha);
   expect(acknowledged.length).toBeGreaterThan(10);
 
+  scene.forgetLog();
   await product.start();
   await expect
     .poll(() => acknowledged.filter((sha) => !scene.dispatched().includes(sha)), { timeout: 60_000 })
