@@ -28,9 +28,9 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   startGithubFlow: ({ projectId }) => ({ project_id: projectId }),
   adoptInstallation: ({ number }) => ({ installation_id: number }),
   completeGithubFlow: () => ({ state: 'a-state-that-nobody-has-been-given', code: 'a-code' }),
-  importGithubApp: ({ projectId }) => ({
+  importGithubApp: ({ projectId, number }) => ({
     project_id: projectId,
-    app_id: 1,
+    app_id: number + 5_000_000,
     private_key: `-----BEGIN RSA PRIVATE KEY-----\n${'x'.repeat(100)}`,
     webhook_secret: 'a secret of the webhook',
     client_secret: 'a secret of the client',
