@@ -16,6 +16,7 @@ export const refusals = {
   delivery_id: refusal('invalid_request', '`X-GitHub-Delivery` must be one GUID.'),
   event: refusal('invalid_request', '`X-GitHub-Event` must be the name of one event.'),
   broken_off: refusal('invalid_request', 'The body broke off.'),
+  too_slow: refusal('invalid_request', 'The body came too slowly.'),
   content_type: refusal('unsupported_media_type', 'Set the content type of the App’s webhook to `application/json`.'),
   content_encoding: refusal(
     'unsupported_media_type',

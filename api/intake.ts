@@ -7,13 +7,14 @@ import type { Logger } from '../log.ts';
 import type { HookKeys } from './hook-keys.ts';
 import { createIntakeMetrics } from './intake-metrics.ts';
 import { type IntakeAnswer, refusals } from './intake-refusals.ts';
-import { readBody, swallow } from './read-body.ts';
+import { networkOf } from './rate-limit.ts';
+import { type BodyPace, createBodyBudget, readBody, swallow } from './read-body.ts';
 import { isSignedBy, signatureDigest } from './webhook-signature.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
 const maxBodyBytes = 25 * 1024 * 1024;
-/** Of all bodies together that are still arriving. */
-const maxArrivingBytes = 512 * 1024 * 1024;
+/** Of all bodies together that are still arriving, and of those of one address. */
+const arriving = { maxBytes: 512 * 1024 * 1024, maxBytesOfOne: 128 * 1024 * 1024 };
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const eventName = /^[a-z][a-z0-9_]{0,63}$/;
@@ -34,7 +35,7 @@ const keptHeaders = [
 
 export type Intake = {
   /** Verifies and stores one webhook; answers after the commit. Nothing of a refused one is kept. */
-  receive(request: IncomingMessage, githubAppId?: string): Promise<IntakeAnswer>;
+  receive(request: IncomingMessage, from: { ip: string; githubAppId?: string | undefined }): Promise<IntakeAnswer>;
   /** Waits for what is being stored. */
   drain(): Promise<void>;
 };
@@ -45,6 +46,7 @@ export function createIntake({
   logger,
   registry,
   bounds = {},
+  arrival = {},
 }: {
   database: Database;
   hookKeys: HookKeys;
@@ -52,9 +54,12 @@ export function createIntake({
   registry: Registry;
   /** Of what may wait to be stored. */
   bounds?: { maxItems?: number; maxBytes?: number };
+  /** Of bodies that are still arriving. */
+  arrival?: { pace?: BodyPace; maxBytes?: number; maxBytesOfOne?: number };
 }): Intake {
   const metrics = createIntakeMetrics(registry);
-  const budget = { bytes: 0, maxBytes: maxArrivingBytes };
+  const { pace, ...room } = arrival;
+  const budget = createBodyBudget({ ...arriving, ...room });
   const batch = createBatch<NewDelivery, StoredDelivery>({
     database,
     write: storeDeliveries,
@@ -62,25 +67,31 @@ export function createIntake({
     ...bounds,
   });
 
-  async function take(request: IncomingMessage, githubAppId?: string): Promise<StoredDelivery | keyof typeof refusals> {
+  async function take(
+    request: IncomingMessage,
+    { ip, githubAppId }: Parameters<Intake['receive']>[1],
+  ): Promise<StoredDelivery | keyof typeof refusals> {
     const { headers } = request;
     if (headers['content-encoding']) return 'content_encoding';
     if (Number(headers['content-length']) > maxBodyBytes) return 'too_large';
     const digest = signatureDigest(headers['x-hub-signature-256']);
     if (!digest) return headers['x-hub-signature-256'] ? 'signature_form' : 'signature_missing';
 
-    const [body, app] = await Promise.all([
-      readBody(request, { maxBytes: maxBodyBytes, budget }),
-      hookKeys.keysFor({
-        githubAppId,
-        targetId: one(headers, 'x-github-hook-installation-target-id'),
-        enterpriseHost: one(headers, 'x-github-enterprise-host'),
-      }),
-    ]);
-    if (!Buffer.isBuffer(body)) return body;
-    const signed = isSignedBy(app?.keys ?? [], body, digest);
+    // Known for seconds, so mostly at once; the body of who names no App of ours is not kept.
+    const app = await hookKeys.keysFor({
+      githubAppId,
+      targetId: one(headers, 'x-github-hook-installation-target-id'),
+      enterpriseHost: one(headers, 'x-github-enterprise-host'),
+    });
     if (!app) return 'unknown_app';
-    if (!signed) return 'signature_wrong';
+    const body = await readBody(request, {
+      maxBytes: maxBodyBytes,
+      budget,
+      sender: networkOf(ip),
+      ...(pace && { pace }),
+    });
+    if (!Buffer.isBuffer(body)) return body;
+    if (!isSignedBy(app.keys, body, digest)) return 'signature_wrong';
 
     const event = one(headers, 'x-github-event') ?? '';
     const providerDeliveryId = one(headers, 'x-github-delivery')?.toLowerCase() ?? '';
@@ -98,10 +109,10 @@ export function createIntake({
   }
 
   return {
-    async receive(request, githubAppId) {
+    async receive(request, from) {
       const stop = metrics.stored.startTimer();
       try {
-        const result = await take(request, githubAppId);
+        const result = await take(request, from);
         if (typeof result === 'string') {
           metrics.refused.inc({ reason: result });
           swallow(request);

@@ -1,32 +1,77 @@
 import type { IncomingMessage } from 'node:http';
 
-export type BodyRefusal = 'too_large' | 'too_many' | 'broken_off';
+export type BodyRefusal = 'too_large' | 'too_many' | 'too_slow' | 'broken_off';
 
 /** Bounds what is held in memory of bodies that are still arriving, over all requests together. */
-export type BodyBudget = { bytes: number; readonly maxBytes: number };
+export type BodyBudget = {
+  /** False where there is no room for that many more: over all, or of what this sender may have of it. */
+  take(sender: string, bytes: number): boolean;
+  give(sender: string, bytes: number): void;
+};
+
+export type BodyPace = {
+  /** How long nothing may come. */
+  silentMs: number;
+  /** From then on the whole body must have come at this pace at least. */
+  graceMs: number;
+  bytesPerSecond: number;
+};
+
+/** GitHub itself gives a webhook 10 seconds in all (https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks). */
+const usualPace: BodyPace = { silentMs: 10_000, graceMs: 15_000, bytesPerSecond: 128 * 1024 };
 
 /** How long the rest of a refused body is swallowed, so that the caller gets to read the answer. */
 const swallowMs = 5_000;
 
-/** Reads the whole body as it came; refuses it as soon as it is too long. What still comes is the caller's to swallow. */
+export function createBodyBudget({ maxBytes, maxBytesOfOne }: { maxBytes: number; maxBytesOfOne: number }): BodyBudget {
+  const bySender = new Map<string, number>();
+  let all = 0;
+  return {
+    take(sender, bytes) {
+      const own = (bySender.get(sender) ?? 0) + bytes;
+      bySender.set(sender, own);
+      all += bytes;
+      return all <= maxBytes && own <= maxBytesOfOne;
+    },
+    give(sender, bytes) {
+      const own = (bySender.get(sender) ?? 0) - bytes;
+      if (own > 0) bySender.set(sender, own);
+      else bySender.delete(sender);
+      all -= bytes;
+    },
+  };
+}
+
+/**
+ * Reads the whole body as it came; refuses it as soon as it is too long or comes too slowly. What still comes is the
+ * caller's to swallow.
+ */
 export async function readBody(
   request: IncomingMessage,
-  { maxBytes, budget }: { maxBytes: number; budget: BodyBudget },
+  {
+    maxBytes,
+    budget,
+    sender = '',
+    pace = usualPace,
+  }: { maxBytes: number; budget?: BodyBudget; sender?: string; pace?: BodyPace },
 ): Promise<Buffer | BodyRefusal> {
   const chunks: Buffer[] = [];
   let size = 0;
   const refusal = await new Promise<BodyRefusal | undefined>((resolve) => {
+    const watch = watchPace(pace, () => finish('too_slow'));
     const finish = (refused?: BodyRefusal) => {
+      watch.stop();
       request.off('data', take).off('end', finish).off('close', breakOff).off('error', breakOff);
       resolve(refused);
     };
     const breakOff = () => finish('broken_off');
     const take = (chunk: Buffer) => {
       size += chunk.length;
-      budget.bytes += chunk.length;
       chunks.push(chunk);
+      watch.note(size);
+      const fits = budget?.take(sender, chunk.length) ?? true;
       if (size > maxBytes) finish('too_large');
-      else if (budget.bytes > budget.maxBytes) finish('too_many');
+      else if (!fits) finish('too_many');
     };
     request
       .on('data', take)
@@ -35,9 +80,31 @@ export async function readBody(
       .on('error', breakOff);
     if (request.destroyed) breakOff();
   });
-  budget.bytes -= size;
+  budget?.give(sender, size);
   if (refusal) return refusal;
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
+}
+
+/** Looks now and then whether enough has come. */
+function watchPace({ silentMs, graceMs, bytesPerSecond }: BodyPace, tooSlow: () => void) {
+  const started = performance.now();
+  let last = started;
+  let size = 0;
+  const timer = setInterval(
+    () => {
+      const now = performance.now();
+      const due = (Math.max(0, now - started - graceMs) / 1000) * bytesPerSecond;
+      if (now - last >= silentMs || size < due) tooSlow();
+    },
+    Math.min(1_000, silentMs / 4),
+  );
+  return {
+    note(bytes: number): void {
+      last = performance.now();
+      size = bytes;
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 /** Lets the rest of a body that nobody wants pass by, for a while. */

@@ -27,10 +27,11 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 export async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const body = await readBody(request, { maxBytes, budget: { bytes: 0, maxBytes: Number.POSITIVE_INFINITY } });
+  const body = await readBody(request, { maxBytes });
   if (typeof body !== 'string') return body;
   swallow(request);
   if (body === 'broken_off') throw unfit('broke off');
+  if (body === 'too_slow') throw unfit('came too slowly');
   throw new Problem('body_too_large', 'A body has at most 256 KiB.', { headers: { connection: 'close' } });
 }
 

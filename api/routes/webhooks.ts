@@ -15,7 +15,10 @@ const Accepted = z.object({
 /** Outside the JSON frame: nothing is parsed, and no origin is allowed. */
 export function webhookRoutes({ intake, limiter }: Pick<ApiDeps, 'intake' | 'limiter'>): Endpoint[] {
   async function receive(ctx: Context): Promise<void> {
-    const { status, headers, body } = await intake.receive(ctx.req, ctx['params']?.github_app);
+    const { status, headers, body } = await intake.receive(ctx.req, {
+      ip: ctx.ip,
+      githubAppId: ctx['params']?.github_app,
+    });
     if (status === 401) limiter.noteRefusedWebhook(ctx.ip);
     ctx.set(headers);
     ctx.status = status;

@@ -39,13 +39,19 @@ export async function addGithubApp(
 }
 
 /** The intake alone behind a real HTTP server. */
-export async function startIntake(database: Database, bounds?: { maxItems?: number; maxBytes?: number }) {
+export async function startIntake(
+  database: Database,
+  bounds?: { maxItems?: number; maxBytes?: number },
+  arrival?: Parameters<typeof createIntake>[0]['arrival'],
+) {
   const registry = new Registry();
   const hookKeys = createHookKeys({ database, keyring });
-  const intake = createIntake({ database, hookKeys, logger: silent, registry, ...(bounds && { bounds }) });
+  const changes = { ...(bounds && { bounds }), ...(arrival && { arrival }) };
+  const intake = createIntake({ database, hookKeys, logger: silent, registry, ...changes });
   const server = createServer((request, response) => {
     const id = /^\/v1\/webhooks\/github\/([^/?]+)$/.exec(request.url ?? '')?.[1];
-    intake.receive(request, id).then(
+    const ip = request.headers['x-forwarded-for']?.toString() ?? '127.0.0.1';
+    intake.receive(request, { ip, githubAppId: id }).then(
       ({ status, headers, body }) => response.writeHead(status, headers).end(body),
       (error) => response.writeHead(500).end(String(error)),
     );
