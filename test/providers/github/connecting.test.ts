@@ -77,6 +77,19 @@ test.each([
   expect(shown(failure)).not.toContain(manifestCode);
 });
 
+test('a host that says the code aloud is not repeated', async () => {
+  const code = standIn.addManifestCode();
+  const body = { message: `No App for ${code}`, documentation_url: 'https://docs.github.com' };
+  for (const status of [401, 404, 503]) {
+    standIn.faults.add({ path: /conversions$/, kind: 'status', status, body, times: 1 });
+    const failure = await failureOf(github.convertManifest(code));
+    expect(failure.message).toContain('No App for');
+    expect(shown(failure)).not.toContain(code);
+  }
+  // GitHub's document knows neither 401 nor 503 here.
+  standIn.violations.length = 0;
+});
+
 test('a host that is not there was certainly sent nothing', async () => {
   const code = standIn.addManifestCode();
   await standIn.close();
