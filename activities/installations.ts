@@ -2,7 +2,7 @@ import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
 import { followInstallations } from '../db/follow-installations.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
-import { installationsIn, type SeenInstallation } from '../db/installations.ts';
+import { installationsIn } from '../db/installations.ts';
 import { operationsIn } from '../db/operations.ts';
 import { syncPassesIn } from '../db/sync-passes.ts';
 import { everything } from '../db/tenant.ts';
@@ -11,6 +11,7 @@ import type { GitHubAsApp } from '../providers/github/github.ts';
 import { ProviderError } from '../providers/http.ts';
 import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
+import { seenInstallation } from './seen-installation.ts';
 import { finishOperations, type SyncFailure, skippedFailure } from './sync-report.ts';
 
 export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'> };
@@ -47,7 +48,7 @@ export function installationActivities({ database, broker }: InstallationDeps) {
         return database.write(async (trx) => {
           const readable: string[] = [];
           for (const installation of installations) {
-            const row = await installationsIn(trx, everything).upsert(githubAppId, seen(installation));
+            const row = await installationsIn(trx, everything).upsert(githubAppId, seenInstallation(installation));
             if (row.suspendedAt === null) readable.push(row.id);
           }
           const known = await syncPassesIn(trx, githubAppId).keepUnreadable(unreadable);
@@ -75,7 +76,7 @@ export function installationActivities({ database, broker }: InstallationDeps) {
             if (found === undefined) await installations.markRemoved(githubAppId, externalId);
             else if (found === 'unreadable') await syncPassesIn(trx, githubAppId).keepUnreadable([externalId]);
             else {
-              const row = await installations.upsert(githubAppId, seen(found));
+              const row = await installations.upsert(githubAppId, seenInstallation(found));
               if (row.suspendedAt === null) readable.push(row.id);
             }
           }
@@ -110,20 +111,6 @@ export function installationActivities({ database, broker }: InstallationDeps) {
         await finishOperations(trx, app, skipped, unreadable);
       });
     },
-  };
-}
-
-function seen(installation: NonNullable<Found>): SeenInstallation {
-  const { id, account, repositorySelection, permissions, events, suspendedAt } = installation;
-  return {
-    externalId: id,
-    accountLogin: account.login,
-    accountId: account.id,
-    targetType: account.type,
-    repositorySelection,
-    permissions,
-    events,
-    suspendedAt: suspendedAt ?? null,
   };
 }
 

@@ -1,6 +1,4 @@
 import {
-  ActivityFailure,
-  ApplicationFailure,
   CancellationScope,
   condition,
   continueAsNew,
@@ -23,6 +21,7 @@ import {
   proveOwnership,
   readFlow,
 } from './activities.ts';
+import { codeOf, isFinal } from './failure.ts';
 import { showPhase } from './phase.ts';
 
 export type ConnectGithub = {
@@ -187,17 +186,4 @@ const sentences: Partial<Record<FlowStatus, string>> = {
 function expiryOf(status: FlowStatus): string {
   if (status === 'awaiting_approval') return 'not_approved';
   return status === 'install_pending' || status === 'app_created' ? 'not_installed' : 'app_not_created';
-}
-
-function causeOf(failure: unknown): ApplicationFailure | undefined {
-  const cause = failure instanceof ActivityFailure ? failure.cause : undefined;
-  return cause instanceof ApplicationFailure ? cause : undefined;
-}
-
-function codeOf(failure: unknown): string {
-  return causeOf(failure)?.type ?? 'unknown';
-}
-
-function isFinal(failure: unknown): boolean {
-  return causeOf(failure)?.nonRetryable === true;
 }

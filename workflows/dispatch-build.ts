@@ -1,13 +1,4 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  condition,
-  defineSignal,
-  log,
-  setCurrentDetails,
-  setHandler,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, defineSignal, log, setCurrentDetails, setHandler } from '@temporalio/workflow';
 import type { BuildEnd } from '../domain/run-conclusions.ts';
 import {
   cancelRun,
@@ -19,6 +10,7 @@ import {
   sendDispatch,
   settleDispatch,
 } from './activities.ts';
+import { codeOf } from './failure.ts';
 import { showPhase } from './phase.ts';
 
 export type DispatchBuild = { buildId: string; timeoutMinutes: number };
@@ -206,9 +198,4 @@ async function tellProgress({ buildId }: Build): Promise<void> {
   await reportProgress({ buildId }).catch((failure) => {
     log.info('The progress of a build was not reported', { buildId, code: codeOf(failure) });
   });
-}
-
-function codeOf(failure: unknown): string {
-  const cause = failure instanceof ActivityFailure ? failure.cause : undefined;
-  return (cause instanceof ApplicationFailure && cause.type) || 'unknown';
 }

@@ -1,6 +1,5 @@
 import {
   ActivityFailure,
-  ApplicationFailure,
   condition,
   continueAsNew,
   defineSignal,
@@ -10,6 +9,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { beginRecovery, fillGap, finishRecovery, readDeliveryLog, requestRecoveries } from './activities.ts';
+import { tell } from './failure.ts';
 
 export type RecoverDeliveries = { githubAppId: string };
 
@@ -84,10 +84,4 @@ async function fill(gap: { repositoryId: string; ownerId: string }): Promise<voi
     log.warn('The branches of a repository could not be compared', { repositoryId: gap.repositoryId });
     if (!(failure instanceof ActivityFailure)) throw failure;
   }
-}
-
-function tell(failure: ActivityFailure): { code: string; detail: string } {
-  const { cause } = failure;
-  const code = (cause instanceof ApplicationFailure && cause.type) || 'unknown';
-  return { code, detail: cause?.message ?? failure.message };
 }

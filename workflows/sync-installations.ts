@@ -19,6 +19,7 @@ import {
   syncRepositoryPage,
   syncRepositoryPagePatiently,
 } from './activities.ts';
+import { tell } from './failure.ts';
 
 export type SyncInstallations = {
   githubAppId: string;
@@ -140,10 +141,4 @@ async function readRepositories(
     await skipInstallation({ githubAppId, installationId, failure: tell(failure) });
     return isRefusal ? over : { ...over, retrying: 'briefly' };
   }
-}
-
-function tell(failure: ActivityFailure): { code: string; detail: string } {
-  const { cause } = failure;
-  const code = (cause instanceof ApplicationFailure && cause.type) || 'unknown';
-  return { code, detail: cause?.message ?? failure.message };
 }

@@ -3,9 +3,10 @@ import { appendAudit } from '../../db/audit.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { followInstallations } from '../../db/follow-installations.ts';
-import { type Installation, installationsIn, requestSync, type SeenInstallation } from '../../db/installations.ts';
+import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything } from '../../db/tenant.ts';
+import { seenInstallation } from '../seen-installation.ts';
 import type { ConnectDeps } from './deps.ts';
 import { closeFlow } from './end-flow.ts';
 import { installationFor, type Proof, proofOf, subjectOf } from './prove-ownership.ts';
@@ -31,7 +32,7 @@ export function bindInstallation(deps: ConnectDeps) {
       await closeFlow(trx, flow, { status: 'canceled', reason: 'integration_deleted' });
       return;
     }
-    const installation = await installations.upsert(flow.githubAppId, seenIn(found));
+    const installation = await installations.upsert(flow.githubAppId, seenInstallation(found));
     if (!(await installations.claim(installation.id, flow.orgId))) return refuse(trx, flow);
     await connect(trx, flow, installation, proof);
     await followInstallations(trx, flow.githubAppId);
@@ -119,17 +120,4 @@ async function integrationFor(trx: Transaction, flow: ConnectFlow, installation:
     await integrations.moveStatus(integrationId, 'active');
   }
   return integrationId;
-}
-
-function seenIn({ id, account, repositorySelection, permissions, events, suspendedAt }: Found): SeenInstallation {
-  return {
-    externalId: id,
-    accountLogin: account.login,
-    accountId: account.id,
-    targetType: account.type,
-    repositorySelection,
-    permissions,
-    events,
-    suspendedAt: suspendedAt ?? null,
-  };
 }
