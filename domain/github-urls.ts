@@ -40,11 +40,3 @@ export function authorizeUrl(page: {
   }
   return `${page.web}/login/oauth/authorize?${query}`;
 }
-
-export type AppPage = { web: string; ownerLogin: string; ownerType: string; slug: string };
-
-/** Where the owner of an App changes it, and deletes it. */
-export function appSettingsUrl({ web, ownerLogin, ownerType, slug }: AppPage): string {
-  const owner = ownerType === 'Organization' ? `/organizations/${encodeURIComponent(ownerLogin)}` : '';
-  return `${web}${owner}/settings/apps/${encodeURIComponent(slug)}`;
-}

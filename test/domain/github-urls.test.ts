@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { appSettingsUrl, authorizeUrl, installUrl, manifestFormUrl } from '../../domain/github-urls.ts';
+import { authorizeUrl, installUrl, manifestFormUrl } from '../../domain/github-urls.ts';
 
 const web = 'https://github.com';
 
@@ -18,11 +18,6 @@ test('each page is where GitHub documents it', () => {
   ).toBe(
     'https://github.com/login/oauth/authorize?client_id=Iv1.x&redirect_uri=https%3A%2F%2Ff.example%2Fcb&state=s&code_challenge=c&code_challenge_method=S256',
   );
-  const settings = { web, ownerLogin: 'acme', slug: 'fairlead' };
-  expect(appSettingsUrl({ ...settings, ownerType: 'Organization' })).toBe(
-    'https://github.com/organizations/acme/settings/apps/fairlead',
-  );
-  expect(appSettingsUrl({ ...settings, ownerType: 'User' })).toBe('https://github.com/settings/apps/fairlead');
 });
 
 test('a name that is no name does not lead elsewhere', () => {
@@ -31,7 +26,6 @@ test('a name that is no name does not lead elsewhere', () => {
       manifestFormUrl(web, { organization: hostile, state: hostile }),
       installUrl({ web, appPathPrefix: '/apps', slug: hostile, state: hostile }),
       authorizeUrl({ web, clientId: hostile, redirectUri: hostile, state: hostile }),
-      appSettingsUrl({ web, ownerLogin: hostile, ownerType: 'Organization', slug: hostile }),
     ]) {
       const { origin, pathname, searchParams, hash } = new URL(url);
       expect(origin).toBe(web);
