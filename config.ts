@@ -105,6 +105,12 @@ export function readEnvFile(): void {
   if (existsSync('.env')) process.loadEnvFile('.env');
 }
 
+/** What the Temporal server of our own is given of the environment: nothing that is a setting or a secret of ours. */
+export function programEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const needed = /^(PATH|HOME|USER|LOGNAME|TMPDIR|TMP|TEMP|TZ|LANG|LC_\w+|XDG_\w+|SYSTEMROOT|USERPROFILE|APPDATA)$/i;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => needed.test(name)));
+}
+
 export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
   // An empty variable is one that somebody left empty, not a value.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { programEnvironment } from '../config.ts';
 
 /** What the watchdog writes down while its server runs. */
 type Pids = { server: number; watchdog: number; owner: number };
@@ -55,7 +56,9 @@ function commandLine(pid: number): string {
     const file = `/proc/${pid}/cmdline`;
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
-  return spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '';
+  return (
+    spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', env: programEnvironment() }).stdout ?? ''
+  );
 }
 
 function isAlive(pid: number): boolean {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { programEnvironment } from '../config.ts';
 import { workflowAttributeNames } from '../domain/workflow-attributes.ts';
 import { TemporalUnreachable, waitForTemporal } from './temporal-client.ts';
 import { stopLeftover } from './temporal-server-leftover.ts';
@@ -49,7 +50,7 @@ export async function startTemporalServer(options: {
       options.cliPath ?? foundProgram(),
       ...serverArguments({ port, uiPort, file: path.join(folder, 'temporal.db') }),
     ],
-    { detached: true, stdio: ['pipe', 'pipe', 'ignore'] },
+    { detached: true, stdio: ['pipe', 'pipe', 'ignore'], env: programEnvironment() },
   );
   const address = `${host}:${port}`;
   const failed = failure(watchdog, logFile);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { childEnvironment } from './child-environment.mjs';
 import { SetupError, say } from './say.mjs';
 
 /** Installs what the lockfile names, unless exactly that is there; development dependencies whatever NODE_ENV says. */
@@ -18,7 +19,11 @@ function npmCi(root) {
   const npm = process.env.npm_execpath;
   const [command, args] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
   const options = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { status, error } = spawnSync(command, [...args, ...options], { cwd: root, stdio: 'inherit' });
+  const { status, error } = spawnSync(command, [...args, ...options], {
+    cwd: root,
+    stdio: 'inherit',
+    env: childEnvironment(),
+  });
   if (status === 0) return;
   throw new SetupError(
     `npm ci failed${error ? ` (${error.message})` : ', as its output above says'}; where sqlite3 has to be compiled, that needs python3, make and a C++ compiler (Debian: apt-get install build-essential python3)`,
@@ -53,7 +58,11 @@ function fingerprint(root) {
 }
 
 function probeSqlite(root) {
-  const { status, stderr } = spawnSync(process.execPath, ['-e', 'require("sqlite3")'], { cwd: root, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, ['-e', 'require("sqlite3")'], {
+    cwd: root,
+    encoding: 'utf8',
+    env: childEnvironment(),
+  });
   if (status === 0) return;
   const cause = stderr.split('\n').find((line) => line.startsWith('Error')) ?? 'no reason given';
   throw new SetupError(

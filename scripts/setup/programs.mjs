@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import path from 'node:path';
+import { childEnvironment } from './child-environment.mjs';
 
 /** Files of this name on the PATH, in its order. */
 export function onPath(name, env) {
@@ -33,7 +34,7 @@ export function askPrograms(known = {}) {
 }
 
 function run(program, args, pattern) {
-  const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 15_000 });
+  const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 15_000, env: childEnvironment() });
   return pattern.exec(`${stdout ?? ''}${stderr ?? ''}`)?.[1];
 }
 

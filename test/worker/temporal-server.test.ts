@@ -75,6 +75,31 @@ test('the server is ready with its search attributes and its UI, and stopping it
   expect(existsSync(pidFile())).toBe(false);
 }, 60_000);
 
+test.runIf(existsSync('/proc/self/environ'))(
+  'neither the server nor its watchdog is given a secret',
+  async () => {
+    process.env['FAIRLEAD_MASTER_KEYS'] = 'k1:planted';
+    process.env['GITHUB_APP_PRIVATE_KEY'] = 'PRIVATE KEY planted';
+    try {
+      await start();
+    } finally {
+      delete process.env['FAIRLEAD_MASTER_KEYS'];
+      delete process.env['GITHUB_APP_PRIVATE_KEY'];
+    }
+    const { server, watchdog } = pids();
+    for (const pid of [server, watchdog]) {
+      const names = namesOf(readFileSync(`/proc/${pid}/environ`, 'utf8'));
+      expect(names).toContain('PATH');
+      expect(names.filter((name) => /FAIRLEAD|GITHUB|DATABASE|VITEST/.test(name))).toEqual([]);
+    }
+  },
+  60_000,
+);
+
+function namesOf(environ: string): string[] {
+  return environ.split('\0').map((pair) => pair.split('=')[0] ?? '');
+}
+
 test('a server whose starter is killed ends by itself, and the next start works at once', async () => {
   const starter = await startElsewhere();
   const { server } = pids();
