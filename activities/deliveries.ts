@@ -1,14 +1,14 @@
 import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
+import { type HeadCheck, headChecksIn } from '../db/head-checks.ts';
 import { operationsIn } from '../db/operations.ts';
-import { requestRecoveries, sourcesOfGithubApp } from '../db/recovery.ts';
+import { requestRecoveries } from '../db/recovery.ts';
 import { everything } from '../db/tenant.ts';
-import { isPastWindow } from '../domain/delivery-log.ts';
-import { githubHost } from '../domain/github-host.ts';
+import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { fillRepositoryGap } from './recovery/fill-gap.ts';
-import { type LogReading, readLog, sinceOf } from './recovery/read-log.ts';
+import { type LogReading, noteLoss, readLog } from './recovery/read-log.ts';
 
 export type DeliveryDeps = {
   database: Database;
@@ -18,7 +18,10 @@ export type DeliveryDeps = {
 };
 
 type Failure = { code: string; detail: string };
-export type RecoveryBegun = { begunAt: number; gaps: { repositoryId: string; ownerId: string }[] };
+export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
+
+/** Of one recovery: the next one goes on. */
+const mostGaps = 500;
 
 /** Getting what the webhooks did not bring. */
 export function deliveryActivities(deps: DeliveryDeps) {
@@ -29,24 +32,32 @@ export function deliveryActivities(deps: DeliveryDeps) {
       await requestRecoveries(database);
     },
 
-    /** What is asked for until here, the reading that begins answers. `gaps` is what the log cannot tell any more. */
+    /** What is asked for until here, the reading that begins answers. `gaps` is whose log was lost. */
     async beginRecovery({ githubAppId }: { githubAppId: string }): Promise<RecoveryBegun> {
       const begunAt = Date.now();
       await database.write((trx) => operationsIn(trx, everything).takeUp({ kind: 'recover', subjectId: githubAppId }));
       const app = await githubAppsIn(database.reader).find(githubAppId);
-      if (!app) return { begunAt, gaps: [] };
-      const isServer = githubHost(app.hostUrl, app.apiUrl).flavour === 'ghes';
-      const isPast = isPastWindow(await sinceOf(database, app), isServer, begunAt);
-      return { begunAt, gaps: isPast ? await sourcesOfGithubApp(database.reader, githubAppId) : [] };
+      if (app) await noteLoss(database, app, begunAt);
+      return { begunAt, gaps: await headChecksIn(database.reader).list(githubAppId, mostGaps) };
     },
 
     async readDeliveryLog(input: { githubAppId: string; cursor?: string; begunAt: number }): Promise<LogReading> {
-      return withHeartbeats(() => readLog(deps, input));
+      return withHeartbeats(() => readLog(deps, { ...input, thorough: true }));
     },
 
-    /** Answers how many pushes were made. */
-    async fillGap(input: { repositoryId: string; ownerId: string }): Promise<number> {
-      return withHeartbeats(() => fillRepositoryGap(deps, input));
+    /** Answers how many pushes were made. Where trying again may help, the repository is looked at once more later. */
+    async fillGap(input: HeadCheck): Promise<number> {
+      const done = () => database.write((trx) => headChecksIn(trx).done(input.repositoryId));
+      return withHeartbeats(async () => {
+        try {
+          const made = await fillRepositoryGap(deps, input);
+          await done();
+          return made;
+        } catch (error) {
+          if (!isPassing(error)) await done();
+          throw error;
+        }
+      });
     },
 
     async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {

@@ -3,13 +3,14 @@ import type { Registry } from 'prom-client';
 import { BatchFull, createBatch } from '../db/batch.ts';
 import type { Database } from '../db/connection.ts';
 import { type NewDelivery, type StoredDelivery, storeDeliveries } from '../db/store-deliveries.ts';
+import { contentKeyOf, signatureDigest } from '../domain/delivery-content.ts';
 import type { Logger } from '../log.ts';
 import type { HookKeys } from './hook-keys.ts';
 import { createIntakeMetrics } from './intake-metrics.ts';
 import { type IntakeAnswer, refusals } from './intake-refusals.ts';
 import { networkOf } from './rate-limit.ts';
 import { type BodyPace, createBodyBudget, readBody, swallow } from './read-body.ts';
-import { isSignedBy, signatureDigest } from './webhook-signature.ts';
+import { isSignedBy } from './webhook-signature.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
 const maxBodyBytes = 25 * 1024 * 1024;
@@ -18,9 +19,6 @@ const arriving = { maxBytes: 512 * 1024 * 1024, maxBytesOfOne: 128 * 1024 * 1024
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const eventName = /^[a-z][a-z0-9_]{0,63}$/;
-
-/** The events of which the same signed bytes must not count twice; some others repeat byte for byte rightly. */
-const countedByContent = new Set(['push', 'pull_request']);
 
 /** Of the headers only these are kept: once GitHub sent webhook secrets in a header of its own by mistake. */
 const keptHeaders = [
@@ -102,7 +100,7 @@ export function createIntake({
       githubAppId: app.githubAppId,
       providerDeliveryId,
       event,
-      contentKey: countedByContent.has(event) ? digest : null,
+      contentKey: contentKeyOf(event, digest),
       headers: allowed(headers),
       body,
     });

@@ -1,16 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 
-const form = /^sha256=[0-9a-f]{64}$/;
-
-/**
- * The hexadecimal digest of an `X-Hub-Signature-256`. Undefined unless it has exactly GitHub's form, which is decided
- * before anything is hashed: the older SHA-1 header is not looked at, and Node joins a header that comes twice with a
- * comma, which has not this form either.
- */
-export function signatureDigest(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' && form.test(header) ? header.slice('sha256='.length) : undefined;
-}
-
 /** Hashing with this one takes as long as with a real one, and nothing verifies. */
 const nobodysKey = createSecretKey(randomBytes(32));
 

@@ -1,3 +1,4 @@
+import type { DeliveryStatus } from '../domain/delivery-status.ts';
 import type { Db } from './connection.ts';
 
 /** How much of a provider's log of deliveries is here. */
@@ -41,15 +42,20 @@ export function deliveryLogIn(db: Db) {
       return claimed === 1;
     },
 
-    /** Those of `guids` that are here, whatever became of them. */
-    async known(githubAppId: string, guids: string[]): Promise<Set<string>> {
-      const found = new Set<string>();
+    /** After trouble: nobody reads it before `until`. */
+    async rest(githubAppId: string, until: number, everyMs: number): Promise<void> {
+      await of(githubAppId).update({ polled_at: until - everyMs });
+    },
+
+    /** What became of those of `guids` that are here. */
+    async known(githubAppId: string, guids: string[]): Promise<Map<string, DeliveryStatus>> {
+      const found = new Map<string, DeliveryStatus>();
       for (let at = 0; at < guids.length; at += 500) {
-        const some: string[] = await db('deliveries')
+        const some = await db('deliveries')
           .where({ github_app_id: githubAppId })
           .whereIn('provider_delivery_id', guids.slice(at, at + 500))
-          .pluck('provider_delivery_id');
-        for (const guid of some) found.add(guid);
+          .select('provider_delivery_id', 'status');
+        for (const { provider_delivery_id: guid, status } of some) found.set(guid, status);
       }
       return found;
     },

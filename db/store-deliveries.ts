@@ -71,6 +71,12 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
   return results;
 }
 
+/** Those of them that failed here are decided anew; answers how many these are. */
+export async function armFailedDeliveries(trx: Transaction, githubAppId: string, guids: string[]): Promise<number> {
+  const failed = trx('deliveries').where({ github_app_id: githubAppId, status: 'failed' });
+  return arm(trx, failed.whereIn('provider_delivery_id', guids));
+}
+
 async function storeBodies(trx: Transaction, bodies: [id: string, body: Buffer][]): Promise<void> {
   for (let at = 0; at < bodies.length; at += bodiesPerInsert) {
     const some = bodies.slice(at, at + bodiesPerInsert);
@@ -99,15 +105,15 @@ async function armFailed(trx: Transaction, id: string): Promise<void> {
 async function armStale(trx: Transaction, id: string): Promise<void> {
   const decisions = () => trx('decisions').where({ delivery_id: id });
   const stale = trx('deliveries').where({ id, status: 'ignored' }).whereIn('reason', staleReasons);
-  if (await arm(trx, stale.whereNotExists(decisions().whereNotNull('build_id')))) await decisions().delete();
+  if ((await arm(trx, stale.whereNotExists(decisions().whereNotNull('build_id')))) > 0) await decisions().delete();
 }
 
-/** Its patience begins anew, so it counts as received now. */
-async function arm(trx: Transaction, query: Knex.QueryBuilder): Promise<boolean> {
+/** Its patience begins anew, so it counts as received now. Answers how many were armed. */
+async function arm(trx: Transaction, query: Knex.QueryBuilder): Promise<number> {
   const received = { status: 'received', reason: null, attempts: 0, decided_at: null, received_at: Date.now() };
-  if ((await query.update(received)) !== 1) return false;
-  wake(trx, 'deliveries');
-  return true;
+  const armed: number = await query.update(received);
+  if (armed > 0) wake(trx, 'deliveries');
+  return armed;
 }
 
 async function rows<Row>(db: Db, sql: string, values: (string | number | null)[]): Promise<Row[]> {

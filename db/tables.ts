@@ -241,7 +241,10 @@ export type RefHeadRow = {
   sha: string;
   pushed_at: number;
   origin: DeliveryOrigin;
+  noticed_sha: string | null;
+  noticed_at: number | null;
 };
+export type HeadCheckRow = { repository_id: string; github_app_id: string; created_at: number };
 export type DeliveryBodyRow = { delivery_id: string; body: Buffer };
 export type DecisionRow = OwnedByProject & {
   delivery_id: string;
@@ -402,6 +405,7 @@ declare module 'knex/types/tables.js' {
     delivery_bodies: DeliveryBodyRow;
     delivery_watermarks: DeliveryWatermarkRow;
     ref_heads: RefHeadRow;
+    head_checks: HeadCheckRow;
     decisions: DecisionRow;
     commands: CommandRow;
     operations: OperationRow;

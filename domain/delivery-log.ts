@@ -34,6 +34,9 @@ const day = 24 * 60 * minute;
 /** The log is not strictly in order, and clocks differ: this much before the watermark is looked at again. */
 export const logOverlapMs = 10 * minute;
 
+/** Where it is looked at every few seconds: more of it would be more requests each time. */
+export const shortLogOverlapMs = 2 * minute;
+
 /** A head that was read now may be of a push that GitHub dates so much earlier or later. */
 export const headDoubtMs = minute;
 

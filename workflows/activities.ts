@@ -107,12 +107,21 @@ export const { lookForApproval } = proxyActivities<Activities>({
 });
 
 /** GitHub keeps the log for days: try for long, and wait as long as it asks. */
-export const { readDeliveryLog, fillGap } = proxyActivities<Activities>({
+export const { readDeliveryLog } = proxyActivities<Activities>({
   startToCloseTimeout: '15 minutes',
   scheduleToCloseTimeout: '6 hours',
   heartbeatTimeout: '15 seconds',
   retry: { initialInterval: '2 seconds', maximumInterval: '5 minutes' },
   summary: 'Look for webhooks that were missed',
+});
+
+/** Others wait meanwhile, and the next recovery tries again. */
+export const { fillGap } = proxyActivities<Activities>({
+  startToCloseTimeout: '3 minutes',
+  scheduleToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '2 seconds', maximumInterval: '30 seconds', maximumAttempts: 5 },
+  summary: 'Compare the branches of a repository with what was decided last',
 });
 
 /** Our own database: it comes back. */

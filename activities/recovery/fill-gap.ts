@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { GitHubBroker } from '../../broker/github.ts';
 import type { Database } from '../../db/connection.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import { installationsIn } from '../../db/installations.ts';
-import { refHeadsIn } from '../../db/ref-heads.ts';
+import { type RefHead, refHeadsIn } from '../../db/ref-heads.ts';
 import { type Repository, repositoriesIn } from '../../db/repositories.ts';
 import { type NewDelivery, storeDeliveries } from '../../db/store-deliveries.ts';
 import { everything } from '../../db/tenant.ts';
-import { ProviderError } from '../../providers/http.ts';
+import { headDoubtMs } from '../../domain/delivery-log.ts';
 
 export type GapDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 type Head = { name: string; sha: string };
@@ -25,26 +24,16 @@ export async function fillRepositoryGap(
   { repositoryId, ownerId }: { repositoryId: string; ownerId: string },
 ): Promise<number> {
   const repository = await repositoriesIn(database.reader).find(repositoryId);
-  const decided = new Map((await refHeadsIn(database.reader).list(repositoryId)).map(({ ref, sha }) => [ref, sha]));
+  const decided = new Map((await refHeadsIn(database.reader).list(repositoryId)).map((head) => [head.ref, head]));
   if (!repository || decided.size === 0) return 0;
-  const reached = await broker
-    .forRepository({ ownerId, repositoryId, permissions: { contents: 'read' } })
-    .catch((error: unknown) => {
-      // Cut off: its pushes are nobody's business any more.
-      if (error instanceof ProviderError && error.status === undefined) return undefined;
-      throw error;
-    });
-  if (!reached) return 0;
-
-  const moved = (await headsOf(reached.github, reached.fullName)).filter(({ name, sha }) => {
-    const before = decided.get(`refs/heads/${name}`);
-    return before !== undefined && before !== sha;
-  });
+  const { github, fullName } = await broker.forRepository({ ownerId, repositoryId, permissions: { contents: 'read' } });
+  const readAt = Date.now();
   const pushes: NewDelivery[] = [];
-  for (const head of moved) {
-    const message = await reached.github.getCommitMessage(reached.fullName, head.sha);
-    const before = decided.get(`refs/heads/${head.name}`) ?? '';
-    pushes.push(await pushOf(database, repository, { ...head, before, message: message ?? '' }));
+  for (const { name, sha } of await headsOf(github, fullName)) {
+    const before = decided.get(`refs/heads/${name}`);
+    if (!before || before.sha === sha) continue;
+    const message = (await github.getCommitMessage(fullName, sha)) ?? '';
+    pushes.push(await pushOf(database, repository, { before, sha, message, readAt }));
   }
   if (pushes.length > 0) await database.write((trx) => storeDeliveries(trx, pushes));
   return pushes.length;
@@ -62,29 +51,32 @@ async function headsOf(github: GitHub, fullName: string): Promise<Head[]> {
   return heads;
 }
 
-/** As the provider would have told it, as far as anything is decided by it. The same head makes the same push. */
+/**
+ * As the provider would have told it, as far as anything is decided by it. Made once more from what was decided before,
+ * it is the same push.
+ */
 async function pushOf(
   database: Database,
   { githubAppId, installationId, externalId, fullName }: Repository,
-  { name, sha, before, message }: Head & { before: string; message: string },
+  { before, sha, message, readAt }: { before: RefHead; sha: string; message: string; readAt: number },
 ): Promise<NewDelivery> {
   const installation = await installationsIn(database.reader, everything).find(installationId);
-  const app = await githubAppsIn(database.reader).find(githubAppId);
-  const ref = `refs/heads/${name}`;
+  const { ref } = before;
   const payload = {
     ref,
-    before,
+    before: before.sha,
     after: sha,
     created: false,
     deleted: false,
     forced: false,
     head_commit: { id: sha, message },
-    repository: { id: externalId, full_name: fullName },
+    // Before anything that is pushed after the head was read, whatever GitHub's clock says.
+    repository: { id: externalId, full_name: fullName, pushed_at: Math.floor((readAt - headDoubtMs) / 1000) },
     installation: { id: installation?.externalId },
   };
   return {
     githubAppId,
-    providerDeliveryId: guidOf(JSON.stringify([app?.id, externalId, ref, before, sha])),
+    providerDeliveryId: guidOf(JSON.stringify([githubAppId, externalId, ref, before.sha, before.pushedAt, sha])),
     event: 'push',
     contentKey: null,
     headers: {},

@@ -2,9 +2,19 @@ import type { GitHubBroker } from '../../broker/github.ts';
 import type { Database } from '../../db/connection.ts';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
-import { type NewDelivery, storeDeliveries } from '../../db/store-deliveries.ts';
-import { type LoggedAttempt, logOverlapMs, type Missed, missedIn } from '../../domain/delivery-log.ts';
+import { headChecksIn } from '../../db/head-checks.ts';
+import { armFailedDeliveries } from '../../db/store-deliveries.ts';
+import {
+  isPastWindow,
+  type LoggedAttempt,
+  logOverlapMs,
+  type Missed,
+  missedIn,
+  shortLogOverlapMs,
+} from '../../domain/delivery-log.ts';
+import { githubHost } from '../../domain/github-host.ts';
 import { ProviderError } from '../../providers/http.ts';
+import { type AsApp, pull } from './pull.ts';
 
 export type LogDeps = {
   database: Database;
@@ -13,45 +23,43 @@ export type LogDeps = {
   reachable: boolean;
 };
 
+export type LogPart = {
+  githubAppId: string;
+  cursor?: string | undefined;
+  begunAt: number;
+  /** Looks further back behind the watermark, and has decided anew what failed here. */
+  thorough: boolean;
+};
+
 /** One reading of the log. `next` is where an even older part of it begins, `again` whether anything is left to do. */
 export type LogReading = { recovered: number; sentAgain: number; next: string | null; again: boolean };
-
-type AsApp = Awaited<ReturnType<GitHubBroker['asApp']>>;
 
 /** Of one reading: a day's downtime is many of them. */
 const mostPages = 30;
 const mostRecovered = 500;
 /** GitHub allows 80 writes a minute, and much more to who only reads. */
 const mostSentAgain = 20;
-const atOnce = 5;
-const perCommit = 25;
 /** What GitHub has sent just now may be in the log a moment later. */
 const settleMs = 60_000;
-
-/** The same headers that a webhook's row keeps, and nothing of the signature. */
-const keptHeaders = [
-  'x-github-hook-id',
-  'x-github-hook-installation-target-type',
-  'x-github-hook-installation-target-id',
-];
 
 /**
  * Reads the App's log of deliveries back to what is known to be here, and gets what is missing: by having it sent
  * again, or out of the log itself, which comes through the App's own key and needs no signature. Everything is deduped
  * by GitHub's own id, so that reading twice, or beside the webhooks, is harmless.
  */
-export async function readLog(
-  deps: LogDeps,
-  { githubAppId, cursor, begunAt }: { githubAppId: string; cursor?: string | undefined; begunAt: number },
-): Promise<LogReading> {
+export async function readLog(deps: LogDeps, { githubAppId, cursor, begunAt, thorough }: LogPart): Promise<LogReading> {
   const { database, broker, reachable } = deps;
   const app = await githubAppsIn(database.reader).find(githubAppId);
   if (!app) return { recovered: 0, sentAgain: 0, next: null, again: false };
   const github = await broker.asApp(githubAppId);
-  const since = (await sinceOf(database, app)) - logOverlapMs;
+  const since = (await noteLoss(database, app, begunAt)) - (thorough ? logOverlapMs : shortLogOverlapMs);
 
   const { attempts, next } = await scan(github, since, cursor);
   const known = await deliveryLogIn(database.reader).known(githubAppId, [...new Set(attempts.map(({ guid }) => guid))]);
+  const failed = [...known].filter(([, status]) => status === 'failed').map(([guid]) => guid);
+  if (thorough && failed.length > 0) {
+    await database.write((trx) => armFailedDeliveries(trx, githubAppId, failed));
+  }
   const missed = missedIn(attempts, (guid) => known.has(guid)).filter(({ deliveredAt }) => deliveredAt >= since);
   const now = missed.slice(0, mostRecovered);
   // Only where the whole log is in sight: what does not come then is still seen to be missing by the next reading.
@@ -73,9 +81,16 @@ export async function readLog(
   };
 }
 
-/** Of a new App the log holds nothing that is ours before it was connected. */
-export async function sinceOf(database: Database, app: GithubApp): Promise<number> {
-  return (await deliveryLogIn(database.reader).completeUntil(app.id)) ?? app.createdAt;
+/**
+ * Answers from when on the log is wanted. Where that is longer ago than the log remembers, it is written down that
+ * the heads are to be looked at: whoever reads the log first moves the watermark, and nobody could tell any more.
+ */
+export async function noteLoss(database: Database, app: GithubApp, now: number): Promise<number> {
+  // Of a new App the log holds nothing that is ours before it was connected.
+  const since = (await deliveryLogIn(database.reader).completeUntil(app.id)) ?? app.createdAt;
+  const isServer = githubHost(app.hostUrl, app.apiUrl).flavour === 'ghes';
+  if (isPastWindow(since, isServer, now)) await database.write((trx) => headChecksIn(trx).want(app.id));
+  return since;
 }
 
 /** Newest first, back to `since`. */
@@ -110,38 +125,4 @@ async function sendAgain(github: AsApp, missed: Missed[]): Promise<Missed[]> {
     }
   }
   return underWay;
-}
-
-/** Oldest first, a few at once, and in commits of their own: what was got is kept, whatever happens later. */
-async function pull(database: Database, github: AsApp, githubAppId: string, missed: Missed[]): Promise<void> {
-  for (let at = 0; at < missed.length; at += perCommit) {
-    const some = missed.slice(at, at + perCommit);
-    const deliveries: (NewDelivery | undefined)[] = [];
-    for (let from = 0; from < some.length; from += atOnce) {
-      const few = some.slice(from, from + atOnce);
-      deliveries.push(...(await Promise.all(few.map(({ attemptId }) => read(github, githubAppId, attemptId)))));
-    }
-    const found = deliveries.filter((one) => one !== undefined);
-    if (found.length > 0) await database.write((trx) => storeDeliveries(trx, found));
-  }
-}
-
-/** Nothing where the log has lost it meanwhile. */
-async function read(github: AsApp, githubAppId: string, attemptId: number): Promise<NewDelivery | undefined> {
-  const logged = await github.getHookDelivery(attemptId).catch((error: unknown) => {
-    if (error instanceof ProviderError && error.status === 404) return undefined;
-    throw error;
-  });
-  if (!logged) return undefined;
-  const headers = keptHeaders.map((name) => [name, logged.headers[name]?.slice(0, 200)]);
-  return {
-    githubAppId,
-    providerDeliveryId: logged.guid,
-    event: logged.event,
-    // Other bytes than those that were signed: the guid alone tells that it is the same.
-    contentKey: null,
-    headers: Object.fromEntries(headers.filter(([, value]) => value !== undefined)),
-    body: Buffer.from(JSON.stringify(logged.payload)),
-    origin: 'pulled',
-  };
 }

@@ -22,12 +22,21 @@ export async function up(db: Knex): Promise<void> {
     // The provider's time of the push, ms: what was pushed before does not overwrite what was pushed later.
     table.bigInteger('pushed_at').notNullable();
     table.text('origin').notNullable();
+    // The head that we noticed last by ourselves, and when: the provider may tell of it after the branch went on.
+    table.text('noticed_sha');
+    table.bigInteger('noticed_at');
     table.primary(['repository_id', 'ref']);
     table.check(oneOf('origin', ['webhook', 'pulled', 'synthetic']));
+  });
+  // The repositories whose heads are to be looked at, since a part of the log was lost before it was read.
+  await db.schema.createTable('head_checks', (table) => {
+    table.text('repository_id').primary().references('repositories.id');
+    table.text('github_app_id').notNullable().references('github_apps.id').index();
+    table.bigInteger('created_at').notNullable();
   });
 }
 
 export async function down(db: Knex): Promise<void> {
-  for (const table of ['ref_heads', 'delivery_watermarks']) await db.schema.dropTable(table);
+  for (const table of ['head_checks', 'ref_heads', 'delivery_watermarks']) await db.schema.dropTable(table);
   await db.schema.alterTable('deliveries', (table) => table.dropColumn('origin'));
 }

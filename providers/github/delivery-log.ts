@@ -1,7 +1,14 @@
 import { idIn, type Request, send, timeIn } from './client.ts';
 import type { Call } from './failures.ts';
 
-export type LogEntry = { id: number; guid: string; deliveredAt: number; redelivery: boolean; statusCode: number };
+export type LogEntry = {
+  id: number;
+  guid: string;
+  event: string;
+  deliveredAt: number;
+  redelivery: boolean;
+  statusCode: number;
+};
 export type LogPage = { entries: LogEntry[]; next: string | undefined };
 
 /** A delivery with all that was sent. Headers have lower-case names. */
@@ -19,6 +26,7 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
           entries: data.map((one) => ({
             id: idIn(one),
             guid: one.guid.toLowerCase(),
+            event: one.event,
             deliveredAt: timeIn(one.delivered_at),
             redelivery: one.redelivery,
             statusCode: one.status_code,

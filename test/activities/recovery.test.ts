@@ -1,75 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { deliveryActivities } from '../../activities/deliveries.ts';
-import { withFailures } from '../../activities/failures.ts';
-import { followLogs } from '../../activities/recovery/follow-log.ts';
 import type { LogReading } from '../../activities/recovery/read-log.ts';
-import type { GitHubBroker } from '../../broker/github.ts';
-import { deliveryLogIn } from '../../db/delivery-log.ts';
-import { refHeadsIn } from '../../db/ref-heads.ts';
 import { storeDeliveries } from '../../db/store-deliveries.ts';
-import {
-  type App,
-  type GitHubStandIn,
-  type Installation,
-  type Repository,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addOperatorApp, brokerTo, sync } from '../support/operator-app.ts';
-import { seed } from '../support/seed.ts';
+import { type RecoveryScene, startRecoveryScene } from './recovery-scene.ts';
 
-const minute = 60_000;
-const day = 24 * 60 * minute;
-
-let database: TestDatabase;
-let github: GitHubStandIn;
-let theirs: App;
-let installation: Installation;
-let repository: Repository;
-let githubAppId: string;
-let broker: GitHubBroker;
-
+let scene: RecoveryScene;
 beforeEach(async () => {
-  database = await openTestDatabase();
-  github = await startGitHub();
-  theirs = github.addApp();
-  // Nobody listens there.
-  theirs.hookUrl = 'https://nowhere.invalid/hook';
-  installation = github.addInstallation(theirs);
-  repository = github.addRepository(installation);
-  ({ id: githubAppId } = await addOperatorApp(database, github, { theirs }));
-  broker = brokerTo(database, github);
+  scene = await startRecoveryScene();
 });
-afterEach(async () => {
-  await database.drop();
-  await github.close();
-});
-
-const push = async (guid = randomUUID() as string) => {
-  const payload = github.push(repository, { ref: 'refs/heads/main' });
-  await github.sendWebhook({ app: theirs, event: 'push', payload, guid }).catch(() => {});
-  return guid;
-};
-const rows = () => database.reader('deliveries').orderBy('id');
-const watermark = () => deliveryLogIn(database.reader).completeUntil(githubAppId);
-const asked = (path: RegExp, method = 'GET') => github.requests({ method, path }).length;
-
-function activities(reachable: boolean) {
-  const environment = new MockActivityEnvironment();
-  const all = withFailures(deliveryActivities({ database, broker, reachable }));
-  const run = async <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
-    (await environment.run(async () => activity(input))) as Result;
-  return {
-    read: (cursor?: string) =>
-      run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) }),
-    begin: () => run(all.beginRecovery, { githubAppId }),
-    fillGap: (repositoryId: string, ownerId: string) => run(all.fillGap, { repositoryId, ownerId }),
-  };
-}
+afterEach(() => scene?.end());
 
 test('where nobody can reach us, what is in the log is read out of it, oldest first and once', async () => {
+  const { database, installation, push, rows, asked, activities } = scene;
   const guids = [await push(), await push(), await push()];
   const { read } = activities(false);
   expect(await read()).toEqual({ recovered: 3, sentAgain: 0, next: null, again: false });
@@ -94,6 +36,7 @@ test('where nobody can reach us, what is in the log is read out of it, oldest fi
 });
 
 test('what is here already, by webhook, is not read; a success in the log that never arrived is', async () => {
+  const { database, github, githubAppId, push, rows, activities } = scene;
   const [here, swallowed] = [await push(), await push()];
   // A proxy in between answered in our name.
   for (const delivery of github.state.deliveries) delivery.statusCode = 200;
@@ -114,6 +57,7 @@ test('what is here already, by webhook, is not read; a success in the log that n
 });
 
 test('where GitHub can reach us it is asked to send again; what does not come then is read', async () => {
+  const { github, push, rows, watermark, activities } = scene;
   const guid = await push();
   const { read } = activities(true);
   expect(await read()).toMatchObject({ recovered: 0, sentAgain: 1, again: false });
@@ -127,12 +71,14 @@ test('where GitHub can reach us it is asked to send again; what does not come th
 });
 
 test('GitHub refusing to send again does not matter: it is read', async () => {
+  const { github, push, activities } = scene;
   await push();
   github.faults.add({ method: 'POST', path: /attempts$/, kind: 'status', status: 422, times: 9 });
   expect(await activities(true).read()).toMatchObject({ recovered: 1, sentAgain: 0 });
 });
 
 test('a log of thousands is read part by part, and the watermark moves at its very end', async () => {
+  const { github, theirs, installation, repository, rows, watermark, activities } = scene;
   for (let at = 0; at < 3_250; at += 1) {
     const template = { action: null, installationId: installation.id, repositoryId: repository.id };
     github.state.deliveries.push({
@@ -166,70 +112,84 @@ test('a log of thousands is read part by part, and the watermark moves at its ve
   expect(await watermark()).toEqual(expect.any(Number));
 }, 120_000);
 
-test('a reading that breaks off keeps what it has, and the next one gets the rest', async () => {
+test('one that cannot be read does not hold up the others, and is tried again', async () => {
+  const { github, push, rows, watermark, activities } = scene;
   for (let at = 0; at < 40; at += 1) await push();
-  const later = new RegExp(`deliveries/${github.state.deliveries[30]?.id}$`);
-  github.faults.add({ method: 'GET', path: later, kind: 'status', status: 503, times: 1 });
+  const one = new RegExp(`deliveries/${github.state.deliveries[10]?.id}$`);
+  github.faults.add({ method: 'GET', path: one, kind: 'status', status: 503, times: 1 });
   const { read } = activities(false);
   await expect(read()).rejects.toMatchObject({ type: 'unavailable' });
-  expect((await rows()).length).toBe(25);
+  expect((await rows()).length).toBe(39);
   expect(await watermark()).toBeUndefined();
-  expect(await read()).toMatchObject({ recovered: 15, again: false });
+  expect(await read()).toMatchObject({ recovered: 1, again: false });
   expect((await rows()).length).toBe(40);
 });
 
-test('of several processes one reads a log at a time, and an App that cannot be read holds up no other', async () => {
-  await push();
-  const broken = github.addApp();
-  await addOperatorApp(database, github, { theirs: broken });
-  github.state.apps.delete(broken.appId);
-  const troubles: string[] = [];
-  const follow = () =>
-    followLogs({ database, broker, reachable: false }, { everyMs: 5_000, onTrouble: (id) => troubles.push(id) });
-  expect((await Promise.all([follow(), follow(), follow()])).filter(Boolean).length).toBe(1);
-  expect(troubles.length).toBe(1);
-  expect((await rows()).length).toBe(1);
-  expect(await follow()).toBe(false);
+test('where nothing can be read it is not asked for everything, and what was read is kept', async () => {
+  const { github, push, rows, asked, activities } = scene;
+  for (let at = 0; at < 60; at += 1) await push();
+  const later = github.state.deliveries.slice(30).map(({ id }) => id);
+  const path = new RegExp(`deliveries/(${later.join('|')})$`);
+  github.faults.add({ method: 'GET', path, kind: 'status', status: 503, times: 99 });
+  await expect(activities(false).read()).rejects.toMatchObject({ type: 'unavailable' });
+  expect((await rows()).length).toBe(30);
+  expect(asked(path)).toBeLessThan(10);
 });
 
-test('past the window one push is made of each branch that has moved, to its newest head', async () => {
-  await sync(database, broker, githubAppId);
-  const seeds = seed(database);
-  const mine = await seeds.org();
-  const repositoryRow = await database.reader('repositories').first();
-  const installationRow = await database.reader('installations').first();
-  const [repositoryId, installationId] = [repositoryRow?.id ?? '', installationRow?.id ?? ''];
-  const integrationId = await seeds.integration({ ...mine, githubAppId, installationId });
-  await seeds.app({ ...mine, integrationId, repositoryId });
-  await database.write((trx) => trx('installations').update({ org_id: mine.orgId }));
+test('a limit of requests ends the reading at once, and says how long to wait', async () => {
+  const { github, push, asked, activities } = scene;
+  for (let at = 0; at < 20; at += 1) await push();
+  const path = /deliveries\/\d+$/;
+  github.faults.add({ method: 'GET', path, kind: 'secondary_limit', retryAfter: 77, times: 99 });
+  await expect(activities(false).read()).rejects.toMatchObject({ type: 'secondary_limited', nextRetryDelay: 77_000 });
+  expect(asked(path)).toBe(5);
+});
 
-  const { begin, fillGap } = activities(true);
-  expect((await begin()).gaps).toEqual([]);
-  await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, 1));
-  await database.write((trx) => trx('delivery_watermarks').update({ complete_until: Date.now() - 4 * day }));
-  expect((await begin()).gaps).toEqual([{ repositoryId, ownerId: mine.projectId }]);
+test('one whose content the log has lost is shown as one that failed, and keeps nothing back', async () => {
+  const { github, push, rows, activities } = scene;
+  const [lost, later] = [await push(), await push()];
+  const entry = github.state.deliveries.find(({ guid }) => guid === lost);
+  if (entry) entry.payload = null as never;
+  expect(await activities(false).read()).toMatchObject({ recovered: 2, again: false });
+  expect((await rows()).map((row) => [row.provider_delivery_id, row.size > 0])).toEqual([
+    [lost, false],
+    [later, true],
+  ]);
+});
 
-  // Nothing was ever decided: nobody can tell what is new.
-  expect(await fillGap(repositoryId, mine.projectId)).toBe(0);
-  const old = 'a'.repeat(40);
-  const note = (ref: string, sha: string) =>
-    database.write((trx) => refHeadsIn(trx).note(repositoryId, { ref, sha, origin: 'webhook' }, 1));
-  await note('refs/heads/main', old);
-  repository.branches.set('still', 'b'.repeat(40));
-  await note('refs/heads/still', 'b'.repeat(40));
-  repository.branches.set('never-decided', 'c'.repeat(40));
-  expect(await fillGap(repositoryId, mine.projectId)).toBe(1);
-  // Once more, as after a crash: the same push.
-  expect(await fillGap(repositoryId, mine.projectId)).toBe(1);
-  const [row, ...others] = await rows();
-  expect(others).toEqual([]);
-  expect(row).toMatchObject({ origin: 'synthetic', event: 'push', status: 'received' });
-  const body = await database.reader('delivery_bodies').first();
-  expect(JSON.parse(String(body?.body))).toMatchObject({
-    ref: 'refs/heads/main',
-    before: old,
-    after: repository.branches.get('main'),
-    repository: { id: repository.id },
-    installation: { id: installation.id },
-  });
+test('the same signed push under another id is the same push, whichever of the two came out of the log', async () => {
+  const { database, github, githubAppId, push, rows, activities } = scene;
+  const guid = await push();
+  await activities(false).read();
+  const [pulled] = await rows();
+  const signature = github.state.deliveries[0]?.requestHeaders['x-hub-signature-256'];
+  expect(pulled?.content_key).toBe(signature?.replace('sha256=', ''));
+  const replayed = {
+    githubAppId,
+    providerDeliveryId: randomUUID(),
+    event: 'push',
+    contentKey: pulled?.content_key ?? '',
+    headers: {},
+    body: Buffer.from('{}'),
+  };
+  const [stored] = await database.write((trx) => storeDeliveries(trx, [replayed]));
+  expect(stored).toEqual({ id: pulled?.id, duplicate: true, differs: false });
+  expect((await rows()).map((row) => row.provider_delivery_id)).toEqual([guid]);
+});
+
+test('what failed here is decided anew, but not every few seconds', async () => {
+  const { database, push, rows, activities, follow } = scene;
+  const guid = await push();
+  const { read } = activities(false);
+  await read();
+  const set = (status: 'failed' | 'processed') =>
+    database.write((trx) => trx('deliveries').update({ status, reason: 'decision_failed', attempts: 8 }));
+  await set('failed');
+  await follow(0);
+  expect(await rows()).toMatchObject([{ provider_delivery_id: guid, status: 'failed' }]);
+  await read();
+  expect(await rows()).toMatchObject([{ provider_delivery_id: guid, status: 'received', attempts: 0, reason: null }]);
+  await set('processed');
+  await read();
+  expect(await rows()).toMatchObject([{ status: 'processed' }]);
 });

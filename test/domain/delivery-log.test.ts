@@ -4,6 +4,7 @@ import { isPastWindow, logWindowMs, missedIn } from '../../domain/delivery-log.t
 const attempt = (id: number, guid: string, deliveredAt: number, redelivery = false) => ({
   id,
   guid,
+  event: 'push',
   deliveredAt,
   redelivery,
 });
@@ -17,9 +18,9 @@ test('what is missing is told by guid, oldest first, whatever its attempts say',
     attempt(1, 'a', 10),
   ];
   expect(missedIn(attempts, (guid) => guid === 'known')).toEqual([
-    { guid: 'a', attemptId: 1, deliveredAt: 10, sentAgain: false },
-    { guid: 'b', attemptId: 5, deliveredAt: 20, sentAgain: true },
-    { guid: 'c', attemptId: 4, deliveredAt: 40, sentAgain: false },
+    { guid: 'a', event: 'push', attemptId: 1, deliveredAt: 10, sentAgain: false },
+    { guid: 'b', event: 'push', attemptId: 5, deliveredAt: 20, sentAgain: true },
+    { guid: 'c', event: 'push', attemptId: 4, deliveredAt: 40, sentAgain: false },
   ]);
   expect(missedIn(attempts, () => true)).toEqual([]);
 });

@@ -1,7 +1,10 @@
 import type { Transaction } from '../../db/connection.ts';
 import type { PendingDelivery } from '../../db/delivery-queue.ts';
 import { refHeadsIn } from '../../db/ref-heads.ts';
+import { headDoubtMs } from '../../domain/delivery-log.ts';
 import type { PullRequestEvent, PushEvent } from '../../domain/github-events.ts';
+
+type Pending = Pick<PendingDelivery, 'origin' | 'receivedAt'>;
 
 /**
  * Whether this push and one that was decided are the same: we had noticed the head by ourselves, and now the provider
@@ -9,24 +12,35 @@ import type { PullRequestEvent, PushEvent } from '../../domain/github-events.ts'
  */
 export async function isDecidedHead(
   trx: Transaction,
-  { origin }: PendingDelivery,
+  delivery: Pending,
   event: PushEvent | PullRequestEvent,
   repositoryId: string,
 ): Promise<boolean> {
   if (event.kind !== 'push' || event.refType !== 'branch') return false;
-  const head = await refHeadsIn(trx).find(repositoryId, event.ref);
-  return head?.sha === event.after && (head.origin === 'synthetic' || origin === 'synthetic');
+  const head = await refHeadsIn(trx).lock(repositoryId, event.ref);
+  if (!head) return false;
+  const pushedAt = pushedAtOf(delivery, event);
+  // What we noticed is old news where the provider has told of a later push meanwhile.
+  if (delivery.origin === 'synthetic') return head.sha === event.after || head.pushedAt > pushedAt;
+  if (head.noticed?.sha !== event.after) return false;
+  const isStillThere = head.sha === event.after && head.origin === 'synthetic';
+  return isStillThere || pushedAt <= head.noticed.at + headDoubtMs;
 }
 
 /** Remembers where the branch is, for the day on which nobody tells. */
 export async function noteHead(
   trx: Transaction,
-  { origin, receivedAt }: PendingDelivery,
+  delivery: Pending,
   event: PushEvent | PullRequestEvent,
   repositoryId: string,
 ): Promise<void> {
   if (event.kind !== 'push' || event.refType !== 'branch') return;
+  const { ref, after: sha } = event;
   const heads = refHeadsIn(trx);
-  if (event.deleted) await heads.remove(repositoryId, event.ref);
-  else await heads.note(repositoryId, { ref: event.ref, sha: event.after, origin }, event.pushedAt ?? receivedAt);
+  if (event.deleted) await heads.remove(repositoryId, ref);
+  else await heads.note(repositoryId, { ref, sha, origin: delivery.origin, pushedAt: pushedAtOf(delivery, event) });
+}
+
+function pushedAtOf({ receivedAt }: Pending, { pushedAt }: PushEvent): number {
+  return pushedAt ?? receivedAt;
 }

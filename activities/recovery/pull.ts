@@ -1,0 +1,74 @@
+import type { GitHubBroker } from '../../broker/github.ts';
+import type { Database } from '../../db/connection.ts';
+import { type NewDelivery, storeDeliveries } from '../../db/store-deliveries.ts';
+import { contentKeyOf, signatureDigest } from '../../domain/delivery-content.ts';
+import type { Missed } from '../../domain/delivery-log.ts';
+import { ProviderError } from '../../providers/http.ts';
+
+export type AsApp = Awaited<ReturnType<GitHubBroker['asApp']>>;
+
+const atOnce = 5;
+const perCommit = 25;
+/** With so many that cannot be read it is not about them. */
+const mostTroubles = 5;
+
+/** The same headers that a webhook's row keeps, and nothing of the signature. */
+const keptHeaders = [
+  'x-github-hook-id',
+  'x-github-hook-installation-target-type',
+  'x-github-hook-installation-target-id',
+];
+
+/**
+ * Reads deliveries out of the log and stores them: oldest first, a few at once, and in commits of their own, so that
+ * what was got is kept. One that cannot be read does not hold up the others, but is thrown in the end.
+ */
+export async function pull(database: Database, github: AsApp, githubAppId: string, missed: Missed[]): Promise<void> {
+  const troubles: unknown[] = [];
+  const isEnough = () => troubles.length >= mostTroubles || troubles.some(isLimit);
+  for (let at = 0; at < missed.length && !isEnough(); at += perCommit) {
+    const some = missed.slice(at, at + perCommit);
+    const found: NewDelivery[] = [];
+    for (let from = 0; from < some.length && !isEnough(); from += atOnce) {
+      const few = some.slice(from, from + atOnce);
+      const read = await Promise.allSettled(few.map((one) => readOne(github, githubAppId, one)));
+      for (const one of read) {
+        if (one.status === 'rejected') troubles.push(one.reason);
+        else if (one.value) found.push(one.value);
+      }
+    }
+    if (found.length > 0) await database.write((trx) => storeDeliveries(trx, found));
+  }
+  // A limit says how long to wait.
+  if (troubles.length > 0) throw troubles.find(isLimit) ?? troubles[0];
+}
+
+/** Nothing where the log has lost it meanwhile. */
+async function readOne(github: AsApp, githubAppId: string, missed: Missed): Promise<NewDelivery | undefined> {
+  const { guid, event, attemptId } = missed;
+  try {
+    const logged = await github.getHookDelivery(attemptId);
+    const headers = keptHeaders.map((name) => [name, logged.headers[name]?.slice(0, 200)]);
+    return {
+      githubAppId,
+      providerDeliveryId: logged.guid,
+      event: logged.event,
+      // The bytes that were signed are not in the log, but what they were signed with is.
+      contentKey: contentKeyOf(logged.event, signatureDigest(logged.headers['x-hub-signature-256'])),
+      headers: Object.fromEntries(headers.filter(([, value]) => value !== undefined)),
+      body: Buffer.from(JSON.stringify(logged.payload)),
+      origin: 'pulled',
+    };
+  } catch (error) {
+    if (!(error instanceof ProviderError)) throw error;
+    if (error.status === 404) return undefined;
+    if (error.code !== 'unexpected' || error.status !== 200) throw error;
+    // The log has it without what was in it, and will never have more: it is shown as one that could not be read.
+    const empty = { contentKey: null, headers: {}, body: Buffer.alloc(0) };
+    return { githubAppId, providerDeliveryId: guid, event, ...empty, origin: 'pulled' };
+  }
+}
+
+function isLimit(error: unknown): boolean {
+  return error instanceof ProviderError && ['rate_limited', 'secondary_limited'].includes(error.code);
+}
