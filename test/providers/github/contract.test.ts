@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
-import { createGitHub } from '../../../providers/github/github.ts';
 import { githubHost } from '../../../domain/github-host.ts';
+import { createGitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch } from '../../../providers/http.ts';
 import { startGitHub } from '../../../stand-ins/github/stand-in.ts';
 import { workflowFile } from '../../support/platform.ts';

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
-import { createGitHub } from '../../../providers/github/github.ts';
 import { githubHost } from '../../../domain/github-host.ts';
+import { createGitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch } from '../../../providers/http.ts';
 
 export type Scripted = {
