@@ -11,10 +11,14 @@ import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../in
 import { Problem } from '../problems.ts';
 import { findApp } from './apps.ts';
 
-const glob = z.string().superRefine((pattern, context) => {
-  const complaint = checkGlob(pattern);
-  if (complaint) context.addIssue(complaint);
-});
+/** All of them are tried for every push, while others wait. */
+const glob = z
+  .string()
+  .max(128)
+  .superRefine((pattern, context) => {
+    const complaint = checkGlob(pattern);
+    if (complaint) context.addIssue(complaint);
+  });
 /** GitHub takes 25 inputs of a dispatch; three are ours. */
 const maxInputs = 25 - buildInputs.length;
 const inputName = z.string().regex(/^(?!fairlead_)[a-zA-Z_][\w-]{0,99}$/, 'must be the name of an input, not of ours');
@@ -23,8 +27,8 @@ const settings = {
   name: name.describe('Shown at the commit, as `fairlead/<name>`'),
   enabled: z.boolean(),
   events: z.array(z.enum(triggerEvents)).max(triggerEvents.length),
-  branches: z.array(glob).max(50).describe('Globs; of pull requests, the base branch'),
-  tags: z.array(glob).max(50),
+  branches: z.array(glob).max(20).describe('Globs; of pull requests, the base branch'),
+  tags: z.array(glob).max(20),
   workflow_file: z
     .string()
     .max(200)
@@ -55,6 +59,8 @@ const PipelineView = z.object({
   app_id: z.string(),
   executor: z.literal('github_actions'),
   ...settings,
+  branches: z.array(z.string()),
+  tags: z.array(z.string()),
   created_at: epochSeconds,
   updated_at: epochSeconds,
 });

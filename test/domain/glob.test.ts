@@ -102,3 +102,41 @@ test.each([
   });
   expect(Math.min(...times)).toBeLessThan(50);
 });
+
+test('a push against 100 pipelines of as many and as bad patterns as they may have costs little', () => {
+  const worst = (text: string, pattern: string) => {
+    const patterns = Array.from({ length: 20 }, () => pattern.slice(0, 128));
+    // The best of three, as above.
+    const times = [1, 2, 3].map(() => {
+      const started = performance.now();
+      for (let pipeline = 0; pipeline < 100; pipeline += 1) expect(matchesGlobs(patterns, text)).toBe(false);
+      return performance.now() - started;
+    });
+    return Math.min(...times);
+  };
+  const everyLetter = Array.from({ length: 255 }, (_, index) => String.fromCharCode(200 + index)).join('');
+  expect(worst('a'.repeat(255), `${'*?'.repeat(63)}*b`)).toBeLessThan(500);
+  expect(worst('a'.repeat(255), `${'**a'.repeat(42)}*b`)).toBeLessThan(500);
+  expect(worst(everyLetter, `**[${'ab'.repeat(62)}]`)).toBeLessThan(500);
+});
+
+test('what is longer than any branch matches nothing, and costs nothing', () => {
+  expect(matchesGlob('**', 'a'.repeat(512))).toBe(true);
+  expect(matchesGlob('**', 'a'.repeat(513))).toBe(false);
+  expect(matchesGlob('**', 'a'.repeat(20_000_000))).toBe(false);
+});
+
+test('patterns longer than one word of bits work like short ones', () => {
+  const letters = fc.stringMatching(/^[ab/]{40,100}$/);
+  fc.assert(
+    fc.property(letters, fc.nat(30), fc.nat(9), (text, from, length) => {
+      const [head, gone, tail] = [text.slice(0, from), text.slice(from, from + length), text.slice(from + length)];
+      expect(matchesGlob(`${head}**${tail}`, text)).toBe(true);
+      expect(matchesGlob(`${head}*${tail}`, text)).toBe(reference(`${head}*${tail}`, text));
+      expect(matchesGlob(`${head}${'?'.repeat(gone.length)}${tail}`, text)).toBe(!gone.includes('/'));
+      expect(matchesGlob(`${text}*`, text)).toBe(true);
+      expect(matchesGlob(`${text}?`, text)).toBe(false);
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -132,3 +132,16 @@ test('several relays share the deliveries, and each is decided once', async () =
   await expect.poll(countByStatus, { timeout: 20_000 }).toEqual({ processed: 200 });
   expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(200);
 });
+
+test('a batch that takes long is cut short, so that others get at the database', async () => {
+  const decideSlowly: Decide = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return processed;
+  };
+  await receive(...Array.from({ length: 12 }, (_, n) => `${n}`));
+  decideWith(decideSlowly);
+  await expect.poll(countByStatus, { timeout: 10_000 }).toEqual({ processed: 12 });
+  // Each transaction writes down when it decided.
+  const moments = await database.reader('deliveries').distinct('decided_at');
+  expect(moments.length).toBeGreaterThanOrEqual(3);
+});

@@ -6,6 +6,8 @@ import type { Decided } from './decide-delivery.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
 const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
+/** A batch that takes longer is cut short, and the rest of it left to the next: others wait for the one writer. */
+const mostMs = 250;
 /** Under load the intake's commits go first: fewer and larger batches leave it more of the one writer. */
 const manyAtOnce = 25;
 const restAfterManyMs = 50;
@@ -53,9 +55,11 @@ export function createDeliveryWork({
   async function decideAll(trx: Transaction, deliveries: PendingDelivery[]): Promise<DeliveryOutcome[]> {
     const decide = decider(trx);
     const outcomes: DeliveryOutcome[] = [];
+    const began = performance.now();
     // Most have the same outcome as many others, and are written down together.
     const alike = new Map<string, { outcome: DeliveryOutcome; ids: string[] }>();
     for (const delivery of deliveries) {
+      if (performance.now() - began > mostMs) break;
       const { overtakes, conclude, ...outcome } = await decide(delivery);
       if (overtakes && mayWait(delivery)) continue;
       await conclude?.();
