@@ -140,7 +140,7 @@ test('a limit of requests ends the reading at once, and says how long to wait', 
   const { github, push, asked, activities } = scene;
   for (let at = 0; at < 20; at += 1) await push();
   const path = /deliveries\/\d+$/;
-  github.faults.add({ method: 'GET', path, kind: 'secondary_limit', retryAfter: 77, times: 99 });
+  github.faults.add({ method: 'GET', path, kind: 'secondary_limit', retryAfter: 77, times: 1 });
   await expect(activities(false).read()).rejects.toMatchObject({ type: 'secondary_limited', nextRetryDelay: 77_000 });
   expect(asked(path)).toBe(5);
 });

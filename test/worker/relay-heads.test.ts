@@ -109,6 +109,12 @@ test('a head that we noticed is built once, though GitHub tells of it later', as
   expect(await push({ after: x, at: now - 90 * hour, origin: 'pulled' })).toBe('head_already_decided');
 });
 
+test('also where GitHub’s clock is far ahead of ours', async () => {
+  await push({ after: w, at: now - 100 * hour });
+  await push({ after: x, origin: 'synthetic' });
+  expect(await push({ after: x, at: now + hour })).toBe('head_already_decided');
+});
+
 test('even after the branch went on; but to go back to that head is a push of its own', async () => {
   await push({ after: w, at: now - 100 * hour });
   await push({ after: x, origin: 'synthetic' });
