@@ -9,7 +9,9 @@ import { withWorker } from '../test/support/workflow-run.ts';
 import { workflowBundle } from '../worker/bundle.ts';
 import { changed, connectGithub } from '../workflows/connect-github.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
+import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
+import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
 
 /**
  * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
@@ -251,6 +253,28 @@ for (const [name, { activities, rows }] of Object.entries(flows).filter(isNew)) 
     }
     await handle.result();
     await save(name, handle);
+  });
+}
+for (const [name, { activities, requests }] of Object.entries(recoveries).filter(isNew)) {
+  const told = Object.entries({ ...recovering, ...activities }).map(([step, activity]) => {
+    const answers = Array.isArray(activity) ? [...activity] : undefined;
+    return [step, answers ? async () => answers.shift() ?? nothingRead : activity];
+  });
+  await withWorker(env, codePath, Object.fromEntries(told), async ({ client, taskQueue }) => {
+    const workflowId = `recover/${randomUUID()}`;
+    const options = { taskQueue, workflowId, args: [{ githubAppId }] as [{ githubAppId: string }] };
+    const handle = requests
+      ? await client.workflow.signalWithStart(recoverDeliveries, { ...options, signal: recoveryRequested })
+      : await client.workflow.start(recoverDeliveries, options);
+    await handle.result();
+    await save(name, handle);
+  });
+}
+if (isNew(['recover-all-deliveries', undefined])) {
+  await withWorker(env, codePath, { requestRecoveries: async () => {} }, async ({ client, taskQueue }) => {
+    const handle = await client.workflow.start(recoverAllDeliveries, { taskQueue, workflowId: 'recover/all' });
+    await handle.result();
+    await save('recover-all-deliveries', handle);
   });
 }
 await env.teardown();

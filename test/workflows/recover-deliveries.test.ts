@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../../workflows/recover-deliveries.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeAll(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+
+afterAll(() => env?.teardown());
+
+type Steps = Pick<Activities, 'beginRecovery' | 'readDeliveryLog' | 'fillGap' | 'finishRecovery'>;
+
+const githubAppId = 'gha_0000000000000000000000000a';
+const nothing = { recovered: 0, sentAgain: 0, next: null, again: false };
+const gap = (last: string) => ({ repositoryId: `repo_${last}`, ownerId: 'prj_a' });
+
+/** Runs to its end; `meanwhile` is while the log is being read for the first time. */
+async function run(changes: Partial<Steps> = {}, meanwhile?: (request: () => Promise<void>) => Promise<void>) {
+  const said: string[] = [];
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  if (!meanwhile) release();
+  const told: Steps = {
+    beginRecovery: async () => ({ begunAt: 1, gaps: [] }),
+    readDeliveryLog: async () => nothing,
+    fillGap: async ({ repositoryId }) => said.push(repositoryId),
+    finishRecovery: async ({ failure }) => void said.push(failure ? `failed ${failure.code}` : 'done'),
+    ...changes,
+  };
+  const readDeliveryLog: Steps['readDeliveryLog'] = async (input) => {
+    await gate;
+    said.push(`read ${input.cursor ?? 'from the newest'}`);
+    return told.readDeliveryLog(input);
+  };
+  return withWorker(env, temporal().codePath, { ...told, readDeliveryLog }, async ({ client, taskQueue, steps }) => {
+    const workflowId = `recover/${randomUUID()}`;
+    const handle = await client.workflow.start(recoverDeliveries, { taskQueue, workflowId, args: [{ githubAppId }] });
+    if (meanwhile) {
+      await expect.poll(() => steps.includes('readDeliveryLog'), { timeout: 10_000 }).toBe(true);
+      await meanwhile(() => handle.signal(recoveryRequested));
+      release();
+    }
+    await handle.result();
+    const { startTime, closeTime } = await handle.describe();
+    return { said, steps, seconds: ((closeTime?.getTime() ?? 0) - startTime.getTime()) / 1000 };
+  });
+}
+
+test('a log is read part by part, each where the one before says', async () => {
+  const parts = [
+    { recovered: 500, sentAgain: 0, next: null, again: true },
+    { recovered: 500, sentAgain: 0, next: '77', again: true },
+    { recovered: 3, sentAgain: 0, next: null, again: false },
+  ];
+  const { said } = await run({ readDeliveryLog: async () => parts.shift() ?? nothing });
+  expect(said).toEqual(['read from the newest', 'read from the newest', 'read 77', 'done']);
+});
+
+test('what was sent again is looked for half a minute later, and at most twice', async () => {
+  const sending = { recovered: 0, sentAgain: 4, next: null, again: false };
+  const answers = [sending];
+  const once = await run({ readDeliveryLog: async () => answers.shift() ?? nothing });
+  expect(once.said).toEqual(['read from the newest', 'done', 'read from the newest', 'done']);
+  expect(once.seconds).toBeGreaterThan(29);
+  expect(once.seconds).toBeLessThan(45);
+
+  const always = await run({ readDeliveryLog: async () => sending });
+  expect(always.said.filter((one) => one === 'done')).toHaveLength(3);
+});
+
+test('a hundred requests meanwhile are one reading more', async () => {
+  const { said } = await run({}, async (request) => {
+    await Promise.all(Array.from({ length: 100 }, request));
+  });
+  expect(said.filter((one) => one === 'done')).toHaveLength(2);
+});
+
+test('the branches are looked at after the log, and one repository that fails does not hold up the others', async () => {
+  const filled: string[] = [];
+  const { said } = await run({
+    beginRecovery: async () => ({ begunAt: 1, gaps: [gap('a'), gap('b'), gap('c')] }),
+    fillGap: async ({ repositoryId }) => {
+      if (repositoryId === 'repo_a')
+        throw ApplicationFailure.create({ type: 'permission_missing', message: 'No', nonRetryable: true });
+      if (repositoryId === 'repo_b') throw ApplicationFailure.create({ type: 'unavailable', message: 'Later' });
+      filled.push(repositoryId);
+      return 1;
+    },
+  });
+  expect(filled).toEqual(['repo_c']);
+  expect(said).toEqual(['read from the newest', 'done']);
+});
+
+test('a reading that GitHub refuses ends with the reason, and a request meanwhile is another one', async () => {
+  const refuse: Steps['readDeliveryLog'] = async () => {
+    throw ApplicationFailure.create({ type: 'app_credentials_rejected', message: 'No', nonRetryable: true });
+  };
+  const { said } = await run({ readDeliveryLog: refuse }, (request) => request());
+  const failed = ['read from the newest', 'failed app_credentials_rejected'];
+  expect(said).toEqual([...failed, ...failed]);
+});
+
+test('a limit of requests is waited for as long as GitHub says', async () => {
+  let asked = 0;
+  const { said, seconds } = await run({
+    readDeliveryLog: async () => {
+      asked += 1;
+      if (asked > 1) return nothing;
+      throw ApplicationFailure.create({ type: 'rate_limited', message: 'Later', nextRetryDelay: 2_400_000 });
+    },
+  });
+  expect(said.at(-1)).toBe('done');
+  expect(seconds).toBeGreaterThan(2_399);
+});
+
+test('the schedule’s workflow asks for every App once', async () => {
+  const steps = await withWorker(
+    env,
+    temporal().codePath,
+    { requestRecoveries: async () => {} },
+    async ({ client, taskQueue, steps }) => {
+      await client.workflow.execute(recoverAllDeliveries, { taskQueue, workflowId: `recover/${randomUUID()}` });
+      return steps;
+    },
+  );
+  expect(steps).toEqual(['requestRecoveries']);
+});
