@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { MasterKey } from './db/sealing.ts';
 import { parseAllowedHosts } from './domain/allowed-hosts.ts';
+import { bearerToken } from './domain/bearer-token.ts';
 import { looksPublic, type WebhookMode, webhookModes } from './domain/webhook-address.ts';
 
 /**
@@ -70,7 +71,14 @@ const Environment = z.object({
   FAIRLEAD_TEMPORAL_PORT: port.default(7233),
   FAIRLEAD_TEMPORAL_UI_PORT: port.default(8233),
   FAIRLEAD_MASTER_KEYS: masterKeys.optional(),
-  FAIRLEAD_ADMIN_TOKEN: z.string().min(32, 'must have at least 32 characters').optional(),
+  FAIRLEAD_ADMIN_TOKEN: z
+    .string()
+    .min(32, 'must have at least 32 characters')
+    .regex(
+      bearerToken,
+      'may have letters, digits and any of - . _ ~ + / only, and = at its end: it is sent as a Bearer token',
+    )
+    .optional(),
   FAIRLEAD_ALLOWED_HOSTS: allowedHosts.default([]),
   FAIRLEAD_CORS_ORIGINS: list.default([]),
   FAIRLEAD_CALLER_REQUESTS_PER_MINUTE: perMinute.default(6_000),
@@ -142,6 +150,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     webhooks: webhooksOf(settings),
     logLevel: settings.FAIRLEAD_LOG_LEVEL,
     shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
+    // The process itself is given a little more than the requests in flight.
+    stopLimitMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000 + 5_000,
     temporal: {
       address: settings.TEMPORAL_ADDRESS,
       namespace: settings.TEMPORAL_NAMESPACE,

@@ -1,7 +1,13 @@
 import { redact } from './domain/redact.ts';
 
 /** Something that was started and can be stopped in good order. */
-export type Running = { stop(): Promise<void> };
+export type Running = {
+  stop(): Promise<void>;
+  /** How long that may take, where it is not the usual time. */
+  stopLimitMs?: number | undefined;
+};
+
+const usualLimitMs = 30_000;
 
 /** Errors whose message is a sentence for the person who started the process; anything else shows where it happened. */
 const told = ['ConfigError', 'SealError', 'StoreError', 'ListenError', 'TemporalServerError', 'TemporalUnreachable'];
@@ -10,12 +16,13 @@ const told = ['ConfigError', 'SealError', 'StoreError', 'ListenError', 'Temporal
 const echoMs = 1_000;
 
 /**
- * Runs a process until SIGINT or SIGTERM, then stops it; a later second signal, or `limitMs`, ends it at once. What
+ * Runs a process until SIGINT or SIGTERM, then stops it; a later second signal, or too long a stop, ends it at once. What
  * prevents the start is one sentence on stderr and exit code 1.
  */
-export async function run(start: () => Promise<Running>, limitMs = 30_000): Promise<void> {
+export async function run(start: () => Promise<Running>): Promise<void> {
   let running: Running | undefined;
   let stoppingSince: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
   function stop(signal: NodeJS.Signals): void {
     if (stoppingSince !== undefined) {
@@ -23,14 +30,20 @@ export async function run(start: () => Promise<Running>, limitMs = 30_000): Prom
       return;
     }
     stoppingSince = performance.now();
-    setTimeout(() => {
-      console.error(`fairlead: not everything stopped within ${limitMs / 1000} s`);
-      process.exit(1);
-    }, limitMs).unref();
+    limit(usualLimitMs);
     if (running) finish(running);
   }
 
+  function limit(limitMs: number): void {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      console.error(`fairlead: not everything stopped within ${limitMs / 1000} s`);
+      process.exit(1);
+    }, limitMs).unref();
+  }
+
   function finish(process_: Running): void {
+    limit(process_.stopLimitMs ?? usualLimitMs);
     process_.stop().then(
       () => process.exit(process.exitCode ?? 0),
       (error) => fail(error),

@@ -9,7 +9,7 @@ async function start(): Promise<Running> {
   const config = loadConfig();
   const product = await startProduct(config);
   greet(config, product);
-  return product;
+  return { ...product, stopLimitMs: config.stopLimitMs };
 }
 
 function greet(config: Config, product: Product): void {

@@ -51,8 +51,18 @@ export function toFailure(error: unknown): Error {
     });
     return withoutStack(failure);
   }
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return withoutStack(ApplicationFailure.create({ message: redact(message), type: name }));
+  // What nobody foresaw may say anything: a database's error has rows in it, a parser's the text that it read.
+  const failure = withoutStack(ApplicationFailure.create({ message: unforeseen, type: 'internal' }));
+  originals.set(failure, error);
+  return failure;
+}
+
+const unforeseen = 'Something failed that was not foreseen: the worker’s log says what, by this workflow and activity.';
+const originals = new WeakMap<Error, unknown>();
+
+/** What a failure was made from, for the log only. */
+export function originalOf(failure: unknown): unknown {
+  return (failure instanceof Error && originals.get(failure)) || failure;
 }
 
 /** The stack would name our files only, but its first lines repeat the message of whoever made it. */

@@ -5,6 +5,7 @@ import { hashSecret } from '../db/secret-text.ts';
 import { sessionsIn } from '../db/sessions.ts';
 import { findToken, isUseDue, noteTokenUse } from '../db/tokens.ts';
 import { usersIn } from '../db/users.ts';
+import { bearerToken } from '../domain/bearer-token.ts';
 import { type Caller, callerOfToken, callerOfUser, operator } from './caller.ts';
 import { Problem } from './problems.ts';
 import type { RateLimiter } from './rate-limit.ts';
@@ -68,9 +69,10 @@ export function createAuthenticate({
   return async (ctx) => {
     const header = ctx.get('authorization');
     if (header) {
-      const secret = /^Bearer +([\w.~+/-]+=*)$/i.exec(header)?.[1];
-      if (secret && adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
-      const caller = await prove(ctx, secret ?? '', async () => (secret ? bySecret(secret) : undefined));
+      const given = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
+      const secret = bearerToken.test(given) ? given : '';
+      if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
+      const caller = await prove(ctx, secret, () => bySecret(secret));
       if (caller) return caller;
       throw new Problem('unauthenticated', 'The token is unknown, revoked or expired.');
     }

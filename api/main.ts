@@ -29,6 +29,7 @@ await run(async () => {
   const code = await createSignInCode(store.database, ownerId);
   console.log(`Fairlead's API is ready at ${config.publicUrl}\nSign in once: ${config.publicUrl}/sign-in?code=${code}`);
   return {
+    stopLimitMs: config.stopLimitMs,
     async stop() {
       await api.stop();
       await store.database.close();

@@ -72,3 +72,22 @@ test('an App of the operator is whole or absent', () => {
   expect(config.github).toMatchObject({ appId: 7, hostUrl: 'https://github.com' });
   expect(config.github?.privateKey).toContain('\nabc\n');
 });
+
+test('an admin token that no Authorization header can carry is refused, and one that can is taken', () => {
+  for (const token of [
+    'with a space in the middle of it 0123',
+    'ümläute-are-no-ascii-0123456789abcdef',
+    `=${'a'.repeat(40)}`,
+  ]) {
+    const message = problemsOf({ FAIRLEAD_ADMIN_TOKEN: token });
+    expect(message).toMatch(/FAIRLEAD_ADMIN_TOKEN: .*letters, digits/);
+    expect(message).not.toContain(token);
+  }
+  const token = 'AZaz09-._~+/AZaz09-._~+/AZaz09-._~+/==';
+  expect(loadConfig({ FAIRLEAD_ADMIN_TOKEN: token }).adminToken).toBe(token);
+});
+
+test('there is time to stop as long as the setting says, and a little more', () => {
+  expect(loadConfig({})).toMatchObject({ shutdownMs: 25_000, stopLimitMs: 30_000 });
+  expect(loadConfig({ FAIRLEAD_SHUTDOWN_SECONDS: '120' })).toMatchObject({ stopLimitMs: 125_000 });
+});

@@ -32,6 +32,7 @@ await run(async () => {
   });
   console.log('Fairlead’s worker is ready');
   return {
+    stopLimitMs: config.stopLimitMs,
     async stop() {
       await work.stop();
       await store.database.close();

@@ -1,6 +1,7 @@
 import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import { originalOf } from '../activities/failures.ts';
 import { redact, redactDeep } from '../domain/redact.ts';
 import type { Logger } from '../log.ts';
 
@@ -20,7 +21,13 @@ export function createRedactInterceptor(logger: Logger): ActivityInterceptorsFac
           const failure = safeFailure(error);
           const { activityType, attempt, workflowExecution } = info;
           logger.warn(
-            { err: error, code: failure.type, activityType, attempt, workflowId: workflowExecution?.workflowId },
+            {
+              err: originalOf(error),
+              code: failure.type,
+              activityType,
+              attempt,
+              workflowId: workflowExecution?.workflowId,
+            },
             'activity failed',
           );
           throw failure;

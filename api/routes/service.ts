@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { relayHealth } from '../../db/relays.ts';
@@ -28,6 +28,7 @@ const docsPolicy =
 /** `documented` are all endpoints, these included. */
 export function serviceRoutes({ database, registry }: ApiDeps, documented: () => Endpoint[]): Endpoint[] {
   let document: string | undefined;
+  let redoc: Promise<Buffer> | undefined;
   return [
     endpoint({
       method: 'get',
@@ -114,7 +115,11 @@ export function serviceRoutes({ database, registry }: ApiDeps, documented: () =>
       success: { status: 200, body: z.string(), contentType: 'text/javascript' },
       async raw(ctx) {
         ctx.set('cache-control', 'public, max-age=86400');
-        ctx.body = readFileSync(redocFile);
+        redoc ??= readFile(redocFile);
+        redoc.catch(() => {
+          redoc = undefined;
+        });
+        ctx.body = await redoc;
         ctx.type = 'text/javascript';
       },
     }),

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { toFailure, withFailures } from '../../activities/failures.ts';
+import { originalOf, toFailure, withFailures } from '../../activities/failures.ts';
 import { ProviderError } from '../../providers/http.ts';
 
 const token = `ghs_${'A1b2'.repeat(9)}`;
@@ -36,7 +36,10 @@ describe('a failure that Temporal sees', () => {
     expect(failure).toBeInstanceOf(ApplicationFailure);
     expect(failure.cause).toBeUndefined();
     expect(JSON.stringify([failure.message, failure.stack, failure.type])).not.toContain(token);
-    expect(failure.message).toContain('GET https://');
+    expect(failure).toMatchObject({ type: 'internal', nonRetryable: false });
+    expect(failure.message).not.toContain('GET');
+    // For the log.
+    expect(originalOf(failure)).toBe(below);
   });
 
   test('of Temporal’s own stays as it is', () => {

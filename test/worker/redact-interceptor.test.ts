@@ -2,6 +2,7 @@ import type { Context as ActivityContext } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityExecuteInput } from '@temporalio/worker';
 import { expect, test } from 'vitest';
+import { withFailures } from '../../activities/failures.ts';
 import { createLogger } from '../../log.ts';
 import { createRedactInterceptor } from '../../worker/redact-interceptor.ts';
 
@@ -29,6 +30,17 @@ test('an error that nobody made safe leaves neither secret, stack nor cause in t
   expect(message).toContain('GET https://api.github.com/');
   expect(`${message}${stack}`).not.toContain(token);
   expect(log).toContain('sendDispatch');
+  expect(log).not.toContain(token);
+});
+
+test('what was not foreseen is a fixed sentence in the history, and the log has what it was', async () => {
+  const original = new TypeError(`insert into builds values ('somebody’s row', '${token}')`);
+  const { fails } = withFailures({ fails: async (): Promise<void> => Promise.reject(original) });
+  const { thrown, log } = await through(await fails().catch((error: unknown) => error));
+  expect(thrown).toMatchObject({ type: 'internal', nonRetryable: false });
+  expect(`${(thrown as Error).message}${(thrown as Error).stack}`).not.toContain('builds');
+  expect(log).toContain('TypeError');
+  expect(log).toContain('somebody’s row');
   expect(log).not.toContain(token);
 });
 
