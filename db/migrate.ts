@@ -32,11 +32,25 @@ const config: Knex.MigratorConfig = {
   },
 };
 
+/** Any number that nothing else locks in this database. */
+const migrationLock = 0x666c6d6967;
+
 /** Brings the schema up to date; answers the names of the migrations that it ran. */
 export async function migrate(database: Database): Promise<string[]> {
-  // SQLite serves one process: a lock that is still held was left by one that was killed.
-  if (database.dialect === 'sqlite') await database.migrationPool.migrate.forceFreeMigrationsLock(config);
-  const [, ran] = (await database.migrationPool.migrate.latest(config)) as [number, string[]];
+  const { migrationPool: pool, dialect } = database;
+  // SQLite serves one process, so there is nobody to wait for.
+  if (dialect === 'sqlite') return migrateAlone(pool);
+  // Unlike Knex's own lock this one ends with the connection of a process that was killed; and the next one waits.
+  return pool.transaction(async (lock) => {
+    await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock]);
+    return migrateAlone(pool);
+  });
+}
+
+/** Nobody else migrates now: where Knex's lock is held, somebody who was killed has left it. */
+async function migrateAlone(pool: Knex): Promise<string[]> {
+  await pool.migrate.forceFreeMigrationsLock(config);
+  const [, ran] = (await pool.migrate.latest(config)) as [number, string[]];
   return ran;
 }
 
