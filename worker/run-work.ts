@@ -68,9 +68,9 @@ export async function runWork(options: {
     ...(!reachable && { pull: { everyMs: pullMs, work: () => followLogs(logs, { everyMs: pullMs, onTrouble }) } }),
   });
   await relay.start();
-  await ensureSchedules(client, logger);
   // What came while nobody was here.
   await requestRecoveries(database);
+  await ensureSchedules(client, logger);
 
   return {
     failed: worker.failed,

@@ -13,6 +13,9 @@ const schedules = [
   },
 ] as const;
 
+/** Of one call: nothing waits for a schedule. */
+const patienceMs = 5_000;
+
 /**
  * Makes the schedules, or brings them up to date; any number of workers may do so at once. A cluster that refuses
  * them is no reason not to start: what they do can be asked for by hand.
@@ -29,16 +32,15 @@ export async function ensureSchedules(client: Client, logger: Logger): Promise<v
       args: [],
       staticSummary: summary,
     } as const;
+    const limited = <Result>(call: () => Promise<Result>) => client.withDeadline(Date.now() + patienceMs, call);
     try {
-      await client.schedule.create({ scheduleId, spec, policies, action });
+      await limited(() => client.schedule.create({ scheduleId, spec, policies, action }));
     } catch (error) {
       if (error instanceof ScheduleAlreadyRunning) {
-        await client.schedule
-          .getHandle(scheduleId)
-          .update((before) => ({ ...before, spec, policies, action }))
-          .catch((failure: unknown) =>
-            logger.warn({ err: failure, scheduleId }, 'A schedule was not brought up to date'),
-          );
+        const handle = client.schedule.getHandle(scheduleId);
+        await limited(() => handle.update((before) => ({ ...before, spec, policies, action }))).catch((err: unknown) =>
+          logger.warn({ err, scheduleId }, 'A schedule was not brought up to date'),
+        );
       } else logger.warn({ err: error, scheduleId }, 'A schedule could not be made');
     }
   }

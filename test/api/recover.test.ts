@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import type { Scope } from '../../domain/scopes.ts';
+import { startApi, type TestApi } from '../support/api.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type Seed, seed } from '../support/seed.ts';
+import { addToken } from '../support/tenants.ts';
+
+type Owner = { orgId: string; projectId: string };
+
+let database: TestDatabase;
+let api: TestApi;
+let rows: Seed;
+let lastNumber = 8_000;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  api = await startApi({ database });
+  rows = seed(database);
+});
+afterAll(() => api?.stop());
+
+const number = () => {
+  lastNumber += 1;
+  return lastNumber;
+};
+
+/** An integration on an App that nobody else is on. */
+async function integrate(owner: Owner) {
+  const slug = `app-${number()}`;
+  const app = { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com', slug, name: slug, clientId: null };
+  const { id: githubAppId } = await database.write((trx) =>
+    githubAppsIn(trx).upsert({ ...app, orgId: null, appId: number() }),
+  );
+  const installationId = await rows.installation(githubAppId, number());
+  return {
+    githubAppId,
+    path: `/v1/integrations/${await rows.integration({ ...owner, githubAppId, installationId })}/recover`,
+  };
+}
+
+const as = async (owner: { orgId: string; projectId?: string }, allowed?: Scope[]) =>
+  api.as((await addToken(database, owner, allowed)).secret);
+const commands = (githubAppId: string) => database.reader('commands').where({ workflow_id: `recover/${githubAppId}` });
+
+test('many who ask share one workflow, each with an operation of their own', async () => {
+  const owner = await rows.org();
+  const { githubAppId, path } = await integrate(owner);
+  const client = await as(owner, ['deliveries:replay']);
+  const answers = await Promise.all([1, 2, 3].map(() => client.send<{ operation: { id: string } }>('POST', path)));
+  for (const { status, body } of answers) {
+    expect(status).toBe(202);
+    expect(body.operation).toMatchObject({ kind: 'recover', status: 'running', workflow_id: `recover/${githubAppId}` });
+  }
+  expect(new Set(answers.map(({ body }) => body.operation.id)).size).toBe(3);
+  for (const command of await commands(githubAppId)) {
+    expect(command).toMatchObject({ action: 'signal_with_start', workflow: 'recoverDeliveries', signal: 'requested' });
+    expect(JSON.parse(command.input)).toEqual({ githubAppId });
+  }
+  const audit = await database.reader('audit_events').where({ org_id: owner.orgId });
+  expect(audit.filter(({ action }) => action === 'deliveries.recovery_requested')).toHaveLength(3);
+});
+
+test('it takes the right to have deliveries replayed, and an integration of one’s own', async () => {
+  const [owner, stranger] = [await rows.org(), await rows.org()];
+  const { githubAppId, path } = await integrate(owner);
+  expect(await (await as(owner, ['deliveries:read', 'integrations:write'])).send('POST', path)).toMatchObject({
+    status: 403,
+    body: { code: 'missing_scope' },
+  });
+  expect(await (await as(stranger)).send('POST', path)).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  expect(await commands(githubAppId)).toEqual([]);
+  expect(await database.reader('operations').where({ subject_id: githubAppId })).toEqual([]);
+});
+
+test('what keeps no log of its deliveries is told apart', async () => {
+  const owner = await rows.org();
+  const { path } = await integrate(owner);
+  await database.write((trx) =>
+    trx('integrations')
+      .where({ id: path.split('/')[3] ?? '' })
+      .update({ github_app_id: null }),
+  );
+  expect(await (await as(owner)).send('POST', path)).toMatchObject({ body: { code: 'provider_not_supported' } });
+});

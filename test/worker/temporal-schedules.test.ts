@@ -1,0 +1,65 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureSchedules } from '../../worker/schedules.ts';
+import { createTemporalClient } from '../../worker/temporal-client.ts';
+import { silent } from '../support/hooks.ts';
+import { freePort } from '../support/processes.ts';
+import { connectTemporal } from '../support/temporal.ts';
+
+let temporal: Awaited<ReturnType<typeof connectTemporal>>;
+
+beforeAll(async () => {
+  temporal = await connectTemporal();
+});
+afterAll(() => temporal.close());
+
+/** What is said when something goes wrong. */
+function listening() {
+  const warnings: unknown[] = [];
+  return { warnings, logger: { ...silent, warn: (...said: unknown[]) => void warnings.push(said) } as typeof silent };
+}
+
+const handle = () => temporal.client.schedule.getHandle('recover-deliveries');
+
+test('any number of workers make the schedule at once, and an old one is brought up to date', async () => {
+  const { warnings, logger } = listening();
+  await Promise.all([1, 2, 3].map(() => ensureSchedules(temporal.client, logger)));
+  expect(warnings).toEqual([]);
+  expect(await handle().describe()).toMatchObject({
+    spec: { intervals: [{ every: 300_000 }] },
+    policies: { overlap: 'SKIP', catchupWindow: 60_000 },
+    action: { workflowType: 'recoverAllDeliveries', args: [] },
+  });
+
+  // As an earlier version of ours may have left it, and an operator who has a reason to pause it.
+  await handle().update((before) => ({ ...before, spec: { intervals: [{ every: '1 hour' }] } }));
+  await handle().pause('while the network is mended');
+  await ensureSchedules(temporal.client, logger);
+  const after = await handle().describe();
+  await handle().unpause();
+  expect(warnings).toEqual([]);
+  expect(after.spec.intervals).toMatchObject([{ every: 300_000 }]);
+  expect(after.state).toMatchObject({ paused: true });
+});
+
+/** One that answers nothing, and one where nobody listens. */
+test.each(['silent', 'away'])(
+  'a cluster that is %s is no reason not to start',
+  async (how) => {
+    const open = new Set<Socket>();
+    const server = createServer((socket) => open.add(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const port = how === 'silent' ? (server.address() as AddressInfo).port : await freePort();
+    const other = createTemporalClient(
+      { namespace: 'default', tls: undefined, apiKey: undefined },
+      `127.0.0.1:${port}`,
+    );
+    const { warnings, logger } = listening();
+    await ensureSchedules(other.client, logger);
+    expect(warnings).toHaveLength(1);
+    await other.close();
+    for (const socket of open) socket.destroy();
+    server.close();
+  },
+  15_000,
+);
