@@ -74,8 +74,8 @@ export type Endpoint = {
   success: { status: number; body?: z.ZodType; description?: string; contentType?: string };
   /** Beyond those that every route may answer. */
   problems?: ProblemCode[];
-  /** The answer holds a secret: it is not kept for an `Idempotency-Key`. */
-  secret?: boolean;
+  /** Members of the answer that are secret: they are not kept for an `Idempotency-Key`. */
+  secret?: string[];
   /** Looks only: no transaction, so it may ask a provider. */
   read?(request: Request): Promise<unknown>;
   /** What a write must ask a provider for: before its transaction, which would hold up all others meanwhile. */

@@ -78,11 +78,21 @@ function hashSource(text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }
 
-/** Another site's form would act in the name of whoever sits at this browser. */
+/** Another site's form would act in the name of whoever sits at this browser. What says nothing is let through. */
 export function comesFromElsewhere(ctx: Context): boolean {
   const site = ctx.get('sec-fetch-site');
   if (site) return site !== 'same-origin' && site !== 'none';
+  return Boolean(ctx.get('origin')) && !hasOwnOrigin(ctx);
+}
+
+/** For what only a page of ours may have sent: a browser that says nothing is refused. */
+export function isFromOwnPage(ctx: Context): boolean {
+  const site = ctx.get('sec-fetch-site');
+  return site ? site === 'same-origin' : hasOwnOrigin(ctx);
+}
+
+/** A page of another site cannot choose the Host that its victim's browser sends. */
+function hasOwnOrigin(ctx: Context): boolean {
   const origin = ctx.get('origin');
-  if (!origin) return false;
-  return !URL.canParse(origin) || new URL(origin).host !== ctx.host;
+  return URL.canParse(origin) && new URL(origin).host === ctx.host;
 }

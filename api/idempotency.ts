@@ -27,14 +27,14 @@ export async function answered(db: Db, { callerId, key, fingerprint }: Keyed): P
 export async function onlyOnce(
   trx: Transaction,
   { callerId, key, fingerprint }: Keyed,
-  secret: boolean,
+  secret: string[],
   work: () => Promise<Answer>,
 ): Promise<Answer> {
   const keys = idempotencyKeysIn(trx, callerId);
   const stored = await keys.claim(key, fingerprint);
   if (stored) return repeated(stored, fingerprint);
   const answer = await work();
-  await keys.store(key, secret ? { ...answer, body: withoutSecret(answer.body) } : answer);
+  await keys.store(key, secret.length > 0 ? { ...answer, body: without(secret, answer.body) } : answer);
   return answer;
 }
 
@@ -46,8 +46,8 @@ function repeated(stored: StoredAnswer, fingerprint: string): Answer {
   return { status, body, headers: { ...headers, 'idempotency-replayed': 'true' } };
 }
 
-/** What a repetition may know of an answer that held a secret: everything but that. */
-function withoutSecret(body: string | null): string {
-  const { token: _, ...rest } = JSON.parse(body ?? '{}');
-  return JSON.stringify({ ...rest, code: 'secret_not_repeated' });
+/** What a repetition may know of an answer that held secrets: everything but those. */
+function without(secret: string[], body: string | null): string {
+  const members = Object.entries(JSON.parse(body ?? '{}')).filter(([name]) => !secret.includes(name));
+  return JSON.stringify({ ...Object.fromEntries(members), code: 'secret_not_repeated' });
 }

@@ -98,7 +98,7 @@ async function carryOut(
       done = await presented(ctx, endpoint, links, () => write({ ...request, prepared, trx, audit }));
       return done.answer;
     };
-    const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? false, work) : await work();
+    const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? [], work) : await work();
     return { answer, operation: done?.operation };
   });
 }

@@ -3,6 +3,7 @@ import { commandsIn } from './commands.ts';
 import type { Database } from './connection.ts';
 import { type GithubSecretKind, githubAppSecrets } from './github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
+import { StoreError } from './open-store.ts';
 import type { Keyring } from './sealing.ts';
 
 /** The App that the environment configures, as far as the database needs to know it. */
@@ -37,6 +38,11 @@ export async function registerOperatorApp(
       name: settings.slug,
       clientId: settings.clientId ?? null,
     });
+    if (app.orgId !== null) {
+      throw new StoreError(
+        `GITHUB_APP_ID: the App ${settings.appId} on ${settings.hostUrl} is connected by an organization already; disconnect it there first`,
+      );
+    }
     const secrets: [GithubSecretKind, string | undefined][] = [
       ['private_key', settings.privateKey],
       ['webhook_secret', settings.webhookSecret],

@@ -3,9 +3,10 @@ import type { Db } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { sessionsIn } from '../../db/sessions.ts';
 import { everything } from '../../db/tenant.ts';
+import { usersIn } from '../../db/users.ts';
 import { isFinalFlowStatus, nextStep } from '../../domain/flow-status.ts';
 import { sessionCookie } from '../authenticate.ts';
-import { flowCookieHash, newFlowCookie } from './flow-cookie.ts';
+import { endingFlowCookie, flowCookieHash, newFlowCookie } from './flow-cookie.ts';
 import { showFlow } from './flow-page.ts';
 import { redirectBack } from './flow-view.ts';
 import { factsOf, type HopDeps, nextHop } from './next-hop.ts';
@@ -29,12 +30,30 @@ export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps
   return bound;
 }
 
-/** A platform's people have no session here; one who has is not sent through another's flow. */
-async function isItsPerson(ctx: Context, db: Db, { createdBy }: ConnectFlow): Promise<boolean> {
+/** Nobody who is signed in here is led through another person's flow, nor into an organization that is not theirs. */
+async function isItsPerson(ctx: Context, db: Db, flow: ConnectFlow): Promise<boolean> {
+  const user = await userAt(ctx, db);
+  if (!user) return true;
+  return flow.createdBy.startsWith('user:') ? flow.createdBy === `user:${user.id}` : belongsTo(user, flow);
+}
+
+/** Whether the person at this browser is known to be of the organization: they need not be told where this leads. */
+export async function isKnownPerson(ctx: Context, db: Db, flow: ConnectFlow): Promise<boolean> {
+  const user = await userAt(ctx, db);
+  return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, db, flow));
+}
+
+type Person = NonNullable<Awaited<ReturnType<ReturnType<typeof usersIn>['find']>>>;
+
+function belongsTo({ ops, memberships }: Person, { orgId }: ConnectFlow): boolean {
+  return ops || memberships.some((one) => one.orgId === orgId);
+}
+
+/** A platform's people have no session here. */
+async function userAt(ctx: Context, db: Db): Promise<Person | undefined> {
   const token = ctx.cookies.get(sessionCookie);
-  if (!token || !createdBy.startsWith('user:')) return true;
-  const session = await sessionsIn(db).findByToken(token);
-  return !session || createdBy === `user:${session.userId}`;
+  const session = token ? await sessionsIn(db).findByToken(token) : undefined;
+  return session && usersIn(db).find(session.userId);
 }
 
 /**
@@ -45,8 +64,10 @@ export async function goOn(ctx: Context, deps: HopDeps, flowId: string, { presse
   const flow = await settled(deps, flowId);
   if (!flow) return;
   if (isFinalFlowStatus(flow.status)) {
+    const cookie = endingFlowCookie(ctx, flow.id, deps.publicUrl);
+    if (cookie) ctx.append('set-cookie', cookie);
     // Who was not shown to own the account is told so here, and goes on from the page.
-    if (flow.status === 'rejected') return showFlow(ctx, flow, undefined);
+    if (flow.status === 'rejected') return showFlow(ctx, deps.database.reader, flow);
     return seeOther(ctx, redirectBack(flow) ?? `${deps.publicUrl}/connect/${flow.id}`);
   }
   const hop = flow.detail === null || pressed ? await nextHop(deps, flow) : undefined;

@@ -1,10 +1,12 @@
 import type { Context } from 'koa';
+import type { Db } from '../../db/connection.ts';
 import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
-import type { GithubApp } from '../../db/github-apps.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
 import { isFinalFlowStatus } from '../../domain/flow-status.ts';
 import { escapeHtml, type HtmlPage, showPage } from '../html-page.ts';
 import { redirectBack } from './flow-view.ts';
 import { personStep } from './next-hop.ts';
+import { ownerNameOf } from './owner-name.ts';
 
 /** What every reason of an end means to the person, and what to do about it. */
 const reasons: Record<string, string> = {
@@ -37,11 +39,13 @@ const titles: Record<string, string> = {
   failed: 'This did not work',
 };
 
-export function showFlow(ctx: Context, flow: ConnectFlow, app: GithubApp | undefined): void {
+export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise<void> {
+  const app = await githubAppsIn(db).find(flow.githubAppId);
   const page = isFinalFlowStatus(flow.status) ? ended(flow) : open(flow, app);
   // A browser holds a form to this through all redirects: its buttons lead to GitHub, or back to the platform.
   const formActions = [flow.hostUrl, flow.redirectUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
-  showPage(ctx, { ...page, formActions });
+  const owner = `<p>For ${escapeHtml(await ownerNameOf(db, flow))}.</p>`;
+  showPage(ctx, { ...page, body: owner + page.body, formActions });
 }
 
 function ended(flow: ConnectFlow): HtmlPage {
@@ -80,7 +84,9 @@ function open(flow: ConnectFlow, app: GithubApp | undefined): HtmlPage {
   }
   if (step === 'confirm') {
     title = 'An owner has approved';
-    body.push(`<p>${appName} is installed now. Connect it?</p>${button(`${base}/confirm`, 'Connect')}`);
+    body.push(
+      `<p>${appName} is installed on ${escapeHtml(flow.accountLogin ?? 'the account')} now. Connect it?</p>${button(`${base}/confirm`, 'Connect')}`,
+    );
   }
   if (step === 'none' && flow.status === 'awaiting_approval') {
     title = 'Waiting for an owner';

@@ -7,7 +7,7 @@ import { integrationsIn } from '../../db/integrations.ts';
 import type { Keyring } from '../../db/sealing.ts';
 import { hashSecret } from '../../db/secret-text.ts';
 import { everything } from '../../db/tenant.ts';
-import { flowLifetimes, isFinalFlowStatus } from '../../domain/flow-status.ts';
+import { flowLifetimes } from '../../domain/flow-status.ts';
 
 /** What GitHub sends a browser back with. None of it is believed but the codes, which GitHub itself checks later. */
 export type GithubAnswer = {
@@ -24,6 +24,7 @@ export type LandingRefusal =
   | 'state_expired'
   | 'state_used'
   | 'state_foreign'
+  | 'callback_foreign'
   | 'answer_incomplete';
 
 /** A state that was found, and the flow that it belongs to. Who brought it is the caller's to check. */
@@ -57,8 +58,8 @@ export async function land(
     if (used?.used_at == null) return 'state_expired';
     return used.answer_hash === answerHash ? undefined : 'state_used';
   }
-  const current = await connectFlowsIn(trx, everything).find(flow.id);
-  if (!current || isFinalFlowStatus(current.status)) return undefined;
+  const current = await connectFlowsIn(trx, everything).takeOpen(flow.id);
+  if (!current) return undefined;
   await takeIn(trx, keyring, { state, flow: current }, answer);
   await nudgeFlow(trx, flow);
   return undefined;
@@ -77,7 +78,7 @@ async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answ
   if (state.purpose === 'manifest') {
     await flows.move(flow.id, 'code_received', { sealedManifestCode: seals.sealManifestCode(answer.code ?? '') });
   } else if (state.purpose === 'install') {
-    await takeInstallation(trx, keyring, flow, answer);
+    await takeInstallation(trx, flow, answer);
   } else if (answer.code !== undefined) {
     const verifier = state.sealedVerifier ? seals.openVerifier(state.sealedVerifier, state.hash) : undefined;
     const sealedSignInCode = seals.sealSignInCode({ code: answer.code, verifier });
@@ -91,13 +92,13 @@ async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answ
 
 /**
  * The browser names an installation, or says that an owner was asked. It is a claim: who signed in for an earlier
- * claim has to sign in again for this one. Where the App signs people in while they install it, a code comes along.
+ * claim has to sign in again for this one. Where the App signs people in while they install it, a code comes along;
+ * it is left alone, since nothing ties it to this browser: the sign-in that follows has a challenge of its own.
  */
 async function takeInstallation(
   trx: Transaction,
-  keyring: Keyring,
   flow: ConnectFlow,
-  { installationId, setupAction, code }: GithubAnswer,
+  { installationId, setupAction }: GithubAnswer,
 ): Promise<void> {
   const flows = connectFlowsIn(trx, everything);
   const isRequest = installationId === undefined;
@@ -112,7 +113,7 @@ async function takeInstallation(
     approvedInstallation: null,
     confirmedAt: null,
     detail: null,
-    sealedSignInCode: code === undefined ? null : flowSeals(keyring, flow).sealSignInCode({ code }),
+    sealedSignInCode: null,
     ...(isRequest && { expiresAt: Date.now() + flowLifetimes.approval }),
   };
   if (isRequest) await flows.move(flow.id, 'awaiting_approval', note);

@@ -44,6 +44,11 @@ function installOrSignIn(flow: ConnectFlow): PersonStep {
   return flow.claimedInstallation === null ? 'install' : 'sign_in';
 }
 
+/** None for a flow on the operator's App. */
+export function ownAppIdOf({ kind, githubAppId }: ConnectFlow): string | undefined {
+  return kind === 'operator' ? undefined : githubAppId;
+}
+
 export function factsOf(flow: ConnectFlow) {
   return { ...flow, hasSignInCode: flow.sealedSignInCode !== null };
 }
@@ -77,7 +82,7 @@ export async function nextHop(deps: HopDeps, flow: ConnectFlow): Promise<string 
     return authorizeUrl({
       web,
       clientId: app.clientId ?? '',
-      redirectUri: deps.publicUrl + githubCallbackPath,
+      redirectUri: deps.publicUrl + githubCallbackPath(ownAppIdOf(flow)),
       state: await states.issue(flow.id, 'oauth', seal),
       challenge: createHash('sha256').update(verifier).digest('base64url'),
     });

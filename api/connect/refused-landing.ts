@@ -9,6 +9,8 @@ export const landingAdvice: Record<LandingRefusal, string> = {
   state_expired: 'This took too long. Start again from the page that sent you to GitHub.',
   state_used: 'This state was used before, with another answer. Start again from the page that sent you to GitHub.',
   state_foreign: 'The flow was started in another browser, or by somebody else. Go on there, or start again here.',
+  callback_foreign:
+    'GitHub sent you back to the address of another App. Start again from the page that sent you there.',
   answer_incomplete:
     'GitHub’s answer lacks what belongs to this step. Start again from the page that sent you to GitHub.',
 };

@@ -4,7 +4,6 @@ import { appendAudit } from '../../db/audit.ts';
 import type { Db, Transaction } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { nudgeFlow } from '../../db/flows/flow-commands.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything, type TenantScope } from '../../db/tenant.ts';
 import { isId } from '../../domain/ids.ts';
@@ -15,7 +14,7 @@ import { hopDeps, personStep } from '../connect/next-hop.ts';
 import { landingAdvice } from '../connect/refused-landing.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
-import { comesFromElsewhere, forPeople, showPage } from '../html-page.ts';
+import { forPeople, isFromOwnPage, showPage } from '../html-page.ts';
 import { id, PageQuery, pageRequest } from '../input.ts';
 import { Problem } from '../problems.ts';
 import type { FrameState } from '../request-frame.ts';
@@ -37,7 +36,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
 
   /** A button of a flow's page. */
   const press = (act: (trx: Transaction, flow: ConnectFlow) => Promise<string | undefined>) => async (ctx: Context) => {
-    if (comesFromElsewhere(ctx)) throw new Problem('csrf_rejected', 'Open the page again, and press its button.');
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the page again, and press its button.');
     const flow = await pageFlow(ctx);
     if (!flow) return;
     const { requestId } = ctx.state as FrameState;
@@ -149,7 +148,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     }),
     page('get', '', 'getFlowPage', 'The page of a flow', async (ctx) => {
       const flow = await pageFlow(ctx);
-      if (flow) showFlow(ctx, flow, await githubAppsIn(database.reader).find(flow.githubAppId));
+      if (flow) await showFlow(ctx, database.reader, flow);
     }),
     page('get', '/continue', 'continueFlow', 'Go on at GitHub', async (ctx) => {
       const flow = await pageFlow(ctx);
@@ -188,15 +187,17 @@ async function findFlow(db: Db, tenant: TenantScope, flowId: string): Promise<Co
   return flow;
 }
 
-async function confirm(trx: Transaction, flow: ConnectFlow): Promise<boolean> {
-  if (personStep(flow) !== 'confirm') return false;
+async function confirm(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
+  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
+  if (!flow || personStep(flow) !== 'confirm') return false;
   const noted = await connectFlowsIn(trx, everything).note(flow.id, { confirmedAt: Date.now() });
   if (noted) await nudgeFlow(trx, flow);
   return noted;
 }
 
-async function cancel(trx: Transaction, flow: ConnectFlow): Promise<boolean> {
-  const moved = await connectFlowsIn(trx, everything).move(flow.id, 'canceled', { reason: 'canceled_by_request' });
+async function cancel(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
+  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
+  const moved = flow && (await connectFlowsIn(trx, everything).move(id, 'canceled', { reason: 'canceled_by_request' }));
   if (!moved) return false;
   // An App that was made is there all the same; what only this flow was about is not.
   if (flow.kind === 'operator' && flow.integrationId) {

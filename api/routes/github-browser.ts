@@ -1,23 +1,28 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { appendAudit } from '../../db/audit.ts';
-import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { flowStatesIn } from '../../db/flows/flow-states.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { type FlowState, flowStatesIn } from '../../db/flows/flow-states.ts';
 import { everything } from '../../db/tenant.ts';
+import type { StatePurpose } from '../../domain/flow-status.ts';
 import { githubManifest } from '../../domain/github-manifest.ts';
 import { manifestFormUrl } from '../../domain/github-urls.ts';
 import { tenantFor } from '../caller.ts';
-import { bindBrowser, goOn, isItsBrowser, seeOther } from '../connect/browser.ts';
+import { bindBrowser, goOn, isItsBrowser, isKnownPerson, seeOther } from '../connect/browser.ts';
+import { askForConsent, consentPath } from '../connect/consent.ts';
 import { flowCookieHash } from '../connect/flow-cookie.ts';
 import { findArrival, type GithubAnswer, type LandingRefusal, land } from '../connect/land.ts';
 import { NewFlow } from '../connect/new-flow.ts';
-import { hopDeps } from '../connect/next-hop.ts';
+import { hopDeps, ownAppIdOf } from '../connect/next-hop.ts';
+import { ownerNameOf } from '../connect/owner-name.ts';
 import { refusedLanding } from '../connect/refused-landing.ts';
 import { startFlow } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type RawTools } from '../endpoint.ts';
-import { escapeHtml, forPeople, showPage } from '../html-page.ts';
-import { check } from '../input.ts';
+import { escapeHtml, forPeople, isFromOwnPage, showPage } from '../html-page.ts';
+import { check, id } from '../input.ts';
+import { Problem } from '../problems.ts';
+import { readBytes } from '../read-json.ts';
 import type { FrameState } from '../request-frame.ts';
 
 const html = { status: 200, body: z.string(), contentType: 'text/html' };
@@ -50,33 +55,61 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
 
   async function create(ctx: Context): Promise<void> {
     const { state: given } = check('query', State, ctx.query);
+    const { state, flow } = await beginning(given, 'create');
+    // One who comes back after this step goes on where the flow is.
+    if (flow.browserHash !== null) {
+      if (!(await isItsBrowser(ctx, database.reader, flow))) return refuse('state_foreign');
+      return showManifest(ctx, flow);
+    }
+    if (state.expiresAt <= Date.now()) return refuse('state_expired');
+    if (!(await isKnownPerson(ctx, database.reader, flow)))
+      return askForConsent(ctx, database.reader, flow, given ?? '');
+    await bindAnd(ctx, flow, () => showManifest(ctx, flow));
+  }
+
+  /** The state of one of our own first pages, and its flow. */
+  async function beginning(given: string | undefined, ...purposes: StatePurpose[]) {
     const state = given === undefined ? undefined : await flowStatesIn(database.reader).find(given);
     const flow = state && (await connectFlowsIn(database.reader, everything).find(state.flowId));
-    if (!state || !flow || state.purpose !== 'create') return refuse(given ? 'state_unknown' : 'state_missing');
-    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse('state_foreign');
-    // One who comes back after this step goes on where the flow is.
-    if (!['created', 'page_served'].includes(flow.status))
-      return seeOther(ctx, `${links.publicUrl}/connect/${flow.id}`);
-    if (state.expiresAt <= Date.now()) return refuse('state_expired');
+    if (!state || !flow || !purposes.includes(state.purpose)) return refuse(given ? 'state_unknown' : 'state_missing');
+    return { state, flow };
+  }
 
+  async function bindAnd(ctx: Context, flow: ConnectFlow, goOnward: () => Promise<void>): Promise<void> {
+    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse('state_foreign');
+    await goOnward();
+  }
+
+  /** The button of the page that asks: from here on the flow is this browser's. */
+  async function begin(ctx: Context): Promise<void> {
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again, and press its button.');
+    const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
+    const given = form.get('state') ?? undefined;
+    const { state, flow } = await beginning(given, 'create', 'ticket');
+    if (state.purpose === 'ticket') return redeem(ctx, state, flow);
+    if (state.expiresAt <= Date.now()) return refuse('state_expired');
+    await bindAnd(ctx, flow, () => showManifest(ctx, flow));
+  }
+
+  async function showManifest(ctx: Context, flow: ConnectFlow): Promise<void> {
+    if (!['created', 'page_served'].includes(flow.status)) {
+      return seeOther(ctx, `${links.publicUrl}/connect/${flow.id}`);
+    }
     const issued = await database.write(async (trx) => {
       await connectFlowsIn(trx, everything).move(flow.id, 'page_served');
       return flowStatesIn(trx).issue(flow.id, 'manifest');
     });
-    const manifest = githubManifest({
-      name: flow.appName,
-      isPublic: flow.appPublic,
-      publicUrl: links.publicUrl,
-      webhookUrl: connect.webhookUrlFor(flow.githubAppId),
-    });
-    const action = manifestFormUrl(flow.hostUrl, {
+    const { githubAppId, appName: name, appPublic: isPublic, hostUrl, accountLogin } = flow;
+    const webhookUrl = connect.webhookUrlFor(githubAppId);
+    const manifest = githubManifest({ githubAppId, name, isPublic, publicUrl: links.publicUrl, webhookUrl });
+    const action = manifestFormUrl(hostUrl, {
       state: issued,
-      ...(flow.accountLogin !== null && { organization: flow.accountLogin }),
+      ...(accountLogin !== null && { organization: accountLogin }),
     });
-    const where = new URL(flow.hostUrl);
+    const where = new URL(hostUrl);
     showPage(ctx, {
       title: 'Create a GitHub App',
-      body: `<p>The next page is on ${escapeHtml(where.host)}: it shows the name of the App and what it may do, and asks you to create it.</p>
+      body: `<p>For ${escapeHtml(await ownerNameOf(database.reader, flow))}. The next page is on ${escapeHtml(where.host)}: it shows the name of the App and what it may do, and asks you to create it.</p>
 <form method="post" action="${escapeHtml(action)}"><input type="hidden" name="manifest" value="${escapeHtml(JSON.stringify(manifest))}"><button>Go on to ${escapeHtml(where.host)}</button></form>`,
       formActions: [where.origin],
       script: submitScript,
@@ -84,7 +117,7 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
   }
 
   /** `callback` and `installed` are the same: what the state was given out for tells what comes back. */
-  async function landed(ctx: Context): Promise<void> {
+  async function landed(ctx: Context, callbackOf: string | undefined): Promise<void> {
     const {
       state,
       code,
@@ -98,6 +131,8 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
     const arrival = await findArrival(database.reader, answer);
     if (typeof arrival === 'string') return refuse(arrival);
     if (!(await isItsBrowser(ctx, database.reader, arrival.flow))) return refuse('state_foreign');
+    // A code that came back for one App is never taken for another one's, which may be of another host.
+    if (callbackOf !== 'any' && callbackOf !== ownAppIdOf(arrival.flow)) return refuse('callback_foreign');
 
     const { id, orgId, projectId, createdBy } = arrival.flow;
     const { requestId } = ctx.state as FrameState;
@@ -138,18 +173,24 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
     });
   }
 
-  /** Once, but for a reload in the same browser. */
   async function redeemTicket(ctx: Context, ticket: string): Promise<void> {
-    const state = await flowStatesIn(database.reader).find(ticket);
-    const flow = state && (await connectFlowsIn(database.reader, everything).find(state.flowId));
-    if (!state || !flow || state.purpose !== 'ticket') return refuse('state_unknown');
+    const { state, flow } = await beginning(ticket, 'ticket');
+    const isBound = flow.browserHash !== null && (await isItsBrowser(ctx, database.reader, flow));
+    if (!isBound && state.usedAt === null && !(await isKnownPerson(ctx, database.reader, flow))) {
+      if (state.expiresAt <= Date.now()) return refuse('state_expired');
+      return askForConsent(ctx, database.reader, flow, ticket);
+    }
+    await redeem(ctx, state, flow);
+    if (ctx.status === 303) ctx.status = 302;
+  }
+
+  /** Once, but for a reload in the same browser. */
+  async function redeem(ctx: Context, state: FlowState, flow: ConnectFlow): Promise<void> {
     const again = flow.browserHash !== null && flowCookieHash(ctx, flow.id) === flow.browserHash;
     if (!again && !(await database.write((trx) => flowStatesIn(trx).use(state.hash)))) {
       return refuse(state.usedAt === null ? 'state_expired' : 'state_foreign');
     }
-    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse('state_foreign');
-    await goOn(ctx, hopDeps(deps), flow.id);
-    if (ctx.status === 303) ctx.status = 302;
+    await bindAnd(ctx, flow, () => goOn(ctx, hopDeps(deps), flow.id));
   }
 
   return [
@@ -166,25 +207,29 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       problems: ['flow_state_refused'],
       raw: forPeople(create),
     }),
-    ...(['callback', 'installed'] as const).map((name) =>
-      endpoint({
-        method: 'get',
-        path: `/v1/integrations/github/${name}`,
-        operationId: name === 'callback' ? 'getGithubCallback' : 'getGithubInstalled',
-        tag: 'integrations',
-        summary:
-          name === 'callback'
-            ? 'Where GitHub sends the browser back to'
-            : 'Where GitHub sends the browser after an installation',
-        description:
-          'Both take what either brings. The same again shows the result of the first; a landing without a state changes nothing, and says what to do.',
-        access: 'public',
-        query: Answer,
-        success: onward,
-        problems: ['invalid_request', 'flow_state_refused'],
-        raw: forPeople(landed),
-      }),
+    landing('/callback', 'getGithubCallback', 'Where GitHub sends the browser back to, for the operator’s App', (ctx) =>
+      landed(ctx, undefined),
     ),
+    {
+      ...landing('/callback/{github_app}', 'getGithubAppCallback', 'The same for an App of one’s own', (ctx) =>
+        landed(ctx, String(ctx['params']?.github_app)),
+      ),
+      params: z.strictObject({ github_app: id('gha') }),
+    },
+    landing('/installed', 'getGithubInstalled', 'Where GitHub sends the browser after an installation', (ctx) =>
+      landed(ctx, 'any'),
+    ),
+    endpoint({
+      method: 'post',
+      path: consentPath,
+      operationId: 'beginFlow',
+      tag: 'integrations',
+      summary: 'Go on to GitHub, having been told for whom',
+      access: 'public',
+      success: html,
+      problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
+      raw: forPeople(begin),
+    }),
     endpoint({
       method: 'get',
       path: '/v1/integrations/github/install',
@@ -208,6 +253,23 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       raw: forPeople(install),
     }),
   ];
+}
+
+function landing(path: string, operationId: string, summary: string, raw: NonNullable<Endpoint['raw']>): Endpoint {
+  return endpoint({
+    method: 'get',
+    path: `/v1/integrations/github${path}`,
+    operationId,
+    tag: 'integrations',
+    summary,
+    description:
+      'The same again shows the result of the first; a landing without a state changes nothing, and says what to do.',
+    access: 'public',
+    query: Answer,
+    success: onward,
+    problems: ['invalid_request', 'flow_state_refused'],
+    raw: forPeople(raw),
+  });
 }
 
 function refuse(refusal: LandingRefusal): never {

@@ -106,7 +106,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
               content_type: differing('json', found.hook.contentType),
             },
             set_on_github: {
-              callback_url: links.publicUrl + githubCallbackPath,
+              callback_url: links.publicUrl + githubCallbackPath(app.id),
               setup_url: links.publicUrl + githubInstalledPath,
             },
           },

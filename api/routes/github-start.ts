@@ -47,7 +47,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
         'Answers an address for the person’s browser. The first browser that opens it goes through the whole flow; any other is refused.',
       access: 'integrations:write',
       body: NewFlow,
-      secret: true,
+      secret: ['create_url', 'install_url'],
       success: { status: 200, body: Started },
       problems: [
         'not_found',
@@ -68,7 +68,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
       body: NewFlow.pick({ redirect_url: true }).extend({ installation_id: z.int().positive() }),
-      secret: true,
+      secret: ['create_url', 'install_url'],
       success: { status: 200, body: Started },
       problems: ['not_found', 'provider_not_supported', 'github_app_incomplete'],
       write: (request) =>

@@ -61,7 +61,7 @@ export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'l
       access: 'public',
       body: z.strictObject({ code: z.string().min(1).max(200) }),
       success: { status: 201, body: SessionView },
-      secret: true,
+      secret: ['token', 'csrf_token'],
       problems: ['sign_in_code_invalid'],
       prepare: ({ body }) => requireCode(database.reader, body.code),
       async write({ trx, body, ip, requestId }) {

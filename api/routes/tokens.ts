@@ -60,7 +60,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       access: 'tokens:admin',
       body: NewToken,
       success: { status: 201, body: TokenView.extend({ token: z.string().optional(), code: z.string().optional() }) },
-      secret: true,
+      secret: ['token', 'csrf_token'],
       problems: ['not_found'],
       async write({ trx, tenant, caller, body, audit }) {
         const { org_id: orgId, project_id: projectId } = body;

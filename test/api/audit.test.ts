@@ -92,6 +92,7 @@ const sorted = (rows: object[]) => rows.map((row) => JSON.stringify(row)).sort()
 test('Everything that changes something is done by `write`, or is a raw route that is known', () => {
   const others = api.endpoints.filter(({ method, write }) => method !== 'get' && !write);
   expect(others.map(({ operationId }) => operationId).sort()).toEqual([
+    'beginFlow',
     'checkPipeline',
     'postSignIn',
     'pressCancel',

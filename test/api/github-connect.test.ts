@@ -52,6 +52,11 @@ const start = (body: Record<string, unknown> = {}) =>
 /** The addresses that we give out begin with the public one. */
 const here = (url: string) => url.replace(publicUrl, api.url);
 const visit = (url: string, by = browser) => by.visit(here(url));
+/** Opens a link of ours, and presses the button of the page that asks. */
+async function open(url: string, by = browser): Promise<Shown> {
+  const shown = await visit(url, by);
+  return shown.text.includes('>Continue<') ? by.press(shown, 'Continue') : shown;
+}
 const flowOf = (id: string) => client.ask<Flow>('GET', `/v1/flows/${id}`);
 const flows = () => connectFlowsIn(api.database.reader, everything);
 const land = (query: Record<string, string>, by = browser, at = 'callback') =>
@@ -68,9 +73,73 @@ const commandsOf = (flowId: string) =>
 /** The operator's App, as far as GitHub's own page. */
 async function toInstall(body: Record<string, unknown> = {}, by = browser) {
   const { flow_id: flowId, install_url: url } = await start({ app: 'operator', ...body });
-  const shown = await visit(url, by);
+  const shown = await open(url, by);
   return { flowId, shown, state: stateIn(shown.location) };
 }
+
+test('a code that came back for another App is not taken, whatever state it brings', async () => {
+  const { flow_id: flowId, create_url: url } = await start();
+  const state = stateIn(actionOf(await open(url)));
+  const before = await flows().find(flowId);
+  const shared = await land({ code: 'a-code-of-another-host', state });
+  expect(shared.status).toBe(400);
+  expect(browser.read(shared)).toContain('another App');
+  const other = await land({ code: 'a-code-of-another-host', state }, browser, `callback/${githubAppId}`);
+  expect(other.status).toBe(400);
+  expect(await flows().find(flowId)).toEqual(before);
+
+  const { flowId: theirs, state: install } = await toInstall();
+  const landed = await land({ installation_id: '4240', setup_action: 'install', state: install }, browser, 'installed');
+  const crossed = await land({ code: 'c0de', state: stateIn(landed.location) }, browser, `callback/${githubAppId}`);
+  expect(crossed.status).toBe(400);
+  expect((await flows().find(theirs))?.sealedSignInCode).toBeNull();
+});
+
+test('who is signed in here is told for whom, and is not led into an organization that is not theirs', async () => {
+  const { create_url: url } = await start();
+  const stranger = await addUser(api.database, await addOrg(api.database, 'Elsewhere'), 'owner');
+  const as = (session: string) => fetch(here(url), { headers: { cookie: `fairlead_session=${session}` } });
+  const asked = await (await as(stranger.session)).text();
+  expect(asked).toContain('the project Shop of Acme');
+  const begun = await fetch(`${api.url}/connect/begin`, {
+    method: 'POST',
+    headers: { cookie: `fairlead_session=${stranger.session}`, origin: api.url },
+    body: new URLSearchParams({ state: stateIn(url) }),
+  });
+  expect(begun.status).toBe(400);
+  const colleague = await addUser(api.database, orgId, 'viewer');
+  expect(await (await as(colleague.session)).text()).toContain('name="manifest"');
+});
+
+test('a host’s API is its own: nobody brings another one for github.com', async () => {
+  for (const app_url of [
+    'https://evil.example.com',
+    'https://api.evil.example.com/api/v3',
+    'https://ghe.example.com',
+  ]) {
+    const body = { project_id: projectId, host_url: 'https://github.com', api_url: app_url };
+    const answer = await client.send('POST', '/v1/integrations/github/start', body);
+    expect(answer, app_url).toMatchObject({ status: 422, body: { code: 'host_not_allowed' } });
+  }
+  const server = { host_url: 'https://ghe.acme.dev', api_url: 'https://ghe.acme.dev/api/v3' };
+  expect(await start(server)).toMatchObject({ create_url: expect.any(String) });
+});
+
+test('an Idempotency-Key keeps no state: the repetition gets the rest', async () => {
+  const send = () =>
+    client.send<Started>(
+      'POST',
+      '/v1/integrations/github/start',
+      { project_id: projectId },
+      { 'idempotency-key': 'once' },
+    );
+  const [first, again] = [await send(), await send()];
+  expect(again).toMatchObject({ status: 200, body: { flow_id: first.body.flow_id, code: 'secret_not_repeated' } });
+  expect(again.body.create_url).toBeUndefined();
+  const kept = JSON.stringify(await api.database.reader('idempotency_keys'));
+  expect(kept).toContain(first.body.flow_id);
+  expect(kept).not.toContain(stateIn(first.body.create_url));
+});
 
 test('starting a new App gives out one address, and a workflow that waits', async () => {
   const started = await start({ owner: 'acme', app_name: 'Acme deploys' });
@@ -84,7 +153,7 @@ test('starting a new App gives out one address, and a workflow that waits', asyn
 
 test('the page posts a manifest with the least permissions to GitHub, and to GitHub alone', async () => {
   const { create_url: url } = await start({ owner: 'acme', app_name: 'Acme deploys' });
-  const shown = await visit(url);
+  const shown = await open(url);
   expect(shown.status).toBe(200);
   expect(actionOf(shown)).toMatch(/^https:\/\/github\.com\/organizations\/acme\/settings\/apps\/new\?state=/);
   expect(shown.headers.get('content-security-policy')).toContain("form-action 'self' https://github.com;");
@@ -93,8 +162,8 @@ test('the page posts a manifest with the least permissions to GitHub, and to Git
     name: 'Acme deploys',
     url: publicUrl,
     hook_attributes: { url: expect.stringMatching(`^${publicUrl}/v1/webhooks/github/gha_`), active: true },
-    redirect_url: `${publicUrl}/v1/integrations/github/callback`,
-    callback_urls: [`${publicUrl}/v1/integrations/github/callback`],
+    redirect_url: expect.stringMatching(`^${publicUrl}/v1/integrations/github/callback/gha_\\w+$`),
+    callback_urls: [manifest.redirect_url],
     setup_url: `${publicUrl}/v1/integrations/github/installed`,
     setup_on_update: true,
     request_oauth_on_install: false,
@@ -111,15 +180,16 @@ test('the page posts a manifest with the least permissions to GitHub, and to Git
     },
     default_events: expect.arrayContaining(['push', 'pull_request', 'workflow_run']),
   });
-  const personal = await visit((await start({ app_name: 'Mine' })).create_url);
+  const personal = await open((await start({ app_name: 'Mine' })).create_url);
   expect(actionOf(personal)).toMatch(/^https:\/\/github\.com\/settings\/apps\/new\?state=/);
 });
 
 test('the code is taken once, sealed; the same landing again changes nothing, another code is refused', async () => {
   const { create_url: url, flow_id: flowId } = await start();
-  const state = stateIn(actionOf(await visit(url)));
+  const state = stateIn(actionOf(await open(url)));
+  const at = `callback/${(await flows().find(flowId))?.githubAppId}`;
   const code = 'a-code-that-must-not-rest-in-plain-text';
-  const first = land({ code, state });
+  const first = land({ code, state }, browser, at);
   // Beside it, the platform's own page brings the same.
   const complete = client.send<Flow>('POST', '/v1/integrations/github/complete', { code, state });
   const [shown, completed] = await Promise.all([first, complete]);
@@ -131,8 +201,8 @@ test('the code is taken once, sealed; the same landing again changes nothing, an
   expect(flow?.sealedManifestCode).not.toContain(code);
   expect((await commandsOf(flowId)).length).toBe(2);
 
-  expect((await land({ code, state })).status).toBe(303);
-  const other = await land({ code: 'another-code', state });
+  expect((await land({ code, state }, browser, at)).status).toBe(303);
+  const other = await land({ code: 'another-code', state }, browser, at);
   expect(other.status).toBe(400);
   expect(await flows().find(flowId)).toEqual(flow);
   const again = await client.send('POST', '/v1/integrations/github/complete', { code: 'another-code', state });
@@ -174,9 +244,11 @@ test('no session, no state, another’s, an expired one, one for something else:
 
 test('an installation that the browser names is a claim: the person is sent to sign in, with PKCE', async () => {
   const { flowId, shown, state } = await toInstall();
-  expect(shown.status).toBe(302);
+  expect(shown.status).toBe(303);
   expect(shown.location).toMatch(/^https:\/\/github\.com\/apps\/fairlead\/installations\/new\?state=/);
-  expect(shown.headers.getSetCookie().join()).toMatch(/HttpOnly; SameSite=Lax; Max-Age=\d+; Secure/);
+  expect(shown.headers.getSetCookie().join()).toMatch(
+    /^__Host-fairlead_flow_\w+=.*HttpOnly; SameSite=Lax; Max-Age=\d+; Secure/,
+  );
 
   const landed = await land({ installation_id: '4242', setup_action: 'install', state }, browser, 'installed');
   const to = new URL(landed.location ?? '');
@@ -213,11 +285,11 @@ test('who does not let GitHub say who they are sees that, and may think again', 
   expect(again.location).toContain('/login/oauth/authorize');
 });
 
-test('where GitHub signs people in while they install, the code comes along and no second page is needed', async () => {
+test('where GitHub signs people in while they install, the code that comes along is left alone', async () => {
   const { flowId, state } = await toInstall();
-  await land({ code: 'came-along', installation_id: '4243', setup_action: 'install', state });
-  const flow = await flows().find(flowId);
-  expect(flow).toMatchObject({ claimedInstallation: 4243, sealedSignInCode: expect.any(String) });
+  const landed = await land({ code: 'came-along', installation_id: '4243', setup_action: 'install', state });
+  expect(landed.location).toMatch(/\/login\/oauth\/authorize\?.*code_challenge=/);
+  expect(await flows().find(flowId)).toMatchObject({ claimedInstallation: 4243, sealedSignInCode: null });
 });
 
 test('a member asks the owner: the flow waits, and nothing but the initiator’s confirmation binds', async () => {
@@ -260,7 +332,11 @@ test.each([
 
 test('a ticket is good once, and again only in the browser that used it', async () => {
   const { install_url: url } = await start({ app: 'operator' });
-  expect((await visit(url)).status).toBe(302);
+  // Looked at, by a scanner of links for example, it is not used.
+  expect((await fetch(here(url), { method: 'HEAD' })).status).toBe(200);
+  const asked = await visit(url, createBrowser());
+  expect(browser.read(asked)).toContain('the project Shop of Acme');
+  expect((await open(url)).status).toBe(303);
   expect((await visit(url)).status).toBe(302);
   expect((await visit(url, createBrowser())).status).toBe(400);
   const { install_url: old } = await start({ app: 'operator' });
@@ -287,7 +363,7 @@ test('the install address takes a session, answers a Bearer with an address, and
 
   // Another person's session is not led through this person's flow.
   const flowId = /fairlead_(flow_\w+)=/.exec(shown.headers.getSetCookie().join())?.[1] ?? '';
-  const flowCookie = /fairlead_flow_\w+=[^;]+/.exec(shown.headers.getSetCookie().join())?.[0] ?? '';
+  const flowCookie = /__Host-fairlead_flow_\w+=[^;]+/.exec(shown.headers.getSetCookie().join())?.[0] ?? '';
   const page = `${api.url}/connect/${flowId}`;
   expect((await fetch(page, { headers: { cookie: `${flowCookie}; ${cookie}` } })).status).toBe(200);
   const mixed = `${flowCookie}; fairlead_session=${viewer.session}`;
@@ -340,6 +416,8 @@ test('a flow is canceled by a button of its own page, and by no other site’s',
   const page = await visit(`${publicUrl}/connect/${flowId}`);
   const url = here(`${publicUrl}/connect/${flowId}/cancel`);
   expect((await browser.visit(url, { form: {}, origin: 'https://evil.example' })).status).toBe(403);
+  // One that does not say where it comes from.
+  expect((await fetch(url, { method: 'POST' })).status).toBe(403);
   expect((await flowOf(flowId)).status).toBe('install_pending');
   expect((await browser.press(page, 'Cancel')).location).toBe(`${publicUrl}/connect/${flowId}`);
   expect((await flowOf(flowId)).status).toBe('canceled');

@@ -60,6 +60,8 @@ export const publicOperations = [
   'receiveGithubAppWebhook',
   'getGithubCreatePage',
   'getGithubCallback',
+  'getGithubAppCallback',
+  'beginFlow',
   'getGithubInstalled',
   // Signs in by itself: by session, Bearer or ticket.
   'getGithubInstall',
