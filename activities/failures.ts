@@ -1,7 +1,7 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { redact } from '../domain/redact.ts';
 import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
-import { Refusal } from './refusals.ts';
+import { NotYet, Refusal } from './refusals.ts';
 
 /** Asking again will not help until a person has changed something, or never. Anything else may pass by itself. */
 const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
@@ -40,7 +40,7 @@ export function isPassing(error: unknown): boolean {
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof TemporalFailure) return error;
-  if (error instanceof ProviderError || error instanceof Refusal) {
+  if (error instanceof ProviderError || error instanceof Refusal || error instanceof NotYet) {
     const { code, message } = error;
     const retryAfterMs = error instanceof ProviderError ? error.retryAfterMs : undefined;
     const failure = ApplicationFailure.create({

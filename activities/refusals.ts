@@ -15,6 +15,17 @@ export class Refusal extends Error {
   }
 }
 
+/** Nothing is wrong, but it is too early: to be tried again, and told by its code. */
+export class NotYet extends Error {
+  override readonly name = 'NotYet';
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 const firstPauseMs = 5_000;
 const longestPauseMs = 5 * 60_000;
 

@@ -8,7 +8,7 @@ import { githubAppsIn } from '../../db/github-apps.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything } from '../../db/tenant.ts';
 import { flowLifetimes } from '../../domain/flow-status.ts';
-import { codeOf, isDefinite } from '../refusals.ts';
+import { codeOf, isDefinite, NotYet } from '../refusals.ts';
 import type { ConnectDeps } from './deps.ts';
 import { closeFlow } from './end-flow.ts';
 
@@ -19,10 +19,6 @@ type Attempt = { flow: ConnectFlow; code: string; sentAt: number; before: number
 
 /** For longer than any attempt waits for its answer: until then, one that was not heard of may still bring it. */
 const answerMs = 45_000;
-
-class UnderWay extends Error {
-  override readonly name = 'conversion_under_way';
-}
 
 /**
  * Changes the code of a manifest for its App, whose secrets are sealed at once and never leave this activity. GitHub
@@ -64,7 +60,7 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
     });
     if (decided) return;
     await mark(attempt, before);
-    throw new UnderWay('Another attempt may still bring the answer');
+    throw new NotYet('conversion_under_way', 'Another attempt may still bring the answer.');
   }
 
   async function failed(attempt: Attempt, error: unknown): Promise<void> {
