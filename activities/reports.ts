@@ -68,7 +68,8 @@ async function postStatus(deps: ReachDeps, build: Build, report: Report): Promis
     fullName,
     sha: build.sha,
     state: report.commit,
-    context: `fairlead/${build.pipeline.name}`,
+    // A build of an earlier version goes on as it began.
+    context: build.pipeline.statusContext ?? `fairlead/${build.pipeline.name}`,
     description: descriptionOf(build, report),
     ...(build.runUrl !== null && { targetUrl: build.runUrl }),
   });

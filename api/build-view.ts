@@ -30,7 +30,7 @@ export const BuildView = z.object({
   ref: z.string(),
   ref_name: z.string(),
   sha: z.string(),
-  dispatch_ref: z.string().describe('The branch or tag on which the workflow is dispatched'),
+  dispatch_ref: z.string().describe('The branch on which the workflow is dispatched, or the tag as `refs/tags/…`'),
   fairlead_ref: z.string().describe('The ref that the workflow is told to build'),
   pull_request: z.int().nullable(),
   fork: z.boolean(),

@@ -7,6 +7,7 @@ import { commandsIn } from './commands.ts';
 import type { Db } from './connection.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { Pipeline } from './pipelines.ts';
+import { statusContextOf } from './status-context.ts';
 import type { BuildRow } from './tables.ts';
 import { type TenantScope, within } from './tenant.ts';
 
@@ -15,8 +16,8 @@ export type Build = {
   orgId: string;
   projectId: string;
   appId: string;
-  /** As it was when the build was triggered. */
-  pipeline: Pipeline;
+  /** As it was when the build was triggered; also the name of its status, which must not change meanwhile. */
+  pipeline: Pipeline & { statusContext?: string };
   integrationId: string;
   repositoryId: string;
   status: BuildStatus;
@@ -28,7 +29,7 @@ export type Build = {
   ref: string;
   refName: string;
   sha: string;
-  /** The branch or tag on which the workflow is dispatched. */
+  /** The branch on which the workflow is dispatched, or the tag as `refs/tags/…`: a branch may have the same name. */
   dispatchRef: string;
   /** What the workflow checks out besides the sha: `refs/heads/…`, `refs/tags/…` or `refs/pull/N/head`. */
   fairleadRef: string;
@@ -83,6 +84,8 @@ export type NewBuild = Pick<
  */
 export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
   const now = Date.now();
+  const statusContext =
+    input.pipeline.statusContext ?? (await statusContextOf(trx, input.pipeline, input.repositoryId));
   const row: BuildRow = {
     id: newId('bld'),
     org_id: input.orgId,
@@ -103,7 +106,7 @@ export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
     pull_request: input.pullRequest ?? null,
     fork: input.fork,
     message: input.message ?? null,
-    pipeline: JSON.stringify(input.pipeline),
+    pipeline: JSON.stringify({ ...input.pipeline, statusContext }),
     rerun_of: input.rerunOf ?? null,
     delivery_id: input.deliveryId ?? null,
     created_by: input.createdBy,

@@ -25,7 +25,7 @@ export type BuildRequest = {
   ref: string;
   refName: string;
   sha: string;
-  /** The branch or tag that the workflow is dispatched on. */
+  /** The branch that the workflow is dispatched on, or the full ref of the tag. */
   dispatchRef: string;
   /** What the workflow is told to build. */
   fairleadRef: string;
@@ -71,7 +71,8 @@ function decidePush({ events, branches, tags }: Triggers, event: PushEvent): Dec
       ref: event.ref,
       refName: event.refName,
       sha: event.headSha,
-      dispatchRef: event.refName,
+      // In full where a branch may have the same name.
+      dispatchRef: isTag ? event.ref : event.refName,
       fairleadRef: event.ref,
       fork: false,
       ...(event.message !== undefined && { message: event.message }),

@@ -24,7 +24,7 @@ const maxInputs = 25 - buildInputs.length;
 const inputName = z.string().regex(/^(?!fairlead_)[a-zA-Z_][\w-]{0,99}$/, 'must be the name of an input, not of ours');
 
 const settings = {
-  name: name.describe('Shown at the commit, as `fairlead/<name>`'),
+  name: name.describe('Shown at the commit, as `fairlead/<app>/<name>`'),
   enabled: z.boolean(),
   events: z.array(z.enum(triggerEvents)).max(triggerEvents.length),
   branches: z.array(glob).max(20).describe('Globs; of pull requests, the base branch'),

@@ -104,7 +104,8 @@ export function triggerBuildRoutes({
           ref: fullRef,
           refName: name,
           sha,
-          dispatchRef: name,
+          // In full where a branch may have the same name.
+          dispatchRef: kind === 'tags' ? fullRef : name,
           fairleadRef: fullRef,
           fork: false,
           status: 'queued',

@@ -42,7 +42,7 @@ describe('a dispatch that GitHub takes', () => {
     });
     expect(seen[1]).toMatchObject({
       path: `/repos/acme/shop/statuses/${sha}`,
-      body: { state: 'pending', context: 'fairlead/deploy', target_url: 'https://github.com/acme/shop/77' },
+      body: { state: 'pending', context: 'fairlead/shop/deploy', target_url: 'https://github.com/acme/shop/77' },
     });
   });
 

@@ -120,7 +120,7 @@ describe('a build by hand', () => {
     expect(build).toMatchObject({
       ref: 'refs/tags/v1',
       ref_name: 'v1',
-      dispatch_ref: 'v1',
+      dispatch_ref: 'refs/tags/v1',
       sha: 'b'.repeat(40),
       pipeline: { inputs: { region: 'us', tier: 'a' } },
     });

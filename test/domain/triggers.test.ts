@@ -204,3 +204,13 @@ test.each([
 ])('the message %j has the marker %s', (message, marker) => {
   expect(skipMarker(message)).toBe(marker);
 });
+
+test('a tag is dispatched by its full ref, since a branch may have its name; a branch by its name', () => {
+  const triggers = { ...all, branches: ['**'], tags: ['**'] };
+  const pipeline = { enabled: true, appAutoDeploy: true, triggers };
+  const refs = (['tag', 'branch'] as const).map((refType) => {
+    const decision = decide(pipeline, push({ refType, refName: 'v1' }));
+    return decision.outcome === 'skipped' ? undefined : decision.build.dispatchRef;
+  });
+  expect(refs).toEqual(['refs/tags/v1', 'v1']);
+});

@@ -132,7 +132,7 @@ function runsOf(build: Build) {
 }
 
 function statusesOf(build: Build) {
-  const context = `fairlead/${build.pipeline.name}`;
+  const context = build.pipeline.statusContext;
   return github.state.statuses.filter((status) => status.context === context).map(({ state }) => state);
 }
 
