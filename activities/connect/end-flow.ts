@@ -39,7 +39,7 @@ export async function closeFlow(
 /** Who has to do what, where that takes more than the reason. */
 function adviceOn(flow: ConnectFlow, reason: string): string | null {
   if (reason === 'conversion_answer_lost') {
-    return `Delete the App ${flow.appName} at ${appsPage(flow)} and start again; or generate a private key and a client secret for it there, and send them to POST /v1/integrations/github/import.`;
+    return `Delete the App ${flow.appName} at ${appsPage(flow)} and start again; or generate a private key and a client secret for it there, set a new webhook secret, and send them with the App ID to POST /v1/integrations/github/import.`;
   }
   if (reason === 'ownership_not_proven') {
     const who = flow.githubLogin ? `@${flow.githubLogin}` : 'Whoever signed in';

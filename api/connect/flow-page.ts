@@ -13,7 +13,7 @@ const reasons: Record<string, string> = {
   already_connected: 'This account was connected before; that connection is used.',
   manifest_code_refused: 'GitHub did not accept the code: it was used before, or an hour has passed. Start again.',
   conversion_answer_lost:
-    'GitHub created the App, but its answer with the App’s secrets was lost, and GitHub gives it only once. Delete the App on GitHub and start again, or make a new private key there and import the App.',
+    'GitHub created the App, but its answer with the App’s secrets was lost, and GitHub gives it only once. Delete the App on GitHub and start again; or make a new private key and client secret there, set a new webhook secret, and import the App with its App ID.',
   github_app_exists: 'This App is connected to another organization here.',
   ownership_not_proven:
     'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the App, and start again.',

@@ -20,7 +20,11 @@ export const NewFlow = z.strictObject({
     .describe('Whose the integration will be; not needed where you reach one project only'),
   org_id: id('org').optional().describe('Without `project_id`, the integration belongs to the organization'),
   integration_id: id('int').optional().describe('With `"app":"own"`'),
-  owner: login.optional().describe('The organization on GitHub; without it the App is made for your own account'),
+  owner: login
+    .optional()
+    .describe(
+      'The organization on GitHub; without it a new App is made for your own account. GitHub shows the account of a new App at once; that of another App needs `owner_id`',
+    ),
   owner_id: z.int().positive().optional().describe('GitHub’s number of the account, which GitHub then shows at once'),
   installation_id: z.int().positive().optional().describe('An installation that is there already; not with `manifest`'),
   host_url: z

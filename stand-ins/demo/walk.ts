@@ -19,7 +19,7 @@ export function walk({ api, github, temporalUi, signIn, token, folder, connect }
   const connecting = connect
     ? `1. Connect GitHub. Open in a browser (it counts for an hour, in the first browser that opens it)
      ${connect}
-   and click: Create GitHub App for @acme, Install, Authorize. To look at it:
+   and click: Continue, Create GitHub App for @acme, Install, Authorize. To look at it:
      curl -s ${api}/v1/integrations ${bearer}
    The app "shop" then takes ${shop.fullName} as its source by itself.`
     : `1. GitHub is connected already, by an earlier start. To look at it:

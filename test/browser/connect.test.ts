@@ -1,4 +1,4 @@
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { octocat } from '../../stand-ins/github/state.ts';
 import { openChromium, openPage } from '../support/chromium.ts';
@@ -26,6 +26,12 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
+/** Opens a link of ours, and says that it is meant. */
+async function open(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.getByRole('button', { name: 'Continue' }).click();
+}
+
 type Started = { flow_id: string; create_url: string; install_url: string };
 type Flow = { status: string; integration_id: string };
 
@@ -38,11 +44,11 @@ const flowOf = (id: string) => fairlead.client.ask<Flow>('GET', `/v1/flows/${id}
 test.each([
   { javaScript: true, how: 'with' },
   { javaScript: false, how: 'without' },
-])('an App is made, installed and active after three clicks, $how JavaScript', async ({ javaScript }) => {
+])('an App is made, installed and active after four clicks, $how JavaScript', async ({ javaScript }) => {
   const { page, complaints, close } = await openPage(browser, { javaScript });
   const { create_url: url, flow_id: flowId } = await start({ app_name: `Shop ${javaScript}` });
 
-  await page.goto(url);
+  await open(page, url);
   if (!javaScript) await page.getByRole('button', { name: /Go on to/ }).click();
   await page.getByRole('button', { name: /Create GitHub App/ }).click();
   await page.getByRole('button', { name: 'Install' }).click();
@@ -81,7 +87,7 @@ test('a member asks, an owner approves elsewhere, and the member confirms', asyn
   github.signInAs(member);
   const { page, complaints, close } = await openPage(browser);
   const { install_url: url, flow_id: flowId } = await start({ app: 'operator' });
-  await page.goto(url);
+  await open(page, url);
   await page.goto(`${page.url()}&target_id=${organization.id}`.replace('/new?', '/new/permissions?'));
   await page.getByRole('button', { name: /Request/ }).click();
   await expect.poll(() => page.getByRole('heading').first().textContent()).toBe('Waiting for an owner');
@@ -113,7 +119,7 @@ test('who writes another’s installation into the address gets nothing', async 
   github.signInAs(person('mallory', 9101));
   const { page, close } = await openPage(browser);
   const { install_url: url, flow_id: flowId } = await start({ app: 'operator' });
-  await page.goto(url);
+  await open(page, url);
   const state = new URL(page.url()).searchParams.get('state') ?? '';
   const at = `${fairlead.publicUrl}/v1/integrations/github/installed`;
   await page.goto(`${at}?installation_id=${victim.id}&setup_action=install&state=${state}`);
@@ -134,7 +140,7 @@ test('another browser is refused in the middle, and the first goes on', async ()
   scene.github.signInAs(octocat);
   const [mine, theirs] = [await openPage(browser), await openPage(browser)];
   const { create_url: url, flow_id: flowId } = await start({ app_name: 'Contested' });
-  await mine.page.goto(url);
+  await open(mine.page, url);
   const answer = await theirs.page.goto(url);
   expect(answer?.status()).toBe(400);
   expect(await theirs.page.textContent('main')).toContain('started in another browser');
@@ -148,7 +154,7 @@ test('another browser is refused in the middle, and the first goes on', async ()
 test('a restart in the middle changes nothing, and the account is shown that the App belongs to', async () => {
   const { page, close } = await openPage(browser);
   const { create_url: url, flow_id: flowId } = await start({ app_name: 'Restarted', redirect_url: backTo() });
-  await page.goto(url);
+  await open(page, url);
   await page.getByRole('button', { name: /Create GitHub App/ }).waitFor();
   await fairlead.kill();
   await fairlead.start();

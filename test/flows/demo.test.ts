@@ -45,7 +45,7 @@ test('whoever follows the walk of the demo connects, pushes and sees the build s
   expect(browser.read(await browser.visit(simulated))).toContain('Signed in as @octocat');
 
   // 1. Connect: what a person clicks, page by page.
-  const form = await browser.follow(await browser.visit(connect));
+  const form = await browser.press(await browser.follow(await browser.visit(connect)), 'Continue');
   const confirmation = await browser.press(form, /^Go on to/);
   const installing = await browser.follow(await browser.press(confirmation, 'Create GitHub App for @acme'));
   const authorizing = await browser.follow(await browser.press(installing, 'Install'));
