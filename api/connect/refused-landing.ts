@@ -18,3 +18,8 @@ export const landingAdvice: Record<LandingRefusal, string> = {
 export function refusedLanding(refusal: LandingRefusal): Problem {
   return new Problem('flow_state_refused', landingAdvice[refusal], { members: { reason: refusal } });
 }
+
+/** For where no answer follows. */
+export function refuse(refusal: LandingRefusal): never {
+  throw refusedLanding(refusal);
+}

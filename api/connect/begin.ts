@@ -1,0 +1,114 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { type FlowState, flowStatesIn } from '../../db/flows/flow-states.ts';
+import { everything } from '../../db/tenant.ts';
+import type { StatePurpose } from '../../domain/flow-status.ts';
+import { githubManifest } from '../../domain/github-manifest.ts';
+import { manifestFormUrl } from '../../domain/github-urls.ts';
+import type { ApiDeps } from '../deps.ts';
+import { escapeHtml, isFromOwnPage, showPage } from '../html-page.ts';
+import { check } from '../input.ts';
+import { Problem } from '../problems.ts';
+import { readBytes } from '../read-json.ts';
+import { bindBrowser, goOn, isItsBrowser, isKnownPerson, seeOther } from './browser.ts';
+import { askForConsent } from './consent.ts';
+import { flowCookieHash } from './flow-cookie.ts';
+import { hopDeps } from './next-hop.ts';
+import { ownerNameOf } from './owner-name.ts';
+import { refuse } from './refused-landing.ts';
+
+export const CreateQuery = z.strictObject({ state: z.string().max(200).optional() });
+
+/** Without a script the button does the same. */
+const submitScript = `document.forms[0].submit()`;
+
+/** How a browser gets into a flow: by a link that we gave out, and not before the person knows for whom. */
+export function beginnings(deps: ApiDeps) {
+  const { database, connect, links } = deps;
+
+  async function create(ctx: Context): Promise<void> {
+    const { state: given } = check('query', CreateQuery, ctx.query);
+    const { state, flow } = await beginning(given, 'create');
+    // One who comes back after this step goes on where the flow is.
+    if (flow.browserHash !== null) {
+      if (!(await isItsBrowser(ctx, database.reader, flow))) return refuse('state_foreign');
+      return showManifest(ctx, flow);
+    }
+    if (state.expiresAt <= Date.now()) return refuse('state_expired');
+    if (!(await isKnownPerson(ctx, database.reader, flow)))
+      return askForConsent(ctx, database.reader, flow, given ?? '');
+    await bindAnd(ctx, flow, () => showManifest(ctx, flow));
+  }
+
+  /** The state of one of our own first pages, and its flow. */
+  async function beginning(given: string | undefined, ...purposes: StatePurpose[]) {
+    const state = given === undefined ? undefined : await flowStatesIn(database.reader).find(given);
+    const flow = state && (await connectFlowsIn(database.reader, everything).find(state.flowId));
+    if (!state || !flow || !purposes.includes(state.purpose)) return refuse(given ? 'state_unknown' : 'state_missing');
+    return { state, flow };
+  }
+
+  async function bindAnd(ctx: Context, flow: ConnectFlow, goOnward: () => Promise<void>): Promise<void> {
+    if (!(await bindBrowser(ctx, hopDeps(deps), flow))) return refuse('state_foreign');
+    await goOnward();
+  }
+
+  /** The button of the page that asks: from here on the flow is this browser's. */
+  async function begin(ctx: Context): Promise<void> {
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again, and press its button.');
+    const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
+    const given = form.get('state') ?? undefined;
+    const { state, flow } = await beginning(given, 'create', 'ticket');
+    if (state.purpose === 'ticket') return redeem(ctx, state, flow);
+    if (state.expiresAt <= Date.now()) return refuse('state_expired');
+    await bindAnd(ctx, flow, () => showManifest(ctx, flow));
+  }
+
+  async function showManifest(ctx: Context, flow: ConnectFlow): Promise<void> {
+    if (!['created', 'page_served'].includes(flow.status)) {
+      return seeOther(ctx, `${links.publicUrl}/connect/${flow.id}`);
+    }
+    const issued = await database.write(async (trx) => {
+      await connectFlowsIn(trx, everything).move(flow.id, 'page_served');
+      return flowStatesIn(trx).issue(flow.id, 'manifest');
+    });
+    const { githubAppId, appName: name, appPublic: isPublic, hostUrl, accountLogin } = flow;
+    const webhookUrl = connect.webhookUrlFor(githubAppId);
+    const manifest = githubManifest({ githubAppId, name, isPublic, publicUrl: links.publicUrl, webhookUrl });
+    const action = manifestFormUrl(hostUrl, {
+      state: issued,
+      ...(accountLogin !== null && { organization: accountLogin }),
+    });
+    const where = new URL(hostUrl);
+    showPage(ctx, {
+      title: 'Create a GitHub App',
+      body: `<p>For ${escapeHtml(await ownerNameOf(database.reader, flow))}. The next page is on ${escapeHtml(where.host)}: it shows the name of the App and what it may do, and asks you to create it.</p>
+<form method="post" action="${escapeHtml(action)}"><input type="hidden" name="manifest" value="${escapeHtml(JSON.stringify(manifest))}"><button>Go on to ${escapeHtml(where.host)}</button></form>`,
+      formActions: [where.origin],
+      script: submitScript,
+    });
+  }
+
+  async function redeemTicket(ctx: Context, ticket: string): Promise<void> {
+    const { state, flow } = await beginning(ticket, 'ticket');
+    const isBound = flow.browserHash !== null && (await isItsBrowser(ctx, database.reader, flow));
+    if (!isBound && state.usedAt === null && !(await isKnownPerson(ctx, database.reader, flow))) {
+      if (state.expiresAt <= Date.now()) return refuse('state_expired');
+      return askForConsent(ctx, database.reader, flow, ticket);
+    }
+    await redeem(ctx, state, flow);
+    if (ctx.status === 303) ctx.status = 302;
+  }
+
+  /** Once, but for a reload in the same browser. */
+  async function redeem(ctx: Context, state: FlowState, flow: ConnectFlow): Promise<void> {
+    const again = flow.browserHash !== null && flowCookieHash(ctx, flow.id) === flow.browserHash;
+    if (!again && !(await database.write((trx) => flowStatesIn(trx).use(state.hash)))) {
+      return refuse(state.usedAt === null ? 'state_expired' : 'state_foreign');
+    }
+    await bindAnd(ctx, flow, () => goOn(ctx, hopDeps(deps), flow.id));
+  }
+
+  return { create, begin, redeemTicket };
+}
