@@ -25,8 +25,6 @@ export function connectActivities(deps: ConnectDeps) {
   };
 }
 
-type Step<Result> = (flow: { flowId: string }) => Promise<Result>;
-
-function beating<Result>(step: Step<Result>): Step<Result> {
-  return (flow) => withHeartbeats(() => step(flow));
+function beating<Input extends { flowId: string }, Result>(step: (input: Input) => Promise<Result>): typeof step {
+  return (input) => withHeartbeats(() => step(input));
 }

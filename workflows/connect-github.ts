@@ -134,7 +134,7 @@ async function prove(flow: Flow): Promise<void> {
   const { flowId } = flow;
   showPhase('proving', 'Looking whether the person who signed in administers the account');
   try {
-    const proof = await proveOwnership({ flowId });
+    const proof = await proveOwnership({ flowId, isFirst: flow.provingSince === null });
     if (proof.outcome === 'proven') await bindInstallation({ flowId });
     if (proof.outcome === 'refused') await endFlow({ flowId, status: 'rejected', reason: proof.reason });
     if (proof.outcome !== 'not_yet') return;

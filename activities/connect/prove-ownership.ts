@@ -1,13 +1,15 @@
+import { commandsIn } from '../../db/commands.ts';
 import type { Db } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { type InstallationWitness, installationWitnessesIn } from '../../db/flows/installation-witnesses.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { installationsIn } from '../../db/installations.ts';
+import { recoverCommand } from '../../db/recovery.ts';
 import { everything } from '../../db/tenant.ts';
 import type { ConnectDeps } from './deps.ts';
 
-/** How a person was shown to speak for the account: at the sign-in, by a signed webhook, or by their approved request. */
-export type Proof = 'account' | 'membership' | 'sender' | 'requester' | 'request';
+/** How a person was shown to speak for the account: at the sign-in, or by a signed webhook. */
+export type Proof = 'account' | 'membership' | 'sender' | 'requester';
 
 export type Proven = { outcome: 'proven' | 'not_yet' | 'changed' } | { outcome: 'refused'; reason: string };
 
@@ -31,7 +33,8 @@ export async function installationFor({ database, connector }: ConnectDeps, flow
 
 /**
  * Whether this person may connect the account. That the installation is one of the App's proves nothing: everybody's
- * is. Nor does it that the person sees it: every member does.
+ * is. Nor does it that the person sees it: every member does. Nor that they had asked for it, and that it is there: its
+ * owner may have said no, and have installed the App for themselves. Only the webhook tells whom an owner has answered.
  */
 export async function proofOf(
   db: Db,
@@ -45,25 +48,27 @@ export async function proofOf(
     ({ githubUserId, accountId, createdAt }) =>
       githubUserId === flow.githubUserId && accountId === account.id && createdAt >= flow.createdAt,
   );
-  if (witness) return witness.role;
-  // The webhook names whose request was approved; where it came and names nobody, or another, it was not this one.
-  const isApproved =
-    flow.confirmedAt !== null && flow.requestedAccount === account.id && flow.approvedInstallation === id;
-  return isApproved && witnesses.length === 0 ? 'request' : undefined;
+  return witness?.role;
 }
 
-/** `not_yet`: the installation is new, and the webhook that tells who made it may be on its way. */
+/**
+ * `not_yet`: the installation is new, and the webhook that tells who made it may be on its way. Or it was missed: at the
+ * first time of a proof GitHub's log of webhooks is read, which brings it.
+ */
 export function proveOwnership(deps: ConnectDeps) {
   const { database } = deps;
-  return async ({ flowId }: { flowId: string }): Promise<Proven> => {
+  return async ({ flowId, isFirst }: { flowId: string; isFirst?: boolean }): Promise<Proven> => {
     const flow = await connectFlowsIn(database.reader, everything).find(flowId);
     const externalId = flow && subjectOf(flow);
     if (!flow || externalId == null) return { outcome: 'changed' };
     const installation = await installationFor(deps, flow, externalId);
     if (!installation) return { outcome: 'refused', reason: 'installation_gone' };
     if (await proofOf(database.reader, flow, installation)) return { outcome: 'proven' };
-    const mayCome = !(await isToldOf(database.reader, flow, installation));
-    return mayCome ? { outcome: 'not_yet' } : { outcome: 'refused', reason: 'ownership_not_proven' };
+    if (await isToldOf(database.reader, flow, installation)) {
+      return { outcome: 'refused', reason: 'ownership_not_proven' };
+    }
+    if (isFirst) await database.write((trx) => commandsIn(trx).add(recoverCommand(flow.githubAppId)));
+    return { outcome: 'not_yet' };
   };
 }
 

@@ -38,7 +38,7 @@ beforeEach(async () => {
   await giveClient(database, app.id, app.theirs);
   organization = { login: `org${++number}`, id: number, type: 'Organization' };
   flow = await rows.installing(owner, app.id);
-  await rows.showIntegration(flow);
+  flow = { ...flow, integrationId: await rows.showIntegration(flow) };
   await rows.move(flow.id, 'awaiting_approval');
 });
 
@@ -66,8 +66,10 @@ const confirm = () => rows.note(flow.id, { confirmedAt: Date.now() });
 const tell = (installation: Installation, requester?: Account) =>
   applyInstallation(database, app.id, installationPayload(github.state, installation, 'created', requester));
 
-async function prove(): Promise<string> {
-  const { outcome } = await steps.proveOwnership({ flowId: flow.id });
+const recoveries = () => database.reader('commands').where({ workflow_id: `recover/${app.id}` });
+
+async function prove({ isFirst = true } = {}): Promise<string> {
+  const { outcome } = await steps.proveOwnership({ flowId: flow.id, isFirst });
   if (outcome === 'proven') await steps.bindInstallation({ flowId: flow.id });
   return outcome;
 }
@@ -116,14 +118,20 @@ describe('a request that an owner approves', () => {
     expect(await prove()).toBe('proven');
   });
 
-  test('is known by the list of requests where the webhook was missed', async () => {
+  test('is found where the webhook was missed, and waits for GitHub’s log of webhooks to bring it', async () => {
     await signIn(member);
     const request = github.requestInstallation(app.theirs, organization, member);
     await look();
-    await github.approveRequest(request);
+    const installation = await github.approveRequest(request);
     expect(await look()).toBe('approved');
     await confirm();
-    expect(await prove()).toBe('proven');
+    expect(await prove()).toBe('not_yet');
+    expect(await recoveries()).toHaveLength(1);
+    expect(await prove({ isFirst: false })).toBe('not_yet');
+    expect(await recoveries()).toHaveLength(1);
+    await tell(installation, member);
+    expect(await prove({ isFirst: false })).toBe('proven');
+    expect(await now()).toMatchObject({ status: 'completed' });
   });
 
   test('is gone and not denied while nothing is installed', async () => {
@@ -155,6 +163,22 @@ describe('what is nobody’s approval of this request', () => {
     await tell(installation);
     expect(await look()).toBe('approved');
     await confirm();
+    expect(await prove()).toBe('refused');
+    expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
+  });
+
+  test('nor does one whose webhook is late, however fast the person confirms', async () => {
+    await signIn(member);
+    const request = github.requestInstallation(app.theirs, organization, member);
+    await look();
+    github.denyRequest(request);
+    const installation = github.addInstallation(app.theirs, { account: organization });
+    expect(await look()).toBe('approved');
+    await confirm();
+    expect(await prove()).toBe('not_yet');
+    await steps.bindInstallation({ flowId: flow.id });
+    expect(await now()).toMatchObject({ status: 'awaiting_approval', integrationId: flow.integrationId });
+    await tell(installation);
     expect(await prove()).toBe('refused');
     expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
   });

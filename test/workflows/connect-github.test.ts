@@ -231,12 +231,16 @@ describe('a sign-in', () => {
 describe('a proof', () => {
   test('is waited for a minute, and then there is none', async () => {
     const asked = clock();
+    const firsts: unknown[] = [];
     const { ends } = await run(row('prove', 'install_pending'), {
-      proveOwnership: async () => {
+      proveOwnership: async ({ isFirst }) => {
         asked.tick();
+        firsts.push(isFirst);
         return { outcome: 'not_yet' };
       },
     });
+    // One reading of GitHub's log is enough.
+    expect(firsts).toEqual([true, ...Array(firsts.length - 1).fill(false)]);
     expect(asked.seconds().length).toBeGreaterThan(7);
     expect(asked.seconds().length).toBeLessThan(14);
     expect(asked.seconds().at(-1)).toBeGreaterThanOrEqual(60);
