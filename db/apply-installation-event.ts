@@ -41,16 +41,20 @@ export async function applyInstallationEvent(
   await followInstallations(trx, githubAppId);
 }
 
-/** Who made it or had asked for it: one of the proofs of who may connect its account. */
+/**
+ * Who made it or had asked for it: one of the proofs of who may connect its account. Not where it does not say when: a
+ * webhook that comes late must not make an old installation a new one.
+ */
 async function noteWitnesses(trx: Db, githubAppId: string, event: InstallationEvent): Promise<void> {
   const accountId = idIn(objectIn(event.installation, 'account'), 'id');
-  if (accountId === undefined) return;
+  const createdAt = event.installedAt;
+  if (accountId === undefined || createdAt === undefined) return;
   const witnesses = installationWitnessesIn(trx);
   const key = { githubAppId, externalId: event.installationId };
   const people = { sender: event.senderId, requester: event.requesterId };
   for (const role of ['sender', 'requester'] as const) {
     const githubUserId = people[role];
-    if (githubUserId !== undefined) await witnesses.note(key, { role, githubUserId, accountId });
+    if (githubUserId !== undefined) await witnesses.note(key, { role, githubUserId, accountId, createdAt });
   }
 }
 

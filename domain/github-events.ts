@@ -1,4 +1,4 @@
-import { flagIn, idIn, listIn, objectIn, type Payload, textIn } from './github-payload.ts';
+import { flagIn, idIn, listIn, objectIn, type Payload, textIn, timeIn } from './github-payload.ts';
 
 /** What we read of a webhook: numeric ids, refs and shas. Names in it are for display only. */
 export type GitHubEvent = PushEvent | PullRequestEvent | WorkflowRunEvent | InstallationEvent | OtherEvent;
@@ -60,6 +60,8 @@ export type InstallationEvent = {
   senderId?: number;
   /** Who had asked the account's owner for it. */
   requesterId?: number;
+  /** When the installation was made, by GitHub's clock, ms. */
+  installedAt?: number;
 };
 
 export type OtherEvent =
@@ -188,6 +190,7 @@ function readInstallation(kind: InstallationEvent['kind'], body: Payload): GitHu
     keys.flatMap((key) => listIn(body, key).flatMap((repository) => idIn(repository, 'id') ?? []));
   const senderId = idIn(objectIn(body, 'sender'), 'id');
   const requesterId = idIn(objectIn(body, 'requester'), 'id');
+  const installedAt = timeIn(installation, 'created_at');
   return {
     kind,
     action: textIn(body, 'action') ?? '',
@@ -197,6 +200,7 @@ function readInstallation(kind: InstallationEvent['kind'], body: Payload): GitHu
     removedRepositoryIds: ids('repositories_removed'),
     ...(senderId !== undefined && { senderId }),
     ...(requesterId !== undefined && { requesterId }),
+    ...(installedAt !== undefined && { installedAt }),
   };
 }
 

@@ -18,6 +18,14 @@ export function idIn(payload: Payload | undefined, key: string): number | undefi
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
 
+/** A time in ms; GitHub writes it as text, or as seconds. */
+export function timeIn(payload: Payload | undefined, key: string): number | undefined {
+  const text = textIn(payload, key) ?? '';
+  const ms = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : (idIn(payload, key) ?? Number.NaN) * 1000;
+  // Neither what is no time at all, nor what no clock will ever show.
+  return Number.isNaN(new Date(ms).getTime()) ? undefined : ms;
+}
+
 export function flagIn(payload: Payload | undefined, key: string): boolean {
   return payload?.[key] === true;
 }

@@ -1,7 +1,11 @@
 import { commandsIn } from '../../db/commands.ts';
 import type { Db } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { type InstallationWitness, installationWitnessesIn } from '../../db/flows/installation-witnesses.ts';
+import {
+  type InstallationWitness,
+  installationWitnessesIn,
+  isMadeSince,
+} from '../../db/flows/installation-witnesses.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { installationsIn } from '../../db/installations.ts';
 import { recoverCommand } from '../../db/recovery.ts';
@@ -45,8 +49,7 @@ export async function proofOf(
   if (flow.ownerProof !== null && flow.ownerProofAccount === account.id) return flow.ownerProof;
   const witnesses = await witnessesOf(db, flow, id);
   const witness = witnesses.find(
-    ({ githubUserId, accountId, createdAt }) =>
-      githubUserId === flow.githubUserId && accountId === account.id && createdAt >= flow.createdAt,
+    (one) => one.githubUserId === flow.githubUserId && one.accountId === account.id && isMadeSince(one, flow.createdAt),
   );
   return witness?.role;
 }

@@ -5,8 +5,17 @@ export type InstallationWitness = {
   role: 'sender' | 'requester';
   githubUserId: number;
   accountId: number;
+  /** When the installation was made, by GitHub's clock: the webhook may come much later. */
   createdAt: number;
 };
+
+/** As far as GitHub's clock may be behind ours. */
+const skewMs = 2 * 60_000;
+
+/** Whether the installation was made since, by GitHub's clock, which is not quite ours. */
+export function isMadeSince({ createdAt }: InstallationWitness, since: number): boolean {
+  return createdAt >= since - skewMs;
+}
 
 type Key = { githubAppId: string; externalId: number };
 
@@ -15,7 +24,7 @@ export function installationWitnessesIn(db: Db) {
     /** An installation is made once: what was written down first stays. */
     async note(
       { githubAppId, externalId }: Key,
-      { role, githubUserId, accountId }: Omit<InstallationWitness, 'createdAt'>,
+      { role, githubUserId, accountId, createdAt }: InstallationWitness,
     ): Promise<void> {
       await db('installation_witnesses')
         .insert({
@@ -24,7 +33,7 @@ export function installationWitnessesIn(db: Db) {
           role,
           github_user_id: githubUserId,
           account_id: accountId,
-          created_at: Date.now(),
+          created_at: createdAt,
         })
         .onConflict(['github_app_id', 'external_id', 'role'])
         .ignore();
@@ -34,7 +43,7 @@ export function installationWitnessesIn(db: Db) {
     async listAnswered(githubAppId: string, requesterId: number, since: number): Promise<number[]> {
       return db('installation_witnesses')
         .where({ github_app_id: githubAppId, role: 'requester', github_user_id: requesterId })
-        .where('created_at', '>=', since)
+        .where('created_at', '>=', since - skewMs)
         .orderBy('created_at', 'desc')
         .pluck('external_id');
     },

@@ -167,8 +167,9 @@ describe('who made an installation', () => {
   const witnesses = (to = app) =>
     installationWitnessesIn(database.reader).list({ githubAppId: to.id, externalId: number });
   const people = { sender: { id: 21 }, requester: { id: 22 } };
+  const created_at = '2026-01-02T03:04:05Z';
   const made = (changes: Record<string, unknown> = people, to = app) =>
-    apply('installation', { action: 'created', installation: { id: number, account }, ...changes }, to);
+    apply('installation', { action: 'created', installation: { id: number, account, created_at }, ...changes }, to);
 
   test('is written down once, with the account and who had asked', async () => {
     await made();
@@ -187,9 +188,25 @@ describe('who made an installation', () => {
     expect(await witnesses()).toEqual([]);
   });
 
+  test.each([
+    ['text', created_at],
+    ['seconds', Date.parse(created_at) / 1000],
+  ])('is written down with when that was by GitHub’s clock, in %s, however late we hear of it', async (_, at) => {
+    await made({ ...people, installation: { id: number, account, created_at: at } });
+    expect((await witnesses()).map(({ createdAt }) => createdAt)).toEqual([1, 2].map(() => Date.parse(created_at)));
+  });
+
+  test.each([undefined, null, '', 'yesterday', '7', 0, -1, Number.MAX_SAFE_INTEGER, '2026-13-02T03:04:05Z'])(
+    'is nobody where GitHub does not say when that was: %s',
+    async (at) => {
+      await made({ ...people, installation: { id: number, account, created_at: at } });
+      expect(await witnesses()).toEqual([]);
+    },
+  );
+
   test('is nobody where the event names nobody, or no account', async () => {
     await made({ sender: null, requester: null });
-    await made({ sender: { id: '21' }, installation: { id: number, account: null } });
+    await made({ sender: { id: '21' }, installation: { id: number, account: null, created_at } });
     expect(await witnesses()).toEqual([]);
   });
 
