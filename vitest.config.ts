@@ -10,6 +10,7 @@ const processes = [
   'test/flows/canaries.test.ts',
   'test/flows/shutdown.test.ts',
   'test/flows/recovery.test.ts',
+  'test/flows/recovery-past-window.test.ts',
   'test/chaos/**',
 ];
 
@@ -17,7 +18,7 @@ const processes = [
 const notOnPostgres = [
   'test/*.test.ts',
   'test/{domain,providers,scripts,stand-ins}/**',
-  'test/flows/{start,demo,canaries,shutdown}.test.ts',
+  'test/flows/{start,demo,canaries,shutdown,recovery,recovery-past-window}.test.ts',
   'test/worker/temporal-*.test.ts',
   'test/chaos/!(*.postgres).test.ts',
 ];
