@@ -5,10 +5,8 @@
  * `*` any characters but `/` · `**` any characters · `?` one character but `/` · `[abc]`, `[a-z]`, `[!a]` classes,
  * none of which holds `/` · `\` outside a class takes the next character literally.
  */
-type Part =
-  | { kind: 'literal'; character: number }
-  | { kind: 'one' | 'many'; slash: boolean }
-  | { kind: 'class'; negative: boolean; ranges: [from: number, to: number][] };
+type Part = { kind: 'literal'; character: number } | { kind: 'one' | 'many'; slash: boolean } | Class;
+type Class = { kind: 'class'; negative: boolean; from: Int32Array; to: Int32Array };
 
 const maxLength = 256;
 /** Of a branch or tag; GitHub's own are shorter, but a host that a tenant chose may send any. */
@@ -57,20 +55,15 @@ export function matchesGlobs(patterns: readonly string[], text: string): boolean
 function matches(parts: Part[], text: string): boolean {
   const words = (parts.length >> 5) + 1;
   const many = bitsWhere(parts, words, ({ kind }) => kind === 'many');
-  const accepted = new Map<number, Int32Array>();
+  const accepting = acceptors(parts, words);
   const states = new Int32Array(words);
   states[0] = at(many, 0) & 1 ? 3 : 1;
 
   for (const letter of text) {
-    const character = codeOf(letter);
-    let accepting = accepted.get(character);
-    if (!accepting) {
-      accepting = bitsWhere(parts, words, (part) => accepts(part, character));
-      accepted.set(character, accepting);
-    }
+    const accepted = accepting(codeOf(letter));
     let [some, step, pass] = [0, 0, 0];
     for (let word = 0; word < words; word += 1) {
-      const fitting = at(states, word) & at(accepting, word);
+      const fitting = at(states, word) & at(accepted, word);
       const leaving = fitting & ~at(many, word);
       const reached = (fitting & at(many, word)) | (leaving << 1) | step;
       // A part that may stand for nothing can also be passed over; two of them never follow each other.
@@ -85,24 +78,53 @@ function matches(parts: Part[], text: string): boolean {
   return ((at(states, words - 1) >>> (parts.length & 31)) & 1) === 1;
 }
 
+/** Which parts accept a character: found once for each, and without asking every part. */
+function acceptors(parts: Part[], words: number): (character: number) => Int32Array {
+  const found = new Map<number, Int32Array>();
+  const open = bitsWhere(parts, words, ({ kind }) => kind === 'one' || kind === 'many');
+  const openToSlash = bitsWhere(parts, words, (part) => part.kind === 'many' && part.slash);
+  const literals = new Map<number, number[]>();
+  const classes: [index: number, part: Class][] = [];
+  for (const [index, part] of parts.entries()) {
+    if (part.kind === 'class') classes.push([index, part]);
+    if (part.kind === 'literal') append(literals, part.character, index);
+  }
+  return (character) => {
+    const known = found.get(character);
+    if (known) return known;
+    const bits = (character === slash ? openToSlash : open).slice();
+    for (const index of literals.get(character) ?? []) set(bits, index);
+    if (character !== slash) for (const [index, part] of classes) if (isIn(part, character)) set(bits, index);
+    found.set(character, bits);
+    return bits;
+  };
+}
+
+function append(lists: Map<number, number[]>, key: number, value: number): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
+}
+
+function isIn({ negative, from, to }: Class, character: number): boolean {
+  for (let range = 0; range < from.length; range += 1) {
+    if (at(from, range) <= character && character <= at(to, range)) return !negative;
+  }
+  return negative;
+}
+
 function bitsWhere(parts: Part[], words: number, holds: (part: Part) => boolean): Int32Array {
   const bits = new Int32Array(words);
-  for (let index = 0; index < parts.length; index += 1) {
-    if (holds(parts[index] as Part)) bits[index >> 5] = at(bits, index >> 5) | (1 << (index & 31));
-  }
+  for (const [index, part] of parts.entries()) if (holds(part)) set(bits, index);
   return bits;
+}
+
+function set(bits: Int32Array, index: number): void {
+  bits[index >> 5] = at(bits, index >> 5) | (1 << (index & 31));
 }
 
 function at(bits: Int32Array, word: number): number {
   return bits[word] as number;
-}
-
-function accepts(part: Part, character: number): boolean {
-  if (part.kind === 'literal') return part.character === character;
-  if (part.kind !== 'class') return part.slash || character !== slash;
-  return (
-    character !== slash && part.ranges.some(([from, to]) => from <= character && character <= to) !== part.negative
-  );
 }
 
 function parse(pattern: string): Part[] {
@@ -132,7 +154,7 @@ function parse(pattern: string): Part[] {
   return parts;
 }
 
-function parseClass(inside: string[]): Part {
+function parseClass(inside: string[]): Class {
   const negative = inside[0] === '!';
   const members = negative ? inside.slice(1) : inside;
   if (members.length === 0) throw new Error('A "[…]" must hold a character');
@@ -145,7 +167,14 @@ function parseClass(inside: string[]): Part {
     ranges.push([from, to]);
     if (isRange) at += 2;
   }
-  return { kind: 'class', negative, ranges };
+  const merged: [number, number][] = [];
+  for (const [from, to] of ranges.sort(([one], [other]) => one - other)) {
+    const last = merged.at(-1);
+    if (last && from <= last[1] + 1) last[1] = Math.max(last[1], to);
+    else merged.push([from, to]);
+  }
+  const bounds = (side: 0 | 1) => Int32Array.from(merged, (range) => range[side]);
+  return { kind: 'class', negative, from: bounds(0), to: bounds(1) };
 }
 
 function codeOf(character = ''): number {
