@@ -17,6 +17,8 @@ export const recoveryRequested = defineSignal('requested');
 
 /** What was sent again has come by then, or does not come. */
 const secondLook = '30 seconds';
+/** Of one reading: more than a log can have, but a host that is not GitHub's may never say that it ends. */
+const mostParts = 500;
 /** Each of them looks for what the one before had sent again. */
 const mostLooks = 3;
 
@@ -61,7 +63,7 @@ export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Pro
 async function readAll(githubAppId: string, begunAt: number): Promise<boolean> {
   let sentAgain = false;
   let cursor: string | null = null;
-  for (let again = true, part = 1; again; part += 1) {
+  for (let again = true, part = 1; again && part <= mostParts; part += 1) {
     setCurrentDetails(`Reading the log of deliveries, part ${part}`);
     const reading: Awaited<ReturnType<typeof readDeliveryLog>> = await readDeliveryLog({
       githubAppId,

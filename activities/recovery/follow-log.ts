@@ -7,6 +7,8 @@ import { type LogDeps, readLog } from './read-log.ts';
 export type Following = { everyMs: number; onTrouble(githubAppId: string, error: unknown): void };
 
 const atOnce = 10;
+/** Of one reading: after that the other Apps have their turn, and this one again. */
+const mostParts = 10;
 /** A log that could not be read is left alone for so long, or for longer where GitHub says so. */
 const restMs = 15_000;
 /** Until a person has changed something, it will not be different. */
@@ -58,7 +60,7 @@ async function readWhole(deps: LogDeps, githubAppId: string): Promise<boolean> {
   const begunAt = Date.now();
   let came = false;
   let cursor: string | undefined;
-  for (let again = true; again; ) {
+  for (let again = true, part = 1; again && part <= mostParts; part += 1) {
     const reading = await readLog(deps, { githubAppId, cursor, begunAt, thorough: false });
     came ||= reading.recovered > 0;
     again = reading.again;

@@ -1,6 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { followLogs } from '../../activities/recovery/follow-log.ts';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
+import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { minute, type RecoveryScene, startRecoveryScene } from './recovery-scene.ts';
 
 let scene: RecoveryScene;
@@ -64,4 +67,31 @@ test('many that are here already cost one request each time', async () => {
   const before = pages();
   expect(await follow(0)).toBe(false);
   expect(pages() - before).toBe(1);
+});
+
+test('a log that never ends takes nobody’s turn', async () => {
+  const { database, github, theirs } = scene;
+  let requests = 0;
+  const server = createServer((_, response) => {
+    requests += 1;
+    const attempt = {
+      id: 1,
+      guid: '00000000-0000-4000-8000-000000000000',
+      delivered_at: new Date().toISOString(),
+      redelivery: false,
+      status_code: 502,
+      event: 'push',
+    };
+    const link = `<http://elsewhere.example/?cursor=${requests}>; rel="next"`;
+    response.writeHead(200, { 'content-type': 'application/json', link }).end(JSON.stringify([attempt]));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close().closeAllConnections());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const endless = { ...github, url, apiUrl: url };
+  await addOperatorApp(database, endless, { hostUrl: url, theirs });
+  const broker = brokerTo(database, github, endless);
+  await followLogs({ database, broker, reachable: false }, { everyMs: 5_000, onTrouble: () => {} });
+  expect(requests).toBeGreaterThan(100);
+  expect(requests).toBeLessThan(400);
 });

@@ -65,6 +65,13 @@ test('a log is read part by part, each where the one before says', async () => {
   expect(said).toEqual(['read from the newest', 'read from the newest', 'read 77', 'done']);
 });
 
+test('a log that never ends is not read for ever', async () => {
+  const more = { recovered: 0, sentAgain: 0, next: '77', again: true };
+  const { said } = await run({ readDeliveryLog: async () => more });
+  expect(said.at(-1)).toBe('done');
+  expect(said).toHaveLength(501);
+}, 60_000);
+
 test('what was sent again is looked for half a minute later, and at most twice', async () => {
   const sending = { recovered: 0, sentAgain: 4, next: null, again: false };
   const answers = [sending];
