@@ -36,7 +36,7 @@ export async function applyInstallationEvent(
   } else if (event.kind === 'installation' && action === 'created') {
     await noteNew(trx, githubAppId, event);
     await noteWitnesses(trx, githubAppId, event);
-    await nudgeFlows(trx, githubAppId);
+    await nudgeFlows(trx, githubAppId, event);
   }
   await followInstallations(trx, githubAppId);
 }
@@ -58,12 +58,12 @@ async function noteWitnesses(trx: Db, githubAppId: string, event: InstallationEv
   }
 }
 
-/** One of the flows under way may have waited for this. */
-async function nudgeFlows(trx: Db, githubAppId: string): Promise<void> {
-  const flows = connectFlowsIn(trx, everything);
-  for (const id of await flows.listOpenOf(githubAppId)) {
-    const flow = await flows.find(id);
-    if (flow) await nudgeFlow(trx, flow);
+/** Those of the flows under way that may have waited for this. */
+async function nudgeFlows(trx: Db, githubAppId: string, event: InstallationEvent): Promise<void> {
+  const githubUserIds = [event.senderId, event.requesterId].filter((id) => id !== undefined);
+  const subject = { externalId: event.installationId, githubUserIds };
+  for (const flow of await connectFlowsIn(trx, everything).listConcerned(githubAppId, subject)) {
+    await nudgeFlow(trx, flow);
   }
 }
 

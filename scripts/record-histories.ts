@@ -139,7 +139,7 @@ const connecting = {
   bindInstallation: async () => {},
   lookForApproval: async () => ({ outcome: 'pending' }),
 };
-const flows: Record<string, { activities?: object; rows: Row[] }> = {
+const flows: Record<string, { activities?: object; rows: Row[]; apart?: '1 minute' }> = {
   'connect-github-completed': {
     rows: [
       ['wait', 'page_served'],
@@ -169,6 +169,8 @@ const flows: Record<string, { activities?: object; rows: Row[] }> = {
   },
   'connect-github-approved': {
     activities: { lookForApproval: [{ outcome: 'pending' }, { outcome: 'approved' }] },
+    // A press too soon does not look again.
+    apart: '1 minute',
     rows: [
       ['look_for_approval', 'awaiting_approval'],
       ['look_for_approval', 'awaiting_approval', true],
@@ -228,7 +230,7 @@ for (const [name, { activities, requests }] of Object.entries(syncs).filter(isNe
     await save(name, client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId));
   });
 }
-for (const [name, { activities, rows }] of Object.entries(flows).filter(isNew)) {
+for (const [name, { activities, rows, apart = '1 second' }] of Object.entries(flows).filter(isNew)) {
   let at = 0;
   const told = Object.entries({ ...connecting, ...activities }).map(([step, activity]) => {
     const answers = Array.isArray(activity) ? [...activity] : undefined;
@@ -247,7 +249,7 @@ for (const [name, { activities, rows }] of Object.entries(flows).filter(isNew)) 
       args: [{ flowId }],
     });
     for (const _ of rows.filter(([, , signaled]) => signaled)) {
-      await env.sleep('1 second');
+      await env.sleep(apart);
       at += 1;
       await handle.signal(changed);
     }

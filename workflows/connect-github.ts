@@ -37,6 +37,8 @@ type InHand = {
   pollMs: number;
   /** When the request for an owner's approval was first found to be gone. */
   goneSince: number | null;
+  /** When it was last looked whether an owner has approved, for the person who signed in last. */
+  lookedAt: number | null;
 };
 
 /** The flow's row has changed: a browser has come, or a webhook has told of an installation. */
@@ -51,6 +53,8 @@ const witnessPollMs = 2_000;
 
 const firstPollMs = 10 * minute;
 const slowestPollMs = hour;
+/** Whoever presses "Look now" again and again is answered by one look. */
+const lookAgainMs = minute / 2;
 /** GitHub tells nobody that a request was denied: it is gone, and nothing is installed for so long. */
 const deniedAfterMs = hour;
 
@@ -74,15 +78,15 @@ export async function connectGithub({ flowId, goOn }: ConnectGithub): Promise<vo
       if (stand.step === 'over') return setCurrentDetails(`Ended: ${stand.status}`);
       await advance(flow, stand);
       if (workflowInfo().historyLength > longHistory && !flow.cancelWanted) {
-        const { provingSince, pollMs, goneSince } = flow;
-        await continueAsNew<typeof connectGithub>({ flowId, goOn: { provingSince, pollMs, goneSince } });
+        const { provingSince, pollMs, goneSince, lookedAt } = flow;
+        await continueAsNew<typeof connectGithub>({ flowId, goOn: { provingSince, pollMs, goneSince, lookedAt } });
       }
     }
   });
 }
 
 function listen(flowId: string, goOn: InHand | undefined): Flow {
-  const inHand = goOn ?? { provingSince: null, pollMs: firstPollMs, goneSince: null };
+  const inHand = goOn ?? { provingSince: null, pollMs: firstPollMs, goneSince: null, lookedAt: null };
   const flow: Flow = { flowId, news: false, cancelWanted: false, ...inHand };
   setHandler(changed, () => {
     flow.news = true;
@@ -96,6 +100,7 @@ function listen(flowId: string, goOn: InHand | undefined): Flow {
 async function advance(flow: Flow, stand: FlowStand): Promise<void> {
   const { flowId } = flow;
   if (stand.step !== 'prove') flow.provingSince = null;
+  if (stand.step !== 'look_for_approval') flow.lookedAt = null;
   // A code that was sent is not taken back: the App it makes would be nobody's.
   if (stand.step === 'convert') return convert(flow);
   if (flow.cancelWanted) return endFlow({ flowId, status: 'canceled', reason: 'canceled_by_request' });
@@ -151,6 +156,10 @@ async function prove(flow: Flow): Promise<void> {
 
 async function look(flow: Flow, { expiresInMs }: FlowStand): Promise<void> {
   const { flowId } = flow;
+  const restMs = flow.lookedAt === null ? 0 : flow.lookedAt + lookAgainMs - Date.now();
+  // Woken too soon. Other news is in the row, which is read before this.
+  if (restMs > 0) return pause(flow, Math.min(restMs, expiresInMs));
+  flow.lookedAt = Date.now();
   const outcome = await lookForApproval({ flowId }).then(
     (approval) => approval.outcome,
     (failure) => {

@@ -144,9 +144,33 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
       return pageOf<ConnectFlowRow, ConnectFlow>(visible(), page, toConnectFlow);
     },
 
-    /** The ids of those that a change of this App's installations may concern. */
-    async listOpenOf(githubAppId: string): Promise<string[]> {
-      return visible().where({ github_app_id: githubAppId }).whereNull('finished_at').pluck('id');
+    /**
+     * Open ones that a new installation may concern: they name it, or await an approval that one of these people had
+     * asked for. No more than a hundred, the latest first: the others see it when they next look.
+     */
+    async listConcerned(
+      githubAppId: string,
+      { externalId, githubUserIds }: { externalId: number; githubUserIds: number[] },
+    ): Promise<ConnectFlow[]> {
+      const rows: ConnectFlowRow[] = await visible()
+        .where({ github_app_id: githubAppId })
+        .whereNull('finished_at')
+        .where((one) =>
+          one
+            .where({ claimed_installation: externalId })
+            .orWhere((asking) =>
+              asking.where({ status: 'awaiting_approval' }).whereIn('github_user_id', githubUserIds),
+            ),
+        )
+        .orderBy('id', 'desc')
+        .limit(100);
+      return rows.map(toConnectFlow);
+    },
+
+    /** How many of an organization's are not over. */
+    async countOpen(orgId: string): Promise<number> {
+      const row = await visible().where({ org_id: orgId }).whereNull('finished_at').count({ open: '*' }).first();
+      return Number(row?.['open'] ?? 0);
     },
 
     /** The first browser that comes is the flow's; any other is refused. */

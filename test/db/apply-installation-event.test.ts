@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
-import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { connectFlowsIn, type FlowNote, type NewConnectFlow } from '../../db/flows/connect-flows.ts';
 import { installationWitnessesIn } from '../../db/flows/installation-witnesses.ts';
 import type { GithubApp } from '../../db/github-apps.ts';
 import { everything } from '../../db/tenant.ts';
+import type { FlowStatus } from '../../domain/flow-status.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { addGithubApp } from '../support/hooks.ts';
@@ -210,37 +211,85 @@ describe('who made an installation', () => {
     expect(await witnesses()).toEqual([]);
   });
 
-  test('wakes the open flows of its App, and no others', async () => {
+  async function newFlow(changes: Partial<NewConnectFlow> = {}) {
     const owner = await rows.org();
-    const insert = (githubAppId: string) =>
-      database.write((trx) =>
-        connectFlowsIn(trx, everything).insert({
-          ...owner,
-          kind: 'operator',
-          createdBy: 'operator',
-          hostUrl: 'https://github.com',
-          apiUrl: 'https://api.github.com',
-          githubAppId,
-          integrationId: null,
-          displayName: null,
-          appName: 'Fairlead',
-          appPublic: true,
-          accountId: null,
-          accountLogin: null,
-          redirectUrl: null,
-          claimedInstallation: null,
-          expiresAt: Date.now() + 60_000,
-        }),
-      );
-    const [open, over, theirs] = [await insert(app.id), await insert(app.id), await insert(another.id)];
-    await database.write((trx) => connectFlowsIn(trx, everything).move(over.id, 'canceled'));
-    await made();
-    const commands = await database.reader('commands').whereIn(
-      'workflow_id',
-      [open, over, theirs].map(({ id }) => `connect-github/${id}`),
+    return database.write((trx) =>
+      connectFlowsIn(trx, everything).insert({
+        ...owner,
+        kind: 'operator',
+        createdBy: 'operator',
+        hostUrl: 'https://github.com',
+        apiUrl: 'https://api.github.com',
+        githubAppId: app.id,
+        integrationId: null,
+        displayName: null,
+        appName: 'Fairlead',
+        appPublic: true,
+        accountId: null,
+        accountLogin: null,
+        redirectUrl: null,
+        claimedInstallation: number,
+        expiresAt: Date.now() + 60_000,
+        ...changes,
+      }),
     );
-    expect(commands.map(({ workflow_id, signal, input }) => [workflow_id, signal, JSON.parse(input)])).toEqual([
-      [`connect-github/${open.id}`, 'changed', { flowId: open.id }],
-    ]);
+  }
+  const move = (id: string, to: FlowStatus, note: FlowNote = {}) =>
+    database.write((trx) => connectFlowsIn(trx, everything).move(id, to, note));
+
+  async function asking(githubUserId: number, changes: Partial<NewConnectFlow> = {}) {
+    const flow = await newFlow({ claimedInstallation: null, ...changes });
+    await move(flow.id, 'install_pending');
+    await move(flow.id, 'awaiting_approval', { githubUserId });
+    return flow;
+  }
+
+  async function woken(flows: { id: string }[]) {
+    const names = new Map(flows.map(({ id }) => [`connect-github/${id}`, id]));
+    const commands = await database.reader('commands').whereIn('workflow_id', [...names.keys()]);
+    for (const { workflow_id, signal, input } of commands) {
+      expect([signal, JSON.parse(input)]).toEqual(['changed', { flowId: names.get(workflow_id) }]);
+    }
+    return commands.map(({ workflow_id }) => names.get(workflow_id)).sort();
+  }
+
+  test('wakes the open flows that name it, and those of who has asked for it', async () => {
+    const concerned = [await newFlow(), await asking(21), await asking(22)];
+    const others = [
+      await newFlow({ claimedInstallation: number + 1 }),
+      await newFlow({ claimedInstallation: null }),
+      await newFlow({ githubAppId: another.id }),
+      await asking(23),
+      await asking(21, { githubAppId: another.id }),
+    ];
+    const over = await newFlow();
+    await move(over.id, 'canceled');
+    await made();
+    expect(await woken([...concerned, ...others, over])).toEqual(concerned.map(({ id }) => id).sort());
+  });
+
+  test('wakes those that name it where the event names nobody', async () => {
+    const flows = [await newFlow(), await asking(21)];
+    await made({ sender: null, requester: null });
+    expect(await woken(flows)).toEqual([flows[0]?.id]);
+  });
+
+  test('wakes a hundred of them at the most', async () => {
+    const flows = [];
+    for (let at = 0; at < 102; at += 1) flows.push(await newFlow());
+    await made();
+    expect(await woken(flows)).toHaveLength(100);
+  });
+
+  test('is waited for by so many flows of an organization', async () => {
+    const owner = await rows.org();
+    const count = async (orgId: string) => connectFlowsIn(database.reader, everything).countOpen(orgId);
+    const over = await newFlow(owner);
+    await move(over.id, 'canceled');
+    await newFlow(owner);
+    await newFlow({ ...owner, githubAppId: another.id });
+    await newFlow();
+    expect(await count(owner.orgId)).toBe(2);
+    expect(await count((await rows.org()).orgId)).toBe(0);
   });
 });

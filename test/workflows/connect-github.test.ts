@@ -341,6 +341,59 @@ describe('an owner’s approval', () => {
     expect(steps).toEqual(['lookForApproval', 'lookForApproval', 'proveOwnership', 'bindInstallation']);
   });
 
+  test('is not looked for more than twice a minute, however often it is asked, and a press is answered', async () => {
+    const one = awaiting();
+    const asked = clock();
+    await run(
+      one,
+      {
+        async lookForApproval() {
+          asked.tick();
+          return { outcome: 'pending' };
+        },
+      },
+      async (handle, sleep) => {
+        for (let press = 0; press < 10; press += 1) {
+          await sleep(1);
+          await handle.signal(changed);
+        }
+        await sleep(60);
+        expect(asked.seconds()).toHaveLength(2);
+        expect(asked.seconds().at(-1)).toBeGreaterThanOrEqual(30);
+        expect(asked.seconds().at(-1)).toBeLessThan(35);
+        one.move('over', 'canceled');
+        await handle.signal(changed);
+      },
+    );
+  });
+
+  test('is looked for at once when another person has signed in', async () => {
+    const one = awaiting();
+    const asked = clock();
+    await run(
+      one,
+      {
+        async lookForApproval() {
+          asked.tick();
+          return { outcome: 'pending' };
+        },
+        async identifyInstaller() {
+          one.move('look_for_approval');
+          return { outcome: 'identified' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(2);
+        one.move('identify');
+        await handle.signal(changed);
+        await sleep(10);
+        expect(asked.seconds()).toHaveLength(2);
+        one.move('over', 'canceled');
+        await handle.signal(changed);
+      },
+    );
+  });
+
   test('is denied where the request is gone for an hour and nothing is installed', async () => {
     const asked = clock();
     const { ends } = await run(awaiting(), {
