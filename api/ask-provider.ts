@@ -1,18 +1,43 @@
 import { providerFailure } from '../broker/provider-failure.ts';
-import { Problem } from './problems.ts';
+import { Problem, type ProblemCode } from './problems.ts';
+
+/** Which problem a refusal is, by its code; all others are the provider's own trouble. */
+type Refusals = Readonly<Record<string, ProblemCode>>;
+
+/** Where it is a repository that is asked about. */
+const ofRepositories: Refusals = {
+  not_found: 'repository_not_reachable',
+  moved: 'repository_not_reachable',
+  gone: 'repository_not_reachable',
+  installation_gone: 'repository_not_reachable',
+  installation_suspended: 'repository_not_reachable',
+};
+
+/** Where it is an App, by a number and a key that somebody has brought. */
+export const ofBroughtApps: Refusals = {
+  app_credentials_rejected: 'github_app_rejected',
+  address_refused: 'host_not_allowed',
+};
+
+/** What to do about it, beside what the provider said. */
+const cures: Partial<Record<ProblemCode, string>> = {
+  github_app_rejected: 'Send the App ID from the App’s settings on GitHub, and a private key that is listed there.',
+};
 
 /** Runs what a person waits for at a provider: its refusals become problems that say what the provider said. */
-export async function askProvider<Result>(work: () => Promise<Result>): Promise<Result> {
+export async function askProvider<Result>(
+  work: () => Promise<Result>,
+  refusals: Refusals = ofRepositories,
+): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     const failure = providerFailure(error);
     if (!failure) throw error;
-    const unreachable = ['not_found', 'moved', 'gone', 'installation_gone', 'installation_suspended'];
-    throw new Problem(
-      unreachable.includes(failure.code) ? 'repository_not_reachable' : 'provider_unavailable',
-      failure.message,
-      { members: { provider_code: failure.code } },
-    );
+    const code = refusals[failure.code] ?? 'provider_unavailable';
+    const cure = cures[code];
+    throw new Problem(code, cure ? `${failure.message.replace(/[.]?$/, '.')} ${cure}` : failure.message, {
+      members: { provider_code: failure.code },
+    });
   }
 }

@@ -5,7 +5,7 @@ import { requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
 import { missingEvents, missingPermissions } from '../../domain/github-permissions.ts';
-import { askProvider } from '../ask-provider.ts';
+import { askProvider, ofBroughtApps } from '../ask-provider.ts';
 import { NewFlow } from '../connect/new-flow.ts';
 import { hostOf, ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -57,7 +57,10 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         await ownerOf(database.reader, tenant, body);
         const { hostUrl, apiUrl } = hostOf(connect, body);
         const { app_id: appId, private_key: privateKey } = body;
-        const found = await askProvider(() => connector.checkImport({ hostUrl, apiUrl, appId, privateKey }));
+        const found = await askProvider(
+          () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey }),
+          ofBroughtApps,
+        );
         return { hostUrl, apiUrl, found };
       },
       async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
