@@ -91,3 +91,19 @@ test('there is time to stop as long as the setting says, and a little more', () 
   expect(loadConfig({})).toMatchObject({ shutdownMs: 25_000, stopLimitMs: 30_000 });
   expect(loadConfig({ FAIRLEAD_SHUTDOWN_SECONDS: '120' })).toMatchObject({ stopLimitMs: 125_000 });
 });
+
+const [local, open, tunnel] = ['http://10.0.0.7:8080', 'https://fairlead.example.com', 'https://hooks.example.com'];
+test.each([
+  ['nothing is set', {}, 'pull', undefined],
+  ['the address is a private one', { FAIRLEAD_PUBLIC_URL: local }, 'pull', undefined],
+  ['the address is public', { FAIRLEAD_PUBLIC_URL: open }, 'push', undefined],
+  ['webhooks have a public address of their own', { FAIRLEAD_WEBHOOK_URL: `${tunnel}/` }, 'push', tunnel],
+  ['somebody says so', { FAIRLEAD_PUBLIC_URL: open, FAIRLEAD_WEBHOOK_MODE: 'pull' }, 'pull', undefined],
+  ['somebody knows better', { FAIRLEAD_PUBLIC_URL: local, FAIRLEAD_WEBHOOK_MODE: 'push' }, 'push', undefined],
+] as const)('where %s, webhooks come by the mode that fits', (_, env, mode, webhookUrl) => {
+  expect(loadConfig(env).webhooks).toEqual({ mode, webhookUrl });
+});
+
+test('a mode that there is not is a mistake', () => {
+  expect(problemsOf({ FAIRLEAD_WEBHOOK_MODE: 'both' })).toContain('FAIRLEAD_WEBHOOK_MODE');
+});
