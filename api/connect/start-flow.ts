@@ -18,6 +18,9 @@ import { Problem } from '../problems.ts';
 import type { NewFlow } from './new-flow.ts';
 
 export type StartDeps = { connect: ConnectSettings; publicUrl: string };
+/** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
+const mostOpen = 50;
+
 type Asking = { tenant: TenantScope; callerId: string };
 type Body = z.output<typeof NewFlow>;
 type Owner = { orgId: string; projectId: string | null };
@@ -32,7 +35,11 @@ export async function startFlow(
   refuseMixed(body);
   const redirectUrl = redirectOf(deps, body.redirect_url);
   const what = await whatOf(trx, deps, tenant, body);
-  const flow = await connectFlowsIn(trx, everything).insert({
+  const flows = connectFlowsIn(trx, everything);
+  if ((await flows.countOpen(what.orgId)) >= mostOpen) {
+    throw new Problem('too_many_requests', `${mostOpen} flows of this organization are open: end some of them first.`);
+  }
+  const flow = await flows.insert({
     ...what,
     createdBy: callerId,
     displayName: body.display_name ?? null,

@@ -55,6 +55,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
         'provider_not_supported',
         'github_app_missing',
         'github_app_incomplete',
+        'too_many_requests',
       ],
       write: (request) => start(request, request.body),
     }),

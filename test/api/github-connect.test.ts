@@ -448,6 +448,20 @@ test('what is not whole, or not theirs, is refused with the field', async () => 
   expect(githubAppId).toMatch(/^gha_/);
 });
 
+test('an organization has a limited number of flows open, and ends some to start others', async () => {
+  const other = await addOrg(api.database, 'Busy');
+  const project = await addProject(api.database, other);
+  const busy = api.as((await addToken(api.database, { orgId: other, projectId: project })).secret);
+  const begin = () => busy.send<Started>('POST', '/v1/integrations/github/start', { project_id: project });
+  const started = await Promise.all(Array.from({ length: 50 }, begin));
+  expect(started.every(({ status }) => status === 200)).toBe(true);
+  expect(await begin()).toMatchObject({ status: 429, body: { code: 'too_many_requests' } });
+  expect((await busy.send('DELETE', `/v1/flows/${started[0]?.body.flow_id}`)).status).toBe(200);
+  expect((await begin()).status).toBe(200);
+  // Nobody else is held up.
+  expect((await start()).flow_id).toMatch(/^flow_/);
+});
+
 async function bearer(): Promise<Record<string, string>> {
   return { authorization: `Bearer ${(await addToken(api.database, { orgId, projectId })).secret}` };
 }
