@@ -63,7 +63,7 @@ async function nudgeFlows(trx: Db, githubAppId: string, event: InstallationEvent
   const githubUserIds = [event.senderId, event.requesterId].filter((id) => id !== undefined);
   const subject = { externalId: event.installationId, githubUserIds };
   for (const flow of await connectFlowsIn(trx, everything).listConcerned(githubAppId, subject)) {
-    await nudgeFlow(trx, flow);
+    await nudgeFlow(trx, flow, 'installed');
   }
 }
 

@@ -41,8 +41,11 @@ type InHand = {
   lookedAt: number | null;
 };
 
-/** The flow's row has changed: a browser has come, or a webhook has told of an installation. */
+/** The flow's row has changed, or a person asks. */
 export const changed = defineSignal('changed');
+
+/** A webhook has told of an installation that may be the one: worth a look at once. */
+export const installed = defineSignal('installed');
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -90,6 +93,10 @@ function listen(flowId: string, goOn: InHand | undefined): Flow {
   const flow: Flow = { flowId, news: false, cancelWanted: false, ...inHand };
   setHandler(changed, () => {
     flow.news = true;
+  });
+  setHandler(installed, () => {
+    flow.news = true;
+    flow.lookedAt = null;
   });
   CancellationScope.current().cancelRequested.catch(() => {
     flow.cancelWanted = true;

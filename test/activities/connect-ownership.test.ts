@@ -317,7 +317,7 @@ describe('a signed webhook', () => {
     expect(await goThrough(flow)).toMatchObject({ status: 'install_pending', githubUserId: alice.id });
     await created(alice);
     const [nudge] = await database.reader('commands').where({ workflow_id: `connect-github/${flow.id}` });
-    expect(nudge).toMatchObject({ action: 'signal_with_start', signal: 'changed' });
+    expect(nudge).toMatchObject({ action: 'signal_with_start', signal: 'installed' });
     expect(await goThrough(flow)).toMatchObject({ status: 'completed' });
     const [audit] = await audits('integration.connected');
     expect(JSON.parse(audit?.detail ?? '')).toMatchObject({ proof: 'sender' });

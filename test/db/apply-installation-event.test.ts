@@ -248,7 +248,7 @@ describe('who made an installation', () => {
     const names = new Map(flows.map(({ id }) => [`connect-github/${id}`, id]));
     const commands = await database.reader('commands').whereIn('workflow_id', [...names.keys()]);
     for (const { workflow_id, signal, input } of commands) {
-      expect([signal, JSON.parse(input)]).toEqual(['changed', { flowId: names.get(workflow_id) }]);
+      expect([signal, JSON.parse(input)]).toEqual(['installed', { flowId: names.get(workflow_id) }]);
     }
     return commands.map(({ workflow_id }) => names.get(workflow_id)).sort();
   }

@@ -6,7 +6,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import type { FlowStatus, FlowStep } from '../../domain/flow-status.ts';
-import { changed, connectGithub } from '../../workflows/connect-github.ts';
+import { changed, connectGithub, installed } from '../../workflows/connect-github.ts';
 import { startTimeSkipping, temporal } from '../support/temporal.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
@@ -361,6 +361,28 @@ describe('an owner’s approval', () => {
         expect(asked.seconds()).toHaveLength(2);
         expect(asked.seconds().at(-1)).toBeGreaterThanOrEqual(30);
         expect(asked.seconds().at(-1)).toBeLessThan(35);
+        one.move('over', 'canceled');
+        await handle.signal(changed);
+      },
+    );
+  });
+
+  test('is looked for at once when a webhook tells of the installation, however soon', async () => {
+    const one = awaiting();
+    const asked = clock();
+    await run(
+      one,
+      {
+        async lookForApproval() {
+          asked.tick();
+          return { outcome: 'pending' };
+        },
+      },
+      async (handle, sleep) => {
+        await sleep(2);
+        await handle.signal(installed);
+        await sleep(10);
+        expect(asked.seconds()).toHaveLength(2);
         one.move('over', 'canceled');
         await handle.signal(changed);
       },
