@@ -16,7 +16,7 @@ const reasons: Record<string, string> = {
     'GitHub created the App, but its answer with the App’s secrets was lost, and GitHub gives it only once. Delete the App on GitHub and start again; or make a new private key and client secret there, set a new webhook secret, and import the App with its App ID.',
   github_app_exists: 'This App is connected to another organization here.',
   ownership_not_proven:
-    'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the App, and start again.',
+    'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the App, and start again. An organization’s owners are known to an App only where it was granted to read members.',
   installation_claimed: 'This account is connected to another organization here. It has to be removed there first.',
   installation_gone: 'The installation is not there any more. Install the App again.',
   request_denied_or_withdrawn: 'The request to install the App is gone from GitHub, and the App was not installed.',
