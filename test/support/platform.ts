@@ -30,10 +30,21 @@ export async function setUpPlatform(
       }),
     { timeout: 30_000, interval: 300 },
   );
+  const made = await setUpApp(client, { projectId, integrationId, repositoryId: github.repositoryId }, pipeline);
+  return { projectId, integrationId, ...made };
+}
+
+/** An app from one repository that the integration reaches, and a pipeline. */
+export async function setUpApp(
+  client: Client,
+  where: { projectId: string; integrationId: string; repositoryId: number },
+  pipeline: Record<string, unknown> = {},
+): Promise<{ appId: string; pipelineId: string }> {
+  const { projectId, integrationId, repositoryId } = where;
   const app = await client.ask<{ id: string }>('POST', `/v1/projects/${projectId}/apps`, { name: 'shop' });
   await vi.waitFor(
     async () => {
-      const body = { integration_id: integrationId, repository_id: github.repositoryId, branch: 'main' };
+      const body = { integration_id: integrationId, repository_id: repositoryId, branch: 'main' };
       expect((await client.send('PUT', `/v1/apps/${app.id}/source`, body)).status).toBe(200);
     },
     { timeout: 30_000, interval: 300 },
@@ -45,7 +56,7 @@ export async function setUpPlatform(
     workflow_file: 'deploy.yml',
     ...pipeline,
   });
-  return { projectId, integrationId, appId: app.id, pipelineId: made.id };
+  return { appId: app.id, pipelineId: made.id };
 }
 
 export async function listBuilds(client: Client, query = ''): Promise<BuildView[]> {
