@@ -37,8 +37,9 @@ export function refHeadsIn(db: Db) {
         .where('ref_heads.pushed_at', '<=', pushedAt);
     },
 
-    async remove(repositoryId: string, ref: string): Promise<void> {
-      await db('ref_heads').where({ repository_id: repositoryId, ref }).delete();
+    /** Nor does a deletion forget what was pushed after it. */
+    async remove(repositoryId: string, ref: string, deletedAt: number): Promise<void> {
+      await db('ref_heads').where({ repository_id: repositoryId, ref }).where('pushed_at', '<=', deletedAt).delete();
     },
   };
 }

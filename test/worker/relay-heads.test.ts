@@ -96,6 +96,21 @@ test('tags are not remembered, nor branches that are gone', async () => {
   expect(await head()).toBeUndefined();
 });
 
+test('a deletion that comes late does not forget what was pushed after it', async () => {
+  await push({ after: x });
+  await push({ after: y, at: now + 20 });
+  await push({ after: '0'.repeat(40), deleted: true, at: now + 10 });
+  expect(await head()).toMatchObject({ sha: y, pushedAt: (now + 20) * 1000 });
+});
+
+test('a branch that is gone and comes back with the head that we had noticed is a push of its own', async () => {
+  await push({ after: w, at: now - 100 * hour });
+  expect(await push({ after: x, origin: 'synthetic' })).toBe('builds_created');
+  await push({ after: '0'.repeat(40), deleted: true, at: now + 100 });
+  expect(await push({ after: x, at: now + 200 })).toBe('builds_created');
+  expect(await head()).toMatchObject({ sha: x, origin: 'webhook' });
+});
+
 test('the same head pushed twice by GitHub is two pushes', async () => {
   expect(await push({ after: x })).toBe('builds_created');
   expect(await push({ after: x, at: now + 10 })).toBe('builds_created');

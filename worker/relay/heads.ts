@@ -37,8 +37,9 @@ export async function noteHead(
   if (event.kind !== 'push' || event.refType !== 'branch') return;
   const { ref, after: sha } = event;
   const heads = refHeadsIn(trx);
-  if (event.deleted) await heads.remove(repositoryId, ref);
-  else await heads.note(repositoryId, { ref, sha, origin: delivery.origin, pushedAt: pushedAtOf(delivery, event) });
+  const pushedAt = pushedAtOf(delivery, event);
+  if (event.deleted) await heads.remove(repositoryId, ref, pushedAt);
+  else await heads.note(repositoryId, { ref, sha, origin: delivery.origin, pushedAt });
 }
 
 function pushedAtOf({ receivedAt }: Pending, { pushedAt }: PushEvent): number {
