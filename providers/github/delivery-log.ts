@@ -64,11 +64,22 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
   };
 }
 
+/** A cursor travels through what operators read, and the host may be anyone's: it must look like one. */
+const cursorLike = /^[\w.=:%-]{1,120}$/;
+
 /** Only the cursor is taken from the link: its address is not ours to follow. */
 function cursorIn(headers: Record<string, unknown>): string | undefined {
   const next = String(headers['link'] ?? '')
     .split(',')
     .find((link) => link.includes('rel="next"'));
-  const cursor = next?.match(/[?&]cursor=([^&>]{1,300})/)?.[1];
-  return cursor === undefined ? undefined : decodeURIComponent(cursor);
+  const cursor = decoded(next?.match(/[?&]cursor=([^&>]{1,400})/)?.[1] ?? '');
+  return cursorLike.test(cursor) ? cursor : undefined;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
 }

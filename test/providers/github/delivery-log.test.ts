@@ -32,7 +32,7 @@ const attempt = {
 };
 
 test('a page of the log is told with where the next one begins', async () => {
-  const next = 'v1_12345677/+=';
+  const next = 'v1_12345677:a.b-c%==';
   const link = `<https://elsewhere.example/app/hook/deliveries?per_page=100&cursor=${encodeURIComponent(next)}>; rel="next"`;
   const { log, seen } = await scripted({ body: [attempt], headers: { link } }, { body: [] });
   const page = await log.listHookDeliveries();
@@ -55,6 +55,18 @@ test('a page of the log is told with where the next one begins', async () => {
     '/app/hook/deliveries?per_page=100',
     `/app/hook/deliveries?per_page=100&cursor=${encodeURIComponent(next)}`,
   ]);
+});
+
+test.each([
+  ['a sentence', encodeURIComponent('Bearer of some text')],
+  ['a path', '..%2F..%2Fuser'],
+  ['one that is too long', 'a'.repeat(121)],
+  ['one that cannot be decoded', 'v1_%zz'],
+  ['none', ''],
+])('where the next page is %s, there is no next page', async (_, cursor) => {
+  const link = `<https://elsewhere.example/?cursor=${cursor}>; rel="next"`;
+  const { log } = await scripted({ body: [attempt], headers: { link } });
+  expect(await log.listHookDeliveries()).toMatchObject({ entries: [{ id: attempt.id }], next: undefined });
 });
 
 test('a delivery is read in full, its headers by lower-case names', async () => {
