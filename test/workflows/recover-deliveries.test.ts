@@ -91,6 +91,26 @@ test('a hundred requests meanwhile are one reading more', async () => {
   expect(said.filter((one) => one === 'done')).toHaveLength(2);
 });
 
+test('two who ask at once are served by one workflow, and by one reading or two', async () => {
+  const readings: string[] = [];
+  const activities: Steps = {
+    beginRecovery: async () => ({ begunAt: 1, gaps: [] }),
+    readDeliveryLog: async () => nothing,
+    fillGap: async () => 0,
+    finishRecovery: async () => void readings.push('done'),
+  };
+  await withWorker(env, temporal().codePath, activities, async ({ client, taskQueue }) => {
+    const workflowId = `recover/${randomUUID()}`;
+    const args: Parameters<typeof recoverDeliveries> = [{ githubAppId }];
+    const ask = () =>
+      client.workflow.signalWithStart(recoverDeliveries, { taskQueue, workflowId, args, signal: recoveryRequested });
+    const [first, second] = await Promise.all([ask(), ask()]);
+    expect(first.signaledRunId).toBe(second.signaledRunId);
+    await first.result();
+  });
+  expect([1, 2]).toContain(readings.length);
+});
+
 test('the branches are looked at after the log, and one repository that fails does not hold up the others', async () => {
   const filled: string[] = [];
   const { said } = await run({

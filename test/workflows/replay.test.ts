@@ -24,12 +24,18 @@ describe('the workflows as they are now', () => {
     await replay(read(name));
   });
 
-  test('would be seen to tell another one', async () => {
-    const history = read('dispatch-build-succeeded.json');
+  test.each([
+    ['connect-github-completed.json', 'bindInstallation'],
+    ['dispatch-build-succeeded.json', 'reportBuild'],
+    ['recover-deliveries-gaps.json', 'finishRecovery'],
+    ['sync-installations-done.json', 'finishSync'],
+  ])('would be seen to tell another one than %s', async (name, another) => {
+    const history = read(name);
     const first = history.events.find((event) => event.activityTaskScheduledEventAttributes);
-    if (first?.activityTaskScheduledEventAttributes) {
-      first.activityTaskScheduledEventAttributes.activityType.name = 'reportBuild';
-    }
+    const activityType = first?.activityTaskScheduledEventAttributes?.activityType;
+    if (!activityType) throw new Error('It has no activity');
+    expect(activityType.name).not.toBe(another);
+    activityType.name = another;
     await expect(replay(history)).rejects.toThrow(DeterminismViolationError);
   });
 
