@@ -42,17 +42,18 @@ test('any number of workers make the schedule at once, and an old one is brought
   expect(after.state).toMatchObject({ paused: true });
 });
 
-/** One that answers nothing, and one where nobody listens. */
-test.each(['silent', 'away'])(
+/** One that answers nothing, one where nobody listens, and one that does not know the namespace. */
+test.each(['silent', 'away', 'refusing'])(
   'a cluster that is %s is no reason not to start',
   async (how) => {
     const open = new Set<Socket>();
     const server = createServer((socket) => open.add(socket));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const port = how === 'silent' ? (server.address() as AddressInfo).port : await freePort();
+    const isRefusing = how === 'refusing';
     const other = createTemporalClient(
-      { namespace: 'default', tls: undefined, apiKey: undefined },
-      `127.0.0.1:${port}`,
+      { namespace: isRefusing ? 'nobody-has-this-one' : 'default', tls: undefined, apiKey: undefined },
+      isRefusing ? temporal.address : `127.0.0.1:${port}`,
     );
     const { warnings, logger } = listening();
     await ensureSchedules(other.client, logger);
