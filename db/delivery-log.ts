@@ -10,13 +10,15 @@ export function deliveryLogIn(db: Db) {
       return (await of(githubAppId).first())?.complete_until;
     },
 
-    /** Never back: another process may have got further. */
-    async advance(githubAppId: string, completeUntil: number): Promise<void> {
-      const now = Date.now();
+    /**
+     * Never back: another process may have got further. Only one that is later than `now` by the provider's clock is
+     * taken back: it was by a clock of ours that was ahead, and would hide all that comes until then.
+     */
+    async advance(githubAppId: string, completeUntil: number, now = Number.MAX_SAFE_INTEGER): Promise<void> {
       await this.begin(githubAppId, completeUntil);
       await of(githubAppId)
-        .where('complete_until', '<', completeUntil)
-        .update({ complete_until: completeUntil, updated_at: now });
+        .where((row) => row.where('complete_until', '<', completeUntil).orWhere('complete_until', '>', now))
+        .update({ complete_until: completeUntil, updated_at: Date.now() });
     },
 
     /** Makes the row that the claim is on; of a new App the log is wanted from when it was connected. */

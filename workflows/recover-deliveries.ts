@@ -60,7 +60,8 @@ export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Pro
 }
 
 /** Part by part, since a long downtime is a long log. Answers whether GitHub was asked to send anything again. */
-async function readAll(githubAppId: string, begunAt: number): Promise<boolean> {
+async function readAll(githubAppId: string, from: number): Promise<boolean> {
+  let begunAt = from;
   let sentAgain = false;
   let cursor: string | null = null;
   for (let again = true, part = 1; again && part <= mostParts; part += 1) {
@@ -73,6 +74,7 @@ async function readAll(githubAppId: string, begunAt: number): Promise<boolean> {
     sentAgain ||= reading.sentAgain > 0;
     again = reading.again;
     cursor = reading.next;
+    begunAt = reading.begunAt ?? begunAt;
   }
   return sentAgain;
 }

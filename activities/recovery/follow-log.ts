@@ -57,7 +57,7 @@ function restAfter(error: unknown): number {
 }
 
 async function readWhole(deps: LogDeps, githubAppId: string): Promise<boolean> {
-  const begunAt = Date.now();
+  let begunAt = Date.now();
   let came = false;
   let cursor: string | undefined;
   for (let again = true, part = 1; again && part <= mostParts; part += 1) {
@@ -65,6 +65,7 @@ async function readWhole(deps: LogDeps, githubAppId: string): Promise<boolean> {
     came ||= reading.recovered > 0;
     again = reading.again;
     cursor = reading.next ?? undefined;
+    begunAt = reading.begunAt ?? begunAt;
   }
   return came;
 }

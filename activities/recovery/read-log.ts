@@ -32,7 +32,14 @@ export type LogPart = {
 };
 
 /** One reading of the log. `next` is where an even older part of it begins, `again` whether anything is left to do. */
-export type LogReading = { recovered: number; sentAgain: number; next: string | null; again: boolean };
+export type LogReading = {
+  recovered: number;
+  sentAgain: number;
+  next: string | null;
+  again: boolean;
+  /** When the reading of the whole log began, by the earlier of the two clocks: for the next part. */
+  begunAt?: number;
+};
 
 /** Of one reading: a day's downtime is many of them. */
 const mostPages = 30;
@@ -47,14 +54,18 @@ const settleMs = 60_000;
  * again, or out of the log itself, which comes through the App's own key and needs no signature. Everything is deduped
  * by GitHub's own id, so that reading twice, or beside the webhooks, is harmless.
  */
-export async function readLog(deps: LogDeps, { githubAppId, cursor, begunAt, thorough }: LogPart): Promise<LogReading> {
+export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading> {
   const { database, broker, reachable } = deps;
+  const { githubAppId, cursor, thorough } = part;
   const app = await githubAppsIn(database.reader).find(githubAppId);
   if (!app) return { recovered: 0, sentAgain: 0, next: null, again: false };
   const github = await broker.asApp(githubAppId);
-  const since = (await noteLoss(database, app, begunAt)) - (thorough ? logOverlapMs : shortLogOverlapMs);
+  const wanted = await noteLoss(database, app, part.begunAt);
+  const overlapMs = thorough ? logOverlapMs : shortLogOverlapMs;
 
-  const { attempts, next } = await scan(github, since, cursor);
+  const { attempts, next, since, now: theirNow } = await scan(github, { wanted, overlapMs }, cursor);
+  // The log is dated by GitHub's clock: were ours ahead, what comes until then would be taken for known.
+  const begunAt = Math.min(part.begunAt, theirNow);
   const known = await deliveryLogIn(database.reader).known(githubAppId, [...new Set(attempts.map(({ guid }) => guid))]);
   const failed = [...known].filter(([, status]) => status === 'failed').map(([guid]) => guid);
   if (thorough && failed.length > 0) {
@@ -72,12 +83,13 @@ export async function readLog(deps: LogDeps, { githubAppId, cursor, begunAt, tho
   const isWhole = next === undefined && missed.length === now.length;
   // What is on its way may still not come: the watermark stays before it, and the next reading looks for it.
   const completeUntil = Math.min(begunAt - settleMs, ...underWay.map(({ deliveredAt }) => deliveredAt - 1));
-  if (isWhole) await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, completeUntil));
+  if (isWhole) await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, completeUntil, theirNow));
   return {
     recovered: toRead.length,
     sentAgain: underWay.length,
     next: missed.length > now.length ? (cursor ?? null) : (next ?? null),
     again: !isWhole,
+    begunAt,
   };
 }
 
@@ -93,22 +105,31 @@ export async function noteLoss(database: Database, app: GithubApp, now: number):
   return since;
 }
 
-/** Newest first, back to `since`. */
+type Scanned = { attempts: LoggedAttempt[]; next: string | undefined; since: number; now: number };
+
+/** Newest first, back to a little before `wanted`. `now` is by GitHub's clock at the first page. */
 async function scan(
   github: AsApp,
-  since: number,
+  { wanted, overlapMs }: { wanted: number; overlapMs: number },
   from: string | undefined,
-): Promise<{ attempts: LoggedAttempt[]; next: string | undefined }> {
+): Promise<Scanned> {
   const attempts: LoggedAttempt[] = [];
   let cursor = from;
+  let now: number | undefined;
+  let since = wanted;
   for (let page = 0; page < mostPages; page += 1) {
-    const { entries, next } = await github.listHookDeliveries(cursor);
-    attempts.push(...entries);
-    const oldest = entries.at(-1)?.deliveredAt ?? 0;
-    if (next === undefined || oldest < since) return { attempts, next: undefined };
-    cursor = next;
+    const read = await github.listHookDeliveries(cursor);
+    if (page === 0) {
+      now = read.now;
+      since = Math.min(wanted, (now ?? wanted) - settleMs) - overlapMs;
+    }
+    attempts.push(...read.entries);
+    cursor = read.next;
+    const oldest = read.entries.at(-1)?.deliveredAt ?? 0;
+    if (oldest < since) cursor = undefined;
+    if (cursor === undefined) break;
   }
-  return { attempts, next: cursor };
+  return { attempts, next: cursor, since, now: now ?? Number.MAX_SAFE_INTEGER };
 }
 
 /** Those that GitHub has agreed to send; it says no to some that it could still be read of. */

@@ -9,7 +9,8 @@ export type LogEntry = {
   redelivery: boolean;
   statusCode: number;
 };
-export type LogPage = { entries: LogEntry[]; next: string | undefined };
+/** `now` is the time by GitHub's own clock, which is what the entries are dated by. */
+export type LogPage = { entries: LogEntry[]; next: string | undefined; now: number | undefined };
 
 /** A delivery with all that was sent. Headers have lower-case names. */
 export type LoggedDelivery = { guid: string; event: string; headers: Record<string, string>; payload: object };
@@ -32,6 +33,7 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
             statusCode: one.status_code,
           })),
           next: cursorIn(headers),
+          now: dateIn(headers),
         }),
       );
     },
@@ -82,4 +84,9 @@ function decoded(text: string): string {
   } catch {
     return '';
   }
+}
+
+function dateIn(headers: Record<string, unknown>): number | undefined {
+  const at = Date.parse(String(headers['date'] ?? ''));
+  return Number.isNaN(at) ? undefined : at;
 }

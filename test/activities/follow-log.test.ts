@@ -69,6 +69,30 @@ test('many that are here already cost one request each time', async () => {
   expect(pages() - before).toBe(1);
 });
 
+test.each([
+  ['ahead of', -15],
+  ['behind', 15],
+])('with our clock %s GitHub’s nothing is overlooked', async (_, minutes) => {
+  const { github, push, rows, watermark, follow } = scene;
+  github.clock.skewMs = minutes * minute;
+  for (let round = 1; round <= 3; round += 1) {
+    await push();
+    await follow(0);
+    expect((await rows()).length).toBe(round);
+    github.clock.skewMs += 4 * minute;
+  }
+  expect(await watermark()).toBeLessThan(Date.now() + github.clock.skewMs);
+});
+
+test('a watermark of a clock that was ahead is taken back', async () => {
+  const { database, githubAppId, push, rows, watermark, follow } = scene;
+  await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, Date.now() + 30 * minute));
+  await push();
+  await follow(0);
+  expect((await rows()).length).toBe(1);
+  expect(await watermark()).toBeLessThan(Date.now());
+});
+
 test('a log that never ends takes nobody’s turn', async () => {
   const { database, github, theirs } = scene;
   let requests = 0;

@@ -58,11 +58,19 @@ async function run(changes: Partial<Steps> = {}, meanwhile?: (request: () => Pro
 test('a log is read part by part, each where the one before says', async () => {
   const parts = [
     { recovered: 500, sentAgain: 0, next: null, again: true },
-    { recovered: 500, sentAgain: 0, next: '77', again: true },
+    { recovered: 500, sentAgain: 0, next: '77', again: true, begunAt: 0 },
     { recovered: 3, sentAgain: 0, next: null, again: false },
   ];
-  const { said } = await run({ readDeliveryLog: async () => parts.shift() ?? nothing });
+  const begun: number[] = [];
+  const { said } = await run({
+    readDeliveryLog: async ({ begunAt }) => {
+      begun.push(begunAt);
+      return parts.shift() ?? nothing;
+    },
+  });
   expect(said).toEqual(['read from the newest', 'read from the newest', 'read 77', 'done']);
+  // By the earlier of the two clocks, once a part has told of it.
+  expect(begun).toEqual([1, 1, 0]);
 });
 
 test('a log that never ends is not read for ever', async () => {

@@ -34,7 +34,10 @@ const attempt = {
 test('a page of the log is told with where the next one begins', async () => {
   const next = 'v1_12345677:a.b-c%==';
   const link = `<https://elsewhere.example/app/hook/deliveries?per_page=100&cursor=${encodeURIComponent(next)}>; rel="next"`;
-  const { log, seen } = await scripted({ body: [attempt], headers: { link } }, { body: [] });
+  const { log, seen } = await scripted(
+    { body: [attempt], headers: { link, date: 'Sun, 01 Nov 2026 12:00:00 GMT' } },
+    { body: [], headers: { date: 'soon' } },
+  );
   const page = await log.listHookDeliveries();
   expect(page).toEqual({
     entries: [
@@ -48,8 +51,9 @@ test('a page of the log is told with where the next one begins', async () => {
       },
     ],
     next,
+    now: Date.parse('2026-11-01T12:00:00Z'),
   });
-  expect(await log.listHookDeliveries(page.next)).toEqual({ entries: [], next: undefined });
+  expect(await log.listHookDeliveries(page.next)).toEqual({ entries: [], next: undefined, now: undefined });
   // Only the cursor is taken over: the address of the link is not ours to follow.
   expect(seen.map(({ path }) => path)).toEqual([
     '/app/hook/deliveries?per_page=100',
