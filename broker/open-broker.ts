@@ -7,7 +7,8 @@ import { createGuardedFetch, type Fetch } from '../providers/http.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
 
-const limits = { timeoutMs: 30_000, maxBytes: 20 * 1024 * 1024 };
+/** The largest is an entry of the log: a webhook of 25 MB, with what was sent along and answered. */
+const limits = { timeoutMs: 30_000, maxBytes: 40 * 1024 * 1024 };
 
 /** The one way out: what the operator configured may be private and plain, nothing else may. */
 function openFetch(config: Config): Fetch {

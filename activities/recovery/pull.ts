@@ -8,7 +8,8 @@ import { ProviderError } from '../../providers/http.ts';
 export type AsApp = Awaited<ReturnType<GitHubBroker['asApp']>>;
 
 const atOnce = 5;
-const perCommit = 25;
+/** A commit holds up everybody who writes, and what is in it is in memory. One that is larger goes by itself. */
+const perCommit = { deliveries: 25, bytes: 8 * 1024 * 1024 };
 /** With so many that cannot be read it is not about them. */
 const mostTroubles = 5;
 
@@ -20,27 +21,45 @@ const keptHeaders = [
 ];
 
 /**
- * Reads deliveries out of the log and stores them: oldest first, a few at once, and in commits of their own, so that
- * what was got is kept. One that cannot be read does not hold up the others, but is thrown in the end.
+ * Reads deliveries out of the log and stores them: oldest first, a few at once (large ones one by one), and in commits
+ * of their own, so that what was got is kept. One that cannot be read does not hold up the others, but is thrown in the
+ * end.
  */
 export async function pull(database: Database, github: AsApp, githubAppId: string, missed: Missed[]): Promise<void> {
   const troubles: unknown[] = [];
   const isEnough = () => troubles.length >= mostTroubles || troubles.some(isLimit);
-  for (let at = 0; at < missed.length && !isEnough(); at += perCommit) {
-    const some = missed.slice(at, at + perCommit);
-    const found: NewDelivery[] = [];
-    for (let from = 0; from < some.length && !isEnough(); from += atOnce) {
-      const few = some.slice(from, from + atOnce);
-      const read = await Promise.allSettled(few.map((one) => readOne(github, githubAppId, one)));
-      for (const one of read) {
-        if (one.status === 'rejected') troubles.push(one.reason);
-        else if (one.value) found.push(one.value);
-      }
+  let found: NewDelivery[] = [];
+  let largest = 0;
+  const fits = (bytes: number) => bytesOf(found) + bytes <= perCommit.bytes && found.length < perCommit.deliveries;
+  const commit = async () => {
+    const some = found;
+    found = [];
+    if (some.length > 0) await database.write((trx) => storeDeliveries(trx, some));
+  };
+
+  for (let at = 0; at < missed.length && !isEnough(); ) {
+    // How large one is shows when it is here: those before it are what there is to go by.
+    if (!fits(largest)) await commit();
+    const room = Math.floor((perCommit.bytes - bytesOf(found)) / Math.max(1, largest));
+    const few = missed.slice(at, at + Math.max(1, Math.min(atOnce, room)));
+    at += few.length;
+    const read = await Promise.allSettled(few.map((one) => readOne(github, githubAppId, one)));
+    largest = 0;
+    for (const one of read) {
+      if (one.status === 'rejected') troubles.push(one.reason);
+      if (one.status === 'rejected' || !one.value) continue;
+      largest = Math.max(largest, one.value.body.length);
+      if (!fits(one.value.body.length)) await commit();
+      found.push(one.value);
     }
-    if (found.length > 0) await database.write((trx) => storeDeliveries(trx, found));
   }
+  await commit();
   // A limit says how long to wait.
   if (troubles.length > 0) throw troubles.find(isLimit) ?? troubles[0];
+}
+
+function bytesOf(deliveries: NewDelivery[]): number {
+  return deliveries.reduce((sum, { body }) => sum + body.length, 0);
 }
 
 /** Nothing where the log has lost it meanwhile. */
@@ -62,8 +81,9 @@ async function readOne(github: AsApp, githubAppId: string, missed: Missed): Prom
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
     if (error.status === 404) return undefined;
-    if (error.code !== 'unexpected' || error.status !== 200) throw error;
-    // The log has it without what was in it, and will never have more: it is shown as one that could not be read.
+    // No status: the answer was longer than anything that GitHub sends.
+    if (error.code !== 'unexpected' || (error.status !== 200 && error.status !== undefined)) throw error;
+    // It will never be otherwise: it is shown as one that could not be read.
     const empty = { contentKey: null, headers: {}, body: Buffer.alloc(0) };
     return { githubAppId, providerDeliveryId: guid, event, ...empty, origin: 'pulled' };
   }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { pull } from '../../activities/recovery/pull.ts';
 import type { LogReading } from '../../activities/recovery/read-log.ts';
 import { storeDeliveries } from '../../db/store-deliveries.ts';
+import { missedIn } from '../../domain/delivery-log.ts';
 import { type RecoveryScene, startRecoveryScene } from './recovery-scene.ts';
 
 let scene: RecoveryScene;
@@ -156,6 +158,56 @@ test('one whose content the log has lost is shown as one that failed, and keeps 
     [later, true],
   ]);
 });
+
+test('one that is longer than any answer may be is shown as one that failed, and keeps nothing back', async () => {
+  const { github, push, rows, activities } = scene;
+  const [long, later] = [await push(), await push()];
+  const entry = github.state.deliveries.find(({ guid }) => guid === long);
+  if (entry) entry.payload = { long: 'a'.repeat(21_000_000) };
+  expect(await activities(false).read()).toMatchObject({ recovered: 2, again: false });
+  expect((await rows()).map((row) => [row.provider_delivery_id, row.size > 0])).toEqual([
+    [long, false],
+    [later, true],
+  ]);
+});
+
+test('large ones are few in memory and few in a commit, and all of them come in their order', async () => {
+  const { database, github, githubAppId, broker, push, rows } = scene;
+  const guids: string[] = [];
+  for (let at = 0; at < 12; at += 1) guids.push(await push());
+  for (const entry of github.state.deliveries) entry.payload = { long: 'a'.repeat(5_000_000) };
+  const asApp = await broker.asApp(githubAppId);
+  let reading = 0;
+  const atOnce: number[] = [];
+  const counted: typeof asApp = {
+    ...asApp,
+    async getHookDelivery(id) {
+      reading += 1;
+      atOnce.push(reading);
+      return asApp.getHookDelivery(id).finally(() => {
+        reading -= 1;
+      });
+    },
+  };
+  const commits: number[] = [];
+  const stored = async () => (await rows()).reduce((sum, { size }) => sum + size, 0);
+  const watched: typeof database = Object.create(database, {
+    write: {
+      value: async (work: Parameters<typeof database.write>[0]) => {
+        const before = await stored();
+        const result = await database.write(work);
+        commits.push((await stored()) - before);
+        return result;
+      },
+    },
+  });
+  const missed = missedIn((await asApp.listHookDeliveries()).entries, () => false);
+  await pull(watched, counted, githubAppId, missed);
+  expect((await rows()).map((row) => row.provider_delivery_id)).toEqual(guids);
+  expect(Math.max(...commits)).toBeLessThanOrEqual(8 * 1024 * 1024);
+  // Nothing is known of the first.
+  expect(Math.max(...atOnce.slice(5))).toBe(1);
+}, 30_000);
 
 test('the same signed push under another id is the same push, whichever of the two came out of the log', async () => {
   const { database, github, githubAppId, push, rows, activities } = scene;

@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { openBrokers } from '../../broker/open-broker.ts';
+import { loadConfig } from '../../config.ts';
+import { createLogger } from '../../log.ts';
+import { startGitHub } from '../../stand-ins/github/stand-in.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { keyring } from '../support/hooks.ts';
+import { addOperatorApp } from '../support/operator-app.ts';
+
+test('the largest webhook that GitHub sends can be read out of its log', async () => {
+  const database = await openTestDatabase();
+  const github = await startGitHub();
+  onTestFinished(async () => {
+    await database.drop();
+    await github.close();
+  });
+  const theirs = github.addApp();
+  theirs.hookUrl = 'https://nowhere.invalid/hook';
+  const repository = github.addRepository(github.addInstallation(theirs));
+  const { id } = await addOperatorApp(database, github, { theirs });
+  const payload = github.push(repository, { ref: 'refs/heads/main' });
+  await github.sendWebhook({ app: theirs, event: 'push', payload, guid: randomUUID() }).catch(() => {});
+  const [entry] = github.state.deliveries;
+  if (entry) entry.payload = { long: Array.from({ length: 25 * 1024 }, () => 'a'.repeat(1024)) };
+
+  const config = loadConfig({ FAIRLEAD_ALLOWED_HOSTS: github.url });
+  const { broker } = openBrokers(config, { database, keyring, where: '' }, createLogger('silent'));
+  const asApp = await broker.asApp(id);
+  const logged = await asApp.getHookDelivery(entry?.id ?? 0);
+  expect(JSON.stringify(logged.payload).length).toBeGreaterThan(25 * 1024 * 1024);
+});
