@@ -47,8 +47,8 @@ export function createRelay({
   registry: Registry;
   /** How long a delivery waits for its repository to become known. */
   patienceMs?: number;
-  /** Reads what the providers cannot tell us; answers whether anything came. */
-  pull?: { everyMs: number; work(): Promise<boolean> };
+  /** Begins to read what the providers cannot tell us; nobody waits for its end. */
+  pull?: { everyMs: number; work(): Promise<unknown> };
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
@@ -91,7 +91,7 @@ export function createRelay({
         return (await database.write((trx) => chainAudit(trx))) > 0;
       });
       loop('heartbeat', heartbeatMs, heartbeat);
-      if (pull) loop('pull', pull.everyMs, pull.work);
+      if (pull) loop('pull', pull.everyMs, () => pull.work().then(() => false));
       loop('purge', purgeMs, async () => {
         const more = await purgeSome(database);
         if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));

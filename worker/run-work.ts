@@ -2,7 +2,7 @@ import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import type { Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
-import { followLogs } from '../activities/recovery/follow-log.ts';
+import { createLogFollower } from '../activities/recovery/follow-log.ts';
 import type { Brokers } from '../broker/open-broker.ts';
 import type { TemporalSettings } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
@@ -59,13 +59,13 @@ export async function runWork(options: {
   const starter = createTemporalStarter({ client, eagerClient, attributesAvailable });
   const onTrouble = (githubAppId: string, err: unknown) =>
     logger.warn({ err, githubAppId }, 'The log of an App’s deliveries could not be read');
-  const logs = { database, broker: brokers.broker, reachable };
+  const logs = createLogFollower({ database, broker: brokers.broker, reachable }, { everyMs: pullMs, onTrouble });
   const relay = createRelay({
     database,
     temporal: starter,
     logger,
     registry,
-    ...(!reachable && { pull: { everyMs: pullMs, work: () => followLogs(logs, { everyMs: pullMs, onTrouble }) } }),
+    ...(!reachable && { pull: { everyMs: pullMs, work: logs.round } }),
   });
   await relay.start();
   // What came while nobody was here.
@@ -76,6 +76,7 @@ export async function runWork(options: {
     failed: worker.failed,
     async stop() {
       await relay.stop();
+      await logs.stop();
       await worker.stop();
       await close();
       await native.close();

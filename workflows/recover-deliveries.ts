@@ -18,7 +18,7 @@ export const recoveryRequested = defineSignal('requested');
 /** What was sent again has come by then, or does not come. */
 const secondLook = '30 seconds';
 /** Of one reading: more than a log can have, but a host that is not GitHub's may never say that it ends. */
-const mostParts = 500;
+const mostParts = 200;
 /** Each of them looks for what the one before had sent again. */
 const mostLooks = 3;
 

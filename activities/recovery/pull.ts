@@ -23,9 +23,15 @@ const keptHeaders = [
 /**
  * Reads deliveries out of the log and stores them: oldest first, a few at once (large ones one by one), and in commits
  * of their own, so that what was got is kept. One that cannot be read does not hold up the others, but is thrown in the
- * end.
+ * end. Answers how many it got to before it was over.
  */
-export async function pull(database: Database, github: AsApp, githubAppId: string, missed: Missed[]): Promise<void> {
+export async function pull(
+  database: Database,
+  github: AsApp,
+  githubAppId: string,
+  missed: Missed[],
+  isOver: () => boolean,
+): Promise<number> {
   const troubles: unknown[] = [];
   const isEnough = () => troubles.length >= mostTroubles || troubles.some(isLimit);
   let found: NewDelivery[] = [];
@@ -37,7 +43,8 @@ export async function pull(database: Database, github: AsApp, githubAppId: strin
     if (some.length > 0) await database.write((trx) => storeDeliveries(trx, some));
   };
 
-  for (let at = 0; at < missed.length && !isEnough(); ) {
+  let at = 0;
+  while (at < missed.length && !isEnough() && (at === 0 || !isOver())) {
     // How large one is shows when it is here: those before it are what there is to go by.
     if (!fits(largest)) await commit();
     const room = Math.floor((perCommit.bytes - bytesOf(found)) / Math.max(1, largest));
@@ -56,6 +63,7 @@ export async function pull(database: Database, github: AsApp, githubAppId: strin
   await commit();
   // A limit says how long to wait.
   if (troubles.length > 0) throw troubles.find(isLimit) ?? troubles[0];
+  return at;
 }
 
 function bytesOf(deliveries: NewDelivery[]): number {

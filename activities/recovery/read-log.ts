@@ -29,6 +29,9 @@ export type LogPart = {
   begunAt: number;
   /** Looks further back behind the watermark, and has decided anew what failed here. */
   thorough: boolean;
+  /** After so long, or once it is told to, the reading ends with what it has got; at least a little of it is read. */
+  limitMs?: number;
+  signal?: AbortSignal;
 };
 
 /** One reading of the log. `next` is where an even older part of it begins, `again` whether anything is left to do. */
@@ -56,14 +59,21 @@ const settleMs = 60_000;
  */
 export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading> {
   const { database, broker, reachable } = deps;
-  const { githubAppId, cursor, thorough } = part;
+  const { githubAppId, cursor, thorough, limitMs = Number.MAX_SAFE_INTEGER, signal } = part;
+  const startedAt = Date.now();
+  const isOver = (share: number) => signal?.aborted === true || Date.now() - startedAt > limitMs * share;
   const app = await githubAppsIn(database.reader).find(githubAppId);
   if (!app) return { recovered: 0, sentAgain: 0, next: null, again: false };
   const github = await broker.asApp(githubAppId);
   const wanted = await noteLoss(database, app, part.begunAt);
   const overlapMs = thorough ? logOverlapMs : shortLogOverlapMs;
 
-  const { attempts, next, since, now: theirNow } = await scan(github, { wanted, overlapMs }, cursor);
+  const {
+    attempts,
+    next,
+    since,
+    now: theirNow,
+  } = await scan(github, { wanted, overlapMs, isOver: () => isOver(0.5) }, cursor);
   // The log is dated by GitHub's clock: were ours ahead, what comes until then would be taken for known.
   const begunAt = Math.min(part.begunAt, theirNow);
   const known = await deliveryLogIn(database.reader).known(githubAppId, [...new Set(attempts.map(({ guid }) => guid))]);
@@ -78,16 +88,17 @@ export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading>
   const again = inSight ? now.filter(({ sentAgain }) => !sentAgain).slice(0, mostSentAgain) : [];
   const underWay = await sendAgain(github, again);
   const toRead = now.filter((one) => !underWay.includes(one));
-  await pull(database, github, githubAppId, toRead);
+  const read = await pull(database, github, githubAppId, toRead, () => isOver(1));
 
-  const isWhole = next === undefined && missed.length === now.length;
+  const isLeft = missed.length > now.length || read < toRead.length;
+  const isWhole = next === undefined && !isLeft;
   // What is on its way may still not come: the watermark stays before it, and the next reading looks for it.
   const completeUntil = Math.min(begunAt - settleMs, ...underWay.map(({ deliveredAt }) => deliveredAt - 1));
   if (isWhole) await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, completeUntil, theirNow));
   return {
-    recovered: toRead.length,
+    recovered: read,
     sentAgain: underWay.length,
-    next: missed.length > now.length ? (cursor ?? null) : (next ?? null),
+    next: isLeft ? (cursor ?? null) : (next ?? null),
     again: !isWhole,
     begunAt,
   };
@@ -110,14 +121,14 @@ type Scanned = { attempts: LoggedAttempt[]; next: string | undefined; since: num
 /** Newest first, back to a little before `wanted`. `now` is by GitHub's clock at the first page. */
 async function scan(
   github: AsApp,
-  { wanted, overlapMs }: { wanted: number; overlapMs: number },
+  { wanted, overlapMs, isOver }: { wanted: number; overlapMs: number; isOver: () => boolean },
   from: string | undefined,
 ): Promise<Scanned> {
   const attempts: LoggedAttempt[] = [];
   let cursor = from;
   let now: number | undefined;
   let since = wanted;
-  for (let page = 0; page < mostPages; page += 1) {
+  for (let page = 0; page < mostPages && (page === 0 || !isOver()); page += 1) {
     const read = await github.listHookDeliveries(cursor);
     if (page === 0) {
       now = read.now;

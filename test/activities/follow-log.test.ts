@@ -1,8 +1,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { followLogs } from '../../activities/recovery/follow-log.ts';
+import { createLogFollower } from '../../activities/recovery/follow-log.ts';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
+import { storeDeliveries } from '../../db/store-deliveries.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { minute, type RecoveryScene, startRecoveryScene } from './recovery-scene.ts';
 
@@ -93,11 +94,13 @@ test('a watermark of a clock that was ahead is taken back', async () => {
   expect(await watermark()).toBeLessThan(Date.now());
 });
 
-test('a log that never ends takes nobody’s turn', async () => {
+/** A GitHub of a tenant's that answers every page with another one, and with something that is new. */
+async function endless({ delayMs = 0, hang = false } = {}) {
   const { database, github, theirs } = scene;
-  let requests = 0;
-  const server = createServer((_, response) => {
-    requests += 1;
+  const asked: (string | null)[] = [];
+  const server = createServer((request, response) => {
+    asked.push(new URL(request.url ?? '/', 'http://x').searchParams.get('cursor'));
+    if (hang) return;
     const attempt = {
       id: 1,
       guid: '00000000-0000-4000-8000-000000000000',
@@ -106,16 +109,62 @@ test('a log that never ends takes nobody’s turn', async () => {
       status_code: 502,
       event: 'push',
     };
-    const link = `<http://elsewhere.example/?cursor=${requests}>; rel="next"`;
-    response.writeHead(200, { 'content-type': 'application/json', link }).end(JSON.stringify([attempt]));
+    const link = `<http://elsewhere.example/?cursor=${asked.length}>; rel="next"`;
+    const headers = { 'content-type': 'application/json', link };
+    setTimeout(() => response.writeHead(200, headers).end(JSON.stringify([attempt])), delayMs);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close().closeAllConnections());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const endless = { ...github, url, apiUrl: url };
-  await addOperatorApp(database, endless, { hostUrl: url, theirs });
-  const broker = brokerTo(database, github, endless);
-  await followLogs({ database, broker, reachable: false }, { everyMs: 5_000, onTrouble: () => {} });
-  expect(requests).toBeGreaterThan(100);
-  expect(requests).toBeLessThan(400);
+  const host = { ...github, url, apiUrl: url };
+  const { id } = await addOperatorApp(database, host, { hostUrl: url, theirs });
+  // It is here already: only the pages are asked for.
+  const known = { providerDeliveryId: '00000000-0000-4000-8000-000000000000', event: 'push', contentKey: null };
+  await database.write((trx) =>
+    storeDeliveries(trx, [{ ...known, githubAppId: id, headers: {}, body: Buffer.from('{}') }]),
+  );
+  const broker = brokerTo(database, github, host);
+  const follower = (limitMs = 8_000) =>
+    createLogFollower({ database, broker, reachable: false }, { everyMs: 0, limitMs, onTrouble: () => {} });
+  return { asked, follower };
+}
+
+test('of a log that never ends a part is read in a round, and the next goes on from there', async () => {
+  const { asked, follower } = await endless();
+  const logs = follower();
+  await Promise.all(await logs.round());
+  expect(asked).toHaveLength(30);
+  await Promise.all(await logs.round());
+  expect(asked).toHaveLength(60);
+  expect(asked[30]).toBe('30');
+});
+
+test('a slow log is read for a time only in a round, and gets on all the same', async () => {
+  const { asked, follower } = await endless({ delayMs: 100 });
+  const logs = follower(1_000);
+  await Promise.all(await logs.round());
+  expect(asked.length).toBeLessThan(8);
+  const last = asked.length;
+  await Promise.all(await logs.round());
+  expect(asked[last]).toBe(String(last));
+});
+
+test('nobody waits for a log that does not answer: not the others, not the next round, and the end only briefly', async () => {
+  const { push, rows } = scene;
+  const { asked, follower } = await endless({ hang: true });
+  const logs = follower();
+  const guids = [await push()];
+  const came = async () =>
+    (await rows()).filter(({ origin }) => origin === 'pulled').map((row) => row.provider_delivery_id);
+  const begun = await logs.round();
+  expect(begun).toHaveLength(2);
+  await expect.poll(came, { timeout: 3_000 }).toEqual(guids);
+  guids.push(await push());
+  // The App that was read is not under way any more a moment after its row is here.
+  await expect.poll(async () => (await logs.round()) && (await came()), { timeout: 3_000 }).toEqual(guids);
+  expect(asked).toHaveLength(1);
+  const before = Date.now();
+  await logs.stop();
+  expect(Date.now() - before).toBeLessThan(3_000);
+  expect(await logs.round()).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { deliveryActivities } from '../../activities/deliveries.ts';
 import { withFailures } from '../../activities/failures.ts';
-import { followLogs } from '../../activities/recovery/follow-log.ts';
+import { createLogFollower } from '../../activities/recovery/follow-log.ts';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
 import { startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase } from '../support/database.ts';
@@ -57,8 +57,11 @@ export async function startRecoveryScene() {
     },
 
     /** As one of the processes does every few seconds; the Apps whose log could not be read are put into `troubles`. */
-    follow: (everyMs: number, troubles: string[] = []) =>
-      followLogs({ database, broker, reachable: false }, { everyMs, onTrouble: (id) => troubles.push(id) }),
+    async follow(everyMs: number, troubles: string[] = []): Promise<boolean> {
+      const onTrouble = (id: string) => troubles.push(id);
+      const follower = createLogFollower({ database, broker, reachable: false }, { everyMs, onTrouble });
+      return (await Promise.all(await follower.round())).includes(true);
+    },
 
     async end(): Promise<void> {
       await database.drop();

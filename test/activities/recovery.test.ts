@@ -202,7 +202,7 @@ test('large ones are few in memory and few in a commit, and all of them come in 
     },
   });
   const missed = missedIn((await asApp.listHookDeliveries()).entries, () => false);
-  await pull(watched, counted, githubAppId, missed);
+  await pull(watched, counted, githubAppId, missed, () => false);
   expect((await rows()).map((row) => row.provider_delivery_id)).toEqual(guids);
   expect(Math.max(...commits)).toBeLessThanOrEqual(8 * 1024 * 1024);
   // Nothing is known of the first.
