@@ -123,8 +123,9 @@ export function createGitHubConnector({
     /** An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. */
     async checkImport({ appId, privateKey, ...host }: Host & { appId: number; privateKey: string }) {
       const app = githubOf(host, { within: AbortSignal.timeout(interactiveMs) }).asApp({ appId, privateKey });
-      const [found, hook] = await Promise.all([app.getApp(), orNone(app.getHookConfig())]);
-      return { ...found, hook };
+      // One after the other: who is refused leaves nothing under way.
+      const found = await app.getApp();
+      return { ...found, hook: await orNone(app.getHookConfig()) };
     },
   };
 }
