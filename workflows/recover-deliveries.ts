@@ -4,8 +4,10 @@ import {
   continueAsNew,
   defineSignal,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import { beginRecovery, fillGap, finishRecovery, readDeliveryLog, requestRecoveries } from './activities.ts';
@@ -17,6 +19,10 @@ export const recoveryRequested = defineSignal('requested');
 
 /** What was sent again has come by then, or does not come. */
 const secondLook = '30 seconds';
+/** Between two readings, however many ask: what is asked for meanwhile, the next one answers. */
+const rest = '15 seconds';
+/** The rest was a part of it. */
+const secondLookAfterRest = '15 seconds';
 /** Of one reading: more than a log can have, but a host that is not GitHub's may never say that it ends. */
 const mostParts = 200;
 /** Each of them looks for what the one before had sent again. */
@@ -39,20 +45,27 @@ export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Pro
 
   for (let looks = 1; wanted; ) {
     wanted = false;
+    let lookAgain = false;
     try {
       const { begunAt, gaps } = await beginRecovery({ githubAppId });
       const sentAgain = await readAll(githubAppId, begunAt);
       for (const gap of gaps) await fill(gap);
       await finishRecovery({ githubAppId });
-      if (sentAgain && looks < mostLooks) {
-        looks += 1;
-        setCurrentDetails('Waiting for what GitHub sends again');
-        await condition(() => wanted, secondLook);
-        wanted = true;
-      }
+      lookAgain = sentAgain && looks < mostLooks;
     } catch (failure) {
       if (!(failure instanceof ActivityFailure)) throw failure;
       await finishRecovery({ githubAppId, failure: tell(failure) });
+    }
+    if (lookAgain) {
+      looks += 1;
+      setCurrentDetails('Waiting for what GitHub sends again');
+    }
+    // Here and not before the next one: whoever asks after the end of this workflow would have another begin at once.
+    const rests = patched('rest-between-readings');
+    if (rests) await sleep(rest);
+    if (lookAgain) {
+      await condition(() => wanted, rests ? secondLookAfterRest : secondLook);
+      wanted = true;
     }
     if (wanted && workflowInfo().continueAsNewSuggested) await continueAsNew<typeof recoverDeliveries>({ githubAppId });
   }

@@ -15,6 +15,7 @@ export const recovering = {
 };
 export const recoveries: Record<string, { activities?: object; requests: number }> = {
   'recover-deliveries-done': { requests: 1, activities: { readDeliveryLog: [sending, nothingRead] } },
+  'recover-deliveries-rested': { requests: 1, activities: { readDeliveryLog: [sending, nothingRead] } },
   // Of the two repositories one cannot be read.
   'recover-deliveries-gaps': {
     requests: 0,

@@ -53,6 +53,7 @@ describe('the workflows as they are now', () => {
         'recover-deliveries-done.json',
         'recover-deliveries-gaps.json',
         'recover-deliveries-rejected.json',
+        'recover-deliveries-rested.json',
         'sync-installations-done.json',
         'sync-installations-long.json',
         'sync-installations-rejected.json',
