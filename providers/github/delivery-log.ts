@@ -67,7 +67,7 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
 }
 
 /** A cursor travels through what operators read, and the host may be anyone's: it must look like one. */
-const cursorLike = /^[\w.=:%-]{1,120}$/;
+const cursorLike = /^[\w.=:%+-]{1,120}$/;
 
 /** Only the cursor is taken from the link: its address is not ours to follow. */
 function cursorIn(headers: Record<string, unknown>): string | undefined {
