@@ -1,19 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../../workflows/recover-deliveries.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { connectTemporal, startTimeSkipping, temporal } from '../support/temporal.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
 let env: TestWorkflowEnvironment;
 
-beforeAll(async () => {
+// For each of them: a workflow that a failed test leaves behind would hold the clock of the next.
+beforeEach(async () => {
   env = await startTimeSkipping();
 }, 60_000);
 
-afterAll(() => env?.teardown());
+afterEach(() => env?.teardown());
 
 type Steps = Pick<Activities, 'beginRecovery' | 'readDeliveryLog' | 'fillGap' | 'finishRecovery'>;
 
@@ -108,7 +109,9 @@ test('two who ask at once are served by one workflow, and by one reading or two'
     fillGap: async () => 0,
     finishRecovery: async () => void readings.push('done'),
   };
-  await withWorker(env, temporal().codePath, activities, async ({ client, taskQueue }) => {
+  // On the server that has its own way of two at once: that with the skipping clock may never answer the second.
+  const place = await connectTemporal();
+  await withWorker(place, temporal().codePath, activities, async ({ client, taskQueue }) => {
     const workflowId = `recover/${randomUUID()}`;
     const args: Parameters<typeof recoverDeliveries> = [{ githubAppId }];
     const ask = () =>
@@ -117,8 +120,9 @@ test('two who ask at once are served by one workflow, and by one reading or two'
     expect(first.signaledRunId).toBe(second.signaledRunId);
     await first.result();
   });
+  await place.close();
   expect([1, 2]).toContain(readings.length);
-});
+}, 60_000);
 
 test('requests that keep coming are answered at most every 15 seconds, and the first at once', async () => {
   const begun: number[] = [];
