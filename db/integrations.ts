@@ -76,6 +76,10 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         github_app_id: integration.githubAppId,
         created_by: integration.createdBy,
         revision: 1,
+        epoch: 0,
+        revocation: null,
+        revocation_outcome: null,
+        deleted_at: null,
         created_at: now,
         updated_at: now,
       };

@@ -9,6 +9,7 @@ import * as control from './migrations/0006-control.ts';
 import * as connectFlows from './migrations/0007-connect-flows.ts';
 import * as deliveryRecovery from './migrations/0008-delivery-recovery.ts';
 import * as syncEtags from './migrations/0009-sync-etags.ts';
+import * as integrationLife from './migrations/0010-integration-life.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
 const migrations: Record<string, Knex.Migration> = {
@@ -21,6 +22,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0007-connect-flows': connectFlows,
   '0008-delivery-recovery': deliveryRecovery,
   '0009-sync-etags': syncEtags,
+  '0010-integration-life': integrationLife,
 };
 
 const config: Knex.MigratorConfig = {

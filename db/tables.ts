@@ -37,6 +37,8 @@ export type SessionRow = {
 export type TokenRow = Tenant & {
   id: string;
   project_id: string | null;
+  app_id: string | null;
+  build_id: string | null;
   name: string;
   hash: string;
   hint: string;
@@ -118,7 +120,43 @@ export type IntegrationRow = Times &
     github_app_id: string | null;
     created_by: string;
     revision: number;
+    epoch: number;
+    revocation: 'auto' | 'always' | 'never' | null;
+    revocation_outcome: string | null;
+    deleted_at: number | null;
   };
+export type GrantRow = Tenant & {
+  integration_id: string;
+  project_id: string;
+  created_by: string;
+  created_at: number;
+};
+export type MintedTokenRow = Tenant & {
+  id: string;
+  integration_id: string;
+  installation_id: string | null;
+  hash: string;
+  sealed: string | null;
+  key_id: string | null;
+  created_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+};
+export type LeaseRow = OwnedByProject & {
+  id: string;
+  integration_id: string;
+  app_id: string | null;
+  build_id: string | null;
+  minted_token_id: string | null;
+  purpose: string;
+  scope: Json;
+  holder: string;
+  status: 'active' | 'revoked';
+  outcome: string | null;
+  created_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+};
 export type BindingRow = { integration_id: string; installation_id: string; owner_id: string; created_at: number };
 export type CredentialRow = Times & {
   id: string;
@@ -391,6 +429,9 @@ declare module 'knex/types/tables.js' {
     repository_pages: RepositoryPageRow;
     integrations: IntegrationRow;
     bindings: BindingRow;
+    grants: GrantRow;
+    minted_tokens: MintedTokenRow;
+    leases: LeaseRow;
     connect_flows: ConnectFlowRow;
     flow_states: FlowStateRow;
     installation_witnesses: InstallationWitnessRow;

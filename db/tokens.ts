@@ -45,6 +45,8 @@ export function tokensIn(db: Db, scope: TenantScope) {
         id: newId('tok'),
         org_id: token.orgId,
         project_id: token.projectId,
+        app_id: null,
+        build_id: null,
         name: token.name,
         hash: hashSecret(secret),
         hint: secret.slice(0, 8),

@@ -17,6 +17,8 @@ export const idPrefixes = {
   delivery: 'dlv',
   command: 'cmd',
   operation: 'op',
+  lease: 'lse',
+  mintedToken: 'mnt',
   token: 'tok',
   session: 'ses',
   user: 'user',

@@ -100,6 +100,10 @@ export function seed(database: Database) {
         github_app_id: githubAppId,
         created_by: 'system',
         revision: 1,
+        epoch: 0,
+        revocation: null,
+        revocation_outcome: null,
+        deleted_at: null,
         ...times,
         ...changes,
       };
