@@ -28,6 +28,7 @@ export const catalogue = {
   provider_not_supported: { status: 422, title: 'This provider cannot be connected this way' },
   host_not_allowed: { status: 422, title: 'This host may not be reached' },
   github_app_rejected: { status: 422, title: 'GitHub does not know the App by this number and key' },
+  no_integration: { status: 422, title: 'The project has no integration that it can use' },
   repository_not_reachable: { status: 422, title: 'The integration does not reach this repository' },
   ref_missing: { status: 422, title: 'There is no such branch' },
   too_many_requests: { status: 429, title: 'Too many requests' },

@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { type App, appsIn } from '../../db/apps.ts';
 import type { Db } from '../../db/connection.ts';
-import { integrationsIn } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import type { TenantScope } from '../../db/tenant.ts';
-import { usableIntegrationStatuses } from '../../domain/integration-status.ts';
+import { chooseIntegration } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
@@ -26,7 +25,9 @@ const Params = z.strictObject({ app: id('app') });
 const branch = z.string().min(1).max(250);
 
 const NewSource = z.strictObject({
-  integration_id: id('int').optional().describe('May be left out where the project has only one that can be used'),
+  integration_id: id('int')
+    .optional()
+    .describe('May be left out where the project may use only one: its own, or granted to it'),
   repository_id: z
     .union([id('repo'), z.int().positive()])
     .describe('Our id of the repository, or the provider’s number of it'),
@@ -132,11 +133,13 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       params: Params,
       body: NewSource,
       success: { status: 200, body: AppView },
-      problems: ['ambiguous_integration', 'integration_missing', 'repository_not_reachable'],
+      problems: ['ambiguous_integration', 'integration_missing', 'no_integration', 'repository_not_reachable'],
       async write({ trx, tenant, params, body, audit, ...request }) {
         const app = await findApp(trx, tenant, params.app);
         requireRevision(request, app.revision);
-        const integrationId = await chooseIntegration(trx, tenant, app, body.integration_id);
+        const { projectId } = app;
+        const wanted = { projectId, kind: 'github', named: body.integration_id };
+        const integrationId = await chooseIntegration(trx, wanted);
         const repository = await repositoriesIn(trx).findReachable(integrationId, body.repository_id);
         if (!repository) {
           throw new Problem(
@@ -171,25 +174,6 @@ export async function findApp(db: Db, tenant: TenantScope, appId: string): Promi
   const app = await appsIn(db, tenant).find(appId);
   if (!app) throw new Problem('not_found');
   return app;
-}
-
-/** The one that was named, or the only one of the project that can be used. */
-async function chooseIntegration(db: Db, tenant: TenantScope, app: App, named?: string): Promise<string> {
-  if (named !== undefined) {
-    const integration = await integrationsIn(db, tenant).find(named);
-    if (integration?.projectId === app.projectId) return named;
-    throw new Problem('integration_missing', 'The project has no such integration.');
-  }
-  const { items } = await integrationsIn(db, tenant).list({ projectId: app.projectId }, { limit: 200 });
-  const usable = items.filter(({ status }) => usableIntegrationStatuses.includes(status));
-  const [only, ...others] = usable;
-  if (!only) throw new Problem('integration_missing', 'Connect an account to the project first.');
-  if (others.length > 0) {
-    throw new Problem('ambiguous_integration', 'Send `integration_id`.', {
-      members: { integrations: usable.map((one) => ({ id: one.id, display_name: one.displayName })) },
-    });
-  }
-  return only.id;
 }
 
 function appView(app: App): z.input<typeof AppView> {

@@ -192,6 +192,6 @@ describe('the source of an app', () => {
 
   test('is missing while nothing is connected', async () => {
     const refused = await setSource(await makeApp(), { repository_id: 1 });
-    expect(refused).toMatchObject({ status: 409, body: { code: 'integration_missing' } });
+    expect(refused).toMatchObject({ status: 422, body: { code: 'no_integration' } });
   });
 });

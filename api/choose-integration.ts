@@ -1,0 +1,27 @@
+import type { Db } from '../db/connection.ts';
+import { usableIntegrations } from '../db/usable-integrations.ts';
+import { Problem } from './problems.ts';
+
+/** The one that was named, or the only one of the kind that the project can use: its own, or granted to it. */
+export async function chooseIntegration(
+  db: Db,
+  { projectId, kind, named }: { projectId: string; kind: string; named?: string | undefined },
+): Promise<string> {
+  const integrations = usableIntegrations(db, projectId);
+  if (named !== undefined) {
+    const integration = await integrations.find(named);
+    if (integration?.kind === kind) return named;
+    throw new Problem('integration_missing', `The project has no such integration of the kind ${kind}.`);
+  }
+  const usable = await integrations.list(kind);
+  const [only, ...others] = usable;
+  if (!only) {
+    throw new Problem('no_integration', 'Connect an account to the project, or have one of the organization granted.');
+  }
+  if (others.length > 0) {
+    throw new Problem('ambiguous_integration', 'Send `integration_id`.', {
+      members: { integrations: usable.map((one) => ({ id: one.id, display_name: one.displayName })) },
+    });
+  }
+  return only.id;
+}
