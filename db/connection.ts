@@ -27,7 +27,9 @@ export function connect(source: DatabaseSource): Database {
 }
 
 function connectSqlite(filename: string): Database {
-  const writer = sqlitePool(filename, { min: 1, max: 1 }, ['journal_mode = WAL', 'synchronous = FULL']);
+  // The journal is moved into the file every 64 MB: at every 4 MB, as usual, webhooks would wait for it all the time.
+  const durable = ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 16000'];
+  const writer = sqlitePool(filename, { min: 1, max: 1 }, durable);
   const reader = sqlitePool(filename, { min: 0, max: 4 }, ['query_only = ON']);
   const wakes = createWakes();
   return {

@@ -10,7 +10,7 @@ const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
 const mostMs = 250;
 /** Under load the intake's commits go first: fewer and larger batches leave it more of the one writer. */
 const manyAtOnce = 25;
-const restAfterManyMs = 50;
+const rest = { timesOfWork: 4, leastMs: 50, mostMs: 1_000 };
 /** A push may overtake the news that its repository is within reach: how soon it is looked at again, and how many may wait. */
 const lookAgainMs = 2_000;
 const mostWaiting = 500;
@@ -115,6 +115,7 @@ export function createDeliveryWork({
     const except = [...resting.keys(), ...waiting.keys()];
     if (await deliveryQueue(database.reader).isEmpty(except)) return false;
     let claimed: PendingDelivery[] = [];
+    const began = performance.now();
     try {
       const outcomes = await database.write(async (trx) => {
         claimed = await deliveryQueue(trx).claim({ ...batch, except });
@@ -126,7 +127,13 @@ export function createDeliveryWork({
       logger.warn({ err: error, deliveries: claimed.length }, 'a batch of deliveries is decided one by one');
       for (const { id } of claimed) await decideAlone(id);
     }
-    if (claimed.length >= manyAtOnce) await new Promise((resolve) => setTimeout(resolve, restAfterManyMs));
+    if (claimed.length >= manyAtOnce) await pauseAfter(performance.now() - began);
     return claimed.length > 0;
   };
+}
+
+/** A fifth of the one writer is more than Temporal can begin builds with. */
+async function pauseAfter(workedMs: number): Promise<void> {
+  const ms = Math.min(rest.mostMs, Math.max(rest.leastMs, workedMs * rest.timesOfWork));
+  await new Promise((resolve) => setTimeout(resolve, ms));
 }
