@@ -16,6 +16,7 @@ const source = {
 const target = path.join(import.meta.dirname, '..', 'stand-ins', 'github', 'contract.json');
 
 const operations = [
+  'GET /meta',
   'GET /app',
   'GET /app/installations',
   'GET /app/installation-requests',
@@ -42,6 +43,7 @@ const operations = [
   'GET /repos/{owner}/{repo}',
   'GET /repos/{owner}/{repo}/branches',
   'GET /repos/{owner}/{repo}/branches/{branch}',
+  'GET /repos/{owner}/{repo}/compare/{basehead}',
   'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
   'GET /repos/{owner}/{repo}/git/commits/{commit_sha}',
   'GET /repos/{owner}/{repo}/contents/{path}',

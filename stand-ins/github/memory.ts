@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { State } from './state.ts';
 
 /** Of the process that runs, not of what happened. */
-const notKept = new Set(['flavour', 'url', 'apiUrl', 'clock']);
+const notKept = new Set(['flavour', 'enterpriseVersion', 'url', 'apiUrl', 'clock']);
 
 /** Keeps what the stand-in knows in a file, keys and tokens too: they open nothing but the stand-in. */
 export function createMemory(state: State, file: string) {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Call, errorBody, type Page, Refused, type Route } from './answers.ts';
 import type { Fault, Faults } from './faults.ts';
@@ -33,31 +35,46 @@ type Parts = {
   faults: Faults;
   settings: { askToAuthorize: boolean };
   ledger: LedgerEntry[];
+  certificate: Certificate | undefined;
   /** Sees every exchange that got as far as an answer, sent or lost. */
   observe(exchange: Exchange): void;
 };
 
 const hourlyLimit = 5000;
 
-const apiVersions = { 'github.com': ['2022-11-28', '2026-03-10'], ghes: ['2022-11-28'] };
+const newest = ['2022-11-28', '2026-03-10'];
+const apiVersions = { 'github.com': newest, 'ghe.com': newest, ghes: ['2022-11-28'] };
 
-export function createGitHubServer({ state, routes, pages, faults, settings, ledger, observe }: Parts): Server {
+/** PEM. */
+export type Certificate = { cert: string; key: string };
+
+/** Which of its addresses a request has come to; where there is only one, it is both. */
+type Side = { isApi: boolean; isWeb: boolean };
+
+/** Makes a server of the web host, or where the API has a host of its own, of that. */
+export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Server {
+  const { state, routes, pages, faults, settings, ledger, observe, certificate } = parts;
   const find = createRouter(routes);
   const findPage = createRouter(pages);
   const used = new Map<string, number>();
 
-  return createServer((request, response) => {
-    handle(request, response).catch((error: unknown) => {
-      console.error(error);
-      response.writeHead(500).end();
-    });
-  });
+  return (host = 'web') => {
+    const serve = (request: IncomingMessage, response: ServerResponse) => {
+      handle(request, response, host).catch((error: unknown) => {
+        console.error(error);
+        response.writeHead(500).end();
+      });
+    };
+    return certificate ? createSecureServer(certificate, serve) : createServer(serve);
+  };
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse, host: 'web' | 'api'): Promise<void> {
     const { pathname, searchParams } = splitUrl(request.url ?? '/');
     const method = request.method ?? 'GET';
     const root = state.flavour === 'ghes' ? '/api/v3' : '';
-    const path = pathname.startsWith(`${root}/`) ? pathname.slice(root.length) : pathname;
+    const isBelow = pathname.startsWith(`${root}/`);
+    const path = isBelow ? pathname.slice(root.length) : pathname;
+    const { isApi, isWeb } = sideOf(host, isBelow);
     const body = parseBody(await readAll(request), request.headers['content-type']);
     const entry: LedgerEntry = {
       at: Date.now(),
@@ -77,10 +94,8 @@ export function createGitHubServer({ state, routes, pages, faults, settings, led
     if (fault?.kind === 'slow') await sleep(fault.delayMs ?? 1000);
 
     const later: (() => unknown)[] = [];
-    const isApi = root === '' || pathname.startsWith(`${root}/`);
     const found = isApi ? find(method, followId(path)) : undefined;
-    // On Enterprise Server the API has a root of its own; at github.com a host of its own, which we have not.
-    const place = found || (isApi && root !== '') ? undefined : findPage(method, path);
+    const place = found || !isWeb ? undefined : findPage(method, path);
     const call: Call = {
       state,
       method,
@@ -92,9 +107,9 @@ export function createGitHubServer({ state, routes, pages, faults, settings, led
       later: (work) => later.push(work),
     };
     const instead = fault && insteadOf(fault, call);
-    if (fault?.kind === 'twice') place ? show(call, place.route) : answer(call, found?.route);
+    if (fault?.kind === 'twice') place ? show(call, place.route) : answer(call, found?.route, isWeb);
     const shown = place && !(instead && !fault?.after) ? show(call, place.route) : undefined;
-    const own = instead && !fault?.after ? undefined : (shown ?? answer(call, found?.route));
+    const own = instead && !fault?.after ? undefined : (shown ?? answer(call, found?.route, isWeb));
     if (own && own.status < 300 && method !== 'GET') entry.effect = `${method} ${found?.route.path ?? path}`;
     const final = instead ?? own ?? { status: 500 };
 
@@ -102,6 +117,13 @@ export function createGitHubServer({ state, routes, pages, faults, settings, led
     else send(call, response, final, entry);
     if (!shown && !(place && instead)) observe({ entry, route: found?.route, params: call.params, answer: final });
     for (const work of later) await work();
+  }
+
+  /** github.com's API has a host of its own, too, but here it shares one with the pages. */
+  function sideOf(host: 'web' | 'api', isBelowRoot: boolean): Side {
+    if (state.flavour === 'github.com') return { isApi: true, isWeb: true };
+    const isApi = state.flavour === 'ghes' ? isBelowRoot : host === 'api';
+    return { isApi, isWeb: !isApi };
   }
 
   /** Nothing, where there is no such page: then it is the API that is asked. */
@@ -114,9 +136,9 @@ export function createGitHubServer({ state, routes, pages, faults, settings, led
     }
   }
 
-  function answer(call: Call, route: Route | undefined): Answer {
+  function answer(call: Call, route: Route | undefined, isWeb: boolean): Answer {
     try {
-      const authorization = answerOAuth(state, call, settings.askToAuthorize);
+      const authorization = isWeb ? answerOAuth(state, call, settings.askToAuthorize) : undefined;
       if (authorization) return authorization;
       if (!call.headers['user-agent']) throw new Refused(403, 'Request forbidden by administrative rules.');
       const moved = movedTo(call.path);
@@ -149,6 +171,17 @@ export function createGitHubServer({ state, routes, pages, faults, settings, led
     return id === undefined ? undefined : `${state.apiUrl}/repositories/${id}${rest}`;
   }
 
+  /** An Enterprise Server has no limits, unless its operator switches them on. */
+  function limitsAfter(count: number): Record<string, string> {
+    return {
+      'x-ratelimit-limit': String(hourlyLimit),
+      'x-ratelimit-remaining': String(Math.max(0, hourlyLimit - count)),
+      'x-ratelimit-used': String(count),
+      'x-ratelimit-reset': String(Math.ceil(state.now() / 3_600_000) * 3600),
+      'x-ratelimit-resource': 'core',
+    };
+  }
+
   function send(call: Call, response: ServerResponse, final: Answer, entry: LedgerEntry): void {
     const raw = final.raw ?? (final.body === undefined ? '' : JSON.stringify(final.body));
     const etag = call.method === 'GET' && final.status === 200 ? `W/"${hash(raw)}"` : undefined;
@@ -162,18 +195,26 @@ export function createGitHubServer({ state, routes, pages, faults, settings, led
       server: 'github.com',
       'x-github-request-id': hash(`${entry.at}${raw}`).slice(0, 16).toUpperCase(),
       'x-github-media-type': 'github.v3; format=json',
-      ...(state.flavour === 'ghes' && { 'x-github-enterprise-version': '3.19.0' }),
-      'x-ratelimit-limit': String(hourlyLimit),
-      'x-ratelimit-remaining': String(Math.max(0, hourlyLimit - count)),
-      'x-ratelimit-used': String(count),
-      'x-ratelimit-reset': String(Math.ceil(state.now() / 3_600_000) * 3600),
-      'x-ratelimit-resource': 'core',
+      ...(state.flavour === 'ghes' ? { 'x-github-enterprise-version': state.enterpriseVersion } : limitsAfter(count)),
       ...(etag && { etag }),
       ...(raw !== '' && !unchanged && { 'content-type': contentType(final) }),
       ...final.headers,
     });
     response.end(unchanged ? '' : raw);
   }
+}
+
+export async function listen(server: Server, port = 0): Promise<Server> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return server;
+}
+
+/** Of a server that listens. */
+export function addressOf(server: Server, certificate?: Certificate): string {
+  return `${certificate ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** The text is the same with both. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkExchange } from './contract.ts';
 import { createFaults } from './faults.ts';
@@ -12,6 +11,7 @@ import { appRoutes } from './routes/app.ts';
 import { authorizationRoutes } from './routes/authorizations.ts';
 import { checkRoutes } from './routes/checks.ts';
 import { hookRoutes } from './routes/hooks.ts';
+import { metaRoutes } from './routes/meta.ts';
 import { registrationRoutes } from './routes/registration.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
@@ -26,7 +26,7 @@ import {
   type NewInstallation,
   type NewRepository,
 } from './seeds.ts';
-import { createGitHubServer, type Exchange, type LedgerEntry } from './server.ts';
+import { addressOf, type Certificate, createGitHubServer, type Exchange, type LedgerEntry, listen } from './server.ts';
 import {
   type Account,
   type App,
@@ -55,7 +55,12 @@ export type { LedgerEntry };
 export type GitHubStandIn = Awaited<ReturnType<typeof startGitHub>>;
 
 export type StandInOptions = {
+  /** github.com; a tenant of ghe.com, whose API is at an address of its own; or an Enterprise Server. */
   flavour?: Flavour;
+  /** Of an Enterprise Server. */
+  enterpriseVersion?: string;
+  /** With it, all of it is spoken to over https. */
+  certificate?: Certificate;
   port?: number;
   tokenFormat?: TokenFormat;
   /** Where it keeps what it knows, to find it again. Without it all is forgotten. */
@@ -67,7 +72,7 @@ const hour = 3_600_000;
 /** A GitHub on 127.0.0.1 that remembers: Apps, tokens, repositories, runs and webhooks behave as GitHub's do. */
 export async function startGitHub(options: StandInOptions = {}) {
   const { flavour = 'github.com', port = 0, tokenFormat = 'classic', memoryFile } = options;
-  const state = createState(flavour);
+  const state = createState(flavour, options.enterpriseVersion ?? '3.19.0');
   const memory = memoryFile === undefined ? undefined : createMemory(state, memoryFile);
   memory?.recall();
   const faults = createFaults();
@@ -109,6 +114,7 @@ export async function startGitHub(options: StandInOptions = {}) {
     ...userRoutes,
     ...authorizationRoutes,
     ...checkRoutes,
+    ...metaRoutes,
   ];
   const observe = (exchange: Exchange) => void violations.push(...checkExchange(exchange));
   const pages = [
@@ -120,13 +126,22 @@ export async function startGitHub(options: StandInOptions = {}) {
     ...simulatePages,
     ...repositoryPages(announceFromBrowser),
   ];
-  const server = createGitHubServer({ state, routes, pages, faults, settings, ledger, observe });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+  const serve = createGitHubServer({
+    state,
+    routes,
+    pages,
+    faults,
+    settings,
+    ledger,
+    observe,
+    certificate: options.certificate,
   });
-  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  state.apiUrl = flavour === 'ghes' ? `${state.url}/api/v3` : state.url;
+  const server = await listen(serve(), port);
+  state.url = addressOf(server, options.certificate);
+  const apiServer = flavour === 'ghe.com' ? await listen(serve('api')) : undefined;
+  state.apiUrl = apiServer
+    ? addressOf(apiServer, options.certificate)
+    : `${state.url}${flavour === 'ghes' ? '/api/v3' : ''}`;
 
   // Killed at any time, it has lost a second at most.
   const keeping = memory && setInterval(() => memory.keep(), 1000).unref();
@@ -284,8 +299,10 @@ export async function startGitHub(options: StandInOptions = {}) {
     async close(): Promise<void> {
       closing.abort();
       clearInterval(keeping);
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      for (const one of apiServer ? [server, apiServer] : [server]) {
+        one.closeAllConnections();
+        await new Promise((resolve) => one.close(resolve));
+      }
       memory?.keep();
     },
   });

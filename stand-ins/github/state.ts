@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-export type Flavour = 'github.com' | 'ghes';
+export type Flavour = 'github.com' | 'ghe.com' | 'ghes';
 export type Permissions = Record<string, string>;
 export type Account = { login: string; id: number; type: 'User' | 'Organization' };
 
@@ -197,10 +197,12 @@ export const octocat: Account = { login: 'octocat', id: 583231, type: 'User' };
 export type State = ReturnType<typeof createState>;
 
 /** All that the stand-in remembers. Tests may read it, and reach in where no function helps. */
-export function createState(flavour: Flavour) {
+export function createState(flavour: Flavour, enterpriseVersion: string) {
   return {
     lastId: 1000,
     flavour,
+    /** Of an Enterprise Server: what it says of itself, wherever it says it. */
+    enterpriseVersion,
     /** Where it listens; known once it does. */
     url: '',
     apiUrl: '',

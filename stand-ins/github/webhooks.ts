@@ -112,7 +112,7 @@ function signedHeaders(state: State, app: App, event: string, guid: string, rawB
     'x-github-hook-installation-target-type': 'integration',
     ...(state.flavour === 'ghes' && {
       'x-github-enterprise-host': new URL(state.url).host,
-      'x-github-enterprise-version': '3.19.0',
+      'x-github-enterprise-version': state.enterpriseVersion,
     }),
     ...signatures(app, rawBody),
   };

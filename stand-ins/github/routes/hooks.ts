@@ -5,7 +5,7 @@ import { timestamp } from '../views.ts';
 
 const day = 86_400_000;
 /** How long the log remembers. */
-const kept = { 'github.com': 3 * day, ghes: 7 * day };
+const kept = { 'github.com': 3 * day, 'ghe.com': 3 * day, ghes: 7 * day };
 
 /** The App's webhook: where it goes, and the log of what was sent. */
 export function hookRoutes(redeliver: (guid: string) => Promise<unknown>): Route[] {

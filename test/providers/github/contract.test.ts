@@ -6,7 +6,7 @@ import { createGuardedFetch } from '../../../providers/http.ts';
 import { startGitHub } from '../../../stand-ins/github/stand-in.ts';
 import { workflowFile } from '../../support/platform.ts';
 
-test.each(['github.com', 'ghes'] as const)('what we ask of %s is what its API allows', async (flavour) => {
+test.each(['github.com', 'ghe.com', 'ghes'] as const)('what we ask of %s is what its API allows', async (flavour) => {
   const standIn = await startGitHub({ flavour });
   onTestFinished(() => standIn.close());
   const app = standIn.addApp();
@@ -14,7 +14,7 @@ test.each(['github.com', 'ghes'] as const)('what we ask of %s is what its API al
   const path = '.github/workflows/deploy.yml';
   const repository = standIn.addRepository(installation, { workflows: { [path]: workflowFile } });
   const github = createGitHub({
-    host: flavour === 'ghes' ? githubHost(standIn.url) : githubHost('https://github.com', standIn.apiUrl),
+    host: flavour === 'ghes' ? githubHost(standIn.url) : githubHost(standIn.url, standIn.apiUrl),
     fetch: createGuardedFetch({
       allowedHosts: parseAllowedHosts(standIn.url),
       timeoutMs: 5000,
@@ -47,7 +47,7 @@ test.each(['github.com', 'ghes'] as const)('what we ask of %s is what its API al
   const inputs = { fairlead_build: 'bld_1', fairlead_sha: branch?.sha ?? '', fairlead_ref: 'refs/heads/main' };
   const createdAfter = Date.now() - 60_000;
   const dispatched = await spoken.dispatchWorkflow({ fullName, workflow: 'deploy.yml', ref: 'main', inputs });
-  expect('runId' in dispatched).toBe(flavour === 'github.com');
+  expect('runId' in dispatched).toBe(flavour !== 'ghes');
   const event = 'workflow_dispatch';
   const { runs } = await spoken.listRuns({ fullName, workflow: 'deploy.yml', event, createdAfter });
   expect(runs).toMatchObject([{ displayTitle: 'Build bld_1', attempt: 1, headBranch: 'main' }]);
