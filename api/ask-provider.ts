@@ -19,8 +19,12 @@ export const ofBroughtApps: Refusals = {
   address_refused: 'host_not_allowed',
 };
 
+/** Where it is a host, before anything is known of it. */
+export const ofHosts: Refusals = { address_refused: 'host_not_allowed', unexpected: 'host_not_supported' };
+
 /** What to do about it, beside what the provider said. */
 const cures: Partial<Record<ProblemCode, string>> = {
+  host_not_supported: 'Send the address of a GitHub, and `api_url` where its API is somewhere else.',
   github_app_rejected: 'Send the App ID from the App’s settings on GitHub, and a private key that is listed there.',
 };
 

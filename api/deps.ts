@@ -32,8 +32,9 @@ export type FoundApp = {
   hook: { url: string | undefined; contentType: string | undefined };
 };
 
-/** What of connecting is read live while a person waits: whether an App's number and key fit. */
+/** What of connecting is read live while a person waits: what a host is, and whether an App's number and key fit. */
 export type ImportCheck = {
+  serverVersion(host: { hostUrl: string; apiUrl: string }): Promise<string | undefined>;
   checkImport(app: { hostUrl: string; apiUrl: string; appId: number; privateKey: string }): Promise<FoundApp>;
 };
 

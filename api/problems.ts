@@ -27,6 +27,7 @@ export const catalogue = {
   unsupported_media_type: { status: 415, title: 'The body must be plain JSON' },
   provider_not_supported: { status: 422, title: 'This provider cannot be connected this way' },
   host_not_allowed: { status: 422, title: 'This host may not be reached' },
+  host_not_supported: { status: 422, title: 'This host is no GitHub that can be connected' },
   github_app_rejected: { status: 422, title: 'GitHub does not know the App by this number and key' },
   no_integration: { status: 422, title: 'The project has no integration that it can use' },
   repository_not_reachable: { status: 422, title: 'The integration does not reach this repository' },

@@ -12,6 +12,7 @@ export type GitHubConnector = ReturnType<typeof createGitHubConnector>;
 
 type Account = Pick<Installation['account'], 'id' | 'login' | 'type'>;
 type Host = { hostUrl: string; apiUrl: string };
+type Hook = Pick<Awaited<ReturnType<GitHubAsApp['getHookConfig']>>, 'url' | 'contentType'>;
 
 /** Who signed in, and how they were shown to own the account that was asked about, if they were. */
 export type Identity = { userId: number; login: string; owns: 'account' | 'membership' | null };
@@ -56,6 +57,11 @@ export function createGitHubConnector({
   }
 
   return {
+    /** Which Enterprise Server this is, if it is one and says so. */
+    serverVersion(host: Host): Promise<string | undefined> {
+      return githubOf(host, { within: AbortSignal.timeout(interactiveMs) }).serverVersion();
+    },
+
     /** The App of a manifest's code, with its secrets, once. Whoever calls this seals them at once. */
     convertManifest({ code, ...host }: Host & { code: string }): Promise<ConvertedApp> {
       return githubOf(host).convertManifest(code);
@@ -136,7 +142,7 @@ function fetchWithin(fetch: Fetch, limit: AbortSignal): Fetch {
 }
 
 /** GitHub knows no address (404) where an App was made without a webhook. Whether there is such an App, /app tells. */
-async function orNone(hook: ReturnType<GitHubAsApp['getHookConfig']>): ReturnType<GitHubAsApp['getHookConfig']> {
+async function orNone(hook: Promise<Hook>): Promise<Hook> {
   try {
     return await hook;
   } catch (error) {

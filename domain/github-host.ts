@@ -37,6 +37,15 @@ export function githubHost(hostUrl: string, apiUrl?: string): GitHubHost {
   };
 }
 
+/** The oldest Enterprise Server that does all that is asked of it; by GitHub's OpenAPI documents of each version. */
+export const leastServerVersion = '3.17';
+
+export function isSupportedServer(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [leastMajor = 0, leastMinor = 0] = leastServerVersion.split('.').map(Number);
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
+}
+
 function usualApi(web: URL): string {
   if (web.hostname === 'github.com') return 'https://api.github.com';
   if (web.hostname.endsWith('.ghe.com')) return `https://api.${web.host}`;

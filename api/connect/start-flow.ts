@@ -131,8 +131,13 @@ export function hostOf(
   throw new Problem('host_not_allowed', advice);
 }
 
+/** The one that is configured now. */
+export async function newestOperatorApp(db: Db): Promise<GithubApp | undefined> {
+  return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null).at(-1);
+}
+
 async function operatorApp(db: Db, owner: Owner): Promise<What> {
-  const app = (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null).at(-1);
+  const app = await newestOperatorApp(db);
   if (!app) {
     const advice = 'Set GITHUB_APP_ID and the settings that go with it, or make an App with `"app":"manifest"`.';
     throw new Problem('github_app_missing', advice);

@@ -8,6 +8,7 @@ import { missingEvents, missingPermissions } from '../../domain/github-permissio
 import { askProvider, ofBroughtApps } from '../ask-provider.ts';
 import { NewFlow } from '../connect/new-flow.ts';
 import { hostOf, ownerOf } from '../connect/start-flow.ts';
+import { requireSupportedHost } from '../connect/supported-host.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { name } from '../input.ts';
@@ -52,10 +53,18 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       access: 'integrations:write',
       body: NewImport,
       success: { status: 201, body: Imported },
-      problems: ['not_found', 'host_not_allowed', 'github_app_rejected', 'github_app_exists', 'provider_unavailable'],
+      problems: [
+        'not_found',
+        'host_not_allowed',
+        'host_not_supported',
+        'github_app_rejected',
+        'github_app_exists',
+        'provider_unavailable',
+      ],
       async prepare({ tenant, body }) {
         await ownerOf(database.reader, tenant, body);
         const { hostUrl, apiUrl } = hostOf(connect, body);
+        await requireSupportedHost(connector, { hostUrl, apiUrl });
         const { app_id: appId, private_key: privateKey } = body;
         const found = await askProvider(
           () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey }),

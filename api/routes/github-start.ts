@@ -5,6 +5,7 @@ import { findArrival, land } from '../connect/land.ts';
 import { NewFlow } from '../connect/new-flow.ts';
 import { refusedLanding } from '../connect/refused-landing.ts';
 import { startFlow } from '../connect/start-flow.ts';
+import { hostToBe, requireSupportedHost } from '../connect/supported-host.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type WriteRequest } from '../endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../input.ts';
@@ -25,7 +26,7 @@ export const GithubAnswerBody = z.strictObject({
 
 /** Connecting a GitHub account: where a browser flow begins, and where a platform's own page may bring its answer. */
 export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
-  const { keyring, connect, links } = deps;
+  const { database, keyring, connector, connect, links } = deps;
 
   async function start({ trx, tenant, caller, audit }: WriteRequest, body: z.output<typeof NewFlow>) {
     const asking = { tenant, callerId: caller.id };
@@ -52,11 +53,17 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       problems: [
         'not_found',
         'host_not_allowed',
+        'host_not_supported',
         'provider_not_supported',
         'github_app_missing',
         'github_app_incomplete',
         'too_many_requests',
+        'provider_unavailable',
       ],
+      async prepare({ body }) {
+        const host = await hostToBe(database.reader, connect, body);
+        if (host) await requireSupportedHost(connector, host);
+      },
       write: (request) => start(request, request.body),
     }),
     endpoint({

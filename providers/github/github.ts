@@ -5,6 +5,7 @@ import { asUser } from './as-user.ts';
 import type { Wire } from './client.ts';
 import { convertManifest } from './conversion.ts';
 import { type CodeExchange, exchangeCode, revokeUserToken } from './oauth.ts';
+import { serverVersion } from './server-version.ts';
 import { withToken } from './with-token.ts';
 
 export type GitHubOptions = {
@@ -28,6 +29,7 @@ export function createGitHub(options: GitHubOptions) {
     asApp: (credentials: AppCredentials) => asApp(wire, credentials),
     withToken: (token: string) => withToken(wire, token),
     asUser: (token: string) => asUser(wire, token),
+    serverVersion: () => serverVersion(wire),
     convertManifest: (code: string) => convertManifest(wire, code),
     exchangeCode: (wanted: CodeExchange) => exchangeCode(wire, wanted),
     revokeUserToken: (wanted: Parameters<typeof revokeUserToken>[1]) => revokeUserToken(wire, wanted),

@@ -25,6 +25,7 @@ const broker: ApiDeps['broker'] = {
 
 /** A GitHub that has the App, with everything that is needed. */
 const connector: ApiDeps['connector'] = {
+  serverVersion: async () => undefined,
   checkImport: async ({ appId }) => ({
     id: appId,
     slug: 'found',

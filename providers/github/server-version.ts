@@ -1,0 +1,53 @@
+import { ProviderError } from '../http.ts';
+import type { Wire } from './client.ts';
+import { type Call, failureOf, silenceOf } from './failures.ts';
+
+const versionHeader = 'x-github-enterprise-version';
+
+/**
+ * Which version of Enterprise Server this is, by what it tells anybody. Undefined where it is none (github.com has no
+ * version), or tells nothing to whom it does not know.
+ */
+export async function serverVersion(wire: Wire): Promise<string | undefined> {
+  const call: Call = { as: 'nobody', method: 'GET', secrets: [], now: wire.now };
+  let answer: { status: number; headers: Record<string, string>; body: Meta | undefined };
+  try {
+    const response = await wire.fetch(`${wire.host.api}/meta`, {
+      headers: { accept: 'application/vnd.github+json', 'user-agent': wire.userAgent },
+      redirect: 'manual',
+      signal: AbortSignal.timeout(wire.timeoutMs),
+    });
+    const { status, headers } = response;
+    answer = { status, headers: Object.fromEntries(headers), body: parse(await response.text()) };
+  } catch (error) {
+    throw silenceOf(error, call);
+  }
+  const { status, headers, body } = answer;
+  // In private mode it wants a sign-in first, and says its version all the same.
+  const said = versionIn(headers[versionHeader]) ?? versionIn(body?.installed_version);
+  if (said !== undefined || status === 401 || status === 403) return said;
+  if (status >= 500 || status === 429) throw failureOf({ status, headers, message: '' }, call);
+  if (status === 200 && typeof body?.verifiable_password_authentication === 'boolean') return undefined;
+  throw new ProviderError({
+    provider: 'github',
+    code: 'unexpected',
+    status,
+    message: `${new URL(wire.host.api).host} does not answer as a GitHub does`,
+  });
+}
+
+/** Digits alone: the rest of what a host writes is not repeated. */
+function versionIn(text: unknown): string | undefined {
+  return typeof text === 'string' ? /\d{1,4}\.\d{1,4}(?:\.\d{1,6})?/.exec(text.slice(0, 100))?.[0] : undefined;
+}
+
+type Meta = { installed_version?: unknown; verifiable_password_authentication?: unknown };
+
+function parse(text: string): Meta | undefined {
+  try {
+    const body: unknown = JSON.parse(text);
+    return typeof body === 'object' && body !== null ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}
