@@ -15,10 +15,11 @@ import { newId } from '../../domain/ids.ts';
 import { createGuardedFetch } from '../../providers/http.ts';
 import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { keyring } from './hooks.ts';
+import { originsOf } from './operator-app.ts';
 
 /** A connector that reaches this stand-in and nothing else. */
 export function connectorTo(database: Database, github: GitHubStandIn, timeoutMs = 10_000): GitHubConnector {
-  const fetch = createGuardedFetch({ allowedHosts: [{ origin: github.url }], timeoutMs, maxBytes: 20_000_000 });
+  const fetch = createGuardedFetch({ allowedHosts: originsOf(github), timeoutMs, maxBytes: 20_000_000 });
   return createGitHubConnector({ database, keyring, fetch });
 }
 

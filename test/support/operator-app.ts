@@ -13,9 +13,14 @@ import { keyring } from './hooks.ts';
 
 /** A broker that reaches these stand-ins and nothing else. */
 export function brokerTo(database: Database, ...standIns: GitHubStandIn[]): GitHubBroker {
-  const allowedHosts: AllowedHost[] = standIns.map(({ url }) => ({ origin: url }));
+  const allowedHosts = standIns.flatMap(originsOf);
   const fetch = createGuardedFetch({ allowedHosts, timeoutMs: 10_000, maxBytes: 20_000_000 });
   return createGitHubBroker({ database, keyring, fetch });
+}
+
+/** Its API may be at an address of its own. */
+export function originsOf({ url, apiUrl }: GitHubStandIn): AllowedHost[] {
+  return [{ origin: url }, { origin: new URL(apiUrl).origin }];
 }
 
 /** The operator's App: at the stand-in and here. */

@@ -11,7 +11,7 @@ import { createBrowser, type Shown } from './browser.ts';
 import { connectorTo } from './connect-flow.ts';
 import { openTestDatabase } from './database.ts';
 import { keyring, silent } from './hooks.ts';
-import { brokerTo } from './operator-app.ts';
+import { brokerTo, originsOf } from './operator-app.ts';
 import { connectTemporal } from './temporal.ts';
 
 /** API, relay and worker in this process, on the run's Temporal, for a GitHub of the test's own. */
@@ -24,7 +24,7 @@ export async function startWhole(github: GitHubStandIn) {
     connector,
     connect: {
       defaultHost: { hostUrl: github.url, apiUrl: github.apiUrl },
-      allowedHosts: [{ origin: github.url }],
+      allowedHosts: originsOf(github),
       redirectOrigins: [],
       webhookUrlFor: (githubAppId) => `${publicUrl}/v1/webhooks/github/${githubAppId}`,
     },

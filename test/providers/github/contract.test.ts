@@ -16,7 +16,7 @@ test.each(['github.com', 'ghe.com', 'ghes'] as const)('what we ask of %s is what
   const github = createGitHub({
     host: flavour === 'ghes' ? githubHost(standIn.url) : githubHost(standIn.url, standIn.apiUrl),
     fetch: createGuardedFetch({
-      allowedHosts: parseAllowedHosts(standIn.url),
+      allowedHosts: parseAllowedHosts(`${standIn.url} ${new URL(standIn.apiUrl).origin}`),
       timeoutMs: 5000,
       maxBytes: 1_000_000,
     }),
