@@ -4,6 +4,7 @@ import { githubAppSecrets } from '../db/github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
 import type { Keyring } from '../db/sealing.ts';
 import { isId } from '../domain/ids.ts';
+import { webhookKeysKeptMs } from '../domain/rotation-phase.ts';
 
 /** What an unsigned request says about the App that it comes from. It only selects: the signature decides. */
 export type HookSource = {
@@ -23,12 +24,14 @@ export type HookKeys = {
 type Entry = { app: GithubApp; keys: KeyObject[] };
 type Cached = { entries: Promise<Entry[]>; until: number };
 
-const keptMs = 5_000;
 const missKeptMs = 1_000;
 /** Anybody may ask for any App. */
 const maxCached = 10_000;
 
-/** Opens webhook secrets and keeps them for seconds only, so that a rotated one is soon known to every process. */
+/**
+ * Opens webhook secrets and keeps them for seconds only. A rotation waits for longer than that before it tells the
+ * provider of a new one, so that every process knows it by then.
+ */
 export function createHookKeys({ database, keyring }: { database: Database; keyring: Keyring }): HookKeys {
   const cache = new Map<string, Cached>();
 
@@ -50,7 +53,7 @@ export function createHookKeys({ database, keyring }: { database: Database; keyr
     const now = Date.now();
     const kept = cache.get(name);
     if (kept && kept.until > now) return kept.entries;
-    const fresh: Cached = { entries: find().then(load), until: now + keptMs };
+    const fresh: Cached = { entries: find().then(load), until: now + webhookKeysKeptMs };
     cache.delete(name);
     cache.set(name, fresh);
     const oldest = cache.size > maxCached && cache.keys().next().value;

@@ -7,6 +7,7 @@ import type { Installation, InstallationRequest } from '../providers/github/as-a
 import type { ConvertedApp } from '../providers/github/conversion.ts';
 import { createGitHub, type GitHubAsApp } from '../providers/github/github.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
+import { createCredentialChecks } from './credential-checks.ts';
 
 export type GitHubConnector = ReturnType<typeof createGitHubConnector>;
 
@@ -57,6 +58,8 @@ export function createGitHubConnector({
   }
 
   return {
+    ...createCredentialChecks({ database, keyring, githubOf }),
+
     /** Which Enterprise Server this is, if it is one and says so. */
     serverVersion(host: Host): Promise<string | undefined> {
       return githubOf(host, { within: AbortSignal.timeout(interactiveMs) }).serverVersion();
@@ -141,12 +144,14 @@ function fetchWithin(fetch: Fetch, limit: AbortSignal): Fetch {
     fetch(url, { ...init, signal: init.signal ? AbortSignal.any([init.signal, limit]) : limit });
 }
 
+const noHook = { url: undefined, contentType: undefined, insecureSsl: '0' };
+
 /** GitHub knows no address (404) where an App was made without a webhook. Whether there is such an App, /app tells. */
 async function orNone(hook: Promise<Hook>): Promise<Hook> {
   try {
     return await hook;
   } catch (error) {
-    if (error instanceof ProviderError && error.status === 404) return { url: undefined, contentType: undefined };
+    if (error instanceof ProviderError && error.status === 404) return { ...noHook };
     throw error;
   }
 }

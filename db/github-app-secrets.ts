@@ -1,12 +1,11 @@
 import { verifyingCredentialStatuses } from '../domain/credential-status.ts';
 import { newId } from '../domain/ids.ts';
+import { webhookOverlapMs } from '../domain/rotation-phase.ts';
 import type { Db } from './connection.ts';
 import type { Keyring } from './sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from './tables.ts';
 
 export const githubSecretKinds = ['private_key', 'webhook_secret', 'client_secret'] as const;
-/** How long a webhook that was signed with the secret before still verifies: longer than GitHub redelivers. */
-const overlapMs = 4 * 24 * 3_600_000;
 
 export type GithubSecretKind = (typeof githubSecretKinds)[number];
 
@@ -32,6 +31,52 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
     privateKey: (githubAppId: string) => active(githubAppId, 'private_key'),
     clientSecret: (githubAppId: string) => active(githubAppId, 'client_secret'),
 
+    /** Of one version, whatever its status, until it is purged. */
+    async secretOf(credentialId: string, version: number): Promise<string | undefined> {
+      const owner = await db('credentials').where({ id: credentialId }).first();
+      const row = await db('credential_versions').where({ credential_id: credentialId, version }).first();
+      return owner && row?.sealed ? open(owner, row) : undefined;
+    },
+
+    /** A version that nothing uses yet, though webhooks that are signed with it verify. Answers its number. */
+    async addPending(owner: Pick<CredentialRow, 'id' | 'org_id' | 'kind'>, secret: string): Promise<number> {
+      const now = Date.now();
+      const newest = await db('credential_versions')
+        .where({ credential_id: owner.id })
+        .max('version as version')
+        .first();
+      const version = Number(newest?.version ?? 0) + 1;
+      const field = owner.kind;
+      const { sealed, keyId } = keyring.seal(secret, { orgId: owner.org_id, credentialId: owner.id, version, field });
+      await db('credential_versions').insert({
+        id: newId('crv'),
+        credential_id: owner.id,
+        version,
+        status: 'pending',
+        sealed,
+        key_id: keyId,
+        created_at: now,
+        updated_at: now,
+      });
+      return version;
+    },
+
+    /** Forgets the secret of a version that keeps its status: one that was refused may be good for something else. */
+    async blank(credentialId: string, version: number): Promise<void> {
+      const owner = await db('credentials').where({ id: credentialId }).first();
+      if (!owner) return;
+      const { sealed, keyId } = keyring.seal('', {
+        orgId: owner.org_id,
+        credentialId,
+        version,
+        field: owner.kind,
+      });
+      await db('credential_versions')
+        .where({ credential_id: credentialId, version })
+        .whereNot({ status: 'purged' })
+        .update({ sealed, key_id: keyId });
+    },
+
     /** Every secret that a webhook of this App may be signed with right now. */
     async webhookSecrets(githubAppId: string): Promise<string[]> {
       const owner = await credential(githubAppId, 'webhook_secret');
@@ -39,7 +84,9 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
       const rows = await db('credential_versions')
         .where({ credential_id: owner.id })
         .whereIn('status', verifyingCredentialStatuses)
-        .where((good) => good.whereNot({ status: 'retiring' }).orWhere('updated_at', '>', Date.now() - overlapMs))
+        .where((good) =>
+          good.whereNot({ status: 'retiring' }).orWhere('updated_at', '>', Date.now() - webhookOverlapMs),
+        )
         .orderBy('version', 'desc');
       return rows.map((row) => open(owner, row));
     },

@@ -10,6 +10,11 @@ import * as connectFlows from './migrations/0007-connect-flows.ts';
 import * as deliveryRecovery from './migrations/0008-delivery-recovery.ts';
 import * as syncEtags from './migrations/0009-sync-etags.ts';
 import * as integrationLife from './migrations/0010-integration-life.ts';
+import * as leases from './migrations/0011-leases.ts';
+import * as rotations from './migrations/0012-rotations.ts';
+import * as permissionDrift from './migrations/0013-permission-drift.ts';
+import * as checkRuns from './migrations/0014-check-runs.ts';
+import * as openBuilds from './migrations/0016-open-builds.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
 const migrations: Record<string, Knex.Migration> = {
@@ -23,6 +28,11 @@ const migrations: Record<string, Knex.Migration> = {
   '0008-delivery-recovery': deliveryRecovery,
   '0009-sync-etags': syncEtags,
   '0010-integration-life': integrationLife,
+  '0011-leases': leases,
+  '0012-rotations': rotations,
+  '0013-permission-drift': permissionDrift,
+  '0014-check-runs': checkRuns,
+  '0016-open-builds': openBuilds,
 };
 
 const config: Knex.MigratorConfig = {

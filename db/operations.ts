@@ -60,6 +60,21 @@ export function operationsIn(db: Db, scope: TenantScope) {
         .update({ taken_up_at: now, updated_at: now });
     },
 
+    /** Ends this one, unless it has ended. */
+    async end(id: string, error?: { code: string; detail: string }): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ id, status: 'running' })
+        .update({
+          status: error ? 'failed' : 'succeeded',
+          error_code: error?.code ?? null,
+          error_detail: error?.detail ?? null,
+          updated_at: now,
+          finished_at: now,
+        });
+      wake(db, 'operations');
+    },
+
     /** Ends every operation that was taken up; with `orgId` those of that organization, or of none. */
     async finish(
       { kind, subjectId, orgId }: OperationSubject & { orgId?: string | null },

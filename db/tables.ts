@@ -4,6 +4,7 @@ import type { DeliveryOrigin, DeliveryStatus } from '../domain/delivery-status.t
 import type { DispatchState } from '../domain/dispatch-state.ts';
 import type { FlowKind, FlowStatus, StatePurpose } from '../domain/flow-status.ts';
 import type { IntegrationStatus } from '../domain/integration-status.ts';
+import type { RotationPhase } from '../domain/rotation-phase.ts';
 import type { Role } from '../domain/scopes.ts';
 
 /** SQLite answers 0 and 1 where Postgres answers booleans. */
@@ -15,7 +16,7 @@ type Times = { created_at: number; updated_at: number };
 type Tenant = { org_id: string };
 type OwnedByProject = Tenant & { project_id: string };
 
-export type OrgRow = Times & { id: string; name: string; revision: number };
+export type OrgRow = Times & { id: string; name: string; revision: number; deleted_at: number | null };
 export type ProjectRow = Times & Tenant & { id: string; name: string; revision: number; deleted_at: number | null };
 export type UserRow = Times & { id: string; name: string; ops: Bool };
 export type MembershipRow = Times & Tenant & { user_id: string; role: Role };
@@ -77,6 +78,7 @@ export type InstallationRow = Times & {
   removed_at: number | null;
   seen_pass: number;
   sync_error: string | null;
+  missing_permissions: Json | null;
 };
 export type RepositoryRow = Times & {
   id: string;
@@ -173,6 +175,24 @@ export type CredentialVersionRow = Times & {
   sealed: string | null;
   key_id: string | null;
 };
+export type RotationRow = {
+  id: string;
+  org_id: string | null;
+  project_id: string | null;
+  integration_id: string;
+  credential_id: string;
+  operation_id: string;
+  rollback_operation_id: string | null;
+  mode: 'auto' | 'assisted';
+  phase: RotationPhase;
+  new_version: number;
+  old_version: number;
+  told_at: number | null;
+  requested_by: string;
+  started_at: number;
+  updated_at: number;
+  finished_at: number | null;
+};
 export type AppRow = Times &
   OwnedByProject & {
     id: string;
@@ -197,6 +217,7 @@ export type PipelineRow = Times &
     workflow_file: string;
     inputs: Json;
     environment: string | null;
+    environment_url: string | null;
     timeout_minutes: number;
     revision: number;
     deleted_at: number | null;
@@ -230,6 +251,12 @@ export type BuildRow = Times &
     cancel_requested: Bool;
     deployment_id: number | null;
     reported_status: string | null;
+    check_run_id: number | null;
+    check_status: string | null;
+    deployment_status: string | null;
+    report_claim: string | null;
+    report_claim_until: number | null;
+    report_doubt_until: number | null;
     revision: number;
     started_at: number | null;
     finished_at: number | null;
@@ -432,6 +459,7 @@ declare module 'knex/types/tables.js' {
     grants: GrantRow;
     minted_tokens: MintedTokenRow;
     leases: LeaseRow;
+    rotations: RotationRow;
     connect_flows: ConnectFlowRow;
     flow_states: FlowStateRow;
     installation_witnesses: InstallationWitnessRow;

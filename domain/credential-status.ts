@@ -26,5 +26,8 @@ export const credentialMoves: Moves<CredentialStatus> = {
   purged: [],
 };
 
-/** A webhook signed with any of these verifies; only the active one ever signs. */
-export const verifyingCredentialStatuses: readonly CredentialStatus[] = ['pending', 'active', 'retiring'];
+/**
+ * A webhook signed with any of these verifies. `pending` too: the provider signs with it as soon as it was told, which
+ * is before we know that it was. And `uncertain`, since the provider may have been told.
+ */
+export const verifyingCredentialStatuses: readonly CredentialStatus[] = ['pending', 'uncertain', 'active', 'retiring'];

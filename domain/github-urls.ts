@@ -40,3 +40,39 @@ export function authorizeUrl(page: {
   }
   return `${page.web}/login/oauth/authorize?${query}`;
 }
+
+export type AppPage = Pick<InstallPage, 'web' | 'appPathPrefix' | 'slug'> & {
+  /** The organization that owns the App; null where it is a person's, and undefined where that is not known. */
+  organization?: string | null | undefined;
+};
+
+/** Where an App's keys and secrets are made and deleted, or else its public page, which leads its owners there. */
+export function appSettingsUrl({ web, appPathPrefix, slug, organization }: AppPage): string {
+  if (organization === undefined) return `${web}${appPathPrefix}/${encodeURIComponent(slug)}`;
+  const owner = organization === null ? '' : `/organizations/${encodeURIComponent(organization)}`;
+  return `${web}${owner}/settings/apps/${encodeURIComponent(slug)}`;
+}
+
+export type InstallationPage = {
+  web: string;
+  accountLogin: string;
+  /** `Organization`, `User` or `Enterprise`. */
+  targetType: string;
+  /** GitHub's number. */
+  installationId: number;
+};
+
+/** Where an account's owner sees what an App may do, and takes the App away. */
+export function installationSettingsUrl({ web, accountLogin, targetType, installationId }: InstallationPage): string {
+  const login = encodeURIComponent(accountLogin);
+  const owners: Record<string, string> = {
+    Organization: `/organizations/${login}`,
+    Enterprise: `/enterprises/${login}`,
+  };
+  return `${web}${owners[targetType] ?? ''}/settings/installations/${installationId}`;
+}
+
+/** Where that owner grants what the App has come to ask for. */
+export function permissionsUpdateUrl(page: InstallationPage): string {
+  return `${installationSettingsUrl(page)}/permissions/update`;
+}

@@ -14,6 +14,7 @@ export const idPrefixes = {
   repository: 'repo',
   credential: 'cred',
   credentialVersion: 'crv',
+  rotation: 'rot',
   delivery: 'dlv',
   command: 'cmd',
   operation: 'op',

@@ -14,3 +14,21 @@ export function recoverWorkflowId(githubAppId: string): string {
 export function connectGithubWorkflowId(flowId: string): string {
   return `connect-github/${flowId}`;
 }
+
+/** Each rotation has a workflow of its own; that a credential has only one at a time, the database sees to. */
+export function rotateWorkflowId(credentialId: string, operationId: string): string {
+  return `rotate/${credentialId}/${operationId}`;
+}
+
+export function revokeTokenWorkflowId(mintedTokenId: string): string {
+  return `revoke/${mintedTokenId}`;
+}
+
+export function reportWorkflowId(buildId: string): string {
+  return `report/${buildId}`;
+}
+
+/** Of an integration, or of all that a project or an organization has. */
+export function deleteWorkflowId(subjectId: string): string {
+  return `delete/${subjectId}`;
+}

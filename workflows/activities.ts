@@ -106,6 +106,14 @@ export const { lookForApproval } = proxyActivities<Activities>({
   summary: 'See whether an owner has approved',
 });
 
+/** Until it has died by itself, and a little longer: GitHub's clock need not be ours. */
+export const { revokeMintedToken } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '90 minutes',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  summary: 'Revoke a token at its provider',
+});
+
 /** GitHub keeps the log for days: try for long, and wait as long as it asks. */
 export const { readDeliveryLog } = proxyActivities<Activities>({
   startToCloseTimeout: '15 minutes',
@@ -124,6 +132,33 @@ export const { fillGap } = proxyActivities<Activities>({
   summary: 'Compare the branches of a repository with what was decided last',
 });
 
+/** Nobody waits in vain: until it is proven the old version is in use, and GitHub is told of a secret as often as it takes. */
+export const { proveVersion, proveOldVersion } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '1 day',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '10 minutes' },
+  summary: 'Try the credential at the provider',
+});
+
+/** Both secrets verify meanwhile. */
+export const { settleVersion } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '7 days',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '10 seconds', maximumInterval: '1 hour' },
+  summary: 'Tell the provider once more of the secret in use',
+});
+
+/** The workflow asks again anyway. */
+export const { probeOldVersion } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '3 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { maximumAttempts: 3, initialInterval: '2 seconds' },
+  summary: 'See whether the old credential is dead',
+});
+
 /** Our own database: it comes back. */
 export const {
   requestRecoveries,
@@ -140,6 +175,14 @@ export const {
   finishRepositories,
   skipInstallation,
   finishSync,
+  giveUpRevocation,
+  readRotation,
+  cutOver,
+  cutBack,
+  giveUpProof,
+  giveUpRollback,
+  retireOldVersion,
+  reportOldAlive,
 } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

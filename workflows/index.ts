@@ -1,4 +1,7 @@
 export { connectGithub } from './connect-github.ts';
 export { dispatchBuild } from './dispatch-build.ts';
 export { recoverAllDeliveries, recoverDeliveries } from './recover-deliveries.ts';
+export { reportBuild } from './report-build.ts';
+export { revokeToken } from './revoke-token.ts';
+export { rotateCredential } from './rotate-credential.ts';
 export { syncInstallations } from './sync-installations.ts';

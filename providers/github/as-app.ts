@@ -1,6 +1,6 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { ProviderError } from '../http.ts';
-import { appRequest, idIn, nextPage, orUndefined, send, timeIn, type Wire } from './client.ts';
+import { appRequest, hostNow, idIn, nextPage, orUndefined, send, timeIn, type Wire } from './client.ts';
 import { deliveryLogOf } from './delivery-log.ts';
 import type { Call } from './failures.ts';
 import { type MintRequest, mintToken } from './mint.ts';
@@ -38,9 +38,14 @@ export type InstallationPage = { installations: Installation[]; unreadable: numb
 
 /** What the App itself may ask. Throws a `ProviderError` at once where the key is no RSA private key. */
 export function asApp(wire: Wire, credentials: AppCredentials) {
-  const privateKey = toPkcs8(credentials.privateKey);
+  const privateKey = toRsaKey(credentials.privateKey);
   const request = appRequest(wire, { appId: credentials.appId, privateKey });
-  const call = (method: string, as: Call['as'] = 'app'): Call => ({ as, method, secrets: [], now: wire.now });
+  const call = (method: string, as: Call['as'] = 'app'): Call => ({
+    as,
+    method,
+    secrets: [],
+    now: () => hostNow(wire),
+  });
 
   return {
     /** The App as GitHub sees it: proof that id and key fit. */
@@ -103,19 +108,43 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     },
 
     /** Where GitHub sends the App's webhooks; the secret it keeps to itself. */
-    getHookConfig(): Promise<{ url: string | undefined; contentType: string | undefined }> {
+    getHookConfig(): Promise<{ url: string | undefined; contentType: string | undefined; insecureSsl: string }> {
       return send(
         call('GET'),
         () => request('GET /app/hook/config'),
-        ({ url, content_type: contentType }) => ({ url, contentType }),
+        ({ url, content_type: contentType, insecure_ssl: insecureSsl }) => ({
+          url,
+          contentType,
+          insecureSsl: String(insecureSsl ?? '0'),
+        }),
+      );
+    },
+
+    /**
+     * Has GitHub sign the App's webhooks with another secret from now on. The content type is said each time: GitHub's
+     * own default is `form`, also where it was `json` before. Doing it again changes nothing.
+     */
+    async setHookSecret({ url, insecureSsl, secret }: HookSecret): Promise<void> {
+      await send(
+        { ...call('PATCH'), secrets: [secret] },
+        () =>
+          request('PATCH /app/hook/config', {
+            ...(url !== undefined && { url }),
+            content_type: 'json',
+            insecure_ssl: insecureSsl,
+            secret,
+          }),
+        () => undefined,
       );
     },
 
     ...deliveryLogOf(request, call),
 
-    mintToken: (wanted: MintRequest) => mintToken(request, call('POST', 'installation'), wanted),
+    mintToken: (wanted: MintRequest) => mintToken(wire, request, call('POST', 'installation'), wanted),
   };
 }
+
+export type HookSecret = { url: string | undefined; insecureSsl: string; secret: string };
 
 export type InstallationRequest = {
   id: number;
@@ -140,11 +169,10 @@ function toInstallationRequest({ id, account, requester, created_at: createdAt }
   };
 }
 
-/** PKCS#8, which the library's WebCrypto needs. */
-function toPkcs8(privateKey: string): string {
+function toRsaKey(privateKey: string): KeyObject {
   try {
     const key = createPrivateKey(privateKey.replaceAll('\\n', '\n'));
-    if (key.asymmetricKeyType === 'rsa') return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+    if (key.asymmetricKeyType === 'rsa') return key;
   } catch {
     // Said below; OpenSSL's own words may quote the key.
   }

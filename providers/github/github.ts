@@ -4,8 +4,9 @@ import { type AppCredentials, asApp } from './as-app.ts';
 import { asUser } from './as-user.ts';
 import type { Wire } from './client.ts';
 import { convertManifest } from './conversion.ts';
-import { type CodeExchange, exchangeCode, revokeUserToken } from './oauth.ts';
+import { type CodeExchange, exchangeCode, isClientAccepted, revokeUserToken } from './oauth.ts';
 import { serverVersion } from './server-version.ts';
+import { freeTraffic, type Traffic } from './traffic.ts';
 import { withToken } from './with-token.ts';
 
 export type GitHubOptions = {
@@ -15,6 +16,10 @@ export type GitHubOptions = {
   now?: () => number;
   /** For each request; Octokit itself would wait for ever. */
   timeoutMs?: number;
+  /** What all clients of this host share: without it, nothing is held back. */
+  traffic?: Traffic | undefined;
+  /** A person waits for what is asked. */
+  urgent?: boolean | undefined;
 };
 
 /**
@@ -23,16 +28,19 @@ export type GitHubOptions = {
  */
 export function createGitHub(options: GitHubOptions) {
   const { host, fetch, userAgent = 'fairlead', now = Date.now, timeoutMs = 10_000 } = options;
-  const wire: Wire = { host, fetch, userAgent, now, timeoutMs };
+  const { traffic = freeTraffic(now), urgent = false } = options;
+  const wire: Wire = { host, fetch, userAgent, now, timeoutMs, traffic, urgent };
   return {
     host,
     asApp: (credentials: AppCredentials) => asApp(wire, credentials),
-    withToken: (token: string) => withToken(wire, token),
+    /** `installationId` is GitHub's number: the limit of its requests is shared by all of its tokens. */
+    withToken: (token: string, installationId?: number) => withToken(wire, token, installationId),
     asUser: (token: string) => asUser(wire, token),
     serverVersion: () => serverVersion(wire),
     convertManifest: (code: string) => convertManifest(wire, code),
     exchangeCode: (wanted: CodeExchange) => exchangeCode(wire, wanted),
     revokeUserToken: (wanted: Parameters<typeof revokeUserToken>[1]) => revokeUserToken(wire, wanted),
+    isClientAccepted: (client: Parameters<typeof isClientAccepted>[1]) => isClientAccepted(wire, client),
   };
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type Fetch, ProviderError, type ProviderErrorCode } from '../http.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
@@ -78,16 +79,36 @@ function parse(text: string): Record<string, unknown> {
   }
 }
 
+type Client = { clientId: string; clientSecret: string };
+
 /** Ends a person's token. One that is gone already is done. */
-export async function revokeUserToken(
+export async function revokeUserToken(wire: Wire, asked: Client & { token: string }): Promise<void> {
+  const refusal = await askAboutToken(wire, 'DELETE', asked);
+  if (refusal && refusal.status !== 404 && refusal.status !== 422) throw refusal;
+}
+
+/**
+ * Whether GitHub takes the client's id and secret. It is asked about a token that nobody was given: who is let in is
+ * told that there is no such token (404, or 422), who is not is told so (401).
+ */
+export async function isClientAccepted(wire: Wire, client: Client): Promise<boolean> {
+  const refusal = await askAboutToken(wire, 'POST', { ...client, token: `ghu_${randomBytes(18).toString('hex')}` });
+  if (!refusal || refusal.status === 404 || refusal.status === 422) return true;
+  if (refusal.status === 401) return false;
+  throw refusal;
+}
+
+/** Answers the refusal, if it is one; throws where there was no answer. */
+async function askAboutToken(
   wire: Wire,
-  { clientId, clientSecret, token }: { clientId: string; clientSecret: string; token: string },
-): Promise<void> {
-  const call: Call = { as: 'nobody', method: 'DELETE', secrets: [clientSecret, token], now: wire.now };
+  method: 'DELETE' | 'POST',
+  { clientId, clientSecret, token }: Client & { token: string },
+): Promise<ProviderError | undefined> {
+  const call: Call = { as: 'nobody', method, secrets: [clientSecret, token], now: wire.now };
   let answer: Awaited<ReturnType<Fetch>>;
   try {
     answer = await wire.fetch(`${wire.host.api}/applications/${encodeURIComponent(clientId)}/token`, {
-      method: 'DELETE',
+      method,
       headers: {
         accept: 'application/vnd.github+json',
         authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
@@ -103,6 +124,7 @@ export async function revokeUserToken(
     throw silenceOf(error, call);
   }
   const { status, headers } = answer;
-  if (status === 204 || status === 404 || status === 422) return;
-  throw failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
+  // A proxy that answers everything is not GitHub that took the secret.
+  if (status === (method === 'DELETE' ? 204 : 200)) return undefined;
+  return failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
 }

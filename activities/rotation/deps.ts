@@ -1,0 +1,11 @@
+import type { GitHubConnector } from '../../broker/github-connect.ts';
+import type { Database } from '../../db/connection.ts';
+import type { Keyring } from '../../db/sealing.ts';
+
+export type RotationDeps = {
+  database: Database;
+  keyring: Keyring;
+  connector: Pick<GitHubConnector, 'isAccepted' | 'tellWebhookSecret'>;
+};
+
+export type RotationInput = { rotationId: string };
