@@ -6,6 +6,7 @@ import type { Transaction } from '../db/connection.ts';
 import { dispatchesIn } from '../db/dispatches.ts';
 import { integrationsIn } from '../db/integrations.ts';
 import { everything } from '../db/tenant.ts';
+import { usableIntegrations } from '../db/usable-integrations.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
 import { skipMarker } from '../domain/skip-markers.ts';
 import { withHeartbeats } from './heartbeats.ts';
@@ -70,10 +71,13 @@ export function dispatchActivities(deps: ReachDeps) {
   }
 
   /** A build may have waited while its integration was taken away. */
-  async function refuseCutOff({ integrationId }: Build): Promise<void> {
+  async function refuseCutOff({ integrationId, projectId }: Build): Promise<void> {
     const integration = await integrationsIn(database.reader, everything).find(integrationId);
     if (!integration || integration.status === 'deleting') {
       throw new Refusal('integration_deleted', 'The integration was deleted before the build was started.');
+    }
+    if (!(await usableIntegrations(database.reader, projectId).includes(integrationId))) {
+      throw new Refusal('integration_not_granted', 'The organization does not grant the integration to this project.');
     }
     if (!usableIntegrationStatuses.includes(integration.status)) {
       throw new Refusal(`integration_${integration.status}`, `The integration is ${integration.status}.`);

@@ -12,6 +12,7 @@ import { flowRoutes } from './routes/flows.ts';
 import { githubBrowserRoutes } from './routes/github-browser.ts';
 import { githubImportRoutes } from './routes/github-import.ts';
 import { githubStartRoutes } from './routes/github-start.ts';
+import { grantRoutes } from './routes/grants.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { installationRoutes } from './routes/installations.ts';
 import { integrationRoutes } from './routes/integrations.ts';
@@ -37,6 +38,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...githubBrowserRoutes(deps),
     ...flowRoutes(deps),
     ...integrationRoutes(deps),
+    ...grantRoutes(deps),
     ...installationRoutes(deps),
     ...repositoryRoutes(deps),
     ...recoverRoutes(),

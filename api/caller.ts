@@ -14,6 +14,8 @@ export type Caller = {
   userId?: string;
   sessionId?: string;
   grants: Grant[];
+  /** Of a token for one app, or for one build of it: routes that do not mind this refuse it. */
+  narrowedTo?: { appId: string; buildId: string | null };
   /** Operates the instance: stands outside the organizations. */
   ops: boolean;
 };
@@ -40,6 +42,7 @@ export function callerOfToken(token: ApiToken): Caller {
     id: `token:${token.id}`,
     kind: 'token',
     grants: [{ orgId: token.orgId, ...where, scopes: new Set(token.scopes) }],
+    ...(token.appId !== null && { narrowedTo: { appId: token.appId, buildId: token.buildId } }),
     ops: false,
   };
 }
@@ -57,6 +60,11 @@ export function tenantFor(caller: Caller, access: Exclude<Access, 'public'>): Te
     throw new Problem('missing_scope', `This needs the scope ${access}.`);
   }
   return { kind: 'grants', grants: grants.map(({ orgId, projectId }) => ({ orgId, projectId })) };
+}
+
+/** What is to be the organization's own, and so of all its projects, takes who administers it. */
+export function requireOrgAdmin(caller: Caller, orgId: string): void {
+  if (!scopesIn(caller, orgId).has('org:admin')) throw new Problem('missing_scope', 'This needs the scope org:admin.');
 }
 
 /** The scopes that the caller may hand on in this organization (and project). */

@@ -25,3 +25,12 @@ export async function chooseIntegration(
   }
   return only.id;
 }
+
+/** An organization may have taken it from the project since it was chosen. */
+export async function requireGranted(db: Db, projectId: string, integrationId: string): Promise<void> {
+  if (await usableIntegrations(db, projectId).includes(integrationId)) return;
+  throw new Problem(
+    'integration_missing',
+    'The organization does not grant the app’s integration to this project: set another source.',
+  );
+}

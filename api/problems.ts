@@ -20,6 +20,7 @@ export const catalogue = {
   github_app_exists: { status: 409, title: 'This GitHub App is connected already' },
   ambiguous_integration: { status: 409, title: 'Several integrations fit: name one' },
   integration_missing: { status: 409, title: 'The project has no integration that fits' },
+  not_grantable: { status: 409, title: 'Only an integration of the organization can be granted' },
   event_not_enabled: { status: 409, title: 'The pipeline does not build on this event' },
   source_missing: { status: 409, title: 'The app has no source' },
   precondition_failed: { status: 412, title: 'It was changed meanwhile' },

@@ -74,16 +74,18 @@ export function appsIn(db: Db, scope: TenantScope) {
     /**
      * Gives the project's apps that are built from a repository of the installation, through an integration that does
      * not reach it any more, one that does; answers how many there were. One that belongs to no project is for all
-     * apps of its organization.
+     * apps of the projects that it was granted to.
      */
     async rebind(
       { id, orgId, projectId }: { id: string; orgId: string; projectId: string | null },
       installationId: string,
     ): Promise<number> {
       const repositories = db('repositories').where({ installation_id: installationId }).select('id');
+      const granted = db('grants').where({ integration_id: id }).select('project_id');
       const reaching = db('bindings').where({ installation_id: installationId }).select('integration_id');
       return visible()
-        .where(projectId === null ? { org_id: orgId } : { project_id: projectId })
+        .where({ org_id: orgId })
+        .whereIn('project_id', projectId === null ? granted : [projectId])
         .whereIn('source_repository_id', repositories)
         .whereNotIn('source_integration_id', reaching)
         .update({

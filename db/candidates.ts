@@ -9,6 +9,8 @@ export type Candidate = {
   autoDeploy: boolean;
   integrationId: string;
   integrationStatus: IntegrationStatus;
+  /** Whether the app's project may use the integration: its own, or one that its organization granted to it. */
+  granted: boolean;
   /** Whether the app's integration is still bound to the installation that the event comes from. */
   bound: boolean;
 };
@@ -18,6 +20,8 @@ type CandidateRow = PipelineRow & {
   integration_id: string;
   integration_status: IntegrationStatus;
   bound_to: string | null;
+  integration_project: string | null;
+  granted_to: string | null;
 };
 
 export type EventSubjects = ReturnType<typeof eventSubjects>;
@@ -72,6 +76,9 @@ async function listCandidates(db: Db, repositoryId: string, installationId: stri
     .leftJoin('bindings', (join) => {
       join.on('bindings.integration_id', 'integrations.id').andOnVal('bindings.installation_id', installationId);
     })
+    .leftJoin('grants', (join) => {
+      join.on('grants.integration_id', 'integrations.id').andOn('grants.project_id', 'apps.project_id');
+    })
     .where('apps.source_repository_id', repositoryId)
     .whereNull('apps.deleted_at')
     .whereNull('pipelines.deleted_at')
@@ -82,12 +89,15 @@ async function listCandidates(db: Db, repositoryId: string, installationId: stri
       'integrations.id as integration_id',
       'integrations.status as integration_status',
       'bindings.installation_id as bound_to',
+      'integrations.project_id as integration_project',
+      'grants.project_id as granted_to',
     );
   return (rows as CandidateRow[]).map((row) => ({
     pipeline: toPipeline(row),
     autoDeploy: Boolean(row.auto_deploy),
     integrationId: row.integration_id,
     integrationStatus: row.integration_status,
+    granted: row.integration_project === row.project_id || row.granted_to !== null,
     bound: row.bound_to !== null,
   }));
 }

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { missingEssentials } from '../domain/github-features.ts';
 import { newId } from '../domain/ids.ts';
 import { syncWorkflowId } from '../domain/workflow-ids.ts';
 import { type Command, commandsIn } from './commands.ts';
@@ -75,9 +76,13 @@ export function installationsIn(db: Db, scope: TenantScope) {
       return pageOf<InstallationRow, Installation>(query, page, toInstallation);
     },
 
-    /** By GitHub's number; whoever has claimed it keeps it, and one that comes back is no longer removed. */
-    async upsert(githubAppId: string, seen: SeenInstallation): Promise<Installation> {
+    /**
+     * By GitHub's number; whoever has claimed it keeps it, and one that comes back is no longer removed. What was taken
+     * away since `readAt`, when GitHub was asked, stays so: the answer is older than that.
+     */
+    async upsert(githubAppId: string, seen: SeenInstallation, readAt?: number): Promise<Installation> {
       const now = Date.now();
+      const missing = missingEssentials(seen.permissions);
       const columns = {
         account_login: seen.accountLogin,
         account_id: seen.accountId,
@@ -85,16 +90,25 @@ export function installationsIn(db: Db, scope: TenantScope) {
         repository_selection: seen.repositorySelection,
         permissions: JSON.stringify(seen.permissions),
         events: JSON.stringify(seen.events),
+        missing_permissions: Object.keys(missing).length > 0 ? JSON.stringify(missing) : null,
         suspended_at: seen.suspendedAt,
         removed_at: null,
         seen_pass: passOf(db, githubAppId),
         updated_at: now,
       };
       const key = { github_app_id: githubAppId, external_id: seen.externalId };
-      await db('installations')
+      const write = db('installations')
         .insert({ id: newId('ins'), org_id: null, ...key, ...columns, created_at: now })
         .onConflict(['github_app_id', 'external_id'])
         .merge(columns);
+      if (readAt !== undefined) {
+        write.where((older) => {
+          older
+            .where((present) => present.whereNull('installations.removed_at').whereNull('installations.suspended_at'))
+            .orWhere('installations.updated_at', '<', readAt);
+        });
+      }
+      await write;
       return toInstallation((await db('installations').where(key).first()) as InstallationRow);
     },
 
@@ -114,6 +128,13 @@ export function installationsIn(db: Db, scope: TenantScope) {
         owner_id: ownerId,
         created_at: Date.now(),
       });
+    },
+
+    async boundIds(integrationId: string): Promise<string[]> {
+      return db('bindings')
+        .where({ integration_id: integrationId })
+        .orderBy('installation_id')
+        .pluck('installation_id');
     },
 
     /** The integration through which this owner reaches it already. */

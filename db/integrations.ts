@@ -5,6 +5,7 @@ import type { Db } from './connection.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { IntegrationRow } from './tables.ts';
 import { type TenantScope, within } from './tenant.ts';
+import { usedBy } from './usable-integrations.ts';
 
 export type Integration = {
   id: string;
@@ -36,24 +37,42 @@ export type IntegrationFilter = { kind?: string | undefined; projectId?: string 
 type Joined = IntegrationRow & { app_number: number | null; app_slug: string | null };
 
 export function integrationsIn(db: Db, scope: TenantScope) {
-  const visible = () =>
-    within(scope, db('integrations'), { org: 'integrations.org_id', project: 'integrations.project_id' });
-  const joined = () =>
-    visible()
+  const columns = { org: 'integrations.org_id', project: 'integrations.project_id' };
+  const visible = () => within(scope, db('integrations'), columns);
+  /** Those of the scope, and those that were granted to a project in it: to be read and used, not to be changed. */
+  const readable = () => {
+    // Whoever reaches a whole organization sees what is granted in it.
+    if (scope.kind === 'everything' || scope.grants.every(({ projectId }) => projectId === undefined)) return visible();
+    const granted = within(scope, db('grants')).select('integration_id');
+    const query = db('integrations');
+    query.where((either) =>
+      either.where((own) => void within(scope, own, columns)).orWhereIn('integrations.id', granted),
+    );
+    return query;
+  };
+  const joined = (from: ReturnType<typeof visible>) =>
+    from
       .leftJoin('github_apps', 'github_apps.id', 'integrations.github_app_id')
       .whereNot('integrations.status', 'deleted')
       .select('integrations.*', 'github_apps.app_id as app_number', 'github_apps.slug as app_slug');
   return {
     async find(id: string): Promise<Integration | undefined> {
-      const row: Joined | undefined = await joined().where('integrations.id', id).first();
+      const row: Joined | undefined = await joined(visible()).where('integrations.id', id).first();
       return row && toIntegration(row);
     },
 
+    /** Also one that was granted to a project of the scope: it can be used there, and is changed by its owner only. */
+    async findReadable(id: string): Promise<Integration | undefined> {
+      const row: Joined | undefined = await joined(readable()).where('integrations.id', id).first();
+      return row && toIntegration(row);
+    },
+
+    /** What the scope may read; of a project, its own and those granted to it. */
     async list({ kind, projectId }: IntegrationFilter, page: PageRequest): Promise<Page<Integration>> {
       // What never came to be is shown to those who ask for it by its id.
-      const query = joined().whereNot('integrations.status', 'expired');
+      const query = joined(readable()).whereNot('integrations.status', 'expired');
       if (kind !== undefined) query.where('integrations.kind', kind);
-      if (projectId !== undefined) query.where('integrations.project_id', projectId);
+      if (projectId !== undefined) usedBy(db, query, projectId);
       return pageOf<Joined, Integration>(query, page, toIntegration, 'integrations.id');
     },
 

@@ -14,11 +14,16 @@ export function usedBy<Query extends Knex.QueryBuilder>(db: Db, query: Query, pr
 /** The integrations that a project may use. The project was found within the caller's scope, or is that of a build. */
 export function usableIntegrations(db: Db, projectId: string) {
   return {
-    /** Whether it is the project's to use, whatever its status is. */
+    /** One that is the project's to use, whether it works now or not. */
     async find(id: string): Promise<{ id: string; kind: string; status: IntegrationStatus } | undefined> {
       return usedBy(db, db('integrations').where({ id }), projectId)
         .whereNotIn('integrations.status', ['deleted', 'expired'])
         .first('integrations.id', 'integrations.kind', 'integrations.status');
+    },
+
+    /** Whether it is the project's to use, also while it does not work or is gone. */
+    async includes(id: string): Promise<boolean> {
+      return (await usedBy(db, db('integrations').where({ id }), projectId).first('integrations.id')) !== undefined;
     },
 
     /** Those of a kind that work now, newest first. */

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { buildEventsIn } from '../../db/build-events.ts';
 import { uncertainCode } from '../../db/build-runs.ts';
-import { type Build, buildsIn, createBuild } from '../../db/builds.ts';
+import { type Build, buildsIn } from '../../db/builds.ts';
+import { cancelBuild } from '../../db/cancel-build.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { incidentsIn } from '../../db/incidents.ts';
+import { rerunBuild } from '../../db/rerun-build.ts';
 import { everything } from '../../db/tenant.ts';
 import { buildStatuses, isFinalBuildStatus } from '../../domain/build-status.ts';
 import { BuildEventView, BuildView, buildEventView, buildView } from '../build-view.ts';
@@ -119,14 +121,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
             `The build is ${source.status}: cancel it first, or wait for its end.`,
           );
         }
-        const build = await createBuild(trx, {
-          ...source,
-          rerunOf: source.id,
-          createdBy: caller.id,
-          deliveryId: undefined,
-          detail: undefined,
-          ...blockedIfFork(source),
-        });
+        const build = await rerunBuild(trx, source, { createdBy: caller.id });
         const { id: target, orgId, projectId } = build;
         await audit({ orgId, projectId, action: 'build.rerun', target, detail: { rerun_of: source.id } });
         return reply({ body: buildView(build, links) });
@@ -135,20 +130,8 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
   ];
 }
 
-/** What nobody has vouched for is not started by building it again. */
-function blockedIfFork({ fork }: Build) {
-  return fork
-    ? { status: 'blocked' as const, reason: 'fork_pull_request' }
-    : { status: 'queued' as const, reason: undefined };
-}
-
 async function cancel(trx: Transaction, build: Build): Promise<void> {
-  const builds = buildsIn(trx, everything);
-  const atOnce = await builds.moveStatus(build.id, 'canceled', {
-    reason: 'canceled_by_request',
-    from: ['queued', 'blocked'],
-  });
-  if (atOnce || (await builds.requestCancel(build.id))) return;
+  if (await cancelBuild(trx, build.id, 'canceled_by_request')) return;
   throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
 }
 

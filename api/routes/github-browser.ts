@@ -89,8 +89,8 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
     const { requestId } = ctx.state as FrameState;
     return database.write(async (trx) => {
       const body = NewFlow.parse({ app: 'operator', ...wanted });
-      const asking = { tenant, callerId: caller.id };
-      const { flow, url } = await startFlow(trx, { connect, publicUrl: links.publicUrl }, asking, body);
+      const where = { connect, publicUrl: links.publicUrl };
+      const { flow, url } = await startFlow(trx, where, { tenant, caller }, body);
       const { id, orgId, projectId, kind } = flow;
       const act = { actor: caller.id, action: 'flow.started', target: id, ip: ctx.ip, requestId };
       await appendAudit(trx, { orgId, projectId, ...act, detail: { kind } });

@@ -15,7 +15,7 @@ import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../input.ts';
 import { Accepted } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
-import { findIntegration } from './integrations.ts';
+import { findIntegration, findReadable } from './integrations.ts';
 
 const InstallationView = z.object({
   id: z.string(),
@@ -58,7 +58,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
       success: { status: 200, body: z.array(InstallationView) },
       async read({ tenant, caller, params, query: { unbound, ...query } }) {
-        const integration = await findIntegration(database.reader, tenant, params.integration);
+        const integration = await findReadable(database.reader, tenant, params.integration);
         const page = pageRequest(query);
         const { items, next } =
           unbound === 'true'

@@ -4,6 +4,7 @@ import { repositoriesIn } from '../../db/repositories.ts';
 import type { TenantScope } from '../../db/tenant.ts';
 import { buildInputs, workflowSnippet } from '../../domain/workflow-inputs.ts';
 import { askProvider } from '../ask-provider.ts';
+import { requireGranted } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
 import { id } from '../input.ts';
@@ -32,9 +33,11 @@ type Check = z.input<typeof CheckView>;
 export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'database' | 'broker'>): Endpoint[] {
   /** The repository that the app is built from, while its integration reaches it. */
   async function sourceOf(tenant: TenantScope, appId: string): Promise<string> {
-    const source = (await appsIn(database.reader, tenant).find(appId))?.source;
+    const app = await appsIn(database.reader, tenant).find(appId);
+    const source = app?.source;
     if (!source) throw new Problem('source_missing', 'Set the source of the app: `PUT /v1/apps/{app}/source`.');
     const { integrationId, repositoryId } = source;
+    await requireGranted(database.reader, app.projectId, integrationId);
     if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
       throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
     }
@@ -52,7 +55,7 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
       access: 'pipelines:read',
       params: z.strictObject({ pipeline: id('pip') }),
       success: { status: 200, body: CheckView },
-      problems: ['source_missing', 'repository_not_reachable', 'provider_unavailable'],
+      problems: ['source_missing', 'integration_missing', 'repository_not_reachable', 'provider_unavailable'],
       async read({ tenant, params }) {
         const pipeline = await findPipeline(database.reader, tenant, params.pipeline);
         const asking = { ownerId: pipeline.projectId, repositoryId: await sourceOf(tenant, pipeline.appId) };

@@ -1,11 +1,13 @@
 import { z } from 'zod';
+import type { Integration } from '../../db/integrations.ts';
 import { type Repository, repositoriesIn } from '../../db/repositories.ts';
+import type { TenantScope } from '../../db/tenant.ts';
 import { askProvider } from '../ask-provider.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { id, PageQuery, pageRequest } from '../input.ts';
 import { Problem } from '../problems.ts';
-import { findIntegration } from './integrations.ts';
+import { findReadable } from './integrations.ts';
 
 const RepositoryView = z.object({
   id: z.string(),
@@ -33,7 +35,7 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       query: PageQuery.extend({ q: q.describe('Part of the full name') }),
       success: { status: 200, body: z.array(RepositoryView) },
       async read({ tenant, params, query: { q, ...page } }) {
-        const integration = await findIntegration(database.reader, tenant, params.integration);
+        const integration = await findReadable(database.reader, tenant, params.integration);
         const { items, next } = await repositoriesIn(database.reader).listReachable(
           integration.id,
           pageRequest(page),
@@ -55,19 +57,27 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       success: { status: 200, body: z.array(z.object({ name: z.string(), sha: z.string() })) },
       problems: ['repository_not_reachable', 'provider_unavailable'],
       async read({ tenant, params, query }) {
-        const integration = await findIntegration(database.reader, tenant, params.integration);
+        const integration = await findReadable(database.reader, tenant, params.integration);
         const repository = await repositoriesIn(database.reader).findReachable(integration.id, params.repository);
         if (!repository) throw new Problem('not_found');
         const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
         if (!Number.isSafeInteger(page) || page < 1)
           throw new Problem('invalid_request', 'That is no cursor of this API.');
-        const asking = { ownerId: integration.projectId ?? integration.orgId, repositoryId: repository.id };
+        const asking = { ownerId: ownerFor(tenant, integration), repositoryId: repository.id };
         const asked = { page, ...(query.q !== undefined && { q: query.q }) };
         const { branches, next } = await askProvider(() => broker.branches(asking, asked));
         return reply({ body: branches, next: next === undefined ? undefined : String(next) });
       },
     }),
   ];
+}
+
+/** On whose behalf the provider is asked: the project's whose token this is, also where the organization granted it. */
+function ownerFor(tenant: TenantScope, { orgId, projectId }: Integration): string {
+  if (projectId !== null) return projectId;
+  const inOrg = tenant.kind === 'grants' ? tenant.grants.filter((grant) => grant.orgId === orgId) : [];
+  const whole = inOrg.length === 0 || inOrg.some((grant) => grant.projectId === undefined);
+  return whole ? orgId : (inOrg[0]?.projectId ?? orgId);
 }
 
 function repositoryView(repository: Repository): z.input<typeof RepositoryView> {

@@ -7,6 +7,7 @@ import { type Pipeline, pipelinesIn } from '../../db/pipelines.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import type { TenantScope } from '../../db/tenant.ts';
 import { BuildView, buildView } from '../build-view.ts';
+import { requireGranted } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { id } from '../input.ts';
@@ -68,6 +69,7 @@ export function triggerBuildRoutes({
       problems: [
         'event_not_enabled',
         'source_missing',
+        'integration_missing',
         'invalid_transition',
         'repository_not_reachable',
         'ref_missing',
@@ -144,6 +146,7 @@ async function subjectOf(
   }
   const { source } = app;
   if (!source) throw new Problem('source_missing', 'Set the app’s source first.');
+  await requireGranted(db, pipeline.projectId, source.integrationId);
   if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
     throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
   }

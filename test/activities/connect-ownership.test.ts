@@ -173,7 +173,7 @@ describe('who administers the account', () => {
     expect(await integration(integrationId)).toMatchObject({ status: 'active', identity_key: integrationId });
   });
 
-  test('connects it for the whole organization, whose apps are built again in every project', async () => {
+  test('connects it for the whole organization, and builds no project’s apps before it is granted to the project', async () => {
     const former = await seed(database).integration({
       ...owner,
       githubAppId: app.id,
@@ -192,7 +192,7 @@ describe('who administers the account', () => {
     const { integrationId } = await goThrough(flow);
     expect(await integration(integrationId)).toMatchObject({ owner_id: owner.orgId, project_id: null });
     const sources = await database.reader('apps').whereIn('id', [appId, foreign]).orderBy('id');
-    expect(sources.map((row) => row.source_integration_id)).toEqual([integrationId, former]);
+    expect(sources.map((row) => row.source_integration_id)).toEqual([former, former]);
   });
 
   test('is not connected to what was deleted meanwhile', async () => {

@@ -109,6 +109,16 @@ describe('a dispatch that GitHub refuses fails the build with the reason', () =>
   );
 });
 
+test('a dispatch through an integration that the organization took from the project is not sent', async () => {
+  const build = await insertBuild(database);
+  const ofOrg = { project_id: null, owner_id: build.orgId };
+  await database.write((trx) => trx('integrations').where({ id: build.integrationId }).update(ofOrg));
+  const { run, seen } = await activitiesAgainst(database, [accepted]);
+  expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
+  expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'integration_not_granted' });
+  expect(seen).toEqual([]);
+});
+
 test('a dispatch through an integration that is being deleted is not sent', async () => {
   const build = await insertBuild(database);
   await database.write((trx) => trx('integrations').where({ id: build.integrationId }).update({ status: 'deleting' }));

@@ -3,6 +3,8 @@ import type { Endpoint } from '../../api/endpoint.ts';
 import { createSignInCode } from '../../db/bootstrap.ts';
 import { flowStatesIn } from '../../db/flows/flow-states.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { grantsIn } from '../../db/grants.ts';
+import { everything } from '../../db/tenant.ts';
 import { adminToken, startApi, type TestApi } from '../support/api.ts';
 import { keyring } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
@@ -35,6 +37,19 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
   },
   async deleteProject({ orgId }) {
     return { path: `/v1/projects/${await addProject(api.database, orgId)}` };
+  },
+  async grantIntegration({ orgId, integrationId }, usual) {
+    const ofOrg = { project_id: null, owner_id: orgId };
+    await api.database.write((trx) => trx('integrations').where({ id: integrationId }).update(ofOrg));
+    return usual;
+  },
+  async revokeGrant({ orgId, projectId, integrationId }, usual) {
+    await api.database.write(async (trx) => {
+      await trx('integrations').where({ id: integrationId }).update({ project_id: null, owner_id: orgId });
+      const grant = { id: integrationId, orgId };
+      await grantsIn(trx, everything).add(grant, { projectId, createdBy: 'system' });
+    });
+    return usual;
   },
   async adoptInstallation({ orgId, githubAppId, number }, usual) {
     await api.database.write(async (trx) => {

@@ -8,6 +8,7 @@ import { buildEventsIn } from '../../db/build-events.ts';
 import { buildsIn } from '../../db/builds.ts';
 import { connect, type Database, type Db } from '../../db/connection.ts';
 import { deliveriesIn } from '../../db/deliveries.ts';
+import { grantsIn } from '../../db/grants.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { installationsIn } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
@@ -51,11 +52,18 @@ const lists: Record<string, List> = {
   'builds of an app': (db, scope, page) => buildsIn(db, scope).list({ appId: 'app_1' }, page),
   'builds of a pipeline': (db, scope, page) => buildsIn(db, scope).list({ pipelineId: 'pip_1' }, page),
   'events of a build': (db, scope, page) => buildEventsIn(db, scope).list('bld_1', page),
-  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
-  'integrations of a project': (db, scope, page) => integrationsIn(db, scope).list({ projectId: 'prj_1' }, page),
   incidents: (db, scope, page) => incidentsIn(db, scope).list(page),
+  'incidents of a project': (db, scope, page) => incidentsIn(db, scope).list(page, { projectId: 'prj_x' }),
+  'incidents of a subject': (db, scope, page) => incidentsIn(db, scope).list(page, { subjectId: 'int_x' }),
   tokens: (db, scope, page) => tokensIn(db, scope).list(page),
   'audit events': (db, scope, page) => listAudit(db, scope, page),
+};
+
+/** A project's own and those granted to it: of two indexes, sorted, and no more is read than that. */
+const withGranted: Record<string, List> = {
+  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
+  'integrations of a project': (db, scope, page) => integrationsIn(db, scope).list({ projectId: 'prj_1' }, page),
+  'grants of an integration': (db, scope, page) => grantsIn(db, scope).list('int_1', page),
 };
 
 /** What an integration reaches may lie in several installations: it is sorted, but no more is read than that. */
@@ -87,7 +95,7 @@ describe.each([
   ['an organization', ofOrg],
   ['a project', ofProject],
 ])('for %s', (_, scope) => {
-  test.each(Object.entries({ ...lists, ...ofIntegration }))(
+  test.each(Object.entries({ ...lists, ...withGranted, ...ofIntegration }))(
     'the list of %s is found by an index',
     async (_name, list) => {
       const plans = await plansOf(list, scope);
@@ -101,8 +109,13 @@ describe.each([
   });
 });
 
+test('the integrations of an organization lie there in their order', async () => {
+  expect(sorted(await plansOf((db, scope, page) => integrationsIn(db, scope).list({}, page), ofOrg))).toEqual([]);
+});
+
 const ofOperators: Record<string, List> = {
   ...lists,
+  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
   deliveries: (db, scope, page) => deliveriesIn(db, scope).list({}, page),
   installations: (db, scope, page) => installationsIn(db, scope).list({}, page),
 };

@@ -206,6 +206,26 @@ test('an app whose integration is suspended, being deleted, or no longer bound b
   expect((await deliver('push', push(of))).outcome).toBe('ignored: integration_unbound');
 });
 
+test('an app builds through an integration of its organization while it is granted to the project, and not after', async () => {
+  const of = await scenario();
+  await rows.pipeline({ ...mine, appId: of.appId });
+  const grant = { integration_id: of.integrationId, project_id: mine.projectId, org_id: mine.orgId };
+  await database.write(async (trx) => {
+    const ofOrg = { project_id: null, owner_id: mine.orgId, status: 'suspended' as const };
+    await trx('integrations').where({ id: of.integrationId }).update(ofOrg);
+  });
+  const refused = await deliver('push', push(of));
+  expect(refused.outcome).toBe('ignored: integration_not_granted');
+  expect(refused.decisions).toMatchObject([{ outcome: 'skipped', reason: 'integration_not_granted' }]);
+  await database.write(async (trx) => {
+    await trx('integrations').where({ id: of.integrationId }).update({ status: 'active' });
+    await trx('grants').insert({ ...grant, created_by: 'system', created_at: 1 });
+  });
+  expect((await deliver('push', push(of))).outcome).toBe('processed: builds_created');
+  await database.write((trx) => trx('grants').where(grant).delete());
+  expect((await deliver('push', push(of))).outcome).toBe('ignored: integration_not_granted');
+});
+
 test('changes of installations are applied, and a sync is asked for', async () => {
   const of = await scenario();
   const gone = { action: 'deleted', installation: { id: of.installation, account: { id: 1, login: 'octo' } } };

@@ -57,8 +57,9 @@ function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy 
 }
 
 /** Why nothing is built through the app's integration, whatever the event is. */
-function obstacleOf({ integrationStatus, bound }: Candidate): string | undefined {
+function obstacleOf({ integrationStatus, granted, bound }: Candidate): string | undefined {
   if (integrationStatus === 'deleting') return 'integration_deleted';
+  if (!granted) return 'integration_not_granted';
   if (!usableIntegrationStatuses.includes(integrationStatus)) return `integration_${integrationStatus}`;
   return bound ? undefined : 'integration_unbound';
 }
