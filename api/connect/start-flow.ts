@@ -13,6 +13,7 @@ import { maxAppNameLength } from '../../domain/github-manifest.ts';
 import { tenantHostUrl } from '../../domain/host-url.ts';
 import { newId } from '../../domain/ids.ts';
 import { allowedRedirect } from '../../domain/redirects.ts';
+import { type Caller, requireOrgAdmin } from '../caller.ts';
 import type { ConnectSettings } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import type { NewFlow } from './new-flow.ts';
@@ -21,7 +22,7 @@ export type StartDeps = { connect: ConnectSettings; publicUrl: string };
 /** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
 const mostOpen = 50;
 
-type Asking = { tenant: TenantScope; callerId: string };
+type Asking = { tenant: TenantScope; caller: Caller };
 type Body = z.output<typeof NewFlow>;
 type Owner = { orgId: string; projectId: string | null };
 
@@ -29,19 +30,19 @@ type Owner = { orgId: string; projectId: string | null };
 export async function startFlow(
   trx: Transaction,
   deps: StartDeps,
-  { tenant, callerId }: Asking,
+  asking: Asking,
   body: Body,
 ): Promise<{ flow: ConnectFlow; url: string }> {
   refuseMixed(body);
   const redirectUrl = redirectOf(deps, body.redirect_url);
-  const what = await whatOf(trx, deps, tenant, body);
+  const what = await whatOf(trx, deps, asking, body);
   const flows = connectFlowsIn(trx, everything);
   if ((await flows.countOpen(what.orgId)) >= mostOpen) {
     throw new Problem('too_many_requests', `${mostOpen} flows of this organization are open: end some of them first.`);
   }
   const flow = await flows.insert({
     ...what,
-    createdBy: callerId,
+    createdBy: asking.caller.id,
     displayName: body.display_name ?? null,
     accountLogin: body.owner ?? null,
     accountId: body.owner_id ?? null,
@@ -71,16 +72,16 @@ type What = Owner &
     'kind' | 'hostUrl' | 'apiUrl' | 'githubAppId' | 'integrationId' | 'appName' | 'appPublic' | 'expiresAt'
   >;
 
-async function whatOf(db: Db, deps: StartDeps, tenant: TenantScope, body: Body): Promise<What> {
-  if (body.app === 'own') return ownApp(db, tenant, body.integration_id ?? '');
-  const owner = await ownerOf(db, tenant, body);
+async function whatOf(db: Db, deps: StartDeps, asking: Asking, body: Body): Promise<What> {
+  if (body.app === 'own') return ownApp(db, asking.tenant, body.integration_id ?? '');
+  const owner = await ownerOf(db, asking, body);
   return body.app === 'operator' ? operatorApp(db, owner) : newApp(db, deps, body, owner);
 }
 
-/** A project of the caller's, or the organization itself where the caller reaches all of it. */
+/** A project of the caller's, or the organization itself where the caller administers it. */
 export async function ownerOf(
   db: Db,
-  tenant: TenantScope,
+  { tenant, caller }: Asking,
   { project_id: projectId, org_id: orgId }: Pick<Body, 'project_id' | 'org_id'>,
 ): Promise<Owner> {
   const projects = projectsIn(db, tenant);
@@ -92,6 +93,7 @@ export async function ownerOf(
   if (orgId !== undefined) {
     const isThere = await db('orgs').where({ id: orgId }).first('id');
     if (!isThere || !covers(tenant, orgId)) throw new Problem('not_found');
+    requireOrgAdmin(caller, orgId);
     return { orgId, projectId: null };
   }
   const { items } = await projects.list({ limit: 2 });

@@ -61,8 +61,8 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         'github_app_exists',
         'provider_unavailable',
       ],
-      async prepare({ tenant, body }) {
-        await ownerOf(database.reader, tenant, body);
+      async prepare({ tenant, caller, body }) {
+        await ownerOf(database.reader, { tenant, caller }, body);
         const { hostUrl, apiUrl } = hostOf(connect, body);
         await requireSupportedHost(connector, { hostUrl, apiUrl });
         const { app_id: appId, private_key: privateKey } = body;
@@ -73,7 +73,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         return { hostUrl, apiUrl, found };
       },
       async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
-        const owner = await ownerOf(trx, tenant, body);
+        const owner = await ownerOf(trx, { tenant, caller }, body);
         const app = await githubAppsIn(trx).insert({
           orgId: owner.orgId,
           hostUrl,

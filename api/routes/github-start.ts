@@ -29,8 +29,8 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
   const { database, keyring, connector, connect, links } = deps;
 
   async function start({ trx, tenant, caller, audit }: WriteRequest, body: z.output<typeof NewFlow>) {
-    const asking = { tenant, callerId: caller.id };
-    const { flow, url } = await startFlow(trx, { connect, publicUrl: links.publicUrl }, asking, body);
+    const { publicUrl } = links;
+    const { flow, url } = await startFlow(trx, { connect, publicUrl }, { tenant, caller }, body);
     const { orgId, projectId, kind } = flow;
     await audit({ orgId, projectId, action: 'flow.started', target: flow.id, detail: { kind } });
     const where = kind === 'manifest' ? { create_url: url } : { install_url: url };
