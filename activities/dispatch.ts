@@ -4,11 +4,13 @@ import { adoptRun } from '../db/build-runs.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
 import type { Transaction } from '../db/connection.ts';
 import { dispatchesIn } from '../db/dispatches.ts';
+import { mostInputsFor } from '../db/input-limits.ts';
 import { integrationsIn } from '../db/integrations.ts';
 import { everything } from '../db/tenant.ts';
 import { usableIntegrations } from '../db/usable-integrations.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
 import { skipMarker } from '../domain/skip-markers.ts';
+import { tooManyInputs } from '../domain/workflow-inputs.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { inputsOf } from './inputs.ts';
 import { learnNewName, type ReachDeps, reachRepository } from './reach.ts';
@@ -31,6 +33,7 @@ export function dispatchActivities(deps: ReachDeps) {
     let repository: ReachableRepository;
     try {
       await refuseCutOff(build);
+      await refuseManyInputs(build);
       repository = await reachRepository(deps, build, { actions: 'write' });
     } catch (error) {
       return notSent(build, error, tries);
@@ -82,6 +85,12 @@ export function dispatchActivities(deps: ReachDeps) {
     if (!usableIntegrationStatuses.includes(integration.status)) {
       throw new Refusal(`integration_${integration.status}`, `The integration is ${integration.status}.`);
     }
+  }
+
+  /** It would be refused at GitHub, in words that say less. */
+  async function refuseManyInputs({ repositoryId, pipeline }: Build): Promise<void> {
+    const complaint = tooManyInputs(pipeline.inputs, await mostInputsFor(database.reader, repositoryId));
+    if (complaint) throw new Refusal('workflow_inputs_too_many', complaint);
   }
 
   /** Nothing was started. Either it may be tried again, or the build has failed and its reason says why. */

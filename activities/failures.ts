@@ -19,6 +19,7 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'workflow_file_missing',
   'workflow_not_dispatchable',
   'workflow_inputs_undeclared',
+  'workflow_inputs_too_many',
   'workflow_disabled',
   'actions_disabled',
   'ref_missing',

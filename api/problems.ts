@@ -33,6 +33,7 @@ export const catalogue = {
   no_integration: { status: 422, title: 'The project has no integration that it can use' },
   repository_not_reachable: { status: 422, title: 'The integration does not reach this repository' },
   ref_missing: { status: 422, title: 'There is no such branch' },
+  workflow_inputs_too_many: { status: 422, title: 'The workflow would be given more inputs than GitHub takes' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'We failed' },
   provider_unavailable: { status: 502, title: 'The provider did not answer as it should' },

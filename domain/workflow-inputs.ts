@@ -1,6 +1,14 @@
 /** What every dispatched workflow has to declare: the build, the commit and the ref that it is to build. */
 export const buildInputs = ['fairlead_build', 'fairlead_sha', 'fairlead_ref'] as const;
 
+/** A sentence where these inputs of a pipeline are more than fit beside ours. */
+export function tooManyInputs(inputs: Record<string, string>, most: number): string | undefined {
+  const own = Object.keys(inputs).length;
+  const room = most - buildInputs.length;
+  if (own <= room) return undefined;
+  return `This GitHub starts a workflow with ${most} inputs at most. ${buildInputs.length} of them are Fairlead's own, so there is room for ${room}: there are ${own}.`;
+}
+
 /** What a workflow file needs, to be shown where it is missing. */
 export const workflowSnippet = `run-name: Build \${{ inputs.fairlead_build }}
 on:

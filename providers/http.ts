@@ -119,6 +119,7 @@ export type ProviderErrorCode =
   | 'workflow_file_missing'
   | 'workflow_not_dispatchable'
   | 'workflow_inputs_undeclared'
+  | 'workflow_inputs_too_many'
   | 'workflow_disabled'
   | 'actions_disabled'
   | 'ref_missing'

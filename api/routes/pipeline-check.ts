@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { appsIn } from '../../db/apps.ts';
+import { mostInputsFor } from '../../db/input-limits.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import type { TenantScope } from '../../db/tenant.ts';
-import { buildInputs, workflowSnippet } from '../../domain/workflow-inputs.ts';
+import { buildInputs, tooManyInputs, workflowSnippet } from '../../domain/workflow-inputs.ts';
 import { askProvider } from '../ask-provider.ts';
 import { requireGranted } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -20,6 +21,7 @@ const CheckView = z.object({
         'workflow_file_unreadable',
         'workflow_not_dispatchable',
         'workflow_inputs_undeclared',
+        'workflow_inputs_too_many',
         'run_name_unmarked',
       ]),
       detail: z.string(),
@@ -62,7 +64,9 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
         const inputs = [...buildInputs, ...Object.keys(pipeline.inputs)];
         const file = pipeline.workflowFile;
         const found = await askProvider(() => broker.inspectWorkflowFile(asking, file, inputs));
+        const excess = tooManyInputs(pipeline.inputs, await mostInputsFor(database.reader, asking.repositoryId));
         const problems = found ? complaintsOf(found) : [missing(file)];
+        if (excess) problems.push({ code: 'workflow_inputs_too_many', detail: excess });
         return { ok: problems.length === 0, problems, snippet: problems.length === 0 ? null : workflowSnippet };
       },
     }),

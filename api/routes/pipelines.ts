@@ -9,6 +9,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
+import { refuseManyInputs } from '../refuse-many-inputs.ts';
 import { findApp } from './apps.ts';
 
 /** All of them are tried for every push, while others wait. */
@@ -96,8 +97,10 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       params: AppParams,
       body: NewPipeline,
       success: { status: 201, body: PipelineView },
+      problems: ['workflow_inputs_too_many'],
       async write({ trx, tenant, params, body, audit }) {
         const app = await findApp(trx, tenant, params.app);
+        await refuseManyInputs(trx, app.source?.repositoryId, body.inputs);
         const pipeline = await pipelinesIn(trx, tenant).insert(app, toSettings(body));
         const { orgId, projectId } = pipeline;
         await audit({ orgId, projectId, action: 'pipeline.created', target: pipeline.id });
@@ -129,9 +132,14 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       params: Params,
       body: PipelineChange,
       success: { status: 200, body: PipelineView },
+      problems: ['workflow_inputs_too_many'],
       async write({ trx, tenant, params, body, audit, ...request }) {
         const pipeline = await findPipeline(trx, tenant, params.pipeline);
         requireRevision(request, pipeline.revision);
+        if (body.inputs) {
+          const { source } = await findApp(trx, tenant, pipeline.appId);
+          await refuseManyInputs(trx, source?.repositoryId, body.inputs);
+        }
         const before = pipelineView(pipeline);
         const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
         const after = { ...before, ...given } as typeof before;

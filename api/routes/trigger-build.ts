@@ -12,6 +12,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { id } from '../input.ts';
 import { Problem } from '../problems.ts';
+import { refuseManyInputs } from '../refuse-many-inputs.ts';
 
 /** Characters that Git allows in a ref and that a name in an address can hold. */
 const ref = z
@@ -73,6 +74,7 @@ export function triggerBuildRoutes({
         'invalid_transition',
         'repository_not_reachable',
         'ref_missing',
+        'workflow_inputs_too_many',
         'provider_unavailable',
       ],
       async prepare({ tenant, params, body }) {
@@ -94,12 +96,14 @@ export function triggerBuildRoutes({
         if (repositoryId !== source.repositoryId) {
           throw new Problem('invalid_transition', 'The app’s source was changed meanwhile: try again.');
         }
+        const inputs = { ...pipeline.inputs, ...body.inputs };
+        await refuseManyInputs(trx, repositoryId, inputs);
         const fullRef = `refs/${kind}/${name}`;
         const build = await createBuild(trx, {
           orgId,
           projectId,
           appId,
-          pipeline: { ...pipeline, inputs: { ...pipeline.inputs, ...body.inputs } },
+          pipeline: { ...pipeline, inputs },
           integrationId: source.integrationId,
           repositoryId,
           event: 'manual',

@@ -140,6 +140,7 @@ const refusals: [RegExp, ProviderErrorCode][] = [
   [/^No ref found for/, 'ref_missing'],
   [/^Workflow does not have '?workflow_dispatch/, 'workflow_not_dispatchable'],
   [/^(?:Unexpected inputs provided|Required input )/, 'workflow_inputs_undeclared'],
+  [/No more than \d+ properties are allowed/, 'workflow_inputs_too_many'],
   [/on a disabled workflow/, 'workflow_disabled'],
   [/^(?:GitHub )?Actions (?:has|have|is|are) (?:been |currently )?disabled/i, 'actions_disabled'],
 ];
@@ -178,6 +179,7 @@ const sentences: Record<ProviderErrorCode, string> = {
   workflow_file_missing: 'The workflow file is not on the default branch, or the App may not see the repository',
   workflow_not_dispatchable: 'The workflow file has no workflow_dispatch trigger',
   workflow_inputs_undeclared: 'The workflow file and the build do not agree on the inputs',
+  workflow_inputs_too_many: 'The build has more inputs than this GitHub takes',
   workflow_disabled: 'The workflow is disabled',
   actions_disabled: 'GitHub Actions is disabled for the repository',
   ref_missing: 'The branch or tag does not exist',
