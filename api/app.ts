@@ -7,7 +7,9 @@ import { requestFrame } from './request-frame.ts';
 import { appRoutes } from './routes/apps.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { buildRoutes } from './routes/builds.ts';
+import { buildTokenRoutes } from './routes/build-tokens.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
+import { exchangeRoutes } from './routes/exchange.ts';
 import { flowRoutes } from './routes/flows.ts';
 import { githubBrowserRoutes } from './routes/github-browser.ts';
 import { githubImportRoutes } from './routes/github-import.ts';
@@ -16,6 +18,7 @@ import { grantRoutes } from './routes/grants.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { installationRoutes } from './routes/installations.ts';
 import { integrationRoutes } from './routes/integrations.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { meRoutes } from './routes/me.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { orgRoutes } from './routes/orgs.ts';
@@ -48,6 +51,9 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...pipelineRoutes(deps),
     ...pipelineCheckRoutes(deps),
     ...buildRoutes(deps),
+    ...buildTokenRoutes(),
+    ...exchangeRoutes(deps),
+    ...leaseRoutes(deps),
     ...deliveryRoutes(deps),
     ...orgRoutes(deps),
     ...meRoutes(),

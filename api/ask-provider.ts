@@ -13,6 +13,9 @@ const ofRepositories: Refusals = {
   installation_suspended: 'repository_not_reachable',
 };
 
+/** Where it is a token that is asked for, narrowed to repositories and permissions. */
+export const ofTokens: Refusals = { ...ofRepositories, permission_missing: 'permission_missing' };
+
 /** Where it is an App, by a number and a key that somebody has brought. */
 export const ofBroughtApps: Refusals = {
   app_credentials_rejected: 'github_app_rejected',

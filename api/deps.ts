@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { Exchange } from '../broker/exchange.ts';
 import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
 import type { Keyring } from '../db/sealing.ts';
@@ -43,6 +44,7 @@ export type ApiDeps = {
   database: Database;
   keyring: Keyring;
   broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'inspectWorkflowFile'>;
+  exchange: Exchange;
   connector: ImportCheck;
   connect: ConnectSettings;
   intake: Intake;

@@ -66,6 +66,8 @@ export type Endpoint = {
   summary: string;
   description?: string;
   access: Access;
+  /** Minds what a caller is narrowed to: tokens of one app or one build are answered, and nowhere else. */
+  forNarrow?: boolean;
   /** Public, but not limited by address: a probe must not fail, and webhooks are counted by what they are. */
   unlimited?: boolean;
   params?: z.ZodObject;

@@ -116,6 +116,9 @@ async function presented(
 async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: MountDeps): Promise<Request> {
   const { access } = endpoint;
   const caller = access === 'public' ? nobody : await authenticate(ctx);
+  if (caller.narrowedTo && !endpoint.forNarrow) {
+    throw new Problem('missing_scope', 'A token of one app or one build is good for exchanging credentials only.');
+  }
   const tenant = access === 'public' ? { kind: 'grants' as const, grants: [] } : tenantFor(caller, access);
   const params = endpoint.params?.safeParse(ctx['params']);
   // An id that cannot be one is as absent as any other.

@@ -143,6 +143,13 @@ export function createGitHubBroker({
       return appClient(app);
     },
 
+    /** Ends a token of this App's installations that was given out. One that is dead already is done. */
+    async revokeToken(githubAppId: string, token: string): Promise<void> {
+      const app = await githubAppsIn(database.reader).find(githubAppId);
+      if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
+      await githubOf(app).withToken(token).revokeToken();
+    },
+
     /** For reading which repositories an installation has. */
     async forInstallation(installationId: string): Promise<GitHubWithToken> {
       const installation = await usable(installationId);

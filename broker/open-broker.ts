@@ -4,6 +4,7 @@ import type { AllowedHost } from '../domain/allowed-hosts.ts';
 import { githubHost } from '../domain/github-host.ts';
 import type { Logger } from '../log.ts';
 import { createGuardedFetch, type Fetch } from '../providers/http.ts';
+import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
 
@@ -19,14 +20,16 @@ function openFetch(config: Config): Fetch {
   });
 }
 
-export type Brokers = { broker: GitHubBroker; connector: GitHubConnector };
+export type Brokers = { broker: GitHubBroker; connector: GitHubConnector; exchange: Exchange };
 
 /** All that speaks to providers for a whole process. */
 export function openBrokers(config: Config, { database, keyring }: Store, logger: Logger): Brokers {
   const fetch = openFetch(config);
   const onTrouble = (code: string) => logger.warn({ code }, 'A person’s token could not be revoked');
+  const broker = createGitHubBroker({ database, keyring, fetch });
   return {
-    broker: createGitHubBroker({ database, keyring, fetch }),
+    broker,
+    exchange: createExchange({ database, keyring, broker }),
     connector: createGitHubConnector({ database, keyring, fetch, onTrouble }),
   };
 }

@@ -2,11 +2,18 @@ import type { Knex } from 'knex';
 import { idAt } from '../domain/ids.ts';
 import type { Database, Db } from './connection.ts';
 import { answersKeptMs } from './idempotency-keys.ts';
+import { clockLeewayMs } from './minted-tokens.ts';
 
 const commandsKeptMs = 7 * 24 * 3_600_000;
 const statesKeptMs = 7 * 24 * 3_600_000;
 
-type Purge = { table: string; key: string[]; due(db: Db, now: number): Knex.QueryBuilder };
+type Purge = {
+  table: string;
+  key: string[];
+  due(db: Db, now: number): Knex.QueryBuilder;
+  /** What of the row goes, where the row itself stays. */
+  clear?: Record<string, null>;
+};
 
 /** What nobody needs any more, table by table: its key, and the rows that are due. */
 const purges: Purge[] = [
@@ -28,6 +35,16 @@ const purges: Purge[] = [
     key: ['hash'],
     due: (db, now) => db('flow_states').where('expires_at', '<', now - statesKeptMs),
   },
+  // The text of a token that has died by itself; what was given out on it stays, for the audit.
+  {
+    table: 'minted_tokens',
+    key: ['id'],
+    due: (db, now) =>
+      db('minted_tokens')
+        .whereNotNull('sealed')
+        .where('expires_at', '<', now - clockLeewayMs),
+    clear: { sealed: null, key_id: null },
+  },
   // By the id, which begins with the time: there is no other index on it. What was given up stays, for a person.
   {
     table: 'commands',
@@ -46,17 +63,18 @@ const purges: Purge[] = [
  */
 export async function purgeSome(database: Database, atMost = 500): Promise<boolean> {
   let more = false;
-  for (const { table, key, due } of purges) {
+  for (const { table, key, due, clear } of purges) {
     const now = Date.now();
     if ((await due(database.reader, now).first(...key)) === undefined) continue;
-    const deleted = await database.write(async (trx) => {
+    const purged = await database.write(async (trx) => {
       const some = due(trx, now)
         .select(...key)
         .limit(atMost);
       if (database.dialect === 'postgres') some.forUpdate().skipLocked();
-      return trx(table).whereIn(key, some).delete();
+      const rows = trx(table).whereIn(key, some);
+      return clear ? rows.update(clear) : rows.delete();
     });
-    more ||= deleted === atMost;
+    more ||= purged === atMost;
   }
   return more;
 }

@@ -55,6 +55,12 @@ export function repositoriesIn(db: Db) {
       return row && toRepository(row);
     },
 
+    /** Those of these that the integration reaches. */
+    async findAllReachable(integrationId: string, ids: readonly string[]): Promise<Repository[]> {
+      const rows: RepositoryRow[] = await reachable(integrationId).whereIn('repositories.id', ids);
+      return rows.map(toRepository);
+    },
+
     /** With `q`, those whose full name contains it, in whatever case. */
     async listReachable(integrationId: string, page: PageRequest, q?: string): Promise<Page<Repository>> {
       const query = reachable(integrationId);

@@ -1,3 +1,4 @@
+import { isFinalBuildStatus } from '../domain/build-status.ts';
 import { newId } from '../domain/ids.ts';
 import type { Scope } from '../domain/scopes.ts';
 import type { Db } from './connection.ts';
@@ -10,6 +11,9 @@ export type ApiToken = {
   id: string;
   orgId: string;
   projectId: string | null;
+  /** What it is narrowed to: it may exchange credentials for this app, or this build of it, and nothing else. */
+  appId: string | null;
+  buildId: string | null;
   name: string;
   /** Its first characters. */
   hint: string;
@@ -21,7 +25,8 @@ export type ApiToken = {
   revokedAt: number | null;
 };
 
-export type NewApiToken = Pick<ApiToken, 'orgId' | 'projectId' | 'name' | 'scopes' | 'createdBy' | 'expiresAt'>;
+export type NewApiToken = Pick<ApiToken, 'orgId' | 'projectId' | 'name' | 'scopes' | 'createdBy' | 'expiresAt'> &
+  Partial<Pick<ApiToken, 'appId' | 'buildId'>>;
 
 /** How often it is written down that a token is in use. */
 const lastUseEveryMs = 60_000;
@@ -45,8 +50,8 @@ export function tokensIn(db: Db, scope: TenantScope) {
         id: newId('tok'),
         org_id: token.orgId,
         project_id: token.projectId,
-        app_id: null,
-        build_id: null,
+        app_id: token.appId ?? null,
+        build_id: token.buildId ?? null,
         name: token.name,
         hash: hashSecret(secret),
         hint: secret.slice(0, 8),
@@ -73,6 +78,9 @@ export async function findToken(db: Db, secret: string): Promise<ApiToken | unde
     .where({ hash: hashSecret(secret), revoked_at: null })
     .first();
   if (!row || (row.expires_at !== null && row.expires_at <= Date.now())) return undefined;
+  // A build's token ends with it, however it ends.
+  const build = row.build_id === null ? undefined : await db('builds').where({ id: row.build_id }).first('status');
+  if (row.build_id !== null && (!build || isFinalBuildStatus(build.status))) return undefined;
   return toApiToken(row);
 }
 
@@ -90,6 +98,8 @@ function toApiToken(row: TokenRow): ApiToken {
     id: row.id,
     orgId: row.org_id,
     projectId: row.project_id,
+    appId: row.app_id,
+    buildId: row.build_id,
     name: row.name,
     hint: row.hint,
     scopes: JSON.parse(row.scopes),

@@ -1,4 +1,11 @@
-export { buildWorkflowId, connectGithubWorkflowId, recoverWorkflowId, syncWorkflowId } from '../domain/workflow-ids.ts';
+export {
+  buildWorkflowId,
+  connectGithubWorkflowId,
+  recoverWorkflowId,
+  revokeTokenWorkflowId,
+  rotateWorkflowId,
+  syncWorkflowId,
+} from '../domain/workflow-ids.ts';
 
 /** The one queue that every worker listens to. */
 export const taskQueue = 'fairlead';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type App, appsIn } from '../../db/apps.ts';
 import { orgsIn } from '../../db/orgs.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { covers, everything } from '../../db/tenant.ts';
@@ -14,6 +15,8 @@ const TokenView = z.object({
   id: z.string(),
   org_id: z.string(),
   project_id: z.string().nullable(),
+  app_id: z.string().nullable(),
+  build_id: z.string().nullable(),
   name: z.string(),
   hint: z.string().describe('How the token begins'),
   scopes: z.array(z.string()),
@@ -29,6 +32,9 @@ const tokenScopes = scopes.filter((scope) => scope !== 'ops');
 const NewToken = z.strictObject({
   org_id: id('org'),
   project_id: id('prj').optional().describe('Narrows the token to one project'),
+  app_id: id('app')
+    .optional()
+    .describe('Narrows it to one app: such a token has `credentials:exchange` and nothing else'),
   name,
   scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
   expires_in_days: z.int().min(1).max(3650).optional(),
@@ -63,7 +69,9 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       secret: ['token', 'csrf_token'],
       problems: ['not_found'],
       async write({ trx, tenant, caller, body, audit }) {
-        const { org_id: orgId, project_id: projectId } = body;
+        const { org_id: orgId } = body;
+        const app = body.app_id === undefined ? undefined : await requireApp(trx, tenant, body);
+        const projectId = app?.projectId ?? body.project_id;
         await requireOwner(trx, tenant, orgId, projectId);
         const allowed = scopesIn(caller, orgId, projectId);
         const wanted = tokenScopes.filter((scope) => body.scopes.includes(scope));
@@ -74,6 +82,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         const { token, secret } = await tokensIn(trx, tenant).insert({
           orgId,
           projectId: projectId ?? null,
+          appId: app?.id ?? null,
           name: body.name,
           scopes: wanted,
           createdBy: caller.id,
@@ -84,7 +93,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
           projectId,
           action: 'token.created',
           target: token.id,
-          detail: { scopes: wanted.join(' ') },
+          detail: { scopes: wanted.join(' '), ...(app && { app: app.id }) },
         });
         return { ...tokenView(token), token: secret };
       },
@@ -122,11 +131,29 @@ async function requireOwner(
   if (!org || (projectId !== undefined && project?.orgId !== orgId)) throw new Problem('not_found');
 }
 
+/** What is narrowed to an app may do what is narrowed there, and nothing else. */
+async function requireApp(
+  trx: Parameters<typeof orgsIn>[0],
+  tenant: Parameters<typeof orgsIn>[1],
+  { app_id, project_id, scopes: wanted }: z.output<typeof NewToken>,
+): Promise<App> {
+  const app = await appsIn(trx, tenant).find(app_id ?? '');
+  if (!app || (project_id !== undefined && app.projectId !== project_id)) throw new Problem('not_found');
+  if (wanted.some((scope) => scope !== 'credentials:exchange')) {
+    throw new Problem('invalid_request', 'A token for one app has the scope `credentials:exchange` and no other.', {
+      errors: [{ path: 'body.scopes', message: 'must be ["credentials:exchange"] where `app_id` is given' }],
+    });
+  }
+  return app;
+}
+
 function tokenView(token: ApiToken): z.input<typeof TokenView> {
   return {
     id: token.id,
     org_id: token.orgId,
     project_id: token.projectId,
+    app_id: token.appId,
+    build_id: token.buildId,
     name: token.name,
     hint: token.hint,
     scopes: token.scopes,

@@ -12,6 +12,7 @@ import { grantsIn } from '../../db/grants.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { installationsIn } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
+import { leasesIn } from '../../db/leases.ts';
 import { migrate } from '../../db/migrate.ts';
 import type { PageRequest } from '../../db/page.ts';
 import { pipelinesIn } from '../../db/pipelines.ts';
@@ -55,6 +56,10 @@ const lists: Record<string, List> = {
   incidents: (db, scope, page) => incidentsIn(db, scope).list(page),
   'incidents of a project': (db, scope, page) => incidentsIn(db, scope).list(page, { projectId: 'prj_x' }),
   'incidents of a subject': (db, scope, page) => incidentsIn(db, scope).list(page, { subjectId: 'int_x' }),
+  leases: (db, scope, page) => leasesIn(db, scope).list({}, page),
+  'leases of a project': (db, scope, page) => leasesIn(db, scope).list({ projectId: 'prj_1' }, page),
+  'leases of an integration': (db, scope, page) => leasesIn(db, scope).list({ integrationId: 'int_1' }, page),
+  'leases of a build': (db, scope, page) => leasesIn(db, scope).list({ buildId: 'bld_1' }, page),
   tokens: (db, scope, page) => tokensIn(db, scope).list(page),
   'audit events': (db, scope, page) => listAudit(db, scope, page),
 };

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
@@ -6,6 +7,7 @@ import type { ApiDeps } from '../../api/deps.ts';
 import type { Endpoint } from '../../api/endpoint.ts';
 import { createHookKeys } from '../../api/hook-keys.ts';
 import { createIntake } from '../../api/intake.ts';
+import { createExchange } from '../../broker/exchange.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
@@ -37,6 +39,18 @@ const connector: ApiDeps['connector'] = {
   }),
 };
 
+/** Makes a token whenever one is asked for. */
+const tokenMaker = {
+  asApp: async () => ({
+    mintToken: async ({ permissions = {} }: { permissions?: Record<string, string> }) => ({
+      token: `ghs_${randomBytes(18).toString('hex')}`,
+      expiresAt: Date.now() + 3_600_000,
+      permissions,
+    }),
+  }),
+  revokeToken: async () => {},
+};
+
 /** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
 export async function startApi({
   extra = () => [],
@@ -52,6 +66,7 @@ export async function startApi({
   });
   const deps: ApiDeps = {
     broker,
+    exchange: createExchange({ database, keyring, broker: tokenMaker }),
     connector,
     keyring,
     connect: {

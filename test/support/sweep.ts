@@ -16,6 +16,7 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
   operation: ({ operationId }) => operationId,
   token: ({ tokenId }) => tokenId,
   flow: ({ flowId }) => flowId,
+  lease: ({ leaseId }) => leaseId,
 };
 
 /** A body that the route takes, by its `operationId`; what it names is the tenant's. */
@@ -43,6 +44,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   createPipeline: () => ({ name: 'new', workflow_file: 'deploy.yml' }),
   updatePipeline: () => ({ name: 'renamed' }),
   triggerBuild: () => ({}),
+  exchangeCredentials: ({ appId }) => ({ purpose: 'clone', app_id: appId }),
   createOrg: () => ({ name: 'New' }),
   updateOrg: () => ({ name: 'Renamed' }),
   createSession: () => ({ code: 'a-code-that-nobody-has-been-given' }),
@@ -170,6 +172,15 @@ export async function leaksOf(api: TestApi, endpoint: Endpoint, { mine, sibling,
     const others = tokenScopes.filter((scope) => scope !== access);
     const { secret: token } = await addToken(api.database, mine, others);
     expectAnswer(`a token without ${access}`, await ask(api, endpoint, at, { token, body }), 403);
+  }
+  // Whatever it may do: the route has to mind what it is for.
+  const narrowed: [string, { appId: string; buildId?: string }][] = [
+    ['an app’s token', { appId: mine.appId }],
+    ['a build’s token', { appId: mine.appId, buildId: mine.buildId }],
+  ];
+  for (const [who, to] of endpoint.forNarrow ? [] : narrowed) {
+    const { secret: token } = await addToken(api.database, { ...mine, narrowedTo: to });
+    expectAnswer(who, await ask(api, endpoint, at, { token, body }), 403);
   }
   if (!namesAThing(endpoint) || access === 'ops') return found;
 

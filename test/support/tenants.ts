@@ -1,10 +1,12 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { createBuild } from '../../db/builds.ts';
 import type { Database } from '../../db/connection.ts';
 import { decisionsIn } from '../../db/decisions.ts';
 import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { incidentsIn } from '../../db/incidents.ts';
+import { leasesIn } from '../../db/leases.ts';
+import { mintedTokensIn } from '../../db/minted-tokens.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { orgsIn } from '../../db/orgs.ts';
 import { pipelinesIn } from '../../db/pipelines.ts';
@@ -15,6 +17,7 @@ import { everything } from '../../db/tenant.ts';
 import { tokensIn } from '../../db/tokens.ts';
 import { newId } from '../../domain/ids.ts';
 import { type Role, type Scope, scopes } from '../../domain/scopes.ts';
+import { keyring } from './hooks.ts';
 import { seed } from './seed.ts';
 
 let lastNumber = 1_000;
@@ -33,7 +36,7 @@ export async function addProject(database: Database, orgId: string, name = 'Shop
 /** The id and the secret of a token; with no project, for the whole organization. */
 export async function addToken(
   database: Database,
-  where: { orgId: string; projectId?: string },
+  where: { orgId: string; projectId?: string; narrowedTo?: { appId: string; buildId?: string } },
   allowed: readonly Scope[] = tokenScopes,
   expiresAt: number | null = null,
 ): Promise<{ id: string; secret: string }> {
@@ -41,6 +44,7 @@ export async function addToken(
     tokensIn(trx, everything).insert({
       orgId: where.orgId,
       projectId: where.projectId ?? null,
+      ...where.narrowedTo,
       name: 'test',
       scopes: [...allowed],
       createdBy: 'system',
@@ -126,6 +130,27 @@ export async function addEverything(database: Database, where: { orgId: string; 
     const operation = await operationsIn(trx, everything).insert({ ...where, ...work });
     const trouble = { code: 'dispatch_uncertain', title: 'A dispatch is unclear', action: 'Look at GitHub' };
     await incidentsIn(trx, everything).raise({ ...where, ...trouble, subjectId: build.id });
+    const minted = await mintedTokensIn(trx).insert(
+      {
+        ...where,
+        integrationId,
+        installationId,
+        token: `ghs_${randomBytes(18).toString('hex')}`,
+        expiresAt: Date.now() + 3_600_000,
+      },
+      keyring,
+    );
+    const lease = await leasesIn(trx, everything).insert({
+      ...where,
+      integrationId,
+      appId,
+      buildId: build.id,
+      mintedTokenId: minted,
+      purpose: 'clone',
+      scope: { repositories: [repositoryId], permissions: { contents: 'read' } },
+      holder: 'system',
+      expiresAt: Date.now() + 3_600_000,
+    });
     const flow = await connectFlowsIn(trx, everything).insert({
       ...where,
       kind: 'operator',
@@ -157,6 +182,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       buildId: build.id,
       deliveryId,
       operationId: operation.id,
+      leaseId: lease.id,
     };
   });
 }

@@ -1,0 +1,39 @@
+import { isFinalBuildStatus } from '../domain/build-status.ts';
+import { type IntegrationStatus, usableIntegrationStatuses } from '../domain/integration-status.ts';
+import type { Db } from './connection.ts';
+import { usedBy } from './usable-integrations.ts';
+
+/** An integration, as it was when a project asked for something through it. */
+export type Issuer = { id: string; projectId: string; epoch: number };
+
+export type FoundIssuer = { issuer: Issuer; kind: string; status: IntegrationStatus; hostUrl: string };
+
+/** The project's own, or one that is granted to it: also where it is being deleted, or was. */
+export async function findIssuer(db: Db, projectId: string, id: string): Promise<FoundIssuer | undefined> {
+  const row = await usedBy(db, db('integrations').where({ id }), projectId)
+    .whereNot('status', 'expired')
+    .first('kind', 'status', 'host_url', 'epoch');
+  if (!row) return undefined;
+  const { kind, status, host_url: hostUrl, epoch } = row;
+  return { issuer: { id, projectId, epoch }, kind, status, hostUrl };
+}
+
+/**
+ * Whether the project may still use the integration, and nobody has cut it off since it was read. What cuts it off
+ * comes after this transaction, or has come before.
+ */
+export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): Promise<boolean> {
+  const query = usedBy(trx, trx('integrations').where({ id, epoch }), projectId).whereIn('status', [
+    ...usableIntegrationStatuses,
+  ]);
+  if (trx.client.config.client === 'pg') query.forShare();
+  return (await query.first('integrations.id')) !== undefined;
+}
+
+/** Whether the build that it is for has not ended, which holds until the transaction does. */
+export async function isStillRunning(trx: Db, buildId: string): Promise<boolean> {
+  const query = trx('builds').where({ id: buildId });
+  if (trx.client.config.client === 'pg') query.forShare();
+  const build = await query.first('status');
+  return build !== undefined && !isFinalBuildStatus(build.status);
+}
