@@ -6,8 +6,10 @@ import { mount } from './mount.ts';
 import { requestFrame } from './request-frame.ts';
 import { appRoutes } from './routes/apps.ts';
 import { auditRoutes } from './routes/audit.ts';
-import { buildRoutes } from './routes/builds.ts';
 import { buildTokenRoutes } from './routes/build-tokens.ts';
+import { buildRoutes } from './routes/builds.ts';
+import { credentialRotationRoutes } from './routes/credential-rotation.ts';
+import { credentialRoutes } from './routes/credentials.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
 import { exchangeRoutes } from './routes/exchange.ts';
 import { flowRoutes } from './routes/flows.ts';
@@ -17,6 +19,8 @@ import { githubStartRoutes } from './routes/github-start.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { installationRoutes } from './routes/installations.ts';
+import { integrationDeleteRoutes } from './routes/integration-delete.ts';
+import { integrationUpdateRoutes } from './routes/integration-update.ts';
 import { integrationRoutes } from './routes/integrations.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { meRoutes } from './routes/me.ts';
@@ -41,7 +45,11 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...githubBrowserRoutes(deps),
     ...flowRoutes(deps),
     ...integrationRoutes(deps),
+    ...integrationDeleteRoutes(deps),
     ...grantRoutes(deps),
+    ...integrationUpdateRoutes(),
+    ...credentialRoutes(deps),
+    ...credentialRotationRoutes(deps),
     ...installationRoutes(deps),
     ...repositoryRoutes(deps),
     ...recoverRoutes(),

@@ -10,6 +10,7 @@ export type Credential = {
   orgId: string | null;
   githubAppId: string | null;
   kind: string;
+  createdAt: number;
   updatedAt: number;
 };
 
@@ -32,8 +33,12 @@ export function credentialsIn(db: Db) {
       return row && toCredential(row);
     },
 
-    async findOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
-      const row = await db('credentials').where({ github_app_id: githubAppId, kind }).first();
+    /** Held until this transaction ends, so that of two who would add a version the second sees the first's. */
+    async takeOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
+      const query = db('credentials').where({ github_app_id: githubAppId, kind }).first();
+      // The one writer of SQLite needs no lock.
+      if (db.client.config.client === 'pg') query.forUpdate();
+      const row: CredentialRow | undefined = await query;
       return row && toCredential(row);
     },
 
@@ -101,6 +106,7 @@ function toCredential(row: CredentialRow): Credential {
     orgId: row.org_id,
     githubAppId: row.github_app_id,
     kind: row.kind,
+    createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
 }

@@ -2,6 +2,7 @@ import { verifyingCredentialStatuses } from '../domain/credential-status.ts';
 import { newId } from '../domain/ids.ts';
 import { webhookOverlapMs } from '../domain/rotation-phase.ts';
 import type { Db } from './connection.ts';
+import type { Credential } from './credentials.ts';
 import type { Keyring } from './sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from './tables.ts';
 
@@ -39,18 +40,18 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
     },
 
     /** A version that nothing uses yet, though webhooks that are signed with it verify. Answers its number. */
-    async addPending(owner: Pick<CredentialRow, 'id' | 'org_id' | 'kind'>, secret: string): Promise<number> {
+    async addPending(
+      { id: credentialId, orgId, kind: field }: Pick<Credential, 'id' | 'orgId' | 'kind'>,
+      secret: string,
+    ): Promise<number> {
       const now = Date.now();
-      const newest = await db('credential_versions')
-        .where({ credential_id: owner.id })
-        .max('version as version')
-        .first();
-      const version = Number(newest?.version ?? 0) + 1;
-      const field = owner.kind;
-      const { sealed, keyId } = keyring.seal(secret, { orgId: owner.org_id, credentialId: owner.id, version, field });
+      const versions = db('credential_versions').where({ credential_id: credentialId });
+      const newest = await versions.orderBy('version', 'desc').first('version');
+      const version = (newest?.version ?? 0) + 1;
+      const { sealed, keyId } = keyring.seal(secret, { orgId, credentialId, version, field });
       await db('credential_versions').insert({
         id: newId('crv'),
-        credential_id: owner.id,
+        credential_id: credentialId,
         version,
         status: 'pending',
         sealed,

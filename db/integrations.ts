@@ -17,6 +17,7 @@ export type Integration = {
   status: IntegrationStatus;
   statusReason: string | null;
   displayName: string;
+  metadata: Record<string, unknown>;
   githubAppId: string | null;
   /** GitHub's number of the App and its slug, for display. */
   appId: number | null;
@@ -113,6 +114,24 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         .first('integrations.id');
     },
 
+    /** False where the revision is not the current one any more. */
+    async update(
+      id: string,
+      revision: number,
+      { displayName, metadata }: { displayName?: string; metadata?: Record<string, unknown> },
+    ): Promise<boolean> {
+      const changed = await visible()
+        .where({ id, revision })
+        .whereNotIn('status', ['deleting', 'deleted'])
+        .update({
+          ...(displayName !== undefined && { display_name: displayName }),
+          ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+          revision: revision + 1,
+          updated_at: Date.now(),
+        });
+      return changed === 1;
+    },
+
     /** Of one that was made before it was known what it is a connection to. */
     async setIdentity(
       id: string,
@@ -154,6 +173,7 @@ function toIntegration(row: Joined): Integration {
     status: row.status,
     statusReason: row.status_reason,
     displayName: row.display_name,
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
     githubAppId: row.github_app_id,
     appId: row.app_number,
     appSlug: row.app_slug,

@@ -17,6 +17,8 @@ export type Operation = {
   errorDetail: string | null;
   createdAt: number;
   finishedAt: number | null;
+  /** Of a deletion: what came of it at the provider. */
+  outcome: string | null;
 };
 
 export type NewOperation = Pick<Operation, 'orgId' | 'projectId' | 'kind' | 'subjectId' | 'workflowId'>;
@@ -28,13 +30,19 @@ export function operationsIn(db: Db, scope: TenantScope) {
   return {
     async find(id: string): Promise<Operation | undefined> {
       const row = await visible().where({ id }).first();
-      return row && toOperation(row);
+      return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
     },
 
-    async insert(operation: NewOperation): Promise<Operation> {
+    /** The deletion of a thing, which has one for good. */
+    async findDeletion(subjectId: string): Promise<Operation | undefined> {
+      const row = await visible().where({ kind: 'delete', subject_id: subjectId }).orderBy('id').first();
+      return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
+    },
+
+    async insert({ id = newId('op'), ...operation }: NewOperation & { id?: string }): Promise<Operation> {
       const now = Date.now();
       const row: OperationRow = {
-        id: newId('op'),
+        id,
         org_id: operation.orgId,
         project_id: operation.projectId,
         kind: operation.kind,
@@ -96,6 +104,11 @@ export function operationsIn(db: Db, scope: TenantScope) {
   };
 }
 
+async function outcomeOf(db: Db, { kind, subject_id: id }: OperationRow): Promise<string | null> {
+  if (kind !== 'delete') return null;
+  return (await db('integrations').where({ id }).first())?.revocation_outcome ?? null;
+}
+
 function toOperation(row: OperationRow): Operation {
   return {
     id: row.id,
@@ -109,5 +122,6 @@ function toOperation(row: OperationRow): Operation {
     errorDetail: row.error_detail,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
+    outcome: null,
   };
 }

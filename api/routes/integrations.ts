@@ -1,18 +1,16 @@
 import { z } from 'zod';
-import { appsIn } from '../../db/apps.ts';
-import type { Database, Db } from '../../db/connection.ts';
-import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
-import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
+import type { Db } from '../../db/connection.ts';
 import { type Integration, integrationsIn } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
-import { everything, type TenantScope } from '../../db/tenant.ts';
+import type { TenantScope } from '../../db/tenant.ts';
 import { integrationStatuses } from '../../domain/integration-status.ts';
+import { bindInstallation, bindingProblems, lookForInstallation } from '../bind-installation.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
 
-const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
+export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
 
 export const IntegrationView = z.object({
   id: z.string(),
@@ -21,6 +19,7 @@ export const IntegrationView = z.object({
   auth_mode: z.string(),
   status: z.enum(integrationStatuses),
   display_name: z.string(),
+  metadata: z.record(z.string(), z.unknown()),
   app_id: z.string().nullable(),
   app_slug: z.string().nullable(),
   created_by: z.string(),
@@ -97,64 +96,16 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
       access: 'ops',
       body: NewIntegration,
       success: { status: 201, body: IntegrationView },
-      problems: [
-        'not_found',
-        'provider_not_supported',
-        'installation_unknown',
-        'installation_claimed',
-        'integration_exists',
-      ],
+      problems: bindingProblems,
       async prepare({ body: { provider, installation_id: externalId } }) {
         if (provider !== 'github' || externalId === undefined) {
           throw new Problem('provider_not_supported', 'Send `provider: "github"` with the number of an installation.');
         }
-        if (!(await findInstallation(database.reader, externalId))) await refuseUnknown(database);
+        await lookForInstallation(database, externalId);
         return externalId;
       },
-      async write({ trx, tenant, caller, body, audit, prepared: externalId }) {
-        const { project_id: projectId, display_name: displayName } = body;
-        const project = await projectsIn(trx, tenant).find(projectId);
-        if (!project) throw new Problem('not_found');
-        const found = await findInstallation(trx, externalId);
-        if (!found) throw new Problem('installation_unknown', 'It went away just now.');
-        const { app, installation } = found;
-        const claimed = await installationsIn(trx, everything).claim(installation.id, project.orgId);
-        if (!claimed) throw new Problem('installation_claimed', 'An installation belongs to one organization.');
-
-        const identityKey = `installation:${installation.id}`;
-        const integrations = integrationsIn(trx, tenant);
-        const made = await integrations.insert({
-          orgId: project.orgId,
-          projectId,
-          kind: 'github',
-          hostUrl: app.hostUrl,
-          authMode: 'github_app',
-          status: installation.suspendedAt === null ? 'active' : 'suspended',
-          displayName: displayName ?? `GitHub: ${installation.accountLogin}`,
-          githubAppId: app.id,
-          createdBy: caller.id,
-          identityKey,
-          metadata: { installation_id: externalId },
-        });
-        if (!made) {
-          const other = await integrations.findByIdentity(projectId, identityKey);
-          throw new Problem('integration_exists', 'Use the one that is there.', {
-            members: { integration_id: other?.id ?? null },
-          });
-        }
-        await installationsIn(trx, everything).bind(made.id, installation.id, projectId);
-        const rebound = await appsIn(trx, tenant).rebind(
-          { id: made.id, orgId: project.orgId, projectId },
-          installation.id,
-        );
-        await audit({
-          orgId: project.orgId,
-          projectId,
-          action: 'integration.created',
-          target: made.id,
-          detail: { installation: installation.id, rebound },
-        });
-        const integration = await findIntegration(trx, tenant, made.id);
+      async write({ body: { project_id: projectId, display_name: displayName }, prepared: externalId, ...request }) {
+        const integration = await bindInstallation(request, { externalId, projectId, displayName });
         return reply({ body: integrationView(integration), revision: integration.revision });
       },
     }),
@@ -177,33 +128,6 @@ export async function findReadable(db: Db, tenant: TenantScope, integrationId: s
   return integration;
 }
 
-/** An operator's App belongs to no organization. */
-async function listOperatorApps(db: Db): Promise<GithubApp[]> {
-  return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null);
-}
-
-async function findInstallation(db: Db, externalId: number) {
-  for (const app of await listOperatorApps(db)) {
-    const found: Installation | undefined = await installationsIn(db, everything).findByExternalId(app.id, externalId);
-    if (found && found.removedAt === null) return { app, installation: found };
-  }
-  return undefined;
-}
-
-/** It may be so new that we have not read it yet: it is read now, for the next try. */
-async function refuseUnknown(database: Database): Promise<never> {
-  const apps = await listOperatorApps(database.reader);
-  await database.write(async (trx) => {
-    for (const app of apps) await requestSync(trx, app.id);
-  });
-  throw new Problem(
-    'installation_unknown',
-    apps.length === 0
-      ? 'No GitHub App is configured: set GITHUB_APP_ID and the settings that go with it.'
-      : 'Install the App on the account. If it is, try again in a few seconds: the installations are being read again.',
-  );
-}
-
 export function integrationView(integration: Integration): z.input<typeof IntegrationView> {
   return {
     id: integration.id,
@@ -212,6 +136,7 @@ export function integrationView(integration: Integration): z.input<typeof Integr
     auth_mode: integration.authMode,
     status: integration.status,
     display_name: integration.displayName,
+    metadata: integration.metadata,
     app_id: integration.appId === null ? null : String(integration.appId),
     app_slug: integration.appSlug,
     created_by: integration.createdBy,

@@ -140,6 +140,12 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
       return row && toConnectFlow(row);
     },
 
+    /** The flow that made this App. */
+    async findManifest(githubAppId: string): Promise<ConnectFlow | undefined> {
+      const row = await visible().where({ github_app_id: githubAppId, kind: 'manifest' }).first();
+      return row && toConnectFlow(row);
+    },
+
     async list(page: PageRequest): Promise<Page<ConnectFlow>> {
       return pageOf<ConnectFlowRow, ConnectFlow>(visible(), page, toConnectFlow);
     },

@@ -40,8 +40,11 @@ export async function up(db: Knex): Promise<void> {
   });
   // At most one under way for each credential, however many ask at once.
   await db.raw('create unique index rotations_one_open on rotations (credential_id) where finished_at is null');
+  // The flow that made an App knows whose it is.
+  await db.raw('create index connect_flows_of_app on connect_flows (github_app_id)');
 }
 
 export async function down(db: Knex): Promise<void> {
+  await db.raw('drop index connect_flows_of_app');
   await db.schema.dropTable('rotations');
 }
