@@ -5,11 +5,12 @@ import { buildWorkflowId } from '../domain/workflow-ids.ts';
 import { appendBuildEvent } from './build-events.ts';
 import { commandsIn } from './commands.ts';
 import type { Db } from './connection.ts';
+import { leasesIn } from './leases.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { Pipeline } from './pipelines.ts';
 import { statusContextOf } from './status-context.ts';
 import type { BuildRow } from './tables.ts';
-import { type TenantScope, within } from './tenant.ts';
+import { everything, type TenantScope, within } from './tenant.ts';
 
 export type Build = {
   id: string;
@@ -210,6 +211,7 @@ export function buildsIn(db: Db, scope: TenantScope) {
         reason: row.reason,
         detail: row.detail,
       });
+      if (isFinalBuildStatus(to)) await leasesIn(db, everything).revoke({ buildId: id });
       return true;
     },
 
