@@ -1,18 +1,27 @@
 import type { RevocationDeps } from '../broker/revocation.ts';
 import { buildActivities } from './builds.ts';
 import { type ConnectDeps, connectActivities } from './connect.ts';
+import { deletionActivities } from './deletion.ts';
 import { type DeliveryDeps, deliveryActivities } from './deliveries.ts';
 import { dispatchActivities } from './dispatch.ts';
 import { withFailures } from './failures.ts';
 import { type InstallationDeps, installationActivities } from './installations.ts';
 import { leaseActivities } from './leases.ts';
 import type { ReachDeps } from './reach.ts';
+import { type RefreshDeps, refreshActivities } from './refresh.ts';
 import { reportActivities } from './reports.ts';
 import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
 import { type RotationDeps, rotationActivities } from './rotation.ts';
 import { runActivities } from './runs.ts';
 
-export type ActivityDeps = ReachDeps & InstallationDeps & RepositoryDeps & ConnectDeps & DeliveryDeps & RevocationDeps & RotationDeps;
+export type ActivityDeps = ReachDeps &
+  InstallationDeps &
+  RepositoryDeps &
+  RefreshDeps &
+  ConnectDeps &
+  DeliveryDeps &
+  RevocationDeps &
+  RotationDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
 export function createActivities(deps: ActivityDeps) {
@@ -23,8 +32,10 @@ export function createActivities(deps: ActivityDeps) {
     ...reportActivities(deps),
     ...installationActivities(deps),
     ...repositoryActivities(deps),
+    ...refreshActivities(deps),
     ...connectActivities(deps),
     ...deliveryActivities(deps),
+    ...deletionActivities(deps),
     ...rotationActivities(deps),
     ...leaseActivities(deps),
   });

@@ -44,12 +44,17 @@ export function installationActivities({ database, broker }: InstallationDeps) {
     }> {
       return withHeartbeats(async () => {
         const app = await broker.asApp(githubAppId);
+        const readAt = Date.now();
         const { installations, unreadable, next } = await app.listInstallations(page);
         return database.write(async (trx) => {
           const readable: string[] = [];
           for (const installation of installations) {
-            const row = await installationsIn(trx, everything).upsert(githubAppId, seenInstallation(installation));
-            if (row.suspendedAt === null) readable.push(row.id);
+            const row = await installationsIn(trx, everything).upsert(
+              githubAppId,
+              seenInstallation(installation),
+              readAt,
+            );
+            if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
           }
           const known = await syncPassesIn(trx, githubAppId).keepUnreadable(unreadable);
           await followInstallations(trx, githubAppId);
@@ -68,6 +73,7 @@ export function installationActivities({ database, broker }: InstallationDeps) {
         if (unseen.length === 0) return { readable: [], more: false };
         const app = await broker.asApp(githubAppId);
         const answers: { externalId: number; found: Found | 'unreadable' }[] = [];
+        const readAt = Date.now();
         for (const { externalId } of unseen) answers.push({ externalId, found: await lookFor(app, externalId) });
         return database.write(async (trx) => {
           const installations = installationsIn(trx, everything);
@@ -76,8 +82,8 @@ export function installationActivities({ database, broker }: InstallationDeps) {
             if (found === undefined) await installations.markRemoved(githubAppId, externalId);
             else if (found === 'unreadable') await syncPassesIn(trx, githubAppId).keepUnreadable([externalId]);
             else {
-              const row = await installations.upsert(githubAppId, seenInstallation(found));
-              if (row.suspendedAt === null) readable.push(row.id);
+              const row = await installations.upsert(githubAppId, seenInstallation(found), readAt);
+              if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
             }
           }
           await followInstallations(trx, githubAppId);

@@ -1,10 +1,12 @@
 import type { GitHubBroker } from '../broker/github.ts';
 import type { Database } from '../db/connection.ts';
+import { followMoved } from '../db/follow-moved.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
 import { incidentsIn } from '../db/incidents.ts';
 import { installationsIn } from '../db/installations.ts';
 import { repositoriesIn } from '../db/repositories.ts';
 import { type ReadPage, repositoryPagesIn } from '../db/repository-pages.ts';
+import { stopBuildsOf } from '../db/stop-removed.ts';
 import { syncPassesIn } from '../db/sync-passes.ts';
 import { everything } from '../db/tenant.ts';
 import type { GitHubWithToken } from '../providers/github/github.ts';
@@ -68,7 +70,8 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
           return 'done';
         }
         if (!again && (await repositories.hasUnseen(githubAppId, installationId))) return 'read_changes';
-        await repositories.removeUnseen(githubAppId, installationId);
+        await stopBuildsOf(trx, await repositories.removeUnseen(githubAppId, installationId));
+        await followMoved(trx, installationId);
         await pass.noteRead(installationId);
         await incidentsIn(trx, everything).resolveSubject(unreadableCode, installationId);
         return 'done';
@@ -98,11 +101,12 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
   ): Promise<{ next: number | null } | undefined> {
     const etag = await repositoryPagesIn(database.reader, githubAppId).etag(installationId, page);
     if (etag === undefined) return undefined;
+    const readAt = Date.now();
     const changed = await github.listRepositoriesUnless(etag, page);
     return database.write(async (trx) => {
       const pages = repositoryPagesIn(trx, githubAppId);
       if (!changed) return pages.keep(installationId, page);
-      const read = toReadPage(changed, page);
+      const read = toReadPage(changed, page, readAt);
       await pages.store(installationId, read);
       return { next: read.next };
     });
@@ -110,14 +114,15 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
 }
 
 async function readPage(github: GitHubWithToken, page: number): Promise<ReadPage> {
-  return toReadPage(await github.listRepositories(page), page);
+  const readAt = Date.now();
+  return toReadPage(await github.listRepositories(page), page, readAt);
 }
 
 type RepositoryPage = Awaited<ReturnType<GitHubWithToken['listRepositories']>>;
 
-function toReadPage({ repositories, totalCount, next, etag }: RepositoryPage, page: number): ReadPage {
+function toReadPage({ repositories, totalCount, next, etag }: RepositoryPage, page: number, readAt: number): ReadPage {
   const seen = repositories.map(({ id, ...repository }) => ({ ...repository, externalId: id }));
-  return { page, next: next ?? null, etag, totalCount, repositories: seen };
+  return { page, next: next ?? null, etag, totalCount, repositories: seen, readAt };
 }
 
 function isCutOff({ code }: ProviderError): boolean {

@@ -11,6 +11,7 @@ import { inspectWorkflow } from '../providers/github/workflow-file.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 import { createExpiringCache } from './cache.ts';
 import { reachOf, refusedToken, refuseUnusable } from './reach.ts';
+import type { TrafficControl } from './traffic/traffic.ts';
 
 export type GitHubBroker = ReturnType<typeof createGitHubBroker>;
 
@@ -25,7 +26,8 @@ export type ReachableRepository = {
 type Permissions = Record<string, string>;
 /** `ownerId` is the project, or the organization, on whose behalf GitHub is asked: no token is shared between two. */
 export type Asking = { ownerId: string; repositoryId: string };
-type Minted = { token: string; expiresAt: number };
+/** `externalId` is GitHub's number of the installation. */
+type Minted = { token: string; expiresAt: number; externalId: number };
 
 /** A token is not handed out for its last minutes: the call that it is for must be over before. */
 const marginMs = 5 * 60_000;
@@ -40,18 +42,24 @@ export function createGitHubBroker({
   database,
   keyring,
   fetch,
+  traffic,
 }: {
   database: Database;
   keyring: Keyring;
   fetch: Fetch;
+  /** Without it nothing is held back. */
+  traffic?: TrafficControl | undefined;
 }) {
   const tokens = createExpiringCache<Minted>({ marginMs });
 
+  /** `timeoutMs` is a person's: what they wait for may use what is kept back for it. */
   function githubOf({ hostUrl, apiUrl }: GithubApp, timeoutMs?: number) {
-    return createGitHub({ host: githubHost(hostUrl, apiUrl), fetch, ...(timeoutMs !== undefined && { timeoutMs }) });
+    const host = githubHost(hostUrl, apiUrl);
+    const interactive = timeoutMs !== undefined && { timeoutMs, urgent: true };
+    return createGitHub({ host, fetch, traffic: traffic?.of(host), ...interactive });
   }
 
-  async function appClient(app: GithubApp): Promise<GitHubAsApp> {
+  async function appClient(app: GithubApp, timeoutMs?: number): Promise<GitHubAsApp> {
     const privateKey = await githubAppSecrets(database.reader, keyring).privateKey(app.id);
     if (!privateKey) {
       throw new ProviderError({
@@ -60,7 +68,7 @@ export function createGitHubBroker({
         message: `The GitHub App ${app.slug} has no private key here`,
       });
     }
-    return githubOf(app).asApp({ appId: app.appId, privateKey });
+    return githubOf(app, timeoutMs).asApp({ appId: app.appId, privateKey });
   }
 
   /** `repositoryIds` are GitHub's numbers; none means every repository of the installation. */
@@ -76,15 +84,15 @@ export function createGitHubBroker({
     const minted = await tokens.get(key, async () => {
       const installation = await usable(installationId);
       const request = { installationId: installation.externalId, permissions, ...(repositoryIds && { repositoryIds }) };
-      const asApp = await appClient(app);
+      const asApp = await appClient(app, timeoutMs);
       const token = await asApp.mintToken(request).catch((error: unknown) => {
         throw refusedToken(error, installation, wanted);
       });
       // It may have been cut off while the token was made.
       await usable(installationId);
-      return token;
+      return { ...token, externalId: installation.externalId };
     });
-    const client = githubOf(app, timeoutMs).withToken(minted.token);
+    const client = githubOf(app, timeoutMs).withToken(minted.token, minted.externalId);
     return forgettingRejected(client, () => tokens.drop(key, minted));
   }
 
@@ -156,6 +164,23 @@ export function createGitHubBroker({
       const app = await githubAppsIn(database.reader).find(installation.githubAppId);
       if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
       return installationClient(app, installation.id, { ownerId: 'sync', permissions: { metadata: 'read' } });
+    },
+
+    /**
+     * A repository by GitHub's number, where this installation reaches it now: a new token is made for it alone, which
+     * GitHub refuses (`not_found`) for any other. With an older one everybody's public repositories could be read.
+     */
+    async reachedRepository(installationId: string, externalId: number) {
+      const installation = await usable(installationId);
+      const { githubAppId, externalId: number } = installation;
+      const app = await githubAppsIn(database.reader).find(githubAppId);
+      if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
+      const wanted = { repositoryIds: [externalId], permissions: { metadata: 'read' } };
+      const asApp = await appClient(app);
+      const { token } = await asApp.mintToken({ installationId: number, ...wanted }).catch((error: unknown) => {
+        throw refusedToken(error, installation, wanted);
+      });
+      return githubOf(app).withToken(token, number).getRepositoryById(externalId);
     },
 
     /** Live: a page of 100 branches, or all that begin with `q`. */

@@ -1,34 +1,38 @@
 import type { InstallationEvent, OtherEvent } from '../domain/github-events.ts';
 import { idIn, objectIn, type Payload, textIn } from '../domain/github-payload.ts';
-import type { Db } from './connection.ts';
+import type { Transaction } from './connection.ts';
 import { connectFlowsIn } from './flows/connect-flows.ts';
 import { nudgeFlow } from './flows/flow-commands.ts';
 import { installationWitnessesIn } from './flows/installation-witnesses.ts';
 import { followInstallations } from './follow-installations.ts';
 import { installationsIn } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
+import { stopBuildsOf } from './stop-removed.ts';
 import { everything } from './tenant.ts';
 
 type RepositoryEvent = Extract<OtherEvent, { kind: 'repository' }>;
 
 /**
- * What such an event takes away holds at once; what it gives is left to the sync that follows it, which asks GitHub:
- * events come late and out of order, and must not bring back what is gone.
+ * What such an event takes away holds at once; what it gives is left to the refresh and the sync that follow it, which
+ * ask GitHub: events come late and out of order, and must not bring back what is gone.
  */
 export async function applyInstallationEvent(
-  trx: Db,
+  trx: Transaction,
   githubAppId: string,
   event: InstallationEvent | RepositoryEvent,
 ): Promise<void> {
   const repositories = repositoriesIn(trx);
   if (event.kind === 'repository') {
-    if (event.action === 'deleted') await repositories.markRemoved(githubAppId, [event.repositoryId]);
+    if (event.action === 'deleted') {
+      await stopBuildsOf(trx, await repositories.markRemoved(githubAppId, [event.repositoryId]));
+    }
     return;
   }
   const installations = installationsIn(trx, everything);
   const { installationId, action } = event;
   if (event.kind === 'installation_repositories') {
-    await repositories.markRemoved(githubAppId, event.removedRepositoryIds, installationId);
+    const removed = await repositories.markRemoved(githubAppId, event.removedRepositoryIds, installationId);
+    await stopBuildsOf(trx, removed);
   } else if (event.kind === 'installation' && action === 'deleted') {
     await installations.markRemoved(githubAppId, installationId);
   } else if (event.kind === 'installation' && action === 'suspend') {
@@ -45,7 +49,7 @@ export async function applyInstallationEvent(
  * Who made it or had asked for it: one of the proofs of who may connect its account. Not where it does not say when: a
  * webhook that comes late must not make an old installation a new one.
  */
-async function noteWitnesses(trx: Db, githubAppId: string, event: InstallationEvent): Promise<void> {
+async function noteWitnesses(trx: Transaction, githubAppId: string, event: InstallationEvent): Promise<void> {
   const accountId = idIn(objectIn(event.installation, 'account'), 'id');
   const createdAt = event.installedAt;
   if (accountId === undefined || createdAt === undefined) return;
@@ -59,7 +63,7 @@ async function noteWitnesses(trx: Db, githubAppId: string, event: InstallationEv
 }
 
 /** Those of the flows under way that may have waited for this. */
-async function nudgeFlows(trx: Db, githubAppId: string, event: InstallationEvent): Promise<void> {
+async function nudgeFlows(trx: Transaction, githubAppId: string, event: InstallationEvent): Promise<void> {
   const githubUserIds = [event.senderId, event.requesterId].filter((id) => id !== undefined);
   const subject = { externalId: event.installationId, githubUserIds };
   for (const flow of await connectFlowsIn(trx, everything).listConcerned(githubAppId, subject)) {
@@ -69,7 +73,7 @@ async function nudgeFlows(trx: Db, githubAppId: string, event: InstallationEvent
 
 /** A new installation is shown before the sync is through; one that we know is left as it is. */
 async function noteNew(
-  trx: Db,
+  trx: Transaction,
   githubAppId: string,
   { installation, installationId }: InstallationEvent,
 ): Promise<void> {

@@ -2,11 +2,13 @@ import type { Knex } from 'knex';
 import { type IntegrationStatus, integrationMoves } from '../domain/integration-status.ts';
 import { sourcesOf } from '../domain/moves.ts';
 import type { Db } from './connection.ts';
+import { followPermissions, permissionsMissing } from './follow-permissions.ts';
 
 /**
  * Brings the status of every integration on an App in line with the installations that it is bound to: usable while
  * one of them is, suspended while one could be again, gone once all of them are. One on the operator's App has a
- * single installation; on an App of its own it may have one for each account.
+ * single installation; on an App of its own it may have one for each account. One that lacks permissions is usable as far
+ * as they go.
  */
 export async function followInstallations(db: Db, githubAppId: string): Promise<void> {
   const bound = () =>
@@ -36,4 +38,11 @@ export async function followInstallations(db: Db, githubAppId: string): Promise<
   );
   // What else may be wrong with an integration is not cured by its installations.
   await move(['disconnected', 'suspended'], 'active', null, (all) => all.whereIn('id', usable()));
+
+  const lacking = () => usable().whereNotNull('installations.missing_permissions');
+  await move(['active'], 'degraded', permissionsMissing, (all) => all.whereIn('id', lacking()));
+  await move(['degraded'], 'active', null, (all) =>
+    all.where({ status_reason: permissionsMissing }).whereIn('id', usable()).whereNotIn('id', lacking()),
+  );
+  await followPermissions(db, githubAppId);
 }

@@ -14,6 +14,7 @@ import * as leases from './migrations/0011-leases.ts';
 import * as rotations from './migrations/0012-rotations.ts';
 import * as permissionDrift from './migrations/0013-permission-drift.ts';
 import * as checkRuns from './migrations/0014-check-runs.ts';
+import * as incidentLinks from './migrations/0015-incident-links.ts';
 import * as openBuilds from './migrations/0016-open-builds.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
@@ -32,6 +33,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0012-rotations': rotations,
   '0013-permission-drift': permissionDrift,
   '0014-check-runs': checkRuns,
+  '0015-incident-links': incidentLinks,
   '0016-open-builds': openBuilds,
 };
 

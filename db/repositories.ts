@@ -70,9 +70,15 @@ export function repositoriesIn(db: Db) {
 
     /**
      * By GitHub's number: names change hands, and a repository may move to another installation of the same App.
-     * `page` is the one of the installation's pages that they are on.
+     * `page` is the one of the installation's pages that they are on, where they were read by pages. What was taken
+     * away since `readAt`, when GitHub was asked, stays away: the answer is older than that.
      */
-    async upsert(githubAppId: string, installationId: string, seen: SeenRepository[], page: number): Promise<void> {
+    async upsert(
+      githubAppId: string,
+      installationId: string,
+      seen: SeenRepository[],
+      { page, readAt }: { page?: number; readAt?: number },
+    ): Promise<void> {
       const now = Date.now();
       // A statement must not touch a row twice.
       const distinct = [...new Map(seen.map((one) => [one.externalId, one])).values()];
@@ -90,13 +96,13 @@ export function repositoriesIn(db: Db) {
         archived: repository.archived,
         removed_at: null,
         seen_pass: passOf(db, githubAppId),
-        seen_page: page,
+        seen_page: page ?? null,
         created_at: now,
         updated_at: now,
       }));
       // SQLite takes a limited number of values in one statement.
       for (let at = 0; at < rows.length; at += 50) {
-        await db('repositories')
+        const write = db('repositories')
           .insert(rows.slice(at, at + 50))
           .onConflict(['github_app_id', 'external_id'])
           .merge([
@@ -113,6 +119,12 @@ export function repositoriesIn(db: Db) {
             'seen_page',
             'updated_at',
           ]);
+        if (readAt !== undefined) {
+          write.where((older) =>
+            older.whereNull('repositories.removed_at').orWhere('repositories.removed_at', '<', readAt),
+          );
+        }
+        await write;
       }
     },
 
@@ -130,8 +142,21 @@ export function repositoriesIn(db: Db) {
         .update({ ...names, seen_page: null, updated_at: Date.now() });
     },
 
-    /** `from` is GitHub's number of the installation that lost them: what is in another one by now is not touched. */
-    async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<void> {
+    /** The account has another name: so have its repositories, which the next pass reads again. */
+    async renameOwner(installationId: string, owner: string, web: string): Promise<void> {
+      const fullName = db.raw("? || '/' || name", [owner]);
+      const url = db.raw("? || '/' || name", [`${web}/${owner}`]);
+      await db('repositories')
+        .where({ installation_id: installationId })
+        .whereNot({ owner })
+        .update({ owner, full_name: fullName, url, seen_page: null, updated_at: Date.now() } as never);
+    },
+
+    /**
+     * `from` is GitHub's number of the installation that lost them: what is in another one by now is not touched.
+     * Answers our ids of those that were there.
+     */
+    async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<string[]> {
       const now = Date.now();
       const query = db('repositories')
         .where({ github_app_id: githubAppId })
@@ -141,7 +166,8 @@ export function repositoriesIn(db: Db) {
         const installation = { github_app_id: githubAppId, external_id: from };
         query.whereIn('installation_id', db('installations').where(installation).select('id'));
       }
-      await query.update({ removed_at: now, updated_at: now });
+      const removed = await query.update({ removed_at: now, updated_at: now }).returning('id');
+      return removed.map(({ id }) => id);
     },
 
     /** Whether this pass has not seen something that the installation reached until now. */
@@ -149,10 +175,13 @@ export function repositoriesIn(db: Db) {
       return (await unseen(githubAppId, installationId).first('id')) !== undefined;
     },
 
-    /** After a complete pass over the installation: what it has not seen is out of reach. */
-    async removeUnseen(githubAppId: string, installationId: string): Promise<void> {
+    /** After a complete pass over the installation: what it has not seen is out of reach. Answers our ids of that. */
+    async removeUnseen(githubAppId: string, installationId: string): Promise<string[]> {
       const now = Date.now();
-      await unseen(githubAppId, installationId).update({ removed_at: now, updated_at: now });
+      const removed = await unseen(githubAppId, installationId)
+        .update({ removed_at: now, updated_at: now })
+        .returning('id');
+      return removed.map(({ id }) => id);
     },
   };
 }

@@ -9,6 +9,8 @@ export type ReadPage = {
   etag: string | undefined;
   totalCount: number;
   repositories: SeenRepository[];
+  /** When GitHub was asked. */
+  readAt: number;
 };
 
 /** What we have of an installation is compared with what GitHub has now, but not for longer than this, ms. */
@@ -29,9 +31,12 @@ export function repositoryPagesIn(db: Db, githubAppId: string) {
       return row?.etag ?? undefined;
     },
 
-    async store(installationId: string, { page, next, etag, totalCount, repositories: seen }: ReadPage): Promise<void> {
+    async store(
+      installationId: string,
+      { page, next, etag, totalCount, repositories: seen, readAt }: ReadPage,
+    ): Promise<void> {
       await db('repositories').where({ installation_id: installationId, seen_page: page }).update({ seen_page: null });
-      await repositories.upsert(githubAppId, installationId, seen, page);
+      await repositories.upsert(githubAppId, installationId, seen, { page, readAt });
       const columns = {
         next_page: next,
         etag: etag ?? null,

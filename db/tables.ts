@@ -380,6 +380,7 @@ export type IncidentRow = Times & {
   subject_id: string;
   title: string;
   action: string;
+  link: string | null;
   status: 'open' | 'resolved';
   count: number;
   resolved_at: number | null;

@@ -1,7 +1,15 @@
+import { type CheckEvent, readCheck } from './github-check-events.ts';
 import { flagIn, idIn, listIn, objectIn, type Payload, textIn, timeIn } from './github-payload.ts';
 
 /** What we read of a webhook: numeric ids, refs and shas. Names in it are for display only. */
-export type GitHubEvent = PushEvent | PullRequestEvent | WorkflowRunEvent | InstallationEvent | OtherEvent;
+export type GitHubEvent =
+  | PushEvent
+  | PullRequestEvent
+  | WorkflowRunEvent
+  | InstallationEvent
+  | AuthorizationEvent
+  | CheckEvent
+  | OtherEvent;
 
 type Subject = { installationId?: number; repositoryId: number; senderId?: number };
 
@@ -64,6 +72,9 @@ export type InstallationEvent = {
   installedAt?: number;
 };
 
+/** A person has taken back at GitHub what they had allowed the App to know of them. */
+export type AuthorizationEvent = { kind: 'github_app_authorization'; action: string; githubUserId: number };
+
 export type OtherEvent =
   | { kind: 'repository'; action: string; repositoryId: number; installationId?: number; repository: Payload }
   | { kind: 'ping' }
@@ -87,6 +98,11 @@ export function readGitHubEvent(eventName: string, payload: unknown): GitHubEven
       return readInstallation(eventName, body);
     case 'repository':
       return readRepository(body);
+    case 'check_run':
+    case 'check_suite':
+      return readRerequest(eventName, body);
+    case 'github_app_authorization':
+      return readAuthorization(body);
     case 'ping':
       return { kind: 'ping' };
     case 'create':
@@ -209,6 +225,19 @@ function readRepository(body: Payload): GitHubEvent {
   const repository = objectIn(body, 'repository');
   if (!subject || !repository) return malformed('the event names no repository');
   return { kind: 'repository', action: textIn(body, 'action') ?? '', ...subject, repository };
+}
+
+function readAuthorization(body: Payload): GitHubEvent {
+  const githubUserId = idIn(objectIn(body, 'sender'), 'id');
+  if (!githubUserId) return malformed('the event names no person');
+  return { kind: 'github_app_authorization', action: textIn(body, 'action') ?? '', githubUserId };
+}
+
+/** Of checks there are many events; only what somebody asks for is anything to us. */
+function readRerequest(kind: CheckEvent['kind'], body: Payload): GitHubEvent {
+  if (textIn(body, 'action') !== 'rerequested') return { kind: 'ignored', reason: 'event_not_consumed' };
+  const subject = subjectOf(body);
+  return (subject && readCheck(kind, body, subject)) ?? malformed('the check is incomplete');
 }
 
 function subjectOf(body: Payload): Subject | undefined {

@@ -53,26 +53,20 @@ export function appSettingsUrl({ web, appPathPrefix, slug, organization }: AppPa
   return `${web}${owner}/settings/apps/${encodeURIComponent(slug)}`;
 }
 
-export type InstallationPage = {
-  web: string;
-  accountLogin: string;
-  /** `Organization`, `User` or `Enterprise`. */
-  targetType: string;
-  /** GitHub's number. */
-  installationId: number;
-};
-
-/** Where an account's owner sees what an App may do, and takes the App away. */
-export function installationSettingsUrl({ web, accountLogin, targetType, installationId }: InstallationPage): string {
-  const login = encodeURIComponent(accountLogin);
-  const owners: Record<string, string> = {
-    Organization: `/organizations/${login}`,
-    Enterprise: `/enterprises/${login}`,
-  };
-  return `${web}${owners[targetType] ?? ''}/settings/installations/${installationId}`;
+/** Where an owner of the account configures an installation, and uninstalls it. */
+export function installationSettingsUrl(
+  web: string,
+  { organization, installationId }: { organization?: string | undefined; installationId: number },
+): string {
+  const owner = organization === undefined ? '' : `/organizations/${encodeURIComponent(organization)}`;
+  return `${web}${owner}/settings/installations/${installationId}`;
 }
 
-/** Where that owner grants what the App has come to ask for. */
-export function permissionsUpdateUrl(page: InstallationPage): string {
-  return `${installationSettingsUrl(page)}/permissions/update`;
+/** Where the account's owner grants what the App has come to ask for. `accountType` is GitHub's. */
+export function permissionsUpdateUrl(
+  web: string,
+  { accountLogin, accountType, installationId }: { accountLogin: string; accountType: string; installationId: number },
+): string {
+  const organization = accountType === 'User' ? undefined : accountLogin;
+  return `${installationSettingsUrl(web, { organization, installationId })}/permissions/update`;
 }

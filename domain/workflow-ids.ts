@@ -7,6 +7,11 @@ export function syncWorkflowId(githubAppId: string): string {
   return `sync/${githubAppId}`;
 }
 
+/** Each delivery is about one installation, and is decided once. */
+export function refreshWorkflowId(deliveryId: string): string {
+  return `refresh/${deliveryId}`;
+}
+
 export function recoverWorkflowId(githubAppId: string): string {
   return `recover/${githubAppId}`;
 }

@@ -52,6 +52,15 @@ export const { syncInstallationPage, confirmInstallations } = proxyActivities<Ac
   summary: 'Read a page of installations from GitHub',
 });
 
+/** People look for the effect of what they did at GitHub just now, and a sync follows. */
+export const { readInstallation } = proxyActivities<Activities>({
+  startToCloseTimeout: '30 seconds',
+  scheduleToCloseTimeout: '2 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '200 milliseconds', maximumInterval: '10 seconds' },
+  summary: 'Read one installation from GitHub',
+});
+
 /** Others wait meanwhile, and it is tried again after them. */
 export const { syncRepositoryPage } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
@@ -112,6 +121,15 @@ export const { revokeMintedToken } = proxyActivities<Activities>({
   scheduleToCloseTimeout: '90 minutes',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
   summary: 'Revoke a token at its provider',
+});
+
+/** The account stays open until it is done: as often as it takes, for a week. */
+export const { uninstallInstallation } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '7 days',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '30 minutes' },
+  summary: 'Uninstall the App where nobody else uses it',
 });
 
 /** GitHub keeps the log for days: try for long, and wait as long as it asks. */
@@ -175,6 +193,9 @@ export const {
   finishRepositories,
   skipInstallation,
   finishSync,
+  readDeletion,
+  giveUpUninstall,
+  finishDeletion,
   giveUpRevocation,
   readRotation,
   cutOver,

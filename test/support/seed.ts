@@ -39,6 +39,7 @@ export function seed(database: Database) {
         removed_at: null,
         seen_pass: 0,
         sync_error: null,
+        missing_permissions: null,
         ...times,
         ...changes,
       };
@@ -167,6 +168,7 @@ export function seed(database: Database) {
         workflow_file: 'deploy.yml',
         inputs: '{}',
         environment: null,
+        environment_url: null,
         timeout_minutes: 60,
         revision: 1,
         deleted_at: null,

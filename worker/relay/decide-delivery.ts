@@ -1,3 +1,4 @@
+import { applyAuthorizationEvent } from '../../db/apply-authorization-event.ts';
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
 import { appendAudit } from '../../db/audit.ts';
 import { recordRun } from '../../db/build-runs.ts';
@@ -5,8 +6,11 @@ import { type EventSubjects, eventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/delivery-queue.ts';
 import { requestSync } from '../../db/installations.ts';
+import { requestRefresh } from '../../db/refresh-installation.ts';
 import { staleReasons } from '../../domain/delivery-status.ts';
+import type { CheckEvent } from '../../domain/github-check-events.ts';
 import type {
+  AuthorizationEvent,
   GitHubEvent,
   InstallationEvent,
   PullRequestEvent,
@@ -15,6 +19,7 @@ import type {
 } from '../../domain/github-events.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { decidePipelines, type Subject } from './decide-pipelines.ts';
+import { decideReruns } from './decide-reruns.ts';
 import { isDecidedHead, noteHead } from './heads.ts';
 
 export type Decided = DeliveryOutcome & {
@@ -66,9 +71,13 @@ async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Pr
     case 'installation_target':
     case 'repository':
       return { ...about, ...(await applyChange(deciding, delivery, event)) };
+    case 'github_app_authorization':
+      return { ...about, ...(await applyAuthorization(deciding.trx, delivery, event)) };
     case 'workflow_run':
     case 'push':
     case 'pull_request':
+    case 'check_run':
+    case 'check_suite':
       return { ...about, ...(await decideForSubject(deciding, delivery, event)) };
   }
 }
@@ -97,25 +106,44 @@ function factsOf(event: GitHubEvent) {
   };
 }
 
+/** Nothing of a person is kept but what their flows under way have learnt: those end. */
+async function applyAuthorization(
+  trx: Transaction,
+  { githubAppId }: PendingDelivery,
+  { action, githubUserId }: AuthorizationEvent,
+): Promise<DeliveryOutcome> {
+  if (action !== 'revoked') return { status: 'ignored', reason: 'event_not_consumed' };
+  const ended = await applyAuthorizationEvent(trx, githubAppId, githubUserId);
+  return { status: 'processed', reason: ended > 0 ? 'flows_ended' : 'nothing_kept' };
+}
+
 async function applyChange(
   { trx, subjects, requestSync }: Deciding,
-  { githubAppId }: PendingDelivery,
+  { id, githubAppId }: PendingDelivery,
   event: InstallationEvent | RepositoryEvent,
 ): Promise<DeliveryOutcome> {
   await applyInstallationEvent(trx, githubAppId, event);
-  // What the event says may be old by now: the sync asks.
+  const { installationId } = event;
+  // What the event says may be old by now: what it is about is asked for at once, and then the sync asks for all.
+  if (installationId !== undefined) {
+    await requestRefresh(trx, id, { githubAppId, installation: installationId, repositories: repositoriesOf(event) });
+  }
   await requestSync(githubAppId);
   subjects.forget();
-  const { installationId } = event;
   const installation =
     installationId === undefined ? undefined : await subjects.installation(githubAppId, installationId);
   return { status: 'processed', reason: 'sync_requested', orgId: installation?.org_id ?? undefined };
 }
 
+function repositoriesOf(event: InstallationEvent | RepositoryEvent): number[] {
+  if (event.kind === 'repository') return [event.repositoryId];
+  return [...event.addedRepositoryIds, ...event.removedRepositoryIds];
+}
+
 async function decideForSubject(
   deciding: Deciding,
   delivery: PendingDelivery,
-  event: PushEvent | PullRequestEvent | WorkflowRunEvent,
+  event: PushEvent | PullRequestEvent | WorkflowRunEvent | CheckEvent,
 ): Promise<Decided> {
   const subject = await subjectOf(deciding, delivery, event);
   if (typeof subject === 'string') {
@@ -126,6 +154,9 @@ async function decideForSubject(
   const orgId = installation.org_id ?? undefined;
   // No sync is asked for: it is a person who binds it.
   if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
+  if (event.kind === 'check_run' || event.kind === 'check_suite') {
+    return { orgId, ...(await decideReruns(deciding.trx, delivery, event, subject)) };
+  }
   if (event.kind !== 'workflow_run') {
     if (await isDecidedHead(deciding.trx, delivery, event, repository.id)) {
       return { orgId, status: 'ignored', reason: 'head_already_decided' };
@@ -152,7 +183,7 @@ async function decideForSubject(
 async function subjectOf(
   { trx, subjects }: Deciding,
   { id, githubAppId }: PendingDelivery,
-  event: PushEvent | PullRequestEvent | WorkflowRunEvent,
+  event: PushEvent | PullRequestEvent | WorkflowRunEvent | CheckEvent,
 ): Promise<Subject | string> {
   if (event.installationId === undefined) return 'installation_missing';
   const installation = await subjects.installation(githubAppId, event.installationId);
