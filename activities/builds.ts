@@ -1,6 +1,6 @@
 import { uncertainCode } from '../db/build-runs.ts';
 import { buildsIn } from '../db/builds.ts';
-import type { Database } from '../db/connection.ts';
+import type { Database, Transaction } from '../db/connection.ts';
 import { dispatchesIn } from '../db/dispatches.ts';
 import { incidentsIn } from '../db/incidents.ts';
 import { everything } from '../db/tenant.ts';
@@ -30,8 +30,6 @@ export function buildActivities({ database }: { database: Database }) {
           projectId: build.projectId,
           code: uncertainCode,
           subjectId: buildId,
-          title: 'It is not known whether a build was started',
-          action: 'Look at the runs of the repository at GitHub; then cancel the build, or rerun it.',
         });
         return true;
       });
@@ -44,14 +42,23 @@ export function buildActivities({ database }: { database: Database }) {
         if (dispatch?.state === 'intent') {
           await dispatchesIn(trx).move(buildId, 'refused', { code: end.reason ?? end.status });
         }
+        const why = (await isCutOff(trx, buildId, end)) ? { ...end, reason: 'integration_deleted' } : end;
         await buildsIn(trx, everything).moveStatus(buildId, end.status, {
-          reason: end.reason,
-          detail: sentenceOf(end),
+          reason: why.reason,
+          detail: sentenceOf(why),
         });
         await incidentsIn(trx, everything).resolveSubject(uncertainCode, buildId);
       });
     },
   };
+}
+
+/** Whoever asks a build's workflow to end it does not say why: here it is seen. */
+async function isCutOff(trx: Transaction, buildId: string, { reason }: BuildEnd): Promise<boolean> {
+  if (reason !== 'canceled_by_request') return false;
+  const build = await buildsIn(trx, everything).find(buildId);
+  const integration = build && (await trx('integrations').where({ id: build.integrationId }).first());
+  return integration?.status === 'deleting' || integration?.status === 'deleted';
 }
 
 function sentenceOf({ reason }: BuildEnd): string | undefined {
@@ -79,5 +86,6 @@ const sentences: Record<string, string> = {
   repository_gone: 'The App no longer reaches the repository, so the run cannot be followed.',
   pipeline_timeout: 'The build took longer than its pipeline allows.',
   canceled_by_request: 'The build was canceled.',
+  integration_deleted: 'Its integration was deleted.',
   run_cancel_failed: 'The build was canceled, but GitHub did not take the request to cancel its run.',
 };

@@ -5,10 +5,11 @@ import type { Installation } from '../db/installations.ts';
 import { operationsIn } from '../db/operations.ts';
 import type { SkippedInstallation } from '../db/sync-passes.ts';
 import { everything } from '../db/tenant.ts';
+import type { IncidentCode } from '../domain/incidents.ts';
 
 export type SyncFailure = { code: string; detail: string };
 
-export const unreadableCode = 'installation_unreadable';
+export const unreadableCode = 'installation_unreadable' satisfies IncidentCode;
 
 /** What only the account's owner can mend. */
 const remedies: Record<string, string> = {

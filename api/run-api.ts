@@ -9,6 +9,7 @@ import { createHookKeys } from './hook-keys.ts';
 import { createIntake } from './intake.ts';
 import type { Listening } from './listen.ts';
 import { createRateLimiter } from './rate-limit.ts';
+import { measureTraffic } from './traffic-metrics.ts';
 
 /** Answers on a port that is already held; `stop` finishes what is in flight, and keeps what was acknowledged. */
 export function runApi(options: {
@@ -22,6 +23,7 @@ export function runApi(options: {
 }): { stop(): Promise<void> } {
   const { config, store, brokers, listening, logger, registry } = options;
   const { database, keyring } = store;
+  measureTraffic(brokers.traffic, registry);
   const intake = createIntake({ database, hookKeys: createHookKeys({ database, keyring }), logger, registry });
   const app = createApp({
     database,

@@ -8,6 +8,7 @@ import type { ConvertedApp } from '../providers/github/conversion.ts';
 import { createGitHub, type GitHubAsApp } from '../providers/github/github.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 import { createCredentialChecks } from './credential-checks.ts';
+import type { TrafficControl } from './traffic/traffic.ts';
 
 export type GitHubConnector = ReturnType<typeof createGitHubConnector>;
 
@@ -31,17 +32,24 @@ export function createGitHubConnector({
   database,
   keyring,
   fetch,
+  traffic,
   onTrouble = () => {},
 }: {
   database: Database;
   keyring: Keyring;
   fetch: Fetch;
+  /** Without it nothing is held back. */
+  traffic?: TrafficControl | undefined;
   /** Told by code of what does not stop anything: a person's token that could not be revoked. */
   onTrouble?: (code: string) => void;
 }) {
   /** `within` ends all of its requests, beside the limit that each of them has. */
-  const githubOf = ({ hostUrl, apiUrl }: Host, { within }: { within?: AbortSignal } = {}) =>
-    createGitHub({ host: githubHost(hostUrl, apiUrl), fetch: within ? fetchWithin(fetch, within) : fetch });
+  const githubOf = ({ hostUrl, apiUrl }: Host, { within }: { within?: AbortSignal } = {}) => {
+    const host = githubHost(hostUrl, apiUrl);
+    const limited = within ? fetchWithin(fetch, within) : fetch;
+    // Whoever connects an account is waiting.
+    return createGitHub({ host, fetch: limited, traffic: traffic?.of(host), urgent: true });
+  };
 
   async function appOf(githubAppId: string): Promise<GithubApp> {
     const app = await githubAppsIn(database.reader).find(githubAppId);

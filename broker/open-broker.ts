@@ -7,6 +7,8 @@ import { createGuardedFetch, type Fetch } from '../providers/http.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
+import { createTraffic, type TrafficControl } from './traffic/traffic.ts';
+import { watchTraffic } from './traffic/watch.ts';
 
 /** The largest is an entry of the log: a webhook of 25 MB, with what was sent along and answered. */
 const limits = { timeoutMs: 30_000, maxBytes: 40 * 1024 * 1024 };
@@ -20,17 +22,24 @@ function openFetch(config: Config): Fetch {
   });
 }
 
-export type Brokers = { broker: GitHubBroker; connector: GitHubConnector; exchange: Exchange };
+export type Brokers = {
+  broker: GitHubBroker;
+  connector: GitHubConnector;
+  exchange: Exchange;
+  traffic: TrafficControl;
+};
 
 /** All that speaks to providers for a whole process. */
 export function openBrokers(config: Config, { database, keyring }: Store, logger: Logger): Brokers {
   const fetch = openFetch(config);
   const onTrouble = (code: string) => logger.warn({ code }, 'A person’s token could not be revoked');
-  const broker = createGitHubBroker({ database, keyring, fetch });
+  const traffic = createTraffic({ watch: watchTraffic(database, logger) });
+  const broker = createGitHubBroker({ database, keyring, fetch, traffic });
   return {
     broker,
     exchange: createExchange({ database, keyring, broker }),
-    connector: createGitHubConnector({ database, keyring, fetch, onTrouble }),
+    connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
+    traffic,
   };
 }
 

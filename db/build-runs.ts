@@ -1,5 +1,6 @@
 import { findBuildId } from '../domain/build-marker.ts';
 import { isFinalBuildStatus } from '../domain/build-status.ts';
+import type { IncidentCode } from '../domain/incidents.ts';
 import { type BuildEnd, endOfRun } from '../domain/run-conclusions.ts';
 import { buildWorkflowId } from '../domain/workflow-ids.ts';
 import { appendBuildEvent } from './build-events.ts';
@@ -76,7 +77,7 @@ export async function adoptRun(
 }
 
 /** The incident of a dispatch whose answer was lost and whose run cannot be found. */
-export const uncertainCode = 'dispatch_uncertain';
+export const uncertainCode = 'dispatch_uncertain' satisfies IncidentCode;
 
 async function buildOf(trx: Db, run: RunFacts): Promise<Build | undefined> {
   const known = await trx('builds').where({ repository_id: run.repositoryId, run_id: run.runId }).first();

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
+import { incidentsIn } from '../../db/incidents.ts';
 import { relayHealth } from '../../db/relays.ts';
+import { everything } from '../../db/tenant.ts';
+import { instanceSubject } from '../../domain/incidents.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
 import { openApiDocument } from '../openapi.ts';
@@ -47,21 +50,24 @@ export function serviceRoutes({ database, registry }: ApiDeps, documented: () =>
       operationId: 'getReadiness',
       tag: 'service',
       summary: 'Deliveries can be stored',
-      description: '`degraded` says that builds start late: no relay is at work, or Temporal is away. Nothing is lost.',
+      description:
+        '`degraded` says that builds start late (no relay is at work, or Temporal is away), or that the clock of this machine is wrong by more than a minute. Nothing is lost.',
       access: 'public',
       unlimited: true,
       success: {
         status: 200,
         body: z.object({
           status: z.enum(['ok', 'degraded']),
-          reason: z.enum(['no_relay', 'temporal_away']).nullable(),
+          reason: z.enum(['no_relay', 'temporal_away', 'clock_skew']).nullable(),
         }),
       },
       async read() {
         const health = await relayHealth(database.reader).catch(() => {
           throw new Problem('unavailable', 'Nothing can be stored: look at the database.');
         });
-        return health === 'ok' ? { status: 'ok', reason: null } : { status: 'degraded', reason: health };
+        if (health !== 'ok') return { status: 'degraded', reason: health };
+        const isOff = await incidentsIn(database.reader, everything).isOpen('clock_skew', instanceSubject);
+        return isOff ? { status: 'degraded', reason: 'clock_skew' } : { status: 'ok', reason: null };
       },
     }),
     endpoint({

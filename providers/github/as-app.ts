@@ -88,14 +88,17 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       return orUndefined(sent);
     },
 
-    /** Uninstalls. Already gone is done; from API version 2026-03-10 on GitHub only promises to do it soon (202). */
-    async deleteInstallation(installationId: number): Promise<void> {
+    /**
+     * Uninstalls; false where it is gone already, which is as good. From API version 2026-03-10 on GitHub only promises
+     * to do it soon (202).
+     */
+    async deleteInstallation(installationId: number): Promise<boolean> {
       const sent = send(
         call('DELETE', 'installation'),
         () => request('DELETE /app/installations/{installation_id}', { installation_id: installationId }),
         () => true,
       );
-      await orUndefined(sent);
+      return (await orUndefined(sent)) === true;
     },
 
     /** Who has asked an owner for the App, and has had no answer yet. A refusal is never told: the request is gone. */

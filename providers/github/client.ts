@@ -1,36 +1,92 @@
-import { App } from '@octokit/app';
+import type { KeyObject } from 'node:crypto';
 import { Octokit } from '@octokit/core';
 import type { GitHubHost } from '../../domain/github-host.ts';
 import { type Fetch, ProviderError } from '../http.ts';
-import { type Call, failureOf, silenceOf } from './failures.ts';
+import { appJwt } from './app-jwt.ts';
+import { type Call, failureOf, limitOf, silenceOf } from './failures.ts';
+import type { Limit, Traffic } from './traffic.ts';
 
 /** How one GitHub is spoken to. */
-export type Wire = { host: GitHubHost; fetch: Fetch; userAgent: string; now: () => number; timeoutMs: number };
+export type Wire = {
+  host: GitHubHost;
+  fetch: Fetch;
+  userAgent: string;
+  now: () => number;
+  timeoutMs: number;
+  /** Every request passes it, and its answer too. */
+  traffic: Traffic;
+  /** A person waits for what is asked. */
+  urgent: boolean;
+};
 
 export type Request = Octokit['request'];
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Requests signed as the App. The library makes the JWT, and once more where its clock is off; it retries nothing else. */
-export function appRequest(wire: Wire, app: { appId: string | number; privateKey: string }): Request {
-  return new App({ ...app, Octokit: Octokit.defaults(optionsOf(wire)), log: silent }).octokit.request;
+/** By the host's clock: what it says of times is meant by that one, and ours may be wrong. */
+export function hostNow({ now, traffic }: Wire): number {
+  return now() + traffic.clockOffsetMs();
 }
 
-export function tokenRequest(wire: Wire, token: string): Request {
-  return new Octokit({ ...optionsOf(wire), auth: token }).request;
+/**
+ * Requests signed as the App, by GitHub's clock. Where that is not known yet and ours is too far off, the refusal
+ * tells it, and the same is asked once more: nothing was done.
+ */
+export function appRequest(wire: Wire, app: { appId: string | number; privateKey: KeyObject }): Request {
+  const octokit = new Octokit(optionsOf(wire, `app:${app.appId}`));
+  octokit.hook.wrap('request', async (request, options) => {
+    const signedSend = async () => {
+      options.headers.authorization = `bearer ${await appJwt({ ...app, hostNow: hostNow(wire) })}`;
+      return request(options);
+    };
+    const offset = wire.traffic.clockOffsetMs();
+    try {
+      return await signedSend();
+    } catch (error) {
+      const isSkewed =
+        toProviderError(error, { as: 'app', method: '', secrets: [], now: wire.now }).code === 'clock_skew';
+      if (!isSkewed || wire.traffic.clockOffsetMs() === offset) throw error;
+      return signedSend();
+    }
+  });
+  return octokit.request;
+}
+
+/** `account` names the installation whose hourly limit the requests count against. */
+export function tokenRequest(wire: Wire, token: string, account?: string): Request {
+  return new Octokit({ ...optionsOf(wire, account), auth: token }).request;
 }
 
 /** For a client without anybody's credentials. */
-export function optionsOf({ host, fetch, userAgent, timeoutMs }: Wire) {
+export function optionsOf(wire: Wire, account?: string) {
+  const { host, fetch, userAgent, timeoutMs, now, traffic, urgent } = wire;
   const versioned: Fetch = async (url, init = {}) => {
     // A tenant's file or branch called `..` would make this the address of something else.
     if (/\/\.\.?(?:[/?]|$)/.test(String(url))) throw unsafePath();
+    const leaving = { method: (init.method ?? 'GET').toUpperCase(), account, urgent };
+    await traffic.admit(leaving);
     const headers = new Headers(init.headers);
     headers.set('accept', 'application/vnd.github+json');
     headers.set('x-github-api-version', host.apiVersion);
     headers.set('user-agent', userAgent);
     // fetch turns a redirected POST into a GET, and a repository that moved must be resolved anew anyway.
-    return fetch(url, { ...init, headers, redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) });
+    const signal = AbortSignal.timeout(timeoutMs);
+    const sentAt = now();
+    let answer: Response;
+    try {
+      answer = await fetch(url, { ...init, headers, redirect: 'manual', signal });
+    } catch (error) {
+      // What was refused on this side says nothing of the host.
+      const isSilent = ['timeout', 'network'].includes(
+        silenceOf(error, { as: 'nobody', method: '', secrets: [], now }).code,
+      );
+      if (isSilent) traffic.unanswered(leaving);
+      else traffic.refused(leaving);
+      throw error;
+    }
+    const limit = await limitIn(answer, () => hostNow(wire));
+    traffic.answered(leaving, { status: answer.status, headers: answer.headers, limit }, sentAt);
+    return answer;
   };
   return { baseUrl: host.api, log: silent, request: { fetch: versioned } };
 }
@@ -56,8 +112,8 @@ export async function send<Data, Result>(
   if (answer.status >= 300) throw failureOf({ ...answer, message: '' }, call);
   try {
     return convert(answer.data, answer);
-  } catch {
-    throw unreadable(answer.status, call);
+  } catch (error) {
+    throw error instanceof ProviderError ? error : unreadable(answer.status, call);
   }
 }
 
@@ -101,6 +157,22 @@ function toProviderError(error: unknown, call: Call): ProviderError {
   return error instanceof Error && error.cause instanceof ProviderError ? error.cause : silenceOf(error, call);
 }
 
+/** The words count where GitHub says it in no header. */
+async function limitIn(answer: Response, now: () => number): Promise<Limit | undefined> {
+  if (answer.status !== 403 && answer.status !== 429) return undefined;
+  const data: unknown = await answer
+    .clone()
+    .json()
+    .catch(() => undefined);
+  const headers = Object.fromEntries(answer.headers);
+  return limitOf({ status: answer.status, headers, message: messageIn(data) }, now());
+}
+
+function messageIn(data: unknown): string {
+  const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : '';
+  return typeof message === 'string' ? message : '';
+}
+
 /** Octokit's error carries the request, with its headers and its body: only what is picked here leaves. */
 function responseOf(error: unknown) {
   if (!(error instanceof Error) || !('response' in error) || typeof error.response !== 'object') return undefined;
@@ -109,8 +181,7 @@ function responseOf(error: unknown) {
     headers: Record<string, unknown>;
     data: unknown;
   };
-  const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : '';
-  return { status, headers, message: typeof message === 'string' ? message : '' };
+  return { status, headers, message: messageIn(data) };
 }
 
 function unreadable(status: number, call: Call): ProviderError {

@@ -1,6 +1,7 @@
 import { redact } from '../../domain/redact.ts';
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
 import { ProviderError, type ProviderErrorCode } from '../http.ts';
+import type { Limit } from './traffic.ts';
 
 /** Who asks, and for what: the same status means different things. */
 export type Call = {
@@ -97,6 +98,13 @@ function isLimit(answer: Answer): boolean {
     header(answer, 'x-ratelimit-remaining') === '0' ||
     answer.message.startsWith('You have exceeded a secondary rate limit')
   );
+}
+
+/** Whether, and for how long, whoever asked is to ask nothing any more. */
+export function limitOf(answer: Answer, now: number): Limit | undefined {
+  if (!isLimit(answer)) return undefined;
+  const code = header(answer, 'x-ratelimit-remaining') === '0' ? 'rate_limited' : 'secondary_limited';
+  return { code, retryAfterMs: pauseOf(answer, code, now) ?? leastPauseMs };
 }
 
 function pauseOf(answer: Answer, code: ProviderErrorCode, now: number): number | undefined {

@@ -1,4 +1,4 @@
-import { idIn, type Request, send, timeIn } from './client.ts';
+import { idIn, type Request, send, timeIn, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
 
 export type MintRequest = {
@@ -11,6 +11,7 @@ export type MintRequest = {
 export type InstallationToken = {
   /** Opaque: 40 characters, or several hundred in the format of 2026. */
   token: string;
+  /** By our clock, whatever the host's says: whoever keeps it compares it with our time. */
   expiresAt: number;
   /** What was granted, which may be less than was asked for. */
   permissions: Record<string, string>;
@@ -24,7 +25,7 @@ export type InstallationToken = {
  * between all Apps of the process, whose key has neither the host nor the App in it, so that one host's token can be
  * handed to another's caller.
  */
-export function mintToken(request: Request, call: Call, wanted: MintRequest): Promise<InstallationToken> {
+export function mintToken(wire: Wire, request: Request, call: Call, wanted: MintRequest): Promise<InstallationToken> {
   const { installationId, repositoryIds, permissions } = wanted;
   return send(
     call,
@@ -38,7 +39,7 @@ export function mintToken(request: Request, call: Call, wanted: MintRequest): Pr
       if (typeof data.token !== 'string' || data.token === '') throw new TypeError('no token');
       return {
         token: data.token,
-        expiresAt: timeIn(data.expires_at),
+        expiresAt: timeIn(data.expires_at) - wire.traffic.clockOffsetMs(),
         permissions: { ...data.permissions },
         repositorySelection: data.repository_selection ?? 'all',
         repositoryIds: data.repositories?.map(idIn),

@@ -1,6 +1,6 @@
 import type { GitHubHost } from '../../domain/github-host.ts';
 import { ProviderError } from '../http.ts';
-import { type Request, send, tokenRequest, type Wire } from './client.ts';
+import { hostNow, type Request, send, tokenRequest, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
 import { reportsOf } from './reports.ts';
 import { repositoriesOf } from './repositories.ts';
@@ -23,9 +23,10 @@ export type Conversation = {
 };
 
 /** What an installation token may ask. The token stays inside and in no error. */
-export function withToken(wire: Wire, token: string) {
-  const request = tokenRequest(wire, token);
-  const call = (method: string): Call => ({ as: 'token', method, secrets: [token], now: wire.now });
+export function withToken(wire: Wire, token: string, installationId?: number) {
+  const account = installationId === undefined ? undefined : `installation:${installationId}`;
+  const request = tokenRequest(wire, token, account);
+  const call = (method: string): Call => ({ as: 'token', method, secrets: [token], now: () => hostNow(wire) });
 
   const conversation: Conversation = {
     host: wire.host,

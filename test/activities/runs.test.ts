@@ -47,7 +47,7 @@ async function runningBuild(): Promise<Build> {
 }
 
 async function openIncidents(build: Build): Promise<string[]> {
-  const { items } = await incidentsIn(database.reader, everything).list({ limit: 100 }, 'open');
+  const { items } = await incidentsIn(database.reader, everything).list({ limit: 100 }, { status: 'open' });
   return items.filter(({ subjectId }) => subjectId === build.id).map(({ code }) => code);
 }
 

@@ -274,7 +274,7 @@ describe('a rerun', () => {
 
     expect(await stateOf(database, build)).toMatchObject({ status: 'superseded', reason: 'rerun' });
     expect(await signalsOf(build)).toEqual(['canceled']);
-    const { items } = await incidentsIn(database.reader, everything).list({ limit: 200 }, 'open');
+    const { items } = await incidentsIn(database.reader, everything).list({ limit: 200 }, { status: 'open' });
     expect(items.filter(({ subjectId }) => subjectId === build.id)).toEqual([]);
   });
 

@@ -15,6 +15,7 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
   delivery: ({ deliveryId }) => deliveryId,
   operation: ({ operationId }) => operationId,
   token: ({ tokenId }) => tokenId,
+  incident: ({ incidentId }) => incidentId,
   flow: ({ flowId }) => flowId,
   lease: ({ leaseId }) => leaseId,
 };

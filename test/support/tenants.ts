@@ -128,8 +128,9 @@ export async function addEverything(database: Database, where: { orgId: string; 
     });
     const work = { kind: 'sync', subjectId: app.id, workflowId: `sync-${app.id}` };
     const operation = await operationsIn(trx, everything).insert({ ...where, ...work });
-    const trouble = { code: 'dispatch_uncertain', title: 'A dispatch is unclear', action: 'Look at GitHub' };
+    const trouble = { code: 'dispatch_uncertain' as const, title: 'A dispatch is unclear', action: 'Look at GitHub' };
     await incidentsIn(trx, everything).raise({ ...where, ...trouble, subjectId: build.id });
+    const incident = await trx('incidents').where({ subject_id: build.id }).first('id');
     const minted = await mintedTokensIn(trx).insert(
       {
         ...where,
@@ -182,6 +183,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       buildId: build.id,
       deliveryId,
       operationId: operation.id,
+      incidentId: incident?.id ?? '',
       leaseId: lease.id,
     };
   });

@@ -22,6 +22,8 @@ export async function scriptedGitHub(
 ) {
   const seen: Seen[] = [];
   const server = createServer((request, response) => {
+    // Its time is the one that the client is given below.
+    response.sendDate = false;
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {

@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GitHubHost } from '../../domain/github-host.ts';
+import { createHostClock, type Limit, type Traffic } from '../../providers/github/traffic.ts';
+import { ProviderError } from '../../providers/http.ts';
+import { createBreaker } from './breaker.ts';
+import { createQuota } from './quota.ts';
+
+/** Told in passing; what it does must not hold up a request. */
+export type TrafficWatch = {
+  /** No request has succeeded for so long. */
+  down(origin: string, forMs: number): void;
+  up(origin: string): void;
+  /** How far this machine's clock is off, as the hosts say that were heard of lately. */
+  clock(offBy: number): void;
+};
+
+export type TrafficControl = ReturnType<typeof createTraffic>;
+
+type Host = { traffic: Traffic; isDown(): boolean; heardAt(): number };
+
+/** Hosts are whatever tenants name: more than these are not remembered. */
+const mostHosts = 1_000;
+/** Clocks drift slowly, but a host that was last heard of yesterday says nothing of now. */
+const latelyMs = 3_600_000;
+
+/**
+ * The limits, the health and the clock of every host that this process speaks to. What is wrong with one never holds
+ * up a request to another. `wall` is the time of day, `steady` one that only goes forward.
+ */
+export function createTraffic({
+  watch,
+  wall = Date.now,
+  steady = () => performance.now(),
+}: {
+  watch?: TrafficWatch;
+  wall?: () => number;
+  steady?: () => number;
+} = {}) {
+  const hosts = new Map<string, Host>();
+
+  function open(origin: string): Host {
+    const breaker = createBreaker(steady);
+    const quota = createQuota(steady);
+    const clock = createHostClock(wall);
+    let heardAt = Number.NEGATIVE_INFINITY;
+    const traffic: Traffic = {
+      async admit({ method, account, urgent }) {
+        const verdict =
+          account === undefined ? { restMs: 0 } : quota.admit(account, { urgent, write: method !== 'GET' });
+        if ('limit' in verdict) throw limited(verdict.limit);
+        if (verdict.restMs > 0) await sleep(verdict.restMs);
+        // Last: whoever passes here is sent, and what becomes of it is told.
+        const away = breaker.admit();
+        if (away !== undefined) throw unavailable(origin, away);
+      },
+      answered({ account }, { status, headers, limit }, sentAt) {
+        clock.learn(headers, sentAt);
+        if (account !== undefined) quota.learn(account, headers, wall() + clock.offsetMs(), limit);
+        if (status >= 500) return failed();
+        heardAt = steady();
+        breaker.succeeded();
+        watch?.up(origin);
+        watch?.clock(clockOffBy());
+      },
+      unanswered: () => failed(),
+      refused: breaker.forgetProbe,
+      clockOffsetMs: clock.offsetMs,
+    };
+    function failed(): void {
+      breaker.failed();
+      const forMs = breaker.downForMs();
+      if (forMs > 0) watch?.down(origin, forMs);
+    }
+    return { traffic, isDown: breaker.isOpen, heardAt: () => heardAt };
+  }
+
+  /** Where one host agrees with us, it is the others' clocks that are wrong. */
+  function clockOffBy(): number {
+    const lately = [...hosts.values()].filter((host) => steady() - host.heardAt() < latelyMs);
+    const offsets = lately.map(({ traffic }) => 0 - traffic.clockOffsetMs());
+    return offsets.reduce((least, one) => (Math.abs(one) < Math.abs(least) ? one : least), offsets[0] ?? 0);
+  }
+
+  return {
+    of({ api }: GitHubHost): Traffic {
+      const { origin } = new URL(api);
+      const host = hosts.get(origin) ?? open(origin);
+      hosts.delete(origin);
+      hosts.set(origin, host);
+      const [oldest] = hosts.keys();
+      if (hosts.size > mostHosts && oldest !== undefined) hosts.delete(oldest);
+      return host.traffic;
+    },
+    /** Positive where our clock is ahead. */
+    clockOffByMs: clockOffBy,
+    hostsDown: () => [...hosts.values()].filter((host) => host.isDown()).length,
+  };
+}
+
+/** Nothing was sent, so neither of these is ambiguous. */
+function limited({ code, retryAfterMs }: Limit): ProviderError {
+  const why = code === 'rate_limited' ? 'The hourly limit of requests is used up' : 'GitHub asks for a pause';
+  return new ProviderError({ provider: 'github', code, retryAfterMs, message: `${why}: nothing was sent` });
+}
+
+function unavailable(origin: string, retryAfterMs: number): ProviderError {
+  return new ProviderError({
+    provider: 'github',
+    code: 'unavailable',
+    retryAfterMs: Math.ceil(retryAfterMs),
+    message: `${new URL(origin).hostname} is away and is left alone for a moment: nothing was sent`,
+  });
+}

@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import { createQuota } from '../../../broker/traffic/quota.ts';
+
+const hostNow = Date.parse('2026-11-01T12:00:00Z');
+const read = { urgent: false, write: false };
+const forPerson = { urgent: true, write: false };
+const write = { urgent: false, write: true };
+
+function quota() {
+  const clock = { ms: 1_000 };
+  return { clock, quota: createQuota(() => clock.ms) };
+}
+
+/** As an answer says it; the hour is over in `seconds`. */
+function figures(remaining: number, { limit = 5000, seconds = 600, resource = 'core' } = {}) {
+  return new Headers({
+    'x-ratelimit-limit': String(limit),
+    'x-ratelimit-remaining': String(remaining),
+    'x-ratelimit-reset': String(hostNow / 1000 + seconds),
+    'x-ratelimit-resource': resource,
+  });
+}
+
+test('an account of which nothing is known may ask', () => {
+  expect(quota().quota.admit('installation:1', write)).toEqual({ restMs: 0 });
+});
+
+test('what is used up is not asked for before the hour is over, and then again', () => {
+  const { quota: one, clock } = quota();
+  one.learn('installation:1', figures(0), hostNow);
+  const limit = { code: 'rate_limited', retryAfterMs: 600_000 };
+  expect(one.admit('installation:1', read)).toEqual({ limit });
+  expect(one.admit('installation:1', forPerson)).toEqual({ limit });
+  clock.ms += 599_999;
+  expect(one.admit('installation:1', read)).toEqual({ limit: { ...limit, retryAfterMs: 1 } });
+  clock.ms += 1;
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+});
+
+test('one account’s limit is not another’s', () => {
+  const { quota: one } = quota();
+  one.learn('installation:1', figures(0), hostNow);
+  one.learn('installation:2', figures(4000), hostNow);
+  expect(one.admit('installation:2', read)).toEqual({ restMs: 0 });
+  expect(one.admit('app:1', read)).toEqual({ restMs: 0 });
+});
+
+test('the last tenth is for what persons wait for', () => {
+  const { quota: one } = quota();
+  one.learn('installation:1', figures(501), hostNow);
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+  expect(one.admit('installation:1', read)).toMatchObject({ limit: { code: 'rate_limited' } });
+  expect(one.admit('installation:1', forPerson)).toEqual({ restMs: 0 });
+});
+
+test('requests that are under way count, although no answer has told of them', () => {
+  const { quota: one } = quota();
+  one.learn('installation:1', figures(3, { limit: 10 }), hostNow);
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+  // One is left, and that is the reserve.
+  expect(one.admit('installation:1', read)).toMatchObject({ limit: { code: 'rate_limited' } });
+  // An older answer, overtaken on its way, gives nothing back.
+  one.learn('installation:1', figures(9, { limit: 10 }), hostNow);
+  expect(one.admit('installation:1', read)).toMatchObject({ limit: { code: 'rate_limited' } });
+});
+
+test('GitHub’s request for a pause is kept, whoever asks; a shorter one does not shorten it', () => {
+  const { quota: one, clock } = quota();
+  const pause = (retryAfterMs: number) =>
+    one.learn('installation:1', new Headers(), hostNow, { code: 'secondary_limited', retryAfterMs });
+  pause(60_000);
+  pause(1_000);
+  clock.ms += 10_000;
+  const limit = { code: 'secondary_limited', retryAfterMs: 50_000 };
+  expect(one.admit('installation:1', forPerson)).toEqual({ limit });
+  clock.ms += 50_000;
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+});
+
+test('no host can have itself left alone for longer than an hour', () => {
+  const { quota: one, clock } = quota();
+  one.learn('installation:1', figures(0, { seconds: 90_000 }), hostNow, {
+    code: 'secondary_limited',
+    retryAfterMs: 1e12,
+  });
+  clock.ms += 3_660_000;
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+});
+
+test('other limits, and figures that are none, say nothing', () => {
+  const { quota: one } = quota();
+  one.learn('installation:1', figures(0, { resource: 'search' }), hostNow);
+  one.learn('installation:1', new Headers({ 'x-ratelimit-remaining': '0' }), hostNow);
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+});
+
+test('writes are never more than 80 in any minute: the first at once, then one a second', () => {
+  const { quota: one, clock } = quota();
+  one.learn('installation:1', figures(4999), hostNow);
+  const sentAt: number[] = [];
+  const refused: number[] = [];
+  for (const start = clock.ms; clock.ms < start + 180_000; clock.ms += 100) {
+    const verdict = one.admit('installation:1', write);
+    if ('restMs' in verdict) sentAt.push(clock.ms + verdict.restMs);
+    else refused.push(verdict.limit.retryAfterMs);
+  }
+  const inMinuteFrom = (at: number) => sentAt.filter((one) => one >= at && one < at + 60_000).length;
+  const most = Math.max(...sentAt.map(inMinuteFrom));
+  expect(most).toBeLessThanOrEqual(80);
+  expect(most).toBeGreaterThan(75);
+  expect(sentAt.length).toBeGreaterThan(195);
+  expect(Math.min(...refused)).toBeGreaterThan(0);
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+});
+
+test('writes are not held back where the host has no limits', () => {
+  const { quota: one } = quota();
+  for (let count = 0; count < 500; count += 1) expect(one.admit('installation:1', write)).toEqual({ restMs: 0 });
+});
+
+test('accounts are forgotten, the one that was heard of first before the others', () => {
+  const clock = { ms: 0 };
+  const one = createQuota(() => clock.ms, 2);
+  for (const name of ['a', 'b', 'c']) one.learn(name, figures(0), hostNow);
+  expect(one.admit('c', read)).toHaveProperty('limit');
+  expect(one.admit('a', read)).toEqual({ restMs: 0 });
+});

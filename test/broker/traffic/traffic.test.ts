@@ -1,0 +1,153 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { createTraffic, type TrafficWatch } from '../../../broker/traffic/traffic.ts';
+import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
+import { githubHost } from '../../../domain/github-host.ts';
+import { createGitHub } from '../../../providers/github/github.ts';
+import { createGuardedFetch } from '../../../providers/http.ts';
+import { type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+
+async function scene(watch?: TrafficWatch) {
+  const [standIn, other] = [await startGitHub(), await startGitHub()];
+  onTestFinished(() => Promise.all([standIn.close(), other.close()]).then(() => {}));
+  const steady = { ms: 0 };
+  const traffic = createTraffic({ steady: () => steady.ms, ...(watch && { watch }) });
+  const fetch = createGuardedFetch({
+    allowedHosts: parseAllowedHosts([standIn.url, other.url].join(',')),
+    timeoutMs: 5_000,
+    maxBytes: 1_000_000,
+  });
+  const clientOf = (one: GitHubStandIn, urgent = false) => {
+    const host = githubHost(one.url, one.apiUrl);
+    return createGitHub({ host, fetch, traffic: traffic.of(host), timeoutMs: 1_000, urgent });
+  };
+  const installed = (one: GitHubStandIn) => {
+    const app = one.addApp();
+    const installation = one.addInstallation(app);
+    const repository = one.addRepository(installation);
+    return { app, installation, repository };
+  };
+  return { standIn, other, steady, traffic, clientOf, installed };
+}
+
+async function withTokenOf(
+  { clientOf }: Awaited<ReturnType<typeof scene>>,
+  standIn: GitHubStandIn,
+  { app, installation }: { app: { appId: number; privateKey: string }; installation: { id: number } },
+) {
+  const minted = await clientOf(standIn).asApp(app).mintToken({ installationId: installation.id });
+  return clientOf(standIn).withToken(minted.token, installation.id);
+}
+
+const codeOf = (error: unknown) => (error as { code?: string }).code;
+
+test('an installation that is limited is not asked again before the reset, another one is', async () => {
+  const all = await scene();
+  const { standIn, steady, installed } = all;
+  const [one, two] = [installed(standIn), installed(standIn)];
+  const [first, second] = [await withTokenOf(all, standIn, one), await withTokenOf(all, standIn, two)];
+  standIn.faults.add({ path: /^\/repositories\//, kind: 'rate_limit', retryAfter: 600, times: 1 });
+  const ask = (client: typeof first, { id }: { id: number }) =>
+    client.getRepositoryById(id).then(() => 'answered', codeOf);
+  const asked = () => standIn.requests({ path: /^\/repositories\// }).length;
+
+  expect(await ask(first, one.repository)).toBe('rate_limited');
+  const refused = await first.getRepositoryById(one.repository.id).catch((error) => error);
+  expect(refused).toMatchObject({ code: 'rate_limited', ambiguous: false });
+  expect(refused.retryAfterMs).toBeGreaterThan(590_000);
+  expect(asked()).toBe(1);
+  expect(await ask(second, two.repository)).toBe('answered');
+
+  steady.ms += 602_000;
+  expect(await ask(first, one.repository)).toBe('answered');
+});
+
+test('a dispatch that is held back was certainly not sent', async () => {
+  const all = await scene();
+  const { standIn, installed } = all;
+  const one = installed(standIn);
+  const client = await withTokenOf(all, standIn, one);
+  standIn.faults.add({ path: /dispatches$/, kind: 'secondary_limit', retryAfter: 60, times: 1 });
+  const wanted = { fullName: one.repository.fullName, workflow: 'deploy.yml', ref: 'main', inputs: {} };
+
+  for (const _ of [1, 2]) {
+    const refused = await client.dispatchWorkflow(wanted).catch((error) => error);
+    expect(refused).toMatchObject({ code: 'secondary_limited', ambiguous: false });
+  }
+  expect(standIn.requests({ path: /dispatches$/ })).toHaveLength(1);
+});
+
+test('a host that is away is left alone, others are not, and it is found when it is back', async () => {
+  const told: string[] = [];
+  const watch: TrafficWatch = { down: (_, forMs) => told.push(`down ${forMs}`), up: () => {}, clock: () => {} };
+  const all = await scene(watch);
+  const { standIn, other, steady, clientOf, installed, traffic } = all;
+  const [{ app }, elsewhere] = [installed(standIn), installed(other)];
+  standIn.faults.add({ path: /^\/app$/, kind: 'status', status: 503 });
+  const getApp = () => clientOf(standIn).asApp(app).getApp();
+
+  for (let count = 0; count < 5; count += 1) await getApp().catch(() => {});
+  const refused = await getApp().catch((error) => error);
+  expect(refused).toMatchObject({ code: 'unavailable', retryAfterMs: 5_000, ambiguous: false });
+  const held = await clientOf(standIn)
+    .asApp(app)
+    .mintToken({ installationId: 1 })
+    .catch((error) => error);
+  expect(held).toMatchObject({ code: 'unavailable', ambiguous: false });
+  expect(standIn.requests({ path: /^\/app/ })).toHaveLength(5);
+  expect(traffic.hostsDown()).toBe(1);
+  expect((await clientOf(other).asApp(elsewhere.app).getApp()).id).toBe(elsewhere.app.appId);
+
+  steady.ms += 61_000;
+  await getApp().catch(() => {});
+  expect(told.at(-1)).toBe('down 61000');
+  standIn.faults.clear();
+  steady.ms += 15_000;
+  expect((await getApp()).id).toBe(app.appId);
+  expect(traffic.hostsDown()).toBe(0);
+});
+
+test.each([15, -15])('GitHub’s clock is %i minutes ahead: one refusal at most, then it is known', async (minutes) => {
+  const all = await scene();
+  const { standIn, clientOf, installed, traffic } = all;
+  const { app, installation } = installed(standIn);
+  standIn.clock.skewMs = minutes * 60_000;
+  const asApp = () => clientOf(standIn).asApp(app);
+
+  expect((await asApp().getApp()).id).toBe(app.appId);
+  const refusals = standIn.requests({ path: /^\/app$/ }).filter(({ status }) => status === 401);
+  expect(refusals.length).toBeLessThanOrEqual(1);
+
+  const minted = await asApp().mintToken({ installationId: installation.id });
+  expect(standIn.requests({ path: /access_tokens$/ }).map(({ status }) => status)).toEqual([201]);
+  // By our clock it lives an hour, as it does by GitHub's.
+  expect(Math.abs(minted.expiresAt - Date.now() - 3_600_000)).toBeLessThan(5_000);
+  expect(Math.abs(traffic.clockOffByMs() + minutes * 60_000)).toBeLessThan(2_000);
+
+  // Ours was set right: what was learned is forgotten.
+  standIn.clock.skewMs = 0;
+  expect((await asApp().getApp()).id).toBe(app.appId);
+  expect(traffic.clockOffByMs()).toBe(0);
+});
+
+test('where one host agrees with us, it is the other’s clock that is wrong', async () => {
+  const { standIn, other, clientOf, installed, traffic } = await scene();
+  standIn.clock.skewMs = 900_000;
+  await clientOf(standIn).asApp(installed(standIn).app).getApp();
+  expect(traffic.clockOffByMs()).toBeLessThan(-890_000);
+  await clientOf(other).asApp(installed(other).app).getApp();
+  expect(traffic.clockOffByMs()).toBe(0);
+});
+
+test('GitHub’s words alone, without a header, are a limit too', async () => {
+  const all = await scene();
+  const { standIn, installed } = all;
+  const one = installed(standIn);
+  const client = await withTokenOf(all, standIn, one);
+  const message = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
+  standIn.faults.add({ path: /^\/repositories\//, kind: 'status', status: 403, body: { message }, times: 1 });
+  for (const _ of [1, 2]) {
+    const refused = await client.getRepositoryById(one.repository.id).catch((error) => error);
+    expect(refused).toMatchObject({ code: 'secondary_limited' });
+  }
+  expect(standIn.requests({ path: /^\/repositories\// })).toHaveLength(1);
+});
