@@ -13,6 +13,8 @@ export function createMemory(state: State, file: string) {
       if (!existsSync(file)) return;
       written = readFileSync(file, 'utf8');
       Object.assign(state, JSON.parse(written, fromJson));
+      // What an earlier version of the stand-in did not know yet.
+      for (const [id, app] of state.apps) state.apps.set(id, { ...unknownBefore(), ...app });
     },
     /** Writes what has changed, whole or not at all. */
     keep(): void {
@@ -25,6 +27,8 @@ export function createMemory(state: State, file: string) {
     },
   };
 }
+
+const unknownBefore = () => ({ otherPublicKeys: [], deletedPublicKeys: [], otherClientSecrets: [] });
 
 function toJson(_: string, value: unknown): unknown {
   if (value instanceof Map) return { $map: [...value] };

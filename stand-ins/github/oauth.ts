@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Answer } from './answers.ts';
+import { clientSecretsOf } from './credentials.ts';
 import type { Account, App, State } from './state.ts';
 import { hidden, html, page, redirectTo } from './web/html.ts';
 
@@ -102,7 +103,7 @@ function refusal(text: string, status = 400): Answer {
 
 function exchange(state: State, form: Record<string, unknown>): Record<string, unknown> {
   const app = appOf(state, form['client_id']);
-  if (!app || form['client_secret'] !== app.clientSecret) {
+  if (!app || !clientSecretsOf(app).includes(String(form['client_secret']))) {
     return oauthError('incorrect_client_credentials', 'The client_id and/or client_secret passed are incorrect.');
   }
   return form['grant_type'] === 'refresh_token' ? refresh(state, app, form) : redeem(state, app, form);

@@ -1,4 +1,5 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { newKeyPair } from './credentials.ts';
 import {
   type Account,
   type App,
@@ -52,6 +53,8 @@ export function insertApp(state: State, input: NewApp): App {
     privateKey,
     publicKey,
     otherPublicKeys: [],
+    deletedPublicKeys: [],
+    otherClientSecrets: [],
     webhookSecret: input.webhookSecret ?? randomBytes(20).toString('hex'),
     hookUrl: input.hookUrl,
     hookActive: input.hookActive ?? true,
@@ -69,14 +72,6 @@ export function insertApp(state: State, input: NewApp): App {
   };
   state.apps.set(appId, app);
   return app;
-}
-
-export function newKeyPair(): { privateKey: string; publicKey: string } {
-  return generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  });
 }
 
 export type NewInstallation = {

@@ -4,6 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Call, errorBody, type Page, Refused, type Route } from './answers.ts';
+import { credentialOf } from './credentials.ts';
 import type { Fault, Faults } from './faults.ts';
 import { answerOAuth } from './oauth.ts';
 import { createRouter } from './router.ts';
@@ -17,6 +18,8 @@ export type LedgerEntry = {
   path: string;
   query: string;
   authorization: string | undefined;
+  /** The App's key or client secret that it came with: see `credentialOf`. */
+  credential: string | undefined;
   headers: Record<string, string | string[] | undefined>;
   body: unknown;
   /** 0 where no answer left. */
@@ -82,6 +85,7 @@ export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Serv
       path,
       query: searchParams.toString(),
       authorization: request.headers.authorization,
+      credential: credentialOf(state, request.headers.authorization),
       headers: request.headers,
       body,
       status: 0,

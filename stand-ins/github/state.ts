@@ -10,11 +10,15 @@ export type App = {
   name: string;
   clientId: string;
   clientSecret: string;
+  /** Those that were made later, and are as good. */
+  otherClientSecrets: string[];
   /** PKCS#1, as GitHub hands it out. */
   privateKey: string;
   publicKey: string;
   /** Of the private keys that were made later; GitHub never shows one of them again. */
   otherPublicKeys: string[];
+  /** To say which one a request was signed with that is refused. */
+  deletedPublicKeys: string[];
   webhookSecret: string;
   hookUrl: string | undefined;
   hookActive: boolean;

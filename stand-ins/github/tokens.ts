@@ -1,5 +1,6 @@
 import { createPrivateKey, createSign, createVerify, randomBytes } from 'node:crypto';
 import { type Call, type Caller, Refused } from './answers.ts';
+import { keysOf } from './credentials.ts';
 import type { App, Installation, Permissions, Repository, State, Token } from './state.ts';
 
 export type TokenFormat = 'classic' | 'stateless';
@@ -25,7 +26,7 @@ export function requireApp({ state, headers }: Call): App {
   const issuer = String(claims['iss']);
   const app = [...state.apps.values()].find(({ appId, clientId }) => String(appId) === issuer || clientId === issuer);
   if (!app) throw new Refused(404, 'Integration not found');
-  const isSigned = [app.publicKey, ...app.otherPublicKeys].some((key) =>
+  const isSigned = keysOf(app).some((key) =>
     createVerify('RSA-SHA256').update(`${head}.${payload}`).verify(key, signature, 'base64url'),
   );
   if (!isSigned) throw new Refused(401, texts.undecodable);

@@ -3,7 +3,7 @@ import { githubAppsIn } from '../../db/github-apps.ts';
 import { syncCommand } from '../../db/installations.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { everything } from '../../db/tenant.ts';
-import { newKeyPair } from '../../stand-ins/github/seeds.ts';
+import { newKeyPair } from '../../stand-ins/github/credentials.ts';
 import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { installationView } from '../../stand-ins/github/views.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';

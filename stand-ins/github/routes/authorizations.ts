@@ -1,4 +1,5 @@
 import { type Call, ok, Refused, type Route } from '../answers.ts';
+import { clientSecretsOf } from '../credentials.ts';
 import { grantOf } from '../oauth.ts';
 import type { App, UserToken } from '../state.ts';
 import { appView, nodeId, timestamp, userView } from '../views.ts';
@@ -52,7 +53,7 @@ function requireClient({ state, headers, params }: Call): App {
   const basic = /^basic (.+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
   const [clientId, ...secret] = Buffer.from(basic, 'base64').toString('utf8').split(':');
   const app = [...state.apps.values()].find((one) => one.clientId === clientId);
-  if (!app || app.clientSecret !== secret.join(':')) throw new Refused(401, 'Bad credentials');
+  if (!app || !clientSecretsOf(app).includes(secret.join(':'))) throw new Refused(401, 'Bad credentials');
   if (app.clientId !== params['client_id']) throw new Refused(404, 'Not Found');
   return app;
 }

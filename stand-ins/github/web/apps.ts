@@ -1,8 +1,16 @@
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
-import { newKeyPair } from '../seeds.ts';
+import {
+  addClientSecret,
+  addKey,
+  clientSecretsOf,
+  deleteClientSecret,
+  deleteKey,
+  fingerprintOf,
+  keysOf,
+} from '../credentials.ts';
 import type { App } from '../state.ts';
 import { appPath, roleIn } from './accounts.ts';
-import { html, page, redirectTo } from './html.ts';
+import { hidden, html, page, redirectTo } from './html.ts';
 
 /** An App's settings: what GitHub has no API for, a person does here. */
 export const appSettingsPages: Page[] = ['/settings/apps/{slug}', '/organizations/{org}/settings/apps/{slug}'].flatMap(
@@ -14,8 +22,7 @@ export const appSettingsPages: Page[] = ['/settings/apps/{slug}', '/organization
       path: `${base}/keys`,
       handle(call) {
         const app = requireOwnApp(call);
-        const { privateKey, publicKey } = newKeyPair();
-        app.otherPublicKeys.push(publicKey);
+        const privateKey = addKey(app);
         // Shown this once.
         const name = `${app.slug}.${new Date(call.state.now()).toISOString().slice(0, 10)}.private-key.pem`;
         const headers = {
@@ -24,6 +31,35 @@ export const appSettingsPages: Page[] = ['/settings/apps/{slug}', '/organization
           'cache-control': 'no-store',
         };
         return { status: 200, raw: privateKey, headers };
+      },
+    },
+    {
+      method: 'POST',
+      path: `${base}/keys/delete`,
+      handle(call) {
+        const app = requireOwnApp(call);
+        deleteKey(app, String(call.body['fingerprint']));
+        return redirectTo(settingsPathOf(app));
+      },
+    },
+    {
+      method: 'POST',
+      path: `${base}/client-secrets`,
+      handle(call) {
+        const app = requireOwnApp(call);
+        // Shown this once.
+        const body = html`<p>Make sure to copy your new client secret now: <code>${addClientSecret(app)}</code></p>
+<p><a href="${settingsPathOf(app)}">Back to the App</a></p>`;
+        return page(call.state, 'New client secret', body);
+      },
+    },
+    {
+      method: 'POST',
+      path: `${base}/client-secrets/delete`,
+      handle(call) {
+        const app = requireOwnApp(call);
+        deleteClientSecret(app, String(call.body['last_eight']));
+        return redirectTo(settingsPathOf(app));
       },
     },
     {
@@ -51,8 +87,15 @@ function show(call: Call): Answer {
   const { state } = call;
   const app = requireOwnApp(call);
   const path = settingsPathOf(app);
+  const deletable = (what: string, field: string, value: string) =>
+    html`<form method="post" action="${path}/${what}/delete"><p><code>${value}</code> ${hidden({ [field]: value })}<button type="submit">Delete</button></p></form>`;
   const body = html`<p>App ID: ${app.appId}<br>Client ID: ${app.clientId}<br>Webhook: ${app.hookUrl ?? 'none'}</p>
 <p><a href="${appPath(state, app)}/installations/new">Install App</a></p>
+<h2>Client secrets</h2>
+${clientSecretsOf(app).map((secret) => deletable('client-secrets', 'last_eight', secret.slice(-8)))}
+<form method="post" action="${path}/client-secrets"><p><button type="submit">Generate a new client secret</button></p></form>
+<h2>Private keys</h2>
+${keysOf(app).map((key) => deletable('keys', 'fingerprint', fingerprintOf(key)))}
 <form method="post" action="${path}/keys"><p><button type="submit">Generate a private key</button></p></form>
 <h2>Danger zone</h2>
 <form method="post" action="${path}/delete"><p><button type="submit">Delete GitHub App</button></p></form>`;

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { newKeyPair } from '../../../stand-ins/github/seeds.ts';
+import { newKeyPair } from '../../../stand-ins/github/credentials.ts';
 import { appJwt, ask } from './ask.ts';
 import { github, installed, receiver } from './installed.ts';
 

@@ -1,0 +1,82 @@
+import { createHash, createPublicKey, createVerify, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { Refused } from './answers.ts';
+import type { App, State } from './state.ts';
+
+/** What GitHub allows an App to have. */
+const mostKeys = 25;
+
+export function newKeyPair(): { privateKey: string; publicKey: string } {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+}
+
+/** As the settings show a key, private or public: base64 of the SHA-256 of its public half. */
+export function fingerprintOf(pem: string): string {
+  const der = createPublicKey(pem).export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(der).digest('base64');
+}
+
+/** The public halves of all keys that sign for the App. */
+export function keysOf({ publicKey, otherPublicKeys }: App): string[] {
+  return [publicKey, ...otherPublicKeys];
+}
+
+/** "Generate a private key": the answer is shown this once. */
+export function addKey(app: App): string {
+  if (keysOf(app).length >= mostKeys) throw new Refused(422, `An App has ${mostKeys} private keys at most.`);
+  const { privateKey, publicKey } = newKeyPair();
+  app.otherPublicKeys.push(publicKey);
+  return privateKey;
+}
+
+/** By the key itself, either half, or by its fingerprint. The last one cannot be deleted. */
+export function deleteKey(app: App, key: string): void {
+  const fingerprint = key.startsWith('-----') ? fingerprintOf(key) : key;
+  const all = keysOf(app);
+  const gone = all.find((one) => fingerprintOf(one) === fingerprint);
+  if (!gone) throw new Refused(404, 'Not Found');
+  const [first, ...others] = all.filter((one) => one !== gone);
+  if (!first) throw new Refused(422, 'You cannot delete the only private key of an App.');
+  Object.assign(app, { publicKey: first, otherPublicKeys: others });
+  app.deletedPublicKeys.push(gone);
+}
+
+export function clientSecretsOf({ clientSecret, otherClientSecrets }: App): string[] {
+  return [clientSecret, ...otherClientSecrets];
+}
+
+/** "Generate a new client secret": the ones before stay good. */
+export function addClientSecret(app: App): string {
+  const secret = randomBytes(20).toString('hex');
+  app.otherClientSecrets.push(secret);
+  return secret;
+}
+
+/** By the secret, or by its last eight characters. */
+export function deleteClientSecret(app: App, secret: string): void {
+  const [first, ...others] = clientSecretsOf(app).filter((one) => !one.endsWith(secret));
+  if (!first) throw new Refused(422, 'You cannot delete the only client secret of an App.');
+  if (others.length + 1 === clientSecretsOf(app).length) throw new Refused(404, 'Not Found');
+  Object.assign(app, { clientSecret: first, otherClientSecrets: others });
+}
+
+/**
+ * With which of an App's credentials a request came, good or deleted: `key <fingerprint>` or `client_secret <its last
+ * eight characters>`.
+ */
+export function credentialOf({ apps }: State, authorization = ''): string | undefined {
+  const [, scheme = '', value = ''] = /^(\S+) (.+)$/.exec(authorization) ?? [];
+  if (/^basic$/i.test(scheme)) return `client_secret ${Buffer.from(value, 'base64').toString('utf8').slice(-8)}`;
+  const [head = '', payload = '', signature = '', ...more] = value.split('.');
+  if (signature === '' || more.length > 0 || value.startsWith('gh')) return undefined;
+  const isSigner = (key: string) =>
+    createVerify('RSA-SHA256').update(`${head}.${payload}`).verify(key, signature, 'base64url');
+  for (const app of apps.values()) {
+    const signer = [...keysOf(app), ...app.deletedPublicKeys].find(isSigner);
+    if (signer) return `key ${fingerprintOf(signer)}`;
+  }
+  return undefined;
+}
