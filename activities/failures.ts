@@ -43,7 +43,7 @@ export function toFailure(error: unknown): Error {
   if (error instanceof TemporalFailure) return error;
   if (error instanceof ProviderError || error instanceof Refusal || error instanceof NotYet) {
     const { code, message } = error;
-    const retryAfterMs = error instanceof ProviderError ? error.retryAfterMs : undefined;
+    const retryAfterMs = error instanceof Refusal ? undefined : error.retryAfterMs;
     const failure = ApplicationFailure.create({
       message: redact(message),
       type: code,

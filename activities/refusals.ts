@@ -19,10 +19,12 @@ export class Refusal extends Error {
 export class NotYet extends Error {
   override readonly name = 'NotYet';
   readonly code: string;
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, retryAfterMs?: number) {
     super(message);
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

@@ -1,123 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { appendBuildEvent } from '../db/build-events.ts';
+import { buildReportsIn, type ReportNotes } from '../db/build-reports.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
-import type { Database } from '../db/connection.ts';
+import type { Transaction } from '../db/connection.ts';
 import { everything } from '../db/tenant.ts';
-import type { BuildStatus } from '../domain/build-status.ts';
+import { isFinalBuildStatus } from '../domain/build-status.ts';
+import { ProviderError } from '../providers/http.ts';
 import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
-import { type ReachDeps, reachRepository } from './reach.ts';
-import { codeOf } from './refusals.ts';
+import type { ReachDeps } from './reach.ts';
+import { codeOf, NotYet } from './refusals.ts';
+import { checkPart, deploymentPart, type Part, statusPart } from './report-parts.ts';
 
-type Report = {
-  commit: 'error' | 'failure' | 'pending' | 'success';
-  deployment: 'error' | 'failure' | 'in_progress' | 'queued' | 'success';
-  sentence: string;
-};
+const parts = [statusPart, checkPart, deploymentPart];
 
-/** What GitHub is told of each status. Builds that were never started on purpose are no failure of the commit. */
-const reports: Record<BuildStatus, Report | undefined> = {
-  blocked: undefined,
-  queued: { commit: 'pending', deployment: 'queued', sentence: 'Waiting to be started' },
-  dispatching: { commit: 'pending', deployment: 'queued', sentence: 'Being started' },
-  uncertain: { commit: 'pending', deployment: 'queued', sentence: 'It is not known whether the run was started' },
-  running: { commit: 'pending', deployment: 'in_progress', sentence: 'Running' },
-  succeeded: { commit: 'success', deployment: 'success', sentence: 'Succeeded' },
-  failed: { commit: 'failure', deployment: 'failure', sentence: 'Failed' },
-  timed_out: { commit: 'error', deployment: 'error', sentence: 'Took longer than allowed' },
-  canceled: { commit: 'error', deployment: 'error', sentence: 'Canceled' },
-  superseded: { commit: 'error', deployment: 'error', sentence: 'Superseded by a newer build' },
-  declined: undefined,
-  skipped: undefined,
-};
+/** For how long one report waits for another one of the same build. */
+const patienceMs = 20_000;
+const lookAgainMs = 100;
+
+/** How long a request that was given up can still be on its way to take effect. */
+const doubtMs = 30_000;
 
 export function reportActivities(deps: ReachDeps) {
   return {
     /** Tells GitHub what is true of the build by now. Nothing is repeated that it has been told. */
     async reportBuild({ buildId }: { buildId: string }): Promise<void> {
-      await withHeartbeats(async () => {
-        try {
-          await reportBuild(deps, buildId);
-        } catch (error) {
-          if (!isPassing(error)) await noteRefusal(deps.database, buildId, codeOf(error));
-          throw error;
-        }
-      });
+      await withHeartbeats(() => reportBuild(deps, buildId));
     },
   };
 }
 
 /**
- * Posts the build's status as it is in the database, and again while it changed meanwhile: so the last word is the
- * truth even where two of these overlap. A crash between the post and its note repeats a post, which harms nothing.
+ * Tells the build's status as it is in the database, and again while it changed meanwhile. Only one does so at a
+ * time, so what GitHub shows never goes back. A crash between a post and its note repeats the post, which is harmless.
  */
 export async function reportBuild(deps: ReachDeps, buildId: string): Promise<void> {
   const { database } = deps;
+  const patience = Date.now() + patienceMs;
+  const refused = new Set<string>();
   for (;;) {
-    const build = await buildsIn(database.reader, everything).find(buildId);
-    const report = build && reports[build.status];
-    if (!build || !report || build.reportedStatus === build.status) return;
-    await postStatus(deps, build, report);
-    if (build.pipeline.environment) await postDeployment(deps, build, build.pipeline.environment, report);
-    await database.write((trx) => buildsIn(trx, everything).markReported(buildId, build.status));
+    const before = await buildsIn(database.reader, everything).find(buildId);
+    if (!before || (await dueParts(deps, before, refused)).length === 0) return;
+    const claim = randomUUID();
+    const build = await database.write((trx) => buildReportsIn(trx).claim(buildId, claim));
+    if (build) await tellParts(deps, build, claim, refused);
+    else if (Date.now() >= patience) throw new NotYet('report_under_way', 'Another step reports the build just now');
+    else await sleep(lookAgainMs);
   }
 }
 
-async function postStatus(deps: ReachDeps, build: Build, report: Report): Promise<void> {
-  const { github, fullName } = await reachRepository(deps, build, { statuses: 'write' });
-  await github.createStatus({
-    fullName,
-    sha: build.sha,
-    state: report.commit,
-    // A build of an earlier version goes on as it began.
-    context: build.pipeline.statusContext ?? `fairlead/${build.pipeline.name}`,
-    description: descriptionOf(build, report),
-    ...(build.runUrl !== null && { targetUrl: build.runUrl }),
-  });
-}
-
-async function postDeployment(deps: ReachDeps, build: Build, environment: string, report: Report): Promise<void> {
-  // What was never started deploys nothing.
-  if (build.deploymentId === null && build.runId === null) return;
-  const { github, fullName } = await reachRepository(deps, build, { deployments: 'write' });
-  let id = build.deploymentId;
-  if (id === null) {
-    // One may be there already, made by an attempt that could not write it down.
-    const listed = await github.listDeployments({ fullName, environment, sha: build.sha });
-    const ours = listed.find(({ payload }) => buildIn(payload) === build.id);
-    const { id: found } =
-      ours ??
-      (await github.createDeployment({
-        fullName,
-        ref: build.sha,
-        environment,
-        description: `Build ${build.id}`,
-        payload: { fairlead_build: build.id },
-      }));
-    id = found;
-    await deps.database.write((trx) => buildsIn(trx, everything).rememberDeployment(build.id, found));
+/** Those to be told something that they have not been told, nor refused to be told. */
+async function dueParts(deps: ReachDeps, build: Build, refused: Set<string>): Promise<Part[]> {
+  const due: Part[] = [];
+  for (const part of parts) {
+    if (!refused.has(refusalOf(part, build)) && (await part.isDue(deps, build))) due.push(part);
   }
-  await github.createDeploymentStatus({
-    fullName,
-    deploymentId: id,
-    state: report.deployment,
-    description: descriptionOf(build, report),
-    ...(build.runUrl !== null && { logUrl: build.runUrl }),
-  });
+  return due;
 }
 
-/** GitHub gives a payload back as it was sent, or as the text of it. */
-function buildIn(payload: unknown): unknown {
-  const text = typeof payload === 'string' ? payload : JSON.stringify(payload ?? null);
-  return text.match(/"fairlead_build":\s*"([^"]+)"/)?.[1];
+function refusalOf({ name }: Part, { status }: Build): string {
+  return `${name} ${status}`;
 }
 
-function descriptionOf(build: Build, report: Report): string {
-  return build.detail === null ? report.sentence : `${report.sentence}: ${build.detail}`;
-}
+/** Each part on its own: where GitHub refuses one, or fails at it, the others are told all the same. */
+async function tellParts(deps: ReachDeps, build: Build, claim: string, refused: Set<string>): Promise<void> {
+  const { database } = deps;
+  const failures: { part: Part; error: unknown }[] = [];
+  let notes: ReportNotes = {};
+  async function ready(): Promise<void> {
+    if (await database.write((trx) => buildReportsIn(trx).keep(build.id, claim))) return;
+    throw new NotYet('report_taken_over', 'Another step reports the build by now');
+  }
 
-async function noteRefusal(database: Database, buildId: string, code: string): Promise<void> {
+  for (const part of await dueParts(deps, build, refused)) {
+    try {
+      notes = { ...notes, ...(await part.tell(deps, build, ready)) };
+    } catch (error) {
+      failures.push({ part, error });
+      if (!isPassing(error)) refused.add(refusalOf(part, build));
+    }
+  }
+
+  const doubt = isFinalBuildStatus(build.status) ? doubtLeft(build) : 0;
   await database.write(async (trx) => {
-    const build = await buildsIn(trx, everything).find(buildId);
-    if (build) await appendBuildEvent(trx, build, 'report_refused', { code, status: build.status });
+    await noteRefusals(trx, build, failures);
+    await buildReportsIn(trx).release(build.id, claim, {
+      // What is to be repeated was not told.
+      notes: doubt > 0 ? { checkRunId: notes.checkRunId, deploymentId: notes.deploymentId } : notes,
+      ...(leavesDoubt(build, failures) && { doubtUntil: Date.now() + doubtMs }),
+    });
   });
+  const passing = failures.find(({ error }) => isPassing(error));
+  const serious = failures.find(({ part }) => !part.mayBeMissing);
+  if (passing ?? serious) throw (passing ?? serious)?.error;
+  if (doubt > 0) {
+    throw new NotYet('report_in_doubt', 'An earlier report may yet take effect: the end is told again then', doubt);
+  }
+}
+
+/** For how long a request that told of an earlier status, and got no answer, may still arrive. */
+function doubtLeft({ reportDoubtUntil }: Build): number {
+  return Math.max(0, (reportDoubtUntil ?? 0) - Date.now());
+}
+
+function leavesDoubt({ status }: Build, failures: { error: unknown }[]): boolean {
+  if (isFinalBuildStatus(status)) return false;
+  return failures.some(({ error }) => error instanceof ProviderError && error.ambiguous);
+}
+
+/** Each code once: what cuts off the repository is refused to all parts alike. */
+async function noteRefusals(trx: Transaction, build: Build, failures: { part: Part; error: unknown }[]): Promise<void> {
+  const seen = new Set<string>();
+  for (const { part, error } of failures.filter((one) => !isPassing(one.error))) {
+    const code = codeOf(error);
+    if (seen.has(code)) continue;
+    seen.add(code);
+    await appendBuildEvent(trx, build, 'report_refused', { code, status: build.status, part: part.name });
+  }
 }

@@ -3,55 +3,17 @@ import { newId } from '../domain/ids.ts';
 import { sourcesOf } from '../domain/moves.ts';
 import { buildWorkflowId } from '../domain/workflow-ids.ts';
 import { appendBuildEvent } from './build-events.ts';
+import { buildReportsIn } from './build-reports.ts';
+import { type Build, toBuild } from './build-row.ts';
 import { commandsIn } from './commands.ts';
 import type { Db } from './connection.ts';
 import { leasesIn } from './leases.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
-import type { Pipeline } from './pipelines.ts';
 import { statusContextOf } from './status-context.ts';
 import type { BuildRow } from './tables.ts';
 import { everything, type TenantScope, within } from './tenant.ts';
 
-export type Build = {
-  id: string;
-  orgId: string;
-  projectId: string;
-  appId: string;
-  /** As it was when the build was triggered; also the name of its status, which must not change meanwhile. */
-  pipeline: Pipeline & { statusContext?: string };
-  integrationId: string;
-  repositoryId: string;
-  status: BuildStatus;
-  /** A stable code, and a sentence for it, where the status alone does not say why. */
-  reason: string | null;
-  detail: string | null;
-  event: string;
-  /** The full ref that triggered it, and its short name. */
-  ref: string;
-  refName: string;
-  sha: string;
-  /** The branch on which the workflow is dispatched, or the tag as `refs/tags/…`: a branch may have the same name. */
-  dispatchRef: string;
-  /** What the workflow checks out besides the sha: `refs/heads/…`, `refs/tags/…` or `refs/pull/N/head`. */
-  fairleadRef: string;
-  pullRequest: number | null;
-  fork: boolean;
-  message: string | null;
-  rerunOf: string | null;
-  deliveryId: string | null;
-  createdBy: string;
-  runId: number | null;
-  runAttempt: number | null;
-  runUrl: string | null;
-  cancelRequested: boolean;
-  deploymentId: number | null;
-  reportedStatus: string | null;
-  revision: number;
-  createdAt: number;
-  updatedAt: number;
-  startedAt: number | null;
-  finishedAt: number | null;
-};
+export { type Build, toBuild } from './build-row.ts';
 
 export type NewBuild = Pick<
   Build,
@@ -81,7 +43,7 @@ export type NewBuild = Pick<
 
 /**
  * Writes a build down with its first event and, where it is queued, the command that starts its workflow: all in the
- * caller's transaction. A blocked build and one that failed at once start nothing.
+ * caller's transaction. A blocked build and one that failed at once start nothing; the provider is told of them.
  */
 export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
   const now = Date.now();
@@ -117,6 +79,12 @@ export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
     cancel_requested: false,
     deployment_id: null,
     reported_status: null,
+    check_run_id: null,
+    check_status: null,
+    deployment_status: null,
+    report_claim: null,
+    report_claim_until: null,
+    report_doubt_until: null,
     revision: 1,
     created_at: now,
     updated_at: now,
@@ -127,6 +95,7 @@ export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
   const build = toBuild(row);
   await appendBuildEvent(trx, build, 'created', { status: build.status, reason: build.reason });
   if (build.status === 'queued') await commandsIn(trx).add(startOf(build));
+  else await buildReportsIn(trx).request(build);
   return build;
 }
 
@@ -188,6 +157,9 @@ export function buildsIn(db: Db, scope: TenantScope) {
     /** Moves the status only from one that allows it, so that a late writer cannot undo an end; false when not. */
     async moveStatus(id: string, to: BuildStatus, patch: BuildPatch = {}): Promise<boolean> {
       const now = Date.now();
+      // What was never started has no workflow that would tell the provider.
+      const endsHeld = isFinalBuildStatus(to) && buildMoves.blocked.includes(to);
+      const held = endsHeld && (await rows().where({ id, status: 'blocked' }).first('id'));
       const [row] = await rows()
         .where({ id })
         .whereIn(
@@ -212,6 +184,7 @@ export function buildsIn(db: Db, scope: TenantScope) {
         detail: row.detail,
       });
       if (isFinalBuildStatus(to)) await leasesIn(db, everything).revoke({ buildId: id });
+      if (held) await buildReportsIn(db).request(toBuild(row));
       return true;
     },
 
@@ -246,11 +219,7 @@ export function buildsIn(db: Db, scope: TenantScope) {
       return true;
     },
 
-    async rememberDeployment(id: string, deploymentId: number): Promise<void> {
-      await rows().where({ id }).update({ deployment_id: deploymentId, updated_at: Date.now() });
-    },
-
-    /** The status that the provider was last told. */
+    /** The status that the commit's status tells of. */
     async markReported(id: string, status: BuildStatus): Promise<void> {
       await rows().where({ id }).update({ reported_status: status, updated_at: Date.now() });
     },
@@ -263,43 +232,5 @@ function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
     run_id: run.id,
     ...(run.attempt !== undefined && { run_attempt: run.attempt }),
     ...(run.url !== undefined && { run_url: run.url }),
-  };
-}
-
-export function toBuild(row: BuildRow): Build {
-  return {
-    id: row.id,
-    orgId: row.org_id,
-    projectId: row.project_id,
-    appId: row.app_id,
-    pipeline: JSON.parse(row.pipeline),
-    integrationId: row.integration_id,
-    repositoryId: row.repository_id,
-    status: row.status,
-    reason: row.reason,
-    detail: row.detail,
-    event: row.event,
-    ref: row.ref,
-    refName: row.ref_name,
-    sha: row.sha,
-    dispatchRef: row.dispatch_ref,
-    fairleadRef: row.fairlead_ref,
-    pullRequest: row.pull_request,
-    fork: Boolean(row.fork),
-    message: row.message,
-    rerunOf: row.rerun_of,
-    deliveryId: row.delivery_id,
-    createdBy: row.created_by,
-    runId: row.run_id,
-    runAttempt: row.run_attempt,
-    runUrl: row.run_url,
-    cancelRequested: Boolean(row.cancel_requested),
-    deploymentId: row.deployment_id,
-    reportedStatus: row.reported_status,
-    revision: row.revision,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
   };
 }

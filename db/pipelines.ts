@@ -19,6 +19,8 @@ export type Pipeline = {
   workflowFile: string;
   inputs: Record<string, string>;
   environment?: string;
+  /** Where the environment can be looked at. */
+  environmentUrl?: string;
   timeoutMinutes: number;
   revision: number;
   createdAt: number;
@@ -28,7 +30,7 @@ export type Pipeline = {
 export type PipelineSettings = Pick<
   Pipeline,
   'name' | 'enabled' | 'events' | 'branches' | 'tags' | 'workflowFile' | 'inputs' | 'timeoutMinutes'
-> & { environment: string | null };
+> & { environment: string | null; environmentUrl: string | null };
 
 export function pipelinesIn(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('pipelines')).whereNull('deleted_at');
@@ -84,6 +86,7 @@ function toColumns(settings: PipelineSettings) {
     workflow_file: settings.workflowFile,
     inputs: JSON.stringify(settings.inputs),
     environment: settings.environment,
+    environment_url: settings.environmentUrl,
     timeout_minutes: settings.timeoutMinutes,
   };
 }
@@ -103,6 +106,7 @@ export function toPipeline(row: PipelineRow): Pipeline {
     workflowFile: row.workflow_file,
     inputs: JSON.parse(row.inputs),
     ...(row.environment !== null && { environment: row.environment }),
+    ...(row.environment_url !== null && { environmentUrl: row.environment_url }),
     timeoutMinutes: row.timeout_minutes,
     revision: row.revision,
     createdAt: row.created_at,

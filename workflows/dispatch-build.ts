@@ -1,4 +1,12 @@
-import { CancellationScope, condition, defineSignal, log, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  log,
+  patched,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
 import type { BuildEnd } from '../domain/run-conclusions.ts';
 import {
   cancelRun,
@@ -105,14 +113,24 @@ async function send(build: Build): Promise<'certain' | 'accepted' | 'unknown'> {
 
 /** Looks for the run by the mark in its name. */
 async function search(build: Build): Promise<void> {
-  const { known, deadline } = build;
   setCurrentDetails('GitHub has not said which run it started: looking for the build’s id in the names of the runs');
+  // People see meanwhile that there is a build. Nobody waits for this: it is GitHub that was not well just now.
+  const told = patched('tell-while-searching') ? tellProgress(build) : undefined;
+  const found = await lookAgainAndAgain(build);
+  await told;
+  if (found) await tellProgress(build);
+}
+
+/** Whether a look has brought news. */
+async function lookAgainAndAgain(build: Build): Promise<boolean> {
+  const { known, deadline } = build;
   for (const ms of searchPausesMs) {
     await pause(build, ms);
-    if (known.run || known.cancelWanted || isDecided(known) || Date.now() >= deadline) return;
+    if (known.run || known.cancelWanted || isDecided(known) || Date.now() >= deadline) return false;
     await look(build);
-    if (known.run || isDecided(known)) return tellProgress(build);
+    if (known.run || isDecided(known)) return true;
   }
+  return false;
 }
 
 /** The run did not turn up: a person is asked, and nothing is sent again. */

@@ -38,6 +38,11 @@ const settings = {
     .record(inputName, z.string().max(10_000))
     .refine((inputs) => Object.keys(inputs).length <= maxInputs, `must be at most ${maxInputs}`),
   environment: z.string().min(1).max(255).nullable().describe('Posts deployments to this environment'),
+  environment_url: z
+    .url({ protocol: /^https?$/ })
+    .max(2000)
+    .nullable()
+    .describe('Where what was deployed can be looked at; shown at the deployment'),
   timeout_minutes: z.int().min(1).max(1440),
 };
 
@@ -49,6 +54,7 @@ const NewPipeline = z.strictObject({
   tags: settings.tags.default([]),
   inputs: settings.inputs.default({}),
   environment: settings.environment.default(null),
+  environment_url: settings.environment_url.default(null),
   timeout_minutes: settings.timeout_minutes.default(60),
 });
 const PipelineChange = z.strictObject(settings).partial();
@@ -181,8 +187,13 @@ export async function findPipeline(db: Db, tenant: TenantScope, pipelineId: stri
 }
 
 function toSettings(body: Omit<z.output<typeof NewPipeline>, never>): PipelineSettings {
-  const { workflow_file: workflowFile, timeout_minutes: timeoutMinutes, ...same } = body;
-  return { ...same, workflowFile, timeoutMinutes };
+  const {
+    workflow_file: workflowFile,
+    environment_url: environmentUrl,
+    timeout_minutes: timeoutMinutes,
+    ...same
+  } = body;
+  return { ...same, workflowFile, environmentUrl, timeoutMinutes };
 }
 
 function pipelineView(pipeline: Pipeline): z.output<typeof PipelineView> {
@@ -200,6 +211,7 @@ function pipelineView(pipeline: Pipeline): z.output<typeof PipelineView> {
     workflow_file: pipeline.workflowFile,
     inputs: pipeline.inputs,
     environment: pipeline.environment ?? null,
+    environment_url: pipeline.environmentUrl ?? null,
     timeout_minutes: pipeline.timeoutMinutes,
     created_at: toSeconds(pipeline.createdAt),
     updated_at: toSeconds(pipeline.updatedAt),

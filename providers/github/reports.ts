@@ -1,3 +1,4 @@
+import { ProviderError } from '../http.ts';
 import { idIn, timeIn } from './client.ts';
 import { split } from './repositories.ts';
 import type { Conversation } from './with-token.ts';
@@ -59,7 +60,7 @@ export function reportsOf({ request, read, write }: Conversation) {
     /** Never merges the base branch into the ref and never waits for other checks: a build is not asked for either. */
     createDeployment(wanted: DeploymentRequest): Promise<{ id: number }> {
       const { fullName, ref, environment, description, payload, production, transient } = wanted;
-      // 202 says that GitHub merged instead; there is no id then, and we never ask for it.
+      // 202 says that GitHub merged the base branch instead; we ask it not to, and there is no id then.
       return write<unknown, { id: number }>(
         () =>
           request('POST /repos/{owner}/{repo}/deployments', {
@@ -73,7 +74,10 @@ export function reportsOf({ request, read, write }: Conversation) {
             ...(production === undefined ? {} : { production_environment: production }),
             ...(transient === undefined ? {} : { transient_environment: transient }),
           }),
-        (data) => ({ id: idIn(data as { id: unknown }) }),
+        (data, { status }) => {
+          if (status === 202) throw merged();
+          return { id: idIn(data as { id: unknown }) };
+        },
       );
     },
 
@@ -85,6 +89,8 @@ export function reportsOf({ request, read, write }: Conversation) {
             ...split(fullName),
             deployment_id: deploymentId,
             state,
+            // What was deployed before is so no longer.
+            auto_inactive: true,
             ...described(description),
             ...(logUrl === undefined ? {} : { log_url: logUrl }),
             ...(environmentUrl === undefined ? {} : { environment_url: environmentUrl }),
@@ -122,4 +128,13 @@ function described(description: string | undefined): { description?: string } {
   const characters = [...description];
   if (characters.length <= maxDescription) return { description };
   return { description: `${characters.slice(0, maxDescription - 1).join('')}…` };
+}
+
+function merged(): ProviderError {
+  return new ProviderError({
+    provider: 'github',
+    code: 'conflict',
+    status: 202,
+    message: 'GitHub merged the base branch instead of deploying',
+  });
 }

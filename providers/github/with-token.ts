@@ -1,5 +1,6 @@
 import type { GitHubHost } from '../../domain/github-host.ts';
 import { ProviderError } from '../http.ts';
+import { checksOf } from './checks.ts';
 import { hostNow, type Request, send, tokenRequest, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
 import { reportsOf } from './reports.ts';
@@ -46,6 +47,7 @@ export function withToken(wire: Wire, token: string, installationId?: number) {
     ...repositoriesOf(conversation),
     ...runsOf(conversation),
     ...reportsOf(conversation),
+    ...checksOf(conversation),
 
     /** Ends this very token. One that GitHub does not know any more is as good as ended. */
     async revokeToken(): Promise<void> {

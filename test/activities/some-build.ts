@@ -134,6 +134,7 @@ export async function insertPlatform(database: Database, pipeline: Partial<Pipel
       workflow_file: full.workflowFile,
       inputs: JSON.stringify(full.inputs),
       environment: full.environment ?? null,
+      environment_url: full.environmentUrl ?? null,
       timeout_minutes: full.timeoutMinutes,
       revision: 1,
       ...times,

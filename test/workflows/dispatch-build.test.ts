@@ -231,9 +231,10 @@ describe('a dispatch whose outcome is unknown', () => {
       },
     });
     expect(asked.seconds().slice(0, 5)).toEqual([0, 10, 25, 55, 115]);
-    expect(steps.slice(0, 9)).toEqual([
+    expect(steps.slice(0, 10)).toEqual([
       'sendDispatch',
       'settleDispatch',
+      'reportBuild',
       ...Array(5).fill('lookForRun'),
       'markUncertain',
       'reportBuild',
@@ -260,6 +261,7 @@ describe('a dispatch whose outcome is unknown', () => {
     expect(steps).toEqual([
       'sendDispatch',
       'settleDispatch',
+      'reportBuild',
       'lookForRun',
       'lookForRun',
       'lookForRun',
