@@ -1,7 +1,7 @@
 const signature = /^sha256=[0-9a-f]{64}$/;
 
 /** The events of which the same signed bytes must not count twice; some others repeat byte for byte rightly. */
-const countedByContent = new Set(['push', 'pull_request']);
+const countedByContent = new Set(['push', 'pull_request', 'check_run', 'check_suite']);
 
 /**
  * The hexadecimal digest of an `X-Hub-Signature-256`. Undefined unless it has exactly GitHub's form, which is decided

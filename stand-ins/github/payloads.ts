@@ -13,7 +13,7 @@ import { runView } from './views-of-runs.ts';
 import { type Payload, short } from './webhooks.ts';
 
 /** What every event of a repository carries. */
-function context(state: State, repository: Repository, appId?: number): Payload {
+export function context(state: State, repository: Repository, appId?: number): Payload {
   const seen = [...state.installations.values()].find(
     (one) => one.appId === appId && one.repositoryIds.has(repository.id),
   );
@@ -276,6 +276,26 @@ export function installationRepositoriesPayload(
 
 export function repositoryRenamedPayload(state: State, repository: Repository, from: string): Payload {
   return { action: 'renamed', changes: { repository: { name: { from } } }, ...context(state, repository) };
+}
+
+/** Of an App that reaches it through another installation than the one that it was seeded with, by `appId`. */
+export function repositoryPayload(state: State, repository: Repository, action: string, appId?: number): Payload {
+  return { action, ...context(state, repository, appId) };
+}
+
+export function installationTargetPayload(state: State, installation: Installation, from: string): Payload {
+  return {
+    action: 'renamed',
+    account: userView(state, installation.account),
+    changes: { login: { from } },
+    installation: short(installation),
+    target_type: installation.account.type,
+    sender: senderView(state),
+  };
+}
+
+export function authorizationRevokedPayload(state: State, user: Account): Payload {
+  return { action: 'revoked', sender: userView(state, user) };
 }
 
 /** The first event of a new hook. */

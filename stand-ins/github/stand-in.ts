@@ -7,6 +7,7 @@ import { createMemory } from './memory.ts';
 import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
 import { actionsRoutes } from './routes/actions.ts';
+import { checkRunRerequestedPayload, checkSuiteRerequestedPayload } from './payloads-of-checks.ts';
 import { appRoutes } from './routes/app.ts';
 import { authorizationRoutes } from './routes/authorizations.ts';
 import { checkRoutes } from './routes/checks.ts';
@@ -31,6 +32,7 @@ import {
   type Account,
   type App,
   createState,
+  type CheckRun,
   type Flavour,
   type Installation,
   type InstallationRequest,
@@ -261,6 +263,9 @@ export async function startGitHub(options: StandInOptions = {}) {
     },
     /** Takes it out of the installation. */
     removeRepository(repository: Repository): Payload {
+    /** "Re-run" at one check run, and "Re-run all checks" at its commit. */
+    rerunCheck: (check: CheckRun): Payload => checkRunRerequestedPayload(state, check),
+    rerunAllChecks: (check: CheckRun): Payload => checkSuiteRerequestedPayload(state, check),
       const installation = state.installations.get(repository.installationId);
       if (!installation) throw new Error(`The installation of ${repository.fullName} is gone`);
       installation.repositoryIds.delete(repository.id);

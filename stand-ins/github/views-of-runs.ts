@@ -1,5 +1,5 @@
-import type { App, Deployment, DeploymentStatus, Repository, Run, State, Status } from './state.ts';
-import { botView, nodeId, repositoryView, senderView, timestamp } from './views.ts';
+import type { App, CheckRun, Deployment, DeploymentStatus, Repository, Run, State, Status } from './state.ts';
+import { appView, botView, nodeId, repositoryView, senderView, timestamp } from './views.ts';
 
 export function runView(state: State, run: Run, repository: Repository) {
   const self = `${state.apiUrl}/repos/${repository.fullName}/actions/runs/${run.id}`;
@@ -114,5 +114,30 @@ export function deploymentStatusView(
     repository_url: self,
     environment_url: status.environmentUrl,
     log_url: status.logUrl,
+  };
+}
+
+export function checkView(state: State, check: CheckRun, repository: Repository) {
+  const self = `${state.apiUrl}/repos/${repository.fullName}/check-runs/${check.id}`;
+  const html = `${state.url}/${repository.fullName}/runs/${check.id}`;
+  const app = state.apps.get(check.appId);
+  const { title, summary, text, annotations } = check.output;
+  return {
+    id: check.id,
+    node_id: nodeId('CR', check.id),
+    name: check.name,
+    head_sha: check.headSha,
+    external_id: check.externalId,
+    url: self,
+    html_url: html,
+    details_url: check.detailsUrl ?? html,
+    status: check.status,
+    conclusion: check.conclusion,
+    started_at: check.startedAt,
+    completed_at: check.completedAt,
+    output: { title, summary, text, annotations_count: annotations, annotations_url: `${self}/annotations` },
+    check_suite: { id: check.id - 1 },
+    app: app ? appView(state, app) : null,
+    pull_requests: [],
   };
 }

@@ -1,7 +1,8 @@
 import { type Call, ok, page, Refused, type Route } from '../answers.ts';
-import type { CheckRun, Repository, State } from '../state.ts';
+import type { CheckRun, Repository } from '../state.ts';
 import { requireRepository } from '../tokens.ts';
-import { appView, nodeId, timestamp } from '../views.ts';
+import { timestamp } from '../views.ts';
+import { checkView } from '../views-of-runs.ts';
 import { shaOfRef } from './repositories.ts';
 
 const base = '/repos/{owner}/{repo}';
@@ -139,29 +140,4 @@ function requireCheck({ state, params }: Call, repository: Repository): CheckRun
 function isWanted(filter: string) {
   return (one: CheckRun, _: number, all: CheckRun[]) =>
     filter === 'all' || !all.some((other) => other.id > one.id && other.name === one.name && other.appId === one.appId);
-}
-
-function checkView(state: State, check: CheckRun, repository: Repository) {
-  const self = `${state.apiUrl}/repos/${repository.fullName}/check-runs/${check.id}`;
-  const html = `${state.url}/${repository.fullName}/runs/${check.id}`;
-  const app = state.apps.get(check.appId);
-  const { title, summary, text, annotations } = check.output;
-  return {
-    id: check.id,
-    node_id: nodeId('CR', check.id),
-    name: check.name,
-    head_sha: check.headSha,
-    external_id: check.externalId,
-    url: self,
-    html_url: html,
-    details_url: check.detailsUrl ?? html,
-    status: check.status,
-    conclusion: check.conclusion,
-    started_at: check.startedAt,
-    completed_at: check.completedAt,
-    output: { title, summary, text, annotations_count: annotations, annotations_url: `${self}/annotations` },
-    check_suite: { id: check.id - 1 },
-    app: app ? appView(state, app) : null,
-    pull_requests: [],
-  };
 }

@@ -59,6 +59,7 @@ export const reportRoutes: Route[] = [
       const { repository, caller } = requireRepository(call, 'deployments:write');
       const deployment = requireDeployment(call, repository);
       const status = addDeploymentStatus(call, deployment);
+      if (status.state === 'success' && call.body['auto_inactive'] !== false) retireOthers(call.state, deployment);
       return { status: 201, body: toView(call.state, deployment, repository, caller.app)(status) };
     },
   },
@@ -140,6 +141,24 @@ function addDeploymentStatus({ state, body }: Call, deployment: Deployment): Dep
   };
   deployment.statuses.push(status);
   return status;
+}
+
+/** What was deployed to the environment before is there no longer. GitHub spares production environments. */
+function retireOthers(state: State, { id, repositoryId, environment }: Deployment): void {
+  if (environment === 'production') return;
+  const before = [...state.deployments.values()].filter(
+    (one) => one.id !== id && one.repositoryId === repositoryId && one.environment === environment,
+  );
+  for (const { statuses } of before.filter((one) => one.statuses.at(-1)?.state === 'success')) {
+    statuses.push({
+      id: state.nextId(),
+      state: 'inactive',
+      description: '',
+      logUrl: '',
+      environmentUrl: '',
+      createdAt: state.now(),
+    });
+  }
 }
 
 function requireDeployment({ state, params }: Call, repository: Repository): Deployment {

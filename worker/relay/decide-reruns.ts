@@ -1,0 +1,76 @@
+import { appendAudit } from '../../db/audit.ts';
+import type { Build } from '../../db/builds.ts';
+import { commitBuilds } from '../../db/commit-builds.ts';
+import type { Transaction } from '../../db/connection.ts';
+import { decisionsIn } from '../../db/decisions.ts';
+import type { PendingDelivery } from '../../db/delivery-queue.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { pipelinesIn } from '../../db/pipelines.ts';
+import { rerunBuild } from '../../db/rerun-build.ts';
+import { everything } from '../../db/tenant.ts';
+import { isFinalBuildStatus } from '../../domain/build-status.ts';
+import type { CheckEvent } from '../../domain/github-check-events.ts';
+import type { Decided } from './decide-delivery.ts';
+import type { Subject } from './decide-pipelines.ts';
+
+/**
+ * Builds again what somebody asked for at GitHub: the build of one check run, or the latest of each pipeline that
+ * built the commit. The delivery is the claim: it makes one build of each pipeline, however often it comes.
+ */
+export async function decideReruns(
+  trx: Transaction,
+  delivery: PendingDelivery,
+  event: CheckEvent,
+  { installation, repository }: Subject,
+): Promise<Decided> {
+  const app = await githubAppsIn(trx).find(delivery.githubAppId);
+  if (app?.appId !== event.appId) return { status: 'ignored', reason: 'check_of_another_app' };
+
+  const latest = await commitBuilds(trx).lockLatest(repository.id, event.headSha);
+  const wanted = latest.filter((build) => build.orgId === installation.org_id && isMeant(build, event));
+  if (wanted.length === 0) return { status: 'ignored', reason: 'build_unknown' };
+  let builds = 0;
+  for (const source of wanted) if (await rerun(trx, delivery, event, source)) builds += 1;
+  return { status: 'processed', reason: builds > 0 ? 'builds_created' : 'no_build_rerun' };
+}
+
+/** What a check run says of its build was written by us; which check run it is, only where its answer was not lost. */
+function isMeant(build: Build, event: CheckEvent): boolean {
+  if (event.kind === 'check_suite') return true;
+  const { checkRun } = event;
+  return build.id === checkRun.externalId && (build.checkRunId ?? checkRun.id) === checkRun.id;
+}
+
+/** Writes the decision down, with its build where there is one; answers whether there is. */
+async function rerun(trx: Transaction, delivery: PendingDelivery, event: CheckEvent, source: Build): Promise<boolean> {
+  const { orgId, projectId, pipeline } = source;
+  const claim = { deliveryId: delivery.id, pipelineId: pipeline.id, orgId, projectId };
+  const decisions = decisionsIn(trx, everything);
+  const obstacle = await obstacleOf(trx, source);
+  if (obstacle) {
+    await decisions.add({ ...claim, outcome: 'skipped', reason: obstacle, buildId: null });
+    return false;
+  }
+  const actor = `integration:${source.integrationId}`;
+  const build = await rerunBuild(trx, source, { createdBy: actor, deliveryId: delivery.id });
+  const outcome = build.status === 'blocked' ? 'blocked' : 'build';
+  await decisions.add({ ...claim, outcome, reason: build.reason ?? 'rerun_requested', buildId: build.id });
+  await appendAudit(trx, {
+    orgId,
+    projectId,
+    actor,
+    action: 'build.rerun',
+    target: build.id,
+    detail: {
+      rerun_of: source.id,
+      delivery_id: delivery.id,
+      ...(event.senderId !== undefined && { github_user_id: event.senderId }),
+    },
+  });
+  return true;
+}
+
+async function obstacleOf(trx: Transaction, { status, pipeline }: Build): Promise<string | undefined> {
+  if (!isFinalBuildStatus(status)) return 'build_not_over';
+  return (await pipelinesIn(trx, everything).find(pipeline.id)) ? undefined : 'pipeline_deleted';
+}
