@@ -39,7 +39,8 @@ describe('a build with more inputs than its GitHub takes', () => {
     const build = await insertOnServer(named(7));
     const { run, seen } = await activitiesAgainst(database, [{ status: 204 }, created], { server: true });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'accepted' });
-    expect(Object.keys((seen[0]?.body as { inputs: object }).inputs)).toHaveLength(10);
+    const sent = seen.map(({ body }) => Object.keys((body as { inputs: object }).inputs ?? {}).length);
+    expect(sent[0]).toBe(10);
   });
 
   test('fails with the same reason where the host itself has a lower limit', async () => {
