@@ -141,7 +141,18 @@ async function intend(trx: Transaction, buildId: string): Promise<Build | undefi
 async function startSending(trx: Transaction, build: Build): Promise<boolean> {
   const now = await buildsIn(trx, everything).find(build.id);
   if (now?.status !== 'dispatching' || now.cancelRequested) return false;
+  if (!(await isUsable(trx, build.integrationId))) return false;
   return dispatchesIn(trx).move(build.id, 'sending');
+}
+
+/** Held until the transaction ends: a deletion comes before it, or finds a build that is being sent and ends it. */
+async function isUsable(trx: Transaction, integrationId: string): Promise<boolean> {
+  const query = trx('integrations')
+    .where({ id: integrationId })
+    .whereIn('status', usableIntegrationStatuses)
+    .first('id');
+  if (trx.client.config.client === 'pg') query.forShare();
+  return (await query) !== undefined;
 }
 
 async function recordSent(

@@ -1,24 +1,42 @@
 import type { GitHubBroker, ReachableRepository } from '../broker/github.ts';
-import type { Build } from '../db/builds.ts';
-import type { Database } from '../db/connection.ts';
+import { type Build, buildsIn } from '../db/builds.ts';
+import type { Database, Db } from '../db/connection.ts';
 import { repositoriesIn } from '../db/repositories.ts';
+import { everything } from '../db/tenant.ts';
+import { isFinalBuildStatus } from '../domain/build-status.ts';
 import { Refusal } from './refusals.ts';
 
 export type ReachDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
 /**
  * Access to a build's repository, for as long as its integration is bound to the installation that reaches it: a
- * build outlives the moment at which that was checked first.
+ * build outlives the moment at which that was checked first. Of an integration that is being deleted only what is
+ * needed to end its builds: asked before a token is made and once more after.
  */
 export async function reachRepository(
   { database, broker }: ReachDeps,
-  { projectId, integrationId, repositoryId }: Build,
+  build: Build,
   permissions: Record<string, string>,
 ): Promise<ReachableRepository> {
+  const { projectId, integrationId, repositoryId } = build;
+  await refuseDeleted(database.reader, build);
   if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
     throw new Refusal('repository_gone', 'The integration no longer reaches the repository.');
   }
-  return broker.forRepository({ ownerId: projectId, repositoryId, permissions });
+  const repository = await broker.forRepository({ ownerId: projectId, repositoryId, permissions });
+  await refuseDeleted(database.reader, build);
+  return repository;
+}
+
+async function refuseDeleted(db: Db, { id, integrationId }: Build): Promise<void> {
+  const integration = await db('integrations').where({ id: integrationId }).first('status');
+  if (integration?.status === 'deleting') {
+    const build = await buildsIn(db, everything).find(id);
+    if (build && (build.cancelRequested || isFinalBuildStatus(build.status))) return;
+  } else if (integration?.status !== 'deleted') {
+    return;
+  }
+  throw new Refusal('integration_deleted', 'The integration was deleted.');
 }
 
 /** A repository that was renamed keeps its number: its new name is asked for and remembered, for whoever tries again. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Operation } from '../db/operations.ts';
+import { type RevocationOutcome, revocationOutcomes } from '../domain/revocation.ts';
 import { epochSeconds, toSeconds } from './input.ts';
 
 export const OperationView = z.object({
@@ -8,6 +9,10 @@ export const OperationView = z.object({
   subject_id: z.string(),
   status: z.enum(['running', 'succeeded', 'failed']),
   error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  outcome: z
+    .enum(revocationOutcomes)
+    .nullable()
+    .describe('Of the deletion of an integration, once it has ended: what came of it at the provider'),
   workflow_id: z.string(),
   status_url: z.string(),
   temporal_url: z.string().nullable().describe('The workflow in the Temporal UI, where one is configured'),
@@ -30,6 +35,7 @@ export function operationView(operation: Operation, links: OperationLinks): z.in
     kind: operation.kind,
     subject_id: operation.subjectId,
     status: operation.status,
+    outcome: operation.outcome as RevocationOutcome | null,
     error: operation.errorCode === null ? null : { code: operation.errorCode, detail: operation.errorDetail ?? '' },
     workflow_id: operation.workflowId,
     status_url: `${links.publicUrl}/v1/operations/${operation.id}`,

@@ -8,7 +8,7 @@ export type Org = { id: string; name: string; revision: number; createdAt: numbe
 
 /** An organization is its own tenant: the scope narrows by its id, and a grant for one project does not show it. */
 export function orgsIn(db: Db, scope: TenantScope) {
-  const visible = () => within(scope, db('orgs'), { org: 'id' });
+  const visible = () => within(scope, db('orgs'), { org: 'id' }).whereNull('deleted_at');
   return {
     async find(id: string): Promise<Org | undefined> {
       const row = await visible().where({ id }).first();
@@ -21,7 +21,7 @@ export function orgsIn(db: Db, scope: TenantScope) {
 
     async insert({ name }: { name: string }): Promise<Org> {
       const now = Date.now();
-      const row: OrgRow = { id: newId('org'), name, revision: 1, created_at: now, updated_at: now };
+      const row: OrgRow = { id: newId('org'), name, revision: 1, created_at: now, updated_at: now, deleted_at: null };
       await db('orgs').insert(row);
       return toOrg(row);
     },
@@ -32,6 +32,10 @@ export function orgsIn(db: Db, scope: TenantScope) {
         .where({ id, revision })
         .update({ name, revision: revision + 1, updated_at: Date.now() });
       return changed === 1;
+    },
+
+    async remove(id: string): Promise<boolean> {
+      return (await visible().where({ id }).update({ deleted_at: Date.now() })) === 1;
     },
   };
 }

@@ -10,6 +10,12 @@ export async function up(db: Knex): Promise<void> {
     table.text('revocation_outcome');
     table.bigInteger('deleted_at');
   });
+  await db.schema.alterTable('orgs', (table) => void table.bigInteger('deleted_at'));
+  // What has to be ended with an integration, and the operation that ends a thing.
+  await db.raw(
+    `create index builds_unended on builds (integration_id, id) where status in ('blocked', 'queued', 'dispatching', 'uncertain', 'running')`,
+  );
+  await db.raw(`create index operations_deletions on operations (subject_id, id) where kind = 'delete'`);
   await db.schema.alterTable('tokens', (table) => {
     // A token for one app, or for one build.
     table.text('app_id');
@@ -69,6 +75,8 @@ export async function up(db: Knex): Promise<void> {
 
 export async function down(db: Knex): Promise<void> {
   for (const table of ['leases', 'minted_tokens', 'grants']) await db.schema.dropTable(table);
+  for (const index of ['operations_deletions', 'builds_unended']) await db.raw(`drop index ${index}`);
+  await db.raw('alter table orgs drop column deleted_at');
   for (const column of ['app_id', 'build_id']) await db.raw(`alter table tokens drop column ${column}`);
   for (const column of ['epoch', 'revocation', 'revocation_outcome', 'deleted_at']) {
     await db.raw(`alter table integrations drop column ${column}`);

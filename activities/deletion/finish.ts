@@ -1,0 +1,75 @@
+import { appendAudit } from '../../db/audit.ts';
+import type { Transaction } from '../../db/connection.ts';
+import { incidentsIn } from '../../db/incidents.ts';
+import { operationsIn } from '../../db/operations.ts';
+import { finishOwners } from '../../db/owner-deletion.ts';
+import { everything } from '../../db/tenant.ts';
+import { type RevocationOutcome, worstOutcome } from '../../domain/revocation.ts';
+import type { DeletionDeps } from './deps.ts';
+
+/** The end: what is left of the integration says only that there was one, and what became of it at the provider. */
+export function finishDeletion({ database }: DeletionDeps) {
+  return ({ integrationId, outcomes }: { integrationId: string; outcomes: RevocationOutcome[] }): Promise<void> =>
+    database.write(async (trx) => {
+      const outcome = worstOutcome(outcomes);
+      const now = Date.now();
+      const [ended] = await trx('integrations')
+        .where({ id: integrationId, status: 'deleting' })
+        .update({
+          status: 'deleted',
+          revocation_outcome: outcome,
+          deleted_at: now,
+          revision: trx.raw('revision + 1') as unknown as number,
+          updated_at: now,
+        })
+        .returning('*');
+      if (!ended) return;
+      await trx('bindings').where({ integration_id: integrationId }).delete();
+      await trx('grants').where({ integration_id: integrationId }).delete();
+      // Last of all: until here they were needed to revoke what they had given access to.
+      const purged = await purgeCredentials(trx, { integration_id: integrationId });
+      const ofApp = ended.github_app_id === null ? 0 : await purgeApp(trx, ended.github_app_id);
+      await operationsIn(trx, everything).finish({ kind: 'delete', subjectId: integrationId });
+      await incidentsIn(trx, everything).resolveAbout(
+        integrationId,
+        'deletion_stuck',
+        'installation_suspended',
+        'installation_gone',
+      );
+      await appendAudit(trx, {
+        orgId: ended.org_id,
+        projectId: ended.project_id,
+        actor: 'system',
+        action: 'integration.deleted',
+        target: integrationId,
+        outcome: outcome === 'unconfirmed' ? 'failed' : 'succeeded',
+        detail: { revocation: ended.revocation, outcome, installations: outcomes.length, purged: purged + ofApp },
+      });
+      await finishOwners(trx, ended);
+    });
+}
+
+/** An App of one's own is of no more use without an integration; the operator's stays. */
+async function purgeApp(trx: Transaction, githubAppId: string): Promise<number> {
+  const locked = trx('github_apps').where({ id: githubAppId }).first();
+  // Two integrations that end at once: the second sees that the first is gone.
+  if (trx.client.config.client === 'pg') locked.forUpdate();
+  const app = await locked;
+  if (!app || app.org_id === null) return 0;
+  const left = await trx('integrations')
+    .where({ github_app_id: githubAppId })
+    .whereNotIn('status', ['deleted', 'expired'])
+    .first('id');
+  return left ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
+}
+
+async function purgeCredentials(
+  trx: Transaction,
+  owner: { integration_id: string } | { github_app_id: string },
+): Promise<number> {
+  const credentials = trx('credentials').where(owner).select('id');
+  return trx('credential_versions')
+    .whereIn('credential_id', credentials)
+    .whereNot({ status: 'purged' })
+    .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
+}
