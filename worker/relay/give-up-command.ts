@@ -1,3 +1,4 @@
+import { buildReportsIn } from '../../db/build-reports.ts';
 import { buildsIn } from '../../db/builds.ts';
 import type { PendingCommand } from '../../db/commands.ts';
 import type { Transaction } from '../../db/connection.ts';
@@ -8,10 +9,10 @@ import { everything } from '../../db/tenant.ts';
 export async function giveUpCommand(trx: Transaction, command: PendingCommand): Promise<void> {
   const { OrgId: orgId = null, ProjectId: projectId = null, BuildId: buildId } = command.attributes ?? {};
   if (command.action === 'start' && buildId) {
-    await buildsIn(trx, everything).moveStatus(buildId, 'failed', {
-      reason: 'start_refused',
-      detail: 'Temporal refused to start the build’s workflow',
-    });
+    const builds = buildsIn(trx, everything);
+    const why = { reason: 'start_refused', detail: 'Temporal refused to start the build’s workflow' };
+    const failed = (await builds.moveStatus(buildId, 'failed', why)) && (await builds.find(buildId));
+    if (failed) await buildReportsIn(trx).request(failed);
   }
   await incidentsIn(trx, everything).raise({
     orgId,
@@ -19,6 +20,5 @@ export async function giveUpCommand(trx: Transaction, command: PendingCommand): 
     code: 'command_refused',
     subjectId: buildId ?? command.workflowId,
     title: `Temporal refused to ${command.action.replaceAll('_', ' ')} ${command.workflowId}`,
-    action: 'Look at the relay’s log for the reason: it is not tried again by itself',
   });
 }
