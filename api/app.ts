@@ -11,6 +11,7 @@ import { buildRoutes } from './routes/builds.ts';
 import { credentialRotationRoutes } from './routes/credential-rotation.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
+import { dialectRoutes } from './routes/dialect.ts';
 import { exchangeRoutes } from './routes/exchange.ts';
 import { flowRoutes } from './routes/flows.ts';
 import { githubBrowserRoutes } from './routes/github-browser.ts';
@@ -73,6 +74,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...operationRoutes(deps),
     ...serviceRoutes(deps, () => all),
   ];
+  all.push(...dialectRoutes(deps, all));
   return all;
 }
 
@@ -97,7 +99,8 @@ export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
 function cors(origins: string[]): Middleware {
   return async (ctx, next) => {
     const origin = ctx.get('origin');
-    const applies = ctx.path.startsWith('/v1/') && !ctx.path.startsWith('/v1/webhooks/') && origins.includes(origin);
+    const applies =
+      /^\/(?:v1|api)\//.test(ctx.path) && !ctx.path.startsWith('/v1/webhooks/') && origins.includes(origin);
     if (applies) {
       ctx.vary('origin');
       ctx.set({

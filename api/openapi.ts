@@ -40,7 +40,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
       title: 'Fairlead',
       version: '1',
       description:
-        'Connects a platform to its users’ Git hosts and turns pushes into builds. Times are seconds since 1970. Lists are paged by `Link`.',
+        'Connects a platform to its users’ Git hosts and turns pushes into builds. Times are seconds since 1970. Lists are paged by `Link`. `/api/integrations` has words of its own: docs/dialect.md.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],

@@ -57,6 +57,21 @@ export function installationsIn(db: Db, scope: TenantScope) {
       return pageOf<InstallationRow, Installation>(query, page, toInstallation, 'installations.id');
     },
 
+    /** The one that each of these integrations was bound to first; they were found within the caller's scope. */
+    async firstOf(integrationIds: string[]): Promise<Map<string, Pick<Installation, 'externalId' | 'accountLogin'>>> {
+      const rows: { integration_id: string; external_id: number; account_login: string }[] = await db('bindings')
+        .join('installations', 'installations.id', 'bindings.installation_id')
+        .whereIn('bindings.integration_id', integrationIds)
+        .whereNull('installations.removed_at')
+        .orderBy(['bindings.created_at', 'installations.id'])
+        .select('bindings.integration_id', 'installations.external_id', 'installations.account_login');
+      const first = new Map<string, Pick<Installation, 'externalId' | 'accountLogin'>>();
+      for (const { integration_id: id, external_id: externalId, account_login: accountLogin } of rows) {
+        if (!first.has(id)) first.set(id, { externalId, accountLogin });
+      }
+      return first;
+    },
+
     /** Those of an organization's own App that no integration is bound to; the App lies within the scope, or none. */
     async listUnbound({ githubAppId, orgId }: { githubAppId: string; orgId: string }, page: PageRequest) {
       const apps = within(scope, db('github_apps').where({ id: githubAppId, org_id: orgId }), { org: 'org_id' });

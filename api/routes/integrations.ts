@@ -18,6 +18,7 @@ export const IntegrationView = z.object({
   host_url: z.string(),
   auth_mode: z.string(),
   status: z.enum(integrationStatuses),
+  status_reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
   display_name: z.string(),
   metadata: z.record(z.string(), z.unknown()),
   app_id: z.string().nullable(),
@@ -25,6 +26,21 @@ export const IntegrationView = z.object({
   created_by: z.string(),
   created_at: epochSeconds,
   updated_at: epochSeconds,
+});
+
+/** In a list, which has these members and no other. */
+const IntegrationItem = IntegrationView.pick({
+  id: true,
+  provider: true,
+  host_url: true,
+  auth_mode: true,
+  status: true,
+  display_name: true,
+  app_id: true,
+  app_slug: true,
+  created_by: true,
+  created_at: true,
+  updated_at: true,
 });
 
 const Params = z.strictObject({ integration: id('int') });
@@ -50,7 +66,7 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
       summary: 'List integrations',
       access: 'integrations:read',
       query: PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() }),
-      success: { status: 200, body: z.array(IntegrationView) },
+      success: { status: 200, body: z.array(IntegrationItem) },
       async read({ tenant, query: { kind, provider, ...page } }) {
         if (kind && provider && kind !== provider) return [];
         return list(tenant, { kind: kind ?? provider }, page);
@@ -65,7 +81,7 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
       access: 'integrations:read',
       params: z.strictObject({ project: id('prj') }),
       query: PageQuery,
-      success: { status: 200, body: z.array(IntegrationView) },
+      success: { status: 200, body: z.array(IntegrationItem) },
       async read({ tenant, params, query }) {
         if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
         return list(tenant, { projectId: params.project }, query);
@@ -135,6 +151,7 @@ export function integrationView(integration: Integration): z.input<typeof Integr
     host_url: integration.hostUrl,
     auth_mode: integration.authMode,
     status: integration.status,
+    status_reason: integration.statusReason,
     display_name: integration.displayName,
     metadata: integration.metadata,
     app_id: integration.appId === null ? null : String(integration.appId),

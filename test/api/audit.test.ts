@@ -35,6 +35,11 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     await seed(api.database).installation(githubAppId, installation_id);
     return { ...usual, body: { provider: 'github', installation_id, project_id: projectId } };
   },
+  async createIntegrationInDialect({ githubAppId, number, projectId }, usual) {
+    const installationID = number + 2_000_000;
+    await seed(api.database).installation(githubAppId, installationID);
+    return { ...usual, body: { kind: 'github', name: 'New', metadata: { installationID }, projectId } };
+  },
   async deleteProject({ orgId }) {
     return { path: `/v1/projects/${await addProject(api.database, orgId)}` };
   },

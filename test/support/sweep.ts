@@ -37,6 +37,14 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
     webhook_secret: 'a secret of the webhook',
     client_secret: 'a secret of the client',
   }),
+  createIntegrationInDialect: ({ number, projectId }) => ({
+    kind: 'github',
+    name: 'New',
+    metadata: { installationID: number },
+    projectId,
+  }),
+  updateIntegrationInDialect: () => ({ name: 'Renamed' }),
+  replaceIntegrationInDialect: () => ({ name: 'Renamed' }),
   createProject: ({ orgId }) => ({ org_id: orgId, name: 'New' }),
   updateProject: () => ({ name: 'Renamed' }),
   createApp: () => ({ name: 'New' }),
@@ -68,6 +76,8 @@ export const publicOperations = [
   'getGithubInstalled',
   // Signs in by itself: by session, Bearer or ticket.
   'getGithubInstall',
+  'getGithubInstallInDialect',
+  'getGithubCallbackInDialect',
   'getFlowPage',
   'continueFlow',
   'pressConfirm',
