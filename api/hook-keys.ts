@@ -3,6 +3,7 @@ import type { Database } from '../db/connection.ts';
 import { githubAppSecrets } from '../db/github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
 import type { Keyring } from '../db/sealing.ts';
+import { githubHost } from '../domain/github-host.ts';
 import { isId } from '../domain/ids.ts';
 import { webhookKeysKeptMs } from '../domain/rotation-phase.ts';
 
@@ -86,6 +87,12 @@ export function createHookKeys({ database, keyring }: { database: Database; keyr
 }
 
 /** Only GitHub Enterprise Server sends its host's name. */
-function oneOfHost(entries: Entry[], enterpriseHost = 'github.com'): Entry | undefined {
-  return entries.find(({ app }) => new URL(app.hostUrl).host === enterpriseHost.toLowerCase());
+function oneOfHost(entries: Entry[], enterpriseHost: string | undefined): Entry | undefined {
+  const there = entries.filter(({ app: { hostUrl, apiUrl } }) =>
+    enterpriseHost === undefined
+      ? githubHost(hostUrl, apiUrl).flavour !== 'ghes'
+      : new URL(hostUrl).host === enterpriseHost.toLowerCase(),
+  );
+  // An organization's own App has an address of its own, which names it.
+  return there.find(({ app }) => app.orgId === null) ?? there[0];
 }

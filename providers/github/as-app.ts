@@ -132,11 +132,18 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
         { ...call('PATCH'), secrets: [secret] },
         () =>
           request('PATCH /app/hook/config', {
-            ...(url !== undefined && { url }),
-            content_type: 'json',
-            insecure_ssl: insecureSsl,
-            secret,
+            // As it stands: a parameter called `url` would make Octokit send all of this, and the JWT, there.
+            data: { ...(url !== undefined && { url }), content_type: 'json', insecure_ssl: insecureSsl, secret },
           }),
+        () => undefined,
+      );
+    },
+
+    /** Where GitHub sends the App's webhooks, as JSON; their secret stays as it is. Doing it again changes nothing. */
+    async setHookAddress({ url, insecureSsl }: { url: string; insecureSsl: string }): Promise<void> {
+      await send(
+        call('PATCH'),
+        () => request('PATCH /app/hook/config', { url, content_type: 'json', insecure_ssl: insecureSsl }),
         () => undefined,
       );
     },

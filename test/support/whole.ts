@@ -14,17 +14,17 @@ import { keyring, silent } from './hooks.ts';
 import { brokerTo, originsOf } from './operator-app.ts';
 import { connectTemporal } from './temporal.ts';
 
-/** API, relay and worker in this process, on the run's Temporal, for a GitHub of the test's own. */
-export async function startWhole(github: GitHubStandIn) {
+/** API, relay and worker in this process, on the run's Temporal, for GitHubs of the test's own: the first is the usual one. */
+export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn[]) {
   const [database, temporal] = await Promise.all([openTestDatabase(), connectTemporal()]);
-  const [broker, connector] = [brokerTo(database, github), connectorTo(database, github)];
+  const [broker, connector] = [brokerTo(database, github, ...others), connectorTo(database, github)];
   const api = await startApi({
     database,
     broker,
     connector,
     connect: {
       defaultHost: { hostUrl: github.url, apiUrl: github.apiUrl },
-      allowedHosts: originsOf(github),
+      allowedHosts: [github, ...others].flatMap(originsOf),
       redirectOrigins: [],
       webhookUrlFor: (githubAppId) => `${publicUrl}/v1/webhooks/github/${githubAppId}`,
     },
