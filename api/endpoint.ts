@@ -82,6 +82,8 @@ export type Endpoint = {
   read?(request: Request): Promise<unknown>;
   /** What a write must ask a provider for: before its transaction, which would hold up all others meanwhile. */
   prepare?(request: Request): Promise<unknown>;
+  /** Asked for by many at once: several requests share a transaction, and one that is refused is written alone. */
+  grouped?: boolean;
   /** Everything in one transaction, which a thrown problem takes back. Must not ask a provider. */
   write?(request: WriteRequest & { prepared: unknown }): Promise<unknown>;
   /** Answers by itself, outside the frame. */

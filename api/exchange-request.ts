@@ -3,13 +3,14 @@ import { longestTtlMs, type Wanted } from '../broker/exchange.ts';
 import { appsIn } from '../db/apps.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
 import type { Database } from '../db/connection.ts';
+import { installationsIn } from '../db/installations.ts';
 import { type FoundIssuer, findIssuer } from '../db/issuers.ts';
 import { type Project, projectsIn } from '../db/projects.ts';
 import { type Repository, repositoriesIn } from '../db/repositories.ts';
-import type { TenantScope } from '../db/tenant.ts';
+import { everything, type TenantScope } from '../db/tenant.ts';
 import { isFinalBuildStatus } from '../domain/build-status.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
-import { type Purpose, permissionsFor, purposes } from '../domain/token-purposes.ts';
+import { type Narrowing, type Purpose, permissionsFor, purposes } from '../domain/token-purposes.ts';
 import type { Caller } from './caller.ts';
 import { chooseIntegration } from './choose-integration.ts';
 import { id } from './input.ts';
@@ -41,7 +42,7 @@ export type ResolvedExchange = {
   purpose: Purpose;
   appId: string | null;
   /** Why it is less than what was asked for. */
-  narrowed: string | undefined;
+  narrowed: Narrowing | undefined;
 };
 
 type Asked = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
@@ -60,13 +61,15 @@ export async function resolveExchange(database: Database, asked: Asked): Promise
   }
   const { issuer, hostUrl } = await issuerOf(database, project.id, subject.integrationId ?? body.integration_id);
   const repositories = await reachable(database, issuer.id, repositoriesOf(subject, body));
-  const { permissions, narrowed } = permissionsFor(body.purpose, build);
+  const installationId = repositories[0]?.installationId ?? '';
+  const installation = await installationsIn(database.reader, everything).find(installationId);
+  const { permissions, narrowed } = permissionsFor(body.purpose, installation?.permissions ?? {}, build);
   return {
     project,
     wanted: {
       issuer,
       orgId: project.orgId,
-      installationId: repositories[0]?.installationId ?? '',
+      installationId,
       repositoryIds: repositories.map(({ externalId }) => externalId),
       permissions,
       buildId: build?.id ?? null,

@@ -1,7 +1,8 @@
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { type AuditEntry, appendAudit } from '../db/audit.ts';
-import type { Database } from '../db/connection.ts';
+import { createBatch } from '../db/batch.ts';
+import type { Database, Transaction } from '../db/connection.ts';
 import { type Operation, operationsIn } from '../db/operations.ts';
 import { everything } from '../db/tenant.ts';
 import type { Authenticate } from './authenticate.ts';
@@ -71,6 +72,26 @@ async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promis
   return { ...answer, ...(await waitFor(database, operation.id, waitMs, answer, links)) };
 }
 
+type Write = (work: (trx: Transaction) => Promise<Done>) => Promise<Done>;
+const groups = new WeakMap<Database, Write>();
+
+/** One commit for those who write at the same time. */
+function groupOf(database: Database): Write {
+  const known = groups.get(database);
+  if (known) return known;
+  const batch = createBatch<Parameters<Write>[0], Done>({
+    database,
+    maxBatchItems: 50,
+    async write(trx, works) {
+      const results: Done[] = [];
+      for (const work of works) results.push(await work(trx));
+      return results;
+    },
+  });
+  groups.set(database, batch.add);
+  return batch.add;
+}
+
 type Done = { answer: Answer; operation?: Operation | undefined };
 
 /** One transaction for the effect, its audit rows and the key under which it may be asked for again. */
@@ -90,7 +111,8 @@ async function carryOut(
   if (again) return { answer: again };
 
   const prepared = await endpoint.prepare?.(request);
-  return database.write(async (trx) => {
+  const inTransaction = endpoint.grouped ? groupOf(database) : database.write;
+  return inTransaction(async (trx) => {
     let done: Done | undefined;
     const work = async () => {
       const audit = (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) =>

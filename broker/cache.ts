@@ -14,7 +14,7 @@ const renewAgainMs = 30_000;
 export function createExpiringCache<Value extends Expiring>({
   marginMs,
   renewAfter = 1,
-  now = Date.now,
+  now = () => Date.now(),
   maxEntries = 10_000,
 }: {
   marginMs: number;

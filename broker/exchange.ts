@@ -114,6 +114,16 @@ export function createExchange({
     throw new CutOff();
   }
 
+  /** Another process may have revoked what is at hand here. */
+  async function atHand(wanted: Wanted): Promise<Minted> {
+    const key = keyOf(wanted);
+    const get = () => tokens.get(key, () => mint(wanted), wanted.minTtlMs);
+    const minted = await get();
+    if (await mintedTokensIn(database.reader).isGood(minted.id)) return minted;
+    tokens.drop(key, minted);
+    return get();
+  }
+
   function keyOf({ issuer, installationId, repositoryIds, permissions }: Wanted): string {
     const narrowedTo = [[...repositoryIds].sort((a, b) => a - b), Object.entries(permissions).sort()];
     return JSON.stringify([issuer.projectId, issuer.id, issuer.epoch, installationId, narrowedTo]);
@@ -122,7 +132,7 @@ export function createExchange({
   return {
     /** A token, made or at hand. It is nobody's yet: `claim` it in the transaction that says who has it. */
     async get(wanted: Wanted): Promise<Minted> {
-      const minted = await tokens.get(keyOf(wanted), () => mint(wanted), wanted.minTtlMs);
+      const minted = await atHand(wanted);
       if (wanted.minTtlMs !== undefined && minted.expiresAt - Date.now() < wanted.minTtlMs) throw new TooShortLived();
       return minted;
     },

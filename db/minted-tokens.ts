@@ -42,10 +42,10 @@ export function mintedTokensIn(db: Db) {
       return id;
     },
 
-    /** Whether it may still be given out; held until the transaction ends, so that nobody revokes it meanwhile. */
+    /** Whether it may still be given out; held until the transaction ends, if there is one, so that nobody revokes it meanwhile. */
     async isGood(id: string): Promise<boolean> {
       const query = db('minted_tokens').where({ id, revoked_at: null });
-      if (db.client.config.client === 'pg') query.forShare();
+      if (db.isTransaction && db.client.config.client === 'pg') query.forShare();
       return (await query.first('id')) !== undefined;
     },
 

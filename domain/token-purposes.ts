@@ -1,8 +1,11 @@
 import type { BuildStatus } from './build-status.ts';
+import { missingPermissions } from './github-permissions.ts';
 
 /** What a token is wanted for. */
 export const purposes = ['clone', 'status'] as const;
 export type Purpose = (typeof purposes)[number];
+
+export type Narrowing = 'fork_build' | 'blocked_build' | 'permission_missing';
 
 /** The least that serves the purpose. */
 const permissions: Record<Purpose, Record<string, string>> = {
@@ -10,17 +13,24 @@ const permissions: Record<Purpose, Record<string, string>> = {
   status: { checks: 'write', metadata: 'read', statuses: 'write' },
 };
 
+/** What a purpose is served without, though less well. */
+const optional: Record<Purpose, string[]> = { clone: [], status: ['checks'] };
+
 /**
  * What a token for this purpose may do. A build that nobody has vouched for, because it is blocked or a fork's, may
- * read its base repository and nothing else, whatever it asks for.
+ * read its base repository and nothing else, whatever it asks for. `granted` is what the account allows the App.
  */
 export function permissionsFor(
   purpose: Purpose,
+  granted: Record<string, string>,
   build?: { status: BuildStatus; fork: boolean },
-): { permissions: Record<string, string>; narrowed: string | undefined } {
-  const narrowed = build?.fork ? 'fork_build' : build?.status === 'blocked' ? 'blocked_build' : undefined;
+): { permissions: Record<string, string>; narrowed: Narrowing | undefined } {
+  const unvouched = build?.fork ? 'fork_build' : build?.status === 'blocked' ? 'blocked_build' : undefined;
+  if (unvouched) return { permissions: permissions.clone, narrowed: purpose === 'clone' ? undefined : unvouched };
+  const missing = missingPermissions(granted);
+  const lacking = optional[purpose].filter((name) => name in missing);
   return {
-    permissions: permissions[narrowed ? 'clone' : purpose],
-    narrowed: purpose === 'clone' ? undefined : narrowed,
+    permissions: Object.fromEntries(Object.entries(permissions[purpose]).filter(([name]) => !lacking.includes(name))),
+    narrowed: lacking.length > 0 ? 'permission_missing' : undefined,
   };
 }

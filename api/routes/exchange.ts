@@ -13,7 +13,10 @@ import { formatToken } from '../token-formats.ts';
 const EffectiveScope = z.object({
   repositories: z.array(z.object({ id: z.string(), full_name: z.string() })),
   permissions: z.record(z.string(), z.string()),
-  narrowed: z.string().nullable().describe('Why it is less than was asked for: `fork_build`, `blocked_build`'),
+  narrowed: z
+    .string()
+    .nullable()
+    .describe('Why it is less than was asked for: `fork_build`, `blocked_build`, `permission_missing`'),
 });
 
 const ExchangeView = z.object({
@@ -40,6 +43,7 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
         'The token is good for the named repositories and for what the purpose needs, for an hour at most. It is in this answer and nowhere else; the lease remembers who has it. Those of one project who ask for the same share a token.',
       access: 'credentials:exchange',
       forNarrow: true,
+      grouped: true,
       params: z.strictObject({ project: id('prj') }),
       body: ExchangeBody,
       success: { status: 200, body: ExchangeView },

@@ -3,12 +3,13 @@ import { createExpiringCache } from '../../broker/cache.ts';
 
 const minute = 60_000;
 
-function cacheAt(start: number, maxEntries = 100) {
+function cacheAt(start: number, maxEntries = 100, renewAfter = 1) {
   const clock = { now: start };
   const cache = createExpiringCache<{ expiresAt: number; name: string }>({
     marginMs: 5 * minute,
     now: () => clock.now,
     maxEntries,
+    renewAfter,
   });
   let made = 0;
   const make = async () => {
@@ -52,4 +53,47 @@ test('the oldest values make room', async () => {
   expect(made()).toBe(3);
   await cache.get('a', make);
   expect(made()).toBe(4);
+});
+
+test('who needs it for longer than what is kept is good for has it made anew', async () => {
+  const { clock, cache, make } = cacheAt(0);
+  const first = await cache.get('a', make);
+  clock.now = 20 * minute;
+  expect(await cache.get('a', make, 39 * minute)).toBe(first);
+  const second = await cache.get('a', make, 40 * minute);
+  expect(second).not.toBe(first);
+  expect(await cache.get('a', make)).toBe(second);
+});
+
+test('past a share of its life a value is still given out, and made anew meanwhile, once', async () => {
+  const { clock, cache, make, made } = cacheAt(0, 100, 0.8);
+  const first = await cache.get('a', make);
+  clock.now = 48 * minute;
+  expect(await cache.get('a', make)).toBe(first);
+  expect(made()).toBe(1);
+  clock.now += 1;
+  const asked = await Promise.all([cache.get('a', make), cache.get('a', make)]);
+  expect(asked).toEqual([first, first]);
+  await Promise.resolve();
+  expect(made()).toBe(2);
+  expect((await cache.get('a', make)).name).toBe('value 2');
+});
+
+test('a renewal that fails is tried again a little later, and nobody is told while there is a value', async () => {
+  const { clock, cache, make } = cacheAt(0, 100, 0.8);
+  const first = await cache.get('a', make);
+  let tried = 0;
+  const fail = async () => {
+    tried += 1;
+    throw new Error('no');
+  };
+  clock.now = 50 * minute;
+  expect(await cache.get('a', fail)).toBe(first);
+  expect(await cache.get('a', fail)).toBe(first);
+  expect(tried).toBe(1);
+  clock.now += 31_000;
+  expect(await cache.get('a', fail)).toBe(first);
+  expect(tried).toBe(2);
+  clock.now = 55 * minute;
+  await expect(cache.get('a', fail)).rejects.toThrow('no');
 });
