@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import { type App, type GitHubStandIn, type StandInOptions, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { startTemporalServer, type TemporalServer } from '../../worker/temporal-server.ts';
 import { createClient } from './client.ts';
 import { setUpPlatform, workflowFile } from './platform.ts';
@@ -48,8 +48,8 @@ function createMember(main: Main, env: Record<string, string>, ready: RegExp): M
 }
 
 /** A GitHub with the operator's App, one installation and one repository that can be built. */
-export async function startScene() {
-  const github = await startGitHub();
+export async function startScene(options: StandInOptions = {}) {
+  const github = await startGitHub(options);
   const app = github.addApp();
   const installation = github.addInstallation(app);
   const repository = github.addRepository(installation, {
