@@ -1,8 +1,9 @@
 import { cancelBuild } from './cancel-build.ts';
 import type { Db } from './connection.ts';
+import { leasesIn } from './leases.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { GrantRow } from './tables.ts';
-import { type TenantScope, within } from './tenant.ts';
+import { everything, type TenantScope, within } from './tenant.ts';
 
 export type Grant = { projectId: string; createdBy: string; createdAt: number };
 
@@ -41,8 +42,13 @@ export function grantsIn(db: Db, scope: TenantScope) {
       return inserted.length > 0;
     },
 
-    /** False where it was not granted. */
+    /**
+     * False where it was not granted. Whoever gives something out for the project has the integration's row locked
+     * for as long: what they give is there to be ended after this, or they see that the grant is gone.
+     */
     async remove(integrationId: string, projectId: string): Promise<boolean> {
+      if (db.client.config.client === 'pg')
+        await db('integrations').where({ id: integrationId }).forUpdate().first('id');
       return (await visible().where({ integration_id: integrationId, project_id: projectId }).delete()) === 1;
     },
   };
@@ -52,25 +58,27 @@ export function grantsIn(db: Db, scope: TenantScope) {
 const openStatuses = ['blocked', 'queued', 'dispatching', 'uncertain', 'running'] as const;
 
 /**
- * Ends what a project builds through an integration that it may not use any more: what was not sent at once, what was
- * as soon as the provider has been asked to end it. Answers the builds and the apps that have to get another source.
+ * Ends what a project has of an integration that it may not use any more. Its tokens are revoked; its builds end at
+ * once where nothing was sent, else as soon as the provider has been asked to. Answers how many tokens that were, the
+ * builds, and the apps that have to get another source.
  */
-export async function stopBuilding(
+export async function cutOffProject(
   trx: Db,
   { integrationId, projectId, reason }: { integrationId: string; projectId: string; reason: string },
-): Promise<{ builds: string[]; apps: { id: string; name: string }[] }> {
+): Promise<{ tokens: number; builds: string[]; apps: { id: string; name: string }[] }> {
   const builds: string[] = await trx('builds')
     .where({ integration_id: integrationId, project_id: projectId })
     .whereIn('status', [...openStatuses])
     .orderBy('id')
     .pluck('id');
   for (const id of builds) await cancelBuild(trx, id, reason);
+  const tokens = await leasesIn(trx, everything).revoke({ integrationId, projectId });
   const apps = await trx('apps')
     .where({ source_integration_id: integrationId, project_id: projectId })
     .whereNull('deleted_at')
     .orderBy('id')
     .select('id', 'name');
-  return { builds, apps };
+  return { tokens: tokens.length, builds, apps };
 }
 
 function toGrant({ project_id, created_by, created_at }: GrantRow): Grant {

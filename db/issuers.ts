@@ -23,10 +23,11 @@ export async function findIssuer(db: Db, projectId: string, id: string): Promise
  * comes after this transaction, or has come before.
  */
 export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): Promise<boolean> {
+  // Locked first, and looked at after: a grant that was taken away meanwhile is seen only by a statement of its own.
+  if (trx.client.config.client === 'pg') await trx('integrations').where({ id }).forShare().first('id');
   const query = usedBy(trx, trx('integrations').where({ id, epoch }), projectId).whereIn('status', [
     ...usableIntegrationStatuses,
   ]);
-  if (trx.client.config.client === 'pg') query.forShare();
   return (await query.first('integrations.id')) !== undefined;
 }
 

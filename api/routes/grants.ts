@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { appsIn } from '../../db/apps.ts';
 import type { Transaction } from '../../db/connection.ts';
-import { type Grant, grantsIn, stopBuilding } from '../../db/grants.ts';
+import { cutOffProject, type Grant, grantsIn } from '../../db/grants.ts';
 import { installationsIn } from '../../db/installations.ts';
 import type { Integration } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
@@ -90,7 +90,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       tag: 'integrations',
       summary: 'Take an integration of the organization from a project',
       description:
-        'Effective from this answer: nothing more is built through it, and what the project has under way is canceled. Once more changes nothing.',
+        'Effective from this answer: nothing more is built through it and no token is given out; what the project has under way is canceled, and its tokens are revoked. Once more changes nothing.',
       access: 'org:admin',
       params: Params,
       success: { status: 200, body: Revoked },
@@ -101,8 +101,8 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
           return { project_id: projectId, canceled_builds: [], apps: [] };
         }
         const reason = 'integration_not_granted';
-        const { builds, apps } = await stopBuilding(trx, { integrationId, projectId, reason });
-        const detail = { canceled_builds: builds.length, apps: apps.length };
+        const { tokens, builds, apps } = await cutOffProject(trx, { integrationId, projectId, reason });
+        const detail = { canceled_builds: builds.length, apps: apps.length, tokens };
         await audit({ orgId, projectId, action: 'integration.grant_revoked', target: integrationId, detail });
         return { project_id: projectId, canceled_builds: builds, apps };
       },

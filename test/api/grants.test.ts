@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { usableIntegrations } from '../../db/usable-integrations.ts';
 import { newId } from '../../domain/ids.ts';
 import { adminToken, startApi, type TestApi } from '../support/api.ts';
@@ -192,6 +192,54 @@ test('revoking ends what the project builds through it, and nothing of any other
   expect(await usableIntegrations(api.database.reader, projectId).list('github')).toMatchObject([
     { id: integrationId },
   ]);
+});
+
+describe('the tokens of a project', () => {
+  const exchange = (who: Client, where: string) => {
+    const body = { purpose: 'clone', repositories: [shared.repositoryId] };
+    return who.send<{ token: string }>('POST', `/v1/projects/${where}/credentials/exchange`, body);
+  };
+  const leasesOf = (where: string) => api.database.reader('leases').where({ project_id: where });
+
+  test('are its own, and end with its grant; those of other projects stay', async () => {
+    await grant();
+    await grant(shared.projectId);
+    const other = api.as((await addToken(api.database, shared)).secret);
+    const [mine, theirs] = [await exchange(project, projectId), await exchange(other, shared.projectId)];
+    expect([mine.status, theirs.status]).toEqual([200, 200]);
+    expect(mine.body.token).not.toBe(theirs.body.token);
+
+    await revoke();
+    const [ended] = await leasesOf(projectId);
+    const { revoked_at } = (await tokenOf(ended?.minted_token_id)) ?? {};
+    expect(revoked_at).not.toBeNull();
+    expect(ended).toMatchObject({ status: 'revoked' });
+    const commands = await api.database.reader('commands').where({ workflow: 'revokeToken' });
+    expect(commands.map(({ input }) => input).join()).toContain(ended?.minted_token_id);
+    const [kept] = await leasesOf(shared.projectId);
+    expect(kept).toMatchObject({ status: 'active' });
+    expect(await tokenOf(kept?.minted_token_id)).toMatchObject({ revoked_at: null });
+    expect(await exchange(project, projectId)).toMatchObject({ status: 422, body: { code: 'no_integration' } });
+    expect((await exchange(other, shared.projectId)).status).toBe(200);
+  });
+
+  test('are not given out after the grant was taken back, whoever asks meanwhile', async () => {
+    await grant();
+    const asked = Array.from({ length: 20 }, () => exchange(project, projectId));
+    const revoked = revoke();
+    const answers = await Promise.all(asked);
+    await revoked;
+    expect(answers.every(({ status }) => [200, 409, 422].includes(status))).toBe(true);
+    const leases = await leasesOf(projectId);
+    expect(leases).toHaveLength(answers.filter(({ status }) => status === 200).length);
+    expect(leases.filter(({ status }) => status !== 'revoked')).toEqual([]);
+  });
+
+  const tokenOf = (id: string | null | undefined) =>
+    api.database
+      .reader('minted_tokens')
+      .where({ id: id ?? '' })
+      .first();
 });
 
 test('a grant gives the project’s apps back what a connection that is gone has taken from them', async () => {
