@@ -12,6 +12,7 @@ import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.t
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
+import { tellAgain } from './histories/reports.ts';
 
 /**
  * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
@@ -46,6 +47,16 @@ const stories: Record<string, { activities?: object; tell: Tell }> = {
     activities: { sendDispatch: async () => ({ outcome: 'unknown' }) },
     async tell(handle, sleep) {
       await sleep(150);
+      await handle.signal(reported, { runId: 7 });
+      await sleep(10);
+      await handle.signal(reported, end);
+    },
+  },
+  // As the one before; GitHub is told of the build meanwhile.
+  'dispatch-build-told-while-searching': {
+    activities: { sendDispatch: async () => ({ outcome: 'unknown' }) },
+    async tell(handle, sleep) {
+      await sleep(20);
       await handle.signal(reported, { runId: 7 });
       await sleep(10);
       await handle.signal(reported, end);
@@ -271,6 +282,9 @@ for (const [name, { activities, requests }] of Object.entries(recoveries).filter
     await handle.result();
     await save(name, handle);
   });
+}
+if (isNew(['report-build-told-again', undefined])) {
+  await tellAgain(env, codePath, buildId, (handle) => save('report-build-told-again', handle));
 }
 if (isNew(['recover-all-deliveries', undefined])) {
   await withWorker(env, codePath, { requestRecoveries: async () => {} }, async ({ client, taskQueue }) => {

@@ -82,6 +82,7 @@ describe('a pipeline', () => {
       workflow_file: 'deploy.yml',
       inputs: {},
       environment: null,
+      environment_url: null,
       timeout_minutes: 60,
       created_at: expect.any(Number),
       updated_at: pipeline['created_at'],

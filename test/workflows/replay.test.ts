@@ -28,6 +28,7 @@ describe('the workflows as they are now', () => {
     ['connect-github-completed.json', 'bindInstallation'],
     ['dispatch-build-succeeded.json', 'reportBuild'],
     ['recover-deliveries-gaps.json', 'finishRecovery'],
+    ['report-build-told-again.json', 'sendDispatch'],
     ['sync-installations-done.json', 'finishSync'],
   ])('would be seen to tell another one than %s', async (name, another) => {
     const history = read(name);
@@ -48,12 +49,14 @@ describe('the workflows as they are now', () => {
         'connect-github-witnessed.json',
         'dispatch-build-canceled.json',
         'dispatch-build-succeeded.json',
+        'dispatch-build-told-while-searching.json',
         'dispatch-build-uncertain-then-found.json',
         'recover-all-deliveries.json',
         'recover-deliveries-done.json',
         'recover-deliveries-gaps.json',
         'recover-deliveries-rejected.json',
         'recover-deliveries-rested.json',
+        'report-build-told-again.json',
         'sync-installations-done.json',
         'sync-installations-long.json',
         'sync-installations-rejected.json',

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { moved, reportBuild } from '../../workflows/report-build.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeAll(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+
+afterAll(() => env?.teardown());
+
+const buildId = 'bld_0000000000000000000000000a';
+
+async function run(report: () => Promise<void>, tell = async (_signal: () => Promise<void>) => {}) {
+  return withWorker(env, temporal().codePath, { reportBuild: report }, async ({ client, taskQueue, steps }) => {
+    const handle = await client.workflow.signalWithStart(reportBuild, {
+      taskQueue,
+      workflowId: `report/${randomUUID()}`,
+      args: [{ buildId }],
+      signal: moved,
+    });
+    await tell(() => handle.signal(moved));
+    await handle.result();
+    return steps;
+  });
+}
+
+test('a build that nobody starts is reported once', async () => {
+  expect(await run(async () => {})).toEqual(['reportBuild']);
+});
+
+test('and once more where it moved meanwhile', async () => {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let begun = false;
+  const steps = await run(
+    async () => {
+      begun = true;
+      await gate;
+    },
+    async (signal) => {
+      await expect.poll(() => begun).toBe(true);
+      await signal();
+      release();
+    },
+  );
+  expect(steps).toEqual(['reportBuild', 'reportBuild']);
+});
+
+test('for as long as GitHub is away, and not where it refuses', async () => {
+  let attempts = 0;
+  await run(async () => {
+    attempts += 1;
+    if (attempts < 12) throw ApplicationFailure.create({ message: 'GitHub failed', type: 'unavailable' });
+  });
+  expect(attempts).toBe(12);
+
+  attempts = 0;
+  await run(async () => {
+    attempts += 1;
+    throw ApplicationFailure.nonRetryable('It is gone', 'installation_gone');
+  });
+  expect(attempts).toBe(1);
+});
