@@ -3,6 +3,7 @@ import type { Database } from '../db/connection.ts';
 import { githubAppSecrets } from '../db/github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
 import { installationsIn } from '../db/installations.ts';
+import { repositoriesIn, type SeenRepository } from '../db/repositories.ts';
 import type { Keyring } from '../db/sealing.ts';
 import { everything } from '../db/tenant.ts';
 import { githubHost } from '../domain/github-host.ts';
@@ -10,6 +11,7 @@ import { createGitHub, type GitHubAsApp, type GitHubWithToken } from '../provide
 import { inspectWorkflow } from '../providers/github/workflow-file.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 import { createExpiringCache } from './cache.ts';
+import { followingRename } from './follow-rename.ts';
 import { reachOf, refusedToken, refuseUnusable } from './reach.ts';
 import type { TrafficControl } from './traffic/traffic.ts';
 
@@ -24,6 +26,7 @@ export type ReachableRepository = {
 };
 
 type Permissions = Record<string, string>;
+type SeenName = Omit<SeenRepository, 'externalId'>;
 /** `ownerId` is the project, or the organization, on whose behalf GitHub is asked: no token is shared between two. */
 export type Asking = { ownerId: string; repositoryId: string };
 /** `externalId` is GitHub's number of the installation. */
@@ -120,7 +123,12 @@ export function createGitHubBroker({
       timeoutMs: wanted.timeoutMs,
     });
     const { fullName, externalId, defaultBranch } = repository;
-    return { github, fullName, externalId, defaultBranch };
+    const learn = (renamed: SeenName) => rememberName(repository.id, { ...renamed, externalId });
+    return { github: followingRename(github, repository, learn), fullName, externalId, defaultBranch };
+  }
+
+  async function rememberName(repositoryId: string, seen: SeenRepository): Promise<void> {
+    await database.write((trx) => repositoriesIn(trx).describeAnew(repositoryId, seen));
   }
 
   /** For what a person waits for: reads, and gives up in time, whichever of its requests it is that takes long. */
@@ -188,9 +196,16 @@ export function createGitHubBroker({
       return interactively(asking, ({ github, fullName }) => github.listBranches(fullName, page));
     },
 
-    /** Live: the commit at the head of a branch, if there is such a branch. */
+    /**
+     * Live: the commit at the head of a branch, if there is such a branch. It will be built: so the name is asked for
+     * first, since under an old one everybody might read another repository.
+     */
     async branchHead(asking: Asking, branch: string): Promise<string | undefined> {
-      const found = await interactively(asking, ({ github, fullName }) => github.getBranch(fullName, branch));
+      const found = await interactively(asking, async ({ github, externalId }) => {
+        const repository = await github.getRepositoryById(externalId);
+        if (!repository) throw outOfReach();
+        return github.getBranch(repository.fullName, branch);
+      });
       return found?.sha;
     },
 
@@ -203,6 +218,14 @@ export function createGitHubBroker({
       return text === undefined ? undefined : inspectWorkflow(text, inputs);
     },
   };
+}
+
+function outOfReach(): ProviderError {
+  return new ProviderError({
+    provider: 'github',
+    code: 'not_found',
+    message: 'The App no longer reaches the repository',
+  });
 }
 
 /** A token that GitHub has rejected is not given to the next caller. */

@@ -3,7 +3,9 @@ import { type App, appsIn } from '../../db/apps.ts';
 import type { Db } from '../../db/connection.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
+import { sourceStatusesOf } from '../../db/source-status.ts';
 import type { TenantScope } from '../../db/tenant.ts';
+import { type SourceStatus, sourceStatuses } from '../../domain/source-status.ts';
 import { chooseIntegration } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
@@ -17,6 +19,10 @@ const AppView = z.object({
   name: z.string(),
   auto_deploy: z.boolean().describe('Whether events build by themselves'),
   source: z.object({ integration_id: z.string(), repository_id: z.string(), branch: z.string() }).nullable(),
+  source_status: z
+    .enum(sourceStatuses)
+    .nullable()
+    .describe('Whether it can be built from there; null without a source'),
   created_at: epochSeconds,
   updated_at: epochSeconds,
 });
@@ -50,7 +56,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       async read({ tenant, params, query }) {
         if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
         const { items, next } = await appsIn(database.reader, tenant).list(params.project, pageRequest(query));
-        return reply({ body: items.map(appView), next });
+        return reply({ body: await appViews(database.reader, items), next });
       },
     }),
     endpoint({
@@ -68,7 +74,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         if (!project) throw new Problem('not_found');
         const app = await appsIn(trx, tenant).insert(project, { name: body.name, autoDeploy: body.auto_deploy });
         await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.created', target: app.id });
-        return reply({ body: appView(app), revision: app.revision });
+        return reply({ body: await appView(trx, app), revision: app.revision });
       },
     }),
     endpoint({
@@ -82,7 +88,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       success: { status: 200, body: AppView },
       async read({ tenant, params }) {
         const app = await findApp(database.reader, tenant, params.app);
-        return reply({ body: appView(app), revision: app.revision });
+        return reply({ body: await appView(database.reader, app), revision: app.revision });
       },
     }),
     endpoint({
@@ -103,7 +109,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
           throw new Problem('precondition_failed');
         await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.updated', target: app.id });
         const changed = { ...app, ...settings, updatedAt: Date.now() };
-        return reply({ body: appView(changed), revision: app.revision + 1 });
+        return reply({ body: await appView(trx, changed), revision: app.revision + 1 });
       },
     }),
     endpoint({
@@ -164,7 +170,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
           detail: { integration: integrationId, repository: repository.id },
         });
         const changed = { ...app, source, autoDeploy, updatedAt: Date.now() };
-        return reply({ body: appView(changed), revision: app.revision + 1 });
+        return reply({ body: await appView(trx, changed), revision: app.revision + 1 });
       },
     }),
   ];
@@ -176,7 +182,18 @@ export async function findApp(db: Db, tenant: TenantScope, appId: string): Promi
   return app;
 }
 
-function appView(app: App): z.input<typeof AppView> {
+type View = z.input<typeof AppView>;
+
+async function appViews(db: Db, apps: App[]): Promise<View[]> {
+  const statuses = await sourceStatusesOf(db, apps);
+  return apps.map((app) => viewOf(app, statuses.get(app.id)));
+}
+
+async function appView(db: Db, app: App): Promise<View> {
+  return viewOf(app, (await sourceStatusesOf(db, [app])).get(app.id));
+}
+
+function viewOf(app: App, sourceStatus: SourceStatus | undefined): View {
   const { source } = app;
   return {
     id: app.id,
@@ -187,6 +204,7 @@ function appView(app: App): z.input<typeof AppView> {
     source: source
       ? { integration_id: source.integrationId, repository_id: source.repositoryId, branch: source.branch }
       : null,
+    source_status: sourceStatus ?? null,
     created_at: toSeconds(app.createdAt),
     updated_at: toSeconds(app.updatedAt),
   };

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { changesOf } from './changes.ts';
 import { checkExchange } from './contract.ts';
 import { createFaults } from './faults.ts';
 import { type Announcement, approve, requestInstallation, type Selection } from './installing.ts';
 import { createMemory } from './memory.ts';
 import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
-import { actionsRoutes } from './routes/actions.ts';
 import { checkRunRerequestedPayload, checkSuiteRerequestedPayload } from './payloads-of-checks.ts';
+import { actionsRoutes } from './routes/actions.ts';
 import { appRoutes } from './routes/app.ts';
 import { authorizationRoutes } from './routes/authorizations.ts';
 import { checkRoutes } from './routes/checks.ts';
@@ -31,8 +32,8 @@ import { addressOf, type Certificate, createGitHubServer, type Exchange, type Le
 import {
   type Account,
   type App,
-  createState,
   type CheckRun,
+  createState,
   type Flavour,
   type Installation,
   type InstallationRequest,
@@ -257,15 +258,16 @@ export async function startGitHub(options: StandInOptions = {}) {
       state.renamed.delete(repository.fullName.toLowerCase());
       return payloads.repositoryRenamedPayload(state, repository, from);
     },
+    ...changesOf(state),
     /** Switches a workflow off, by its file's name. */
     disableWorkflow(repository: Repository, file: string): void {
       repository.disabledWorkflows.add(`.github/workflows/${file}`);
     },
-    /** Takes it out of the installation. */
-    removeRepository(repository: Repository): Payload {
     /** "Re-run" at one check run, and "Re-run all checks" at its commit. */
     rerunCheck: (check: CheckRun): Payload => checkRunRerequestedPayload(state, check),
     rerunAllChecks: (check: CheckRun): Payload => checkSuiteRerequestedPayload(state, check),
+    /** Takes it out of the installation. */
+    removeRepository(repository: Repository): Payload {
       const installation = state.installations.get(repository.installationId);
       if (!installation) throw new Error(`The installation of ${repository.fullName} is gone`);
       installation.repositoryIds.delete(repository.id);

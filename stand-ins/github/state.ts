@@ -68,6 +68,7 @@ export type Repository = {
   name: string;
   fullName: string;
   private: boolean;
+  archived?: boolean;
   defaultBranch: string;
   /** Heads: the branch's name, and its commit. */
   branches: Map<string, string>;

@@ -174,7 +174,7 @@ export function repositoryView(state: State, repository: Repository) {
     has_discussions: false,
     forks_count: 0,
     mirror_url: null,
-    archived: false,
+    archived: repository.archived ?? false,
     disabled: false,
     open_issues_count: 0,
     license: null,

@@ -29,7 +29,7 @@ export const repositoryRoutes: Route[] = [
   {
     method: 'GET',
     path: '/repos/{owner}/{repo}',
-    handle: (call) => ok(fullRepositoryView(call.state, requireRepository(call, 'metadata:read').repository)),
+    handle: (call) => ok(fullRepositoryView(call.state, readable(call))),
   },
   {
     method: 'GET',
@@ -154,4 +154,13 @@ function encoded(text: string): { content: string; encoding: string } {
     .toString('base64')
     .replaceAll(/.{1,60}/g, '$&\n');
   return { content, encoding: 'base64' };
+}
+
+/** A public repository can be read with any token, whether its installation reaches it or not. */
+function readable(call: Call): Repository {
+  requireInstallation(call);
+  const fullName = `${call.params['owner']}/${call.params['repo']}`.toLowerCase();
+  const all = [...call.state.repositories.values()];
+  const found = all.find((one) => one.fullName.toLowerCase() === fullName);
+  return found && !found.private ? found : requireRepository(call, 'metadata:read').repository;
 }

@@ -1,0 +1,7 @@
+/**
+ * Whether an app can be built from its source. `repository_removed`: it was deleted, taken from the App, or given to an
+ * account without it. `disconnected`: the integration is gone, or was taken from the project.
+ */
+export const sourceStatuses = ['connected', 'suspended', 'disconnected', 'repository_removed'] as const;
+
+export type SourceStatus = (typeof sourceStatuses)[number];

@@ -1,0 +1,239 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { Account, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
+import { setUpApp, workflowFile } from '../support/platform.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+
+type View = Record<string, unknown>;
+
+/** From the webhook's answer until it shows. */
+const promisedMs = 2_000;
+
+let scene: Scene;
+let product: AllInOne;
+let projectId: string;
+let main: { integrationId: string; appId: string };
+let number = 20_000;
+let account: Account;
+let installation: Installation;
+let repository: Repository;
+let integrationId: string;
+let appId: string;
+
+beforeAll(async () => {
+  scene = await startScene();
+  product = await startAllInOne(scene);
+  const platform = await bind(scene, product.client);
+  projectId = platform.projectId;
+  main = platform;
+}, 180_000);
+
+/** An account of its own for each test: one whose repository is built here. */
+beforeEach(async () => {
+  const { github, app } = scene;
+  github.faults.clear();
+  account = { login: `org-${++number}`, id: number, type: 'Organization' };
+  installation = github.addInstallation(app, { account });
+  repository = github.addRepository(installation, {
+    name: `shop-${number}`,
+    workflows: { '.github/workflows/deploy.yml': workflowFile },
+  });
+  await send('installation', github.installationPayload(installation));
+  const body = { provider: 'github', installation_id: installation.id, project_id: projectId };
+  const bound = () => product.client.ask<{ id: string }>('POST', '/v1/integrations', body);
+  integrationId = (await vi.waitFor(bound, { timeout: 10_000, interval: 100 })).id;
+  const made = await setUpApp(product.client, { projectId, integrationId, repositoryId: repository.id });
+  appId = made.appId;
+  // From here on no sync gets through: what shows comes from the event and from what it has read at once.
+  github.faults.add({ method: 'GET', path: /^\/app\/installations$/, kind: 'status', status: 502 });
+}, 60_000);
+
+afterEach(() => expect(scene.github.violations).toEqual([]));
+
+afterAll(async () => {
+  await product?.remove();
+  await scene?.github.close();
+}, 60_000);
+
+async function send(event: string, payload: Record<string, unknown>): Promise<void> {
+  const answer = await scene.github.sendWebhook({ app: scene.app, event, payload });
+  expect(answer.status).toBe(202);
+}
+
+/** Sends it, and expects that it shows in time; answers how long it took. */
+async function shows(event: string, payload: Record<string, unknown>, look: () => Promise<void>): Promise<number> {
+  await send(event, payload);
+  const begun = performance.now();
+  await vi.waitFor(look, { timeout: promisedMs, interval: 20 });
+  const took = Math.round(performance.now() - begun);
+  console.info(`${event} ${payload['action']}: ${took} ms`);
+  return took;
+}
+
+const integration = () => product.client.ask<View>('GET', `/v1/integrations/${integrationId}`);
+const listed = (of = integrationId) => product.client.ask<View[]>('GET', `/v1/integrations/${of}/repositories`);
+const installations = () => product.client.ask<View[]>('GET', `/v1/integrations/${integrationId}/installations`);
+const builds = () => product.client.ask<View[]>('GET', `/v1/builds?app_id=${appId}`);
+const repositoryIs = (expected: View) => async () => expect(await listed()).toMatchObject([expected]);
+const statusIs = (status: string) => async () => expect(await integration()).toMatchObject({ status });
+
+test('a suspension and its end', async () => {
+  await shows('installation', scene.github.suspend(installation), statusIs('suspended'));
+  await shows('installation', scene.github.unsuspend(installation), statusIs('active'));
+});
+
+test('an end of a suspension that is told late, or twice, ends nothing', async () => {
+  const late = scene.github.unsuspend(installation);
+  await shows('installation', scene.github.suspend(installation), statusIs('suspended'));
+  await send('installation', late);
+  await send('installation', late);
+  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  await statusIs('suspended')();
+});
+
+test('a suspension that is told after its end does not last', async () => {
+  const late = scene.github.suspend(installation);
+  scene.github.unsuspend(installation);
+  await send('installation', late);
+  await vi.waitFor(statusIs('active'), { timeout: promisedMs, interval: 20 });
+});
+
+test('an uninstallation, and a creation that is told after it', async () => {
+  const created = scene.github.installationPayload(installation);
+  await shows('installation', scene.github.uninstall(installation), statusIs('disconnected'));
+  await send('installation', created);
+  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  await statusIs('disconnected')();
+  expect(await listed()).toEqual([]);
+});
+
+test('repositories that are taken away, and given back', async () => {
+  const removed = scene.github.removeRepository(repository);
+  await shows('installation_repositories', removed, async () => expect(await listed()).toEqual([]));
+  installation.repositoryIds.add(repository.id);
+  const added = scene.github.repositoriesAdded(installation, [repository]);
+  await shows('installation_repositories', added, repositoryIs({ provider_id: repository.id }));
+  // The same again, long after it is true no more.
+  await shows('installation_repositories', scene.github.removeRepository(repository), async () =>
+    expect(await listed()).toEqual([]),
+  );
+  await send('installation_repositories', added);
+  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  expect(await listed()).toEqual([]);
+});
+
+test('what waits to be built from a repository that is taken away is canceled', async () => {
+  const { github } = scene;
+  github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'rate_limit', retryAfter: 600 });
+  const sent = github.push(repository, { ref: 'refs/heads/main' });
+  await shows('push', sent, async () => expect(await builds()).toMatchObject([{ status: 'dispatching' }]));
+  const removed = github.removeRepository(repository);
+  await shows('installation_repositories', removed, async () =>
+    expect(await builds()).toMatchObject([{ status: 'canceled', reason: 'repository_removed' }]),
+  );
+  const late = github.push(repository, { ref: 'refs/heads/main' });
+  await send('push', late);
+  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  expect(await builds()).toHaveLength(1);
+});
+
+test('a repository that takes over an old name is neither bound nor built, and the renamed one still is', async () => {
+  const { github } = scene;
+  const oldName = repository.name;
+  // GitHub's webhook is not there yet.
+  github.renameRepository(repository, `moved-${number}`);
+  const usurper = github.addRepository(installation, {
+    name: oldName,
+    private: false,
+    workflows: { '.github/workflows/deploy.yml': workflowFile },
+  });
+  await shows('push', github.push(repository, { ref: 'refs/heads/main' }), async () =>
+    expect(await builds()).toMatchObject([{ status: 'running' }]),
+  );
+  await send('push', github.push(usurper, { ref: 'refs/heads/main' }));
+  const runs = [...github.state.runs.values()];
+  expect(runs.filter(({ repositoryId }) => repositoryId === repository.id)).toHaveLength(1);
+  expect(runs.filter(({ repositoryId }) => repositoryId === usurper.id)).toEqual([]);
+  expect(await listed()).toMatchObject([{ provider_id: repository.id, name: `moved-${number}` }]);
+
+  await send('installation_repositories', github.repositoriesAdded(installation, [usurper]));
+  await vi.waitFor(async () => expect(await listed()).toHaveLength(2), { timeout: promisedMs, interval: 20 });
+  await send('push', github.push(usurper, { ref: 'refs/heads/main' }));
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(await builds()).toHaveLength(1);
+});
+
+test('a public repository that anybody may read is not given by an event', async () => {
+  const elsewhere = scene.github.addOwnRepository(
+    { login: 'others', id: 777, type: 'Organization' },
+    { private: false },
+  );
+  await send('installation_repositories', scene.github.repositoriesAdded(installation, [elsewhere]));
+  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  expect(await listed()).toMatchObject([{ provider_id: repository.id }]);
+});
+
+test('a repository’s name, visibility and archive', async () => {
+  const { github } = scene;
+  const name = `renamed-${number}`;
+  await shows('repository', github.renameRepository(repository, name), repositoryIs({ name }));
+  const change = (what: Parameters<typeof github.changeRepository>[1]) => github.changeRepository(repository, what);
+  await shows('repository', change('publicized'), repositoryIs({ visibility: 'public' }));
+  await shows('repository', change('privatized'), repositoryIs({ visibility: 'private' }));
+  await shows('repository', change('archived'), repositoryIs({ archived: true }));
+  await shows('repository', change('unarchived'), repositoryIs({ archived: false }));
+  await shows('repository', github.deleteRepository(repository), async () => expect(await listed()).toEqual([]));
+});
+
+test('an account’s name, and with it its repositories’', async () => {
+  const login = `${account.login}-ltd`;
+  await shows('installation_target', scene.github.renameAccount(installation, login), async () => {
+    expect(await installations()).toMatchObject([{ account: { login, id: account.id } }]);
+    expect(await listed()).toMatchObject([{ full_name: `${login}/${repository.name}` }]);
+  });
+});
+
+test('a repository that goes to another installation of the project takes its app along', async () => {
+  const { client } = product;
+  const payload = scene.github.transferRepository(repository, scene.installation.account, scene.installation);
+  await shows('repository', payload, async () => {
+    expect(await listed()).toEqual([]);
+    const app = await client.ask<View>('GET', `/v1/apps/${appId}`);
+    expect(app).toMatchObject({ source: { integration_id: main.integrationId }, source_status: 'connected' });
+  });
+});
+
+test('a repository that goes to an account without the App stops, and says so', async () => {
+  const stranger: Account = { login: 'stranger', id: 778, type: 'Organization' };
+  scene.github.transferRepository(repository, stranger);
+  // GitHub tells the account that it has left only of the repository that is gone from its installation.
+  const removed = scene.github.repositoriesRemoved(installation, [repository]);
+  await shows('installation_repositories', removed, async () => {
+    const app = await product.client.ask<View>('GET', `/v1/apps/${appId}`);
+    expect(app).toMatchObject({ source_status: 'repository_removed' });
+  });
+});
+
+test('permissions that are taken back and granted again', async () => {
+  const { github } = scene;
+  const { actions: _, ...fewer } = installation.permissions;
+  const incidents = async () => {
+    const all = await product.client.ask<View[]>('GET', '/v1/incidents?status=open');
+    return all.filter(({ code, title }) => code === 'permissions_missing' && String(title).startsWith(account.login));
+  };
+  const approval = `/organizations/${account.login}/settings/installations/${installation.id}/permissions/update`;
+  await shows('installation', github.acceptPermissions(installation, fewer), async () => {
+    expect(await integration()).toMatchObject({ status: 'degraded', status_reason: 'permissions_missing' });
+    const [view] = await installations();
+    expect(view).toMatchObject({ drift: { missing: { actions: 'write' } } });
+    expect(view).toHaveProperty('drift.approval_url', expect.stringMatching(new RegExp(`${approval}$`)));
+    expect(await incidents()).toMatchObject([{ action: expect.stringContaining(approval) }]);
+  });
+  await shows('push', github.push(repository, { ref: 'refs/heads/main' }), async () =>
+    expect(await builds()).toMatchObject([{ status: 'failed', reason: 'permission_missing' }]),
+  );
+  const granted = github.acceptPermissions(installation, { ...fewer, actions: 'write' });
+  await shows('installation', granted, async () => {
+    await statusIs('active')();
+    expect(await incidents()).toEqual([]);
+  });
+});
