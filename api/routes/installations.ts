@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import { commandsIn } from '../../db/commands.ts';
 import type { Db } from '../../db/connection.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
 import { type Installation, installationsIn, syncCommand } from '../../db/installations.ts';
 import type { Integration } from '../../db/integrations.ts';
 import { type Operation, operationsIn } from '../../db/operations.ts';
 import type { PageRequest } from '../../db/page.ts';
 import { everything, type TenantScope } from '../../db/tenant.ts';
+import { lostFeatures } from '../../domain/github-features.ts';
+import { githubHost } from '../../domain/github-host.ts';
 import { missingEvents, missingPermissions } from '../../domain/github-permissions.ts';
+import { permissionsUpdateUrl } from '../../domain/github-urls.ts';
 import { syncWorkflowId } from '../../workflows/ids.ts';
 import { tenantFor } from '../caller.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -25,8 +28,13 @@ const InstallationView = z.object({
   repository_selection: z.string(),
   permissions: z.record(z.string(), z.string()),
   events: z.array(z.string()),
-  permission_drift: z
-    .object({ missing_permissions: z.record(z.string(), z.string()), missing_events: z.array(z.string()) })
+  drift: z
+    .object({
+      missing: z.record(z.string(), z.string()),
+      missing_events: z.array(z.string()),
+      lost: z.array(z.string()).describe('What Fairlead does not do because of it'),
+      approval_url: z.url().describe('Where an owner of the account grants what the App asks for'),
+    })
     .nullable()
     .describe('What Fairlead needs and the account’s owner has not granted; null where nothing is missing'),
   suspended: z.boolean(),
@@ -44,6 +52,15 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
     if (!githubAppId) return { items: [], next: undefined };
     return installationsIn(database.reader, admins).listUnbound({ githubAppId, orgId }, page);
   }
+  async function viewsOf(installations: Installation[]) {
+    const apps = new Map<string, GithubApp>();
+    for (const id of new Set(installations.map(({ githubAppId }) => githubAppId))) {
+      const app = await githubAppsIn(database.reader).find(id);
+      if (app) apps.set(id, app);
+    }
+    return installations.map((one) => installationView(one, apps.get(one.githubAppId)));
+  }
+
   return [
     endpoint({
       method: 'get',
@@ -64,7 +81,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
           unbound === 'true'
             ? await listUnbound(integration, tenantFor(caller, 'integrations:write'), page)
             : await installationsIn(database.reader, tenant).listOf(integration.id, page);
-        return reply({ body: items.map(installationView), next });
+        return reply({ body: await viewsOf(items), next });
       },
     }),
     endpoint({
@@ -96,7 +113,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       async read({ tenant, query: { unbound, ...page } }) {
         const filter = { unbound: unbound === 'true' };
         const { items, next } = await installationsIn(database.reader, tenant).list(filter, pageRequest(page));
-        return reply({ body: items.map(installationView), next });
+        return reply({ body: await viewsOf(items), next });
       },
     }),
     endpoint({
@@ -134,7 +151,7 @@ async function startSync(
   return operationsIn(trx, everything).insert({ ...owner, kind: 'sync', subjectId: githubAppId, workflowId });
 }
 
-function installationView(installation: Installation): z.input<typeof InstallationView> {
+function installationView(installation: Installation, app: GithubApp | undefined): z.input<typeof InstallationView> {
   return {
     id: installation.id,
     installation_id: installation.externalId,
@@ -147,14 +164,24 @@ function installationView(installation: Installation): z.input<typeof Installati
     repository_selection: installation.repositorySelection,
     permissions: installation.permissions,
     events: installation.events,
-    permission_drift: driftOf(installation),
+    drift: driftOf(installation, app),
     suspended: installation.suspendedAt !== null,
     sync_error: installation.syncError,
     updated_at: toSeconds(installation.updatedAt),
   };
 }
 
-function driftOf({ permissions, events }: Installation): z.input<typeof InstallationView>['permission_drift'] {
-  const missing = { missing_permissions: missingPermissions(permissions), missing_events: missingEvents(events) };
-  return Object.keys(missing.missing_permissions).length + missing.missing_events.length > 0 ? missing : null;
+function driftOf(
+  { permissions, events, accountLogin, targetType: accountType, externalId: installationId }: Installation,
+  app: GithubApp | undefined,
+): z.input<typeof InstallationView>['drift'] {
+  const [missing, missingOfEvents] = [missingPermissions(permissions), missingEvents(events)];
+  if (!app || Object.keys(missing).length + missingOfEvents.length === 0) return null;
+  const { web } = githubHost(app.hostUrl, app.apiUrl);
+  return {
+    missing,
+    missing_events: missingOfEvents,
+    lost: lostFeatures(permissions).map(({ without }) => without),
+    approval_url: permissionsUpdateUrl(web, { accountLogin, accountType, installationId }),
+  };
 }

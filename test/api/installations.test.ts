@@ -66,7 +66,7 @@ describe('an installation', () => {
         repository_selection: 'selected',
         permissions: githubAppPermissions,
         events: githubAppEvents,
-        permission_drift: null,
+        drift: null,
         suspended: false,
         sync_error: null,
         updated_at: expect.any(Number),
@@ -85,9 +85,13 @@ describe('an installation', () => {
     });
     expect(await (await as(owner)).ask<View[]>('GET', pathOf(id))).toMatchObject([
       {
-        permission_drift: {
-          missing_permissions: { checks: 'write', deployments: 'write' },
+        drift: {
+          missing: { checks: 'write', deployments: 'write' },
           missing_events: ['workflow_run'],
+          lost: ['commits get a status only, and cannot be built again from GitHub', 'environments show no deployment'],
+          approval_url: expect.stringMatching(
+            /\/organizations\/.+\/settings\/installations\/\d+\/permissions\/update$/,
+          ),
         },
         suspended: true,
         sync_error: 'policy',
