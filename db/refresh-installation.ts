@@ -13,8 +13,8 @@ export type Refresh = {
 const mostRepositories = 20;
 const mostWaiting = 20;
 
-/** Has what an event was about read from GitHub at once: the sync that follows, too, takes its time. */
-export async function requestRefresh(trx: Db, deliveryId: string, refresh: Refresh): Promise<void> {
+/** Has what an event or a flow was about read from GitHub at once: the sync that follows, too, takes its time. */
+export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh): Promise<void> {
   if (refresh.repositories.length > mostRepositories) return;
   const waiting = await trx('commands')
     .where({ status: 'pending', workflow: 'refreshInstallation' })
@@ -24,7 +24,7 @@ export async function requestRefresh(trx: Db, deliveryId: string, refresh: Refre
   await commandsIn(trx).add({
     action: 'start',
     workflow: 'refreshInstallation',
-    workflowId: refreshWorkflowId(deliveryId),
+    workflowId: refreshWorkflowId(causeId),
     input: refresh,
     attributes: { Kind: 'refreshInstallation' },
     summary: `Read installation ${refresh.installation} of ${refresh.githubAppId}`,

@@ -7,9 +7,9 @@ export function syncWorkflowId(githubAppId: string): string {
   return `sync/${githubAppId}`;
 }
 
-/** Each delivery is about one installation, and is decided once. */
-export function refreshWorkflowId(deliveryId: string): string {
-  return `refresh/${deliveryId}`;
+/** Of the delivery or the flow that asks for it, once. */
+export function refreshWorkflowId(causeId: string): string {
+  return `refresh/${causeId}`;
 }
 
 export function recoverWorkflowId(githubAppId: string): string {
@@ -36,4 +36,8 @@ export function reportWorkflowId(buildId: string): string {
 /** Of an integration, or of all that a project or an organization has. */
 export function deleteWorkflowId(subjectId: string): string {
   return `delete/${subjectId}`;
+}
+
+export function reconcileWorkflowId(githubAppId: string): string {
+  return `reconcile/${githubAppId}`;
 }

@@ -5,7 +5,9 @@ import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.t
 import { followInstallations } from '../../db/follow-installations.ts';
 import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
+import { requestRefresh } from '../../db/refresh-installation.ts';
 import { everything } from '../../db/tenant.ts';
+import type { IntegrationStatus } from '../../domain/integration-status.ts';
 import { seenInstallation } from '../seen-installation.ts';
 import type { ConnectDeps } from './deps.ts';
 import { closeFlow } from './end-flow.ts';
@@ -30,6 +32,10 @@ export function bindInstallation(deps: ConnectDeps) {
     if (before?.orgId != null && before.orgId !== flow.orgId) return refuse(trx, flow);
     if (await isCutOff(trx, flow)) {
       await closeFlow(trx, flow, { status: 'canceled', reason: 'integration_deleted' });
+      return;
+    }
+    if (await isOfAnotherAccount(trx, flow, found)) {
+      await closeFlow(trx, flow, { status: 'rejected', reason: 'account_mismatch' });
       return;
     }
     const installation = await installations.upsert(flow.githubAppId, seenInstallation(found));
@@ -60,6 +66,30 @@ async function isCutOff(trx: Transaction, { integrationId }: ConnectFlow): Promi
   return !integration || integration.status === 'deleting' || integration.status === 'expired';
 }
 
+/** On the operator's App an integration is one account's, also when it is connected anew. */
+async function isOfAnotherAccount(trx: Transaction, flow: ConnectFlow, { account }: Found): Promise<boolean> {
+  if (flow.kind !== 'operator' || flow.integrationId === null) return false;
+  const bound = trx('bindings').where({ integration_id: flow.integrationId }).select('installation_id');
+  const accounts = await trx('installations').whereIn('id', bound).select('account_id');
+  return accounts.length > 0 && !accounts.some(({ account_id: id }) => id === account.id);
+}
+
+/** What a proven sign-in cures: the App's key and the person's were both taken just now. */
+const cured: readonly IntegrationStatus[] = [
+  'registered',
+  'awaiting_approval',
+  'reauth_required',
+  'disconnected',
+  'suspended',
+];
+
+/** Usable, as far as its installations are: what is wrong with those is seen right after. */
+async function revive(trx: Transaction, integrationId: string): Promise<void> {
+  const integrations = integrationsIn(trx, everything);
+  const integration = await integrations.find(integrationId);
+  if (integration && cured.includes(integration.status)) await integrations.moveStatus(integrationId, 'active');
+}
+
 async function connect(trx: Transaction, flow: ConnectFlow, installation: Installation, proof: Proof): Promise<void> {
   const { id: flowId, orgId, projectId, createdBy: actor } = flow;
   const ownerId = projectId ?? orgId;
@@ -73,12 +103,18 @@ async function connect(trx: Transaction, flow: ConnectFlow, installation: Instal
       await integrations.moveStatus(flow.integrationId, 'expired', 'already_connected');
     }
     await flows.move(flowId, 'completed', { integrationId: already, reason: 'already_connected' });
+    if (already === flow.integrationId) await revive(trx, already);
     return;
   }
   const integrationId = await integrationFor(trx, flow, installation);
   await installations.bind(integrationId, installation.id, ownerId);
   const rebound = await appsIn(trx, everything).rebind({ id: integrationId, orgId, projectId }, installation.id);
   await flows.move(flowId, 'completed', { integrationId });
+  await requestRefresh(trx, flowId, {
+    githubAppId: flow.githubAppId,
+    installation: installation.externalId,
+    repositories: await sourcesOf(trx, integrationId),
+  });
   await appendAudit(trx, {
     orgId,
     projectId,
@@ -87,6 +123,13 @@ async function connect(trx: Transaction, flow: ConnectFlow, installation: Instal
     target: integrationId,
     detail: { flow: flowId, installation: installation.id, proof, github_user_id: flow.githubUserId, rebound },
   });
+}
+
+/** GitHub's numbers of what its apps are built from: their way may lead through another installation now. */
+async function sourcesOf(trx: Transaction, integrationId: string): Promise<number[]> {
+  const apps = trx('apps').where({ source_integration_id: integrationId, deleted_at: null });
+  const rows = await trx('repositories').whereIn('id', apps.select('source_repository_id')).select('external_id');
+  return rows.map(({ external_id: id }) => id);
 }
 
 /** An App of one's own is one integration for all its accounts; on the operator's App each account is one. */
@@ -113,11 +156,14 @@ async function integrationFor(trx: Transaction, flow: ConnectFlow, installation:
     if (!made) throw new Error('There is an integration for this installation that is not bound to it');
     return made.id;
   }
-  if (flow.kind === 'operator') await integrations.setIdentity(integrationId, identity);
-  const integration = await integrations.find(integrationId);
-  // What is wrong with an App that was in use is not cured by one more account.
-  if (integration?.status === 'registered' || integration?.status === 'awaiting_approval') {
-    await integrations.moveStatus(integrationId, 'active');
+  if (flow.kind === 'operator') {
+    const before = await integrations.find(integrationId);
+    const isNew = before?.status === 'registered' || before?.status === 'awaiting_approval';
+    await integrations.setIdentity(integrationId, {
+      ...identity,
+      ...(before && !isNew && { displayName: before.displayName }),
+    });
   }
+  await revive(trx, integrationId);
   return integrationId;
 }

@@ -18,6 +18,9 @@ const reasons: Record<string, string> = {
   ownership_not_proven:
     'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the App, and start again. An organization’s owners are known to an App only where it was granted to read members.',
   installation_claimed: 'This account is connected to another organization here. It has to be removed there first.',
+  account_mismatch:
+    'This connection is of another account. Install the App on that one, or connect this account as one of its own.',
+  authorization_revoked: 'You have taken back at GitHub that the App may know who you are. Start again.',
   installation_gone: 'The installation is not there any more. Install the App again.',
   request_denied_or_withdrawn: 'The request to install the App is gone from GitHub, and the App was not installed.',
   app_not_created: 'The App was not created within an hour.',

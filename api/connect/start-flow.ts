@@ -22,7 +22,7 @@ export type StartDeps = { connect: ConnectSettings; publicUrl: string };
 /** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
 const mostOpen = 50;
 
-type Asking = { tenant: TenantScope; caller: Caller };
+export type Asking = { tenant: TenantScope; caller: Caller };
 type Body = z.output<typeof NewFlow>;
 type Owner = { orgId: string; projectId: string | null };
 
@@ -34,8 +34,26 @@ export async function startFlow(
   body: Body,
 ): Promise<{ flow: ConnectFlow; url: string }> {
   refuseMixed(body);
-  const redirectUrl = redirectOf(deps, body.redirect_url);
-  const what = await whatOf(trx, deps, asking, body);
+  return openFlow(trx, deps, asking, body.redirect_url, {
+    ...(await whatOf(trx, deps, asking, body)),
+    displayName: body.display_name ?? null,
+    accountLogin: body.owner ?? null,
+    accountId: body.owner_id ?? null,
+    claimedInstallation: body.installation_id ?? null,
+  });
+}
+
+type Opening = Omit<NewConnectFlow, 'createdBy' | 'redirectUrl'>;
+
+/** Writes the flow down, with its workflow and the address on which its browser begins. */
+export async function openFlow(
+  trx: Transaction,
+  deps: StartDeps,
+  asking: Asking,
+  redirect: string | undefined,
+  what: Opening,
+): Promise<{ flow: ConnectFlow; url: string }> {
+  const redirectUrl = redirectOf(deps, redirect);
   const flows = connectFlowsIn(trx, everything);
   if ((await flows.countOpen(what.orgId)) >= mostOpen) {
     throw new Problem('too_many_requests', `${mostOpen} flows of this organization are open: end some of them first.`);
@@ -43,11 +61,7 @@ export async function startFlow(
   const flow = await flows.insert({
     ...what,
     createdBy: asking.caller.id,
-    displayName: body.display_name ?? null,
-    accountLogin: body.owner ?? null,
-    accountId: body.owner_id ?? null,
     redirectUrl,
-    claimedInstallation: body.installation_id ?? null,
   });
   await nudgeFlow(trx, flow);
   const isManifest = flow.kind === 'manifest';
@@ -162,7 +176,7 @@ async function ownApp(db: Db, tenant: TenantScope, integrationId: string): Promi
   return { orgId, projectId, ...installing(app), kind: 'own', integrationId };
 }
 
-function installing(app: GithubApp) {
+export function installing(app: GithubApp) {
   return {
     hostUrl: app.hostUrl,
     apiUrl: app.apiUrl,
@@ -173,7 +187,7 @@ function installing(app: GithubApp) {
   };
 }
 
-async function requireSignIn(db: Db, app: GithubApp, cure: string): Promise<void> {
+export async function requireSignIn(db: Db, app: GithubApp, cure: string): Promise<void> {
   if (app.clientId && (await hasSecret(db, app.id))) return;
   throw new Problem('github_app_incomplete', `${cure}: without it nobody can show that they own an account.`);
 }

@@ -3,6 +3,7 @@ import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { FlowView, flowView } from '../connect/flow-view.ts';
 import { findArrival, land } from '../connect/land.ts';
 import { NewFlow } from '../connect/new-flow.ts';
+import { startReauthorization } from '../connect/reauthorize.ts';
 import { refusedLanding } from '../connect/refused-landing.ts';
 import { startFlow } from '../connect/start-flow.ts';
 import { hostToBe, requireSupportedHost } from '../connect/supported-host.ts';
@@ -14,6 +15,12 @@ const Started = z.object({
   flow_id: z.string(),
   create_url: z.url().optional().describe('To be opened in the person’s browser: it makes a new App'),
   install_url: z.url().optional().describe('To be opened in the person’s browser, once, within ten minutes'),
+  expires_at: epochSeconds,
+});
+
+const Reauthorizing = z.object({
+  flow_id: z.string(),
+  url: z.url().describe('To be opened in the person’s browser, once, within ten minutes'),
   expires_at: epochSeconds,
 });
 
@@ -81,6 +88,35 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       problems: ['not_found', 'provider_not_supported', 'github_app_incomplete'],
       write: (request) =>
         start(request, NewFlow.parse({ app: 'own', integration_id: request.params.integration, ...request.body })),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/reauthorize',
+      operationId: 'reauthorizeIntegration',
+      tag: 'integrations',
+      summary: 'Connect the same integration anew',
+      description:
+        'For one that was uninstalled, or that GitHub lets in no more: whoever administers the account signs in, and installs the App again where it is gone. The integration keeps its id, its apps and its history.',
+      access: 'integrations:write',
+      params: z.strictObject({ integration: id('int') }),
+      body: NewFlow.pick({ redirect_url: true }),
+      secret: ['url'],
+      success: { status: 200, body: Reauthorizing },
+      problems: ['not_found', 'provider_not_supported', 'github_app_incomplete', 'too_many_requests'],
+      async write({ trx, tenant, caller, params, body, audit }) {
+        const deps = { connect, publicUrl: links.publicUrl };
+        const wanted = { integrationId: params.integration, redirectUrl: body.redirect_url };
+        const { flow, url } = await startReauthorization(trx, deps, { tenant, caller }, wanted);
+        const { orgId, projectId, id: flowId } = flow;
+        await audit({
+          orgId,
+          projectId,
+          action: 'integration.reauthorization_started',
+          target: params.integration,
+          detail: { flow: flowId },
+        });
+        return { flow_id: flowId, url, expires_at: toSeconds(flow.expiresAt) };
+      },
     }),
     endpoint({
       method: 'post',

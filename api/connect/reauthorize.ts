@@ -1,0 +1,67 @@
+import type { Db, Transaction } from '../../db/connection.ts';
+import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
+import { type Integration, integrationsIn } from '../../db/integrations.ts';
+import type { IntegrationStatus } from '../../domain/integration-status.ts';
+import { Problem } from '../problems.ts';
+import { type Asking, installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
+
+/** Without the App's own key, or once its end has begun, no sign-in helps. */
+const over: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired'];
+const deadKey = 'app_credentials_rejected';
+
+/**
+ * Starts a flow that ends at the same integration: whoever administers the account signs in and, where the App was
+ * uninstalled, installs it again. What hangs on the integration stays as it is.
+ */
+export async function startReauthorization(
+  trx: Transaction,
+  deps: StartDeps,
+  asking: Asking,
+  { integrationId, redirectUrl }: { integrationId: string; redirectUrl: string | undefined },
+): Promise<{ flow: ConnectFlow; url: string }> {
+  const integration = await integrationsIn(trx, asking.tenant).find(integrationId);
+  if (!integration || over.includes(integration.status)) throw new Problem('not_found');
+  const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
+  if (!app) throw new Problem('provider_not_supported', 'Only a connection by a GitHub App is authorized this way.');
+  await refuseDeadKey(trx, integration, app.id);
+  const isOwn = app.orgId === integration.orgId;
+  await requireSignIn(
+    trx,
+    app,
+    isOwn ? 'Import the App again with its client secret' : 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET',
+  );
+
+  const where = await lastInstallation(trx, integration.id);
+  const isThere = where !== undefined && where.removed_at === null;
+  return openFlow(trx, deps, asking, redirectUrl, {
+    orgId: integration.orgId,
+    projectId: integration.projectId,
+    ...installing(app),
+    kind: isOwn ? 'own' : 'operator',
+    integrationId: integration.id,
+    displayName: null,
+    accountLogin: where?.account_login ?? null,
+    accountId: where?.account_id ?? null,
+    claimedInstallation: isThere ? where.external_id : null,
+  });
+}
+
+/** A new sign-in is of no use where GitHub does not take the App itself. */
+async function refuseDeadKey(db: Db, { id, statusReason }: Integration, githubAppId: string): Promise<void> {
+  const key = await db('credentials').where({ github_app_id: githubAppId, kind: 'private_key' }).first('id');
+  if (key && statusReason !== deadKey) return;
+  throw new Problem(
+    'github_app_incomplete',
+    `GitHub does not take the App’s private key: rotate it (POST /v1/integrations/${id}/credentials/…/rotate), or import the App again with a new one.`,
+  );
+}
+
+/** One that is still there, or else the latest that was. */
+async function lastInstallation(db: Db, integrationId: string) {
+  const bound = await db('installations')
+    .whereIn('id', db('bindings').where({ integration_id: integrationId }).select('installation_id'))
+    .orderBy('id', 'desc')
+    .select('external_id', 'account_id', 'account_login', 'removed_at');
+  return bound.find(({ removed_at: removedAt }) => removedAt === null) ?? bound[0];
+}
