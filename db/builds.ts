@@ -7,6 +7,7 @@ import { buildReportsIn } from './build-reports.ts';
 import { type Build, toBuild } from './build-row.ts';
 import { commandsIn } from './commands.ts';
 import type { Db } from './connection.ts';
+import { incidentsIn } from './incidents.ts';
 import { leasesIn } from './leases.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import { statusContextOf } from './status-context.ts';
@@ -99,7 +100,8 @@ export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
   return build;
 }
 
-function startOf(build: Build) {
+/** The command that starts a build's workflow. */
+export function startOf(build: Build) {
   const commit = build.sha.slice(0, 7);
   return {
     action: 'start' as const,
@@ -183,7 +185,10 @@ export function buildsIn(db: Db, scope: TenantScope) {
         reason: row.reason,
         detail: row.detail,
       });
-      if (isFinalBuildStatus(to)) await leasesIn(db, everything).revoke({ buildId: id });
+      if (isFinalBuildStatus(to)) {
+        await leasesIn(db, everything).revoke({ buildId: id });
+        await incidentsIn(db, everything).resolveAbout(id, 'dispatch_uncertain', 'build_stuck');
+      }
       if (held) await buildReportsIn(db).request(toBuild(row));
       return true;
     },

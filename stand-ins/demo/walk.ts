@@ -15,6 +15,7 @@ export type Addresses = {
 /** What a newcomer reads: where everything is, and what to do, by browser and by curl. */
 export function walk({ api, github, temporalUi, signIn, token, folder, connect }: Addresses): string {
   const bearer = `-H "authorization: Bearer $TOKEN"`;
+  const json = `-H "content-type: application/json"`;
   const repository = `${github}/${shop.fullName}`;
   const connecting = connect
     ? `1. Connect GitHub. Open in a browser (it counts for an hour, in the first browser that opens it)
@@ -47,7 +48,22 @@ ${connecting}
    and why it was made:
      curl -s ${api}/v1/deliveries ${bearer}
 
-4. More: be @bob at ${github}/simulate, who may only ask for an installation; suspend or uninstall
+4. Get a token as a runner would: an hour at most, for this repository only
+     export PROJECT=$(curl -s ${api}/v1/projects ${bearer} | grep -o 'prj_[0-9a-z]*' | head -1)
+     export APP=$(curl -s ${api}/v1/projects/$PROJECT/apps ${bearer} | grep -o 'app_[0-9a-z]*' | head -1)
+     curl -s ${api}/v1/projects/$PROJECT/credentials/exchange ${bearer} ${json} \\
+       -d "{\\"purpose\\":\\"clone\\",\\"app_id\\":\\"$APP\\"}"
+
+5. Replace the webhook's secret; push again, and nothing is lost
+     export INTEGRATION=$(curl -s ${api}/v1/integrations ${bearer} | grep -o 'int_[0-9a-z]*' | head -1)
+     curl -s "${api}/v1/integrations/$INTEGRATION/credentials/rotate?wait=10" ${bearer} ${json} \\
+       -d '{"kind":"webhook_secret"}'
+
+6. Delete the integration: nothing is built or given out any more, and the App is uninstalled on GitHub's side
+     curl -s -X DELETE "${api}/v1/integrations/$INTEGRATION?wait=10" ${bearer}
+   The next start offers to connect again, and the app builds as before.
+
+7. More: be @bob at ${github}/simulate, who may only ask for an installation; suspend or uninstall
    the App as @octocat; docs/demo.md tells what there is to see.
 
 Ctrl-C stops everything; the next start finds everything again.

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -73,4 +74,36 @@ test('a second start finds the build and the connection, and builds again', asyn
   await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Again' } });
   await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(['succeeded', 'succeeded']);
   await program.end('SIGTERM');
+}, 300_000);
+
+/** The commands of the walk as they are printed, in one shell. */
+function commandsOf(output: string, from: number, to: number): string {
+  const steps = output.slice(output.indexOf(`\n${from}. `), output.indexOf(`\n${to}. `)).replaceAll('\\\n', ' ');
+  const commands = steps.split('\n').filter((line) => /^ {5}(curl|export) /.test(line));
+  return commands.map((command) => `${command}; echo`).join('\n');
+}
+
+test('who goes on gets a token, replaces a secret and deletes the integration, by the printed commands', async () => {
+  const { output, client, repository, program } = await npmRunDemo();
+  const run = (from: number, to: number) =>
+    execFileSync(
+      'bash',
+      ['-c', `export TOKEN=${/export TOKEN=(\S+)/.exec(output)?.[1]}\n${commandsOf(output, from, to)}`],
+      {
+        encoding: 'utf8',
+      },
+    );
+  expect(run(4, 5)).toMatch(/"token":"ghs_/);
+  expect(run(5, 6)).toMatch(/"status":"succeeded"/);
+  await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Rotated' } });
+  await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(Array(3).fill('succeeded'));
+
+  const deleted = run(5, 7);
+  expect(deleted).toMatch(/"outcome":"revoked"/);
+  await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Deleted' } });
+  expect(await client.ask('GET', '/v1/integrations')).toEqual([]);
+  await program.end('SIGTERM');
+  const again = await npmRunDemo();
+  expect(again.connect).toContain('/github/create?');
+  await again.program.end('SIGTERM');
 }, 300_000);
