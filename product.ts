@@ -7,6 +7,7 @@ import { bootstrap, createSignInCode } from './db/bootstrap.ts';
 import { syncCommand } from './db/installations.ts';
 import { openStore } from './db/open-store.ts';
 import { registerOperatorApp } from './db/operator-app.ts';
+import { webhookAddress } from './domain/webhook-address.ts';
 import { createLogger } from './log.ts';
 import type { Running } from './run.ts';
 import { runWork } from './worker/run-work.ts';
@@ -45,6 +46,7 @@ export async function startProduct(config: Config): Promise<Product> {
       brokers,
       temporal: { ...config.temporal, address },
       webhookMode: config.webhooks.mode,
+      webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
       logger,
       registry,
     });

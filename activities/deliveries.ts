@@ -1,7 +1,8 @@
 import type { GitHubBroker } from '../broker/github.ts';
-import type { Database } from '../db/connection.ts';
-import { githubAppsIn } from '../db/github-apps.ts';
+import type { Database, Transaction } from '../db/connection.ts';
+import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
 import { type HeadCheck, headChecksIn } from '../db/head-checks.ts';
+import { incidentsIn } from '../db/incidents.ts';
 import { operationsIn } from '../db/operations.ts';
 import { requestRecoveries } from '../db/recovery.ts';
 import { everything } from '../db/tenant.ts';
@@ -9,6 +10,7 @@ import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { fillRepositoryGap } from './recovery/fill-gap.ts';
 import { type LogReading, noteLoss, readLog } from './recovery/read-log.ts';
+import { noteAppAccepted } from './sync-report.ts';
 
 export type DeliveryDeps = {
   database: Database;
@@ -19,6 +21,14 @@ export type DeliveryDeps = {
 
 type Failure = { code: string; detail: string };
 export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
+
+/** Tried for hours by then. Where the App itself is not accepted, that is told already. */
+async function noteLogRead(trx: Transaction, app: GithubApp, failure: Failure | undefined): Promise<void> {
+  const incidents = incidentsIn(trx, everything);
+  if (!failure) return incidents.resolveSubject('delivery_log_unreadable', app.id);
+  if (failure.code === 'app_credentials_rejected') return noteAppAccepted(trx, app, false);
+  await incidents.raise({ orgId: app.orgId, projectId: null, code: 'delivery_log_unreadable', subjectId: app.id });
+}
 
 /** Of one recovery: the next one goes on. */
 const mostGaps = 500;
@@ -61,9 +71,11 @@ export function deliveryActivities(deps: DeliveryDeps) {
     },
 
     async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {
-      await database.write((trx) =>
-        operationsIn(trx, everything).finish({ kind: 'recover', subjectId: githubAppId }, failure),
-      );
+      await database.write(async (trx) => {
+        await operationsIn(trx, everything).finish({ kind: 'recover', subjectId: githubAppId }, failure);
+        const app = await githubAppsIn(trx).find(githubAppId);
+        if (app) await noteLogRead(trx, app, failure);
+      });
     },
   };
 }

@@ -8,6 +8,7 @@ import { withFailures } from './failures.ts';
 import { type InstallationDeps, installationActivities } from './installations.ts';
 import { leaseActivities } from './leases.ts';
 import type { ReachDeps } from './reach.ts';
+import { type ReconcileDeps, reconcileActivities } from './reconcile.ts';
 import { type RefreshDeps, refreshActivities } from './refresh.ts';
 import { reportActivities } from './reports.ts';
 import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
@@ -21,7 +22,8 @@ export type ActivityDeps = ReachDeps &
   ConnectDeps &
   DeliveryDeps &
   RevocationDeps &
-  RotationDeps;
+  RotationDeps &
+  ReconcileDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
 export function createActivities(deps: ActivityDeps) {
@@ -38,6 +40,7 @@ export function createActivities(deps: ActivityDeps) {
     ...deletionActivities(deps),
     ...rotationActivities(deps),
     ...leaseActivities(deps),
+    ...reconcileActivities(deps),
   });
 }
 

@@ -12,7 +12,7 @@ import { ProviderError } from '../providers/http.ts';
 import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { seenInstallation } from './seen-installation.ts';
-import { finishOperations, type SyncFailure, skippedFailure } from './sync-report.ts';
+import { finishOperations, noteAppAccepted, type SyncFailure, skippedFailure } from './sync-report.ts';
 
 export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'> };
 
@@ -107,9 +107,11 @@ export function installationActivities({ database, broker }: InstallationDeps) {
         if (!app) return;
         if (failure) {
           await apps.markSynced(githubAppId, { ended: false, error: failure.detail });
+          if (failure.code === 'app_credentials_rejected') await noteAppAccepted(trx, app, false);
           await operationsIn(trx, everything).finish({ kind: 'sync', subjectId: githubAppId }, failure);
           return;
         }
+        await noteAppAccepted(trx, app, true);
         await followInstallations(trx, githubAppId);
         const skipped = await syncPassesIn(trx, githubAppId).listSkipped();
         const error = skippedFailure(skipped, unreadable)?.detail ?? null;

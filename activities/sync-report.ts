@@ -5,6 +5,8 @@ import type { Installation } from '../db/installations.ts';
 import { operationsIn } from '../db/operations.ts';
 import type { SkippedInstallation } from '../db/sync-passes.ts';
 import { everything } from '../db/tenant.ts';
+import { githubHost } from '../domain/github-host.ts';
+import { appSettingsUrl } from '../domain/github-urls.ts';
 import type { IncidentCode } from '../domain/incidents.ts';
 
 export type SyncFailure = { code: string; detail: string };
@@ -35,6 +37,25 @@ export async function raiseUnreadable(
     title: `The repositories of ${installation.accountLogin} cannot be read. ${detail}`,
     action,
   });
+}
+
+/** GitHub accepts the App, or does not: whoever's it is has to mend that. */
+export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted: boolean): Promise<void> {
+  const incidents = incidentsIn(trx, everything);
+  if (accepted) return incidents.resolveSubject('app_credentials_rejected', app.id);
+  await incidents.raise({
+    orgId: app.orgId,
+    projectId: null,
+    code: 'app_credentials_rejected',
+    subjectId: app.id,
+    title: `GitHub does not accept the App ${app.slug}: its private key does not fit, or the App was deleted`,
+    link: settingsOf(app),
+  });
+}
+
+/** Where the App's keys and its webhook are set. */
+export function settingsOf({ hostUrl, apiUrl, slug }: GithubApp): string {
+  return appSettingsUrl({ ...githubHost(hostUrl, apiUrl), slug });
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { type IntegrationStatus, integrationMoves } from '../domain/integration-status.ts';
 import { sourcesOf } from '../domain/moves.ts';
 import type { Db } from './connection.ts';
+import { followIntegrationIncidents } from './follow-incidents.ts';
 import { followPermissions, permissionsMissing } from './follow-permissions.ts';
 
 /**
@@ -45,4 +46,5 @@ export async function followInstallations(db: Db, githubAppId: string): Promise<
     all.where({ status_reason: permissionsMissing }).whereIn('id', usable()).whereNotIn('id', lacking()),
   );
   await followPermissions(db, githubAppId);
+  await followIntegrationIncidents(db, githubAppId);
 }

@@ -91,6 +91,15 @@ export function incidentsIn(db: Db, scope: TenantScope) {
         .update({ status: 'resolved', resolved_at: now, updated_at: now });
     },
 
+    /** For what has ended: whatever was wrong with it is so no more. */
+    async resolveAbout(subjectId: string, ...codes: IncidentCode[]): Promise<void> {
+      const now = Date.now();
+      await db('incidents')
+        .where({ subject_id: subjectId, status: 'open' })
+        .whereIn('code', codes)
+        .update({ status: 'resolved', resolved_at: now, updated_at: now });
+    },
+
     /** By a person. False where it was resolved already. */
     async resolve(id: string): Promise<boolean> {
       const now = Date.now();

@@ -7,7 +7,7 @@ type Kind = {
   resolvedBy: string;
 };
 
-/** Every kind of incident there is. Each resolves itself once what is wrong is right again. */
+/** Every kind of incident there is. Each resolves itself once what is wrong is right again, where that can be seen. */
 export const incidentCatalogue = {
   dispatch_uncertain: {
     title: 'It is not known whether a build was started',
@@ -27,7 +27,7 @@ export const incidentCatalogue = {
   command_refused: {
     title: 'Temporal refused a command',
     action: 'Look at the relay’s log for the reason: it is not tried again by itself.',
-    resolvedBy: 'The build that it was for ends.',
+    resolvedBy: 'Nothing: it is for a person to say that it is done.',
   },
   installation_unreadable: {
     title: 'The repositories of an installation cannot be read',

@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { openBrokers } from '../broker/open-broker.ts';
 import { ConfigError, loadConfig, readEnvFile } from '../config.ts';
 import { openSharedStore } from '../db/open-store.ts';
+import { webhookAddress } from '../domain/webhook-address.ts';
 import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
 import { runWork } from './run-work.ts';
@@ -22,6 +23,7 @@ await run(async () => {
     brokers,
     temporal,
     webhookMode: config.webhooks.mode,
+    webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
     logger,
     registry: new Registry(),
   });

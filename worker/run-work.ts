@@ -28,10 +28,12 @@ export async function runWork(options: {
   brokers: Brokers;
   temporal: TemporalSettings & { address: string };
   webhookMode: WebhookMode;
+  /** Where GitHub sends the webhooks of this App. */
+  webhookUrlFor(githubAppId: string): string;
   logger: Logger;
   registry: Registry;
 }): Promise<{ stop(): Promise<void>; failed: Promise<never> }> {
-  const { store, brokers, temporal, webhookMode, logger, registry } = options;
+  const { store, brokers, temporal, webhookMode, webhookUrlFor, logger, registry } = options;
   const { database, keyring } = store;
   const { address, namespace, tls, apiKey } = temporal;
   Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
@@ -52,7 +54,7 @@ export async function runWork(options: {
     connection: native,
     namespace,
     codePath,
-    activities: createActivities({ database, keyring, reachable, ...brokers }),
+    activities: createActivities({ database, keyring, reachable, webhookUrlFor, ...brokers }),
     interceptors: { activity: [createRedactInterceptor(logger)] },
   });
   const eagerClient = new Client({ connection: native, namespace });

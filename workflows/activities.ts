@@ -177,9 +177,28 @@ export const { probeOldVersion } = proxyActivities<Activities>({
   summary: 'See whether the old credential is dead',
 });
 
+/** The next night is another chance, but an outage of the host should not cost this one. */
+export const { checkApp } = proxyActivities<Activities>({
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '6 hours',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '5 seconds', maximumInterval: '10 minutes' },
+  summary: 'Compare the App with what GitHub says',
+});
+
+/** Many rows, one after the other. */
+export const { sweepStuck } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: '1 hour',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '5 seconds', maximumInterval: '1 minute' },
+  summary: 'Look for what stands still',
+});
+
 /** Our own database: it comes back. */
 export const {
   requestRecoveries,
+  requestReconciliations,
   beginRecovery,
   finishRecovery,
   readFlow,

@@ -1,6 +1,7 @@
 export { connectGithub } from './connect-github.ts';
 export { deleteIntegration } from './delete-integration.ts';
 export { dispatchBuild } from './dispatch-build.ts';
+export { reconcile, reconcileApp } from './reconcile.ts';
 export { recoverAllDeliveries, recoverDeliveries } from './recover-deliveries.ts';
 export { refreshInstallation } from './refresh-installation.ts';
 export { reportBuild } from './report-build.ts';

@@ -143,7 +143,7 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     async setHookAddress({ url, insecureSsl }: { url: string; insecureSsl: string }): Promise<void> {
       await send(
         call('PATCH'),
-        () => request('PATCH /app/hook/config', { url, content_type: 'json', insecure_ssl: insecureSsl }),
+        () => request('PATCH /app/hook/config', { data: { url, content_type: 'json', insecure_ssl: insecureSsl } }),
         () => undefined,
       );
     },

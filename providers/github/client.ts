@@ -61,8 +61,9 @@ export function tokenRequest(wire: Wire, token: string, account?: string): Reque
 export function optionsOf(wire: Wire, account?: string) {
   const { host, fetch, userAgent, timeoutMs, now, traffic, urgent } = wire;
   const versioned: Fetch = async (url, init = {}) => {
-    // A tenant's file or branch called `..` would make this the address of something else.
-    if (/\/\.\.?(?:[/?]|$)/.test(String(url))) throw unsafePath();
+    // A tenant's file or branch called `..` would make this the address of something else, and Octokit takes a parameter
+    // called `url` for the address itself: credentials go to the API and nowhere else.
+    if (/\/\.\.?(?:[/?]|$)/.test(String(url)) || !String(url).startsWith(`${host.api}/`)) throw unsafePath();
     const leaving = { method: (init.method ?? 'GET').toUpperCase(), account, urgent };
     await traffic.admit(leaving);
     const headers = new Headers(init.headers);
@@ -195,5 +196,5 @@ function unreadable(status: number, call: Call): ProviderError {
 }
 
 function unsafePath(): ProviderError {
-  return new ProviderError({ provider: 'github', code: 'validation', message: 'A name must not be . or ..' });
+  return new ProviderError({ provider: 'github', code: 'validation', message: 'This would go to another address' });
 }

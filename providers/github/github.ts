@@ -44,6 +44,7 @@ export function createGitHub(options: GitHubOptions) {
   };
 }
 
+export type { GitHubApp } from './as-app.ts';
 export type GitHub = ReturnType<typeof createGitHub>;
 export type GitHubAsApp = ReturnType<GitHub['asApp']>;
 export type GitHubWithToken = ReturnType<GitHub['withToken']>;

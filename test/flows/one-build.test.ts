@@ -56,6 +56,7 @@ beforeAll(async () => {
     broker: createGitHubBroker(deps),
     connector: createGitHubConnector(deps),
     reachable: true,
+    webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
   });
 
   const rows = seed(database);

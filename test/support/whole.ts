@@ -35,7 +35,14 @@ export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn
     connection: temporal.nativeConnection,
     taskQueue,
     workflowBundle: { codePath: temporal.codePath },
-    activities: createActivities({ database, keyring, broker, connector, reachable: true }),
+    activities: createActivities({
+      database,
+      keyring,
+      broker,
+      connector,
+      reachable: true,
+      webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
+    }),
   });
   const running = worker.run();
   const starter = starterOn(temporal.client, taskQueue);

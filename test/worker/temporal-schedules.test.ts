@@ -42,6 +42,15 @@ test('any number of workers make the schedule at once, and an old one is brought
   expect(after.state).toMatchObject({ paused: true });
 });
 
+test('Apps are compared with what GitHub says each night, also where the night was slept through', async () => {
+  await ensureSchedules(temporal.client, silent);
+  expect(await temporal.client.schedule.getHandle('reconcile').describe()).toMatchObject({
+    spec: { calendars: [{ hour: [{ start: 3 }] }], jitter: 1_800_000 },
+    policies: { overlap: 'SKIP', catchupWindow: 43_200_000 },
+    action: { workflowType: 'reconcile', workflowId: 'reconcile/all' },
+  });
+});
+
 /** One that answers nothing, one where nobody listens, and one that does not know the namespace. */
 test.each(['silent', 'away', 'refusing'])(
   'a cluster that is %s is no reason not to start',
@@ -57,7 +66,7 @@ test.each(['silent', 'away', 'refusing'])(
     );
     const { warnings, logger } = listening();
     await ensureSchedules(other.client, logger);
-    expect(warnings).toHaveLength(1);
+    expect(warnings).toHaveLength(2);
     await other.close();
     for (const socket of open) socket.destroy();
     server.close();

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { watchTraffic } from '../../../broker/traffic/watch.ts';
+import { githubAppsIn } from '../../../db/github-apps.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { silent } from '../../support/hooks.ts';
+import { addOrg } from '../../support/tenants.ts';
+
+let database: TestDatabase;
+let orgId: string;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  orgId = await addOrg(database);
+});
+afterAll(() => database?.drop());
+beforeEach(() => database.write((trx) => trx('incidents').delete()));
+
+const app = (host: string, owner: string | null, appId: number) =>
+  database.write((trx) =>
+    githubAppsIn(trx).insert({
+      orgId: owner,
+      hostUrl: host,
+      apiUrl: `${host}/api/v3`,
+      appId,
+      slug: 'fairlead',
+      name: 'Fairlead',
+      clientId: null,
+    }),
+  );
+const seen = async () => {
+  const rows = await database.reader('incidents').orderBy('id');
+  return rows.map(({ code, subject_id, org_id, status, count }) => [code, subject_id, org_id, status, count]);
+};
+const soon = (expected: unknown[][]) => expect.poll(seen, { timeout: 5_000 }).toEqual(expected);
+
+test('an outage is one incident, opened after a minute and over with the first success, in whichever process', async () => {
+  await app('https://git.one.example', orgId, 1);
+  const clock = { ms: 0 };
+  const [one, other] = [1, 2].map(() => watchTraffic(database, silent, () => clock.ms));
+  const host = 'https://git.one.example';
+  one?.down(host, 59_000);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await seen()).toEqual([]);
+  for (let forMs = 60_000; forMs < 70_000; forMs += 1_000) one?.down(host, forMs);
+  await soon([['host_unavailable', host, orgId, 'open', 1]]);
+  other?.up(host);
+  await soon([['host_unavailable', host, orgId, 'resolved', 1]]);
+  one?.down(host, 200_000);
+  one?.up(host);
+  one?.down(host, 60_000);
+  await soon([
+    ['host_unavailable', host, orgId, 'resolved', 1],
+    ['host_unavailable', host, orgId, 'open', 1],
+  ]);
+  one?.up(host);
+  await expect.poll(async () => (await seen()).at(-1)?.[3]).toBe('resolved');
+});
+
+test('a host that several use belongs to none of them, and one that nobody connected is nobody’s trouble', async () => {
+  await app('https://git.two.example', orgId, 1);
+  await app('https://git.two.example', null, 2);
+  const watch = watchTraffic(database, silent);
+  watch.down('https://somebody-tried.example', 90_000);
+  watch.down('https://git.two.example', 90_000);
+  await soon([['host_unavailable', 'https://git.two.example', null, 'open', 1]]);
+});
+
+test('a wrong clock is one incident of the instance, until it is right within a minute', async () => {
+  const watch = watchTraffic(database, silent);
+  watch.clock(59_000);
+  watch.clock(-900_000);
+  watch.clock(-901_000);
+  await soon([['clock_skew', 'instance', null, 'open', 1]]);
+  expect(await database.reader('incidents').first('title', 'action')).toEqual({
+    title: 'The clock of this machine is 900 s behind',
+    action: 'Have NTP set the clock of the machine that Fairlead runs on.',
+  });
+  watch.clock(0);
+  await soon([['clock_skew', 'instance', null, 'resolved', 1]]);
+});
