@@ -20,7 +20,7 @@ export async function reachRepository(
 ): Promise<ReachableRepository> {
   const { projectId, integrationId, repositoryId } = build;
   await refuseDeleted(database.reader, build);
-  if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
+  if (!(await repositoriesIn(database.reader).isBound(integrationId, repositoryId))) {
     throw new Refusal('repository_gone', 'The integration no longer reaches the repository.');
   }
   const repository = await broker.forRepository({ ownerId: projectId, repositoryId, permissions });

@@ -1,4 +1,5 @@
 import { newId } from '../domain/ids.ts';
+import type { IntegrationStatus } from '../domain/integration-status.ts';
 import type { Db } from './connection.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { AppRow } from './tables.ts';
@@ -18,6 +19,16 @@ export type App = {
   updatedAt: number;
 };
 
+const gone: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired', 'disconnected'];
+
+type Unreached = {
+  id: string;
+  external_id: number;
+  github_app_id: string;
+  host_url: string;
+  status: IntegrationStatus;
+};
+
 export function appsIn(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('apps')).whereNull('deleted_at');
   const change = async (id: string, revision: number, columns: Partial<AppRow>) => {
@@ -25,6 +36,29 @@ export function appsIn(db: Db, scope: TenantScope) {
       .where({ id, revision })
       .update({ ...columns, revision: revision + 1, updated_at: Date.now() });
     return changed === 1;
+  };
+  /** Apps whose source does not reach the installation, with the repository and the integration that they have. */
+  const unreached = async (
+    { id, orgId, projectId }: { id: string; orgId: string; projectId: string | null },
+    installationId: string,
+  ): Promise<Unreached[]> => {
+    const granted = db('grants').where({ integration_id: id }).select('project_id');
+    const reaching = db('bindings').where({ installation_id: installationId }).select('integration_id');
+    return within(scope, db('apps'), { org: 'apps.org_id', project: 'apps.project_id' })
+      .join('repositories', 'repositories.id', 'apps.source_repository_id')
+      .join('github_apps', 'github_apps.id', 'repositories.github_app_id')
+      .join('integrations', 'integrations.id', 'apps.source_integration_id')
+      .where('apps.org_id', orgId)
+      .whereIn('apps.project_id', projectId === null ? granted : [projectId])
+      .whereNull('apps.deleted_at')
+      .whereNotIn('apps.source_integration_id', reaching)
+      .select(
+        'apps.id',
+        'repositories.external_id',
+        'repositories.github_app_id',
+        'github_apps.host_url',
+        'integrations.status',
+      );
   };
   return {
     async find(id: string): Promise<App | undefined> {
@@ -74,25 +108,32 @@ export function appsIn(db: Db, scope: TenantScope) {
     /**
      * Gives the project's apps that are built from a repository of the installation, through an integration that does
      * not reach it any more, one that does; answers how many there were. One that belongs to no project is for all
-     * apps of the projects that it was granted to.
+     * apps of the projects that it was granted to. What was connected by another App is the same repository by the
+     * host's number, and is taken from an integration that is gone only.
      */
     async rebind(
       { id, orgId, projectId }: { id: string; orgId: string; projectId: string | null },
       installationId: string,
     ): Promise<number> {
-      const repositories = db('repositories').where({ installation_id: installationId }).select('id');
-      const granted = db('grants').where({ integration_id: id }).select('project_id');
-      const reaching = db('bindings').where({ installation_id: installationId }).select('integration_id');
-      return visible()
-        .where({ org_id: orgId })
-        .whereIn('project_id', projectId === null ? granted : [projectId])
-        .whereIn('source_repository_id', repositories)
-        .whereNotIn('source_integration_id', reaching)
-        .update({
-          source_integration_id: id,
-          revision: db.raw('revision + 1'),
-          updated_at: Date.now(),
-        });
+      const app = await hostOf(db, installationId);
+      if (!app) return 0;
+      let rebound = 0;
+      for (const one of await unreached({ id, orgId, projectId }, installationId)) {
+        const isSame = one.github_app_id === app.id;
+        if (!isSame && (one.host_url !== app.hostUrl || !gone.includes(one.status))) continue;
+        const key = { github_app_id: app.id, external_id: one.external_id, installation_id: installationId };
+        const repository = await db('repositories').where(key).first('id');
+        if (!repository) continue;
+        rebound += await visible()
+          .where({ id: one.id })
+          .update({
+            source_integration_id: id,
+            source_repository_id: repository.id,
+            revision: db.raw('revision + 1') as unknown as number,
+            updated_at: Date.now(),
+          });
+      }
+      return rebound;
     },
 
     async remove(id: string): Promise<boolean> {
@@ -116,4 +157,13 @@ function toApp(row: AppRow): App {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+/** The App of an installation, and its host. */
+async function hostOf(db: Db, installationId: string): Promise<{ id: string; hostUrl: string } | undefined> {
+  const row: { id: string; host_url: string } | undefined = await db('installations')
+    .join('github_apps', 'github_apps.id', 'installations.github_app_id')
+    .where('installations.id', installationId)
+    .first('github_apps.id', 'github_apps.host_url');
+  return row && { id: row.id, hostUrl: row.host_url };
 }

@@ -8,6 +8,7 @@ import { type Build, toBuild } from './build-row.ts';
 import { commandsIn } from './commands.ts';
 import type { Db } from './connection.ts';
 import { incidentsIn } from './incidents.ts';
+import { integrationDeleted, integrationDeletedDetail, isDeleted } from './cut-off.ts';
 import { leasesIn } from './leases.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import { statusContextOf } from './status-context.ts';
@@ -46,8 +47,13 @@ export type NewBuild = Pick<
  * Writes a build down with its first event and, where it is queued, the command that starts its workflow: all in the
  * caller's transaction. A blocked build and one that failed at once start nothing; the provider is told of them.
  */
-export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
+export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
   const now = Date.now();
+  // Whatever it was asked for by: it says so at once instead of waiting for what will not come.
+  const cutOff = await isDeleted(trx, wanted.integrationId);
+  const input: NewBuild = cutOff
+    ? { ...wanted, status: 'failed', reason: integrationDeleted, detail: integrationDeletedDetail }
+    : wanted;
   const statusContext =
     input.pipeline.statusContext ?? (await statusContextOf(trx, input.pipeline, input.repositoryId));
   const row: BuildRow = {
@@ -96,7 +102,7 @@ export async function createBuild(trx: Db, input: NewBuild): Promise<Build> {
   const build = toBuild(row);
   await appendBuildEvent(trx, build, 'created', { status: build.status, reason: build.reason });
   if (build.status === 'queued') await commandsIn(trx).add(startOf(build));
-  else await buildReportsIn(trx).request(build);
+  else if (!cutOff) await buildReportsIn(trx).request(build);
   return build;
 }
 

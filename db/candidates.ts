@@ -61,6 +61,18 @@ export function eventSubjects(db: Db) {
       return row?.org_id ?? undefined;
     },
 
+    /** Whether an integration that was not deleted is bound to it, by our id of it. */
+    isUsed(installationId: string): Promise<boolean> {
+      return once(`used ${installationId}`, async () => {
+        const bound = await db('bindings')
+          .join('integrations', 'integrations.id', 'bindings.integration_id')
+          .where('bindings.installation_id', installationId)
+          .whereNotIn('integrations.status', ['deleting', 'deleted', 'expired'])
+          .first('integrations.id');
+        return bound !== undefined;
+      });
+    },
+
     candidates(repositoryId: string, installationId: string): Promise<Candidate[]> {
       return once(`candidates ${repositoryId} ${installationId}`, () =>
         listCandidates(db, repositoryId, installationId),

@@ -1,4 +1,5 @@
 import { appsIn } from './apps.ts';
+import { appendAudit } from './audit.ts';
 import type { Db } from './connection.ts';
 import { everything } from './tenant.ts';
 
@@ -14,6 +15,9 @@ export async function followMoved(db: Db, installationId: string): Promise<void>
     .orderBy('integrations.id')
     .select('integrations.id', 'integrations.org_id', 'integrations.project_id');
   for (const { id, org_id: orgId, project_id: projectId } of bound) {
-    await appsIn(db, everything).rebind({ id, orgId, projectId }, installationId);
+    const rebound = await appsIn(db, everything).rebind({ id, orgId, projectId }, installationId);
+    if (rebound === 0) continue;
+    const act = { action: 'integration.apps_rebound', target: id, detail: { installation: installationId, rebound } };
+    await appendAudit(db, { orgId, projectId, actor: 'system', ...act });
   }
 }

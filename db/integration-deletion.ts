@@ -7,6 +7,7 @@ import type { AuditEntry } from './audit.ts';
 import { cancelBuild } from './cancel-build.ts';
 import { commandsIn } from './commands.ts';
 import type { Db, Transaction } from './connection.ts';
+import { integrationDeleted } from './cut-off.ts';
 import { connectFlowsIn } from './flows/connect-flows.ts';
 import { nudgeFlow } from './flows/flow-commands.ts';
 import { leasesIn } from './leases.ts';
@@ -21,9 +22,6 @@ export type Deletion = {
   revocation: Revocation;
   audit: (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) => Promise<void>;
 };
-
-/** Why what an integration had under way has ended, and what is refused from then on. */
-export const integrationDeleted = 'integration_deleted';
 
 /** By its id whatever its status: one that was deleted, too. */
 export async function findEvenDeleted(db: Db, scope: TenantScope, id: string): Promise<IntegrationRow | undefined> {

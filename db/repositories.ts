@@ -30,7 +30,7 @@ export type SeenRepository = Pick<
  * reaches it and the integration that is bound to that. Routes ask by integration, which they find within their scope.
  */
 export function repositoriesIn(db: Db) {
-  const reachable = (integrationId: string) =>
+  const bound = (integrationId: string) =>
     db('repositories')
       .join('bindings', 'bindings.installation_id', 'repositories.installation_id')
       .join('installations', 'installations.id', 'repositories.installation_id')
@@ -38,6 +38,11 @@ export function repositoriesIn(db: Db) {
       .whereNull('repositories.removed_at')
       .whereNull('installations.removed_at')
       .select('repositories.*');
+  /** Through an integration that is being deleted nothing is, though it stays bound until its builds have ended. */
+  const reachable = (integrationId: string) =>
+    bound(integrationId)
+      .join('integrations', 'integrations.id', 'bindings.integration_id')
+      .whereNotIn('integrations.status', ['deleting', 'deleted']);
   const unseen = (githubAppId: string, installationId: string) =>
     db('repositories')
       .where({ installation_id: installationId, removed_at: null })
@@ -59,6 +64,11 @@ export function repositoriesIn(db: Db) {
     async findAllReachable(integrationId: string, ids: readonly string[]): Promise<Repository[]> {
       const rows: RepositoryRow[] = await reachable(integrationId).whereIn('repositories.id', ids);
       return rows.map(toRepository);
+    },
+
+    /** Whether it is, or was until the integration was deleted. */
+    async isBound(integrationId: string, id: string): Promise<boolean> {
+      return (await bound(integrationId).where('repositories.id', id).first()) !== undefined;
     },
 
     /** With `q`, those whose full name contains it, in whatever case. */

@@ -3,7 +3,9 @@ import type { Asking } from '../../broker/github.ts';
 import { type App, appsIn } from '../../db/apps.ts';
 import { createBuild } from '../../db/builds.ts';
 import type { Db } from '../../db/connection.ts';
+import { isDeleted } from '../../db/cut-off.ts';
 import { type Pipeline, pipelinesIn } from '../../db/pipelines.ts';
+import { refHeadsIn } from '../../db/ref-heads.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import type { TenantScope } from '../../db/tenant.ts';
 import { BuildView, buildView } from '../build-view.ts';
@@ -78,11 +80,13 @@ export function triggerBuildRoutes({
         'provider_unavailable',
       ],
       async prepare({ tenant, params, body }) {
-        const { pipeline, source } = await subjectOf(database.reader, tenant, params.pipeline);
+        const { pipeline, source, cutOff } = await subjectOf(database.reader, tenant, params.pipeline);
         const target = targetOf(body, source.branch);
         const { repositoryId } = source;
         const asking = { ownerId: pipeline.projectId, repositoryId };
         if (body.sha !== undefined) return { target, repositoryId, sha: body.sha };
+        // Nobody can be asked any more, and nothing will be built.
+        if (cutOff) return { target, repositoryId, sha: await lastHeadOf(database.reader, repositoryId, target) };
         if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(asking, target.name) };
         throw new Problem('invalid_request', 'A tag needs the commit that it names.', {
           errors: [{ path: 'body.sha', message: 'is needed for a tag' }],
@@ -141,7 +145,7 @@ async function subjectOf(
   db: Db,
   tenant: TenantScope,
   pipelineId: string,
-): Promise<{ pipeline: Pipeline; source: NonNullable<App['source']> }> {
+): Promise<{ pipeline: Pipeline; source: NonNullable<App['source']>; cutOff: boolean }> {
   const pipeline = await pipelinesIn(db, tenant).find(pipelineId);
   const app = pipeline && (await appsIn(db, tenant).find(pipeline.appId));
   if (!pipeline || !app) throw new Problem('not_found');
@@ -150,9 +154,17 @@ async function subjectOf(
   }
   const { source } = app;
   if (!source) throw new Problem('source_missing', 'Set the app’s source first.');
+  // The build itself says so, and ends at once.
+  if (await isDeleted(db, source.integrationId)) return { pipeline, source, cutOff: true };
   await requireGranted(db, pipeline.projectId, source.integrationId);
   if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
     throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
   }
-  return { pipeline, source };
+  return { pipeline, source, cutOff: false };
+}
+
+/** The commit that was decided last there, or none. */
+async function lastHeadOf(db: Db, repositoryId: string, { kind, name }: ReturnType<typeof targetOf>): Promise<string> {
+  const heads = await refHeadsIn(db).list(repositoryId);
+  return heads.find(({ ref }) => ref === `refs/${kind}/${name}`)?.sha ?? '0'.repeat(40);
 }

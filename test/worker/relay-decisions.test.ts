@@ -206,6 +206,26 @@ test('an app whose integration is suspended, being deleted, or no longer bound b
   expect((await deliver('push', push(of))).outcome).toBe('ignored: integration_unbound');
 });
 
+test('what would be built through a deleted integration fails, while others use its installation', async () => {
+  const of = await scenario();
+  await rows.pipeline({ ...mine, appId: of.appId });
+  const { projectId } = await rows.org('acme');
+  await database.write((trx) => trx('projects').where({ id: projectId }).update({ org_id: mine.orgId }));
+  const { installationId } = of;
+  const other = await rows.integration({ orgId: mine.orgId, projectId, githubAppId, installationId });
+  const otherApp = await rows.app({ ...mine, projectId, integrationId: other, repositoryId: of.repositoryId });
+  await rows.pipeline({ ...mine, projectId, appId: otherApp });
+  await database.write((trx) => trx('integrations').where({ id: of.integrationId }).update({ status: 'deleting' }));
+
+  const { outcome, builds } = await deliver('push', push(of));
+  expect(outcome).toBe('processed: builds_created');
+  expect(builds.find(({ app_id }) => app_id === of.appId)).toMatchObject({
+    status: 'failed',
+    reason: 'integration_deleted',
+  });
+  expect(builds.find(({ app_id }) => app_id === otherApp)).toMatchObject({ status: 'queued' });
+});
+
 test('an app builds through an integration of its organization while it is granted to the project, and not after', async () => {
   const of = await scenario();
   await rows.pipeline({ ...mine, appId: of.appId });

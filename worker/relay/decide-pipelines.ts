@@ -2,6 +2,7 @@ import { appendAudit } from '../../db/audit.ts';
 import { createBuild } from '../../db/builds.ts';
 import type { Candidate, EventSubjects } from '../../db/candidates.ts';
 import type { Transaction } from '../../db/connection.ts';
+import { integrationDeleted, isDeletedStatus } from '../../db/cut-off.ts';
 import { decisionsIn } from '../../db/decisions.ts';
 import type { PendingDelivery } from '../../db/delivery-queue.ts';
 import type { InstallationRow, RepositoryRow } from '../../db/tables.ts';
@@ -27,6 +28,12 @@ export async function decidePipelines(
   const candidates = await subjects.candidates(repository.id, installation.id);
   if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
   const obstacles = candidates.map(obstacleOf);
+  // While others use the installation, what would be built through a deleted integration is shown as a build that fails.
+  if (obstacles.includes(integrationDeleted) && (await subjects.isUsed(installation.id))) {
+    for (const [index, obstacle] of obstacles.entries()) {
+      if (obstacle === integrationDeleted) obstacles[index] = undefined;
+    }
+  }
 
   async function writeAll(): Promise<number> {
     let builds = 0;
@@ -58,7 +65,7 @@ function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy 
 
 /** Why nothing is built through the app's integration, whatever the event is. */
 function obstacleOf({ integrationStatus, granted, bound }: Candidate): string | undefined {
-  if (integrationStatus === 'deleting') return 'integration_deleted';
+  if (isDeletedStatus(integrationStatus)) return integrationDeleted;
   if (!granted) return 'integration_not_granted';
   if (!usableIntegrationStatuses.includes(integrationStatus)) return `integration_${integrationStatus}`;
   return bound ? undefined : 'integration_unbound';
@@ -98,7 +105,8 @@ async function write(
     deliveryId: delivery.id,
     createdBy: actor,
   });
-  await decisions.add({ ...claim, outcome, reason, buildId: build.id });
+  const why = build.status === 'failed' ? (build.reason ?? reason) : reason;
+  await decisions.add({ ...claim, outcome, reason: why, buildId: build.id });
   await appendAudit(trx, {
     orgId,
     projectId,
