@@ -3,13 +3,15 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { bootstrap, createSignInCode } from '../../db/bootstrap.ts';
 import { commandsIn } from '../../db/commands.ts';
 import { idempotencyKeysIn } from '../../db/idempotency-keys.ts';
+import { mintedTokensIn } from '../../db/minted-tokens.ts';
 import { purgeSome } from '../../db/purge.ts';
 import { sessionsIn } from '../../db/sessions.ts';
 import { idAt, newId } from '../../domain/ids.ts';
 import { createRelay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
-import { silent } from '../support/hooks.ts';
+import { addGithubApp, keyring, silent } from '../support/hooks.ts';
+import { seed } from '../support/seed.ts';
 
 const day = 24 * 3_600_000;
 let database: TestDatabase;
@@ -101,4 +103,26 @@ test('the first id of a moment lies between those before and those after it', ()
   const id = newId('cmd');
   expect(idAt('cmd', now - 1) < id).toBe(true);
   expect(idAt('cmd', Date.now() + 2_000) > id).toBe(true);
+});
+
+test('the text of a token goes a little after its end, and the row of what was given out stays', async () => {
+  const where = await seed(database).org();
+  const made = { ...where, githubAppId: (await addGithubApp(database, { appId: 7, secret: 'x' })).id };
+  const installationId = await seed(database).installation(made.githubAppId, 7);
+  const integrationId = await seed(database).integration({ ...made, installationId });
+  const token = (name: string, expiresAt: number) =>
+    database.write((trx) =>
+      mintedTokensIn(trx).insert(
+        { orgId: where.orgId, integrationId, installationId, token: name, expiresAt },
+        keyring,
+      ),
+    );
+  const minute = 60_000;
+  const dead = await token('dead', Date.now() - 21 * minute);
+  const dying = await token('dying', Date.now() - 19 * minute);
+  const alive = await token('alive', Date.now() + minute);
+  await purgeSome(database);
+  const kept = await database.reader('minted_tokens').whereNotNull('sealed').pluck('id');
+  expect(kept.sort()).toEqual([dying, alive].sort());
+  expect(await database.reader('minted_tokens').pluck('id')).toContain(dead);
 });
