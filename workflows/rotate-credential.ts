@@ -49,6 +49,8 @@ const minute = 60_000;
 /** A person may delete the old key at once, or in a month. */
 const firstPauseMs = minute;
 const longestPauseMs = 30 * minute;
+/** Who has not done it on the first day does it when they see the incident. */
+const reportedPauseMs = 360 * minute;
 
 /** Far below Temporal's limit: a month of looking is long. */
 const longHistory = 1_000;
@@ -140,7 +142,7 @@ async function probe(rotating: Rotating, phase: RotationPhase): Promise<void> {
   const { rotationId, since, pauseMs } = rotating;
   showPhase(phase, `Waiting for the old one to be deleted at GitHub; looking again in ${pauseMs / minute} min`);
   if (await condition(() => rotating.news, pauseMs)) return;
-  rotating.pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+  rotating.pauseMs = Math.min(pauseMs * 2, rotating.isReported ? reportedPauseMs : longestPauseMs);
 
   const found = await probeOldVersion({ rotationId }).catch((failure) => {
     log.warn('It could not be seen whether the old one is dead', { rotationId, code: codeOf(failure) });

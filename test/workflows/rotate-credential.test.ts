@@ -1,0 +1,209 @@
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { knownEverywhereMs, type RotationPhase, webhookOverlapMs } from '../../domain/rotation-phase.ts';
+import { changed, rotateCredential } from '../../workflows/rotate-credential.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+// For each of them: a workflow that a failed test leaves behind would hold the clock of the next.
+beforeEach(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+
+afterEach(() => env?.teardown());
+
+const rotationId = 'rot_0000000000000000000000000a';
+const hour = 3_600_000;
+const day = 24 * hour;
+
+type Steps = Pick<
+  Activities,
+  | 'readRotation'
+  | 'proveVersion'
+  | 'proveOldVersion'
+  | 'settleVersion'
+  | 'probeOldVersion'
+  | 'cutOver'
+  | 'cutBack'
+  | 'giveUpProof'
+  | 'giveUpRollback'
+  | 'retireOldVersion'
+  | 'reportOldAlive'
+>;
+
+/** The rotation's row, as far as the workflow sees it, and what was done to it when. */
+function row(isWebhook: boolean) {
+  const state = { phase: 'proving' as RotationPhase, done: [] as [string, number, ...unknown[]][] };
+  const begun = Date.now();
+  const said = async (what: string, ...more: unknown[]) =>
+    void state.done.push([what, (await env.currentTimeMs()) - begun, ...more]);
+  const stepOf = (phase: RotationPhase) => {
+    if (phase === 'proving') return 'prove';
+    if (phase === 'rolling_back') return 'roll_back';
+    if (phase !== 'overlapping' && phase !== 'returning') return 'over';
+    return isWebhook ? 'overlap' : 'probe';
+  };
+  const usual: Steps = {
+    readRotation: async () => ({ step: stepOf(state.phase), phase: state.phase, isWebhook }),
+    proveVersion: () => said('prove'),
+    proveOldVersion: () => said('prove old'),
+    settleVersion: () => said('settle'),
+    probeOldVersion: async () => 'dead',
+    async cutOver() {
+      await said('cut over');
+      state.phase = 'overlapping';
+    },
+    async cutBack() {
+      await said('cut back');
+      state.phase = 'returning';
+    },
+    async giveUpProof({ code }) {
+      await said('give up', code);
+      state.phase = 'rejected';
+    },
+    async giveUpRollback({ code }) {
+      await said('no way back', code);
+      state.phase = 'overlapping';
+    },
+    async retireOldVersion({ isDead }) {
+      await said('retire', isDead);
+      state.phase = state.phase === 'returning' ? 'rolled_back' : 'done';
+    },
+    reportOldAlive: () => said('report'),
+  };
+  return { state, usual, names: () => state.done.map(([what]) => what) };
+}
+
+type Row = ReturnType<typeof row>;
+type Tell = (handle: WorkflowHandle<typeof rotateCredential>) => Promise<void>;
+
+/** Runs to the end; answers how long that took, ms, and the steps. */
+async function run({ usual }: Row, changes: Partial<Steps> = {}, tell: Tell = async () => {}) {
+  const activities = { ...usual, ...changes };
+  return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
+    const handle = await client.workflow.start(rotateCredential, {
+      taskQueue,
+      workflowId: `rotate/${randomUUID()}`,
+      args: [{ rotationId }],
+    });
+    await tell(handle);
+    await handle.result();
+    // By its own times: the server's clock skips on to timers that nobody waits for any more.
+    const first = await client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId).describe();
+    const { closeTime } = await handle.describe();
+    return { ms: (closeTime?.getTime() ?? 0) - first.startTime.getTime(), steps };
+  });
+}
+
+test('a webhook secret is told after every process knows it, and the old one verifies for the overlap', async () => {
+  const rotation = row(true);
+  const { ms } = await run(rotation);
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
+  expect(ms).toBeGreaterThanOrEqual(knownEverywhereMs + webhookOverlapMs);
+  expect(ms).toBeLessThan(knownEverywhereMs + webhookOverlapMs + hour);
+});
+
+test('a step that fails for a while is made again, and goes on', async () => {
+  const rotation = row(true);
+  let failures = 5;
+  const again =
+    <Input>(step: (input: Input) => Promise<void>) =>
+    async (input: Input) => {
+      if (failures-- > 0) throw ApplicationFailure.create({ type: 'network', message: 'GitHub could not be reached' });
+      await step(input);
+    };
+  await run(rotation, { proveVersion: again(rotation.usual.proveVersion) });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
+});
+
+test('what the provider refuses ends at once, with the code', async () => {
+  const rotation = row(false);
+  const proveVersion = async () => {
+    throw ApplicationFailure.create({ type: 'credential_refused', message: 'No', nonRetryable: true });
+  };
+  const { ms } = await run(rotation, { proveVersion });
+  expect(rotation.state.done).toEqual([['give up', expect.any(Number), 'credential_refused']]);
+  expect(ms).toBeLessThan(hour);
+});
+
+test('an old key is looked for until it is dead', async () => {
+  const rotation = row(false);
+  let looks = 0;
+  const probeOldVersion = async () => (++looks < 6 ? ('alive' as const) : ('dead' as const));
+  const { ms } = await run(rotation, { probeOldVersion });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'retire']);
+  expect(rotation.state.done.at(-1)?.[2]).toBe(true);
+  // 1, 2, 4, 8, 16 and 30 min.
+  expect(looks).toBe(6);
+  expect(ms).toBeGreaterThanOrEqual(61 * 60_000);
+  expect(ms).toBeLessThan(2 * hour);
+});
+
+test('one that nobody deletes is told after a day, and not waited for longer than a month', {
+  timeout: 120_000,
+}, async () => {
+  const rotation = row(false);
+  const { ms } = await run(rotation, { probeOldVersion: async () => 'alive' });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'report', 'retire']);
+  expect(rotation.state.done.at(-1)?.[2]).toBe(false);
+  expect(ms).toBeGreaterThanOrEqual(30 * day);
+  expect(ms).toBeLessThan(31 * day);
+});
+
+test('a GitHub that cannot be asked is no proof that the old one is dead', async () => {
+  const rotation = row(false);
+  let looks = 0;
+  const probeOldVersion: Steps['probeOldVersion'] = async () => {
+    looks += 1;
+    if (looks < 4)
+      throw ApplicationFailure.create({ type: 'unavailable', message: 'GitHub failed', nonRetryable: true });
+    return looks < 6 ? 'unknown' : 'dead';
+  };
+  await run(rotation, { probeOldVersion });
+  expect(looks).toBe(6);
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'retire']);
+});
+
+test('while the old one is good it is put back, and then the new one has its overlap', async () => {
+  const rotation = row(true);
+  const { ms } = await run(rotation, {}, async (handle) => {
+    await env.sleep('2 days');
+    rotation.state.phase = 'rolling_back';
+    await handle.signal(changed);
+  });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'prove old', 'cut back', 'settle', 'retire']);
+  expect(ms).toBeGreaterThanOrEqual(2 * day + webhookOverlapMs);
+  expect(rotation.state.phase).toBe('rolled_back');
+});
+
+test('where it cannot be put back the rotation goes on as it would have', async () => {
+  const rotation = row(false);
+  const proveOldVersion = async () => {
+    throw ApplicationFailure.create({ type: 'credential_refused', message: 'No', nonRetryable: true });
+  };
+  let alive = true;
+  const probeOldVersion = async () => (alive ? ('alive' as const) : ('dead' as const));
+  await run(rotation, { proveOldVersion, probeOldVersion }, async (handle) => {
+    await env.sleep('2 hours');
+    rotation.state.phase = 'rolling_back';
+    await handle.signal(changed);
+    await env.sleep('2 hours');
+    alive = false;
+  });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'no way back', 'retire']);
+});
+
+test('an operator’s cancellation in Temporal leaves no half rotation', async () => {
+  const rotation = row(true);
+  await run(rotation, {}, async (handle) => {
+    await env.sleep('1 day');
+    await handle.cancel();
+  });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
+});
