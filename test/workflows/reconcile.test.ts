@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { reconcile, reconcileApp, reconciliationRequested } from '../../workflows/reconcile.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeEach(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+afterEach(() => env?.teardown());
+
+type Steps = Pick<Activities, 'requestReconciliations' | 'sweepStuck' | 'checkApp'>;
+
+const nothing: Steps = {
+  requestReconciliations: async () => {},
+  sweepStuck: async () => {},
+  checkApp: async () => {},
+};
+const githubAppId = 'gha_0000000000000000000000000a';
+
+test('each night asks for every App, and then looks for what stands still', async () => {
+  await withWorker(env, temporal().codePath, nothing, async ({ client, taskQueue, steps }) => {
+    await client.workflow.execute(reconcile, { taskQueue, workflowId: `reconcile/${randomUUID()}` });
+    expect(steps).toEqual(['requestReconciliations', 'sweepStuck']);
+  });
+});
+
+async function runApp(checkApp: Steps['checkApp']) {
+  return withWorker(env, temporal().codePath, { ...nothing, checkApp }, async ({ client, taskQueue, steps }) => {
+    const workflowId = `reconcile/${randomUUID()}`;
+    const handle = await client.workflow.start(reconcileApp, { taskQueue, workflowId, args: [{ githubAppId }] });
+    await handle.signal(reconciliationRequested);
+    await handle.result();
+    return steps;
+  });
+}
+
+test('an App whose host is away for hours is compared once it is back', async () => {
+  let left = 5;
+  const away = () => ApplicationFailure.create({ type: 'unavailable', message: 'away', nextRetryDelay: '10 minutes' });
+  const steps = await runApp(async () => {
+    left -= 1;
+    if (left > 0) throw away();
+  });
+  expect(steps).toEqual(Array(5).fill('checkApp'));
+}, 60_000);
+
+test('an App that GitHub refuses ends the night’s work on it, and is no failure of the workflow', async () => {
+  const type = 'app_credentials_rejected';
+  const steps = await runApp(async () => {
+    throw ApplicationFailure.create({ type, message: 'refused', nonRetryable: true });
+  });
+  expect(steps).toEqual(['checkApp']);
+}, 60_000);
