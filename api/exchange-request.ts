@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { longestTtlMs, type Wanted } from '../broker/exchange.ts';
 import { appsIn } from '../db/apps.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
-import type { Database } from '../db/connection.ts';
+import type { Database, Db } from '../db/connection.ts';
 import { installationsIn } from '../db/installations.ts';
 import { type FoundIssuer, findIssuer } from '../db/issuers.ts';
 import { type Project, projectsIn } from '../db/projects.ts';
@@ -18,7 +18,6 @@ import { Problem } from './problems.ts';
 
 export const formats = ['bearer', 'basic', 'env'] as const;
 const longestTtlSeconds = longestTtlMs / 1000;
-export const goneAdvice = 'Connect the account again, or give the app another source: `PUT /v1/apps/{app}/source`.';
 
 export const ExchangeBody = z.strictObject({
   purpose: z
@@ -59,7 +58,9 @@ export async function resolveExchange(database: Database, asked: Asked): Promise
   if (subject.integrationId && body.integration_id && body.integration_id !== subject.integrationId) {
     throw new Problem('repository_not_reachable', 'Leave `integration_id` out: the app has an integration already.');
   }
-  const { issuer, hostUrl } = await issuerOf(database, project.id, subject.integrationId ?? body.integration_id);
+  const named = subject.integrationId ?? body.integration_id;
+  const chosen = named ?? (await chooseIntegration(database.reader, { projectId: project.id, kind: 'github' }));
+  const { issuer, hostUrl } = await requireIssuer(database.reader, project.id, chosen);
   const repositories = await reachable(database, issuer.id, repositoriesOf(subject, body));
   const installationId = repositories[0]?.installationId ?? '';
   const installation = await installationsIn(database.reader, everything).find(installationId);
@@ -126,19 +127,28 @@ function repositoriesOf({ repositoryId, bound }: Subject, { repositories }: Exch
   return [...new Set(wanted)];
 }
 
-async function issuerOf({ reader }: Database, projectId: string, named?: string): Promise<FoundIssuer> {
-  const integrationId = named ?? (await chooseIntegration(reader, { projectId, kind: 'github' }));
-  const found = await findIssuer(reader, projectId, integrationId);
+/** Throws the problem that the integration has, if the project may not use it now. */
+export async function requireIssuer(db: Db, projectId: string, integrationId: string): Promise<FoundIssuer> {
+  const found = await findIssuer(db, projectId, integrationId);
   if (!found) throw new Problem('integration_missing', 'The project has no such integration: name another.');
   const { kind, status } = found;
   if (kind !== 'github') throw new Problem('provider_not_supported', 'Only GitHub gives such tokens.');
-  if (status === 'deleting' || status === 'deleted') throw new Problem('integration_deleted', goneAdvice);
+  if (status === 'deleting' || status === 'deleted') {
+    const advice = 'Connect the account again, or give the app another source: `PUT /v1/apps/{app}/source`.';
+    throw new Problem('integration_deleted', advice);
+  }
   if (!usableIntegrationStatuses.includes(status)) {
     throw new Problem('integration_unusable', `The integration is ${status}.`, {
       members: { integration_id: integrationId, integration_status: status },
     });
   }
   return found;
+}
+
+/** It was cut off after it had been looked at: whatever is true of it now. */
+export async function refuseCutOff(db: Db, { project, wanted }: ResolvedExchange): Promise<never> {
+  await requireIssuer(db, project.id, wanted.issuer.id);
+  throw new Problem('unavailable', 'The integration was changed meanwhile: ask again.');
 }
 
 async function reachable({ reader }: Database, integrationId: string, ids: string[]): Promise<Repository[]> {

@@ -5,7 +5,7 @@ import { everything } from '../../db/tenant.ts';
 import { askProvider, ofTokens } from '../ask-provider.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
-import { ExchangeBody, goneAdvice, resolveExchange } from '../exchange-request.ts';
+import { ExchangeBody, refuseCutOff, resolveExchange } from '../exchange-request.ts';
 import { epochSeconds, id, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
 import { formatToken } from '../token-formats.ts';
@@ -64,7 +64,12 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
       ],
       async prepare({ tenant, caller, params, body }) {
         const resolved = await resolveExchange(database, { tenant, caller, projectId: params.project, body });
-        const minted = await askProvider(() => exchange.get(resolved.wanted).catch(refuse), ofTokens);
+        const minted = await askProvider(() => exchange.get(resolved.wanted), ofTokens).catch((error: unknown) => {
+          if (error instanceof CutOff) return refuseCutOff(database.reader, resolved);
+          if (error instanceof TooShortLived)
+            throw new Problem('min_ttl_too_long', 'The provider gives none that lives so long.');
+          throw error;
+        });
         return { resolved, minted };
       },
       async write({ trx, caller, body, prepared: { resolved, minted }, audit }) {
@@ -74,7 +79,7 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
         if (claimed === 'cut_off') {
           // After this transaction, which it would otherwise wait for.
           exchange.discard(minted).catch(() => {});
-          throw new Problem('integration_deleted', goneAdvice);
+          return refuseCutOff(trx, resolved);
         }
         if (claimed === 'over') throw new Problem('invalid_transition', 'The build has ended.');
         if (claimed === 'gone') throw new Problem('unavailable', 'The token was revoked meanwhile: ask again.');
@@ -121,13 +126,6 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
       },
     }),
   ];
-}
-
-function refuse(error: unknown): never {
-  if (error instanceof CutOff) throw new Problem('integration_deleted', goneAdvice);
-  if (error instanceof TooShortLived)
-    throw new Problem('min_ttl_too_long', 'The provider’s token does not live so long.');
-  throw error;
 }
 
 function wordsOf(permissions: Record<string, string>): string {
