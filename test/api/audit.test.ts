@@ -63,6 +63,15 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     });
     return { ...usual, body: { installation_id: number } };
   },
+  async reauthorizeIntegration({ orgId, githubAppId }, usual) {
+    await api.database.write(async (trx) => {
+      await trx('github_apps').where({ id: githubAppId }).update({ client_id: 'Iv1.own' });
+      const secrets = githubAppSecrets(trx, keyring);
+      await secrets.put(githubAppId, orgId, 'client_secret', 'a client secret of their own');
+      await secrets.put(githubAppId, orgId, 'private_key', 'a private key of their own');
+    });
+    return usual;
+  },
   async completeGithubFlow({ flowId }, usual) {
     const state = await api.database.write(async (trx) => {
       await trx('connect_flows').where({ id: flowId }).update({ status: 'page_served', created_by: 'operator' });
@@ -76,12 +85,33 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     await api.database.write((trx) => trx('connect_flows').where({ id: flowId }).update(flow));
     return usual;
   },
+  async rotateCredential(tenant, usual) {
+    await giveOwnApp(tenant);
+    return usual;
+  },
+  async rollbackCredential(tenant, usual) {
+    await giveOwnApp(tenant);
+    const kind = 'webhook_secret';
+    await api.admin.ask('POST', `/v1/integrations/${tenant.integrationId}/credentials/rotate`, { kind });
+    await api.database.write((trx) =>
+      trx('rotations').where({ integration_id: tenant.integrationId }).update({ phase: 'overlapping' }),
+    );
+    return usual;
+  },
   async rerunBuild({ buildId }, usual) {
     const ended = { status: 'failed' as const, finished_at: Date.now() };
     await api.database.write((trx) => trx('builds').where({ id: buildId }).update(ended));
     return usual;
   },
 };
+
+/** The App is the organization's, and has a secret. */
+async function giveOwnApp({ orgId, githubAppId }: Owner): Promise<void> {
+  await api.database.write(async (trx) => {
+    await trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId });
+    await githubAppSecrets(trx, keyring).put(githubAppId, orgId, 'webhook_secret', 'a webhook secret of their own');
+  });
+}
 
 async function prepare(endpoint: Endpoint): Promise<Sent> {
   const orgId = await addOrg(api.database);
@@ -99,7 +129,16 @@ const mutations = () => api.endpoints.filter(({ write }) => write);
 /** Every row there is, but for the times at which tokens were used, which belong to no act. */
 async function everyRow(): Promise<Record<string, string[]>> {
   const tables = ['orgs', 'projects', 'apps', 'pipelines', 'builds', 'build_events', 'commands', 'operations'] as const;
-  const more = ['sessions', 'sign_in_links', 'integrations', 'bindings', 'installations', 'audit_events'] as const;
+  const more = [
+    'sessions',
+    'sign_in_links',
+    'integrations',
+    'bindings',
+    'installations',
+    'audit_events',
+    'rotations',
+    'credential_versions',
+  ] as const;
   const found: Record<string, string[]> = {};
   for (const table of [...tables, ...more]) found[table] = sorted(await api.database.reader(table));
   const tokens = await api.database.reader('tokens');

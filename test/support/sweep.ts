@@ -29,6 +29,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   }),
   startGithubFlow: ({ projectId }) => ({ project_id: projectId }),
   adoptInstallation: ({ number }) => ({ installation_id: number }),
+  reauthorizeIntegration: () => ({}),
   completeGithubFlow: () => ({ state: 'a-state-that-nobody-has-been-given', code: 'a-code' }),
   importGithubApp: ({ projectId, number }) => ({
     project_id: projectId,
@@ -47,6 +48,9 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   replaceIntegrationInDialect: () => ({ name: 'Renamed' }),
   createProject: ({ orgId }) => ({ org_id: orgId, name: 'New' }),
   updateProject: () => ({ name: 'Renamed' }),
+  updateIntegration: () => ({ display_name: 'Renamed' }),
+  rotateCredential: () => ({ kind: 'webhook_secret' }),
+  rollbackCredential: () => ({ kind: 'webhook_secret' }),
   createApp: () => ({ name: 'New' }),
   updateApp: () => ({ name: 'Renamed' }),
   setAppSource: ({ integrationId, repositoryId }) => ({ integration_id: integrationId, repository_id: repositoryId }),
