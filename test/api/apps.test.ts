@@ -58,6 +58,7 @@ describe('an app', () => {
       name: 'shop',
       auto_deploy: true,
       source: null,
+      source_status: null,
       created_at: expect.any(Number),
       updated_at: app['created_at'],
     });
