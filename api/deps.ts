@@ -43,7 +43,7 @@ export type ImportCheck = {
 export type ApiDeps = {
   database: Database;
   keyring: Keyring;
-  broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'inspectWorkflowFile'>;
+  broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'liesOn' | 'inspectWorkflowFile'>;
   exchange: Exchange;
   connector: ImportCheck;
   connect: ConnectSettings;

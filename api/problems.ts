@@ -41,6 +41,7 @@ export const catalogue = {
   min_ttl_too_long: { status: 422, title: 'No token lives so long' },
   credential_unchanged: { status: 422, title: 'This is the one that is in use' },
   ref_missing: { status: 422, title: 'There is no such branch' },
+  sha_not_on_ref: { status: 422, title: 'The commit is not on that branch or tag' },
   workflow_inputs_too_many: { status: 422, title: 'The workflow would be given more inputs than GitHub takes' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'We failed' },

@@ -209,6 +209,14 @@ export function createGitHubBroker({
       return found?.sha;
     },
 
+    /** Live: whether this very commit is the tag's, or is in the history of the branch. */
+    async liesOn(asking: Asking, sha: string, ref: { kind: 'heads' | 'tags'; name: string }): Promise<boolean> {
+      const found = await interactively(asking, ({ github, fullName }) =>
+        github.compare(fullName, sha, `refs/${ref.kind}/${ref.name}`),
+      );
+      return found === 'identical' || (found === 'ahead' && ref.kind === 'heads');
+    },
+
     /** Live: what the workflow file on the default branch says; nothing where there is none. */
     async inspectWorkflowFile(asking: Asking, workflowFile: string, inputs: string[]) {
       const path = `.github/workflows/${workflowFile}`;

@@ -8,6 +8,7 @@ import { type Pipeline, pipelinesIn } from '../../db/pipelines.ts';
 import { refHeadsIn } from '../../db/ref-heads.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import type { TenantScope } from '../../db/tenant.ts';
+import { askProvider } from '../ask-provider.ts';
 import { BuildView, buildView } from '../build-view.ts';
 import { requireGranted } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -32,7 +33,7 @@ const TriggerBuild = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{40}$/, 'must be a full commit id in lower case')
     .optional()
-    .describe('Usually the head of the branch; needed for a tag'),
+    .describe('One of that branch, usually its head; of a tag the one that it names, and needed'),
   inputs: z
     .record(z.string().regex(/^(?!fairlead_)[A-Za-z_][\w-]{0,99}$/), z.string().max(10_000))
     .refine((inputs) => Object.keys(inputs).length <= 22, 'at most 22 inputs')
@@ -58,6 +59,13 @@ export function triggerBuildRoutes({
     return head;
   }
 
+  /** GitHub shows every commit of a fork as if it were the repository's own. */
+  async function requireOnRef(asking: Asking, sha: string, { kind, name }: ReturnType<typeof targetOf>): Promise<void> {
+    if (await askProvider(() => broker.liesOn(asking, sha, { kind, name }))) return;
+    const wanted = kind === 'tags' ? 'is not the one of the tag' : 'is not in the history of the branch';
+    throw new Problem('sha_not_on_ref', `The commit ${sha} ${wanted} ${name}, or one of the two is not there.`);
+  }
+
   return [
     endpoint({
       method: 'post',
@@ -76,6 +84,7 @@ export function triggerBuildRoutes({
         'invalid_transition',
         'repository_not_reachable',
         'ref_missing',
+        'sha_not_on_ref',
         'workflow_inputs_too_many',
         'provider_unavailable',
       ],
@@ -84,7 +93,10 @@ export function triggerBuildRoutes({
         const target = targetOf(body, source.branch);
         const { repositoryId } = source;
         const asking = { ownerId: pipeline.projectId, repositoryId };
-        if (body.sha !== undefined) return { target, repositoryId, sha: body.sha };
+        if (body.sha !== undefined) {
+          await requireOnRef(asking, body.sha, target);
+          return { target, repositoryId, sha: body.sha };
+        }
         // Nobody can be asked any more, and nothing will be built.
         if (cutOff) return { target, repositoryId, sha: await lastHeadOf(database.reader, repositoryId, target) };
         if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(asking, target.name) };

@@ -21,6 +21,9 @@ export type RepositoryPage = {
   etag: string | undefined;
 };
 
+const standings = ['identical', 'ahead', 'behind', 'diverged'] as const;
+export type Standing = (typeof standings)[number];
+
 export type Branch = { name: string; sha: string };
 
 export type Workflow = { id: number; name: string; path: string; state: string };
@@ -85,6 +88,30 @@ export function repositoriesOf({ request, read }: Conversation) {
     getBranch(fullName: string, branch: string): Promise<Branch | undefined> {
       return orUndefined(
         read(() => request('GET /repos/{owner}/{repo}/branches/{branch}', { ...split(fullName), branch }), toBranch),
+      );
+    },
+
+    /**
+     * How a branch or tag stands to a commit: `ahead` of it where the commit is in its history. Undefined where one of
+     * the two is not there.
+     */
+    compare(fullName: string, sha: string, ref: string): Promise<Standing | undefined> {
+      const basehead = `${sha}...${ref}`;
+      return orUndefined(
+        read(
+          // The files that differ come with the first page.
+          () =>
+            request('GET /repos/{owner}/{repo}/compare/{basehead}', {
+              ...split(fullName),
+              basehead,
+              per_page: 1,
+              page: 2,
+            }),
+          ({ status }) => {
+            if (!standings.includes(status)) throw new TypeError('no standing');
+            return status;
+          },
+        ),
       );
     },
 

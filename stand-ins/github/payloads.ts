@@ -65,6 +65,7 @@ export function pushPayload(state: State, repository: Repository, push: Push): P
   const after = deleted ? zeroSha : (push.after ?? push.commits?.at(-1)?.id ?? newSha());
   if (deleted) refs.delete(name);
   else refs.set(name, after);
+  if (!deleted && !push.forced && before !== zeroSha && before !== after) repository.parents.set(after, before);
 
   const given = push.commits ?? [{ message: push.headCommit?.message, id: push.headCommit?.id ?? after }];
   const commits = deleted ? [] : given.map(({ id, message }) => commitOf(state, repository, id, message));

@@ -142,6 +142,7 @@ export function insertOwnRepository(
     branches,
     tags: new Map(),
     messages: new Map(),
+    parents: new Map(),
     files,
     filesAt: new Map(),
     workflowIds: new Map(),

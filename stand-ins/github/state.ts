@@ -75,6 +75,8 @@ export type Repository = {
   tags: Map<string, string>;
   /** Of the commits that have a message of their own. */
   messages: Map<string, string>;
+  /** Of the commits that were pushed: the one before. */
+  parents: Map<string, string>;
   /** Path and text; one tree for all branches, except where `filesAt` has one of its own. */
   files: Map<string, string>;
   filesAt: Map<string, Map<string, string>>;

@@ -36,6 +36,7 @@ beforeAll(async () => {
   const broker = {
     branches: never,
     inspectWorkflowFile: never,
+    liesOn: async () => true,
     branchHead: async (_asking: unknown, branch: string) => {
       if (!heads) throw new Error('GitHub is away');
       return heads[branch];

@@ -80,6 +80,7 @@ describe('a refusal', () => {
       broker: {
         branches: () => Promise.reject(new Error('the inside of it')),
         branchHead: () => Promise.reject(new Error('the inside of it')),
+        liesOn: () => Promise.reject(new Error('the inside of it')),
         inspectWorkflowFile: () => Promise.reject(new Error('the inside of it')),
       },
       extra: () => [

@@ -28,6 +28,7 @@ beforeAll(async () => {
         return { branches: [], next: undefined };
       },
       branchHead: async () => 'a'.repeat(40),
+      liesOn: async () => true,
       inspectWorkflowFile: async () => undefined,
     },
   });

@@ -112,7 +112,7 @@ test('A repeated request is answered from its key before a provider is asked, wh
   let away = false;
   const never = () => Promise.reject(new Error('not asked for here'));
   const branchHead = async () => (away ? never() : headSha);
-  const asking = await startApi({ broker: { branches: never, inspectWorkflowFile: never, branchHead } });
+  const asking = await startApi({ broker: { branches: never, inspectWorkflowFile: never, liesOn: never, branchHead } });
   try {
     const orgId = await addOrg(asking.database);
     const projectId = await addProject(asking.database, orgId);

@@ -22,6 +22,7 @@ export const headSha = '89abcdef0123456789abcdef0123456789abcdef';
 const broker: ApiDeps['broker'] = {
   branches: async () => ({ branches: [{ name: 'main', sha: headSha }], next: undefined }),
   branchHead: async (_, branch) => (branch === 'main' ? headSha : undefined),
+  liesOn: async () => true,
   inspectWorkflowFile: async () => ({ readable: true, dispatchable: true, missingInputs: [], runNameShowsBuild: true }),
 };
 

@@ -63,6 +63,14 @@ export const repositoryRoutes: Route[] = [
   },
   {
     method: 'GET',
+    path: '/repos/{owner}/{repo}/compare/{+basehead}',
+    handle(call) {
+      const { repository } = requireRepository(call, 'contents:read');
+      return ok(comparison(call, repository));
+    },
+  },
+  {
+    method: 'GET',
     path: '/repos/{owner}/{repo}/git/matching-refs/{+ref}',
     handle(call) {
       const { repository } = requireRepository(call, 'contents:read');
@@ -112,11 +120,44 @@ export const repositoryRoutes: Route[] = [
   },
 ];
 
+/** How the second of two commits stands to the first; where neither came from the other, without a common ancestor. */
+function comparison({ state, params }: Call, repository: Repository) {
+  const [base = '', head = ''] = (params['basehead'] ?? '').split('...');
+  const [from, to] = [shaOfRef(repository, base), shaOfRef(repository, head)];
+  if (!from || !to) throw new Refused(404, 'Not Found');
+  const [ahead, behind] = [historyOf(repository, to).indexOf(from), historyOf(repository, from).indexOf(to)];
+  const status = from === to ? 'identical' : ahead > 0 ? 'ahead' : behind > 0 ? 'behind' : 'diverged';
+  const self = `${state.apiUrl}/repos/${repository.fullName}/compare/${base}...${head}`;
+  const html = `${state.url}/${repository.fullName}/compare/${base}...${head}`;
+  return {
+    url: self,
+    html_url: html,
+    permalink_url: html,
+    diff_url: `${html}.diff`,
+    patch_url: `${html}.patch`,
+    base_commit: commitView(state, repository, from),
+    merge_base_commit: commitView(state, repository, behind > 0 ? to : from),
+    status,
+    ahead_by: Math.max(0, ahead),
+    behind_by: Math.max(0, behind),
+    total_commits: Math.max(0, ahead),
+    commits: [],
+  };
+}
+
+/** A commit, the one before it, and so on. */
+function historyOf({ parents }: Repository, sha: string): string[] {
+  const history: string[] = [];
+  for (let at: string | undefined = sha; at && !history.includes(at); at = parents.get(at)) history.push(at);
+  return history;
+}
+
 /** The commit of a branch, a tag or itself. */
 export function shaOfRef(repository: Repository, ref: string): string | undefined {
-  const name = ref.replace(/^refs\/(heads|tags)\//, '');
-  const shas = [...repository.branches.values(), ...repository.tags.values()];
-  return repository.branches.get(name) ?? repository.tags.get(name) ?? shas.find((sha) => sha === ref);
+  const [, kind, name = ''] = /^refs\/(heads|tags)\/(.+)$/.exec(ref) ?? [];
+  if (kind) return (kind === 'heads' ? repository.branches : repository.tags).get(name);
+  const shas = [...repository.branches.values(), ...repository.tags.values(), ...[...repository.parents].flat()];
+  return repository.branches.get(ref) ?? repository.tags.get(ref) ?? shas.find((sha) => sha === ref);
 }
 
 /** The tree at a branch; tests give a branch its own where it must differ. */
