@@ -93,12 +93,15 @@ export function triggerBuildRoutes({
         const target = targetOf(body, source.branch);
         const { repositoryId } = source;
         const asking = { ownerId: pipeline.projectId, repositoryId };
-        if (body.sha !== undefined) {
+        if (body.sha !== undefined && !cutOff) {
           await requireOnRef(asking, body.sha, target);
           return { target, repositoryId, sha: body.sha };
         }
         // Nobody can be asked any more, and nothing will be built.
-        if (cutOff) return { target, repositoryId, sha: await lastHeadOf(database.reader, repositoryId, target) };
+        if (cutOff) {
+          const sha = body.sha ?? (await lastHeadOf(database.reader, repositoryId, target));
+          return { target, repositoryId, sha };
+        }
         if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(asking, target.name) };
         throw new Problem('invalid_request', 'A tag needs the commit that it names.', {
           errors: [{ path: 'body.sha', message: 'is needed for a tag' }],

@@ -20,6 +20,7 @@ beforeAll(async () => {
         asked.push(branch);
         return headSha;
       },
+      liesOn: async () => true,
       inspectWorkflowFile: async () => undefined,
     },
   });
