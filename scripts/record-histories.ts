@@ -13,6 +13,7 @@ import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../w
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
 import { tellAgain } from './histories/reports.ts';
+import { revocations, tellRevocation } from './histories/revocations.ts';
 
 /**
  * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
@@ -285,6 +286,9 @@ for (const [name, { activities, requests }] of Object.entries(recoveries).filter
 }
 if (isNew(['report-build-told-again', undefined])) {
   await tellAgain(env, codePath, buildId, (handle) => save('report-build-told-again', handle));
+}
+for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
+  await tellRevocation(env, codePath, activities, (handle) => save(name, handle));
 }
 if (isNew(['recover-all-deliveries', undefined])) {
   await withWorker(env, codePath, { requestRecoveries: async () => {} }, async ({ client, taskQueue }) => {

@@ -29,6 +29,7 @@ describe('the workflows as they are now', () => {
     ['dispatch-build-succeeded.json', 'reportBuild'],
     ['recover-deliveries-gaps.json', 'finishRecovery'],
     ['report-build-told-again.json', 'sendDispatch'],
+    ['revoke-token-confirmed.json', 'giveUpRevocation'],
     ['sync-installations-done.json', 'finishSync'],
   ])('would be seen to tell another one than %s', async (name, another) => {
     const history = read(name);
@@ -57,6 +58,8 @@ describe('the workflows as they are now', () => {
         'recover-deliveries-rejected.json',
         'recover-deliveries-rested.json',
         'report-build-told-again.json',
+        'revoke-token-confirmed.json',
+        'revoke-token-given-up.json',
         'sync-installations-done.json',
         'sync-installations-long.json',
         'sync-installations-rejected.json',

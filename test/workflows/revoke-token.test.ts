@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { revokeToken } from '../../workflows/revoke-token.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeEach(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+afterEach(() => env?.teardown());
+
+const mintedTokenId = 'mnt_0000000000000000000000000a';
+
+async function run(revokeMintedToken: () => Promise<void>) {
+  const givenUp: unknown[] = [];
+  const giveUpRevocation = async (given: unknown) => void givenUp.push(given);
+  const activities = { revokeMintedToken, giveUpRevocation };
+  return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
+    const workflowId = `revoke/${randomUUID()}`;
+    await client.workflow.execute(revokeToken, { taskQueue, workflowId, args: [{ mintedTokenId }] });
+    return { steps, givenUp };
+  });
+}
+
+test('a provider that is away is asked until it confirms', async () => {
+  let attempts = 0;
+  const { steps, givenUp } = await run(async () => {
+    attempts += 1;
+    if (attempts < 10) throw ApplicationFailure.create({ type: 'unavailable', message: 'GitHub failed' });
+  });
+  expect(steps).toHaveLength(10);
+  expect(givenUp).toEqual([]);
+});
+
+test('a provider that will not is not asked again, and nobody is told that the token is dead', async () => {
+  const { steps, givenUp } = await run(async () => {
+    throw ApplicationFailure.create({ type: 'policy', message: 'GitHub does not allow it', nonRetryable: true });
+  });
+  expect(steps).toEqual(['revokeMintedToken', 'giveUpRevocation']);
+  const failure = { code: 'policy', detail: 'GitHub does not allow it' };
+  expect(givenUp).toEqual([{ mintedTokenId, failure }]);
+});
+
+test('a provider that never answers is given up once the token has died by itself', async () => {
+  const { steps, givenUp } = await run(async () => {
+    throw ApplicationFailure.create({ type: 'unavailable', message: 'GitHub failed' });
+  });
+  expect(steps.length).toBeGreaterThan(60);
+  expect(givenUp).toHaveLength(1);
+});
