@@ -48,9 +48,9 @@ function createMember(main: Main, env: Record<string, string>, ready: RegExp): M
 }
 
 /** A GitHub with the operator's App, one installation and one repository that can be built. */
-export async function startScene(options: StandInOptions = {}) {
+export async function startScene(options: StandInOptions = {}, newApp: Parameters<GitHubStandIn['addApp']>[0] = {}) {
   const github = await startGitHub(options);
-  const app = github.addApp();
+  const app = github.addApp(newApp);
   const installation = github.addInstallation(app);
   const repository = github.addRepository(installation, {
     defaultBranch: 'main',
@@ -227,6 +227,10 @@ export async function startCluster({
 }
 
 /** A scene whose repository is an app's source here, with a pipeline for every push. */
-export async function bind({ installation, repository }: Scene, client: ReturnType<typeof createClient>) {
-  return setUpPlatform(client, { installationId: installation.id, repositoryId: repository.id });
+export async function bind(
+  { installation, repository }: Scene,
+  client: ReturnType<typeof createClient>,
+  pipeline: Record<string, unknown> = {},
+) {
+  return setUpPlatform(client, { installationId: installation.id, repositoryId: repository.id }, pipeline);
 }
