@@ -87,7 +87,7 @@ type What = Owner &
   >;
 
 async function whatOf(db: Db, deps: StartDeps, asking: Asking, body: Body): Promise<What> {
-  if (body.app === 'own') return ownApp(db, asking.tenant, body.integration_id ?? '');
+  if (body.app === 'own') return ownApp(db, asking, body.integration_id ?? '');
   const owner = await ownerOf(db, asking, body);
   return body.app === 'operator' ? operatorApp(db, owner) : newApp(db, deps, body, owner);
 }
@@ -163,10 +163,11 @@ async function operatorApp(db: Db, owner: Owner): Promise<What> {
 }
 
 /** The App of an integration: what is installed beside it will be that integration's, and its owner's. */
-async function ownApp(db: Db, tenant: TenantScope, integrationId: string): Promise<What> {
+async function ownApp(db: Db, { tenant, caller }: Asking, integrationId: string): Promise<What> {
   const integration = await integrationsIn(db, tenant).find(integrationId);
   const app = integration?.githubAppId ? await githubAppsIn(db).find(integration.githubAppId) : undefined;
   if (!integration || !app) throw new Problem('not_found');
+  if (integration.projectId === null) requireOrgAdmin(caller, integration.orgId);
   if (app.orgId !== integration.orgId) {
     const advice = 'This integration is on the operator’s App: connect with `"app":"operator"`.';
     throw new Problem('provider_not_supported', advice);

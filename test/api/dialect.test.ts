@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { newId } from '../../domain/ids.ts';
-import { startApi, type TestApi } from '../support/api.ts';
+import { corsOrigin, startApi, type TestApi } from '../support/api.ts';
 import { createBrowser } from '../support/browser.ts';
 import { keyring } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
@@ -146,6 +146,12 @@ test('shows a project what was granted to it, and lets it change nothing of that
   expectGolden(await other.ask('GET', '/api/integrations'), 'list');
   expect((await other.send('PATCH', at, { name: 'Mine' })).status).toBe(404);
   expect((await other.send('DELETE', at)).status).toBe(404);
+});
+
+test('may be asked by the pages of an origin that the operator names', async () => {
+  const headers = { origin: corsOrigin, authorization: `Bearer ${(await addToken(api.database, tenant)).secret}` };
+  const answer = await fetch(`${api.url}/api/integrations`, { headers });
+  expect(answer.headers.get('access-control-allow-origin')).toBe(corsOrigin);
 });
 
 describe('installing', () => {

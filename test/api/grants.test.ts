@@ -268,11 +268,18 @@ test('an integration of the organization counts among those that an app could me
   ]);
 });
 
-test('connecting for the whole organization takes who administers it', async () => {
-  const start = async (who: Client) =>
-    (await who.send('POST', '/v1/integrations/github/start', { org_id: orgId })).status;
+test('connecting for the whole organization, and one more account of its own App, takes who administers it', async () => {
+  const start = async (who: Client, body: object = { org_id: orgId }) =>
+    (await who.send('POST', '/v1/integrations/github/start', body)).status;
   const admin = api.as((await addUser(api.database, orgId, 'admin')).session);
   expect(await start(admin)).toBe(403);
   expect(await start(project)).toBe(404);
   expect(await start(owner)).toBe(200);
+
+  const { githubAppId, integrationId: integration_id } = shared;
+  await api.database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId }));
+  const another = { app: 'own', integration_id };
+  expect(await start(admin, another)).toBe(403);
+  // The App of this test cannot sign anybody in, which is said to whom it may concern.
+  expect(await start(owner, another)).toBe(409);
 });
