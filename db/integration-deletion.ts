@@ -12,7 +12,7 @@ import { connectFlowsIn } from './flows/connect-flows.ts';
 import { nudgeFlow } from './flows/flow-commands.ts';
 import { leasesIn } from './leases.ts';
 import { type Operation, operationsIn } from './operations.ts';
-import type { IntegrationRow } from './tables.ts';
+import type { ConnectFlowRow, IntegrationRow } from './tables.ts';
 import { everything, type TenantScope, within } from './tenant.ts';
 
 export type Deletion = {
@@ -54,7 +54,7 @@ export async function deleteIntegration(trx: Transaction, deletion: Deletion): P
   }
   const builds = await endBuilds(trx, id);
   const tokens = await leasesIn(trx, everything).revoke({ integrationId: id });
-  await endFlows(trx, id);
+  await endFlows(trx, { integration_id: id });
 
   const workflowId = deleteWorkflowId(id);
   const operation = await operations.insert({ orgId, projectId, kind: 'delete', subjectId: id, workflowId });
@@ -94,15 +94,12 @@ export function unendedBuilds(db: Db, integrationId: string) {
   return db('builds').where({ integration_id: integrationId }).whereIn('status', unended);
 }
 
-const unended = buildStatuses.filter((status) => !isFinalBuildStatus(status));
+export const unended = buildStatuses.filter((status) => !isFinalBuildStatus(status));
 
-/** Nobody goes on connecting an account to it. */
-async function endFlows(trx: Transaction, integrationId: string): Promise<void> {
+/** Nobody goes on connecting an account to what is gone. */
+export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): Promise<void> {
   const flows = connectFlowsIn(trx, everything);
-  const open = await trx('connect_flows')
-    .where({ integration_id: integrationId })
-    .whereNull('finished_at')
-    .select('id');
+  const open = await trx('connect_flows').where(of).whereNull('finished_at').orderBy('id').select('id');
   for (const { id } of open) {
     const flow = await flows.find(id);
     if (flow && (await flows.move(id, 'canceled', { reason: integrationDeleted }))) await nudgeFlow(trx, flow);

@@ -33,10 +33,6 @@ export function orgsIn(db: Db, scope: TenantScope) {
         .update({ name, revision: revision + 1, updated_at: Date.now() });
       return changed === 1;
     },
-
-    async remove(id: string): Promise<boolean> {
-      return (await visible().where({ id }).update({ deleted_at: Date.now() })) === 1;
-    },
   };
 }
 

@@ -1,8 +1,8 @@
 import { appendAudit } from '../../db/audit.ts';
-import type { Transaction } from '../../db/connection.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { finishOwners } from '../../db/owner-deletion.ts';
+import { purgeCredentials, purgeIdleApp } from '../../db/purge-credentials.ts';
 import { everything } from '../../db/tenant.ts';
 import { type RevocationOutcome, worstOutcome } from '../../domain/revocation.ts';
 import type { DeletionDeps } from './deps.ts';
@@ -28,7 +28,7 @@ export function finishDeletion({ database }: DeletionDeps) {
       await trx('grants').where({ integration_id: integrationId }).delete();
       // Last of all: until here they were needed to revoke what they had given access to.
       const purged = await purgeCredentials(trx, { integration_id: integrationId });
-      const ofApp = ended.github_app_id === null ? 0 : await purgeApp(trx, ended.github_app_id);
+      const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
       await operationsIn(trx, everything).finish({ kind: 'delete', subjectId: integrationId });
       await incidentsIn(trx, everything).resolveAbout(
         integrationId,
@@ -47,29 +47,4 @@ export function finishDeletion({ database }: DeletionDeps) {
       });
       await finishOwners(trx, ended);
     });
-}
-
-/** An App of one's own is of no more use without an integration; the operator's stays. */
-async function purgeApp(trx: Transaction, githubAppId: string): Promise<number> {
-  const locked = trx('github_apps').where({ id: githubAppId }).first();
-  // Two integrations that end at once: the second sees that the first is gone.
-  if (trx.client.config.client === 'pg') locked.forUpdate();
-  const app = await locked;
-  if (!app || app.org_id === null) return 0;
-  const left = await trx('integrations')
-    .where({ github_app_id: githubAppId })
-    .whereNotIn('status', ['deleted', 'expired'])
-    .first('id');
-  return left ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
-}
-
-async function purgeCredentials(
-  trx: Transaction,
-  owner: { integration_id: string } | { github_app_id: string },
-): Promise<number> {
-  const credentials = trx('credentials').where(owner).select('id');
-  return trx('credential_versions')
-    .whereIn('credential_id', credentials)
-    .whereNot({ status: 'purged' })
-    .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
 }

@@ -1,24 +1,15 @@
 import { z } from 'zod';
 import { deleteIntegration, findEvenDeleted } from '../../db/integration-deletion.ts';
 import { type UsingApp, usersOf } from '../../db/integration-users.ts';
-import type { IntegrationRow } from '../../db/tables.ts';
-import { type Revocation, revocations } from '../../domain/revocation.ts';
-import { type Caller, scopesIn } from '../caller.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { id } from '../input.ts';
 import { Accepted } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
+import { DeletionQuery, requireMayRevoke, revocation } from '../revocation.ts';
 import { findIntegration } from './integrations.ts';
 
 const Params = z.strictObject({ integration: id('int') });
-
-const revocation = z
-  .enum(revocations)
-  .default('auto')
-  .describe(
-    '`auto` uninstalls the App where no other integration uses the installation; `always` (`org:admin`) uninstalls it from under the others; `never` leaves it',
-  );
 
 const UsingAppView = z.object({ id: z.string(), project_id: z.string(), name: z.string() });
 
@@ -57,19 +48,16 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
         'Takes effect with the answer: nothing is issued, dispatched or decided for it any more. What is left to do is the operation’s, whose `outcome` says what became of it at the provider. Asking again answers the same operation.',
       access: 'integrations:delete',
       params: Params,
-      query: z.strictObject({
-        revocation,
-        if_unused: z.enum(['true', 'false']).optional().describe('`true` refuses where an app uses it'),
-      }),
+      query: DeletionQuery,
       success: { status: 202, body: Accepted },
       problems: ['not_found', 'integration_in_use'],
       async write({ trx, tenant, caller, params, query, audit }) {
         const integration = await findEvenDeleted(trx, tenant, params.integration);
         if (!integration) throw new Problem('not_found');
         const { id, org_id: orgId, project_id: projectId, status } = integration;
-        mayRevoke(caller, integration, query.revocation);
+        requireMayRevoke(caller, orgId, query.revocation);
         const isOver = status === 'deleting' || status === 'deleted';
-        if (query.if_unused === 'true' && !isOver) await refuseInUse(await usersOf(trx, id).apps(mostApps));
+        if (query.if_unused === 'true' && !isOver) refuseInUse(await usersOf(trx, id).apps(mostApps));
         const deletion = { id, orgId, projectId, revocation: query.revocation, audit };
         return reply({ operation: await deleteIntegration(trx, deletion) });
       },
@@ -111,13 +99,7 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
   ];
 }
 
-/** To take it from other projects is not for one of them to decide. */
-function mayRevoke(caller: Caller, { org_id: orgId }: IntegrationRow, revocation: Revocation): void {
-  if (revocation !== 'always' || scopesIn(caller, orgId).has('org:admin')) return;
-  throw new Problem('missing_scope', '`revocation=always` needs the scope org:admin.');
-}
-
-async function refuseInUse(apps: UsingApp[]): Promise<void> {
+function refuseInUse(apps: UsingApp[]): void {
   if (apps.length === 0) return;
   throw new Problem('integration_in_use', 'Give these apps another source first, or leave out `if_unused`.', {
     members: { apps: apps.map(usingAppView) },

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { type Org, orgsIn } from '../../db/orgs.ts';
+import { deleteOrg } from '../../db/owner-deletion.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Accepted } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
+import { revocation } from '../revocation.ts';
 
 const OrgView = z.object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds });
 const Params = z.strictObject({ org: id('org') });
@@ -74,6 +77,26 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         if (!(await orgs.update(org.id, org.revision, body))) throw new Problem('precondition_failed');
         await audit({ orgId: org.id, action: 'org.updated', target: org.id });
         return reply({ body: orgView({ ...org, ...body, updatedAt: Date.now() }), revision: org.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/orgs/{org}',
+      operationId: 'deleteOrg',
+      tag: 'organizations',
+      summary: 'Delete an organization with everything in it',
+      description:
+        'Takes effect with the answer: its tokens are revoked, and nothing is built any more. The operation ends with the last of its integrations.',
+      access: 'org:admin',
+      params: Params,
+      query: z.strictObject({ revocation }),
+      success: { status: 202, body: Accepted },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, query, audit, ...request }) {
+        const org = await orgsIn(trx, tenant).find(params.org);
+        if (!org) throw new Problem('not_found');
+        requireRevision(request, org.revision);
+        return reply({ operation: await deleteOrg(trx, { orgId: org.id, revocation: query.revocation, audit }) });
       },
     }),
   ];

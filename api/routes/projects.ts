@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { orgsIn } from '../../db/orgs.ts';
+import { deleteProject } from '../../db/owner-deletion.ts';
 import { type Project, projectsIn } from '../../db/projects.ts';
 import { covers } from '../../db/tenant.ts';
+import { type Caller, scopesIn } from '../caller.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { Accepted } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
+import { DeletionQuery, requireMayRevoke } from '../revocation.ts';
 
 const ProjectView = z.object({
   id: z.string(),
@@ -93,21 +97,27 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       path: '/v1/projects/{project}',
       operationId: 'deleteProject',
       tag: 'projects',
-      summary: 'Delete an empty project',
+      summary: 'Delete a project with its apps and integrations',
+      description:
+        'Takes effect with the answer, as the deletion of an integration does. The operation ends with the last of its integrations.',
       access: 'projects:write',
       params: Params,
-      success: { status: 204 },
+      query: DeletionQuery,
+      success: { status: 202, body: Accepted },
       problems: ['project_in_use', 'precondition_failed'],
-      async write({ trx, tenant, params, audit, ...request }) {
+      async write({ trx, tenant, caller, params, query, audit, ...request }) {
         const projects = projectsIn(trx, tenant);
         const project = await projects.find(params.project);
         if (!project) throw new Problem('not_found');
         requireRevision(request, project.revision);
-        if (await projects.isInUse(project.id)) {
-          throw new Problem('project_in_use', 'Delete its apps and integrations first.');
+        const { id, orgId } = project;
+        requireMayRevoke(caller, orgId, query.revocation);
+        const isInUse = await projects.isInUse(id);
+        if (isInUse && query.if_unused === 'true') {
+          throw new Problem('project_in_use', 'Delete its apps and integrations first, or leave out `if_unused`.');
         }
-        await projects.remove(project.id);
-        await audit({ orgId: project.orgId, projectId: project.id, action: 'project.deleted', target: project.id });
+        requireMayEmpty(caller, project, isInUse);
+        return reply({ operation: await deleteProject(trx, id, { orgId, revocation: query.revocation, audit }) });
       },
     }),
   ];
@@ -115,4 +125,10 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
 
 function projectView({ id, orgId, name, createdAt, updatedAt }: Project): z.input<typeof ProjectView> {
   return { id, org_id: orgId, name, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) };
+}
+
+/** Who may delete a project and not what is in it, may delete an empty one. */
+function requireMayEmpty(caller: Caller, { id, orgId }: Project, isInUse: boolean): void {
+  if (!isInUse || scopesIn(caller, orgId, id).has('integrations:delete')) return;
+  throw new Problem('missing_scope', 'It is in use: that needs the scope integrations:delete as well.');
 }

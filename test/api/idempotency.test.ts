@@ -123,7 +123,14 @@ test('What was kept for a day is forgotten', async () => {
 
 test('An empty answer is repeated as an empty one', async () => {
   const key = newKey();
-  const path = `/v1/projects/${await addProject(api.database, orgId)}`;
+  const { id } = await client.ask<{ id: string }>(
+    'POST',
+    `/v1/projects/${await addProject(api.database, orgId)}/apps`,
+    {
+      name: 'Shop',
+    },
+  );
+  const path = `/v1/apps/${id}`;
   const answers = [
     await client.send('DELETE', path, undefined, key),
     await client.send('DELETE', path, undefined, key),

@@ -28,28 +28,31 @@ describe('a project', () => {
     expect(await client.ask('PATCH', `/v1/projects/${made.id}`, { name: 'Store' })).toMatchObject({ name: 'Store' });
     expect(await client.ask('GET', `/v1/projects/${made.id}`)).toMatchObject({ id: made.id, name: 'Store' });
     expect(await names()).toEqual(['Store']);
-    expect((await client.send('DELETE', `/v1/projects/${made.id}`)).status).toBe(204);
+    expect(await client.send('DELETE', `/v1/projects/${made.id}`)).toMatchObject({
+      status: 202,
+      body: { operation: { kind: 'delete', subject_id: made.id, status: 'succeeded' } },
+    });
     expect((await client.send('GET', `/v1/projects/${made.id}`)).status).toBe(404);
     expect((await client.send('DELETE', `/v1/projects/${made.id}`)).status).toBe(404);
     expect(await names()).toEqual([]);
   });
 
-  test('is not deleted while an app or an integration lives in it', async () => {
+  test('is not deleted while an app or an integration lives in it, where that is wanted', async () => {
     const projectId = await addProject(api.database, orgId);
     const { appId, integrationId } = await addEverything(api.database, { orgId, projectId });
-    const remove = () => client.send('DELETE', `/v1/projects/${projectId}`);
+    const remove = () => client.send('DELETE', `/v1/projects/${projectId}?if_unused=true`);
     const inUse = { status: 409, body: { code: 'project_in_use' } };
     expect(await remove()).toMatchObject(inUse);
     expect((await client.send('DELETE', `/v1/apps/${appId}`)).status).toBe(204);
     expect(await remove()).toMatchObject(inUse);
     await api.database.write((trx) => trx('integrations').where({ id: integrationId }).update({ status: 'deleted' }));
-    expect((await remove()).status).toBe(204);
+    expect((await remove()).status).toBe(202);
   });
 
   test('that is deleted takes nothing in any more, whatever token is left of it', async () => {
     const projectId = await addProject(api.database, orgId);
     const left = api.as((await addToken(api.database, { orgId, projectId })).secret);
-    expect((await left.send('DELETE', `/v1/projects/${projectId}`)).status).toBe(204);
+    expect((await left.send('DELETE', `/v1/projects/${projectId}`)).status).toBe(202);
     expect((await left.send('POST', `/v1/projects/${projectId}/apps`, { name: 'Late' })).status).toBe(404);
     const wanted = { org_id: orgId, project_id: projectId, name: 'Late', scopes: ['projects:read'] };
     expect((await left.send('POST', '/v1/tokens', wanted)).status).toBe(404);
