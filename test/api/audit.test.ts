@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../api/endpoint.ts';
 import { createSignInCode } from '../../db/bootstrap.ts';
+import { credentialsIn } from '../../db/credentials.ts';
 import { flowStatesIn } from '../../db/flows/flow-states.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { grantsIn } from '../../db/grants.ts';
+import { rotationsIn } from '../../db/rotations.ts';
 import { everything } from '../../db/tenant.ts';
 import { adminToken, startApi, type TestApi } from '../support/api.ts';
 import { keyring } from '../support/hooks.ts';
@@ -91,11 +93,19 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
   },
   async rollbackCredential(tenant, usual) {
     await giveOwnApp(tenant);
-    const kind = 'webhook_secret';
-    await api.admin.ask('POST', `/v1/integrations/${tenant.integrationId}/credentials/rotate`, { kind });
-    await api.database.write((trx) =>
-      trx('rotations').where({ integration_id: tenant.integrationId }).update({ phase: 'overlapping' }),
-    );
+    const { orgId, projectId, integrationId, githubAppId, operationId } = tenant;
+    await api.database.write(async (trx) => {
+      const credential = await credentialsIn(trx).takeOf(githubAppId, 'webhook_secret');
+      const begun = await rotationsIn(trx).insert({
+        ...{ orgId, projectId, integrationId, operationId },
+        credentialId: credential?.id ?? '',
+        mode: 'auto',
+        newVersion: 1,
+        oldVersion: 0,
+        requestedBy: 'operator',
+      });
+      await rotationsIn(trx).move(begun?.id ?? '', 'overlapping');
+    });
     return usual;
   },
   async rerunBuild({ buildId }, usual) {

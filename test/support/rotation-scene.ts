@@ -95,6 +95,7 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
     ...app,
     caller,
     at,
+    activities,
     once,
     twice,
     credential,
