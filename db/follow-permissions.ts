@@ -50,7 +50,7 @@ export async function followPermissions(db: Db, githubAppId: string): Promise<vo
       code: permissionsMissing,
       subjectId: row.id,
       title,
-      action: `An owner of ${accountLogin} grants them on ${page}`,
+      link: page,
     });
   }
 }

@@ -226,7 +226,7 @@ test('permissions that are taken back and granted again', async () => {
     const [view] = await installations();
     expect(view).toMatchObject({ drift: { missing: { actions: 'write' } } });
     expect(view).toHaveProperty('drift.approval_url', expect.stringMatching(new RegExp(`${approval}$`)));
-    expect(await incidents()).toMatchObject([{ action: expect.stringContaining(approval) }]);
+    expect(await incidents()).toMatchObject([{ link: expect.stringContaining(approval) }]);
   });
   await shows('push', github.push(repository, { ref: 'refs/heads/main' }), async () =>
     expect(await builds()).toMatchObject([{ status: 'failed', reason: 'permission_missing' }]),
