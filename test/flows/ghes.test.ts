@@ -155,4 +155,17 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
     await expect.poll(found, soon).toMatchObject({ status: 'processed' });
     expect(hostsOf(/^\/app\/hook\/deliveries/)).toEqual([apiHost()]);
   }, 60_000);
+
+  test('an integration that is deleted is uninstalled there', async () => {
+    const installed = () => [...github.state.installations.values()].filter(({ appId }) => appId === app.appId);
+    expect(installed()).toHaveLength(1);
+    const { operation } = await mine.ask<{ operation: { id: string } }>('DELETE', `/v1/integrations/${integrationId}`);
+    await expect
+      .poll(() => mine.ask('GET', `/v1/operations/${operation.id}`), soon)
+      .toMatchObject({ operation: { status: 'succeeded', outcome: 'revoked' } });
+    expect(installed()).toEqual([]);
+    const uninstalled = github.requests({ method: 'DELETE', path: /^\/app\/installations\/\d+$/ });
+    expect(uninstalled.map(({ status, headers }) => [status, headers['host']])).toEqual([[204, apiHost()]]);
+    expect((await mine.send('GET', `/v1/integrations/${integrationId}`)).status).toBe(404);
+  }, 60_000);
 });
