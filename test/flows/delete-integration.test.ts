@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { githubAppPermissions } from '../../domain/github-permissions.ts';
+import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { Client } from '../support/client.ts';
+import { addOperatorApp } from '../support/operator-app.ts';
+import { type BuildView, workflowFile } from '../support/platform.ts';
+import { seed } from '../support/seed.ts';
+import { addProject } from '../support/tenants.ts';
+import { startWhole, type Whole } from '../support/whole.ts';
+
+type Operation = { id: string; status: string; outcome: string | null };
+
+let github: GitHubStandIn;
+let whole: Whole;
+let app: { id: string; theirs: App };
+let client: Client;
+let installation: Installation;
+let owner: { orgId: string; projectId: string };
+let installationId: string;
+let repositoryId: string;
+
+beforeAll(async () => {
+  github = await startGitHub();
+  whole = await startWhole(github);
+  app = await addOperatorApp(whole.database, github);
+  client = whole.admin;
+}, 60_000);
+afterAll(async () => {
+  await whole?.stop();
+  await github?.close();
+});
+
+beforeEach(async () => {
+  github.faults.clear();
+  installation = github.addInstallation(app.theirs, { permissions: { ...githubAppPermissions } });
+  const theirs = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
+  const rows = seed(whole.database);
+  owner = await rows.org();
+  const permissions = JSON.stringify(githubAppPermissions);
+  installationId = await rows.installation(app.id, installation.id, { org_id: owner.orgId, permissions });
+  repositoryId = await rows.repository(
+    { githubAppId: app.id, installationId, externalId: theirs.id },
+    { owner: theirs.owner, name: theirs.name, full_name: theirs.fullName },
+  );
+});
+
+/** A project with an integration on the installation, an app and a pipeline. */
+async function connect() {
+  const rows = seed(whole.database);
+  const where = { orgId: owner.orgId, projectId: await addProject(whole.database, owner.orgId) };
+  const integrationId = await rows.integration({ ...where, githubAppId: app.id, installationId });
+  const appId = await rows.app({ ...where, integrationId, repositoryId });
+  const pipelineId = await rows.pipeline({ ...where, appId });
+  return { integrationId, appId, pipelineId, projectId: where.projectId };
+}
+
+type Connected = Awaited<ReturnType<typeof connect>>;
+
+/** Asked again where the machine is too busy for GitHub's answer to be here in time. */
+const trigger = ({ pipelineId }: Connected) =>
+  vi.waitFor(() => client.ask<BuildView>('POST', `/v1/pipelines/${pipelineId}/builds`, {}), { timeout: 20_000 });
+const remove = async ({ integrationId }: Connected) =>
+  (await client.ask<{ operation: Operation }>('DELETE', `/v1/integrations/${integrationId}`)).operation;
+const build = (id: string) => client.ask<BuildView>('GET', `/v1/builds/${id}`);
+const uninstalled = () =>
+  github.requests({ method: 'DELETE', path: new RegExp(`^/app/installations/${installation.id}$`) });
+
+async function outcomeOf({ id }: Operation): Promise<string | null> {
+  const find = async () => (await client.ask<{ operation: Operation }>('GET', `/v1/operations/${id}`)).operation;
+  await expect.poll(async () => (await find()).status, { timeout: 25_000, interval: 50 }).toBe('succeeded');
+  return (await find()).outcome;
+}
+
+describe('deleting an integration', () => {
+  test('uninstalls the App at GitHub, however often it takes, and ends its builds first', {
+    timeout: 60_000,
+  }, async () => {
+    const mine = await connect();
+    const running = await trigger(mine);
+    await expect.poll(async () => (await build(running.id)).status, { timeout: 15_000 }).toBe('running');
+    github.faults.add({ method: 'DELETE', path: /^\/app\/installations/, times: 3, kind: 'status', status: 500 });
+
+    const operation = await remove(mine);
+    const canceled = { status: 'canceled', reason: 'integration_deleted' };
+    await expect.poll(() => build(running.id), { timeout: 10_000 }).toMatchObject(canceled);
+    expect(await outcomeOf(operation)).toBe('revoked');
+    expect(uninstalled().map(({ status }) => status)).toEqual([500, 500, 500, 204]);
+    const asked = github.ledger.filter(({ path }) => /\/cancel$|^\/app\/installations\/\d+$/.test(path));
+    expect(asked[0]?.path).toMatch(/\/cancel$/);
+    const row = await whole.database.reader('integrations').where({ id: mine.integrationId }).first();
+    expect(row).toMatchObject({ status: 'deleted', revocation_outcome: 'revoked' });
+    const failed = { status: 'failed', reason: 'integration_deleted' };
+    expect(await trigger(mine)).toMatchObject(failed);
+  });
+
+  test('leaves an installation to the other project that uses it, until that one lets go too', {
+    timeout: 60_000,
+  }, async () => {
+    const [here, there] = [await connect(), await connect()];
+    expect(await outcomeOf(await remove(here))).toBe('retained_shared');
+    expect(uninstalled()).toEqual([]);
+    const { id } = await trigger(there);
+    await expect.poll(async () => (await build(id)).status, { timeout: 15_000 }).toBe('running');
+    expect(await outcomeOf(await remove(there))).toBe('revoked');
+    expect(uninstalled()).toHaveLength(1);
+  });
+
+  test('in two projects at once uninstalls once', { timeout: 60_000 }, async () => {
+    const both = [await connect(), await connect()];
+    const operations = await Promise.all(both.map(remove));
+    const outcomes = await Promise.all(operations.map(outcomeOf));
+    expect(outcomes.sort()).toEqual(['retained_shared', 'revoked']);
+    expect(uninstalled()).toHaveLength(1);
+  });
+
+  test('of all that an organization has is its deletion', { timeout: 60_000 }, async () => {
+    await connect();
+    await connect();
+    const { operation } = await client.ask<{ operation: Operation }>('DELETE', `/v1/orgs/${owner.orgId}`);
+    await outcomeOf(operation);
+    expect(uninstalled()).toHaveLength(1);
+    const left = await whole.database
+      .reader('integrations')
+      .where({ org_id: owner.orgId })
+      .whereNot({ status: 'deleted' });
+    expect(left).toEqual([]);
+  });
+});
