@@ -1,23 +1,30 @@
-import type { Limit } from '../../providers/github/traffic.ts';
+import type { Leaving, Limit } from '../../providers/github/traffic.ts';
 
 /** Kept back of each hour for what persons wait for. */
 const reserve = 0.1;
 /** GitHub's limits are by the hour; a host that says more is not believed. */
 const longestMs = 3_660_000;
 
-/** GitHub takes 80 writes a minute and advises one a second: some at once, and then one a second, is never more. */
-const burst = 20;
-const writeMs = 1_000;
+/**
+ * What GitHub takes in any minute, half of it at once and the rest evenly: 80 writes that others see, and 900 points,
+ * of which a read is one and a write five.
+ * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+ */
+const paces = {
+  content: { atOnce: 40, everyMs: 1_500 },
+  points: { atOnce: 450, everyMs: 60_000 / 450 },
+};
+const pointsOf = { read: 1, control: 5, content: 5 };
 /** Who would wait longer comes back later. */
-const longestRestMs = 5_000;
+const longestRestMs = 1_000;
 
 type Account = {
   limit?: number;
   remaining?: number;
   resetAt: number;
   blocked?: { code: Limit['code']; until: number };
-  /** When the writes that were let through will have been paid for. */
-  paidUntil: number;
+  /** When what was let through will have been paid for. */
+  paidUntil: { content: number; points: number };
 };
 
 export type Verdict = { limit: Limit } | { restMs: number };
@@ -27,7 +34,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
   const accounts = new Map<string, Account>();
 
   function accountOf(name: string): Account {
-    const account = accounts.get(name) ?? { resetAt: 0, paidUntil: 0 };
+    const account = accounts.get(name) ?? { resetAt: 0, paidUntil: { content: 0, points: 0 } };
     accounts.delete(name);
     accounts.set(name, account);
     const [oldest] = accounts.keys();
@@ -37,7 +44,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
 
   return {
     /** Counts the request, where it may leave: at once or after a rest. */
-    admit(name: string, { urgent, write }: { urgent: boolean; write: boolean }): Verdict {
+    admit(name: string, { urgent, effect }: Pick<Leaving, 'urgent' | 'effect'>): Verdict {
       const account = accountOf(name);
       const at = now();
       const { blocked, limit, remaining, resetAt } = account;
@@ -48,11 +55,18 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       if (knows && remaining <= (urgent ? 0 : limit * reserve)) {
         return { limit: { code: 'rate_limited', retryAfterMs: Math.ceil(resetAt - at) } };
       }
-      const rest = write && limit !== undefined ? restOf(account, at) : 0;
-      if (rest > longestRestMs) return { limit: { code: 'secondary_limited', retryAfterMs: rest - longestRestMs } };
-      if (write && limit !== undefined) account.paidUntil = Math.max(account.paidUntil, at) + writeMs;
+      // A host without limits has no paces either.
+      if (limit === undefined) return { restMs: 0 };
+      const price = { content: effect === 'content' ? 1 : 0, points: pointsOf[effect] };
+      const restMs = Math.max(restOf(account, 'content', price, at), restOf(account, 'points', price, at));
+      if (restMs > longestRestMs) {
+        return { limit: { code: 'secondary_limited', retryAfterMs: restMs - longestRestMs } };
+      }
+      for (const pace of ['content', 'points'] as const) {
+        account.paidUntil[pace] = Math.max(account.paidUntil[pace], at) + price[pace] * paces[pace].everyMs;
+      }
       if (knows) account.remaining = remaining - 1;
-      return { restMs: rest };
+      return { restMs };
     },
 
     /** `hostNow` is the host's own time, by which it says when the hour is over. */
@@ -75,9 +89,13 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
   };
 }
 
-/** How long the next write has to wait for those before it. */
-function restOf({ paidUntil }: Account, at: number): number {
-  return Math.max(0, Math.ceil(paidUntil - at - (burst - 1) * writeMs));
+type Pace = keyof typeof paces;
+
+/** How long the next one has to wait for those before it. */
+function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>, at: number): number {
+  if (price[pace] === 0) return 0;
+  const { atOnce, everyMs } = paces[pace];
+  return Math.max(0, Math.ceil(paidUntil[pace] - at - (atOnce - price[pace]) * everyMs));
 }
 
 function figuresIn(headers: Headers): { limit: number; remaining: number; resetSeconds: number } | undefined {

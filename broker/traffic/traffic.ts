@@ -44,9 +44,8 @@ export function createTraffic({
     const clock = createHostClock(wall);
     let heardAt = Number.NEGATIVE_INFINITY;
     const traffic: Traffic = {
-      async admit({ method, account, urgent }) {
-        const verdict =
-          account === undefined ? { restMs: 0 } : quota.admit(account, { urgent, write: method !== 'GET' });
+      async admit({ account, ...leaving }) {
+        const verdict = account === undefined ? { restMs: 0 } : quota.admit(account, leaving);
         if ('limit' in verdict) throw limited(verdict.limit);
         if (verdict.restMs > 0) await sleep(verdict.restMs);
         // Last: whoever passes here is sent, and what becomes of it is told.

@@ -4,7 +4,7 @@ import type { GitHubHost } from '../../domain/github-host.ts';
 import { type Fetch, ProviderError } from '../http.ts';
 import { appJwt } from './app-jwt.ts';
 import { type Call, failureOf, limitOf, silenceOf } from './failures.ts';
-import type { Limit, Traffic } from './traffic.ts';
+import type { Leaving, Limit, Traffic } from './traffic.ts';
 
 /** How one GitHub is spoken to. */
 export type Wire = {
@@ -64,7 +64,7 @@ export function optionsOf(wire: Wire, account?: string) {
     // A tenant's file or branch called `..` would make this the address of something else, and Octokit takes a parameter
     // called `url` for the address itself: credentials go to the API and nowhere else.
     if (/\/\.\.?(?:[/?]|$)/.test(String(url)) || !String(url).startsWith(`${host.api}/`)) throw unsafePath();
-    const leaving = { method: (init.method ?? 'GET').toUpperCase(), account, urgent };
+    const leaving = { effect: effectOf(init.method ?? 'GET', String(url)), account, urgent };
     await traffic.admit(leaving);
     const headers = new Headers(init.headers);
     headers.set('accept', 'application/vnd.github+json');
@@ -90,6 +90,14 @@ export function optionsOf(wire: Wire, account?: string) {
     return answer;
   };
   return { baseUrl: host.api, log: silent, request: { fetch: versioned } };
+}
+
+/** GitHub counts apart what others see: statuses, checks, deployments. */
+function effectOf(method: string, url: string): Leaving['effect'] {
+  if (method.toUpperCase() === 'GET') return 'read';
+  return /\/(?:dispatches|cancel|rerun|access_tokens|attempts|config|installation\/token|installations\/\d+)$/.test(url)
+    ? 'control'
+    : 'content';
 }
 
 type Sent<Data> = Promise<{ status: number; headers: Record<string, unknown>; data: Data }>;

@@ -1,6 +1,7 @@
 /** A request that is about to leave. */
 export type Leaving = {
-  method: string;
+  /** Nothing, the start or the end of a run or a token, or something that others see. */
+  effect: 'read' | 'control' | 'content';
   /** Whose hourly limit it counts against: an installation's or an App's. None for what is nobody's. */
   account?: string | undefined;
   /** A person waits for it: it may use what is kept back for persons. */

@@ -58,7 +58,7 @@ describe('resolved by a person', () => {
     const first = await resolve();
     expect(first).toMatchObject({ status: 200, body: { status: 'resolved' } });
     expect((await resolve()).body.resolved_at).toBe(first.body.resolved_at);
-    const audited = await api.database.reader('audit_events').where({ target: incident?.id });
+    const audited = await api.database.reader('audit_events').where({ target: incident?.id ?? '' });
     expect(audited.map(({ actor, action, detail }) => [actor, action, detail])).toEqual([
       [`user:${userId}`, 'incident.resolved', '{"code":"installation_gone"}'],
     ]);

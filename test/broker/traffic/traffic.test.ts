@@ -13,12 +13,12 @@ async function scene(watch?: TrafficWatch) {
   const traffic = createTraffic({ steady: () => steady.ms, ...(watch && { watch }) });
   const fetch = createGuardedFetch({
     allowedHosts: parseAllowedHosts([standIn.url, other.url].join(',')),
-    timeoutMs: 5_000,
+    timeoutMs: 10_000,
     maxBytes: 1_000_000,
   });
   const clientOf = (one: GitHubStandIn, urgent = false) => {
     const host = githubHost(one.url, one.apiUrl);
-    return createGitHub({ host, fetch, traffic: traffic.of(host), timeoutMs: 1_000, urgent });
+    return createGitHub({ host, fetch, traffic: traffic.of(host), timeoutMs: 10_000, urgent });
   };
   const installed = (one: GitHubStandIn) => {
     const app = one.addApp();
