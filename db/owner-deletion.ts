@@ -2,6 +2,7 @@ import type { Revocation } from '../domain/revocation.ts';
 import { deleteWorkflowId } from '../domain/workflow-ids.ts';
 import { cancelBuild } from './cancel-build.ts';
 import type { Transaction } from './connection.ts';
+import { grantsIn } from './grants.ts';
 import { type Deletion, deleteIntegration, endFlows, unended } from './integration-deletion.ts';
 import { leasesIn } from './leases.ts';
 import { type Operation, operationsIn } from './operations.ts';
@@ -66,9 +67,10 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
   // What the organization had granted to it.
   const granted = await trx('grants').where({ project_id: projectId }).orderBy('integration_id');
   for (const { integration_id: integrationId } of granted) {
+    // First the grant, then what was given out by it: nobody comes between.
+    await grantsIn(trx, everything).remove(integrationId, projectId);
     await leasesIn(trx, everything).revoke({ integrationId, projectId });
   }
-  await trx('grants').where({ project_id: projectId }).delete();
   const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
   await endFlows(trx, { project_id: projectId });
   await projectsIn(trx, everything).remove(projectId);
