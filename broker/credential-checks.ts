@@ -66,8 +66,6 @@ export function createCredentialChecks({
   };
 }
 
-export type CredentialChecks = ReturnType<typeof createCredentialChecks>;
-
 function requireClientId({ clientId, slug }: GithubApp): string {
   if (clientId) return clientId;
   const message = `The GitHub App ${slug} has no client id here`;

@@ -23,7 +23,7 @@ const VersionView = z.object({
   updated_at: epochSeconds,
 });
 
-export const CredentialView = z.object({
+const CredentialView = z.object({
   id: z.string(),
   kind: z.string(),
   versions: z.array(VersionView).describe('The newest first; a purged one is forgotten here'),

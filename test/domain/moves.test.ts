@@ -6,6 +6,7 @@ import { dispatchMoves } from '../../domain/dispatch-state.ts';
 import { flowMoves } from '../../domain/flow-status.ts';
 import { integrationMoves } from '../../domain/integration-status.ts';
 import { isMove, type Moves, sourcesOf } from '../../domain/moves.ts';
+import { rotationMoves } from '../../domain/rotation-phase.ts';
 
 const tables: [string, Moves<string>, string, string[]][] = [
   [
@@ -16,6 +17,7 @@ const tables: [string, Moves<string>, string, string[]][] = [
   ],
   ['integration', integrationMoves, 'pending', ['deleted']],
   ['credential', credentialMoves, 'pending', ['purged']],
+  ['rotation', rotationMoves, 'proving', ['done', 'rolled_back', 'rejected', 'uncertain', 'abandoned']],
   ['delivery', deliveryMoves, 'received', ['processed']],
   ['dispatch', dispatchMoves, 'intent', ['sent', 'refused']],
   ['flow', flowMoves, 'created', ['completed', 'rejected', 'expired', 'canceled', 'failed']],
@@ -56,4 +58,10 @@ test('a flow is completed or rejected only from where an installation can be pro
   }
   expect(isMove(flowMoves, 'code_received', 'canceled')).toBe(false);
   expect(sourcesOf(flowMoves, 'app_created')).toEqual(['code_received']);
+});
+
+test('an old credential is put back only while it is good, and what was refused is never used', () => {
+  expect(sourcesOf(credentialMoves, 'active')).toEqual(['pending', 'uncertain', 'retiring']);
+  expect(sourcesOf(rotationMoves, 'rolling_back')).toEqual(['overlapping']);
+  expect(rotationMoves.rejected).toEqual([]);
 });
