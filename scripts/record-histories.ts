@@ -11,6 +11,7 @@ import { changed, connectGithub } from '../workflows/connect-github.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
+import { deletions, tellDeletion } from './histories/deletions.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
 import { tellAgain } from './histories/reports.ts';
 import { revocations, tellRevocation } from './histories/revocations.ts';
@@ -286,6 +287,9 @@ for (const [name, { activities, requests }] of Object.entries(recoveries).filter
 }
 if (isNew(['report-build-told-again', undefined])) {
   await tellAgain(env, codePath, buildId, (handle) => save('report-build-told-again', handle));
+}
+for (const [name, steps] of Object.entries(deletions).filter(isNew)) {
+  await tellDeletion(env, codePath, steps, (handle) => save(name, handle));
 }
 for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
   await tellRevocation(env, codePath, activities, (handle) => save(name, handle));

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { recordRun } from '../../db/build-runs.ts';
 import { buildsIn } from '../../db/builds.ts';
 import { dispatchesIn } from '../../db/dispatches.ts';
+import { deleteIntegration } from '../../db/integration-deletion.ts';
 import { everything } from '../../db/tenant.ts';
 import { ProviderError, type ProviderErrorCode } from '../../providers/http.ts';
+import { scriptedGitHub } from '../providers/github/scripted-github.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { activitiesAgainst, buildSteps, insertBuild, sha, stateOf } from './some-build.ts';
 
@@ -117,6 +119,33 @@ test('a dispatch through an integration that the organization took from the proj
   expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
   expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'integration_not_granted' });
   expect(seen).toEqual([]);
+});
+
+test('a dispatch whose integration is deleted while it gets its token is not sent', async () => {
+  const build = await insertBuild(database);
+  const { github, seen } = await scriptedGitHub([accepted]);
+  const run = buildSteps({
+    database,
+    broker: {
+      async forRepository() {
+        const { orgId, projectId, integrationId: id } = build;
+        const deletion = { id, orgId, projectId, revocation: 'auto' as const, audit: async () => {} };
+        await database.write((trx) => deleteIntegration(trx, deletion));
+        return {
+          github: github.withToken(`ghs_${'a'.repeat(36)}`),
+          fullName: 'acme/shop',
+          externalId: 3,
+          defaultBranch: 'main',
+        };
+      },
+    },
+  });
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  expect(dispatches(seen)).toBe(0);
+  expect((await stateOf(database, build)).build.cancelRequested).toBe(true);
+  // The build's workflow was told to end it; who asked for that is seen here.
+  await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
+  expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'integration_deleted' });
 });
 
 test('a dispatch through an integration that is being deleted is not sent', async () => {

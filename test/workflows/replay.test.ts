@@ -26,6 +26,7 @@ describe('the workflows as they are now', () => {
 
   test.each([
     ['connect-github-completed.json', 'bindInstallation'],
+    ['delete-integration-revoked.json', 'sendDispatch'],
     ['dispatch-build-succeeded.json', 'reportBuild'],
     ['recover-deliveries-gaps.json', 'finishRecovery'],
     ['report-build-told-again.json', 'sendDispatch'],
@@ -48,6 +49,8 @@ describe('the workflows as they are now', () => {
         'connect-github-completed.json',
         'connect-github-rejected.json',
         'connect-github-witnessed.json',
+        'delete-integration-revoked.json',
+        'delete-integration-unconfirmed.json',
         'dispatch-build-canceled.json',
         'dispatch-build-succeeded.json',
         'dispatch-build-told-while-searching.json',
