@@ -30,6 +30,7 @@ export function createAuthenticate({
 }): Authenticate {
   const { origin } = new URL(publicUrl);
   const proven = createProven();
+  const noting = new Set<string>();
 
   /** Those who only guess are refused before anything is looked up, and do not lock out the others of their address. */
   async function prove(
@@ -55,8 +56,13 @@ export function createAuthenticate({
     if (!secret.startsWith('flt_')) return undefined;
     const token = await findToken(database.reader, secret);
     if (!token) return undefined;
-    // Only now and then, since the one writer of SQLite has better to do; and it is no reason to refuse.
-    if (isUseDue(token)) await database.write((trx) => noteTokenUse(trx, token.id)).catch(() => {});
+    // Only now and then, and once for all who come at the same time, since the one writer of SQLite has better to do;
+    // and it is no reason to refuse.
+    if (isUseDue(token) && !noting.has(token.id)) {
+      noting.add(token.id);
+      await database.write((trx) => noteTokenUse(trx, token.id)).catch(() => {});
+      noting.delete(token.id);
+    }
     return callerOfToken(token);
   }
 

@@ -67,6 +67,17 @@ describe.each(cuts)('where the integration is %s', (_, cut) => {
   });
 });
 
+test('a token is made once for a thousand who ask at once, and for nobody else', async () => {
+  const [mine, other] = [await scene.project(), await scene.project()];
+  const wanted = wantedBy(mine);
+  const all = await Promise.all(Array.from({ length: 1_000 }, () => scene.exchange.get(wanted)));
+  expect(new Set(all.map(({ token }) => token)).size).toBe(1);
+  expect(mine.mints()).toHaveLength(1);
+  const narrower = { ...wanted, permissions: { metadata: 'read' } };
+  const [elsewhere, less] = [await scene.exchange.get(wantedBy(other)), await scene.exchange.get(narrower)];
+  expect(new Set([all[0]?.token, elsewhere.token, less.token]).size).toBe(3);
+});
+
 test('a token that came too late and could not be revoked at once is revoked by the workflow', async () => {
   const mine = await scene.project();
   scene.github.faults.add({ path: /access_tokens$/, kind: 'slow', delayMs: 300, times: 1 });
