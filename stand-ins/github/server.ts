@@ -166,7 +166,9 @@ export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Serv
   function followId(path: string): string {
     const [, id, rest = ''] = /^\/repositories\/(\d+)(\/.*)?$/.exec(path) ?? [];
     const repository = state.repositories.get(Number(id));
-    return repository ? `/repos/${repository.fullName}${rest}` : path;
+    if (repository) return `/repos/${repository.fullName}${rest}`;
+    // Nobody's, and as unknown as one that was deleted.
+    return id === undefined ? path : `/repos/nobody/nothing${rest}`;
   }
 
   function movedTo(path: string): string | undefined {
