@@ -52,7 +52,9 @@ describe('a build’s token', () => {
     const { holder, exchange } = await holderOf(mine, await scene.build(mine));
     expect((await exchange({ build_id: await scene.build(mine) })).status).toBe(404);
     expect((await exchange({ app_id: second.appId })).status).toBe(404);
-    expect((await exchange({ repositories: [second.repositoryId] })).status).toBe(422);
+    for (const repository of [second.repositoryId, await scene.secondRepository(mine)]) {
+      expect((await exchange({ repositories: [repository] })).status).toBe(422);
+    }
     expect((await exchange({ integration_id: second.integrationId })).status).toBe(422);
     const elsewhere = await holder.send('POST', exchangePath(other), { purpose: 'clone' });
     expect(elsewhere.status).toBe(404);
@@ -164,7 +166,7 @@ describe('an app’s token', () => {
     const ask = (more: object = {}) =>
       scene.api.as(body.token).send<Given>('POST', exchangePath(mine), { purpose: 'clone', ...more });
     expect((await ask()).body.effective_scope.repositories).toMatchObject([{ id: mine.repositoryId }]);
-    expect((await ask({ repositories: [second.repositoryId] })).status).toBe(422);
+    expect((await ask({ repositories: [await scene.secondRepository(mine)] })).status).toBe(422);
     expect((await ask({ app_id: second.appId })).status).toBe(404);
     expect((await ask({ build_id: await scene.build(mine) })).status).toBe(200);
     expect((await ask({ build_id: await scene.build({ ...mine, ...second, mints: mine.mints }) })).status).toBe(404);

@@ -60,6 +60,14 @@ describe('a token', () => {
     expect((asked?.at ?? 0) / 1000 - claims.iat).toBeLessThanOrEqual(65);
   });
 
+  test('is good for other repositories only where they are named', async () => {
+    const mine = await scene.project();
+    const both = [mine.repositoryId, await scene.secondRepository(mine)];
+    const { token, effective_scope } = await given(mine, { repositories: both });
+    expect(effective_scope.repositories.map(({ id }) => id).sort()).toEqual(both.sort());
+    expect(await given(mine)).not.toMatchObject({ token });
+  });
+
   test('for reporting a status reads no contents', async () => {
     const mine = await scene.project();
     const { effective_scope } = await given(mine, { purpose: 'status' });

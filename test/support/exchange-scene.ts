@@ -62,7 +62,7 @@ export async function exchangeScene() {
     const pipelineId = await rows.pipeline({ ...where, appId });
     const mints = () =>
       github.requests({ method: 'POST', path: new RegExp(`^/app/installations/${installation.id}/access_tokens$`) });
-    return { installation, theirs, installationId, repositoryId, integrationId, appId, pipelineId, mints };
+    return { githubAppId: app.id, installation, theirs, installationId, repositoryId, integrationId, appId, pipelineId, mints };
   }
 
   type Project = Awaited<ReturnType<typeof project>>;
@@ -107,6 +107,15 @@ export async function exchangeScene() {
     }
   }
 
+  /** Another repository of the same installation, which the integration reaches as well. */
+  async function secondRepository({ installation, installationId, githubAppId }: Project): Promise<string> {
+    const theirs = github.addRepository(installation, {});
+    return rows.repository(
+      { githubAppId, installationId, externalId: theirs.id },
+      { owner: theirs.owner, name: theirs.name, full_name: theirs.fullName },
+    );
+  }
+
   /** What the account has granted, at GitHub and here. */
   async function grant(of: Project, permissions: Record<string, string>): Promise<void> {
     of.installation.permissions = permissions;
@@ -123,6 +132,7 @@ export async function exchangeScene() {
     leases,
     project,
     grant,
+    secondRepository,
     connected,
     build,
     client,
