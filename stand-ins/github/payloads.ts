@@ -1,3 +1,4 @@
+import { moveRef } from './move-ref.ts';
 import {
   type Account,
   type App,
@@ -58,15 +59,7 @@ export type Push = {
 
 /** Moves the ref, and says so as GitHub does. */
 export function pushPayload(state: State, repository: Repository, push: Push): Payload {
-  const refs = push.ref.startsWith('refs/tags/') ? repository.tags : repository.branches;
-  const name = push.ref.replace(/^refs\/(heads|tags)\//, '');
-  const before = push.before ?? refs.get(name) ?? zeroSha;
-  const deleted = push.deleted ?? push.after === zeroSha;
-  const after = deleted ? zeroSha : (push.after ?? push.commits?.at(-1)?.id ?? newSha());
-  if (deleted) refs.delete(name);
-  else refs.set(name, after);
-  if (!deleted && !push.forced && before !== zeroSha && before !== after) repository.parents.set(after, before);
-
+  const { before, after, deleted } = moveRef(repository, push);
   const given = push.commits ?? [{ message: push.headCommit?.message, id: push.headCommit?.id ?? after }];
   const commits = deleted ? [] : given.map(({ id, message }) => commitOf(state, repository, id, message));
   const html = `${state.url}/${repository.fullName}`;

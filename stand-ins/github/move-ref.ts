@@ -1,0 +1,15 @@
+import type { Push } from './payloads.ts';
+import { newSha, type Repository, zeroSha } from './state.ts';
+
+/** Moves a branch or a tag, and remembers what came before what. */
+export function moveRef(repository: Repository, push: Push): { before: string; after: string; deleted: boolean } {
+  const refs = push.ref.startsWith('refs/tags/') ? repository.tags : repository.branches;
+  const name = push.ref.replace(/^refs\/(heads|tags)\//, '');
+  const before = push.before ?? refs.get(name) ?? zeroSha;
+  const deleted = push.deleted ?? push.after === zeroSha;
+  const after = deleted ? zeroSha : (push.after ?? push.commits?.at(-1)?.id ?? newSha());
+  if (deleted) refs.delete(name);
+  else refs.set(name, after);
+  if (!deleted && !push.forced && before !== zeroSha && before !== after) repository.parents.set(after, before);
+  return { before, after, deleted };
+}
