@@ -292,23 +292,6 @@ export function authorizationRevokedPayload(state: State, user: Account): Payloa
   return { action: 'revoked', sender: userView(state, user) };
 }
 
-/** The first event of a new hook. */
-export function pingPayload({ appId, hookId, hookUrl, events, contentType }: App): Payload {
-  return {
-    zen: 'Keep it logically awesome.',
-    hook_id: hookId,
-    hook: {
-      type: 'App',
-      id: hookId,
-      name: 'web',
-      active: true,
-      events,
-      app_id: appId,
-      config: { content_type: contentType, insecure_ssl: '0', secret: '********', url: hookUrl ?? '' },
-    },
-  };
-}
-
 function brief({ id, name, fullName, private: isPrivate }: Repository) {
   return { id, node_id: nodeId('R', id), name, full_name: fullName, private: isPrivate };
 }

@@ -8,6 +8,7 @@ import { createMemory } from './memory.ts';
 import { addCode } from './oauth.ts';
 import * as payloads from './payloads.ts';
 import { checkRunRerequestedPayload, checkSuiteRerequestedPayload } from './payloads-of-checks.ts';
+import { pingPayload } from './payloads-of-hooks.ts';
 import { actionsRoutes } from './routes/actions.ts';
 import { appRoutes } from './routes/app.ts';
 import { authorizationRoutes } from './routes/authorizations.ts';
@@ -112,7 +113,7 @@ export async function startGitHub(options: StandInOptions = {}) {
     ...reportRoutes,
     ...hookRoutes((guid) => webhooks.redeliver(guid)),
     ...registrationRoutes((app) => {
-      if (settings.autoWebhooks) void sendIfAnyone(app, 'ping', payloads.pingPayload(app));
+      if (settings.autoWebhooks) void sendIfAnyone(app, 'ping', pingPayload(app));
     }),
     ...userRoutes,
     ...authorizationRoutes,

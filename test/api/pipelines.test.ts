@@ -102,6 +102,14 @@ describe('a pipeline', () => {
     expect(await admin.ask('GET', path)).toEqual(changed.body);
   });
 
+  test('shows where its environment can be looked at, if that is an address', async () => {
+    const environment_url = 'https://shop.example/review';
+    expect(await make({ environment: 'review', environment_url })).toMatchObject({ environment_url });
+    for (const wrong of ['javascript:alert(1)', 'shop.example', `https://shop.example/${'x'.repeat(2_000)}`]) {
+      expect((await send({ environment_url: wrong })).status).toBe(400);
+    }
+  });
+
   test('is changed by one of many who change it at once as they read it', async () => {
     const { id } = await make();
     const answers = await Promise.all(
