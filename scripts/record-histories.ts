@@ -13,8 +13,10 @@ import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../w
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 import { deletions, tellDeletion } from './histories/deletions.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
+import { refreshes, tellRefresh } from './histories/refreshes.ts';
 import { tellAgain } from './histories/reports.ts';
 import { revocations, tellRevocation } from './histories/revocations.ts';
+import { rotations, tellRotation } from './histories/rotations.ts';
 
 /**
  * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
@@ -291,8 +293,14 @@ if (isNew(['report-build-told-again', undefined])) {
 for (const [name, steps] of Object.entries(deletions).filter(isNew)) {
   await tellDeletion(env, codePath, steps, (handle) => save(name, handle));
 }
+for (const [name, activities] of Object.entries(refreshes).filter(isNew)) {
+  await tellRefresh(env, codePath, activities, (handle) => save(name, handle));
+}
 for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
   await tellRevocation(env, codePath, activities, (handle) => save(name, handle));
+}
+for (const [name, story] of Object.entries(rotations).filter(isNew)) {
+  await tellRotation(env, codePath, story, (handle) => save(name, handle));
 }
 if (isNew(['recover-all-deliveries', undefined])) {
   await withWorker(env, codePath, { requestRecoveries: async () => {} }, async ({ client, taskQueue }) => {

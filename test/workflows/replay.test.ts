@@ -29,8 +29,10 @@ describe('the workflows as they are now', () => {
     ['delete-integration-revoked.json', 'sendDispatch'],
     ['dispatch-build-succeeded.json', 'reportBuild'],
     ['recover-deliveries-gaps.json', 'finishRecovery'],
+    ['refresh-installation-read.json', 'beginSync'],
     ['report-build-told-again.json', 'sendDispatch'],
     ['revoke-token-confirmed.json', 'giveUpRevocation'],
+    ['rotate-credential-key.json', 'settleVersion'],
     ['sync-installations-done.json', 'finishSync'],
   ])('would be seen to tell another one than %s', async (name, another) => {
     const history = read(name);
@@ -56,6 +58,8 @@ describe('the workflows as they are now', () => {
         'dispatch-build-told-while-searching.json',
         'dispatch-build-uncertain-then-found.json',
         'recover-all-deliveries.json',
+        'refresh-installation-read.json',
+        'refresh-installation-refused.json',
         'recover-deliveries-done.json',
         'recover-deliveries-gaps.json',
         'recover-deliveries-rejected.json',
