@@ -159,7 +159,7 @@ test('installations come in pages, and one that is gone is undefined', async () 
 test.each([202, 204, 404])('uninstalling is done when GitHub answers %i', async (status) => {
   const { github } = await scriptedGitHub([{ status, body: status === 204 ? undefined : { message: 'x' } }]);
 
-  await expect(github.asApp({ appId: 7, privateKey }).deleteInstallation(5)).resolves.toBeUndefined();
+  await expect(github.asApp({ appId: 7, privateKey }).deleteInstallation(5)).resolves.toBe(status !== 404);
 });
 
 test.each([204, 401, 404])('a token is revoked when GitHub answers %i', async (status) => {
@@ -382,6 +382,10 @@ test('a rerun, a status and a deployment are posted as GitHub wants them', async
       '/repos/acme/web/deployments',
       { ref: 'main', environment: 'production', payload: { build: 'bld_1' }, auto_merge: false, required_contexts: [] },
     ],
-    ['POST', '/repos/acme/web/deployments/42/statuses', { state: 'in_progress', log_url: 'https://f.example/b' }],
+    [
+      'POST',
+      '/repos/acme/web/deployments/42/statuses',
+      { state: 'in_progress', auto_inactive: true, log_url: 'https://f.example/b' },
+    ],
   ]);
 });
