@@ -136,7 +136,13 @@ export function installationsIn(db: Db, scope: TenantScope) {
       return claimed === 1;
     },
 
+    /** Takes it over from an integration of this owner that is being deleted: that one lets it stay then. */
     async bind(integrationId: string, installationId: string, ownerId: string): Promise<void> {
+      const deleting = db('integrations').where({ owner_id: ownerId, status: 'deleting' }).select('id');
+      await db('bindings')
+        .where({ owner_id: ownerId, installation_id: installationId })
+        .whereIn('integration_id', deleting)
+        .delete();
       await db('bindings').insert({
         integration_id: integrationId,
         installation_id: installationId,
@@ -154,9 +160,12 @@ export function installationsIn(db: Db, scope: TenantScope) {
 
     /** The integration through which this owner reaches it already. */
     async boundTo(ownerId: string, installationId: string): Promise<string | undefined> {
-      const row = await db('bindings')
-        .where({ owner_id: ownerId, installation_id: installationId })
-        .first('integration_id');
+      const row: { integration_id: string } | undefined = await db('bindings')
+        .join('integrations', 'integrations.id', 'bindings.integration_id')
+        .where('bindings.owner_id', ownerId)
+        .where('bindings.installation_id', installationId)
+        .whereNot('integrations.status', 'deleting')
+        .first('bindings.integration_id');
       return row?.integration_id;
     },
 

@@ -43,6 +43,8 @@ export async function deleteIntegration(trx: Transaction, deletion: Deletion): P
       status: 'deleting',
       status_reason: null,
       revocation,
+      // The same account may be connected again meanwhile.
+      identity_key: `deleted:${id}`,
       epoch: trx.raw('epoch + 1') as unknown as number,
       revision: trx.raw('revision + 1') as unknown as number,
       updated_at: now,

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { deletionActivities } from '../../activities/deletion.ts';
 import { withFailures } from '../../activities/failures.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { installationsIn } from '../../db/installations.ts';
 import { deleteIntegration } from '../../db/integration-deletion.ts';
+import { everything } from '../../db/tenant.ts';
+import { newId } from '../../domain/ids.ts';
 import type { Revocation, RevocationOutcome } from '../../domain/revocation.ts';
 import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -140,6 +143,28 @@ describe('an installation', () => {
     await expect(letGo(id)).rejects.toMatchObject({ nonRetryable: true });
     expect(await bindings()).toHaveLength(1);
     expect(await letGo(id, 4)).toBe('revoked');
+  });
+
+  test('that is connected again meanwhile stays', async () => {
+    const id = await connect();
+    const identity = { identity_key: `installation:${installationId}` };
+    await database.write((trx) => trx('integrations').where({ id }).update(identity));
+    await cutOff(id);
+    github.faults.add({ method: 'DELETE', path: /installations/, times: 1, kind: 'status', status: 500 });
+    await expect(letGo(id)).rejects.toMatchObject({ type: 'unavailable' });
+
+    const installations = installationsIn(database.reader, everything);
+    expect(await installations.boundTo(owner.projectId, installationId)).toBeUndefined();
+    await database.write(async (trx) => {
+      const made = await trx('integrations').where({ id }).first();
+      if (!made) throw new Error('It is not there');
+      const again = { ...made, ...identity, id: newId('int'), status: 'active' as const, revocation: null };
+      await trx('integrations').insert(again);
+      await installationsIn(trx, everything).bind(again.id, installationId, owner.projectId);
+    });
+    expect(await letGo(id, 2)).toBe('retained_shared');
+    expect(asked()).toBe(1);
+    expect(await bindings()).toHaveLength(1);
   });
 
   test('that GitHub does not confirm is left to a person', async () => {
