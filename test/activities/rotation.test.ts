@@ -13,10 +13,14 @@ import { type RotationScene, rotationScene } from '../support/rotation-scene.ts'
 let github: GitHubStandIn;
 let api: TestApi;
 let scene: RotationScene;
+/** Of another App. */
+let foreign: { key: string; secret: string };
 
 beforeAll(async () => {
   github = await startGitHub();
   api = await startApi();
+  const { privateKey: key, clientSecret: secret } = github.addApp();
+  foreign = { key, secret };
 });
 
 beforeEach(async () => {
@@ -194,7 +198,7 @@ const assisted = [
     kind: 'private_key' as const,
     make: addKey,
     forget: deleteKey,
-    wrong: () => addKey(github.addApp()),
+    wrong: () => foreign.key,
     nameOf: (key: string) => `key ${fingerprintOf(key)}`,
     old: () => scene.theirs.privateKey,
   },
@@ -202,7 +206,7 @@ const assisted = [
     kind: 'client_secret' as const,
     make: addClientSecret,
     forget: deleteClientSecret,
-    wrong: () => addClientSecret(github.addApp()),
+    wrong: () => foreign.secret,
     nameOf: (secret: string) => `client_secret ${secret.slice(-8)}`,
     old: () => scene.theirs.clientSecret,
   },

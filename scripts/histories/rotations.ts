@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { withWorker } from '../../test/support/workflow-run.ts';
+import { changed, rotateCredential } from '../../workflows/rotate-credential.ts';
+
+const rotationId = 'rot_0000000000000000000000000a';
+
+/** How the rotation's row stands, one look after the other. */
+type Stand = [step: string, phase: string];
+type Story = { isWebhook: boolean; stands: Stand[]; activities?: object; askedBackAfter?: '1 day' };
+
+const refused = async () => {
+  throw ApplicationFailure.create({
+    type: 'credential_refused',
+    message: 'GitHub does not take it',
+    nonRetryable: true,
+  });
+};
+
+export const rotations: Record<string, Story> = {
+  'rotate-credential-webhook': {
+    isWebhook: true,
+    stands: [
+      ['prove', 'proving'],
+      ['overlap', 'overlapping'],
+      ['overlap', 'overlapping'],
+      ['over', 'done'],
+    ],
+  },
+  'rotate-credential-rolled-back': {
+    isWebhook: true,
+    askedBackAfter: '1 day',
+    stands: [
+      ['prove', 'proving'],
+      ['overlap', 'overlapping'],
+      ['roll_back', 'rolling_back'],
+      ['overlap', 'returning'],
+      ['overlap', 'returning'],
+      ['over', 'rolled_back'],
+    ],
+  },
+  'rotate-credential-key': {
+    isWebhook: false,
+    stands: [
+      ['prove', 'proving'],
+      ['probe', 'overlapping'],
+      ['over', 'done'],
+    ],
+  },
+  'rotate-credential-refused': {
+    isWebhook: false,
+    activities: { proveVersion: refused },
+    stands: [
+      ['prove', 'proving'],
+      ['over', 'rejected'],
+    ],
+  },
+};
+
+const done = async () => {};
+const usual = {
+  proveVersion: done,
+  proveOldVersion: done,
+  settleVersion: done,
+  probeOldVersion: async () => 'dead',
+  cutOver: done,
+  cutBack: done,
+  giveUpProof: done,
+  giveUpRollback: done,
+  retireOldVersion: done,
+  reportOldAlive: done,
+};
+
+export async function tellRotation(
+  env: TestWorkflowEnvironment,
+  codePath: string,
+  { isWebhook, stands, activities, askedBackAfter }: Story,
+  save: (handle: WorkflowHandle) => Promise<void>,
+): Promise<void> {
+  const left = [...stands];
+  const readRotation = async () => {
+    const [step, phase] = left.shift() ?? ['over', 'abandoned'];
+    return { step, phase, isWebhook };
+  };
+  await withWorker(env, codePath, { ...usual, ...activities, readRotation }, async ({ client, taskQueue }) => {
+    const workflowId = `rotate/${randomUUID()}`;
+    const handle = await client.workflow.start(rotateCredential, { taskQueue, workflowId, args: [{ rotationId }] });
+    if (askedBackAfter) {
+      await env.sleep(askedBackAfter);
+      await handle.signal(changed);
+    }
+    await handle.result();
+    await save(handle);
+  });
+}
