@@ -1,7 +1,6 @@
 import { moveRef } from './move-ref.ts';
 import {
   type Account,
-  type App,
   type Installation,
   newSha,
   type Repository,
