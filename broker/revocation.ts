@@ -29,5 +29,3 @@ export function createTokenRevoker({ database, keyring, broker }: RevocationDeps
     },
   };
 }
-
-export type TokenRevoker = ReturnType<typeof createTokenRevoker>;
