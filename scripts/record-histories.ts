@@ -12,6 +12,7 @@ import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.t
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 import { deletions, tellDeletion } from './histories/deletions.ts';
+import { reconciliations, tellReconciliation } from './histories/reconciliations.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
 import { refreshes, tellRefresh } from './histories/refreshes.ts';
 import { tellAgain } from './histories/reports.ts';
@@ -295,6 +296,9 @@ for (const [name, steps] of Object.entries(deletions).filter(isNew)) {
 }
 for (const [name, activities] of Object.entries(refreshes).filter(isNew)) {
   await tellRefresh(env, codePath, activities, (handle) => save(name, handle));
+}
+for (const [name, activities] of Object.entries(reconciliations).filter(isNew)) {
+  await tellReconciliation(env, codePath, activities, (handle) => save(name, handle));
 }
 for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
   await tellRevocation(env, codePath, activities, (handle) => save(name, handle));
