@@ -1,13 +1,5 @@
 import { moveRef } from './move-ref.ts';
-import {
-  type Account,
-  type Installation,
-  newSha,
-  type Repository,
-  type Run,
-  type State,
-  zeroSha,
-} from './state.ts';
+import { type Account, type Installation, newSha, type Repository, type Run, type State, zeroSha } from './state.ts';
 import { installationView, nodeId, repositoryView, senderView, timestamp, userView } from './views.ts';
 import { runView } from './views-of-runs.ts';
 import { type Payload, short } from './webhooks.ts';

@@ -114,7 +114,9 @@ describe('a deletion', () => {
     const late = await client.send<Accepted>('DELETE', path());
     expect(late.status).toBe(202);
     expect(late.body.operation).toMatchObject({ id: first.operation.id, outcome: 'revoked' });
-    expect(await client.ask('GET', `/v1/operations/${first.operation.id}`)).toMatchObject({ operation: { outcome: 'revoked' } });
+    expect(await client.ask('GET', `/v1/operations/${first.operation.id}`)).toMatchObject({
+      operation: { outcome: 'revoked' },
+    });
     expect(await commandsOf(`delete/${mine.integrationId}`)).toHaveLength(1);
   });
 

@@ -62,7 +62,17 @@ export async function exchangeScene() {
     const pipelineId = await rows.pipeline({ ...where, appId });
     const mints = () =>
       github.requests({ method: 'POST', path: new RegExp(`^/app/installations/${installation.id}/access_tokens$`) });
-    return { githubAppId: app.id, installation, theirs, installationId, repositoryId, integrationId, appId, pipelineId, mints };
+    return {
+      githubAppId: app.id,
+      installation,
+      theirs,
+      installationId,
+      repositoryId,
+      integrationId,
+      appId,
+      pipelineId,
+      mints,
+    };
   }
 
   type Project = Awaited<ReturnType<typeof project>>;
