@@ -90,6 +90,8 @@ export async function startApi({
   };
   const added = extra(deps);
   const server = createServer(createApp(deps, added).callback());
+  // Making keys blocks this process, on a busy machine for seconds: an idle connection must not be closed just then.
+  server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

@@ -160,5 +160,5 @@ test('pages of requests that lead back have an end', async () => {
 test('where the App’s webhooks go is told without their secret', async () => {
   const hooked = standIn.addApp({ hookUrl: 'https://fairlead.example/hook' });
   const hook = await github.asApp(hooked).getHookConfig();
-  expect(hook).toEqual({ url: 'https://fairlead.example/hook', contentType: 'json' });
+  expect(hook).toEqual({ url: 'https://fairlead.example/hook', contentType: 'json', insecureSsl: '0' });
 });
