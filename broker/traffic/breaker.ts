@@ -5,8 +5,6 @@ const longestPauseMs = 15_000;
 /** A probe that was never heard of again holds up nobody for longer. */
 const probeMs = 40_000;
 
-export type Breaker = ReturnType<typeof createBreaker>;
-
 /**
  * Spares a host that is away, and those who would wait for it: after some failures in a row nothing is sent for a
  * while, then one request at a time tries whether it is back. Any success closes it.
