@@ -1,7 +1,5 @@
-import { type KeyObject, sign } from 'node:crypto';
-import { promisify } from 'node:util';
-
-const signed = promisify<string, Buffer, KeyObject, Buffer>(sign);
+import type { KeyObject } from 'node:crypto';
+import { SignJWT } from 'jose';
 
 /** GitHub refuses one that is made later than now, or good for more than ten minutes: clocks differ by seconds. */
 const backdatedSeconds = 60;
@@ -18,12 +16,6 @@ export async function appJwt({
   hostNow: number;
 }): Promise<string> {
   const now = Math.floor(hostNow / 1000);
-  const claims = { iat: now - backdatedSeconds, exp: now + goodForSeconds, iss: appId };
-  const content = `${part({ alg: 'RS256', typ: 'JWT' })}.${part(claims)}`;
-  const signature = await signed('RSA-SHA256', Buffer.from(content), privateKey);
-  return `${content}.${signature.toString('base64url')}`;
-}
-
-function part(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = { iat: now - backdatedSeconds, exp: now + goodForSeconds, iss: String(appId) };
+  return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).sign(privateKey);
 }
