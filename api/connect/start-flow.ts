@@ -105,7 +105,7 @@ export async function ownerOf(
     return { orgId: project.orgId, projectId };
   }
   if (orgId !== undefined) {
-    const isThere = await db('orgs').where({ id: orgId }).first('id');
+    const isThere = await db('orgs').where({ id: orgId }).whereNull('deleted_at').first('id');
     if (!isThere || !covers(tenant, orgId)) throw new Problem('not_found');
     requireOrgAdmin(caller, orgId);
     return { orgId, projectId: null };
