@@ -94,6 +94,29 @@ describe('an organization that is deleted', () => {
     expect((await row('installations', mine.installationId))?.['org_id']).toBeNull();
   });
 
+  test('connects nothing any more, whoever asks', async () => {
+    const orgId = await addOrg(api.database);
+    const secret = 'x'.repeat(100);
+    const importing = {
+      org_id: orgId,
+      app_id: 77_001,
+      private_key: secret,
+      webhook_secret: secret,
+      client_secret: secret,
+    };
+    expect((await api.admin.send('POST', '/v1/integrations/github/start', { org_id: orgId })).status).toBe(200);
+    await api.admin.ask('DELETE', `/v1/orgs/${orgId}`);
+    for (const [path, body] of [
+      ['start', { org_id: orgId }],
+      ['import', importing],
+    ] as const) {
+      const answer = await api.admin.send('POST', `/v1/integrations/github/${path}`, body);
+      expect(answer).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    }
+    expect(await api.database.reader('integrations').where({ org_id: orgId })).toEqual([]);
+    expect(await api.database.reader('connect_flows').where({ org_id: orgId, finished_at: null })).toEqual([]);
+  });
+
   test('is gone at once where it was empty', async () => {
     const orgId = await addOrg(api.database);
     const answer = await api.admin.send<Accepted>('DELETE', `/v1/orgs/${orgId}`);
