@@ -21,9 +21,7 @@ export async function releaseUnlessLast(
   { integrationId, installationId }: Binding,
   always: boolean,
 ): Promise<Release> {
-  const locked = trx('installations').where({ id: installationId }).select('id');
-  if (trx.client.config.client === 'pg') locked.forUpdate();
-  await locked;
+  await hold(trx, installationId);
   const installation = await installationsIn(trx, everything).find(installationId);
   const mine = await trx('bindings').where({ integration_id: integrationId, installation_id: installationId }).first();
   if (!installation || !mine) return { step: 'unbound', installation };
@@ -38,6 +36,21 @@ export async function releaseUnlessLast(
   return { step: 'released', installation };
 }
 
+/** With its last binding an installation that stays at GitHub is nobody's: any organization may claim it again. */
 export async function release(trx: Transaction, { integrationId, installationId }: Binding): Promise<void> {
+  await hold(trx, installationId);
   await trx('bindings').where({ integration_id: integrationId, installation_id: installationId }).delete();
+  await trx('installations')
+    .where({ id: installationId, removed_at: null })
+    .whereNotNull('org_id')
+    .whereNotIn('id', trx('bindings').where({ installation_id: installationId }).select('installation_id'))
+    .update({ org_id: null, updated_at: Date.now() });
+}
+
+/** Whoever claims it, or lets go of it, waits for this transaction. */
+async function hold(trx: Transaction, installationId: string): Promise<void> {
+  const locked = trx('installations').where({ id: installationId }).select('id');
+  // The one writer of SQLite needs no lock.
+  if (trx.client.config.client === 'pg') locked.forUpdate();
+  await locked;
 }

@@ -1,5 +1,7 @@
 import { appendAudit } from '../../db/audit.ts';
+import { release } from '../../db/bindings.ts';
 import { incidentsIn } from '../../db/incidents.ts';
+import { installationsIn } from '../../db/installations.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { finishOwners } from '../../db/owner-deletion.ts';
 import { purgeCredentials, purgeIdleApp } from '../../db/purge-credentials.ts';
@@ -24,7 +26,9 @@ export function finishDeletion({ database }: DeletionDeps) {
         })
         .returning('*');
       if (!ended) return;
-      await trx('bindings').where({ integration_id: integrationId }).delete();
+      for (const installationId of await installationsIn(trx, everything).boundIds(integrationId)) {
+        await release(trx, { integrationId, installationId });
+      }
       await trx('grants').where({ integration_id: integrationId }).delete();
       // Last of all: until here they were needed to revoke what they had given access to.
       const purged = await purgeCredentials(trx, { integration_id: integrationId });

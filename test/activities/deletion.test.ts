@@ -179,6 +179,58 @@ describe('an installation', () => {
   });
 });
 
+describe('an account whose installation stays at GitHub', () => {
+  const claim = async (orgId: string) =>
+    database.write((trx) => installationsIn(trx, everything).claim(installationId, orgId));
+
+  test('is free for others once nobody of its organization is bound to it any more', async () => {
+    const elsewhere = await seed(database).org();
+    const [here, there] = [await connect(), await connect(await project())];
+    await cutOff(here, 'never');
+    expect(await letGo(here)).toBe('retained');
+    expect(await claim(elsewhere.orgId)).toBe(false);
+    await cutOff(there, 'never');
+    expect(await letGo(there)).toBe('retained');
+    expect(await installationRow()).toMatchObject({ org_id: null, removed_at: null });
+    expect(await claim(elsewhere.orgId)).toBe(true);
+    // What comes late does not take it away again.
+    expect(await letGo(there, 2)).toBe('retained');
+    expect((await installationRow())?.org_id).toBe(elsewhere.orgId);
+  });
+
+  test('is free too where GitHub did not confirm that it is gone', async () => {
+    const id = await connect();
+    await cutOff(id);
+    await activities().giveUpUninstall({ integrationId: id, installationId, code: 'timeout' });
+    expect(await claim((await seed(database).org()).orgId)).toBe(true);
+  });
+
+  test('stays whose it was where it is connected again at the same moment', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const id = await connect();
+      const again = await seed(database).integration({ ...(await project()), githubAppId: app.id, installationId });
+      await database.write((trx) => trx('bindings').where({ integration_id: again }).delete());
+      await cutOff(id, 'never');
+      const binding = database.write(async (trx) => {
+        const installations = installationsIn(trx, everything);
+        await installations.claim(installationId, owner.orgId);
+        await installations.bind(again, installationId, again);
+      });
+      const given = { integrationId: id, installationId, code: 'timeout' };
+      await Promise.all([binding, round % 2 === 0 ? letGo(id) : activities().giveUpUninstall(given)]);
+      expect((await installationRow())?.org_id).toBe(owner.orgId);
+      await database.write((trx) => trx('bindings').where({ installation_id: installationId }).delete());
+    }
+  });
+
+  test('that was uninstalled stays in the history of whose it was', async () => {
+    const id = await connect();
+    await cutOff(id);
+    expect(await letGo(id)).toBe('revoked');
+    expect((await installationRow())?.org_id).toBe(owner.orgId);
+  });
+});
+
 describe('the end', () => {
   test('leaves a tombstone, an operation with the outcome, and its audit row', async () => {
     const id = await connect();
