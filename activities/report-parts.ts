@@ -15,12 +15,12 @@ export type Part = {
   /** What its refusal takes away is told by the others, too. */
   mayBeMissing?: true;
   /** Whether it is to be told something that it has not been told yet. */
-  isDue(deps: ReachDeps, build: Build): Promise<boolean> | boolean;
+  isDue(deps: Pick<ReachDeps, 'database'>, build: Build): Promise<boolean> | boolean;
   /** `ready` comes before each request that changes something, and throws where somebody else reports by now. */
   tell(deps: ReachDeps, build: Build, ready: () => Promise<void>): Promise<ReportNotes>;
 };
 
-export const statusPart: Part = {
+const statusPart: Part = {
   name: 'status',
   isDue: (_, build) => wordsOf[build.status].commit !== undefined && build.reportedStatus !== build.status,
 
@@ -43,7 +43,7 @@ export const statusPart: Part = {
   },
 };
 
-export const checkPart: Part = {
+const checkPart: Part = {
   name: 'check',
   mayBeMissing: true,
 
@@ -82,7 +82,7 @@ export const checkPart: Part = {
   },
 };
 
-export const deploymentPart: Part = {
+const deploymentPart: Part = {
   name: 'deployment',
   isDue(_, build) {
     if (!build.pipeline.environment || !wordsOf[build.status].deployment) return false;
@@ -129,6 +129,9 @@ export const deploymentPart: Part = {
     return { ...told, deploymentId };
   },
 };
+
+/** In the order in which they are told. */
+export const parts = [statusPart, checkPart, deploymentPart];
 
 /** Of the commit's status and of the check run. A build of an earlier version goes on as it began. */
 function nameOf({ pipeline }: Build): string {

@@ -11,9 +11,7 @@ import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import type { ReachDeps } from './reach.ts';
 import { codeOf, NotYet } from './refusals.ts';
-import { checkPart, deploymentPart, type Part, statusPart } from './report-parts.ts';
-
-const parts = [statusPart, checkPart, deploymentPart];
+import { type Part, parts } from './report-parts.ts';
 
 /** For how long one report waits for another one of the same build. */
 const patienceMs = 20_000;

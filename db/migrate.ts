@@ -16,6 +16,8 @@ import * as permissionDrift from './migrations/0013-permission-drift.ts';
 import * as checkRuns from './migrations/0014-check-runs.ts';
 import * as incidentLinks from './migrations/0015-incident-links.ts';
 import * as openBuilds from './migrations/0016-open-builds.ts';
+import * as buildEnds from './migrations/0019-build-ends.ts';
+import * as registries from './migrations/0020-registries.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
 const migrations: Record<string, Knex.Migration> = {
@@ -35,6 +37,8 @@ const migrations: Record<string, Knex.Migration> = {
   '0014-check-runs': checkRuns,
   '0015-incident-links': incidentLinks,
   '0016-open-builds': openBuilds,
+  '0019-build-ends': buildEnds,
+  '0020-registries': registries,
 };
 
 const config: Knex.MigratorConfig = {

@@ -18,6 +18,7 @@ let installation: Installation;
 let owner: { orgId: string; projectId: string };
 let installationId: string;
 let repositoryId: string;
+let fullName: string;
 
 beforeAll(async () => {
   github = await startGitHub();
@@ -34,6 +35,7 @@ beforeEach(async () => {
   github.faults.clear();
   installation = github.addInstallation(app.theirs, { permissions: { ...githubAppPermissions } });
   const theirs = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
+  fullName = theirs.fullName;
   const rows = seed(whole.database);
   owner = await rows.org();
   const permissions = JSON.stringify(githubAppPermissions);
@@ -62,6 +64,19 @@ const trigger = ({ pipelineId }: Connected) =>
 const remove = async ({ integrationId }: Connected) =>
   (await client.ask<{ operation: Operation }>('DELETE', `/v1/integrations/${integrationId}`)).operation;
 const build = (id: string) => client.ask<BuildView>('GET', `/v1/builds/${id}`);
+/** What GitHub has taken of the repository's commits and check runs, up to the first request to uninstall the App. */
+function toldSoFar(): string[] {
+  const path = `/app/installations/${installation.id}`;
+  const first = github.ledger.findIndex((entry) => entry.method === 'DELETE' && entry.path === path);
+  const asked = github.ledger.slice(0, first < 0 ? undefined : first);
+  const taken = asked.filter(({ path, status }) => path.startsWith(`/repos/${fullName}/`) && status < 300);
+  return taken.flatMap(({ path, body }) => {
+    const { state, status, conclusion } = (body ?? {}) as Record<string, unknown>;
+    if (path.includes('/statuses/')) return [`commit ${state}`];
+    return path.includes('/check-runs') && status ? [`check ${conclusion ?? status}`] : [];
+  });
+}
+
 const uninstalled = () =>
   github.requests({ method: 'DELETE', path: new RegExp(`^/app/installations/${installation.id}$`) });
 
@@ -91,6 +106,20 @@ describe('deleting an integration', () => {
     expect(row).toMatchObject({ status: 'deleted', revocation_outcome: 'revoked' });
     const failed = { status: 'failed', reason: 'integration_deleted' };
     expect(await trigger(mine)).toMatchObject(failed);
+  });
+
+  test('tells GitHub how its builds ended before the App is gone, though GitHub fails at first', {
+    timeout: 60_000,
+  }, async () => {
+    const mine = await connect();
+    const running = await trigger(mine);
+    const begun = ['check in_progress', 'commit pending'];
+    await expect.poll(() => toldSoFar().sort(), { timeout: 15_000 }).toEqual(begun);
+    github.faults.add({ method: 'POST', path: /\/statuses\/\w+$/, times: 2, kind: 'status', status: 500 });
+
+    expect(await outcomeOf(await remove(mine))).toBe('revoked');
+    expect(await build(running.id)).toMatchObject({ status: 'canceled' });
+    expect(toldSoFar().sort()).toEqual(['check cancelled', begun[0], 'commit error', begun[1]]);
   });
 
   test('leaves an installation to the other project that uses it, until that one lets go too', {
