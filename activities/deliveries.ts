@@ -25,7 +25,11 @@ export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
 /** Tried for hours by then. Where the App itself is not accepted, that is told already. */
 async function noteLogRead(trx: Transaction, app: GithubApp, failure: Failure | undefined): Promise<void> {
   const incidents = incidentsIn(trx, everything);
-  if (!failure) return incidents.resolveSubject('delivery_log_unreadable', app.id);
+  if (!failure) {
+    await incidents.resolveSubject('delivery_log_unreadable', app.id);
+    // The log is read as the App.
+    return noteAppAccepted(trx, app, true);
+  }
   if (failure.code === 'app_credentials_rejected') return noteAppAccepted(trx, app, false);
   await incidents.raise({ orgId: app.orgId, projectId: null, code: 'delivery_log_unreadable', subjectId: app.id });
 }

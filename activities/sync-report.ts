@@ -1,4 +1,5 @@
 import type { Transaction } from '../db/connection.ts';
+import { appRejected, followInstallations, restoreAccepted } from '../db/follow-installations.ts';
 import type { GithubApp } from '../db/github-apps.ts';
 import { incidentsIn } from '../db/incidents.ts';
 import type { Installation } from '../db/installations.ts';
@@ -39,18 +40,25 @@ export async function raiseUnreadable(
   });
 }
 
-/** GitHub accepts the App, or does not: whoever's it is has to mend that. */
+/**
+ * GitHub accepts the App, or does not: whoever's it is has to mend that, and until then nothing can be done through its
+ * integrations, which show it.
+ */
 export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted: boolean): Promise<void> {
   const incidents = incidentsIn(trx, everything);
-  if (accepted) return incidents.resolveSubject('app_credentials_rejected', app.id);
+  if (accepted) {
+    await incidents.resolveSubject(appRejected, app.id);
+    return restoreAccepted(trx, app.id);
+  }
   await incidents.raise({
     orgId: app.orgId,
     projectId: null,
-    code: 'app_credentials_rejected',
+    code: appRejected,
     subjectId: app.id,
     title: `GitHub does not accept the App ${app.slug}: its private key does not fit, or the App was deleted`,
     link: settingsOf(app),
   });
+  await followInstallations(trx, app.id);
 }
 
 /** Where the App's keys and its webhook are set. */

@@ -1,15 +1,19 @@
 import type { Knex } from 'knex';
+import type { IncidentCode } from '../domain/incidents.ts';
 import { type IntegrationStatus, integrationMoves } from '../domain/integration-status.ts';
 import { sourcesOf } from '../domain/moves.ts';
 import type { Db } from './connection.ts';
 import { followIntegrationIncidents } from './follow-incidents.ts';
 import { followPermissions, permissionsMissing } from './follow-permissions.ts';
 
+/** Also the reason of an integration's status: nothing can be done on an App that GitHub does not accept. */
+export const appRejected = 'app_credentials_rejected' satisfies IncidentCode;
+
 /**
  * Brings the status of every integration on an App in line with the installations that it is bound to: usable while
  * one of them is, suspended while one could be again, gone once all of them are. One on the operator's App has a
  * single installation; on an App of its own it may have one for each account. One that lacks permissions is usable as far
- * as they go.
+ * as they go, and none is while GitHub does not accept the App.
  */
 export async function followInstallations(db: Db, githubAppId: string): Promise<void> {
   const bound = () =>
@@ -45,6 +49,19 @@ export async function followInstallations(db: Db, githubAppId: string): Promise<
   await move(['degraded'], 'active', null, (all) =>
     all.where({ status_reason: permissionsMissing }).whereIn('id', usable()).whereNotIn('id', lacking()),
   );
+
+  const rejected = db('incidents').where({ code: appRejected, subject_id: githubAppId, status: 'open' });
+  await move(['active', 'degraded'], 'reauth_required', appRejected, (all) =>
+    all.where({ github_app_id: githubAppId }).whereIn('github_app_id', rejected.select('subject_id')),
+  );
   await followPermissions(db, githubAppId);
   await followIntegrationIncidents(db, githubAppId);
+}
+
+/** GitHub accepts the App again. What else is wrong with its integrations is seen right after. */
+export async function restoreAccepted(db: Db, githubAppId: string): Promise<void> {
+  const restored = await db('integrations')
+    .where({ github_app_id: githubAppId, status: 'reauth_required', status_reason: appRejected })
+    .update({ status: 'active', status_reason: null, updated_at: Date.now() });
+  if (restored > 0) await followInstallations(db, githubAppId);
 }

@@ -3,12 +3,14 @@ import { appendAudit } from '../../db/audit.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { followInstallations } from '../../db/follow-installations.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
 import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { requestRefresh } from '../../db/refresh-installation.ts';
 import { everything } from '../../db/tenant.ts';
 import type { IntegrationStatus } from '../../domain/integration-status.ts';
 import { seenInstallation } from '../seen-installation.ts';
+import { noteAppAccepted } from '../sync-report.ts';
 import type { ConnectDeps } from './deps.ts';
 import { closeFlow } from './end-flow.ts';
 import { installationFor, type Proof, proofOf, subjectOf } from './prove-ownership.ts';
@@ -41,6 +43,9 @@ export function bindInstallation(deps: ConnectDeps) {
     const installation = await installations.upsert(flow.githubAppId, seenInstallation(found));
     if (!(await installations.claim(installation.id, flow.orgId))) return refuse(trx, flow);
     await connect(trx, flow, installation, proof);
+    // It was found as the App.
+    const app = await githubAppsIn(trx).find(flow.githubAppId);
+    if (app) await noteAppAccepted(trx, app, true);
     await followInstallations(trx, flow.githubAppId);
     await requestSync(trx, flow.githubAppId);
   }

@@ -2,13 +2,16 @@ import { appendAudit } from '../../db/audit.ts';
 import type { Db, Transaction } from '../../db/connection.ts';
 import { credentialsIn } from '../../db/credentials.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { githubAppsIn } from '../../db/github-apps.ts';
 import { incidentsIn } from '../../db/incidents.ts';
+import { requestSync } from '../../db/installations.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { type Rotation, rotationsIn } from '../../db/rotations.ts';
 import { everything } from '../../db/tenant.ts';
 import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 import type { RotationPhase } from '../../domain/rotation-phase.ts';
 import { Refusal } from '../refusals.ts';
+import { noteAppAccepted } from '../sync-report.ts';
 import type { RotationDeps, RotationInput } from './deps.ts';
 
 /** What is to be done next: `overlap` is waited for by the clock, `probe` by asking until the old version is dead. */
@@ -48,6 +51,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         await credentials.move(credentialId, newVersion, 'active');
         await rotationsIn(trx).move(rotationId, 'overlapping', { toldAt: null });
         await operationsIn(trx, everything).end(operationId);
+        await noteKeyTaken(trx, credentialId);
         await record(trx, rotation, 'credential.rotated', { version: newVersion });
       });
     },
@@ -87,6 +91,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         const swapped = { newVersion: oldVersion, oldVersion: newVersion, toldAt: null };
         await rotationsIn(trx).move(rotationId, 'returning', swapped);
         if (rollbackOperationId) await operationsIn(trx, everything).end(rollbackOperationId);
+        await noteKeyTaken(trx, credentialId);
         await record(trx, rotation, 'credential.rolled_back', { version: oldVersion });
       });
     },
@@ -172,6 +177,19 @@ export async function kindOf(db: Db, credentialId: string): Promise<string | und
 async function isUsable(db: Db, credentialId: string, version: number): Promise<boolean> {
   const status = await credentialsIn(db).statusOf(credentialId, version);
   return status === 'pending' || status === 'uncertain' || status === 'retiring';
+}
+
+/**
+ * GitHub has just taken the private key that is in use from here on, so nobody has to wait for the next reading. A sync
+ * that was refused with the key before may still be about to say so: the one that is asked for comes after it.
+ */
+async function noteKeyTaken(trx: Transaction, credentialId: string): Promise<void> {
+  const credential = await credentialsIn(trx).find(credentialId);
+  if (credential?.kind !== 'private_key' || credential.githubAppId === null) return;
+  const app = await githubAppsIn(trx).find(credential.githubAppId);
+  if (!app) return;
+  await noteAppAccepted(trx, app, true);
+  await requestSync(trx, app.id);
 }
 
 async function abandon(trx: Transaction, rotation: Rotation): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Db, Transaction } from '../../db/connection.ts';
 import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
+import { appRejected } from '../../db/follow-installations.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
 import { type Integration, integrationsIn } from '../../db/integrations.ts';
 import type { IntegrationStatus } from '../../domain/integration-status.ts';
 import { Problem } from '../problems.ts';
@@ -8,7 +9,6 @@ import { type Asking, installing, openFlow, requireSignIn, type StartDeps } from
 
 /** Without the App's own key, or once its end has begun, no sign-in helps. */
 const over: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired'];
-const deadKey = 'app_credentials_rejected';
 
 /**
  * Starts a flow that ends at the same integration: whoever administers the account signs in and, where the App was
@@ -24,7 +24,7 @@ export async function startReauthorization(
   if (!integration || over.includes(integration.status)) throw new Problem('not_found');
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
   if (!app) throw new Problem('provider_not_supported', 'Only a connection by a GitHub App is authorized this way.');
-  await refuseDeadKey(trx, integration, app.id);
+  await refuseDeadKey(trx, integration, app);
   const isOwn = app.orgId === integration.orgId;
   await requireSignIn(
     trx,
@@ -48,12 +48,14 @@ export async function startReauthorization(
 }
 
 /** A new sign-in is of no use where GitHub does not take the App itself. */
-async function refuseDeadKey(db: Db, { id, statusReason }: Integration, githubAppId: string): Promise<void> {
-  const key = await db('credentials').where({ github_app_id: githubAppId, kind: 'private_key' }).first('id');
-  if (key && statusReason !== deadKey) return;
+async function refuseDeadKey(db: Db, { id, statusReason }: Integration, app: GithubApp): Promise<void> {
+  const key = await db('credentials').where({ github_app_id: app.id, kind: 'private_key' }).first('id');
+  if (key && statusReason !== appRejected) return;
   throw new Problem(
     'github_app_incomplete',
-    `GitHub does not take the App’s private key: rotate it (POST /v1/integrations/${id}/credentials/…/rotate), or import the App again with a new one.`,
+    app.orgId === null
+      ? 'GitHub does not take the App’s private key: the operator of this Fairlead has to set a new one.'
+      : `GitHub does not take the App’s private key: make a new one in its settings there, and rotate to it (POST /v1/integrations/${id}/credentials/rotate).`,
   );
 }
 

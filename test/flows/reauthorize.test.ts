@@ -156,11 +156,11 @@ test('after the App was uninstalled it is installed anew, and everything goes on
     .toEqual([['running', payload['after']]]);
 }, 60_000);
 
-test('where GitHub does not take the App’s key, it says to rotate or to import it', async () => {
+test('where GitHub does not take the App’s key, it says whose it is to set a new one', async () => {
   await rows('reauth_required', 'app_credentials_rejected');
   const { status, body } = await reauthorize();
   expect({ status, ...body }).toMatchObject({ status: 409, code: 'github_app_incomplete' });
-  expect(JSON.stringify(body)).toMatch(/rotate it .* or import/);
+  expect(JSON.stringify(body)).toMatch(/the operator .* has to set a new one/);
   await rows('active', null);
 });
 
