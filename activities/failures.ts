@@ -27,6 +27,17 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'oauth_code_refused',
   'client_credentials_rejected',
   'redirect_uri_mismatch',
+  'platform_identity_missing',
+  'access_denied',
+  'account_mismatch',
+  'assume_role_refused',
+  'web_identity_refused',
+  'invalid_key',
+  'signature_mismatch',
+  'region_disabled',
+  'policy_malformed',
+  'policy_too_large',
+  'session_too_long',
 ]);
 
 /** Whether the same request could succeed later without anybody doing anything. */

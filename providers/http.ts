@@ -92,7 +92,9 @@ function toEgressError(error: unknown, hostname: string, timedOut: boolean): Egr
   return new EgressError('unreachable', `The connection to ${hostname} broke`);
 }
 
-export type ProviderErrorCode =
+export type ProviderErrorCode = GitHubErrorCode | AwsErrorCode;
+
+export type GitHubErrorCode =
   // Whose fault it is
   | 'app_credentials_rejected'
   | 'clock_skew'
@@ -130,6 +132,40 @@ export type ProviderErrorCode =
   | 'client_credentials_rejected'
   | 'redirect_uri_mismatch';
 
+export type AwsErrorCode =
+  // Where there is nothing of ours to begin with
+  | 'platform_identity_missing'
+  // The identity
+  | 'access_denied'
+  | 'account_mismatch'
+  | 'assume_role_refused'
+  | 'web_identity_refused'
+  | 'invalid_key'
+  | 'signature_mismatch'
+  | 'region_disabled'
+  // The session that was asked for
+  | 'policy_malformed'
+  | 'policy_too_large'
+  | 'session_too_long'
+  // Come back later
+  | 'session_expired'
+  | 'issuer_unreachable'
+  // As with everybody
+  | CommonErrorCode;
+
+/** What may go wrong wherever something is asked. */
+type CommonErrorCode = Extract<
+  GitHubErrorCode,
+  | 'clock_skew'
+  | 'rate_limited'
+  | 'unavailable'
+  | 'network'
+  | 'timeout'
+  | 'address_refused'
+  | 'validation'
+  | 'unexpected'
+>;
+
 export type ProviderFailure = {
   provider: string;
   code: ProviderErrorCode;
@@ -140,6 +176,8 @@ export type ProviderFailure = {
   retryAfterMs?: number;
   /** True where the effect may have happened although no answer says so. */
   ambiguous?: boolean;
+  /** True where something that was made a moment ago is refused like this, and accepted within a minute. */
+  settling?: boolean;
 };
 
 /**
@@ -153,13 +191,16 @@ export class ProviderError extends Error {
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
   readonly ambiguous: boolean;
+  readonly settling: boolean;
 
-  constructor({ provider, code, message, status, retryAfterMs, ambiguous = false }: ProviderFailure) {
+  constructor(failure: ProviderFailure) {
+    const { provider, code, message, status, retryAfterMs, ambiguous = false, settling = false } = failure;
     super(redact(message));
     this.provider = provider;
     this.code = code;
     this.status = status;
     this.retryAfterMs = retryAfterMs;
     this.ambiguous = ambiguous;
+    this.settling = settling;
   }
 }

@@ -1,6 +1,6 @@
 import { redact } from '../../domain/redact.ts';
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
-import { ProviderError, type ProviderErrorCode } from '../http.ts';
+import { type GitHubErrorCode, ProviderError } from '../http.ts';
 import type { Limit } from './traffic.ts';
 
 /** Who asks, and for what: the same status means different things. */
@@ -50,7 +50,7 @@ export function silenceOf(error: unknown, call: Call): ProviderError {
   });
 }
 
-function silenceCode(error: unknown, egress: EgressError | undefined): ProviderErrorCode {
+function silenceCode(error: unknown, egress: EgressError | undefined): GitHubErrorCode {
   if (egress?.code === 'host_not_allowed' || egress?.code === 'redirect_refused') return 'address_refused';
   if (egress?.code === 'too_large') return 'unexpected';
   return egress?.code === 'timeout' || isTimeout(error) ? 'timeout' : 'network';
@@ -60,7 +60,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && (error.name === 'TimeoutError' || isTimeout(error.cause));
 }
 
-function codeOf(answer: Answer, call: Call): ProviderErrorCode {
+function codeOf(answer: Answer, call: Call): GitHubErrorCode {
   const { status, message } = answer;
   if (status >= 500) return 'unavailable';
   if (isLimit(answer)) return header(answer, 'x-ratelimit-remaining') === '0' ? 'rate_limited' : 'secondary_limited';
@@ -107,7 +107,7 @@ export function limitOf(answer: Answer, now: number): Limit | undefined {
   return { code, retryAfterMs: pauseOf(answer, code, now) ?? leastPauseMs };
 }
 
-function pauseOf(answer: Answer, code: ProviderErrorCode, now: number): number | undefined {
+function pauseOf(answer: Answer, code: GitHubErrorCode, now: number): number | undefined {
   const asked = retryAfter(header(answer, 'retry-after'), now);
   if (asked !== undefined) return asked;
   if (code === 'secondary_limited') return leastPauseMs;
@@ -124,12 +124,12 @@ function retryAfter(value: string | undefined, now: number): number | undefined 
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }
 
-function unauthorized(message: string, call: Call): ProviderErrorCode {
+function unauthorized(message: string, call: Call): GitHubErrorCode {
   if (call.as === 'token') return 'token_rejected';
   return /^'(?:Expiration time|Issued at)' claim/.test(message) ? 'clock_skew' : 'app_credentials_rejected';
 }
 
-function forbidden(answer: Answer): ProviderErrorCode {
+function forbidden(answer: Answer): GitHubErrorCode {
   const { message } = answer;
   if (message.startsWith('This installation has been suspended')) return 'installation_suspended';
   if (header(answer, 'x-github-sso') !== undefined) return 'policy';
@@ -138,13 +138,13 @@ function forbidden(answer: Answer): ProviderErrorCode {
     : 'permission_missing';
 }
 
-function missing(call: Call): ProviderErrorCode {
+function missing(call: Call): GitHubErrorCode {
   if (call.as === 'app') return 'app_credentials_rejected';
   return call.as === 'installation' ? 'installation_gone' : 'not_found';
 }
 
 /** GitHub answers all of these 422 (or 403, or 404) and tells them apart in words alone. */
-const refusals: [RegExp, ProviderErrorCode][] = [
+const refusals: [RegExp, GitHubErrorCode][] = [
   [/^No ref found for/, 'ref_missing'],
   [/^Workflow does not have '?workflow_dispatch/, 'workflow_not_dispatchable'],
   [/^(?:Unexpected inputs provided|Required input )/, 'workflow_inputs_undeclared'],
@@ -153,7 +153,7 @@ const refusals: [RegExp, ProviderErrorCode][] = [
   [/^(?:GitHub )?Actions (?:has|have|is|are) (?:been |currently )?disabled/i, 'actions_disabled'],
 ];
 
-function dispatchRefusal({ status, message }: Answer): ProviderErrorCode | undefined {
+function dispatchRefusal({ status, message }: Answer): GitHubErrorCode | undefined {
   if (status === 404) return 'workflow_file_missing';
   if (status !== 422 && status !== 403) return undefined;
   return refusals.find(([words]) => words.test(message))?.[1];
@@ -164,7 +164,7 @@ function header(answer: Answer, name: string): string | undefined {
   return value === undefined ? undefined : String(value);
 }
 
-const sentences: Record<ProviderErrorCode, string> = {
+const sentences: Record<GitHubErrorCode, string> = {
   app_credentials_rejected: 'GitHub does not accept the App: its id and private key do not fit, or it was deleted',
   clock_skew: 'GitHub refuses the App because the clock of this machine is wrong',
   installation_suspended: 'The installation is suspended',
