@@ -84,6 +84,8 @@ export function appsIn(db: Db, scope: TenantScope) {
         source_repository_id: null,
         source_branch: null,
         auto_deploy: settings.autoDeploy,
+        registry_integration_id: null,
+        image_repository: null,
         revision: 1,
         created_at: now,
         updated_at: now,

@@ -104,6 +104,7 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
           org_id: orgId,
           github_app_id: githubAppId,
           integration_id: null,
+          cloud_account_id: null,
           kind,
           created_at: now,
           updated_at: now,

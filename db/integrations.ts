@@ -19,6 +19,9 @@ export type Integration = {
   displayName: string;
   metadata: Record<string, unknown>;
   githubAppId: string | null;
+  cloudAccountId: string | null;
+  /** Where and how it is reached, which we have set ourselves; `metadata` are its owner's notes. */
+  settings: Record<string, unknown>;
   /** GitHub's number of the App and its slug, for display. */
   appId: number | null;
   appSlug: string | null;
@@ -31,7 +34,12 @@ export type Integration = {
 export type NewIntegration = Pick<
   Integration,
   'orgId' | 'projectId' | 'kind' | 'hostUrl' | 'authMode' | 'status' | 'displayName' | 'githubAppId' | 'createdBy'
-> & { identityKey: string; metadata: Record<string, unknown> };
+> & {
+  identityKey: string;
+  metadata: Record<string, unknown>;
+  cloudAccountId?: string | null;
+  settings?: Record<string, unknown>;
+};
 
 export type IntegrationFilter = { kind?: string | undefined; projectId?: string | undefined };
 
@@ -94,6 +102,14 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         metadata: JSON.stringify(integration.metadata),
         identity_key: integration.identityKey,
         github_app_id: integration.githubAppId,
+        cloud_account_id: integration.cloudAccountId ?? null,
+        settings: JSON.stringify(integration.settings ?? {}),
+        checked_at: null,
+        last_success_at: null,
+        last_used_at: null,
+        next_check_at: null,
+        strikes: 0,
+        expires_at: null,
         created_by: integration.createdBy,
         revision: 1,
         epoch: 0,
@@ -175,6 +191,8 @@ function toIntegration(row: Joined): Integration {
     displayName: row.display_name,
     metadata: JSON.parse(row.metadata) as Record<string, unknown>,
     githubAppId: row.github_app_id,
+    cloudAccountId: row.cloud_account_id,
+    settings: JSON.parse(row.settings) as Record<string, unknown>,
     appId: row.app_number,
     appSlug: row.app_slug,
     createdBy: row.created_by,

@@ -16,8 +16,10 @@ import * as permissionDrift from './migrations/0013-permission-drift.ts';
 import * as checkRuns from './migrations/0014-check-runs.ts';
 import * as incidentLinks from './migrations/0015-incident-links.ts';
 import * as openBuilds from './migrations/0016-open-builds.ts';
+import * as retiredApps from './migrations/0017-retired-apps.ts';
 import * as buildEnds from './migrations/0019-build-ends.ts';
 import * as registries from './migrations/0020-registries.ts';
+import * as signingKeys from './migrations/0021-signing-keys.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
 const migrations: Record<string, Knex.Migration> = {
@@ -37,8 +39,10 @@ const migrations: Record<string, Knex.Migration> = {
   '0014-check-runs': checkRuns,
   '0015-incident-links': incidentLinks,
   '0016-open-builds': openBuilds,
+  '0017-retired-apps': retiredApps,
   '0019-build-ends': buildEnds,
   '0020-registries': registries,
+  '0021-signing-keys': signingKeys,
 };
 
 const config: Knex.MigratorConfig = {

@@ -1,9 +1,11 @@
 import type { BuildStatus } from '../domain/build-status.ts';
+import type { CloudAccountStatus, CloudKind } from '../domain/cloud-accounts.ts';
 import type { CredentialStatus } from '../domain/credential-status.ts';
 import type { DeliveryOrigin, DeliveryStatus } from '../domain/delivery-status.ts';
 import type { DispatchState } from '../domain/dispatch-state.ts';
 import type { FlowKind, FlowStatus, StatePurpose } from '../domain/flow-status.ts';
 import type { IntegrationStatus } from '../domain/integration-status.ts';
+import type { RegistryPurpose } from '../domain/registry-purposes.ts';
 import type { RotationPhase } from '../domain/rotation-phase.ts';
 import type { Role } from '../domain/scopes.ts';
 
@@ -62,6 +64,8 @@ export type GithubAppRow = Times & {
   sync_pass: number;
   synced_at: number | null;
   sync_error: string | null;
+  /** Since another owner has a row for the same App. */
+  retired_at: number | null;
 };
 export type InstallationRow = Times & {
   id: string;
@@ -120,9 +124,17 @@ export type IntegrationRow = Times &
     metadata: Json;
     identity_key: string;
     github_app_id: string | null;
+    cloud_account_id: string | null;
+    settings: Json;
     created_by: string;
     revision: number;
     epoch: number;
+    checked_at: number | null;
+    last_success_at: number | null;
+    last_used_at: number | null;
+    next_check_at: number | null;
+    strikes: number;
+    expires_at: number | null;
     revocation: 'auto' | 'always' | 'never' | null;
     revocation_outcome: string | null;
     deleted_at: number | null;
@@ -165,6 +177,7 @@ export type CredentialRow = Times & {
   org_id: string | null;
   github_app_id: string | null;
   integration_id: string | null;
+  cloud_account_id: string | null;
   kind: string;
 };
 export type CredentialVersionRow = Times & {
@@ -201,6 +214,8 @@ export type AppRow = Times &
     source_repository_id: string | null;
     source_branch: string | null;
     auto_deploy: Bool;
+    registry_integration_id: string | null;
+    image_repository: string | null;
     revision: number;
     deleted_at: number | null;
   };
@@ -438,6 +453,42 @@ export type InstallationWitnessRow = {
   account_id: number;
   created_at: number;
 };
+export type CloudAccountRow = Times &
+  Tenant & {
+    id: string;
+    project_id: string | null;
+    kind: CloudKind;
+    auth_mode: string;
+    display_name: string;
+    config: Json;
+    status: CloudAccountStatus;
+    status_reason: string | null;
+    checked_at: number | null;
+    created_by: string;
+    revision: number;
+    epoch: number;
+    deleted_at: number | null;
+  };
+export type RegistryCheckRow = {
+  integration_id: string;
+  repository: string;
+  action: RegistryPurpose;
+  outcome: 'allowed' | 'denied' | 'unproven';
+  code: string | null;
+  checked_at: number;
+};
+export type SigningKeyRow = {
+  id: string;
+  kid: string;
+  alg: string;
+  public_jwk: Json;
+  sealed: string | null;
+  key_id: string | null;
+  published_at: number;
+  signs_from: number;
+  signs_until: number | null;
+  removed_at: number | null;
+};
 export type RelayRow = { id: string; seen_at: number; temporal_reachable: Bool };
 
 declare module 'knex/types/tables.js' {
@@ -482,6 +533,9 @@ declare module 'knex/types/tables.js' {
     idempotency_keys: IdempotencyKeyRow;
     audit_events: AuditEventRow;
     incidents: IncidentRow;
+    cloud_accounts: CloudAccountRow;
+    registry_checks: RegistryCheckRow;
+    signing_keys: SigningKeyRow;
     relays: RelayRow;
   }
 }

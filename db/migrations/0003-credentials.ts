@@ -7,10 +7,16 @@ export async function up(db: Knex): Promise<void> {
     table.text('org_id').references('orgs.id');
     table.text('github_app_id').references('github_apps.id');
     table.text('integration_id').references('integrations.id');
+    // Their table comes with a later migration.
+    table.text('cloud_account_id');
     table.text('kind').notNullable();
     timeColumns(table);
     table.unique(['github_app_id', 'kind']);
-    table.check(`(github_app_id is null) <> (integration_id is null)`);
+    table.unique(['integration_id', 'kind']);
+    table.unique(['cloud_account_id', 'kind']);
+    // Of exactly one of them.
+    const owners = ['github_app_id', 'integration_id', 'cloud_account_id'];
+    table.check(`${owners.map((owner) => `(case when ${owner} is null then 0 else 1 end)`).join(' + ')} = 1`);
   });
   await db.schema.createTable('credential_versions', (table) => {
     idColumn(table);
