@@ -8,3 +8,24 @@ export type EffectiveScope = {
   narrowedTo: 'repository' | 'identity' | 'account';
   note?: string;
 };
+
+/** A credential for a registry, made for minutes. */
+export type RegistryCredential = {
+  host: string;
+  username: string;
+  password: string;
+  /** In ms; null where it lives until it is replaced. */
+  expiresAt: number | null;
+  /** For those who speak to the registry themselves. */
+  bearer?: string;
+  effective: EffectiveScope;
+};
+
+/** What was found out about one repository without pushing or pulling anything. */
+export type RepositoryCheck = {
+  repository: string;
+  action: RegistryPurpose;
+  outcome: 'allowed' | 'denied' | 'unproven';
+  /** Why not. */
+  code?: string;
+};
