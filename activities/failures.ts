@@ -38,6 +38,21 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'policy_malformed',
   'policy_too_large',
   'session_too_long',
+  'key_rejected',
+  'federation_refused',
+  'impersonation_denied',
+  'api_disabled',
+  'consent_ended',
+  'consent_incomplete',
+  'client_secret_rejected',
+  'client_secret_expired',
+  'tenant_not_found',
+  'app_not_found',
+  'audience_unknown',
+  'registry_role_missing',
+  'registry_not_found',
+  'network_rules',
+  'lifetime_too_short',
 ]);
 
 /** Whether the same request could succeed later without anybody doing anything. */

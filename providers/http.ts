@@ -92,7 +92,7 @@ function toEgressError(error: unknown, hostname: string, timedOut: boolean): Egr
   return new EgressError('unreachable', `The connection to ${hostname} broke`);
 }
 
-export type ProviderErrorCode = GitHubErrorCode | AwsErrorCode;
+export type ProviderErrorCode = GitHubErrorCode | AwsErrorCode | GoogleErrorCode | AzureErrorCode;
 
 export type GitHubErrorCode =
   // Whose fault it is
@@ -151,6 +151,41 @@ export type AwsErrorCode =
   | 'session_expired'
   | 'issuer_unreachable'
   // As with everybody
+  | CommonErrorCode;
+
+export type GoogleErrorCode =
+  // A service account's key, a pool's trust, a service account that is acted for
+  | 'key_rejected'
+  | 'federation_refused'
+  | 'impersonation_denied'
+  | 'api_disabled'
+  // A person's consent
+  | 'consent_ended'
+  | 'consent_incomplete'
+  | 'oauth_code_refused'
+  | 'client_credentials_rejected'
+  | 'redirect_uri_mismatch'
+  | 'permission_missing'
+  // Something of ours that the cloud asks for, and could not read
+  | 'issuer_unreachable'
+  | 'lifetime_too_short'
+  | CommonErrorCode;
+
+export type AzureErrorCode =
+  // The app and its tenant
+  | 'client_secret_rejected'
+  | 'client_secret_expired'
+  | 'tenant_not_found'
+  | 'app_not_found'
+  | 'federation_refused'
+  | 'audience_unknown'
+  | 'policy'
+  // The registry
+  | 'registry_role_missing'
+  | 'registry_not_found'
+  | 'network_rules'
+  | 'issuer_unreachable'
+  | 'lifetime_too_short'
   | CommonErrorCode;
 
 /** What may go wrong wherever something is asked. */
