@@ -42,10 +42,10 @@ export function buildActivities({ database }: { database: Database }) {
         if (dispatch?.state === 'intent') {
           await dispatchesIn(trx).move(buildId, 'refused', { code: end.reason ?? end.status });
         }
-        const why = (await isCutOff(trx, buildId, end)) ? { ...end, reason: 'integration_deleted' } : end;
+        const reason = await reasonOf(trx, buildId, end);
         await buildsIn(trx, everything).moveStatus(buildId, end.status, {
-          reason: why.reason,
-          detail: sentenceOf(why),
+          reason,
+          detail: reason && sentences[reason],
         });
         await incidentsIn(trx, everything).resolveSubject(uncertainCode, buildId);
       });
@@ -53,16 +53,10 @@ export function buildActivities({ database }: { database: Database }) {
   };
 }
 
-/** Whoever asks a build's workflow to end it does not say why: here it is seen. */
-async function isCutOff(trx: Transaction, buildId: string, { reason }: BuildEnd): Promise<boolean> {
-  if (reason !== 'canceled_by_request') return false;
-  const build = await buildsIn(trx, everything).find(buildId);
-  const integration = build && (await trx('integrations').where({ id: build.integrationId }).first());
-  return integration?.status === 'deleting' || integration?.status === 'deleted';
-}
-
-function sentenceOf({ reason }: BuildEnd): string | undefined {
-  return reason === undefined ? undefined : sentences[reason];
+/** Whoever asks a build's workflow to end it does not say why: that was written down with the build. */
+async function reasonOf(trx: Transaction, buildId: string, { reason }: BuildEnd): Promise<string | undefined> {
+  if (reason !== 'canceled_by_request') return reason;
+  return (await buildsIn(trx, everything).find(buildId))?.cancelReason ?? reason;
 }
 
 const sentences: Record<string, string> = {
@@ -87,5 +81,7 @@ const sentences: Record<string, string> = {
   pipeline_timeout: 'The build took longer than its pipeline allows.',
   canceled_by_request: 'The build was canceled.',
   integration_deleted: 'Its integration was deleted.',
+  integration_not_granted: 'The organization no longer grants its integration to the project.',
+  project_deleted: 'Its project was deleted.',
   run_cancel_failed: 'The build was canceled, but GitHub did not take the request to cancel its run.',
 };

@@ -34,6 +34,8 @@ export type Build = {
   runAttempt: number | null;
   runUrl: string | null;
   cancelRequested: boolean;
+  /** Why, for whoever ends it. */
+  cancelReason: string | null;
   deploymentId: number | null;
   /** Of which status the provider was told last: by the commit's status, by the check run and by the deployment. */
   reportedStatus: string | null;
@@ -77,6 +79,7 @@ export function toBuild(row: BuildRow): Build {
     runAttempt: row.run_attempt,
     runUrl: row.run_url,
     cancelRequested: Boolean(row.cancel_requested),
+    cancelReason: row.cancel_reason,
     deploymentId: row.deployment_id,
     reportedStatus: row.reported_status,
     checkRunId: row.check_run_id,

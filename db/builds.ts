@@ -84,6 +84,7 @@ export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
     run_attempt: null,
     run_url: null,
     cancel_requested: false,
+    cancel_reason: null,
     deployment_id: null,
     reported_status: null,
     check_run_id: null,
@@ -206,20 +207,24 @@ export function buildsIn(db: Db, scope: TenantScope) {
         .update({ ...runColumns(run), updated_at: Date.now() });
     },
 
-    /** Asks the build's workflow to end it. False where the build is over; true, and no second command, where asked before. */
-    async requestCancel(id: string): Promise<boolean> {
+    /**
+     * Asks the build's workflow to end it. False where the build is over; true, and no second command or reason, where
+     * asked before.
+     */
+    async requestCancel(id: string, reason: string): Promise<boolean> {
       const build = await this.find(id);
       if (!build || isFinalBuildStatus(build.status)) return false;
       const [row] = await rows()
         .where({ id, cancel_requested: false })
         .update({
           cancel_requested: true,
+          cancel_reason: reason,
           revision: db.raw('revision + 1') as unknown as number,
           updated_at: Date.now(),
         })
         .returning('*');
       if (!row) return true;
-      await appendBuildEvent(db, build, 'cancel_requested');
+      await appendBuildEvent(db, build, 'cancel_requested', { reason });
       await commandsIn(db).add({
         action: 'signal',
         workflow: 'dispatchBuild',

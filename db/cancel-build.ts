@@ -6,5 +6,5 @@ import { everything } from './tenant.ts';
 export async function cancelBuild(trx: Db, id: string, reason: string): Promise<boolean> {
   const builds = buildsIn(trx, everything);
   if (await builds.moveStatus(id, 'canceled', { reason, from: ['queued', 'blocked'] })) return true;
-  return builds.requestCancel(id);
+  return builds.requestCancel(id, reason);
 }

@@ -24,7 +24,7 @@ export async function stopBuildsOf(trx: Transaction, repositoryIds: string[]): P
     } else if ((await dispatchesIn(trx).find(id))?.state === 'intent') {
       // Between its attempts: the workflow that waits finds the build over.
       if (!(await withdraw(trx, id))) continue;
-      await builds.requestCancel(id);
+      await builds.requestCancel(id, repositoryRemoved);
       await builds.moveStatus(id, 'canceled', { reason: repositoryRemoved });
     }
   }

@@ -264,6 +264,7 @@ export type BuildRow = Times &
     run_attempt: number | null;
     run_url: string | null;
     cancel_requested: Bool;
+    cancel_reason: string | null;
     deployment_id: number | null;
     reported_status: string | null;
     check_run_id: number | null;

@@ -138,8 +138,9 @@ async function cancel(trx: Transaction, build: Build): Promise<void> {
 /** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */
 async function endUncertain(trx: Transaction, source: Build): Promise<void> {
   const builds = buildsIn(trx, everything);
-  await builds.requestCancel(source.id);
-  if (!(await builds.moveStatus(source.id, 'superseded', { reason: 'rerun', from: ['uncertain'] }))) {
+  const reason = 'rerun';
+  await builds.requestCancel(source.id, reason);
+  if (!(await builds.moveStatus(source.id, 'superseded', { reason, from: ['uncertain'] }))) {
     throw new Problem('invalid_transition', 'The build has moved meanwhile: read it again.');
   }
   // The commit's status belongs to the new build from here on.

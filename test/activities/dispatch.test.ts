@@ -213,7 +213,7 @@ describe('a dispatch of which nothing was sent', () => {
 
   test('is held back when somebody wants to cancel the build', async () => {
     const build = await insertBuild(database);
-    await database.write((trx) => buildsIn(trx, everything).requestCancel(build.id));
+    await database.write((trx) => buildsIn(trx, everything).requestCancel(build.id, 'canceled_by_request'));
     const { run, seen } = await activitiesAgainst(database, [accepted]);
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toMatchObject({ outcome: 'later' });
     expect(seen).toEqual([]);

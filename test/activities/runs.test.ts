@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildEventsIn } from '../../db/build-events.ts';
 import type { Build } from '../../db/builds.ts';
+import { cancelBuild } from '../../db/cancel-build.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { everything } from '../../db/tenant.ts';
 import { newId } from '../../domain/ids.ts';
@@ -137,6 +139,41 @@ describe('the end of a build', () => {
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
     await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
+  });
+
+  test.each([
+    ['integration_not_granted', 'The organization no longer grants its integration to the project.'],
+    ['project_deleted', 'Its project was deleted.'],
+    ['integration_deleted', 'Its integration was deleted.'],
+    ['canceled_by_request', 'The build was canceled.'],
+  ])('that somebody wanted says why they did: %s', async (reason, detail) => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    for (const why of [reason, 'another']) await database.write((trx) => cancelBuild(trx, build.id, why));
+    await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
+    expect((await stateOf(database, build)).build).toMatchObject({ status: 'canceled', reason, detail });
+  });
+
+  test('says so in the build’s events, too, before the run has ended', async () => {
+    const build = await runningBuild();
+    await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
+    const { items } = await buildEventsIn(database.reader, everything).list(build.id, { limit: 1 });
+    expect(items).toMatchObject([{ type: 'cancel_requested', detail: { reason: 'project_deleted' } }]);
+  });
+
+  test('that an operator wanted in Temporal is a cancellation by request', async () => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'canceled_by_request' });
+  });
+
+  test('is the run’s where that came before it was asked to end', async () => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
+    await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
   });
 

@@ -96,14 +96,16 @@ describe('the status of a build', () => {
       other.id,
     ]);
     expect(await database.write((trx) => buildsIn(trx, scope).moveStatus(build.id, 'canceled'))).toBe(false);
-    expect(await database.write((trx) => buildsIn(trx, scope).requestCancel(build.id))).toBe(false);
+    expect(await database.write((trx) => buildsIn(trx, scope).requestCancel(build.id, 'canceled_by_request'))).toBe(
+      false,
+    );
     expect((await buildEventsIn(database.reader, scope).list(build.id, { limit: 10 })).items).toEqual([]);
   });
 });
 
 test('a cancellation is asked for once', async () => {
   const build = await insertBuild(database);
-  const ask = () => database.write((trx) => buildsIn(trx, everything).requestCancel(build.id));
+  const ask = () => database.write((trx) => buildsIn(trx, everything).requestCancel(build.id, 'canceled_by_request'));
   expect([await ask(), await ask()]).toEqual([true, true]);
   expect((await commandsOf(build)).slice(1)).toEqual([{ action: 'signal', signal: 'canceled', input: null }]);
   await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
