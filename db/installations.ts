@@ -4,9 +4,10 @@ import { newId } from '../domain/ids.ts';
 import { syncWorkflowId } from '../domain/workflow-ids.ts';
 import { type Command, commandsIn } from './commands.ts';
 import type { Db } from './connection.ts';
+import { incidentsIn } from './incidents.ts';
 import { type Page, type PageRequest, pageOf } from './page.ts';
 import type { InstallationRow } from './tables.ts';
-import { type TenantScope, within } from './tenant.ts';
+import { everything, type TenantScope, within } from './tenant.ts';
 
 export type Installation = {
   id: string;
@@ -149,6 +150,8 @@ export function installationsIn(db: Db, scope: TenantScope) {
         owner_id: ownerId,
         created_at: Date.now(),
       });
+      // Whoever has it connected again does not want it uninstalled any more.
+      await incidentsIn(db, everything).resolveSubject('revocation_unconfirmed', installationId);
     },
 
     async boundIds(integrationId: string): Promise<string[]> {
@@ -175,11 +178,13 @@ export function installationsIn(db: Db, scope: TenantScope) {
         .update({ suspended_at: suspendedAt, updated_at: Date.now() });
     },
 
+    /** GitHub says that it is gone, which also confirms an uninstallation that was waited for in vain. */
     async markRemoved(githubAppId: string, externalId: number): Promise<void> {
       const now = Date.now();
-      await visible()
-        .where({ github_app_id: githubAppId, external_id: externalId, removed_at: null })
-        .update({ removed_at: now, updated_at: now });
+      const those = () => visible().where({ github_app_id: githubAppId, external_id: externalId });
+      await those().whereNull('removed_at').update({ removed_at: now, updated_at: now });
+      const ids = (await those().select('installations.id')).map(({ id }) => id);
+      await incidentsIn(db, everything).resolveSubject('revocation_unconfirmed', ...ids);
     },
   };
 }

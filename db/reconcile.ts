@@ -82,7 +82,7 @@ export async function resolveMoot(trx: Transaction): Promise<void> {
       (ids) => gone.clone().whereIn('id', ids).select('id'),
     ],
     [
-      ['installation_unreadable', 'permissions_missing'],
+      ['installation_unreadable', 'permissions_missing', 'revocation_unconfirmed'],
       (ids) => trx('installations').whereNotNull('removed_at').whereIn('id', ids).select('id'),
     ],
     [

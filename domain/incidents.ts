@@ -82,7 +82,8 @@ export const incidentCatalogue = {
   revocation_unconfirmed: {
     title: 'It is not known whether access at the provider was ended',
     action: 'Uninstall the App, or revoke the token, at the provider by hand.',
-    resolvedBy: 'The provider confirms it later.',
+    resolvedBy:
+      'A webhook or a sync tells that the App is uninstalled, or the account is connected again. Where the App’s key is gone from here, a person says that it is done.',
   },
   old_key_still_alive: {
     title: 'A credential that was replaced is still accepted',

@@ -6,6 +6,7 @@ import { operationsIn } from '../../db/operations.ts';
 import { finishOwners } from '../../db/owner-deletion.ts';
 import { purgeCredentials, purgeIdleApp } from '../../db/purge-credentials.ts';
 import { everything } from '../../db/tenant.ts';
+import { leaveUnseenToPerson } from '../../db/unconfirmed-revocations.ts';
 import { type RevocationOutcome, worstOutcome } from '../../domain/revocation.ts';
 import type { DeletionDeps } from './deps.ts';
 
@@ -33,6 +34,7 @@ export function finishDeletion({ database }: DeletionDeps) {
       // Last of all: until here they were needed to revoke what they had given access to.
       const purged = await purgeCredentials(trx, { integration_id: integrationId });
       const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
+      await leaveUnseenToPerson(trx);
       await operationsIn(trx, everything).finish({ kind: 'delete', subjectId: integrationId });
       await incidentsIn(trx, everything).resolveAbout(
         integrationId,

@@ -3,6 +3,7 @@ import type { Database } from '../../db/connection.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { deletionCommand, resolveMoot, silentBuilds, silentDeletions, startAgain } from '../../db/reconcile.ts';
 import { everything } from '../../db/tenant.ts';
+import { leaveUnseenToPerson } from '../../db/unconfirmed-revocations.ts';
 
 const hour = 3_600_000;
 /** A deletion that waits for its provider says nothing for days; one that goes on longer than that is stuck. */
@@ -33,4 +34,5 @@ export async function sweepStuck(database: Database, now = Date.now()): Promise<
     });
   }
   await database.write(resolveMoot);
+  await database.write(leaveUnseenToPerson);
 }
