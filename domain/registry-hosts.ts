@@ -1,0 +1,152 @@
+export const registryKinds = ['dockerhub', 'oci', 'ecr', 'gar', 'acr'] as const;
+export type RegistryKind = (typeof registryKinds)[number];
+
+/** `host` is how image references name it; `origin` is where its API answers, without a slash at the end. */
+type At = { host: string; origin: string };
+
+export type DockerHubHost = At & { kind: 'dockerhub' };
+export type OciHost = At & { kind: 'oci' };
+export type EcrHost = At & {
+  kind: 'ecr';
+  partition: AwsPartition;
+  region: string;
+  /** Absent for ECR Public, which names no account. */
+  account: string | undefined;
+  fips: boolean;
+  dualStack: boolean;
+};
+export type GarHost = At & {
+  kind: 'gar';
+  /** A region (`europe-west1`) or a multi-region (`europe`); absent where the host does not tell. */
+  location: string | undefined;
+  /** The host of one of the old gcr.io registries, which have no repositories of their own. */
+  isGcr: boolean;
+  /** Which Google Cloud it belongs to: Google's own, or a sovereign one. */
+  universe: 'googleapis.com' | 's3nsapis.fr';
+};
+export type AcrHost = At & { kind: 'acr'; cloud: AzureCloud };
+export type RegistryHost = DockerHubHost | OciHost | EcrHost | GarHost | AcrHost;
+
+export type AwsPartition =
+  | 'aws'
+  | 'aws-cn'
+  | 'aws-us-gov'
+  | 'aws-eusc'
+  | 'aws-iso'
+  | 'aws-iso-b'
+  | 'aws-iso-e'
+  | 'aws-iso-f';
+export type AzureCloud = 'public' | 'china' | 'usgov';
+
+/**
+ * The registry that a host belongs to, by anchored patterns; `oci` where it is none of the known services'. Takes a
+ * host (`ghcr.io`, `harbor.acme.com:8443`) or an origin (`https://ghcr.io`). Nothing where the text is neither, or
+ * where it is below the domain of a cloud but no registry of it. Whether it may be reached is not judged here.
+ */
+export function registryHost(text: string): RegistryHost | undefined {
+  const at = parse(text);
+  if (!at) return undefined;
+  // Known services are named without a port and never spoken to in plain.
+  const isUsual = at.origin === `https://${at.host}`;
+  const known = isUsual ? (dockerHub(at) ?? ecr(at) ?? gar(at) ?? acr(at)) : undefined;
+  if (known) return known;
+  return cloudKindOf(at.host) || aliases.has(at.host.replace(/:\d+$/, '')) ? undefined : { kind: 'oci', ...at };
+}
+
+/**
+ * The service that owns the domain of a host, whether or not the host is a registry of it: what is given as `oci` can
+ * be told where it belongs.
+ */
+export function cloudKindOf(host: string): 'dockerhub' | 'ecr' | 'gar' | 'acr' | undefined {
+  const name = host.toLowerCase().replace(/\.?(?::\d+)?$/, '');
+  if (aliases.has(name)) return 'dockerhub';
+  return owners.find(([domain]) => domain.test(name))?.[1];
+}
+
+const aliases = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com']);
+
+const owners: [RegExp, 'ecr' | 'gar' | 'acr'][] = [
+  // Whoever has the domain behind it, such a name would only be taken for AWS.
+  [/(?:^|\.)dkr[.-]ecr(?:-fips)?\.[a-z0-9.-]+$/, 'ecr'],
+  [/^(?:public\.ecr\.aws|ecr-public\.aws\.com)$/, 'ecr'],
+  [/(?:^|[.-])docker\.(?:pkg\.dev|s3nsregistry\.fr)$/, 'gar'],
+  [/(?:^|\.)gcr\.io$/, 'gar'],
+  [/\.azurecr\.(?:io|cn|us|de)$/, 'acr'],
+];
+
+/** Lower case, and nothing beside a host and a port: no user, path, query or fragment. */
+function parse(text: string): At | undefined {
+  const [, scheme = 'https', authority = ''] = /^(?:(https?):\/\/)?([^/]+?)\/?$/i.exec(withoutConfigKey(text)) ?? [];
+  const [, host = '', port = ''] = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/.exec(authority.toLowerCase()) ?? [];
+  if (!isHostName(host) || (port !== '' && !(Number(port) >= 1 && Number(port) <= 65_535))) return undefined;
+  const url = new URL(`${scheme}://${authority}`);
+  // URL reads some numbers as addresses; what it would dial has to be what was written.
+  return url.hostname === host ? { host: url.host, origin: url.origin } : undefined;
+}
+
+/** Docker's own key of Docker Hub in its config.json is the one address with a path that everybody pastes. */
+function withoutConfigKey(text: string): string {
+  return /^https:\/\/index\.docker\.io\/v[12]\/?$/i.test(text) ? 'index.docker.io' : text;
+}
+
+function isHostName(host: string): boolean {
+  return host.split('.').every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label));
+}
+
+function dockerHub({ host }: At): DockerHubHost | undefined {
+  if (!aliases.has(host)) return undefined;
+  return { kind: 'dockerhub', host: 'docker.io', origin: 'https://registry-1.docker.io' };
+}
+
+/** Which regions are below which domain: a partition's regions are never below another's. */
+const ecrDomains: { domain: string; dualStack?: true; partition: AwsPartition; regions: RegExp }[] = [
+  { domain: 'amazonaws.com', partition: 'aws-us-gov', regions: /^us-gov-/ },
+  { domain: 'amazonaws.com', partition: 'aws', regions: /^(?!cn-|us-gov-|us-iso|eu-iso|eusc-)/ },
+  { domain: 'on.aws', dualStack: true, partition: 'aws-us-gov', regions: /^us-gov-/ },
+  { domain: 'on.aws', dualStack: true, partition: 'aws', regions: /^(?!cn-|us-gov-|us-iso|eu-iso|eusc-)/ },
+  { domain: 'amazonaws.com.cn', partition: 'aws-cn', regions: /^cn-/ },
+  { domain: 'on.amazonwebservices.com.cn', dualStack: true, partition: 'aws-cn', regions: /^cn-/ },
+  { domain: 'amazonaws.eu', partition: 'aws-eusc', regions: /^eusc-/ },
+  { domain: 'c2s.ic.gov', partition: 'aws-iso', regions: /^us-iso-/ },
+  { domain: 'sc2s.sgov.gov', partition: 'aws-iso-b', regions: /^us-isob-/ },
+  { domain: 'cloud.adc-e.uk', partition: 'aws-iso-e', regions: /^eu-isoe-/ },
+  { domain: 'csp.hci.ic.gov', partition: 'aws-iso-f', regions: /^us-isof-/ },
+];
+
+const ecrHost = /^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2})\.([a-z0-9.-]+)$/;
+
+function ecr(at: At): EcrHost | undefined {
+  if (at.host === 'public.ecr.aws' || at.host === 'ecr-public.aws.com') {
+    const dualStack = at.host === 'ecr-public.aws.com';
+    return { ...at, kind: 'ecr', partition: 'aws', region: 'us-east-1', account: undefined, fips: false, dualStack };
+  }
+  const [, account, separator, fips, region = '', domain] = ecrHost.exec(at.host) ?? [];
+  const dualStack = separator === '-';
+  const found = ecrDomains.find(
+    (one) => one.domain === domain && (one.dualStack ?? false) === dualStack && one.regions.test(region),
+  );
+  if (!found) return undefined;
+  return { ...at, kind: 'ecr', partition: found.partition, region, account, fips: fips !== undefined, dualStack };
+}
+
+const gcrLocations: Record<string, string> = { '': 'us', us: 'us', eu: 'europe', asia: 'asia' };
+
+function gar(at: At): GarHost | undefined {
+  if (at.host === 'docker.s3nsregistry.fr') {
+    return { ...at, kind: 'gar', location: undefined, isGcr: false, universe: 's3nsapis.fr' };
+  }
+  const location = /^([a-z]{2,16}(?:-[a-z]{2,16}\d{1,2})?)-docker\.pkg\.dev$/.exec(at.host)?.[1];
+  if (location) return { ...at, kind: 'gar', location, isGcr: false, universe: 'googleapis.com' };
+  const [isGcr, side = ''] = /^(?:(us|eu|asia)\.)?gcr\.io$/.exec(at.host) ?? [];
+  if (!isGcr) return undefined;
+  return { ...at, kind: 'gar', location: gcrLocations[side], isGcr: true, universe: 'googleapis.com' };
+}
+
+const azureClouds: Record<string, AzureCloud> = { io: 'public', cn: 'china', us: 'usgov' };
+
+/** `NAME.azurecr.io`, or `NAME-HASH.azurecr.io` where the name was to be had more than once. */
+function acr(at: At): AcrHost | undefined {
+  const [, end = ''] = /^[a-z0-9]{5,50}(?:-[a-z0-9]{1,24})?\.azurecr\.(io|cn|us)$/.exec(at.host) ?? [];
+  const cloud = azureClouds[end];
+  return cloud && { ...at, kind: 'acr', cloud };
+}
