@@ -10,7 +10,7 @@ import { type Repository, repositoriesIn } from '../db/repositories.ts';
 import { everything, type TenantScope } from '../db/tenant.ts';
 import { isFinalBuildStatus } from '../domain/build-status.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
-import { type Narrowing, type Purpose, permissionsFor, purposes } from '../domain/token-purposes.ts';
+import { type Narrowing, type Purpose, permissionsFor, purposes, unvouchedFor } from '../domain/token-purposes.ts';
 import type { Caller } from './caller.ts';
 import { chooseIntegration } from './choose-integration.ts';
 import { id } from './input.ts';
@@ -74,6 +74,7 @@ export async function resolveExchange(database: Database, asked: Asked): Promise
       repositoryIds: repositories.map(({ externalId }) => externalId),
       permissions,
       buildId: build?.id ?? null,
+      alone: unvouchedFor(build) !== undefined,
       minTtlMs: minTtlOf(body),
     },
     hostUrl,

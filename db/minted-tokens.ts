@@ -9,7 +9,8 @@ import type { MintedTokenRow } from './tables.ts';
 export type NewMintedToken = {
   orgId: string;
   integrationId: string;
-  installationId: string;
+  /** Through which its provider can revoke it; one that no provider revokes has none, and its text is not kept. */
+  installationId: string | null;
   token: string;
   expiresAt: number;
 };
@@ -20,20 +21,25 @@ export type SealedToken = { id: string; githubAppId: string; token: string; expi
 /** GitHub's clock may be behind ours: for so long after its end a token may still be good there. */
 export const clockLeewayMs = 20 * 60_000;
 
-/** The tokens that a provider made: sealed until they are revoked or have expired, so that any process can end them. */
+/**
+ * The tokens that a provider made: sealed until they are revoked or have expired, so that any process can end them. Of
+ * those that cannot be revoked only the row is kept, by which they are given out no more.
+ */
 export function mintedTokensIn(db: Db) {
   return {
     async insert(minted: NewMintedToken, keyring: Keyring): Promise<string> {
       const id = newId('mnt');
-      const { sealed, keyId } = keyring.seal(minted.token, contextOf({ id, org_id: minted.orgId }));
+      const isRevocable = minted.installationId !== null;
+      const text = isRevocable && keyring.seal(minted.token, contextOf({ id, org_id: minted.orgId }));
       const row: MintedTokenRow = {
         id,
         org_id: minted.orgId,
         integration_id: minted.integrationId,
         installation_id: minted.installationId,
-        hash: hashSecret(minted.token),
-        sealed,
-        key_id: keyId,
+        // A password that somebody has stored is given out many times.
+        hash: isRevocable ? hashSecret(minted.token) : id,
+        sealed: text ? text.sealed : null,
+        key_id: text ? text.keyId : null,
         created_at: Date.now(),
         expires_at: minted.expiresAt,
         revoked_at: null,
@@ -67,8 +73,8 @@ export function mintedTokensIn(db: Db) {
     },
 
     /**
-     * Gives out none of these any more, and has each of them revoked at its provider. Those on which another lease
-     * still counts are left alone. Answers which are ended by this.
+     * Gives out none of these any more, and has each that can be revoked at its provider. Those on which another lease
+     * still counts are left alone. Answers which the provider is asked to revoke.
      */
     async retire(ids: readonly string[]): Promise<string[]> {
       if (ids.length === 0) return [];
@@ -78,13 +84,14 @@ export function mintedTokensIn(db: Db) {
       const open = (await locking).map(({ id }) => id);
       const leased = await db('leases').whereIn('minted_token_id', open).where({ status: 'active' });
       const held = new Set(leased.map(({ minted_token_id: id }) => id));
-      const retired: { id: string }[] = await db('minted_tokens')
+      const ended: { id: string; sealed: string | null }[] = await db('minted_tokens')
         .whereIn(
           'id',
           open.filter((id) => !held.has(id)),
         )
         .update({ revoked_at: Date.now() })
-        .returning('id');
+        .returning(['id', 'sealed']);
+      const retired = ended.filter(({ sealed }) => sealed !== null);
       await commandsIn(db).add(
         ...retired.map(({ id }) => ({
           action: 'start' as const,

@@ -25,7 +25,7 @@ export function permissionsFor(
   granted: Record<string, string>,
   build?: { status: BuildStatus; fork: boolean },
 ): { permissions: Record<string, string>; narrowed: Narrowing | undefined } {
-  const unvouched = build?.fork ? 'fork_build' : build?.status === 'blocked' ? 'blocked_build' : undefined;
+  const unvouched = unvouchedFor(build);
   if (unvouched) return { permissions: permissions.clone, narrowed: purpose === 'clone' ? undefined : unvouched };
   const missing = missingPermissions(granted);
   const lacking = optional[purpose].filter((name) => name in missing);
@@ -33,4 +33,10 @@ export function permissionsFor(
     permissions: Object.fromEntries(Object.entries(permissions[purpose]).filter(([name]) => !lacking.includes(name))),
     narrowed: lacking.length > 0 ? 'permission_missing' : undefined,
   };
+}
+
+/** Why the code of a build is nobody's responsibility yet; undefined where somebody's it is. */
+export function unvouchedFor(build?: { status: BuildStatus; fork: boolean }): Narrowing | undefined {
+  if (build?.fork) return 'fork_build';
+  return build?.status === 'blocked' ? 'blocked_build' : undefined;
 }

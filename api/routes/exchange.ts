@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CutOff, TooShortLived } from '../../broker/exchange.ts';
+import { CutOff, TooShortLived } from '../../broker/issuance.ts';
 import { leasesIn } from '../../db/leases.ts';
 import { everything } from '../../db/tenant.ts';
 import { askProvider, ofTokens } from '../ask-provider.ts';

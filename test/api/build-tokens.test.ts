@@ -125,6 +125,18 @@ describe('a build’s token', () => {
     expect(mine.mints().map(({ body }) => body)).toEqual([{ repository_ids: [mine.theirs.id], permissions }]);
   });
 
+  test('of code that nobody has vouched for gets a token of its own, which ends with the build', async () => {
+    const mine = await scene.project();
+    const forkId = await scene.build(mine, { fork: true });
+    const [trusted, fork] = [await holderOf(mine, await scene.build(mine)), await holderOf(mine, forkId)];
+    const theirs = (await trusted.exchange()).body.token ?? '';
+    const [first, again] = [(await fork.exchange()).body.token ?? '', (await fork.exchange()).body.token ?? ''];
+    expect([first === theirs, first === again]).toEqual([false, true]);
+    await finish(forkId);
+    await scene.revokeAll();
+    expect([scene.isAlive(theirs), scene.isAlive(first)]).toEqual([true, false]);
+  });
+
   test('is made by nobody who may not exchange credentials', async () => {
     const mine = await scene.project();
     const { secret } = await addToken(scene.database, mine, ['builds:trigger']);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CutOff, type Wanted } from '../../broker/exchange.ts';
+import type { Wanted } from '../../broker/exchange.ts';
+import { CutOff } from '../../broker/issuance.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything } from '../../db/tenant.ts';
 import { type ExchangeScene, exchangeScene, type SceneProject } from '../support/exchange-scene.ts';
@@ -18,6 +19,7 @@ const wantedBy = (mine: SceneProject): Wanted => ({
   repositoryIds: [mine.theirs.id],
   permissions: { contents: 'read' },
   buildId: null,
+  alone: false,
 });
 
 /** Whatever takes an integration away without asking anybody to revoke anything. */
@@ -103,4 +105,14 @@ test('a token that cannot be remembered is revoked at once', async () => {
     ({ installationId }) => installationId === mine.installation.id,
   );
   expect(made.map(({ revoked }) => revoked)).toEqual([true]);
+});
+
+test('that a token was made is written down as the integration’s own doing, whoever connected it', async () => {
+  const mine = await scene.project();
+  const issued = await scene.exchange.get(wantedBy(mine));
+  const rows = await scene.database.reader('audit_events').where({ action: 'token.minted', target: issued.id });
+  expect(rows).toMatchObject([
+    { actor: `integration:${mine.integrationId}`, project_id: mine.projectId, outcome: 'succeeded' },
+  ]);
+  expect(JSON.stringify(rows)).not.toContain(issued.token);
 });
