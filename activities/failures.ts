@@ -27,6 +27,7 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'oauth_code_refused',
   'client_credentials_rejected',
   'redirect_uri_mismatch',
+  'issuer_not_public',
   'platform_identity_missing',
   'access_denied',
   'account_mismatch',

@@ -14,6 +14,7 @@ import { reportActivities } from './reports.ts';
 import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
 import { type RotationDeps, rotationActivities } from './rotation.ts';
 import { runActivities } from './runs.ts';
+import { type SigningKeyDeps, signingKeyActivities } from './signing-keys.ts';
 
 export type ActivityDeps = ReachDeps &
   InstallationDeps &
@@ -23,6 +24,7 @@ export type ActivityDeps = ReachDeps &
   DeliveryDeps &
   RevocationDeps &
   RotationDeps &
+  SigningKeyDeps &
   ReconcileDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
@@ -41,6 +43,7 @@ export function createActivities(deps: ActivityDeps) {
     ...rotationActivities(deps),
     ...leaseActivities(deps),
     ...reconcileActivities(deps),
+    ...signingKeyActivities(deps),
   });
 }
 

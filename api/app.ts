@@ -25,6 +25,7 @@ import { integrationUpdateRoutes } from './routes/integration-update.ts';
 import { integrationRoutes } from './routes/integrations.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { meRoutes } from './routes/me.ts';
+import { oidcIssuerRoutes } from './routes/oidc-issuer.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { orgRoutes } from './routes/orgs.ts';
 import { pipelineCheckRoutes } from './routes/pipeline-check.ts';
@@ -72,6 +73,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...auditRoutes(deps),
     ...incidentRoutes(deps),
     ...operationRoutes(deps),
+    ...oidcIssuerRoutes(deps),
     ...serviceRoutes(deps, () => all),
   ];
   all.push(...dialectRoutes(deps, all));

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { Exchange } from '../broker/exchange.ts';
 import type { GitHubBroker } from '../broker/github.ts';
+import type { OidcIssuer } from '../broker/oidc-issuer.ts';
 import type { Database } from '../db/connection.ts';
 import type { Keyring } from '../db/sealing.ts';
 import type { AllowedHost } from '../domain/allowed-hosts.ts';
@@ -45,6 +46,7 @@ export type ApiDeps = {
   keyring: Keyring;
   broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'liesOn' | 'inspectWorkflowFile'>;
   exchange: Exchange;
+  issuer: Pick<OidcIssuer, 'keys'>;
   connector: ImportCheck;
   connect: ConnectSettings;
   intake: Intake;

@@ -7,6 +7,7 @@ import { createGuardedFetch, type Fetch } from '../providers/http.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
+import { createOidcIssuer, type OidcIssuer } from './oidc-issuer.ts';
 import { createTraffic, type TrafficControl } from './traffic/traffic.ts';
 import { watchTraffic } from './traffic/watch.ts';
 
@@ -26,6 +27,7 @@ export type Brokers = {
   broker: GitHubBroker;
   connector: GitHubConnector;
   exchange: Exchange;
+  issuer: OidcIssuer;
   traffic: TrafficControl;
 };
 
@@ -39,6 +41,7 @@ export function openBrokers(config: Config, { database, keyring }: Store, logger
     broker,
     exchange: createExchange({ database, keyring, broker }),
     connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
+    issuer: createOidcIssuer({ database, keyring, publicUrl: config.publicUrl }),
     traffic,
   };
 }

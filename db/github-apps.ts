@@ -32,11 +32,11 @@ export function githubAppsIn(db: Db) {
 
     /** All Apps with this number: several hosts may each have one. */
     async listByAppId(appId: number): Promise<GithubApp[]> {
-      return (await db('github_apps').where({ app_id: appId })).map(toGithubApp);
+      return (await db('github_apps').where({ app_id: appId, retired_at: null })).map(toGithubApp);
     },
 
     async list(): Promise<GithubApp[]> {
-      return (await db('github_apps').orderBy('id')).map(toGithubApp);
+      return (await db('github_apps').where({ retired_at: null }).orderBy('id')).map(toGithubApp);
     },
 
     /** A new App, under an id that was given out before where there is one; nothing where its host's number is taken. */
@@ -74,10 +74,23 @@ export function githubAppsIn(db: Db) {
           created_at: now,
           ...values,
         })
-        .onConflict(['host_url', 'app_id'])
+        .onConflict(db.raw('(host_url, app_id) where retired_at is null'))
         .merge(values);
-      const row = await db('github_apps').where({ host_url: app.hostUrl, app_id: app.appId }).first();
-      return toGithubApp(row as GithubAppRow);
+      const number = { host_url: app.hostUrl, app_id: app.appId, retired_at: null };
+      return toGithubApp((await db('github_apps').where(number).first()) as GithubAppRow);
+    },
+
+    /** What may have changed while nobody used it. */
+    async describeAnew(id: string, { apiUrl, slug, name, clientId }: NewGithubApp): Promise<GithubApp | undefined> {
+      const values = { api_url: apiUrl, slug, name, client_id: clientId, sync_error: null, updated_at: Date.now() };
+      await db('github_apps').where({ id }).update(values);
+      return this.find(id);
+    },
+
+    /** Its number may be another row's from here on; whatever hangs on this one is found by its id only. */
+    async retire(id: string): Promise<void> {
+      const now = Date.now();
+      await db('github_apps').where({ id, retired_at: null }).update({ retired_at: now, updated_at: now });
     },
 
     /**

@@ -3,6 +3,7 @@ import { commandsIn } from './commands.ts';
 import type { Database } from './connection.ts';
 import { type GithubSecretKind, githubAppSecrets } from './github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
+import { retireIdleApp } from './idle-apps.ts';
 import { StoreError } from './open-store.ts';
 import type { Keyring } from './sealing.ts';
 
@@ -29,6 +30,7 @@ export async function registerOperatorApp(
   syncCommand: (githubAppId: string) => Parameters<ReturnType<typeof commandsIn>['add']>[0],
 ): Promise<GithubApp> {
   return database.write(async (trx) => {
+    await retireIdleApp(trx, settings);
     const app = await githubAppsIn(trx).upsert({
       orgId: null,
       hostUrl: settings.hostUrl,
@@ -40,7 +42,7 @@ export async function registerOperatorApp(
     });
     if (app.orgId !== null) {
       throw new StoreError(
-        `GITHUB_APP_ID: the App ${settings.appId} on ${settings.hostUrl} is connected by an organization already; disconnect it there first`,
+        `GITHUB_APP_ID: the App ${settings.appId} on ${settings.hostUrl} is connected by an organization already; delete its integration there first`,
       );
     }
     const secrets: [GithubSecretKind, string | undefined][] = [

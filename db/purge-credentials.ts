@@ -7,11 +7,16 @@ export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promi
   if (trx.client.config.client === 'pg') locked.forUpdate();
   const app = await locked;
   if (!app || app.org_id === null) return 0;
+  return (await isAppInUse(trx, githubAppId)) ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
+}
+
+/** Also by an integration that is being deleted: its key is what that is done with. */
+export async function isAppInUse(trx: Transaction, githubAppId: string): Promise<boolean> {
   const left = await trx('integrations')
     .where({ github_app_id: githubAppId })
     .whereNotIn('status', ['deleted', 'expired'])
     .first('id');
-  return left ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
+  return left !== undefined;
 }
 
 /** Destroys every version there is; that there were some stays known. */

@@ -92,7 +92,13 @@ function toEgressError(error: unknown, hostname: string, timedOut: boolean): Egr
   return new EgressError('unreachable', `The connection to ${hostname} broke`);
 }
 
-export type ProviderErrorCode = GitHubErrorCode | AwsErrorCode | GoogleErrorCode | AzureErrorCode;
+export type ProviderErrorCode =
+  | GitHubErrorCode
+  | AwsErrorCode
+  | GoogleErrorCode
+  | AzureErrorCode
+  // Known before anybody is asked: no cloud could read our keys.
+  | 'issuer_not_public';
 
 export type GitHubErrorCode =
   // Whose fault it is

@@ -31,6 +31,15 @@ const schedules: Schedule[] = [
     workflowId: 'reconcile/all',
     summary: 'Compare every App with what GitHub says, and look for what stands still',
   },
+  {
+    scheduleId: 'rotate-signing-keys',
+    // Most days there is nothing to do.
+    spec: { calendars: [{ hour: 4, minute: 0 }], jitter: '30 minutes' },
+    catchupWindow: '12 hours',
+    workflow: 'rotateSigningKeys',
+    workflowId: 'rotate-signing-keys',
+    summary: 'Publish the next key of Fairlead as an OIDC issuer, and end old ones',
+  },
 ];
 
 /** Of one call: nothing waits for a schedule. */

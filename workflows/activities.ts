@@ -223,6 +223,7 @@ export const {
   giveUpRollback,
   retireOldVersion,
   reportOldAlive,
+  rotateSigningKeys,
 } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

@@ -7,4 +7,5 @@ export { refreshInstallation } from './refresh-installation.ts';
 export { reportBuild } from './report-build.ts';
 export { revokeToken } from './revoke-token.ts';
 export { rotateCredential } from './rotate-credential.ts';
+export { rotateSigningKeys } from './rotate-signing-keys.ts';
 export { syncInstallations } from './sync-installations.ts';

@@ -5,6 +5,7 @@ import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.t
 import { flowSeals } from '../../db/flows/flow-seals.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
+import { retireIdleApp } from '../../db/idle-apps.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything } from '../../db/tenant.ts';
 import { flowLifetimes } from '../../domain/flow-status.ts';
@@ -107,6 +108,8 @@ async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], { id }: C
   if (flow?.status !== 'code_received') return false;
   const { orgId, projectId, githubAppId, hostUrl, apiUrl, createdBy } = flow;
   const { appId, slug, name, clientId } = app;
+  // A server that was set up anew gives its numbers out again.
+  await retireIdleApp(trx, { hostUrl, appId });
   const row = { id: githubAppId, orgId, hostUrl, apiUrl, appId, slug, name, clientId };
   if (!(await githubAppsIn(trx).insert(row))) {
     return closeFlow(trx, flow, { status: 'failed', reason: 'github_app_exists' });

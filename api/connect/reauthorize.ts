@@ -29,7 +29,9 @@ export async function startReauthorization(
   await requireSignIn(
     trx,
     app,
-    isOwn ? 'Import the App again with its client secret' : 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET',
+    isOwn
+      ? 'Delete this integration and import the App again, with its client secret'
+      : 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET',
   );
 
   const where = await lastInstallation(trx, integration.id);

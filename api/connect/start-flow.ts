@@ -172,7 +172,7 @@ async function ownApp(db: Db, { tenant, caller }: Asking, integrationId: string)
     const advice = 'This integration is on the operator’s App: connect with `"app":"operator"`.';
     throw new Problem('provider_not_supported', advice);
   }
-  await requireSignIn(db, app, 'Import the App again with its client secret');
+  await requireSignIn(db, app, 'Delete this integration and import the App again, with its client secret');
   const { orgId, projectId } = integration;
   return { orgId, projectId, ...installing(app), kind: 'own', integrationId };
 }

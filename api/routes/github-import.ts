@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
+import { addOwnApp } from '../../db/idle-apps.ts';
 import { requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
@@ -59,6 +59,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         'host_not_supported',
         'github_app_rejected',
         'github_app_exists',
+        'integration_exists',
         'provider_unavailable',
       ],
       async prepare({ tenant, caller, body }) {
@@ -74,7 +75,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       },
       async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
         const owner = await ownerOf(trx, { tenant, caller }, body);
-        const app = await githubAppsIn(trx).insert({
+        const app = await addOwnApp(trx, {
           orgId: owner.orgId,
           hostUrl,
           apiUrl,
@@ -83,8 +84,10 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
           name: found.name,
           clientId: found.clientId ?? null,
         });
-        if (!app)
-          throw new Problem('github_app_exists', 'One App is one connection: use the integration that is there.');
+        if (!app) {
+          const advice = 'One App is one connection: use the integration that is there, or delete it first.';
+          throw new Problem('github_app_exists', advice);
+        }
         const secrets = githubAppSecrets(trx, keyring);
         await secrets.put(app.id, owner.orgId, 'private_key', body.private_key.replaceAll('\\n', '\n'));
         await secrets.put(app.id, owner.orgId, 'webhook_secret', body.webhook_secret);

@@ -207,11 +207,28 @@ test('an App whose number another organization has here already is not taken ove
   const taken = { hostUrl: github.url, apiUrl: github.apiUrl, appId: github.state.lastId + 1, slug: 'x', name: 'x' };
   for (let ahead = 0; ahead < 5; ahead += 1) {
     const app = { ...taken, orgId: other.orgId, appId: taken.appId + ahead, clientId: null };
-    await database.write((trx) => githubAppsIn(trx).insert(app));
+    const used = await database.write((trx) => githubAppsIn(trx).insert(app));
+    const githubAppId = used?.id ?? '';
+    const installationId = await seed(database).installation(githubAppId, 1);
+    await seed(database).integration({ ...other, githubAppId, installationId });
   }
   await convert(flow);
   expect(await rows.find(flow.id)).toMatchObject({ status: 'failed', reason: 'github_app_exists' });
   expect(await githubAppsIn(database.reader).find(flow.githubAppId)).toBeUndefined();
   expect(await database.reader('credentials').where({ github_app_id: flow.githubAppId })).toEqual([]);
   expect(await integrationsOf()).toEqual([]);
+});
+
+test('one that the other organization has left is not in the way', async () => {
+  const flow = await received();
+  const other = await seed(database).org('other');
+  github.state.lastId += 100;
+  const left = { hostUrl: github.url, apiUrl: github.apiUrl, slug: 'x', name: 'x', orgId: other.orgId, clientId: null };
+  for (let ahead = 0; ahead < 5; ahead += 1) {
+    const appId = github.state.lastId + 1 + ahead;
+    await database.write((trx) => githubAppsIn(trx).insert({ ...left, appId }));
+  }
+  await convert(flow);
+  expect(await rows.find(flow.id)).toMatchObject({ status: 'app_created' });
+  expect(await githubAppsIn(database.reader).find(flow.githubAppId)).toMatchObject({ orgId: owner.orgId });
 });

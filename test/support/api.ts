@@ -8,6 +8,7 @@ import type { Endpoint } from '../../api/endpoint.ts';
 import { createHookKeys } from '../../api/hook-keys.ts';
 import { createIntake } from '../../api/intake.ts';
 import { createExchange } from '../../broker/exchange.ts';
+import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
@@ -68,6 +69,7 @@ export async function startApi({
   const deps: ApiDeps = {
     broker,
     exchange: createExchange({ database, keyring, broker: tokenMaker }),
+    issuer: createOidcIssuer({ database, keyring, publicUrl }),
     connector,
     keyring,
     connect: {

@@ -90,6 +90,8 @@ export const publicOperations = [
   'createSession',
   'getSignIn',
   'postSignIn',
+  'getIssuer',
+  'getIssuerKeys',
   'getHealth',
   'getReadiness',
   'getMetrics',
@@ -100,7 +102,7 @@ export const publicOperations = [
 
 /** The same with what answers outside the frame, where nothing checks who asks. */
 export const rawOperations = publicOperations.filter(
-  (name) => !['createSession', 'getHealth', 'getReadiness'].includes(name),
+  (name) => !['createSession', 'getIssuer', 'getIssuerKeys', 'getHealth', 'getReadiness'].includes(name),
 );
 
 export const isPublic = (endpoint: Endpoint) => endpoint.access === 'public';

@@ -51,6 +51,15 @@ test('Apps are compared with what GitHub says each night, also where the night w
   });
 });
 
+test('the keys that sign for clouds are looked after each day', async () => {
+  await ensureSchedules(temporal.client, silent);
+  expect(await temporal.client.schedule.getHandle('rotate-signing-keys').describe()).toMatchObject({
+    spec: { calendars: [{ hour: [{ start: 4 }] }], jitter: 1_800_000 },
+    policies: { overlap: 'SKIP', catchupWindow: 43_200_000 },
+    action: { workflowType: 'rotateSigningKeys', workflowId: 'rotate-signing-keys', args: [] },
+  });
+});
+
 /** One that answers nothing, one where nobody listens, and one that does not know the namespace. */
 test.each(['silent', 'away', 'refusing'])(
   'a cluster that is %s is no reason not to start',
@@ -66,7 +75,7 @@ test.each(['silent', 'away', 'refusing'])(
     );
     const { warnings, logger } = listening();
     await ensureSchedules(other.client, logger);
-    expect(warnings).toHaveLength(2);
+    expect(warnings).toHaveLength(3);
     await other.close();
     for (const socket of open) socket.destroy();
     server.close();
