@@ -47,8 +47,11 @@ export const webhookKeysKeptMs = 5 * second;
 /** Before the provider is told of a new webhook secret every process knows it. */
 export const knownEverywhereMs = webhookKeysKeptMs + 2 * second;
 
-/** How long a webhook that was signed with the secret before still verifies: longer than GitHub redelivers. */
-export const webhookOverlapMs = 4 * day;
+/**
+ * How long a webhook that was signed with the secret before still verifies: longer than anything is redelivered, which
+ * github.com does for three days and an Enterprise Server for seven.
+ */
+export const webhookOverlapMs = 8 * day;
 
 /** For how long a person is waited for to delete the old key or secret at the provider. */
 export const oldAliveMs = 30 * day;

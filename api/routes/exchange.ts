@@ -53,6 +53,7 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
         'source_missing',
         'ambiguous_integration',
         'integration_missing',
+        'no_integration',
         'integration_deleted',
         'integration_unusable',
         'invalid_transition',
