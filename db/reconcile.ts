@@ -85,6 +85,7 @@ export async function resolveMoot(trx: Transaction): Promise<void> {
       ['installation_unreadable', 'permissions_missing', 'revocation_unconfirmed'],
       (ids) => trx('installations').whereNotNull('removed_at').whereIn('id', ids).select('id'),
     ],
+    [['old_key_still_alive'], (ids) => purgedCredentials(trx, ids)],
     [
       ['dispatch_uncertain', 'build_stuck'],
       (ids) => trx('builds').whereNotNull('finished_at').whereIn('id', ids).select('id'),
@@ -110,4 +111,14 @@ export async function resolveMoot(trx: Transaction): Promise<void> {
         .update({ status: 'resolved', resolved_at: now, updated_at: now });
     }
   }
+}
+
+/** Those of which no version is left: their App is used by nobody. */
+async function purgedCredentials(db: Db, ids: string[]): Promise<{ id: string }[]> {
+  const kept = await db('credential_versions')
+    .whereIn('credential_id', ids)
+    .whereNot({ status: 'purged' })
+    .distinct('credential_id');
+  const left = new Set(kept.map(({ credential_id: id }) => id));
+  return ids.filter((id) => !left.has(id)).map((id) => ({ id }));
 }

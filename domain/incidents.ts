@@ -88,7 +88,7 @@ export const incidentCatalogue = {
   old_key_still_alive: {
     title: 'A credential that was replaced is still accepted',
     action: 'Delete the old key in the App’s settings at GitHub.',
-    resolvedBy: 'GitHub refuses the old one.',
+    resolvedBy: 'GitHub refuses the old one, or the App’s last integration is deleted.',
   },
 } as const satisfies Record<string, Kind>;
 

@@ -5,6 +5,7 @@ import {
   continueAsNew,
   defineSignal,
   log,
+  patched,
   setHandler,
   sleep,
   workflowInfo,
@@ -150,7 +151,9 @@ async function probe(rotating: Rotating, phase: RotationPhase): Promise<void> {
   });
   if (found === 'dead') return retireOldVersion({ rotationId, isDead: true });
   const waitedMs = Date.now() - since;
-  if (waitedMs >= oldAliveIncidentMs && !rotating.isReported) {
+  // A look that failed has seen nothing.
+  const isToTell = found === 'alive' || !patched('tell-what-is-seen');
+  if (waitedMs >= oldAliveIncidentMs && !rotating.isReported && isToTell) {
     await reportOldAlive({ rotationId });
     rotating.isReported = true;
   }

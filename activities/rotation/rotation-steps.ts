@@ -9,7 +9,7 @@ import { operationsIn } from '../../db/operations.ts';
 import { type Rotation, rotationsIn } from '../../db/rotations.ts';
 import { everything } from '../../db/tenant.ts';
 import { keyFingerprint } from '../../domain/key-fingerprint.ts';
-import type { RotationPhase } from '../../domain/rotation-phase.ts';
+import { isFinalRotationPhase, type RotationPhase } from '../../domain/rotation-phase.ts';
 import { Refusal } from '../refusals.ts';
 import { noteAppAccepted } from '../sync-report.ts';
 import type { RotationDeps, RotationInput } from './deps.ts';
@@ -31,8 +31,14 @@ const oldAlive = 'old_key_still_alive';
 /** What of a rotation touches nothing but our database. */
 export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'database' | 'keyring'>) {
   return {
-    /** A rotation that is not there is over. */
+    /** A rotation that is not there is over, and so is one whose credential was deleted with its integration. */
     async readRotation({ rotationId }: RotationInput): Promise<RotationStand> {
+      if (await isCredentialGone(database.reader, await rotationsIn(database.reader).find(rotationId))) {
+        await database.write(async (trx) => {
+          const open = await rotationsIn(trx).take(rotationId);
+          if (open && (await isCredentialGone(trx, open))) await abandon(trx, open);
+        });
+      }
       const rotation = await rotationsIn(database.reader).find(rotationId);
       if (!rotation) return { step: 'over', phase: 'abandoned', isWebhook: false };
       const isWebhook = (await kindOf(database.reader, rotation.credentialId)) === 'webhook_secret';
@@ -141,7 +147,8 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         const { orgId, projectId, credentialId, oldVersion } = rotation;
         const kind = await kindOf(trx, credentialId);
         const secret = await githubAppSecrets(trx, keyring).secretOf(credentialId, oldVersion);
-        const fingerprint = kind === 'private_key' && secret !== undefined ? keyFingerprint(secret) : undefined;
+        if (secret === undefined) return;
+        const fingerprint = kind === 'private_key' ? keyFingerprint(secret) : undefined;
         const what = kind === 'private_key' ? 'private key' : 'client secret';
         await incidentsIn(trx, everything).raise({
           orgId,
@@ -192,9 +199,16 @@ async function noteKeyTaken(trx: Transaction, credentialId: string): Promise<voi
   await requestSync(trx, app.id);
 }
 
+async function isCredentialGone(db: Db, rotation: Rotation | undefined): Promise<boolean> {
+  if (!rotation || isFinalRotationPhase(rotation.phase)) return false;
+  return (await credentialsIn(db).statusOf(rotation.credentialId, rotation.newVersion)) === 'purged';
+}
+
+/** Nobody has to delete anything any more, either: what the old version was good for is gone from here. */
 async function abandon(trx: Transaction, rotation: Rotation): Promise<void> {
   const failure = { code: 'credential_gone', detail: 'The credential was deleted meanwhile.' };
   await rotationsIn(trx).move(rotation.id, 'abandoned');
+  await incidentsIn(trx, everything).resolveSubject(oldAlive, rotation.credentialId);
   const operations = operationsIn(trx, everything);
   for (const id of [rotation.operationId, rotation.rollbackOperationId]) if (id) await operations.end(id, failure);
   await record(trx, rotation, 'credential.rotation_failed', { code: failure.code }, 'failed');

@@ -6,6 +6,7 @@ import { reconcileActivities } from '../../activities/reconcile.ts';
 import { buildsIn } from '../../db/builds.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { incidentsIn } from '../../db/incidents.ts';
+import { purgeCredentials } from '../../db/purge-credentials.ts';
 import { everything } from '../../db/tenant.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import { type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
@@ -215,6 +216,22 @@ describe('what stands still', () => {
     await age('integrations', integrationId, 0, { status: 'deleted' });
     await sweepStuck(database);
     expect(await open(integrationId)).toEqual([]);
+  });
+
+  test('an old key is nobody’s to delete where what replaced it is gone as well', async () => {
+    const [credential] = await database
+      .reader('credentials')
+      .where({ github_app_id: githubAppId, kind: 'private_key' })
+      .select('id');
+    const subjectId = credential?.id ?? '';
+    await database.write((trx) =>
+      incidentsIn(trx, everything).raise({ orgId, projectId: null, code: 'old_key_still_alive', subjectId }),
+    );
+    await sweepStuck(database);
+    expect(await open(subjectId)).toEqual(['old_key_still_alive']);
+    await database.write((trx) => purgeCredentials(trx, { github_app_id: githubAppId }));
+    await sweepStuck(database);
+    expect(await open(subjectId)).toEqual([]);
   });
 
   test('what is told of something that is no more is over', async () => {

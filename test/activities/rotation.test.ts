@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { purgeCredentials } from '../../db/purge-credentials.ts';
 import {
   addClientSecret,
   addKey,
@@ -329,6 +330,23 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     forget(scene.theirs, old);
     await scene.once.retireOldVersion({ rotationId, isDead: true });
     expect(await incident()).toMatchObject({ status: 'resolved' });
+  });
+
+  test('that is deleted with its integration while the old one is still good ends the rotation and the incident', async () => {
+    const { body } = await scene.rotate(kind, { [kind]: make(scene.theirs) });
+    const rotationId = await scene.rotationOf(kind);
+    await scene.once.proveVersion({ rotationId });
+    await scene.once.cutOver({ rotationId });
+    await scene.once.reportOldAlive({ rotationId });
+    expect(await scene.once.readRotation({ rotationId })).toMatchObject({ step: 'probe', phase: 'overlapping' });
+    await api.database.write((trx) => purgeCredentials(trx, { github_app_id: scene.githubAppId }));
+    const incidents = () => api.database.reader('incidents').where({ subject_id: body.credential_id });
+    // One that comes late has nothing to tell.
+    await scene.once.reportOldAlive({ rotationId });
+    expect(await incidents()).toMatchObject([{ status: 'open', count: 1 }]);
+    expect(await scene.twice.readRotation({ rotationId })).toMatchObject({ step: 'over', phase: 'abandoned' });
+    expect(await incidents()).toMatchObject([{ code: 'old_key_still_alive', status: 'resolved' }]);
+    expect(await scene.operation(body.operation.id)).toMatchObject({ status: 'succeeded' });
   });
 
   test('that is deleted with its integration meanwhile ends the rotation', async () => {

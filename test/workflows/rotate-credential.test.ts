@@ -77,7 +77,7 @@ function row(isWebhook: boolean) {
     },
     reportOldAlive: () => said('report'),
   };
-  return { state, usual, names: () => state.done.map(([what]) => what) };
+  return { state, begun, usual, names: () => state.done.map(([what]) => what) };
 }
 
 type Row = ReturnType<typeof row>;
@@ -168,6 +168,22 @@ test('a GitHub that cannot be asked is no proof that the old one is dead', async
   await run(rotation, { probeOldVersion });
   expect(looks).toBe(6);
   expect(rotation.names()).toEqual(['prove', 'cut over', 'retire']);
+});
+
+test('what was not seen to be alive is not told, until it is seen', { timeout: 60_000 }, async () => {
+  const rotation = row(false);
+  const probeOldVersion: Steps['probeOldVersion'] = async () => {
+    const now = (await env.currentTimeMs()) - rotation.begun;
+    if (now > 3 * day) return 'dead';
+    if (now > 2 * day) return 'alive';
+    if (now > day) return 'unknown';
+    throw ApplicationFailure.create({ type: 'unavailable', message: 'GitHub failed', nonRetryable: true });
+  };
+  await run(rotation, { probeOldVersion });
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'report', 'retire']);
+  const reportedAt = Number(rotation.state.done[2]?.[1]);
+  expect(reportedAt).toBeGreaterThan(2 * day);
+  expect(reportedAt).toBeLessThan(2 * day + hour);
 });
 
 test('while the old one is good it is put back, and then the new one has its overlap', async () => {
