@@ -10,6 +10,7 @@ import { workflowBundle } from '../worker/bundle.ts';
 import { changed, connectGithub } from '../workflows/connect-github.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
+import { rotateSigningKeys } from '../workflows/rotate-signing-keys.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 import { deletions, tellDeletion } from './histories/deletions.ts';
 import { reconciliations, tellReconciliation } from './histories/reconciliations.ts';
@@ -305,6 +306,13 @@ for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
 }
 for (const [name, story] of Object.entries(rotations).filter(isNew)) {
   await tellRotation(env, codePath, story, (handle) => save(name, handle));
+}
+if (isNew(['rotate-signing-keys', undefined])) {
+  await withWorker(env, codePath, { rotateSigningKeys: async () => {} }, async ({ client, taskQueue }) => {
+    const handle = await client.workflow.start(rotateSigningKeys, { taskQueue, workflowId: 'rotate-signing-keys' });
+    await handle.result();
+    await save('rotate-signing-keys', handle);
+  });
 }
 if (isNew(['recover-all-deliveries', undefined])) {
   await withWorker(env, codePath, { requestRecoveries: async () => {} }, async ({ client, taskQueue }) => {

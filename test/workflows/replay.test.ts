@@ -71,6 +71,7 @@ describe('the workflows as they are now', () => {
         'report-build-told-again.json',
         'revoke-token-confirmed.json',
         'revoke-token-given-up.json',
+        'rotate-signing-keys.json',
         'sync-installations-done.json',
         'sync-installations-long.json',
         'sync-installations-rejected.json',
