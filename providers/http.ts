@@ -141,6 +141,7 @@ export type GitHubErrorCode =
 export type AwsErrorCode =
   // Where there is nothing of ours to begin with
   | 'platform_identity_missing'
+  | 'platform_identity_refused'
   // The identity
   | 'access_denied'
   | 'account_mismatch'

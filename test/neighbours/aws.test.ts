@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ecrPermissionsPolicy } from '../../domain/aws-ecr-policy.ts';
+import { trustPolicyFor } from '../../domain/aws-trust-policy.ts';
+import { createAws } from '../../providers/clouds/aws.ts';
+import { ambientAws } from '../../providers/clouds/aws-clients.ts';
+import type { AwsAccess } from '../../providers/clouds/aws-sessions.ts';
+import { freePort, type Program, runProgram } from '../support/processes.ts';
+import { program } from '../support/programs.ts';
+
+const accountId = '123456789012';
+const host = `${accountId}.dkr.ecr.eu-west-1.amazonaws.com`;
+const externalId = 'fl-0d0b3a4e5c';
+const roleArn = `arn:aws:iam::${accountId}:role/fairlead`;
+
+/** Done without rights, before moto begins to ask for them; every one counts. */
+const arrangements = 10;
+
+let moto: Program;
+let url: string;
+let platform: Keys;
+let puller: Keys;
+let nobody: Keys;
+
+type Keys = { accessKeyId: string; secretAccessKey: string };
+
+beforeAll(async () => {
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  moto = runProgram(program('moto_server'), ['-H', '127.0.0.1', '-p', String(port)], {
+    INITIAL_NO_AUTH_ACTION_COUNT: String(arrangements),
+  });
+  await moto.line(/Running on/);
+
+  const trust = trustPolicyFor({ principalArn: `arn:aws:iam::${accountId}:user/platform`, externalId });
+  const permissions = ecrPermissionsPolicy({ partition: 'aws', region: 'eu-west-1', accountId }, ['pull']);
+  const mayAssume = { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: roleArn };
+  platform = await user('platform', JSON.stringify({ Version: '2012-10-17', Statement: [mayAssume] }));
+  puller = await user('puller', permissions);
+  nobody = await user('nobody');
+  await iam({ Action: 'CreateRole', RoleName: 'fairlead', AssumeRolePolicyDocument: trust });
+  await iam({
+    Action: 'PutRolePolicy',
+    RoleName: 'fairlead',
+    PolicyName: 'registry',
+    PolicyDocument: permissions,
+  });
+});
+
+afterAll(async () => {
+  await moto.end();
+});
+
+describe('a role of moto, which asks for rights', () => {
+  test('is taken on with the external id that its trust policy names', async () => {
+    const identity = await aws().identity(role({}));
+
+    expect(identity).toEqual({ accountId, arn: expect.stringMatching(/assumed-role\/fairlead\/int_1$/) });
+  });
+
+  test('makes a credential for the registry', async () => {
+    const credential = await aws().ecrCredential({ access: role({}), host, actions: ['pull'] });
+
+    expect(credential).toMatchObject({ host, username: 'AWS', password: `${accountId}-auth-token` });
+    // What moto says, though its sessions live: see the stand-in's tests for what AWS does.
+    expect(credential.expiresAt).toBe(Date.UTC(2015, 0, 1));
+  });
+
+  test('is refused with another external id', async () => {
+    const refusal = aws().identity(role({ externalId: 'fl-another' }));
+
+    await expect(refusal).rejects.toMatchObject({ code: 'assume_role_refused', status: 403, settling: true });
+  });
+
+  test('is refused to whom its trust policy does not name', async () => {
+    const refusal = createAws({ endpoints: everything(), ambient: async () => puller }).identity(role({}));
+
+    await expect(refusal).rejects.toMatchObject({ code: 'assume_role_refused' });
+  });
+
+  test('is refused in words of our own where Fairlead’s keys are wrong', async () => {
+    const wrong = { ...platform, secretAccessKey: 'not-it' };
+    const refusal = createAws({ endpoints: everything(), ambient: async () => wrong }).identity(role({}));
+
+    await expect(refusal).rejects.toMatchObject({ code: 'platform_identity_refused', settling: false });
+  });
+
+  test('is taken on with the identity that the machine has', async () => {
+    const before = { ...process.env };
+    process.env['AWS_ACCESS_KEY_ID'] = platform.accessKeyId;
+    process.env['AWS_SECRET_ACCESS_KEY'] = platform.secretAccessKey;
+    try {
+      const identity = await createAws({ endpoints: everything(), ambient: ambientAws() }).identity(role({}));
+      expect(identity.accountId).toBe(accountId);
+    } finally {
+      process.env = before;
+    }
+  });
+});
+
+describe('an access key of moto, which asks for rights', () => {
+  test('is who it is, and gets a credential that is not narrowed', async () => {
+    expect(await aws().identity(key(puller))).toEqual({ accountId, arn: `arn:aws:iam::${accountId}:user/puller` });
+    const credential = await aws().ecrCredential({
+      access: key(puller),
+      host,
+      repositories: ['acme/web'],
+      actions: ['pull'],
+    });
+    expect(credential.effective).toMatchObject({ repositories: '*', narrowedTo: 'identity' });
+  });
+
+  test('is not accepted with another secret', async () => {
+    const refusal = aws().identity(key({ ...puller, secretAccessKey: 'not-it' }));
+
+    await expect(refusal).rejects.toMatchObject({ code: 'signature_mismatch', status: 403, settling: true });
+  });
+
+  test('is not accepted where nobody knows it', async () => {
+    const refusal = aws().identity(key({ ...puller, accessKeyId: 'AKIAUNKNOWNUNKNOWN00' }));
+
+    await expect(refusal).rejects.toMatchObject({ code: 'invalid_key', status: 403 });
+  });
+
+  test('is not accepted for another account', async () => {
+    const access = { ...key(puller), accountId: '210987654321' };
+
+    await expect(aws().identity(access)).rejects.toMatchObject({ code: 'account_mismatch' });
+    await expect(aws().ecrCredential({ access, host, actions: ['pull'] })).rejects.toMatchObject({
+      code: 'account_mismatch',
+    });
+  });
+
+  // moto answers in XML here, where the client reads JSON.
+  test('gets no credential without the permission', async () => {
+    const refusal = aws().ecrCredential({ access: key(nobody), host, actions: ['pull'] });
+
+    await expect(refusal).rejects.toMatchObject({ code: 'access_denied', status: 403 });
+  });
+
+  test('gets no credential with another secret', async () => {
+    const access = key({ ...puller, secretAccessKey: 'not-it' });
+
+    await expect(aws().ecrCredential({ access, host, actions: ['pull'] })).rejects.toMatchObject({
+      code: 'access_denied',
+      status: 403,
+    });
+  });
+});
+
+function aws() {
+  return createAws({ endpoints: everything(), ambient: async () => platform });
+}
+
+function everything() {
+  return { sts: url, ecr: url, ecrPublic: url };
+}
+
+function role(change: Partial<Extract<AwsAccess, { mode: 'assume_role' }>>): AwsAccess {
+  return { mode: 'assume_role', roleArn, externalId, accountId, sessionName: 'int_1', ...change };
+}
+
+function key(keys: Keys): AwsAccess {
+  return { mode: 'access_key', accountId, ...keys };
+}
+
+async function user(name: string, policy?: string): Promise<Keys> {
+  await iam({ Action: 'CreateUser', UserName: name });
+  const answer = await iam({ Action: 'CreateAccessKey', UserName: name });
+  if (policy) await iam({ Action: 'PutUserPolicy', UserName: name, PolicyName: 'own', PolicyDocument: policy });
+  const field = (tag: string) => new RegExp(`<${tag}>([^<]+)</${tag}>`).exec(answer)?.[1] ?? '';
+  return { accessKeyId: field('AccessKeyId'), secretAccessKey: field('SecretAccessKey') };
+}
+
+/** moto finds the service in the scope of a signature that it does not look at yet. */
+async function iam(parameters: Record<string, string>): Promise<string> {
+  const scope = 'none/20260101/us-east-1/iam/aws4_request';
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0` },
+    body: new URLSearchParams({ Version: '2010-05-08', ...parameters }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${parameters['Action']}: ${response.status} ${text}`);
+  return text;
+}
