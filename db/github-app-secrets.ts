@@ -3,8 +3,8 @@ import { newId } from '../domain/ids.ts';
 import { webhookOverlapMs } from '../domain/rotation-phase.ts';
 import type { Db } from './connection.ts';
 import type { Credential } from './credentials.ts';
+import { sealedSecrets } from './sealed-secrets.ts';
 import type { Keyring } from './sealing.ts';
-import type { CredentialRow, CredentialVersionRow } from './tables.ts';
 
 export const githubSecretKinds = ['private_key', 'webhook_secret', 'client_secret'] as const;
 
@@ -12,20 +12,9 @@ export type GithubSecretKind = (typeof githubSecretKinds)[number];
 
 /** The sealed secrets of GitHub Apps. What it answers is plain text: it stays with whoever asked, for that one use. */
 export function githubAppSecrets(db: Db, keyring: Keyring) {
-  async function credential(githubAppId: string, kind: GithubSecretKind): Promise<CredentialRow | undefined> {
-    return db('credentials').where({ github_app_id: githubAppId, kind }).first();
-  }
-
-  function open({ id, org_id, kind }: CredentialRow, { sealed, version }: CredentialVersionRow): string {
-    return keyring.open(sealed ?? '', { orgId: org_id, credentialId: id, version, field: kind });
-  }
-
-  async function active(githubAppId: string, kind: GithubSecretKind): Promise<string | undefined> {
-    const owner = await credential(githubAppId, kind);
-    if (!owner) return undefined;
-    const row = await db('credential_versions').where({ credential_id: owner.id, status: 'active' }).first();
-    return row && open(owner, row);
-  }
+  const secrets = sealedSecrets(db, keyring);
+  const { open } = secrets;
+  const active = (githubAppId: string, kind: GithubSecretKind) => secrets.active({ githubAppId }, kind);
 
   return {
     /** PEM. */
@@ -80,7 +69,7 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
 
     /** Every secret that a webhook of this App may be signed with right now. */
     async webhookSecrets(githubAppId: string): Promise<string[]> {
-      const owner = await credential(githubAppId, 'webhook_secret');
+      const owner = await secrets.find({ githubAppId }, 'webhook_secret');
       if (!owner) return [];
       const rows = await db('credential_versions')
         .where({ credential_id: owner.id })
@@ -92,49 +81,8 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
       return rows.map((row) => open(owner, row));
     },
 
-    /**
-     * Makes `secret` the active version, unless it already is. The one before it is retiring: webhooks that were
-     * signed with it before the change still verify. Answers whether anything changed.
-     */
-    async put(githubAppId: string, orgId: string | null, kind: GithubSecretKind, secret: string): Promise<boolean> {
-      const now = Date.now();
-      await db('credentials')
-        .insert({
-          id: newId('cred'),
-          org_id: orgId,
-          github_app_id: githubAppId,
-          integration_id: null,
-          cloud_account_id: null,
-          kind,
-          created_at: now,
-          updated_at: now,
-        })
-        .onConflict(['github_app_id', 'kind'])
-        .ignore();
-      const owner = (await credential(githubAppId, kind)) as CredentialRow;
-      const versions = await db('credential_versions').where({ credential_id: owner.id }).orderBy('version', 'desc');
-      const current = versions.find(({ status }) => status === 'active');
-      if (current && open(owner, current) === secret) return false;
-
-      const before = versions.filter(({ status }) => status === 'retiring').map(({ id }) => id);
-      await db('credential_versions')
-        .whereIn('id', before)
-        .update({ status: 'purged', sealed: null, key_id: null, updated_at: now });
-      if (current)
-        await db('credential_versions').where({ id: current.id }).update({ status: 'retiring', updated_at: now });
-      const version = (versions[0]?.version ?? 0) + 1;
-      const { sealed, keyId } = keyring.seal(secret, { orgId, credentialId: owner.id, version, field: kind });
-      await db('credential_versions').insert({
-        id: newId('crv'),
-        credential_id: owner.id,
-        version,
-        status: 'active',
-        sealed,
-        key_id: keyId,
-        created_at: now,
-        updated_at: now,
-      });
-      return true;
-    },
+    /** Makes `secret` the active version; see `sealedSecrets`. */
+    put: (githubAppId: string, orgId: string | null, kind: GithubSecretKind, secret: string): Promise<boolean> =>
+      secrets.put({ githubAppId }, orgId, kind, secret),
   };
 }
