@@ -3,13 +3,20 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { withWorker } from '../../test/support/workflow-run.ts';
-import { changed, rotateCredential } from '../../workflows/rotate-credential.ts';
+import { changed, type RotateCredential, rotateCredential } from '../../workflows/rotate-credential.ts';
 
 const rotationId = 'rot_0000000000000000000000000a';
 
 /** How the rotation's row stands, one look after the other. */
 type Stand = [step: string, phase: string];
-type Story = { isWebhook: boolean; stands: Stand[]; activities?: object; askedBackAfter?: '1 day' };
+type Story = {
+  isWebhook: boolean;
+  stands: Stand[];
+  activities?: object;
+  askedBackAfter?: '1 day';
+  /** A run that goes on with a wait that began then, ms ago. */
+  waitsSince?: number;
+};
 
 const refused = async () => {
   throw ApplicationFailure.create({
@@ -17,6 +24,16 @@ const refused = async () => {
     message: 'GitHub does not take it',
     nonRetryable: true,
   });
+};
+
+/** What the looks at an old key see, one after the other. */
+function looks(...seen: string[]) {
+  return { probeOldVersion: async () => seen.shift() ?? 'dead' };
+}
+
+const wait = {
+  isWebhook: false,
+  waitsSince: 25 * 3_600_000,
 };
 
 export const rotations: Record<string, Story> = {
@@ -49,6 +66,26 @@ export const rotations: Record<string, Story> = {
       ['over', 'done'],
     ],
   },
+  // Recorded before only what was seen was told: those under way go on as they had begun.
+  'rotate-credential-told-unseen': {
+    ...wait,
+    activities: looks('unknown'),
+    stands: [
+      ['probe', 'overlapping'],
+      ['probe', 'overlapping'],
+      ['over', 'done'],
+    ],
+  },
+  'rotate-credential-told-seen': {
+    ...wait,
+    activities: looks('unknown', 'alive'),
+    stands: [
+      ['probe', 'overlapping'],
+      ['probe', 'overlapping'],
+      ['probe', 'overlapping'],
+      ['over', 'done'],
+    ],
+  },
   'rotate-credential-refused': {
     isWebhook: false,
     activities: { proveVersion: refused },
@@ -76,7 +113,7 @@ const usual = {
 export async function tellRotation(
   env: TestWorkflowEnvironment,
   codePath: string,
-  { isWebhook, stands, activities, askedBackAfter }: Story,
+  { isWebhook, stands, activities, askedBackAfter, waitsSince }: Story,
   save: (handle: WorkflowHandle) => Promise<void>,
 ): Promise<void> {
   const left = [...stands];
@@ -86,7 +123,10 @@ export async function tellRotation(
   };
   await withWorker(env, codePath, { ...usual, ...activities, readRotation }, async ({ client, taskQueue }) => {
     const workflowId = `rotate/${randomUUID()}`;
-    const handle = await client.workflow.start(rotateCredential, { taskQueue, workflowId, args: [{ rotationId }] });
+    const since = (await env.currentTimeMs()) - (waitsSince ?? 0);
+    const goOn = { phase: 'overlapping' as const, since, pauseMs: 60_000, isReported: false };
+    const args: [RotateCredential] = [{ rotationId, ...(waitsSince !== undefined && { goOn }) }];
+    const handle = await client.workflow.start(rotateCredential, { taskQueue, workflowId, args });
     if (askedBackAfter) {
       await env.sleep(askedBackAfter);
       await handle.signal(changed);
