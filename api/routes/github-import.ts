@@ -3,6 +3,7 @@ import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { addOwnApp } from '../../db/idle-apps.ts';
 import { requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
+import { acceptAgain } from '../../db/rejected-apps.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
 import { missingEvents, missingPermissions } from '../../domain/github-permissions.ts';
 import { askProvider, ofBroughtApps } from '../ask-provider.ts';
@@ -75,7 +76,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       },
       async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
         const owner = await ownerOf(trx, { tenant, caller }, body);
-        const app = await addOwnApp(trx, {
+        const described = {
           orgId: owner.orgId,
           hostUrl,
           apiUrl,
@@ -83,7 +84,10 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
           slug: found.slug ?? String(found.id),
           name: found.name,
           clientId: found.clientId ?? null,
-        });
+        };
+        const added = await addOwnApp(trx, described);
+        const again = added ? undefined : await acceptAgain(trx, described, owner.projectId ?? owner.orgId);
+        const app = added ?? again?.app;
         if (!app) {
           const advice = 'One App is one connection: use the integration that is there, or delete it first.';
           throw new Problem('github_app_exists', advice);
@@ -92,18 +96,21 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         await secrets.put(app.id, owner.orgId, 'private_key', body.private_key.replaceAll('\\n', '\n'));
         await secrets.put(app.id, owner.orgId, 'webhook_secret', body.webhook_secret);
         await secrets.put(app.id, owner.orgId, 'client_secret', body.client_secret);
-        const made = await integrationsIn(trx, tenant).insert({
-          ...owner,
-          kind: 'github',
-          hostUrl,
-          authMode: 'github_app',
-          status: 'registered',
-          displayName: body.display_name ?? `GitHub: ${found.name}`,
-          githubAppId: app.id,
-          createdBy: caller.id,
-          identityKey: `github_app:${app.id}`,
-          metadata: {},
-        });
+        const integrations = integrationsIn(trx, tenant);
+        const made = again
+          ? await integrations.find(again.integrationId)
+          : await integrations.insert({
+              ...owner,
+              kind: 'github',
+              hostUrl,
+              authMode: 'github_app',
+              status: 'registered',
+              displayName: body.display_name ?? `GitHub: ${found.name}`,
+              githubAppId: app.id,
+              createdBy: caller.id,
+              identityKey: `github_app:${app.id}`,
+              metadata: {},
+            });
         if (!made) throw new Problem('integration_exists', 'Use the one that is there.');
         await audit({ ...owner, action: 'github_app.imported', target: app.id, detail: { integration: made.id } });
         await requestSync(trx, app.id);

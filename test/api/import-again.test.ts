@@ -3,9 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { deletionActivities } from '../../activities/deletion.ts';
 import { createHookKeys } from '../../api/hook-keys.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { incidentsIn } from '../../db/incidents.ts';
 import { syncCommand } from '../../db/installations.ts';
 import { registerOperatorApp } from '../../db/operator-app.ts';
 import { storeDeliveries } from '../../db/store-deliveries.ts';
+import { everything } from '../../db/tenant.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import type { Client } from '../support/client.ts';
 import { keyring } from '../support/hooks.ts';
@@ -37,8 +39,9 @@ async function tenant(): Promise<Tenant> {
 }
 
 const secret = () => randomBytes(60).toString('hex');
-const imports = (who: Tenant, webhookSecret = secret()) =>
+const imports = (who: Tenant, webhookSecret = secret(), projectId = who.projectId) =>
   who.client.send<Imported & { code: string }>('POST', '/v1/integrations/github/import', {
+    project_id: projectId,
     app_id: appId,
     private_key: secret(),
     webhook_secret: webhookSecret,
@@ -180,5 +183,54 @@ describe('an App whose last integration is gone', () => {
     expect(app.id).not.toBe(githubAppId);
     expect((await register()).id).toBe(app.id);
     for (const who of [mine, theirs]) expect((await imports(who)).status).toBe(409);
+  });
+});
+
+describe('an App that GitHub has refused', () => {
+  const reason = 'app_credentials_rejected' as const;
+
+  async function refuse({ orgId }: Tenant, { integrationId, githubAppId }: Awaited<ReturnType<typeof imported>>) {
+    const trouble = { code: reason, subjectId: githubAppId, title: 'The key does not fit', action: 'Rotate it' };
+    await api.database.write(async (trx) => {
+      await incidentsIn(trx, everything).raise({ orgId, projectId: null, ...trouble });
+      const refused = { status: 'reauth_required' as const, status_reason: reason };
+      await trx('integrations').where({ id: integrationId }).update(refused);
+    });
+  }
+
+  test('goes on with a key that GitHub takes, and only for whose it is', async () => {
+    const fresh = secret();
+    const known = await imported(mine);
+    const { integrationId, githubAppId } = known;
+    const usual = await imports(mine);
+    expect(usual).toMatchObject({ status: 409, body: { code: 'github_app_exists' } });
+    await refuse(mine, known);
+    expect((await imports(theirs)).status).toBe(409);
+    const beside = await addProject(api.database, mine.orgId);
+    const foreign = await imports(mine, secret(), beside);
+    expect(foreign).toMatchObject({ status: 409, body: { code: 'github_app_exists' } });
+
+    const answer = await imports(mine, fresh);
+    expect(answer).toMatchObject({ status: 201, body: { integration: { id: integrationId, status: 'active' } } });
+    expect(rowOf(answer)).toBe(githubAppId);
+    expect(await githubAppSecrets(api.database.reader, keyring).webhookSecrets(githubAppId)).toEqual([fresh]);
+    const versions = await api.database
+      .reader('credential_versions')
+      .whereIn('credential_id', api.database.reader('credentials').where({ github_app_id: githubAppId }).select('id'))
+      .whereNot({ status: 'purged' });
+    expect(versions.map(({ status }) => status)).toEqual(['active', 'active', 'active']);
+    const incident = await api.database.reader('incidents').where({ subject_id: githubAppId, code: reason });
+    expect(incident).toMatchObject([{ status: 'resolved' }]);
+  });
+
+  test('is left to the rotation that is under way', async () => {
+    const known = await imported(mine);
+    await refuse(mine, known);
+    const rotated = await mine.client.send('POST', `/v1/integrations/${known.integrationId}/credentials/rotate`, {
+      kind: 'client_secret',
+      client_secret: secret(),
+    });
+    expect(rotated.status).toBe(202);
+    expect((await imports(mine)).status).toBe(409);
   });
 });
