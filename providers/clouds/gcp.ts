@@ -1,0 +1,142 @@
+import { type ArtifactRepository, artifactRepository } from '../../domain/google-names.ts';
+import type { RegistryCredential, RegistryPurpose, RepositoryCheck } from '../../domain/registry-purposes.ts';
+import { type Fetch, ProviderError } from '../http.ts';
+import { googleFailure } from './gcp-failures.ts';
+import { type GcpAccess, type GoogleToken, googleOrigins, googleToken } from './gcp-token.ts';
+import { watchFetch } from './watched-fetch.ts';
+
+export type GcpDeps = {
+  fetch: Fetch;
+  timeoutMs: number;
+  now: () => number;
+  /** Where else Google is, for tests. */
+  endpoints?: Partial<typeof googleOrigins>;
+};
+
+export type GarCredentialWanted = {
+  host: string;
+  /** Google does not narrow to them. */
+  repositories?: string[];
+  actions: RegistryPurpose[];
+  /** What must be left of the token's life; Google alone decides how long it is. */
+  minTtlMs: number;
+  signal?: AbortSignal;
+};
+
+export type Gcp = ReturnType<typeof createGcp>;
+
+const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
+/** The second is what a machine of Google's pulls with by default. */
+const readOnly = [`${cloudPlatform}.read-only`, 'https://www.googleapis.com/auth/devstorage.read_only'];
+
+/** The most that Google gives without a policy of the organization's. */
+const longestSeconds = 3600;
+
+const permissions = {
+  pull: 'artifactregistry.repositories.downloadArtifacts',
+  push: 'artifactregistry.repositories.uploadArtifacts',
+} as const satisfies Record<RegistryPurpose, string>;
+
+/** Google’s registries, by an account’s access. All throw `ProviderError`. */
+export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
+  const origins = originsWith(endpoints);
+  const watch = (signal?: AbortSignal) => watchFetch({ fetch, timeoutMs, origins, signal });
+
+  async function tokenOf(access: GcpAccess, scopes: string[], signal?: AbortSignal): Promise<GoogleToken> {
+    return googleToken(access, { scopes, lifetimeSeconds: longestSeconds }, watch(signal), now);
+  }
+
+  /** One answer for both actions on one repository, without touching it. */
+  async function granted(
+    { project, location, repository }: ArtifactRepository,
+    token: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string[] | ProviderError> {
+    const watched = watch(signal);
+    const path = `v1/projects/${encodeURIComponent(project)}/locations/${location}/repositories/${repository}`;
+    try {
+      const answer = await watched.fetch(`${googleOrigins.artifactRegistry}/${path}:testIamPermissions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ permissions: Object.values(permissions) }),
+      });
+      if (answer.status === 200) {
+        const { permissions: held } = watched.last()?.body ?? {};
+        // None at all is told by an empty answer.
+        return Array.isArray(held) ? held : [];
+      }
+    } catch {
+      // The watched exchange knows more.
+    }
+    const failure = googleFailure(watched.last(), 'repository', now());
+    if (failure.status === undefined || failure.status >= 500 || failure.status === 429) throw failure;
+    return failure;
+  }
+
+  return {
+    /**
+     * Good for everything that the account may reach, on every host of Google's: tokens for a part exist for storage
+     * alone. Only pulling can be told apart, by a scope that reads; a person's consent has its scope once and for all.
+     */
+    async garCredential(access: GcpAccess, wanted: GarCredentialWanted): Promise<RegistryCredential> {
+      const { host, actions, minTtlMs, signal } = wanted;
+      const reads = !actions.includes('push') && access.mode !== 'oauth';
+      const { token, expiresAt } = await tokenOf(access, reads ? readOnly : [cloudPlatform], signal);
+      if (expiresAt - now() < minTtlMs) {
+        const minutes = Math.floor(Math.max(0, expiresAt - now()) / 60_000);
+        const message = `Google’s token lives for ${minutes} minutes, which is less than was asked for`;
+        throw new ProviderError({ provider: 'gcp', code: 'lifetime_too_short', message });
+      }
+      return {
+        host,
+        username: 'oauth2accesstoken',
+        password: token,
+        bearer: token,
+        expiresAt,
+        effective: {
+          repositories: '*',
+          actions: reads ? ['pull'] : ['pull', 'push'],
+          narrowedTo: 'identity',
+          note: 'Google’s tokens cannot be narrowed to a repository: the roles of the account decide what they reach.',
+        },
+      };
+    },
+
+    /** Whether the account may pull from and push to where each image lies. */
+    async testPermissions(
+      access: GcpAccess,
+      { host, repositories, signal }: { host: string; repositories: string[]; signal?: AbortSignal },
+    ): Promise<RepositoryCheck[]> {
+      const { token } = await tokenOf(access, [cloudPlatform], signal);
+      const asked = new Map<string, Promise<string[] | ProviderError>>();
+      const checks: RepositoryCheck[] = [];
+      for (const image of repositories) {
+        const place = artifactRepository(host, image);
+        const key = JSON.stringify(place);
+        const answer = place && (asked.get(key) ?? granted(place, token, signal));
+        if (answer) asked.set(key, answer);
+        checks.push(...checksOf(image, await answer));
+      }
+      return checks;
+    },
+  };
+}
+
+function checksOf(repository: string, held: string[] | ProviderError | undefined): RepositoryCheck[] {
+  return (['pull', 'push'] as const).map((action) => {
+    if (held === undefined) return { repository, action, outcome: 'unproven', code: 'validation' };
+    if (held instanceof ProviderError) {
+      // Google tells "no such repository" and "not for you" apart for those alone who may see it.
+      const isHidden = held.code === 'permission_missing';
+      if (isHidden) return { repository, action, outcome: 'denied', code: 'not_found' };
+      return { repository, action, outcome: 'unproven', code: held.code };
+    }
+    if (held.includes(permissions[action])) return { repository, action, outcome: 'allowed' };
+    return { repository, action, outcome: 'denied', code: 'permission_missing' };
+  });
+}
+
+function originsWith(endpoints: GcpDeps['endpoints'] = {}): ReadonlyMap<string, string> {
+  const places = Object.entries(googleOrigins) as [keyof typeof googleOrigins, string][];
+  return new Map(places.map(([name, origin]) => [origin, endpoints[name] ?? origin]));
+}

@@ -1,0 +1,20 @@
+import type { CloudAnswer, CloudRequest } from '../cloud-server.ts';
+import type { State } from './state.ts';
+import { identityOf, refused } from './tokens.ts';
+
+/** Which of the permissions the caller has: an empty answer says none. */
+export function testPermissions(state: State, request: CloudRequest, now: number): CloudAnswer {
+  const holder = identityOf(state, request, now);
+  if (!holder) return refused(401, 'UNAUTHENTICATED');
+  const path = /^\/v1\/projects\/([^/]+)\/locations\/([^/]+)\/repositories\/([^/]+):testIamPermissions$/;
+  const [, project = '', location, name] = path.exec(request.path) ?? [];
+  if (state.projectsWithoutApi.has(decodeURIComponent(project))) {
+    return refused(403, 'PERMISSION_DENIED', 'SERVICE_DISABLED');
+  }
+  const repository = state.grants.get(`${decodeURIComponent(project)}/${location}/${name}`);
+  if (!repository) return refused(403, 'PERMISSION_DENIED', 'IAM_PERMISSION_DENIED');
+
+  const asked = Array.isArray(request.json['permissions']) ? request.json['permissions'] : [];
+  const held = asked.filter((permission: string) => repository.get(holder.identity)?.includes(permission));
+  return { status: 200, body: held.length === 0 ? {} : { permissions: held } };
+}

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createGoogleConsent } from '../../../providers/clouds/gcp-consent.ts';
+import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
+import { fetchTo, loopbackCertificate } from '../../support/cloud-tls.ts';
+
+const client = {
+  clientId: '77.apps.googleusercontent.com',
+  clientSecret: 'GOCSPX-1',
+  redirectUri: 'https://fairlead.test/v1/cloud-accounts/gcp/callback',
+};
+const pkce = 'v'.repeat(43);
+
+let google: GoogleStandIn;
+let consent: ReturnType<typeof createGoogleConsent>;
+
+beforeAll(async () => {
+  google = await startGoogle({ certificate: loopbackCertificate });
+});
+afterAll(() => google.close());
+
+beforeEach(() => {
+  google.state.clients.set(client.clientId, { secret: client.clientSecret, redirectUris: [client.redirectUri] });
+  consent = consentOf(client);
+});
+
+afterEach(() => {
+  google.faults.clear();
+  google.state.consents.clear();
+});
+
+function consentOf(asked: typeof client) {
+  const endpoints = { oauth: google.url };
+  return createGoogleConsent(asked, { fetch: fetchTo(google.url), timeoutMs: 5000, now: Date.now, endpoints });
+}
+
+/** What a person agrees to in their browser, at the address that we send them to. */
+function agree({ scope, lasting = true }: { scope?: string; lasting?: boolean } = {}): string {
+  const { searchParams } = new URL(consent.consentUrl({ state: 'st4te', pkce }));
+  const code = `4/${google.state.codes.size}${Math.random()}`;
+  google.state.codes.set(code, {
+    clientId: searchParams.get('client_id') ?? '',
+    redirectUri: searchParams.get('redirect_uri') ?? '',
+    challenge: searchParams.get('code_challenge') ?? '',
+    email: 'ann@acme.test',
+    scope: scope ?? searchParams.get('scope') ?? '',
+    lasting,
+  });
+  return code;
+}
+
+const code = (value: string) => expect.objectContaining({ provider: 'gcp', code: value });
+
+test('the consent page is Google’s, asks for lasting access, and sees only the hash of the verifier', () => {
+  const url = new URL(consent.consentUrl({ state: 'st4te', pkce }));
+
+  expect(url.origin).toBe('https://accounts.google.com');
+  expect(Object.fromEntries(url.searchParams)).toMatchObject({
+    access_type: 'offline',
+    prompt: expect.stringContaining('consent'),
+    state: 'st4te',
+    code_challenge: createHash('sha256').update(pkce).digest('base64url'),
+    code_challenge_method: 'S256',
+  });
+  expect(url.href).not.toContain(pkce);
+  expect(url.href).not.toContain(client.clientSecret);
+});
+
+test('a code becomes a lasting consent of the person who gave it, once', async () => {
+  const given = agree();
+
+  const redeemed = await consent.redeemCode({ code: given, pkce });
+
+  expect(redeemed.email).toBe('ann@acme.test');
+  expect(google.state.consents.has(redeemed.refreshToken)).toBe(true);
+  await expect(consent.redeemCode({ code: given, pkce })).rejects.toEqual(code('oauth_code_refused'));
+});
+
+test('a code of another browser, another address or another client is refused by name', async () => {
+  const refused = expect(consent.redeemCode({ code: agree(), pkce: 'w'.repeat(43) })).rejects;
+  await refused.toEqual(code('oauth_code_refused'));
+
+  const elsewhere = consentOf({ ...client, redirectUri: 'https://elsewhere.test/callback' });
+  await expect(elsewhere.redeemCode({ code: agree(), pkce })).rejects.toEqual(code('redirect_uri_mismatch'));
+
+  const stranger = consentOf({ ...client, clientSecret: 'GOCSPX-other' });
+  await expect(stranger.redeemCode({ code: agree(), pkce })).rejects.toEqual(code('client_credentials_rejected'));
+});
+
+test('half a consent is not kept, and what there is of it is ended', async () => {
+  const unticked = consent.redeemCode({ code: agree({ scope: 'openid email' }), pkce });
+  await expect(unticked).rejects.toEqual(code('consent_incomplete'));
+  expect(google.state.consents.size).toBe(0);
+
+  const fleeting = consent.redeemCode({ code: agree({ lasting: false }), pkce });
+  await expect(fleeting).rejects.toEqual(code('consent_incomplete'));
+});
+
+test('ending a consent is done when it is gone, whoever ended it', async () => {
+  const { refreshToken } = await consent.redeemCode({ code: agree(), pkce });
+
+  await consent.revoke(refreshToken);
+  expect(google.state.consents.size).toBe(0);
+  await consent.revoke(refreshToken);
+
+  google.faults.add({ path: /revoke$/, kind: 'status', status: 503 });
+  await expect(consent.revoke(refreshToken)).rejects.toEqual(code('unavailable'));
+});
