@@ -1,6 +1,8 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deletionActivities } from '../../activities/deletion.ts';
 import { sweepStuck } from '../../activities/reconcile/sweep.ts';
+import { refreshActivities } from '../../activities/refresh.ts';
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
 import { installationsIn } from '../../db/installations.ts';
 import { deleteIntegration } from '../../db/integration-deletion.ts';
@@ -47,11 +49,14 @@ const incident = () =>
   database.reader('incidents').where({ subject_id: installationId, code: 'revocation_unconfirmed' }).first();
 
 describe('a revocation that GitHub did not confirm', () => {
-  test('is confirmed by the webhook of its uninstallation', async () => {
+  test('is confirmed by the webhook of its uninstallation, and GitHub’s answer to the look that follows', async () => {
     await deleteUnconfirmed(await connect());
     expect(await incident()).toMatchObject({ status: 'open' });
     const event = readGitHubEvent('installation', github.uninstall(theirs)) as never;
     await database.write((trx) => applyInstallationEvent(trx, app.id, event));
+    const { readInstallation } = refreshActivities({ database, broker: brokerTo(database, github) });
+    const refresh = { githubAppId: app.id, installation: theirs.id, repositories: [] };
+    await new MockActivityEnvironment().run(readInstallation, refresh);
     expect(await incident()).toMatchObject({ status: 'resolved', resolved_at: expect.any(Number) });
   });
 
