@@ -1,4 +1,5 @@
 import type { GitHubBroker } from '../broker/github.ts';
+import { type AppLimits, appLimits } from '../db/app-room.ts';
 import type { Database } from '../db/connection.ts';
 import { followInstallations } from '../db/follow-installations.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
@@ -9,12 +10,13 @@ import { everything } from '../db/tenant.ts';
 import { concernsTheApp } from '../domain/sync-failures.ts';
 import type { GitHubAsApp } from '../providers/github/github.ts';
 import { ProviderError } from '../providers/http.ts';
+import { requireEnd, requireRoom } from './app-room.ts';
 import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { seenInstallation } from './seen-installation.ts';
 import { finishOperations, noteAppAccepted, type SyncFailure, skippedFailure } from './sync-report.ts';
 
-export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'> };
+export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'>; limits?: AppLimits };
 
 type OfApp = { githubAppId: string };
 type Found = Awaited<ReturnType<GitHubAsApp['getInstallation']>>;
@@ -23,7 +25,7 @@ type Found = Awaited<ReturnType<GitHubAsApp['getInstallation']>>;
 const confirmedAtOnce = 50;
 
 /** A sync's beginning, its pages of installations, and its end. Each may run twice: it writes what GitHub says now. */
-export function installationActivities({ database, broker }: InstallationDeps) {
+export function installationActivities({ database, broker, limits = appLimits }: InstallationDeps) {
   return {
     /** What is asked for until here, the pass that begins answers. */
     async beginSync({ githubAppId }: OfApp): Promise<void> {
@@ -43,9 +45,14 @@ export function installationActivities({ database, broker }: InstallationDeps) {
       next: number | null;
     }> {
       return withHeartbeats(async () => {
+        const ours = await githubAppsIn(database.reader).find(githubAppId);
+        // The operator's App may be installed anywhere.
+        if (ours && ours.orgId !== null) requireEnd(page, 'installations', limits.installations);
         const app = await broker.asApp(githubAppId);
         const readAt = Date.now();
         const { installations, unreadable, next } = await app.listInstallations(page);
+        const numbers = installations.map(({ id }) => id);
+        if (ours) await requireRoom(database, ours, 'installations', numbers, limits);
         return database.write(async (trx) => {
           const readable: string[] = [];
           for (const installation of installations) {

@@ -10,6 +10,7 @@ import { stopBuildsOf } from '../db/stop-removed.ts';
 import { everything } from '../db/tenant.ts';
 import { githubHost } from '../domain/github-host.ts';
 import { ProviderError } from '../providers/http.ts';
+import { requireRoom } from './app-room.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { seenInstallation } from './seen-installation.ts';
 
@@ -27,6 +28,7 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
     const app = await broker.asApp(githubAppId);
     const readAt = Date.now();
     const found = await app.getInstallation(externalId);
+    if (found) await requireRoomFor(githubAppId, 'installations', externalId);
     return database.write(async (trx): Promise<Installation | 'overtaken' | undefined> => {
       const installations = installationsIn(trx, everything);
       const ours = await githubAppsIn(trx).find(githubAppId);
@@ -46,6 +48,7 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
   async function readRepository({ githubAppId, installation }: Refresh, row: Installation, externalId: number) {
     const readAt = Date.now();
     const found = await reached(row.id, externalId);
+    if (found) await requireRoomFor(githubAppId, 'repositories', externalId);
     await database.write(async (trx) => {
       const repositories = repositoriesIn(trx);
       if (found) {
@@ -55,6 +58,11 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
         await stopBuildsOf(trx, await repositories.markRemoved(githubAppId, [externalId], installation));
       }
     });
+  }
+
+  async function requireRoomFor(githubAppId: string, kind: 'installations' | 'repositories', externalId: number) {
+    const app = await githubAppsIn(database.reader).find(githubAppId);
+    if (app) await requireRoom(database, app, kind, [externalId]);
   }
 
   /** None where this installation does not reach it: that everybody may read it, and so may we, is not enough. */

@@ -1,4 +1,5 @@
 import type { GitHubBroker } from '../broker/github.ts';
+import { type AppLimits, appLimits } from '../db/app-room.ts';
 import type { Database } from '../db/connection.ts';
 import { followMoved } from '../db/follow-moved.ts';
 import { githubAppsIn } from '../db/github-apps.ts';
@@ -11,15 +12,20 @@ import { syncPassesIn } from '../db/sync-passes.ts';
 import { everything } from '../db/tenant.ts';
 import type { GitHubWithToken } from '../providers/github/github.ts';
 import { ProviderError } from '../providers/http.ts';
+import { mostOfInstallation, requireEnd, requireRoom } from './app-room.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { raiseUnreadable, type SyncFailure, unreadableCode } from './sync-report.ts';
 
-export type RepositoryDeps = { database: Database; broker: Pick<GitHubBroker, 'forInstallation'> };
+export type RepositoryDeps = {
+  database: Database;
+  broker: Pick<GitHubBroker, 'forInstallation'>;
+  limits?: AppLimits;
+};
 
 type OfInstallation = { githubAppId: string; installationId: string };
 
 /** A sync's pages of repositories. Each may run twice: it writes what GitHub says now, by GitHub's numbers. */
-export function repositoryActivities({ database, broker }: RepositoryDeps) {
+export function repositoryActivities({ database, broker, limits = appLimits }: RepositoryDeps) {
   return {
     /**
      * A page of an installation's repositories, unless GitHub says that it is as we have it; `whole` reads it in any
@@ -38,11 +44,13 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
         const installation = await installationsIn(database.reader, everything).find(installationId);
         if (!installation) return { next: null, cutOff: true };
         const { githubAppId } = installation;
+        requireEnd(page, 'repositories', mostOfInstallation);
         try {
           const github = await broker.forInstallation(installationId);
           const kept = whole ? undefined : await keepUnchanged(github, githubAppId, { installationId, page });
           if (kept) return { next: kept.next, cutOff: false };
           const read = await readPage(github, page);
+          await requireRoomFor(githubAppId, read);
           await database.write((trx) => repositoryPagesIn(trx, githubAppId).store(installationId, read));
           return { next: read.next, cutOff: false };
         } catch (error) {
@@ -103,13 +111,20 @@ export function repositoryActivities({ database, broker }: RepositoryDeps) {
     if (etag === undefined) return undefined;
     const readAt = Date.now();
     const changed = await github.listRepositoriesUnless(etag, page);
+    const read = changed && toReadPage(changed, page, readAt);
+    if (read) await requireRoomFor(githubAppId, read);
     return database.write(async (trx) => {
       const pages = repositoryPagesIn(trx, githubAppId);
-      if (!changed) return pages.keep(installationId, page);
-      const read = toReadPage(changed, page, readAt);
+      if (!read) return pages.keep(installationId, page);
       await pages.store(installationId, read);
       return { next: read.next };
     });
+  }
+
+  async function requireRoomFor(githubAppId: string, { repositories }: ReadPage): Promise<void> {
+    const app = await githubAppsIn(database.reader).find(githubAppId);
+    const numbers = repositories.map(({ externalId }) => externalId);
+    if (app) await requireRoom(database, app, 'repositories', numbers, limits);
   }
 }
 

@@ -1,10 +1,12 @@
 import type { InstallationEvent, OtherEvent } from '../domain/github-events.ts';
 import { idIn, objectIn, type Payload, textIn } from '../domain/github-payload.ts';
+import { appLimits, hasRoom } from './app-room.ts';
 import type { Transaction } from './connection.ts';
 import { connectFlowsIn } from './flows/connect-flows.ts';
 import { nudgeFlow } from './flows/flow-commands.ts';
 import { installationWitnessesIn } from './flows/installation-witnesses.ts';
 import { followInstallations } from './follow-installations.ts';
+import { githubAppsIn } from './github-apps.ts';
 import { installationsIn } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
 import { stopBuildsOf } from './stop-removed.ts';
@@ -82,6 +84,9 @@ async function noteNew(
   const account = objectIn(installation, 'account');
   const accountId = idIn(account, 'id');
   if (!accountId) return;
+  const app = await githubAppsIn(trx).find(githubAppId);
+  const room = { kind: 'installations', externalIds: [installationId], most: appLimits.installations } as const;
+  if (!app || !(await hasRoom(trx, app, room))) return;
   await installations.upsert(githubAppId, {
     externalId: installationId,
     accountLogin: textIn(account, 'login') ?? '',

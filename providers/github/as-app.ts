@@ -1,6 +1,18 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { ProviderError } from '../http.ts';
-import { appRequest, hostNow, idIn, nextPage, orUndefined, send, timeIn, type Wire } from './client.ts';
+import {
+  appRequest,
+  hostNow,
+  idIn,
+  nextPage,
+  orUndefined,
+  pageIn,
+  perPage,
+  send,
+  textIn,
+  timeIn,
+  type Wire,
+} from './client.ts';
 import { deliveryLogOf } from './delivery-log.ts';
 import type { Call } from './failures.ts';
 import { type MintRequest, mintToken } from './mint.ts';
@@ -73,7 +85,7 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     listInstallations(page = 1): Promise<InstallationPage> {
       return send(
         call('GET'),
-        () => request('GET /app/installations', { per_page: 100, page }),
+        () => request('GET /app/installations', { per_page: perPage, page }),
         (data, answer) => ({ ...toInstallations(data), next: nextPage(answer, page) }),
       );
     },
@@ -105,8 +117,8 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     listInstallationRequests(page = 1): Promise<{ requests: InstallationRequest[]; next: number | undefined }> {
       return send(
         call('GET'),
-        () => request('GET /app/installation-requests', { per_page: 100, page }),
-        (data, answer) => ({ requests: data.map(toInstallationRequest), next: nextPage(answer, page) }),
+        () => request('GET /app/installation-requests', { per_page: perPage, page }),
+        (data, answer) => ({ requests: pageIn(data).map(toInstallationRequest), next: nextPage(answer, page) }),
       );
     },
 
@@ -209,7 +221,7 @@ type RawInstallation = {
 function toInstallations(all: RawInstallation[]): Omit<InstallationPage, 'next'> {
   const installations: Installation[] = [];
   const unreadable: number[] = [];
-  for (const raw of all) {
+  for (const raw of pageIn(all)) {
     try {
       installations.push(toInstallation(raw));
     } catch {
@@ -227,17 +239,27 @@ function toInstallation(raw: RawInstallation): Installation {
     account: {
       id: idIn({ id: account?.id }),
       // An enterprise has a slug instead.
-      login: account?.login ?? account?.slug ?? '',
-      type: account?.type ?? raw.target_type,
+      login: textIn(account?.login ?? account?.slug ?? ''),
+      type: textIn(account?.type ?? raw.target_type),
     },
-    repositorySelection: raw.repository_selection,
+    repositorySelection: textIn(raw.repository_selection) as RawInstallation['repository_selection'],
     permissions: stringsOf(raw.permissions),
-    events: raw.events,
+    events: namesIn(raw.events),
     suspendedAt: raw.suspended_at == null ? undefined : timeIn(raw.suspended_at),
     htmlUrl: raw.html_url,
   };
 }
 
+/** There are some 70 events and as many permissions. */
+const mostNames = 1_000;
+
+function namesIn(value: string[]): string[] {
+  if (value.length > mostNames) throw new TypeError('too many');
+  return value.map(textIn);
+}
+
 function stringsOf(value: object): Record<string, string> {
-  return Object.fromEntries(Object.entries(value).filter(([, level]) => typeof level === 'string'));
+  const levels = Object.entries(value).filter(([, level]) => typeof level === 'string');
+  if (levels.length > mostNames) throw new TypeError('too many');
+  return Object.fromEntries(levels.map(([name, level]) => [textIn(name), textIn(level)]));
 }

@@ -1,4 +1,4 @@
-import { idIn, nextPage, orUndefined, send, tokenRequest, type Wire } from './client.ts';
+import { idIn, nextPage, orUndefined, pageIn, perPage, send, tokenRequest, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
 
 export type Membership = {
@@ -39,8 +39,8 @@ export function asUser(wire: Wire, token: string) {
       for (let page: number | undefined = 1; page !== undefined && page <= mostPages; ) {
         const { ids, next }: { ids: number[]; next: number | undefined } = await send(
           call,
-          () => request('GET /user/installations', { per_page: 100, page }),
-          (data, answer) => ({ ids: data.installations.map(idIn), next: nextPage(answer, page) }),
+          () => request('GET /user/installations', { per_page: perPage, page }),
+          (data, answer) => ({ ids: pageIn(data.installations).map(idIn), next: nextPage(answer, page) }),
         );
         if (ids.includes(installationId)) return true;
         page = next;

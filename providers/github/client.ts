@@ -147,6 +147,23 @@ export function nextPage({ headers }: { headers: Record<string, unknown> }, page
   return number > page ? number : undefined;
 }
 
+/** How many are asked for at a time, and no more are taken: all of a page is written at once. */
+export const perPage = 100;
+
+/** A page, as long as it was asked to be at most: the host may be anyone's. */
+export function pageIn<One>(value: One[]): One[] {
+  if (Array.isArray(value) && value.length <= perPage) return value;
+  throw new TypeError('not a page');
+}
+
+/** What is kept of a host's words is short with every GitHub. */
+const longestText = 1_000;
+
+export function textIn(value: unknown): string {
+  if (typeof value === 'string' && value.length <= longestText) return value;
+  throw new TypeError('not a short text');
+}
+
 /** Every id of GitHub's is a number; one that is not would be stored as another repository's. */
 export function idIn(value: { id: unknown }): number {
   if (Number.isSafeInteger(value.id)) return value.id as number;

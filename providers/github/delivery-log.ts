@@ -1,4 +1,4 @@
-import { idIn, type Request, send, timeIn } from './client.ts';
+import { idIn, pageIn, perPage, type Request, send, timeIn } from './client.ts';
 import type { Call } from './failures.ts';
 
 export type LogEntry = {
@@ -22,9 +22,9 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
     listHookDeliveries(cursor?: string): Promise<LogPage> {
       return send(
         call('GET'),
-        () => request('GET /app/hook/deliveries', { per_page: 100, ...(cursor !== undefined && { cursor }) }),
+        () => request('GET /app/hook/deliveries', { per_page: perPage, ...(cursor !== undefined && { cursor }) }),
         (data, { headers }) => ({
-          entries: data.map((one) => ({
+          entries: pageIn(data).map((one) => ({
             id: idIn(one),
             guid: one.guid.toLowerCase(),
             event: one.event,

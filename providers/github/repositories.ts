@@ -1,5 +1,5 @@
 import { ProviderError } from '../http.ts';
-import { idIn, nextPage, orUndefined } from './client.ts';
+import { idIn, nextPage, orUndefined, pageIn, perPage, textIn } from './client.ts';
 import type { Conversation } from './with-token.ts';
 
 export type Repository = {
@@ -32,9 +32,9 @@ export type Workflow = { id: number; name: string; path: string; state: string }
 export function repositoriesOf({ request, read }: Conversation) {
   const listRepositories = (page: number, headers: Record<string, string>): Promise<RepositoryPage> =>
     read(
-      () => request('GET /installation/repositories', { per_page: 100, page, headers }),
+      () => request('GET /installation/repositories', { per_page: perPage, page, headers }),
       (data, answer) => ({
-        repositories: data.repositories.map(toRepository),
+        repositories: pageIn(data.repositories).map(toRepository),
         totalCount: countIn(data.total_count),
         next: nextPage(answer, page),
         etag: etagIn(answer),
@@ -80,8 +80,8 @@ export function repositoriesOf({ request, read }: Conversation) {
         );
       }
       return read(
-        () => request('GET /repos/{owner}/{repo}/branches', { ...repository, per_page: 100, page }),
-        (data, answer) => ({ branches: data.map(toBranch), next: nextPage(answer, page) }),
+        () => request('GET /repos/{owner}/{repo}/branches', { ...repository, per_page: perPage, page }),
+        (data, answer) => ({ branches: pageIn(data).map(toBranch), next: nextPage(answer, page) }),
       );
     },
 
@@ -177,13 +177,13 @@ function toRepository(raw: RawRepository): Repository {
   const known = visibility === 'public' || visibility === 'private' || visibility === 'internal';
   return {
     id: idIn(raw),
-    owner: raw.owner.login,
-    name: raw.name,
-    fullName: raw.full_name,
-    url: raw.html_url,
+    owner: textIn(raw.owner.login),
+    name: textIn(raw.name),
+    fullName: textIn(raw.full_name),
+    url: textIn(raw.html_url),
     visibility: known ? visibility : raw.private ? 'private' : 'public',
-    defaultBranch: raw.default_branch,
-    archived: raw.archived ?? false,
+    defaultBranch: textIn(raw.default_branch),
+    archived: raw.archived === true,
   };
 }
 
