@@ -13,8 +13,8 @@ import { skipMarker } from '../domain/skip-markers.ts';
 import { tooManyInputs } from '../domain/workflow-inputs.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { inputsOf } from './inputs.ts';
-import { learnNewName, type ReachDeps, reachRepository } from './reach.ts';
-import { codeOf, detailOf, isDefinite, isRefusal, pauseOf, Refusal, reasonOf } from './refusals.ts';
+import { learnNewName, type ReachDeps, reachRepository, refuseUnconfirmed } from './reach.ts';
+import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from './refusals.ts';
 import { reportBuild } from './reports.ts';
 import { type Sent, settle } from './settle.ts';
 
@@ -66,7 +66,10 @@ export function dispatchActivities(deps: ReachDeps) {
     if (build?.status !== 'queued' || build.event !== 'pull_request' || build.rerunOf !== null) return;
     const message = await reachRepository(deps, build, { contents: 'read' })
       .then(({ github, fullName }) => github.getCommitMessage(fullName, build.sha))
-      .catch(() => undefined);
+      .catch((error) => {
+        if (error instanceof NotYet) throw error;
+        return undefined;
+      });
     const marker = skipMarker(message);
     if (!marker) return;
     const why = { reason: 'skip_marker', detail: `The head commit says ${marker}.` };
@@ -74,7 +77,8 @@ export function dispatchActivities(deps: ReachDeps) {
   }
 
   /** A build may have waited while its integration was taken away. */
-  async function refuseCutOff({ integrationId, projectId }: Build): Promise<void> {
+  async function refuseCutOff(build: Build): Promise<void> {
+    const { integrationId, projectId } = build;
     const integration = await integrationsIn(database.reader, everything).find(integrationId);
     if (!integration || integration.status === 'deleting') {
       throw new Refusal('integration_deleted', 'The integration was deleted before the build was started.');
@@ -83,6 +87,7 @@ export function dispatchActivities(deps: ReachDeps) {
       throw new Refusal('integration_not_granted', 'The organization does not grant the integration to this project.');
     }
     if (!usableIntegrationStatuses.includes(integration.status)) {
+      await refuseUnconfirmed(database.reader, build);
       throw new Refusal(`integration_${integration.status}`, `The integration is ${integration.status}.`);
     }
   }

@@ -3,8 +3,9 @@ import { type Build, buildsIn } from '../db/builds.ts';
 import type { Database, Db } from '../db/connection.ts';
 import { repositoriesIn } from '../db/repositories.ts';
 import { everything } from '../db/tenant.ts';
+import { isUnconfirmed } from '../db/unconfirmed.ts';
 import { isFinalBuildStatus } from '../domain/build-status.ts';
-import { Refusal } from './refusals.ts';
+import { NotYet, Refusal } from './refusals.ts';
 
 export type ReachDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
@@ -20,10 +21,17 @@ export async function reachRepository(
 ): Promise<ReachableRepository> {
   const { projectId, integrationId, repositoryId } = build;
   await refuseDeleted(database.reader, build);
+  await refuseUnconfirmed(database.reader, build);
   if (!(await repositoriesIn(database.reader).isBound(integrationId, repositoryId))) {
     throw new Refusal('repository_gone', 'The integration no longer reaches the repository.');
   }
-  const repository = await broker.forRepository({ ownerId: projectId, repositoryId, permissions });
+  const repository = await broker
+    .forRepository({ ownerId: projectId, repositoryId, permissions })
+    .catch(async (error) => {
+      // An event may have come meanwhile.
+      await refuseUnconfirmed(database.reader, build);
+      throw error;
+    });
   await refuseDeleted(database.reader, build);
   return repository;
 }
@@ -37,6 +45,13 @@ async function refuseDeleted(db: Db, { id, integrationId }: Build): Promise<void
     return;
   }
   throw new Refusal('integration_deleted', 'The integration was deleted.');
+}
+
+/** What an event took away may be there: GitHub is being asked, and nothing is final until it has answered. */
+export async function refuseUnconfirmed(db: Db, { repositoryId }: Build): Promise<void> {
+  if (!(await isUnconfirmed(db, repositoryId))) return;
+  const message = 'A webhook says that the repository was taken away or the App suspended: GitHub is being asked.';
+  throw new NotYet('removal_unconfirmed', message, 1_000);
 }
 
 /** A repository that was renamed keeps its number: its new name is asked for and remembered, for whoever tries again. */

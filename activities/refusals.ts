@@ -54,10 +54,11 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof ProviderError || error instanceof Refusal;
 }
 
-/** What the provider asks for, or ever longer from 5 s to 5 min. */
+/** What the provider asks for, or ever longer up to 5 min: from 5 s, or from what is said where it is too early. */
 export function pauseOf(error: unknown, tries: number): number {
   const asked = error instanceof ProviderError ? error.retryAfterMs : undefined;
-  return asked ?? Math.min(firstPauseMs * 2 ** Math.min(tries, 10), longestPauseMs);
+  const first = error instanceof NotYet ? (error.retryAfterMs ?? firstPauseMs) : firstPauseMs;
+  return asked ?? Math.min(first * 2 ** Math.min(tries, 10), longestPauseMs);
 }
 
 /** A sentence that was made by us, or redacted where it was raised. */

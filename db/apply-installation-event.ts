@@ -9,14 +9,14 @@ import { followInstallations } from './follow-installations.ts';
 import { githubAppsIn } from './github-apps.ts';
 import { installationsIn } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
-import { stopBuildsOf } from './stop-removed.ts';
 import { everything } from './tenant.ts';
 
 type RepositoryEvent = Extract<OtherEvent, { kind: 'repository' }>;
 
 /**
- * What such an event takes away holds at once; what it gives is left to the refresh and the sync that follow it, which
- * ask GitHub: events come late and out of order, and must not bring back what is gone.
+ * What such an event takes away is out of use at once; what it gives is left to the refresh and the sync that follow
+ * it, which ask GitHub: events come late and out of order, and must not bring back what is gone. So is what cannot be
+ * taken back: builds are stopped once GitHub has confirmed it, and those to be sent before that wait.
  */
 export async function applyInstallationEvent(
   trx: Transaction,
@@ -26,17 +26,16 @@ export async function applyInstallationEvent(
   const repositories = repositoriesIn(trx);
   if (event.kind === 'repository') {
     if (event.action === 'deleted') {
-      await stopBuildsOf(trx, await repositories.markRemoved(githubAppId, [event.repositoryId]));
+      await repositories.noteRemoved(githubAppId, [event.repositoryId]);
     }
     return;
   }
   const installations = installationsIn(trx, everything);
   const { installationId, action } = event;
   if (event.kind === 'installation_repositories') {
-    const removed = await repositories.markRemoved(githubAppId, event.removedRepositoryIds, installationId);
-    await stopBuildsOf(trx, removed);
+    await repositories.noteRemoved(githubAppId, event.removedRepositoryIds, installationId);
   } else if (event.kind === 'installation' && action === 'deleted') {
-    await installations.markRemoved(githubAppId, installationId);
+    await installations.noteRemoved(githubAppId, installationId);
   } else if (event.kind === 'installation' && action === 'suspend') {
     await installations.setSuspended(githubAppId, installationId, suspendedAt(event.installation));
   } else if (event.kind === 'installation' && action === 'created') {

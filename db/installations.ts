@@ -109,6 +109,7 @@ export function installationsIn(db: Db, scope: TenantScope) {
         missing_permissions: Object.keys(missing).length > 0 ? JSON.stringify(missing) : null,
         suspended_at: seen.suspendedAt,
         removed_at: null,
+        unconfirmed_at: null,
         seen_pass: passOf(db, githubAppId),
         updated_at: now,
       };
@@ -172,17 +173,28 @@ export function installationsIn(db: Db, scope: TenantScope) {
       return row?.integration_id;
     },
 
-    async setSuspended(githubAppId: string, externalId: number, suspendedAt: number | null): Promise<void> {
+    /** An event says so. */
+    async setSuspended(githubAppId: string, externalId: number, suspendedAt: number): Promise<void> {
+      const now = Date.now();
       await visible()
         .where({ github_app_id: githubAppId, external_id: externalId })
-        .update({ suspended_at: suspendedAt, updated_at: Date.now() });
+        .update({ suspended_at: suspendedAt, unconfirmed_at: now, updated_at: now });
     },
 
-    /** GitHub says that it is gone, which also confirms an uninstallation that was waited for in vain. */
+    /** An event says that it is gone. */
+    async noteRemoved(githubAppId: string, externalId: number): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ github_app_id: githubAppId, external_id: externalId, removed_at: null })
+        .update({ removed_at: now, unconfirmed_at: now, updated_at: now });
+    },
+
+    /** GitHub answers that it is gone, which also confirms an uninstallation that was waited for in vain. */
     async markRemoved(githubAppId: string, externalId: number): Promise<void> {
       const now = Date.now();
       const those = () => visible().where({ github_app_id: githubAppId, external_id: externalId });
       await those().whereNull('removed_at').update({ removed_at: now, updated_at: now });
+      await those().whereNotNull('unconfirmed_at').update({ unconfirmed_at: null });
       const ids = (await those().select('installations.id')).map(({ id }) => id);
       await incidentsIn(db, everything).resolveSubject('revocation_unconfirmed', ...ids);
     },

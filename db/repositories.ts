@@ -44,9 +44,26 @@ export function repositoriesIn(db: Db) {
       .join('integrations', 'integrations.id', 'bindings.integration_id')
       .whereNotIn('integrations.status', ['deleting', 'deleted']);
   const unseen = (githubAppId: string, installationId: string) =>
-    db('repositories')
-      .where({ installation_id: installationId, removed_at: null })
-      .where('seen_pass', '<', passOf(db, githubAppId));
+    db('repositories').where({ installation_id: installationId }).where('seen_pass', '<', passOf(db, githubAppId));
+  const ofApp = (githubAppId: string, externalIds: number[], from?: number) => {
+    const query = db('repositories').where({ github_app_id: githubAppId }).whereIn('external_id', externalIds);
+    if (from === undefined) return query;
+    const installation = { github_app_id: githubAppId, external_id: from };
+    return query.whereIn('installation_id', db('installations').where(installation).select('id'));
+  };
+  /** Answers our ids of those of them that were there, or were taken away by nothing but an event. */
+  const markGone = async (those: ReturnType<typeof ofApp>): Promise<string[]> => {
+    const now = Date.now();
+    const removed = await those
+      .where((believed) => believed.whereNull('removed_at').orWhereNotNull('unconfirmed_at'))
+      .update({
+        removed_at: db.raw('coalesce(removed_at, ?)', [now]) as unknown as number,
+        unconfirmed_at: null,
+        updated_at: now,
+      })
+      .returning('id');
+    return removed.map(({ id }) => id);
+  };
   return {
     async find(id: string): Promise<Repository | undefined> {
       const row = await db('repositories').where({ id }).first();
@@ -63,6 +80,17 @@ export function repositoriesIn(db: Db) {
     /** Those of these that the integration reaches. */
     async findAllReachable(integrationId: string, ids: readonly string[]): Promise<Repository[]> {
       const rows: RepositoryRow[] = await reachable(integrationId).whereIn('repositories.id', ids);
+      return rows.map(toRepository);
+    },
+
+    /** By their full names, in whatever case. Names change hands: for what a person, or a client of Git, names now. */
+    async findAllByName(integrationId: string, fullNames: readonly string[]): Promise<Repository[]> {
+      const names = fullNames.map((name) => name.toLowerCase());
+      const places = names.map(() => '?').join(', ');
+      const rows: RepositoryRow[] = await reachable(integrationId).whereRaw(
+        `lower(repositories.full_name) in (${places})`,
+        names,
+      );
       return rows.map(toRepository);
     },
 
@@ -105,6 +133,7 @@ export function repositoriesIn(db: Db) {
         default_branch: repository.defaultBranch,
         archived: repository.archived,
         removed_at: null,
+        unconfirmed_at: null,
         seen_pass: passOf(db, githubAppId),
         seen_page: page ?? null,
         created_at: now,
@@ -125,6 +154,7 @@ export function repositoriesIn(db: Db) {
             'default_branch',
             'archived',
             'removed_at',
+            'unconfirmed_at',
             'seen_pass',
             'seen_page',
             'updated_at',
@@ -163,35 +193,29 @@ export function repositoriesIn(db: Db) {
     },
 
     /**
-     * `from` is GitHub's number of the installation that lost them: what is in another one by now is not touched.
-     * Answers our ids of those that were there.
+     * An event says that they were taken away. `from` is GitHub's number of the installation that lost them: what is in
+     * another one by now is not touched.
      */
-    async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<string[]> {
+    async noteRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<void> {
       const now = Date.now();
-      const query = db('repositories')
-        .where({ github_app_id: githubAppId })
-        .whereIn('external_id', externalIds)
-        .whereNull('removed_at');
-      if (from !== undefined) {
-        const installation = { github_app_id: githubAppId, external_id: from };
-        query.whereIn('installation_id', db('installations').where(installation).select('id'));
-      }
-      const removed = await query.update({ removed_at: now, updated_at: now }).returning('id');
-      return removed.map(({ id }) => id);
+      await ofApp(githubAppId, externalIds, from)
+        .whereNull('removed_at')
+        .update({ removed_at: now, unconfirmed_at: now, updated_at: now });
+    },
+
+    /** GitHub was asked, and they are out of reach of that installation. Answers whose builds are to be stopped now. */
+    async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<string[]> {
+      return markGone(ofApp(githubAppId, externalIds, from));
     },
 
     /** Whether this pass has not seen something that the installation reached until now. */
     async hasUnseen(githubAppId: string, installationId: string): Promise<boolean> {
-      return (await unseen(githubAppId, installationId).first('id')) !== undefined;
+      return (await unseen(githubAppId, installationId).whereNull('removed_at').first('id')) !== undefined;
     },
 
-    /** After a complete pass over the installation: what it has not seen is out of reach. Answers our ids of that. */
+    /** After a complete pass over the installation: what it has not seen is out of reach. Answers as `markRemoved`. */
     async removeUnseen(githubAppId: string, installationId: string): Promise<string[]> {
-      const now = Date.now();
-      const removed = await unseen(githubAppId, installationId)
-        .update({ removed_at: now, updated_at: now })
-        .returning('id');
-      return removed.map(({ id }) => id);
+      return markGone(unseen(githubAppId, installationId));
     },
   };
 }

@@ -80,6 +80,7 @@ export type InstallationRow = Times & {
   events: Json;
   suspended_at: number | null;
   removed_at: number | null;
+  unconfirmed_at: number | null;
   seen_pass: number;
   sync_error: string | null;
   missing_permissions: Json | null;
@@ -97,6 +98,7 @@ export type RepositoryRow = Times & {
   default_branch: string;
   archived: Bool;
   removed_at: number | null;
+  unconfirmed_at: number | null;
   seen_pass: number;
   seen_page: number | null;
 };

@@ -1,6 +1,12 @@
 import type { Knex } from 'knex';
 
+const tables = ['installations', 'repositories'];
+
 export async function up(db: Knex): Promise<void> {
+  for (const name of tables) {
+    // When an event took it away or suspended it, until GitHub was asked: events come late, and more than once.
+    await db.schema.alterTable(name, (table) => table.bigInteger('unconfirmed_at'));
+  }
   await db.schema.alterTable('builds', (table) => {
     // Why whoever asked for its end wanted it: it becomes the build's reason once the run has ended.
     table.text('cancel_reason');
@@ -14,4 +20,5 @@ export async function down(db: Knex): Promise<void> {
     table.dropIndex(['integration_id', 'finished_at']);
   });
   await db.raw('alter table builds drop column cancel_reason');
+  for (const name of tables) await db.raw(`alter table ${name} drop column unconfirmed_at`);
 }

@@ -136,6 +136,25 @@ test('what waits to be built from a repository that is taken away is canceled', 
   expect(await builds()).toHaveLength(1);
 });
 
+test('what waits to be built is not canceled by a removal that is told after it was taken back, nor what comes then', async () => {
+  const { github } = scene;
+  github.faults.add({ method: 'POST', path: /\/dispatches$/, times: 1, kind: 'rate_limit', retryAfter: 5 });
+  await shows('push', github.push(repository, { ref: 'refs/heads/main' }), async () =>
+    expect(await builds()).toMatchObject([{ status: 'dispatching' }]),
+  );
+  const late = github.removeRepository(repository);
+  installation.repositoryIds.add(repository.id);
+  const suspended = github.suspend(installation);
+  github.unsuspend(installation);
+  await send('installation_repositories', late);
+  await send('installation', suspended);
+  await send('push', github.push(repository, { ref: 'refs/heads/main' }));
+  await vi.waitFor(async () => expect(await builds()).toMatchObject([{ status: 'running' }, { status: 'running' }]), {
+    timeout: 20_000,
+    interval: 50,
+  });
+});
+
 test('a repository that takes over an old name is neither bound nor built, and the renamed one still is', async () => {
   const { github } = scene;
   const oldName = repository.name;
