@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { Agent, fetch as undiciFetch } from 'undici';
@@ -24,6 +25,8 @@ export type GuardedFetchOptions = {
   allowedHosts: AllowedHost[];
   /** Certificates trusted besides the well-known ones, as a PEM file. */
   caFile?: string;
+  /** The same as text, of one host's own: PEM. */
+  ca?: string;
   /** For the whole exchange, redirects and body included. */
   timeoutMs: number;
   /** Of one answer's body, after decompression. */
@@ -35,10 +38,11 @@ export type GuardedFetchOptions = {
  * The only way to an address that a tenant chose. https on its usual port (more where the operator says so), no user
  * in the address, no private or reserved network, redirects only within the host and without credentials to another
  * origin, within a time and a size. Throws an `EgressError`; an abort by the caller is thrown as the caller's reason.
+ * Throws at once where `ca` is no certificate.
  */
 export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
-  const { allowedHosts, caFile, timeoutMs, maxBytes, resolve = resolveByDns } = options;
-  const ca = caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] };
+  const { allowedHosts, timeoutMs, maxBytes, resolve = resolveByDns } = options;
+  const ca = trustOf(options);
   const agent = new Agent({ connect: pinnedConnector(allowedHosts, resolve, { ...ca, timeout: timeoutMs }) });
 
   return async (address, init = {}) => {
@@ -72,6 +76,13 @@ export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
   };
 }
 
+function trustOf({ caFile, ca }: GuardedFetchOptions): { ca?: string[] } {
+  const own = [...(caFile === undefined ? [] : [readFileSync(caFile, 'utf8')]), ...(ca === undefined ? [] : [ca])];
+  // TLS itself passes over in silence what is no certificate.
+  if (ca !== undefined) new X509Certificate(ca);
+  return own.length === 0 ? {} : { ca: [...rootCertificates, ...own] };
+}
+
 function parse(address: string | URL): URL {
   if (URL.canParse(String(address))) return new URL(address);
   throw new EgressError('host_not_allowed', 'Refused something that is no address', { unsent: true });
@@ -97,6 +108,7 @@ export type ProviderErrorCode =
   | AwsErrorCode
   | GoogleErrorCode
   | AzureErrorCode
+  | RegistryErrorCode
   // Known before anybody is asked: no cloud could read our keys.
   | 'issuer_not_public';
 
@@ -193,6 +205,28 @@ export type AzureErrorCode =
   | 'network_rules'
   | 'issuer_unreachable'
   | 'lifetime_too_short'
+  | CommonErrorCode;
+
+export type RegistryErrorCode =
+  // The address, and where it wants credentials sent
+  | 'not_a_registry'
+  | 'tls_untrusted'
+  | 'realm_not_trusted'
+  | 'token_unusable'
+  | 'bearer_unsupported'
+  // The credential
+  | 'credentials_missing'
+  | 'credentials_rejected'
+  | 'credentials_unproven'
+  | 'policy'
+  // A repository
+  | 'not_visible'
+  | 'pull_denied'
+  | 'pull_unproven'
+  | 'push_denied'
+  | 'push_unproven'
+  // Come back later
+  | 'secondary_limited'
   | CommonErrorCode;
 
 /** What may go wrong wherever something is asked. */

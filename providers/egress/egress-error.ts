@@ -6,11 +6,14 @@ export class EgressError extends Error {
   readonly code: EgressErrorCode;
   /** True where nothing of the request can have left this machine; false where the other side may have acted on it. */
   readonly unsent: boolean;
+  /** The system's own code of what went wrong while connecting, such as `ECONNREFUSED`. */
+  readonly reason: string | undefined;
 
-  constructor(code: EgressErrorCode, message: string, { unsent = false } = {}) {
+  constructor(code: EgressErrorCode, message: string, more: { unsent?: boolean; reason?: string } = {}) {
     super(message);
     this.code = code;
-    this.unsent = unsent;
+    this.unsent = more.unsent ?? false;
+    this.reason = more.reason;
   }
 }
 

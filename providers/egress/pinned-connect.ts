@@ -65,6 +65,10 @@ async function resolveOnce(hostname: string, resolve: Resolve): Promise<string[]
 }
 
 function unreachable(hostname: string, error: unknown): EgressError {
-  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-  return new EgressError('unreachable', `Could not connect to ${hostname}${code}`, { unsent: true });
+  const reason = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  const told = reason === undefined ? '' : ` (${reason})`;
+  return new EgressError('unreachable', `Could not connect to ${hostname}${told}`, {
+    unsent: true,
+    ...(reason !== undefined && { reason }),
+  });
 }

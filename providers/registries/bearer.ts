@@ -1,0 +1,75 @@
+import { imageRepository } from '../../domain/image-repository.ts';
+import type { RegistryHost } from '../../domain/registry-hosts.ts';
+import type { EffectiveScope, RegistryPurpose } from '../../domain/registry-purposes.ts';
+import { failure } from './failures.ts';
+import { scopeOf } from './probes.ts';
+import type { Login } from './tokens.ts';
+import { findWayIn, noTokens, tokenFor } from './way-in.ts';
+import { fieldOf, jsonIn, type Wire } from './wire.ts';
+
+export type BearerRequest = {
+  login: Login;
+  /** By their names in the registry. */
+  repositories: string[];
+  purpose: RegistryPurpose;
+  pinnedRealm: string | undefined;
+};
+
+/** `expiresAt` in ms. `effective` is what the token says of itself; where it is opaque, all that the identity may. */
+export type Bearer = { token: string; expiresAt: number; effective: EffectiveScope };
+
+/** A token of the registry's own token service, for these repositories and no more where the service can narrow. */
+export async function mintBearer(
+  wire: Wire,
+  host: RegistryHost,
+  { login, repositories: given, purpose, pinnedRealm }: BearerRequest,
+): Promise<Bearer> {
+  const repositories = given.map((name) => imageRepository(host, name)).filter((name) => name !== undefined);
+  if (repositories.length === 0 || repositories.length < given.length) {
+    throw failure('validation', 'A token is for repositories that are named');
+  }
+  const wayIn = await findWayIn(wire);
+  if (wayIn.scheme !== 'bearer') throw noTokens(wire);
+  const scopes = repositories.map((repository) => scopeOf(repository, purpose));
+  const minted = await tokenFor(wire, wayIn, { login, scopes, pinnedRealm });
+  const denied = purpose === 'push' ? 'push_denied' : 'pull_denied';
+  if (!minted) throw failure(denied, `${wire.origin.host} gives this credential no token for ${purpose}`);
+
+  const granted = accessIn(minted.token);
+  // A service answers with less than was asked for. Docker Hub's claims alone do not decide what its registry allows.
+  const lacking = granted && repositories.find((name) => !granted.get(name)?.includes(purpose));
+  if (lacking !== undefined && host.kind !== 'dockerhub') {
+    throw failure(denied, `${wire.origin.host} gives this credential no token for ${purpose}: ${lacking}`);
+  }
+  return { ...minted, effective: effectiveOf(granted, repositories, purpose) };
+}
+
+function effectiveOf(
+  granted: Map<string, string[]> | undefined,
+  repositories: string[],
+  purpose: RegistryPurpose,
+): EffectiveScope {
+  if (!granted) {
+    const actions: RegistryPurpose[] = purpose === 'push' ? ['pull', 'push'] : ['pull'];
+    const note = 'The token does not tell what it is good for: it may do whatever its identity may';
+    return { repositories: '*', actions, narrowedTo: 'identity', note };
+  }
+  const actions = (['pull', 'push'] as const).filter((action) => [...granted.values()].flat().includes(action));
+  const isNarrow = [...granted.keys()].every((name) => repositories.includes(name));
+  return { repositories: [...granted.keys()], actions, narrowedTo: isNarrow ? 'repository' : 'identity' };
+}
+
+/** The `access` of a token that can be read. It is not verified: the registry does that. */
+function accessIn(token: string): Map<string, string[]> | undefined {
+  const payload = token.split('.')[1];
+  const access = payload && fieldOf(jsonIn(Buffer.from(payload, 'base64url').toString('utf8')), 'access');
+  if (!Array.isArray(access)) return undefined;
+  return new Map(
+    access.flatMap((one): [string, string[]][] => {
+      const [type, name, actions] = ['type', 'name', 'actions'].map((field) => fieldOf(one, field));
+      return type === 'repository' && typeof name === 'string' && Array.isArray(actions)
+        ? [[name, actions.filter((action) => typeof action === 'string')]]
+        : [];
+    }),
+  );
+}

@@ -1,0 +1,58 @@
+import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
+import { ProviderError, type RegistryErrorCode } from '../http.ts';
+
+/** What a certificate is refused for. A CA of the integration's own heals most of these. */
+const distrust =
+  /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|CERT_[A-Z_]+|ERR_TLS_CERT_ALTNAME_INVALID)$/;
+
+type More = { status?: number; retryAfterMs?: number };
+
+/** The message is ours alone: nothing of an answer stands in it, since a realm's answers hold tokens. */
+export function failure(code: RegistryErrorCode, message: string, more: More = {}): ProviderError {
+  return new ProviderError({ provider: 'registry', code, message, ...more });
+}
+
+/** No answer came, or none that is read. `strange` is what it is then, where somebody did answer. */
+export function silence(error: unknown, strange: 'not_a_registry' | 'token_unusable'): ProviderError {
+  const egress = egressErrorIn(error);
+  if (!egress) throw error;
+  return failure(silenceCode(egress, strange), egress.message);
+}
+
+function silenceCode(error: EgressError, strange: 'not_a_registry' | 'token_unusable'): RegistryErrorCode {
+  switch (error.code) {
+    case 'host_not_allowed':
+      return 'address_refused';
+    case 'redirect_refused':
+    case 'too_large':
+      return strange;
+    case 'timeout':
+      return 'timeout';
+    case 'unreachable':
+      return distrust.test(error.reason ?? '') ? 'tls_untrusted' : 'network';
+  }
+}
+
+/** An answer that says nothing of the credential: come back later. */
+export function outageOf(host: string, answer: { status: number; headers: Headers; codes: string[] }) {
+  const { status, headers, codes } = answer;
+  if (status >= 500) return failure('unavailable', `${host} failed (${status})`, { status });
+  if (status !== 429) return undefined;
+  const retryAfterMs = pauseOf(headers, Date.now());
+  const more = { status, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  // Docker Hub answers 429 for two reasons, and only the used-up pull limit says so in the registry's own words.
+  return codes.includes('TOOMANYREQUESTS')
+    ? failure('rate_limited', `The limit of pulls at ${host} is used up`, more)
+    : failure('secondary_limited', `${host} asks for a pause`, more);
+}
+
+/** Seconds, an HTTP date or, in Docker Hub's own header, a Unix time. */
+function pauseOf(headers: Headers, now: number): number | undefined {
+  const asked = headers.get('retry-after');
+  if (asked !== null) {
+    const ms = /^\d{1,9}$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - now;
+    if (Number.isFinite(ms)) return Math.max(1000, ms);
+  }
+  const until = headers.get('x-retry-after');
+  return until !== null && /^\d{9,11}$/.test(until) ? Math.max(1000, Number(until) * 1000 - now) : undefined;
+}

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { RegistryPurpose } from '../../domain/registry-purposes.ts';
+import type { RegistryErrorCode } from '../http.ts';
+import { failure } from './failures.ts';
+import { authorization, type Scoped, type WayIn, wayInOf } from './way-in.ts';
+import { type Answer, ask, type Wire } from './wire.ts';
+
+/** A tag that nobody has; asking for it counts as no pull. */
+const absentTag = 'fairlead-probe-of-a-tag-that-is-not-there';
+
+export type Probe = Omit<Scoped, 'scopes'> & {
+  repository: string;
+  purpose: RegistryPurpose;
+  /** Whether the registry answers alike for what is not there and for what may not be seen. */
+  hides: boolean;
+};
+
+/**
+ * Proves that a repository may be pulled from, or pushed to, and leaves nothing behind. For a push the next part is
+ * sent of an upload that was never begun: who may push hears that there is no such upload, others that they may not.
+ * Some registries look before they ask who it is, so the same request is made without a credential first, and where
+ * that is not refused nothing is proven. Throws a `ProviderError` where there is no proof.
+ */
+export async function probe(wire: Wire, door: WayIn, wanted: Probe): Promise<void> {
+  const { repository, purpose } = wanted;
+  const request = requestOf(purpose, repository);
+  const control = await ask(wire, request.method, request.path);
+  const wayIn = (isRefused(control) && wayInOf(control)) || door;
+  const scopes = [scopeOf(repository, purpose)];
+  const header = await authorization(wire, wayIn, { ...wanted, scopes });
+  const answer = header === undefined ? undefined : await ask(wire, request.method, request.path, header);
+  const code = answer ? judge[purpose](answer, isRefused(control)) : deniedCode[purpose];
+  if (code === undefined) return;
+
+  const shown = code === deniedCode[purpose] && wanted.hides ? 'not_visible' : code;
+  const { status = 0 } = answer ?? {};
+  throw failure(shown, `${sentences[shown] ?? `${wire.origin.host} answered ${status}`}: ${repository}`, { status });
+}
+
+export function scopeOf(repository: string, purpose: RegistryPurpose): string {
+  return `repository:${repository}:${purpose === 'push' ? 'pull,push' : 'pull'}`;
+}
+
+function requestOf(purpose: RegistryPurpose, repository: string): { method: 'GET' | 'PATCH'; path: string } {
+  return purpose === 'pull'
+    ? { method: 'GET', path: `/v2/${repository}/manifests/${absentTag}` }
+    : { method: 'PATCH', path: `/v2/${repository}/blobs/uploads/${randomUUID()}` };
+}
+
+/** Distribution refuses with 401, most services with 403. */
+function isRefused({ status }: Answer): boolean {
+  return status === 401 || status === 403;
+}
+
+const deniedCode = { pull: 'pull_denied', push: 'push_denied' } as const;
+
+/** What stands against the proof, or undefined where it holds. */
+const judge: Record<RegistryPurpose, (answer: Answer, calibrated: boolean) => RegistryErrorCode | undefined> = {
+  pull(answer, calibrated) {
+    if (isRefused(answer)) return 'pull_denied';
+    if (answer.codes.includes('NAME_UNKNOWN')) return 'not_visible';
+    if (answer.status === 200) return undefined;
+    if (answer.status !== 404) return 'unexpected';
+    return calibrated ? undefined : 'pull_unproven';
+  },
+  push(answer, calibrated) {
+    if (isRefused(answer)) return 'push_denied';
+    if (answer.codes.includes('NAME_UNKNOWN')) return 'not_visible';
+    // A bare 404 may come from anything in front of the registry.
+    const missesUpload = answer.codes.some((code) => code.startsWith('BLOB_UPLOAD_'));
+    return calibrated && missesUpload && [400, 404, 416].includes(answer.status) ? undefined : 'push_unproven';
+  },
+};
+
+const sentences: Partial<Record<RegistryErrorCode, string>> = {
+  pull_denied: 'The credential may not pull from',
+  push_denied: 'The credential may not push to',
+  not_visible: 'There is no such repository, or the credential may not see it',
+  pull_unproven: 'The registry does not tell whether the credential may pull from',
+  push_unproven: 'The registry does not tell, without a push, whether the credential may push to',
+};

@@ -1,0 +1,74 @@
+import { failure, outageOf, silence } from './failures.ts';
+import { basic, fieldOf, jsonIn, type Wire } from './wire.ts';
+
+/** What proves who asks: a name and a password, or what a cloud calls a refresh token and Docker an identity token. */
+export type Login = { username: string; password: string } | { identityToken: string };
+
+/** `expiresAt` in ms, by our clock. */
+export type Token = { token: string; expiresAt: number };
+
+/** What the protocol says where the answer tells nothing. */
+const usualLifeSeconds = 60;
+
+export type TokenRequest = {
+  realm: URL;
+  service: string | undefined;
+  /** `repository:acme/app:pull,push`; none proves the login alone. */
+  scopes: string[];
+  login: Login;
+};
+
+/**
+ * Asks a token service; undefined where it refuses. No redirect is followed, since the next host was never checked,
+ * and only JSON is read. That there is a token does not mean that it has all that was asked for.
+ */
+export async function requestToken(wire: Wire, request: TokenRequest): Promise<Token | undefined> {
+  const { realm } = request;
+  const askedAt = Date.now();
+  const response = await send(wire, request).catch((error: unknown) => {
+    throw silence(error, 'token_unusable');
+  });
+  const { status, headers } = response;
+  const body = jsonIn(await response.text());
+  const outage = outageOf(realm.host, { status, headers, codes: limitsIn(body) });
+  if (outage) throw outage;
+  // OAuth's own refusal is a 400.
+  if (status === 401 || status === 403 || fieldOf(body, 'error') === 'invalid_grant') return undefined;
+
+  const token = [fieldOf(body, 'token'), fieldOf(body, 'access_token')].find(isToken);
+  if (status !== 200 || !/\bjson\b/i.test(headers.get('content-type') ?? '') || token === undefined) {
+    throw failure('token_unusable', `${realm.host} answered no token (${status})`, { status });
+  }
+  const seconds = Number(fieldOf(body, 'expires_in'));
+  return { token, expiresAt: askedAt + (seconds > 0 && seconds < 1e8 ? seconds : usualLifeSeconds) * 1000 };
+}
+
+function send(wire: Wire, { realm, service, scopes, login }: TokenRequest): Promise<Response> {
+  const fields: [string, string][] = [
+    ...(service === undefined ? [] : [['service', service] satisfies [string, string]]),
+    ...scopes.map((scope): [string, string] => ['scope', scope]),
+  ];
+  const how = { redirect: 'manual', signal: wire.signal ?? null } as const;
+  if ('identityToken' in login) {
+    const form = [...fields, ['grant_type', 'refresh_token'], ['client_id', 'fairlead']] as [string, string][];
+    return wire.fetch(realm, {
+      ...how,
+      method: 'POST',
+      headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams([...form, ['refresh_token', login.identityToken]]).toString(),
+    });
+  }
+  const url = new URL(realm);
+  for (const [name, value] of fields) url.searchParams.append(name, value);
+  return wire.fetch(url, { ...how, headers: { accept: 'application/json', authorization: basic(login) } });
+}
+
+/** It goes into a header as it stands. */
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,32768}$/.test(value);
+}
+
+function limitsIn(body: unknown): string[] {
+  const errors = fieldOf(body, 'errors');
+  return Array.isArray(errors) && fieldOf(errors[0], 'code') === 'TOOMANYREQUESTS' ? ['TOOMANYREQUESTS'] : [];
+}

@@ -1,0 +1,84 @@
+import { createHmac, randomBytes } from 'node:crypto';
+
+export type Action = 'pull' | 'push';
+
+/** `*` in a repository stands for any text. */
+export type RegistryUser = {
+  password: string;
+  /** What may be shown to the token service instead of the password. */
+  identityToken?: string;
+  access: { repository: string; actions: Action[] }[];
+};
+
+export type AccessSettings = {
+  /** By name. */
+  users: Map<string, RegistryUser>;
+  /** `open` lets everybody do everything. */
+  auth: 'open' | 'basic' | 'bearer';
+  /** `jwt` tells its access to who reads it, `opaque` nothing. */
+  tokens: 'jwt' | 'opaque';
+  tokenSeconds: number;
+};
+
+type Grant = { may(repository: string, action: Action): boolean; expiresAt: number };
+
+/** Who may do what: nothing to see, `undefined`, where the credential is unknown. */
+export function createAccess(settings: AccessSettings) {
+  const key = randomBytes(32);
+  const grants = new Map<string, Grant>();
+
+  function userOf(authorization: string | undefined): RegistryUser | undefined {
+    const encoded = /^Basic (.+)$/i.exec(authorization ?? '')?.[1];
+    if (encoded === undefined) return undefined;
+    const text = Buffer.from(encoded, 'base64').toString('utf8');
+    const colon = text.indexOf(':');
+    const user = settings.users.get(text.slice(0, colon));
+    return colon >= 0 && user?.password === text.slice(colon + 1) ? user : undefined;
+  }
+
+  return {
+    userOf,
+    userOfIdentityToken: (token: string) => [...settings.users.values()].find((one) => one.identityToken === token),
+
+    grantOf(authorization: string | undefined): Grant | undefined {
+      if (settings.auth === 'open') return { may: () => true, expiresAt: Number.POSITIVE_INFINITY };
+      if (settings.auth === 'basic') {
+        const user = userOf(authorization);
+        return user && { may: (repository, action) => mayUser(user, repository, action), expiresAt: 0 };
+      }
+      const grant = grants.get(/^Bearer (.+)$/i.exec(authorization ?? '')?.[1] ?? '');
+      return grant && grant.expiresAt > Date.now() ? grant : undefined;
+    },
+
+    /** With as much of the scopes as the user has: less than was asked for is no error. */
+    issue(user: RegistryUser, scopes: string[]): { token: string; expires_in: number } {
+      const access = scopes.flatMap((scope) => {
+        const [, name = '', actions = ''] = /^repository:([^:]+):([a-z,*]+)$/.exec(scope) ?? [];
+        const allowed = actions.split(',').filter((action) => mayUser(user, name, action as Action));
+        return allowed.length > 0 ? [{ type: 'repository', name, actions: allowed }] : [];
+      });
+      const token = settings.tokens === 'opaque' ? randomBytes(24).toString('base64url') : signed(key, access);
+      grants.set(token, {
+        may: (repository, action) =>
+          access.some(({ name, actions }) => name === repository && actions.includes(action)),
+        expiresAt: Date.now() + settings.tokenSeconds * 1000,
+      });
+      return { token, expires_in: settings.tokenSeconds };
+    },
+  };
+}
+
+function mayUser({ access }: RegistryUser, repository: string, action: Action): boolean {
+  return access.some((one) => matches(one.repository, repository) && one.actions.includes(action));
+}
+
+function matches(pattern: string, repository: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(repository);
+}
+
+function signed(key: Buffer, access: unknown): string {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ access, jti: randomBytes(8).toString('hex') })}`;
+  return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`;
+}
