@@ -1,5 +1,7 @@
 import { createRemoteJWKSet, decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createRateLimiter } from '../../api/rate-limit.ts';
 import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
 import { publicUrl, startApi, type TestApi } from '../support/api.ts';
 import { keyring } from '../support/hooks.ts';
@@ -104,4 +106,15 @@ test('where no cloud can read the keys, none is shown a token, and the reason na
     code: 'issuer_not_public',
     message: expect.stringContaining('FAIRLEAD_PUBLIC_URL'),
   });
+});
+
+test('a cloud is never told that others from its address have asked too often', async () => {
+  const limits = { callerPerMinute: 1, publicPerMinute: 1, failuresPerMinute: 1 };
+  const busy = await startApi({ limiter: createRateLimiter(limits, new Registry()) });
+  const ask = async (path: string) => (await fetch(busy.url + path)).status;
+  for (const path of ['/.well-known/openid-configuration', '/.well-known/jwks.json']) {
+    expect([await ask(path), await ask(path), await ask(path)]).toEqual([200, 200, 200]);
+  }
+  expect([await ask('/metrics'), await ask('/metrics')]).toEqual([200, 429]);
+  await busy.stop();
 });
