@@ -55,7 +55,9 @@ function read(error: unknown): Thrown {
 
 /** No answer came, or none that was complete. */
 function silenceOf(error: unknown): AwsErrorCode {
-  return error instanceof Error && /^(?:TimeoutError|AbortError)$/.test(error.name) ? 'timeout' : 'network';
+  const { name, code } = (error ?? {}) as { name?: string; code?: string };
+  // The client calls a connection that breaks a timeout, too.
+  return name === 'TimeoutError' && code !== 'ECONNRESET' && code !== 'EPIPE' ? 'timeout' : 'network';
 }
 
 const throttles = /^(?:Throttl|TooManyRequests|RequestLimitExceeded|RequestThrottled|SlowDown|PriorRequestNotComplete)/;

@@ -1,0 +1,11 @@
+import { STSClient } from '@aws-sdk/client-sts';
+import type { AwsKeys } from './aws-clients.ts';
+
+/**
+ * The identity of the machine that Fairlead runs on, by the SDK's usual chain: environment, web identity of a pod,
+ * container, instance. Looked for when it is first needed, and kept until it expires by the SDK itself.
+ */
+export function machineIdentity(): () => Promise<AwsKeys> {
+  const client = new STSClient({ region: 'us-east-1' });
+  return async () => client.config.credentials();
+}

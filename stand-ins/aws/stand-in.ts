@@ -1,0 +1,188 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { registryActions } from './registry-tokens.ts';
+import { securityTokenActions } from './security-token.ts';
+import { isSignedWith, type Scope, scopeOf, signedAt } from './signature.ts';
+import { createState, type Identity, newKeys, nowIn, Refused, type Role } from './state.ts';
+
+export type { Identity, IssuedToken, Role } from './state.ts';
+export type AwsStandIn = Awaited<ReturnType<typeof startAws>>;
+
+export type LedgerEntry = {
+  /** `AssumeRole`, `GetAuthorizationToken` … */
+  action: string;
+  /** What it was signed for; nothing where it was not signed. */
+  scope: Scope | undefined;
+  /** Of STS only. */
+  fields: Record<string, string>;
+  status: number;
+};
+
+/**
+ * - `refuse`: this code, instead of what would have been answered
+ * - `raw`: this text, as a proxy would send it
+ * - `hang`, `hang_body`: no answer, or only its beginning
+ * - `reset`: the connection breaks
+ */
+export type Fault = {
+  action: string;
+  /** How often; without it, until cleared. */
+  times?: number;
+  kind: 'refuse' | 'raw' | 'hang' | 'hang_body' | 'reset';
+  status?: number;
+  code?: string;
+  message?: string;
+  headers?: Record<string, string>;
+};
+
+/** AWS's clock may be off by so much before a signature is refused. */
+const clockToleranceMs = 15 * 60_000;
+
+/**
+ * Plays STS, ECR and ECR Public of all regions at one address: signatures, keys and sessions are looked at, roles are
+ * trusted as they say, tokens live for twelve hours. Whatever is not asked for here is missing.
+ */
+export async function startAws() {
+  const state = createState();
+  const ledger: LedgerEntry[] = [];
+  const faults: (Fault & { left: number })[] = [];
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      console.error(error);
+      response.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  return {
+    url,
+    endpoints: { sts: url, ecr: url, ecrPublic: url },
+    state,
+    ledger,
+
+    user({ accountId = '111122223333', name = 'fairlead', allowed = ['*'] } = {}): Identity {
+      const arn = `arn:aws:iam::${accountId}:user/${name}`;
+      const identity: Identity = { ...newKeys('AKIA'), accountId, arn, active: true, allowed };
+      state.identities.set(identity.accessKeyId, identity);
+      return identity;
+    },
+
+    role(wanted: Partial<Role> & { arn: string }): Role {
+      const role: Role = { trusts: [], externalId: '', tokens: [], allowed: ['*'], maxSeconds: 3600, ...wanted };
+      state.roles.set(role.arn, role);
+      return role;
+    },
+
+    fail(fault: Fault): void {
+      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY });
+    },
+
+    async stop(): Promise<void> {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readAll(request);
+    const target = request.headers['x-amz-target'];
+    const fields = new URLSearchParams(target === undefined ? body : '');
+    const scope = scopeOf(request.headers);
+    const action = String(target ?? fields.get('Action') ?? '').replace(/^.*\./, '');
+    const entry: LedgerEntry = { action, scope, fields: Object.fromEntries(fields), status: 0 };
+    ledger.push(entry);
+
+    const fault = faults.find((one) => one.left > 0 && one.action === action);
+    if (fault) fault.left -= 1;
+    if (fault?.kind === 'reset') return void request.socket.destroy();
+    if (fault?.kind === 'hang') return;
+    if (fault?.kind === 'hang_body') {
+      response.writeHead(200, { 'content-length': '5000' });
+      return void response.write('<');
+    }
+    entry.status = fault?.status ?? 400;
+    if (fault?.kind === 'raw') {
+      response.writeHead(entry.status, { 'content-type': 'text/html', ...fault.headers }).end(fault.message);
+      return;
+    }
+
+    const answer = target === undefined ? answerForm : answerJson;
+    try {
+      if (fault) throw new Refused(entry.status, fault.code ?? 'InternalFailure', fault.message ?? '');
+      entry.status = 200;
+      answer(response, 200, target === undefined ? askSts() : askRegistry(), {});
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      entry.status = error.status;
+      const refuse = target === undefined ? refuseForm : refuseJson;
+      refuse(response, error, fault?.headers ?? {});
+    }
+
+    function askSts(): string {
+      const run = securityTokenActions[action];
+      if (!run) throw new Refused(400, 'InvalidAction', `Could not find operation ${action}`);
+      const inside = run(state, fields, () => caller('InvalidClientTokenId', 403, 'SignatureDoesNotMatch'));
+      return `<${action}Response xmlns="${sts}"><${action}Result>${inside}</${action}Result></${action}Response>`;
+    }
+
+    function askRegistry(): string {
+      const run = registryActions[String(target)];
+      if (!run) throw new Refused(400, 'UnknownOperationException', '');
+      const identity = caller('UnrecognizedClientException', 400, 'InvalidSignatureException');
+      return JSON.stringify(run(state, identity, scope as Scope));
+    }
+
+    function caller(unknown: string, status: number, wrong: string): Identity {
+      const identity = scope && state.identities.get(scope.accessKeyId);
+      const token = request.headers['x-amz-security-token'];
+      if (!identity?.active || identity.sessionToken !== token) {
+        throw new Refused(status, unknown, 'The security token included in the request is invalid.');
+      }
+      if (identity.expiresAt !== undefined && identity.expiresAt <= nowIn(state)) {
+        const code = target === undefined ? 'ExpiredToken' : 'ExpiredTokenException';
+        throw new Refused(status, code, 'The security token included in the request is expired');
+      }
+      const late = nowIn(state) - signedAt(request.headers);
+      if (Math.abs(late) > clockToleranceMs) {
+        const how = late > 0 ? 'Signature expired' : 'Signature not yet current';
+        throw new Refused(status, wrong, `${how}: ${request.headers['x-amz-date']} is not within 15 min.`);
+      }
+      if (!isSignedWith(identity.secretAccessKey, request.headers, body)) {
+        // The real answer repeats the request, with its headers.
+        throw new Refused(status, wrong, `The signature we calculated does not match. x-amz-security-token:${token}`);
+      }
+      return identity;
+    }
+  }
+}
+
+const sts = 'https://sts.amazonaws.com/doc/2011-06-15/';
+
+function answerForm(response: ServerResponse, status: number, body: string, headers: Record<string, string>): void {
+  response.writeHead(status, { 'content-type': 'text/xml', ...headers }).end(body);
+}
+
+function answerJson(response: ServerResponse, status: number, body: string, headers: Record<string, string>): void {
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1', ...headers }).end(body);
+}
+
+function refuseForm(response: ServerResponse, error: Refused, headers: Record<string, string>): void {
+  const type = error.status < 500 ? 'Sender' : 'Receiver';
+  const inside = `<Type>${type}</Type><Code>${error.code}</Code><Message>${escapeXml(error.message)}</Message>`;
+  answerForm(response, error.status, `<ErrorResponse xmlns="${sts}"><Error>${inside}</Error></ErrorResponse>`, headers);
+}
+
+function refuseJson(response: ServerResponse, error: Refused, headers: Record<string, string>): void {
+  answerJson(response, error.status, JSON.stringify({ __type: error.code, message: error.message }), headers);
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
