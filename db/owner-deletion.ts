@@ -13,7 +13,7 @@ import { everything } from './tenant.ts';
 
 type Owned = { orgId: string; revocation: Revocation; audit: Deletion['audit'] };
 
-/** Deletes a project with everything in it. The operation ends with the last of its integrations. */
+/** Deletes a project with everything in it, its tokens too. The operation ends with the last of its integrations. */
 export async function deleteProject(trx: Transaction, projectId: string, owned: Owned): Promise<Operation> {
   const { orgId, audit } = owned;
   const operation = await begin(trx, projectId, { orgId, projectId });
@@ -73,6 +73,7 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
   }
   const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
   await endFlows(trx, { project_id: projectId });
+  await trx('tokens').where({ project_id: projectId, revoked_at: null }).update({ revoked_at: Date.now() });
   await projectsIn(trx, everything).remove(projectId);
   return integrations;
 }

@@ -62,6 +62,19 @@ describe('a project that is deleted', () => {
     expect(await api.database.reader('grants').where(grant)).toEqual([]);
   });
 
+  test('takes its tokens with it, and nobody else’s', async () => {
+    const secretOf = async (where: { orgId: string; projectId?: string }) =>
+      (await addToken(api.database, where)).secret;
+    const gone = [
+      await secretOf(mine),
+      (await addToken(api.database, { ...mine, narrowedTo: { appId: mine.appId } })).secret,
+    ];
+    const left = [await secretOf(other), await secretOf({ orgId: mine.orgId })];
+    await owner.ask('DELETE', `/v1/projects/${mine.projectId}`);
+    for (const secret of gone) expect((await api.as(secret).send('GET', '/v1/integrations')).status).toBe(401);
+    for (const secret of left) expect((await api.as(secret).send('GET', '/v1/integrations')).status).toBe(200);
+  });
+
   test('needs the right to delete what is in it', async () => {
     const { secret } = await addToken(api.database, mine, ['projects:write']);
     const answer = await api.as(secret).send('DELETE', `/v1/projects/${mine.projectId}`);

@@ -49,10 +49,11 @@ describe('a project', () => {
     expect((await remove()).status).toBe(202);
   });
 
-  test('that is deleted takes nothing in any more, whatever token is left of it', async () => {
+  test('that is deleted takes nothing in any more, whatever token asks', async () => {
     const projectId = await addProject(api.database, orgId);
-    const left = api.as((await addToken(api.database, { orgId, projectId })).secret);
-    expect((await left.send('DELETE', `/v1/projects/${projectId}`)).status).toBe(202);
+    const own = api.as((await addToken(api.database, { orgId, projectId })).secret);
+    const left = api.as((await addToken(api.database, { orgId })).secret);
+    expect((await own.send('DELETE', `/v1/projects/${projectId}`)).status).toBe(202);
     expect((await left.send('POST', `/v1/projects/${projectId}/apps`, { name: 'Late' })).status).toBe(404);
     const wanted = { org_id: orgId, project_id: projectId, name: 'Late', scopes: ['projects:read'] };
     expect((await left.send('POST', '/v1/tokens', wanted)).status).toBe(404);
