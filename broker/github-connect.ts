@@ -23,6 +23,8 @@ export type Identity = { userId: number; login: string; owns: 'account' | 'membe
 const interactiveMs = 5_000;
 /** Far more requests than an App has; a list without an end is not read to its end. */
 const mostPages = 20;
+/** A shared App may be installed by thousands. */
+const mostPagesOfInstallations = 100;
 
 /**
  * What is asked of GitHub while an account is connected. A person's token lives within one call here: it is made, used
@@ -113,10 +115,11 @@ export function createGitHubConnector({
       return (await asApp(githubAppId)).getInstallation(externalId);
     },
 
-    async installationRequests(githubAppId: string): Promise<InstallationRequest[]> {
+    async installationRequests(githubAppId: string, signal: AbortSignal): Promise<InstallationRequest[]> {
       const app = await asApp(githubAppId);
       const all: InstallationRequest[] = [];
       for (let page: number | undefined = 1; page !== undefined && page <= mostPages; ) {
+        signal.throwIfAborted();
         const { requests, next }: Awaited<ReturnType<typeof app.listInstallationRequests>> =
           await app.listInstallationRequests(page);
         all.push(...requests);
@@ -125,16 +128,22 @@ export function createGitHubConnector({
       return all;
     },
 
-    async listInstallations(githubAppId: string): Promise<Installation[]> {
+    /** The App's installation on this account, by GitHub's number; the search ends with `signal`. */
+    async findInstallation(
+      githubAppId: string,
+      accountId: number,
+      signal: AbortSignal,
+    ): Promise<Installation | undefined> {
       const app = await asApp(githubAppId);
-      const all: Installation[] = [];
-      for (let page: number | undefined = 1; page !== undefined; ) {
+      for (let page: number | undefined = 1; page !== undefined && page <= mostPagesOfInstallations; ) {
+        signal.throwIfAborted();
         const { installations, next }: Awaited<ReturnType<typeof app.listInstallations>> =
           await app.listInstallations(page);
-        all.push(...installations);
+        const found = installations.find(({ account }) => account.id === accountId);
+        if (found) return found;
         page = next;
       }
-      return all;
+      return undefined;
     },
 
     /** An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. */

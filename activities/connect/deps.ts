@@ -7,6 +7,6 @@ export type ConnectDeps = {
   keyring: Keyring;
   connector: Pick<
     GitHubConnector,
-    'convertManifest' | 'identify' | 'installation' | 'installationRequests' | 'listInstallations'
+    'convertManifest' | 'identify' | 'installation' | 'installationRequests' | 'findInstallation'
   >;
 };

@@ -1,3 +1,4 @@
+import { cancellationSignal } from '@temporalio/activity';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { installationWitnessesIn } from '../../db/flows/installation-witnesses.ts';
 import { everything } from '../../db/tenant.ts';
@@ -21,8 +22,7 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
 
   async function installedOn({ githubAppId, requestedAccount }: ConnectFlow): Promise<number | undefined> {
     if (requestedAccount === null) return undefined;
-    const installations = await connector.listInstallations(githubAppId);
-    return installations.find(({ account }) => account.id === requestedAccount)?.id;
+    return (await connector.findInstallation(githubAppId, requestedAccount, cancellationSignal()))?.id;
   }
 
   /** Somebody else may have signed in meanwhile, or the person has found another way. */
@@ -43,8 +43,9 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
     if (flow?.status !== 'awaiting_approval' || flow.githubUserId === null) return { outcome: 'changed' };
     const { githubAppId, githubUserId } = flow;
     const answered = await answeredOf(flow, githubUserId);
-    const pending =
-      answered === undefined ? requestOf(flow, await connector.installationRequests(githubAppId)) : undefined;
+    const requests =
+      answered === undefined ? await connector.installationRequests(githubAppId, cancellationSignal()) : [];
+    const pending = requestOf(flow, requests);
     if (pending) {
       const { id: requestedAccount, login: accountLogin } = pending.account;
       if (requestedAccount !== flow.requestedAccount) {
