@@ -88,6 +88,9 @@ const Environment = z.object({
   FAIRLEAD_WEBHOOK_URL: httpUrl.optional(),
   FAIRLEAD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
+  FAIRLEAD_AWS_IDENTITY: z.enum(['none', 'assume', 'lend']).default('none'),
+  GOOGLE_OAUTH_CLIENT_ID: z.string().optional(),
+  GOOGLE_OAUTH_CLIENT_SECRET: z.string().optional(),
   GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
   GITHUB_APP_PRIVATE_KEY: z.string().includes('PRIVATE KEY', 'must be a PEM private key').optional(),
   GITHUB_APP_PRIVATE_KEY_FILE: file.optional(),
@@ -162,6 +165,14 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
       port: settings.FAIRLEAD_TEMPORAL_PORT,
       uiPort: settings.FAIRLEAD_TEMPORAL_UI_PORT,
     },
+    clouds: {
+      /**
+       * What the machine's own identity at AWS is used for: nothing; to take on the roles of cloud accounts; or also as
+       * the access of whoever asks for it, which is for an instance with one tenant only.
+       */
+      awsIdentity: settings.FAIRLEAD_AWS_IDENTITY,
+      google: googleOauth(settings),
+    },
     /** The GitHub of those who name none. */
     githubHost: {
       hostUrl: trimmed(settings.GITHUB_HOST_URL),
@@ -177,6 +188,10 @@ export function demoConfig(settings: Record<string, string>): Config {
   return loadConfig({ TEMPORAL_CLI_PATH, FAIRLEAD_LOG_LEVEL, ...settings });
 }
 
+function googleOauth({ GOOGLE_OAUTH_CLIENT_ID: clientId, GOOGLE_OAUTH_CLIENT_SECRET: clientSecret }: Settings) {
+  return clientId && clientSecret ? { clientId, clientSecret } : undefined;
+}
+
 function inconsistencies(settings: Settings): string[] {
   const problems: string[] = [];
   const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? settings.GITHUB_APP_PRIVATE_KEY_FILE;
@@ -189,6 +204,9 @@ function inconsistencies(settings: Settings): string[] {
     if (!privateKey) problems.push('GITHUB_APP_PRIVATE_KEY: is missing (or GITHUB_APP_PRIVATE_KEY_FILE)');
     if (!settings.GITHUB_APP_WEBHOOK_SECRET) problems.push('GITHUB_APP_WEBHOOK_SECRET: is missing');
     if (!settings.GITHUB_APP_SLUG) problems.push('GITHUB_APP_SLUG: is missing (the last part of the App’s address)');
+  }
+  if (Boolean(settings.GOOGLE_OAUTH_CLIENT_ID) !== Boolean(settings.GOOGLE_OAUTH_CLIENT_SECRET)) {
+    problems.push('GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET: one is given without the other');
   }
   if (Boolean(settings.TEMPORAL_TLS_CERT_FILE) !== Boolean(settings.TEMPORAL_TLS_KEY_FILE)) {
     problems.push('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: one is given without the other');

@@ -16,6 +16,45 @@ const ofRepositories: Refusals = {
 /** Where it is a token that is asked for, narrowed to repositories and permissions. */
 export const ofTokens: Refusals = { ...ofRepositories, permission_missing: 'permission_missing' };
 
+/** Where it is a credential for a registry, of its own or of a cloud. */
+export const ofRegistries: Refusals = {
+  ...Object.fromEntries(
+    [
+      'access_denied',
+      'account_mismatch',
+      'app_not_found',
+      'assume_role_refused',
+      'client_credentials_rejected',
+      'client_secret_expired',
+      'client_secret_rejected',
+      'consent_ended',
+      'credentials_missing',
+      'credentials_rejected',
+      'federation_refused',
+      'impersonation_denied',
+      'invalid_key',
+      'key_rejected',
+      'platform_identity_missing',
+      'platform_identity_refused',
+      'realm_not_trusted',
+      'signature_mismatch',
+      'tenant_not_found',
+      'tls_untrusted',
+      'web_identity_refused',
+    ].map((code) => [code, 'credential_rejected' as const]),
+  ),
+  address_refused: 'host_not_allowed',
+  bearer_unsupported: 'provider_not_supported',
+  issuer_not_public: 'issuer_not_public',
+  lifetime_too_short: 'min_ttl_too_long',
+  session_too_long: 'min_ttl_too_long',
+  network_rules: 'permission_missing',
+  permission_missing: 'permission_missing',
+  pull_denied: 'permission_missing',
+  push_denied: 'permission_missing',
+  registry_role_missing: 'permission_missing',
+};
+
 /** Where it is an App, by a number and a key that somebody has brought. */
 export const ofBroughtApps: Refusals = {
   app_credentials_rejected: 'github_app_rejected',

@@ -2,18 +2,24 @@ import type { Db } from '../db/connection.ts';
 import { usableIntegrations } from '../db/usable-integrations.ts';
 import { Problem } from './problems.ts';
 
-/** The one that was named, or the only one of the kind that the project can use: its own, or granted to it. */
-export async function chooseIntegration(
-  db: Db,
-  { projectId, kind, named }: { projectId: string; kind: string; named?: string | undefined },
-): Promise<string> {
+type Wanted = {
+  projectId: string;
+  kinds: readonly string[];
+  named?: string | undefined;
+  /** Which host it has to be a connection to, where it is not named. */
+  host?: string | undefined;
+};
+
+/** The one that was named, or the only one of the kinds that the project can use: its own, or granted to it. */
+export async function chooseIntegration(db: Db, { projectId, kinds, named, host }: Wanted): Promise<string> {
   const integrations = usableIntegrations(db, projectId);
   if (named !== undefined) {
     const integration = await integrations.find(named);
-    if (integration?.kind === kind) return named;
-    throw new Problem('integration_missing', `The project has no such integration of the kind ${kind}.`);
+    if (integration && kinds.includes(integration.kind)) return named;
+    throw new Problem('integration_missing', `The project has no such integration of the kind ${kinds.join(' or ')}.`);
   }
-  const usable = await integrations.list(kind);
+  const all = await integrations.list(...kinds);
+  const usable = host === undefined ? all : all.filter(({ hostUrl }) => new URL(hostUrl).host === host);
   const [only, ...others] = usable;
   if (!only) {
     throw new Problem('no_integration', 'Connect an account to the project, or have one of the organization granted.');

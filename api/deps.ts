@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Exchange } from '../broker/exchange.ts';
 import type { GitHubBroker } from '../broker/github.ts';
 import type { OidcIssuer } from '../broker/oidc-issuer.ts';
+import type { RegistryExchange } from '../broker/registries/registry-exchange.ts';
 import type { Database } from '../db/connection.ts';
 import type { Keyring } from '../db/sealing.ts';
 import type { AllowedHost } from '../domain/allowed-hosts.ts';
@@ -37,7 +38,13 @@ export type FoundApp = {
 /** What of connecting is read live while a person waits: what a host is, and whether an App's number and key fit. */
 export type ImportCheck = {
   serverVersion(host: { hostUrl: string; apiUrl: string }): Promise<string | undefined>;
-  checkImport(app: { hostUrl: string; apiUrl: string; appId: number; privateKey: string }): Promise<FoundApp>;
+  checkImport(app: {
+    hostUrl: string;
+    apiUrl: string;
+    appId: number;
+    privateKey: string;
+    orgId: string;
+  }): Promise<FoundApp>;
 };
 
 /** What the routes are built from. */
@@ -46,6 +53,7 @@ export type ApiDeps = {
   keyring: Keyring;
   broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'liesOn' | 'inspectWorkflowFile'>;
   exchange: Exchange;
+  registryExchange: RegistryExchange;
   issuer: Pick<OidcIssuer, 'keys'>;
   connector: ImportCheck;
   connect: ConnectSettings;

@@ -1,34 +1,62 @@
 import { z } from 'zod';
 import { longestTtlMs, type Wanted } from '../broker/exchange.ts';
-import { appsIn } from '../db/apps.ts';
+import { type App, appsIn } from '../db/apps.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
 import type { Database, Db } from '../db/connection.ts';
 import { installationsIn } from '../db/installations.ts';
+import type { Issuer } from '../db/issuers.ts';
 import { type FoundIssuer, findIssuer } from '../db/issuers.ts';
 import { type Project, projectsIn } from '../db/projects.ts';
 import { type Repository, repositoriesIn } from '../db/repositories.ts';
 import { everything, type TenantScope } from '../db/tenant.ts';
 import { isFinalBuildStatus } from '../domain/build-status.ts';
+import { isId } from '../domain/ids.ts';
 import { usableIntegrationStatuses } from '../domain/integration-status.ts';
+import { registryHost } from '../domain/registry-hosts.ts';
+import { registryPurposes } from '../domain/registry-purposes.ts';
 import { type Narrowing, type Purpose, permissionsFor, purposes, unvouchedFor } from '../domain/token-purposes.ts';
 import type { Caller } from './caller.ts';
 import { chooseIntegration } from './choose-integration.ts';
 import { id } from './input.ts';
 import { Problem } from './problems.ts';
 
-export const formats = ['bearer', 'basic', 'env'] as const;
+export const formats = ['bearer', 'basic', 'env', 'docker_config'] as const;
+export type Format = (typeof formats)[number];
 const longestTtlSeconds = longestTtlMs / 1000;
 
 export const ExchangeBody = z.strictObject({
   purpose: z
-    .enum(purposes)
-    .describe('`clone` reads the contents of repositories; `status` writes commit statuses and checks'),
+    .enum([...purposes, ...registryPurposes])
+    .describe(
+      '`clone` reads the contents of repositories; `status` writes commit statuses and checks; `pull` and `push` are for images, and who pushes may pull',
+    ),
   integration_id: id('int').optional().describe('Where neither an app nor a build says it and several would fit'),
+  host: z
+    .string()
+    .min(1)
+    .max(300)
+    .optional()
+    .describe(
+      '`github.com`, `ghcr.io`: instead of `integration_id`, where the project has one connection to that host',
+    ),
   app_id: id('app').optional().describe('For this app: its integration, and its repository unless others are named'),
   build_id: id('bld').optional().describe('For this build: its repository, as long as it has not ended'),
-  repositories: z.array(id('repo')).min(1).max(100).optional(),
-  min_ttl: z.int().min(0).optional().describe(`Seconds that it must be good for; ${longestTtlSeconds} at most`),
-  format: z.enum(formats).default('bearer'),
+  repositories: z
+    .array(z.string().min(1).max(300))
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Of a Git host by id (`repo_…`) or name (`acme/shop`); of a registry by the name of the image'),
+  min_ttl: z
+    .int()
+    .min(0)
+    .max(43_200)
+    .optional()
+    .describe(`Seconds that it must be good for; of GitHub ${longestTtlSeconds} at most, of AWS twelve hours`),
+  format: z
+    .enum(formats)
+    .optional()
+    .describe('`bearer` unless given, for images `basic`; `docker_config` is a whole config.json'),
 });
 export type ExchangeBody = z.output<typeof ExchangeBody>;
 
@@ -44,27 +72,38 @@ export type ResolvedExchange = {
   narrowed: Narrowing | undefined;
 };
 
-type Asked = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
+export type Asked = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
 /** Whom it is for, and which repositories that may be; none of the two where a project asks for itself. */
-type Subject = { appId: string | null; build?: Build; integrationId?: string; repositoryId?: string; bound: boolean };
+export type Subject = { app?: App; build?: Build; bound: boolean };
 
 /** Finds out what the caller may have of what it asks for. Looks only at what we know. */
-export async function resolveExchange(database: Database, asked: Asked): Promise<ResolvedExchange> {
+export async function resolveExchange(database: Database, asked: Asked, purpose: Purpose): Promise<ResolvedExchange> {
   const { tenant, projectId, body } = asked;
   const project = await projectsIn(database.reader, tenant).find(projectId);
   if (!project) throw new Problem('not_found');
-  const subject = await subjectOf(database, asked);
-  const { appId, build } = subject;
-  if (subject.integrationId && body.integration_id && body.integration_id !== subject.integrationId) {
-    throw new Problem('repository_not_reachable', 'Leave `integration_id` out: the app has an integration already.');
-  }
-  const named = subject.integrationId ?? body.integration_id;
-  const chosen = named ?? (await chooseIntegration(database.reader, { projectId: project.id, kind: 'github' }));
-  const { issuer, hostUrl } = await requireIssuer(database.reader, project.id, chosen);
-  const repositories = await reachable(database, issuer.id, repositoriesOf(subject, body));
+  const { app, build, bound } = await subjectOf(database, asked);
+  if (app && !build && !app.source) throw new Problem('source_missing', 'Set the app’s source first.');
+  const source = build ?? app?.source;
+  const chosen = await integrationFor(database.reader, {
+    projectId: project.id,
+    kinds: ['github'],
+    own: source?.integrationId,
+    body,
+  });
+  const { issuer, hostUrl } = await requireIssuer(database.reader, {
+    projectId: project.id,
+    chosen,
+    kinds: ['github'],
+  });
+  const named = await namedRepositories(database, issuer.id, body.repositories);
+  const repositories = await reachable(
+    database,
+    issuer.id,
+    repositoriesOf({ own: source?.repositoryId, bound }, named),
+  );
   const installationId = repositories[0]?.installationId ?? '';
   const installation = await installationsIn(database.reader, everything).find(installationId);
-  const { permissions, narrowed } = permissionsFor(body.purpose, installation?.permissions ?? {}, build);
+  const { permissions, narrowed } = permissionsFor(purpose, installation?.permissions ?? {}, build);
   return {
     project,
     wanted: {
@@ -79,8 +118,8 @@ export async function resolveExchange(database: Database, asked: Asked): Promise
     },
     hostUrl,
     repositories,
-    purpose: body.purpose,
-    appId,
+    purpose,
+    appId: app?.id ?? null,
     narrowed,
   };
 }
@@ -94,7 +133,7 @@ function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {
 }
 
 /** The app or build it is for: the one that the token is narrowed to, or the one that the body names. */
-async function subjectOf({ reader }: Database, { tenant, caller, projectId, body }: Asked): Promise<Subject> {
+export async function subjectOf({ reader }: Database, { tenant, caller, projectId, body }: Asked): Promise<Subject> {
   const bound = caller.narrowedTo;
   const buildId = bound?.buildId ?? body.build_id;
   const appId = bound?.appId ?? body.app_id;
@@ -105,21 +144,34 @@ async function subjectOf({ reader }: Database, { tenant, caller, projectId, body
   if (foreign || !isOurs || (buildId !== undefined && !build)) throw new Problem('not_found');
   if (build) {
     if (isFinalBuildStatus(build.status)) throw new Problem('invalid_transition', `The build is ${build.status}.`);
-    const { integrationId, repositoryId } = build;
-    return { appId: build.appId, build, integrationId, repositoryId, bound: true };
   }
-  if (appId === undefined) return { appId: null, bound: false };
-  const app = await appsIn(reader, tenant).find(appId);
+  const subject = build?.appId ?? appId;
+  if (subject === undefined) return { bound: false };
+  const app = await appsIn(reader, tenant).find(subject);
   if (app?.projectId !== projectId) throw new Problem('not_found');
-  if (!app.source) throw new Problem('source_missing', 'Set the app’s source first.');
-  return { appId, ...app.source, bound: bound !== undefined };
+  return { app, ...(build && { build }), bound: bound !== undefined || build !== undefined };
+}
+
+type Choice = { projectId: string; kinds: readonly string[]; own: string | undefined; body: ExchangeBody };
+
+/** The app's or build's own, the one that the body names, or the only one of the project that fits. */
+export async function integrationFor(db: Db, { projectId, kinds, own, body }: Choice): Promise<string> {
+  const { integration_id: named, host } = body;
+  if (own !== undefined && named !== undefined && named !== own) {
+    throw new Problem('repository_not_reachable', 'Leave `integration_id` out: the app has an integration already.');
+  }
+  const at = host === undefined ? undefined : (registryHost(host)?.host ?? host);
+  return own ?? named ?? chooseIntegration(db, { projectId, kinds, host: at });
 }
 
 /** A build, and a token of an app, has one repository; others name theirs. */
-function repositoriesOf({ repositoryId, bound }: Subject, { repositories }: ExchangeBody): string[] {
-  const beyond = bound ? repositories?.find((named) => named !== repositoryId) : undefined;
+function repositoriesOf(
+  { own, bound }: { own: string | undefined; bound: boolean },
+  named: string[] | undefined,
+): string[] {
+  const beyond = bound ? named?.find((one) => one !== own) : undefined;
   if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the repository of the app.`);
-  const wanted = repositories ?? (repositoryId === undefined ? [] : [repositoryId]);
+  const wanted = named ?? (own === undefined ? [] : [own]);
   if (wanted.length === 0) {
     throw new Problem('invalid_request', 'Name an app, a build or `repositories`.', {
       errors: [{ path: 'body.repositories', message: 'is needed where neither an app nor a build is named' }],
@@ -128,28 +180,50 @@ function repositoriesOf({ repositoryId, bound }: Subject, { repositories }: Exch
   return [...new Set(wanted)];
 }
 
+type Using = { projectId: string; chosen: string; kinds: readonly string[] };
+
 /** Throws the problem that the integration has, if the project may not use it now. */
-export async function requireIssuer(db: Db, projectId: string, integrationId: string): Promise<FoundIssuer> {
-  const found = await findIssuer(db, projectId, integrationId);
+export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using): Promise<FoundIssuer> {
+  const found = await findIssuer(db, projectId, chosen);
   if (!found) throw new Problem('integration_missing', 'The project has no such integration: name another.');
   const { kind, status } = found;
-  if (kind !== 'github') throw new Problem('provider_not_supported', 'Only GitHub gives such tokens.');
+  if (!kinds.includes(kind)) {
+    throw new Problem('provider_not_supported', `An integration with ${kind} gives nothing for this purpose.`);
+  }
   if (status === 'deleting' || status === 'deleted') {
-    const advice = 'Connect the account again, or give the app another source: `PUT /v1/apps/{app}/source`.';
+    const part = kind === 'github' ? 'source' : 'registry';
+    const advice = `Connect it again, or give the app another ${part}: \`PUT /v1/apps/{app}/${part}\`.`;
     throw new Problem('integration_deleted', advice);
   }
   if (!usableIntegrationStatuses.includes(status)) {
     throw new Problem('integration_unusable', `The integration is ${status}.`, {
-      members: { integration_id: integrationId, integration_status: status },
+      members: { integration_id: chosen, integration_status: status },
     });
   }
   return found;
 }
 
 /** It was cut off after it had been looked at: whatever is true of it now. */
-export async function refuseCutOff(db: Db, { project, wanted }: ResolvedExchange): Promise<never> {
-  await requireIssuer(db, project.id, wanted.issuer.id);
+export async function refuseCutOff(db: Db, issuer: Issuer, kinds: readonly string[]): Promise<never> {
+  await requireIssuer(db, { projectId: issuer.projectId, chosen: issuer.id, kinds });
   throw new Problem('unavailable', 'The integration was changed meanwhile: ask again.');
+}
+
+/** By our ids; names are looked up among what the integration reaches. */
+async function namedRepositories(
+  { reader }: Database,
+  integrationId: string,
+  named: string[] | undefined,
+): Promise<string[] | undefined> {
+  if (!named) return undefined;
+  const names = named.filter((one) => !isId('repo', one));
+  const found = names.length === 0 ? [] : await repositoriesIn(reader).findAllByName(integrationId, names);
+  return named.map((one) => {
+    if (isId('repo', one)) return one;
+    const repository = found.find(({ fullName }) => fullName.toLowerCase() === one.toLowerCase());
+    if (!repository) throw new Problem('repository_not_reachable', `The integration does not reach ${one}.`);
+    return repository.id;
+  });
 }
 
 async function reachable({ reader }: Database, integrationId: string, ids: string[]): Promise<Repository[]> {

@@ -8,6 +8,9 @@ import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
 import { createOidcIssuer, type OidcIssuer } from './oidc-issuer.ts';
+import { openRegistries } from './open-registries.ts';
+import type { RegistryAccess } from './registries/registry-access.ts';
+import type { RegistryExchange } from './registries/registry-exchange.ts';
 import { createTraffic, type TrafficControl } from './traffic/traffic.ts';
 import { watchTraffic } from './traffic/watch.ts';
 
@@ -28,20 +31,25 @@ export type Brokers = {
   connector: GitHubConnector;
   exchange: Exchange;
   issuer: OidcIssuer;
+  registryAccess: RegistryAccess;
+  registryExchange: RegistryExchange;
   traffic: TrafficControl;
 };
 
 /** All that speaks to providers for a whole process. */
-export function openBrokers(config: Config, { database, keyring }: Store, logger: Logger): Brokers {
+export function openBrokers(config: Config, store: Store, logger: Logger): Brokers {
+  const { database, keyring } = store;
   const fetch = openFetch(config);
   const onTrouble = (code: string) => logger.warn({ code }, 'A person’s token could not be revoked');
   const traffic = createTraffic({ watch: watchTraffic(database, logger) });
   const broker = createGitHubBroker({ database, keyring, fetch, traffic });
+  const issuer = createOidcIssuer({ database, keyring, publicUrl: config.publicUrl });
   return {
     broker,
     exchange: createExchange({ database, keyring, broker }),
     connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
-    issuer: createOidcIssuer({ database, keyring, publicUrl: config.publicUrl }),
+    issuer,
+    ...openRegistries(config, store, { issuer, allowedHosts: allowedHosts(config) }),
     traffic,
   };
 }

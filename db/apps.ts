@@ -6,6 +6,8 @@ import type { AppRow } from './tables.ts';
 import { type TenantScope, within } from './tenant.ts';
 
 export type AppSource = { integrationId: string; repositoryId: string; branch: string };
+/** Where its images are: a registry, and a name in it. */
+export type AppRegistry = { integrationId: string; imageRepository: string };
 
 export type App = {
   id: string;
@@ -13,6 +15,7 @@ export type App = {
   projectId: string;
   name: string;
   source?: AppSource;
+  registry?: AppRegistry;
   autoDeploy: boolean;
   revision: number;
   createdAt: number;
@@ -107,6 +110,12 @@ export function appsIn(db: Db, scope: TenantScope) {
         auto_deploy: autoDeploy,
       }),
 
+    setRegistry: (id: string, revision: number, registry: AppRegistry) =>
+      change(id, revision, {
+        registry_integration_id: registry.integrationId,
+        image_repository: registry.imageRepository,
+      }),
+
     /**
      * Gives the project's apps that are built from a repository of the installation, through an integration that does
      * not reach it any more, one that does; answers how many there were. One that belongs to no project is for all
@@ -148,12 +157,14 @@ export function appsIn(db: Db, scope: TenantScope) {
 
 function toApp(row: AppRow): App {
   const { source_integration_id: integrationId, source_repository_id: repositoryId } = row;
+  const { registry_integration_id: registryId, image_repository: imageRepository } = row;
   return {
     id: row.id,
     orgId: row.org_id,
     projectId: row.project_id,
     name: row.name,
     ...(integrationId && repositoryId && { source: { integrationId, repositoryId, branch: row.source_branch ?? '' } }),
+    ...(registryId && imageRepository && { registry: { integrationId: registryId, imageRepository } }),
     autoDeploy: Boolean(row.auto_deploy),
     revision: row.revision,
     createdAt: row.created_at,

@@ -106,7 +106,6 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         settings: JSON.stringify(integration.settings ?? {}),
         checked_at: null,
         last_success_at: null,
-        last_used_at: null,
         next_check_at: null,
         strikes: 0,
         expires_at: null,

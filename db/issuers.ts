@@ -6,16 +6,30 @@ import { usedBy } from './usable-integrations.ts';
 /** An integration, as it was when a project asked for something through it. */
 export type Issuer = { id: string; projectId: string; epoch: number };
 
-export type FoundIssuer = { issuer: Issuer; kind: string; status: IntegrationStatus; hostUrl: string };
+export type FoundIssuer = {
+  issuer: Issuer;
+  kind: string;
+  status: IntegrationStatus;
+  hostUrl: string;
+  settings: Record<string, unknown>;
+  /** The access that it inherits, as it was. */
+  cloud: { id: string; epoch: number } | null;
+};
 
 /** The project's own, or one that is granted to it: also where it is being deleted, or was. */
 export async function findIssuer(db: Db, projectId: string, id: string): Promise<FoundIssuer | undefined> {
   const row = await usedBy(db, db('integrations').where({ id }), projectId)
     .whereNot('status', 'expired')
-    .first('kind', 'status', 'host_url', 'epoch');
+    .first('kind', 'status', 'host_url', 'epoch', 'settings', 'cloud_account_id');
   if (!row) return undefined;
   const { kind, status, host_url: hostUrl, epoch } = row;
-  return { issuer: { id, projectId, epoch }, kind, status, hostUrl };
+  const cloud = row.cloud_account_id === null ? undefined : await cloudOf(db, row.cloud_account_id);
+  const settings = JSON.parse(row.settings) as Record<string, unknown>;
+  return { issuer: { id, projectId, epoch }, kind, status, hostUrl, settings, cloud: cloud ?? null };
+}
+
+async function cloudOf(db: Db, id: string): Promise<{ id: string; epoch: number } | undefined> {
+  return db('cloud_accounts').where({ id }).first('id', 'epoch');
 }
 
 /**

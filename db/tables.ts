@@ -133,7 +133,6 @@ export type IntegrationRow = Times &
     epoch: number;
     checked_at: number | null;
     last_success_at: number | null;
-    last_used_at: number | null;
     next_check_at: number | null;
     strikes: number;
     expires_at: number | null;

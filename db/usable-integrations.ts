@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { type IntegrationStatus, usableIntegrationStatuses } from '../domain/integration-status.ts';
 import type { Db } from './connection.ts';
 
-export type UsableIntegration = { id: string; displayName: string };
+export type UsableIntegration = { id: string; displayName: string; hostUrl: string };
 
 /** Narrows a query of integrations to the project's own and those that its organization has granted to it. */
 export function usedBy<Query extends Knex.QueryBuilder>(db: Db, query: Query, projectId: string): Query {
@@ -26,17 +26,17 @@ export function usableIntegrations(db: Db, projectId: string) {
       return (await usedBy(db, db('integrations').where({ id }), projectId).first('integrations.id')) !== undefined;
     },
 
-    /** Those of a kind that work now, newest first. */
-    async list(kind: string): Promise<UsableIntegration[]> {
-      const rows: { id: string; display_name: string }[] = await usedBy(
+    /** Those of these kinds that work now, newest first. */
+    async list(...kinds: string[]): Promise<UsableIntegration[]> {
+      const rows: { id: string; display_name: string; host_url: string }[] = await usedBy(
         db,
-        db('integrations').where({ kind }),
+        db('integrations').whereIn('kind', kinds),
         projectId,
       )
         .whereIn('integrations.status', [...usableIntegrationStatuses])
         .orderBy('integrations.id', 'desc')
-        .select('integrations.id', 'integrations.display_name');
-      return rows.map(({ id, display_name: displayName }) => ({ id, displayName }));
+        .select('integrations.id', 'integrations.display_name', 'integrations.host_url');
+      return rows.map(({ id, display_name: displayName, host_url: hostUrl }) => ({ id, displayName, hostUrl }));
     },
   };
 }

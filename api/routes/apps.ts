@@ -144,7 +144,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         const app = await findApp(trx, tenant, params.app);
         requireRevision(request, app.revision);
         const { projectId } = app;
-        const wanted = { projectId, kind: 'github', named: body.integration_id };
+        const wanted = { projectId, kinds: ['github'], named: body.integration_id };
         const integrationId = await chooseIntegration(trx, wanted);
         const repository = await repositoriesIn(trx).findReachable(integrationId, body.repository_id);
         if (!repository) {

@@ -1,16 +1,18 @@
 import { z } from 'zod';
-import { CutOff, TooShortLived } from '../../broker/issuance.ts';
+import type { Transaction } from '../../db/connection.ts';
 import { leasesIn } from '../../db/leases.ts';
 import { everything } from '../../db/tenant.ts';
-import { askProvider, ofTokens } from '../ask-provider.ts';
+import { registryPurposes } from '../../domain/registry-purposes.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
-import { ExchangeBody, refuseCutOff, resolveExchange } from '../exchange-request.ts';
+import { type Asked, ExchangeBody, refuseCutOff } from '../exchange-request.ts';
 import { epochSeconds, id, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
-import { formatToken } from '../token-formats.ts';
+import type { ReadyCredential } from '../ready-credential.ts';
+import { readyRegistryCredential } from '../ready-registry-credential.ts';
+import { readyToken } from '../ready-token.ts';
 
-const EffectiveScope = z.object({
+const TokenScope = z.object({
   repositories: z.array(z.object({ id: z.string(), full_name: z.string() })),
   permissions: z.record(z.string(), z.string()),
   narrowed: z
@@ -19,38 +21,57 @@ const EffectiveScope = z.object({
     .describe('Why it is less than was asked for: `fork_build`, `blocked_build`, `permission_missing`'),
 });
 
+const ImageScope = z.object({
+  host: z.string(),
+  repositories: z.union([z.array(z.string()), z.literal('*')]).describe('`*`: all that the identity reaches'),
+  actions: z.array(z.enum(registryPurposes)),
+  narrowed_to: z
+    .enum(['repository', 'identity', 'account'])
+    .describe('How far the provider could narrow it; what is broader than was asked for says so here'),
+  static: z.boolean().describe('It is the stored password itself, which lives until it is replaced'),
+  note: z.string().nullable(),
+});
+
 const ExchangeView = z.object({
   token: z.string().optional().describe('With the format `bearer`'),
   username: z.string().optional().describe('With the format `basic`'),
   password: z.string().optional(),
-  env: z.record(z.string(), z.string()).optional().describe('With the format `env`: for git and gh'),
-  expires_at: epochSeconds,
-  effective_scope: EffectiveScope,
+  env: z.record(z.string(), z.string()).optional().describe('With the format `env`: for git and gh, or for Docker'),
+  docker_config: z
+    .object({ auths: z.record(z.string(), z.object({ auth: z.string() })) })
+    .optional()
+    .describe('With the format `docker_config`: what belongs into a `config.json`'),
+  expires_at: epochSeconds.describe('A stored password lives on after that; ask again all the same'),
+  effective_scope: z.union([TokenScope, ImageScope]),
   lease_id: z.string(),
   integration_id: z.string(),
   code: z.string().optional(),
 });
 
-export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' | 'exchange'>): Endpoint[] {
+type Deps = Pick<ApiDeps, 'database' | 'exchange' | 'registryExchange'>;
+
+export function exchangeRoutes(deps: Deps): Endpoint[] {
   return [
     endpoint({
       method: 'post',
       path: '/v1/projects/{project}/credentials/exchange',
       operationId: 'exchangeCredentials',
       tag: 'credentials',
-      summary: 'Get a short-lived token for a provider',
+      summary: 'Get a short-lived credential for a provider',
       description:
-        'The token is good for the named repositories and for what the purpose needs, for an hour at most. It is in this answer and nowhere else; the lease remembers who has it. Those of one project who ask for the same share a token.',
+        'It is good for the named repositories and for what the purpose needs, for an hour at most unless more was asked for. Where a provider cannot narrow it so far, `effective_scope` says how far it goes. It is in this answer and nowhere else; the lease remembers who has it. Those of one project who ask for the same share one.',
       access: 'credentials:exchange',
       forNarrow: true,
       grouped: true,
       params: z.strictObject({ project: id('prj') }),
       body: ExchangeBody,
       success: { status: 200, body: ExchangeView },
-      secret: ['token', 'password', 'env'],
+      secret: ['token', 'password', 'env', 'docker_config'],
       problems: [
+        'build_not_vouched',
         'not_found',
         'source_missing',
+        'registry_missing',
         'ambiguous_integration',
         'integration_missing',
         'no_integration',
@@ -60,40 +81,23 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
         'provider_not_supported',
         'repository_not_reachable',
         'permission_missing',
+        'credential_rejected',
         'min_ttl_too_long',
         'provider_unavailable',
       ],
-      async prepare({ tenant, caller, params, body }) {
-        const resolved = await resolveExchange(database, { tenant, caller, projectId: params.project, body });
-        const minted = await askProvider(() => exchange.get(resolved.wanted), ofTokens).catch((error: unknown) => {
-          if (error instanceof CutOff) return refuseCutOff(database.reader, resolved);
-          if (error instanceof TooShortLived)
-            throw new Problem('min_ttl_too_long', 'The provider gives none that lives so long.');
-          throw error;
-        });
-        return { resolved, minted };
-      },
-      async write({ trx, caller, body, prepared: { resolved, minted }, audit }) {
-        const { project, wanted, repositories, hostUrl, purpose, appId, narrowed } = resolved;
-        const { issuer, buildId } = wanted;
-        const claimed = await exchange.claim(trx, wanted, minted);
-        if (claimed === 'cut_off') {
-          // After this transaction, which it would otherwise wait for.
-          exchange.discard(minted).catch(() => {});
-          return refuseCutOff(trx, resolved);
-        }
-        if (claimed === 'over') throw new Problem('invalid_transition', 'The build has ended.');
-        if (claimed === 'gone') throw new Problem('unavailable', 'The token was revoked meanwhile: ask again.');
-        const { permissions, expiresAt } = minted;
+      prepare: ({ tenant, caller, params, body }) => ready(deps, { tenant, caller, projectId: params.project, body }),
+      async write({ trx, caller, prepared, audit }) {
+        const { project, issuer, purpose, appId, buildId, expiresAt, scope } = prepared;
+        await requireGood(trx, prepared);
         const lease = await leasesIn(trx, everything).insert({
           orgId: project.orgId,
           projectId: project.id,
           integrationId: issuer.id,
           appId,
           buildId,
-          mintedTokenId: minted.id,
+          mintedTokenId: prepared.mintedTokenId,
           purpose,
-          scope: { repositories: repositories.map((one) => one.id), permissions, ...(narrowed && { narrowed }) },
+          scope,
           holder: caller.id,
           expiresAt,
         });
@@ -105,20 +109,16 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
           detail: {
             integration: issuer.id,
             purpose,
-            repositories: lease.scope.repositories.slice(0, 20).join(' '),
-            permissions: wordsOf(permissions),
+            repositories: scope.repositories.slice(0, 20).join(' '),
+            permissions: wordsOf(scope.permissions),
             ...(buildId && { build: buildId }),
           },
         });
         return reply({
           body: {
-            ...formatToken(body.format, minted.token, hostUrl),
+            ...prepared.members,
             expires_at: toSeconds(expiresAt),
-            effective_scope: {
-              repositories: repositories.map((one) => ({ id: one.id, full_name: one.fullName })),
-              permissions,
-              narrowed: narrowed ?? null,
-            },
+            effective_scope: prepared.effective,
             lease_id: lease.id,
             integration_id: lease.integrationId,
           },
@@ -127,6 +127,24 @@ export function exchangeRoutes({ database, exchange }: Pick<ApiDeps, 'database' 
       },
     }),
   ];
+
+  /** Throws where it may not be given out any more. */
+  async function requireGood(trx: Transaction, { claim, discard, issuer, kinds }: ReadyCredential): Promise<void> {
+    const claimed = await claim(trx);
+    if (claimed === 'cut_off') {
+      // After this transaction, which it would otherwise wait for.
+      discard().catch(() => {});
+      return refuseCutOff(trx, issuer, kinds);
+    }
+    if (claimed === 'over') throw new Problem('invalid_transition', 'The build has ended.');
+    if (claimed === 'gone') throw new Problem('unavailable', 'The token was revoked meanwhile: ask again.');
+  }
+
+  async function ready(of: Deps, asked: Asked): Promise<ReadyCredential> {
+    const { purpose } = asked.body;
+    if (purpose === 'pull' || purpose === 'push') return readyRegistryCredential(of, asked, purpose);
+    return readyToken(of, asked, purpose);
+  }
 }
 
 function wordsOf(permissions: Record<string, string>): string {

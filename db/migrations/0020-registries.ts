@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { idColumn, oneOf, timeColumns } from '../columns.ts';
 
-const healthColumns = ['checked_at', 'last_success_at', 'last_used_at', 'next_check_at', 'expires_at'];
+const healthColumns = ['checked_at', 'last_success_at', 'next_check_at', 'expires_at'];
 
 export async function up(db: Knex): Promise<void> {
   await db.schema.createTable('cloud_accounts', (table) => {

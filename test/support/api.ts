@@ -9,6 +9,7 @@ import { createHookKeys } from '../../api/hook-keys.ts';
 import { createIntake } from '../../api/intake.ts';
 import { createExchange } from '../../broker/exchange.ts';
 import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
+import { createRegistryExchange } from '../../broker/registries/registry-exchange.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
@@ -53,6 +54,17 @@ const tokenMaker = {
   revokeToken: async () => {},
 };
 
+/** A registry that gives whatever is asked for. */
+const registryAccess: Parameters<typeof createRegistryExchange>[0]['access'] = {
+  credential: async (_, { repositories, purpose }) => ({
+    host: 'registry.example.com',
+    username: 'robot',
+    password: randomBytes(18).toString('hex'),
+    expiresAt: Date.now() + 3_600_000,
+    effective: { repositories, actions: [purpose], narrowedTo: 'repository' },
+  }),
+};
+
 /** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
 export async function startApi({
   extra = () => [],
@@ -69,6 +81,7 @@ export async function startApi({
   const deps: ApiDeps = {
     broker,
     exchange: createExchange({ database, keyring, broker: tokenMaker }),
+    registryExchange: createRegistryExchange({ database, keyring, access: registryAccess }),
     issuer: createOidcIssuer({ database, keyring, publicUrl }),
     connector,
     keyring,

@@ -105,7 +105,6 @@ export function seed(database: Database) {
         settings: '{}',
         checked_at: null,
         last_success_at: null,
-        last_used_at: null,
         next_check_at: null,
         strikes: 0,
         expires_at: null,

@@ -1,0 +1,74 @@
+import type { Database } from '../../db/connection.ts';
+import type { Keyring } from '../../db/sealing.ts';
+import type { EffectiveScope, RegistryPurpose } from '../../domain/registry-purposes.ts';
+import { createIssuance, type Made, type Request } from '../issuance.ts';
+import type { RegistryAccess } from './registry-access.ts';
+
+export type RegistryWanted = Request & {
+  /** Names below the registry's host; none where all that the identity reaches is meant. */
+  repositories: string[];
+  purpose: RegistryPurpose;
+  /** A token of the registry's own, rather than what a client logs in with. */
+  bearer: boolean;
+  /** The access that a registry of a cloud inherits, as it was read with the request. */
+  cloud: { id: string; epoch: number } | null;
+};
+
+/** What was made. `isStatic`: it is the stored password itself, and lives until somebody replaces it. */
+export type RegistryIssue = Made & { username: string; host: string; effective: EffectiveScope; isStatic: boolean };
+
+/** After so long a stored password is asked for anew, so that a replaced one is not used much longer. */
+export const staticLeaseMs = 60 * 60_000;
+
+/** Gives away credentials of registries. None of them can be revoked at its provider: it ends by itself. */
+export function createRegistryExchange({
+  database,
+  keyring,
+  access,
+}: {
+  database: Database;
+  keyring: Keyring;
+  access: Pick<RegistryAccess, 'credential'>;
+}) {
+  return createIssuance<RegistryWanted, RegistryIssue>({
+    database,
+    keyring,
+    installationOf: () => null,
+    revoke: async () => {},
+    undo: async () => {},
+    describe: ({ purpose, repositories, bearer }) => ({
+      purpose,
+      repositories: repositories.slice(0, 20).join(' ') || '*',
+      ...(bearer && { form: 'bearer' }),
+    }),
+
+    keyOf: ({ purpose, repositories, bearer, cloud }) => [purpose, bearer, [...repositories].sort(), cloud],
+
+    async isCurrent(trx, { cloud }) {
+      if (!cloud) return true;
+      const query = trx('cloud_accounts').where(cloud).whereNull('deleted_at');
+      if (trx.client.config.client === 'pg') query.forShare();
+      return (await query.first('id')) !== undefined;
+    },
+
+    async make({ issuer, purpose, repositories, bearer, minTtlMs }) {
+      const made = await access.credential(issuer.id, {
+        projectId: issuer.projectId,
+        purpose,
+        repositories,
+        bearer,
+        ...(minTtlMs !== undefined && { minTtlMs }),
+      });
+      return {
+        token: bearer ? (made.bearer ?? made.password) : made.password,
+        username: made.username,
+        host: made.host,
+        effective: made.effective,
+        isStatic: made.expiresAt === null,
+        expiresAt: made.expiresAt ?? Date.now() + staticLeaseMs,
+      };
+    },
+  });
+}
+
+export type RegistryExchange = ReturnType<typeof createRegistryExchange>;
