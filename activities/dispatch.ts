@@ -86,10 +86,13 @@ export function dispatchActivities(deps: ReachDeps) {
     if (!(await usableIntegrations(database.reader, projectId).includes(integrationId))) {
       throw new Refusal('integration_not_granted', 'The organization does not grant the integration to this project.');
     }
-    if (!usableIntegrationStatuses.includes(integration.status)) {
-      await refuseUnconfirmed(database.reader, build);
-      throw new Refusal(`integration_${integration.status}`, `The integration is ${integration.status}.`);
-    }
+    if (usableIntegrationStatuses.includes(integration.status)) return;
+    await refuseUnconfirmed(database.reader, build);
+    // What an event had taken away may have been given back between the two.
+    const { status = integration.status } =
+      (await integrationsIn(database.reader, everything).find(integrationId)) ?? {};
+    if (usableIntegrationStatuses.includes(status)) return;
+    throw new Refusal(`integration_${status}`, `The integration is ${status}.`);
   }
 
   /** It would be refused at GitHub, in words that say less. */

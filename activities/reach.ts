@@ -21,8 +21,11 @@ export async function reachRepository(
 ): Promise<ReachableRepository> {
   const { projectId, integrationId, repositoryId } = build;
   await refuseDeleted(database.reader, build);
+  const isBound = () => repositoriesIn(database.reader).isBound(integrationId, repositoryId);
+  const wasBound = await isBound();
   await refuseUnconfirmed(database.reader, build);
-  if (!(await repositoriesIn(database.reader).isBound(integrationId, repositoryId))) {
+  // What an event had taken away may have been given back between the two.
+  if (!wasBound && !(await isBound())) {
     throw new Refusal('repository_gone', 'The integration no longer reaches the repository.');
   }
   const repository = await broker
