@@ -1,7 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { STSClient } from '@aws-sdk/client-sts';
-import { type AwsPlace, type AwsService, awsEndpoint, awsPlace } from '../../domain/aws-partitions.ts';
+import { type AwsPlace, type AwsService, awsEndpoint } from '../../domain/aws-partitions.ts';
 import { ProviderError } from '../http.ts';
 import { type AwsCall, awsError, awsFailureOf } from './aws-failures.ts';
 
@@ -64,14 +63,4 @@ export function createAsk(timeoutMs: number) {
 /** Without this, a client would look for keys wherever the machine may have some. */
 async function noKeys(): Promise<AwsKeys> {
   throw awsError('unexpected', 'A request that is not signed was to be signed');
-}
-
-/**
- * The identity that AWS's own tools would find on this machine: variables, files, a role of the machine or the pod.
- * Only for an operator who says so, since whoever may use it is, to AWS, the machine.
- */
-export function ambientAws(): () => Promise<AwsKeys> {
-  const { region = 'us-east-1' } = awsPlace(undefined) ?? {};
-  const { credentials } = new STSClient({ region }).config;
-  return () => credentials();
 }

@@ -6,6 +6,9 @@ import type { AwsKeys } from './aws-clients.ts';
  * container, instance. Looked for when it is first needed, and kept until it expires by the SDK itself.
  */
 export function machineIdentity(): () => Promise<AwsKeys> {
-  const client = new STSClient({ region: 'us-east-1' });
-  return async () => client.config.credentials();
+  let client: STSClient | undefined;
+  return async () => {
+    client ??= new STSClient({ region: 'us-east-1' });
+    return client.config.credentials();
+  };
 }

@@ -5,7 +5,7 @@ import { securityTokenActions } from './security-token.ts';
 import { isSignedWith, type Scope, scopeOf, signedAt } from './signature.ts';
 import { createState, type Identity, newKeys, nowIn, Refused, type Role } from './state.ts';
 
-export type { Identity, IssuedToken, Role } from './state.ts';
+export type { Identity, Role } from './state.ts';
 export type AwsStandIn = Awaited<ReturnType<typeof startAws>>;
 
 export type LedgerEntry = {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ecrPermissionsPolicy } from '../../domain/aws-ecr-policy.ts';
 import { trustPolicyFor } from '../../domain/aws-trust-policy.ts';
 import { createAws } from '../../providers/clouds/aws.ts';
-import { ambientAws } from '../../providers/clouds/aws-clients.ts';
+import { machineIdentity } from '../../providers/clouds/aws-machine.ts';
 import type { AwsAccess } from '../../providers/clouds/aws-sessions.ts';
 import { freePort, type Program, runProgram } from '../support/processes.ts';
 import { program } from '../support/programs.ts';
@@ -89,7 +89,7 @@ describe('a role of moto, which asks for rights', () => {
     process.env['AWS_ACCESS_KEY_ID'] = platform.accessKeyId;
     process.env['AWS_SECRET_ACCESS_KEY'] = platform.secretAccessKey;
     try {
-      const identity = await createAws({ endpoints: everything(), ambient: ambientAws() }).identity(role({}));
+      const identity = await createAws({ endpoints: everything(), ambient: machineIdentity() }).identity(role({}));
       expect(identity.accountId).toBe(accountId);
     } finally {
       process.env = before;
