@@ -146,9 +146,14 @@ export function createGitHubConnector({
       return undefined;
     },
 
-    /** An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. */
-    async checkImport({ appId, privateKey, ...host }: Host & { appId: number; privateKey: string }) {
-      const app = githubOf(host, { within: AbortSignal.timeout(interactiveMs) }).asApp({ appId, privateKey });
+    /**
+     * An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. Whether the
+     * key fits is not known yet: it is the organization's doing, and not the App's, which may be anybody's.
+     */
+    async checkImport({ orgId, ...brought }: Host & { appId: number; privateKey: string; orgId: string }) {
+      const { appId, privateKey, ...host } = brought;
+      const github = githubOf(host, { within: AbortSignal.timeout(interactiveMs) });
+      const app = github.asApp({ appId, privateKey, account: `import:${orgId}` });
       // One after the other: who is refused leaves nothing under way.
       const found = await app.getApp();
       return { ...found, hook: await orNone(app.getHookConfig()) };

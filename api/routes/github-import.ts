@@ -64,12 +64,12 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         'provider_unavailable',
       ],
       async prepare({ tenant, caller, body }) {
-        await ownerOf(database.reader, { tenant, caller }, body);
+        const { orgId } = await ownerOf(database.reader, { tenant, caller }, body);
         const { hostUrl, apiUrl } = hostOf(connect, body);
         await requireSupportedHost(connector, { hostUrl, apiUrl });
         const { app_id: appId, private_key: privateKey } = body;
         const found = await askProvider(
-          () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey }),
+          () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey, orgId }),
           ofBroughtApps,
         );
         return { hostUrl, apiUrl, found };

@@ -21,6 +21,8 @@ export type AppCredentials = {
   appId: number | string;
   /** PEM, PKCS#1 or PKCS#8; line breaks may be written as `\n`, as they are in an environment variable. */
   privateKey: string;
+  /** Whose limits its requests count against instead of the App's: for a key that GitHub has not accepted yet. */
+  account?: string;
 };
 
 export type GitHubApp = {
@@ -51,7 +53,8 @@ export type InstallationPage = { installations: Installation[]; unreadable: numb
 /** What the App itself may ask. Throws a `ProviderError` at once where the key is no RSA private key. */
 export function asApp(wire: Wire, credentials: AppCredentials) {
   const privateKey = toRsaKey(credentials.privateKey);
-  const request = appRequest(wire, { appId: credentials.appId, privateKey });
+  const { appId, account } = credentials;
+  const request = appRequest(wire, { appId, privateKey, account });
   const call = (method: string, as: Call['as'] = 'app'): Call => ({
     as,
     method,

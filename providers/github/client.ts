@@ -32,8 +32,11 @@ export function hostNow({ now, traffic }: Wire): number {
  * Requests signed as the App, by GitHub's clock. Where that is not known yet and ours is too far off, the refusal
  * tells it, and the same is asked once more: nothing was done.
  */
-export function appRequest(wire: Wire, app: { appId: string | number; privateKey: KeyObject }): Request {
-  const octokit = new Octokit(optionsOf(wire, `app:${app.appId}`));
+export function appRequest(
+  wire: Wire,
+  { account, ...app }: { appId: string | number; privateKey: KeyObject; account?: string | undefined },
+): Request {
+  const octokit = new Octokit(optionsOf(wire, account ?? `app:${app.appId}`));
   octokit.hook.wrap('request', async (request, options) => {
     const signedSend = async () => {
       options.headers.authorization = `bearer ${await appJwt({ ...app, hostNow: hostNow(wire) })}`;

@@ -237,7 +237,7 @@ describe('what the App sees', () => {
 
 describe('an App to import', () => {
   const check = ({ appId, privateKey }: { appId: number; privateKey: string }, by = connector) =>
-    by.checkImport({ hostUrl: github.url, apiUrl: github.apiUrl, appId, privateKey });
+    by.checkImport({ hostUrl: github.url, apiUrl: github.apiUrl, appId, privateKey, orgId: 'org_1' });
 
   test('is told with where its webhooks go, and nothing is kept', async () => {
     const theirs = github.addApp({ hookUrl: 'https://f.example/hook' });
