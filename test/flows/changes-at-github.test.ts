@@ -126,6 +126,8 @@ test('what waits to be built from a repository that is taken away is canceled', 
   github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'rate_limit', retryAfter: 600 });
   const sent = github.push(repository, { ref: 'refs/heads/main' });
   await shows('push', sent, async () => expect(await builds()).toMatchObject([{ status: 'dispatching' }]));
+  const refused = () => github.requests({ method: 'POST', path: new RegExp(`/${repository.name}/.*/dispatches$`) });
+  await vi.waitFor(() => expect(refused()).not.toEqual([]), { timeout: 5_000, interval: 20 });
   const removed = github.removeRepository(repository);
   await shows('installation_repositories', removed, async () =>
     expect(await builds()).toMatchObject([{ status: 'canceled', reason: 'repository_removed' }]),
