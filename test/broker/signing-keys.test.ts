@@ -188,10 +188,10 @@ test('neither a private key nor a token is in any cell, and the seal opens in it
   const numbers = pems.map((pem) => createPrivateKey(pem).export({ format: 'jwk' }));
   const secrets = [
     token,
-    ...pems.flatMap((pem) => pem.split('\n').slice(1, -2)),
-    ...numbers.flatMap(({ d, p, q }) => [d ?? '', p ?? '', q ?? '']),
+    ...pems.flatMap((pem) => pem.split('\n').filter((line) => /^[\w+/]{64}$/.test(line))),
+    ...numbers.flatMap(({ d, p, q }) => [String(d), String(p), String(q)]),
   ];
-  expect(secrets.every((secret) => secret.length > 20)).toBe(true);
+  expect(secrets.length).toBeGreaterThan(40);
   const cells = await everyCell();
   expect(cells).toContain(made[0]?.kid);
   // In every spelling; the public half is there by right.
