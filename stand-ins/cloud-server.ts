@@ -68,7 +68,8 @@ export async function startCloudServer(options: {
 
 function insteadOf(fault: Fault | undefined): CloudAnswer | undefined {
   if (fault?.kind !== 'status') return undefined;
-  return { status: fault.status ?? 500, body: fault.body ?? { error: 'made to fail' } };
+  const { status = 500, body = { error: 'made to fail' } } = fault;
+  return { status, body, ...(status >= 300 && status < 400 && { headers: { location: '/elsewhere' } }) };
 }
 
 async function read(incoming: IncomingMessage): Promise<CloudRequest> {

@@ -1,4 +1,5 @@
 import { type ArtifactRepository, artifactRepository } from '../../domain/google-names.ts';
+import { registryHost } from '../../domain/registry-hosts.ts';
 import type { RegistryCredential, RegistryPurpose, RepositoryCheck } from '../../domain/registry-purposes.ts';
 import { type Fetch, ProviderError } from '../http.ts';
 import { googleFailure } from './gcp-failures.ts';
@@ -80,6 +81,7 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
      */
     async garCredential(access: GcpAccess, wanted: GarCredentialWanted): Promise<RegistryCredential> {
       const { host, actions, minTtlMs, signal } = wanted;
+      requireRegistry(host);
       const reads = !actions.includes('push') && access.mode !== 'oauth';
       const { token, expiresAt } = await tokenOf(access, reads ? readOnly : [cloudPlatform], signal);
       if (expiresAt - now() < minTtlMs) {
@@ -107,6 +109,7 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
       access: GcpAccess,
       { host, repositories, signal }: { host: string; repositories: string[]; signal?: AbortSignal },
     ): Promise<RepositoryCheck[]> {
+      requireRegistry(host);
       const { token } = await tokenOf(access, [cloudPlatform], signal);
       const asked = new Map<string, Promise<string[] | ProviderError>>();
       const checks: RepositoryCheck[] = [];
@@ -120,6 +123,13 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
       return checks;
     },
   };
+}
+
+/** A token of Google's is for nobody else: sovereign clouds have tokens of their own. */
+function requireRegistry(host: string): void {
+  const registry = registryHost(host);
+  if (registry?.kind === 'gar' && registry.host === host && registry.universe === 'googleapis.com') return;
+  throw new ProviderError({ provider: 'gcp', code: 'validation', message: 'That is not a registry of Google’s' });
 }
 
 function checksOf(repository: string, held: string[] | ProviderError | undefined): RepositoryCheck[] {

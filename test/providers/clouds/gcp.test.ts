@@ -229,6 +229,9 @@ test('names that would lead elsewhere never become an address', async () => {
   ]) {
     expect(await codeOf(gcp.garCredential(access, pull))).toBe('validation');
   }
+  for (const other of ['docker.s3nsregistry.fr', 'europe-docker.pkg.dev.evil.test', 'ghcr.io']) {
+    expect(await codeOf(gcp.garCredential(federated(), { ...pull, host: other }))).toBe('validation');
+  }
   expect(google.ledger).toEqual([]);
 });
 
