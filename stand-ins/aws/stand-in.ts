@@ -36,7 +36,7 @@ export type Fault = {
 };
 
 /** AWS's clock may be off by so much before a signature is refused. */
-const clockToleranceMs = 15 * 60_000;
+const clockToleranceMs = 5 * 60_000;
 
 /**
  * Plays STS, ECR and ECR Public of all regions at one address: signatures, keys and sessions are looked at, roles are
@@ -146,7 +146,7 @@ export async function startAws() {
       const late = nowIn(state) - signedAt(request.headers);
       if (Math.abs(late) > clockToleranceMs) {
         const how = late > 0 ? 'Signature expired' : 'Signature not yet current';
-        throw new Refused(status, wrong, `${how}: ${request.headers['x-amz-date']} is not within 15 min.`);
+        throw new Refused(status, wrong, `${how}: ${request.headers['x-amz-date']} is not within 5 min.`);
       }
       if (!isSignedWith(identity.secretAccessKey, request.headers, body)) {
         // The real answer repeats the request, with its headers.
