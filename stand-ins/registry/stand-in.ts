@@ -118,14 +118,11 @@ export async function startRegistry(input: RegistryInput = {}) {
       const looked = perform();
       if (looked.status === 404) return looked;
     }
-    if (!grant) return challenge(`repository:${name}:${action === 'push' ? 'pull,push' : 'pull'}`);
+    const scope = `repository:${name}:${action === 'push' ? 'pull,push' : 'pull'}`;
+    if (!grant) return challenge(scope);
     if (grant.may(name, action)) return perform();
-    return refusal(
-      settings.denial,
-      settings.denial === 401 ? 'UNAUTHORIZED' : 'DENIED',
-      'not allowed',
-      challengeHeader(),
-    );
+    const code = settings.denial === 401 ? 'UNAUTHORIZED' : 'DENIED';
+    return refusal(settings.denial, code, 'not allowed', challengeHeader(scope));
   }
 
   function challenge(scope?: string): Reply {
