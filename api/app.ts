@@ -4,6 +4,7 @@ import type { ApiDeps } from './deps.ts';
 import type { Endpoint } from './endpoint.ts';
 import { mount } from './mount.ts';
 import { requestFrame } from './request-frame.ts';
+import { appRegistryRoutes } from './routes/app-registry.ts';
 import { appRoutes } from './routes/apps.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { buildTokenRoutes } from './routes/build-tokens.ts';
@@ -58,6 +59,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...webhookRoutes(deps),
     ...projectRoutes(deps),
     ...appRoutes(deps),
+    ...appRegistryRoutes(),
     ...pipelineRoutes(deps),
     ...pipelineCheckRoutes(deps),
     ...buildRoutes(deps),

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { type App, appsIn } from '../../db/apps.ts';
 import type { Db } from '../../db/connection.ts';
 import { projectsIn } from '../../db/projects.ts';
+import { registryStatusesOf } from '../../db/registry-status.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import { sourceStatusesOf } from '../../db/source-status.ts';
 import type { TenantScope } from '../../db/tenant.ts';
+import { type RegistryStatus, registryStatuses } from '../../domain/registry-status.ts';
 import { type SourceStatus, sourceStatuses } from '../../domain/source-status.ts';
 import { chooseIntegration } from '../choose-integration.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -12,7 +14,7 @@ import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts'
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
 
-const AppView = z.object({
+export const AppView = z.object({
   id: z.string(),
   org_id: z.string(),
   project_id: z.string(),
@@ -23,11 +25,16 @@ const AppView = z.object({
     .enum(sourceStatuses)
     .nullable()
     .describe('Whether it can be built from there; null without a source'),
+  registry: z.object({ integration_id: z.string(), image_repository: z.string() }).nullable(),
+  registry_status: z
+    .enum(registryStatuses)
+    .nullable()
+    .describe('Whether images can be pushed and pulled there; null without a registry'),
   created_at: epochSeconds,
   updated_at: epochSeconds,
 });
 
-const Params = z.strictObject({ app: id('app') });
+export const AppParams = z.strictObject({ app: id('app') });
 const branch = z.string().min(1).max(250);
 
 const NewSource = z.strictObject({
@@ -84,7 +91,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       tag: 'apps',
       summary: 'Read an app',
       access: 'projects:read',
-      params: Params,
+      params: AppParams,
       success: { status: 200, body: AppView },
       async read({ tenant, params }) {
         const app = await findApp(database.reader, tenant, params.app);
@@ -98,7 +105,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       tag: 'apps',
       summary: 'Rename an app, or stop its events from building',
       access: 'projects:write',
-      params: Params,
+      params: AppParams,
       body: z.strictObject({ name: name.optional(), auto_deploy: z.boolean().optional() }),
       success: { status: 200, body: AppView },
       async write({ trx, tenant, params, body, audit, ...request }) {
@@ -120,7 +127,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       summary: 'Delete an app and its pipelines',
       description: 'Builds that are under way go on; nothing new starts.',
       access: 'projects:write',
-      params: Params,
+      params: AppParams,
       success: { status: 204 },
       async write({ trx, tenant, params, audit, ...request }) {
         const app = await findApp(trx, tenant, params.app);
@@ -136,7 +143,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       tag: 'apps',
       summary: 'Say which repository an app is built from',
       access: 'projects:write',
-      params: Params,
+      params: AppParams,
       body: NewSource,
       success: { status: 200, body: AppView },
       problems: ['ambiguous_integration', 'integration_missing', 'no_integration', 'repository_not_reachable'],
@@ -185,16 +192,17 @@ export async function findApp(db: Db, tenant: TenantScope, appId: string): Promi
 type View = z.input<typeof AppView>;
 
 async function appViews(db: Db, apps: App[]): Promise<View[]> {
-  const statuses = await sourceStatusesOf(db, apps);
-  return apps.map((app) => viewOf(app, statuses.get(app.id)));
+  const [sources, registries] = [await sourceStatusesOf(db, apps), await registryStatusesOf(db, apps)];
+  return apps.map((app) => viewOf(app, sources.get(app.id), registries.get(app.id)));
 }
 
-async function appView(db: Db, app: App): Promise<View> {
-  return viewOf(app, (await sourceStatusesOf(db, [app])).get(app.id));
+export async function appView(db: Db, app: App): Promise<View> {
+  const [view] = await appViews(db, [app]);
+  return view as View;
 }
 
-function viewOf(app: App, sourceStatus: SourceStatus | undefined): View {
-  const { source } = app;
+function viewOf(app: App, sourceStatus: SourceStatus | undefined, registryStatus: RegistryStatus | undefined): View {
+  const { source, registry } = app;
   return {
     id: app.id,
     org_id: app.orgId,
@@ -205,6 +213,8 @@ function viewOf(app: App, sourceStatus: SourceStatus | undefined): View {
       ? { integration_id: source.integrationId, repository_id: source.repositoryId, branch: source.branch }
       : null,
     source_status: sourceStatus ?? null,
+    registry: registry ? { integration_id: registry.integrationId, image_repository: registry.imageRepository } : null,
+    registry_status: registryStatus ?? null,
     created_at: toSeconds(app.createdAt),
     updated_at: toSeconds(app.updatedAt),
   };

@@ -59,6 +59,8 @@ describe('an app', () => {
       auto_deploy: true,
       source: null,
       source_status: null,
+      registry: null,
+      registry_status: null,
       created_at: expect.any(Number),
       updated_at: app['created_at'],
     });

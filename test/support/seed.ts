@@ -130,6 +130,47 @@ export function seed(database: Database) {
       return id;
     },
 
+    /** A registry with a user name and a password, or with what a cloud account lends. */
+    async registry(
+      { orgId, projectId }: Record<'orgId' | 'projectId', string>,
+      changes: Partial<IntegrationRow> = {},
+    ): Promise<string> {
+      const id = newId('int');
+      const settings = { registry: 'registry.example.com', username: 'robot', repositories: [] };
+      const row: IntegrationRow = {
+        id,
+        org_id: orgId,
+        project_id: projectId,
+        owner_id: projectId,
+        kind: 'oci',
+        host_url: 'https://registry.example.com',
+        auth_mode: 'basic',
+        status: 'active',
+        status_reason: null,
+        display_name: 'images',
+        metadata: '{}',
+        identity_key: id,
+        github_app_id: null,
+        cloud_account_id: null,
+        settings: JSON.stringify(settings),
+        checked_at: null,
+        last_success_at: null,
+        next_check_at: null,
+        strikes: 0,
+        expires_at: null,
+        created_by: 'system',
+        revision: 1,
+        epoch: 0,
+        revocation: null,
+        revocation_outcome: null,
+        deleted_at: null,
+        ...times,
+        ...changes,
+      };
+      await write((trx) => trx('integrations').insert(row));
+      return id;
+    },
+
     async app(
       {
         orgId,

@@ -54,6 +54,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   createApp: () => ({ name: 'New' }),
   updateApp: () => ({ name: 'Renamed' }),
   setAppSource: ({ integrationId, repositoryId }) => ({ integration_id: integrationId, repository_id: repositoryId }),
+  setAppRegistry: ({ registryId }) => ({ integration_id: registryId, image_repository: 'acme/shop' }),
   createPipeline: () => ({ name: 'new', workflow_file: 'deploy.yml' }),
   updatePipeline: () => ({ name: 'renamed' }),
   triggerBuild: () => ({}),

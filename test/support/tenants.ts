@@ -85,6 +85,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
   const installationId = await rows.installation(app.id, number, { org_id: where.orgId });
   const repositoryId = await rows.repository({ githubAppId: app.id, installationId, externalId: number });
   const integrationId = await rows.integration({ ...where, githubAppId: app.id, installationId });
+  const registryId = await rows.registry(where);
   const appId = await rows.app({ ...where, integrationId, repositoryId });
   const pipelineId = await rows.pipeline({ ...where, appId });
   return database.write(async (trx) => {
@@ -178,6 +179,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       number,
       repositoryId,
       integrationId,
+      registryId,
       appId,
       pipelineId,
       buildId: build.id,

@@ -1,0 +1,17 @@
+import { usableIntegrationStatuses } from '../domain/integration-status.ts';
+import type { RegistryStatus } from '../domain/registry-status.ts';
+import type { App } from './apps.ts';
+import type { Db } from './connection.ts';
+
+/** How the registries of these apps are, by the apps' ids; those without a registry have none. */
+export async function registryStatusesOf(db: Db, apps: App[]): Promise<Map<string, RegistryStatus>> {
+  const ids = [...new Set(apps.flatMap(({ registry }) => registry?.integrationId ?? []))];
+  const usable = await db('integrations')
+    .whereIn('id', ids)
+    .whereIn('status', [...usableIntegrationStatuses]);
+  const works = new Set(usable.map(({ id }) => id));
+  const statusOf = (id: string): RegistryStatus => (works.has(id) ? 'connected' : 'disconnected');
+  return new Map(
+    apps.flatMap(({ id, registry }) => (registry ? [[id, statusOf(registry.integrationId)] as const] : [])),
+  );
+}
