@@ -12,6 +12,8 @@ import { inspectWorkflow } from '../providers/github/workflow-file.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 import { createExpiringCache } from './cache.ts';
 import { followingRename } from './follow-rename.ts';
+import { createLanes } from './lanes.ts';
+import { createMintBudget, type MintBudget } from './mint-budget.ts';
 import { reachOf, refusedToken, refuseUnusable } from './reach.ts';
 import type { TrafficControl } from './traffic/traffic.ts';
 
@@ -46,14 +48,18 @@ export function createGitHubBroker({
   keyring,
   fetch,
   traffic,
+  budget = createMintBudget(),
 }: {
   database: Database;
   keyring: Keyring;
   fetch: Fetch;
   /** Without it nothing is held back. */
   traffic?: TrafficControl | undefined;
+  /** Shared with whatever else makes tokens for people. */
+  budget?: MintBudget;
 }) {
   const tokens = createExpiringCache<Minted>({ marginMs });
+  const lanes = createLanes();
 
   /** `timeoutMs` is a person's: what they wait for may use what is kept back for it. */
   function githubOf({ hostUrl, apiUrl }: GithubApp, timeoutMs?: number) {
@@ -84,9 +90,10 @@ export function createGitHubBroker({
     // The App's row stands for its host: installation numbers are unique only there.
     const narrowedTo = [repositoryIds ?? 'all', Object.entries(permissions).sort()];
     const key = JSON.stringify([ownerId, app.id, installationId, narrowedTo]);
-    const minted = await tokens.get(key, async () => {
+    const mint = async (): Promise<Minted> => {
       const installation = await usable(installationId);
       const request = { installationId: installation.externalId, permissions, ...(repositoryIds && { repositoryIds }) };
+      if (timeoutMs !== undefined) budget(app, installation.orgId ?? ownerId);
       const asApp = await appClient(app, timeoutMs);
       const token = await asApp.mintToken(request).catch((error: unknown) => {
         throw refusedToken(error, installation, wanted);
@@ -94,7 +101,8 @@ export function createGitHubBroker({
       // It may have been cut off while the token was made.
       await usable(installationId);
       return { ...token, externalId: installation.externalId };
-    });
+    };
+    const minted = await tokens.get(key, mint, { owner: `${ownerId} ${app.id}` });
     const client = githubOf(app, timeoutMs).withToken(minted.token, minted.externalId);
     return forgettingRejected(client, () => tokens.drop(key, minted));
   }
@@ -142,8 +150,13 @@ export function createGitHubBroker({
       throw new ProviderError({ provider: 'github', code: 'timeout', message: 'GitHub did not answer within 5 s' });
     });
     tooLong.catch(() => undefined);
+    const { installation, app } = await reachOf(database.reader, asking.repositoryId);
+    const inTurn = lanes(installation.orgId ?? app.orgId ?? asking.ownerId, async () => {
+      answered.signal.throwIfAborted();
+      return read(await forRepository(wanted));
+    });
     try {
-      return await Promise.race([forRepository(wanted).then(read), tooLong]);
+      return await Promise.race([inTurn, tooLong]);
     } finally {
       answered.abort();
     }
@@ -196,40 +209,44 @@ export function createGitHubBroker({
       return interactively(asking, ({ github, fullName }) => github.listBranches(fullName, page));
     },
 
-    /**
-     * Live: the commit at the head of a branch, if there is such a branch. It will be built: so the name is asked for
-     * first, since under an old one everybody might read another repository.
-     */
+    /** Live: the commit at the head of a branch, if there is such a branch. */
     async branchHead(asking: Asking, branch: string): Promise<string | undefined> {
-      const found = await interactively(asking, async ({ github, externalId }) => {
-        const repository = await github.getRepositoryById(externalId);
-        if (!repository) throw outOfReach();
-        return github.getBranch(repository.fullName, branch);
+      const found = await interactively(asking, async (known) => {
+        const { fullName } = await asItIsNow(known);
+        return known.github.getBranch(fullName, branch);
       });
       return found?.sha;
     },
 
     /** Live: whether this very commit is the tag's, or is in the history of the branch. */
     async liesOn(asking: Asking, sha: string, ref: { kind: 'heads' | 'tags'; name: string }): Promise<boolean> {
-      const found = await interactively(asking, ({ github, fullName }) =>
-        github.compare(fullName, sha, `refs/${ref.kind}/${ref.name}`),
-      );
+      const found = await interactively(asking, async (known) => {
+        const { fullName } = await asItIsNow(known);
+        return known.github.compare(fullName, sha, `refs/${ref.kind}/${ref.name}`);
+      });
       return found === 'identical' || (found === 'ahead' && ref.kind === 'heads');
     },
 
     /** Live: what the workflow file on the default branch says; nothing where there is none. */
     async inspectWorkflowFile(asking: Asking, workflowFile: string, inputs: string[]) {
       const path = `.github/workflows/${workflowFile}`;
-      const text = await interactively(asking, ({ github, fullName, defaultBranch }) =>
-        github.readFile(fullName, path, defaultBranch),
-      );
+      const text = await interactively(asking, async (known) => {
+        const { fullName, defaultBranch } = await asItIsNow(known);
+        return known.github.readFile(fullName, path, defaultBranch);
+      });
       return text === undefined ? undefined : inspectWorkflow(text, inputs);
     },
   };
 }
 
-function outOfReach(): ProviderError {
-  return new ProviderError({
+/**
+ * Asked for first by whoever decides by what they read: under an old name everybody might read another repository that
+ * has taken it over.
+ */
+async function asItIsNow({ github, externalId }: ReachableRepository): Promise<SeenName> {
+  const repository = await github.getRepositoryById(externalId);
+  if (repository) return repository;
+  throw new ProviderError({
     provider: 'github',
     code: 'not_found',
     message: 'The App no longer reaches the repository',

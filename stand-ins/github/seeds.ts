@@ -150,6 +150,8 @@ export function insertOwnRepository(
     createdAt: state.now(),
   };
   state.repositories.set(id, repository);
+  // An old name leads nowhere else once it is taken.
+  state.renamed.delete(repository.fullName.toLowerCase());
   state.accounts.set(account.id, account);
   if (installationId === 0) reachFromAll(state, repository);
   return repository;

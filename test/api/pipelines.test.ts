@@ -1,7 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../broker/github.ts';
 import { workflowSnippet } from '../../domain/workflow-inputs.ts';
-import { type App, type GitHubStandIn, type Repository, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import {
+  type App,
+  type GitHubStandIn,
+  type Installation,
+  type Repository,
+  startGitHub,
+} from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import type { Client } from '../support/client.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -22,6 +28,7 @@ let orgId: string;
 let projectId: string;
 let appId: string;
 let repository: Repository;
+let installation: Installation;
 let integrationId: string;
 
 beforeAll(async () => {
@@ -36,7 +43,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   ({ orgId, projectId } = await rows.org());
   const githubAppId = githubApp.id;
-  const installation = github.addInstallation(githubApp.theirs);
+  installation = github.addInstallation(githubApp.theirs);
   repository = github.addRepository(installation);
   const installationId = await rows.installation(githubAppId, installation.id);
   const repositoryId = await rows.repository(
@@ -219,6 +226,15 @@ describe('the check of a pipeline', () => {
     await check(workflowSnippet + jobs);
     const minted = github.requests({ path: /access_tokens$/ }).at(-1);
     expect(minted?.body).toEqual({ repository_ids: [repository.id], permissions: { contents: 'read' } });
+  });
+
+  test('reads the file of the repository itself, whoever has its old name by now', async () => {
+    const oldName = repository.name;
+    github.renameRepository(repository, `moved-${oldName}`);
+    const files = { '.github/workflows/deploy.yml': workflowSnippet + jobs };
+    const theirs = github.addRepository(installation, { name: oldName, private: false, workflows: files });
+    github.push(theirs, { ref: 'refs/heads/main' });
+    expect(codes(await check(`on: push${jobs}`))).toEqual(['workflow_not_dispatchable']);
   });
 
   test('says when GitHub does not answer, and does not wait for long', async () => {

@@ -1,5 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type GitHubStandIn, type Repository, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import {
+  type GitHubStandIn,
+  type Installation,
+  type Repository,
+  startGitHub,
+} from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
@@ -12,6 +17,7 @@ let github: GitHubStandIn;
 let api: TestApi;
 let pipelineId: string;
 let repository: Repository;
+let installation: Installation;
 /** Commits of `main`, the oldest first; one of another branch; one of a tag. */
 let main: string[];
 let feature: string;
@@ -22,7 +28,7 @@ beforeAll(async () => {
   const rows = seed(database);
   const { orgId, projectId } = await rows.org();
   const { id: githubAppId, theirs } = await addOperatorApp(database, github, { hostUrl: github.url });
-  const installation = github.addInstallation(theirs);
+  installation = github.addInstallation(theirs);
   repository = github.addRepository(installation);
   const installationId = await rows.installation(githubAppId, installation.id);
   const repositoryId = await rows.repository(
@@ -89,4 +95,16 @@ test('where GitHub does not answer nothing is built', async () => {
   github.faults.add({ path: /\/compare\//, kind: 'status', status: 503, times: 1 });
   expect(await build({ sha: main[0] })).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } });
   expect(await builds()).toBe(before);
+});
+
+test('of a repository that was renamed its own history is asked, whoever has its old name by now', async () => {
+  const oldName = repository.name;
+  github.renameRepository(repository, 'moved');
+  const theirs = github.addRepository(installation, { name: oldName, private: false });
+  const elsewhere = String(github.push(theirs, { ref: 'refs/heads/main' })['after']);
+  const before = github.ledger.length;
+  expect(await build({ sha: elsewhere })).toMatchObject({ status: 422, body: { code: 'sha_not_on_ref' } });
+  expect(await build({ sha: main[0] })).toMatchObject({ status: 201 });
+  const asked = github.ledger.slice(before).map(({ path }) => path);
+  expect(asked.filter((path) => path.includes(`/${oldName}/`))).toEqual([]);
 });

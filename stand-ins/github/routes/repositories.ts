@@ -65,7 +65,7 @@ export const repositoryRoutes: Route[] = [
     method: 'GET',
     path: '/repos/{owner}/{repo}/compare/{+basehead}',
     handle(call) {
-      const { repository } = requireRepository(call, 'contents:read');
+      const repository = readable(call, 'contents:read');
       return ok(comparison(call, repository));
     },
   },
@@ -103,7 +103,7 @@ export const repositoryRoutes: Route[] = [
     method: 'GET',
     path: '/repos/{owner}/{repo}/contents/{+path}',
     handle(call) {
-      const { repository } = requireRepository(call, 'contents:read');
+      const repository = readable(call, 'contents:read');
       const ref = call.query.get('ref') ?? repository.defaultBranch;
       if (!shaOfRef(repository, ref)) throw new Refused(404, `No commit found for the ref ${ref}`);
       const path = call.params['path'] ?? '';
@@ -198,10 +198,10 @@ function encoded(text: string): { content: string; encoding: string } {
 }
 
 /** A public repository can be read with any token, whether its installation reaches it or not. */
-function readable(call: Call): Repository {
+function readable(call: Call, permission = 'metadata:read'): Repository {
   requireInstallation(call);
   const fullName = `${call.params['owner']}/${call.params['repo']}`.toLowerCase();
   const all = [...call.state.repositories.values()];
   const found = all.find((one) => one.fullName.toLowerCase() === fullName);
-  return found && !found.private ? found : requireRepository(call, 'metadata:read').repository;
+  return found && !found.private ? found : requireRepository(call, permission).repository;
 }
