@@ -1,29 +1,67 @@
-import { appsIn } from './apps.ts';
+import { isFinalBuildStatus } from '../domain/build-status.ts';
+import { type App, appsIn } from './apps.ts';
 import { type Build, createBuild } from './builds.ts';
 import type { Db } from './connection.ts';
+import { isDeleted } from './cut-off.ts';
+import { pipelinesIn } from './pipelines.ts';
 import { everything } from './tenant.ts';
+import { usableIntegrations } from './usable-integrations.ts';
 
-/** Another build of the same commit with the pipeline as it was. Whoever asks has seen that the first one is over. */
+/** Why a build is not made again, whoever asks. */
+export type RerunObstacle =
+  | 'build_not_over'
+  | 'pipeline_deleted'
+  | 'app_deleted'
+  | 'pipeline_disabled'
+  | 'integration_not_granted';
+
+type Through = Pick<Build, 'integrationId' | 'repositoryId'>;
+
+/**
+ * Another build of the same commit with the pipeline as it was: where it is there still, is enabled, and its project
+ * may use the integration.
+ */
 export async function rerunBuild(
   trx: Db,
   source: Build,
   { createdBy, deliveryId }: { createdBy: string; deliveryId?: string },
-): Promise<Build> {
-  return createBuild(trx, {
+): Promise<{ build: Build } | { obstacle: RerunObstacle }> {
+  const app = await appsIn(trx, everything).find(source.appId);
+  const through = await sourceNow(trx, source, app);
+  const obstacle = await obstacleOf(trx, source, app, through);
+  if (obstacle) return { obstacle };
+  const build = await createBuild(trx, {
     ...source,
-    ...(await sourceNow(trx, source)),
+    ...through,
     rerunOf: source.id,
     createdBy,
     deliveryId,
     detail: undefined,
     ...blockedIfFork(source),
   });
+  return { build };
+}
+
+async function obstacleOf(
+  trx: Db,
+  { status, pipeline: { id: pipelineId }, projectId }: Build,
+  app: App | undefined,
+  { integrationId }: Through,
+): Promise<RerunObstacle | undefined> {
+  if (!isFinalBuildStatus(status)) return 'build_not_over';
+  const pipeline = await pipelinesIn(trx, everything).find(pipelineId);
+  if (!pipeline) return 'pipeline_deleted';
+  if (!app) return 'app_deleted';
+  if (!pipeline.enabled) return 'pipeline_disabled';
+  // The build itself says so, and ends at once.
+  if (await isDeleted(trx, integrationId)) return undefined;
+  return (await usableIntegrations(trx, projectId).includes(integrationId)) ? undefined : 'integration_not_granted';
 }
 
 /** An app that got another integration meanwhile is built through it, where the repository is the same at its host. */
-async function sourceNow(trx: Db, build: Build): Promise<Pick<Build, 'integrationId' | 'repositoryId'>> {
-  const { appId, integrationId, repositoryId } = build;
-  const source = (await appsIn(trx, everything).find(appId))?.source;
+async function sourceNow(trx: Db, build: Build, app: App | undefined): Promise<Through> {
+  const { integrationId, repositoryId } = build;
+  const source = app?.source;
   if (!source || source.integrationId === integrationId) return { integrationId, repositoryId };
   const [before, now] = await Promise.all([identityOf(trx, repositoryId), identityOf(trx, source.repositoryId)]);
   return before === undefined || before !== now

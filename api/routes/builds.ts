@@ -5,7 +5,7 @@ import { type Build, buildsIn } from '../../db/builds.ts';
 import { cancelBuild } from '../../db/cancel-build.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { incidentsIn } from '../../db/incidents.ts';
-import { rerunBuild } from '../../db/rerun-build.ts';
+import { type RerunObstacle, rerunBuild } from '../../db/rerun-build.ts';
 import { everything } from '../../db/tenant.ts';
 import { buildStatuses, isFinalBuildStatus } from '../../domain/build-status.ts';
 import { BuildEventView, BuildView, buildEventView, buildView } from '../build-view.ts';
@@ -106,22 +106,20 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       tag: 'builds',
       summary: 'Build the same commit again',
       description:
-        'Makes a new build with the pipeline as it was. Only of a build that has ended or is `uncertain`, which this ends. A fork’s build is blocked again.',
+        'Makes a new build with the pipeline as it was. Only of a build that has ended or is `uncertain`, which this ends; and only while the pipeline and its app are there, the pipeline is enabled, and the project may use the integration. A fork’s build is blocked again.',
       access: 'builds:trigger',
       params: Params,
       success: { status: 201, body: BuildView },
-      problems: ['invalid_transition'],
+      problems: ['invalid_transition', 'event_not_enabled', 'integration_missing'],
       async write({ trx, tenant, params, caller, audit }) {
         const source = await buildsIn(trx, tenant).find(params.build);
         if (!source) throw new Problem('not_found');
-        if (source.status === 'uncertain') await endUncertain(trx, source);
-        else if (!isFinalBuildStatus(source.status)) {
-          throw new Problem(
-            'invalid_transition',
-            `The build is ${source.status}: cancel it first, or wait for its end.`,
-          );
-        }
-        const build = await rerunBuild(trx, source, { createdBy: caller.id });
+        const isUncertain = source.status === 'uncertain';
+        if (isUncertain) await endUncertain(trx, source);
+        const over: Build = isUncertain ? { ...source, status: 'superseded' } : source;
+        const done = await rerunBuild(trx, over, { createdBy: caller.id });
+        if ('obstacle' in done) throw refusalOf(done.obstacle, source);
+        const { build } = done;
         const { id: target, orgId, projectId } = build;
         await audit({ orgId, projectId, action: 'build.rerun', target, detail: { rerun_of: source.id } });
         return reply({ body: buildView(build, links) });
@@ -133,6 +131,25 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
 async function cancel(trx: Transaction, build: Build): Promise<void> {
   if (await cancelBuild(trx, build.id, 'canceled_by_request')) return;
   throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
+}
+
+/** As they are refused where a build is started by hand. */
+function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
+  switch (obstacle) {
+    case 'build_not_over':
+      return new Problem('invalid_transition', `The build is ${status}: cancel it first, or wait for its end.`);
+    case 'pipeline_deleted':
+      return new Problem('invalid_transition', 'The build’s pipeline was deleted: build with another one.');
+    case 'app_deleted':
+      return new Problem('invalid_transition', 'The build’s app was deleted: nothing of it is built any more.');
+    case 'pipeline_disabled':
+      return new Problem('event_not_enabled', 'Enable the pipeline first.');
+    case 'integration_not_granted':
+      return new Problem(
+        'integration_missing',
+        'The organization does not grant the build’s integration to this project: set another source.',
+      );
+  }
 }
 
 /** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */

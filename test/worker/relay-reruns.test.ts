@@ -209,6 +209,8 @@ test('"Re-run all checks" builds the latest of each pipeline again that is over'
   const building = await of.build({}, 'running');
   const gone = await of.build();
   await database.write((trx) => pipelinesIn(trx, everything).remove(gone.pipeline.id));
+  const disabled = await of.build();
+  await database.write((trx) => trx('pipelines').where({ id: disabled.pipeline.id }).update({ enabled: false }));
   const elsewhere = await of.build({ sha: 'e'.repeat(40) });
 
   const { outcome, decisions } = await deliver('check_suite', checkSuite(of));
@@ -219,10 +221,28 @@ test('"Re-run all checks" builds the latest of each pipeline again that is over'
     [other.pipeline.id]: 'rerun_requested',
     [building.pipeline.id]: 'build_not_over',
     [gone.pipeline.id]: 'pipeline_deleted',
+    [disabled.pipeline.id]: 'pipeline_disabled',
   });
   for (const build of [latest, other]) expect(await rerunsOf(build)).toHaveLength(1);
-  for (const build of [building, gone, elsewhere]) expect(await rerunsOf(build)).toEqual([]);
+  for (const build of [building, gone, disabled, elsewhere]) expect(await rerunsOf(build)).toEqual([]);
   expect(await rerunsOf(old)).toMatchObject([{ id: latest.id }]);
+});
+
+test('an integration that the project may not use any more builds nothing again, and an app that is gone neither', async () => {
+  const [revoked, deleted] = [await scenario(), await scenario()];
+  const [first, second] = [await revoked.build(), await deleted.build()];
+  await database.write(async (trx) => {
+    await trx('integrations').where({ id: first.integrationId }).update({ project_id: null });
+    await trx('apps').where({ id: second.appId }).update({ deleted_at: 1 });
+  });
+  for (const [of, build, reason] of [
+    [revoked, first, 'integration_not_granted'],
+    [deleted, second, 'app_deleted'],
+  ] as const) {
+    const { decisions } = await deliver('check_run', checkRun(of, build));
+    expect(decisions).toMatchObject([{ outcome: 'skipped', reason, build_id: null }]);
+    expect(await rerunsOf(build)).toEqual([]);
+  }
 });
 
 test('builds that nobody starts are reported by a workflow of their own', async () => {

@@ -5,10 +5,8 @@ import type { Transaction } from '../../db/connection.ts';
 import { decisionsIn } from '../../db/decisions.ts';
 import type { PendingDelivery } from '../../db/delivery-queue.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
-import { pipelinesIn } from '../../db/pipelines.ts';
 import { rerunBuild } from '../../db/rerun-build.ts';
 import { everything } from '../../db/tenant.ts';
-import { isFinalBuildStatus } from '../../domain/build-status.ts';
 import type { CheckEvent } from '../../domain/github-check-events.ts';
 import type { Decided } from './decide-delivery.ts';
 import type { Subject } from './decide-pipelines.ts';
@@ -46,13 +44,13 @@ async function rerun(trx: Transaction, delivery: PendingDelivery, event: CheckEv
   const { orgId, projectId, pipeline } = source;
   const claim = { deliveryId: delivery.id, pipelineId: pipeline.id, orgId, projectId };
   const decisions = decisionsIn(trx, everything);
-  const obstacle = await obstacleOf(trx, source);
-  if (obstacle) {
-    await decisions.add({ ...claim, outcome: 'skipped', reason: obstacle, buildId: null });
+  const actor = `integration:${source.integrationId}`;
+  const done = await rerunBuild(trx, source, { createdBy: actor, deliveryId: delivery.id });
+  if ('obstacle' in done) {
+    await decisions.add({ ...claim, outcome: 'skipped', reason: done.obstacle, buildId: null });
     return false;
   }
-  const actor = `integration:${source.integrationId}`;
-  const build = await rerunBuild(trx, source, { createdBy: actor, deliveryId: delivery.id });
+  const { build } = done;
   const outcome = build.status === 'blocked' ? 'blocked' : 'build';
   await decisions.add({ ...claim, outcome, reason: build.reason ?? 'rerun_requested', buildId: build.id });
   await appendAudit(trx, {
@@ -68,9 +66,4 @@ async function rerun(trx: Transaction, delivery: PendingDelivery, event: CheckEv
     },
   });
   return true;
-}
-
-async function obstacleOf(trx: Transaction, { status, pipeline }: Build): Promise<string | undefined> {
-  if (!isFinalBuildStatus(status)) return 'build_not_over';
-  return (await pipelinesIn(trx, everything).find(pipeline.id)) ? undefined : 'pipeline_deleted';
 }
