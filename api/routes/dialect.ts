@@ -4,7 +4,7 @@ import { tenantFor } from '../caller.ts';
 import type { ApiDeps } from '../deps.ts';
 import { DialectIntegration, inDialect, withoutOurs } from '../dialect-view.ts';
 import { type Endpoint, endpoint, Reply, type ReplyParts, reply } from '../endpoint.ts';
-import { id, name, PageQuery } from '../input.ts';
+import { check, id, name, PageQuery } from '../input.ts';
 import { Problem } from '../problems.ts';
 import { type IntegrationView, kinds } from './integrations.ts';
 
@@ -197,13 +197,23 @@ export function dialectRoutes({ database }: Pick<ApiDeps, 'database'>, v1: Endpo
   ];
 }
 
-/** Finds the routes of `/v1` whose handlers are presented here. */
+/** Finds the routes of `/v1` whose handlers are presented here; they are given what their own schema lets through. */
 function sameAs(v1: Endpoint[]) {
-  const byName = new Map(v1.map((one) => [one.operationId, one]));
+  const byName = new Map(v1.map((one) => [one.operationId, checked(one)]));
   return (operationId: string): Endpoint => {
     const found = byName.get(operationId);
     if (!found) throw new Error(`There is no operation ${operationId} to present`);
     return found;
+  };
+}
+
+function checked(one: Endpoint): Endpoint {
+  const { body, prepare, write } = one;
+  if (!body) return one;
+  return {
+    ...one,
+    ...(prepare && { prepare: async (request) => prepare({ ...request, body: check('body', body, request.body) }) }),
+    ...(write && { write: async (request) => write({ ...request, body: check('body', body, request.body) }) }),
   };
 }
 

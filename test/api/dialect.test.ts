@@ -122,6 +122,13 @@ test.each(['PATCH', 'PUT'])('%s renames it and replaces the caller’s metadata;
   expect(JSON.stringify(rotated.body)).not.toContain('c4nary');
 });
 
+test.each(['PATCH', 'PUT'])('%s takes no more metadata than /v1 does', async (method) => {
+  const metadata = { notes: 'x'.repeat(4_096) };
+  const answer = await client.send(method, at, { metadata });
+  expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_request', errors: [{ path: 'body.metadata' }] } });
+  expectGolden(await client.ask('GET', at), 'get');
+});
+
 test('deletes by the same rules as /v1, and shows it no more', async () => {
   const answer = await client.send('DELETE', at);
   expect(answer.status).toBe(202);
