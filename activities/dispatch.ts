@@ -1,5 +1,6 @@
 import { log } from '@temporalio/activity';
 import type { ReachableRepository } from '../broker/github.ts';
+import { appsIn } from '../db/apps.ts';
 import { adoptRun } from '../db/build-runs.ts';
 import { type Build, buildsIn } from '../db/builds.ts';
 import type { Transaction } from '../db/connection.ts';
@@ -86,6 +87,7 @@ export function dispatchActivities(deps: ReachDeps) {
     if (!(await usableIntegrations(database.reader, projectId).includes(integrationId))) {
       throw new Refusal('integration_not_granted', 'The organization does not grant the integration to this project.');
     }
+    await refuseLostRegistry(build);
     if (usableIntegrationStatuses.includes(integration.status)) return;
     await refuseUnconfirmed(database.reader, build);
     // What an event had taken away may have been given back between the two.
@@ -93,6 +95,15 @@ export function dispatchActivities(deps: ReachDeps) {
       (await integrationsIn(database.reader, everything).find(integrationId)) ?? {};
     if (usableIntegrationStatuses.includes(status)) return;
     throw new Refusal(`integration_${status}`, `The integration is ${status}.`);
+  }
+
+  /** It could not push what it makes: better said before it has worked for it. */
+  async function refuseLostRegistry({ appId }: Build): Promise<void> {
+    const app = await appsIn(database.reader, everything).find(appId);
+    if (!app?.registry) return;
+    const registry = await integrationsIn(database.reader, everything).find(app.registry.integrationId);
+    if (registry && registry.status !== 'deleting') return;
+    throw new Refusal('integration_deleted', 'The app’s registry was deleted: give it another one.');
   }
 
   /** It would be refused at GitHub, in words that say less. */

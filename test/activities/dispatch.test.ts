@@ -7,6 +7,7 @@ import { everything } from '../../db/tenant.ts';
 import { ProviderError, type ProviderErrorCode } from '../../providers/http.ts';
 import { scriptedGitHub } from '../providers/github/scripted-github.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { seed } from '../support/seed.ts';
 import { activitiesAgainst, buildSteps, insertBuild, sha, stateOf } from './some-build.ts';
 
 let database: TestDatabase;
@@ -155,6 +156,25 @@ test('a dispatch through an integration that is being deleted is not sent', asyn
   expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
   expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'integration_deleted' });
   expect(seen).toEqual([]);
+});
+
+test('a dispatch of an app whose registry was deleted is not sent until it has another one', async () => {
+  const build = await insertBuild(database);
+  const registry = await seed(database).registry(build, { status: 'deleted' });
+  const use = (columns: object) => database.write((trx) => trx('apps').where({ id: build.appId }).update(columns));
+  await use({ registry_integration_id: registry, image_repository: 'acme/shop' });
+  const { run, seen } = await activitiesAgainst(database, [accepted]);
+  expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
+  expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'integration_deleted' });
+  expect(seen).toEqual([]);
+
+  const next = await insertBuild(database);
+  const another = await seed(database).registry(next);
+  await database.write((trx) =>
+    trx('apps').where({ id: next.appId }).update({ registry_integration_id: another, image_repository: 'acme/shop' }),
+  );
+  const again = await activitiesAgainst(database, [accepted, created]);
+  expect(await again.run('sendDispatch', { buildId: next.id, tries: 0 })).toEqual({ outcome: 'running' });
 });
 
 test('a dispatch to a repository that the integration no longer reaches is not sent', async () => {
