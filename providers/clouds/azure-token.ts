@@ -1,4 +1,4 @@
-import { ClientAssertionCredential, ClientSecretCredential, type ClientSecretCredentialOptions } from '@azure/identity';
+import type { ClientSecretCredentialOptions } from '@azure/identity';
 import { azureClouds, azureId } from '../../domain/azure-clouds.ts';
 import type { AzureCloud } from '../../domain/registry-hosts.ts';
 import { ProviderError } from '../http.ts';
@@ -60,6 +60,8 @@ async function ask(
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
   };
+  // Loaded when it is first needed: every start would pay for it otherwise, most of a second.
+  const { ClientAssertionCredential, ClientSecretCredential } = await import('@azure/identity');
   try {
     const credential =
       access.mode === 'federated'

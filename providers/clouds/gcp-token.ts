@@ -1,5 +1,4 @@
 import { createPrivateKey } from 'node:crypto';
-import { ExternalAccountClient, JWT, OAuth2Client } from 'google-auth-library';
 import { federationAudience, serviceAccountEmail, workloadIdentityProvider } from '../../domain/google-names.ts';
 import { ProviderError } from '../http.ts';
 import { type GoogleStep, googleFailure } from './gcp-failures.ts';
@@ -74,9 +73,15 @@ async function issue(
   { scopes, lifetimeSeconds }: TokenWanted,
   watched: WatchedFetch,
 ): Promise<Issued> {
+  // Loaded when it is first needed: most Fairleads have accounts of some clouds, and every start would pay for all.
+  const { ExternalAccountClient, JWT, OAuth2Client } = await import('google-auth-library');
   switch (access.mode) {
     case 'workload_identity': {
-      const client = federated(access, subjectToken, { scopes, lifetimeSeconds }, watched);
+      const options = federation(access, subjectToken, { scopes, lifetimeSeconds }, watched);
+      const client = ExternalAccountClient.fromJSON(options);
+      if (!client) throw new TypeError('No client for an external account');
+      // The library gives its transport to the impersonation only; the exchange before it has one of its own.
+      client['stsCredential']['transporter'] = client.transporter;
       const { token } = await client.getAccessToken();
       return { token, expiresAt: client.credentials.expiry_date };
     }
@@ -99,13 +104,10 @@ async function issue(
 
 type Federation = Extract<GcpAccess, { mode: 'workload_identity' }>;
 
-/**
- * Built from parts, never from a file of the user's: that could name addresses, files and programs of this machine.
- * The library gives its transport to the impersonation only; the exchange before it has one of its own.
- */
-function federated(access: Federation, subjectToken: string, wanted: TokenWanted, watched: WatchedFetch) {
+/** From parts, never from a file of the user's: that could name addresses, files and programs of this machine. */
+function federation(access: Federation, subjectToken: string, wanted: TokenWanted, watched: WatchedFetch) {
   const { provider, serviceAccount } = access;
-  const client = ExternalAccountClient.fromJSON({
+  return {
     type: 'external_account',
     audience: `//iam.googleapis.com/${provider}`,
     subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
@@ -117,10 +119,7 @@ function federated(access: Federation, subjectToken: string, wanted: TokenWanted
       service_account_impersonation: { token_lifetime_seconds: wanted.lifetimeSeconds },
     }),
     ...transport(watched),
-  });
-  if (!client) throw new TypeError('No client for an external account');
-  client['stsCredential']['transporter'] = client.transporter;
-  return client;
+  };
 }
 
 async function subjectTokenOf({ provider, serviceAccount, subjectToken }: Federation): Promise<string> {
