@@ -42,7 +42,11 @@ export async function ask(wire: Wire, method: 'GET' | 'PATCH', path: string, aut
   const response = await wire
     .fetch(new URL(path, wire.origin), {
       method,
-      headers: { accept: manifests, ...(authorization !== undefined && { authorization }) },
+      headers: {
+        accept: manifests,
+        ...(method === 'PATCH' && { 'content-type': 'application/octet-stream' }),
+        ...(authorization !== undefined && { authorization }),
+      },
       // A read may be led elsewhere within its host; a write is judged by its first answer.
       ...(method === 'PATCH' && { redirect: 'manual', body: '' }),
       signal: wire.signal ?? null,

@@ -1,8 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import { clientOf } from '../providers/registries/scene.ts';
 import { type DockerRegistry, startDockerRegistry, tlsFile } from '../support/docker-registry.ts';
+import { runProgram } from '../support/processes.ts';
+import { program } from '../support/programs.ts';
 import { manifestType, pullImage, pushImage } from '../support/push-image.ts';
 import { type SignerUser, startTokenSigner, type TokenSigner } from '../support/token-signer.ts';
 
@@ -191,6 +195,27 @@ describe('the stand-in answers as the real registry does', () => {
   };
   /** Distribution itself uses both for an upload that is not there. */
   const family = (code: string) => code.replace(/^BLOB_UPLOAD_.*/, 'BLOB_UPLOAD');
+
+  test('skopeo and crane copy an image out of it and back into it', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-clients-'));
+    const auth = Buffer.from(`${alice.username}:${alice.password}`).toString('base64');
+    const auths = Object.fromEntries([standIn, passwords].map(({ host }) => [host, { auth }]));
+    const config = path.join(folder, 'config.json');
+    writeFileSync(config, JSON.stringify({ auths }));
+    // Without a token service: crane goes to none on another port of an address written as a number.
+    const [there, back] = [`${passwords.host}/team/new:copied`, `${standIn.host}/team/new:back`];
+    try {
+      const plain = ['--src-tls-verify=false', '--dest-tls-verify=false', '--authfile', config];
+      const copy = ['--insecure-policy', 'copy', ...plain, `docker://${standIn.host}/team/app:v1`, `docker://${there}`];
+      expect(await runProgram(program('skopeo'), copy, {}).ended).toBe(0);
+      const crane = runProgram(program('crane'), ['copy', '--insecure', there, back], { DOCKER_CONFIG: folder });
+      expect([await crane.ended, crane.output()]).toEqual([0, expect.any(String)]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+    const tags = (name: string) => [...(standIn.images.repositories.get(name)?.tags ?? [])];
+    expect(tags('team/new')).toEqual([['back', tags('team/app')[0]?.[1]]]);
+  });
 
   test.each([
     ['nobody', undefined, undefined],

@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createRegistry } from '../../../providers/registries/registry.ts';
+import { registryFetch } from '../../../providers/registries/wire.ts';
+import type { RegistryStandIn } from '../../../stand-ins/registry/stand-in.ts';
+import { bob, both, startTeamRegistry } from './scene.ts';
+
+const hub = ['https://registry-1.docker.io', 'https://auth.docker.io'];
+let registry: RegistryStandIn;
+/** Whoever was asked, by the name that was asked for. */
+let asked: string[];
+
+beforeEach(async () => {
+  asked = [];
+  const access = [{ repository: 'library/nginx', actions: ['pull' as const] }];
+  registry = await startTeamRegistry({ users: { bob: { password: bob.password, access } } });
+  registry.settings.realm = 'https://auth.docker.io/token';
+});
+afterEach(() => registry.close());
+
+/** A network in which Docker Hub's names lead to the stand-in. */
+function clientOf(address: string) {
+  const fetch = registryFetch({ allowedHosts: [{ origin: registry.url }] });
+  return createRegistry({
+    registry: address,
+    fetch: (ca) => (url, init) => {
+      const { origin, pathname, search } = new URL(url);
+      asked.push(`${origin}${pathname}`);
+      if (!hub.includes(origin)) throw new Error(`${origin} is not Docker Hub`);
+      return fetch(ca)(`${registry.url}${pathname}${search}`, init);
+    },
+  });
+}
+
+const refused = (code: string) => expect.objectContaining({ ok: false, code });
+const wants = { login: bob, repositories: ['nginx', 'acme/private'], purposes: [...both] };
+
+test.each(['docker.io', 'https://index.docker.io/v1/', 'registry-1.docker.io'])(
+  '%s is asked where it answers',
+  async (name) => {
+    const answer = await clientOf(name).verify(wants);
+    expect(answer).toMatchObject({
+      realm: 'auth.docker.io',
+      login: { ok: true },
+      repositories: [{ pull: { ok: true } }, {}],
+    });
+    expect(new Set(asked.map((url) => new URL(url).origin))).toEqual(new Set(hub));
+    expect(asked.find((url) => url.includes('/manifests/'))).toContain('/v2/library/nginx/manifests/');
+    const scopes = registry.ledger.map(({ query }) => new URLSearchParams(query).get('scope'));
+    expect(scopes).toContain('repository:library/nginx:pull');
+  },
+);
+
+test('it answers alike for what is not there and what may not be seen, and so do we', async () => {
+  const { repositories } = await clientOf('docker.io').verify(wants);
+  const hidden = refused('not_visible');
+  expect(repositories).toEqual([
+    { repository: 'nginx', pull: { ok: true }, push: hidden },
+    { repository: 'acme/private', pull: hidden, push: hidden },
+  ]);
+});
+
+test('only its own token service gets the credential, not even another host of its domain', async () => {
+  registry.settings.realm = 'https://evil.docker.io/token';
+  expect((await clientOf('docker.io').verify(wants)).login).toEqual(refused('realm_not_trusted'));
+  expect(new Set(asked)).toEqual(new Set(['https://registry-1.docker.io/v2/']));
+});
+
+test.each([
+  ['a used-up limit of pulls', JSON.stringify({ errors: [{ code: 'TOOMANYREQUESTS' }] }), 'rate_limited'],
+  ['its guard against abuse', '<html>Too Many Requests</html>', 'secondary_limited'],
+])('429 for %s', async (_, body, code) => {
+  registry.fail({ path: /manifests/, kind: 'answer', status: 429, body });
+  const { repositories } = await clientOf('docker.io').verify({ ...wants, repositories: ['nginx'] });
+  expect(repositories).toEqual([{ repository: 'nginx', pull: refused(code), push: refused(code) }]);
+});
+
+test('the claims of its token do not decide: it is handed out, and said to be good for what it names', async () => {
+  const minted = await clientOf('docker.io').mintBearer({ login: bob, repositories: ['nginx'], purpose: 'push' });
+  expect(minted.effective).toEqual({ repositories: ['library/nginx'], actions: ['pull'], narrowedTo: 'repository' });
+});
