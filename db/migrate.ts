@@ -20,6 +20,7 @@ import * as retiredApps from './migrations/0017-retired-apps.ts';
 import * as buildEnds from './migrations/0019-build-ends.ts';
 import * as registries from './migrations/0020-registries.ts';
 import * as signingKeys from './migrations/0021-signing-keys.ts';
+import * as bounds from './migrations/0022-bounds.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
 const migrations: Record<string, Knex.Migration> = {
@@ -43,6 +44,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0019-build-ends': buildEnds,
   '0020-registries': registries,
   '0021-signing-keys': signingKeys,
+  '0022-bounds': bounds,
 };
 
 const config: Knex.MigratorConfig = {

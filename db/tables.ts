@@ -434,6 +434,7 @@ export type ConnectFlowRow = Times &
     requested_account: number | null;
     approved_installation: number | null;
     confirmed_at: number | null;
+    reauthorizes: Bool;
     expires_at: number;
     finished_at: number | null;
   };

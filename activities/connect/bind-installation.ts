@@ -71,9 +71,10 @@ async function isCutOff(trx: Transaction, { integrationId }: ConnectFlow): Promi
   return !integration || integration.status === 'deleting' || integration.status === 'expired';
 }
 
-/** On the operator's App an integration is one account's, also when it is connected anew. */
+/** On the operator's App an integration is one account's; and none gets another when it is authorized anew. */
 async function isOfAnotherAccount(trx: Transaction, flow: ConnectFlow, { account }: Found): Promise<boolean> {
-  if (flow.kind !== 'operator' || flow.integrationId === null) return false;
+  const mayBeAnother = flow.kind !== 'operator' && !flow.reauthorizes;
+  if (mayBeAnother || flow.integrationId === null) return false;
   const bound = trx('bindings').where({ integration_id: flow.integrationId }).select('installation_id');
   const accounts = await trx('installations').whereIn('id', bound).select('account_id');
   return accounts.length > 0 && !accounts.some(({ account_id: id }) => id === account.id);

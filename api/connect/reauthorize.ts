@@ -4,6 +4,7 @@ import { appRejected } from '../../db/follow-installations.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
 import { type Integration, integrationsIn } from '../../db/integrations.ts';
 import type { IntegrationStatus } from '../../domain/integration-status.ts';
+import { requireOrgAdmin } from '../caller.ts';
 import { Problem } from '../problems.ts';
 import { type Asking, installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
 
@@ -12,7 +13,7 @@ const over: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired'];
 
 /**
  * Starts a flow that ends at the same integration: whoever administers the account signs in and, where the App was
- * uninstalled, installs it again. What hangs on the integration stays as it is.
+ * uninstalled, installs it again. What hangs on the integration stays as it is, and no other account comes to it.
  */
 export async function startReauthorization(
   trx: Transaction,
@@ -22,6 +23,7 @@ export async function startReauthorization(
 ): Promise<{ flow: ConnectFlow; url: string }> {
   const integration = await integrationsIn(trx, asking.tenant).find(integrationId);
   if (!integration || over.includes(integration.status)) throw new Problem('not_found');
+  if (integration.projectId === null) requireOrgAdmin(asking.caller, integration.orgId);
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
   if (!app) throw new Problem('provider_not_supported', 'Only a connection by a GitHub App is authorized this way.');
   await refuseDeadKey(trx, integration, app);
@@ -42,6 +44,7 @@ export async function startReauthorization(
     ...installing(app),
     kind: isOwn ? 'own' : 'operator',
     integrationId: integration.id,
+    reauthorizes: true,
     displayName: null,
     accountLogin: where?.account_login ?? null,
     accountId: where?.account_id ?? null,

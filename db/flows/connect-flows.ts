@@ -22,6 +22,8 @@ export type ConnectFlow = {
   displayName: string | null;
   appName: string;
   appPublic: boolean;
+  /** Connects anew what its integration has, and nothing else. */
+  reauthorizes: boolean;
   /** The account that was asked for; the person may choose another at GitHub. */
   accountLogin: string | null;
   /** The same by GitHub's number, where it is known: GitHub then shows that account at once. */
@@ -69,7 +71,8 @@ export type NewConnectFlow = Pick<
   | 'redirectUrl'
   | 'claimedInstallation'
   | 'expiresAt'
->;
+> &
+  Partial<Pick<ConnectFlow, 'reauthorizes'>>;
 
 /** What may be written down along the way. */
 export type FlowNote = Partial<
@@ -114,6 +117,7 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
         display_name: flow.displayName,
         app_name: flow.appName,
         app_public: flow.appPublic,
+        reauthorizes: flow.reauthorizes ?? false,
         account_login: flow.accountLogin,
         account_id: flow.accountId,
         redirect_url: flow.redirectUrl,
@@ -258,6 +262,7 @@ function toConnectFlow(row: ConnectFlowRow): ConnectFlow {
     displayName: row.display_name,
     appName: row.app_name,
     appPublic: Boolean(row.app_public),
+    reauthorizes: Boolean(row.reauthorizes),
     accountLogin: row.account_login,
     accountId: row.account_id,
     redirectUrl: row.redirect_url,

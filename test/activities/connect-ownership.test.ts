@@ -133,6 +133,30 @@ describe('who administers the account', () => {
     expect(await goThrough(await landed(alice, own))).toMatchObject({ status: 'completed', ownerProof: 'account' });
   });
 
+  test('gives an App of one’s own no other account where it was to be authorized anew', async () => {
+    const first = await goThrough(await landed(alice));
+    const others = [person('bob'), person('carol')].map((account) => ({
+      account,
+      at: github.addInstallation(app.theirs, { account }),
+    }));
+    const own = async (at: Installation, user: Account, reauthorizes: boolean) => {
+      const integrationId = first.integrationId;
+      const flow = await rows.installing(owner, app.id, { kind: 'own', integrationId, reauthorizes });
+      await rows.land(flow, app.theirs, { installationId: at.id, user });
+      return goThrough(flow);
+    };
+    const [{ account: bob, at: bobs }, { account: carol, at: carols }] = others as [
+      (typeof others)[0],
+      (typeof others)[0],
+    ];
+    expect(await own(bobs, bob, true)).toMatchObject({ status: 'rejected', reason: 'account_mismatch' });
+    expect(await bindings()).toHaveLength(1);
+    expect(await own(installation, alice, true)).toMatchObject({ status: 'completed' });
+    // Which is what connecting another account is for.
+    expect(await own(carols, carol, false)).toMatchObject({ status: 'completed', reason: null });
+    expect(await bindings()).toHaveLength(2);
+  });
+
   test('connects it once more to the same project, which changes nothing', async () => {
     const first = await goThrough(await landed(alice));
     const again = await landed(alice);

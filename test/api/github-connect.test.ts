@@ -6,7 +6,7 @@ import { everything } from '../../db/tenant.ts';
 import { corsOrigin, publicUrl, startApi, type TestApi } from '../support/api.ts';
 import { createBrowser, type Shown } from '../support/browser.ts';
 import { keyring } from '../support/hooks.ts';
-import { addOrg, addProject, addToken, addUser } from '../support/tenants.ts';
+import { addEverything, addOrg, addProject, addToken, addUser } from '../support/tenants.ts';
 
 type Started = { flow_id: string; create_url: string; install_url: string; expires_at: number };
 type Flow = { id: string; status: string; person_step: string; integration_id: string | null; installation_id: number };
@@ -465,3 +465,24 @@ test('an organization has a limited number of flows open, and ends some to start
 async function bearer(): Promise<Record<string, string>> {
   return { authorization: `Bearer ${(await addToken(api.database, { orgId, projectId })).secret}` };
 }
+
+test('what is the organization’s own is authorized anew by who administers the organization', async () => {
+  const { database } = api;
+  const project = await addProject(database, orgId, 'Anew');
+  const { integrationId, githubAppId: at } = await addEverything(database, { orgId, projectId: project });
+  await database.write(async (trx) => {
+    await trx('integrations').where({ id: integrationId }).update({ project_id: null, owner_id: orgId });
+    await trx('github_apps').where({ id: at }).update({ client_id: 'Iv1.of-it' });
+    const secrets = githubAppSecrets(trx, keyring);
+    await secrets.put(at, null, 'client_secret', 'a client secret of the operator');
+    await secrets.put(at, null, 'private_key', 'a private key of the operator');
+  });
+  const ask = async (scopes: ('integrations:write' | 'org:admin')[]) => {
+    const { secret } = await addToken(database, { orgId }, scopes);
+    return api.as(secret).send<{ flow_id: string }>('POST', `/v1/integrations/${integrationId}/reauthorize`, {});
+  };
+  expect(await ask(['integrations:write'])).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
+  const allowed = await ask(['integrations:write', 'org:admin']);
+  expect(allowed.status).toBe(200);
+  expect(await flows().find(allowed.body.flow_id)).toMatchObject({ reauthorizes: true });
+});
