@@ -67,7 +67,10 @@ function ofImpersonation(seen: Exchange): Refusal {
     const message = 'The account may not act for the service account, or there is no such service account';
     return { code: 'impersonation_denied', message, settling: true };
   }
-  if (seen.status === 400) return { code: 'validation', message: 'Google does not give tokens of that lifetime' };
+  if (seen.status === 400) {
+    const message = 'Google gives this service account no token that lives so long: a policy of the organization may';
+    return { code: 'lifetime_too_short', message };
+  }
   return { code: 'federation_refused', message: 'Google does not take the token that it gave' };
 }
 

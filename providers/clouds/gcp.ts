@@ -19,10 +19,12 @@ export type GarCredentialWanted = {
   /** Google does not narrow to them. */
   repositories?: string[];
   actions: RegistryPurpose[];
-  /** What must be left of the token's life; Google alone decides how long it is. */
+  /** What must be left of the token's life, which may be told Google for a service account that is acted for. */
   minTtlMs: number;
   signal?: AbortSignal;
 };
+
+type Wanted = { scopes: string[]; minTtlMs?: number; signal?: AbortSignal | undefined };
 
 export type Gcp = ReturnType<typeof createGcp>;
 
@@ -30,8 +32,11 @@ const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
 /** The second is what a machine of Google's pulls with by default. */
 const readOnly = [`${cloudPlatform}.read-only`, 'https://www.googleapis.com/auth/devstorage.read_only'];
 
-/** The most that Google gives without a policy of the organization's. */
-const longestSeconds = 3600;
+/** The most that Google gives; above the first, a policy of the organization has to allow it. */
+const usualSeconds = 3600;
+const longestSeconds = 12 * 3600;
+/** What the way here may take of a token's life. */
+const spareSeconds = 60;
 
 const permissions = {
   pull: 'artifactregistry.repositories.downloadArtifacts',
@@ -43,8 +48,11 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
   const origins = originsWith(endpoints);
   const watch = (signal?: AbortSignal) => watchFetch({ fetch, timeoutMs, origins, signal });
 
-  async function tokenOf(access: GcpAccess, scopes: string[], signal?: AbortSignal): Promise<GoogleToken> {
-    return googleToken(access, { scopes, lifetimeSeconds: longestSeconds }, watch(signal), now);
+  async function tokenOf(access: GcpAccess, wanted: Wanted): Promise<GoogleToken> {
+    const { scopes, minTtlMs = 0, signal } = wanted;
+    const needed = Math.ceil(minTtlMs / 1000) + spareSeconds;
+    const lifetimeSeconds = Math.min(longestSeconds, Math.max(usualSeconds, needed));
+    return googleToken(access, { scopes, lifetimeSeconds }, watch(signal), now);
   }
 
   /** One answer for both actions on one repository, without touching it. */
@@ -83,7 +91,11 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
       const { host, actions, minTtlMs, signal } = wanted;
       requireRegistry(host);
       const reads = !actions.includes('push') && access.mode !== 'oauth';
-      const { token, expiresAt } = await tokenOf(access, reads ? readOnly : [cloudPlatform], signal);
+      const { token, expiresAt } = await tokenOf(access, {
+        scopes: reads ? readOnly : [cloudPlatform],
+        minTtlMs,
+        signal,
+      });
       if (expiresAt - now() < minTtlMs) {
         const minutes = Math.floor(Math.max(0, expiresAt - now()) / 60_000);
         const message = `Google’s token lives for ${minutes} minutes, which is less than was asked for`;
@@ -110,7 +122,7 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
       { host, repositories, signal }: { host: string; repositories: string[]; signal?: AbortSignal },
     ): Promise<RepositoryCheck[]> {
       requireRegistry(host);
-      const { token } = await tokenOf(access, [cloudPlatform], signal);
+      const { token } = await tokenOf(access, { scopes: [cloudPlatform], signal });
       const asked = new Map<string, Promise<string[] | ProviderError>>();
       const checks: RepositoryCheck[] = [];
       for (const image of repositories) {

@@ -222,6 +222,16 @@ test('a token that ends too soon for the caller is not handed out', async () => 
   expect(failure.message).toMatch(/\b(9|10) minutes/);
 });
 
+test('more than an hour is asked for where it is needed, and had where the organization allows it', async () => {
+  const access = federated({ serviceAccount: email });
+  const wanted = { ...push, minTtlMs: 150 * minute };
+  expect(await codeOf(gcp.garCredential(access, wanted))).toBe('lifetime_too_short');
+
+  google.state.serviceAccounts.set(email, { keys: [], impersonators: [principal], longest: 12 * 3600 });
+  const { expiresAt } = await gcp.garCredential(access, wanted);
+  expect((expiresAt ?? 0) - Date.now()).toBeGreaterThanOrEqual(150 * minute);
+});
+
 test('names that would lead elsewhere never become an address', async () => {
   for (const access of [
     federated({ provider: '../../evil' }),
