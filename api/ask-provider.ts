@@ -80,9 +80,13 @@ export async function askProvider<Result>(
   } catch (error) {
     const failure = providerFailure(error);
     if (!failure) throw error;
-    const code = refusals[failure.code] ?? 'provider_unavailable';
+    const { retryAfterMs } = failure;
+    const headers = retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+    const known = failure.overasked ? 'too_many_requests' : refusals[failure.code];
+    const code = known ?? 'provider_unavailable';
     const cure = cures[code];
     throw new Problem(code, cure ? `${failure.message.replace(/[.]?$/, '.')} ${cure}` : failure.message, {
+      ...(headers && { headers }),
       members: { provider_code: failure.code },
     });
   }

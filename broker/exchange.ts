@@ -7,6 +7,7 @@ import type { InstallationToken, MintRequest } from '../providers/github/mint.ts
 import { ProviderError } from '../providers/http.ts';
 import type { GitHubBroker } from './github.ts';
 import { createIssuance, type Made, marginMs, type Request } from './issuance.ts';
+import { createMintBudget, type MintBudget } from './mint-budget.ts';
 import { refusedToken, refuseUnusable } from './reach.ts';
 import { createTokenRevoker } from './revocation.ts';
 
@@ -38,10 +39,13 @@ export function createExchange({
   database,
   keyring,
   broker,
+  budget = createMintBudget(),
 }: {
   database: Database;
   keyring: Keyring;
   broker: TokenMaker;
+  /** Shared with whatever else makes tokens for people. */
+  budget?: MintBudget;
 }) {
   const revoker = createTokenRevoker({ database, keyring, broker });
 
@@ -74,6 +78,7 @@ export function createExchange({
     async make(wanted) {
       const { installation, app } = await reach(wanted.installationId);
       const { repositoryIds, permissions } = wanted;
+      budget(app, wanted.orgId);
       const asApp = await broker.asApp(app.id);
       const askedAt = Date.now();
       const made = await asApp

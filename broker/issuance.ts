@@ -109,7 +109,8 @@ export function createIssuance<Wanted extends Request, Of extends Made>(provider
   /** Another process may have revoked what is at hand here. */
   async function atHand(wanted: Wanted): Promise<Issued<Of>> {
     const key = keyOf(wanted);
-    const get = () => tokens.get(key, () => make(wanted), wanted.minTtlMs);
+    const of = { owner: wanted.orgId, leastMs: wanted.minTtlMs };
+    const get = () => tokens.get(key, () => make(wanted), of);
     const issued = await get();
     if (await mintedTokensIn(database.reader).isGood(issued.id)) return issued;
     tokens.drop(key, issued);

@@ -1,6 +1,17 @@
 import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
+import { Overasked } from './overasked.ts';
+
+export type ToldFailure = {
+  code: ProviderErrorCode;
+  message: string;
+  retryAfterMs: number | undefined;
+  /** It is who asks that asks for too much, and not the provider that has had enough. */
+  overasked: boolean;
+};
 
 /** What a provider made of a request, in words that may be shown; nothing where the error is none of a provider's. */
-export function providerFailure(error: unknown): { code: ProviderErrorCode; message: string } | undefined {
-  return error instanceof ProviderError ? { code: error.code, message: error.message } : undefined;
+export function providerFailure(error: unknown): ToldFailure | undefined {
+  if (!(error instanceof ProviderError)) return undefined;
+  const { code, message, retryAfterMs } = error;
+  return { code, message, retryAfterMs, overasked: error instanceof Overasked };
 }

@@ -3,12 +3,13 @@ import { createExpiringCache } from '../../broker/cache.ts';
 
 const minute = 60_000;
 
-function cacheAt(start: number, maxEntries = 100, renewAfter = 1) {
+function cacheAt(start: number, maxEntries = 100, renewAfter = 1, mostOfOwner = 100) {
   const clock = { now: start };
   const cache = createExpiringCache<{ expiresAt: number; name: string }>({
     marginMs: 5 * minute,
     now: () => clock.now,
     maxEntries,
+    mostOfOwner,
     renewAfter,
   });
   let made = 0;
@@ -59,8 +60,8 @@ test('who needs it for longer than what is kept is good for has it made anew', a
   const { clock, cache, make } = cacheAt(0);
   const first = await cache.get('a', make);
   clock.now = 20 * minute;
-  expect(await cache.get('a', make, 39 * minute)).toBe(first);
-  const second = await cache.get('a', make, 40 * minute);
+  expect(await cache.get('a', make, { leastMs: 39 * minute })).toBe(first);
+  const second = await cache.get('a', make, { leastMs: 40 * minute });
   expect(second).not.toBe(first);
   expect(await cache.get('a', make)).toBe(second);
 });
@@ -96,4 +97,31 @@ test('a renewal that fails is tried again a little later, and nobody is told whi
   expect(tried).toBe(2);
   clock.now = 55 * minute;
   await expect(cache.get('a', fail)).rejects.toThrow('no');
+});
+
+test('who asks for ever more different things pushes out their own, and nothing of others', async () => {
+  const { cache, make, made } = cacheAt(0, 100, 1, 2);
+  const get = (owner: string | undefined, key: string) => cache.get(`${owner} ${key}`, make, { owner });
+  await get('quiet', 'a');
+  await get(undefined, 'a');
+  for (const key of ['a', 'b', 'a', 'c']) await get('greedy', key);
+  expect(made()).toBe(5);
+  await get('quiet', 'a');
+  await get(undefined, 'a');
+  await get('greedy', 'c');
+  await get('greedy', 'b');
+  expect(made()).toBe(5);
+  // The first one made way for the third.
+  await get('greedy', 'a');
+  expect(made()).toBe(6);
+});
+
+test('what was dropped takes no room', async () => {
+  const { cache, make, made } = cacheAt(0, 100, 1, 2);
+  const owner = 'one';
+  cache.drop('a', await cache.get('a', make, { owner }));
+  await cache.get('b', make, { owner });
+  await cache.get('c', make, { owner });
+  await cache.get('b', make, { owner });
+  expect(made()).toBe(3);
 });
