@@ -95,6 +95,7 @@ export async function resolveExchange(database: Database, asked: Asked, purpose:
     chosen,
     kinds: ['github'],
   });
+  requireHost(body, hostUrl);
   const named = await namedRepositories(database, issuer.id, body.repositories);
   const repositories = await reachable(
     database,
@@ -160,8 +161,22 @@ export async function integrationFor(db: Db, { projectId, kinds, own, body }: Ch
   if (own !== undefined && named !== undefined && named !== own) {
     throw new Problem('repository_not_reachable', 'Leave `integration_id` out: the app has an integration already.');
   }
-  const at = host === undefined ? undefined : (registryHost(host)?.host ?? host);
-  return own ?? named ?? chooseIntegration(db, { projectId, kinds, host: at });
+  return (
+    own ?? named ?? chooseIntegration(db, { projectId, kinds, host: host === undefined ? undefined : hostOf(host) })
+  );
+}
+
+/** Whoever names a host is given nothing of another one, also where an app or a build has its own connection. */
+export function requireHost({ host }: ExchangeBody, hostUrl: string): void {
+  if (host === undefined) return;
+  const own = new URL(hostUrl).host;
+  if (hostOf(host) !== own) {
+    throw new Problem('no_integration', `This connection is to ${own}, and to no other host.`);
+  }
+}
+
+function hostOf(text: string): string {
+  return registryHost(text)?.host ?? text.toLowerCase();
 }
 
 /** A build, and a token of an app, has one repository; others name theirs. */

@@ -37,6 +37,7 @@ export async function readyToken(
     expiresAt,
     scope: { repositories: repositories.map((one) => one.id), permissions, ...(narrowed && { narrowed }) },
     effective: {
+      host_url: hostUrl,
       repositories: repositories.map((one) => ({ id: one.id, full_name: one.fullName })),
       permissions,
       narrowed: narrowed ?? null,

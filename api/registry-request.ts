@@ -6,7 +6,7 @@ import { type RegistryHost, registryHost, registryKinds } from '../domain/regist
 import type { RegistryPurpose } from '../domain/registry-purposes.ts';
 import type { RegistrySettings } from '../domain/registry-settings.ts';
 import { unvouchedFor } from '../domain/token-purposes.ts';
-import { type Asked, type Format, integrationFor, requireIssuer, subjectOf } from './exchange-request.ts';
+import { type Asked, type Format, integrationFor, requireHost, requireIssuer, subjectOf } from './exchange-request.ts';
 import { Problem } from './problems.ts';
 
 export type ResolvedRegistryExchange = {
@@ -37,14 +37,16 @@ export async function resolveRegistryExchange(
   const kinds = registryKinds;
   const choice = { projectId: project.id, kinds, own: own?.integrationId, body };
   const chosen = await integrationFor(database.reader, choice);
-  const { issuer, cloud, kind, settings } = await requireIssuer(database.reader, {
+  const { issuer, hostUrl, cloud, kind, settings } = await requireIssuer(database.reader, {
     projectId: project.id,
     chosen,
     kinds,
   });
+  requireHost(body, hostUrl);
   const { registry, repositories: usual = [] } = settings as RegistrySettings;
   const host = registryHost(registry);
   if (!host) throw new Problem('integration_unusable', 'The registry’s address is not understood any more.');
+  const image = app?.registry?.integrationId === chosen ? app.registry.imageRepository : undefined;
   const named = body.repositories?.map((one) => requireName(host, one));
   const beyond = bound ? named?.find((one) => one !== own?.imageRepository) : undefined;
   if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the image repository of the app.`);
@@ -62,7 +64,7 @@ export async function resolveRegistryExchange(
       issuer,
       orgId: project.orgId,
       buildId: build?.id ?? null,
-      repositories: named ?? (own ? [own.imageRepository] : usual),
+      repositories: named ?? (image === undefined ? usual : [image]),
       purpose,
       bearer: format === 'bearer',
       cloud,

@@ -13,6 +13,7 @@ import { readyRegistryCredential } from '../ready-registry-credential.ts';
 import { readyToken } from '../ready-token.ts';
 
 const TokenScope = z.object({
+  host_url: z.string().describe('Where it may be sent to'),
   repositories: z.array(z.object({ id: z.string(), full_name: z.string() })),
   permissions: z.record(z.string(), z.string()),
   narrowed: z

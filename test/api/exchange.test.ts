@@ -48,6 +48,17 @@ describe('a token', () => {
     expect(mine.mints().map(({ body }) => body)).toEqual([{ repository_ids: [mine.theirs.id], permissions }]);
   });
 
+  test('of a host is of no other one, whoever asks', async () => {
+    const mine = await scene.project();
+    const narrow = await addToken(scene.database, { ...mine, narrowedTo: { appId: mine.appId } });
+    for (const client of [await scene.client(mine), scene.api.as(narrow.secret)]) {
+      const ask = (host: string) =>
+        client.send<Given>('POST', pathOf(mine), { purpose: 'clone', app_id: mine.appId, host });
+      expect((await ask('GitHub.com')).body.effective_scope).toMatchObject({ host_url: 'https://github.com' });
+      expect(await ask('evil.example.com')).toMatchObject({ status: 422, body: { code: 'no_integration' } });
+    }
+  });
+
   test('is asked for with the JWT of the App', async () => {
     const mine = await scene.project();
     await given(mine);

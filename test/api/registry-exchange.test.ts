@@ -110,6 +110,17 @@ describe('a credential for images', () => {
     expect(asked).toMatchObject([{ integrationId: mine.registryId, purpose: 'push', repositories: ['acme/shop'] }]);
   });
 
+  test('of a host is of no other one, whoever asks, and for an app it is for its image there', async () => {
+    await setRegistry();
+    const own = await exchange({ purpose: 'pull', app_id: mine.appId, host: 'https://registry.example.com/' });
+    expect(own.body.effective_scope).toMatchObject({ host: 'registry.example.com', repositories: ['acme/shop'] });
+    const narrow = api.as((await addToken(database, { ...mine, narrowedTo: { appId: mine.appId } })).secret);
+    for (const who of [client, narrow]) {
+      const other = await exchange({ purpose: 'pull', app_id: mine.appId, host: 'evil.example.com' }, who);
+      expect(other).toMatchObject({ status: 422, body: { code: 'no_integration' } });
+    }
+  });
+
   test('comes in the form that its user takes', async () => {
     const as = async (format: string) => (await exchange({ purpose: 'pull', repositories: ['a/b'], format })).body;
     const { username, password } = await as('basic');
