@@ -32,7 +32,7 @@ export function azureTrustCommands(
   const commands = [shellCommand('az', 'cloud', 'set', '--name', names[cloud])];
   if (federation) {
     const parameters = {
-      name: 'fairlead',
+      name: nameFor(federation.subject),
       issuer: federation.issuerUrl,
       subject: federation.subject,
       audiences: [azureClouds[cloud].federationAudience],
@@ -42,6 +42,12 @@ export function azureTrustCommands(
   }
   for (const host of hosts.length === 0 ? ['REGISTRY'] : hosts) commands.push(...grant(clientId, host, purpose));
   return commands.join('\n');
+}
+
+/** An app may be trusted by several accounts, whose credentials there need names of their own. */
+function nameFor(subject: string): string {
+  const account = subject.replace(/^.*:/, '').replaceAll(/[^\w-]/g, '');
+  return `fairlead-${account}`.slice(0, 120);
 }
 
 function grant(clientId: string, host: string, purpose: RegistryPurpose): string[] {

@@ -91,7 +91,7 @@ test.each([
   expect(commands[0]).toEqual(['az', 'cloud', 'set', '--name', 'AzureUSGovernment']);
   const [words] = commands.filter((command) => command.includes('federated-credential'));
   expect(JSON.parse(words?.at(-1) ?? '')).toEqual({
-    name: 'fairlead',
+    name: 'fairlead-x',
     issuer: issuerUrl,
     subject,
     audiences: ['api://AzureADTokenExchangeUSGov'],
