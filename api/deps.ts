@@ -37,7 +37,7 @@ export type FoundApp = {
 
 /** What of connecting is read live while a person waits: what a host is, and whether an App's number and key fit. */
 export type ImportCheck = {
-  serverVersion(host: { hostUrl: string; apiUrl: string }): Promise<string | undefined>;
+  serverVersion(host: { hostUrl: string; apiUrl: string; orgId: string }): Promise<string | undefined>;
   checkImport(app: {
     hostUrl: string;
     apiUrl: string;

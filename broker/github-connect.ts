@@ -5,9 +5,10 @@ import type { Keyring } from '../db/sealing.ts';
 import { githubHost } from '../domain/github-host.ts';
 import type { Installation, InstallationRequest } from '../providers/github/as-app.ts';
 import type { ConvertedApp } from '../providers/github/conversion.ts';
-import { createGitHub, type GitHubAsApp } from '../providers/github/github.ts';
+import { createGitHub, type GitHub, type GitHubAsApp } from '../providers/github/github.ts';
 import { type Fetch, ProviderError } from '../providers/http.ts';
 import { createCredentialChecks } from './credential-checks.ts';
+import { createLanes } from './lanes.ts';
 import type { TrafficControl } from './traffic/traffic.ts';
 
 export type GitHubConnector = ReturnType<typeof createGitHubConnector>;
@@ -53,6 +54,17 @@ export function createGitHubConnector({
     return createGitHub({ host, fetch: limited, traffic: traffic?.of(host), urgent: true });
   };
 
+  const lanes = createLanes();
+
+  /** For a person who waits, also for their turn: the host may be one that they brought, and answer slowly. */
+  async function interactively<Result>(orgId: string, host: Host, work: (github: GitHub) => Promise<Result>) {
+    const within = AbortSignal.timeout(interactiveMs);
+    return lanes(orgId, async () => {
+      if (!within.aborted) return work(githubOf(host, { within }));
+      throw new ProviderError({ provider: 'github', code: 'timeout', message: 'Too much else was read meanwhile' });
+    });
+  }
+
   async function appOf(githubAppId: string): Promise<GithubApp> {
     const app = await githubAppsIn(database.reader).find(githubAppId);
     if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
@@ -71,8 +83,8 @@ export function createGitHubConnector({
     ...createCredentialChecks({ database, keyring, githubOf }),
 
     /** Which Enterprise Server this is, if it is one and says so. */
-    serverVersion(host: Host): Promise<string | undefined> {
-      return githubOf(host, { within: AbortSignal.timeout(interactiveMs) }).serverVersion();
+    serverVersion({ orgId, ...host }: Host & { orgId: string }): Promise<string | undefined> {
+      return interactively(orgId, host, (github) => github.serverVersion());
     },
 
     /** The App of a manifest's code, with its secrets, once. Whoever calls this seals them at once. */
@@ -152,11 +164,12 @@ export function createGitHubConnector({
      */
     async checkImport({ orgId, ...brought }: Host & { appId: number; privateKey: string; orgId: string }) {
       const { appId, privateKey, ...host } = brought;
-      const github = githubOf(host, { within: AbortSignal.timeout(interactiveMs) });
-      const app = github.asApp({ appId, privateKey, account: `import:${orgId}` });
-      // One after the other: who is refused leaves nothing under way.
-      const found = await app.getApp();
-      return { ...found, hook: await orNone(app.getHookConfig()) };
+      return interactively(orgId, host, async (github) => {
+        const app = github.asApp({ appId, privateKey, account: `import:${orgId}` });
+        // One after the other: who is refused leaves nothing under way.
+        const found = await app.getApp();
+        return { ...found, hook: await orNone(app.getHookConfig()) };
+      });
     },
   };
 }

@@ -150,12 +150,12 @@ export function createGitHubBroker({
       throw new ProviderError({ provider: 'github', code: 'timeout', message: 'GitHub did not answer within 5 s' });
     });
     tooLong.catch(() => undefined);
-    const { installation, app } = await reachOf(database.reader, asking.repositoryId);
-    const inTurn = lanes(installation.orgId ?? app.orgId ?? asking.ownerId, async () => {
-      answered.signal.throwIfAborted();
-      return read(await forRepository(wanted));
-    });
     try {
+      const { installation, app } = await reachOf(database.reader, asking.repositoryId);
+      const inTurn = lanes(installation.orgId ?? app.orgId ?? asking.ownerId, async () => {
+        answered.signal.throwIfAborted();
+        return read(await forRepository(wanted));
+      });
       return await Promise.race([inTurn, tooLong]);
     } finally {
       answered.abort();

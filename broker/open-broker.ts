@@ -7,6 +7,7 @@ import { createGuardedFetch, type Fetch } from '../providers/http.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
+import { createMintBudget } from './mint-budget.ts';
 import { createOidcIssuer, type OidcIssuer } from './oidc-issuer.ts';
 import { openRegistries } from './open-registries.ts';
 import type { RegistryAccess } from './registries/registry-access.ts';
@@ -14,8 +15,8 @@ import type { RegistryExchange } from './registries/registry-exchange.ts';
 import { createTraffic, type TrafficControl } from './traffic/traffic.ts';
 import { watchTraffic } from './traffic/watch.ts';
 
-/** The largest is an entry of the log: a webhook of 25 MB, with what was sent along and answered. */
-const limits = { timeoutMs: 30_000, maxBytes: 40 * 1024 * 1024 };
+/** A page of a hundred takes one megabyte or two. What is longer, or should be shorter, is said with its request. */
+const limits = { timeoutMs: 30_000, maxBytes: 4 * 1024 * 1024 };
 
 /** The one way out: what the operator configured may be private and plain, nothing else may. */
 function openFetch(config: Config): Fetch {
@@ -42,11 +43,12 @@ export function openBrokers(config: Config, store: Store, logger: Logger): Broke
   const fetch = openFetch(config);
   const onTrouble = (code: string) => logger.warn({ code }, 'A person’s token could not be revoked');
   const traffic = createTraffic({ watch: watchTraffic(database, logger) });
-  const broker = createGitHubBroker({ database, keyring, fetch, traffic });
+  const budget = createMintBudget();
+  const broker = createGitHubBroker({ database, keyring, fetch, traffic, budget });
   const issuer = createOidcIssuer({ database, keyring, publicUrl: config.publicUrl });
   return {
     broker,
-    exchange: createExchange({ database, keyring, broker }),
+    exchange: createExchange({ database, keyring, broker, budget }),
     connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
     issuer,
     ...openRegistries(config, store, { issuer, allowedHosts: allowedHosts(config) }),

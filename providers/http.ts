@@ -19,6 +19,8 @@ export type FetchInit = {
   /** `manual` hands a redirect back as it is; otherwise reads follow it within the host. */
   redirect?: 'follow' | 'manual';
   signal?: AbortSignal | null;
+  /** Of this answer, where it may be longer than others, or must be shorter. */
+  maxBytes?: number;
 };
 
 export type GuardedFetchOptions = {
@@ -29,7 +31,7 @@ export type GuardedFetchOptions = {
   ca?: string;
   /** For the whole exchange, redirects and body included. */
   timeoutMs: number;
-  /** Of one answer's body, after decompression. */
+  /** Of an answer's body, after decompression, where the request does not say otherwise. */
   maxBytes: number;
   resolve?: Resolve;
 };
@@ -63,7 +65,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
           dispatcher: agent,
         });
         const next = init.redirect === 'manual' ? undefined : nextHop(hop, method, answer);
-        if (!next) return toResponse(answer, await readLimited(answer.body, maxBytes));
+        if (!next) return toResponse(answer, await readLimited(answer.body, init.maxBytes ?? maxBytes));
 
         await answer.body?.cancel();
         if (redirects === maxRedirects) throw refused(hop, 'redirects too often');

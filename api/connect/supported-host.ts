@@ -11,13 +11,17 @@ type Host = { hostUrl: string; apiUrl: string };
 
 /**
  * Refuses a GitHub that is too old for what comes later, before anything is made there. What github.com and ghe.com are
- * is known by their addresses; any other host is asked.
+ * is known by their addresses; any other host is asked, for `orgId`.
  */
-export async function requireSupportedHost(connector: Pick<ImportCheck, 'serverVersion'>, host: Host): Promise<void> {
+export async function requireSupportedHost(
+  connector: Pick<ImportCheck, 'serverVersion'>,
+  host: Host,
+  orgId: string,
+): Promise<void> {
   const { flavour } = githubHost(host.hostUrl, host.apiUrl);
   const { hostname } = new URL(host.hostUrl);
   if (hostname === 'github.com' || flavour === 'ghec') return;
-  const version = await askProvider(() => connector.serverVersion(host), ofHosts);
+  const version = await askProvider(() => connector.serverVersion({ ...host, orgId }), ofHosts);
   if (version === undefined) return;
   const members = { version, least_version: leastServerVersion };
   if (!isSupportedServer(version)) {

@@ -66,7 +66,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       async prepare({ tenant, caller, body }) {
         const { orgId } = await ownerOf(database.reader, { tenant, caller }, body);
         const { hostUrl, apiUrl } = hostOf(connect, body);
-        await requireSupportedHost(connector, { hostUrl, apiUrl });
+        await requireSupportedHost(connector, { hostUrl, apiUrl }, orgId);
         const { app_id: appId, private_key: privateKey } = body;
         const found = await askProvider(
           () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey, orgId }),

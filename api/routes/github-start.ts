@@ -5,7 +5,7 @@ import { findArrival, land } from '../connect/land.ts';
 import { NewFlow } from '../connect/new-flow.ts';
 import { startReauthorization } from '../connect/reauthorize.ts';
 import { refusedLanding } from '../connect/refused-landing.ts';
-import { startFlow } from '../connect/start-flow.ts';
+import { ownerOf, startFlow } from '../connect/start-flow.ts';
 import { hostToBe, requireSupportedHost } from '../connect/supported-host.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type WriteRequest } from '../endpoint.ts';
@@ -67,9 +67,11 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
         'too_many_requests',
         'provider_unavailable',
       ],
-      async prepare({ body }) {
+      async prepare({ tenant, caller, body }) {
         const host = await hostToBe(database.reader, connect, body);
-        if (host) await requireSupportedHost(connector, host);
+        if (!host) return;
+        const { orgId } = await ownerOf(database.reader, { tenant, caller }, body);
+        await requireSupportedHost(connector, host, orgId);
       },
       write: (request) => start(request, request.body),
     }),

@@ -78,7 +78,7 @@ export function optionsOf(wire: Wire, account?: string) {
     const sentAt = now();
     let answer: Response;
     try {
-      answer = await fetch(url, { ...init, headers, redirect: 'manual', signal });
+      answer = await fetch(url, { ...init, headers, redirect: 'manual', signal, ...sizeOf(String(url)) });
     } catch (error) {
       // What was refused on this side says nothing of the host.
       const isSilent = ['timeout', 'network'].includes(
@@ -93,6 +93,11 @@ export function optionsOf(wire: Wire, account?: string) {
     return answer;
   };
   return { baseUrl: host.api, log: silent, request: { fetch: versioned } };
+}
+
+/** An entry of the log is a webhook of 25 MB, with what was sent along and answered; nothing else is so long. */
+function sizeOf(url: string): { maxBytes?: number } {
+  return /\/app\/hook\/deliveries\/\d+$/.test(url) ? { maxBytes: 40 * 1024 * 1024 } : {};
 }
 
 /** GitHub counts apart what others see: statuses, checks, deployments. */

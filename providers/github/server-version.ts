@@ -2,6 +2,9 @@ import { ProviderError } from '../http.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
 
+/** A server's own has a few hundred bytes, and nothing is known of the host yet. */
+const mostBytes = 64 * 1024;
+
 const versionHeader = 'x-github-enterprise-version';
 
 /**
@@ -16,6 +19,7 @@ export async function serverVersion(wire: Wire): Promise<string | undefined> {
       headers: { accept: 'application/vnd.github+json', 'user-agent': wire.userAgent },
       redirect: 'manual',
       signal: AbortSignal.timeout(wire.timeoutMs),
+      maxBytes: mostBytes,
     });
     const { status, headers } = response;
     answer = { status, headers: Object.fromEntries(headers), body: parse(await response.text()) };

@@ -157,3 +157,10 @@ test('github.com and a tenant of ghe.com are known by their names, and not asked
     'https://api.acme.ghe.com',
   ]);
 });
+
+test('a host that answers the first question with more than a GitHub would is read no further', async () => {
+  const long = JSON.stringify({ verifiable_password_authentication: true, more: 'x'.repeat(70_000) });
+  const refused = await start({ host_url: await host(200, { 'content-type': 'application/json' }, long) });
+  expect(refused).toMatchObject({ status: 422, body: { code: 'host_not_supported' } });
+  expect(refused.body.detail).toContain('65536');
+});

@@ -29,4 +29,12 @@ test('the largest webhook that GitHub sends can be read out of its log', async (
   const asApp = await broker.asApp(id);
   const logged = await asApp.getHookDelivery(entry?.id ?? 0);
   expect(JSON.stringify(logged.payload).length).toBeGreaterThan(25 * 1024 * 1024);
+
+  // Nothing else is so long with a GitHub.
+  const page = Array.from({ length: 100 }, () => ({ id: 1, more: 'a'.repeat(50_000) }));
+  github.faults.add({ path: /^\/app\/installations$/, kind: 'status', status: 200, body: page });
+  await expect(asApp.listInstallations()).rejects.toMatchObject({
+    code: 'unexpected',
+    message: expect.stringContaining('4194304 bytes'),
+  });
 });
