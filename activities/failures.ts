@@ -32,6 +32,7 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'access_denied',
   'account_mismatch',
   'assume_role_refused',
+  'external_id_not_required',
   'web_identity_refused',
   'invalid_key',
   'signature_mismatch',

@@ -30,7 +30,7 @@ export function openRegistries(
     database,
     keyring,
     clouds,
-    aws: createAws(awsIdentity === 'none' ? {} : { ambient: machineIdentity() }),
+    aws: createAws(awsIdentity === 'none' ? {} : { ambient: machineIdentity(), lend: awsIdentity === 'lend' }),
     gcp: createGcp(cloudDeps),
     azure: createAzure(cloudDeps),
     fetch: registryFetch(trust),

@@ -160,6 +160,7 @@ export type AwsErrorCode =
   | 'access_denied'
   | 'account_mismatch'
   | 'assume_role_refused'
+  | 'external_id_not_required'
   | 'web_identity_refused'
   | 'invalid_key'
   | 'signature_mismatch'

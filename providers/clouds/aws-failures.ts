@@ -133,6 +133,9 @@ const sentences: Record<AwsErrorCode, string> = {
   assume_role_refused:
     'AWS does not let Fairlead take on the role: it does not exist, its trust policy names another principal or ' +
     'another external id, or Fairlead may not take on roles',
+  external_id_not_required:
+    'The role lets Fairlead in with any external id, so that others who use this Fairlead could name it: its trust ' +
+    'policy has to ask for the one made for this account',
   web_identity_refused:
     'AWS does not accept Fairlead’s token for the role: the role does not exist, its trust policy names another ' +
     'issuer, audience or subject, or the issuer is not registered in the account',

@@ -32,30 +32,33 @@ export type SessionWishes = {
   signal?: AbortSignal | undefined;
 };
 
-type Deps = { settings: ClientSettings; ask: Ask; ambient: (() => Promise<AwsKeys>) | undefined };
+type Deps = { settings: ClientSettings; ask: Ask; ambient: (() => Promise<AwsKeys>) | undefined; lend: boolean };
 
 export function isNarrowable({ mode }: AwsAccess): boolean {
   return mode === 'assume_role' || mode === 'web_identity';
 }
 
 /** Opens a session of the access: a fresh one each time, where there is a role. */
-export function createSessions({ settings, ask, ambient }: Deps) {
-  return async (access: AwsAccess, wishes: SessionWishes): Promise<AwsSession> => {
+export function createSessions({ settings, ask, ambient, lend }: Deps) {
+  async function open(access: AwsAccess, wishes: SessionWishes): Promise<AwsSession> {
     switch (access.mode) {
       case 'access_key':
         return { keys: keysOf(access), expiresAt: null };
       case 'ambient':
+        if (!lend) throw awsError('platform_identity_missing', 'The operator does not lend Fairlead’s own identity');
         return { keys: await ourKeys(), expiresAt: null };
       default:
         checkRole(access, wishes.place);
         return access.mode === 'assume_role' ? assumeRole(access, wishes) : assumeByToken(access, wishes);
     }
-  };
+  }
 
   async function assumeRole(
     access: Extract<AwsAccess, { mode: 'assume_role' }>,
     { place, seconds, policy, signal }: SessionWishes,
   ): Promise<AwsSession> {
+    // Without one, whoever knows the role could name it.
+    if (!/^[\w+=,.@:/-]{2,1224}$/.test(access.externalId)) throw awsError('validation', 'The external id is missing');
     const client = new STSClient(settings('sts', place, await ourKeys()));
     const command = new AssumeRoleCommand({
       RoleArn: access.roleArn,
@@ -91,6 +94,8 @@ export function createSessions({ settings, ask, ambient }: Deps) {
       throw awsError('unavailable', 'Fairlead’s own identity at AWS could not be had from the machine it runs on');
     }
   }
+
+  return { open, ourKeys };
 }
 
 function toSession({ Credentials }: Pick<AssumeRoleCommandOutput, 'Credentials'>): AwsSession {

@@ -1,21 +1,25 @@
+import { randomUUID } from 'node:crypto';
 import { ECRClient, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import {
   ECRPUBLICClient,
   GetAuthorizationTokenCommand as GetPublicAuthorizationTokenCommand,
 } from '@aws-sdk/client-ecr-public';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { awsPlace, parseRoleArn } from '../../domain/aws-partitions.ts';
-import { type EcrHost, registryHost } from '../../domain/registry-hosts.ts';
+import { type AwsPlace, awsPlace, parseRoleArn } from '../../domain/aws-partitions.ts';
+import { type AwsPartition, type EcrHost, registryHost } from '../../domain/registry-hosts.ts';
 import type { RegistryCredential, RegistryPurpose } from '../../domain/registry-purposes.ts';
+import { ProviderError } from '../http.ts';
 import { type AwsEndpoints, type AwsKeys, createAsk, createClientSettings } from './aws-clients.ts';
 import { awsError } from './aws-failures.ts';
 import { narrowings, unnarrowed } from './aws-narrowing.ts';
-import { type AwsAccess, type AwsSession, createSessions, isNarrowable } from './aws-sessions.ts';
+import { type AwsAccess, type AwsSession, createSessions, isNarrowable, type SessionWishes } from './aws-sessions.ts';
 
 export type AwsOptions = {
   endpoints?: AwsEndpoints;
   /** Fairlead's own identity, with which it takes on roles; nothing where the operator has given it none. */
   ambient?: () => Promise<AwsKeys>;
+  /** Whether a cloud account may be that identity itself. Then whoever may make one is, to AWS, Fairlead. */
+  lend?: boolean;
   /** For each request. */
   timeoutMs?: number;
 };
@@ -39,25 +43,30 @@ type Authorization = { authorizationToken?: string | undefined; expiresAt?: Date
 export type Aws = ReturnType<typeof createAws>;
 
 /** Speaks to AWS, always in the region that is meant. Its tokens are AWS's to end: they cannot be revoked. */
-export function createAws({ endpoints = {}, ambient, timeoutMs = 10_000 }: AwsOptions = {}) {
+export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 10_000 }: AwsOptions = {}) {
   const settings = createClientSettings(endpoints, timeoutMs);
   const ask = createAsk(timeoutMs);
-  const openSession = createSessions({ settings, ask, ambient });
+  const { open: openSession, ourKeys } = createSessions({ settings, ask, ambient, lend });
 
   return {
-    /** Who the access is to AWS, which nobody needs a permission to ask. Throws where it is of another account. */
-    async identity(access: AwsAccess, wishes: { region?: string; signal?: AbortSignal } = {}): Promise<AwsIdentity> {
-      const partition = 'roleArn' in access ? parseRoleArn(access.roleArn)?.partition : undefined;
-      const place = awsPlace(wishes.region, partition);
-      if (!place) throw awsError('address_refused', 'This is not a region of AWS');
+    /** Who Fairlead itself is to AWS: the principal that roles are to trust. */
+    async ownIdentity({ region, signal }: AskedWhere = {}): Promise<AwsIdentity> {
+      return callerIdentity(placeOf(region), await ourKeys(), signal);
+    },
 
-      const { keys } = await openSession(access, { place, seconds: shortestSession, signal: wishes.signal });
-      const client = new STSClient(settings('sts', place, keys));
-      const command = new GetCallerIdentityCommand({});
-      const { Account, Arn } = await ask('identity', wishes.signal, (options) => client.send(command, options));
-      if (!Account || !Arn) throw awsError('unexpected', 'AWS answered without an identity');
-      if (Account !== access.accountId) throw awsError('account_mismatch');
-      return { accountId: Account, arn: Arn };
+    /**
+     * Who the access is to AWS, which nobody needs a permission to ask. Throws where it is of another account, and
+     * where a role would let Fairlead in with any external id: then everybody who uses this Fairlead could name it.
+     */
+    async identity(access: AwsAccess, { region, signal }: AskedWhere = {}): Promise<AwsIdentity> {
+      const place = placeOf(region, 'roleArn' in access ? parseRoleArn(access.roleArn)?.partition : undefined);
+      const wishes = { place, seconds: shortestSession, signal };
+      const { keys } = await openSession(access, wishes);
+      const identity = await callerIdentity(place, keys, signal);
+      if (identity.accountId !== access.accountId) throw awsError('account_mismatch');
+      if (access.mode === 'assume_role')
+        await requireRefusal({ ...access, externalId: `other-${randomUUID()}` }, wishes);
+      return identity;
     },
 
     /** A credential for a registry: narrowed as far as AWS can, and saying how far that is. */
@@ -82,13 +91,31 @@ export function createAws({ endpoints = {}, ambient, timeoutMs = 10_000 }: AwsOp
           return { host: registry.host, ...toCredential(token, session), effective };
         } catch (error) {
           // AWS packs a policy before it measures it, in a way of its own.
-          const isTooLarge = (error as { code?: string }).code === 'policy_too_large';
+          const isTooLarge = error instanceof ProviderError && error.code === 'policy_too_large';
           if (!isTooLarge || step === ladder.length - 1) throw error;
         }
       }
       throw awsError('policy_too_large');
     },
   };
+
+  async function callerIdentity(place: AwsPlace, keys: AwsKeys, signal: AbortSignal | undefined): Promise<AwsIdentity> {
+    const client = new STSClient(settings('sts', place, keys));
+    const command = new GetCallerIdentityCommand({});
+    const { Account, Arn } = await ask('identity', signal, (options) => client.send(command, options));
+    if (!Account || !Arn) throw awsError('unexpected', 'AWS answered without an identity');
+    return { accountId: Account, arn: Arn };
+  }
+
+  async function requireRefusal(access: AwsAccess, wishes: SessionWishes): Promise<void> {
+    try {
+      await openSession(access, wishes);
+    } catch (error) {
+      if (error instanceof ProviderError && error.code === 'assume_role_refused') return;
+      throw error;
+    }
+    throw awsError('external_id_not_required');
+  }
 
   async function authorization(
     registry: EcrHost,
@@ -111,6 +138,14 @@ export function createAws({ endpoints = {}, ambient, timeoutMs = 10_000 }: AwsOp
     if (own !== undefined && own !== accountId) throw awsError('account_mismatch');
     return first ?? {};
   }
+}
+
+type AskedWhere = { region?: string; signal?: AbortSignal };
+
+function placeOf(region: string | undefined, partition?: AwsPartition): AwsPlace {
+  const place = awsPlace(region, partition);
+  if (!place) throw awsError('address_refused', 'This is not a region of AWS');
+  return place;
 }
 
 const shortestSession = 900;

@@ -14,7 +14,8 @@ export const securityTokenActions: Record<string, (state: State, fields: Fields,
     const { arn } = caller();
     const role = state.roles.get(fields.get('RoleArn') ?? '');
     // One answer for all reasons: whether a role exists is nobody's business.
-    if (!role?.trusts.includes(arn) || role.externalId !== fields.get('ExternalId')) {
+    const fits = role?.externalId === undefined || role.externalId === fields.get('ExternalId');
+    if (!role?.trusts.includes(arn) || !fits) {
       const what = `sts:AssumeRole on resource: ${fields.get('RoleArn')}`;
       throw new Refused(403, 'AccessDenied', `User: ${arn} is not authorized to perform: ${what}`);
     }

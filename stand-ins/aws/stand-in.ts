@@ -28,6 +28,8 @@ export type Fault = {
   action: string;
   /** How often; without it, until cleared. */
   times?: number;
+  /** How many are answered as usual before it. */
+  skip?: number;
   kind: 'refuse' | 'raw' | 'hang' | 'hang_body' | 'reset';
   status?: number;
   code?: string;
@@ -45,7 +47,7 @@ const clockToleranceMs = 5 * 60_000;
 export async function startAws() {
   const state = createState();
   const ledger: LedgerEntry[] = [];
-  const faults: (Fault & { left: number })[] = [];
+  const faults: (Fault & { left: number; toSkip: number })[] = [];
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
       console.error(error);
@@ -75,7 +77,7 @@ export async function startAws() {
     },
 
     fail(fault: Fault): void {
-      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY });
+      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY, toSkip: fault.skip ?? 0 });
     },
 
     async stop(): Promise<void> {
@@ -83,6 +85,17 @@ export async function startAws() {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+
+  function faultFor(action: string): Fault | undefined {
+    const fault = faults.find((one) => one.left > 0 && one.action === action);
+    if (!fault) return undefined;
+    if (fault.toSkip > 0) {
+      fault.toSkip -= 1;
+      return undefined;
+    }
+    fault.left -= 1;
+    return fault;
+  }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readAll(request);
@@ -93,8 +106,7 @@ export async function startAws() {
     const entry: LedgerEntry = { action, scope, fields: Object.fromEntries(fields), status: 0 };
     ledger.push(entry);
 
-    const fault = faults.find((one) => one.left > 0 && one.action === action);
-    if (fault) fault.left -= 1;
+    const fault = faultFor(action);
     if (fault?.kind === 'reset') return void request.socket.destroy();
     if (fault?.kind === 'hang') return;
     if (fault?.kind === 'hang_body') {

@@ -21,7 +21,8 @@ export type Role = {
   arn: string;
   /** Principals, by ARN. */
   trusts: string[];
-  externalId: string;
+  /** Nothing where its trust policy does not ask for one. */
+  externalId: string | undefined;
   /** Tokens of an issuer that is registered in the account. */
   tokens: string[];
   allowed: string[];

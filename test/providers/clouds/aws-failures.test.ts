@@ -201,6 +201,20 @@ describe('variables of the environment', () => {
     expect(failure).toMatchObject({ code: 'unavailable' });
     expect(standIn.ledger.map(({ scope }) => scope?.accessKeyId)).toEqual([user.accessKeyId, user.accessKeyId]);
   });
+
+  // In a partition that has no names in the internet.
+  test('name no other address than AWS’s own', async () => {
+    vi.stubEnv('AWS_ENDPOINT_URL', standIn.url);
+    const isolated = `${accountId}.dkr.ecr.us-iso-east-1.c2s.ic.gov`;
+    const asked = createAws({ timeoutMs: 2000 }).ecrCredential({
+      access: byKey(user),
+      host: isolated,
+      actions: ['pull'],
+    });
+
+    expect((await caught(asked)).status).toBeUndefined();
+    expect(standIn.ledger).toEqual([]);
+  });
 });
 
 async function refusedToken(fault: Omit<Fault, 'action'>): Promise<ProviderError> {

@@ -179,15 +179,17 @@ describe('a credential for ECR', () => {
 
   test('comes from the machine’s own identity only where the operator has lent it', async () => {
     const access: AwsAccess = { mode: 'ambient', accountId: platform.accountId };
-    const { effective } = await aws().ecrCredential({ access, host, actions: ['pull'] });
+    const { endpoints } = standIn;
+    const lending = createAws({ endpoints, ambient: async () => platform, lend: true });
+    const { effective } = await lending.ecrCredential({ access, host, actions: ['pull'] });
     expect(effective.narrowedTo).toBe('identity');
 
-    const without = createAws({ endpoints: standIn.endpoints });
-    for (const entered of [access, byRole()]) {
-      await expect(without.ecrCredential({ access: entered, host, actions: ['pull'] })).rejects.toMatchObject({
-        code: 'platform_identity_missing',
-      });
-    }
+    const refused = [
+      aws().ecrCredential({ access, host, actions: ['pull'] }),
+      createAws({ endpoints, lend: true }).ecrCredential({ access, host, actions: ['pull'] }),
+      createAws({ endpoints }).ecrCredential({ access: byRole(), host, actions: ['pull'] }),
+    ];
+    for (const refusal of refused) await expect(refusal).rejects.toMatchObject({ code: 'platform_identity_missing' });
   });
 
   test('is not made of the account’s own where another was agreed on', async () => {
@@ -287,7 +289,35 @@ describe('an identity', () => {
   test('is asked for in the region that is named', async () => {
     await aws().identity(byRole(), { region: 'eu-central-1' });
 
-    expect(standIn.ledger.map(({ scope }) => scope?.region)).toEqual(['eu-central-1', 'eu-central-1']);
+    expect(new Set(standIn.ledger.map(({ scope }) => scope?.region))).toEqual(new Set(['eu-central-1']));
+  });
+
+  test('of Fairlead itself is what roles are to trust', async () => {
+    expect(await aws().ownIdentity()).toEqual({ accountId: platform.accountId, arn: platform.arn });
+  });
+
+  test('of a role that lets Fairlead in with any external id is refused', async () => {
+    standIn.role({ ...role, externalId: undefined });
+    await expect(aws().identity(byRole())).rejects.toMatchObject({ code: 'external_id_not_required' });
+
+    standIn.role(role);
+    standIn.ledger.length = 0;
+    await aws().identity(byRole());
+    const [, , other] = standIn.ledger;
+    expect(other).toMatchObject({ action: 'AssumeRole', status: 403 });
+    expect(other?.fields['ExternalId']).not.toBe(externalId);
+  });
+
+  test('is not proven while AWS fails to say whether another external id would do', async () => {
+    standIn.fail({ action: 'AssumeRole', kind: 'refuse', skip: 1, status: 503, code: 'ServiceUnavailable' });
+
+    await expect(aws().identity(byRole())).rejects.toMatchObject({ code: 'unavailable' });
+    expect(standIn.ledger).toHaveLength(3);
+  });
+
+  test('is not asked for without an external id', async () => {
+    await expect(aws().identity({ ...byRole(), externalId: '' })).rejects.toMatchObject({ code: 'validation' });
+    expect(standIn.ledger).toEqual([]);
   });
 
   test('of another account is refused', async () => {
