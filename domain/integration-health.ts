@@ -1,0 +1,80 @@
+import type { IntegrationStatus } from './integration-status.ts';
+
+/** From worst to best. `unknown`: nobody has looked yet. */
+export const healthStates = ['failing', 'attention', 'unknown', 'healthy'] as const;
+export type HealthState = (typeof healthStates)[number];
+
+/** How soon something ends that somebody has to replace by hand. */
+export const forecasts = ['expired', 'within_7_days', 'within_30_days', 'later', 'never'] as const;
+export type Forecast = (typeof forecasts)[number];
+
+const day = 24 * 3_600_000;
+
+export function forecastOf(expiresAt: number | null, now: number): Forecast {
+  if (expiresAt === null) return 'never';
+  if (expiresAt <= now) return 'expired';
+  if (expiresAt <= now + 7 * day) return 'within_7_days';
+  return expiresAt <= now + 30 * day ? 'within_30_days' : 'later';
+}
+
+export type Judged = {
+  status: IntegrationStatus;
+  checkedAt: number | null;
+  forecast: Forecast;
+  /** What was found out of repositories. */
+  denied: number;
+  /** Checks in a row that got no answer. */
+  strikes: number;
+  incidents: number;
+};
+
+const broken: readonly IntegrationStatus[] = ['reauth_required', 'suspended', 'disconnected', 'deleting'];
+
+export function healthOf({ status, checkedAt, forecast, denied, strikes, incidents }: Judged): HealthState {
+  if (broken.includes(status) || forecast === 'expired') return 'failing';
+  const isSoon = forecast === 'within_7_days' || forecast === 'within_30_days';
+  if (status === 'degraded' || denied > 0 || strikes > 0 || incidents > 0 || isSoon) return 'attention';
+  return checkedAt === null || status !== 'active' ? 'unknown' : 'healthy';
+}
+
+/** What to do about a status, where no incident says it better. */
+const byStatus: Partial<Record<IntegrationStatus, string>> = {
+  pending: 'Wait for its verification, or finish connecting it.',
+  registered: 'Finish connecting it: install the App.',
+  awaiting_approval: 'Have an owner of the account approve the installation.',
+  degraded: 'Look at the checks: something that was asked for is not allowed.',
+  suspended: 'Unsuspend the installation at the provider.',
+  disconnected: 'Connect it again: `POST /v1/integrations/{integration}/reauthorize`.',
+  deleting: 'Nothing: it is being deleted. Give its apps another one.',
+};
+
+/** What to do about a reason that says more than the status does. */
+const byReason: Record<string, string> = {
+  realm_not_trusted:
+    'Look at the host that the registry wants credentials sent to; if it is the registry’s, agree with `PATCH {"realm": …}`.',
+  tls_untrusted: 'Store the certificate of the registry’s authority: `PATCH {"ca_pem": …}`.',
+  app_credentials_rejected: 'Bring a new private key: `POST /v1/integrations/{integration}/credentials/rotate`.',
+};
+
+export function nextAction({
+  kind,
+  status,
+  reason,
+  forecast,
+  denied,
+  strikes,
+}: Judged & { kind: string; reason: string | null }): string | null {
+  const known = reason === null ? undefined : byReason[reason];
+  if (known) return known;
+  if (status === 'reauth_required') {
+    if (kind === 'github') return 'Authorize it again: `POST /v1/integrations/{integration}/reauthorize`.';
+    return ['dockerhub', 'oci'].includes(kind)
+      ? 'Store a credential that the registry accepts: `PATCH {"credentials": …}`.'
+      : 'Mend the cloud account that it inherits its access from, then verify it again.';
+  }
+  if (forecast === 'expired') return 'Its credential has expired by its own date: store a new one.';
+  if (status !== 'active') return byStatus[status] ?? null;
+  if (denied > 0) return 'Allow at the registry what the checks say is denied, or take it off the list.';
+  if (forecast === 'within_7_days' || forecast === 'within_30_days') return 'Store a new credential before it expires.';
+  return strikes > 0 ? 'Nothing yet: the provider did not answer, and is asked again.' : null;
+}
