@@ -47,7 +47,7 @@ export function createAuthenticate({
       return undefined;
     }
     proven.add(hash);
-    limiter.admitCaller(caller.id);
+    limiter.admitCaller(caller.id, caller.kind === 'token' ? caller.grants[0]?.orgId : undefined);
     return caller;
   }
 

@@ -4,7 +4,7 @@ import { Problem } from './problems.ts';
 
 /** How many in a minute, and at once; 0 is without limit. */
 export type RateLimits = {
-  /** Of one signed-in caller. */
+  /** Of one signed-in caller; all tokens of an organization together have ten times as many. */
   callerPerMinute: number;
   /** Of one address, for what nobody has to sign in for. */
   publicPerMinute: number;
@@ -14,7 +14,8 @@ export type RateLimits = {
 
 /** Refuses with 429 and the time to wait. Each process counts for itself, in memory. */
 export type RateLimiter = {
-  admitCaller(callerId: string): void;
+  /** `orgId` is whose token it is: whoever makes more tokens has no more for it. */
+  admitCaller(callerId: string, orgId?: string): void;
   /** For what is public; also where too much has failed. */
   admitPublic(ip: string): void;
   /** Before something is looked up that was only guessed. */
@@ -27,8 +28,12 @@ export type RateLimiter = {
 /** Of callers and of addresses; whoever was not heard of for longest is forgotten. */
 const maxKeys = 20_000;
 
+/** How many tokens of an organization may ask as much as each may, at the same time. */
+const busyTokens = 10;
+
 export function createRateLimiter(limits: RateLimits, registry: Registry): RateLimiter {
   const callers = createBuckets(limits.callerPerMinute);
+  const orgs = createBuckets(limits.callerPerMinute * busyTokens);
   const visitors = createBuckets(limits.publicPerMinute);
   const failures = createBuckets(limits.failuresPerMinute);
   const webhooks = createBuckets(limits.failuresPerMinute);
@@ -47,8 +52,10 @@ export function createRateLimiter(limits: RateLimits, registry: Registry): RateL
   const tooManyFailures = 'Too much from this address was refused: wait as long as `Retry-After` says.';
 
   return {
-    admitCaller(callerId) {
+    admitCaller(callerId, orgId) {
       refuse('caller', callers.take(callerId), 'Wait as long as `Retry-After` says.');
+      if (orgId === undefined) return;
+      refuse('organization', orgs.take(orgId), 'The organization’s tokens ask too much: wait as `Retry-After` says.');
     },
     admitPublic(ip) {
       refuse('public', visitors.take(networkOf(ip)), 'Wait as long as `Retry-After` says.');

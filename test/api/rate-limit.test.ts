@@ -83,6 +83,19 @@ describe('the API', () => {
     expect((await ask('/v1/projects', address, bearer(other))).status).toBe(200);
   });
 
+  test('gives an organization ten times as much, by however many tokens it asks', async () => {
+    const orgId = await addOrg(api.database, 'Many tokens');
+    const tokens = await Promise.all(
+      Array.from({ length: 11 }, async () => (await addToken(api.database, { orgId }, ['projects:read'])).secret),
+    );
+    const address = newAddress();
+    const all: number[] = [];
+    for (const token of tokens) all.push(...(await statuses(20, () => ask('/v1/projects', address, bearer(token)))));
+    expect(all).toEqual([...times(200, 200), ...times(429, 20)]);
+    const { secret: elsewhere } = await addToken(api.database, tenant, ['projects:read']);
+    expect((await ask('/v1/projects', address, bearer(elsewhere))).status).toBe(200);
+  });
+
   test('refuses an address that guesses tokens, and still knows those who were good there', async () => {
     const { secret: token } = await addToken(api.database, tenant, ['projects:read']);
     const address = newAddress();
