@@ -13,6 +13,7 @@ export type Caller = {
   kind: 'operator' | 'session' | 'token';
   userId?: string;
   sessionId?: string;
+  tokenId?: string;
   grants: Grant[];
   /** Of a token for one app, or for one build of it: routes that do not mind this refuse it. */
   narrowedTo?: { appId: string; buildId: string | null };
@@ -41,6 +42,7 @@ export function callerOfToken(token: ApiToken): Caller {
   return {
     id: `token:${token.id}`,
     kind: 'token',
+    tokenId: token.id,
     grants: [{ orgId: token.orgId, ...where, scopes: new Set(token.scopes) }],
     ...(token.appId !== null && { narrowedTo: { appId: token.appId, buildId: token.buildId } }),
     ops: false,

@@ -66,8 +66,18 @@ export function tokensIn(db: Db, scope: TenantScope) {
       return { token: toApiToken(row), secret };
     },
 
-    async revoke(id: string): Promise<boolean> {
-      return (await visible().where({ id, revoked_at: null }).update({ revoked_at: Date.now() })) === 1;
+    /** With those that it has made, and those that they have; answers all that were good until now, itself first. */
+    async revoke(id: string): Promise<ApiToken[]> {
+      const all: TokenRow[] = [];
+      let makers = [id];
+      let next = visible().where({ id, revoked_at: null });
+      while (makers.length > 0) {
+        const revoked = await next.update({ revoked_at: Date.now() }).returning('*');
+        all.push(...revoked);
+        makers = revoked.map((row) => `token:${row.id}`);
+        next = visible().whereIn('created_by', makers).whereNull('revoked_at');
+      }
+      return all.map(toApiToken);
     },
   };
 }
@@ -82,6 +92,28 @@ export async function findToken(db: Db, secret: string): Promise<ApiToken | unde
   const build = row.build_id === null ? undefined : await db('builds').where({ id: row.build_id }).first('status');
   if (row.build_id !== null && (!build || isFinalBuildStatus(build.status))) return undefined;
   return toApiToken(row);
+}
+
+/** A token that is good now; whoever revokes it waits for this transaction, and sees what it has made. */
+export async function takeLiveToken(trx: Db, id: string): Promise<ApiToken | undefined> {
+  const query = trx('tokens').where({ id, revoked_at: null }).first();
+  // The one writer of SQLite needs no lock.
+  if (trx.client.config.client === 'pg') query.forShare();
+  const row: TokenRow | undefined = await query;
+  return row && (row.expires_at === null || row.expires_at > Date.now()) ? toApiToken(row) : undefined;
+}
+
+/** Those of one build, or an organization’s others. */
+export type TokensOf = { buildId: string } | { orgId: string };
+
+export async function countLiveTokens(db: Db, of: TokensOf): Promise<number> {
+  const whose = 'buildId' in of ? { build_id: of.buildId } : { org_id: of.orgId, build_id: null };
+  const row = await db('tokens')
+    .where({ ...whose, revoked_at: null })
+    .where((live) => live.whereNull('expires_at').orWhere('expires_at', '>', Date.now()))
+    .count({ live: '*' })
+    .first();
+  return Number(row?.['live'] ?? 0);
 }
 
 /** Whether it is time to write down again that the token is in use. */

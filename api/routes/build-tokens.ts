@@ -7,6 +7,7 @@ import { scopesIn } from '../caller.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
+import { endOfNewToken, requireRoomForToken } from '../token-bounds.ts';
 
 const BuildTokenView = z.object({
   id: z.string(),
@@ -31,12 +32,12 @@ export function buildTokenRoutes(): Endpoint[] {
       tag: 'builds',
       summary: 'Make a token for one build',
       description:
-        'It may exchange credentials for this build, its app and its repository, and nothing else. It dies with the build, and at the latest when the pipeline’s time limit is over. The token itself is in this answer and nowhere else.',
+        'It may exchange credentials for this build, its app and its repository, and nothing else. It dies with the build, at the latest when the pipeline’s time limit is over, and with the token that has made it. A build has up to 100. The token itself is in this answer and nowhere else.',
       access: 'builds:trigger',
       params: z.strictObject({ build: id('bld') }),
       success: { status: 201, body: BuildTokenView },
       secret: ['token'],
-      problems: ['not_found', 'invalid_transition'],
+      problems: ['not_found', 'invalid_transition', 'too_many_requests'],
       async write({ trx, tenant, caller, params, audit }) {
         const build = await buildsIn(trx, tenant).find(params.build);
         if (!build) throw new Problem('not_found');
@@ -46,7 +47,8 @@ export function buildTokenRoutes(): Endpoint[] {
         if (isFinalBuildStatus(build.status)) {
           throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
         }
-        const expiresAt = Date.now() + build.pipeline.timeoutMinutes * 60_000;
+        await requireRoomForToken(trx, { buildId: build.id });
+        const expiresAt = await endOfNewToken(trx, caller, Date.now() + build.pipeline.timeoutMinutes * 60_000);
         const { token, secret } = await tokensIn(trx, everything).insert({
           orgId,
           projectId,

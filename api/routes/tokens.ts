@@ -10,6 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
 import { Problem } from '../problems.ts';
+import { endOfNewToken, requireRoomForToken } from '../token-bounds.ts';
 
 const TokenView = z.object({
   id: z.string(),
@@ -62,12 +63,13 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       operationId: 'createToken',
       tag: 'tokens',
       summary: 'Make an API token',
-      description: 'The token itself is in this answer and nowhere else. It may not do more than its maker.',
+      description:
+        'The token itself is in this answer and nowhere else. It may not do more than its maker, and not outlive it: one that is made with a token ends with that token, at its end or when it is revoked. An organization has up to 1,000.',
       access: 'tokens:admin',
       body: NewToken,
       success: { status: 201, body: TokenView.extend({ token: z.string().optional(), code: z.string().optional() }) },
       secret: ['token', 'csrf_token'],
-      problems: ['not_found'],
+      problems: ['not_found', 'too_many_requests'],
       async write({ trx, tenant, caller, body, audit }) {
         const { org_id: orgId } = body;
         const app = body.app_id === undefined ? undefined : await requireApp(trx, tenant, body);
@@ -79,6 +81,8 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         if (beyond.length > 0) {
           throw new Problem('missing_scope', `You do not have ${beyond.join(', ')} yourself.`);
         }
+        await requireRoomForToken(trx, { orgId });
+        const end = body.expires_in_days === undefined ? null : Date.now() + body.expires_in_days * 86_400_000;
         const { token, secret } = await tokensIn(trx, tenant).insert({
           orgId,
           projectId: projectId ?? null,
@@ -86,7 +90,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
           name: body.name,
           scopes: wanted,
           createdBy: caller.id,
-          expiresAt: body.expires_in_days === undefined ? null : Date.now() + body.expires_in_days * 86_400_000,
+          expiresAt: await endOfNewToken(trx, caller, end),
         });
         await audit({
           orgId,
@@ -104,7 +108,8 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       operationId: 'revokeToken',
       tag: 'tokens',
       summary: 'Revoke an API token',
-      description: 'Takes effect with the next request that shows it.',
+      description:
+        'Takes effect with the next request that shows it. Tokens that were made with it are revoked with it.',
       access: 'tokens:admin',
       params: z.strictObject({ token: id('tok') }),
       success: { status: 204 },
@@ -112,9 +117,10 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         const tokens = tokensIn(trx, tenant);
         const token = await tokens.find(params.token);
         if (!token) throw new Problem('not_found');
-        if (!(await tokens.revoke(token.id))) return;
-        const { orgId, projectId } = token;
-        await audit({ orgId, projectId, action: 'token.revoked', target: token.id });
+        for (const { id: target, orgId, projectId } of await tokens.revoke(token.id)) {
+          const detail = target === token.id ? {} : { detail: { revoked_with: token.id } };
+          await audit({ orgId, projectId, action: 'token.revoked', target, ...detail });
+        }
       },
     }),
   ];

@@ -144,6 +144,23 @@ describe('a build’s token', () => {
     expect(answer).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
   });
 
+  test('ends with the token that has made it, and there are no more than a hundred of a build', async () => {
+    const mine = await scene.project();
+    const buildId = await scene.build(mine);
+    const end = Date.now() + 60_000;
+    const maker = await addToken(scene.database, mine, ['builds:trigger', 'credentials:exchange', 'tokens:admin'], end);
+    const ask = () => scene.api.as(maker.secret).send<Made>('POST', `/v1/builds/${buildId}/token`);
+    const [first, ...others] = await Promise.all(Array.from({ length: 100 }, ask));
+    expect(first?.body.expires_at).toBe(Math.floor(end / 1000));
+    expect(others.map(({ status }) => status)).toEqual(others.map(() => 201));
+    expect(await ask()).toMatchObject({ status: 429, body: { code: 'too_many_requests' } });
+    const another = await scene.api.as(maker.secret).send('POST', `/v1/builds/${await scene.build(mine)}/token`);
+    expect(another.status).toBe(201);
+    await scene.api.as(maker.secret).send('DELETE', `/v1/tokens/${maker.id}`);
+    const answer = await scene.api.as(first?.body.token ?? '').send('POST', exchangePath(mine), { purpose: 'clone' });
+    expect(answer.status).toBe(401);
+  });
+
   test('is shown once, and kept as a hash', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);

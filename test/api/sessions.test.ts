@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bootstrap, createSignInCode } from '../../db/bootstrap.ts';
 import { hashSecret } from '../../db/secret-text.ts';
+import { newId } from '../../domain/ids.ts';
 import { publicUrl, startApi, type TestApi } from '../support/api.ts';
 import { addOrg, addProject, addToken, addUser } from '../support/tenants.ts';
 
@@ -209,6 +210,76 @@ describe('a token', () => {
     expect((await client.send('POST', '/v1/tokens', wanted)).status).toBe(404);
     expect((await client.send('POST', '/v1/tokens', { ...wanted, project_id: sibling })).status).toBe(404);
     expect((await client.send('POST', '/v1/tokens', { ...wanted, project_id: projectId })).status).toBe(201);
+  });
+
+  type Made = { id: string; token: string; expires_at: number | null };
+  const make = (secret: string, changes: object = {}) =>
+    api.as(secret).ask<Made>('POST', '/v1/tokens', {
+      org_id: orgId,
+      name: 'made by a token',
+      scopes: ['projects:read', 'tokens:admin'],
+      ...changes,
+    });
+
+  test('makes none that outlives it', async () => {
+    const day = 86_400_000;
+    const end = Date.now() + 2 * day;
+    const { secret } = await addToken(api.database, { orgId }, undefined, end);
+    const atMost = Math.floor(end / 1000);
+    expect((await make(secret)).expires_at).toBe(atMost);
+    const longer = await make(secret, { expires_in_days: 30 });
+    expect(longer.expires_at).toBe(atMost);
+    expect((await make(longer.token)).expires_at).toBe(atMost);
+    expect((await make(secret, { expires_in_days: 1 })).expires_at).toBeLessThan(atMost);
+    expect((await make((await addToken(api.database, { orgId })).secret)).expires_at).toBeNull();
+  });
+
+  test('takes with it what it has made, and what was made by that', async () => {
+    const [first, other] = [await addToken(api.database, { orgId }), await addToken(api.database, { orgId })];
+    const child = await make(first.secret);
+    const grandchild = await make(child.token);
+    const apart = await make(other.secret);
+    expect((await api.admin.send('DELETE', `/v1/tokens/${first.id}`)).status).toBe(204);
+    for (const secret of [first.secret, child.token, grandchild.token]) {
+      expect((await api.as(secret).send('GET', '/v1/me')).status).toBe(401);
+    }
+    for (const secret of [other.secret, apart.token]) {
+      expect((await api.as(secret).send('GET', '/v1/me')).status).toBe(200);
+    }
+    const targets = [first, child, grandchild, apart].map(({ id }) => id);
+    const audit = await api.database.reader('audit_events').whereIn('target', targets).where('action', 'token.revoked');
+    expect(audit.map(({ target }) => target).sort()).toEqual(targets.slice(0, 3).sort());
+  });
+
+  test('is refused where the organization has a thousand', async () => {
+    const crowded = await addOrg(api.database, 'Crowded');
+    const rows = Array.from({ length: 1_000 }, (_, at) => ({
+      id: newId('tok'),
+      org_id: crowded,
+      name: `of ${at}`,
+      hash: `${crowded} ${at}`,
+      hint: 'flt_',
+      scopes: '[]',
+      created_by: 'system',
+      created_at: 1,
+    }));
+    await api.database.write(async (trx) => {
+      for (let at = 0; at < rows.length; at += 50) await trx('tokens').insert(rows.slice(at, at + 50));
+    });
+    const ask = () =>
+      api.admin.send('POST', '/v1/tokens', { org_id: crowded, name: 'one more', scopes: ['projects:read'] });
+    expect(await ask()).toMatchObject({ status: 429, body: { code: 'too_many_requests' } });
+    const change = (id: string | undefined, to: object) =>
+      api.database.write((trx) =>
+        trx('tokens')
+          .where({ id: id ?? '' })
+          .update(to),
+      );
+    await change(rows[0]?.id, { revoked_at: 1 });
+    expect((await ask()).status).toBe(201);
+    expect((await ask()).status).toBe(429);
+    await change(rows[1]?.id, { expires_at: 1 });
+    expect((await ask()).status).toBe(201);
   });
 
   test('shows when it was used last', async () => {
