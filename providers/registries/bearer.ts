@@ -1,11 +1,12 @@
 import { imageRepository } from '../../domain/image-repository.ts';
 import type { RegistryHost } from '../../domain/registry-hosts.ts';
 import type { EffectiveScope, RegistryPurpose } from '../../domain/registry-purposes.ts';
+import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
 import { scopeOf } from './probes.ts';
 import type { Login } from './tokens.ts';
 import { findWayIn, noTokens, tokenFor } from './way-in.ts';
-import { fieldOf, jsonIn, type Wire } from './wire.ts';
+import type { Wire } from './wire.ts';
 
 export type BearerRequest = {
   login: Login;
@@ -57,19 +58,4 @@ function effectiveOf(
   const actions = (['pull', 'push'] as const).filter((action) => [...granted.values()].flat().includes(action));
   const isNarrow = [...granted.keys()].every((name) => repositories.includes(name));
   return { repositories: [...granted.keys()], actions, narrowedTo: isNarrow ? 'repository' : 'identity' };
-}
-
-/** The `access` of a token that can be read. It is not verified: the registry does that. */
-function accessIn(token: string): Map<string, string[]> | undefined {
-  const payload = token.split('.')[1];
-  const access = payload && fieldOf(jsonIn(Buffer.from(payload, 'base64url').toString('utf8')), 'access');
-  if (!Array.isArray(access)) return undefined;
-  return new Map(
-    access.flatMap((one): [string, string[]][] => {
-      const [type, name, actions] = ['type', 'name', 'actions'].map((field) => fieldOf(one, field));
-      return type === 'repository' && typeof name === 'string' && Array.isArray(actions)
-        ? [[name, actions.filter((action) => typeof action === 'string')]]
-        : [];
-    }),
-  );
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RegistryPurpose } from '../../domain/registry-purposes.ts';
 import type { RegistryErrorCode } from '../http.ts';
+import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
 import { authorization, type Scoped, type WayIn, wayInOf } from './way-in.ts';
 import { type Answer, ask, type Wire } from './wire.ts';
@@ -29,7 +30,11 @@ export async function probe(wire: Wire, door: WayIn, wanted: Probe): Promise<voi
   const scopes = [scopeOf(repository, purpose)];
   const header = await authorization(wire, wayIn, { ...wanted, scopes });
   const answer = header === undefined ? undefined : await ask(wire, request.method, request.path, header);
-  const code = answer ? judge[purpose](answer, isRefused(control)) : deniedCode[purpose];
+  const told = header?.startsWith('Bearer ') ? accessIn(header.slice('Bearer '.length)) : undefined;
+  // Some look, once they know who it is, before they ask whether that one may.
+  const calibrated =
+    isRefused(control) && (purpose === 'pull' || !told || told.get(repository)?.includes('push') === true);
+  const code = answer ? judge[purpose](answer, calibrated) : deniedCode[purpose];
   if (code === undefined) return;
 
   const shown = code === deniedCode[purpose] && wanted.hides ? 'not_visible' : code;

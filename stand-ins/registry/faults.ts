@@ -16,8 +16,6 @@ export type RegistryFault = {
   body?: string;
 };
 
-export type RegistryFaults = ReturnType<typeof createRegistryFaults>;
-
 /** What goes wrong next; the fault that was added first goes first. */
 export function createRegistryFaults() {
   const faults: (RegistryFault & { left: number })[] = [];

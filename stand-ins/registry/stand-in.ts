@@ -12,8 +12,8 @@ export type RegistrySettings = AccessSettings & {
   realm: string;
   /** The whole challenge, where it is not to be the usual one. */
   challenge: string | undefined;
-  /** Looks for a thing before it asks who wants it, so that its 404 proves nothing. */
-  looksFirst: boolean;
+  /** When it looks whether a thing is there at all: `first`, once it has `asked` who wants it, or after all else. */
+  looks: 'first' | 'asked' | 'last';
 };
 
 export type RegistryInput = Partial<Omit<RegistrySettings, 'users'>> & {
@@ -48,7 +48,7 @@ export async function startRegistry(input: RegistryInput = {}) {
     denial: 401,
     realm: '',
     challenge: undefined,
-    looksFirst: false,
+    looks: 'last',
     ...given,
     users: new Map(Object.entries(users)),
   };
@@ -114,10 +114,10 @@ export async function startRegistry(input: RegistryInput = {}) {
     if (name === '') return refusal(404, 'UNSUPPORTED', 'There is no such thing here');
     const action: Action = asked.method === 'GET' || asked.method === 'HEAD' ? 'pull' : 'push';
     const perform = () => answerForImages(images, name, { ...asked, rest });
-    if (settings.looksFirst && asked.method !== 'PUT' && asked.method !== 'POST') {
-      const looked = perform();
-      if (looked.status === 404) return looked;
-    }
+    const isProbe = asked.method !== 'PUT' && asked.method !== 'POST';
+    const looked =
+      isProbe && settings.looks !== 'last' && (grant || settings.looks === 'first') ? perform() : undefined;
+    if (looked?.status === 404) return looked;
     const scope = `repository:${name}:${action === 'push' ? 'pull,push' : 'pull'}`;
     if (!grant) return challenge(scope);
     if (grant.may(name, action)) return perform();

@@ -207,6 +207,19 @@ test('a token that is good for more than was asked for is said to be', async () 
   });
 });
 
+test.each([
+  ['everything', [{ type: 'repository', name: 'team/app', actions: ['*'] }]],
+  [
+    'each action apart',
+    ['pull', 'push'].map((action) => ({ type: 'repository', name: 'team/app', actions: [action] })),
+  ],
+])('a token that names %s is read as that', async (_, access) => {
+  const token = `a.${Buffer.from(JSON.stringify({ access })).toString('base64url')}.c`;
+  registry.fail({ path: /^\/token/, kind: 'answer', status: 200, headers: json, body: JSON.stringify({ token }) });
+  const { effective } = await clientOf(registry).mintBearer({ ...wants, purpose: 'push' });
+  expect(effective).toEqual({ repositories: ['team/app'], actions: ['pull', 'push'], narrowedTo: 'repository' });
+});
+
 test('who may only pull gets no bearer to push, though the service answers with a token', async () => {
   const client = clientOf(registry);
   const asked = { login: bob, repositories: ['team/app'] };

@@ -63,13 +63,19 @@ test('each repository’s request is made without a credential first', async () 
 });
 
 test.each(['basic', 'bearer'] as const)('a 404 proves nothing where anybody is given one: %s', async (auth) => {
-  await start({ auth, looksFirst: true });
+  await start({ auth, looks: 'first' });
   for (const login of [alice, bob]) {
     expect(await verify(login)).toMatchObject({
       login: ok,
       repositories: [{ pull: refused('pull_unproven'), push: refused('push_unproven') }],
     });
   }
+});
+
+test('a 404 proves no push where the token itself does not tell of one', async () => {
+  await start({ looks: 'asked' });
+  expect(await verify(alice)).toMatchObject({ repositories: [{ pull: ok, push: ok }] });
+  expect(await verify(bob)).toMatchObject({ repositories: [{ pull: ok, push: refused('push_unproven') }] });
 });
 
 test('a 404 that is not the registry’s own proves no push', async () => {
