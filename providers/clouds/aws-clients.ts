@@ -42,7 +42,10 @@ export function createClientSettings(endpoints: AwsEndpoints, timeoutMs: number)
 
 export type Ask = ReturnType<typeof createAsk>;
 
-/** Sends one request within the time, its whole answer included: the client's own limit ends with the first byte. */
+/**
+ * Sends one request within the time, its whole answer included: the client's own limit ends with the first byte, and
+ * what looks for an identity has none.
+ */
 export function createAsk(timeoutMs: number) {
   return async <Answer>(
     call: AwsCall,
@@ -51,13 +54,21 @@ export function createAsk(timeoutMs: number) {
   ): Promise<Answer> => {
     const limit = AbortSignal.timeout(timeoutMs);
     try {
-      return await send({ abortSignal: signal ? AbortSignal.any([signal, limit]) : limit });
+      const abortSignal = signal ? AbortSignal.any([signal, limit]) : limit;
+      return await Promise.race([send({ abortSignal }), aborted(abortSignal)]);
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof ProviderError) throw error;
       throw limit.aborted ? awsError('timeout') : awsFailureOf(error, call);
     }
   };
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 /** Without this, a client would look for keys wherever the machine may have some. */

@@ -46,7 +46,7 @@ export function createSessions({ settings, ask, ambient, lend }: Deps) {
         return { keys: keysOf(access), expiresAt: null };
       case 'ambient':
         if (!lend) throw awsError('platform_identity_missing', 'The operator does not lend Fairlead’s own identity');
-        return { keys: await ourKeys(), expiresAt: null };
+        return { keys: await ourKeys(wishes.signal), expiresAt: null };
       default:
         checkRole(access, wishes.place);
         return access.mode === 'assume_role' ? assumeRole(access, wishes) : assumeByToken(access, wishes);
@@ -59,7 +59,7 @@ export function createSessions({ settings, ask, ambient, lend }: Deps) {
   ): Promise<AwsSession> {
     // Without one, whoever knows the role could name it.
     if (!/^[\w+=,.@:/-]{2,1224}$/.test(access.externalId)) throw awsError('validation', 'The external id is missing');
-    const client = new STSClient(settings('sts', place, await ourKeys()));
+    const client = new STSClient(settings('sts', place, await ourKeys(signal)));
     const command = new AssumeRoleCommand({
       RoleArn: access.roleArn,
       RoleSessionName: access.sessionName,
@@ -85,11 +85,12 @@ export function createSessions({ settings, ask, ambient, lend }: Deps) {
     return toSession(await ask('web_identity', signal, (options) => client.send(command, options)));
   }
 
-  async function ourKeys(): Promise<AwsKeys> {
+  async function ourKeys(signal: AbortSignal | undefined): Promise<AwsKeys> {
     if (!ambient) throw awsError('platform_identity_missing');
     try {
-      return await ambient();
+      return await ask('identity', signal, () => ambient());
     } catch {
+      signal?.throwIfAborted();
       // Mostly the machine's own metadata service that does not answer; what it says may hold keys.
       throw awsError('unavailable', 'Fairlead’s own identity at AWS could not be had from the machine it runs on');
     }

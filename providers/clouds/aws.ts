@@ -51,7 +51,7 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
   return {
     /** Who Fairlead itself is to AWS: the principal that roles are to trust. */
     async ownIdentity({ region, signal }: AskedWhere = {}): Promise<AwsIdentity> {
-      return callerIdentity(placeOf(region), await ourKeys(), signal);
+      return callerIdentity(placeOf(region), await ourKeys(signal), signal);
     },
 
     /**

@@ -147,6 +147,24 @@ describe('when a role is asked for', () => {
   });
 });
 
+describe('when the machine looks for its identity for ever', () => {
+  const never = () => new Promise<never>(() => {});
+
+  test('it is waited for as long as for AWS', async () => {
+    const lost = createAws({ endpoints: standIn.endpoints, ambient: never, timeoutMs: 200 });
+
+    expect(await caught(lost.identity(byRole()))).toMatchObject({ code: 'unavailable' });
+  });
+
+  test('a caller who gives up gets their own reason', async () => {
+    const lost = createAws({ endpoints: standIn.endpoints, ambient: never });
+
+    await expect(lost.identity(byRole(), { signal: AbortSignal.timeout(100) })).rejects.toThrow('due to timeout');
+    const gone = AbortSignal.abort(new Error('already gone'));
+    await expect(lost.identity(byRole(), { signal: gone })).rejects.toThrow('already gone');
+  });
+});
+
 describe('when it is asked who somebody is', () => {
   test.each<Case>([
     ['InvalidClientTokenId', 403, 'invalid_key', true],
