@@ -99,6 +99,11 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
   }
 
   return {
+    /** Has Entra let the app in. What it may do on a registry, only the registry says. */
+    async proveAccess(access: AzureAccess, signal?: AbortSignal): Promise<void> {
+      await entraToken(access, entraWatch(access, signal), now);
+    },
+
     /** A token for the repositories alone; where none is named, one for all that the app's roles allow. */
     async acrCredential(access: AzureAccess, wanted: AcrCredentialWanted): Promise<RegistryCredential> {
       const { host, repositories = [], actions, minTtlMs, signal } = wanted;

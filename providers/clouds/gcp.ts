@@ -83,6 +83,11 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
   }
 
   return {
+    /** Has Google let the account in, which is all that it says of itself without a further API. */
+    async proveAccess(access: GcpAccess, signal?: AbortSignal): Promise<void> {
+      await tokenOf(access, { scopes: [cloudPlatform], signal });
+    },
+
     /**
      * Good for everything that the account may reach, on every host of Google's: tokens for a part exist for storage
      * alone. Only pulling can be told apart, by a scope that reads; a person's consent has its scope once and for all.

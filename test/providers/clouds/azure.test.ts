@@ -108,6 +108,14 @@ describe.each([
   });
 });
 
+test('access is proven without any registry, by a token that nobody is handed', async () => {
+  cloud.state.registries.clear();
+  await expect(azure.proveAccess(federated())).resolves.toBeUndefined();
+
+  app.federated = [];
+  expect(await codeOf(azure.proveAccess(federated()))).toBe('federation_refused');
+});
+
 test('registries’ own audience is asked for first, and a tenant that does not know it is asked for another', async () => {
   registry.takesArmTokens = false;
   await azure.acrCredential(withSecret, pull);

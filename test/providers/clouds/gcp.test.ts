@@ -135,6 +135,13 @@ test('a consent stands for the person, and is not narrowed', async () => {
   expect(await codeOf(gcp.garCredential(access, pull))).toBe('consent_ended');
 });
 
+test('access is proven by a token that nobody is handed', async () => {
+  await expect(gcp.proveAccess(withKey)).resolves.toBeUndefined();
+
+  google.state.serviceAccounts.clear();
+  expect(await codeOf(gcp.proveAccess(withKey))).toBe('key_rejected');
+});
+
 test('each refusal of the federation has a reason of its own, and none repeats the token', async () => {
   const { state } = google;
   const trusted = { issuer: 'https://fairlead.test', publicKey: issuer.publicKey };
