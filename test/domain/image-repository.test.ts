@@ -42,7 +42,7 @@ test('a long text that is no name is told at once', () => {
   const started = Date.now();
   expect(isRepositoryName(`${'a-'.repeat(120)}!`)).toBe(false);
   expect(isRepositoryName(`${'a'.repeat(250)}!`)).toBe(false);
-  expect(Date.now() - started).toBeLessThan(200);
+  expect(Date.now() - started).toBeLessThan(1_000);
 });
 
 test.each([

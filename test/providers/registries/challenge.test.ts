@@ -72,5 +72,5 @@ test('no header makes it fail or hang', () => {
   for (const piece of ['a', '"', '\\"', 'a=', ' ', ',', 'a="', '='])
     parseChallenges(`Bearer realm="${piece.repeat(20_000)}`);
   for (const piece of ['a', 'a ', 'a=b ', ' ', '\t=']) parseChallenges(piece.repeat(8_000));
-  expect(Date.now() - started).toBeLessThan(1_000);
+  expect(Date.now() - started).toBeLessThan(3_000);
 });
