@@ -31,6 +31,7 @@ export function awsError(
 const settling: ReadonlySet<AwsErrorCode> = new Set<AwsErrorCode>([
   'access_denied',
   'assume_role_refused',
+  'external_id_not_required',
   'web_identity_refused',
   'invalid_key',
   'signature_mismatch',

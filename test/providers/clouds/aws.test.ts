@@ -298,7 +298,7 @@ describe('an identity', () => {
 
   test('of a role that lets Fairlead in with any external id is refused', async () => {
     standIn.role({ ...role, externalId: undefined });
-    await expect(aws().identity(byRole())).rejects.toMatchObject({ code: 'external_id_not_required' });
+    await expect(aws().identity(byRole())).rejects.toMatchObject({ code: 'external_id_not_required', settling: true });
 
     standIn.role(role);
     standIn.ledger.length = 0;
