@@ -1,6 +1,7 @@
 import { appsIn } from '../db/apps.ts';
 import type { Database, Db } from '../db/connection.ts';
 import { type GithubApp, githubAppsIn } from '../db/github-apps.ts';
+import { holdOwner } from '../db/hold-owner.ts';
 import { type Installation, installationsIn, requestSync } from '../db/installations.ts';
 import { type Integration, integrationsIn } from '../db/integrations.ts';
 import { projectsIn } from '../db/projects.ts';
@@ -28,7 +29,7 @@ export async function bindInstallation(
   { externalId, projectId, displayName }: { externalId: number; projectId: string; displayName?: string | undefined },
 ): Promise<Integration> {
   const project = await projectsIn(trx, tenant).find(projectId);
-  if (!project) throw new Problem('not_found');
+  if (!project || !(await holdOwner(trx, { orgId: project.orgId, projectId }))) throw new Problem('not_found');
   const found = await findInstallation(trx, externalId);
   if (!found) throw new Problem('installation_unknown', 'It went away just now.');
   const { app, installation } = found;

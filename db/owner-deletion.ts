@@ -58,6 +58,8 @@ async function begin(
 
 /** Everything that a project has; answers how many integrations are being deleted. */
 async function emptyProject(trx: Transaction, projectId: string, owned: Owned): Promise<number> {
+  // First of all: what was begun in it is there by then, and what comes finds that it is gone.
+  await projectsIn(trx, everything).remove(projectId);
   const deleted = { deleted_at: Date.now() };
   for (const table of ['pipelines', 'apps'] as const) {
     await trx(table).where({ project_id: projectId }).whereNull('deleted_at').update(deleted);
@@ -74,7 +76,6 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
   const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
   await endFlows(trx, { project_id: projectId });
   await trx('tokens').where({ project_id: projectId, revoked_at: null }).update({ revoked_at: Date.now() });
-  await projectsIn(trx, everything).remove(projectId);
   return integrations;
 }
 

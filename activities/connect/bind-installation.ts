@@ -4,6 +4,7 @@ import type { Transaction } from '../../db/connection.ts';
 import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
 import { followInstallations } from '../../db/follow-installations.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { type Installation, installationsIn, requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { requestRefresh } from '../../db/refresh-installation.ts';
@@ -21,8 +22,9 @@ type Found = NonNullable<Awaited<ReturnType<typeof installationFor>>>;
 export function bindInstallation(deps: ConnectDeps) {
   const { database } = deps;
 
-  async function bind(trx: Transaction, flowId: string, found: Found): Promise<void> {
-    const flow = await connectFlowsIn(trx, everything).takeOpen(flowId);
+  async function bind(trx: Transaction, read: ConnectFlow, found: Found): Promise<void> {
+    const isOwned = await holdOwner(trx, read);
+    const flow = await connectFlowsIn(trx, everything).takeOpen(read.id);
     // The person may have named another installation since, or the proof was for that other one.
     if (!flow || subjectOf(flow) !== found.id) return;
     const proof = await proofOf(trx, flow, found);
@@ -32,7 +34,7 @@ export function bindInstallation(deps: ConnectDeps) {
     const before = await installations.findByExternalId(flow.githubAppId, found.id);
     // Looked at first: a refused flow leaves nothing behind.
     if (before?.orgId != null && before.orgId !== flow.orgId) return refuse(trx, flow);
-    if (await isCutOff(trx, flow)) {
+    if (!isOwned || (await isCutOff(trx, flow))) {
       await closeFlow(trx, flow, { status: 'canceled', reason: 'integration_deleted' });
       return;
     }
@@ -56,7 +58,7 @@ export function bindInstallation(deps: ConnectDeps) {
     const externalId = flow && subjectOf(flow);
     if (!flow || externalId == null) return;
     const found = await installationFor(deps, flow, externalId);
-    if (found) await database.write((trx) => bind(trx, flowId, found));
+    if (found) await database.write((trx) => bind(trx, flow, found));
   };
 }
 

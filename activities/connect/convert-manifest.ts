@@ -5,6 +5,7 @@ import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.t
 import { flowSeals } from '../../db/flows/flow-seals.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { retireIdleApp } from '../../db/idle-apps.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything } from '../../db/tenant.ts';
@@ -103,7 +104,10 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
 }
 
 /** All of it or nothing: the App, its secrets, and the integration that shows it. */
-async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], { id }: ConnectFlow, app: ConvertedApp) {
+async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], before: ConnectFlow, app: ConvertedApp) {
+  // Where it is gone the flow has ended.
+  await holdOwner(trx, before);
+  const { id } = before;
   const flow = await connectFlowsIn(trx, everything).takeOpen(id);
   if (flow?.status !== 'code_received') return false;
   const { orgId, projectId, githubAppId, hostUrl, apiUrl, createdBy } = flow;

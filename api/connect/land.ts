@@ -3,6 +3,7 @@ import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.t
 import { nudgeFlow } from '../../db/flows/flow-commands.ts';
 import { flowSeals } from '../../db/flows/flow-seals.ts';
 import { type FlowState, flowStatesIn } from '../../db/flows/flow-states.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import type { Keyring } from '../../db/sealing.ts';
 import { hashSecret } from '../../db/secret-text.ts';
@@ -53,6 +54,8 @@ export async function land(
 ): Promise<LandingRefusal | undefined> {
   const answerHash = hashOf(answer);
   if (!isComplete(state, answer)) return 'answer_incomplete';
+  // Where it is gone the flow has ended.
+  await holdOwner(trx, flow);
   if (!(await flowStatesIn(trx).use(state.hash, answerHash))) {
     const used = await trx('flow_states').where({ hash: state.hash }).first();
     if (used?.used_at == null) return 'state_expired';

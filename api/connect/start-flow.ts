@@ -4,6 +4,7 @@ import { type ConnectFlow, connectFlowsIn, type NewConnectFlow } from '../../db/
 import { nudgeFlow } from '../../db/flows/flow-commands.ts';
 import { flowStatesIn } from '../../db/flows/flow-states.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { covers, everything, type TenantScope } from '../../db/tenant.ts';
@@ -54,6 +55,7 @@ export async function openFlow(
   what: Opening,
 ): Promise<{ flow: ConnectFlow; url: string }> {
   const redirectUrl = redirectOf(deps, redirect);
+  if (!(await holdOwner(trx, what))) throw new Problem('not_found');
   const flows = connectFlowsIn(trx, everything);
   if ((await flows.countOpen(what.orgId)) >= mostOpen) {
     throw new Problem('too_many_requests', `${mostOpen} flows of this organization are open: end some of them first.`);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type App, appsIn } from '../../db/apps.ts';
 import type { Db } from '../../db/connection.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { registryStatusesOf } from '../../db/registry-status.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
@@ -78,7 +79,8 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       success: { status: 201, body: AppView },
       async write({ trx, tenant, params, body, audit }) {
         const project = await projectsIn(trx, tenant).find(params.project);
-        if (!project) throw new Problem('not_found');
+        const isThere = project && (await holdOwner(trx, { orgId: project.orgId, projectId: project.id }));
+        if (!isThere) throw new Problem('not_found');
         const app = await appsIn(trx, tenant).insert(project, { name: body.name, autoDeploy: body.auto_deploy });
         await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.created', target: app.id });
         return reply({ body: await appView(trx, app), revision: app.revision });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { addOwnApp } from '../../db/idle-apps.ts';
 import { requestSync } from '../../db/installations.ts';
 import { integrationsIn } from '../../db/integrations.ts';
@@ -76,6 +77,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       },
       async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
         const owner = await ownerOf(trx, { tenant, caller }, body);
+        if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
         const described = {
           orgId: owner.orgId,
           hostUrl,

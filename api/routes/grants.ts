@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { appsIn } from '../../db/apps.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { cutOffProject, type Grant, grantsIn } from '../../db/grants.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { installationsIn } from '../../db/installations.ts';
 import type { Integration } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
@@ -69,6 +70,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         const integration = await find(trx, tenant, params);
         const { id: integrationId, orgId } = integration;
         const { project: projectId } = params;
+        if (!(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
         if (integration.projectId !== null) throw new Problem('not_grantable', 'Connect the account once more there.');
         if (integration.status === 'deleting') throw new Problem('invalid_transition', 'It is being deleted.');
         const grants = grantsIn(trx, tenant);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { orgsIn } from '../../db/orgs.ts';
 import { deleteProject } from '../../db/owner-deletion.ts';
 import { type Project, projectsIn } from '../../db/projects.ts';
@@ -49,7 +50,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       async write({ trx, tenant, body, audit }) {
         // A token for one project may not make another.
         const known = covers(tenant, body.org_id) && (await orgsIn(trx, tenant).find(body.org_id));
-        if (!known) throw new Problem('not_found');
+        if (!known || !(await holdOwner(trx, { orgId: body.org_id }))) throw new Problem('not_found');
         const project = await projectsIn(trx, tenant).insert({ orgId: body.org_id, name: body.name });
         await audit({ orgId: project.orgId, projectId: project.id, action: 'project.created', target: project.id });
         return reply({ body: projectView(project), revision: project.revision });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type App, appsIn } from '../../db/apps.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { orgsIn } from '../../db/orgs.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { covers, everything } from '../../db/tenant.ts';
@@ -134,7 +135,8 @@ async function requireOwner(
 ): Promise<void> {
   const org = covers(tenant, orgId, projectId) && (await orgsIn(trx, everything).find(orgId));
   const project = projectId === undefined ? undefined : await projectsIn(trx, tenant).find(projectId);
-  if (!org || (projectId !== undefined && project?.orgId !== orgId)) throw new Problem('not_found');
+  const isKnown = org && (projectId === undefined || project?.orgId === orgId);
+  if (!isKnown || !(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
 }
 
 /** What is narrowed to an app may do what is narrowed there, and nothing else. */
