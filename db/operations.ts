@@ -39,6 +39,16 @@ export function operationsIn(db: Db, scope: TenantScope) {
       return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
     },
 
+    /** What this owner has asked for already, and nobody has taken up: whoever does serves both. */
+    async findWaiting({ kind, subjectId, orgId, projectId }: Omit<NewOperation, 'workflowId'>) {
+      const owner = { org_id: orgId, project_id: projectId };
+      const row = await visible()
+        .where({ kind, subject_id: subjectId, status: 'running', taken_up_at: null, ...owner })
+        .orderBy('id')
+        .first();
+      return row && toOperation(row);
+    },
+
     async insert({ id = newId('op'), ...operation }: NewOperation & { id?: string }): Promise<Operation> {
       const now = Date.now();
       const row: OperationRow = {

@@ -11,16 +11,13 @@ export type Refresh = {
 
 /** A swarm of events is the sync's, which reads by the hundred; so is one with more repositories than these. */
 const mostRepositories = 20;
-const mostWaiting = 20;
+/** Of one installation; and of an App, whose events may name any number of installations where its GitHub is anybody's. */
+const mostWaiting = { installation: 20, app: 500 };
 
 /** Has what an event or a flow was about read from GitHub at once: the sync that follows, too, takes its time. */
 export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh): Promise<void> {
   if (refresh.repositories.length > mostRepositories) return;
-  const waiting = await trx('commands')
-    .where({ status: 'pending', workflow: 'refreshInstallation' })
-    .limit(mostWaiting)
-    .select('id');
-  if (waiting.length === mostWaiting) return;
+  if (await isSwarm(trx, refresh)) return;
   await commandsIn(trx).add({
     action: 'start',
     workflow: 'refreshInstallation',
@@ -29,4 +26,17 @@ export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh)
     attributes: { Kind: 'refreshInstallation' },
     summary: `Read installation ${refresh.installation} of ${refresh.githubAppId}`,
   });
+}
+
+async function isSwarm(trx: Db, { githubAppId, installation }: Refresh): Promise<boolean> {
+  const isPostgres = trx.client.config.client === 'pg';
+  const of = (name: keyof Refresh) =>
+    isPostgres ? `input::json ->> '${name}'` : `cast(json_extract(input, '$.${name}') as text)`;
+  const waiting = await trx('commands')
+    .where({ status: 'pending', workflow: 'refreshInstallation' })
+    .whereRaw(`${of('githubAppId')} = ?`, [githubAppId])
+    .limit(mostWaiting.app)
+    .select<{ installation: string }[]>(trx.raw(`${of('installation')} as installation`));
+  const ofInstallation = waiting.filter((one) => one.installation === String(installation));
+  return waiting.length >= mostWaiting.app || ofInstallation.length >= mostWaiting.installation;
 }

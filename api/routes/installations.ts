@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { commandsIn } from '../../db/commands.ts';
 import type { Db } from '../../db/connection.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
-import { type Installation, installationsIn, syncCommand } from '../../db/installations.ts';
+import { type Installation, installationsIn, requestSync, syncCommand } from '../../db/installations.ts';
 import type { Integration } from '../../db/integrations.ts';
 import { type Operation, operationsIn } from '../../db/operations.ts';
 import type { PageRequest } from '../../db/page.ts';
@@ -140,15 +140,27 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
   ];
 }
 
+/** Usually a pass begins within seconds, or follows the one that is under way. */
+const lostAfterMs = 60_000;
+
+/** One that waits to be taken up is enough for each owner. */
 async function startSync(
   trx: Db,
   githubAppId: string,
   owner: { orgId: string | null; projectId: string | null },
 ): Promise<Operation> {
+  const operations = operationsIn(trx, everything);
+  const wanted = { ...owner, kind: 'sync', subjectId: githubAppId };
+  // Two who ask at once, and the pass that begins meanwhile, come one after the other.
+  if (trx.client.config.client === 'pg') {
+    await trx('github_apps').where({ id: githubAppId }).forNoKeyUpdate().first('id');
+  }
+  const waiting = await operations.findWaiting(wanted);
+  if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
   // A command of its own: one that is being carried out just now may be of a pass that has begun.
-  await commandsIn(trx).add(syncCommand(githubAppId));
-  const workflowId = syncWorkflowId(githubAppId);
-  return operationsIn(trx, everything).insert({ ...owner, kind: 'sync', subjectId: githubAppId, workflowId });
+  if (waiting) await requestSync(trx, githubAppId);
+  else await commandsIn(trx).add(syncCommand(githubAppId));
+  return waiting ?? operations.insert({ ...wanted, workflowId: syncWorkflowId(githubAppId) });
 }
 
 function installationView(installation: Installation, app: GithubApp | undefined): z.input<typeof InstallationView> {

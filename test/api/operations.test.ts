@@ -73,6 +73,7 @@ test.each([
 
 test('A mutation that is waited for answers 200 with the end of its work', async () => {
   const path = `/v1/integrations/${tenant.integrationId}/installations`;
+  await end({ id: tenant.operationId });
   const waiting = client.send<Answer>('POST', `${path}?wait=10`);
   const row = () => api.database.reader('operations').where({ kind: 'sync', subject_id: tenant.githubAppId });
   const running = async () => (await row()).find(({ id }) => id !== tenant.operationId);
