@@ -51,6 +51,7 @@ describe('a project that is deleted', () => {
 
     const { id } = answer.body.operation;
     await finish(mine.integrationId);
+    await finish(mine.registryId);
     expect(await owner.ask('GET', `/v1/operations/${id}`)).toMatchObject({ operation: { status: 'succeeded' } });
   });
 
@@ -99,7 +100,7 @@ describe('an organization that is deleted', () => {
     expect((await owner.send('POST', '/v1/projects', { org_id: orgId, name: 'Late' })).status).toBe(404);
 
     const { id } = answer.body.operation;
-    await finish(mine.integrationId);
+    for (const each of [mine.integrationId, mine.registryId, other.registryId]) await finish(each);
     expect(await row('operations', id)).toMatchObject({ status: 'running' });
     await finish(other.integrationId);
     expect(await owner.ask('GET', `/v1/operations/${id}`)).toMatchObject({ operation: { status: 'succeeded' } });

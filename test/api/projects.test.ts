@@ -39,13 +39,13 @@ describe('a project', () => {
 
   test('is not deleted while an app or an integration lives in it, where that is wanted', async () => {
     const projectId = await addProject(api.database, orgId);
-    const { appId, integrationId } = await addEverything(api.database, { orgId, projectId });
+    const { appId } = await addEverything(api.database, { orgId, projectId });
     const remove = () => client.send('DELETE', `/v1/projects/${projectId}?if_unused=true`);
     const inUse = { status: 409, body: { code: 'project_in_use' } };
     expect(await remove()).toMatchObject(inUse);
     expect((await client.send('DELETE', `/v1/apps/${appId}`)).status).toBe(204);
     expect(await remove()).toMatchObject(inUse);
-    await api.database.write((trx) => trx('integrations').where({ id: integrationId }).update({ status: 'deleted' }));
+    await api.database.write((trx) => trx('integrations').where({ project_id: projectId }).update({ status: 'deleted' }));
     expect((await remove()).status).toBe(202);
   });
 
