@@ -9,6 +9,7 @@ import { appRoutes } from './routes/apps.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { buildTokenRoutes } from './routes/build-tokens.ts';
 import { buildRoutes } from './routes/builds.ts';
+import { cloudAccountRoutes } from './routes/cloud-accounts.ts';
 import { credentialRotationRoutes } from './routes/credential-rotation.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
@@ -66,6 +67,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...buildTokenRoutes(),
     ...exchangeRoutes(deps),
     ...leaseRoutes(deps),
+    ...cloudAccountRoutes(deps),
     ...deliveryRoutes(deps),
     ...orgRoutes(deps),
     ...meRoutes(),

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { CloudAccounts } from '../broker/cloud-accounts.ts';
 import type { Exchange } from '../broker/exchange.ts';
 import type { GitHubBroker } from '../broker/github.ts';
 import type { OidcIssuer } from '../broker/oidc-issuer.ts';
@@ -55,6 +56,7 @@ export type ApiDeps = {
   exchange: Exchange;
   registryExchange: RegistryExchange;
   issuer: Pick<OidcIssuer, 'keys'>;
+  cloudAccounts: Pick<CloudAccounts, 'awsIdentity' | 'principal'>;
   connector: ImportCheck;
   connect: ConnectSettings;
   intake: Intake;

@@ -7,6 +7,8 @@ import type { TenantScope } from '../db/tenant.ts';
 import type { Access, Caller } from './caller.ts';
 import { Problem, type ProblemCode } from './problems.ts';
 
+/** A member of a union is strict as well. */
+type BodySchema = z.ZodObject | z.ZodDiscriminatedUnion;
 type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -72,7 +74,7 @@ export type Endpoint = {
   unlimited?: boolean;
   params?: z.ZodObject;
   query?: z.ZodObject;
-  body?: z.ZodObject;
+  body?: BodySchema;
   success: { status: number; body?: z.ZodType; description?: string; contentType?: string };
   /** Beyond those that every route may answer. */
   problems?: ProblemCode[];
@@ -93,7 +95,7 @@ export type Endpoint = {
 type Definition<
   Params extends z.ZodObject | undefined,
   Query extends z.ZodObject | undefined,
-  Body extends z.ZodObject | undefined,
+  Body extends BodySchema | undefined,
   Prepared,
 > = Omit<Endpoint, 'params' | 'query' | 'body' | 'read' | 'prepare' | 'write'> & {
   params?: Params;
@@ -108,7 +110,7 @@ type Definition<
 export function endpoint<
   Params extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,
-  Body extends z.ZodObject | undefined = undefined,
+  Body extends BodySchema | undefined = undefined,
   Prepared = undefined,
 >(definition: Definition<Params, Query, Body, Prepared>): Endpoint {
   return definition as unknown as Endpoint;

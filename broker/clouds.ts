@@ -11,7 +11,11 @@ import { ProviderError } from '../providers/http.ts';
 import type { OidcIssuer } from './oidc-issuer.ts';
 
 /** What an access is used for; a cloud writes it down. */
-export type CloudUse = { projectId?: string | null; integrationId: string };
+export type CloudUse = {
+  projectId?: string | null;
+  /** None while the account itself is proven. */
+  integrationId?: string;
+};
 
 /** The operator's OAuth client at Google, with which people give their consent. */
 export type GoogleOauth = { clientId: string; clientSecret: string };
@@ -51,7 +55,7 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
         const secretAccessKey = await secretOf(account, 'access_key');
         return { mode: 'access_key', accountId, accessKeyId: field(account, 'access_key_id'), secretAccessKey };
       }
-      const role = { accountId, roleArn: field(account, 'role_arn'), sessionName: use.integrationId };
+      const role = { accountId, roleArn: field(account, 'role_arn'), sessionName: use.integrationId ?? account.id };
       if (authMode === 'assume_role') return { mode: 'assume_role', ...role, externalId: config['external_id'] ?? '' };
       return { mode: 'web_identity', ...role, token: await tokenFor(account, use, awsAudience) };
     },

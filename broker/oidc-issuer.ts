@@ -11,7 +11,8 @@ import { ensureSigningKey } from './signing-keys.ts';
 export type IssuerTokenRequest = {
   orgId: string;
   projectId?: string | null | undefined;
-  integrationId: string;
+  /** None while the cloud account itself is proven. */
+  integrationId?: string | undefined;
   cloudAccountId: string;
   /** Whom it is for, as that cloud expects it: of any other, it is refused. */
   audience: string;
@@ -51,7 +52,11 @@ export function createOidcIssuer({
       const signer = await signingKeysIn(database.reader).signer(keyring, Date.now());
       if (!signer) throw new Error('There is no key to sign with');
       const now = Math.floor(Date.now() / 1000);
-      const claims = { org_id: orgId, ...(projectId && { project_id: projectId }), integration_id: integrationId };
+      const claims = {
+        org_id: orgId,
+        ...(projectId && { project_id: projectId }),
+        ...(integrationId && { integration_id: integrationId }),
+      };
       return new SignJWT(claims)
         .setProtectedHeader({ alg: signer.alg, typ: 'JWT', kid: signer.kid })
         .setIssuer(publicUrl)

@@ -4,6 +4,7 @@ import type { AllowedHost } from '../domain/allowed-hosts.ts';
 import { githubHost } from '../domain/github-host.ts';
 import type { Logger } from '../log.ts';
 import { createGuardedFetch, type Fetch } from '../providers/http.ts';
+import type { CloudAccounts } from './cloud-accounts.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
@@ -34,6 +35,7 @@ export type Brokers = {
   issuer: OidcIssuer;
   registryAccess: RegistryAccess;
   registryExchange: RegistryExchange;
+  cloudAccounts: CloudAccounts;
   traffic: TrafficControl;
 };
 

@@ -7,6 +7,7 @@ import { createAzure } from '../providers/clouds/azure.ts';
 import { createGcp } from '../providers/clouds/gcp.ts';
 import { createGuardedFetch } from '../providers/http.ts';
 import { registryFetch } from '../providers/registries/wire.ts';
+import { createCloudAccounts } from './cloud-accounts.ts';
 import { createCloudAccess } from './clouds.ts';
 import type { OidcIssuer } from './oidc-issuer.ts';
 import { createRegistryAccess } from './registries/registry-access.ts';
@@ -26,14 +27,15 @@ export function openRegistries(
   const cloudDeps = { fetch, timeoutMs: limits.timeoutMs, now: () => Date.now() };
   const { google, awsIdentity } = config.clouds;
   const clouds = createCloudAccess({ database, keyring, issuer, google });
-  const access = createRegistryAccess({
-    database,
-    keyring,
-    clouds,
+  const providers = {
     aws: createAws(awsIdentity === 'none' ? {} : { ambient: machineIdentity(), lend: awsIdentity === 'lend' }),
     gcp: createGcp(cloudDeps),
     azure: createAzure(cloudDeps),
-    fetch: registryFetch(trust),
-  });
-  return { registryAccess: access, registryExchange: createRegistryExchange({ database, keyring, access }) };
+  };
+  const access = createRegistryAccess({ database, keyring, clouds, ...providers, fetch: registryFetch(trust) });
+  return {
+    registryAccess: access,
+    registryExchange: createRegistryExchange({ database, keyring, access }),
+    cloudAccounts: createCloudAccounts({ database, clouds, ...providers, awsIdentity }),
+  };
 }

@@ -79,25 +79,29 @@ export function cloudAccountsIn(db: Db, scope: TenantScope) {
       return toCloudAccount(row);
     },
 
-    /** False where the revision is not the current one any more. Another access is another epoch. */
+    /** False where the revision is not the current one any more. Another access is another epoch, and unproven. */
     async update(id: string, revision: number, { displayName, config }: Changes, cutsOff: boolean): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
         .update({
           ...(displayName !== undefined && { display_name: displayName }),
           ...(config && { config: JSON.stringify(config) }),
-          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number }),
+          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven }),
           revision: revision + 1,
           updated_at: Date.now(),
         });
       return changed === 1;
     },
 
-    /** What a check has found. */
-    async moveStatus(id: string, to: CloudAccountStatus, reason: string | null = null): Promise<boolean> {
+    /** What a check has found; false where it was of an access that was replaced meanwhile. */
+    async moveStatus(
+      { id, epoch }: Pick<CloudAccount, 'id' | 'epoch'>,
+      to: CloudAccountStatus,
+      reason: string | null = null,
+    ): Promise<boolean> {
       const now = Date.now();
       const moved = await visible()
-        .where({ id })
+        .where({ id, epoch })
         .whereIn('status', [to, ...sourcesOf(cloudAccountMoves, to)])
         .update({ status: to, status_reason: reason, checked_at: now, updated_at: now });
       return moved === 1;
@@ -124,6 +128,8 @@ export function cloudAccountsIn(db: Db, scope: TenantScope) {
     },
   };
 }
+
+const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
 
 function toCloudAccount(row: CloudAccountRow): CloudAccount {
   return {

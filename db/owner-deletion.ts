@@ -1,6 +1,7 @@
 import type { Revocation } from '../domain/revocation.ts';
 import { deleteWorkflowId } from '../domain/workflow-ids.ts';
 import { cancelBuild } from './cancel-build.ts';
+import { deleteCloudAccounts } from './cloud-account-deletion.ts';
 import type { Transaction } from './connection.ts';
 import { grantsIn } from './grants.ts';
 import { type Deletion, deleteIntegration, endFlows, unended } from './integration-deletion.ts';
@@ -36,6 +37,7 @@ export async function deleteOrg(trx: Transaction, { orgId, revocation, audit }: 
     await audit({ orgId, projectId: id, action: 'project.deleted', target: id });
   }
   integrations += await deleteIntegrations(trx, { org_id: orgId }, owned);
+  await deleteCloudAccounts(trx, { org_id: orgId });
   await endFlows(trx, { org_id: orgId });
   await trx('tokens').where({ org_id: orgId, revoked_at: null }).update({ revoked_at: now });
   const detail = { projects: projects.length, integrations };
@@ -74,6 +76,7 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
     await leasesIn(trx, everything).revoke({ integrationId, projectId });
   }
   const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
+  await deleteCloudAccounts(trx, { project_id: projectId });
   await endFlows(trx, { project_id: projectId });
   await trx('tokens').where({ project_id: projectId, revoked_at: null }).update({ revoked_at: Date.now() });
   return integrations;

@@ -22,7 +22,7 @@ export async function isAppInUse(trx: Transaction, githubAppId: string): Promise
 /** Destroys every version there is; that there were some stays known. */
 export async function purgeCredentials(
   trx: Transaction,
-  owner: { integration_id: string } | { github_app_id: string },
+  owner: { integration_id: string } | { github_app_id: string } | { cloud_account_id: string },
 ): Promise<number> {
   const credentials = trx('credentials').where(owner).select('id');
   return trx('credential_versions')

@@ -148,6 +148,7 @@ async function everyRow(): Promise<Record<string, string[]>> {
     'audit_events',
     'rotations',
     'credential_versions',
+    'cloud_accounts',
   ] as const;
   const found: Record<string, string[]> = {};
   for (const table of [...tables, ...more]) found[table] = sorted(await api.database.reader(table));

@@ -6,6 +6,7 @@ import { appsIn } from '../../db/apps.ts';
 import { listAudit } from '../../db/audit-log.ts';
 import { buildEventsIn } from '../../db/build-events.ts';
 import { buildsIn } from '../../db/builds.ts';
+import { cloudAccountsIn } from '../../db/cloud-accounts.ts';
 import { connect, type Database, type Db } from '../../db/connection.ts';
 import { deliveriesIn } from '../../db/deliveries.ts';
 import { grantsIn } from '../../db/grants.ts';
@@ -60,6 +61,7 @@ const lists: Record<string, List> = {
   'leases of a project': (db, scope, page) => leasesIn(db, scope).list({ projectId: 'prj_1' }, page),
   'leases of an integration': (db, scope, page) => leasesIn(db, scope).list({ integrationId: 'int_1' }, page),
   'leases of a build': (db, scope, page) => leasesIn(db, scope).list({ buildId: 'bld_1' }, page),
+  'cloud accounts': (db, scope, page) => cloudAccountsIn(db, scope).list(page),
   tokens: (db, scope, page) => tokensIn(db, scope).list(page),
   'audit events': (db, scope, page) => listAudit(db, scope, page),
 };

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { buildMoves, isFinalBuildStatus } from '../../domain/build-status.ts';
+import { cloudAccountMoves } from '../../domain/cloud-accounts.ts';
 import { credentialMoves } from '../../domain/credential-status.ts';
 import { deliveryMoves } from '../../domain/delivery-status.ts';
 import { dispatchMoves } from '../../domain/dispatch-state.ts';
@@ -15,6 +16,7 @@ const tables: [string, Moves<string>, string, string[]][] = [
     'blocked',
     ['succeeded', 'failed', 'timed_out', 'canceled', 'superseded', 'declined', 'skipped'],
   ],
+  ['cloud account', cloudAccountMoves, 'pending', ['deleted']],
   ['integration', integrationMoves, 'pending', ['deleted']],
   ['credential', credentialMoves, 'pending', ['purged']],
   ['rotation', rotationMoves, 'proving', ['done', 'rolled_back', 'rejected', 'uncertain', 'abandoned']],

@@ -20,6 +20,9 @@ export const publicUrl = 'https://fairlead.example.com';
 export const corsOrigin = 'https://console.example.com';
 export const headSha = '89abcdef0123456789abcdef0123456789abcdef';
 
+/** Fairlead's own, at AWS. */
+export const ownIdentity = 'arn:aws:iam::999999999999:role/fairlead';
+
 /** A GitHub on which every repository has the branch `main` and a workflow file that can be dispatched. */
 const broker: ApiDeps['broker'] = {
   branches: async () => ({ branches: [{ name: 'main', sha: headSha }], next: undefined }),
@@ -82,6 +85,7 @@ export async function startApi({
     broker,
     exchange: createExchange({ database, keyring, broker: tokenMaker }),
     registryExchange: createRegistryExchange({ database, keyring, access: registryAccess }),
+    cloudAccounts: { awsIdentity: 'assume', principal: async () => ownIdentity },
     issuer: createOidcIssuer({ database, keyring, publicUrl }),
     connector,
     keyring,

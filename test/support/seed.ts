@@ -1,5 +1,7 @@
+import { cloudAccountsIn } from '../../db/cloud-accounts.ts';
 import type { Database, Transaction } from '../../db/connection.ts';
 import type { AppRow, InstallationRow, IntegrationRow, PipelineRow, RepositoryRow } from '../../db/tables.ts';
+import { everything } from '../../db/tenant.ts';
 import { newId } from '../../domain/ids.ts';
 
 /** Rows put straight into the database, for tests that are not about how they come to be. */
@@ -128,6 +130,15 @@ export function seed(database: Database) {
         });
       });
       return id;
+    },
+
+    /** A role that nobody has verified. */
+    async cloudAccount(where: { orgId: string; projectId: string | null }): Promise<string> {
+      const role = { role_arn: 'arn:aws:iam::123456789012:role/fairlead', account_id: '123456789012' };
+      const given = { kind: 'aws' as const, authMode: 'assume_role', displayName: 'AWS', createdBy: 'system' };
+      const config = { ...role, external_id: 'an external id of our making' };
+      const account = await write((trx) => cloudAccountsIn(trx, everything).insert({ ...where, ...given, config }));
+      return account.id;
     },
 
     /** A registry with a user name and a password, or with what a cloud account lends. */

@@ -18,6 +18,7 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
   incident: ({ incidentId }) => incidentId,
   flow: ({ flowId }) => flowId,
   lease: ({ leaseId }) => leaseId,
+  account: ({ cloudAccountId }) => cloudAccountId,
 };
 
 /** A body that the route takes, by its `operationId`; what it names is the tenant's. */
@@ -55,6 +56,14 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   updateApp: () => ({ name: 'Renamed' }),
   setAppSource: ({ integrationId, repositoryId }) => ({ integration_id: integrationId, repository_id: repositoryId }),
   setAppRegistry: ({ registryId }) => ({ integration_id: registryId, image_repository: 'acme/shop' }),
+  createCloudAccount: ({ projectId }) => ({
+    project_id: projectId,
+    kind: 'aws',
+    auth_mode: 'assume_role',
+    display_name: 'New',
+    config: { role_arn: 'arn:aws:iam::123456789012:role/fairlead' },
+  }),
+  updateCloudAccount: () => ({ display_name: 'Renamed' }),
   createPipeline: () => ({ name: 'new', workflow_file: 'deploy.yml' }),
   updatePipeline: () => ({ name: 'renamed' }),
   triggerBuild: () => ({}),

@@ -86,6 +86,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
   const repositoryId = await rows.repository({ githubAppId: app.id, installationId, externalId: number });
   const integrationId = await rows.integration({ ...where, githubAppId: app.id, installationId });
   const registryId = await rows.registry(where);
+  const cloudAccountId = await rows.cloudAccount(where);
   const appId = await rows.app({ ...where, integrationId, repositoryId });
   const pipelineId = await rows.pipeline({ ...where, appId });
   return database.write(async (trx) => {
@@ -180,6 +181,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       repositoryId,
       integrationId,
       registryId,
+      cloudAccountId,
       appId,
       pipelineId,
       buildId: build.id,

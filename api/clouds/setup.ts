@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import type { CloudAccounts } from '../../broker/cloud-accounts.ts';
+import { awsAudience } from '../../broker/clouds.ts';
+import { issuerSubject } from '../../broker/oidc-issuer.ts';
+import type { CloudAccount } from '../../db/cloud-accounts.ts';
+import { ecrPermissionsPolicy } from '../../domain/aws-ecr-policy.ts';
+import { awsPlace, parseRoleArn } from '../../domain/aws-partitions.ts';
+import { trustPolicyFor } from '../../domain/aws-trust-policy.ts';
+import { azureClouds } from '../../domain/azure-clouds.ts';
+import { azureTrustCommands } from '../../domain/azure-trust.ts';
+import { isFederated } from '../../domain/cloud-accounts.ts';
+import { gcpTrustCommands } from '../../domain/gcp-trust.ts';
+import { federationAudience } from '../../domain/google-names.ts';
+import type { AzureCloud } from '../../domain/registry-hosts.ts';
+import { shellCommand } from '../../domain/shell-quote.ts';
+import type { OperationLinks } from '../operation-view.ts';
+
+export const SetupView = z.object({
+  issuer: z
+    .object({ url: z.string(), subject: z.string(), audience: z.string() })
+    .nullable()
+    .describe('Where the cloud is to trust Fairlead as an OIDC issuer: what it is to ask of a token'),
+  external_id: z.string().nullable().describe('For `assume_role`: of our making, and it never changes'),
+  principal: z.string().nullable().describe('For `assume_role`: Fairlead’s own identity at AWS'),
+  trust_policy: z.string().nullable().describe('For a role of AWS: paste it as the trust policy'),
+  permissions_policy: z.string().nullable().describe('For AWS: paste it as the permissions of the role or the user'),
+  commands: z.string().nullable().describe('For a shell; names in capitals are for you to fill in'),
+  notes: z.array(z.string()),
+});
+
+type Setup = z.input<typeof SetupView>;
+
+/** Fairlead as the clouds see it. */
+type Ourselves = {
+  publicUrl: string;
+  /** Its identity at AWS; undefined where it has none, or AWS does not say just now. */
+  principal: string | undefined;
+};
+
+const nothing: Setup = {
+  issuer: null,
+  external_id: null,
+  principal: null,
+  trust_policy: null,
+  permissions_policy: null,
+  commands: null,
+  notes: [],
+};
+
+type SetupDeps = { cloudAccounts: Pick<CloudAccounts, 'principal'>; links: Pick<OperationLinks, 'publicUrl'> };
+
+/** Asks what there is to ask for an account of this config: what comes back needs no cloud, and fits in a transaction. */
+export function setupWith({ cloudAccounts, links }: SetupDeps) {
+  return async (config: CloudAccount['config']): Promise<(account: CloudAccount) => Setup> => {
+    const role = parseRoleArn(config['role_arn'] ?? '');
+    const principal = role && (await cloudAccounts.principal(role.partition));
+    return (account) => setupOf(account, { publicUrl: links.publicUrl, principal });
+  };
+}
+
+/** What somebody pastes at the cloud, so that it lets this account in and no other. */
+function setupOf(account: CloudAccount, ourselves: Ourselves): Setup {
+  const setup = { aws: ofAws, gcp: ofGoogle, azure: ofAzure }[account.kind](account, ourselves);
+  if (!isFederated(account.authMode) || ourselves.publicUrl.startsWith('https:')) return setup;
+  const { publicUrl } = ourselves;
+  const note = `This cannot work yet: no cloud trusts an issuer at ${publicUrl}. Have FAIRLEAD_PUBLIC_URL set to an https address that the cloud can reach.`;
+  return { ...setup, notes: [note, ...setup.notes] };
+}
+
+const pushAndPull = ['pull', 'push'] as const;
+
+function ofAws(account: CloudAccount, { publicUrl, principal }: Ourselves): Setup {
+  const { config, authMode } = account;
+  const at = parseRoleArn(config['role_arn'] ?? '') ?? awsPlace(config['region']);
+  const partition = at?.partition ?? 'aws';
+  const accountId = config['account_id'] ?? '';
+  const permissions_policy = ecrPermissionsPolicy({ partition, region: '*', accountId }, [...pushAndPull]);
+  if (authMode === 'assume_role') return { ...nothing, permissions_policy, ...ofRole(config, principal) };
+  if (authMode !== 'web_identity') return { ...nothing, permissions_policy };
+
+  const issuer = { url: publicUrl, subject: subjectOf(account), audience: awsAudience };
+  const { url: issuerUrl, ...pinned } = issuer;
+  const create = ['aws', 'iam', 'create-open-id-connect-provider', '--url', issuerUrl];
+  return {
+    ...nothing,
+    permissions_policy,
+    issuer,
+    trust_policy: trustPolicyFor({ issuerUrl, ...pinned, accountId, partition }),
+    commands: shellCommand(...create, '--client-id-list', awsAudience),
+    notes: ['Register the issuer first, once for the AWS account; then the role can trust it.'],
+  };
+}
+
+function ofRole(config: CloudAccount['config'], principal: string | undefined): Partial<Setup> {
+  const external_id = config['external_id'] ?? '';
+  if (principal === undefined) {
+    const missing = 'Fairlead’s own identity at AWS is not known just now: read this again before you paste anything.';
+    return { external_id, notes: [missing] };
+  }
+  const trust_policy = trustPolicyFor({ principalArn: principal, externalId: external_id });
+  return { external_id, principal, trust_policy };
+}
+
+function ofGoogle(account: CloudAccount, { publicUrl }: Ourselves): Setup {
+  const { config, authMode } = account;
+  const at = { repositories: [], purpose: 'push' as const };
+  const { provider, service_account: serviceAccount } = config;
+  if (authMode === 'workload_identity' && provider !== undefined) {
+    const issuer = { url: publicUrl, subject: subjectOf(account), audience: federationAudience(provider) };
+    const trusted = { issuerUrl: publicUrl, subject: issuer.subject, provider, serviceAccount };
+    return { ...nothing, issuer, commands: gcpTrustCommands(trusted, at) };
+  }
+  const trusted =
+    authMode === 'oauth' ? { person: config['email'] ?? '' } : { serviceAccount: config['client_email'] ?? '' };
+  return { ...nothing, commands: gcpTrustCommands(trusted, at) };
+}
+
+function ofAzure(account: CloudAccount, { publicUrl }: Ourselves): Setup {
+  const { config, authMode } = account;
+  const cloud = config['cloud'] as AzureCloud;
+  const app = { clientId: config['client_id'] ?? '', cloud };
+  const at = { hosts: [], purpose: 'push' as const };
+  if (authMode !== 'federated') return { ...nothing, commands: azureTrustCommands(app, at) };
+  const subject = subjectOf(account);
+  return {
+    ...nothing,
+    issuer: { url: publicUrl, subject, audience: azureClouds[cloud].federationAudience },
+    commands: azureTrustCommands({ ...app, federation: { issuerUrl: publicUrl, subject } }, at),
+  };
+}
+
+function subjectOf({ orgId, id }: CloudAccount): string {
+  return issuerSubject(orgId, id);
+}

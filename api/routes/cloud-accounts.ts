@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { deleteCloudAccount } from '../../db/cloud-account-deletion.ts';
+import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
+import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
+import type { Db } from '../../db/connection.ts';
+import { newSecret } from '../../db/secret-text.ts';
+import type { TenantScope } from '../../db/tenant.ts';
+import { CloudAccountItem, CloudAccountView, cloudAccountView } from '../clouds/account-view.ts';
+import { changedAccess } from '../clouds/changed-access.ts';
+import { accessIn, NewCloudAccount } from '../clouds/new-account.ts';
+import { requireOffered } from '../clouds/offered.ts';
+import { setupWith } from '../clouds/setup.ts';
+import { ownerOf } from '../connect/start-flow.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
+import { id, name, PageQuery, pageRequest } from '../input.ts';
+import { Problem } from '../problems.ts';
+
+const Params = z.strictObject({ account: id('ca') });
+
+const Changes = z
+  .strictObject({
+    display_name: name,
+    config: z
+      .record(z.string().max(100), z.string().max(500))
+      .describe('As at its making, replaced as a whole; the way in itself stays, and so does an external id'),
+    credentials: z.record(z.string().max(100), z.json()).describe('As at its making: never to be read again'),
+  })
+  .partial();
+
+type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'cloudAccounts' | 'links'>;
+
+export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: Deps): Endpoint[] {
+  const setupFor = setupWith({ cloudAccounts, links });
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/cloud-accounts',
+      operationId: 'listCloudAccounts',
+      tag: 'clouds',
+      summary: 'List cloud accounts',
+      access: 'clouds:read',
+      query: PageQuery,
+      success: { status: 200, body: z.array(CloudAccountItem) },
+      async read({ tenant, query }) {
+        const { items, next } = await cloudAccountsIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map(cloudAccountView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/cloud-accounts',
+      operationId: 'createCloudAccount',
+      tag: 'clouds',
+      summary: 'Say how an account at a cloud is entered',
+      description:
+        'Nothing is asked of the cloud yet: paste there what `setup` shows, then verify the account. Secrets are sent in `credentials`, and no answer holds one.',
+      access: 'clouds:write',
+      body: NewCloudAccount,
+      success: { status: 201, body: CloudAccountView },
+      problems: ['not_found', 'platform_identity_missing'],
+      async prepare({ body }) {
+        requireOffered(cloudAccounts, body.auth_mode);
+        const access = accessIn(body);
+        return { ...access, setup: await setupFor(access.config) };
+      },
+      async write({ trx, tenant, caller, body, prepared: { config, secret, setup }, audit }) {
+        const owner = await ownerOf(trx, { tenant, caller }, body);
+        const { kind, auth_mode: authMode, display_name: displayName } = body;
+        const given = { ...owner, kind, authMode, displayName, createdBy: caller.id };
+        const ours = authMode === 'assume_role' ? { external_id: newSecret('') } : {};
+        const account = await cloudAccountsIn(trx, tenant).insert({ ...given, config: { ...config, ...ours } });
+        if (secret !== undefined) await keepCloudSecret(trx, keyring, account, secret);
+        const { id: target } = account;
+        await audit({ ...owner, action: 'cloud_account.created', target, detail: { kind, mode: authMode } });
+        return reply({ body: { ...cloudAccountView(account), setup: setup(account) }, revision: account.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/cloud-accounts/{account}',
+      operationId: 'getCloudAccount',
+      tag: 'clouds',
+      summary: 'Read a cloud account, and what to paste at the cloud',
+      access: 'clouds:read',
+      params: Params,
+      success: { status: 200, body: CloudAccountView },
+      async read({ tenant, params }) {
+        const account = await findCloudAccount(database.reader, tenant, params.account);
+        const setup = await setupFor(account.config);
+        return reply({ body: { ...cloudAccountView(account), setup: setup(account) }, revision: account.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/cloud-accounts/{account}',
+      operationId: 'updateCloudAccount',
+      tag: 'clouds',
+      summary: 'Rename a cloud account, or enter the cloud with another role or secret',
+      description:
+        'With another `config` or secret nothing that was given out before is given out again, and the account is `pending` until it is verified.',
+      access: 'clouds:write',
+      params: Params,
+      body: Changes,
+      success: { status: 200, body: CloudAccountView },
+      problems: ['not_found', 'precondition_failed', 'invalid_request'],
+      async prepare({ tenant, params, body }) {
+        const { config } = await findCloudAccount(database.reader, tenant, params.account);
+        return setupFor({ ...config, ...body.config });
+      },
+      async write({ trx, tenant, params, body, prepared: setup, audit, ...request }) {
+        const accounts = cloudAccountsIn(trx, tenant);
+        const account = await accounts.take(params.account);
+        if (!account) throw new Problem('not_found');
+        requireRevision(request, account.revision);
+        const { id: target, orgId, projectId, revision } = account;
+        const { config, secret } = changedAccess(account, body);
+        const isNewSecret = secret !== undefined && (await keepCloudSecret(trx, keyring, account, secret));
+        const cutsOff = isNewSecret || config !== undefined;
+        const displayName = body.display_name;
+        const changes = { ...(displayName !== undefined && { displayName }), ...(config && { config }) };
+        if (!(await accounts.update(target, revision, changes, cutsOff))) throw new Problem('precondition_failed');
+        const detail = { config: config !== undefined, secret: isNewSecret };
+        await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
+        const updated = await findCloudAccount(trx, tenant, target);
+        return reply({ body: { ...cloudAccountView(updated), setup: setup(updated) }, revision: updated.revision });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/cloud-accounts/{account}',
+      operationId: 'deleteCloudAccount',
+      tag: 'clouds',
+      summary: 'Delete a cloud account with its secret',
+      description:
+        'Refused while integrations use it. What the cloud itself trusts stays there: take the role, the provider or the key away at the cloud.',
+      access: 'clouds:write',
+      params: Params,
+      success: { status: 204 },
+      problems: ['not_found', 'cloud_account_in_use'],
+      async write({ trx, tenant, params, audit, ...request }) {
+        const accounts = cloudAccountsIn(trx, tenant);
+        // Held, so that nobody binds an integration to it meanwhile.
+        const account = await accounts.take(params.account);
+        if (!account) throw new Problem('not_found');
+        requireRevision(request, account.revision);
+        refuseBound(await accounts.boundTo(account.id));
+        await deleteCloudAccount(trx, account);
+        const { orgId, projectId, id: target } = account;
+        await audit({ orgId, projectId, action: 'cloud_account.deleted', target });
+      },
+    }),
+  ];
+}
+
+export async function findCloudAccount(db: Db, tenant: TenantScope, accountId: string): Promise<CloudAccount> {
+  const account = await cloudAccountsIn(db, tenant).find(accountId);
+  if (!account) throw new Problem('not_found');
+  return account;
+}
+
+function refuseBound(bound: { id: string; displayName: string }[]): void {
+  if (bound.length === 0) return;
+  throw new Problem('cloud_account_in_use', 'Delete these integrations first, or have them use another account.', {
+    members: { integrations: bound.map(({ id, displayName }) => ({ id, display_name: displayName })) },
+  });
+}

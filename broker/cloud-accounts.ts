@@ -1,0 +1,74 @@
+import { type CloudAccount, cloudAccountsIn } from '../db/cloud-accounts.ts';
+import type { Database } from '../db/connection.ts';
+import { everything } from '../db/tenant.ts';
+import { awsPlace } from '../domain/aws-partitions.ts';
+import type { AwsPartition } from '../domain/registry-hosts.ts';
+import type { Aws } from '../providers/clouds/aws.ts';
+import type { Azure } from '../providers/clouds/azure.ts';
+import type { Gcp } from '../providers/clouds/gcp.ts';
+import type { CloudAccess } from './clouds.ts';
+
+type Deps = {
+  database: Database;
+  clouds: CloudAccess;
+  aws: Pick<Aws, 'identity' | 'ownIdentity'>;
+  gcp: Pick<Gcp, 'proveAccess'>;
+  azure: Pick<Azure, 'proveAccess'>;
+  /** What the machine's own identity at AWS is used for. */
+  awsIdentity: 'none' | 'assume' | 'lend';
+};
+
+/** For how long it is not asked again who we are: a role of the machine is seldom another one. */
+const identityMs = 60 * 60_000;
+/** A person waits for it. */
+const interactiveMs = 5_000;
+
+/** What clouds are asked about the accounts themselves, whatever these are used for. */
+export function createCloudAccounts({ database, clouds, aws, gcp, azure, awsIdentity }: Deps) {
+  const principals = new Map<AwsPartition, { arn: string; until: number }>();
+
+  async function prove(account: CloudAccount): Promise<void> {
+    const use = { projectId: account.projectId };
+    switch (account.kind) {
+      case 'aws': {
+        const { region } = account.config;
+        await aws.identity(await clouds.aws(account, use), region === undefined ? {} : { region });
+        return;
+      }
+      case 'gcp':
+        return gcp.proveAccess(await clouds.gcp(account, use));
+      case 'azure':
+        return azure.proveAccess(await clouds.azure(account, use));
+    }
+  }
+
+  return {
+    awsIdentity,
+
+    /** Fairlead's own identity there, to which a role is to be open; nothing where AWS does not say who that is. */
+    async principal(partition: AwsPartition): Promise<string | undefined> {
+      if (awsIdentity === 'none') return undefined;
+      const known = principals.get(partition);
+      if (known && known.until > Date.now()) return known.arn;
+      try {
+        const region = awsPlace(undefined, partition)?.region ?? '';
+        const { arn } = await aws.ownIdentity({ region, signal: AbortSignal.timeout(interactiveMs) });
+        principals.set(partition, { arn, until: Date.now() + identityMs });
+        return arn;
+      } catch {
+        // It is shown beside other things, which do not depend on it.
+        return known?.arn;
+      }
+    },
+
+    /** Asks the cloud who this is. Throws a `ProviderError` where it lets nobody in; answers which epoch was proven. */
+    async verify(cloudAccountId: string): Promise<{ epoch: number } | undefined> {
+      const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
+      if (!account) return undefined;
+      await prove(account);
+      return { epoch: account.epoch };
+    },
+  };
+}
+
+export type CloudAccounts = ReturnType<typeof createCloudAccounts>;
