@@ -3,7 +3,7 @@ import { Overasked } from './overasked.ts';
 type Lane = { busy: number; waiting: (() => void)[] };
 
 /** Runs what is of one owner `most` at a time; the others wait in line, and those beyond the line are refused. */
-export type Lanes = <Result>(owner: string, work: () => Promise<Result>) => Promise<Result>;
+type Lanes = <Result>(owner: string, work: () => Promise<Result>) => Promise<Result>;
 
 /** For what a person's request has us read at once, from hosts that may be slow, or send as much as they may. */
 export function createLanes({ most = 8, mostWaiting = 100 } = {}): Lanes {

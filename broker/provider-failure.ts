@@ -1,7 +1,7 @@
 import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
 import { Overasked } from './overasked.ts';
 
-export type ToldFailure = {
+type ToldFailure = {
   code: ProviderErrorCode;
   message: string;
   retryAfterMs: number | undefined;
