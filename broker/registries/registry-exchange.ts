@@ -1,6 +1,7 @@
 import type { Database } from '../../db/connection.ts';
 import type { Keyring } from '../../db/sealing.ts';
 import type { EffectiveScope, RegistryPurpose } from '../../domain/registry-purposes.ts';
+import { ProviderError } from '../../providers/http.ts';
 import { createIssuance, type Made, type Request } from '../issuance.ts';
 import type { RegistryAccess } from './registry-access.ts';
 
@@ -59,6 +60,7 @@ export function createRegistryExchange({
         bearer,
         ...(minTtlMs !== undefined && { minTtlMs }),
       });
+      if (made.expiresAt !== null && made.expiresAt <= Date.now()) throw isOver(made.host);
       return {
         token: bearer ? (made.bearer ?? made.password) : made.password,
         username: made.username,
@@ -69,6 +71,12 @@ export function createRegistryExchange({
       };
     },
   });
+}
+
+/** Nobody could use it; the clocks may differ. */
+function isOver(host: string): ProviderError {
+  const message = `What was made for ${host} is over already, by its own account`;
+  return new ProviderError({ provider: 'registry', code: 'unexpected', message });
 }
 
 export type RegistryExchange = ReturnType<typeof createRegistryExchange>;
