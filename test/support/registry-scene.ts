@@ -1,0 +1,73 @@
+import { createCloudAccess } from '../../broker/clouds.ts';
+import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
+import { createRegistryAccess, type RegistryAccessDeps } from '../../broker/registries/registry-access.ts';
+import { createRegistryExchange } from '../../broker/registries/registry-exchange.ts';
+import { cloudAccountsIn, type NewCloudAccount } from '../../db/cloud-accounts.ts';
+import { everything } from '../../db/tenant.ts';
+import { createAws } from '../../providers/clouds/aws.ts';
+import { createAzure } from '../../providers/clouds/azure.ts';
+import { createGcp } from '../../providers/clouds/gcp.ts';
+import { createGuardedFetch } from '../../providers/http.ts';
+import { registryFetch } from '../../providers/registries/wire.ts';
+import { publicUrl } from './api.ts';
+import type { TestDatabase } from './database.ts';
+import { keyring } from './hooks.ts';
+import { seed } from './seed.ts';
+import { addOrg, addProject } from './tenants.ts';
+
+type Clouds = Pick<RegistryAccessDeps, 'aws' | 'gcp' | 'azure'>;
+
+/** The exchange for registries as it runs, but for where the clouds are; and projects that use it. */
+export function registryScene(database: TestDatabase, clouds: Partial<Clouds>) {
+  const issuer = createOidcIssuer({ database, keyring, publicUrl });
+  const timeoutMs = 5_000;
+  const nowhere = { fetch: createGuardedFetch({ allowedHosts: [], timeoutMs, maxBytes: 1 }), timeoutMs, now: Date.now };
+  const access = createRegistryAccess({
+    database,
+    keyring,
+    clouds: createCloudAccess({ database, keyring, issuer }),
+    aws: createAws(),
+    gcp: createGcp(nowhere),
+    azure: createAzure(nowhere),
+    ...clouds,
+    fetch: registryFetch({ allowedHosts: [], timeoutMs }),
+  });
+
+  return {
+    issuer,
+    exchange: createRegistryExchange({ database, keyring, access }),
+
+    /** A project with a registry that inherits the access of a cloud account. */
+    async project(
+      kind: 'ecr' | 'gar' | 'acr',
+      host: string,
+      account: Pick<NewCloudAccount, 'kind' | 'authMode' | 'config'>,
+    ) {
+      const orgId = await addOrg(database);
+      const projectId = await addProject(database, orgId);
+      const { id: accountId } = await database.write((trx) =>
+        cloudAccountsIn(trx, everything).insert({
+          orgId,
+          projectId,
+          displayName: host,
+          createdBy: 'system',
+          ...account,
+        }),
+      );
+      const integrationId = await seed(database).registry(
+        { orgId, projectId },
+        {
+          kind,
+          host_url: `https://${host}`,
+          auth_mode: 'cloud_account',
+          cloud_account_id: accountId,
+          settings: JSON.stringify({ registry: host }),
+        },
+      );
+      return { orgId, projectId, accountId, integrationId };
+    },
+  };
+}
+
+export type RegistryScene = ReturnType<typeof registryScene>;
+export type RegistryProject = Awaited<ReturnType<RegistryScene['project']>>;
