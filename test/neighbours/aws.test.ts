@@ -4,10 +4,8 @@ import { trustPolicyFor } from '../../domain/aws-trust-policy.ts';
 import { createAws } from '../../providers/clouds/aws.ts';
 import { machineIdentity } from '../../providers/clouds/aws-machine.ts';
 import type { AwsAccess } from '../../providers/clouds/aws-sessions.ts';
-import { freePort, type Program, runProgram } from '../support/processes.ts';
-import { program } from '../support/programs.ts';
+import { type AwsUser, motoAccount as accountId, type Moto, startMoto } from '../support/moto.ts';
 
-const accountId = '123456789012';
 const host = `${accountId}.dkr.ecr.eu-west-1.amazonaws.com`;
 const externalId = 'fl-0d0b3a4e5c';
 const roleArn = `arn:aws:iam::${accountId}:role/fairlead`;
@@ -15,39 +13,24 @@ const roleArn = `arn:aws:iam::${accountId}:role/fairlead`;
 /** Done without rights, before moto begins to ask for them; every one counts. */
 const arrangements = 10;
 
-let moto: Program;
-let url: string;
-let platform: Keys;
-let puller: Keys;
-let nobody: Keys;
-
-type Keys = { accessKeyId: string; secretAccessKey: string };
+let moto: Moto;
+let platform: AwsUser;
+let puller: AwsUser;
+let nobody: AwsUser;
 
 beforeAll(async () => {
-  const port = await freePort();
-  url = `http://127.0.0.1:${port}`;
-  moto = runProgram(program('moto_server'), ['-H', '127.0.0.1', '-p', String(port)], {
-    INITIAL_NO_AUTH_ACTION_COUNT: String(arrangements),
-  });
-  await moto.line(/Running on/);
-
+  moto = await startMoto(arrangements);
   const trust = trustPolicyFor({ principalArn: `arn:aws:iam::${accountId}:user/platform`, externalId });
   const permissions = ecrPermissionsPolicy({ partition: 'aws', region: 'eu-west-1', accountId }, ['pull']);
   const mayAssume = { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: roleArn };
-  platform = await user('platform', JSON.stringify({ Version: '2012-10-17', Statement: [mayAssume] }));
-  puller = await user('puller', permissions);
-  nobody = await user('nobody');
-  await iam({ Action: 'CreateRole', RoleName: 'fairlead', AssumeRolePolicyDocument: trust });
-  await iam({
-    Action: 'PutRolePolicy',
-    RoleName: 'fairlead',
-    PolicyName: 'registry',
-    PolicyDocument: permissions,
-  });
+  platform = await moto.user('platform', JSON.stringify({ Version: '2012-10-17', Statement: [mayAssume] }));
+  puller = await moto.user('puller', permissions);
+  nobody = await moto.user('nobody');
+  await moto.role('fairlead', { trust, permissions });
 });
 
 afterAll(async () => {
-  await moto.end();
+  await moto?.end();
 });
 
 describe('a role of moto, which asks for rights', () => {
@@ -152,6 +135,7 @@ function aws() {
 }
 
 function everything() {
+  const { url } = moto;
   return { sts: url, ecr: url, ecrPublic: url };
 }
 
@@ -159,27 +143,6 @@ function role(change: Partial<Extract<AwsAccess, { mode: 'assume_role' }>>): Aws
   return { mode: 'assume_role', roleArn, externalId, accountId, sessionName: 'int_1', ...change };
 }
 
-function key(keys: Keys): AwsAccess {
+function key(keys: AwsUser): AwsAccess {
   return { mode: 'access_key', accountId, ...keys };
-}
-
-async function user(name: string, policy?: string): Promise<Keys> {
-  await iam({ Action: 'CreateUser', UserName: name });
-  const answer = await iam({ Action: 'CreateAccessKey', UserName: name });
-  if (policy) await iam({ Action: 'PutUserPolicy', UserName: name, PolicyName: 'own', PolicyDocument: policy });
-  const field = (tag: string) => new RegExp(`<${tag}>([^<]+)</${tag}>`).exec(answer)?.[1] ?? '';
-  return { accessKeyId: field('AccessKeyId'), secretAccessKey: field('SecretAccessKey') };
-}
-
-/** moto finds the service in the scope of a signature that it does not look at yet. */
-async function iam(parameters: Record<string, string>): Promise<string> {
-  const scope = 'none/20260101/us-east-1/iam/aws4_request';
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0` },
-    body: new URLSearchParams({ Version: '2010-05-08', ...parameters }),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${parameters['Action']}: ${response.status} ${text}`);
-  return text;
 }
