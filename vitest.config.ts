@@ -17,7 +17,7 @@ const processes = [
 /** What has nothing to do with a database, or always uses SQLite, is not run a second time on Postgres. */
 const notOnPostgres = [
   'test/*.test.ts',
-  'test/{domain,providers,scripts,stand-ins}/**',
+  'test/{cli,domain,providers,scripts,stand-ins}/**',
   'test/flows/{start,demo,canaries,shutdown,recovery,recovery-past-window}.test.ts',
   'test/worker/temporal-*.test.ts',
   'test/chaos/!(*.postgres).test.ts',

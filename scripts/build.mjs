@@ -1,8 +1,10 @@
 // `npm run build`: the product as plain JavaScript in dist/, with the workflows bundled ahead, to be run by
-// `node dist/start.js`, `dist/api/main.js`, `dist/worker/main.js` and `dist/db/main.js`.
+// `node dist/start.js`, `dist/api/main.js`, `dist/worker/main.js` and `dist/db/main.js`; and the commands of
+// dist/cli/bin, which need nothing but Node.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { addCommands } from './build/commands.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 const dist = path.join(root, 'dist');
@@ -16,4 +18,5 @@ mkdirSync(path.join(dist, 'scripts'));
 cpSync(path.join(root, 'scripts', 'temporal-watchdog.mjs'), path.join(dist, 'scripts', 'temporal-watchdog.mjs'));
 const { bundle } = await import('../dist/worker/bundle.js');
 writeFileSync(path.join(dist, 'workflow-bundle.js'), await bundle());
+addCommands(root, dist);
 console.log('dist/ is built');

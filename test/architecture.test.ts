@@ -91,6 +91,8 @@ describe('the house', () => {
     const readers = [...texts].filter(([, text]) => /process\.env\b/.test(text)).map(([file]) => file);
     expect(readers).toEqual([]);
     expect(readFileSync(path.join(root, 'config.ts'), 'utf8')).toContain('process.env');
+    // The commands run where nothing is installed, not even what config.ts needs: their launcher hands it to them.
+    expect(readFileSync(path.join(root, 'cli', 'bin', 'launch.mjs'), 'utf8')).toContain('process.env');
   });
 
   test('programs are started only by what runs Temporal’s server', () => {

@@ -1,0 +1,108 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { readText, replaceFile } from './private-file.ts';
+
+/** A credential as it is handed on. `at`: what it is good for, a host or an address. `expiresAt`: in seconds. */
+export type Credential = { at: string; username: string; password: string; expiresAt: number };
+
+/** After that it might die in the hands of whoever is given it. */
+const marginSeconds = 300;
+const draftMs = 60 * 60_000;
+const [ivBytes, tagBytes] = [12, 16];
+
+/**
+ * Credentials between two calls, each in a file of its own, sealed with a key that only the token yields: without the
+ * token they say nothing but when they expire, and another token never gets at them. Files are replaced at once and
+ * nothing is locked: processes that miss at the same moment each ask, and the last one’s answer stays. A cache that
+ * cannot be read or written is none.
+ */
+export function openCache({ folder, token }: { folder: string; token: string }) {
+  const key = Buffer.from(hkdfSync('sha256', token, '', 'fairlead credential cache', 32));
+  const nameOf = (parts: unknown[]) => `${createHmac('sha256', key).update(JSON.stringify(parts)).digest('hex')}.json`;
+  const now = () => Math.floor(Date.now() / 1000);
+
+  function read(parts: unknown[]): Credential | undefined {
+    const name = nameOf(parts);
+    const credential = open(name);
+    return credential && credential.expiresAt - marginSeconds > now() ? credential : undefined;
+  }
+
+  function open(name: string): Credential | undefined {
+    try {
+      const { sealed } = JSON.parse(readText(path.join(folder, name)) ?? '') as { sealed: string };
+      const bytes = Buffer.from(sealed, 'base64');
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes });
+      decipher.setAAD(Buffer.from(name)).setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes));
+      const text = Buffer.concat([decipher.update(bytes.subarray(ivBytes + tagBytes)), decipher.final()]);
+      return JSON.parse(text.toString('utf8')) as Credential;
+    } catch {
+      return undefined;
+    }
+  }
+
+  function write(parts: unknown[], credential: Credential): void {
+    if (credential.expiresAt - marginSeconds <= now()) return;
+    const name = nameOf(parts);
+    const iv = randomBytes(ivBytes);
+    const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes }).setAAD(Buffer.from(name));
+    const text = Buffer.concat([cipher.update(JSON.stringify(credential)), cipher.final()]);
+    const sealed = Buffer.concat([iv, cipher.getAuthTag(), text]).toString('base64');
+    try {
+      replaceFile(path.join(folder, name), JSON.stringify({ expires_at: credential.expiresAt, sealed }));
+      sweep();
+    } catch {
+      // The credential is good all the same.
+    }
+  }
+
+  /** Forgets it; where a password is named, only if it is that one. */
+  function drop(parts: unknown[], password?: string): void {
+    const name = nameOf(parts);
+    if (password !== undefined && open(name)?.password !== password) return;
+    remove(name);
+  }
+
+  /** Forgets all that this token has been given. */
+  function clear(): void {
+    for (const name of names()) if (open(name)) remove(name);
+  }
+
+  /** What has expired, and drafts of processes that were killed. */
+  function sweep(): void {
+    for (const name of names()) {
+      const text = name.endsWith('.json') ? readText(path.join(folder, name)) : undefined;
+      const expired = text === undefined ? isOld(name) : (expiryIn(text) ?? 0) <= now();
+      if (expired) remove(name);
+    }
+  }
+
+  function isOld(name: string): boolean {
+    const file = statSync(path.join(folder, name), { throwIfNoEntry: false });
+    return file !== undefined && Date.now() - file.mtimeMs > draftMs;
+  }
+
+  function names(): string[] {
+    try {
+      return readdirSync(folder);
+    } catch {
+      return [];
+    }
+  }
+
+  function remove(name: string): void {
+    rmSync(path.join(folder, name), { force: true });
+  }
+
+  return { read, write, drop, clear };
+}
+
+export type Cache = ReturnType<typeof openCache>;
+
+function expiryIn(text: string): number | undefined {
+  try {
+    return Number((JSON.parse(text) as { expires_at: unknown }).expires_at) || 0;
+  } catch {
+    return undefined;
+  }
+}

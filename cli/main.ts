@@ -1,0 +1,31 @@
+import { dockerCredentials } from './docker-credentials.ts';
+import { CliFailure, plain } from './failure.ts';
+import { fairlead } from './fairlead.ts';
+import { gitCredentials } from './git-credentials.ts';
+import { processWorld } from './terminal.ts';
+import type { World } from './world.ts';
+
+const commands: Record<string, (world: World) => Promise<number>> = {
+  fairlead,
+  'docker-credential-fairlead': dockerCredentials,
+  'git-credential-fairlead': gitCredentials,
+};
+
+/** Runs one of the commands in this process. What cannot be done is one sentence, and an exit code other than 0. */
+export async function main(name: string, args: string[], env: Record<string, string | undefined>): Promise<void> {
+  // Whoever reads our output may have enough of it.
+  process.stdout.on('error', () => {});
+  try {
+    process.exitCode = (await commands[name]?.(processWorld(args, env))) ?? 2;
+  } catch (error) {
+    process.stderr.write(`fairlead: ${sentenceOf(error)}\n`);
+    process.exitCode = error instanceof CliFailure ? error.exitCode : 1;
+  }
+}
+
+/** Of a file that cannot be read or written, say; a mistake of ours shows where it happened, and no value. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof CliFailure) return error.message;
+  const { code, message, stack } = error as NodeJS.ErrnoException;
+  return code?.startsWith('E') ? plain(message) : `this should not happen: ${stack ?? String(error)}`;
+}

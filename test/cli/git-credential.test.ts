@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Somebody } from '../support/commands.ts';
+import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
+
+let scene: CommandsScene;
+let project: CommandsProject;
+let env: Record<string, string>;
+let me: Somebody;
+
+beforeAll(async () => {
+  scene = await commandsScene();
+  project = await scene.project();
+  await project.addRepository('lib');
+  env = { FAIRLEAD_URL: scene.api.url, FAIRLEAD_PROJECT: project.projectId, FAIRLEAD_TOKEN: await project.token() };
+});
+afterAll(() => scene?.stop());
+
+beforeEach(() => {
+  scene.minted.length = 0;
+  me = scene.person(env);
+});
+
+const ask = (input: string, more = {}, action = 'get') => me.run('git-credential-fairlead', [action], input, more);
+const asked = (changes: Record<string, string> = {}) =>
+  Object.entries({ protocol: 'https', host: 'github.com', path: 'acme/shop.git', ...changes })
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+const nothing = { code: 0, stdout: '', stderr: '' };
+
+async function given(input = asked(), more = {}) {
+  const { code, stdout, stderr } = await ask(input, more);
+  expect(`${code} ${stderr}`, stdout).toBe('0 ');
+  return new Map(stdout.split('\n').map((line) => line.split('=') as [string, string]));
+}
+
+describe('get', () => {
+  test('answers with a token for this repository alone, and when it ends', async () => {
+    const answer = await given();
+    expect([...answer.keys()]).toEqual(['username', 'password', 'password_expiry_utc', '']);
+    expect(answer.get('username')).toBe('x-access-token');
+    expect(answer.get('password')).toBe(scene.minted[0]?.token);
+    expect(scene.minted[0]?.repositoryIds).toHaveLength(1);
+    const left = Number(answer.get('password_expiry_utc')) - Date.now() / 1000;
+    expect(left).toBeGreaterThan(3_500);
+    expect(left).toBeLessThan(3_601);
+  });
+
+  test('gives the same until it is erased, and another one for another repository', async () => {
+    const leases = () => scene.database.reader('leases').where({ project_id: project.projectId });
+    const before = (await leases()).length;
+    const password = (await given()).get('password') ?? '';
+    expect((await given(asked({ path: 'acme/shop' }))).get('password')).toBe(password);
+    expect(await leases()).toHaveLength(before + 1);
+    expect((await given(asked({ path: 'acme/lib.git' }))).get('password')).not.toBe(password);
+
+    // Git says what was refused: an older one than ours is none of ours.
+    await ask(asked({ password: 'of-somebody-else' }), {}, 'erase');
+    await given();
+    expect(await leases()).toHaveLength(before + 2);
+    expect(await ask(asked({ password }), {}, 'erase')).toEqual(nothing);
+    await given();
+    expect(await leases()).toHaveLength(before + 3);
+  });
+
+  test('without a path is for the app, and without both says what is missing', async () => {
+    const app = { FAIRLEAD_APP: project.appId };
+    expect((await given('protocol=https\nhost=github.com\n\n', app)).get('username')).toBe('x-access-token');
+    const answer = await ask('protocol=https\nhost=github.com\n');
+    expect(answer).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('useHttpPath') });
+  });
+
+  test('understands what git and git-lfs send beside it', async () => {
+    const more =
+      'capability[]=authtype\nwwwauth[]=Basic realm="x"\nusername=bob\nno-value\n=nothing\n\nhost=evil.example';
+    expect((await given(`host=evil.example\n${asked()}${more}`)).get('username')).toBe('x-access-token');
+    const lfs = asked({ path: 'acme/shop.git/info/lfs/objects/batch' }).replaceAll('\n', '\r\n');
+    expect((await given(lfs)).get('username')).toBe('x-access-token');
+    expect((await given(asked({ host: 'GitHub.com:443' }))).get('username')).toBe('x-access-token');
+  });
+
+  test.each([
+    ['another host', { host: 'gitlab.com' }],
+    ['plain HTTP to a host that is spoken to over TLS', { protocol: 'http' }],
+    ['another protocol', { protocol: 'ssh' }],
+    ['another port', { host: 'github.com:8443' }],
+    ['a user in the host', { host: 'github.com@evil.example' }],
+    ['a user in front of it', { host: 'evil.example@github.com' }],
+    ['a fragment', { host: 'github.com#.evil.example' }],
+    ['a query', { host: 'github.com?.evil.example' }],
+    ['a backslash', { host: 'github.com\\.evil.example' }],
+    ['a path', { host: 'github.com/.evil.example' }],
+    ['a percent', { host: 'gith%75b.com' }],
+    ['another alphabet', { host: 'ｇithub.com' }],
+    ['a dot at its end', { host: 'github.com.' }],
+    ['no host', { host: '' }],
+    ['a number for an address', { host: '2130706433' }],
+    ['a file', { protocol: 'file', host: '' }],
+  ])('%s is left to the next helper', async (_, changes) => {
+    expect(await ask(asked(changes))).toEqual(nothing);
+    expect(scene.minted).toEqual([]);
+  });
+
+  test.each([
+    ['a repository that is not reached', 'acme/secret.git', /does not reach acme\/secret/],
+    ['a path that climbs', '../../v1/tokens', /which repository/],
+    ['a path that is no repository', 'acme', /which repository/],
+    ['a line end', 'acme/sh\u0085op', /which repository/],
+  ])('%s is refused aloud', async (_, path, said) => {
+    const answer = await ask(asked({ path }));
+    expect(answer).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(said) });
+    expect(scene.minted).toEqual([]);
+  });
+
+  test('an app’s own token is never sent elsewhere, whichever host asks', async () => {
+    const narrow = { FAIRLEAD_TOKEN: await project.token(undefined, true), FAIRLEAD_APP: project.appId };
+    expect(await ask(asked({ host: 'evil.example' }), narrow)).toEqual(nothing);
+    expect((await given(asked(), narrow)).get('username')).toBe('x-access-token');
+  });
+});
+
+describe('the rest of the protocol', () => {
+  test('store and what git may yet invent do nothing', async () => {
+    for (const action of ['store', 'approve', 'capability', '__proto__']) {
+      expect(await ask(asked({ password: 'hunter2' }), {}, action), action).toEqual(nothing);
+    }
+    expect(await me.run('git-credential-fairlead', [])).toMatchObject({ code: 2, stderr: /usage/ });
+  });
+
+  test('without a login it says so, and git goes on', async () => {
+    const nobody = scene.person();
+    const answer = await nobody.run('git-credential-fairlead', ['get'], asked());
+    expect(answer).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('fairlead login') });
+    expect(await nobody.run('git-credential-fairlead', ['get'], 'nonsense')).toEqual(nothing);
+  });
+});
