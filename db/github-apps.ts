@@ -32,7 +32,7 @@ export function githubAppsIn(db: Db) {
 
     /** All Apps with this number: several hosts may each have one. */
     async listByAppId(appId: number): Promise<GithubApp[]> {
-      return (await db('github_apps').where({ app_id: appId, retired_at: null })).map(toGithubApp);
+      return (await db('github_apps').where({ app_id: appId, retired_at: null }).orderBy('id')).map(toGithubApp);
     },
 
     async list(): Promise<GithubApp[]> {

@@ -137,18 +137,18 @@ describe('a credential for images', () => {
     expect(asked.map(({ bearer }) => bearer)).toEqual([false, true]);
   });
 
-  test('is made once for a thousand who ask at once', { timeout: 120_000 }, async () => {
+  test('is made once for two hundred who ask at once', { timeout: 120_000 }, async () => {
     answer = async () => {
       await new Promise((resolve) => setTimeout(resolve, 300));
       return {};
     };
     const all = await Promise.all(
-      Array.from({ length: 1_000 }, () => exchange({ purpose: 'pull', repositories: ['a/b'] })),
+      Array.from({ length: 200 }, () => exchange({ purpose: 'pull', repositories: ['a/b'] })),
     );
     expect(new Set(all.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(all.map(({ body }) => body.password)).size).toBe(1);
     expect(asked).toHaveLength(1);
-    expect(await database.reader('leases').where({ integration_id: mine.registryId })).toHaveLength(1_000);
+    expect(await database.reader('leases').where({ integration_id: mine.registryId })).toHaveLength(200);
   });
 
   test('lies nowhere in clear', async () => {

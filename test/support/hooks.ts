@@ -27,7 +27,7 @@ export async function addGithubApp(
     const app = await githubAppsIn(trx).upsert({
       orgId: null,
       hostUrl,
-      apiUrl: `${hostUrl}/api`,
+      apiUrl: hostUrl === 'https://github.com' ? 'https://api.github.com' : `${hostUrl}/api/v3`,
       appId,
       slug: 'fairlead',
       name: 'Fairlead',
