@@ -1,5 +1,6 @@
 import type { RevocationDeps } from '../broker/revocation.ts';
 import { buildActivities } from './builds.ts';
+import { type CloudAccountDeps, cloudAccountActivities } from './cloud-accounts.ts';
 import { type ConnectDeps, connectActivities } from './connect.ts';
 import { deletionActivities } from './deletion.ts';
 import { type DeliveryDeps, deliveryActivities } from './deliveries.ts';
@@ -25,6 +26,7 @@ export type ActivityDeps = ReachDeps &
   RevocationDeps &
   RotationDeps &
   SigningKeyDeps &
+  CloudAccountDeps &
   ReconcileDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
@@ -44,6 +46,7 @@ export function createActivities(deps: ActivityDeps) {
     ...leaseActivities(deps),
     ...reconcileActivities(deps),
     ...signingKeyActivities(deps),
+    ...cloudAccountActivities(deps),
   });
 }
 

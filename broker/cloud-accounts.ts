@@ -1,6 +1,4 @@
-import { type CloudAccount, cloudAccountsIn } from '../db/cloud-accounts.ts';
-import type { Database } from '../db/connection.ts';
-import { everything } from '../db/tenant.ts';
+import type { CloudAccount } from '../db/cloud-accounts.ts';
 import { awsPlace } from '../domain/aws-partitions.ts';
 import type { AwsPartition } from '../domain/registry-hosts.ts';
 import type { Aws } from '../providers/clouds/aws.ts';
@@ -9,7 +7,6 @@ import type { Gcp } from '../providers/clouds/gcp.ts';
 import type { CloudAccess } from './clouds.ts';
 
 type Deps = {
-  database: Database;
   clouds: CloudAccess;
   aws: Pick<Aws, 'identity' | 'ownIdentity'>;
   gcp: Pick<Gcp, 'proveAccess'>;
@@ -24,23 +21,8 @@ const identityMs = 60 * 60_000;
 const interactiveMs = 5_000;
 
 /** What clouds are asked about the accounts themselves, whatever these are used for. */
-export function createCloudAccounts({ database, clouds, aws, gcp, azure, awsIdentity }: Deps) {
+export function createCloudAccounts({ clouds, aws, gcp, azure, awsIdentity }: Deps) {
   const principals = new Map<AwsPartition, { arn: string; until: number }>();
-
-  async function prove(account: CloudAccount): Promise<void> {
-    const use = { projectId: account.projectId };
-    switch (account.kind) {
-      case 'aws': {
-        const { region } = account.config;
-        await aws.identity(await clouds.aws(account, use), region === undefined ? {} : { region });
-        return;
-      }
-      case 'gcp':
-        return gcp.proveAccess(await clouds.gcp(account, use));
-      case 'azure':
-        return azure.proveAccess(await clouds.azure(account, use));
-    }
-  }
 
   return {
     awsIdentity,
@@ -61,12 +43,21 @@ export function createCloudAccounts({ database, clouds, aws, gcp, azure, awsIden
       }
     },
 
-    /** Asks the cloud who this is. Throws a `ProviderError` where it lets nobody in; answers which epoch was proven. */
-    async verify(cloudAccountId: string): Promise<{ epoch: number } | undefined> {
-      const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
-      if (!account) return undefined;
-      await prove(account);
-      return { epoch: account.epoch };
+    /** Asks the cloud who this is. Throws a `ProviderError` where it does not let the account in. */
+    async prove(account: CloudAccount, signal?: AbortSignal): Promise<void> {
+      const use = { projectId: account.projectId };
+      switch (account.kind) {
+        case 'aws': {
+          const { region } = account.config;
+          const where = { ...(region !== undefined && { region }), ...(signal && { signal }) };
+          await aws.identity(await clouds.aws(account, use), where);
+          return;
+        }
+        case 'gcp':
+          return gcp.proveAccess(await clouds.gcp(account, use), signal);
+        case 'azure':
+          return azure.proveAccess(await clouds.azure(account, use), signal);
+      }
     },
   };
 }

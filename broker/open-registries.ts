@@ -36,6 +36,6 @@ export function openRegistries(
   return {
     registryAccess: access,
     registryExchange: createRegistryExchange({ database, keyring, access }),
-    cloudAccounts: createCloudAccounts({ database, clouds, ...providers, awsIdentity }),
+    cloudAccounts: createCloudAccounts({ clouds, ...providers, awsIdentity }),
   };
 }

@@ -41,3 +41,7 @@ export function deleteWorkflowId(subjectId: string): string {
 export function reconcileWorkflowId(githubAppId: string): string {
   return `reconcile/${githubAppId}`;
 }
+
+export function verifyCloudWorkflowId(cloudAccountId: string): string {
+  return `verify-cloud/${cloudAccountId}`;
+}

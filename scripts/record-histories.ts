@@ -12,6 +12,7 @@ import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.t
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
 import { rotateSigningKeys } from '../workflows/rotate-signing-keys.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
+import { cloudChecks, tellCloudCheck } from './histories/cloud-checks.ts';
 import { deletions, tellDeletion } from './histories/deletions.ts';
 import { reconciliations, tellReconciliation } from './histories/reconciliations.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
@@ -300,6 +301,9 @@ for (const [name, activities] of Object.entries(refreshes).filter(isNew)) {
 }
 for (const [name, activities] of Object.entries(reconciliations).filter(isNew)) {
   await tellReconciliation(env, codePath, activities, (handle) => save(name, handle));
+}
+for (const [name, story] of Object.entries(cloudChecks).filter(isNew)) {
+  await tellCloudCheck(env, codePath, story, (handle) => save(name, handle));
 }
 for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
   await tellRevocation(env, codePath, activities, (handle) => save(name, handle));

@@ -186,6 +186,15 @@ export const { checkApp } = proxyActivities<Activities>({
   summary: 'Compare the App with what GitHub says',
 });
 
+/** A cloud that is away says nothing of the account: try until a person would rather know. */
+export const { askCloud } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
+  summary: 'Ask the cloud who this is',
+});
+
 /** Many rows, one after the other. */
 export const { sweepStuck } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
@@ -224,6 +233,8 @@ export const {
   retireOldVersion,
   reportOldAlive,
   rotateSigningKeys,
+  beginCloudCheck,
+  giveUpCloudCheck,
 } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

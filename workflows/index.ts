@@ -9,3 +9,4 @@ export { revokeToken } from './revoke-token.ts';
 export { rotateCredential } from './rotate-credential.ts';
 export { rotateSigningKeys } from './rotate-signing-keys.ts';
 export { syncInstallations } from './sync-installations.ts';
+export { verifyCloudAccount } from './verify-cloud-account.ts';

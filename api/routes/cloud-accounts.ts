@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { requestCloudCheck } from '../../db/cloud-account-checks.ts';
 import { deleteCloudAccount } from '../../db/cloud-account-deletion.ts';
 import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
 import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
@@ -14,6 +15,7 @@ import { ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { id, name, PageQuery, pageRequest } from '../input.ts';
+import { Accepted } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
 
 const Params = z.strictObject({ account: id('ca') });
@@ -124,6 +126,25 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
         const updated = await findCloudAccount(trx, tenant, target);
         return reply({ body: { ...cloudAccountView(updated), setup: setup(updated) }, revision: updated.revision });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/cloud-accounts/{account}/verify',
+      operationId: 'verifyCloudAccount',
+      tag: 'clouds',
+      summary: 'Have the cloud asked whether it lets the account in',
+      description:
+        'The operation fails where the cloud refuses, up to a minute after the first time: it may not know everywhere yet what was pasted just now. An outage of the cloud fails the operation, and leaves the account as it is.',
+      access: 'clouds:write',
+      params: Params,
+      success: { status: 202, body: Accepted },
+      problems: ['not_found'],
+      async write({ trx, tenant, params, audit }) {
+        const account = await findCloudAccount(trx, tenant, params.account);
+        const { id: target, orgId, projectId } = account;
+        await audit({ orgId, projectId, action: 'cloud_account.verification_requested', target });
+        return reply({ operation: await requestCloudCheck(trx, account) });
       },
     }),
     endpoint({

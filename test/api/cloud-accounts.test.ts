@@ -337,6 +337,35 @@ describe('a change', () => {
   });
 });
 
+describe('a verification', () => {
+  test('is an operation of a workflow, and one that waits is enough', async () => {
+    const { id } = await make(role);
+    const verify = () => client.send<{ operation: { id: string } }>('POST', `/v1/cloud-accounts/${id}/verify`);
+    const asked = await verify();
+    expect(asked).toMatchObject({
+      status: 202,
+      body: { operation: { kind: 'verify', subject_id: id, status: 'running' } },
+    });
+    expect((await verify()).body.operation.id).toBe(asked.body.operation.id);
+    const commands = await api.database.reader('commands').where({ workflow_id: `verify-cloud/${id}` });
+    expect(commands).toHaveLength(1);
+    expect(commands[0]).toMatchObject({
+      workflow: 'verifyCloudAccount',
+      input: JSON.stringify({ cloudAccountId: id }),
+    });
+  });
+
+  test('tells what to do where the cloud has refused', async () => {
+    const { id, next_action: first } = await make(role);
+    expect(first).toContain('verify');
+    const refusal = { status: 'action_required' as const, status_reason: 'external_id_not_required' };
+    await api.database.write((trx) => trx('cloud_accounts').where({ id }).update(refusal));
+    const read = await client.ask<View>('GET', `/v1/cloud-accounts/${id}`);
+    expect(read).toMatchObject({ status: 'action_required', status_reason: 'external_id_not_required' });
+    expect(read['next_action']).toContain('`setup`');
+  });
+});
+
 describe('a deletion', () => {
   const bind = (id: string, status: 'active' | 'deleted' = 'active') =>
     seed(api.database).registry({ orgId, projectId }, { cloud_account_id: id, status, kind: 'ecr' });

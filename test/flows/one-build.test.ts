@@ -15,6 +15,7 @@ import { createGuardedFetch } from '../../providers/http.ts';
 import { type GitHubStandIn, type Repository, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { createRedactInterceptor } from '../../worker/redact-interceptor.ts';
 import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-build.ts';
+import { noClouds } from '../support/clouds.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { workflowFile } from '../support/platform.ts';
 import { seed } from '../support/seed.ts';
@@ -55,6 +56,7 @@ beforeAll(async () => {
     keyring,
     broker: createGitHubBroker(deps),
     connector: createGitHubConnector(deps),
+    cloudAccounts: noClouds,
     reachable: true,
     webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
   });

@@ -8,6 +8,7 @@ import { createRelay } from '../../worker/relay.ts';
 import type { TemporalStarter } from '../../worker/temporal-starter.ts';
 import { publicUrl, startApi } from './api.ts';
 import { createBrowser, type Shown } from './browser.ts';
+import { noClouds } from './clouds.ts';
 import { connectorTo } from './connect-flow.ts';
 import { openTestDatabase } from './database.ts';
 import { keyring, silent } from './hooks.ts';
@@ -40,6 +41,7 @@ export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn
       keyring,
       broker,
       connector,
+      cloudAccounts: noClouds,
       reachable: true,
       webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
     }),

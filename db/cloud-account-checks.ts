@@ -1,0 +1,76 @@
+import { verifyCloudWorkflowId } from '../domain/workflow-ids.ts';
+import { appendAudit } from './audit.ts';
+import { type CloudAccount, cloudAccountsIn } from './cloud-accounts.ts';
+import { commandsIn } from './commands.ts';
+import type { Transaction } from './connection.ts';
+import { type Operation, operationsIn } from './operations.ts';
+import { everything } from './tenant.ts';
+
+const kind = 'verify';
+
+/** Usually a check begins within seconds. */
+const lostAfterMs = 60_000;
+
+/** Why a cloud does not let the account in, in words that may be shown. */
+export type CloudRefusal = { code: string; detail: string };
+
+/** Has the cloud asked who this is. One that waits to be asked is enough. */
+export async function requestCloudCheck(
+  trx: Transaction,
+  { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
+): Promise<Operation> {
+  const operations = operationsIn(trx, everything);
+  const wanted = { orgId, projectId, kind, subjectId: id };
+  const waiting = await operations.findWaiting(wanted);
+  if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
+  const workflowId = verifyCloudWorkflowId(id);
+  const owner = { OrgId: orgId, ...(projectId !== null && { ProjectId: projectId }) };
+  await commandsIn(trx).add({
+    action: 'signal_with_start',
+    workflow: 'verifyCloudAccount',
+    workflowId,
+    signal: 'requested',
+    input: { cloudAccountId: id },
+    attributes: { ...owner, Kind: 'verifyCloudAccount', Phase: 'asking' },
+    summary: `Ask the cloud of ${id} who it is there`,
+  });
+  return operations.insert({ ...wanted, workflowId });
+}
+
+/** False where the account is gone; who waited for that is told so. */
+export async function beginCloudCheck(trx: Transaction, cloudAccountId: string): Promise<boolean> {
+  const operations = operationsIn(trx, everything);
+  const subject = { kind, subjectId: cloudAccountId };
+  await operations.takeUp(subject);
+  if (await cloudAccountsIn(trx, everything).find(cloudAccountId)) return true;
+  await operations.finish(subject, { code: 'cloud_account_deleted', detail: 'The cloud account was deleted.' });
+  return false;
+}
+
+/**
+ * Writes down what the cloud said of the access that the account had when it was asked, and ends the operations that
+ * waited for it. False where it was deleted, or has another access by now.
+ */
+export async function recordCloudCheck(
+  trx: Transaction,
+  account: CloudAccount,
+  refusal: CloudRefusal | undefined,
+): Promise<boolean> {
+  const { id, orgId, projectId } = account;
+  const accounts = cloudAccountsIn(trx, everything);
+  const before = await accounts.take(id);
+  const status = refusal ? 'action_required' : 'active';
+  const reason = refusal?.code ?? null;
+  if (!before || !(await accounts.moveStatus(account, status, reason))) return false;
+  if (before.status !== status || before.statusReason !== reason) {
+    const detail = { status, reason };
+    await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'cloud_account.verified', target: id, detail });
+  }
+  await operationsIn(trx, everything).finish({ kind, subjectId: id }, refusal);
+  return true;
+}
+
+/** The cloud has not answered, for as long as somebody would wait: what is known of the account stays as it is. */
+export async function giveUpCloudCheck(trx: Transaction, cloudAccountId: string, failure: CloudRefusal): Promise<void> {
+  await operationsIn(trx, everything).finish({ kind, subjectId: cloudAccountId }, failure);
+}

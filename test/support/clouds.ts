@@ -1,0 +1,6 @@
+/** For tests in which no cloud is asked. */
+export const noClouds = {
+  async prove(): Promise<never> {
+    throw new Error('No cloud is asked in this test');
+  },
+};
