@@ -24,6 +24,7 @@ import { incidentRoutes } from './routes/incidents.ts';
 import { installationRoutes } from './routes/installations.ts';
 import { integrationDeleteRoutes } from './routes/integration-delete.ts';
 import { integrationUpdateRoutes } from './routes/integration-update.ts';
+import { integrationVerifyRoutes } from './routes/integration-verify.ts';
 import { integrationRoutes } from './routes/integrations.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { meRoutes } from './routes/me.ts';
@@ -51,7 +52,8 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...integrationRoutes(deps),
     ...integrationDeleteRoutes(deps),
     ...grantRoutes(deps),
-    ...integrationUpdateRoutes(),
+    ...integrationUpdateRoutes(deps),
+    ...integrationVerifyRoutes(),
     ...credentialRoutes(deps),
     ...credentialRotationRoutes(deps),
     ...installationRoutes(deps),

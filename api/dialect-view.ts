@@ -11,14 +11,16 @@ export const DialectIntegration = z.object({
   name: z.string(),
   metadata: z
     .record(z.string(), z.unknown())
-    .describe('Of `github`: `installationID`, GitHub’s number, and `githubOrg`, the account; then the caller’s own'),
+    .describe(
+      'Of `github`: `installationID`, GitHub’s number, and `githubOrg`, the account. Of a registry: `registry`, its host, and `cloudAccountID`. Then the caller’s own',
+    ),
   createdAt: z.iso.datetime().describe('RFC 3339, in UTC'),
 });
 
 type V1 = z.input<typeof IntegrationView>;
 
-/** What GitHub is known by; the caller's own notes have other names. */
-const ours = ['installation_id', 'installationID', 'githubOrg'];
+/** What an integration is known by; the caller's own notes have other names. */
+const ours = ['installation_id', 'installationID', 'githubOrg', 'registry', 'cloudAccountID'];
 
 /** The same integrations in the dialect's words. An App with several accounts shows the one that was connected first. */
 export async function inDialect(db: Db, views: V1[]): Promise<z.input<typeof DialectIntegration>[]> {
@@ -31,6 +33,8 @@ export async function inDialect(db: Db, views: V1[]): Promise<z.input<typeof Dia
       name: view.display_name,
       metadata: {
         ...(account && { installationID: account.externalId, githubOrg: account.accountLogin }),
+        ...(view.registry && { registry: view.registry.host }),
+        ...(view.registry?.cloud_account_id && { cloudAccountID: view.registry.cloud_account_id }),
         ...withoutOurs(view.metadata),
       },
       createdAt: new Date(view.created_at * 1000).toISOString().replace('.000Z', 'Z'),

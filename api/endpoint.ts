@@ -51,6 +51,8 @@ export type ReplyParts = {
   next?: string | undefined;
   /** Long work: is put into the body, and may be waited for. */
   operation?: Operation;
+  /** The body anew, for who has waited until that has ended. */
+  renew?(): Promise<unknown>;
 };
 
 export function reply(parts: ReplyParts): Reply {

@@ -66,10 +66,16 @@ async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promis
     : write && (await carryOut(ctx, endpoint, request, write, deps));
   if (!done) throw new Error(`${endpoint.operationId} does nothing`);
 
-  const { answer, operation } = done;
+  const { answer, operation, renew } = done;
   const waitMs = waitSeconds(ctx) * 1000;
   if (operation?.status !== 'running' || waitMs === 0) return answer;
-  return { ...answer, ...(await waitFor(database, operation.id, waitMs, answer, links)) };
+  const ended = await waitFor(database, operation.id, waitMs);
+  if (!ended) return answer;
+  const body = (await renew?.()) ?? JSON.parse(answer.body ?? '{}');
+  const parts = { ...body, operation: operationView(ended, links) };
+  // What was accepted is done now; what was made stays made.
+  const status = answer.status === 202 ? 200 : answer.status;
+  return { ...answer, status, body: JSON.stringify(endpoint.success.body?.parse(parts) ?? parts) };
 }
 
 type Write = (work: (trx: Transaction) => Promise<Done>) => Promise<Done>;
@@ -92,7 +98,7 @@ function groupOf(database: Database): Write {
   return batch.add;
 }
 
-type Done = { answer: Answer; operation?: Operation | undefined };
+type Done = Pick<ReplyParts, 'operation' | 'renew'> & { answer: Answer };
 
 /** One transaction for the effect, its audit rows and the key under which it may be asked for again. */
 async function carryOut(
@@ -121,7 +127,7 @@ async function carryOut(
       return done.answer;
     };
     const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? [], work) : await work();
-    return { answer, operation: done?.operation };
+    return { ...done, answer };
   });
 }
 
@@ -132,7 +138,8 @@ async function presented(
   work: () => Promise<unknown>,
 ): Promise<Done> {
   const parts = toParts(await work());
-  return { answer: present(ctx, endpoint, parts, links), operation: parts.operation };
+  const { operation, renew } = parts;
+  return { answer: present(ctx, endpoint, parts, links), ...(operation && { operation }), ...(renew && { renew }) };
 }
 
 async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: MountDeps): Promise<Request> {
@@ -204,21 +211,12 @@ function waitSeconds(ctx: Context): number {
 }
 
 /** Waits on the operation's row: it is looked at when one has ended in this process, and every quarter second. */
-async function waitFor(
-  database: Database,
-  operationId: string,
-  waitMs: number,
-  answered: Answer,
-  links: OperationLinks,
-): Promise<Partial<Answer>> {
+async function waitFor(database: Database, operationId: string, waitMs: number): Promise<Operation | undefined> {
   const deadline = Date.now() + waitMs;
   for (;;) {
     const operation = await operationsIn(database.reader, everything).find(operationId);
-    if (operation && operation.status !== 'running') {
-      const body = { ...JSON.parse(answered.body ?? '{}'), operation: operationView(operation, links) };
-      return { status: 200, body: JSON.stringify(body) };
-    }
-    if (Date.now() >= deadline) return {};
+    if (operation && operation.status !== 'running') return operation;
+    if (Date.now() >= deadline) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }

@@ -27,6 +27,12 @@ export type Integration = {
   appSlug: string | null;
   createdBy: string;
   revision: number;
+  /** Goes up with whatever makes earlier access invalid. */
+  epoch: number;
+  /** When what it was made with ends, as its owner has said. */
+  expiresAt: number | null;
+  checkedAt: number | null;
+  lastSuccessAt: number | null;
   createdAt: number;
   updatedAt: number;
 };
@@ -39,6 +45,15 @@ export type NewIntegration = Pick<
   metadata: Record<string, unknown>;
   cloudAccountId?: string | null;
   settings?: Record<string, unknown>;
+  expiresAt?: number | null;
+};
+
+/** What of a registry is changed. `cutsOff`: whatever was made with the old access is given to nobody any more. */
+export type RegistryChanges = {
+  settings: Record<string, unknown>;
+  identityKey?: string;
+  expiresAt?: number | null;
+  cutsOff: boolean;
 };
 
 export type IntegrationFilter = { kind?: string | undefined; projectId?: string | undefined };
@@ -108,7 +123,7 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         last_success_at: null,
         next_check_at: null,
         strikes: 0,
-        expires_at: null,
+        expires_at: integration.expiresAt ?? null,
         created_by: integration.createdBy,
         revision: 1,
         epoch: 0,
@@ -133,7 +148,11 @@ export function integrationsIn(db: Db, scope: TenantScope) {
     async update(
       id: string,
       revision: number,
-      { displayName, metadata }: { displayName?: string; metadata?: Record<string, unknown> },
+      {
+        displayName,
+        metadata,
+        registry,
+      }: { displayName?: string; metadata?: Record<string, unknown>; registry?: RegistryChanges },
     ): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
@@ -141,10 +160,20 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         .update({
           ...(displayName !== undefined && { display_name: displayName }),
           ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+          ...(registry && { settings: JSON.stringify(registry.settings) }),
+          ...(registry?.identityKey !== undefined && { identity_key: registry.identityKey }),
+          ...(registry?.expiresAt !== undefined && { expires_at: registry.expiresAt }),
+          ...(registry?.cutsOff && { epoch: db.raw('epoch + 1') as unknown as number }),
           revision: revision + 1,
           updated_at: Date.now(),
         });
       return changed === 1;
+    },
+
+    /** Held until this transaction ends: of two who change what it keeps the second sees what the first has written. */
+    async take(id: string): Promise<Integration | undefined> {
+      if (db.client.config.client === 'pg') await visible().where({ id }).forUpdate().first('id');
+      return this.find(id);
     },
 
     /** Of one that was made before it was known what it is a connection to. */
@@ -196,6 +225,10 @@ function toIntegration(row: Joined): Integration {
     appSlug: row.app_slug,
     createdBy: row.created_by,
     revision: row.revision,
+    epoch: row.epoch,
+    expiresAt: row.expires_at,
+    checkedAt: row.checked_at,
+    lastSuccessAt: row.last_success_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

@@ -85,6 +85,11 @@ export const incidentCatalogue = {
     resolvedBy:
       'A webhook or a sync tells that the App is uninstalled, or the account is connected again. Where the App’s key is gone from here, a person says that it is done.',
   },
+  registry_refused: {
+    title: 'A registry does not accept what is stored for it',
+    action: 'Store new credentials (`PATCH /v1/integrations/{id}`) or mend the cloud account; then have it verified again.',
+    resolvedBy: 'A verification succeeds, or the integration is deleted.',
+  },
   old_key_still_alive: {
     title: 'A credential that was replaced is still accepted',
     action: 'Delete the old key in the App’s settings at GitHub.',

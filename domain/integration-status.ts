@@ -19,7 +19,7 @@ export type IntegrationStatus = (typeof integrationStatuses)[number];
 const troubles = ['degraded', 'reauth_required', 'suspended', 'disconnected'] as const;
 
 export const integrationMoves: Moves<IntegrationStatus> = {
-  pending: ['registered', 'awaiting_approval', 'active', 'expired', 'deleting'],
+  pending: ['registered', 'awaiting_approval', 'active', 'degraded', 'reauth_required', 'expired', 'deleting'],
   registered: ['awaiting_approval', 'active', 'expired', 'deleting'],
   awaiting_approval: ['active', 'expired', 'deleting'],
   active: [...troubles, 'deleting'],

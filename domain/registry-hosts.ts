@@ -1,4 +1,5 @@
 export const registryKinds = ['dockerhub', 'oci', 'ecr', 'gar', 'acr'] as const;
+export type RegistryKind = (typeof registryKinds)[number];
 
 /** `host` is how image references name it; `origin` is where its API answers, without a slash at the end. */
 type At = { host: string; origin: string };

@@ -4,8 +4,10 @@ export type RegistrySettings = {
   registry: string;
   /** For a user name and password; a cloud's own are made anew each time. */
   username?: string;
-  /** The only host besides the registry's own to which the credential may be sent, once its owner has agreed to it. */
+  /** The only host to which the credential may be sent besides: found when it was first proven, or agreed to by its owner. */
   realm?: string;
+  /** Another one that the registry wants it sent to, and that nobody has agreed to. */
+  asked_realm?: string;
   /** PEM, of a registry with a certificate authority of its own. */
   ca_pem?: string;
   /** What is proven when it is verified, and what is asked for where nothing is named. */
@@ -22,3 +24,8 @@ export const cloudSecretKinds = {
   oauth: 'gcp_refresh_token',
   client_secret: 'azure_client_secret',
 } as const;
+
+/** What makes a connection to a registry one: its owner has no second one to the same. */
+export function registryIdentity(host: string, by: { username: string } | { cloud: string }): string {
+  return `registry:${host}:${'cloud' in by ? `cloud:${by.cloud}` : `user:${by.username}`}`;
+}

@@ -41,6 +41,7 @@ export function finishDeletion({ database }: DeletionDeps) {
         'deletion_stuck',
         'installation_suspended',
         'installation_gone',
+        'registry_refused',
       );
       await appendAudit(trx, {
         orgId: ended.org_id,

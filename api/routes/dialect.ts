@@ -1,12 +1,13 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { tenantFor } from '../caller.ts';
+import type { Db } from '../../db/connection.ts';
 import type { ApiDeps } from '../deps.ts';
 import { DialectIntegration, inDialect, withoutOurs } from '../dialect-view.ts';
 import { type Endpoint, endpoint, Reply, type ReplyParts, reply } from '../endpoint.ts';
 import { check, id, name, PageQuery } from '../input.ts';
 import { Problem } from '../problems.ts';
-import { type IntegrationView, kinds } from './integrations.ts';
+import { NewCredentials } from '../registry-input.ts';
+import { type IntegrationView, kinds, NewIntegration as NewIntegrationOfV1 } from './integrations.ts';
 
 type V1 = z.input<typeof IntegrationView>;
 
@@ -19,14 +20,27 @@ const metadata = z.record(z.string().min(1).max(100), z.json());
 const NewIntegration = z.strictObject({
   kind: z.enum(kinds),
   name,
-  metadata: metadata.optional().describe('Of `github`: `installationID`, GitHub’s number of the installation'),
-  credentials: credentials.optional().describe('Are never returned'),
-  projectId: id('prj').optional().describe('Whose it will be; needed for `github`'),
+  metadata: metadata
+    .optional()
+    .describe(
+      'Of `github`: `installationID`, GitHub’s number of the installation. Of a registry: `registry`, its host, and for `ecr`, `gar` and `acr` `cloudAccountID`',
+    ),
+  credentials: credentials
+    .optional()
+    .describe('Of `dockerhub` and `oci`: `username` and `password`. Are never returned'),
+  projectId: id('prj')
+    .optional()
+    .describe('Whose it will be; needed for `github`, and by who reaches several projects'),
+  orgId: id('org').optional().describe('Of a registry, instead: of the whole organization'),
 });
 const Changes = z.strictObject({
   name: name.optional(),
-  metadata: metadata.optional().describe('The caller’s own, replaced as a whole; what GitHub says stays'),
-  credentials: credentials.optional().describe('Not of `github`, whose credentials are rotated by themselves'),
+  metadata: metadata
+    .optional()
+    .describe('The caller’s own, replaced as a whole; what the integration is known by stays'),
+  credentials: credentials
+    .optional()
+    .describe('Of `dockerhub` and `oci`: a new `password`, and a `username` where that changes too'),
 });
 const Install = z.strictObject({
   ticket: z.string().optional(),
@@ -48,26 +62,21 @@ export function dialectRoutes({ database }: Pick<ApiDeps, 'database'>, v1: Endpo
       path: '/api/integrations/{integration}',
       operationId,
       tag,
-      summary: 'Rename an integration, or replace its metadata',
+      summary: 'Rename an integration, replace its metadata or, of a registry, its credentials',
       access: same('updateIntegration').access,
       params: Params,
       body: Changes,
       success: { status: 200, body: One },
-      problems: [...(same('updateIntegration').problems ?? []), 'provider_not_supported'],
+      problems: same('updateIntegration').problems ?? [],
       async write(request) {
         const { credentials, metadata, name: displayName } = request.body;
-        if (credentials) {
-          const advice = 'Use `POST /v1/integrations/{integration}/credentials/rotate`.';
-          throw new Problem('provider_not_supported', advice);
-        }
         const body = {
           ...(displayName !== undefined && { display_name: displayName }),
           ...(metadata && { metadata: withoutOurs(metadata) }),
+          ...(credentials && { credentials: check('body.credentials', NewCredentials, credentials) }),
         };
-        const { body: view, ...parts } = partsOf(
-          await same('updateIntegration').write?.({ ...request, body, prepared: undefined }),
-        );
-        return reply({ ...parts, body: { data: (await inDialect(request.trx, [view as V1]))[0] } });
+        const done = await same('updateIntegration').write?.({ ...request, body, prepared: undefined });
+        return one(request.trx, done);
       },
     });
 
@@ -98,21 +107,17 @@ export function dialectRoutes({ database }: Pick<ApiDeps, 'database'>, v1: Endpo
       tag,
       summary: 'Create an integration by hand',
       description:
-        'Of `github`, an installation of the operator’s App, by who operates the instance; all others connect by `GET /api/integrations/github/install`.',
-      access: 'integrations:write',
+        'Of `github`, an installation of the operator’s App, by who operates the instance; all others connect by `GET /api/integrations/github/install`. A registry is verified afterwards.',
+      access: same('createIntegration').access,
       body: NewIntegration,
       success: { status: 201, body: One },
       problems: same('createIntegration').problems ?? [],
       async prepare(request) {
         const body = toNew(request.body);
-        const tenant = tenantFor(request.caller, 'ops');
-        const prepared = await same('createIntegration').prepare?.({ ...request, tenant, body });
-        return { body, tenant, prepared };
+        return { body, prepared: await same('createIntegration').prepare?.({ ...request, body }) };
       },
-      async write({ prepared: { body, tenant, prepared }, ...request }) {
-        const done = await same('createIntegration').write?.({ ...request, tenant, body, prepared });
-        const { body: view, ...parts } = partsOf(done);
-        return reply({ ...parts, body: { data: (await inDialect(request.trx, [view as V1]))[0] } });
+      async write({ prepared: { body, prepared }, ...request }) {
+        return one(request.trx, await same('createIntegration').write?.({ ...request, body, prepared }));
       },
     }),
     endpoint({
@@ -217,6 +222,12 @@ function checked(one: Endpoint): Endpoint {
   };
 }
 
+/** Whatever was made or changed. The dialect has no operations, so nobody waits for one. */
+async function one(db: Db, done: unknown): Promise<Reply> {
+  const { body: view, operation: _, renew: __, ...parts } = partsOf(done);
+  return reply({ ...parts, body: { data: (await inDialect(db, [view as V1]))[0] } });
+}
+
 function partsOf(done: unknown): ReplyParts {
   return done instanceof Reply ? done.parts : { body: done };
 }
@@ -226,15 +237,38 @@ function isThere({ status }: V1): boolean {
   return status !== 'deleting' && status !== 'deleted';
 }
 
-function toNew({ kind, name, metadata, credentials, projectId }: z.output<typeof NewIntegration>) {
-  if (kind !== 'github') {
-    throw new Problem('provider_not_supported', `Integrations of the kind ${kind} cannot be connected yet.`);
-  }
-  const installationId = z.int().positive().safeParse(metadata?.['installationID']);
+function toNew({ kind, name, metadata = {}, credentials, projectId, orgId }: z.output<typeof NewIntegration>) {
+  if (kind === 'github') return newOfGithub({ name, metadata, credentials, projectId });
+  const { registry, cloudAccountID } = metadata;
+  const body = {
+    provider: kind,
+    display_name: name,
+    ...(registry !== undefined && { registry }),
+    ...(cloudAccountID !== undefined && { cloud_account_id: cloudAccountID }),
+    ...(credentials && { credentials }),
+    ...(projectId !== undefined && { project_id: projectId }),
+    ...(orgId !== undefined && { org_id: orgId }),
+  };
+  return check('body', NewIntegrationOfV1, body);
+}
+
+function newOfGithub({
+  name,
+  metadata,
+  credentials,
+  projectId,
+}: Pick<z.output<typeof NewIntegration>, 'name' | 'credentials' | 'projectId'> & { metadata: object }) {
+  const { installationID } = metadata as { installationID?: unknown };
+  const installationId = z.int().positive().safeParse(installationID);
   if (credentials || !installationId.success || projectId === undefined) {
     const advice =
       'Connect GitHub by `GET /api/integrations/github/install`; or, operating the instance, send `projectId` and `metadata.installationID`.';
     throw new Problem('provider_not_supported', advice);
   }
-  return { provider: kind, installation_id: installationId.data, project_id: projectId, display_name: name };
+  return {
+    provider: 'github' as const,
+    installation_id: installationId.data,
+    project_id: projectId,
+    display_name: name,
+  };
 }

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { integrationsIn } from '../../db/integrations.ts';
+import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from '../change-registry.ts';
+import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { id, name } from '../input.ts';
 import { Problem } from '../problems.ts';
-import { findIntegration, IntegrationView, integrationView } from './integrations.ts';
+import { isRegistry } from '../registry-view.ts';
+import { ChangedIntegration, detailById, detailOf, findIntegration } from './integrations.ts';
 
 const mostMetadata = 4_096;
 
@@ -14,37 +17,58 @@ const IntegrationChanges = z
       .record(z.string().min(1).max(100), z.json())
       .refine((value) => JSON.stringify(value).length <= mostMetadata, `at most ${mostMetadata} characters as JSON`)
       .describe('The caller’s own notes, replaced as a whole; no secrets. `installation_id` stays as it is'),
+    ...registryChanges,
   })
   .partial();
 
-export function integrationUpdateRoutes(): Endpoint[] {
+export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
   return [
     endpoint({
       method: 'patch',
       path: '/v1/integrations/{integration}',
       operationId: 'updateIntegration',
       tag: 'integrations',
-      summary: 'Rename an integration, or replace its metadata',
-      description: 'Touches no credential: those are replaced by `POST …/credentials/rotate`.',
+      summary: 'Change an integration: its name, its metadata and, of a registry, what it is reached with',
+      description:
+        'What may have made a registry work, or not work any more, has it verified anew: the operation in the answer. A name or metadata touch no credential; those of a GitHub App are replaced by `POST …/credentials/rotate`.',
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
       body: IntegrationChanges,
-      success: { status: 200, body: IntegrationView },
-      problems: ['not_found', 'integration_deleted', 'precondition_failed'],
+      success: { status: 200, body: ChangedIntegration },
+      problems: [
+        'not_found',
+        'integration_deleted',
+        'integration_exists',
+        'precondition_failed',
+        'provider_not_supported',
+        'credentials_not_allowed_for_kind',
+        'credentials_short_lived',
+      ],
       async write({ trx, tenant, params, body, audit, ...request }) {
-        const integration = await findIntegration(trx, tenant, params.integration);
+        const integration = await integrationsIn(trx, tenant).take(params.integration);
+        if (!integration) throw new Problem('not_found');
         const { id, orgId, projectId, revision } = integration;
         if (integration.status === 'deleting') throw new Problem('integration_deleted');
         requireRevision(request, revision);
-        const { display_name: displayName, metadata } = body;
+        const { display_name: displayName, metadata, ...changes } = body;
+        requireChangeable(integration, changes);
+        const registry =
+          isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
         const changed = await integrationsIn(trx, tenant).update(id, revision, {
           ...(displayName !== undefined && { displayName }),
           ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),
+          ...(registry && { registry }),
         });
         if (!changed) throw new Problem('precondition_failed');
-        await audit({ orgId, projectId, action: 'integration.updated', target: id });
+        const detail = { fields: Object.keys(body).join(' ') };
+        await audit({ orgId, projectId, action: 'integration.updated', target: id, detail });
         const updated = await findIntegration(trx, tenant, id);
-        return reply({ body: integrationView(updated), revision: updated.revision });
+        const operation = await verifyAfter(trx, updated, changes);
+        return reply({
+          body: await detailOf(trx, updated),
+          revision: updated.revision,
+          ...(operation && { operation, renew: () => detailById(database.reader, id) }),
+        });
       },
     }),
   ];

@@ -2,13 +2,27 @@ import { z } from 'zod';
 import type { Db } from '../../db/connection.ts';
 import { type Integration, integrationsIn } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
-import type { TenantScope } from '../../db/tenant.ts';
+import { type RegistryCheck, registryChecksIn } from '../../db/registry-checks.ts';
+import { everything, type TenantScope } from '../../db/tenant.ts';
 import { integrationStatuses } from '../../domain/integration-status.ts';
+import type { RegistryHost } from '../../domain/registry-hosts.ts';
 import { bindInstallation, bindingProblems, lookForInstallation } from '../bind-installation.ts';
+import { tenantFor } from '../caller.ts';
+import {
+  checkNewRegistry,
+  createRegistry,
+  NewCloudRegistry,
+  NewDockerHub,
+  NewOci,
+  type NewRegistry,
+} from '../create-registry.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply } from '../endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../input.ts';
+import { OperationView } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
+import { registryProblems } from '../registry-input.ts';
+import { isRegistry, RegistryView, registryView } from '../registry-view.ts';
 
 export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
 
@@ -23,10 +37,14 @@ export const IntegrationView = z.object({
   metadata: z.record(z.string(), z.unknown()),
   app_id: z.string().nullable(),
   app_slug: z.string().nullable(),
+  registry: RegistryView.optional().describe('Of a registry: where it is, and what was proven of it'),
   created_by: z.string(),
   created_at: epochSeconds,
   updated_at: epochSeconds,
 });
+
+/** With the verification that follows, where one does. */
+export const ChangedIntegration = IntegrationView.extend({ operation: OperationView.optional() });
 
 /** In a list, which has these members and no other. */
 const IntegrationItem = IntegrationView.pick({
@@ -45,17 +63,24 @@ const IntegrationItem = IntegrationView.pick({
 
 const Params = z.strictObject({ integration: id('int') });
 
-const NewIntegration = z.strictObject({
-  provider: z.enum(kinds),
-  installation_id: z.int().positive().optional().describe('GitHub’s number of the installation'),
-  project_id: id('prj'),
-  display_name: name.optional(),
-});
+export const NewIntegration = z.discriminatedUnion('provider', [
+  z.strictObject({
+    provider: z.literal('github'),
+    installation_id: z.int().positive().optional().describe('GitHub’s number of the installation'),
+    project_id: id('prj'),
+    display_name: name.optional(),
+  }),
+  NewDockerHub,
+  NewOci,
+  NewCloudRegistry,
+  z.looseObject({ provider: z.enum(['gitlab', 'git']) }),
+]);
 
-export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
+  const { database } = deps;
   const list = async (tenant: TenantScope, filter: { kind?: string | undefined; projectId?: string }, page: Page) => {
     const { items, next } = await integrationsIn(database.reader, tenant).list(filter, pageRequest(page));
-    return reply({ body: items.map(integrationView), next });
+    return reply({ body: items.map((one) => integrationView(one)), next });
   };
   return [
     endpoint({
@@ -98,7 +123,7 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
       success: { status: 200, body: IntegrationView },
       async read({ tenant, params }) {
         const integration = await findReadable(database.reader, tenant, params.integration);
-        return reply({ body: integrationView(integration), revision: integration.revision });
+        return reply({ body: await detailOf(database.reader, integration), revision: integration.revision });
       },
     }),
     endpoint({
@@ -106,22 +131,39 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
       path: '/v1/integrations',
       operationId: 'createIntegration',
       tag: 'integrations',
-      summary: 'Bind an installation of the operator’s GitHub App to a project',
+      summary: 'Connect a registry, or bind an installation of the operator’s GitHub App',
       description:
-        'An installation’s number does not prove who owns the account, so only who operates the instance may say whose it is.',
-      access: 'ops',
+        'A registry is `pending` until its verification, the operation in the answer, has proven what is stored for it. An installation takes the scope `ops`: its number does not prove who owns the account, so only who operates the instance may say whose it is. Everybody else connects GitHub by `POST /v1/integrations/github/start`.',
+      access: 'integrations:write',
       body: NewIntegration,
-      success: { status: 201, body: IntegrationView },
-      problems: bindingProblems,
-      async prepare({ body: { provider, installation_id: externalId } }) {
-        if (provider !== 'github' || externalId === undefined) {
-          throw new Problem('provider_not_supported', 'Send `provider: "github"` with the number of an installation.');
+      success: { status: 201, body: ChangedIntegration },
+      problems: [...bindingProblems, ...registryProblems, 'cloud_account_missing'],
+      async prepare({ caller, body }): Promise<Prepared> {
+        if (body.provider === 'github') {
+          tenantFor(caller, 'ops');
+          const { installation_id: externalId } = body;
+          if (externalId === undefined) {
+            throw new Problem('provider_not_supported', 'Send `installation_id`, GitHub’s number of the installation.');
+          }
+          await lookForInstallation(database, externalId);
+          return { externalId, asked: body };
         }
-        await lookForInstallation(database, externalId);
-        return externalId;
+        if (!isNewRegistry(body)) {
+          throw new Problem('provider_not_supported', `Integrations of ${body.provider} cannot be connected yet.`);
+        }
+        return { host: checkNewRegistry(body, deps), asked: body };
       },
-      async write({ body: { project_id: projectId, display_name: displayName }, prepared: externalId, ...request }) {
-        const integration = await bindInstallation(request, { externalId, projectId, displayName });
+      async write({ prepared, ...request }) {
+        if ('host' in prepared) {
+          const { host, asked: body } = prepared;
+          const { integration, operation } = await createRegistry(request, deps, { body, host });
+          const renew = () => detailById(database.reader, integration.id);
+          return reply({ body: integrationView(integration), revision: integration.revision, operation, renew });
+        }
+        const { externalId, asked } = prepared;
+        const { project_id: projectId, display_name: displayName } = asked;
+        const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
+        const integration = await bindInstallation(ops, { externalId, projectId, displayName });
         return reply({ body: integrationView(integration), revision: integration.revision });
       },
     }),
@@ -129,6 +171,13 @@ export function integrationRoutes({ database }: Pick<ApiDeps, 'database'>): Endp
 }
 
 type Page = z.output<typeof PageQuery>;
+type Body = z.output<typeof NewIntegration>;
+type OfGithub = Extract<Body, { provider: 'github' }>;
+type Prepared = { externalId: number; asked: OfGithub } | { host: RegistryHost; asked: NewRegistry };
+
+function isNewRegistry(body: Body): body is NewRegistry {
+  return isRegistry({ kind: body.provider });
+}
 
 /** To be changed: one that was granted to the caller's project is not among them. */
 export async function findIntegration(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
@@ -144,7 +193,21 @@ export async function findReadable(db: Db, tenant: TenantScope, integrationId: s
   return integration;
 }
 
-export function integrationView(integration: Integration): z.input<typeof IntegrationView> {
+/** With what was found out about each of its repositories, where it is a registry. */
+export async function detailOf(db: Db, integration: Integration): Promise<z.input<typeof IntegrationView>> {
+  return integrationView(integration, isRegistry(integration) ? await registryChecksIn(db).of(integration.id) : []);
+}
+
+/** As it is by now; the request that made or changed it has said that its caller may see it. */
+export async function detailById(db: Db, integrationId: string): Promise<z.input<typeof IntegrationView> | undefined> {
+  const integration = await integrationsIn(db, everything).find(integrationId);
+  return integration && detailOf(db, integration);
+}
+
+export function integrationView(
+  integration: Integration,
+  checks: RegistryCheck[] = [],
+): z.input<typeof IntegrationView> {
   return {
     id: integration.id,
     provider: integration.kind as (typeof kinds)[number],
@@ -156,6 +219,7 @@ export function integrationView(integration: Integration): z.input<typeof Integr
     metadata: integration.metadata,
     app_id: integration.appId === null ? null : String(integration.appId),
     app_slug: integration.appSlug,
+    ...(isRegistry(integration) && { registry: registryView(integration, checks) }),
     created_by: integration.createdBy,
     created_at: toSeconds(integration.createdAt),
     updated_at: toSeconds(integration.updatedAt),

@@ -1,18 +1,11 @@
-import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
-import type { Database } from '../../db/connection.ts';
-import { type Integration, integrationsIn } from '../../db/integrations.ts';
-import { sealedSecrets } from '../../db/sealed-secrets.ts';
-import type { Keyring } from '../../db/sealing.ts';
-import { everything } from '../../db/tenant.ts';
+import type { CloudAccount } from '../../db/cloud-accounts.ts';
 import type { RegistryCredential, RegistryPurpose } from '../../domain/registry-purposes.ts';
-import { type RegistrySettings, registryPasswordKind } from '../../domain/registry-settings.ts';
 import type { Aws } from '../../providers/clouds/aws.ts';
 import type { Azure } from '../../providers/clouds/azure.ts';
 import type { Gcp } from '../../providers/clouds/gcp.ts';
-import { ProviderError } from '../../providers/http.ts';
-import { createRegistry } from '../../providers/registries/registry.ts';
-import type { FetchWithCa } from '../../providers/registries/wire.ts';
 import type { CloudAccess } from '../clouds.ts';
+import { type Opened, type OpenerDeps, registryOpener } from './opened-registry.ts';
+import { registryVerifier } from './registry-verifier.ts';
 
 export type CredentialWish = {
   projectId?: string;
@@ -23,48 +16,12 @@ export type CredentialWish = {
   minTtlMs?: number;
 };
 
-export type RegistryAccessDeps = {
-  database: Database;
-  keyring: Keyring;
-  clouds: CloudAccess;
-  aws: Aws;
-  gcp: Gcp;
-  azure: Azure;
-  fetch: FetchWithCa;
-};
+export type RegistryAccessDeps = OpenerDeps & { clouds: CloudAccess; aws: Aws; gcp: Gcp; azure: Azure };
 
 /** The providers of registries, for integrations. Secrets are opened here, for one call. All throw `ProviderError`. */
 export function createRegistryAccess(deps: RegistryAccessDeps) {
-  const { database, keyring, clouds, aws, gcp, azure } = deps;
-
-  async function open(integrationId: string): Promise<Opened> {
-    const integration = await integrationsIn(database.reader, everything).find(integrationId);
-    if (!integration) throw gone('There is no such integration any more');
-    const settings = integration.settings as RegistrySettings;
-    const { cloudAccountId } = integration;
-    if (cloudAccountId === null) return { integration, settings, account: undefined };
-    const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
-    if (!account) throw gone('Its cloud account is gone');
-    return { integration, settings, account };
-  }
-
-  async function loginOf({ integration, settings }: Opened): Promise<{ username: string; password: string }> {
-    const secrets = sealedSecrets(database.reader, keyring);
-    const password = await secrets.active({ integrationId: integration.id }, registryPasswordKind);
-    if (password === undefined || settings.username === undefined) {
-      throw new ProviderError({
-        provider: 'registry',
-        code: 'credentials_missing',
-        message: `${integration.displayName} has no password here: store it again`,
-      });
-    }
-    return { username: settings.username, password };
-  }
-
-  function registryOf({ settings }: Opened) {
-    const { registry, realm, ca_pem: ca } = settings;
-    return createRegistry({ registry, pinnedRealm: realm, ca, fetch: deps.fetch });
-  }
+  const { clouds, aws, gcp, azure } = deps;
+  const { open, loginOf, registryOf } = registryOpener(deps);
 
   async function ofPassword(opened: Opened, wish: CredentialWish): Promise<RegistryCredential> {
     const login = await loginOf(opened);
@@ -105,15 +62,12 @@ export function createRegistryAccess(deps: RegistryAccessDeps) {
       const opened = await open(integrationId);
       return opened.account ? ofCloud(opened.account, opened, wish) : ofPassword(opened, wish);
     },
+
+    /** What is stored for it, tried out. What the registry refuses is an answer, and no error. */
+    verify: registryVerifier(deps),
   };
 }
 
-type Opened = { integration: Integration; settings: RegistrySettings; account: CloudAccount | undefined };
-
 const bothActions = ['pull', 'push'] as const;
-
-function gone(message: string): ProviderError {
-  return new ProviderError({ provider: 'registry', code: 'gone', message });
-}
 
 export type RegistryAccess = ReturnType<typeof createRegistryAccess>;

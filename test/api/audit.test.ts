@@ -9,7 +9,6 @@ import { rotationsIn } from '../../db/rotations.ts';
 import { everything } from '../../db/tenant.ts';
 import { adminToken, startApi, type TestApi } from '../support/api.ts';
 import { keyring } from '../support/hooks.ts';
-import { seed } from '../support/seed.ts';
 import { bodyOf, pathOf } from '../support/sweep.ts';
 import { addEverything, addOrg, addProject, addToken, addUser, type Tenant } from '../support/tenants.ts';
 
@@ -32,15 +31,8 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
   async deleteSession(tenant, usual) {
     return { ...usual, token: (await addUser(api.database, tenant.orgId, 'owner')).session };
   },
-  async createIntegration({ githubAppId, number, projectId }, usual) {
-    const installation_id = number + 1_000_000;
-    await seed(api.database).installation(githubAppId, installation_id);
-    return { ...usual, body: { provider: 'github', installation_id, project_id: projectId } };
-  },
-  async createIntegrationInDialect({ githubAppId, number, projectId }, usual) {
-    const installationID = number + 2_000_000;
-    await seed(api.database).installation(githubAppId, installationID);
-    return { ...usual, body: { kind: 'github', name: 'New', metadata: { installationID }, projectId } };
+  async verifyIntegration({ registryId }, usual) {
+    return { ...usual, path: `/v1/integrations/${registryId}/verify` };
   },
   async deleteProject({ orgId }) {
     return { path: `/v1/projects/${await addProject(api.database, orgId)}` };

@@ -35,6 +35,15 @@ beforeEach(async () => {
     await trx('installations').where({ id: installationId }).update(account);
     await trx('github_apps').where({ id: githubAppId }).update({ client_id: 'Iv1.operator' });
     await githubAppSecrets(trx, keyring).put(githubAppId, null, 'client_secret', 'a secret of the operator');
+    const ecr = {
+      kind: 'ecr',
+      display_name: 'ECR — production AWS',
+      auth_mode: 'cloud_account',
+      cloud_account_id: 'ca_abc123',
+      settings: JSON.stringify({ registry: '123456789012.dkr.ecr.us-east-1.amazonaws.com' }),
+      created_at: Date.parse('2026-04-02T08:00:00Z'),
+    };
+    await trx('integrations').where({ id: tenant.registryId }).update(ecr);
   });
   client = api.as((await addToken(database, tenant)).secret);
   at = `/api/integrations/${id}`;
@@ -61,7 +70,8 @@ test('lists as the page prints it', async () => {
   const answer = await client.send('GET', '/api/integrations');
   expect(answer.status).toBe(200);
   expectGolden(answer.body, 'list');
-  expect(await client.ask('GET', '/api/integrations?kind=ecr')).toEqual({ data: [] });
+  expect(await client.ask('GET', '/api/integrations?kind=ecr')).toMatchObject({ data: [{ kind: 'ecr' }] });
+  expect(await client.ask('GET', '/api/integrations?kind=acr')).toEqual({ data: [] });
 });
 
 test('reads one', async () => {
@@ -96,18 +106,61 @@ test('creates one by hand for who operates the instance, and for nobody else', a
   await api.database.write((trx) => trx('bindings').where({ installation_id: installation }).delete());
 });
 
+const dockerHub = {
+  kind: 'dockerhub',
+  name: 'Docker Hub — acme',
+  credentials: { username: 'acme-bot', password: 'c4nary-of-the-password' },
+};
+
+test('creates one by hand from static credentials, and never shows them', async () => {
+  const answer = await client.send<{ data: { id: string } }>('POST', '/api/integrations', dockerHub);
+  expect(answer.status).toBe(201);
+  const createdAt = '2026-04-03T09:00:00Z';
+  expectGolden({ data: { ...answer.body.data, createdAt } }, 'dockerhub');
+  const { id } = answer.body.data;
+  const shown = await client.ask<{ data: object }>('GET', `/api/integrations/${id}`);
+  expectGolden({ data: { ...shown.data, createdAt } }, 'dockerhub');
+  expect(JSON.stringify([answer.body, shown, await client.ask('GET', '/api/integrations')])).not.toContain('c4nary');
+  expect(await client.send('POST', '/api/integrations', dockerHub)).toMatchObject({
+    status: 409,
+    body: { code: 'integration_exists', integration_id: id },
+  });
+});
+
+test.each(['PATCH', 'PUT'])('%s replaces the credentials of one that has some', async (method) => {
+  const { data } = await client.ask<{ data: { id: string } }>('POST', '/api/integrations', dockerHub);
+  const path = `/api/integrations/${data.id}`;
+  const credentials = { password: 'another-c4nary' };
+  const answer = await client.send(method, path, { credentials }, { 'if-match': '"1"' });
+  expect(answer).toMatchObject({ status: 200, body: { data: { id: data.id } } });
+  expect(JSON.stringify(answer.body)).not.toContain('c4nary');
+  expect(await client.send(method, path, { credentials }, { 'if-match': '"1"' })).toMatchObject({ status: 412 });
+  expect(await client.send(method, path, { credentials: { secret: 'c4nary' } })).toMatchObject({ status: 400 });
+});
+
 test.each([
-  ['dockerhub', { username: 'acme-bot', password: 'c4nary-of-the-password' }],
-  ['ecr', undefined],
-  ['gar', undefined],
-  ['acr', undefined],
-])('says that %s cannot be connected yet, and repeats no secret', async (kind, credentials) => {
-  const body = { kind, name: 'Docker Hub — acme', ...(credentials && { credentials }) };
-  const answer = await client.send('POST', '/api/integrations', body);
-  expect(answer).toMatchObject({ status: 422, body: { code: 'provider_not_supported' } });
+  [
+    'ecr without a cloud account',
+    { kind: 'ecr', metadata: { registry: '123456789012.dkr.ecr.us-east-1.amazonaws.com' } },
+    400,
+    'invalid_request',
+  ],
+  [
+    'ecr with credentials',
+    {
+      kind: 'ecr',
+      metadata: { registry: '123456789012.dkr.ecr.us-east-1.amazonaws.com', cloudAccountID: newId('ca') },
+      credentials: { username: 'AWS', password: 'c4nary' },
+    },
+    422,
+    'credentials_not_allowed_for_kind',
+  ],
+  ['gitlab', { kind: 'gitlab' }, 422, 'provider_not_supported'],
+])('refuses %s', async (_, body, status, code) => {
+  const answer = await client.send('POST', '/api/integrations', { name: 'New', ...body });
+  expect(answer).toMatchObject({ status, body: { code } });
   expect(answer.headers.get('content-type')).toContain('application/problem+json');
   expect(JSON.stringify(answer.body)).not.toContain('c4nary');
-  if (kind === 'dockerhub') expectGolden(answer.body, 'dockerhub');
 });
 
 test.each(['PATCH', 'PUT'])('%s renames it and replaces the caller’s metadata; GitHub’s stays', async (method) => {
@@ -136,7 +189,7 @@ test('deletes by the same rules as /v1, and shows it no more', async () => {
   const row = await api.database.reader('integrations').where({ id: tenant.integrationId }).first();
   expect(row?.status).toBe('deleting');
   expect((await client.send('GET', at)).status).toBe(404);
-  expect(await client.ask('GET', '/api/integrations')).toEqual({ data: [] });
+  expect(await client.ask('GET', '/api/integrations')).toMatchObject({ data: [{ kind: 'ecr' }] });
   expectGolden((await client.send('DELETE', at)).body, 'delete');
   expect(await client.send('PATCH', at, { name: 'x' })).toMatchObject({ status: 409 });
 });
@@ -150,7 +203,9 @@ test('shows a project what was granted to it, and lets it change nothing of that
     const grant = { integration_id: integrationId, project_id: second, org_id: orgId };
     await trx('grants').insert({ ...grant, created_by: 'system', created_at: 1 });
   });
-  expectGolden(await other.ask('GET', '/api/integrations'), 'list');
+  const { data } = await other.ask<{ data: object[] }>('GET', '/api/integrations');
+  expect(data).toHaveLength(1);
+  expectGolden({ data: data[0] }, 'get');
   expect((await other.send('PATCH', at, { name: 'Mine' })).status).toBe(404);
   expect((await other.send('DELETE', at)).status).toBe(404);
 });

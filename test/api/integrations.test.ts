@@ -205,7 +205,7 @@ describe('binding an installation', () => {
   });
 
   test.each([
-    ['another provider', { provider: 'ecr' }, 422, 'provider_not_supported'],
+    ['another provider', { provider: 'gitlab' }, 422, 'provider_not_supported'],
     ['no installation', { installation_id: undefined }, 422, 'provider_not_supported'],
     ['a project that is not there', { project_id: newId('prj') }, 404, 'not_found'],
     ['a member that is not asked for', { secret: 'x' }, 400, 'invalid_request'],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Endpoint } from '../../api/endpoint.ts';
 import { newId } from '../../domain/ids.ts';
 import type { TestApi } from './api.ts';
@@ -23,11 +24,7 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
 
 /** A body that the route takes, by its `operationId`; what it names is the tenant's. */
 const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> = {
-  createIntegration: ({ number, projectId }) => ({
-    provider: 'github',
-    installation_id: number,
-    project_id: projectId,
-  }),
+  createIntegration: ({ projectId }) => ({ provider: 'dockerhub', project_id: projectId, credentials: robot() }),
   startGithubFlow: ({ projectId }) => ({ project_id: projectId }),
   adoptInstallation: ({ number }) => ({ installation_id: number }),
   reauthorizeIntegration: () => ({}),
@@ -39,12 +36,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
     webhook_secret: 'a secret of the webhook',
     client_secret: 'a secret of the client',
   }),
-  createIntegrationInDialect: ({ number, projectId }) => ({
-    kind: 'github',
-    name: 'New',
-    metadata: { installationID: number },
-    projectId,
-  }),
+  createIntegrationInDialect: ({ projectId }) => ({ kind: 'dockerhub', name: 'New', credentials: robot(), projectId }),
   updateIntegrationInDialect: () => ({ name: 'Renamed' }),
   replaceIntegrationInDialect: () => ({ name: 'Renamed' }),
   createProject: ({ orgId }) => ({ org_id: orgId, name: 'New' }),
@@ -78,6 +70,11 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
     scopes: ['projects:read'],
   }),
 };
+
+/** Somebody else each time: nobody connects the same account twice. */
+function robot() {
+  return { username: `robot-${randomUUID()}`, password: 'a password of the robot' };
+}
 
 /** Whom nobody has to sign in for: a new one belongs in this list only when everybody in the world may ask it. */
 export const publicOperations = [

@@ -1,0 +1,50 @@
+import { Context } from '@temporalio/activity';
+import type { RegistryAccess } from '../broker/registries/registry-access.ts';
+import type { Database } from '../db/connection.ts';
+import { beginVerification, giveUpVerification, recordVerification } from '../db/registry-verifications.ts';
+import { ProviderError } from '../providers/http.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import { NotYet } from './refusals.ts';
+
+export type VerificationDeps = { database: Database; registryAccess: Pick<RegistryAccess, 'verify'> };
+
+type OfIntegration = { integrationId: string };
+
+/** Clouds take so long to tell all of their machines of a role or a key that was made just now. */
+const settlingMs = 60_000;
+const settlingPauseMs = 5_000;
+
+/** A registry that falls silent in the middle is asked anew so often; then the rest stays unproven. */
+const mostAttempts = 4;
+
+/** The steps of asking a registry what its credential may do. */
+export function verificationActivities({ database, registryAccess }: VerificationDeps) {
+  return {
+    /** False where there is nothing to ask any more. */
+    beginVerification: ({ integrationId }: OfIntegration): Promise<boolean> =>
+      database.write((trx) => beginVerification(trx, integrationId)),
+
+    /** Nothing where the credential was changed meanwhile. What nobody answers is thrown, and changes nothing. */
+    probeRegistry: ({ integrationId }: OfIntegration): Promise<{ status: string; reason: string | null } | null> =>
+      withHeartbeats(async () => {
+        const { info, cancellationSignal: signal } = Context.current();
+        const isSettled = Date.now() - info.scheduledTimestampMs >= settlingMs;
+        const isLast = info.attempt >= mostAttempts;
+        const found = await registryAccess
+          .verify(integrationId, { signal, isLast, isSettled })
+          .catch((error: unknown) => notYetIn(error));
+        return (await database.write((trx) => recordVerification(trx, integrationId, found))) ?? null;
+      }),
+
+    giveUpVerification: ({
+      integrationId,
+      failure,
+    }: OfIntegration & { failure: { code: string; detail: string } }): Promise<void> =>
+      database.write((trx) => giveUpVerification(trx, integrationId, failure)),
+  };
+}
+
+function notYetIn(error: unknown): never {
+  if (!(error instanceof ProviderError && error.settling)) throw error;
+  throw new NotYet(error.code, error.message, settlingPauseMs);
+}

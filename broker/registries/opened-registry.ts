@@ -1,0 +1,55 @@
+import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
+import type { Database } from '../../db/connection.ts';
+import { type Integration, integrationsIn } from '../../db/integrations.ts';
+import { sealedSecrets } from '../../db/sealed-secrets.ts';
+import type { Keyring } from '../../db/sealing.ts';
+import { everything } from '../../db/tenant.ts';
+import { type RegistrySettings, registryPasswordKind } from '../../domain/registry-settings.ts';
+import { ProviderError } from '../../providers/http.ts';
+import { createRegistry } from '../../providers/registries/registry.ts';
+import type { FetchWithCa } from '../../providers/registries/wire.ts';
+
+export type OpenerDeps = { database: Database; keyring: Keyring; fetch: FetchWithCa };
+
+/** An integration of a registry, with the cloud account whose access it inherits. */
+export type Opened = { integration: Integration; settings: RegistrySettings; account: CloudAccount | undefined };
+
+/** What is stored of registries, for one use. All throw `ProviderError` where it is not there. */
+export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
+  return {
+    async open(integrationId: string): Promise<Opened> {
+      const integration = await integrationsIn(database.reader, everything).find(integrationId);
+      if (!integration) throw gone('There is no such integration any more');
+      const settings = integration.settings as RegistrySettings;
+      const { cloudAccountId } = integration;
+      if (cloudAccountId === null) return { integration, settings, account: undefined };
+      const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
+      if (!account) throw gone('Its cloud account is gone');
+      return { integration, settings, account };
+    },
+
+    async loginOf({ integration, settings }: Opened): Promise<{ username: string; password: string }> {
+      const secrets = sealedSecrets(database.reader, keyring);
+      const password = await secrets.active({ integrationId: integration.id }, registryPasswordKind);
+      if (password === undefined || settings.username === undefined) {
+        throw new ProviderError({
+          provider: 'registry',
+          code: 'credentials_missing',
+          message: `${integration.displayName} has no password here: store it again`,
+        });
+      }
+      return { username: settings.username, password };
+    },
+
+    registryOf({ integration, settings }: Opened, signal?: AbortSignal) {
+      const { realm, ca_pem: ca } = settings;
+      // By its whole address: one that the operator has opened may be spoken to in plain.
+      const registry = integration.hostUrl;
+      return createRegistry({ registry, pinnedRealm: realm, ca, fetch, ...(signal && { signal }) });
+    },
+  };
+}
+
+function gone(message: string): ProviderError {
+  return new ProviderError({ provider: 'registry', code: 'gone', message });
+}

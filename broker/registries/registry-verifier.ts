@@ -1,0 +1,131 @@
+import type { CloudAccount } from '../../db/cloud-accounts.ts';
+import { registryHost } from '../../domain/registry-hosts.ts';
+import { type RegistryPurpose, type RepositoryCheck, registryPurposes } from '../../domain/registry-purposes.ts';
+import { type RegistryFindings, troubleOf } from '../../domain/registry-verdicts.ts';
+import { ProviderError } from '../../providers/http.ts';
+import type { Proof, Verification } from '../../providers/registries/verification.ts';
+import { type Opened, registryOpener } from './opened-registry.ts';
+import type { RegistryAccessDeps } from './registry-access.ts';
+
+export type RegistryFound = RegistryFindings & {
+  /** As they were when it was asked: what was found holds for these. */
+  epoch: number;
+  repositories: string[];
+  /** Where the registry has credentials sent, where it says so. */
+  realm: string | undefined;
+};
+
+type Patience = {
+  signal?: AbortSignal;
+  /** Whether a silence in the middle is an answer: otherwise it is thrown, to be tried again. */
+  isLast?: boolean;
+  /** Whether what was made a moment ago, and is refused for that, is refused for good. */
+  isSettled?: boolean;
+};
+
+type Found = Omit<RegistryFound, 'epoch' | 'repositories'>;
+
+const purposes = [...registryPurposes];
+
+/**
+ * Tries out what a registry's integration has: first whether it is let in, then pull and push on their own in each
+ * repository, and leaves no trace there. Throws a `ProviderError` where nobody answered, and changes nothing.
+ */
+export function registryVerifier(deps: RegistryAccessDeps) {
+  const { clouds, aws, gcp, azure } = deps;
+  const { open, loginOf, registryOf } = registryOpener(deps);
+
+  async function withPassword(opened: Opened, repositories: string[], signal?: AbortSignal): Promise<Found> {
+    const login = await loginOf(opened);
+    return toFound(await registryOf(opened, signal).verify({ login, repositories, purposes }));
+  }
+
+  async function withCloud(
+    account: CloudAccount,
+    opened: Opened,
+    { repositories, signal }: { repositories: string[]; signal?: AbortSignal | undefined },
+  ): Promise<Found> {
+    const { integration, settings } = opened;
+    const use = { projectId: integration.projectId, integrationId: integration.id };
+    const host = settings.registry;
+    const wanted = { host, actions: purposes, ...(signal && { signal }) };
+    /** A cloud that says itself what is allowed is asked for that; its registry only whether it lets us in. */
+    const letsIn = async (login: { username: string; password: string }, checked: string[]) =>
+      toFound(await registryOf(opened, signal).verify({ login, repositories: checked, purposes }));
+    switch (account.kind) {
+      case 'aws': {
+        const access = await clouds.aws(account, use);
+        const at = registryHost(host);
+        await aws.identity(access, { ...(at?.kind === 'ecr' && { region: at.region }), ...(signal && { signal }) });
+        const narrowed = repositories.length > 0 ? { repositories } : {};
+        return letsIn(await aws.ecrCredential({ access, ...wanted, ...narrowed }), repositories);
+      }
+      case 'gcp': {
+        const access = await clouds.gcp(account, use);
+        const found = await letsIn(await gcp.garCredential(access, { ...wanted, minTtlMs: 0 }), []);
+        return {
+          ...found,
+          checks: found.login.ok ? await gcp.testPermissions(access, { ...wanted, repositories }) : [],
+        };
+      }
+      case 'azure': {
+        const access = await clouds.azure(account, use);
+        const found = await letsIn(await azure.acrCredential(access, { ...wanted, minTtlMs: 0 }), []);
+        const checks = found.login.ok ? await azure.testPermissions(access, { ...wanted, repositories }) : [];
+        return { ...found, checks };
+      }
+    }
+  }
+
+  return async (integrationId: string, { signal, isLast = true, isSettled = true }: Patience = {}) => {
+    const opened = await open(integrationId);
+    const { epoch } = opened.integration;
+    const repositories = opened.settings.repositories ?? [];
+    const found = await (opened.account
+      ? withCloud(opened.account, opened, { repositories, signal })
+      : withPassword(opened, repositories, signal)
+    ).catch((error: unknown) => refusalIn(error, isSettled));
+    const { login, checks } = found;
+    if (!login.ok && isSilent(login.code)) throw silence(login);
+    const silent = checks.find(({ outcome, code = '' }) => outcome === 'unproven' && isSilent(code));
+    if (silent && !isLast) throw silence({ code: silent.code ?? '', message: 'The registry stopped answering' });
+    return { ...found, epoch, repositories } satisfies RegistryFound;
+  };
+}
+
+/** What is refused for good is what was found; everything else may be different in a moment. */
+function refusalIn(error: unknown, isSettled: boolean): Found {
+  if (!(error instanceof ProviderError)) throw error;
+  const { code, message, settling } = error;
+  if (isSilent(code) || (settling && !isSettled)) throw error;
+  return { login: { ok: false, code, message }, checks: [], realm: undefined };
+}
+
+function isSilent(code: string): boolean {
+  const trouble = troubleOf(code);
+  return trouble === 'outage' || trouble === 'ours';
+}
+
+function silence({ code, message, retryAfterMs }: { code: string; message: string; retryAfterMs?: number }) {
+  const more = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new ProviderError({ provider: 'registry', code: code as ProviderError['code'], message, ...more });
+}
+
+function toFound({ login, realm, repositories }: Verification): Found {
+  const checks = repositories.flatMap(({ repository, ...proofs }) =>
+    purposes.flatMap((action) => {
+      const proof = proofs[action];
+      return proof ? [toCheck(repository, action, proof)] : [];
+    }),
+  );
+  // Whoever is not let in was not asked about any repository.
+  const isIn = login.ok || login.code === 'credentials_unproven';
+  return { login, realm, checks: isIn ? checks : [] };
+}
+
+const denials = ['pull_denied', 'push_denied', 'not_visible', 'credentials_rejected', 'policy'];
+
+function toCheck(repository: string, action: RegistryPurpose, proof: Proof): RepositoryCheck {
+  if (proof.ok) return { repository, action, outcome: 'allowed' };
+  return { repository, action, outcome: denials.includes(proof.code) ? 'denied' : 'unproven', code: proof.code };
+}

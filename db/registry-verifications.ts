@@ -1,0 +1,141 @@
+import type { RepositoryCheck } from '../domain/registry-purposes.ts';
+import type { RegistrySettings } from '../domain/registry-settings.ts';
+import { type RegistryFindings, type RegistryVerdict, troubleOf, verdictOn } from '../domain/registry-verdicts.ts';
+import { verifyWorkflowId } from '../domain/workflow-ids.ts';
+import { appendAudit } from './audit.ts';
+import { commandsIn } from './commands.ts';
+import type { Transaction } from './connection.ts';
+import { incidentsIn } from './incidents.ts';
+import { type Integration, integrationsIn } from './integrations.ts';
+import { type Operation, operationsIn } from './operations.ts';
+import { registryChecksIn } from './registry-checks.ts';
+import { everything } from './tenant.ts';
+
+const kind = 'verify';
+
+/** Has a registry asked anew. One that is being asked just now is asked once more after that. */
+export async function requestVerification(
+  trx: Transaction,
+  { id, orgId, projectId }: Pick<Integration, 'id' | 'orgId' | 'projectId'>,
+): Promise<Operation> {
+  const workflowId = verifyWorkflowId(id);
+  await commandsIn(trx).add({
+    action: 'signal_with_start',
+    workflow: 'verifyIntegration',
+    workflowId,
+    signal: 'requested',
+    input: { integrationId: id },
+    attributes: {
+      OrgId: orgId,
+      ...(projectId !== null && { ProjectId: projectId }),
+      IntegrationId: id,
+      Kind: 'verifyIntegration',
+      Phase: 'probing',
+    },
+    summary: `Ask the registry of ${id} what its credential may do`,
+  });
+  return operationsIn(trx, everything).insert({ orgId, projectId, kind, subjectId: id, workflowId });
+}
+
+/** False where nobody asks it any more; who waited for that is told so. */
+export async function beginVerification(trx: Transaction, integrationId: string): Promise<boolean> {
+  const operations = operationsIn(trx, everything);
+  await operations.takeUp({ kind, subjectId: integrationId });
+  const integration = await integrationsIn(trx, everything).find(integrationId);
+  if (integration && integration.status !== 'deleting') return true;
+  const gone = { code: 'integration_deleted', detail: 'The integration was deleted.' };
+  await operations.finish({ kind, subjectId: integrationId }, gone);
+  return false;
+}
+
+export type Found = RegistryFindings & {
+  /** As they were when it was asked. */
+  epoch: number;
+  repositories: string[];
+  /** Where the registry has credentials sent, where it says so. */
+  realm: string | undefined;
+};
+
+/**
+ * Writes down what was found, and ends the operations that waited for it. Nothing where the credential, or what it may
+ * be sent to, was changed meanwhile: then it says nothing of the one that is there now.
+ */
+export async function recordVerification(
+  trx: Transaction,
+  integrationId: string,
+  found: Found,
+): Promise<RegistryVerdict | undefined> {
+  const integration = await integrationsIn(trx, everything).take(integrationId);
+  if (!integration || integration.status === 'deleting' || integration.epoch !== found.epoch) return undefined;
+  const now = Date.now();
+  const verdict = verdictOn({ status: integration.status, reason: integration.statusReason }, found);
+  const { login } = found;
+  await trx('integrations')
+    .where({ id: integrationId })
+    .update({
+      status: verdict.status,
+      status_reason: verdict.reason,
+      settings: JSON.stringify(withRealm(integration, found)),
+      checked_at: now,
+      ...(login.ok && { last_success_at: now, strikes: 0 }),
+      updated_at: now,
+    });
+  const known = await registryChecksIn(trx).of(integrationId);
+  const news = found.checks.filter((check) => !isSilence(check) || !known.some((one) => isSame(one, check)));
+  await registryChecksIn(trx).put(integrationId, found.repositories, news, now);
+  await noteChange(trx, integration, verdict);
+  const failure = login.ok || verdict.status === 'degraded' ? undefined : { code: login.code, detail: login.message };
+  await operationsIn(trx, everything).finish({ kind, subjectId: integrationId }, failure);
+  return verdict;
+}
+
+/** Nobody answered, for as long as somebody would wait: what is known stays as it is. */
+export async function giveUpVerification(
+  trx: Transaction,
+  integrationId: string,
+  failure: { code: string; detail: string },
+): Promise<void> {
+  await trx('integrations').where({ id: integrationId }).update({ checked_at: Date.now() });
+  // One that never worked tells what has kept it from it.
+  await trx('integrations').where({ id: integrationId, status: 'pending' }).update({ status_reason: failure.code });
+  await operationsIn(trx, everything).finish({ kind, subjectId: integrationId }, failure);
+}
+
+/**
+ * The host that the credential went to when it was first proven is the one from then on; another one that the registry
+ * names waits for its owner's consent.
+ */
+function withRealm({ kind: of, settings }: Integration, { login, realm }: Found): RegistrySettings {
+  const { asked_realm: asked, ...kept } = settings as RegistrySettings;
+  if (login.ok) return of === 'oci' && realm !== undefined ? { ...kept, realm } : kept;
+  const isForeign = login.code === 'realm_not_trusted' && realm !== undefined;
+  if (isForeign) return { ...kept, asked_realm: realm };
+  return asked === undefined ? kept : { ...kept, asked_realm: asked };
+}
+
+function isSilence({ outcome, code = '' }: RepositoryCheck): boolean {
+  return outcome === 'unproven' && ['outage', 'ours'].includes(troubleOf(code));
+}
+
+function isSame(one: { repository: string; action: string }, other: { repository: string; action: string }): boolean {
+  return one.repository === other.repository && one.action === other.action;
+}
+
+/** Told once, and to a person only where something that worked does no more. */
+async function noteChange(
+  trx: Transaction,
+  { id, orgId, projectId, status, statusReason, lastSuccessAt, displayName }: Integration,
+  verdict: RegistryVerdict,
+): Promise<void> {
+  const incidents = incidentsIn(trx, everything);
+  if (verdict.status === 'active' || verdict.status === 'degraded') {
+    await incidents.resolveAbout(id, 'registry_refused');
+  }
+  if (verdict.status === status && verdict.reason === statusReason) return;
+  if (verdict.status === 'reauth_required' && lastSuccessAt !== null) {
+    const title = `${displayName}: the registry does not accept what is stored for it (${verdict.reason})`;
+    await incidents.raise({ orgId, projectId, code: 'registry_refused', subjectId: id, title });
+  }
+  const detail = { status: verdict.status, reason: verdict.reason };
+  await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'integration.verified', target: id, detail });
+}

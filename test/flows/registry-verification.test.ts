@@ -1,0 +1,219 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
+import type { Client } from '../support/client.ts';
+import { historyText } from '../support/history-text.ts';
+import { type VerificationScene, startVerificationScene } from '../support/verification-scene.ts';
+import { addOrg, addProject, addToken } from '../support/tenants.ts';
+
+type View = {
+  id: string;
+  status: string;
+  status_reason: string | null;
+  registry: {
+    realm: string | null;
+    asked_realm: string | null;
+    checked_at: number | null;
+    last_success_at: number | null;
+    checks: { repository: string; action: string; outcome: string; code: string | null }[];
+  };
+  operation?: { id: string; status: string; error: { code: string; detail: string } | null };
+};
+
+const password = `pa$$'"(:\n-${'c4nary'}`;
+const users = {
+  robot$team: { password, access: [{ repository: 'team/*', actions: ['pull' as const, 'push' as const] }] },
+  reader: { password: 'may-only-pull', access: [{ repository: 'team/app', actions: ['pull' as const] }] },
+};
+
+let registry: RegistryStandIn;
+let elsewhere: RegistryStandIn;
+/** The same by another name, so that nothing relates the two. */
+let foreign: string;
+let scene: VerificationScene;
+let client: Client;
+let projectId: string;
+
+beforeAll(async () => {
+  [registry, elsewhere] = await Promise.all([startRegistry({ users }), startRegistry({ users })]);
+  foreign = `localhost:${new URL(elsewhere.url).port}`;
+  scene = await startVerificationScene([registry.url, `http://${foreign}`]);
+});
+afterAll(async () => {
+  await scene?.stop();
+  await Promise.all([registry?.close(), elsewhere?.close()]);
+});
+beforeEach(async () => {
+  const orgId = await addOrg(scene.database);
+  projectId = await addProject(scene.database, orgId);
+  client = scene.as((await addToken(scene.database, { orgId, projectId })).secret);
+});
+afterEach(() => {
+  registry.heal();
+  Object.assign(registry.settings, { realm: '', auth: 'bearer', users: new Map(Object.entries(users)) });
+});
+
+const wait = { prefer: 'wait=20' };
+const connect = (changes: object = {}) =>
+  client.send<View>(
+    'POST',
+    '/v1/integrations',
+    {
+      provider: 'oci',
+      registry: registry.url,
+      credentials: { username: 'robot$team', password },
+      repositories: ['team/app'],
+      ...changes,
+    },
+    wait,
+  );
+const read = ({ id }: { id: string }) => client.ask<View>('GET', `/v1/integrations/${id}`);
+const change = ({ id }: { id: string }, changes: object) =>
+  client.send<View>('PATCH', `/v1/integrations/${id}`, changes, wait);
+const verify = ({ id }: { id: string }) =>
+  client.send<Pick<View, 'operation'>>('POST', `/v1/integrations/${id}/verify`, undefined, wait);
+
+describe('a registry that is connected', () => {
+  test.each(['bearer', 'basic'] as const)(
+    'is active once pull and push are proven, each on its own: %s',
+    async (auth) => {
+      registry.settings.auth = auth;
+      const { status, body } = await connect();
+      expect(status).toBe(201);
+      expect(body).toMatchObject({ status: 'active', status_reason: null, operation: { status: 'succeeded' } });
+      const allowed = { repository: 'team/app', outcome: 'allowed', code: null };
+      expect(body.registry.checks).toMatchObject([
+        { ...allowed, action: 'pull' },
+        { ...allowed, action: 'push' },
+      ]);
+      expect(body.registry.last_success_at).toBeTypeOf('number');
+      expect(registry.images.repositories.size + registry.images.uploads.size).toBe(0);
+      expect(body.registry.realm).toBe(auth === 'bearer' ? registry.host : null);
+    },
+  );
+
+  test('is degraded where something is denied, and says what', async () => {
+    const { body } = await connect({ credentials: { username: 'reader', password: 'may-only-pull' } });
+    expect(body).toMatchObject({
+      status: 'degraded',
+      status_reason: 'push_denied',
+      operation: { status: 'succeeded' },
+    });
+    expect(body.registry.checks).toMatchObject([
+      { action: 'pull', outcome: 'allowed', code: null },
+      { action: 'push', outcome: 'denied', code: 'push_denied' },
+    ]);
+  });
+
+  test('is never active with a credential that it refuses, and is once that is replaced', async () => {
+    const { body } = await connect({ credentials: { username: 'robot$team', password: 'wrong' } });
+    expect(body).toMatchObject({
+      status: 'reauth_required',
+      status_reason: 'credentials_rejected',
+      operation: { status: 'failed', error: { code: 'credentials_rejected' } },
+    });
+    expect(body.registry).toMatchObject({ checks: [], last_success_at: null });
+    const mended = await change(body, { credentials: { password } });
+    expect(mended).toMatchObject({ status: 200, body: { status: 'active', status_reason: null } });
+  });
+
+  test('is asked for each repository that is named later, and no more for those that are not', async () => {
+    const { body } = await connect();
+    const changed = await change(body, { repositories: ['team/other', `${registry.host}/elsewhere/app`] });
+    expect(changed.body).toMatchObject({ status: 'degraded', status_reason: 'pull_denied' });
+    expect(
+      changed.body.registry.checks.map(({ repository, action, outcome }) => [repository, action, outcome]),
+    ).toEqual([
+      ['elsewhere/app', 'pull', 'denied'],
+      ['elsewhere/app', 'push', 'denied'],
+      ['team/other', 'pull', 'allowed'],
+      ['team/other', 'push', 'allowed'],
+    ]);
+  });
+});
+
+describe('where the credential may be sent', () => {
+  test('is asked of its owner where it is another host, and it goes nowhere before', async () => {
+    elsewhere.ledger.length = 0;
+    registry.settings.realm = `http://${foreign}/token`;
+    const { body } = await connect();
+    expect(body).toMatchObject({
+      status: 'reauth_required',
+      status_reason: 'realm_not_trusted',
+      registry: { realm: null, asked_realm: foreign },
+    });
+    expect(elsewhere.ledger).toEqual([]);
+    await change(body, { realm: foreign });
+    expect(elsewhere.ledger.map(({ path }) => path)).toContain('/token');
+    expect(await read(body)).toMatchObject({ registry: { realm: foreign, asked_realm: null } });
+  });
+
+  test('stays what it was when it was proven: another one is refused', async () => {
+    const { body } = await connect();
+    elsewhere.ledger.length = 0;
+    registry.settings.realm = `http://${foreign}/token`;
+    await verify(body);
+    expect(await read(body)).toMatchObject({
+      status: 'reauth_required',
+      status_reason: 'realm_not_trusted',
+      registry: { realm: registry.host, asked_realm: foreign },
+    });
+    expect(elsewhere.ledger).toEqual([]);
+    const open = await client.ask<{ code: string; subject_id: string }[]>('GET', '/v1/incidents?status=open');
+    expect(open).toMatchObject([{ code: 'registry_refused', subject_id: body.id }]);
+    registry.settings.realm = '';
+    await verify(body);
+    expect(await read(body)).toMatchObject({ status: 'active', registry: { asked_realm: null } });
+    expect(await client.ask('GET', '/v1/incidents?status=open')).toEqual([]);
+  });
+});
+
+describe('a registry that does not answer', () => {
+  test('is asked again, and is no reason to doubt the credential', async () => {
+    const { body } = await connect();
+    registry.fail({ path: /^\/v2\//, kind: 'answer', status: 503, times: 3 });
+    const again = await verify(body);
+    expect(again).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
+    expect(await read(body)).toMatchObject({ status: 'active' });
+  });
+
+  test('leaves an active integration active, with what is known of it, however long it is away', async () => {
+    const { body } = await connect();
+    registry.fail({ path: /./, kind: 'reset' });
+    const asked = await client.send<Pick<View, 'operation'>>('POST', `/v1/integrations/${body.id}/verify`);
+    const attempts = async () => {
+      const { raw } = await scene.workflows.getHandle(`verify/${body.id}`).describe();
+      return raw.pendingActivities?.[0]?.attempt ?? 0;
+    };
+    await expect.poll(attempts, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+    expect(asked).toMatchObject({ status: 202, body: { operation: { status: 'running' } } });
+    const { status, registry: known } = await read(body);
+    expect([status, known.checks.map(({ outcome }) => outcome)]).toEqual(['active', ['allowed', 'allowed']]);
+    registry.heal();
+    const operation = () => client.ask<{ operation: object }>('GET', `/v1/operations/${asked.body.operation?.id}`);
+    await expect.poll(operation, { timeout: 30_000 }).toMatchObject({ operation: { status: 'succeeded' } });
+  });
+});
+
+test('nothing of it shows the password', async () => {
+  const { body } = await connect();
+  await change(body, { display_name: 'Images', credentials: { username: 'reader', password: 'another-c4nary' } });
+  await client.send('DELETE', `/v1/integrations/${body.id}`, undefined, wait);
+  const canary = /c4nary|YzRuYXJ5|633463616e617279/i;
+  for (const workflow of [`verify/${body.id}`, `delete/${body.id}`]) {
+    const payloads = await historyText(scene.workflows.getHandle(workflow));
+    expect(payloads, workflow).toContain(body.id);
+    expect(payloads, workflow).not.toMatch(canary);
+  }
+  for (const table of ['integrations', 'credential_versions', 'audit_events', 'commands', 'operations'] as const) {
+    expect(JSON.stringify(await scene.database.reader(table)), table).not.toMatch(canary);
+  }
+  const versions = await scene.database
+    .reader('credential_versions')
+    .join('credentials', 'credentials.id', 'credential_versions.credential_id')
+    .where({ integration_id: body.id })
+    .select('credential_versions.status', 'sealed');
+  expect(versions).toEqual([
+    { status: 'purged', sealed: null },
+    { status: 'purged', sealed: null },
+  ]);
+});
