@@ -16,6 +16,7 @@ import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
 import { type RotationDeps, rotationActivities } from './rotation.ts';
 import { runActivities } from './runs.ts';
 import { type SigningKeyDeps, signingKeyActivities } from './signing-keys.ts';
+import { type VerificationDeps, verificationActivities } from './verification.ts';
 
 export type ActivityDeps = ReachDeps &
   InstallationDeps &
@@ -27,6 +28,7 @@ export type ActivityDeps = ReachDeps &
   RotationDeps &
   SigningKeyDeps &
   CloudAccountDeps &
+  VerificationDeps &
   ReconcileDeps;
 
 /** Every activity of the worker, by the name under which workflows ask for it. */
@@ -47,6 +49,7 @@ export function createActivities(deps: ActivityDeps) {
     ...reconcileActivities(deps),
     ...signingKeyActivities(deps),
     ...cloudAccountActivities(deps),
+    ...verificationActivities(deps),
   });
 }
 

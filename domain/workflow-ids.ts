@@ -42,6 +42,10 @@ export function reconcileWorkflowId(githubAppId: string): string {
   return `reconcile/${githubAppId}`;
 }
 
+export function verifyWorkflowId(integrationId: string): string {
+  return `verify/${integrationId}`;
+}
+
 export function verifyCloudWorkflowId(cloudAccountId: string): string {
   return `verify-cloud/${cloudAccountId}`;
 }

@@ -186,6 +186,15 @@ export const { checkApp } = proxyActivities<Activities>({
   summary: 'Compare the App with what GitHub says',
 });
 
+/** A registry that is away says nothing of the credential: try until a person would rather know, then leave all as it is. */
+export const { probeRegistry } = proxyActivities<Activities>({
+  startToCloseTimeout: '5 minutes',
+  scheduleToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  summary: 'Ask the registry what the credential may do',
+});
+
 /** A cloud that is away says nothing of the account: try until a person would rather know. */
 export const { askCloud } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
@@ -235,6 +244,8 @@ export const {
   rotateSigningKeys,
   beginCloudCheck,
   giveUpCloudCheck,
+  beginVerification,
+  giveUpVerification,
 } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

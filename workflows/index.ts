@@ -10,3 +10,4 @@ export { rotateCredential } from './rotate-credential.ts';
 export { rotateSigningKeys } from './rotate-signing-keys.ts';
 export { syncInstallations } from './sync-installations.ts';
 export { verifyCloudAccount } from './verify-cloud-account.ts';
+export { verifyIntegration } from './verify-integration.ts';

@@ -18,6 +18,7 @@ import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-buil
 import { noClouds } from '../support/clouds.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { workflowFile } from '../support/platform.ts';
+import { noRegistries } from '../support/registries.ts';
 import { seed } from '../support/seed.ts';
 import { connectTemporal } from '../support/temporal.ts';
 
@@ -56,6 +57,7 @@ beforeAll(async () => {
     keyring,
     broker: createGitHubBroker(deps),
     connector: createGitHubConnector(deps),
+    registryAccess: noRegistries,
     cloudAccounts: noClouds,
     reachable: true,
     webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,

@@ -13,6 +13,7 @@ import { connectorTo } from './connect-flow.ts';
 import { openTestDatabase } from './database.ts';
 import { keyring, silent } from './hooks.ts';
 import { brokerTo, originsOf } from './operator-app.ts';
+import { noRegistries } from './registries.ts';
 import { connectTemporal } from './temporal.ts';
 
 /** API, relay and worker in this process, on the run's Temporal, for GitHubs of the test's own: the first is the usual one. */
@@ -41,6 +42,7 @@ export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn
       keyring,
       broker,
       connector,
+      registryAccess: noRegistries,
       cloudAccounts: noClouds,
       reachable: true,
       webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
@@ -82,7 +84,8 @@ export function browserAt({ url: apiUrl }: Whole) {
   };
 }
 
-function starterOn(
+/** Starts workflows on a queue of the test’s own. */
+export function starterOn(
   { workflow: workflows }: Awaited<ReturnType<typeof connectTemporal>>['client'],
   taskQueue: string,
 ): TemporalStarter {
