@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { acme, shop } from './town.ts';
+import { acme, image, robot, shop } from './town.ts';
 
-type Item = { id: string; status: string; source: unknown };
+type Item = { id: string; status: string; source: unknown; registry: unknown };
 
-/** What a platform team's code does over the API: an app with a pipeline, and a flow to connect GitHub. */
+/** What a platform team's code does over the API: an app with a pipeline and a registry, and a flow to connect GitHub. */
 export function createPlatform(api: string, token: string) {
   async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(`${api}${path}`, {
@@ -16,15 +16,40 @@ export function createPlatform(api: string, token: string) {
     return JSON.parse(text) as T;
   }
 
+  const connections = (kind: 'github' | 'oci') => ask<Item[]>('GET', `/v1/integrations?kind=${kind}`);
+
+  async function seedApp(projectId: string): Promise<Item> {
+    const apps = `/v1/projects/${projectId}/apps`;
+    const [present] = await ask<Item[]>('GET', apps);
+    if (present) return present;
+    const app = await ask<Item>('POST', apps, { name: 'shop' });
+    await ask('POST', `/v1/apps/${app.id}/pipelines`, { name: 'deploy', workflow_file: 'deploy.yml' });
+    return app;
+  }
+
+  /** Connected and proven, and where the app's images are. */
+  async function seedRegistry(app: Item, projectId: string, registry: string): Promise<void> {
+    if (app.registry) return;
+    const of = { provider: 'oci', project_id: projectId, display_name: 'The simulated registry' };
+    const [present] = await connections('oci');
+    const connected =
+      present ??
+      (await ask<Item>('POST', '/v1/integrations?wait=10', {
+        ...of,
+        registry,
+        credentials: robot,
+        repositories: [image],
+      }));
+    await ask('PUT', `/v1/apps/${app.id}/registry`, { integration_id: connected.id, image_repository: image });
+  }
+
   return {
-    /** The demo's app in the first project; made, with its pipeline, where it is not there yet. */
-    async seed(): Promise<Item> {
+    /** The demo's app in the first project; made, with its pipeline and its registry, where it is not there yet. */
+    async seed(registry: string): Promise<Item> {
       const [project] = await ask<Item[]>('GET', '/v1/projects');
-      const apps = `/v1/projects/${project?.id}/apps`;
-      const [present] = await ask<Item[]>('GET', apps);
-      if (present) return present;
-      const app = await ask<Item>('POST', apps, { name: 'shop' });
-      await ask('POST', `/v1/apps/${app.id}/pipelines`, { name: 'deploy', workflow_file: 'deploy.yml' });
+      if (!project) throw new Error('The product has no project');
+      const app = await seedApp(project.id);
+      await seedRegistry(app, project.id, registry);
       return app;
     },
 
@@ -35,13 +60,13 @@ export function createPlatform(api: string, token: string) {
       return url;
     },
 
-    isConnected: async (): Promise<boolean> => (await ask<Item[]>('GET', '/v1/integrations')).some(isActive),
+    isConnected: async (): Promise<boolean> => (await connections('github')).some(isActive),
 
     /** As soon as GitHub is connected, its repository is what the app builds. */
     async bindSource(appId: string, signal: AbortSignal): Promise<void> {
       const body = { repository_id: shop.id, branch: shop.branch };
       while (!signal.aborted) {
-        const integration = (await ask<Item[]>('GET', '/v1/integrations')).find(isActive);
+        const integration = (await connections('github')).find(isActive);
         const bound =
           integration &&
           (await ask('PUT', `/v1/apps/${appId}/source`, { integration_id: integration.id, ...body }).then(

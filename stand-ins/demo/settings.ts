@@ -3,21 +3,30 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 
-export type DemoSettings = { api: number; github: number; temporal: number; temporalUi: number; token: string };
+export type DemoSettings = {
+  api: number;
+  github: number;
+  registry: number;
+  temporal: number;
+  temporalUi: number;
+  token: string;
+};
 
-const preferred = { api: 8180, github: 8181, temporal: 7333, temporalUi: 8333 };
+const preferred = { api: 8180, github: 8181, registry: 8182, temporal: 7333, temporalUi: 8333 };
 
 /** The ports and the operator's token of this demo: chosen at its first start and kept, for addresses are remembered. */
 export async function demoSettings(folder: string): Promise<DemoSettings> {
   const file = path.join(folder, 'demo.json');
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as DemoSettings;
+  const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<DemoSettings>) : {};
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const settings = {
-    api: await portNear(preferred.api),
-    github: await portNear(preferred.github),
-    temporal: await portNear(preferred.temporal),
-    temporalUi: await portNear(preferred.temporalUi),
-    token: randomBytes(24).toString('base64url'),
+    api: known.api ?? (await portNear(preferred.api)),
+    github: known.github ?? (await portNear(preferred.github)),
+    // A folder of an earlier version has none.
+    registry: known.registry ?? (await portNear(preferred.registry)),
+    temporal: known.temporal ?? (await portNear(preferred.temporal)),
+    temporalUi: known.temporalUi ?? (await portNear(preferred.temporalUi)),
+    token: known.token ?? randomBytes(24).toString('base64url'),
   };
   writeFileSync(file, JSON.stringify(settings), { mode: 0o600 });
   return settings;

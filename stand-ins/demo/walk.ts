@@ -1,9 +1,10 @@
 import path from 'node:path';
-import { shop } from './town.ts';
+import { image, shop } from './town.ts';
 
 export type Addresses = {
   api: string;
   github: string;
+  registry: string;
   temporalUi: string | undefined;
   signIn: string;
   token: string;
@@ -12,27 +13,45 @@ export type Addresses = {
   connect: string | undefined;
 };
 
+/** The smallest image that there is: no layers, and a configuration that says nothing. */
+const empty = {
+  mediaType: 'application/vnd.oci.empty.v1+json',
+  digest: 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a',
+  size: 2,
+};
+const manifest = {
+  schemaVersion: 2,
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  config: empty,
+  layers: [],
+};
+
 /** What a newcomer reads: where everything is, and what to do, by browser and by curl. */
-export function walk({ api, github, temporalUi, signIn, token, folder, connect }: Addresses): string {
+export function walk({ api, github, registry, temporalUi, signIn, token, folder, connect }: Addresses): string {
   const bearer = `-H "authorization: Bearer $TOKEN"`;
   const json = `-H "content-type: application/json"`;
   const repository = `${github}/${shop.fullName}`;
+  const images = `${registry}/v2/${image}`;
+  const credential = (purpose: 'push' | 'pull') => `$(curl -s ${api}/v1/projects/$PROJECT/credentials/exchange \\
+       ${bearer} ${json} -d "{\\"purpose\\":\\"${purpose}\\",\\"app_id\\":\\"$APP\\",\\"format\\":\\"bearer\\"}" \\
+       | grep -o '"token":"[^"]*"' | cut -d'"' -f4)`;
   const connecting = connect
     ? `1. Connect GitHub. Open in a browser (it counts for an hour, in the first browser that opens it)
      ${connect}
    and click: Continue, Create GitHub App for @acme, Install, Authorize. To look at it:
-     curl -s ${api}/v1/integrations ${bearer}
+     curl -s "${api}/v1/integrations?kind=github" ${bearer}
    The app "shop" then takes ${shop.fullName} as its source by itself.`
     : `1. GitHub is connected already, by an earlier start. To look at it:
-     curl -s ${api}/v1/integrations ${bearer}`;
+     curl -s "${api}/v1/integrations?kind=github" ${bearer}`;
   return `
-Fairlead's demo is ready. GitHub is SIMULATED: nothing here is real, and nothing leaves this machine.
+Fairlead's demo is ready. GitHub and the registry are SIMULATED: nothing here is real, and nothing leaves this machine.
 
-  API               ${api}  (read it at ${api}/docs)
-  Sign in           ${signIn}
-  Temporal UI       ${temporalUi}
-  Simulated GitHub  ${github}/simulate  (you are @octocat there, who owns @acme)
-  Data              ${path.resolve(folder)}  (delete it to begin anew)
+  API                 ${api}  (read it at ${api}/docs)
+  Sign in             ${signIn}
+  Temporal UI         ${temporalUi}
+  Simulated GitHub    ${github}/simulate  (you are @octocat there, who owns @acme)
+  Simulated registry  ${registry}  (connected already, as the registry of the app)
+  Data                ${path.resolve(folder)}  (delete it to begin anew)
 
 The walk, in a second terminal:
 
@@ -54,16 +73,30 @@ ${connecting}
      curl -s ${api}/v1/projects/$PROJECT/credentials/exchange ${bearer} ${json} \\
        -d "{\\"purpose\\":\\"clone\\",\\"app_id\\":\\"$APP\\"}"
 
-5. Replace the webhook's secret; push again, and nothing is lost
-     export INTEGRATION=$(curl -s ${api}/v1/integrations ${bearer} | grep -o 'int_[0-9a-z]*' | head -1)
+5. Push an image as a build would, to the SIMULATED registry: with a credential for minutes, for this image only
+     export PUSH=${credential('push')}
+     export UPLOAD=$(curl -si -X POST ${images}/blobs/uploads/ -H "authorization: Bearer $PUSH" \\
+       | grep -i '^location:' | tr -d '\\r' | cut -d' ' -f2)
+     curl -s -X PUT "${registry}$UPLOAD?digest=${empty.digest}" \\
+       -H "authorization: Bearer $PUSH" -d '{}'
+     curl -s -X PUT ${images}/manifests/v1 -H "authorization: Bearer $PUSH" \\
+       -H "content-type: ${manifest.mediaType}" \\
+       -d '${JSON.stringify(manifest)}'
+   and pull it as a deployment would, with one that cannot push: the last line says 401
+     export PULL=${credential('pull')}
+     curl -s ${images}/manifests/v1 -H "authorization: Bearer $PULL"
+     curl -s -o /dev/null -w '%{http_code}' -X POST ${images}/blobs/uploads/ -H "authorization: Bearer $PULL"
+
+6. Replace the webhook's secret; push again, and nothing is lost
+     export INTEGRATION=$(curl -s "${api}/v1/integrations?kind=github" ${bearer} | grep -o 'int_[0-9a-z]*' | head -1)
      curl -s "${api}/v1/integrations/$INTEGRATION/credentials/rotate?wait=10" ${bearer} ${json} \\
        -d '{"kind":"webhook_secret"}'
 
-6. Delete the integration: nothing is built or given out any more, and the App is uninstalled on GitHub's side
+7. Delete the integration: nothing is built or given out any more, and the App is uninstalled on GitHub's side
      curl -s -X DELETE "${api}/v1/integrations/$INTEGRATION?wait=10" ${bearer}
    The next start offers to connect again, and the app builds as before.
 
-7. More: be @bob at ${github}/simulate, who may only ask for an installation; suspend or uninstall
+8. More: be @bob at ${github}/simulate, who may only ask for an installation; suspend or uninstall
    the App as @octocat; docs/demo.md tells what there is to see.
 
 Ctrl-C stops everything; the next start finds everything again.

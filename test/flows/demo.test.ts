@@ -40,7 +40,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('whoever follows the walk of the demo connects, pushes and sees the build succeed', async () => {
   const { program, output, client, connect, repository, temporalUi, simulated } = await npmRunDemo();
-  expect(output).toContain('GitHub is SIMULATED: nothing here is real');
+  expect(output).toContain('GitHub and the registry are SIMULATED: nothing here is real');
   expect((await fetch(temporalUi)).status).toBe(200);
   const browser = createBrowser();
   expect(browser.read(await browser.visit(simulated))).toContain('Signed in as @octocat');
@@ -94,14 +94,17 @@ test('who goes on gets a token, replaces a secret and deletes the integration, b
       },
     );
   expect(run(4, 5)).toMatch(/"token":"ghs_/);
-  expect(run(5, 6)).toMatch(/"status":"succeeded"/);
+  // The manifest that was pushed comes back, and what has pulled it does not push.
+  expect(run(4, 6)).toMatch(/"mediaType":"application\/vnd\.oci\.image\.manifest\.v1\+json"[\s\S]*\n401\n$/);
+  expect(run(6, 7)).toMatch(/"status":"succeeded"/);
   await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Rotated' } });
   await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(Array(3).fill('succeeded'));
 
-  const deleted = run(5, 7);
+  const deleted = run(6, 8);
   expect(deleted).toMatch(/"outcome":"revoked"/);
   await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Deleted' } });
-  expect(await client.ask('GET', '/v1/integrations')).toEqual([]);
+  expect(await client.ask('GET', '/v1/integrations?kind=github')).toEqual([]);
+  expect(await client.ask('GET', '/v1/integrations')).toMatchObject([{ provider: 'oci', status: 'active' }]);
   await program.end('SIGTERM');
   const again = await npmRunDemo();
   expect(again.connect).toContain('/github/create?');
