@@ -18,11 +18,19 @@ async function running(...given: Parameters<typeof scene.newBuild>): Promise<Bui
   return build;
 }
 
+/** Until GitHub was asked for a status once more than so far. */
+function whenAsked(): () => Promise<void> {
+  const before = scene.github.ledger.length;
+  const asked = () => scene.github.ledger.slice(before).some(({ path }) => path.includes('/statuses/'));
+  return () => expect.poll(asked, { timeout: 15_000 }).toBe(true);
+}
+
 test('of two reports at once the later one waits, so the end comes last', async () => {
   const build = await running();
   scene.github.faults.add({ ...pending, kind: 'slow', delayMs: 1_000, times: 1 });
+  const asked = whenAsked();
   const early = scene.report(build);
-  await expect.poll(() => scene.github.ledger.at(-1)?.path).toContain('/statuses/');
+  await asked();
   await scene.put(build, 'failed', { finished_at: Date.now() });
   await Promise.all([early, scene.report(build), scene.report(build)]);
   expect(scene.statusesOf(build)).toEqual(['pending', 'failure']);
@@ -31,9 +39,10 @@ test('of two reports at once the later one waits, so the end comes last', async 
 
 test('a report that was taken over tells nothing any more', async () => {
   const build = await running();
-  scene.github.faults.add({ ...pending, kind: 'slow', delayMs: 600, times: 1 });
+  scene.github.faults.add({ ...pending, kind: 'slow', delayMs: 1_500, times: 1 });
+  const asked = whenAsked();
   const slow = scene.report(build);
-  await expect.poll(() => scene.github.ledger.at(-1)?.path).toContain('/statuses/');
+  await asked();
   // As when this process had been asleep for longer than its claim.
   const claim = { report_claim: 'of another', report_claim_until: Date.now() + 60_000 };
   await scene.database.write((trx) => trx('builds').where({ id: build.id }).update(claim));

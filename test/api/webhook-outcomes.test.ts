@@ -33,6 +33,12 @@ function expected(name: string, payload: Payload): string {
     return `processed ${delivery}; everything: ${everything}; main: ${main}; pulls: ${pulls}`;
   }
   if (name === 'repository' || name.startsWith('installation')) return 'processed sync_requested';
+  // No person's authorization is kept that could be taken back.
+  if (name === 'github_app_authorization') return 'processed nothing_kept';
+  if (/^check_(run|suite)$/.test(name) && payload.action === 'rerequested') {
+    // The checks are of App 2; the suites of our own, whose repository is in installation 1 and not in the one named.
+    return name === 'check_run' ? 'ignored check_of_another_app' : 'ignored installation_mismatch';
+  }
   if (name === 'ping') return 'ignored ping';
   return name === 'create' || name === 'delete' ? 'ignored ref_event' : 'ignored event_not_consumed';
 }
