@@ -51,7 +51,7 @@ export const NewCloudRegistry = z.strictObject({
   registry,
   ...ofAll,
   cloud_account_id: id('ca').describe('Whose access it inherits'),
-  credentials: z.unknown().describe('Is refused: these have none of their own'),
+  credentials: z.unknown().optional().describe('Is refused: these have none of their own'),
 });
 
 export type NewRegistry = z.output<typeof NewDockerHub> | z.output<typeof NewOci> | z.output<typeof NewCloudRegistry>;

@@ -42,8 +42,9 @@ export function credentialsIn(db: Db) {
       return row && toCredential(row);
     },
 
-    async listOf(githubAppId: string): Promise<Credential[]> {
-      return (await db('credentials').where({ github_app_id: githubAppId }).orderBy('kind')).map(toCredential);
+    /** Of an App, or of an integration that has some of its own. */
+    async listOf(owner: { github_app_id: string } | { integration_id: string }): Promise<Credential[]> {
+      return (await db('credentials').where(owner).orderBy('kind')).map(toCredential);
     },
 
     /** The newest first. */

@@ -6,7 +6,13 @@ export type UsingApp = { id: string; projectId: string; name: string };
 
 /** What would notice that an integration is gone. It was found within the caller's scope; so is what it is used by. */
 export function usersOf(db: Db, integrationId: string) {
-  const apps = () => db('apps').where({ source_integration_id: integrationId }).whereNull('deleted_at');
+  // An app has its source at one, and its images at another.
+  const apps = () =>
+    db('apps')
+      .where((either) =>
+        either.where({ source_integration_id: integrationId }).orWhere({ registry_integration_id: integrationId }),
+      )
+      .whereNull('deleted_at');
   return {
     async apps(atMost: number): Promise<UsingApp[]> {
       const rows = await apps().orderBy('id').limit(atMost);

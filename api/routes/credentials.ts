@@ -90,17 +90,17 @@ export function credentialRoutes({ database, keyring }: Pick<ApiDeps, 'database'
       tag: 'credentials',
       summary: 'List the credentials of an integration, without their secrets',
       description:
-        'What its GitHub App holds: kinds, versions and their statuses. Those of the operator’s App are shown to the operator only.',
+        'What its GitHub App holds, or what it is let in with itself: kinds, versions and their statuses. Those of the operator’s App are shown to the operator only.',
       access: 'integrations:read',
       params: z.strictObject({ integration: id('int') }),
       success: { status: 200, body: z.array(CredentialView) },
       problems: ['not_found'],
       async read({ tenant, caller, params }) {
         const db = database.reader;
-        const { githubAppId } = await findIntegration(db, tenant, params.integration);
+        const { id, githubAppId } = await findIntegration(db, tenant, params.integration);
         const app = githubAppId ? await githubAppsIn(db).find(githubAppId) : undefined;
-        if (!app || (app.orgId === null && !caller.ops)) return [];
-        const credentials = await credentialsIn(db).listOf(app.id);
+        if (app?.orgId === null && !caller.ops) return [];
+        const credentials = await credentialsIn(db).listOf(app ? { github_app_id: app.id } : { integration_id: id });
         return Promise.all(credentials.map((credential) => view(db, credential)));
       },
     }),
