@@ -1,5 +1,5 @@
 import { registryHost } from '../domain/registry-hosts.ts';
-import { CliFailure } from './failure.ts';
+import { CliFailure, sentenceOf } from './failure.ts';
 import { type Desk, openDesk, type Wish } from './obtain.ts';
 import { versionLine } from './version.ts';
 import type { World } from './world.ts';
@@ -17,9 +17,8 @@ export async function dockerCredentials(world: World): Promise<number> {
     if (more.length > 0) throw new CliFailure(usage, 'usage');
     return await act(world, action);
   } catch (error) {
-    if (!(error instanceof CliFailure)) throw error;
-    world.out(`${error.message}\n`);
-    return error.exitCode;
+    world.out(`${sentenceOf(error)}\n`);
+    return error instanceof CliFailure ? error.exitCode : 1;
   }
 }
 

@@ -16,3 +16,10 @@ export function plain(text: string): string {
     .trim()
     .slice(0, 500);
 }
+
+/** Of a file that cannot be read or written, say; a mistake of ours shows where it happened, and no value. */
+export function sentenceOf(error: unknown): string {
+  if (error instanceof CliFailure) return error.message;
+  const { code, message, stack } = error as NodeJS.ErrnoException;
+  return code?.startsWith('E') ? plain(message) : `this should not happen: ${stack ?? String(error)}`;
+}

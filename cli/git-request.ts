@@ -4,11 +4,11 @@
  */
 export function serverOf(request: ReadonlyMap<string, string>): string | undefined {
   const [protocol = '', host = ''] = [request.get('protocol'), request.get('host')];
-  if (!/^https?$/.test(protocol) || !/^(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/i.test(host)) return undefined;
+  if (!/^https?$/.test(protocol)) return undefined;
   const text = `${protocol}://${host}`;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  // URL takes some numbers for addresses, and writes others shorter.
+  // URL drops what is beside a host, and rewrites some hosts: only what it leaves as it was is one.
   return url.hostname === host.replace(/:\d+$/, '').toLowerCase() ? url.origin : undefined;
 }
 

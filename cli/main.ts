@@ -1,5 +1,5 @@
 import { dockerCredentials } from './docker-credentials.ts';
-import { CliFailure, plain } from './failure.ts';
+import { CliFailure, sentenceOf } from './failure.ts';
 import { fairlead } from './fairlead.ts';
 import { gitCredentials } from './git-credentials.ts';
 import { processWorld } from './terminal.ts';
@@ -21,11 +21,4 @@ export async function main(name: string, args: string[], env: Record<string, str
     process.stderr.write(`fairlead: ${sentenceOf(error)}\n`);
     process.exitCode = error instanceof CliFailure ? error.exitCode : 1;
   }
-}
-
-/** Of a file that cannot be read or written, say; a mistake of ours shows where it happened, and no value. */
-function sentenceOf(error: unknown): string {
-  if (error instanceof CliFailure) return error.message;
-  const { code, message, stack } = error as NodeJS.ErrnoException;
-  return code?.startsWith('E') ? plain(message) : `this should not happen: ${stack ?? String(error)}`;
 }

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Ended, Somebody } from '../support/commands.ts';
 import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
@@ -130,6 +131,13 @@ describe('what cannot be given', () => {
     expect(answer).toMatchObject({ code: 1, stdout: expect.stringContaining('fairlead login') });
     const half = await helper('get', undefined, { FAIRLEAD_URL: scene.api.url }, nobody);
     expect(half.stdout).toContain('FAIRLEAD_PROJECT, FAIRLEAD_TOKEN');
+  });
+
+  test('for want of a file that can be read says which', async () => {
+    const nobody = scene.person();
+    mkdirSync(nobody.configFile, { recursive: true });
+    const answer = await helper('get', undefined, {}, nobody);
+    expect(answer).toEqual({ code: 1, stdout: expect.stringMatching(/^EISDIR[^\n]+\n$/), stderr: '' });
   });
 
   test('with a token that is refused is told by where the token came from, and without it', async () => {
