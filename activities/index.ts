@@ -1,5 +1,6 @@
 import type { RevocationDeps } from '../broker/revocation.ts';
 import { buildActivities } from './builds.ts';
+import { checkActivities } from './checks.ts';
 import { type CloudAccountDeps, cloudAccountActivities } from './cloud-accounts.ts';
 import { type ConnectDeps, connectActivities } from './connect.ts';
 import { deletionActivities } from './deletion.ts';
@@ -50,6 +51,7 @@ export function createActivities(deps: ActivityDeps) {
     ...signingKeyActivities(deps),
     ...cloudAccountActivities(deps),
     ...verificationActivities(deps),
+    ...checkActivities(deps),
   });
 }
 

@@ -1,7 +1,12 @@
 import { Context } from '@temporalio/activity';
 import type { RegistryAccess } from '../broker/registries/registry-access.ts';
 import type { Database } from '../db/connection.ts';
-import { beginVerification, giveUpVerification, recordVerification } from '../db/registry-verifications.ts';
+import {
+  beginVerification,
+  giveUpVerification,
+  recordVerification,
+  type VerificationWish,
+} from '../db/registry-verifications.ts';
 import { ProviderError } from '../providers/http.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NotYet } from './refusals.ts';
@@ -9,6 +14,9 @@ import { NotYet } from './refusals.ts';
 export type VerificationDeps = { database: Database; registryAccess: Pick<RegistryAccess, 'verify'> };
 
 type OfIntegration = { integrationId: string };
+
+/** `doubted`: it was refused, and is asked again before that is believed. */
+type Verdict = { status: string; reason: string | null; doubted: string | null };
 
 /** Clouds take so long to tell all of their machines of a role or a key that was made just now. */
 const settlingMs = 60_000;
@@ -20,20 +28,20 @@ const mostAttempts = 4;
 /** The steps of asking a registry what its credential may do. */
 export function verificationActivities({ database, registryAccess }: VerificationDeps) {
   return {
-    /** False where there is nothing to ask any more. */
-    beginVerification: ({ integrationId }: OfIntegration): Promise<boolean> =>
+    beginVerification: ({ integrationId }: OfIntegration): Promise<VerificationWish> =>
       database.write((trx) => beginVerification(trx, integrationId)),
 
     /** Nothing where the credential was changed meanwhile. What nobody answers is thrown, and changes nothing. */
-    probeRegistry: ({ integrationId }: OfIntegration): Promise<{ status: string; reason: string | null } | null> =>
+    probeRegistry: ({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> =>
       withHeartbeats(async () => {
         const { info, cancellationSignal: signal } = Context.current();
-        const isSettled = Date.now() - info.scheduledTimestampMs >= settlingMs;
+        // Only what was changed just now has to settle, and then somebody has asked.
+        const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settlingMs;
         const isLast = info.attempt >= mostAttempts;
         const found = await registryAccess
           .verify(integrationId, { signal, isLast, isSettled })
           .catch((error: unknown) => notYetIn(error));
-        return (await database.write((trx) => recordVerification(trx, integrationId, found))) ?? null;
+        return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
       }),
 
     giveUpVerification: ({

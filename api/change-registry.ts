@@ -83,10 +83,12 @@ export async function changeRegistry(
     credentials !== undefined &&
     (await replace({ trx, tenant }, { keyring }, integration, { ...credentials, username: username ?? '' }));
   const identityKey = registryIdentity(before.registry, { username: username ?? '' });
+  // The date was the old one's.
+  const end = nextEnd === undefined && isReplaced ? null : nextEnd;
   return {
     settings,
     ...(username !== before.username && { identityKey }),
-    ...(nextEnd !== undefined && { expiresAt: nextEnd === null ? null : nextEnd * 1000 }),
+    ...(end !== undefined && { expiresAt: end === null ? null : end * 1000 }),
     cutsOff: isReplaced || username !== before.username || agreed !== pinned || trusted !== ca,
   };
 }

@@ -1,4 +1,5 @@
 import type { RegistryPurpose } from '../domain/registry-purposes.ts';
+import { outageSubject } from '../domain/registry-watch.ts';
 import type { Db } from './connection.ts';
 import type { IncidentRow } from './tables.ts';
 import { usedBy } from './usable-integrations.ts';
@@ -20,6 +21,7 @@ export type HealthFacts = {
   lastUsedAt: number | null;
   expiresAt: number | null;
   strikes: number;
+  refusals: number;
   checks: RegistryCheck[];
   /** Open ones of the integration's own organization, about it or what it depends on. */
   incidents: { code: string; title: string; action: string; link: string | null }[];
@@ -42,7 +44,8 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
     .where({ integration_id: integrationId })
     .orderBy(['repository', 'action'])
     .limit(mostChecks);
-  const subjects = [integrationId, row?.github_app_id, row?.cloud_account_id, row && new URL(row.host_url).host];
+  const outage = row && outageSubject(row.org_id, row.host_url);
+  const subjects = [integrationId, row?.github_app_id, row?.cloud_account_id, outage];
   const incidents: IncidentRow[] = await db('incidents')
     .where({ status: 'open', org_id: row?.org_id ?? '' })
     .whereIn('subject_id', [
@@ -59,6 +62,7 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
     lastUsedAt: lease?.created_at ?? null,
     expiresAt: row?.expires_at ?? null,
     strikes: row?.strikes ?? 0,
+    refusals: row?.refusals ?? 0,
     checks: checks.map(({ repository, action, outcome, code, checked_at: checkedAt }) => ({
       repository,
       action,

@@ -123,6 +123,7 @@ export function integrationsIn(db: Db, scope: TenantScope) {
         last_success_at: null,
         next_check_at: null,
         strikes: 0,
+        refusals: 0,
         expires_at: integration.expiresAt ?? null,
         created_by: integration.createdBy,
         revision: 1,

@@ -70,10 +70,10 @@ export function operationsIn(db: Db, scope: TenantScope) {
       return toOperation(row);
     },
 
-    /** What was asked for until now of this kind on the subject will be served by the work that begins. */
-    async takeUp({ kind, subjectId }: OperationSubject): Promise<void> {
+    /** What was asked for until now of this kind on the subject will be served by the work that begins. Answers how many. */
+    async takeUp({ kind, subjectId }: OperationSubject): Promise<number> {
       const now = Date.now();
-      await visible()
+      return visible()
         .where({ kind, subject_id: subjectId, status: 'running' })
         .update({ taken_up_at: now, updated_at: now });
     },

@@ -1,28 +1,48 @@
 import type { RepositoryCheck } from '../domain/registry-purposes.ts';
 import type { RegistrySettings } from '../domain/registry-settings.ts';
-import { type RegistryFindings, type RegistryVerdict, troubleOf, verdictOn } from '../domain/registry-verdicts.ts';
+import {
+  believed,
+  type RegistryFindings,
+  type RegistryVerdict,
+  troubleOf,
+  verdictOn,
+} from '../domain/registry-verdicts.ts';
 import { verifyWorkflowId } from '../domain/workflow-ids.ts';
 import { appendAudit } from './audit.ts';
-import { commandsIn } from './commands.ts';
+import { type Command, commandsIn } from './commands.ts';
 import type { Transaction } from './connection.ts';
 import { incidentsIn } from './incidents.ts';
 import { type Integration, integrationsIn } from './integrations.ts';
 import { type Operation, operationsIn } from './operations.ts';
 import { registryChecksIn } from './registry-checks.ts';
+import { noteAnswer, noteSilence, refusalsOf } from './registry-strikes.ts';
 import { everything } from './tenant.ts';
 
 const kind = 'verify';
 
-/** Has a registry asked anew. One that is being asked just now is asked once more after that. */
-export async function requestVerification(
-  trx: Transaction,
-  { id, orgId, projectId }: Pick<Integration, 'id' | 'orgId' | 'projectId'>,
-): Promise<Operation> {
-  const workflowId = verifyWorkflowId(id);
-  await commandsIn(trx).add({
+/** One that was asked for is heard of by then. */
+const lostAfterMs = 3_600_000;
+
+type Verified = Pick<Integration, 'id' | 'orgId' | 'projectId'>;
+
+/** Has a registry asked anew, for somebody who waits: what is found decides at once. */
+export async function requestVerification(trx: Transaction, integration: Verified): Promise<Operation> {
+  const { id, orgId, projectId } = integration;
+  await commandsIn(trx).add(verificationCommand(integration));
+  // The first one may be lost, too.
+  await trx('integrations')
+    .where({ id, next_check_at: null })
+    .update({ next_check_at: Date.now() + lostAfterMs });
+  const wanted = { orgId, projectId, kind, subjectId: id, workflowId: verifyWorkflowId(id) };
+  return operationsIn(trx, everything).insert(wanted);
+}
+
+/** One that is being asked just now is asked once more after that. */
+export function verificationCommand({ id, orgId, projectId }: Verified): Command {
+  return {
     action: 'signal_with_start',
     workflow: 'verifyIntegration',
-    workflowId,
+    workflowId: verifyWorkflowId(id),
     signal: 'requested',
     input: { integrationId: id },
     attributes: {
@@ -33,19 +53,20 @@ export async function requestVerification(
       Phase: 'probing',
     },
     summary: `Ask the registry of ${id} what its credential may do`,
-  });
-  return operationsIn(trx, everything).insert({ orgId, projectId, kind, subjectId: id, workflowId });
+  };
 }
 
-/** False where nobody asks it any more; who waited for that is told so. */
-export async function beginVerification(trx: Transaction, integrationId: string): Promise<boolean> {
+/** Whether somebody has asked for it, or only its time has come. `gone`: who waited for what is no more is told so. */
+export type VerificationWish = 'asked' | 'due' | 'gone';
+
+export async function beginVerification(trx: Transaction, integrationId: string): Promise<VerificationWish> {
   const operations = operationsIn(trx, everything);
-  await operations.takeUp({ kind, subjectId: integrationId });
+  const isAsked = (await operations.takeUp({ kind, subjectId: integrationId })) > 0;
   const integration = await integrationsIn(trx, everything).find(integrationId);
-  if (integration && integration.status !== 'deleting') return true;
+  if (integration && integration.status !== 'deleting') return isAsked ? 'asked' : 'due';
   const gone = { code: 'integration_deleted', detail: 'The integration was deleted.' };
   await operations.finish({ kind, subjectId: integrationId }, gone);
-  return false;
+  return 'gone';
 }
 
 export type Found = RegistryFindings & {
@@ -58,18 +79,24 @@ export type Found = RegistryFindings & {
 
 /**
  * Writes down what was found, and ends the operations that waited for it. Nothing where the credential, or what it may
- * be sent to, was changed meanwhile: then it says nothing of the one that is there now.
+ * be sent to, was changed meanwhile: then it says nothing of the one that is there now. What nobody has asked for takes
+ * more than one refusal to believe it: `doubted` says why it is asked again.
  */
 export async function recordVerification(
   trx: Transaction,
   integrationId: string,
   found: Found,
-): Promise<RegistryVerdict | undefined> {
+  wish: 'asked' | 'due',
+): Promise<(RegistryVerdict & { doubted: string | null }) | undefined> {
   const integration = await integrationsIn(trx, everything).take(integrationId);
   if (!integration || integration.status === 'deleting' || integration.epoch !== found.epoch) return undefined;
   const now = Date.now();
-  const verdict = verdictOn({ status: integration.status, reason: integration.statusReason }, found);
   const { login } = found;
+  const before = { status: integration.status, reason: integration.statusReason };
+  const { verdict, refusals } = believed(before, verdictOn(before, found), {
+    isIn: login.ok,
+    refusals: wish === 'asked' ? undefined : await refusalsOf(trx, integrationId),
+  });
   await trx('integrations')
     .where({ id: integrationId })
     .update({
@@ -77,25 +104,27 @@ export async function recordVerification(
       status_reason: verdict.reason,
       settings: JSON.stringify(withRealm(integration, found)),
       checked_at: now,
-      ...(login.ok && { last_success_at: now, strikes: 0 }),
+      ...(login.ok && { last_success_at: now }),
       updated_at: now,
     });
   const known = await registryChecksIn(trx).of(integrationId);
   const news = found.checks.filter((check) => !isSilence(check) || !known.some((one) => isSame(one, check)));
   await registryChecksIn(trx).put(integrationId, found.repositories, news, now);
+  await noteAnswer(trx, integration, refusals);
   await noteChange(trx, integration, verdict);
   const failure = login.ok || verdict.status === 'degraded' ? undefined : { code: login.code, detail: login.message };
   await operationsIn(trx, everything).finish({ kind, subjectId: integrationId }, failure);
-  return verdict;
+  return { ...verdict, doubted: refusals > 0 && !login.ok ? login.code : null };
 }
 
-/** Nobody answered, for as long as somebody would wait: what is known stays as it is. */
+/** Nobody answered, for as long as somebody would wait: what is known stays as it is, and is asked again. */
 export async function giveUpVerification(
   trx: Transaction,
   integrationId: string,
   failure: { code: string; detail: string },
 ): Promise<void> {
-  await trx('integrations').where({ id: integrationId }).update({ checked_at: Date.now() });
+  const integration = await integrationsIn(trx, everything).take(integrationId);
+  if (integration) await noteSilence(trx, integration, failure.code);
   // One that never worked tells what has kept it from it.
   await trx('integrations').where({ id: integrationId, status: 'pending' }).update({ status_reason: failure.code });
   await operationsIn(trx, everything).finish({ kind, subjectId: integrationId }, failure);

@@ -135,6 +135,7 @@ export type IntegrationRow = Times &
     last_success_at: number | null;
     next_check_at: number | null;
     strikes: number;
+    refusals: number;
     expires_at: number | null;
     revocation: 'auto' | 'always' | 'never' | null;
     revocation_outcome: string | null;

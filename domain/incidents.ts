@@ -87,8 +87,21 @@ export const incidentCatalogue = {
   },
   registry_refused: {
     title: 'A registry does not accept what is stored for it',
-    action: 'Store new credentials (`PATCH /v1/integrations/{id}`) or mend the cloud account; then have it verified again.',
+    action:
+      'Store new credentials (`PATCH /v1/integrations/{id}`) or mend the cloud account; then have it verified again.',
     resolvedBy: 'A verification succeeds, or the integration is deleted.',
+  },
+  registry_unavailable: {
+    title: 'A registry cannot be reached, or fails',
+    action:
+      'See whether it is up, and whether its network lets Fairlead in. No credential is doubted for it, and it is asked again by itself.',
+    resolvedBy: 'It answers any of the organization’s integrations, or none of them is left.',
+  },
+  credential_expiring: {
+    title: 'A credential expires within seven days, or has expired',
+    action:
+      'Make a new one at the registry and store it with its date: `PATCH /v1/integrations/{id}` with `credentials` and `expires_at`.',
+    resolvedBy: 'It is replaced, its date is moved, or the integration is deleted.',
   },
   old_key_still_alive: {
     title: 'A credential that was replaced is still accepted',

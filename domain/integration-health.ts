@@ -25,15 +25,18 @@ export type Judged = {
   denied: number;
   /** Checks in a row that got no answer. */
   strikes: number;
+  /** Checks in a row that were refused, and are not believed yet. */
+  refusals: number;
   incidents: number;
 };
 
 const broken: readonly IntegrationStatus[] = ['reauth_required', 'suspended', 'disconnected', 'deleting'];
 
-export function healthOf({ status, checkedAt, forecast, denied, strikes, incidents }: Judged): HealthState {
+export function healthOf({ status, checkedAt, forecast, denied, strikes, refusals, incidents }: Judged): HealthState {
   if (broken.includes(status) || forecast === 'expired') return 'failing';
   const isSoon = forecast === 'within_7_days' || forecast === 'within_30_days';
-  if (status === 'degraded' || denied > 0 || strikes > 0 || incidents > 0 || isSoon) return 'attention';
+  const isDoubted = status === 'degraded' || denied > 0 || strikes > 0 || refusals > 0;
+  if (isDoubted || incidents > 0 || isSoon) return 'attention';
   return checkedAt === null || status !== 'active' ? 'unknown' : 'healthy';
 }
 
@@ -63,6 +66,7 @@ export function nextAction({
   forecast,
   denied,
   strikes,
+  refusals,
 }: Judged & { kind: string; reason: string | null }): string | null {
   const known = reason === null ? undefined : byReason[reason];
   if (known) return known;
@@ -76,5 +80,6 @@ export function nextAction({
   if (status !== 'active') return byStatus[status] ?? null;
   if (denied > 0) return 'Allow at the registry what the checks say is denied, or take it off the list.';
   if (forecast === 'within_7_days' || forecast === 'within_30_days') return 'Store a new credential before it expires.';
+  if (refusals > 0) return 'Nothing yet: it was refused, and is asked again before that is believed.';
   return strikes > 0 ? 'Nothing yet: the provider did not answer, and is asked again.' : null;
 }

@@ -1,5 +1,6 @@
 import type { IntegrationStatus } from './integration-status.ts';
 import type { RepositoryCheck } from './registry-purposes.ts';
+import { strikesToAct } from './registry-watch.ts';
 
 /**
  * What a failed check says of the connection. `outage`: nothing, for nobody answered. `ours`: nothing either, for it is
@@ -68,18 +69,42 @@ export function verdictOn(current: RegistryVerdict, { login, checks }: RegistryF
   }
   const { code } = login;
   if (code === 'credentials_unproven') return { status: 'degraded', reason: code };
-  const works = current.status === 'active' || current.status === 'degraded';
+  const isWorking = works(current);
   switch (troubleOf(code)) {
     case 'refused':
       return { status: 'reauth_required', reason: code };
     case 'wrong':
-      if (works) return { status: 'degraded', reason: code };
+      if (isWorking) return { status: 'degraded', reason: code };
       break;
     default:
-      if (works) return current;
+      if (isWorking) return current;
   }
   // Of one that never worked the reason says what has kept it from it.
   return current.status === 'pending' ? { status: 'pending', reason: code } : current;
+}
+
+/**
+ * What of it is believed. Where nobody has asked for it (there are `refusals` in a row then), what has worked is given
+ * up at the third refusal only: a registry that is being mended refuses many things, and not for long.
+ */
+export function believed(
+  current: RegistryVerdict,
+  found: RegistryVerdict,
+  { isIn, refusals }: { isIn: boolean; refusals: number | undefined },
+): { verdict: RegistryVerdict; refusals: number } {
+  const isNews = found.status !== current.status || found.reason !== current.reason;
+  const isWorse = isNews && !isIn && found.status !== 'active' && works(current);
+  if (refusals === undefined || !isWorse || refusals + 1 >= strikesToAct) return { verdict: found, refusals: 0 };
+  return { verdict: current, refusals: refusals + 1 };
+}
+
+/** Whether a check that failed so was a check at all: nobody has answered. Our own failures are not the registry's. */
+export function isSilence(code: string): boolean {
+  return troubleOf(code) === 'outage' && code !== 'internal';
+}
+
+function works({ status }: RegistryVerdict): boolean {
+  return status === 'active' || status === 'degraded';
 }
 
 function isAllowed({ outcome }: RepositoryCheck): boolean {

@@ -23,6 +23,15 @@ const schedules: Schedule[] = [
     summary: 'Have every App’s log of deliveries read',
   },
   {
+    scheduleId: 'check-registries',
+    // Each registry’s own time is drawn: this only looks whose has come.
+    spec: { intervals: [{ every: '5 minutes' }] },
+    catchupWindow: '1 minute',
+    workflow: 'checkRegistries',
+    workflowId: 'check-registries',
+    summary: 'Ask the registries whose time has come, and tell of credentials that end soon',
+  },
+  {
     scheduleId: 'reconcile',
     // At 03:00 UTC, and not everybody’s at the same moment.
     spec: { calendars: [{ hour: 3, minute: 0 }], jitter: '30 minutes' },

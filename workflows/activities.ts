@@ -195,6 +195,15 @@ export const { probeRegistry } = proxyActivities<Activities>({
   summary: 'Ask the registry what the credential may do',
 });
 
+/** Nobody waits for it: a registry that is away is asked again when its time has come anew. */
+export const { probeRegistry: probeRegistryBriefly } = proxyActivities<Activities>({
+  startToCloseTimeout: '5 minutes',
+  scheduleToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 4 },
+  summary: 'Ask the registry whether it still takes the credential',
+});
+
 /** A cloud that is away says nothing of the account: try until a person would rather know. */
 export const { askCloud } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
@@ -246,6 +255,8 @@ export const {
   giveUpCloudCheck,
   beginVerification,
   giveUpVerification,
+  claimDueChecks,
+  watchRegistries,
 } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },

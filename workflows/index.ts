@@ -1,3 +1,4 @@
+export { checkRegistries } from './check-registries.ts';
 export { connectGithub } from './connect-github.ts';
 export { deleteIntegration } from './delete-integration.ts';
 export { dispatchBuild } from './dispatch-build.ts';

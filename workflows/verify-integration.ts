@@ -1,5 +1,5 @@
 import { ActivityFailure, defineSignal, setHandler } from '@temporalio/workflow';
-import { beginVerification, giveUpVerification, probeRegistry } from './activities.ts';
+import { beginVerification, giveUpVerification, probeRegistry, probeRegistryBriefly } from './activities.ts';
 import { tell } from './failure.ts';
 import { showPhase } from './phase.ts';
 
@@ -19,14 +19,15 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
   });
   while (wanted) {
     wanted = false;
-    if (!(await beginVerification({ integrationId }))) {
+    const wish = await beginVerification({ integrationId });
+    if (wish === 'gone') {
       showPhase('gone', 'There is nothing to verify any more');
       continue;
     }
     showPhase('probing', 'Asking the registry what the credential may do');
     try {
-      const verdict = await probeRegistry({ integrationId });
-      if (verdict) showPhase(verdict.status, `Found: ${verdict.status}${verdict.reason ? `, ${verdict.reason}` : ''}`);
+      const verdict = await (wish === 'asked' ? probeRegistry : probeRegistryBriefly)({ integrationId, wish });
+      if (verdict) showPhase(verdict.status, found(verdict));
       else wanted = true;
     } catch (failure) {
       if (!(failure instanceof ActivityFailure)) throw failure;
@@ -35,4 +36,9 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
       showPhase('unanswered', `Nobody answered (${told.code}): everything stays as it is`);
     }
   }
+}
+
+function found({ status, reason, doubted }: { status: string; reason: string | null; doubted: string | null }): string {
+  if (doubted) return `Refused (${doubted}), and asked again before that is believed: still ${status}`;
+  return `Found: ${status}${reason ? `, ${reason}` : ''}`;
 }

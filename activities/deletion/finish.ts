@@ -42,6 +42,7 @@ export function finishDeletion({ database }: DeletionDeps) {
         'installation_suspended',
         'installation_gone',
         'registry_refused',
+        'credential_expiring',
       );
       await appendAudit(trx, {
         orgId: ended.org_id,

@@ -106,11 +106,12 @@ type View = z.input<typeof HealthView>;
 async function healthView(db: Db, integration: Integration): Promise<View> {
   const facts = await healthFactsOf(db, integration.id);
   const { status, statusReason: reason, kind } = integration;
-  const { checkedAt, strikes, expiresAt, checks, incidents } = facts;
+  const { checkedAt, strikes, refusals, expiresAt, checks, incidents } = facts;
   const judged = {
     status,
     checkedAt,
     strikes,
+    refusals,
     forecast: forecastOf(expiresAt, Date.now()),
     denied: checks.filter(({ outcome }) => outcome === 'denied').length,
     incidents: incidents.length,

@@ -79,6 +79,7 @@ describe('the health of an integration', () => {
     ],
     ['inherits what is refused', { kind: 'ecr', status: 'reauth_required' }, 'failing', 'never', /cloud account/],
     ['got no answer', { strikes: 2 }, 'attention', 'never', /asked again/],
+    ['was refused once', { refusals: 1 }, 'attention', 'never', /asked again before/],
     ['has expired', { expires_at: Date.now() - 1 }, 'failing', 'expired', /expired/],
     ['ends in six days', { expires_at: Date.now() + 6 * day }, 'attention', 'within_7_days', /before it expires/],
     ['ends in four weeks', { expires_at: Date.now() + 28 * day }, 'attention', 'within_30_days', /before it expires/],

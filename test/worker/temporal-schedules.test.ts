@@ -60,6 +60,15 @@ test('the keys that sign for clouds are looked after each day', async () => {
   });
 });
 
+test('every five minutes it is looked which registries are to be asked', async () => {
+  await ensureSchedules(temporal.client, silent);
+  expect(await temporal.client.schedule.getHandle('check-registries').describe()).toMatchObject({
+    spec: { intervals: [{ every: 300_000 }] },
+    policies: { overlap: 'SKIP', catchupWindow: 60_000 },
+    action: { workflowType: 'checkRegistries', workflowId: 'check-registries', args: [] },
+  });
+});
+
 /** One that answers nothing, one where nobody listens, and one that does not know the namespace. */
 test.each(['silent', 'away', 'refusing'])(
   'a cluster that is %s is no reason not to start',
@@ -75,7 +84,7 @@ test.each(['silent', 'away', 'refusing'])(
     );
     const { warnings, logger } = listening();
     await ensureSchedules(other.client, logger);
-    expect(warnings).toHaveLength(3);
+    expect(warnings).toHaveLength(4);
     await other.close();
     for (const socket of open) socket.destroy();
     server.close();

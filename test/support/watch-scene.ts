@@ -1,0 +1,93 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { checkActivities } from '../../activities/checks.ts';
+import { withFailures } from '../../activities/failures.ts';
+import { verificationActivities } from '../../activities/verification.ts';
+import type { Database } from '../../db/connection.ts';
+import { healthFactsOf } from '../../db/integration-health.ts';
+import { requestVerification } from '../../db/registry-verifications.ts';
+import { sealedSecrets } from '../../db/sealed-secrets.ts';
+import type { IntegrationRow } from '../../db/tables.ts';
+import { registryPasswordKind } from '../../domain/registry-settings.ts';
+import { keyring } from './hooks.ts';
+import { registriesAt } from './registries.ts';
+import { seed } from './seed.ts';
+
+export type Owner = { orgId: string; projectId: string };
+
+/** Registries that are watched as the worker does it, without Temporal: the test's clock is the only one. */
+export function watchScene(database: Database, origin: string) {
+  const registryAccess = registriesAt(database, [origin]);
+  const verification = verificationActivities({ database, registryAccess });
+  const { probeRegistry } = withFailures({ probeRegistry: verification.probeRegistry });
+  const checks = checkActivities({ database });
+
+  /** As `verifyIntegration` does, at its last attempt. */
+  async function verify(integrationId: string): Promise<void> {
+    const wish = await verification.beginVerification({ integrationId });
+    if (wish === 'gone') return;
+    const environment = new MockActivityEnvironment({ attempt: 4, scheduledTimestampMs: Date.now() - 61_000 });
+    try {
+      await environment.run(probeRegistry, { integrationId, wish });
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure)) throw error;
+      const failure = { code: error.type ?? 'unknown', detail: error.message };
+      await verification.giveUpVerification({ integrationId, failure });
+    }
+  }
+
+  async function row(id: string): Promise<IntegrationRow> {
+    const found = await database.reader('integrations').where({ id }).first();
+    if (!found) throw new Error('It is not there');
+    return found;
+  }
+
+  return {
+    ...checks,
+    row,
+
+    /** A registry that has worked; its time has come now. */
+    async add(owner: Owner, password: string, changes: Partial<IntegrationRow> = {}): Promise<string> {
+      const now = Date.now();
+      const settings = { registry: new URL(origin).host, username: 'robot', repositories: [] };
+      const id = await seed(database).registry(owner, {
+        host_url: origin,
+        settings: JSON.stringify(settings),
+        checked_at: now - 6 * 3_600_000,
+        last_success_at: now - 6 * 3_600_000,
+        next_check_at: now,
+        ...changes,
+      });
+      await database.write((trx) =>
+        sealedSecrets(trx, keyring).put({ integrationId: id }, owner.orgId, registryPasswordKind, password),
+      );
+      return id;
+    },
+
+    /** What the schedule does: those whose time has come are asked. Answers which. */
+    async tick(): Promise<string[]> {
+      await checks.watchRegistries();
+      await checks.claimDueChecks();
+      const commands = await database.reader('commands').where({ status: 'pending' }).orderBy('id');
+      await database.write((trx) => trx('commands').delete());
+      const ids = commands.map(({ input }) => (JSON.parse(input) as { integrationId: string }).integrationId);
+      for (const id of ids) await verify(id);
+      return ids;
+    },
+
+    /** What a person asks for. */
+    async asked(id: string): Promise<void> {
+      const { org_id: orgId, project_id: projectId } = await row(id);
+      await database.write((trx) => requestVerification(trx, { id, orgId, projectId }));
+      await database.write((trx) => trx('commands').delete());
+      await verify(id);
+    },
+
+    async open(orgId: string) {
+      const rows = await database.reader('incidents').where({ status: 'open', org_id: orgId }).orderBy('code');
+      return rows.map(({ code, subject_id: subjectId, count }) => ({ code, subjectId, count }));
+    },
+
+    health: (id: string) => healthFactsOf(database.reader, id),
+  };
+}
