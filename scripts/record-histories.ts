@@ -7,6 +7,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { FlowStatus, FlowStep } from '../domain/flow-status.ts';
 import { withWorker } from '../test/support/workflow-run.ts';
 import { workflowBundle } from '../worker/bundle.ts';
+import { checkRegistries } from '../workflows/check-registries.ts';
 import { changed, connectGithub } from '../workflows/connect-github.ts';
 import { canceled, dispatchBuild, reported } from '../workflows/dispatch-build.ts';
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../workflows/recover-deliveries.ts';
@@ -316,6 +317,18 @@ if (isNew(['rotate-signing-keys', undefined])) {
     const handle = await client.workflow.start(rotateSigningKeys, { taskQueue, workflowId: 'rotate-signing-keys' });
     await handle.result();
     await save('rotate-signing-keys', handle);
+  });
+}
+if (isNew(['check-registries', undefined])) {
+  const claims = [{ claimed: 200, more: true }];
+  const steps = {
+    watchRegistries: async () => {},
+    claimDueChecks: async () => claims.shift() ?? { claimed: 3, more: false },
+  };
+  await withWorker(env, codePath, steps, async ({ client, taskQueue }) => {
+    const handle = await client.workflow.start(checkRegistries, { taskQueue, workflowId: 'check-registries' });
+    await handle.result();
+    await save('check-registries', handle);
   });
 }
 if (isNew(['recover-all-deliveries', undefined])) {

@@ -16,7 +16,5 @@ export async function checkRegistries(): Promise<void> {
     asked += claimed;
     if (!more) break;
   }
-  setCurrentDetails(
-    asked === 0 ? 'No registry’s time had come' : `Asked by workflows of their own: ${asked} registries`,
-  );
+  setCurrentDetails(asked === 0 ? 'No registry’s time had come' : `Asked, each by \`verify/…\`: ${asked} registries`);
 }

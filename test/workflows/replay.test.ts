@@ -48,6 +48,7 @@ describe('the workflows as they are now', () => {
   test('have at least these stories to be held to', () => {
     expect(names).toEqual(
       expect.arrayContaining([
+        'check-registries.json',
         'connect-github-approved.json',
         'connect-github-completed.json',
         'connect-github-rejected.json',

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { checkActivities } from '../../activities/checks.ts';
+import type { Activities } from '../../activities/index.ts';
+import { checkRegistries } from '../../workflows/check-registries.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { historyText } from '../support/history-text.ts';
+import { seed } from '../support/seed.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeEach(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+afterEach(() => env?.teardown());
+
+type Steps = Pick<Activities, 'claimDueChecks' | 'watchRegistries'>;
+
+/** One run of it, and what an operator reads of that. */
+async function run(activities: Steps) {
+  return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
+    const handle = await client.workflow.start(checkRegistries, { taskQueue, workflowId: `checks/${randomUUID()}` });
+    await handle.result();
+    const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+    return { steps, currentDetails, history: await historyText(handle) };
+  });
+}
+
+const watchRegistries = async () => {};
+
+test('all whose time has come are asked for, some at a time; after a long downtime the next run goes on', async () => {
+  const left = [200, 200, 7];
+  const { steps, currentDetails } = await run({
+    watchRegistries,
+    claimDueChecks: async () => ({ claimed: left[0] ?? 0, more: left.shift() === 200 }),
+  });
+  expect(steps).toEqual(['watchRegistries', 'claimDueChecks', 'claimDueChecks', 'claimDueChecks']);
+  expect(currentDetails).toMatch(/407 registries/);
+  const endless = await run({ watchRegistries, claimDueChecks: async () => ({ claimed: 200, more: true }) });
+  expect(endless.steps.filter((step) => step === 'claimDueChecks')).toHaveLength(10);
+});
+
+test('a database that is away for a moment holds it up, and is asked again', async () => {
+  let failures = 2;
+  const { steps } = await run({
+    async watchRegistries() {
+      failures -= 1;
+      if (failures >= 0) throw new Error('away');
+    },
+    claimDueChecks: async () => ({ claimed: 0, more: false }),
+  });
+  expect(steps).toEqual(['watchRegistries', 'watchRegistries', 'watchRegistries', 'claimDueChecks']);
+});
+
+test('each is asked by a workflow of its own, by its id alone', async () => {
+  const database = await openTestDatabase();
+  const owner = await seed(database).org();
+  const id = await seed(database).registry(owner, { next_check_at: Date.now() });
+  await seed(database).registry(owner, { next_check_at: Date.now() + 60_000 });
+  const { currentDetails, history } = await run(checkActivities({ database }));
+  const commands = await database.reader('commands');
+  await database.drop();
+  expect(commands).toMatchObject([{ action: 'signal_with_start', workflow_id: `verify/${id}`, signal: 'requested' }]);
+  expect(JSON.parse(commands[0]?.input ?? '')).toEqual({ integrationId: id });
+  expect(currentDetails).toMatch(/1 registries/);
+  expect(history).not.toMatch(/robot|registry\.example/);
+});
