@@ -6,6 +6,8 @@ import { type CommandsProject, type CommandsScene, commandsScene } from '../supp
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { type GitServer, startGitServer } from '../support/git-server.ts';
 import { program } from '../support/programs.ts';
+import { pushImage } from '../support/push-image.ts';
+import { startTokenSigner, type TokenSigner } from '../support/token-signer.ts';
 
 const robot = { username: 'robot$team+ci', password: `p$'"(:\n\\ü` };
 
@@ -125,6 +127,39 @@ describe('with docker-registry behind a password', () => {
     expect(docker.code).toBe(1);
     expect(crane.stderr + docker.stderr).toContain('fairlead login');
     expect(scene.made).toEqual([]);
+  });
+});
+
+describe('with docker-registry behind a token service', () => {
+  let signer: TokenSigner;
+  let tokens: DockerRegistry;
+
+  beforeAll(async () => {
+    signer = await startTokenSigner([{ ...robot, access: { 'team/app': ['pull', 'push'] } }]);
+    tokens = await startDockerRegistry({ token: signer.settings });
+    const basic = Buffer.from(`${robot.username}:${robot.password}`).toString('base64');
+    const scope = 'repository:team/app:pull,push';
+    const asked = await fetch(`${signer.settings.realm}?scope=${scope}`, {
+      headers: { authorization: `Basic ${basic}` },
+    });
+    const { token } = (await asked.json()) as { token: string };
+    expect(await pushImage(tokens.url, 'team/app', 'v1', `Bearer ${token}`)).toBe(201);
+  });
+  afterAll(async () => {
+    await tokens?.end();
+    await signer?.close();
+  });
+
+  test('skopeo and docker take what the helper gives to the token service', async () => {
+    const args = ['--tls-verify=false', '--raw', `docker://${tokens.host}/team/app:v1`];
+    expect((await use('skopeo', ['inspect', ...args])).code).toBe(1);
+    await project.registry(tokens.host);
+    expect((await me.run('fairlead', ['configure-docker'], '', {})).stdout).toContain(tokens.host);
+    const authfile = ['--authfile', me.file('.docker', 'config.json')];
+    const shown = await works('skopeo', ['inspect', ...authfile, ...args]);
+    expect(JSON.parse(shown).schemaVersion).toBe(2);
+    await works('docker', ['manifest', 'inspect', '--insecure', `${tokens.host}/team/app:v1`]);
+    expect(await leases()).toBe(1);
   });
 });
 
