@@ -21,6 +21,7 @@ import { refreshes, tellRefresh } from './histories/refreshes.ts';
 import { tellAgain } from './histories/reports.ts';
 import { revocations, tellRevocation } from './histories/revocations.ts';
 import { rotations, tellRotation } from './histories/rotations.ts';
+import { tellVerification, verifications } from './histories/verifications.ts';
 
 /**
  * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
@@ -305,6 +306,9 @@ for (const [name, activities] of Object.entries(reconciliations).filter(isNew)) 
 }
 for (const [name, story] of Object.entries(cloudChecks).filter(isNew)) {
   await tellCloudCheck(env, codePath, story, (handle) => save(name, handle));
+}
+for (const [name, story] of Object.entries(verifications).filter(isNew)) {
+  await tellVerification(env, codePath, story, (handle) => save(name, handle));
 }
 for (const [name, activities] of Object.entries(revocations).filter(isNew)) {
   await tellRevocation(env, codePath, activities, (handle) => save(name, handle));

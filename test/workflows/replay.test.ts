@@ -35,6 +35,7 @@ describe('the workflows as they are now', () => {
     ['revoke-token-confirmed.json', 'giveUpRevocation'],
     ['rotate-credential-key.json', 'settleVersion'],
     ['sync-installations-done.json', 'finishSync'],
+    ['verify-integration-active.json', 'giveUpVerification'],
   ])('would be seen to tell another one than %s', async (name, another) => {
     const history = read(name);
     const first = history.events.find((event) => event.activityTaskScheduledEventAttributes);
@@ -77,6 +78,11 @@ describe('the workflows as they are now', () => {
         'sync-installations-long.json',
         'sync-installations-rejected.json',
         'sync-installations-troubled.json',
+        'verify-integration-active.json',
+        'verify-integration-doubted.json',
+        'verify-integration-gone.json',
+        'verify-integration-replaced-meanwhile.json',
+        'verify-integration-unanswered.json',
       ]),
     );
   });

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { requested, verifyIntegration } from '../../workflows/verify-integration.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+afterAll(() => env?.teardown());
+
+type Steps = Pick<Activities, 'beginVerification' | 'probeRegistry' | 'giveUpVerification'>;
+
+const integrationId = 'int_0000000000000000000000000a';
+const active = { status: 'active', reason: null, doubted: null };
+
+/** Runs to its end, and answers what was given up and which steps there were. */
+async function run(changes: Partial<Steps> = {}) {
+  const givenUp: string[] = [];
+  const activities: Steps = {
+    beginVerification: async () => 'asked',
+    probeRegistry: async () => active,
+    giveUpVerification: async ({ failure }) => void givenUp.push(failure.code),
+    ...changes,
+  };
+  return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
+    const workflowId = `verify/${randomUUID()}`;
+    const input = { integrationId };
+    const options = { taskQueue, workflowId, args: [input] as [typeof input], signal: requested };
+    const handle = await client.workflow.signalWithStart(verifyIntegration, options);
+    const started = Date.now();
+    await handle.result();
+    const { executionTime, closeTime } = await handle.describe();
+    const lasted = (closeTime?.getTime() ?? 0) - (executionTime?.getTime() ?? started);
+    return { givenUp, steps, lasted };
+  });
+}
+
+test('one look is enough, also for who asks as it begins', async () => {
+  const { steps, givenUp } = await run();
+  expect(steps.filter((step) => step === 'probeRegistry')).toHaveLength(1);
+  expect(givenUp).toEqual([]);
+});
+
+test('a credential that was replaced meanwhile is tried out as well', async () => {
+  let meanwhile = 2;
+  const { steps } = await run({ probeRegistry: async () => (meanwhile-- > 0 ? null : active) });
+  expect(steps.filter((step) => step === 'probeRegistry')).toHaveLength(3);
+});
+
+test('a registry that is away is asked again for ten minutes, and then everything stays as it is', async () => {
+  let asked = 0;
+  const { givenUp, lasted } = await run({
+    probeRegistry: async () => {
+      asked += 1;
+      throw ApplicationFailure.create({ type: 'unavailable', message: 'registry.example.com failed (503)' });
+    },
+  });
+  expect(asked).toBeGreaterThan(5);
+  expect(givenUp).toEqual(['unavailable']);
+  expect(lasted).toBeGreaterThan(5 * 60_000);
+  expect(lasted).toBeLessThanOrEqual(11 * 60_000);
+});
+
+test('what asking again would not mend is given up at once', async () => {
+  let asked = 0;
+  const { givenUp } = await run({
+    probeRegistry: async () => {
+      asked += 1;
+      throw ApplicationFailure.create({ type: 'issuer_not_public', message: 'No cloud reads it', nonRetryable: true });
+    },
+  });
+  expect([asked, givenUp]).toEqual([1, ['issuer_not_public']]);
+});
+
+test('a registry that nobody waits for is asked for a minute or two, and then again when its time comes', async () => {
+  let asked = 0;
+  const { givenUp, lasted } = await run({
+    beginVerification: async () => 'due',
+    probeRegistry: async () => {
+      asked += 1;
+      throw ApplicationFailure.create({ type: 'network', message: 'The connection broke' });
+    },
+  });
+  expect(asked).toBeGreaterThan(1);
+  expect(givenUp).toEqual(['network']);
+  expect(lasted).toBeLessThan(5 * 60_000);
+});
+
+test('of an integration that is gone nothing is asked', async () => {
+  const { steps } = await run({ beginVerification: async () => 'gone' });
+  expect(steps).not.toContain('probeRegistry');
+});
