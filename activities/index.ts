@@ -7,6 +7,7 @@ import { deletionActivities } from './deletion.ts';
 import { type DeliveryDeps, deliveryActivities } from './deliveries.ts';
 import { dispatchActivities } from './dispatch.ts';
 import { withFailures } from './failures.ts';
+import { type GoogleConsentDeps, googleConsentActivities } from './google-consents.ts';
 import { type InstallationDeps, installationActivities } from './installations.ts';
 import { leaseActivities } from './leases.ts';
 import type { ReachDeps } from './reach.ts';
@@ -29,6 +30,7 @@ export type ActivityDeps = ReachDeps &
   RotationDeps &
   SigningKeyDeps &
   CloudAccountDeps &
+  GoogleConsentDeps &
   VerificationDeps &
   ReconcileDeps;
 
@@ -50,6 +52,7 @@ export function createActivities(deps: ActivityDeps) {
     ...reconcileActivities(deps),
     ...signingKeyActivities(deps),
     ...cloudAccountActivities(deps),
+    ...googleConsentActivities(deps),
     ...verificationActivities(deps),
     ...checkActivities(deps),
   });

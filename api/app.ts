@@ -19,7 +19,9 @@ import { flowRoutes } from './routes/flows.ts';
 import { githubBrowserRoutes } from './routes/github-browser.ts';
 import { githubImportRoutes } from './routes/github-import.ts';
 import { githubStartRoutes } from './routes/github-start.ts';
+import { googleConsentRoutes } from './routes/google-consent.ts';
 import { grantRoutes } from './routes/grants.ts';
+import { healthRoutes } from './routes/health.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { installationRoutes } from './routes/installations.ts';
 import { integrationDeleteRoutes } from './routes/integration-delete.ts';
@@ -63,12 +65,14 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...projectRoutes(deps),
     ...appRoutes(deps),
     ...appRegistryRoutes(),
+    ...healthRoutes(deps),
     ...pipelineRoutes(deps),
     ...pipelineCheckRoutes(deps),
     ...buildRoutes(deps),
     ...buildTokenRoutes(),
     ...exchangeRoutes(deps),
     ...leaseRoutes(deps),
+    ...googleConsentRoutes(deps),
     ...cloudAccountRoutes(deps),
     ...deliveryRoutes(deps),
     ...orgRoutes(deps),

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { CloudAccounts } from '../broker/cloud-accounts.ts';
 import type { Exchange } from '../broker/exchange.ts';
 import type { GitHubBroker } from '../broker/github.ts';
+import type { GoogleConsents } from '../broker/google-consent.ts';
 import type { OidcIssuer } from '../broker/oidc-issuer.ts';
 import type { RegistryExchange } from '../broker/registries/registry-exchange.ts';
 import type { Database } from '../db/connection.ts';
@@ -56,6 +57,7 @@ export type ApiDeps = {
   exchange: Exchange;
   registryExchange: RegistryExchange;
   issuer: Pick<OidcIssuer, 'keys'>;
+  googleConsents: Pick<GoogleConsents, 'isOffered' | 'consentUrl' | 'redeemCode' | 'revoke'>;
   cloudAccounts: Pick<CloudAccounts, 'awsIdentity' | 'principal'>;
   connector: ImportCheck;
   connect: ConnectSettings;

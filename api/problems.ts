@@ -30,6 +30,7 @@ export const catalogue = {
   registry_missing: { status: 409, title: 'The app has no registry' },
   issuer_not_public: { status: 409, title: 'No cloud can read the keys of this instance' },
   platform_identity_missing: { status: 409, title: 'This instance offers no identity of its own at AWS' },
+  google_oauth_missing: { status: 409, title: 'This instance has no OAuth client at Google' },
   cloud_account_in_use: { status: 409, title: 'Integrations use the cloud account' },
   operator_credential: { status: 409, title: 'This credential comes from the operator’s environment' },
   rotation_in_progress: { status: 409, title: 'This credential is being replaced already' },

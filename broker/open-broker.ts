@@ -8,6 +8,7 @@ import type { CloudAccounts } from './cloud-accounts.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { createGitHubBroker, type GitHubBroker } from './github.ts';
 import { createGitHubConnector, type GitHubConnector } from './github-connect.ts';
+import type { GoogleConsents } from './google-consent.ts';
 import { createMintBudget } from './mint-budget.ts';
 import { createOidcIssuer, type OidcIssuer } from './oidc-issuer.ts';
 import { openRegistries } from './open-registries.ts';
@@ -36,6 +37,7 @@ export type Brokers = {
   registryAccess: RegistryAccess;
   registryExchange: RegistryExchange;
   cloudAccounts: CloudAccounts;
+  googleConsents: GoogleConsents;
   traffic: TrafficControl;
 };
 

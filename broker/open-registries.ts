@@ -9,6 +9,7 @@ import { createGuardedFetch } from '../providers/http.ts';
 import { registryFetch } from '../providers/registries/wire.ts';
 import { createCloudAccounts } from './cloud-accounts.ts';
 import { createCloudAccess } from './clouds.ts';
+import { createConsents } from './google-consent.ts';
 import type { OidcIssuer } from './oidc-issuer.ts';
 import { createRegistryAccess } from './registries/registry-access.ts';
 import { createRegistryExchange } from './registries/registry-exchange.ts';
@@ -37,5 +38,6 @@ export function openRegistries(
     registryAccess: access,
     registryExchange: createRegistryExchange({ database, keyring, access }),
     cloudAccounts: createCloudAccounts({ clouds, ...providers, awsIdentity }),
+    googleConsents: createConsents({ ...cloudDeps, google, publicUrl: config.publicUrl }),
   };
 }

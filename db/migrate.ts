@@ -21,6 +21,7 @@ import * as buildEnds from './migrations/0019-build-ends.ts';
 import * as registries from './migrations/0020-registries.ts';
 import * as signingKeys from './migrations/0021-signing-keys.ts';
 import * as bounds from './migrations/0022-bounds.ts';
+import * as googleConsents from './migrations/0023-google-consents.ts';
 import * as registryWatch from './migrations/0025-registry-watch.ts';
 
 /** Listed by hand: Knex remembers names, and a file's is `.ts` in development and `.js` in a build. */
@@ -46,6 +47,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0020-registries': registries,
   '0021-signing-keys': signingKeys,
   '0022-bounds': bounds,
+  '0023-google-consents': googleConsents,
   '0025-registry-watch': registryWatch,
 };
 

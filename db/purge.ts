@@ -35,6 +35,11 @@ const purges: Purge[] = [
     key: ['hash'],
     due: (db, now) => db('flow_states').where('expires_at', '<', now - statesKeptMs),
   },
+  {
+    table: 'google_consents',
+    key: ['id'],
+    due: (db, now) => db('google_consents').where('expires_at', '<', now - statesKeptMs),
+  },
   // The text of a token that has died by itself; what was given out on it stays, for the audit.
   {
     table: 'minted_tokens',

@@ -449,6 +449,20 @@ export type FlowStateRow = {
   used_at: number | null;
   answer_hash: string | null;
 };
+export type GoogleConsentRow = Times &
+  Tenant & {
+    id: string;
+    project_id: string | null;
+    cloud_account_id: string | null;
+    display_name: string;
+    created_by: string;
+    ticket_hash: string;
+    state_hash: string | null;
+    sealed_verifier: string | null;
+    browser_hash: string | null;
+    expires_at: number;
+    landed_at: number | null;
+  };
 export type InstallationWitnessRow = {
   github_app_id: string;
   external_id: number;
@@ -518,6 +532,7 @@ declare module 'knex/types/tables.js' {
     rotations: RotationRow;
     connect_flows: ConnectFlowRow;
     flow_states: FlowStateRow;
+    google_consents: GoogleConsentRow;
     installation_witnesses: InstallationWitnessRow;
     credentials: CredentialRow;
     credential_versions: CredentialVersionRow;

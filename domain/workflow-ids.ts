@@ -46,6 +46,10 @@ export function verifyWorkflowId(integrationId: string): string {
   return `verify/${integrationId}`;
 }
 
+export function revokeConsentWorkflowId(cloudAccountId: string): string {
+  return `revoke-consent/${cloudAccountId}`;
+}
+
 export function verifyCloudWorkflowId(cloudAccountId: string): string {
   return `verify-cloud/${cloudAccountId}`;
 }

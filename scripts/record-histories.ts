@@ -14,6 +14,7 @@ import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../w
 import { rotateSigningKeys } from '../workflows/rotate-signing-keys.ts';
 import { requested, syncInstallations } from '../workflows/sync-installations.ts';
 import { cloudChecks, tellCloudCheck } from './histories/cloud-checks.ts';
+import { consentEnds, tellConsentEnd } from './histories/consent-ends.ts';
 import { deletions, tellDeletion } from './histories/deletions.ts';
 import { reconciliations, tellReconciliation } from './histories/reconciliations.ts';
 import { nothingRead, recoveries, recovering } from './histories/recoveries.ts';
@@ -306,6 +307,9 @@ for (const [name, activities] of Object.entries(reconciliations).filter(isNew)) 
 }
 for (const [name, story] of Object.entries(cloudChecks).filter(isNew)) {
   await tellCloudCheck(env, codePath, story, (handle) => save(name, handle));
+}
+for (const [name, revoke] of Object.entries(consentEnds).filter(isNew)) {
+  await tellConsentEnd(env, codePath, revoke, (handle) => save(name, handle));
 }
 for (const [name, story] of Object.entries(verifications).filter(isNew)) {
   await tellVerification(env, codePath, story, (handle) => save(name, handle));

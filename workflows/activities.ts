@@ -123,6 +123,14 @@ export const { revokeMintedToken } = proxyActivities<Activities>({
   summary: 'Revoke a token at its provider',
 });
 
+/** It stays good until it is done: as often as it takes, for a week. */
+export const { revokeConsent } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '7 days',
+  retry: { initialInterval: '1 second', maximumInterval: '30 minutes' },
+  summary: 'End a consent at Google',
+});
+
 /** The account stays open until it is done: as often as it takes, for a week. */
 export const { uninstallInstallation } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
@@ -253,6 +261,7 @@ export const {
   rotateSigningKeys,
   beginCloudCheck,
   giveUpCloudCheck,
+  giveUpConsent,
   beginVerification,
   giveUpVerification,
   claimDueChecks,

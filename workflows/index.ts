@@ -6,6 +6,7 @@ export { reconcile, reconcileApp } from './reconcile.ts';
 export { recoverAllDeliveries, recoverDeliveries } from './recover-deliveries.ts';
 export { refreshInstallation } from './refresh-installation.ts';
 export { reportBuild } from './report-build.ts';
+export { revokeConsent } from './revoke-consent.ts';
 export { revokeToken } from './revoke-token.ts';
 export { rotateCredential } from './rotate-credential.ts';
 export { rotateSigningKeys } from './rotate-signing-keys.ts';

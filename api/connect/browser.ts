@@ -14,8 +14,11 @@ import { factsOf, type HopDeps, nextHop } from './next-hop.ts';
 const usualPatienceMs = 5_000;
 const lookEveryMs = 100;
 
+/** What of a flow says whose it is. */
+export type BoundFlow = Pick<ConnectFlow, 'id' | 'orgId' | 'createdBy' | 'browserHash'>;
+
 /** Whether this browser may go through the flow: the one that was first, and not one where somebody else is signed in. */
-export async function isItsBrowser(ctx: Context, db: Db, flow: ConnectFlow): Promise<boolean> {
+export async function isItsBrowser(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
   const hash = flowCookieHash(ctx, flow.id);
   return hash !== undefined && hash === flow.browserHash && (await isItsPerson(ctx, db, flow));
 }
@@ -31,21 +34,21 @@ export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps
 }
 
 /** Nobody who is signed in here is led through another person's flow, nor into an organization that is not theirs. */
-async function isItsPerson(ctx: Context, db: Db, flow: ConnectFlow): Promise<boolean> {
+export async function isItsPerson(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
   const user = await userAt(ctx, db);
   if (!user) return true;
   return flow.createdBy.startsWith('user:') ? flow.createdBy === `user:${user.id}` : belongsTo(user, flow);
 }
 
 /** Whether the person at this browser is known to be of the organization: they need not be told where this leads. */
-export async function isKnownPerson(ctx: Context, db: Db, flow: ConnectFlow): Promise<boolean> {
+export async function isKnownPerson(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
   const user = await userAt(ctx, db);
   return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, db, flow));
 }
 
 type Person = NonNullable<Awaited<ReturnType<ReturnType<typeof usersIn>['find']>>>;
 
-function belongsTo({ ops, memberships }: Person, { orgId }: ConnectFlow): boolean {
+function belongsTo({ ops, memberships }: Person, { orgId }: BoundFlow): boolean {
   return ops || memberships.some((one) => one.orgId === orgId);
 }
 

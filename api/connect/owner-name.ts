@@ -2,7 +2,10 @@ import type { Db } from '../../db/connection.ts';
 import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
 
 /** Whose the connection will be, as a person knows it. */
-export async function ownerNameOf(db: Db, { orgId, projectId }: ConnectFlow): Promise<string> {
+export async function ownerNameOf(
+  db: Db,
+  { orgId, projectId }: Pick<ConnectFlow, 'orgId' | 'projectId'>,
+): Promise<string> {
   const org = await db('orgs').where({ id: orgId }).first('name');
   const project = projectId === null ? undefined : await db('projects').where({ id: projectId }).first('name');
   const name = org?.name ?? orgId;

@@ -155,6 +155,7 @@ test('Everything that changes something is done by `write`, or is a raw route th
   const others = api.endpoints.filter(({ method, write }) => method !== 'get' && !write);
   expect(others.map(({ operationId }) => operationId).sort()).toEqual([
     'beginFlow',
+    'beginGoogleConsent',
     'checkPipeline',
     'postSignIn',
     'pressCancel',

@@ -59,6 +59,7 @@ beforeAll(async () => {
     connector: createGitHubConnector(deps),
     registryAccess: noRegistries,
     cloudAccounts: noClouds,
+    googleConsents: noClouds,
     reachable: true,
     webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
   });

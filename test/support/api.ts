@@ -68,6 +68,14 @@ const registryAccess: Parameters<typeof createRegistryExchange>[0]['access'] = {
   }),
 };
 
+/** A Google that nobody is sent to. */
+const googleConsents: ApiDeps['googleConsents'] = {
+  isOffered: true,
+  consentUrl: ({ state }) => `https://accounts.google.com/?state=${state}`,
+  redeemCode: async () => ({ email: 'ann@acme.test', refreshToken: '1//refresh' }),
+  revoke: async () => {},
+};
+
 /** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
 export async function startApi({
   extra = () => [],
@@ -85,6 +93,7 @@ export async function startApi({
     broker,
     exchange: createExchange({ database, keyring, broker: tokenMaker }),
     registryExchange: createRegistryExchange({ database, keyring, access: registryAccess }),
+    googleConsents,
     cloudAccounts: { awsIdentity: 'assume', principal: async () => ownIdentity },
     issuer: createOidcIssuer({ database, keyring, publicUrl }),
     connector,

@@ -3,4 +3,7 @@ export const noClouds = {
   async prove(): Promise<never> {
     throw new Error('No cloud is asked in this test');
   },
+  async revoke(): Promise<never> {
+    throw new Error('No cloud is asked in this test');
+  },
 };

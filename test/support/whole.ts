@@ -44,6 +44,7 @@ export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn
       connector,
       registryAccess: noRegistries,
       cloudAccounts: noClouds,
+      googleConsents: noClouds,
       reachable: true,
       webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
     }),

@@ -1,0 +1,67 @@
+import type { Context } from 'koa';
+import { type ConsentFlow, googleConsentsIn } from '../../db/flows/google-consents.ts';
+import { isItsBrowser, isItsPerson, isKnownPerson, seeOther } from '../connect/browser.ts';
+import { newFlowCookie } from '../connect/flow-cookie.ts';
+import { ownerNameOf } from '../connect/owner-name.ts';
+import type { ApiDeps } from '../deps.ts';
+import { escapeHtml, isFromOwnPage, showPage } from '../html-page.ts';
+import { Problem } from '../problems.ts';
+import { readBytes } from '../read-json.ts';
+import { refuseConsent } from './consent-refusals.ts';
+
+export const beginConsentPath = '/v1/cloud-accounts/gcp/begin';
+
+const googlePages = 'https://accounts.google.com';
+
+type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'googleConsents' | 'links'>;
+
+/** How a browser gets to Google's consent: by a link that we gave out, and not before the person knows for whom. */
+export function consentBeginnings({ database, keyring, googleConsents, links }: Deps) {
+  async function find(ticket: string | undefined): Promise<ConsentFlow> {
+    const flow = ticket === undefined ? undefined : await googleConsentsIn(database.reader).byTicket(ticket);
+    if (!flow) return refuseConsent('state_unknown');
+    if (flow.landedAt !== null) return refuseConsent('state_used');
+    if (flow.expiresAt <= Date.now()) return refuseConsent('state_expired');
+    return flow;
+  }
+
+  /** The link. A scanner of links that opens it begins nothing. */
+  async function open(ctx: Context, ticket: string | undefined): Promise<void> {
+    const flow = await find(ticket);
+    if (flow.browserHash !== null || (await isKnownPerson(ctx, database.reader, flow))) return goOn(ctx, flow);
+    const owner = escapeHtml(await ownerNameOf(database.reader, flow));
+    showPage(ctx, {
+      title: 'Let a Google account be used',
+      body: `<p>This lets <strong>${owner}</strong> use Google Cloud in your name: whoever works there can then reach all that you reach, until you take it back.</p>
+<p>It goes on at <strong>accounts.google.com</strong>. Go on only if you meant to.</p>
+<form method="post" action="${beginConsentPath}"><input type="hidden" name="ticket" value="${escapeHtml(ticket ?? '')}"><button>Continue</button></form>`,
+      // A browser holds the form to this through all redirects that follow it.
+      formActions: [googlePages],
+    });
+  }
+
+  /** The button of that page. */
+  async function begin(ctx: Context): Promise<void> {
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again, and press its button.');
+    const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
+    await goOn(ctx, await find(form.get('ticket') ?? undefined));
+  }
+
+  /** From here on it is this browser's. */
+  async function goOn(ctx: Context, flow: ConsentFlow): Promise<void> {
+    const isBound = flow.browserHash !== null;
+    const mayGo = isBound ? isItsBrowser(ctx, database.reader, flow) : isItsPerson(ctx, database.reader, flow);
+    if (!(await mayGo)) return refuseConsent('state_foreign');
+    const cookie = isBound ? undefined : newFlowCookie(flow.id, links.publicUrl);
+    const issued = await database.write(async (trx) => {
+      const flows = googleConsentsIn(trx);
+      if (cookie && !(await flows.bindBrowser(flow.id, cookie.hash))) return refuseConsent('state_foreign');
+      return flows.issueState(flow, keyring);
+    });
+    if (!issued) return refuseConsent('state_expired');
+    if (cookie) ctx.append('set-cookie', cookie.header);
+    seeOther(ctx, googleConsents.consentUrl({ state: issued.state, pkce: issued.verifier }));
+  }
+
+  return { open, begin };
+}

@@ -1,0 +1,141 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { appendAudit } from '../../db/audit.ts';
+import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
+import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
+import type { Transaction } from '../../db/connection.ts';
+import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/flows/google-consents.ts';
+import { isConsentInUse } from '../../db/google-consent-ends.ts';
+import { everything } from '../../db/tenant.ts';
+import { askProvider } from '../ask-provider.ts';
+import { isItsBrowser } from '../connect/browser.ts';
+import { endingFlowCookie } from '../connect/flow-cookie.ts';
+import type { ApiDeps } from '../deps.ts';
+import { escapeHtml, showPage } from '../html-page.ts';
+import { check } from '../input.ts';
+import { Problem } from '../problems.ts';
+import type { FrameState } from '../request-frame.ts';
+import { refuseConsent } from './consent-refusals.ts';
+
+/** Everything that Google is known to send, and whatever else it comes up with. */
+export const ConsentAnswer = z.looseObject({
+  state: z.string().min(1).max(200).optional(),
+  code: z.string().min(1).max(1_000).optional(),
+  error: z.string().max(100).optional(),
+});
+
+const ofConsents = {
+  oauth_code_refused: 'credential_rejected',
+  consent_incomplete: 'credential_rejected',
+  client_credentials_rejected: 'credential_rejected',
+  redirect_uri_mismatch: 'credential_rejected',
+} as const;
+
+type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'googleConsents' | 'links' | 'logger'>;
+type Consent = { email: string; refreshToken: string };
+type Act = { actor: string; ip: string; requestId: string };
+
+/** What Google brings a browser back with: taken once, from the browser that was sent there. */
+export function consentLanding({ database, keyring, googleConsents, links, logger }: Deps) {
+  return async (ctx: Context): Promise<void> => {
+    const { state, code, error } = check('query', ConsentAnswer, ctx.query);
+    const flow = await arrived(ctx, state);
+    // Read before it is used up, with which its verifier goes.
+    const pkce = verifierOf(flow, keyring);
+    if (!(await database.write((trx) => googleConsentsIn(trx).land(flow)))) return refuseConsent('state_used');
+    const cookie = endingFlowCookie(ctx, flow.id, links.publicUrl);
+    if (cookie) ctx.append('set-cookie', cookie);
+    if (error !== undefined) return showDeclined(ctx);
+    if (code === undefined) return refuseConsent('answer_incomplete');
+
+    const consent = await askProvider(() => googleConsents.redeemCode({ code, pkce }), ofConsents);
+    const act = { actor: flow.createdBy, ip: ctx.ip, requestId: (ctx.state as FrameState).requestId };
+    try {
+      showConnected(ctx, await database.write((trx) => keep(trx, flow, consent, act)));
+    } catch (failure) {
+      await discard(consent);
+      throw failure;
+    }
+  };
+
+  async function arrived(ctx: Context, state: string | undefined): Promise<ConsentFlow> {
+    if (state === undefined) return refuseConsent('state_missing');
+    const flow = await googleConsentsIn(database.reader).byState(state);
+    if (!flow) return refuseConsent('state_unknown');
+    if (!(await isItsBrowser(ctx, database.reader, flow))) return refuseConsent('state_foreign');
+    if (flow.landedAt !== null) return refuseConsent('state_used');
+    return flow.expiresAt <= Date.now() ? refuseConsent('state_expired') : flow;
+  }
+
+  async function keep(trx: Transaction, flow: ConsentFlow, consent: Consent, act: Act): Promise<CloudAccount> {
+    await requireOwner(trx, flow);
+    const { orgId, projectId, cloudAccountId } = flow;
+    const account =
+      cloudAccountId === null ? await make(trx, flow, consent) : await renew(trx, cloudAccountId, consent);
+    await keepCloudSecret(trx, keyring, account, consent.refreshToken);
+    // Google has given a token for it just now.
+    await cloudAccountsIn(trx, everything).moveStatus(account, 'active');
+    const action = cloudAccountId === null ? 'cloud_account.created' : 'cloud_account.updated';
+    await appendAudit(trx, {
+      orgId,
+      projectId,
+      ...act,
+      action,
+      target: account.id,
+      detail: { kind: 'gcp', mode: 'oauth' },
+    });
+    return account;
+  }
+
+  function make(trx: Transaction, flow: ConsentFlow, { email }: Consent): Promise<CloudAccount> {
+    const { orgId, projectId, displayName, createdBy } = flow;
+    const given = { orgId, projectId, displayName, createdBy, kind: 'gcp' as const, authMode: 'oauth' };
+    return cloudAccountsIn(trx, everything).insert({ ...given, config: { email } });
+  }
+
+  async function renew(trx: Transaction, id: string, { email }: Consent): Promise<CloudAccount> {
+    const accounts = cloudAccountsIn(trx, everything);
+    const account = await accounts.take(id);
+    if (!account) throw new Problem('flow_state_refused', 'The cloud account was deleted meanwhile.');
+    if (account.config['email'] !== email) {
+      throw new Problem(
+        'credential_rejected',
+        `This account is of ${account.config['email']}: sign in at Google as them, or make another account.`,
+      );
+    }
+    await accounts.update(id, account.revision, {}, true);
+    return (await accounts.find(id)) ?? account;
+  }
+
+  /** What nobody keeps is not left alive, unless Google would end with it what somebody keeps. */
+  async function discard({ email, refreshToken }: Consent): Promise<void> {
+    if (await isConsentInUse(database.reader, email)) return;
+    await googleConsents.revoke(refreshToken).catch((error: unknown) => {
+      logger.warn({ err: error }, 'A consent that nobody keeps could not be ended');
+    });
+  }
+}
+
+/** The project, or the whole organization, may have been deleted while the person was at Google. */
+async function requireOwner(trx: Transaction, { orgId, projectId }: ConsentFlow): Promise<void> {
+  const org = await trx('orgs').where({ id: orgId }).whereNull('deleted_at').first('id');
+  const project =
+    projectId === null || (await trx('projects').where({ id: projectId }).whereNull('deleted_at').first('id'));
+  if (!org || !project) throw new Problem('flow_state_refused', 'Whose it was to be was deleted meanwhile.');
+}
+
+function showDeclined(ctx: Context): void {
+  showPage(ctx, {
+    title: 'Nothing was connected',
+    body: '<p>Google says that the consent was not given. Start again if you did not mean that.</p>',
+  });
+}
+
+function showConnected(ctx: Context, { id, config }: CloudAccount): void {
+  const email = escapeHtml(config['email'] ?? '');
+  showPage(ctx, {
+    title: 'The Google account is connected',
+    body: `<p><strong>${email}</strong> has given the consent: the cloud account is <code>${escapeHtml(id)}</code>. Go back to the page where you began.</p>
+<p>It can be taken back at any time by deleting the cloud account, or in the Google account itself.</p>`,
+  });
+}

@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { revokeConsent } from '../../workflows/revoke-consent.ts';
+import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { withWorker } from '../support/workflow-run.ts';
+
+let env: TestWorkflowEnvironment;
+
+beforeEach(async () => {
+  env = await startTimeSkipping();
+}, 60_000);
+afterEach(() => env?.teardown());
+
+const cloudAccountId = 'ca_0000000000000000000000000a';
+
+function run(revoke: () => Promise<void>) {
+  const activities = { revokeConsent: revoke, giveUpConsent: async () => {} };
+  return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
+    const workflowId = `revoke-consent/${randomUUID()}`;
+    await client.workflow.execute(revokeConsent, { taskQueue, workflowId, args: [{ cloudAccountId }] });
+    return steps;
+  });
+}
+
+const away = () => ApplicationFailure.create({ type: 'unavailable', message: 'Google failed' });
+
+test('Google is asked until it confirms', async () => {
+  let attempts = 0;
+  const steps = await run(async () => {
+    attempts += 1;
+    if (attempts < 20) throw away();
+  });
+  expect(steps).toHaveLength(20);
+  expect(steps).not.toContain('giveUpConsent');
+});
+
+test('a Google that never answers is given up after a week, and a person is told', async () => {
+  const steps = await run(async () => {
+    throw away();
+  });
+  expect(steps.length).toBeGreaterThan(300);
+  expect(steps.at(-1)).toBe('giveUpConsent');
+});
