@@ -29,7 +29,9 @@ test('each organization has a share of the tokens of a shared App, which comes b
   for (let at = 0; at < 200; at += 1) take({ id: 'gha_3', orgId: 'org_1' }, 'org_1');
 });
 
-test('who asks for ever more different tokens is told when to come back, and keeps nobody else waiting', async () => {
+test('who asks for ever more different tokens is told when to come back, and keeps nobody else waiting', {
+  timeout: 120_000,
+}, async () => {
   const [greedy, other] = [await scene.project(), await scene.project()];
   const clients = new Map([
     [greedy, await scene.client(greedy)],
