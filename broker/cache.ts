@@ -1,16 +1,20 @@
 /** A value that is only good until a time. */
 export type Expiring = { expiresAt: number };
 
-type Kept<Value> = { value: Value; renewAt: number; owner: string | undefined };
+type Kept<Value> = { value: Value; renewAt: number; spareMs: number; owner: string | undefined };
 
 /** `owner`: whose share of the room it takes; nobody's without one. */
 type Get = { owner?: string | undefined; leastMs?: number | undefined };
+
+/** Of a life that is short. */
+const mostSpared = 0.2;
 
 /** After a renewal that failed. */
 const renewAgainMs = 30_000;
 
 /**
- * Keeps what was made until shortly before it expires, and makes each key once at a time: a thousand callers who find
+ * Keeps what was made until shortly before it expires (`marginMs`, and no more than a fifth of its life: a registry's
+ * token may live for no longer than that margin), and makes each key once at a time: a thousand callers who find
  * nothing wait for one. A failure is given to those who waited for it and is not kept. With `renewAfter`, a share of
  * its life, whoever asks later than that still gets what is kept, and has the next one made meanwhile. Whoever asks for
  * ever more different things pushes out their own, and not what others have.
@@ -44,7 +48,9 @@ export function createExpiringCache<Value extends Expiring>({
 
   function keep(key: string, value: Value, owner: string | undefined): void {
     forget(key);
-    kept.set(key, { value, renewAt: now() + (value.expiresAt - now()) * renewAfter, owner });
+    const lifeMs = value.expiresAt - now();
+    const spareMs = Math.min(marginMs, lifeMs * mostSpared);
+    kept.set(key, { value, renewAt: now() + lifeMs * renewAfter, spareMs, owner });
     if (owner !== undefined) {
       const theirs = ofOwners.get(owner) ?? new Set();
       ofOwners.set(owner, theirs.add(key));
@@ -69,9 +75,11 @@ export function createExpiringCache<Value extends Expiring>({
 
   return {
     /** `leastMs`: how long it must still be good for, where that is longer than usual. */
-    async get(key: string, make: () => Promise<Value>, { owner, leastMs = marginMs }: Get = {}): Promise<Value> {
+    async get(key: string, make: () => Promise<Value>, { owner, leastMs = 0 }: Get = {}): Promise<Value> {
       const known = kept.get(key);
-      if (!known || known.value.expiresAt - Math.max(leastMs, marginMs) <= now()) return makeOnce(key, make, owner);
+      if (!known || known.value.expiresAt - Math.max(leastMs, known.spareMs) <= now()) {
+        return makeOnce(key, make, owner);
+      }
       if (now() > known.renewAt) {
         known.renewAt = now() + renewAgainMs;
         // Who finds nothing later on will be told why.

@@ -29,6 +29,25 @@ test('a value is given out until five minutes before its end, and not after', as
   expect(await cache.get('a', make)).not.toBe(first);
 });
 
+test('a value that lives for minutes is given out for four fifths of them', async () => {
+  const { clock, cache } = cacheAt(0);
+  let made = 0;
+  const make = async () => {
+    made += 1;
+    return { name: `value ${made}`, expiresAt: clock.now + 5 * minute };
+  };
+  await cache.get('a', make);
+  clock.now = 4 * minute - 1;
+  await cache.get('a', make);
+  await cache.get('a', make, { leastMs: minute });
+  expect(made).toBe(1);
+  await cache.get('a', make, { leastMs: minute + 1 });
+  expect(made).toBe(2);
+  clock.now += 4 * minute;
+  await cache.get('a', make);
+  expect(made).toBe(3);
+});
+
 test('a failure is told to all who waited for it, and the next one tries again', async () => {
   const { cache, make, made } = cacheAt(0);
   const fail = () => Promise.reject(new Error('no'));

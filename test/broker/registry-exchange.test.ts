@@ -13,6 +13,7 @@ import { type AwsStandIn, startAws } from '../../stand-ins/aws/stand-in.ts';
 import { type AzureStandIn, startAzure } from '../../stand-ins/azure/stand-in.ts';
 import { insertApp, insertRegistry } from '../../stand-ins/azure/state.ts';
 import { type GoogleStandIn, startGoogle } from '../../stand-ins/google/stand-in.ts';
+import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
 import { fetchTo, loopbackCertificate } from '../support/cloud-tls.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -20,16 +21,20 @@ import { type RegistryProject, type RegistryScene, registryScene } from '../supp
 
 const minute = 60_000;
 const image = 'acme/shop';
+const robot = { username: 'robot$acme+ci', password: `p$'"(:\n\\ü` };
 
 let database: TestDatabase;
 let aws: AwsStandIn;
 let google: GoogleStandIn;
 let azure: AzureStandIn;
+let registry: RegistryStandIn;
 let scene: RegistryScene;
 
 beforeAll(async () => {
-  [database, aws, google, azure] = await Promise.all([
+  const access = [{ repository: 'acme/*', actions: ['pull' as const, 'push' as const] }];
+  [database, registry, aws, google, azure] = await Promise.all([
     openTestDatabase(),
+    startRegistry({ users: { [robot.username]: { password: robot.password, access } }, tokenSeconds: 300 }),
     startAws(),
     startGoogle({ certificate: loopbackCertificate }),
     startAzure({ certificate: loopbackCertificate }),
@@ -37,20 +42,18 @@ beforeAll(async () => {
   const platform = aws.user();
   const at = ({ url }: { url: string }) => ({ fetch: fetchTo(url), timeoutMs: 5_000, now: Date.now });
   const { url } = google;
-  scene = registryScene(database, {
+  const clouds = {
     aws: createAws({ endpoints: aws.endpoints, ambient: async () => platform }),
-    gcp: createGcp({
-      ...at(google),
-      endpoints: { sts: url, iamCredentials: url, oauth: url, artifactRegistry: url },
-    }),
+    gcp: createGcp({ ...at(google), endpoints: { sts: url, iamCredentials: url, oauth: url, artifactRegistry: url } }),
     azure: createAzure({ ...at(azure), endpoints: { entra: azure.url, registry: azure.url } }),
-  });
+  };
+  scene = registryScene(database, clouds, [registry.url]);
 });
 afterAll(async () => {
-  await Promise.all([aws?.stop(), google?.close(), azure?.close(), database?.drop()]);
+  await Promise.all([registry?.close(), aws?.stop(), google?.close(), azure?.close(), database?.drop()]);
 });
 beforeEach(() => {
-  for (const { ledger } of [aws, google, azure]) ledger.length = 0;
+  for (const { ledger } of [registry, aws, google, azure]) ledger.length = 0;
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -59,7 +62,7 @@ afterEach(() => {
 
 /** As a request of the project has it once it was looked at. */
 async function wantedBy(
-  { orgId, projectId, integrationId }: RegistryProject,
+  { orgId, projectId, integrationId }: Omit<RegistryProject, 'accountId'>,
   changes: Partial<RegistryWanted> = {},
 ): Promise<RegistryWanted> {
   const found = await findIssuer(database.reader, projectId, integrationId);
@@ -172,6 +175,40 @@ describe('ECR', () => {
       .reader('minted_tokens')
       .where({ integration_id: ours.integrationId, revoked_at: null });
     expect(active).toEqual([]);
+  });
+});
+
+describe('a registry with a user name and a password', () => {
+  const tokens = () => registry.ledger.filter(({ path }) => path === '/token').length;
+
+  test('makes one token for all who ask within most of its few minutes', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const start = Date.now();
+    const wanted = await wantedBy(await scene.withPassword(registry.url, robot), { bearer: true });
+    const first = await scene.exchange.get(wanted);
+    expect(first).toMatchObject({ isStatic: false, effective: { repositories: [image], narrowedTo: 'repository' } });
+    expect(first.expiresAt).toBeLessThanOrEqual(start + 5 * minute);
+    for (const passed of [0, minute, 3 * minute]) {
+      vi.setSystemTime(start + passed);
+      expect((await scene.exchange.get(wanted)).id).toBe(first.id);
+    }
+    expect(tokens()).toBe(1);
+    vi.setSystemTime(start + 4.5 * minute);
+    expect((await scene.exchange.get(wanted)).id).not.toBe(first.id);
+    expect(tokens()).toBe(2);
+  });
+
+  test('gives the password itself where a client has to log in with one, and says so', async () => {
+    const wanted = await wantedBy(await scene.withPassword(registry.url, robot));
+    const all = await Promise.all(Array.from({ length: 100 }, () => scene.exchange.get(wanted)));
+    expect(new Set(all.map(({ id }) => id)).size).toBe(1);
+    expect(all[0]).toMatchObject({
+      username: robot.username,
+      token: robot.password,
+      isStatic: true,
+      effective: { repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity', note: expect.any(String) },
+    });
+    expect(registry.ledger).toEqual([]);
   });
 });
 

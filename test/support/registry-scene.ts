@@ -3,7 +3,9 @@ import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
 import { createRegistryAccess, type RegistryAccessDeps } from '../../broker/registries/registry-access.ts';
 import { createRegistryExchange } from '../../broker/registries/registry-exchange.ts';
 import { cloudAccountsIn, type NewCloudAccount } from '../../db/cloud-accounts.ts';
+import { sealedSecrets } from '../../db/sealed-secrets.ts';
 import { everything } from '../../db/tenant.ts';
+import { registryPasswordKind } from '../../domain/registry-settings.ts';
 import { createAws } from '../../providers/clouds/aws.ts';
 import { createAzure } from '../../providers/clouds/azure.ts';
 import { createGcp } from '../../providers/clouds/gcp.ts';
@@ -17,8 +19,11 @@ import { addOrg, addProject } from './tenants.ts';
 
 type Clouds = Pick<RegistryAccessDeps, 'aws' | 'gcp' | 'azure'>;
 
-/** The exchange for registries as it runs, but for where the clouds are; and projects that use it. */
-export function registryScene(database: TestDatabase, clouds: Partial<Clouds>) {
+/**
+ * The exchange for registries as it runs, but for where the clouds are; and projects that use it. `origins` are
+ * registries that may be reached although they are internal.
+ */
+export function registryScene(database: TestDatabase, clouds: Partial<Clouds>, origins: string[] = []) {
   const issuer = createOidcIssuer({ database, keyring, publicUrl });
   const timeoutMs = 5_000;
   const nowhere = { fetch: createGuardedFetch({ allowedHosts: [], timeoutMs, maxBytes: 1 }), timeoutMs, now: Date.now };
@@ -30,8 +35,13 @@ export function registryScene(database: TestDatabase, clouds: Partial<Clouds>) {
     gcp: createGcp(nowhere),
     azure: createAzure(nowhere),
     ...clouds,
-    fetch: registryFetch({ allowedHosts: [], timeoutMs }),
+    fetch: registryFetch({ allowedHosts: origins.map((origin) => ({ origin })), timeoutMs }),
   });
+
+  async function owner() {
+    const orgId = await addOrg(database);
+    return { orgId, projectId: await addProject(database, orgId) };
+  }
 
   return {
     issuer,
@@ -43,8 +53,7 @@ export function registryScene(database: TestDatabase, clouds: Partial<Clouds>) {
       host: string,
       account: Pick<NewCloudAccount, 'kind' | 'authMode' | 'config'>,
     ) {
-      const orgId = await addOrg(database);
-      const projectId = await addProject(database, orgId);
+      const { orgId, projectId } = await owner();
       const { id: accountId } = await database.write((trx) =>
         cloudAccountsIn(trx, everything).insert({
           orgId,
@@ -65,6 +74,18 @@ export function registryScene(database: TestDatabase, clouds: Partial<Clouds>) {
         },
       );
       return { orgId, projectId, accountId, integrationId };
+    },
+
+    /** A project with a registry that takes this user name and password. */
+    async withPassword(url: string, { username, password }: { username: string; password: string }) {
+      const where = await owner();
+      const { host: registry } = new URL(url);
+      const settings = JSON.stringify({ registry, username });
+      const integrationId = await seed(database).registry(where, { kind: 'oci', host_url: url, settings });
+      await database.write((trx) =>
+        sealedSecrets(trx, keyring).put({ integrationId }, where.orgId, registryPasswordKind, password),
+      );
+      return { ...where, integrationId };
     },
   };
 }
