@@ -54,6 +54,13 @@ export async function resolveRegistryExchange(
   if (format === 'bearer' && kind === 'ecr') {
     throw new Problem('invalid_request', 'ECR takes a user name and a password: ask for the format `basic`.');
   }
+  const repositories = named ?? (image === undefined ? usual : [image]);
+  // Google's tokens are for all that the account reaches; every other service makes one for what is named.
+  if (format === 'bearer' && kind !== 'gar' && repositories.length === 0) {
+    throw new Problem('invalid_request', 'A token is for repositories that are named: send `repositories`.', {
+      errors: [{ path: 'body.repositories', message: 'is needed for the format `bearer`' }],
+    });
+  }
   const unvouched = unvouchedFor(build) !== undefined;
   if (unvouched && purpose === 'push') {
     throw new Problem('build_not_vouched', 'It is blocked, or of a fork: such a build pushes nothing.');
@@ -64,7 +71,7 @@ export async function resolveRegistryExchange(
       issuer,
       orgId: project.orgId,
       buildId: build?.id ?? null,
-      repositories: named ?? (image === undefined ? usual : [image]),
+      repositories,
       purpose,
       bearer: format === 'bearer',
       cloud,

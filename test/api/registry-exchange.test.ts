@@ -179,6 +179,7 @@ describe('a credential for images', () => {
   test.each([
     ['a name with a tag', { repositories: ['acme/shop:latest'] }, 400, 'invalid_request'],
     ['the host of another registry', { repositories: ['ghcr.io/Acme/shop'] }, 400, 'invalid_request'],
+    ['a token for no repository in particular', { format: 'bearer' }, 400, 'invalid_request'],
     ['a registry that is not there', { host: 'ghcr.io' }, 422, 'no_integration'],
     ['a Git host’s integration', { integration_id: 'github' }, 422, 'provider_not_supported'],
   ])('is refused for %s', async (_, body, status, code) => {
