@@ -16,7 +16,12 @@ export type CredentialWish = {
   minTtlMs?: number;
 };
 
-export type RegistryAccessDeps = OpenerDeps & { clouds: CloudAccess; aws: Aws; gcp: Gcp; azure: Azure };
+export type RegistryAccessDeps = OpenerDeps & {
+  clouds: CloudAccess;
+  aws: Pick<Aws, 'identity' | 'ecrCredential'>;
+  gcp: Pick<Gcp, 'garCredential' | 'testPermissions'>;
+  azure: Pick<Azure, 'acrCredential' | 'testPermissions'>;
+};
 
 /** The providers of registries, for integrations. Secrets are opened here, for one call. All throw `ProviderError`. */
 export function createRegistryAccess(deps: RegistryAccessDeps) {
