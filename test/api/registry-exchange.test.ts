@@ -295,6 +295,15 @@ describe('while an integration is taken away', () => {
     expect(new Set(late)).toEqual(new Set([409]));
   });
 
+  test('who is refused by the registry just then is told what is true by then', async () => {
+    answer = async () => {
+      await client.send('DELETE', `/v1/integrations/${mine.registryId}`);
+      throw new ProviderError({ provider: 'registry', code: 'credentials_missing', message: 'There is no password' });
+    };
+    const late = await exchange({ purpose: 'pull', repositories: ['a/b'] });
+    expect(late).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
+  });
+
   test('a cloud account that was changed gives out nothing that was made with what it was', async () => {
     const id = newId('ca');
     await database.write(async (trx) => {
