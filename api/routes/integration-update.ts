@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isDuplicate } from '../../db/duplicate.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from '../change-registry.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -54,11 +55,16 @@ export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'da
         requireChangeable(integration, changes);
         const registry =
           isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
-        const changed = await integrationsIn(trx, tenant).update(id, revision, {
-          ...(displayName !== undefined && { displayName }),
-          ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),
-          ...(registry && { registry }),
-        });
+        const changed = await integrationsIn(trx, tenant)
+          .update(id, revision, {
+            ...(displayName !== undefined && { displayName }),
+            ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),
+            ...(registry && { registry }),
+          })
+          .catch((error: unknown) => {
+            if (!isDuplicate(error)) throw error;
+            throw new Problem('integration_exists', 'Somebody else connects the same account just now.');
+          });
         if (!changed) throw new Problem('precondition_failed');
         const detail = { fields: Object.keys(body).join(' ') };
         await audit({ orgId, projectId, action: 'integration.updated', target: id, detail });

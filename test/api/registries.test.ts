@@ -376,6 +376,13 @@ describe('a change', () => {
     expect((await post(oci())).status).toBe(201);
   });
 
+  test('of two to the same user at once goes to one of them', async () => {
+    const { body: other } = await post(oci({ credentials: { username: 'other', password: 'x' } }));
+    const credentials = { username: 'wanted', password: 'y' };
+    const answers = await Promise.all([id, other.id].map((one) => patch(one, { credentials })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+  });
+
   test('of the host that credentials are sent to cuts off, too, and may be taken back', async () => {
     const { epoch = 0 } = await rowOf(id);
     const agreed = await patch(id, { realm: 'auth.example.org' });
