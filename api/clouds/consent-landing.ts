@@ -6,6 +6,7 @@ import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
 import type { Transaction } from '../../db/connection.ts';
 import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/flows/google-consents.ts';
 import { isConsentInUse } from '../../db/google-consent-ends.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { everything } from '../../db/tenant.ts';
 import { askProvider } from '../ask-provider.ts';
 import { isItsBrowser } from '../connect/browser.ts';
@@ -68,7 +69,9 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
   }
 
   async function keep(trx: Transaction, flow: ConsentFlow, consent: Consent, act: Act): Promise<CloudAccount> {
-    await requireOwner(trx, flow);
+    if (!(await holdOwner(trx, flow))) {
+      throw new Problem('flow_state_refused', 'Whose it was to be was deleted meanwhile.');
+    }
     const { orgId, projectId, cloudAccountId } = flow;
     const account =
       cloudAccountId === null ? await make(trx, flow, consent) : await renew(trx, cloudAccountId, consent);
@@ -114,14 +117,6 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
       logger.warn({ err: error }, 'A consent that nobody keeps could not be ended');
     });
   }
-}
-
-/** The project, or the whole organization, may have been deleted while the person was at Google. */
-async function requireOwner(trx: Transaction, { orgId, projectId }: ConsentFlow): Promise<void> {
-  const org = await trx('orgs').where({ id: orgId }).whereNull('deleted_at').first('id');
-  const project =
-    projectId === null || (await trx('projects').where({ id: projectId }).whereNull('deleted_at').first('id'));
-  if (!org || !project) throw new Problem('flow_state_refused', 'Whose it was to be was deleted meanwhile.');
 }
 
 function showDeclined(ctx: Context): void {

@@ -4,6 +4,7 @@ import { deleteCloudAccount } from '../../db/cloud-account-deletion.ts';
 import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
 import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
 import type { Db } from '../../db/connection.ts';
+import { holdOwner } from '../../db/hold-owner.ts';
 import { newSecret } from '../../db/secret-text.ts';
 import type { TenantScope } from '../../db/tenant.ts';
 import { CloudAccountItem, CloudAccountView, cloudAccountView } from '../clouds/account-view.ts';
@@ -68,6 +69,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       },
       async write({ trx, tenant, caller, body, prepared: { config, secret, setup }, audit }) {
         const owner = await ownerOf(trx, { tenant, caller }, body);
+        if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
         const { kind, auth_mode: authMode, display_name: displayName } = body;
         const given = { ...owner, kind, authMode, displayName, createdBy: caller.id };
         const ours = authMode === 'assume_role' ? { external_id: newSecret('') } : {};

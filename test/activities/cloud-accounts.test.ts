@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cloudAccountActivities } from '../../activities/cloud-accounts.ts';
 import { withFailures } from '../../activities/failures.ts';
@@ -115,6 +116,9 @@ describe('an account is active once its cloud has let it in', () => {
     const id = await scene.add(where, { kind: 'aws', authMode: 'web_identity', config });
     expect(await askCloud(id)).toBe(true);
     expect((await account(id)).status).toBe('active');
+    const claims = decodeJwt(scene.tokens.at(-1) ?? '');
+    expect(claims).toMatchObject({ sub: issuerSubject(where.orgId, id), aud: 'sts.amazonaws.com' });
+    expect(claims).not.toHaveProperty('integration_id');
   });
 
   test('by a key at AWS', async () => {

@@ -401,6 +401,31 @@ describe('a deletion', () => {
     expect(told).toHaveLength(1);
   });
 
+  test('that races with a binding leaves either the account or nothing that is bound to it', async () => {
+    const outcomes = new Set<string>();
+    for (const region of ['eu-west-1', 'eu-west-2', 'eu-west-3', 'eu-central-1']) {
+      const { id } = await make(accessKey);
+      const registry = `123456789012.dkr.ecr.${region}.amazonaws.com`;
+      const body = { provider: 'ecr', project_id: projectId, registry, cloud_account_id: id };
+      const [gone, bound] = await Promise.all([remove(id), client.send('POST', '/v1/integrations', body)]);
+      const left = await api.database.reader('cloud_accounts').where({ id, deleted_at: null });
+      const integrations = await api.database.reader('integrations').where({ cloud_account_id: id });
+      outcomes.add(`${gone.status} ${bound.status} ${left.length} ${integrations.length}`);
+    }
+    for (const outcome of outcomes) expect(['204 422 0 0', '409 201 1 1']).toContain(outcome);
+  });
+
+  test('of a project that is under way takes along what is made in it meanwhile, or refuses it', async () => {
+    const made = client.send('POST', '/v1/cloud-accounts', {
+      project_id: projectId,
+      display_name: 'Late',
+      ...accessKey,
+    });
+    const [{ status }] = await Promise.all([made, client.send('DELETE', `/v1/projects/${projectId}`)]);
+    expect([201, 404]).toContain(status);
+    expect(await api.database.reader('cloud_accounts').where({ project_id: projectId, deleted_at: null })).toEqual([]);
+  });
+
   test('of a project takes its accounts along, and the organization’s stay', async () => {
     const { id } = await make(accessKey);
     const ofOrg = await client.ask<View>('POST', '/v1/cloud-accounts', {
