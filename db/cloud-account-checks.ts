@@ -65,9 +65,19 @@ export async function recordCloudCheck(
   if (before.status !== status || before.statusReason !== reason) {
     const detail = { status, reason };
     await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'cloud_account.verified', target: id, detail });
+    await checkInheritors(trx, id);
   }
   await operationsIn(trx, everything).finish({ kind, subjectId: id }, refusal);
   return true;
+}
+
+/** What the registries may do that inherit its access is another thing now: they are asked when it is looked next. */
+async function checkInheritors(trx: Transaction, id: string): Promise<void> {
+  const now = Date.now();
+  await trx('integrations')
+    .where({ cloud_account_id: id })
+    .where('next_check_at', '>', now)
+    .update({ next_check_at: now });
 }
 
 /** The cloud has not answered, for as long as somebody would wait: what is known of the account stays as it is. */

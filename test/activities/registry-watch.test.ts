@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { recordCloudCheck } from '../../db/cloud-account-checks.ts';
+import { cloudAccountsIn } from '../../db/cloud-accounts.ts';
 import { deleteIntegration } from '../../db/integration-deletion.ts';
+import { everything } from '../../db/tenant.ts';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { seed } from '../support/seed.ts';
@@ -85,12 +88,24 @@ describe('a registry whose time has come', () => {
     expect(await scene.claimDueChecks()).toEqual({ claimed: 1, more: false });
   });
 
+  const remove = (id: string) =>
+    database.write(async (trx) => {
+      await deleteIntegration(trx, { id, ...owner, revocation: 'never', audit: async () => {} });
+      await trx('commands').where({ workflow: 'deleteIntegration' }).delete();
+    });
+
+  test.each([
+    ['refuses', refuse],
+    ['does not answer', () => registry.fail(away)],
+  ])('changes nothing where it %s, and was deleted meanwhile', async (_, how) => {
+    const id = await scene.add(owner, password, { strikes: 2 });
+    how();
+    await scene.asked(id, () => remove(id));
+    expect(await scene.row(id)).toMatchObject({ status: 'deleting', status_reason: null, strikes: 2, refusals: 0 });
+    expect(await scene.open(owner.orgId)).toEqual([]);
+  });
+
   test('is left alone once it is deleted, before or after it was claimed', async () => {
-    const remove = (id: string) =>
-      database.write(async (trx) => {
-        await deleteIntegration(trx, { id, ...owner, revocation: 'never', audit: async () => {} });
-        await trx('commands').where({ workflow: 'deleteIntegration' }).delete();
-      });
     const [before, after] = [await scene.add(owner, password), await scene.add(owner, password)];
     await remove(before);
     registry.ledger.length = 0;
@@ -103,6 +118,27 @@ describe('a registry whose time has come', () => {
     pass(2 * hour);
     expect(await scene.tick()).toEqual([]);
   });
+});
+
+test('a registry is asked soon where the cloud account that it inherits was refused, or mended', async () => {
+  const cloudAccountId = await seed(database).cloudAccount(owner);
+  const inherited = { kind: 'ecr', auth_mode: 'cloud_account', cloud_account_id: cloudAccountId };
+  const later = { next_check_at: Date.now() + 5 * hour };
+  const [id] = [await scene.add(owner, '', { ...inherited, ...later }), await scene.add(owner, password, later)];
+  const record = (refusal?: { code: string; detail: string }) =>
+    database.write(async (trx) => {
+      const account = await cloudAccountsIn(trx, everything).find(cloudAccountId);
+      if (account) await recordCloudCheck(trx, account, refusal);
+    });
+  const refusal = { code: 'assume_role_refused', detail: 'No' };
+  for (const outcome of [refusal, undefined]) {
+    await record(outcome);
+    expect(await waits(id)).toBe(0);
+    await change(id, later);
+  }
+  // The same as before is no news.
+  await record();
+  expect(await waits(id)).toBe(5 * 60);
 });
 
 describe('what a check finds refused', () => {

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { claimDueChecks } from '../../db/due-checks.ts';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import type { Client } from '../support/client.ts';
 import { historyText } from '../support/history-text.ts';
-import { type VerificationScene, startVerificationScene } from '../support/verification-scene.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';
+import { startVerificationScene, type VerificationScene } from '../support/verification-scene.ts';
 
 type View = {
   id: string;
@@ -69,6 +70,11 @@ const connect = (changes: object = {}) =>
 const read = ({ id }: { id: string }) => client.ask<View>('GET', `/v1/integrations/${id}`);
 const change = ({ id }: { id: string }, changes: object) =>
   client.send<View>('PATCH', `/v1/integrations/${id}`, changes, wait);
+const watched = async ({ id }: { id: string }) => {
+  const row = await scene.database.reader('integrations').where({ id }).first();
+  if (!row) throw new Error('It is not there');
+  return row;
+};
 const verify = ({ id }: { id: string }) =>
   client.send<Pick<View, 'operation'>>('POST', `/v1/integrations/${id}/verify`, undefined, wait);
 
@@ -128,6 +134,39 @@ describe('a registry that is connected', () => {
       ['team/other', 'pull', 'allowed'],
       ['team/other', 'push', 'allowed'],
     ]);
+  });
+});
+
+describe('a registry that is watched', () => {
+  test('is asked again when its time has come, and nobody waits for that', async () => {
+    const { body } = await connect();
+    const first = await watched(body);
+    expect(first.next_check_at).toBeGreaterThan(Date.now() + 4.9 * 3_600_000);
+    registry.settings.users = new Map([['robot$team', { ...users.robot$team, password: 'another' }]]);
+    await scene.database.write(async (trx) => {
+      await trx('integrations').where({ id: body.id }).update({ next_check_at: Date.now() });
+      expect(await claimDueChecks(trx, 200)).toBe(1);
+    });
+    await expect.poll(async () => (await watched(body)).refusals, { timeout: 20_000 }).toBe(1);
+    const { next_check_at: next, status } = await watched(body);
+    expect(status).toBe('active');
+    expect(next).toBeLessThanOrEqual(Date.now() + 2 * 60_000);
+    // Whoever asks hears at once.
+    await verify(body);
+    expect(await read(body)).toMatchObject({ status: 'reauth_required', status_reason: 'credentials_rejected' });
+  });
+
+  test('forgets the date of a credential with the credential', async () => {
+    const end = Math.floor(Date.now() / 1000) + 3_600;
+    const { body } = await connect({ expires_at: end });
+    const ends = async () => (await watched(body)).expires_at;
+    expect(await ends()).toBe(end * 1000);
+    await change(body, { credentials: { password } });
+    expect(await ends()).toBe(end * 1000);
+    await change(body, { credentials: { username: 'reader', password: 'may-only-pull' } });
+    expect(await ends()).toBeNull();
+    await change(body, { credentials: { username: 'robot$team', password }, expires_at: end });
+    expect(await ends()).toBe(end * 1000);
   });
 });
 
@@ -192,6 +231,27 @@ describe('a registry that does not answer', () => {
     const operation = () => client.ask<{ operation: object }>('GET', `/v1/operations/${asked.body.operation?.id}`);
     await expect.poll(operation, { timeout: 30_000 }).toMatchObject({ operation: { status: 'succeeded' } });
   });
+});
+
+test('what is given out is what is stored now, and nothing where that is refused or gone', async () => {
+  const { body } = await connect();
+  const exchange = () =>
+    client.send<{ username?: string; password?: string; code?: string }>(
+      'POST',
+      `/v1/projects/${projectId}/credentials/exchange`,
+      { purpose: 'pull', integration_id: body.id, repositories: ['team/app'] },
+    );
+  expect(await exchange()).toMatchObject({ status: 200, body: { username: 'robot$team', password } });
+  const other = { username: 'reader', password: 'may-only-pull' };
+  expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'degraded' });
+  expect(await exchange()).toMatchObject({ status: 200, body: other });
+  expect((await change(body, { credentials: { password: 'wrong' } })).body.status).toBe('reauth_required');
+  expect(await exchange()).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
+  expect((await change(body, { credentials: { password: other.password } })).body.status).toBe('degraded');
+  expect((await exchange()).status).toBe(200);
+  const deleted = await client.send('DELETE', `/v1/integrations/${body.id}`, undefined, wait);
+  expect(deleted).toMatchObject({ status: 200, body: { operation: { kind: 'delete', status: 'succeeded' } } });
+  expect(await exchange()).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
 });
 
 test('nothing of it shows the password', async () => {

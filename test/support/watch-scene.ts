@@ -23,9 +23,10 @@ export function watchScene(database: Database, origin: string) {
   const checks = checkActivities({ database });
 
   /** As `verifyIntegration` does, at its last attempt. */
-  async function verify(integrationId: string): Promise<void> {
+  async function verify(integrationId: string, meanwhile = async () => {}): Promise<void> {
     const wish = await verification.beginVerification({ integrationId });
     if (wish === 'gone') return;
+    await meanwhile();
     const environment = new MockActivityEnvironment({ attempt: 4, scheduledTimestampMs: Date.now() - 61_000 });
     try {
       await environment.run(probeRegistry, { integrationId, wish });
@@ -75,12 +76,12 @@ export function watchScene(database: Database, origin: string) {
       return ids;
     },
 
-    /** What a person asks for. */
-    async asked(id: string): Promise<void> {
+    /** What a person asks for; `meanwhile` happens while it is under way. */
+    async asked(id: string, meanwhile?: () => Promise<void>): Promise<void> {
       const { org_id: orgId, project_id: projectId } = await row(id);
       await database.write((trx) => requestVerification(trx, { id, orgId, projectId }));
       await database.write((trx) => trx('commands').delete());
-      await verify(id);
+      await verify(id, meanwhile);
     },
 
     async open(orgId: string) {
