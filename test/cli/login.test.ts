@@ -75,7 +75,7 @@ describe('fairlead login', () => {
     ['no id', async () => token, ['--project', 'shop'], /--project is no id/],
     ['no address', async () => token, ['--url', 'fairlead.example.com'], /--url is no address/],
     ['an argument', async () => token, ['flt_hunter2'], /takes no argument/],
-    ['a token as an option', async () => token, ['--token=flt_hunter2'], /does not take --token/],
+    ['a token as an option', async () => token, ['--token=flt_hunter2'], /does not take --token that way: see/],
   ])('%s is refused, and nothing is stored', async (_, secret, args, said) => {
     const given = await secret();
     const done = await login(args, given);
