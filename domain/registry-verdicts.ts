@@ -9,7 +9,8 @@ import { strikesToAct } from './registry-watch.ts';
  */
 export type Trouble = 'outage' | 'ours' | 'wrong' | 'refused';
 
-const troubles: Record<Exclude<Trouble, 'refused'>, readonly string[]> = {
+/** Every code that a registry or a cloud may be refused with has its place here. */
+export const troubles: Record<Trouble, readonly string[]> = {
   outage: [
     'rate_limited',
     'secondary_limited',
@@ -43,12 +44,49 @@ const troubles: Record<Exclude<Trouble, 'refused'>, readonly string[]> = {
     'session_too_long',
     'validation',
     'not_found',
+    // A door that is closed to wherever we come from, or for now: it would be open to the same credential.
+    'policy',
+    'bearer_unsupported',
+    'redirect_uri_mismatch',
+    'credentials_unproven',
+    'pull_unproven',
+    'push_unproven',
+  ],
+  refused: [
+    'access_denied',
+    'account_mismatch',
+    'app_not_found',
+    'assume_role_refused',
+    'audience_unknown',
+    'client_credentials_rejected',
+    'client_secret_expired',
+    'client_secret_rejected',
+    'consent_ended',
+    'consent_incomplete',
+    'credentials_missing',
+    'credentials_rejected',
+    'external_id_not_required',
+    'federation_refused',
+    'impersonation_denied',
+    'invalid_key',
+    'key_rejected',
+    'not_visible',
+    'oauth_code_refused',
+    'permission_missing',
+    'pull_denied',
+    'push_denied',
+    'realm_not_trusted',
+    'registry_role_missing',
+    'signature_mismatch',
+    'tenant_not_found',
+    'web_identity_refused',
   ],
 };
 
+/** Whatever nobody has thought of is not held against the credential. */
 export function troubleOf(code: string): Trouble {
   for (const [trouble, codes] of Object.entries(troubles)) if (codes.includes(code)) return trouble as Trouble;
-  return 'refused';
+  return 'wrong';
 }
 
 /** What was found out: whether the registry takes the credential, and what it may do in each repository. */

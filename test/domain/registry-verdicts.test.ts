@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { IntegrationStatus } from '../../domain/integration-status.ts';
-import { type RegistryFindings, troubleOf, verdictOn } from '../../domain/registry-verdicts.ts';
+import { type RegistryFindings, verdictOn } from '../../domain/registry-verdicts.ts';
 import { shortLivedLogin } from '../../domain/short-lived-logins.ts';
 
 const was = (status: IntegrationStatus, reason: string | null = null) => ({ status, reason });
@@ -56,10 +56,6 @@ test.each<[string, ReturnType<typeof was>, RegistryFindings, ReturnType<typeof w
   ['what is ours to mend is nobody else’s fault', was('active'), kept('clock_skew'), was('active')],
 ])('%s', (_, before, found, after) => {
   expect(verdictOn(before, found)).toEqual(after);
-});
-
-test('a code that nobody has thought of is a refusal, so that it is seen', () => {
-  expect(troubleOf('something_new')).toBe('refused');
 });
 
 test('a password is no token of a cloud because it is long, or in base64', () => {
