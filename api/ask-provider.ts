@@ -24,6 +24,7 @@ export const ofRegistries: Refusals = {
       'account_mismatch',
       'app_not_found',
       'assume_role_refused',
+      'audience_unknown',
       'client_credentials_rejected',
       'client_secret_expired',
       'client_secret_rejected',
@@ -44,6 +45,7 @@ export const ofRegistries: Refusals = {
     ].map((code) => [code, 'credential_rejected' as const]),
   ),
   address_refused: 'host_not_allowed',
+  api_disabled: 'permission_missing',
   bearer_unsupported: 'provider_not_supported',
   issuer_not_public: 'issuer_not_public',
   lifetime_too_short: 'min_ttl_too_long',
@@ -52,6 +54,8 @@ export const ofRegistries: Refusals = {
   permission_missing: 'permission_missing',
   pull_denied: 'permission_missing',
   push_denied: 'permission_missing',
+  region_disabled: 'permission_missing',
+  registry_not_found: 'repository_not_reachable',
   registry_role_missing: 'permission_missing',
 };
 

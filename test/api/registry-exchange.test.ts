@@ -188,13 +188,19 @@ describe('a credential for images', () => {
     expect(asked).toEqual([]);
   });
 
-  test('names what the provider refused', async () => {
+  test.each([
+    ['assume_role_refused', 422, 'credential_rejected'],
+    ['audience_unknown', 422, 'credential_rejected'],
+    ['region_disabled', 422, 'permission_missing'],
+    ['registry_not_found', 422, 'repository_not_reachable'],
+    ['unavailable', 502, 'provider_unavailable'],
+  ] as const)('names what the provider refused: %s', async (refused, status, code) => {
     answer = async () => {
-      throw new ProviderError({ provider: 'aws', code: 'assume_role_refused', message: 'AWS refuses the role' });
+      throw new ProviderError({ provider: 'aws', code: refused, message: 'The provider refuses it' });
     };
     expect(await exchange({ purpose: 'pull', repositories: ['a/b'] })).toMatchObject({
-      status: 422,
-      body: { code: 'credential_rejected', provider_code: 'assume_role_refused' },
+      status,
+      body: { code, provider_code: refused },
     });
     expect(await database.reader('leases').where({ integration_id: mine.registryId })).toEqual([]);
   });
