@@ -25,13 +25,16 @@ export async function requestConsentEnd(
   });
 }
 
-/** Whether an account that is there has the consent of this person: ending one at Google ends them all. */
-export async function isConsentInUse(db: Db, email: string): Promise<boolean> {
+/**
+ * Whether an account that is there has the consent of this person: ending one at Google ends them all. Of a person
+ * that nobody can name, every account may be.
+ */
+export async function isConsentInUse(db: Db, email: string | undefined): Promise<boolean> {
   const rows = await db('cloud_accounts')
     .where({ kind: 'gcp', auth_mode: 'oauth' })
     .whereNull('deleted_at')
     .select('config');
-  return rows.some(({ config }) => JSON.parse(config).email === email);
+  return rows.some(({ config }) => email === undefined || JSON.parse(config).email === email);
 }
 
 /** The consent that is to be ended; nothing where there is none any more, or where others need it. */

@@ -34,6 +34,7 @@ const ofConsents = {
 
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'googleConsents' | 'links' | 'logger'>;
 type Consent = { email: string; refreshToken: string };
+type HalfConsent = { email: string | undefined; refreshToken: string };
 type Act = { actor: string; ip: string; requestId: string };
 
 /** What Google brings a browser back with: taken once, from the browser that was sent there. */
@@ -49,7 +50,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     if (error !== undefined) return showDeclined(ctx);
     if (code === undefined) return refuseConsent('answer_incomplete');
 
-    const consent = await askProvider(() => googleConsents.redeemCode({ code, pkce }), ofConsents);
+    const consent = await askProvider(() => googleConsents.redeemCode({ code, pkce }, discard), ofConsents);
     const act = { actor: flow.createdBy, ip: ctx.ip, requestId: (ctx.state as FrameState).requestId };
     try {
       showConnected(ctx, await database.write((trx) => keep(trx, flow, consent, act)));
@@ -111,7 +112,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
   }
 
   /** What nobody keeps is not left alive, unless Google would end with it what somebody keeps. */
-  async function discard({ email, refreshToken }: Consent): Promise<void> {
+  async function discard({ email, refreshToken }: HalfConsent): Promise<void> {
     if (await isConsentInUse(database.reader, email)) return;
     await googleConsents.revoke(refreshToken).catch((error: unknown) => {
       logger.warn({ err: error }, 'A consent that nobody keeps could not be ended');

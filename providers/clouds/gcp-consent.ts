@@ -8,6 +8,8 @@ import { objectIn, type WatchedFetch, watchFetch } from './watched-fetch.ts';
 export type GoogleClient = { clientId: string; clientSecret: string; redirectUri: string };
 
 export type Consent = { refreshToken: string; email: string };
+/** What came of a consent of which something is missing. */
+export type HalfConsent = { refreshToken: string; email: string | undefined };
 
 const oauthOrigin = 'https://oauth2.googleapis.com';
 const consentPage = 'https://accounts.google.com/o/oauth2/v2/auth';
@@ -36,8 +38,14 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
       return url.href;
     },
 
-    /** A code is good once: after a failure the person has to begin again. */
-    async redeemCode({ code, pkce }: { code: string; pkce: string }): Promise<Consent> {
+    /**
+     * A code is good once: after a failure the person has to begin again. What is left of half a consent is handed to
+     * `discard`, since to end it here would end all else that the person has let this client do.
+     */
+    async redeemCode(
+      { code, pkce }: { code: string; pkce: string },
+      discard: (half: HalfConsent) => Promise<void>,
+    ): Promise<Consent> {
       const watched = watch();
       const answered = await post(watched, '/token', {
         grant_type: 'authorization_code',
@@ -50,17 +58,13 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
       if (!answered) throw googleFailure(watched.last(), 'redeem', now());
 
       const { refresh_token: refreshToken, id_token: idToken, scope } = watched.last()?.body ?? {};
-      // A person may untick what is asked for.
-      if (typeof refreshToken !== 'string' || !String(scope).split(' ').includes(cloudPlatform)) {
-        await end(typeof refreshToken === 'string' ? refreshToken : undefined);
-        throw incomplete('The person did not let Google Cloud be used, or Google gave no lasting access');
-      }
+      if (typeof refreshToken !== 'string') throw incomplete(unticked);
       const email = emailIn(idToken);
-      if (email === undefined) {
-        await end(refreshToken);
-        throw incomplete('Google does not say whose consent this is');
-      }
-      return { refreshToken, email };
+      // A person may untick what is asked for.
+      const isTicked = String(scope).split(' ').includes(cloudPlatform);
+      if (isTicked && email !== undefined) return { refreshToken, email };
+      await discard({ refreshToken, email });
+      throw incomplete(isTicked ? 'Google does not say whose consent this is' : unticked);
     },
 
     /** Ends the consent itself, with all that was made of it. One that has ended already is done. */
@@ -72,11 +76,6 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
       throw googleFailure(seen, 'refresh', now());
     },
   };
-
-  /** What nobody will keep is not left alive; the reason why it is not kept matters more than this. */
-  async function end(refreshToken: string | undefined): Promise<void> {
-    if (refreshToken !== undefined) await post(watch(), '/revoke', { token: refreshToken });
-  }
 
   async function post(watched: WatchedFetch, path: string, form: Record<string, string>): Promise<boolean> {
     try {
@@ -91,6 +90,8 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
     }
   }
 }
+
+const unticked = 'The person did not let Google Cloud be used, or Google gave no lasting access';
 
 /** It comes from Google itself over TLS, so nobody's signature needs checking. */
 function emailIn(idToken: unknown): string | undefined {

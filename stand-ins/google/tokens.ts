@@ -140,13 +140,18 @@ function forCode(state: State, form: URLSearchParams, now: number): CloudAnswer 
       expires_in: hour,
       scope,
       token_type: 'Bearer',
-      id_token: `${part({ alg: 'RS256' })}.${part({ email, email_verified: true })}.c2ln`,
+      id_token: `${part({ alg: 'RS256' })}.${part(scope.split(' ').includes('email') ? { email, email_verified: true } : {})}.c2ln`,
       ...(given.lasting && { refresh_token: refreshToken }),
     },
   };
 }
 
+/** With one consent, all of that person to that client end. */
 export function revoke(state: State, { form }: CloudRequest): CloudAnswer {
-  if (state.consents.delete(form.get('token') ?? '')) return { status: 200, body: {} };
-  return oauthError('invalid_token', 'Token expired or revoked');
+  const ended = state.consents.get(form.get('token') ?? '');
+  if (!ended) return oauthError('invalid_token', 'Token expired or revoked');
+  for (const [token, { clientId, email }] of state.consents) {
+    if (clientId === ended.clientId && email === ended.email) state.consents.delete(token);
+  }
+  return { status: 200, body: {} };
 }

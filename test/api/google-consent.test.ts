@@ -194,7 +194,7 @@ describe('a consent', () => {
 
   test('without the use of Google Cloud, or with a code that is none, makes nothing', async () => {
     expectPage(
-      await visit(agree(await toGoogle(), { scope: 'openid email' })),
+      await visit(agree(await toGoogle(), { email: 'new@acme.test', scope: 'openid email' })),
       422,
       /did not let Google Cloud be used/,
     );
@@ -204,6 +204,22 @@ describe('a consent', () => {
     expectPage(await visit(answer.href), 422, /code of the consent/);
     expect(await accounts()).toEqual([]);
     expect(google.state.consents.size).toBe(0);
+  });
+
+  test.each([
+    ['without the use of Google Cloud', 'openid email', /did not let Google Cloud be used/],
+    ['that does not say whose it is', 'openid https://www.googleapis.com/auth/cloud-platform', /whose consent/],
+    ['with neither', 'openid', /did not let Google Cloud be used/],
+  ])('%s ends none that an account here works with', async (_, scope, text) => {
+    await api.database.write((trx) => trx('cloud_accounts').update({ deleted_at: Date.now() }));
+    const at = await toGoogle();
+    expectPage(await visit(agree(at, { scope })), 422, text);
+    expect(google.state.consents.size).toBe(0);
+
+    expectPage(await visit(agree(await toGoogle())), 200, /connected/);
+    const [working = ''] = google.state.consents.keys();
+    expectPage(await visit(agree(await toGoogle(), { scope })), 422, text);
+    expect([...google.state.consents.keys()]).toContain(working);
   });
 
   test('during an outage of Google’s makes nothing, and says so', async () => {

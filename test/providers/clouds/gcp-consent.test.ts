@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createGoogleConsent } from '../../../providers/clouds/gcp-consent.ts';
 import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
 import { fetchTo, loopbackCertificate } from '../../support/cloud-tls.ts';
@@ -10,6 +10,9 @@ const client = {
   redirectUri: 'https://fairlead.test/v1/cloud-accounts/gcp/callback',
 };
 const pkce = 'v'.repeat(43);
+const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
+/** Where there is nothing to discard. */
+const keepNone = async () => expect.unreachable();
 
 let google: GoogleStandIn;
 let consent: ReturnType<typeof createGoogleConsent>;
@@ -69,35 +72,44 @@ test('the consent page is Google’s, asks for lasting access, and sees only the
 test('a code becomes a lasting consent of the person who gave it, once', async () => {
   const given = agree();
 
-  const redeemed = await consent.redeemCode({ code: given, pkce });
+  const redeemed = await consent.redeemCode({ code: given, pkce }, keepNone);
 
   expect(redeemed.email).toBe('ann@acme.test');
   expect(google.state.consents.has(redeemed.refreshToken)).toBe(true);
-  await expect(consent.redeemCode({ code: given, pkce })).rejects.toEqual(code('oauth_code_refused'));
+  await expect(consent.redeemCode({ code: given, pkce }, keepNone)).rejects.toEqual(code('oauth_code_refused'));
 });
 
 test('a code of another browser, another address or another client is refused by name', async () => {
-  const refused = expect(consent.redeemCode({ code: agree(), pkce: 'w'.repeat(43) })).rejects;
+  const refused = expect(consent.redeemCode({ code: agree(), pkce: 'w'.repeat(43) }, keepNone)).rejects;
   await refused.toEqual(code('oauth_code_refused'));
 
   const elsewhere = consentOf({ ...client, redirectUri: 'https://elsewhere.test/callback' });
-  await expect(elsewhere.redeemCode({ code: agree(), pkce })).rejects.toEqual(code('redirect_uri_mismatch'));
+  await expect(elsewhere.redeemCode({ code: agree(), pkce }, keepNone)).rejects.toEqual(code('redirect_uri_mismatch'));
 
   const stranger = consentOf({ ...client, clientSecret: 'GOCSPX-other' });
-  await expect(stranger.redeemCode({ code: agree(), pkce })).rejects.toEqual(code('client_credentials_rejected'));
+  await expect(stranger.redeemCode({ code: agree(), pkce }, keepNone)).rejects.toEqual(
+    code('client_credentials_rejected'),
+  );
 });
 
-test('half a consent is not kept, and what there is of it is ended', async () => {
-  const unticked = consent.redeemCode({ code: agree({ scope: 'openid email' }), pkce });
-  await expect(unticked).rejects.toEqual(code('consent_incomplete'));
-  expect(google.state.consents.size).toBe(0);
+test('half a consent is not kept, nor ended here: it is handed to who knows what else would end with it', async () => {
+  const discard = vi.fn(async () => {});
+  const half = (scope: string, lasting = true) =>
+    consent.redeemCode({ code: agree({ scope, lasting }), pkce }, discard);
+  await expect(half('openid email')).rejects.toEqual(code('consent_incomplete'));
+  await expect(half(`openid ${cloudPlatform}`)).rejects.toEqual(code('consent_incomplete'));
+  const [unticked, nameless] = google.state.consents.keys();
+  expect(discard.mock.calls).toEqual([
+    [{ refreshToken: unticked, email: 'ann@acme.test' }],
+    [{ refreshToken: nameless, email: undefined }],
+  ]);
 
-  const fleeting = consent.redeemCode({ code: agree({ lasting: false }), pkce });
-  await expect(fleeting).rejects.toEqual(code('consent_incomplete'));
+  await expect(half(`openid email ${cloudPlatform}`, false)).rejects.toEqual(code('consent_incomplete'));
+  expect(discard).toHaveBeenCalledTimes(2);
 });
 
 test('ending a consent is done when it is gone, whoever ended it', async () => {
-  const { refreshToken } = await consent.redeemCode({ code: agree(), pkce });
+  const { refreshToken } = await consent.redeemCode({ code: agree(), pkce }, keepNone);
 
   await consent.revoke(refreshToken);
   expect(google.state.consents.size).toBe(0);
