@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { type ConsentFlow, googleConsentsIn } from '../../db/flows/google-consents.ts';
-import { isItsBrowser, isItsPerson, isKnownPerson, seeOther } from '../connect/browser.ts';
+import { hasBegun, isItsBrowser, isItsPerson, seeOther } from '../connect/browser.ts';
 import { newFlowCookie } from '../connect/flow-cookie.ts';
 import { ownerNameOf } from '../connect/owner-name.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -25,10 +25,13 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
     return flow;
   }
 
-  /** The link. A scanner of links that opens it begins nothing. */
+  /**
+   * The link. A scanner of links that opens it begins nothing. Members of the organization are told as well: what is
+   * given here is all that they reach at Google, and another member or a platform may have sent them the link.
+   */
   async function open(ctx: Context, ticket: string | undefined): Promise<void> {
     const flow = await find(ticket);
-    if (flow.browserHash !== null || (await isKnownPerson(ctx, database.reader, flow))) return goOn(ctx, flow);
+    if (flow.browserHash !== null || (await hasBegun(ctx, database.reader, flow))) return goOn(ctx, flow);
     const owner = escapeHtml(await ownerNameOf(database.reader, flow));
     showPage(ctx, {
       title: 'Let a Google account be used',

@@ -46,6 +46,12 @@ export async function isKnownPerson(ctx: Context, db: Db, flow: BoundFlow): Prom
   return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, db, flow));
 }
 
+/** Whether the person at this browser is the one who began it: they know for whom without being told. */
+export async function hasBegun(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, db);
+  return user !== undefined && flow.createdBy === `user:${user.id}` && belongsTo(user, flow);
+}
+
 type Person = NonNullable<Awaited<ReturnType<ReturnType<typeof usersIn>['find']>>>;
 
 function belongsTo({ ops, memberships }: Person, { orgId }: BoundFlow): boolean {

@@ -124,7 +124,7 @@ describe('a consent', () => {
     expect(forged.status).toBe(403);
   });
 
-  test('asks a member who is signed in nothing, and takes nobody else through their flow', async () => {
+  test('asks who began it nothing, and takes nobody else through their flow', async () => {
     const { session, id } = await addUser(api.database, orgId, 'admin');
     const mine = await api
       .as(session)
@@ -140,6 +140,23 @@ describe('a consent', () => {
     expect(answer.headers.get('location')).toMatch(/^https:\/\/accounts\.google\.com\//);
     const [row] = await api.database.reader('google_consents').where({ org_id: orgId });
     expect(row).toMatchObject({ created_by: `user:${id}`, browser_hash: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  });
+
+  test('that a platform began is told to a member, too, by the names of the project and the organization', async () => {
+    const { session } = await addUser(api.database, orgId, 'admin');
+    const named = { name: 'Shop & Co' };
+    await api.database.write((trx) => trx('projects').where({ id: projectId }).update(named));
+    const { url } = await start();
+    const cookie = `fairlead_session=${session}`;
+    const opened = await fetch(url.replace(publicUrl, api.url), {
+      redirect: 'manual',
+      headers: { accept: 'text/html', cookie },
+    });
+    expect(opened.headers.get('location')).toBeNull();
+    expect(opened.status).toBe(200);
+    expect(await opened.text()).toMatch(/the project Shop &#38; Co of Acme &#60;/);
+    const [row] = await api.database.reader('google_consents').where({ org_id: orgId });
+    expect(row).toMatchObject({ browser_hash: null, state_hash: null });
   });
 
   test('is taken once, whoever brings the answer again', async () => {
