@@ -16,7 +16,7 @@ const ofRepositories: Refusals = {
 /** Where it is a token that is asked for, narrowed to repositories and permissions. */
 export const ofTokens: Refusals = { ...ofRepositories, permission_missing: 'permission_missing' };
 
-/** Where it is a credential for a registry, of its own or of a cloud. */
+/** Where it is a credential for a registry, of its own or of a cloud: all that does not pass by itself. */
 export const ofRegistries: Refusals = {
   ...Object.fromEntries(
     [
@@ -29,18 +29,27 @@ export const ofRegistries: Refusals = {
       'client_secret_expired',
       'client_secret_rejected',
       'consent_ended',
+      'consent_incomplete',
       'credentials_missing',
       'credentials_rejected',
+      'credentials_unproven',
+      'external_id_not_required',
       'federation_refused',
       'impersonation_denied',
       'invalid_key',
+      'issuer_unreachable',
       'key_rejected',
+      'oauth_code_refused',
       'platform_identity_missing',
       'platform_identity_refused',
+      'policy_malformed',
+      'policy_too_large',
       'realm_not_trusted',
+      'redirect_uri_mismatch',
       'signature_mismatch',
       'tenant_not_found',
       'tls_untrusted',
+      'validation',
       'web_identity_refused',
     ].map((code) => [code, 'credential_rejected' as const]),
   ),
@@ -51,12 +60,18 @@ export const ofRegistries: Refusals = {
   lifetime_too_short: 'min_ttl_too_long',
   session_too_long: 'min_ttl_too_long',
   network_rules: 'permission_missing',
+  not_a_registry: 'provider_not_supported',
+  not_visible: 'repository_not_reachable',
   permission_missing: 'permission_missing',
+  policy: 'permission_missing',
   pull_denied: 'permission_missing',
+  pull_unproven: 'permission_missing',
   push_denied: 'permission_missing',
+  push_unproven: 'permission_missing',
   region_disabled: 'permission_missing',
   registry_not_found: 'repository_not_reachable',
   registry_role_missing: 'permission_missing',
+  token_unusable: 'provider_not_supported',
 };
 
 /** Where it is an App, by a number and a key that somebody has brought. */
