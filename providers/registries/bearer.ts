@@ -1,6 +1,6 @@
 import { imageRepository } from '../../domain/image-repository.ts';
 import type { RegistryHost } from '../../domain/registry-hosts.ts';
-import type { EffectiveScope, RegistryPurpose } from '../../domain/registry-purposes.ts';
+import { type EffectiveScope, type RegistryPurpose, registryPurposes } from '../../domain/registry-purposes.ts';
 import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
 import { scopeOf } from './probes.ts';
@@ -42,20 +42,15 @@ export async function mintBearer(
   if (lacking !== undefined && host.kind !== 'dockerhub') {
     throw failure(denied, `${wire.origin.host} gives this credential no token for ${purpose}: ${lacking}`);
   }
-  return { ...minted, effective: effectiveOf(granted, repositories, purpose) };
+  return { ...minted, effective: effectiveOf(granted, repositories) };
 }
 
-function effectiveOf(
-  granted: Map<string, string[]> | undefined,
-  repositories: string[],
-  purpose: RegistryPurpose,
-): EffectiveScope {
+function effectiveOf(granted: Map<string, string[]> | undefined, repositories: string[]): EffectiveScope {
   if (!granted) {
-    const actions: RegistryPurpose[] = purpose === 'push' ? ['pull', 'push'] : ['pull'];
     const note = 'The token does not tell what it is good for: it may do whatever its identity may';
-    return { repositories: '*', actions, narrowedTo: 'identity', note };
+    return { repositories: '*', actions: [...registryPurposes], narrowedTo: 'identity', note };
   }
-  const actions = (['pull', 'push'] as const).filter((action) => [...granted.values()].flat().includes(action));
+  const actions = registryPurposes.filter((action) => [...granted.values()].flat().includes(action));
   const isNarrow = [...granted.keys()].every((name) => repositories.includes(name));
   return { repositories: [...granted.keys()], actions, narrowedTo: isNarrow ? 'repository' : 'identity' };
 }

@@ -170,16 +170,19 @@ test.each([
   expect(Math.round((expiresAt - before) / 10_000)).toBe(6);
 });
 
-test('a token that cannot be read is handed out, and said to be as good as its identity', async () => {
-  registry.settings.tokens = 'opaque';
-  const { effective } = await clientOf(registry).mintBearer({ ...wants, purpose: 'push' });
-  expect(effective).toEqual({
-    repositories: '*',
-    actions: ['pull', 'push'],
-    narrowedTo: 'identity',
-    note: expect.any(String),
-  });
-});
+test.each(['pull', 'push'] as const)(
+  'a token to %s that cannot be read is handed out, and said to be as good as its identity',
+  async (purpose) => {
+    registry.settings.tokens = 'opaque';
+    const { effective } = await clientOf(registry).mintBearer({ ...wants, purpose });
+    expect(effective).toEqual({
+      repositories: '*',
+      actions: ['pull', 'push'],
+      narrowedTo: 'identity',
+      note: expect.any(String),
+    });
+  },
+);
 
 test.each([
   ['header.!!!.signature'],
