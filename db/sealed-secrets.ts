@@ -18,6 +18,53 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     return keyring.open(sealed ?? '', { orgId: org_id, credentialId: id, version, field: kind });
   }
 
+  /**
+   * Makes `secret` the active version, unless it already is. The one before it is retiring: what was signed with it,
+   * or is under way with it, may still be good. Answers whether anything changed.
+   */
+  async function put(owner: SecretOwner, orgId: string | null, kind: string, secret: string): Promise<boolean> {
+    const now = Date.now();
+    await db('credentials')
+      .insert({
+        id: newId('cred'),
+        org_id: orgId,
+        github_app_id: null,
+        integration_id: null,
+        cloud_account_id: null,
+        ...columnOf(owner),
+        kind,
+        created_at: now,
+        updated_at: now,
+      })
+      .onConflict()
+      .ignore();
+    const credential = (await find(owner, kind)) as CredentialRow;
+    const { id } = credential;
+    const versions = await db('credential_versions').where({ credential_id: id }).orderBy('version', 'desc');
+    const current = versions.find(({ status }) => status === 'active');
+    if (current && open(credential, current) === secret) return false;
+
+    const before = versions.filter(({ status }) => status === 'retiring').map((one) => one.id);
+    await db('credential_versions')
+      .whereIn('id', before)
+      .update({ status: 'purged', sealed: null, key_id: null, updated_at: now });
+    if (current)
+      await db('credential_versions').where({ id: current.id }).update({ status: 'retiring', updated_at: now });
+    const version = (versions[0]?.version ?? 0) + 1;
+    const { sealed, keyId } = keyring.seal(secret, { orgId, credentialId: id, version, field: kind });
+    await db('credential_versions').insert({
+      id: newId('crv'),
+      credential_id: id,
+      version,
+      status: 'active',
+      sealed,
+      key_id: keyId,
+      created_at: now,
+      updated_at: now,
+    });
+    return true;
+  }
+
   return {
     find,
     open,
@@ -30,50 +77,18 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
       return row && open(credential, row);
     },
 
-    /**
-     * Makes `secret` the active version, unless it already is. The one before it is retiring: what was signed with it,
-     * or is under way with it, may still be good. Answers whether anything changed.
-     */
-    async put(owner: SecretOwner, orgId: string | null, kind: string, secret: string): Promise<boolean> {
-      const now = Date.now();
-      await db('credentials')
-        .insert({
-          id: newId('cred'),
-          org_id: orgId,
-          github_app_id: null,
-          integration_id: null,
-          cloud_account_id: null,
-          ...columnOf(owner),
-          kind,
-          created_at: now,
-          updated_at: now,
-        })
-        .onConflict()
-        .ignore();
-      const credential = (await find(owner, kind)) as CredentialRow;
-      const { id } = credential;
-      const versions = await db('credential_versions').where({ credential_id: id }).orderBy('version', 'desc');
-      const current = versions.find(({ status }) => status === 'active');
-      if (current && open(credential, current) === secret) return false;
+    put,
 
-      const before = versions.filter(({ status }) => status === 'retiring').map((one) => one.id);
+    /**
+     * The same for what is opened for one use and then forgotten: the one before it is destroyed at once, for nobody
+     * is left who comes back for it.
+     */
+    async replace(owner: SecretOwner, orgId: string | null, kind: string, secret: string): Promise<boolean> {
+      if (!(await put(owner, orgId, kind, secret))) return false;
+      const credential = await find(owner, kind);
       await db('credential_versions')
-        .whereIn('id', before)
-        .update({ status: 'purged', sealed: null, key_id: null, updated_at: now });
-      if (current)
-        await db('credential_versions').where({ id: current.id }).update({ status: 'retiring', updated_at: now });
-      const version = (versions[0]?.version ?? 0) + 1;
-      const { sealed, keyId } = keyring.seal(secret, { orgId, credentialId: id, version, field: kind });
-      await db('credential_versions').insert({
-        id: newId('crv'),
-        credential_id: id,
-        version,
-        status: 'active',
-        sealed,
-        key_id: keyId,
-        created_at: now,
-        updated_at: now,
-      });
+        .where({ credential_id: credential?.id ?? '', status: 'retiring' })
+        .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
       return true;
     },
   };
