@@ -9,12 +9,14 @@ import { type Client as ApiClient, createClient } from '../support/client.ts';
 import { connectAll } from '../support/connect-canaries.ts';
 import { listBuilds } from '../support/platform.ts';
 import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { startDayOfRegistry } from '../support/registry-canaries.ts';
 
 const marker = () => randomBytes(24).toString('hex');
 const operatorToken = `operator-${marker()}`;
 const clientSecret = `client-${marker()}`;
 
 let scene: Scene;
+let registry: Awaited<ReturnType<typeof startDayOfRegistry>>;
 let product: AllInOne;
 let connection: Connection;
 let temporal: Client;
@@ -36,7 +38,7 @@ async function recordingFetch(input: string | URL | Request, init?: RequestInit)
 }
 
 beforeAll(async () => {
-  scene = await startScene();
+  [scene, registry] = await Promise.all([startScene(), startDayOfRegistry()]);
   const { app } = scene;
   app.clientSecret = clientSecret;
   product = await startAllInOne({
@@ -44,7 +46,7 @@ beforeAll(async () => {
     env: {
       FAIRLEAD_LOG_LEVEL: 'trace',
       FAIRLEAD_ADMIN_TOKEN: operatorToken,
-      FAIRLEAD_ALLOWED_HOSTS: scene.github.url,
+      FAIRLEAD_ALLOWED_HOSTS: `${scene.github.url} ${registry.url}`,
       FAIRLEAD_WEBHOOK_MODE: 'push',
     },
   });
@@ -57,6 +59,7 @@ afterAll(async () => {
   await connection?.close();
   await product?.remove();
   await scene?.github.close();
+  await registry?.close();
 });
 
 /** All of it, as it is now. */
@@ -96,6 +99,7 @@ test('no secret is found in logs, answers, metrics, database files and histories
   await succeed(reader);
 
   const ofConnecting = await connectAll(scene, product, me);
+  const ofRegistry = await registry.work(me, project?.id ?? '');
   await errors(reader, code);
   await visitor.send('GET', '/metrics');
   await me.send('DELETE', '/v1/sessions', undefined);
@@ -116,6 +120,7 @@ test('no secret is found in logs, answers, metrics, database files and histories
       .filter((line) => /^[\w+/=]{60,}$/.test(line))
       .map((value) => ({ name: 'a line of the private key', value })),
     ...ofConnecting,
+    ...ofRegistry,
     ...addresses.list(),
   );
   expect(canaries.length).toBeGreaterThan(60);
