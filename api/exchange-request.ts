@@ -50,9 +50,11 @@ export const ExchangeBody = z.strictObject({
   min_ttl: z
     .int()
     .min(0)
-    .max(43_200)
+    .max(42_900)
     .optional()
-    .describe(`Seconds that it must be good for; of GitHub ${longestTtlSeconds} at most, of AWS twelve hours`),
+    .describe(
+      `Seconds that it must be good for; of GitHub ${longestTtlSeconds} at most, for images 42900, where the registry gives so much`,
+    ),
   format: z
     .enum(formats)
     .optional()

@@ -1,5 +1,6 @@
 import type { RegistryIssue, RegistryWanted } from '../broker/registries/registry-exchange.ts';
 import type { Database } from '../db/connection.ts';
+import type { FoundIssuer } from '../db/issuers.ts';
 import { type Project, projectsIn } from '../db/projects.ts';
 import { imageRepository } from '../domain/image-repository.ts';
 import { type RegistryHost, registryHost, registryKinds } from '../domain/registry-hosts.ts';
@@ -43,6 +44,7 @@ export async function resolveRegistryExchange(
     kinds,
   });
   requireHost(body, hostUrl);
+  requireVerified(cloud);
   const { registry, repositories: usual = [] } = settings as RegistrySettings;
   const host = registryHost(registry);
   if (!host) throw new Problem('integration_unusable', 'The registry’s address is not understood any more.');
@@ -74,7 +76,8 @@ export async function resolveRegistryExchange(
       repositories,
       purpose,
       bearer: format === 'bearer',
-      cloud,
+      cloud: cloud && { id: cloud.id, epoch: cloud.epoch },
+      alone: unvouched,
       ...(body.min_ttl !== undefined && { minTtlMs: body.min_ttl * 1000 }),
     },
     purpose,
@@ -113,6 +116,15 @@ export function formatCredential(format: Format, { host, username, token }: Regi
 /** Docker has an address of its own for its own registry. */
 function configKey(host: string): string {
   return host === 'docker.io' ? 'https://index.docker.io/v1/' : host;
+}
+
+/** What a cloud has not confirmed, or does not confirm any more, is used for nothing. */
+function requireVerified(cloud: FoundIssuer['cloud']): void {
+  if (!cloud || cloud.status === 'active') return;
+  const detail = `Its cloud account is ${cloud.status}: have it verified, \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
+  throw new Problem('integration_unusable', detail, {
+    members: { cloud_account_id: cloud.id, cloud_account_status: cloud.status },
+  });
 }
 
 function requireName(host: RegistryHost, text: string): string {

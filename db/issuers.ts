@@ -1,4 +1,5 @@
 import { isFinalBuildStatus } from '../domain/build-status.ts';
+import type { CloudAccountStatus } from '../domain/cloud-accounts.ts';
 import { type IntegrationStatus, usableIntegrationStatuses } from '../domain/integration-status.ts';
 import type { Db } from './connection.ts';
 import { usedBy } from './usable-integrations.ts';
@@ -13,7 +14,7 @@ export type FoundIssuer = {
   hostUrl: string;
   settings: Record<string, unknown>;
   /** The access that it inherits, as it was. */
-  cloud: { id: string; epoch: number } | null;
+  cloud: { id: string; epoch: number; status: CloudAccountStatus } | null;
 };
 
 /** The project's own, or one that is granted to it: also where it is being deleted, or was. */
@@ -28,8 +29,8 @@ export async function findIssuer(db: Db, projectId: string, id: string): Promise
   return { issuer: { id, projectId, epoch }, kind, status, hostUrl, settings, cloud: cloud ?? null };
 }
 
-async function cloudOf(db: Db, id: string): Promise<{ id: string; epoch: number } | undefined> {
-  return db('cloud_accounts').where({ id }).first('id', 'epoch');
+async function cloudOf(db: Db, id: string): Promise<FoundIssuer['cloud'] | undefined> {
+  return db('cloud_accounts').where({ id }).first('id', 'epoch', 'status');
 }
 
 /**

@@ -9,6 +9,7 @@ import {
 } from '../domain/registry-verdicts.ts';
 import { verifyWorkflowId } from '../domain/workflow-ids.ts';
 import { appendAudit } from './audit.ts';
+import { cloudAccountsIn } from './cloud-accounts.ts';
 import { type Command, commandsIn } from './commands.ts';
 import type { Transaction } from './connection.ts';
 import { incidentsIn } from './incidents.ts';
@@ -72,6 +73,7 @@ export async function beginVerification(trx: Transaction, integrationId: string)
 export type Found = RegistryFindings & {
   /** As they were when it was asked. */
   epoch: number;
+  cloudEpoch: number | null;
   repositories: string[];
   /** Where the registry has credentials sent, where it says so. */
   realm: string | undefined;
@@ -89,7 +91,9 @@ export async function recordVerification(
   wish: 'asked' | 'due',
 ): Promise<(RegistryVerdict & { doubted: string | null }) | undefined> {
   const integration = await integrationsIn(trx, everything).take(integrationId);
-  if (!integration || integration.status === 'deleting' || integration.epoch !== found.epoch) return undefined;
+  if (!integration || integration.status === 'deleting') return undefined;
+  if (integration.epoch !== found.epoch || (await cloudEpochOf(trx, integration)) !== found.cloudEpoch)
+    return undefined;
   const now = Date.now();
   const { login } = found;
   const before = { status: integration.status, reason: integration.statusReason };
@@ -167,4 +171,9 @@ async function noteChange(
   }
   const detail = { status: verdict.status, reason: verdict.reason };
   await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'integration.verified', target: id, detail });
+}
+
+async function cloudEpochOf(trx: Transaction, { cloudAccountId }: Integration): Promise<number | null> {
+  if (cloudAccountId === null) return null;
+  return (await cloudAccountsIn(trx, everything).find(cloudAccountId))?.epoch ?? null;
 }

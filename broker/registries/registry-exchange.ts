@@ -13,10 +13,15 @@ export type RegistryWanted = Request & {
   bearer: boolean;
   /** The access that a registry of a cloud inherits, as it was read with the request. */
   cloud: { id: string; epoch: number } | null;
+  /** For code that nobody has vouched for: it shares what it gets with nobody. */
+  alone: boolean;
 };
 
 /** What was made. `isStatic`: it is the stored password itself, and lives until somebody replaces it. */
 export type RegistryIssue = Made & { username: string; host: string; effective: EffectiveScope; isStatic: boolean };
+
+/** An hour, less what is lost on the way. */
+const usualTtlMs = 55 * 60_000;
 
 /** After so long a stored password is asked for anew, so that a replaced one is not used much longer. */
 export const staticLeaseMs = 60 * 60_000;
@@ -43,22 +48,31 @@ export function createRegistryExchange({
       ...(bearer && { form: 'bearer' }),
     }),
 
-    keyOf: ({ purpose, repositories, bearer, cloud }) => [purpose, bearer, [...repositories].sort(), cloud],
+    keyOf: ({ purpose, repositories, bearer, cloud, alone, buildId, minTtlMs }) => [
+      purpose,
+      bearer,
+      [...repositories].sort(),
+      cloud,
+      // Nobody is given what lives for longer because somebody else has asked for that.
+      longerThanUsual(minTtlMs) ?? null,
+      alone ? buildId : null,
+    ],
 
     async isCurrent(trx, { cloud }) {
       if (!cloud) return true;
-      const query = trx('cloud_accounts').where(cloud).whereNull('deleted_at');
+      const query = trx('cloud_accounts').where({ ...cloud, status: 'active' });
       if (trx.client.config.client === 'pg') query.forShare();
       return (await query.first('id')) !== undefined;
     },
 
     async make({ issuer, purpose, repositories, bearer, minTtlMs }) {
+      const longer = longerThanUsual(minTtlMs);
       const made = await access.credential(issuer.id, {
         projectId: issuer.projectId,
         purpose,
         repositories,
         bearer,
-        ...(minTtlMs !== undefined && { minTtlMs }),
+        ...(longer !== undefined && { minTtlMs: longer }),
       });
       if (made.expiresAt !== null && made.expiresAt <= Date.now()) throw isOver(made.host);
       return {
@@ -67,10 +81,15 @@ export function createRegistryExchange({
         host: made.host,
         effective: made.effective,
         isStatic: made.expiresAt === null,
-        expiresAt: made.expiresAt ?? Date.now() + staticLeaseMs,
+        expiresAt: made.expiresAt ?? Date.now() + Math.max(staticLeaseMs, (minTtlMs ?? 0) + 60_000),
       };
     },
   });
+}
+
+/** What lives for an hour is what everybody is given; only more than that has to be asked for. */
+function longerThanUsual(minTtlMs: number | undefined): number | undefined {
+  return minTtlMs !== undefined && minTtlMs > usualTtlMs ? minTtlMs : undefined;
 }
 
 /** Nobody could use it; the clocks may differ. */

@@ -10,6 +10,8 @@ import type { RegistryAccessDeps } from './registry-access.ts';
 export type RegistryFound = RegistryFindings & {
   /** As they were when it was asked: what was found holds for these. */
   epoch: number;
+  /** Of the access that it inherits; null where it has its own. */
+  cloudEpoch: number | null;
   repositories: string[];
   /** Where the registry has credentials sent, where it says so. */
   realm: string | undefined;
@@ -23,7 +25,7 @@ type Patience = {
   isSettled?: boolean;
 };
 
-type Found = Omit<RegistryFound, 'epoch' | 'repositories'>;
+type Found = Omit<RegistryFound, 'epoch' | 'cloudEpoch' | 'repositories'>;
 
 const purposes = [...registryPurposes];
 
@@ -89,7 +91,8 @@ export function registryVerifier(deps: RegistryAccessDeps) {
     if (!login.ok && isSilent(login.code)) throw silence(login);
     const silent = checks.find(({ outcome, code = '' }) => outcome === 'unproven' && isSilent(code));
     if (silent && !isLast) throw silence({ code: silent.code ?? '', message: 'The registry stopped answering' });
-    return { ...found, epoch, repositories } satisfies RegistryFound;
+    const cloudEpoch = opened.account?.epoch ?? null;
+    return { ...found, epoch, cloudEpoch, repositories } satisfies RegistryFound;
   };
 }
 

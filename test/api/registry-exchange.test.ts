@@ -266,11 +266,35 @@ describe('an app’s registry', () => {
     const runner = await buildClient();
     const push = await exchange({ purpose: 'push' }, runner);
     expect(push).toMatchObject({ status: 403, body: { code: 'build_not_vouched' } });
-    expect((await exchange({ purpose: 'pull' }, runner)).status).toBe(200);
+    const pull = await exchange({ purpose: 'pull' }, runner);
+    expect(pull.status).toBe(200);
+    // It is not what others have.
+    expect((await exchange({ purpose: 'pull', app_id: mine.appId })).body.password).not.toBe(pull.body.password);
     await database.write((trx) => trx('integrations').where({ id: mine.registryId }).update({ epoch: 1 }));
     answer = async () => ({ effective: { repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity' } });
     const broad = await exchange({ purpose: 'pull' }, runner);
     expect(broad).toMatchObject({ status: 403, body: { code: 'build_not_vouched' } });
+  });
+});
+
+describe('how long it has to live', () => {
+  test('is no reason to refuse a stored password, which lives on', async () => {
+    answer = async () => ({ expiresAt: null });
+    for (const min_ttl of [3_600, 7_200]) {
+      const given = await exchange({ purpose: 'pull', repositories: ['a/b'], min_ttl });
+      expect(given.status).toBe(200);
+      expect(given.body.expires_at * 1000).toBeGreaterThan(Date.now() + min_ttl * 1000);
+    }
+  });
+
+  test('is what each has asked for: nobody gets what lives for longer because somebody else does', async () => {
+    answer = async ({ minTtlMs = 3_600_000 }) => ({ expiresAt: Date.now() + minTtlMs + 60_000 });
+    const ask = async (min_ttl?: number) =>
+      (await exchange({ purpose: 'pull', repositories: ['a/b'], ...(min_ttl && { min_ttl }) })).body;
+    const [long, usual, again] = [await ask(40_000), await ask(), await ask(3_000)];
+    expect(long.expires_at * 1000).toBeGreaterThan(Date.now() + 40_000_000);
+    expect(usual.expires_at * 1000).toBeLessThan(Date.now() + 3_700_000);
+    expect(again.password).toBe(usual.password);
   });
 });
 
@@ -347,5 +371,14 @@ describe('while an integration is taken away', () => {
     };
     const meanwhile = await exchange({ purpose: 'pull', repositories: ['c/d'] });
     expect(meanwhile).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    const calls = asked.length;
+    for (const status of ['pending', 'action_required'] as const) {
+      await database.write((trx) => trx('cloud_accounts').where({ id }).update({ status }));
+      expect(await exchange(body), status).toMatchObject({
+        status: 409,
+        body: { code: 'integration_unusable', cloud_account_id: id, cloud_account_status: status },
+      });
+    }
+    expect(asked).toHaveLength(calls);
   });
 });

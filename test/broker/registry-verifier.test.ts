@@ -132,6 +132,7 @@ describe('of a cloud’s registry', () => {
       realm: undefined,
       checks: [check('pull', 'allowed'), check('push', 'denied', 'push_denied')],
       epoch: 7,
+      cloudEpoch: 0,
       repositories: ['acme/shop'],
     });
     expect(asked).toEqual([

@@ -54,15 +54,13 @@ export function registryScene(database: TestDatabase, clouds: Partial<Clouds>, o
       account: Pick<NewCloudAccount, 'kind' | 'authMode' | 'config'>,
     ) {
       const { orgId, projectId } = await owner();
-      const { id: accountId } = await database.write((trx) =>
-        cloudAccountsIn(trx, everything).insert({
-          orgId,
-          projectId,
-          displayName: host,
-          createdBy: 'system',
-          ...account,
-        }),
-      );
+      const accountId = await database.write(async (trx) => {
+        const named = { orgId, projectId, displayName: host, createdBy: 'system' };
+        const { id } = await cloudAccountsIn(trx, everything).insert({ ...named, ...account });
+        // As once its cloud has let it in.
+        await trx('cloud_accounts').where({ id }).update({ status: 'active' });
+        return id;
+      });
       const integrationId = await seed(database).registry(
         { orgId, projectId },
         {
