@@ -67,6 +67,10 @@ export function registryOf(kind: RegistryKind, text: string, allowedHosts: reado
     throw new Problem('registry_host_mismatch', advice);
   }
   if (host.kind !== kind) throw new Problem('registry_host_mismatch', mismatch(kind, host));
+  if (host.kind === 'gar' && host.universe !== 'googleapis.com') {
+    const advice = `${host.host} is in a Google Cloud of its own (${host.universe}), for which no access is made here: only registries of googleapis.com can be connected.`;
+    throw new Problem('registry_host_mismatch', advice);
+  }
   if (kind === 'oci' && tenantHostUrl(host.origin, allowedHosts) === undefined) {
     const advice = 'Send the public name of the host, without a port; FAIRLEAD_ALLOWED_HOSTS opens others.';
     throw new Problem('host_not_allowed', advice);

@@ -224,6 +224,13 @@ describe('a host', () => {
     expect(await post(body)).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
   });
 
+  test('is refused of a Google Cloud that nobody here can log in to', async () => {
+    const body = { provider: 'gar', registry: 'docker.s3nsregistry.fr', cloud_account_id: newId('ca') };
+    const refused = await post(body);
+    expect(refused).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
+    expect(refused.body.detail).toMatch(/googleapis\.com/);
+  });
+
   test.each([
     ['127.0.0.1', 422],
     ['169.254.169.254', 422],
