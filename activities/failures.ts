@@ -33,6 +33,7 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'account_mismatch',
   'assume_role_refused',
   'external_id_not_required',
+  'subject_not_required',
   'web_identity_refused',
   'invalid_key',
   'signature_mismatch',

@@ -2,6 +2,7 @@ import type { CloudAccount } from '../db/cloud-accounts.ts';
 import type { Database } from '../db/connection.ts';
 import { sealedSecrets } from '../db/sealed-secrets.ts';
 import type { Keyring } from '../db/sealing.ts';
+import { newId } from '../domain/ids.ts';
 import type { AzureCloud } from '../domain/registry-hosts.ts';
 import { cloudSecretKinds } from '../domain/registry-settings.ts';
 import type { AwsAccess } from '../providers/clouds/aws-sessions.ts';
@@ -46,6 +47,10 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
   const tokenFor = (account: CloudAccount, use: CloudUse, audience: string) =>
     issuer.token({ orgId: account.orgId, cloudAccountId: account.id, audience, ...use });
 
+  /** As our issuer would make one for somebody else, but nobody has it. */
+  const strangersToken = (account: CloudAccount, use: CloudUse, audience: string) =>
+    tokenFor({ ...account, id: newId('ca') }, use, audience);
+
   return {
     async aws(account: CloudAccount, use: CloudUse): Promise<AwsAccess> {
       const { config, authMode } = account;
@@ -57,7 +62,12 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
       }
       const role = { accountId, roleArn: field(account, 'role_arn'), sessionName: use.integrationId ?? account.id };
       if (authMode === 'assume_role') return { mode: 'assume_role', ...role, externalId: config['external_id'] ?? '' };
-      return { mode: 'web_identity', ...role, token: await tokenFor(account, use, awsAudience) };
+      return {
+        mode: 'web_identity',
+        ...role,
+        token: await tokenFor(account, use, awsAudience),
+        strangersToken: () => strangersToken(account, use, awsAudience),
+      };
     },
 
     async gcp(account: CloudAccount, use: CloudUse): Promise<GcpAccess> {
@@ -75,6 +85,7 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
         provider: field(account, 'provider'),
         serviceAccount: config['service_account'],
         subjectToken: (audience) => tokenFor(account, use, audience),
+        strangersToken: (audience) => strangersToken(account, use, audience),
       };
     },
 

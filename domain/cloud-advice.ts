@@ -12,6 +12,7 @@ const actions: Record<string, string> = {
   issuer_unreachable: byOperator,
   assume_role_refused: pasteTrust,
   external_id_not_required: pasteTrust,
+  subject_not_required: pasteTrust,
   web_identity_refused: pasteTrust,
   federation_refused: pasteTrust,
   impersonation_denied: pasteTrust,

@@ -78,6 +78,7 @@ export const troubles: Record<Trouble, readonly string[]> = {
     'realm_not_trusted',
     'registry_role_missing',
     'signature_mismatch',
+    'subject_not_required',
     'tenant_not_found',
     'web_identity_refused',
   ],

@@ -161,6 +161,7 @@ export type AwsErrorCode =
   | 'account_mismatch'
   | 'assume_role_refused'
   | 'external_id_not_required'
+  | 'subject_not_required'
   | 'web_identity_refused'
   | 'invalid_key'
   | 'signature_mismatch'
@@ -180,6 +181,7 @@ export type GoogleErrorCode =
   | 'key_rejected'
   | 'federation_refused'
   | 'impersonation_denied'
+  | 'subject_not_required'
   | 'api_disabled'
   // A person's consent
   | 'consent_ended'

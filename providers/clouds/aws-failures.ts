@@ -32,6 +32,7 @@ const settling: ReadonlySet<AwsErrorCode> = new Set<AwsErrorCode>([
   'access_denied',
   'assume_role_refused',
   'external_id_not_required',
+  'subject_not_required',
   'web_identity_refused',
   'invalid_key',
   'signature_mismatch',
@@ -137,6 +138,9 @@ const sentences: Record<AwsErrorCode, string> = {
   external_id_not_required:
     'The role lets Fairlead in with any external id, so that others who use this Fairlead could name it: its trust ' +
     'policy has to ask for the one made for this account',
+  subject_not_required:
+    'The role lets in whomever Fairlead’s tokens are of, and so others who use this Fairlead: its trust policy has to ' +
+    'pin the subject, with StringEquals on the issuer’s “sub”',
   web_identity_refused:
     'AWS does not accept Fairlead’s token for the role: the role does not exist, its trust policy names another ' +
     'issuer, audience or subject, or the issuer is not registered in the account',

@@ -11,8 +11,15 @@ import { awsError } from './aws-failures.ts';
 /** How AWS is entered. The account is the one that was agreed on: an identity of another one is refused. */
 export type AwsAccess = { accountId: string } & (
   | { mode: 'assume_role'; roleArn: string; externalId: string; sessionName: string }
-  /** `token` is one that the role's account trusts the issuer of; it is all that this request is known by. */
-  | { mode: 'web_identity'; roleArn: string; token: string; sessionName: string }
+  | {
+      mode: 'web_identity';
+      roleArn: string;
+      /** One that the role's account trusts the issuer of; it is all that this request is known by. */
+      token: string;
+      /** Of the same issuer, for a subject that is nobody's: no role may take it. */
+      strangersToken(): Promise<string>;
+      sessionName: string;
+    }
   | { mode: 'access_key'; accessKeyId: string; secretAccessKey: string }
   /** Fairlead's own identity, lent. */
   | { mode: 'ambient' }

@@ -56,7 +56,8 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
 
     /**
      * Who the access is to AWS, which nobody needs a permission to ask. Throws where it is of another account, and
-     * where a role would let Fairlead in with any external id: then everybody who uses this Fairlead could name it.
+     * where a role would let Fairlead in with any external id, or with a token of any subject: then everybody who uses
+     * this Fairlead could name it.
      */
     async identity(access: AwsAccess, { region, signal }: AskedWhere = {}): Promise<AwsIdentity> {
       const place = placeOf(region, 'roleArn' in access ? parseRoleArn(access.roleArn)?.partition : undefined);
@@ -66,6 +67,8 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
       if (identity.accountId !== access.accountId) throw awsError('account_mismatch');
       if (access.mode === 'assume_role')
         await requireRefusal({ ...access, externalId: `other-${randomUUID()}` }, wishes);
+      if (access.mode === 'web_identity')
+        await requireRefusal({ ...access, token: await access.strangersToken() }, wishes);
       return identity;
     },
 
@@ -107,14 +110,15 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
     return { accountId: Account, arn: Arn };
   }
 
-  async function requireRefusal(access: AwsAccess, wishes: SessionWishes): Promise<void> {
+  async function requireRefusal(access: AwsRole, wishes: SessionWishes): Promise<void> {
+    const { refused, notRequired } = refusalsDue[access.mode];
     try {
       await openSession(access, wishes);
     } catch (error) {
-      if (error instanceof ProviderError && error.code === 'assume_role_refused') return;
+      if (error instanceof ProviderError && error.code === refused) return;
       throw error;
     }
-    throw awsError('external_id_not_required');
+    throw awsError(notRequired);
   }
 
   async function authorization(
@@ -139,6 +143,14 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
     return first ?? {};
   }
 }
+
+type AwsRole = Extract<AwsAccess, { roleArn: string }>;
+
+/** How a stranger is to be refused, and what is missing where they are not. */
+const refusalsDue = {
+  assume_role: { refused: 'assume_role_refused', notRequired: 'external_id_not_required' },
+  web_identity: { refused: 'web_identity_refused', notRequired: 'subject_not_required' },
+} as const satisfies Record<AwsRole['mode'], object>;
 
 type AskedWhere = { region?: string; signal?: AbortSignal };
 

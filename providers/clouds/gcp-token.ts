@@ -13,6 +13,8 @@ export type GcpAccess =
       serviceAccount?: string | undefined;
       /** A token of ours for that audience; what it throws is thrown on. */
       subjectToken(audience: string): Promise<string>;
+      /** The same of a subject that is nobody's: no service account may be acted for with it. */
+      strangersToken(audience: string): Promise<string>;
     }
   | { mode: 'service_account_key'; clientEmail: string; privateKey: string }
   /** A person's consent, given to the operator's OAuth client. */

@@ -1,7 +1,7 @@
 import { type ArtifactRepository, artifactRepository } from '../../domain/google-names.ts';
 import { registryHost } from '../../domain/registry-hosts.ts';
 import type { RegistryCredential, RegistryPurpose, RepositoryCheck } from '../../domain/registry-purposes.ts';
-import { type Fetch, ProviderError } from '../http.ts';
+import { type Fetch, ProviderError, type ProviderErrorCode } from '../http.ts';
 import { googleFailure } from './gcp-failures.ts';
 import { type GcpAccess, type GoogleToken, googleOrigins, googleToken } from './gcp-token.ts';
 import { watchFetch } from './watched-fetch.ts';
@@ -83,9 +83,22 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
   }
 
   return {
-    /** Has Google let the account in, which is all that it says of itself without a further API. */
+    /**
+     * Has Google let the account in, which is all that it says of itself without a further API. Throws where others who
+     * use this Fairlead could act for its service account, too. Without one, it is the roles of the pool's principals
+     * that count, which nobody can ask for.
+     */
     async proveAccess(access: GcpAccess, signal?: AbortSignal): Promise<void> {
-      await tokenOf(access, { scopes: [cloudPlatform], signal });
+      const wanted = { scopes: [cloudPlatform], signal };
+      await tokenOf(access, wanted);
+      if (access.mode !== 'workload_identity' || access.serviceAccount === undefined) return;
+      try {
+        await tokenOf({ ...access, subjectToken: access.strangersToken }, wanted);
+      } catch (error) {
+        if (error instanceof ProviderError && refusalsOfStrangers.includes(error.code)) return;
+        throw error;
+      }
+      throw new ProviderError({ provider: 'gcp', code: 'subject_not_required', message: notPinned, settling: true });
     },
 
     /**
@@ -141,6 +154,11 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
     },
   };
 }
+
+const refusalsOfStrangers: readonly ProviderErrorCode[] = ['federation_refused', 'impersonation_denied'];
+const notPinned =
+  'The service account lets in whomever Fairlead’s tokens are of, and so others who use this Fairlead: grant it to the ' +
+  'one subject rather than to the whole pool, and pin the subject in the provider’s condition';
 
 /** A token of Google's is for nobody else: sovereign clouds have tokens of their own. */
 function requireRegistry(host: string): void {

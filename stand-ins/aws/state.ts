@@ -25,6 +25,8 @@ export type Role = {
   externalId: string | undefined;
   /** Tokens of an issuer that is registered in the account. */
   tokens: string[];
+  /** What it asks of a token of that issuer; without `sub` it lets in all whom the issuer speaks for. */
+  federated?: { iss: string; aud: string; sub?: string };
   allowed: string[];
   maxSeconds: number;
 };

@@ -13,7 +13,7 @@ export type PoolProvider = {
 export type ServiceAccount = {
   keys: KeyObject[];
   disabled?: boolean;
-  /** Whose tokens may become its own: `subject` of a pool's token. */
+  /** Whose tokens may become its own: `principal://…/<sub>` of a provider, or `principalSet://…/*` for all of it. */
   impersonators: string[];
   /** Seconds; more needs a policy of the organization's. */
   longest?: number;

@@ -60,12 +60,18 @@ export async function exchange(state: State, { form, headers }: CloudRequest, no
   return { status: 200, body: { access_token: access, expires_in: seconds, token_type: 'Bearer' } };
 }
 
+/** A set is everybody of a provider, however they are called. */
+function isAmong(member: string, identity: string): boolean {
+  const [, everybody] = /^principalSet:(.*\/)\*$/.exec(member) ?? [];
+  return everybody === undefined ? member === identity : identity.startsWith(`principal:${everybody}`);
+}
+
 export function generateAccessToken(state: State, request: CloudRequest, now: number): CloudAnswer {
   const holder = identityOf(state, request, now);
   if (!holder) return refused(401, 'UNAUTHENTICATED');
   const [, email = ''] = /serviceAccounts\/([^:/]+):/.exec(decodeURIComponent(request.path)) ?? [];
   const account = state.serviceAccounts.get(email);
-  if (!account || account.disabled || !account.impersonators.includes(holder.identity)) {
+  if (!account || account.disabled || !account.impersonators.some((one) => isAmong(one, holder.identity))) {
     return refused(403, 'PERMISSION_DENIED', 'IAM_PERMISSION_DENIED');
   }
   const lifetime = Number(/^(\d+)s$/.exec(String(request.json['lifetime']))?.[1] ?? hour);

@@ -81,6 +81,12 @@ const role = (externalId = 'ours-and-nobody-elses') => ({
   authMode: 'assume_role',
   config: { role_arn: roleArn, account_id: accountId, external_id: externalId },
 });
+const ourIssuer = { iss: publicUrl, aud: 'sts.amazonaws.com' };
+const byIssuerAtAws = {
+  kind: 'aws' as const,
+  authMode: 'web_identity',
+  config: { role_arn: roleArn, account_id: accountId },
+};
 const federatedAtGoogle = { kind: 'gcp' as const, authMode: 'workload_identity', config: { provider } };
 const federatedAtAzure = {
   kind: 'azure' as const,
@@ -110,15 +116,17 @@ describe('an account is active once its cloud has let it in', () => {
   });
 
   test('by our issuer at AWS', async () => {
-    const trusting = standIns.aws.role({ arn: roleArn });
-    trusting.tokens = scene.tokens;
-    const config = { role_arn: roleArn, account_id: accountId };
-    const id = await scene.add(where, { kind: 'aws', authMode: 'web_identity', config });
+    const id = await scene.add(where, byIssuerAtAws);
+    const sub = issuerSubject(where.orgId, id);
+    standIns.aws.role({ arn: roleArn, federated: { ...ourIssuer, sub } });
     expect(await askCloud(id)).toBe(true);
     expect((await account(id)).status).toBe('active');
-    const claims = decodeJwt(scene.tokens.at(-1) ?? '');
-    expect(claims).toMatchObject({ sub: issuerSubject(where.orgId, id), aud: 'sts.amazonaws.com' });
+    const [claims, others] = scene.tokens.map((token) => decodeJwt(token));
+    expect(claims).toMatchObject({ sub, aud: 'sts.amazonaws.com' });
     expect(claims).not.toHaveProperty('integration_id');
+    // One that is nobody's, of the same organization.
+    expect(others?.sub).toMatch(`org:${where.orgId}:cloud-account:ca_`);
+    expect(others?.sub).not.toBe(sub);
   });
 
   test('by a key at AWS', async () => {
@@ -193,6 +201,27 @@ describe('a refusal', () => {
     const id = await scene.add(where, role());
     await askCloud(id, settled);
     expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: 'external_id_not_required' });
+  });
+
+  test('is due to a role that takes whatever token our issuer makes', async () => {
+    standIns.aws.role({ arn: roleArn, federated: ourIssuer });
+    const id = await scene.add(where, byIssuerAtAws);
+    await expect(askCloud(id)).rejects.toMatchObject({ type: 'subject_not_required', nonRetryable: false });
+    await askCloud(id, settled);
+    expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: 'subject_not_required' });
+  });
+
+  test('is due to a service account for which all of the pool may act', async () => {
+    const id = await scene.add(where, { ...federatedAtGoogle, config: { provider, service_account: email } });
+    standIns.google.state.providers.set(provider, { issuer: publicUrl, publicKey: scene.publicKey });
+    standIns.google.state.serviceAccounts.set(email, { keys: [], impersonators: [`principalSet://${provider}/*`] });
+    await askCloud(id, settled);
+    expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: 'subject_not_required' });
+
+    const mine = [`principal://${provider}/${issuerSubject(where.orgId, id)}`];
+    standIns.google.state.serviceAccounts.set(email, { keys: [], impersonators: mine });
+    expect(await askCloud(id)).toBe(true);
+    expect((await account(id)).status).toBe('active');
   });
 
   const refused: [string, object & Parameters<CloudScene['add']>[1], string][] = [

@@ -65,6 +65,7 @@ const codes: Record<Code, true> = {
   session_expired: true,
   session_too_long: true,
   signature_mismatch: true,
+  subject_not_required: true,
   tenant_not_found: true,
   timeout: true,
   tls_untrusted: true,

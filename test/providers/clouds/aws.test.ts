@@ -240,7 +240,39 @@ describe('a credential for ECR Public', () => {
 });
 
 describe('a role that trusts an issuer', () => {
-  const access: AwsAccess = { mode: 'web_identity', roleArn, accountId, token, sessionName: 'int_1' };
+  const strangers = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYV8yIn0.c2lnbmF0dXJl';
+  const access: AwsAccess = {
+    mode: 'web_identity',
+    roleArn,
+    accountId,
+    token,
+    strangersToken: async () => strangers,
+    sessionName: 'int_1',
+  };
+
+  test('is refused where another subject’s would do as well', async () => {
+    role.tokens.push(strangers);
+    await expect(aws().identity(access)).rejects.toMatchObject({
+      code: 'subject_not_required',
+      settling: true,
+      message: expect.stringMatching(/subject/),
+    });
+
+    standIn.role({ ...role, tokens: [token] });
+    standIn.ledger.length = 0;
+    expect(await aws().identity(access)).toMatchObject({ accountId });
+    expect(standIn.ledger.map(({ action, status }) => `${action} ${status}`)).toEqual([
+      'AssumeRoleWithWebIdentity 200',
+      'GetCallerIdentity 200',
+      'AssumeRoleWithWebIdentity 403',
+    ]);
+  });
+
+  test('is not proven while AWS does not say what it makes of another subject’s', async () => {
+    const fault = { kind: 'refuse', skip: 1, status: 400, code: 'IDPCommunicationError' } as const;
+    standIn.fail({ action: 'AssumeRoleWithWebIdentity', ...fault });
+    await expect(aws().identity(access)).rejects.toMatchObject({ code: 'issuer_unreachable' });
+  });
 
   test('is taken on without any signature', async () => {
     const credential = await createAws({ endpoints: standIn.endpoints }).ecrCredential({

@@ -63,6 +63,7 @@ function federated(more: Partial<Extract<GcpAccess, { mode: 'workload_identity' 
         .setIssuedAt()
         .setExpirationTime(`${subjectLives}s`)
         .sign(issuer.privateKey),
+    strangersToken: () => expect.unreachable(),
     ...more,
   };
 }
