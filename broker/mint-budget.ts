@@ -4,24 +4,29 @@ import { Overasked } from './overasked.ts';
 const atOnce = 30;
 const everyMs = 1_000;
 
+/** With what tokens are made: an App, or this instance's own identity at a cloud. `orgId`: the one that has it alone. */
+type Means = { id: string; orgId: string | null; provider?: string };
+
 /** Takes one token's worth; throws where an organization has had its share. */
-export type MintBudget = (app: { id: string; orgId: string | null }, orgId: string) => void;
+export type MintBudget = (means: Means, orgId: string) => void;
 
 /**
  * An App that many organizations share makes tokens at one pace for all: so each of them has a share of it, for what
- * its people and its builds ask for. An organization's own App is all its own.
+ * its people and its builds ask for. An organization's own App is all its own. The same holds of our own identity at
+ * a cloud, whose limits are wider.
  */
 export function createMintBudget(now: () => number = () => performance.now(), mostKept = 10_000): MintBudget {
   /** When what was taken will have been paid for. */
   const paidUntil = new Map<string, number>();
 
-  return (app, orgId) => {
-    if (app.orgId !== null) return;
-    const key = `${app.id} ${orgId}`;
+  return (means, orgId) => {
+    if (means.orgId !== null) return;
+    const key = `${means.id} ${orgId}`;
     const at = now();
     const paid = Math.max(paidUntil.get(key) ?? 0, at);
     const waitMs = paid - at - (atOnce - 1) * everyMs;
-    if (waitMs > 0) throw new Overasked('Your organization has asked for too many different tokens at once', waitMs);
+    const message = 'Your organization has asked for too many different tokens at once';
+    if (waitMs > 0) throw new Overasked(message, waitMs, means.provider);
     paidUntil.delete(key);
     paidUntil.set(key, paid + everyMs);
     const [oldest] = paidUntil.keys();

@@ -4,6 +4,7 @@ import type { Aws } from '../../providers/clouds/aws.ts';
 import type { Azure } from '../../providers/clouds/azure.ts';
 import type { Gcp } from '../../providers/clouds/gcp.ts';
 import type { CloudAccess } from '../clouds.ts';
+import { createMintBudget, type MintBudget } from '../mint-budget.ts';
 import { type Opened, type OpenerDeps, registryOpener } from './opened-registry.ts';
 import { registryVerifier } from './registry-verifier.ts';
 
@@ -21,11 +22,15 @@ export type RegistryAccessDeps = OpenerDeps & {
   aws: Pick<Aws, 'identity' | 'ecrCredential'>;
   gcp: Pick<Gcp, 'garCredential' | 'testPermissions'>;
   azure: Pick<Azure, 'acrCredential' | 'testPermissions'>;
+  budget?: MintBudget;
 };
+
+/** The accesses that begin with this instance's own identity, which all organizations share. */
+const sharedModes: readonly string[] = ['assume_role', 'ambient'];
 
 /** The providers of registries, for integrations. Secrets are opened here, for one call. All throw `ProviderError`. */
 export function createRegistryAccess(deps: RegistryAccessDeps) {
-  const { clouds, aws, gcp, azure } = deps;
+  const { clouds, aws, gcp, azure, budget = createMintBudget() } = deps;
   const { open, loginOf, registryOf } = registryOpener(deps);
 
   async function ofPassword(opened: Opened, wish: CredentialWish): Promise<RegistryCredential> {
@@ -65,7 +70,12 @@ export function createRegistryAccess(deps: RegistryAccessDeps) {
   return {
     async credential(integrationId: string, wish: CredentialWish): Promise<RegistryCredential> {
       const opened = await open(integrationId);
-      return opened.account ? ofCloud(opened.account, opened, wish) : ofPassword(opened, wish);
+      const { account } = opened;
+      if (!account) return ofPassword(opened, wish);
+      const { kind, authMode, orgId } = account;
+      const ownedBy = sharedModes.includes(authMode) ? null : orgId;
+      budget({ id: kind, orgId: ownedBy, provider: kind }, orgId);
+      return ofCloud(account, opened, wish);
     },
 
     /** What is stored for it, tried out. What the registry refuses is an answer, and no error. */
