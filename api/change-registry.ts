@@ -25,7 +25,7 @@ import { isRegistry } from './registry-view.ts';
 /** What of a registry may be changed; where and what it is may not. */
 export const registryChanges = {
   credentials: NewCredentials.describe(
-    'Replaces the password or access token; the user stays unless named. The old one is destroyed here at once',
+    'Replaces the password or access token; the user stays unless named. The old one stays for an hour as `retiring`, and is given to nobody',
   ),
   repositories,
   realm: realm.nullable(),
@@ -107,7 +107,7 @@ async function replace(
     const other = await integrationsIn(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
     if (other && other.id !== id) throw await existing({ trx, tenant }, { orgId, projectId }, identityKey);
   }
-  return sealedSecrets(trx, keyring).replace({ integrationId: id }, orgId, registryPasswordKind, login.password);
+  return sealedSecrets(trx, keyring).put({ integrationId: id }, orgId, registryPasswordKind, login.password);
 }
 
 /** Whatever may have made it work, or not work any more, is looked at. */

@@ -1,9 +1,11 @@
 import type { Knex } from 'knex';
 import { idAt } from '../domain/ids.ts';
+import { registryPasswordKind } from '../domain/registry-settings.ts';
 import type { Database, Db } from './connection.ts';
 import { answersKeptMs } from './idempotency-keys.ts';
 import { clockLeewayMs } from './minted-tokens.ts';
 
+const retiredPasswordsKeptMs = 3_600_000;
 const commandsKeptMs = 7 * 24 * 3_600_000;
 const statesKeptMs = 7 * 24 * 3_600_000;
 
@@ -12,7 +14,7 @@ type Purge = {
   key: string[];
   due(db: Db, now: number): Knex.QueryBuilder;
   /** What of the row goes, where the row itself stays. */
-  clear?: Record<string, null>;
+  clear?: Record<string, null | 'purged'>;
 };
 
 /** What nobody needs any more, table by table: its key, and the rows that are due. */
@@ -49,6 +51,17 @@ const purges: Purge[] = [
         .whereNotNull('sealed')
         .where('expires_at', '<', now - clockLeewayMs),
     clear: { sealed: null, key_id: null },
+  },
+  // The password that a registry's was replaced with is in use everywhere by then.
+  {
+    table: 'credential_versions',
+    key: ['id'],
+    due: (db, now) =>
+      db('credential_versions')
+        .where({ status: 'retiring' })
+        .where('updated_at', '<', now - retiredPasswordsKeptMs)
+        .whereIn('credential_id', db('credentials').where({ kind: registryPasswordKind }).select('id')),
+    clear: { status: 'purged', sealed: null, key_id: null },
   },
   // By the id, which begins with the time: there is no other index on it. What was given up stays, for a person.
   {

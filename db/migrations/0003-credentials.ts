@@ -43,6 +43,9 @@ export async function up(db: Knex): Promise<void> {
     );
     table.check(`(status = 'purged') = (sealed is null)`);
   });
+  await db.raw(
+    `create index credential_versions_retiring on credential_versions (updated_at) where status = 'retiring'`,
+  );
   // At most one active version, whatever two racing rotations believe.
   await db.raw(
     `create unique index credential_versions_one_active on credential_versions (credential_id) where status = 'active'`,

@@ -2,11 +2,14 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { bootstrap, createSignInCode } from '../../db/bootstrap.ts';
 import { commandsIn } from '../../db/commands.ts';
+import type { Transaction } from '../../db/connection.ts';
 import { idempotencyKeysIn } from '../../db/idempotency-keys.ts';
 import { mintedTokensIn } from '../../db/minted-tokens.ts';
 import { purgeSome } from '../../db/purge.ts';
+import { sealedSecrets } from '../../db/sealed-secrets.ts';
 import { sessionsIn } from '../../db/sessions.ts';
 import { idAt, newId } from '../../domain/ids.ts';
+import { registryPasswordKind } from '../../domain/registry-settings.ts';
 import { createRelay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
@@ -125,4 +128,32 @@ test('the text of a token goes a little after its end, and the row of what was g
   const kept = await database.reader('minted_tokens').whereNotNull('sealed').pluck('id');
   expect(kept.sort()).toEqual([dying, alive].sort());
   expect(await database.reader('minted_tokens').pluck('id')).toContain(dead);
+});
+
+test('a password that was replaced is destroyed after an hour, and the one in use stays', async () => {
+  const integrationId = await seed(database).registry(await seed(database).org());
+  const secrets = (trx: Transaction) => sealedSecrets(trx, keyring);
+  for (const secret of ['the old password', 'the new password']) {
+    await database.write((trx) => secrets(trx).put({ integrationId }, null, registryPasswordKind, secret));
+  }
+  const credential = await database.reader('credentials').where({ integration_id: integrationId }).first('id');
+  const versions = () =>
+    database
+      .reader('credential_versions')
+      .where({ credential_id: credential?.id ?? '' })
+      .orderBy('version')
+      .select('status', 'sealed');
+  await purgeSome(database);
+  expect((await versions()).map(({ status }) => status)).toEqual(['retiring', 'active']);
+  const anHourAgo = { updated_at: Date.now() - 3_600_001 };
+  await database.write((trx) =>
+    trx('credential_versions')
+      .where({ credential_id: credential?.id ?? '' })
+      .update(anHourAgo),
+  );
+  await purgeSome(database);
+  expect(await versions()).toMatchObject([
+    { status: 'purged', sealed: null },
+    { status: 'active', sealed: expect.any(String) },
+  ]);
 });
