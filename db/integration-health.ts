@@ -1,3 +1,4 @@
+import type { InheritedAccess } from '../domain/integration-health.ts';
 import type { RegistryPurpose } from '../domain/registry-purposes.ts';
 import { outageSubject } from '../domain/registry-watch.ts';
 import type { Db } from './connection.ts';
@@ -23,6 +24,8 @@ export type HealthFacts = {
   strikes: number;
   refusals: number;
   checks: RegistryCheck[];
+  /** Null where its access is its own. */
+  cloudAccount: InheritedAccess | null;
   /** Open ones of the integration's own organization, about it or what it depends on. */
   incidents: { code: string; title: string; action: string; link: string | null }[];
 };
@@ -44,6 +47,9 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
     .where({ integration_id: integrationId })
     .orderBy(['repository', 'action'])
     .limit(mostChecks);
+  const inherited = row?.cloud_account_id
+    ? await db('cloud_accounts').where({ id: row.cloud_account_id }).first('id', 'status', 'status_reason')
+    : undefined;
   const outage = row && outageSubject(row.org_id, row.host_url);
   const subjects = [integrationId, row?.github_app_id, row?.cloud_account_id, outage];
   const incidents: IncidentRow[] = await db('incidents')
@@ -70,6 +76,7 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
       code,
       checkedAt,
     })),
+    cloudAccount: inherited ? { id: inherited.id, status: inherited.status, reason: inherited.status_reason } : null,
     incidents: incidents.map(({ code, title, action, link }) => ({ code, title, action, link })),
   };
 }

@@ -1,3 +1,5 @@
+import type { CloudAccountStatus } from './cloud-accounts.ts';
+import { cloudAdvice } from './cloud-advice.ts';
 import type { IntegrationStatus } from './integration-status.ts';
 
 /** From worst to best. `unknown`: nobody has looked yet. */
@@ -17,6 +19,9 @@ export function forecastOf(expiresAt: number | null, now: number): Forecast {
   return expiresAt <= now + 30 * day ? 'within_30_days' : 'later';
 }
 
+/** The account that an integration inherits its access from; nothing is given out unless it is active. */
+export type InheritedAccess = { id: string; status: CloudAccountStatus; reason: string | null };
+
 export type Judged = {
   status: IntegrationStatus;
   checkedAt: number | null;
@@ -28,16 +33,28 @@ export type Judged = {
   /** Checks in a row that were refused, and are not believed yet. */
   refusals: number;
   incidents: number;
+  cloudAccount: InheritedAccess | null;
 };
 
 const broken: readonly IntegrationStatus[] = ['reauth_required', 'suspended', 'disconnected', 'deleting'];
 
-export function healthOf({ status, checkedAt, forecast, denied, strikes, refusals, incidents }: Judged): HealthState {
+export function healthOf(judged: Judged): HealthState {
+  const { status, checkedAt, forecast, denied, strikes, refusals, incidents, cloudAccount } = judged;
   if (broken.includes(status) || forecast === 'expired') return 'failing';
+  if (cloudAccount?.status === 'action_required') return 'failing';
+  if (cloudAccount?.status === 'pending') return 'attention';
   const isSoon = forecast === 'within_7_days' || forecast === 'within_30_days';
   const isDoubted = status === 'degraded' || denied > 0 || strikes > 0 || refusals > 0;
   if (isDoubted || incidents > 0 || isSoon) return 'attention';
   return checkedAt === null || status !== 'active' ? 'unknown' : 'healthy';
+}
+
+/** What to do about the cloud account, which comes before all that came of it; nothing where it is all right. */
+export function inheritedAction({ status, cloudAccount }: Pick<Judged, 'status' | 'cloudAccount'>): string | null {
+  if (cloudAccount === null || cloudAccount.status === 'active' || status === 'deleting') return null;
+  const { id, reason } = cloudAccount;
+  if (cloudAccount.status === 'pending') return `Verify the cloud account ${id}: nothing is given out before.`;
+  return `Mend the cloud account ${id}: ${cloudAdvice(reason ?? '')}`;
 }
 
 /** What to do about a status, where no incident says it better. */

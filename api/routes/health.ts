@@ -4,7 +4,14 @@ import { healthFactsOf, usedIntegrationIds } from '../../db/integration-health.t
 import { type Integration, integrationsIn } from '../../db/integrations.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { everything } from '../../db/tenant.ts';
-import { forecastOf, forecasts, healthOf, healthStates, nextAction } from '../../domain/integration-health.ts';
+import {
+  forecastOf,
+  forecasts,
+  healthOf,
+  healthStates,
+  inheritedAction,
+  nextAction,
+} from '../../domain/integration-health.ts';
 import { integrationStatuses } from '../../domain/integration-status.ts';
 import { registryPurposes } from '../../domain/registry-purposes.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -106,7 +113,7 @@ type View = z.input<typeof HealthView>;
 async function healthView(db: Db, integration: Integration): Promise<View> {
   const facts = await healthFactsOf(db, integration.id);
   const { status, statusReason: reason, kind } = integration;
-  const { checkedAt, strikes, refusals, expiresAt, checks, incidents } = facts;
+  const { checkedAt, strikes, refusals, expiresAt, checks, incidents, cloudAccount } = facts;
   const judged = {
     status,
     checkedAt,
@@ -115,9 +122,8 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
     forecast: forecastOf(expiresAt, Date.now()),
     denied: checks.filter(({ outcome }) => outcome === 'denied').length,
     incidents: incidents.length,
+    cloudAccount,
   };
-  const [incident] = incidents;
-  const usual = nextAction({ ...judged, kind, reason });
   return {
     integration_id: integration.id,
     display_name: integration.displayName,
@@ -134,12 +140,17 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
     forecast: judged.forecast,
     unanswered_checks: strikes,
     checks: checks.map(({ checkedAt: at, ...one }) => ({ ...one, checked_at: toSeconds(at) })),
-    next_action: incident
-      ? { text: incident.action, link: incident.link }
-      : usual === null
-        ? null
-        : { text: usual.replace('{integration}', integration.id), link: null },
+    next_action: nextStep(),
   };
+
+  function nextStep(): View['next_action'] {
+    const inherited = inheritedAction(judged);
+    if (inherited !== null) return { text: inherited, link: null };
+    const [incident] = incidents;
+    if (incident) return { text: incident.action, link: incident.link };
+    const usual = nextAction({ ...judged, kind, reason });
+    return usual === null ? null : { text: usual.replace('{integration}', integration.id), link: null };
+  }
 }
 
 /** What fails before what will, and of those what ends sooner. */

@@ -91,6 +91,42 @@ describe('the health of an integration', () => {
     else expect(health.next_action).toBeNull();
   });
 
+  test.each([
+    [
+      'is refused by its cloud',
+      'action_required',
+      'web_identity_refused',
+      'failing',
+      /ca_\w+.*Paste what `setup` shows/,
+    ],
+    ['nobody has verified since it was changed', 'pending', null, 'attention', /Verify the cloud account ca_/],
+  ] as const)('is no better than the cloud account’s that %s', async (_, status, reason, state, action) => {
+    const cloudAccountId = await seed(api.database).cloudAccount(mine);
+    const set = (to: 'active' | typeof status, statusReason: string | null) =>
+      api.database.write((trx) =>
+        trx('cloud_accounts').where({ id: cloudAccountId }).update({ status: to, status_reason: statusReason }),
+      );
+    const id = await registry({ kind: 'ecr', cloud_account_id: cloudAccountId });
+    await set('active', null);
+    expect(await healthOf(id)).toMatchObject({ state: 'healthy', next_action: null });
+
+    await set(status, reason);
+    const health = await healthOf(id);
+    expect(health).toMatchObject({ state, status: 'active' });
+    expect(health.next_action?.text).toMatch(action);
+    expect(health.next_action?.text).toContain(cloudAccountId);
+    // An incident of what comes of it is not what is to be mended first.
+    await api.database.write((trx) =>
+      incidentsIn(trx, everything).raise({
+        orgId: mine.orgId,
+        projectId: mine.projectId,
+        code: 'permissions_missing',
+        subjectId: id,
+      }),
+    );
+    expect((await healthOf(id)).next_action?.text).toContain(cloudAccountId);
+  });
+
   test('with a repository that may not be pushed to needs attention, and stays usable', async () => {
     const id = await registry({});
     await check(id, 'denied', 'push_denied');
