@@ -9,7 +9,7 @@ export type GoogleClient = { clientId: string; clientSecret: string; redirectUri
 
 export type Consent = { refreshToken: string; email: string };
 /** What came of a consent of which something is missing. */
-export type HalfConsent = { refreshToken: string; email: string | undefined };
+type HalfConsent = { refreshToken: string; email: string | undefined };
 
 const oauthOrigin = 'https://oauth2.googleapis.com';
 const consentPage = 'https://accounts.google.com/o/oauth2/v2/auth';
