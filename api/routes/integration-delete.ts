@@ -101,9 +101,13 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
 
 function refuseInUse(apps: UsingApp[]): void {
   if (apps.length === 0) return;
-  throw new Problem('integration_in_use', 'Give these apps another source or registry first, or leave out `if_unused`.', {
-    members: { apps: apps.map(usingAppView) },
-  });
+  throw new Problem(
+    'integration_in_use',
+    'Give these apps another source or registry first, or leave out `if_unused`.',
+    {
+      members: { apps: apps.map(usingAppView) },
+    },
+  );
 }
 
 function usingAppView({ id, projectId, name }: UsingApp): z.input<typeof UsingAppView> {

@@ -45,7 +45,9 @@ describe('a project', () => {
     expect(await remove()).toMatchObject(inUse);
     expect((await client.send('DELETE', `/v1/apps/${appId}`)).status).toBe(204);
     expect(await remove()).toMatchObject(inUse);
-    await api.database.write((trx) => trx('integrations').where({ project_id: projectId }).update({ status: 'deleted' }));
+    await api.database.write((trx) =>
+      trx('integrations').where({ project_id: projectId }).update({ status: 'deleted' }),
+    );
     expect((await remove()).status).toBe(202);
   });
 
