@@ -47,6 +47,7 @@ export const ofRegistries: Refusals = {
       'realm_not_trusted',
       'redirect_uri_mismatch',
       'signature_mismatch',
+      'subject_not_required',
       'tenant_not_found',
       'tls_untrusted',
       'validation',
