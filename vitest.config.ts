@@ -22,8 +22,12 @@ const notOnPostgres = [
   'test/worker/temporal-*.test.ts',
   'test/chaos/!(*.postgres).test.ts',
 ];
-/** What needs a browser has a configuration of its own. */
-const exclude = ['test/browser/**', ...(onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts'])];
+/** What needs a browser, or programs that npm does not bring, has a configuration of its own. */
+const exclude = [
+  'test/browser/**',
+  'test/neighbours/**',
+  ...(onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts']),
+];
 
 export default defineConfig({
   test: {
