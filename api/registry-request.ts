@@ -121,7 +121,7 @@ function configKey(host: string): string {
 /** What a cloud has not confirmed, or does not confirm any more, is used for nothing. */
 function requireVerified(cloud: FoundIssuer['cloud']): void {
   if (!cloud || cloud.status === 'active') return;
-  const detail = `Its cloud account is ${cloud.status}: have it verified, \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
+  const detail = `Its cloud account is ${cloud.status}: who administers it has it verified, \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
   throw new Problem('integration_unusable', detail, {
     members: { cloud_account_id: cloud.id, cloud_account_status: cloud.status },
   });

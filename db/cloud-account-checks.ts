@@ -58,6 +58,10 @@ export async function recordCloudCheck(
 ): Promise<boolean> {
   const { id, orgId, projectId } = account;
   const accounts = cloudAccountsIn(trx, everything);
+  // In the order in which an exchange and a deletion lock them: the integrations first.
+  if (trx.client.config.client === 'pg') {
+    await trx('integrations').where({ cloud_account_id: id }).orderBy('id').forUpdate().select('id');
+  }
   const before = await accounts.take(id);
   const status = refusal ? 'action_required' : 'active';
   const reason = refusal?.code ?? null;

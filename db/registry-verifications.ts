@@ -57,6 +57,14 @@ export function verificationCommand({ id, orgId, projectId }: Verified): Command
   };
 }
 
+/** All that inherit the access of a cloud account, which is another one now. */
+export async function requestVerificationsOf(trx: Transaction, cloudAccountId: string): Promise<void> {
+  for (const { id } of await cloudAccountsIn(trx, everything).boundTo(cloudAccountId)) {
+    const integration = await integrationsIn(trx, everything).find(id);
+    if (integration && integration.status !== 'deleting') await requestVerification(trx, integration);
+  }
+}
+
 /** Whether somebody has asked for it, or only its time has come. `gone`: who waited for what is no more is told so. */
 export type VerificationWish = 'asked' | 'due' | 'gone';
 

@@ -7,6 +7,7 @@ import type { Transaction } from '../../db/connection.ts';
 import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/flows/google-consents.ts';
 import { isConsentInUse } from '../../db/google-consent-ends.ts';
 import { holdOwner } from '../../db/hold-owner.ts';
+import { requestVerificationsOf } from '../../db/registry-verifications.ts';
 import { everything } from '../../db/tenant.ts';
 import { askProvider } from '../ask-provider.ts';
 import { isItsBrowser } from '../connect/browser.ts';
@@ -79,6 +80,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     await keepCloudSecret(trx, keyring, account, consent.refreshToken);
     // Google has given a token for it just now.
     await cloudAccountsIn(trx, everything).moveStatus(account, 'active');
+    await requestVerificationsOf(trx, account.id);
     const action = cloudAccountId === null ? 'cloud_account.created' : 'cloud_account.updated';
     await appendAudit(trx, {
       orgId,

@@ -3,12 +3,11 @@ import { requestCloudCheck } from '../../db/cloud-account-checks.ts';
 import { deleteCloudAccount } from '../../db/cloud-account-deletion.ts';
 import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
 import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
-import type { Db, Transaction } from '../../db/connection.ts';
+import type { Db } from '../../db/connection.ts';
 import { holdOwner } from '../../db/hold-owner.ts';
-import { integrationsIn } from '../../db/integrations.ts';
-import { requestVerification } from '../../db/registry-verifications.ts';
+import { requestVerificationsOf } from '../../db/registry-verifications.ts';
 import { newSecret } from '../../db/secret-text.ts';
-import { everything, type TenantScope } from '../../db/tenant.ts';
+import type { TenantScope } from '../../db/tenant.ts';
 import { CloudAccountItem, CloudAccountView, cloudAccountView } from '../clouds/account-view.ts';
 import { changedAccess } from '../clouds/changed-access.ts';
 import { accessIn, NewCloudAccount } from '../clouds/new-account.ts';
@@ -129,7 +128,11 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const detail = { config: config !== undefined, secret: isNewSecret };
         await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
         const updated = await findCloudAccount(trx, tenant, target);
-        if (cutsOff) await provenAnew(trx, updated);
+        if (cutsOff) {
+          // Another access is used only once the cloud has confirmed it, and may do other things in each registry.
+          await requestCloudCheck(trx, updated);
+          await requestVerificationsOf(trx, target);
+        }
         return reply({ body: { ...cloudAccountView(updated), setup: setup(updated) }, revision: updated.revision });
       },
     }),
@@ -187,16 +190,11 @@ export async function findCloudAccount(db: Db, tenant: TenantScope, accountId: s
 
 function refuseBound(bound: { id: string; displayName: string }[]): void {
   if (bound.length === 0) return;
-  throw new Problem('cloud_account_in_use', 'Delete these integrations first, or have them use another account.', {
-    members: { integrations: bound.map(({ id, displayName }) => ({ id, display_name: displayName })) },
-  });
-}
-
-/** Another access is used only once the cloud has confirmed it; what it may do in each registry is another thing, too. */
-async function provenAnew(trx: Transaction, account: CloudAccount): Promise<void> {
-  await requestCloudCheck(trx, account);
-  for (const { id } of await cloudAccountsIn(trx, everything).boundTo(account.id)) {
-    const integration = await integrationsIn(trx, everything).find(id);
-    if (integration && integration.status !== 'deleting') await requestVerification(trx, integration);
-  }
+  throw new Problem(
+    'cloud_account_in_use',
+    'Delete these integrations first; connect them again with another account.',
+    {
+      members: { integrations: bound.map(({ id, displayName }) => ({ id, display_name: displayName })) },
+    },
+  );
 }

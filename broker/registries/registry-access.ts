@@ -20,7 +20,7 @@ export type CredentialWish = {
 export type RegistryAccessDeps = OpenerDeps & {
   clouds: CloudAccess;
   aws: Pick<Aws, 'identity' | 'ecrCredential'>;
-  gcp: Pick<Gcp, 'garCredential' | 'testPermissions'>;
+  gcp: Pick<Gcp, 'garCredential' | 'proveAccess' | 'testPermissions'>;
   azure: Pick<Azure, 'acrCredential' | 'testPermissions'>;
   budget?: MintBudget;
 };

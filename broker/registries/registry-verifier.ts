@@ -64,6 +64,8 @@ export function registryVerifier(deps: RegistryAccessDeps) {
       }
       case 'gcp': {
         const access = await clouds.gcp(account, use);
+        // What others who use this Fairlead could enter as well tells them nothing either.
+        await gcp.proveAccess(access, signal);
         const found = await letsIn(await gcp.garCredential(access, { ...wanted, minTtlMs: 0 }), []);
         return {
           ...found,

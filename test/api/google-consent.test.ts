@@ -8,6 +8,7 @@ import type { Client } from '../support/client.ts';
 import { googleClient } from '../support/cloud-scene.ts';
 import { fetchTo, loopbackCertificate } from '../support/cloud-tls.ts';
 import { keyring } from '../support/hooks.ts';
+import { seed } from '../support/seed.ts';
 import { addOrg, addProject, addToken, addUser } from '../support/tenants.ts';
 
 type View = { id: string; status: string; config: { email: string }; project_id: string | null };
@@ -276,8 +277,17 @@ describe('a consent that has ended', () => {
     const id = await connect();
     const ended = { status: 'action_required' as const, status_reason: 'consent_ended' };
     await api.database.write((trx) => trx('cloud_accounts').where({ id }).update(ended));
+    const where = await api.database.reader('cloud_accounts').where({ id }).first();
+    const projectId = where?.project_id ?? (await addProject(api.database, where?.org_id ?? ''));
+    const registry = await seed(api.database).registry(
+      { orgId: where?.org_id ?? '', projectId },
+      { kind: 'gar', cloud_account_id: id },
+    );
     google.state.consents.clear();
     expectPage(await visit(agree(await toGoogle({ cloud_account_id: id }))), 200, /connected/);
+    // What inherits it is asked at once, and not hours later.
+    const commands = await api.database.reader('commands').where({ workflow_id: `verify/${registry}` });
+    expect(commands).toHaveLength(1);
     expect(await accounts()).toMatchObject([{ id, status: 'active', status_reason: null }]);
     const [refreshToken] = google.state.consents.keys();
     const secrets = sealedSecrets(api.database.reader, keyring);

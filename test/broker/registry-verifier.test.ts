@@ -63,6 +63,7 @@ const clouds: Pick<RegistryAccessDeps, 'clouds' | 'aws' | 'gcp' | 'azure'> = {
     ecrCredential: ({ host, repositories, actions }) => note('ecr', { repositories, actions }, credential(host)),
   },
   gcp: {
+    proveAccess: async () => note('gcp access', {}, undefined),
     garCredential: (_, { host, actions }) => note('gar', { actions }, credential(host)),
     testPermissions: (_, { repositories }) => note('gar permissions', { repositories }, permissions),
   },
@@ -153,6 +154,8 @@ describe('of a cloud’s registry', () => {
       registry.ledger.length = 0;
       expect(await verify(id)).toMatchObject({ login: { ok: true }, realm: hosts[kind], checks: permissions });
       expect(asked).toEqual([
+        // Others who use this Fairlead are kept out, or nothing is told.
+        ...(kind === 'gar' ? [['gcp access', {}]] : []),
         [kind, { actions: both }],
         [`${kind} permissions`, { repositories: ['acme/shop'] }],
       ]);
