@@ -2,6 +2,16 @@ import { defineConfig } from 'vitest/config';
 
 const report = process.env['FAIRLEAD_TEST_REPORT'];
 const onPostgres = Boolean(process.env['TEST_DATABASE_URL']);
+/** `npm run test:flows` runs what `npm test` leaves out; on Postgres all of it is run. */
+const onlyLong = process.env['FAIRLEAD_TESTS'] === 'flows';
+
+/** What follows the product through a day, kills it, or waits for it: up to minutes for a file. */
+const long = [
+  'test/flows/*.test.ts',
+  'test/chaos/*.test.ts',
+  'test/workflows/*.test.ts',
+  'test/worker/temporal-*.test.ts',
+];
 
 /** Tests that start the product's own processes, and look at the clock: they have the machine to themselves. */
 const processes = [
@@ -24,6 +34,7 @@ const notOnPostgres = [
 ];
 /** What needs a browser, or programs that npm does not bring, has a configuration of its own. */
 const exclude = [
+  ...(onlyLong || onPostgres ? [] : long),
   'test/browser/**',
   'test/neighbours/**',
   ...(onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts']),
@@ -43,7 +54,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'rooms',
-          include: ['test/**/*.test.ts'],
+          include: onlyLong ? long : ['test/**/*.test.ts'],
           exclude: [...exclude, ...processes],
           globalSetup: 'test/support/global-setup.ts',
           maxWorkers: 2,
