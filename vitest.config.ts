@@ -1,77 +1,32 @@
 import { defineConfig } from 'vitest/config';
+import { reporters, testSettings } from './test/support/settings.ts';
+import { filesOf, type Suite } from './test/support/suites.ts';
 
-const report = process.env['FAIRLEAD_TEST_REPORT'];
-const onPostgres = Boolean(process.env['TEST_DATABASE_URL']);
-/** `npm run test:flows` runs what `npm test` leaves out; on Postgres all of it is run. */
-const onlyLong = process.env['FAIRLEAD_TESTS'] === 'flows';
+/** `npm test` runs the rooms; `npm run test:flows` and `npm run test:postgres` set the variable that asks for theirs. */
+const suite: Suite = process.env['TEST_DATABASE_URL']
+  ? 'postgres'
+  : process.env['FAIRLEAD_TESTS'] === 'flows'
+    ? 'flows'
+    : 'rooms';
+const { shared, apart, temporal, temporalApart, alone } = filesOf(suite);
+const startsTemporal = 'test/support/temporal-setup.ts';
 
-/** What follows the product through a day, kills it, or waits for it: up to minutes for a file. */
-const long = [
-  'test/flows/*.test.ts',
-  'test/chaos/*.test.ts',
-  'test/workflows/*.test.ts',
-  'test/worker/temporal-*.test.ts',
-];
-
-/** Tests that start the product's own processes, and look at the clock: they have the machine to themselves. */
-const processes = [
-  'test/flows/start.test.ts',
-  'test/flows/demo.test.ts',
-  'test/flows/canaries.test.ts',
-  'test/flows/shutdown.test.ts',
-  'test/flows/recovery.test.ts',
-  'test/flows/recovery-past-window.test.ts',
-  'test/chaos/**',
-];
-
-/** What has nothing to do with a database, or always uses SQLite, is not run a second time on Postgres. */
-const notOnPostgres = [
-  'test/*.test.ts',
-  'test/{cli,domain,providers,scripts,stand-ins}/**',
-  'test/flows/{start,demo,canaries,shutdown,recovery,recovery-past-window}.test.ts',
-  'test/worker/temporal-*.test.ts',
-  'test/chaos/!(*.postgres).test.ts',
-];
-/** What needs a browser, or programs that npm does not bring, has a configuration of its own. */
-const exclude = [
-  ...(onlyLong || onPostgres ? [] : long),
-  'test/browser/**',
-  'test/neighbours/**',
-  ...(onPostgres ? notOnPostgres : ['test/**/*.postgres.test.ts']),
+const projects = [
+  // One module graph for each worker: importing the product again for each file would take a fifth of the time.
+  { name: 'shared', include: shared, isolate: false, maxWorkers: 2 },
+  { name: 'apart', include: apart, maxWorkers: 2 },
+  { name: 'temporal', include: temporal, isolate: false, maxWorkers: 2, globalSetup: startsTemporal },
+  { name: 'temporal apart', include: temporalApart, maxWorkers: 2, globalSetup: startsTemporal },
+  { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
 ];
 
 export default defineConfig({
   test: {
-    pool: 'forks',
-    testTimeout: 30_000,
-    hookTimeout: 90_000,
-    // The gate's machine may be busy with something else for a moment; locally every failure shows at once.
-    retry: process.env['CI'] ? 1 : 0,
-    // Where .ci/run counts.
-    ...(report ? { reporters: ['default', ['json', { outputFile: report }]] } : {}),
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: 'rooms',
-          include: onlyLong ? long : ['test/**/*.test.ts'],
-          exclude: [...exclude, ...processes],
-          globalSetup: 'test/support/global-setup.ts',
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'processes',
-          include: processes.map((pattern) => pattern.replace('**', '*.test.ts')),
-          exclude,
-          globalSetup: 'test/support/global-setup.ts',
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
-        },
-      },
-    ],
+    ...testSettings,
+    reporters,
+    globalSetup: 'test/support/run-setup.ts',
+    projects: projects
+      .filter(({ include }) => include.length > 0)
+      .map((project) => ({ test: { ...testSettings, ...project } })),
   },
 });

@@ -1,20 +1,18 @@
 import { defineConfig } from 'vitest/config';
-
-const report = process.env['FAIRLEAD_TEST_REPORT'];
+import { reporters, testSettings } from './test/support/settings.ts';
 
 /**
- * What needs programs that npm does not bring: docker-registry, skopeo, crane, docker, htpasswd and moto.
+ * What needs programs that npm does not install: docker-registry, skopeo, crane, docker, htpasswd and moto.
  * `scripts/neighbours.sh` installs them on Debian.
  */
 export default defineConfig({
   test: {
+    ...testSettings,
+    reporters,
     include: ['test/neighbours/**/*.test.ts'],
-    globalSetup: 'test/support/global-setup.ts',
-    pool: 'forks',
+    globalSetup: 'test/support/run-setup.ts',
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    retry: process.env['CI'] ? 1 : 0,
-    ...(report ? { reporters: ['default', ['json', { outputFile: report }]] } : {}),
   },
 });

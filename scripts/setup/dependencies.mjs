@@ -22,7 +22,8 @@ function npmCi(root) {
   const { status, error } = spawnSync(command, [...args, ...options], {
     cwd: root,
     stdio: 'inherit',
-    env: childEnvironment(),
+    // sqlite3 is compiled with as many jobs as there are cores.
+    env: { JOBS: 'max', ...childEnvironment() },
   });
   if (status === 0) return;
   throw new SetupError(

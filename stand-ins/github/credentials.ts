@@ -5,12 +5,22 @@ import type { App, State } from './state.ts';
 /** What GitHub allows an App to have. */
 const mostKeys = 25;
 
-export function newKeyPair(): { privateKey: string; publicKey: string } {
-  return generateKeyPairSync('rsa', {
+type KeyPair = { privateKey: string; publicKey: string };
+
+let makeKeyPair = (): KeyPair =>
+  generateKeyPairSync('rsa', {
     modulusLength: 2048,
     privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
+
+export function newKeyPair(): KeyPair {
+  return makeKeyPair();
+}
+
+/** Takes the keys of all Apps from elsewhere: making one blocks the process for up to a second. */
+export function makeKeyPairsWith(make: () => KeyPair): void {
+  makeKeyPair = make;
 }
 
 /** As the settings show a key, private or public: base64 of the SHA-256 of its public half. */

@@ -13,8 +13,9 @@ import { addClientSecret, addKey, deleteKey } from '../../stand-ins/github/crede
 import { type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { keyring } from '../support/hooks.ts';
-import { brokerTo, sync, syncActivities } from '../support/operator-app.ts';
+import { brokerTo } from '../support/operator-app.ts';
 import { type RotationScene, rotationScene } from '../support/rotation-scene.ts';
+import { sync, syncActivities } from '../support/sync-pass.ts';
 
 const rejected = 'app_credentials_rejected';
 

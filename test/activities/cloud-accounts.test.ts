@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -19,6 +18,7 @@ import { type CloudScene, cloudScene } from '../support/cloud-scene.ts';
 import { loopbackCertificate } from '../support/cloud-tls.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { keyring } from '../support/hooks.ts';
+import { rsaKeyObjects } from '../support/rsa-keys.ts';
 import { seed } from '../support/seed.ts';
 
 const accountId = '123456789012';
@@ -27,7 +27,7 @@ const provider = 'projects/123456/locations/global/workloadIdentityPools/fairlea
 const email = 'fairlead@acme-images.iam.gserviceaccount.com';
 const tenantId = '11111111-2222-4333-8444-555555555555';
 const clientId = '99999999-8888-4777-8666-555555555555';
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const rsa = rsaKeyObjects();
 const pem = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
 let database: TestDatabase;

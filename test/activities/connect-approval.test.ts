@@ -8,7 +8,8 @@ import {
   type Installation,
   startGitHub,
 } from '../../stand-ins/github/stand-in.ts';
-import { applyInstallation, connectorTo, connectSteps, flowRows, giveClient } from '../support/connect-flow.ts';
+import { applyInstallation, connectorTo, flowRows, giveClient } from '../support/connect-flow.ts';
+import { connectSteps } from '../support/connect-steps.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
 import { refHeadsIn } from '../../db/ref-heads.ts';
-import { sync } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
+import { sync } from '../support/sync-pass.ts';
 import { minute, type RecoveryScene, startRecoveryScene } from './recovery-scene.ts';
 
 const day = 24 * 60 * minute;

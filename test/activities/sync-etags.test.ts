@@ -11,7 +11,8 @@ import {
   startGitHub,
 } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addOperatorApp, brokerTo, sync, syncActivities } from '../support/operator-app.ts';
+import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
+import { sync, syncActivities } from '../support/sync-pass.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;

@@ -9,8 +9,9 @@ import { everything } from '../../db/tenant.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addOperatorApp, brokerTo, sync, syncActivities } from '../support/operator-app.ts';
+import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
+import { sync, syncActivities } from '../support/sync-pass.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;

@@ -1,9 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sealedSecrets } from '../../db/sealed-secrets.ts';
 import { ownIdentity, publicUrl, startApi, type TestApi } from '../support/api.ts';
 import type { Client } from '../support/client.ts';
 import { keyring } from '../support/hooks.ts';
+import { rsaKeyObjects } from '../support/rsa-keys.ts';
 import { seed } from '../support/seed.ts';
 import { addOrg, addProject, addToken, addUser } from '../support/tenants.ts';
 
@@ -22,11 +22,7 @@ let orgId: string;
 let projectId: string;
 let client: Client;
 
-const { privateKey } = generateKeyPairSync('rsa', {
-  modulusLength: 2048,
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-});
+const privateKey = rsaKeyObjects().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const pool = 'projects/123456/locations/global/workloadIdentityPools/fairlead/providers/fairlead';
 const tenantId = '6d0a4c4e-9ac1-4d0e-8e0d-111111111111';
 const clientId = '6d0a4c4e-9ac1-4d0e-8e0d-222222222222';

@@ -8,8 +8,9 @@ import { type App, type GitHubStandIn, type Installation, startGitHub } from '..
 import { startApi, type TestApi } from '../support/api.ts';
 import type { Client } from '../support/client.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addOperatorApp, brokerTo, sync } from '../support/operator-app.ts';
+import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { type Seed, seed } from '../support/seed.ts';
+import { sync } from '../support/sync-pass.ts';
 import { addToken } from '../support/tenants.ts';
 
 type View = { id: string } & Record<string, unknown>;

@@ -8,8 +8,9 @@ import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { keyring, silent } from '../support/hooks.ts';
-import { addOperatorApp, brokerTo, sync } from '../support/operator-app.ts';
+import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
+import { sync } from '../support/sync-pass.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';
 
 /** An App, its installation and a repository have these numbers on both hosts. */

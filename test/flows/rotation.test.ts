@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   addClientSecret,
@@ -12,8 +11,9 @@ import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in
 import { rotateCredential } from '../../workflows/rotate-credential.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { addOwnApp, type Rotated, type RotationScene, rotationScene } from '../support/rotation-scene.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
 import { addToken } from '../support/tenants.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { startWhole, type Whole } from '../support/whole.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
@@ -27,7 +27,7 @@ afterAll(() => github?.close());
 
 describe('by a clock that skips', () => {
   let api: TestApi;
-  let env: TestWorkflowEnvironment;
+  let env: TimeSkipping;
   let scene: RotationScene;
 
   beforeAll(async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
-import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
+import { postgresUrl } from '../support/postgres-server.ts';
 import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';
 
 // As large an account as we promise. Postgres is shown by a smaller one: what is different there is not its size.

@@ -1,6 +1,3 @@
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { connectActivities } from '../../activities/connect.ts';
-import { withFailures } from '../../activities/failures.ts';
 import { createGitHubConnector, type GitHubConnector } from '../../broker/github-connect.ts';
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
 import type { Database } from '../../db/connection.ts';
@@ -21,16 +18,6 @@ import { originsOf } from './operator-app.ts';
 export function connectorTo(database: Database, github: GitHubStandIn, timeoutMs = 10_000): GitHubConnector {
   const fetch = createGuardedFetch({ allowedHosts: originsOf(github), timeoutMs, maxBytes: 20_000_000 });
   return createGitHubConnector({ database, keyring, fetch });
-}
-
-/** The activities of a flow, as a worker runs them. */
-export function connectSteps(database: Database, connector: GitHubConnector) {
-  const activities = withFailures(connectActivities({ database, keyring, connector }));
-  const bound = Object.entries(activities).map(([name, activity]) => [
-    name,
-    (input: never) => new MockActivityEnvironment().run(activity as (input: never) => Promise<unknown>, input),
-  ]);
-  return Object.fromEntries(bound) as typeof activities;
 }
 
 type Owner = { orgId: string; projectId: string };

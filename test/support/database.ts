@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import knex from 'knex';
+import { inject } from 'vitest';
 import { connect, type Database } from '../../db/connection.ts';
-import { migrate } from '../../db/migrate.ts';
+import { onPostgresServer, postgresUrl } from './postgres-server.ts';
 
 export type TestDatabase = Database & {
   /** Where it lies: for the tests that start processes of their own on it, or look into its files. */
@@ -13,10 +13,7 @@ export type TestDatabase = Database & {
   drop(): Promise<void>;
 };
 
-/** The Postgres server of this run, where `npm run test:postgres` has started one. */
-export const postgresUrl = process.env['TEST_DATABASE_URL'];
-
-/** A fresh, migrated database: SQLite, or Postgres where the run has one. */
+/** A fresh database, copied from the one that the run has migrated: Postgres if the run has a server, else SQLite. */
 export async function openTestDatabase(): Promise<TestDatabase> {
   return postgresUrl ? openPostgres(postgresUrl) : openSqlite();
 }
@@ -24,8 +21,8 @@ export async function openTestDatabase(): Promise<TestDatabase> {
 async function openSqlite(): Promise<TestDatabase> {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-test-'));
   const source = { sqliteFile: path.join(folder, 'fairlead.db') };
+  copyFileSync(inject('sqliteTemplate'), source.sqliteFile);
   const database = connect(source);
-  await migrate(database);
   return {
     ...database,
     source,
@@ -38,23 +35,17 @@ async function openSqlite(): Promise<TestDatabase> {
 
 async function openPostgres(serverUrl: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await onServer(serverUrl, `create database ${name}`);
+  await onPostgresServer(serverUrl, `create database ${name} template ${inject('postgresTemplate')}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const source = { databaseUrl: url.href };
   const database = connect(source);
-  await migrate(database);
   return {
     ...database,
     source,
     async drop() {
       await database.close();
-      await onServer(serverUrl, `drop database ${name} with (force)`);
+      await onPostgresServer(serverUrl, `drop database ${name} with (force)`);
     },
   };
-}
-
-async function onServer(serverUrl: string, statement: string): Promise<void> {
-  const server = knex({ client: 'pg', connection: serverUrl, pool: { min: 0, max: 1 } });
-  await server.raw(statement).finally(() => server.destroy());
 }

@@ -1,9 +1,8 @@
 import { Client, Connection } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
-import { workflowAttributeNames } from '../../domain/workflow-attributes.ts';
 import { reconnectQuickly } from '../../worker/temporal-client.ts';
+import { stopWorker } from './workflow-run.ts';
 
 /** The run's Temporal server and its bundle of the workflows. */
 export function temporal() {
@@ -23,21 +22,9 @@ export async function connectTemporal() {
     codePath,
     address,
     async close() {
+      await stopWorker(nativeConnection);
       await connection.close();
       await nativeConnection.close();
     },
   };
-}
-
-/** A server of its own whose timers do not wait. It knows the search attributes, without which workflows would hang. */
-export async function startTimeSkipping(): Promise<TestWorkflowEnvironment> {
-  const environment = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: inject('testServerPath') } },
-  });
-  const keyword = 2;
-  await environment.connection.operatorService.addSearchAttributes({
-    namespace: 'default',
-    searchAttributes: Object.fromEntries(workflowAttributeNames.map((name) => [name, keyword])),
-  });
-  return environment;
 }

@@ -1,33 +1,98 @@
 import { randomUUID } from 'node:crypto';
+import { activityInfo } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 
-type Place = { client: Client; nativeConnection: NativeConnection };
+export type OpenedWorkflow = { workflowId: string; runId: string };
 
-/**
- * Runs `work` beside a worker of the bundled workflows with hand-written activities, on a queue of its own. The name
- * of each activity that ran is in `steps`, in order.
- */
-export async function withWorker<Result>(
-  { client, nativeConnection }: Place,
-  codePath: string,
-  activities: Record<string, (input: never) => unknown>,
-  work: (place: { client: Client; taskQueue: string; steps: string[] }) => Promise<Result>,
-): Promise<Result> {
+type Place = {
+  client: Client;
+  nativeConnection: NativeConnection;
+  /** What the client has started, if the place keeps it. */
+  opened?: OpenedWorkflow[];
+};
+type HandWritten = Record<string, (input: never) => unknown>;
+
+/** The worker of a connection: making one takes most of the time of a short test, so the tests of a file share it. */
+type SharedWorker = {
+  taskQueue: string;
+  /** Fails if the worker does. */
+  running: Promise<void>;
+  /** What the present test hands in. */
+  activities: HandWritten;
+  steps: string[];
+  /** The workflows that the present test has run an activity for, children too. */
+  met: OpenedWorkflow[];
+  /** Runs of earlier tests. */
+  ended: Set<string>;
+  shutdown(): void;
+};
+
+const workers = new WeakMap<NativeConnection, Promise<SharedWorker>>();
+
+async function startWorker(connection: NativeConnection, codePath: string): Promise<SharedWorker> {
   const taskQueue = `test-${randomUUID()}`;
-  const steps: string[] = [];
-  const noted = Object.entries(activities).map(([name, activity]) => [
-    name,
-    async (input: never) => {
-      steps.push(name);
-      return activity(input);
-    },
-  ]);
+  const shared: Omit<SharedWorker, 'running' | 'shutdown'> = {
+    taskQueue,
+    activities: {},
+    steps: [],
+    met: [],
+    ended: new Set(),
+  };
   const worker = await Worker.create({
-    connection: nativeConnection,
+    connection,
     taskQueue,
     workflowBundle: { codePath },
-    activities: Object.fromEntries(noted),
+    activities: {
+      async default(input: never) {
+        const { activityType, workflowExecution } = activityInfo();
+        if (!workflowExecution) throw ApplicationFailure.nonRetryable('An activity without a workflow');
+        const { workflowId, runId } = workflowExecution;
+        if (shared.ended.has(runId)) throw ApplicationFailure.nonRetryable('The test of this workflow has ended');
+        shared.met.push({ workflowId, runId });
+        const activity = shared.activities[activityType];
+        if (!activity) throw ApplicationFailure.nonRetryable(`The test has no activity ${activityType}`);
+        shared.steps.push(activityType);
+        return activity(input);
+      },
+    },
   });
-  return worker.runUntil(work({ client, taskQueue, steps }));
+  return Object.assign(shared, { running: worker.run(), shutdown: () => worker.shutdown() });
+}
+
+/**
+ * Runs `work` beside a worker of the bundled workflows with hand-written activities. The name of each activity that ran
+ * is in `steps`, in order. Workflows that are still open when `work` ends are terminated.
+ */
+export async function withWorker<Result>(
+  { client, nativeConnection, opened = [] }: Place,
+  codePath: string,
+  activities: HandWritten,
+  work: (place: { client: Client; taskQueue: string; steps: string[] }) => Promise<Result>,
+): Promise<Result> {
+  const starting = workers.get(nativeConnection) ?? startWorker(nativeConnection, codePath);
+  workers.set(nativeConnection, starting);
+  const shared = await starting;
+  const steps: string[] = [];
+  Object.assign(shared, { activities, steps, met: [] });
+  const failed = shared.running.then(() => Promise.reject(new Error('The worker has stopped')));
+  try {
+    return await Promise.race([work({ client, taskQueue: shared.taskQueue, steps }), failed]);
+  } finally {
+    const runs = new Map([...shared.met, ...opened.splice(0)].map(({ workflowId, runId }) => [runId, workflowId]));
+    for (const [runId, workflowId] of runs) {
+      shared.ended.add(runId);
+      const handle = client.workflow.getHandle(workflowId, runId);
+      // Most have ended already.
+      await handle.terminate('the test has ended').catch(() => {});
+    }
+  }
+}
+
+/** Stops the worker of the connection, if there is one: a connection in use cannot be closed. */
+export async function stopWorker(connection: NativeConnection): Promise<void> {
+  const shared = await workers.get(connection);
+  shared?.shutdown();
+  await shared?.running;
 }

@@ -2,9 +2,10 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../db/connection.ts';
 import { createRelay } from '../../worker/relay.ts';
-import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, hookHeaders, sign, silent, startIntake } from '../support/hooks.ts';
+import { postgresUrl } from '../support/postgres-server.ts';
 import { seed } from '../support/seed.ts';
 
 const appId = 31;

@@ -7,9 +7,10 @@ import { startLoop } from '../../worker/relay/loop.ts';
 import { createReachability } from '../../worker/relay/reachability.ts';
 import { createRelayMetrics } from '../../worker/relay/relay-metrics.ts';
 import { CommandRefused } from '../../worker/temporal-starter.ts';
-import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { silent } from '../support/hooks.ts';
+import { postgresUrl } from '../support/postgres-server.ts';
 
 let database: TestDatabase;
 let stops: (() => Promise<unknown>)[];

@@ -7,8 +7,9 @@ import { storeDeliveries } from '../../db/store-deliveries.ts';
 import { createDeliveryWork, type Decider } from '../../worker/relay/deliveries.ts';
 import { startLoop } from '../../worker/relay/loop.ts';
 import { createRelayMetrics } from '../../worker/relay/relay-metrics.ts';
-import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { addGithubApp, silent } from '../support/hooks.ts';
+import { postgresUrl } from '../support/postgres-server.ts';
 
 let database: TestDatabase;
 let githubAppId: string;

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkActivities } from '../../activities/checks.ts';
 import type { Activities } from '../../activities/index.ts';
@@ -7,10 +6,11 @@ import { checkRegistries } from '../../workflows/check-registries.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { historyText } from '../support/history-text.ts';
 import { seed } from '../support/seed.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 
 beforeEach(async () => {
   env = await startTimeSkipping();

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { deleteIntegration } from '../../workflows/delete-integration.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 
 beforeAll(async () => {
   env = await startTimeSkipping();

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { recoverAllDeliveries, recoverDeliveries, recoveryRequested } from '../../workflows/recover-deliveries.ts';
-import { connectTemporal, startTimeSkipping, temporal } from '../support/temporal.ts';
+import { connectTemporal, temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 
 // For each of them: a workflow that a failed test leaves behind would hold the clock of the next.
-beforeEach(async () => {
+beforeAll(async () => {
   env = await startTimeSkipping();
 }, 60_000);
 
-afterEach(() => env?.teardown());
+afterAll(() => env?.teardown());
 
 type Steps = Pick<Activities, 'beginRecovery' | 'readDeliveryLog' | 'fillGap' | 'finishRecovery'>;
 

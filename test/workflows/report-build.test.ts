@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { moved, reportBuild } from '../../workflows/report-build.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 
 beforeAll(async () => {
   env = await startTimeSkipping();

@@ -1,22 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { knownEverywhereMs, type RotationPhase, webhookOverlapMs } from '../../domain/rotation-phase.ts';
 import { changed, rotateCredential } from '../../workflows/rotate-credential.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 
-// For each of them: a workflow that a failed test leaves behind would hold the clock of the next.
-beforeEach(async () => {
+/** When the test began, by the server's clock. */
+let begun: number;
+
+beforeAll(async () => {
   env = await startTimeSkipping();
 }, 60_000);
-
-afterEach(() => env?.teardown());
+beforeEach(async () => {
+  begun = await env.currentTimeMs();
+});
+afterAll(() => env?.teardown());
 
 const rotationId = 'rot_0000000000000000000000000a';
 const hour = 3_600_000;
@@ -40,7 +44,6 @@ type Steps = Pick<
 /** The rotation's row, as far as the workflow sees it, and what was done to it when. */
 function row(isWebhook: boolean) {
   const state = { phase: 'proving' as RotationPhase, done: [] as [string, number, ...unknown[]][] };
-  const begun = Date.now();
   const said = async (what: string, ...more: unknown[]) =>
     void state.done.push([what, (await env.currentTimeMs()) - begun, ...more]);
   const stepOf = (phase: RotationPhase) => {
@@ -77,7 +80,7 @@ function row(isWebhook: boolean) {
     },
     reportOldAlive: () => said('report'),
   };
-  return { state, begun, usual, names: () => state.done.map(([what]) => what) };
+  return { state, usual, names: () => state.done.map(([what]) => what) };
 }
 
 type Row = ReturnType<typeof row>;
@@ -173,7 +176,7 @@ test('a GitHub that cannot be asked is no proof that the old one is dead', async
 test('what was not seen to be alive is not told, until it is seen', { timeout: 60_000 }, async () => {
   const rotation = row(false);
   const probeOldVersion: Steps['probeOldVersion'] = async () => {
-    const now = (await env.currentTimeMs()) - rotation.begun;
+    const now = (await env.currentTimeMs()) - begun;
     if (now > 3 * day) return 'dead';
     if (now > 2 * day) return 'alive';
     if (now > day) return 'unknown';

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { signingKeyActivities } from '../../activities/signing-keys.ts';
 import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
@@ -7,12 +6,13 @@ import { rotateSigningKeys } from '../../workflows/rotate-signing-keys.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { historyText } from '../support/history-text.ts';
 import { keyring } from '../support/hooks.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
 const month = 30 * 24 * 3_600_000;
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 let database: TestDatabase;
 beforeEach(async () => {
   [env, database] = await Promise.all([startTimeSkipping(), openTestDatabase()]);

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { requested, verifyCloudAccount } from '../../workflows/verify-cloud-account.ts';
-import { startTimeSkipping, temporal } from '../support/temporal.ts';
+import { temporal } from '../support/temporal.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
-let env: TestWorkflowEnvironment;
+let env: TimeSkipping;
 
-beforeEach(async () => {
+beforeAll(async () => {
   env = await startTimeSkipping();
 }, 60_000);
-afterEach(() => env?.teardown());
+afterAll(() => env?.teardown());
 
 const cloudAccountId = 'ca_0000000000000000000000000a';
 

@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Azure, createAzure } from '../../../providers/clouds/azure.ts';
@@ -7,13 +6,14 @@ import { ProviderError } from '../../../providers/http.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { type App, insertApp, insertRegistry, type Registry } from '../../../stand-ins/azure/state.ts';
 import { fetchTo, loopbackCertificate } from '../../support/cloud-tls.ts';
+import { rsaKeyObjects } from '../../support/rsa-keys.ts';
 
 const host = 'acmeprod.azurecr.io';
 const tenantId = '11111111-2222-4333-8444-555555555555';
 const clientId = '99999999-8888-4777-8666-555555555555';
 const secret = `8Q~ $'"(:secret`;
 const minute = 60_000;
-const issuer = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const issuer = rsaKeyObjects();
 const trusted = {
   issuer: 'https://fairlead.test',
   subject: 'org:org_1',
@@ -168,7 +168,7 @@ test('sovereign clouds have an Entra of their own, and its tokens go to no other
 });
 
 test('each way in which Entra refuses has a code of its own, and nothing secret is repeated', async () => {
-  const other = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const other = rsaKeyObjects();
   const unknown = '12345678-0000-4000-8000-000000000000';
   const cases: [string, AzureAccess][] = [
     ['client_secret_rejected', { ...withSecret, clientSecret: '8Q~other-secret' }],

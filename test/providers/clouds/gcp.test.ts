@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createGcp, type Gcp } from '../../../providers/clouds/gcp.ts';
@@ -6,6 +5,7 @@ import type { GcpAccess } from '../../../providers/clouds/gcp-token.ts';
 import { ProviderError } from '../../../providers/http.ts';
 import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
 import { fetchTo, loopbackCertificate } from '../../support/cloud-tls.ts';
+import { rsaKeyObjects as rsa } from '../../support/rsa-keys.ts';
 
 const provider = 'projects/123456/locations/global/workloadIdentityPools/fairlead/providers/fairlead-oidc';
 const subject = 'org:org_1:project:prj_1';
@@ -14,7 +14,6 @@ const email = 'deployer@acme-prod.iam.gserviceaccount.com';
 const host = 'europe-docker.pkg.dev';
 const minute = 60_000;
 
-const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
 const issuer = rsa();
 const account = rsa();
 const pem = account.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();

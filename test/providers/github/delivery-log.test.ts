@@ -1,14 +1,8 @@
 import { expect, test } from 'vitest';
-import { startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import { rsaKeyPair } from '../../support/rsa-keys.ts';
 import { type Scripted, scriptedGitHub } from './scripted-github.ts';
 
-/** What is signed with it is looked at by nobody here. */
-const { privateKey } = await (async () => {
-  const github = await startGitHub();
-  const app = github.addApp();
-  await github.close();
-  return app;
-})();
+const { privateKey } = rsaKeyPair();
 
 async function scripted(...answers: Scripted[]) {
   const { github, seen } = await scriptedGitHub(answers);

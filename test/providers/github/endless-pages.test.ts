@@ -1,9 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { rsaKeyPair } from '../../support/rsa-keys.ts';
 import { scriptedGitHub } from './scripted-github.ts';
 
-const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const privateKey = keys.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
+const { privateKey } = rsaKeyPair();
 
 const installation = {
   id: 5,

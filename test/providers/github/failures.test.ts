@@ -2,13 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { GitHub } from '../../../providers/github/github.ts';
 import { ProviderError, type ProviderFailure } from '../../../providers/http.ts';
+import { rsaKeyPair } from '../../support/rsa-keys.ts';
 import { type Scripted, scriptedGitHub } from './scripted-github.ts';
 
-const { privateKey } = generateKeyPairSync('rsa', {
-  modulusLength: 2048,
-  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-});
+const { privateKey } = rsaKeyPair();
 // Without the shape of a token: an Enterprise Server, or another year, may have shapes that we do not know.
 const token = 'cnry/0123456789+abcdef';
 

@@ -1,9 +1,9 @@
-import { generateKeyPairSync, verify } from 'node:crypto';
+import { verify } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { rsaKeyPair } from '../../support/rsa-keys.ts';
 import { scriptedGitHub } from './scripted-github.ts';
 
-const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const privateKey = keys.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
+const { privateKey, publicKey } = rsaKeyPair();
 const token = 'ghs_0123456789abcdefABCDEF0123456789cnry';
 
 const repository = {
@@ -92,9 +92,7 @@ test.each([
   });
 
   const [head = '', claims = '', signature = ''] = String(seen[0]?.headers['authorization']).slice(7).split('.');
-  expect(verify('sha256', Buffer.from(`${head}.${claims}`), keys.publicKey, Buffer.from(signature, 'base64url'))).toBe(
-    true,
-  );
+  expect(verify('sha256', Buffer.from(`${head}.${claims}`), publicKey, Buffer.from(signature, 'base64url'))).toBe(true);
   expect(JSON.parse(Buffer.from(claims, 'base64url').toString())).toMatchObject({ iss: '7' });
 });
 

@@ -15,8 +15,8 @@ declare module 'vitest' {
   }
 }
 
-/** One real Temporal server and one bundle of the workflows for the whole run, where any chosen test wants them. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** One real Temporal server and one bundle of the workflows, for all files of the run that use them. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const record = path.join(import.meta.dirname, '..', '..', '.temporal', 'found.json');
   if (!existsSync(record)) throw new Error('There is no Temporal server yet: run `npm test`, which finds one');
   const found = JSON.parse(readFileSync(record, 'utf8')) as { temporal: string; testServer: string };

@@ -1,0 +1,20 @@
+// The gate: everything that must pass before a change lands. `.ci/run` runs it.
+//   node scripts/gate.mjs
+// It installs what it needs with apt-get (as root or with sudo) and goes on after a failure, so that one run shows all
+// of them. It fails if a test fails or is skipped, or if a step takes half as long again as its budget. Its last line
+// counts the tests and the steps that are not tests.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { runSteps } from './gate/run-steps.mjs';
+import { stepsIn } from './gate/steps.mjs';
+
+process.chdir(path.join(import.meta.dirname, '..'));
+const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-gate-'));
+try {
+  const { summary, ok } = runSteps(stepsIn(folder), { folder, env: { ...process.env, CI: 'true' } });
+  console.log(summary);
+  process.exitCode = ok ? 0 : 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

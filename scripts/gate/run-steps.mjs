@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+
+/** A step may take this many times its budget before it fails. */
+const tolerance = 1.5;
+
+/**
+ * Runs the steps one after the other, each to its end, whatever became of the one before. Returns `{ summary, ok }`: the
+ * summary is a table of steps and seconds, what went wrong, and `N passed, N failed, N skipped` as its last line.
+ */
+export function runSteps(steps, { folder, env, stdio = 'inherit' }) {
+  const done = steps.map((step, index) => {
+    console.log(`::: ${step.name}`);
+    const outcome = runStep(step, { report: path.join(folder, `report-${index}.json`), env, stdio });
+    if (outcome.problems.length > 0) console.log(`::: FAILED: ${step.name}: ${outcome.problems.join('; ')}`);
+    return outcome;
+  });
+  const sum = (count) => done.reduce((total, outcome) => total + count(outcome), 0);
+  const counts = [sum(({ passed }) => passed), sum(({ failed }) => failed), sum(({ skipped }) => skipped.length)];
+  const [, failed, skipped] = counts;
+  return {
+    summary: [
+      ...table(done),
+      ...listing(
+        'Skipped tests, which fail the gate',
+        done.flatMap(({ skipped: names }) => names),
+      ),
+      ...listing(
+        'Tests that passed at the second try',
+        done.flatMap(({ retried }) => retried),
+      ),
+      ...listing(
+        'Problems',
+        done.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`)),
+      ),
+      `${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped`,
+    ].join('\n'),
+    ok: failed === 0 && skipped === 0,
+  };
+}
+
+function runStep({ name, command, budget, suite }, { report, env, stdio }) {
+  rmSync(report, { force: true });
+  const begun = performance.now();
+  const { status, signal, error } = spawnSync('bash', ['-c', command], {
+    stdio,
+    env: suite ? { ...env, FAIRLEAD_TEST_REPORT: report } : env,
+  });
+  const seconds = (performance.now() - begun) / 1000;
+  const counted = suite ? readReport(report) : undefined;
+  const problems = [];
+  if (status !== 0) problems.push(error?.message ?? (signal ? `ended by ${signal}` : `exit code ${status}`));
+  if (suite && !counted) problems.push('wrote no report');
+  if (counted && counted.passed + counted.failed === 0) problems.push('ran no test');
+  if (budget && seconds > budget * tolerance) problems.push(`took ${seconds.toFixed(0)} s of ${budget} s`);
+  const { passed = 0, failed = 0, skipped = [], retried = [], files = [] } = counted ?? {};
+  // A suite that fails without a failed test, and every other step that fails, counts as one.
+  const isUncounted = problems.length > 0 && failed === 0;
+  return {
+    name,
+    budget,
+    seconds,
+    problems,
+    passed: suite ? passed : Number(problems.length === 0),
+    failed: isUncounted ? 1 : failed,
+    skipped,
+    retried,
+    files,
+  };
+}
+
+function readReport(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function table(done) {
+  const width = Math.max(...done.map(({ name }) => name.length));
+  const row = (...cells) => `${cells[0].padEnd(width)}  ${cells[1].padStart(8)}  ${cells[2].padStart(8)}  ${cells[3]}`;
+  const total = (outcomes) => outcomes.reduce((seconds, outcome) => seconds + outcome.seconds, 0).toFixed(0);
+  return [
+    '',
+    row('step', 'seconds', 'budget', 'slowest files, in seconds'),
+    ...done.map(({ name, seconds, budget, files, problems }) =>
+      row(
+        name,
+        seconds.toFixed(0),
+        budget ? String(budget) : '',
+        problems.length > 0 ? `FAILED ${slowest(files)}` : slowest(files),
+      ),
+    ),
+    row('all without installs', total(done.filter(({ budget }) => budget)), '', ''),
+    row('all', total(done), '', ''),
+    '',
+  ];
+}
+
+function slowest(files) {
+  const byTime = [...files].sort((one, other) => other.ms - one.ms).slice(0, 3);
+  return byTime.map(({ file, ms }) => `${path.basename(file, '.test.ts')} ${(ms / 1000).toFixed(0)}`).join(', ');
+}
+
+function listing(title, lines) {
+  return lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`), ''];
+}

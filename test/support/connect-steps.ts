@@ -1,0 +1,16 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { connectActivities } from '../../activities/connect.ts';
+import { withFailures } from '../../activities/failures.ts';
+import type { GitHubConnector } from '../../broker/github-connect.ts';
+import type { Database } from '../../db/connection.ts';
+import { keyring } from './hooks.ts';
+
+/** The activities of a flow, as a worker runs them. */
+export function connectSteps(database: Database, connector: GitHubConnector) {
+  const activities = withFailures(connectActivities({ database, keyring, connector }));
+  const bound = Object.entries(activities).map(([name, activity]) => [
+    name,
+    (input: never) => new MockActivityEnvironment().run(activity as (input: never) => Promise<unknown>, input),
+  ]);
+  return Object.fromEntries(bound) as typeof activities;
+}

@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+const root = path.join(import.meta.dirname, '..', '..');
+
+/** The folders that `npm test` leaves to `npm run test:flows`: one of their files can take a minute. */
+const long = /^test\/(flows|chaos|workflows)\/|^test\/worker\/temporal-/;
+
+/** These have a configuration of their own: they need a browser, or programs that npm does not install. */
+const elsewhere = /^test\/(browser|neighbours)\//;
+
+/** The rooms whose tests run on both databases. */
+const onBoth = /^test\/(db|api|activities|broker|worker)\//;
+
+/** A long test runs on one database: these on Postgres, all others on SQLite. `*.postgres.test.ts` always is here. */
+export const flowsOnPostgres = [
+  'test/flows/delete-integration.test.ts',
+  'test/flows/one-build.test.ts',
+  'test/flows/registry-verification.test.ts',
+  'test/flows/same-numbers.test.ts',
+  'test/flows/sync-installations.test.ts',
+  'test/flows/sync-on-demand.test.ts',
+];
+
+/** These measure time or kill processes, so they run one after the other, with nothing beside them. */
+const alone = [
+  'test/flows/canaries.test.ts',
+  'test/flows/demo.test.ts',
+  'test/flows/recovery-past-window.test.ts',
+  'test/flows/recovery.test.ts',
+  'test/flows/shutdown.test.ts',
+  'test/flows/start.test.ts',
+];
+
+/** A file that does one of these changes its whole process, so it gets a process of its own. */
+export const changesProcess =
+  /\bvi\.(useFakeTimers|setSystemTime|spyOn|stubEnv|stubGlobal|mock)\(|\bprocess\.env\[[^\]]+\] = |\bdelete process\.env|\bglobalThis\.\w+ = |\bsyncBuiltinESMExports\(/;
+
+export const suites = ['rooms', 'flows', 'postgres'] as const;
+export type Suite = (typeof suites)[number];
+
+/** A test file, as a path from the root of the checkout, with forward slashes. */
+type File = string;
+
+/** All test files of the checkout. */
+export function testFiles(): File[] {
+  const files = readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' });
+  return files
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => path.posix.join('test', file.replaceAll(path.sep, '/')))
+    .sort();
+}
+
+/** The suites that run the file. None for a file with a configuration of its own. */
+export function suitesOf(file: File): Suite[] {
+  if (elsewhere.test(file)) return [];
+  if (file.endsWith('.postgres.test.ts') || flowsOnPostgres.includes(file)) return ['postgres'];
+  if (long.test(file)) return ['flows'];
+  return onBoth.test(file) && usesDatabase(file) ? ['rooms', 'postgres'] : ['rooms'];
+}
+
+/**
+ * How the files of a suite run:
+ * - `shared`: in workers that keep their modules from one file to the next;
+ * - `apart`: in a process for each file, because the file changes its process;
+ * - `temporal`, `temporalApart`: the same with a Temporal server and the bundle of the workflows;
+ * - `alone`: one after the other, when all others have ended.
+ */
+const places = ['shared', 'apart', 'temporal', 'temporalApart', 'alone'] as const;
+type PlaceOfFile = (typeof places)[number];
+
+export function filesOf(suite: Suite): Record<PlaceOfFile, File[]> {
+  const files = Object.fromEntries(places.map((place) => [place, [] as File[]])) as ReturnType<typeof filesOf>;
+  for (const file of testFiles().filter((one) => suitesOf(one).includes(suite))) files[placeOf(file)].push(file);
+  return files;
+}
+
+function placeOf(file: File): PlaceOfFile {
+  if (file.startsWith('test/chaos/') || alone.includes(file)) return 'alone';
+  const isApart = changesProcess.test(textOf(file));
+  if (usesTemporal(file)) return isApart ? 'temporalApart' : 'temporal';
+  return isApart ? 'apart' : 'shared';
+}
+
+function usesTemporal(file: File): boolean {
+  return ['temporal', 'time-skipping'].some((name) => imports(file, `test/support/${name}.ts`));
+}
+
+export function usesDatabase(file: File): boolean {
+  return imports(file, 'test/support/database.ts');
+}
+
+/** Whether the file imports the target, directly or through other files of `test/`. Types do not count. */
+function imports(file: File, target: File, seen = new Set<File>()): boolean {
+  if (file === target) return true;
+  if (seen.has(file)) return false;
+  seen.add(file);
+  const found = textOf(file).matchAll(/^(?:import|export)\s(?!type\b)[^;]*?from\s+'(\.[^']+)';$/gms);
+  return [...found]
+    .map(([, specifier = '']) => path.posix.join(path.posix.dirname(file), specifier))
+    .some((imported) => imported.startsWith('test/') && imports(imported, target, seen));
+}
+
+function textOf(file: File): string {
+  return readFileSync(path.join(root, file), 'utf8');
+}

@@ -1,0 +1,54 @@
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { inject } from 'vitest';
+import { workflowAttributeNames } from '../../domain/workflow-attributes.ts';
+import { type OpenedWorkflow, stopWorker } from './workflow-run.ts';
+
+/**
+ * A server of its own whose timers do not wait. It knows the search attributes, without which workflows would hang. Its
+ * clock never goes back: a test that compares it with this machine's clock needs a server of its own.
+ */
+export async function startTimeSkipping() {
+  const opened: OpenedWorkflow[] = [];
+  const environment = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: inject('testServerPath') } },
+    client: {
+      interceptors: {
+        workflow: [
+          {
+            async start(input, next) {
+              const runId = await next(input);
+              opened.push({ workflowId: input.options.workflowId, runId });
+              return runId;
+            },
+            async signalWithStart(input, next) {
+              const runId = await next(input);
+              opened.push({ workflowId: input.options.workflowId, runId });
+              return runId;
+            },
+          },
+        ],
+      },
+    },
+  });
+  const keyword = 2;
+  await environment.connection.operatorService.addSearchAttributes({
+    namespace: 'default',
+    searchAttributes: Object.fromEntries(workflowAttributeNames.map((name) => [name, keyword])),
+  });
+  const { client, nativeConnection } = environment;
+  return {
+    client,
+    nativeConnection,
+    opened,
+    /** What the server's clock shows, in milliseconds since 1970. */
+    currentTimeMs: () => environment.currentTimeMs(),
+    /** Moves the server's clock; an amount as `ms` reads it, or milliseconds. */
+    sleep: (duration: Parameters<TestWorkflowEnvironment['sleep']>[0]) => environment.sleep(duration),
+    async teardown() {
+      await stopWorker(nativeConnection);
+      await environment.teardown();
+    },
+  };
+}
+
+export type TimeSkipping = Awaited<ReturnType<typeof startTimeSkipping>>;
