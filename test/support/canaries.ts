@@ -9,8 +9,9 @@ export type Canary = { name: string; value: string | Buffer };
 export type Place = { name: string; content: string | Buffer };
 
 /**
- * Every spelling in which the value may have been written down: as it is, hexadecimal, URL-encoded, inside JSON, and
- * in base64 behind any number of bytes, for which only the characters count that its neighbours do not change.
+ * Every spelling in which the value may have been written down: as it is, in hexadecimal, as part of a URL, a form, a
+ * page or JSON (also JSON inside JSON), and in base64 behind any number of bytes (`user:password` for example). Of
+ * base64 only the characters count that neighbouring bytes cannot change.
  */
 export function spellingsOf(value: string | Buffer): (string | Buffer)[] {
   const bytes = Buffer.from(value);
@@ -20,25 +21,52 @@ export function spellingsOf(value: string | Buffer): (string | Buffer)[] {
     const certain = encoded.slice(first, Math.floor(((ahead + bytes.length) * 8) / 6));
     return [certain, certain.replaceAll('+', '-').replaceAll('/', '_')];
   });
-  const asText = typeof value === 'string' ? [encodeURIComponent(value), JSON.stringify(value).slice(1, -1)] : [];
   const hex = bytes.toString('hex');
-  return [...new Set([value, hex, hex.toUpperCase(), ...asText, ...base64])];
+  return [
+    ...new Set([value, hex, hex.toUpperCase(), ...(typeof value === 'string' ? escapesOf(value) : []), ...base64]),
+  ];
 }
 
-/** Where a canary was found: "what in where". */
+function escapesOf(text: string): string[] {
+  const inJson = (value: string) => JSON.stringify(value).slice(1, -1);
+  const form = new URLSearchParams({ '': text }).toString().slice(1);
+  const page = text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  return [encodeURIComponent(text), form, page, inJson(text), inJson(inJson(text))];
+}
+
+type Needle = { canary: number; bytes: Buffer };
+/** So many bytes decide whether it is worth to compare the others. */
+const headBytes = 3;
+
+/** Where a canary was found: "what in where". Looks for all of them at once, since there are thousands of spellings. */
 export function sweep(canaries: Canary[], places: Place[]): string[] {
-  const found: string[] = [];
-  for (const { name, value } of canaries) {
-    const spellings = spellingsOf(value);
-    for (const place of places) {
-      if (spellings.some((spelling) => contains(place.content, spelling))) found.push(`${name} in ${place.name}`);
+  const needles = new Map<number, Needle[]>();
+  const heads = new Uint8Array(1 << (headBytes * 8));
+  for (const [canary, { name, value }] of canaries.entries()) {
+    for (const spelling of spellingsOf(value)) {
+      const bytes = Buffer.from(spelling);
+      if (bytes.length < headBytes + 1) throw new Error(`${name} is too short to be looked for`);
+      const head = bytes.readUIntLE(0, headBytes);
+      heads[head] = 1;
+      needles.set(head, [...(needles.get(head) ?? []), { canary, bytes }]);
+    }
+  }
+  const found = places.map(({ content }) => canariesIn(Buffer.from(content), heads, needles));
+  return canaries.flatMap(({ name }, canary) =>
+    places.flatMap((place, at) => (found[at]?.has(canary) ? [`${name} in ${place.name}`] : [])),
+  );
+}
+
+function canariesIn(content: Buffer, heads: Uint8Array, needles: Map<number, Needle[]>): Set<number> {
+  const found = new Set<number>();
+  for (let at = 0; at <= content.length - headBytes; at++) {
+    const head = (content[at] ?? 0) | ((content[at + 1] ?? 0) << 8) | ((content[at + 2] ?? 0) << 16);
+    if (heads[head] === 0) continue;
+    for (const { canary, bytes } of needles.get(head) ?? []) {
+      if (bytes.equals(content.subarray(at, at + bytes.length))) found.add(canary);
     }
   }
   return found;
-}
-
-function contains(content: string | Buffer, spelling: string | Buffer): boolean {
-  return typeof content === 'string' ? content.includes(String(spelling)) : content.includes(spelling);
 }
 
 /** Every file under the folder, byte by byte. */
@@ -48,13 +76,21 @@ export function filesUnder(folder: string, except: string[] = []): Place[] {
     .map((name) => ({ name, content: readFileSync(path.join(folder, name)) }));
 }
 
-/** The history of every workflow as an operator can export it, and its memo, with all payloads decoded. */
+/**
+ * What an operator can read of every workflow, with all payloads decoded: its history, its memo and search attributes,
+ * and of a step that is under way its heartbeat and its last failure. And of every schedule.
+ */
 export async function historiesOf(client: Client): Promise<Place[]> {
   const places: Place[] = [];
+  const add = (name: string, what: unknown) =>
+    places.push({ name, content: JSON.stringify(what, (_, value: unknown) => readable(value)) });
   for await (const { workflowId, runId, memo } of client.workflow.list()) {
-    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    const content = JSON.stringify({ memo, history }, (_, value: unknown) => readable(value));
-    places.push({ name: `the history of ${workflowId}`, content });
+    const handle = client.workflow.getHandle(workflowId, runId);
+    const [history, { raw: description }] = await Promise.all([handle.fetchHistory(), handle.describe()]);
+    add(`the history of ${workflowId}`, { memo, history, description });
+  }
+  for await (const { scheduleId } of client.schedule.list()) {
+    add(`the schedule ${scheduleId}`, (await client.schedule.getHandle(scheduleId).describe()).raw);
   }
   return places;
 }

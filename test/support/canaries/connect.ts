@@ -1,27 +1,26 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, vi } from 'vitest';
-import type { App } from '../../stand-ins/github/stand-in.ts';
-import { createBrowser, type Shown } from './browser.ts';
-import type { Canary } from './canaries.ts';
-import type { Client } from './client.ts';
-import type { AllInOne, Scene } from './product.ts';
+import type { App } from '../../../stand-ins/github/stand-in.ts';
+import { createBrowser, type Shown } from '../browser.ts';
+import type { Canary } from '../canaries.ts';
+import type { Client } from '../client.ts';
+import type { AllInOne, Scene } from '../product.ts';
+import { type Day, named } from './day.ts';
+import { keyCanaries } from './keys.ts';
 
 type Started = { flow_id: string; create_url: string; install_url: string };
 
-/** A few lines of a key are as telling as all of them. */
-export function linesOf(what: string, privateKey: string): Canary[] {
-  const lines = privateKey.split('\n').filter((line) => /^[\w+/=]{60,}$/.test(line));
-  return lines.slice(0, 4).map((value) => ({ name: `a line of ${what}`, value }));
-}
-
-const secretsOf = (what: string, app: App): Canary[] => [
-  ...linesOf(`the key of ${what}`, app.privateKey),
+export const secretsOf = (what: string, app: App): Canary[] => [
+  ...keyCanaries(`the key of ${what}`, app.privateKey),
   { name: `the client secret of ${what}`, value: app.clientSecret },
   { name: `the webhook secret of ${what}`, value: app.webhookSecret },
 ];
 
-/** Connects by a manifest, by the operator's App and by an import, with what may go wrong; answers what was secret. */
-export async function connectAll(scene: Scene, product: AllInOne, client: Client): Promise<Canary[]> {
+/** An App of the organization's own, and the integration that it was connected by. */
+export type OwnApp = { app: App; integrationId: string };
+
+/** Connects by a manifest, by the operator's App and by an import, and lets things go wrong. */
+export async function connectAll({ scene, product, me }: Day): Promise<{ canaries: Canary[]; own: OwnApp }> {
   const { github } = scene;
   const [accessTokens, refreshTokens, codes] = [
     vi.spyOn(github.state.userTokens, 'set'),
@@ -29,9 +28,9 @@ export async function connectAll(scene: Scene, product: AllInOne, client: Client
     vi.spyOn(github.state.oauthCodes, 'set'),
   ];
   github.autoWebhooks = true;
-  const made = await byManifest(scene, product, client);
-  await byOperatorsApp(scene, product, client);
-  const imported = await byImport(scene, client);
+  const made = await byManifest(scene, product, me);
+  await byOperatorsApp(scene, product, me);
+  const imported = await byImport(scene, me);
   github.autoWebhooks = false;
 
   const exchanged = github.requests({ path: /access_token$/ }).map(({ body }) => body as Record<string, string>);
@@ -39,15 +38,15 @@ export async function connectAll(scene: Scene, product: AllInOne, client: Client
   // One sign-in for each of the two flows, and one more where an answer was lost.
   expect(new Set(verifiers).size).toBeGreaterThan(2);
   expect(accessTokens.mock.calls.length).toBeGreaterThan(1);
-  const named = (name: string, values: string[]): Canary[] => values.map((value) => ({ name, value }));
-  return [
-    ...made,
+  const canaries = [
+    ...made.canaries,
     ...imported,
     ...named('a PKCE verifier', verifiers),
     ...named('a sign-in’s code', [...codes.mock.calls.map(([code]) => code)]),
     ...named('a person’s token', [...accessTokens.mock.calls.map(([token]) => token)]),
     ...named('a person’s refresh token', [...refreshTokens.mock.calls.map(([token]) => token)]),
   ];
+  return { canaries, own: made.own };
 }
 
 async function start(client: Client, body: Record<string, unknown>): Promise<Started> {
@@ -64,7 +63,7 @@ const completed = (client: Client, { flow_id: id }: Started) =>
     .poll(async () => (await client.ask<{ status: string }>('GET', `/v1/flows/${id}`)).status, { timeout: 20_000 })
     .toBe('completed');
 
-async function byManifest({ github }: Scene, product: AllInOne, client: Client): Promise<Canary[]> {
+async function byManifest({ github }: Scene, product: AllInOne, client: Client) {
   const browser = createBrowser();
   const name = `Canary ${randomBytes(3).toString('hex')}`;
   const started = await start(client, { app_name: name });
@@ -83,7 +82,12 @@ async function byManifest({ github }: Scene, product: AllInOne, client: Client):
   await client.ask('GET', '/v1/integrations');
   const app = [...github.state.apps.values()].find((one) => one.name === name);
   if (!app) throw new Error('No App was made');
-  return [{ name: 'the manifest’s code', value: code }, ...secretsOf('the new App', app)];
+  const { integration_id: integrationId } = await client.ask<{ integration_id: string }>(
+    'GET',
+    `/v1/flows/${started.flow_id}`,
+  );
+  const canaries: Canary[] = [{ name: 'the manifest’s code', value: code }, ...secretsOf('the new App', app)];
+  return { canaries, own: { app, integrationId } };
 }
 
 /** A page of ours, where our patience ended before GitHub had answered, or GitHub's own already. */

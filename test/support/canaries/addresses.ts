@@ -1,4 +1,4 @@
-import type { Canary } from './canaries.ts';
+import type { Canary } from '../canaries.ts';
 
 /** Ids differ from one day to the next; what they are of does not. */
 export const withoutIds = (path: string) => path.replaceAll(/\b([a-z]+)_[\da-z]{26}\b/g, '$1_…');
@@ -37,6 +37,7 @@ const nameOf = (pathname: string) =>
 
 const answer = (to: string) => `in the answer to ${to}`;
 const github = '/v1/integrations/github';
+const google = '/v1/cloud-accounts/gcp';
 
 /** What a browser needs to go on is in the one answer that sends it on, and nowhere else. */
 export const toldToBrowsers = [
@@ -46,6 +47,14 @@ export const toldToBrowsers = [
   `the cookie of a flow ${answer('POST /connect/begin (303)')}`,
   `the state of /settings/apps/new ${answer('POST /connect/begin (200)')}`,
   `the state of /apps/…/installations/new ${answer('POST /connect/begin (303)')}`,
+  ...[`POST ${google}/start (201)`, `GET ${google}/start (200)`].map(
+    (to) => `the ticket of ${google}/start ${answer(to)}`,
+  ),
+  ...['the state of /o/oauth2/v2/auth', 'the code_challenge of /o/oauth2/v2/auth', 'the cookie of a flow'].map(
+    (what) => `${what} ${answer(`POST ${google}/begin (303)`)}`,
+  ),
+  // Once more, to end it.
+  `the cookie of a flow ${answer(`GET ${google}/callback (200)`)}`,
 ];
 
 const oauth = '/login/oauth/authorize';

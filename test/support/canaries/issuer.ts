@@ -1,0 +1,27 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'vitest';
+import type { Database } from '../../../db/connection.ts';
+import { embeddedMasterKeys } from '../../../db/master-key.ts';
+import { createKeyring } from '../../../db/sealing.ts';
+import { signingKeysIn } from '../../../db/signing-keys.ts';
+import type { Canary } from '../canaries.ts';
+import type { Day } from './day.ts';
+import { keyCanaries } from './keys.ts';
+
+/** The master key, and the key that signs as the issuer: nothing gives it out, so it is opened here. */
+export async function keysOfInstance({ product: { dataDir }, me }: Day, database: Database): Promise<Canary[]> {
+  const { keys } = embeddedMasterKeys(undefined, { dataDir, databaseFile: path.join(dataDir, 'fairlead.db') });
+  const signer = await signingKeysIn(database.reader).signer(createKeyring(keys), Date.now());
+  if (!signer) throw new Error('Nothing was signed');
+  const jwks = await me.ask<{ keys: { n: string }[] }>('GET', '/.well-known/jwks.json');
+  const { n } = createPublicKey(createPrivateKey(signer.privatePem)).export({ format: 'jwk' });
+  expect(jwks.keys.map((key) => key.n)).toContain(n);
+  const master = readFileSync(path.join(dataDir, 'master.key'), 'utf8').trim().split(':').at(-1) ?? '';
+  return [
+    { name: 'the master key', value: master },
+    { name: 'the master key’s bytes', value: Buffer.from(master, 'base64') },
+    ...keyCanaries('the issuer’s key', signer.privatePem),
+  ];
+}
