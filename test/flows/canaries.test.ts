@@ -1,28 +1,27 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { csrfTokenOf } from '../../api/authenticate.ts';
-import { escapeHtml } from '../../api/html-page.ts';
 import { connect, type Database } from '../../db/connection.ts';
 import { roleScopes } from '../../domain/scopes.ts';
 import { addressCanaries, perhapsToldToBrowsers, toldToBrowsers, withoutIds } from '../support/canaries/addresses.ts';
+import { buildAndFail } from '../support/canaries/builds.ts';
 import { startDayOfClouds } from '../support/canaries/clouds.ts';
 import { connectAll, secretsOf } from '../support/canaries/connect.ts';
 import { type Day, named, type Outcome } from '../support/canaries/day.ts';
-import { exchangeAtGitHub, runningBuild } from '../support/canaries/exchange.ts';
+import { failAtOurDoor } from '../support/canaries/door.ts';
+import { exchangeAtGitHub } from '../support/canaries/exchange.ts';
 import { keysOfInstance } from '../support/canaries/issuer.ts';
-import { keyCanaries } from '../support/canaries/keys.ts';
 import { type PlantedInTemporal, plantInTemporal } from '../support/canaries/planted-step.ts';
 import { createReading } from '../support/canaries/reading.ts';
 import { startDayOfRegistry } from '../support/canaries/registry.ts';
 import { rotateAll } from '../support/canaries/rotation.ts';
 import { makeToken, signInWithBrowser } from '../support/canaries/sessions.ts';
 import { type Canary, filesUnder, historiesOf, type Place, sweep } from '../support/canaries.ts';
-import { type Client as ApiClient, createClient } from '../support/client.ts';
-import { listBuilds } from '../support/platform.ts';
+import { createClient } from '../support/client.ts';
 import { runProgram } from '../support/processes.ts';
 import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
 
@@ -135,25 +134,16 @@ test('no secret is found in logs, answers, metrics, database files and histories
   const all = await makeToken(day, 'for all', [...roleScopes.owner]);
   callers.set(all.outcome.canaries[0]?.value ?? '', 'a token');
 
-  await succeed(day);
-  const token = [...github.state.tokens.keys()].at(-1) ?? '';
-  await fail(ci.client, { status: 422, body: { message: `Refused ${token}`, token, errors: [{ message: token }] } });
-  const echo = { message: `It broke while ${token} was used`, authorization: `Bearer ${token}` };
-  github.faults.add({ path: /\/statuses\//, kind: 'status', status: 500, body: echo, times: 2 });
-  github.faults.add({ path: /\/access_tokens$/, kind: 'status', status: 500, body: `<b>${token}</b>`, times: 1 });
-  for (const one of github.state.tokens.values()) one.revoked = true;
-  await succeed(day);
-
   const outcomes: Outcome[] = [ci.outcome, all.outcome];
-  const [ofClouds, ofConnecting, ...others] = await Promise.all([
+  const [ofClouds, ...others] = await Promise.all([
     clouds.work(day),
+    buildAndFail(day, ci.client).then(() => exchangeAtGitHub(day)),
     connectAndRotate(day),
     registry.work(day),
     signInWithBrowser(day, database),
-    exchangeAtGitHub(day),
   ]);
-  outcomes.push(ofClouds, ofConnecting, ...others);
-  await errors(ci.client, code);
+  outcomes.push(ofClouds, ...others);
+  await failAtOurDoor(day, { reader: ci.client, usedCode: code, operatorToken });
   const queries = { '/v1/audit/verify': `?org_id=${day.orgId}` };
   for (const client of [me, all.client, operator]) await reading.readAll(client, queries);
   await ofClouds.end();
@@ -184,10 +174,6 @@ test('no secret is found in logs, answers, metrics, database files and histories
   expect(canaries.length).toBeGreaterThan(200);
   expect(canaries.filter(({ value }) => value.length < 20)).toEqual([]);
   expect(github.state.tokens.size).toBeGreaterThan(4);
-  // The faults were met.
-  const met = github.ledger.filter(({ status }) => status === 500 || status === 422).map((entry) => entry.path);
-  for (const path of [/dispatches$/, /statuses/, /access_tokens$/])
-    expect(met).toContainEqual(expect.stringMatching(path));
 
   // A secret that is made here is told once, to whoever asked for it.
   const told = [
@@ -236,47 +222,6 @@ test('the sweep finds what was planted in each of these places', async () => {
     );
 }, 60_000);
 
-test('the sweep finds a secret in each spelling', () => {
-  const secret = `a/+ "<é>'${marker()}`;
-  const encoded = (ahead: string) => Buffer.from(`${ahead}${secret} and more`);
-  const spellings = {
-    plain: `…${secret}…`,
-    'in a URL': `https://example.com/?q=${encodeURIComponent(secret)}&x=1`,
-    'in a form': new URLSearchParams({ q: secret, x: '1' }).toString(),
-    'on a page': `<input value="${escapeHtml(secret)}">`,
-    'in JSON': JSON.stringify({ secret }),
-    'in JSON in JSON': JSON.stringify({ text: JSON.stringify({ secret }) }),
-    'in hexadecimal': encoded('').toString('hex'),
-    'in capital hexadecimal': encoded('x').toString('hex').toUpperCase(),
-    ...Object.fromEntries(
-      ['', 'x', 'xy', 'user:'].map((ahead) => [`base64 ${ahead}`, encoded(ahead).toString('base64')]),
-    ),
-    ...Object.fromEntries(
-      ['', 'x', 'xy', 'user:'].map((ahead) => [`base64url ${ahead}`, encoded(ahead).toString('base64url')]),
-    ),
-  };
-  for (const [name, content] of Object.entries(spellings)) {
-    expect(sweep([{ name: 'it', value: secret }], [{ name, content }])).toEqual([`it in ${name}`]);
-  }
-});
-
-test('the sweep finds a private key in each form, and takes a public one for none', () => {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
-  const places = {
-    'PKCS#1': pem,
-    'PKCS#8': privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    DER: privateKey.export({ type: 'pkcs8', format: 'der' }),
-    JWK: JSON.stringify(privateKey.export({ format: 'jwk' })),
-    'DER in base64': privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
-    'PEM in JSON': JSON.stringify({ pem }),
-  };
-  const found = (name: string, content: string | Buffer) => sweep(keyCanaries('it', pem), [{ name, content }]);
-  for (const [name, content] of Object.entries(places)) expect(found(name, content), name).not.toEqual([]);
-  expect(found('public', publicKey.export({ type: 'spki', format: 'pem' }).toString())).toEqual([]);
-  expect(found('JWKS', JSON.stringify(publicKey.export({ format: 'jwk' })))).toEqual([]);
-});
-
 /** Of its own, so that nothing else is in it; only the cache of compiled sources is the usual one. */
 function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-temporary-'));
@@ -294,39 +239,4 @@ function withoutDoubles(canaries: Canary[]): Canary[] {
 async function connectAndRotate(day: Day): Promise<Outcome> {
   const { canaries, own } = await connectAll(day);
   return { canaries: [...canaries, ...(await rotateAll(day, own.app, own.integrationId))], told: [] };
-}
-
-async function succeed(day: Day): Promise<void> {
-  await (await runningBuild(scene, day)).end();
-}
-
-async function fail(reader: ApiClient, answer: { status: number; body: unknown }): Promise<void> {
-  scene.github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'status', times: 1, ...answer });
-  await scene.push();
-  await expect.poll(async () => (await listBuilds(reader))[0]?.status, { timeout: 20_000 }).toBe('failed');
-  const [build] = await listBuilds(reader);
-  await reader.ask('GET', `/v1/builds/${build?.id}`);
-  await reader.ask('GET', `/v1/builds/${build?.id}/events`);
-}
-
-/** What goes wrong at our own door. */
-async function errors(reader: ApiClient, usedCode: string): Promise<void> {
-  const { github, app, repository } = scene;
-  const payload = github.push(repository, { ref: 'refs/heads/main' });
-  const headers = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` };
-  const refused = await github.sendWebhook({ app, event: 'push', payload, headers });
-  expect(refused.status).toBe(401);
-  const visitor = createClient(product.url, '');
-  const statuses = [
-    (await visitor.send('POST', '/v1/sessions', { code: usedCode })).status,
-    (await visitor.send('GET', `/sign-in?code=${usedCode.slice(0, -1)}`)).status,
-    (await reader.send('POST', '/v1/orgs', { name: 'x' })).status,
-    (await reader.send('GET', '/v1/builds/bld_00000000000000000000000000')).status,
-    (await reader.send('POST', '/v1/projects', { nonsense: true })).status,
-    (await reader.send('GET', '/v1/nothing')).status,
-    (await createClient(product.url, `${operatorToken}x`).send('GET', '/v1/me')).status,
-    (await createClient(product.url, operatorToken).send('POST', '/v1/projects', { nonsense: true })).status,
-  ];
-  expect(statuses.filter((status) => status >= 500)).toEqual([]);
-  await reader.ask('GET', '/v1/deliveries');
 }

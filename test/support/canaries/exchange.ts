@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { createClient } from '../client.ts';
-import { type BuildView, listBuilds } from '../platform.ts';
-import type { Scene } from '../product.ts';
+import { runningBuild } from './builds.ts';
 import { type Day, exchangePath, inExchange, type Outcome } from './day.ts';
 
 const soon = { timeout: 40_000 };
@@ -11,30 +10,10 @@ type Made = { id: string; token: string; code?: string };
 type Given = { token?: string; password?: string; env?: Record<string, string>; lease_id: string; code?: string };
 type Lease = { id: string; status: string; outcome: string | null };
 
-/** Pushes, and waits until the build runs. The answer of `end` is GitHub's that the run has succeeded. */
-export async function runningBuild({ github, app, installation, push }: Scene, day: Day) {
-  const before = github.state.runs.size;
-  await push();
-  await expect.poll(() => github.state.runs.size, soon).toBe(before + 1);
-  const run = [...github.state.runs.values()].at(-1);
-  if (!run) throw new Error('The stand-in has no run');
-  const newest = async (): Promise<BuildView | undefined> => (await listBuilds(day.me))[0];
-  await expect.poll(async () => (await newest())?.status, soon).toBe('running');
-  const id = (await newest())?.id ?? '';
-  return {
-    id,
-    async end() {
-      const payload = github.progressRun(run, { status: 'completed', conclusion: 'success' });
-      await github.sendWebhook({ app, event: 'workflow_run', payload, installation });
-      await expect.poll(async () => (await newest())?.status, soon).toBe('succeeded');
-    },
-  };
-}
-
 /** A build's token, and what it and the owner exchange: used at GitHub, revoked, ended with the build. */
 export async function exchangeAtGitHub(day: Day): Promise<Outcome> {
   const { scene, product, me, projectId } = day;
-  const build = await runningBuild(scene, day);
+  const build = await runningBuild(scene, me);
   const make = { 'idempotency-key': randomUUID() };
   const askForToken = () => me.send<Made>('POST', `/v1/builds/${build.id}/token`, undefined, make);
   const made = await askForToken();

@@ -22,7 +22,7 @@ const prefixes: Record<string, string> = {
   github_app: idPrefixes.githubApp,
 };
 /** Of what there are many, so many are read: the newest were seen last. */
-const most = 12;
+const most = 8;
 
 /** Every `GET` of the product, and who was answered what there. */
 export function createReading(document: Document, seen: () => string) {
