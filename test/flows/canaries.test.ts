@@ -41,13 +41,13 @@ let temporal: Client;
 let reading: ReturnType<typeof createReading>;
 const temporary = temporaryFolder();
 const originalFetch = globalThis.fetch;
-/** Every answer of the product's, whoever asked. */
+/** Every answer of the product, to all callers. */
 const answers: Place[] = [];
 const addresses = addressCanaries();
 /** Whose token it is. */
 const callers = new Map([[operatorToken, 'the operator']]);
 
-/** What stands before the product passes the name on by which it was asked. */
+/** As a reverse proxy does, tells the product by which name it was asked. */
 async function throughProxy(url: string, init?: RequestInit): Promise<Response> {
   const headers = new Headers(init?.headers);
   headers.set('x-forwarded-host', new URL(publicUrl).host);
@@ -63,9 +63,11 @@ async function recordingFetch(input: string | URL | Request, init?: RequestInit)
     const { pathname } = new URL(url);
     const method = init?.method ?? 'GET';
     const token = new Headers(init?.headers).get('authorization')?.replace('Bearer ', '') ?? '';
-    reading?.note(method, pathname, callers.get(token) ?? 'somebody', response.status);
+    reading?.note(method, pathname, callers.get(token) ?? 'a visitor', response.status);
     const name = `the answer to ${method} ${withoutIds(pathname)} (${response.status})`;
-    answers.push({ name, content: `${JSON.stringify([...response.headers])}\n${await response.clone().text()}` });
+    const text = await response.clone().text();
+    answers.push({ name, content: `${JSON.stringify([...response.headers])}\n${text}` });
+    if (response.headers.get('content-type')?.includes('json')) addresses.observeLinks(text);
   }
   return response;
 }
@@ -152,13 +154,13 @@ test('no secret is found in logs, answers, metrics, database files and histories
   const ofInstance = await keysOfInstance(day, database);
   await me.send('DELETE', '/v1/sessions', undefined);
 
-  // Every GET was read by all who may.
-  expect(reading.missed(['somebody', 'the owner', 'a token', 'the operator'])).toEqual([]);
+  // Each kind of caller has read every GET that it may.
+  expect(reading.missed(['a visitor', 'the owner', 'a token', 'the operator'])).toEqual([]);
   expect(reading.missed(['the owner']).filter(reading.isGuarded)).toEqual([]);
   expect(reading.missed(['the operator']).filter(reading.isGuarded)).toEqual([]);
   // It takes the scope `ops`, which no token has.
   expect(reading.missed(['a token']).filter(reading.isGuarded)).toEqual(['/v1/installations']);
-  expect(reading.missed(['nobody']).length).toBeGreaterThan(50);
+  expect(reading.missed(['an unknown caller']).length).toBeGreaterThan(50);
 
   const canaries = withoutDoubles([
     ...outcomes.flatMap((outcome) => outcome.canaries),
@@ -175,7 +177,7 @@ test('no secret is found in logs, answers, metrics, database files and histories
   expect(canaries.filter(({ value }) => value.length < 20)).toEqual([]);
   expect(github.state.tokens.size).toBeGreaterThan(4);
 
-  // A secret that is made here is told once, to whoever asked for it.
+  // The product gives out a secret once, in the answer to the request for it.
   const told = [
     ...outcomes.flatMap((outcome) => outcome.told),
     'the session in the answer to POST /v1/sessions (201)',
@@ -222,7 +224,7 @@ test('the sweep finds what was planted in each of these places', async () => {
     );
 }, 60_000);
 
-/** Of its own, so that nothing else is in it; only the cache of compiled sources is the usual one. */
+/** Makes a folder for the product alone. It shares the cache of compiled sources, which saves seconds at the start. */
 function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-temporary-'));
   const cache = `tsx-${process.geteuid?.()}`;
@@ -230,7 +232,7 @@ function temporaryFolder(): string {
   return folder;
 }
 
-/** The first name of a value says best what it is. */
+/** Keeps the first of several canaries with one value: its name says most. */
 function withoutDoubles(canaries: Canary[]): Canary[] {
   const byValue = new Map(canaries.toReversed().map((one) => [one.value.toString('latin1'), one]));
   return canaries.filter((one) => byValue.get(one.value.toString('latin1')) === one);

@@ -3,7 +3,7 @@ import type { Canary } from '../canaries.ts';
 /** Ids differ from one day to the next; what they are of does not. */
 export const withoutIds = (path: string) => path.replaceAll(/\b([a-z]+)_[\da-z]{26}\b/g, '$1_…');
 
-/** What goes through addresses and cookies and is worth something to whoever finds it, each by where it was first seen. */
+/** What goes through addresses and cookies and is worth stealing, each by where it was first seen. */
 export function addressCanaries() {
   const seen = new Map<string, string>();
   const add = (value: string, name: string) => void (seen.has(value) || seen.set(value, name));
@@ -26,6 +26,10 @@ export function addressCanaries() {
         if (value) add(value, 'the cookie of a flow');
       }
     },
+    /** The same for links in an answer: a person is to open them. */
+    observeLinks(json: string): void {
+      for (const [link] of json.matchAll(/https?:\/\/[^"\\\s]+/g)) if (URL.canParse(link)) addUrl(link);
+    },
     list: (): Canary[] => [...seen].map(([value, name]) => ({ name, value })),
   };
 }
@@ -42,7 +46,9 @@ const google = '/v1/cloud-accounts/gcp';
 /** What a browser needs to go on is in the one answer that sends it on, and nowhere else. */
 export const toldToBrowsers = [
   ...[`POST ${github}/start (200)`, `GET ${github}/create (200)`].map((to) => `the state of …/create ${answer(to)}`),
-  ...[`POST ${github}/start (200)`, `GET ${github}/install (200)`].map((to) => `the ticket of …/install ${answer(to)}`),
+  ...[`POST ${github}/start (200)`, `GET ${github}/install (200)`, 'GET /api/integrations/github/install (200)'].map(
+    (to) => `the ticket of …/install ${answer(to)}`,
+  ),
   `the cookie of a flow ${answer('POST /connect/begin (200)')}`,
   `the cookie of a flow ${answer('POST /connect/begin (303)')}`,
   `the state of /settings/apps/new ${answer('POST /connect/begin (200)')}`,

@@ -8,6 +8,10 @@ import { startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { startGoogle } from '../../../stand-ins/google/stand-in.ts';
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+/**
+ * For the names in `ports` below. Made with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes
+ * -days 36500 -subj /CN=clouds -addext subjectAltName=DNS:… -keyout clouds-key.pem -out clouds.pem
+ */
 const certificateFile = file('../tls/clouds.pem');
 const certificate = {
   cert: readFileSync(certificateFile, 'utf8'),

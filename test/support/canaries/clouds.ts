@@ -25,7 +25,7 @@ export async function startDayOfClouds(publicUrl: string) {
     ...servers,
     env: { ...servers.env, GOOGLE_OAUTH_CLIENT_ID: oauth.clientId, GOOGLE_OAUTH_CLIENT_SECRET: oauth.clientSecret },
 
-    /** The accounts are there until `end`, for all who read. */
+    /** Keeps the accounts until `end`, so that they can be read. */
     async work(day: Day): Promise<Outcome & { end(): Promise<void> }> {
       const parts = await Promise.all([
         bySecretAtAzure(servers, day),
@@ -76,7 +76,7 @@ async function bySecretAtAzure({ azure }: CloudServers, day: Day): Promise<Cloud
     credentials: { client_secret: first },
   });
   await verify(day, account);
-  // Entra says aloud what it was told.
+  // Entra repeats the secrets in an error.
   const echo = { error: 'server_error', error_description: `AADSTS90033: ${first} ${wrong}`, client_secret: wrong };
   azure.faults.add({ path: /v2\.0\/token$/, kind: 'status', status: 500, body: echo, times: 1 });
   const shown = () => azure.ledger.map(({ form }) => form.get('client_secret'));

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, vi } from 'vitest';
+import { fingerprintOf } from '../../../stand-ins/github/credentials.ts';
 import type { App } from '../../../stand-ins/github/stand-in.ts';
 import { createBrowser, type Shown } from '../browser.ts';
 import type { Canary } from '../canaries.ts';
@@ -70,14 +71,14 @@ async function byManifest({ github }: Scene, product: AllInOne, client: Client) 
   const form = await browser.press(await browser.visit(started.create_url), 'Continue');
   const back = await browser.press(await browser.press(form, /^Go on to/), /^Create GitHub App/);
   const code = new URL(back.location ?? '').searchParams.get('code') ?? '';
-  // It says the code aloud, and is asked again.
+  // GitHub repeats the code in an error, and is asked again.
   const body = { message: `No ${code} now`, documentation_url: `https://docs.github.com/${code}` };
   github.faults.add({ path: /conversions$/, kind: 'status', status: 503, body, times: 1 });
   await strangers(product, client, back);
   const installing = await browser.follow(back);
   await browser.follow(await browser.press(await whereItGoesOn(browser, installing), 'Install'));
   await completed(client, started);
-  // Whoever reloads sees what became of it.
+  // A reload shows what became of it.
   await browser.follow(await browser.visit(back.location ?? ''));
   await client.ask('GET', '/v1/integrations');
   const app = [...github.state.apps.values()].find((one) => one.name === name);
@@ -102,7 +103,7 @@ async function whereItGoesOn(browser: ReturnType<typeof createBrowser>, shown: S
   );
 }
 
-/** Who has seen an address of another's, and tries it. */
+/** Other people have seen the address, and try it. */
 async function strangers({ publicUrl }: AllInOne, client: Client, { location = '' }: Shown): Promise<void> {
   const browser = createBrowser();
   const { searchParams } = new URL(location);
@@ -160,6 +161,8 @@ async function byImport({ github }: Scene, client: Client): Promise<Canary[]> {
     await send({}),
   ];
   expect(statuses).toEqual([422, 422, 400, 201, 409]);
+  const used = github.ledger.flatMap(({ credential }) => credential ?? []);
+  expect(used).toContain(`key ${fingerprintOf(elsewhere.privateKey)}`);
   return [
     ...secretsOf('the imported App', elsewhere),
     ...secretsOf('another App', another),

@@ -3,7 +3,7 @@ import type { Canary } from '../canaries.ts';
 import type { Client } from '../client.ts';
 import type { AllInOne, Scene } from '../product.ts';
 
-/** Who works with what for a day. */
+/** The parties of a day: GitHub, the product, and the owner of the project. */
 export type Day = { scene: Scene; product: AllInOne; me: Client; orgId: string; projectId: string };
 
 /** What a part of the day has made. */

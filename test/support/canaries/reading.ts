@@ -21,10 +21,10 @@ const prefixes: Record<string, string> = {
   account: idPrefixes.cloudAccount,
   github_app: idPrefixes.githubApp,
 };
-/** Of what there are many, so many are read: the newest were seen last. */
+/** So many of each kind are read, the newest ones. */
 const most = 8;
 
-/** Every `GET` of the product, and who was answered what there. */
+/** Every `GET` of the product, and the statuses that each kind of caller got there. */
 export function createReading(document: Document, seen: () => string) {
   const templates = Object.entries(document.paths).flatMap(([path, methods]) => (methods['get'] ? [path] : []));
   const patterns = templates.map((path) => ({

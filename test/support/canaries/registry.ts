@@ -52,7 +52,7 @@ export async function startDayOfRegistry() {
           format,
         });
       const { token = '' } = await exchange('bearer');
-      // A registry that makes no tokens for others: its stored password is given out as it is, by who may have it.
+      // With a user name and a password, the stored password itself is given out.
       expect(await exchange('basic')).toMatchObject({ password: second });
       registry.settings.users.set(username, { password: third, access });
       await change(third, 'active');
