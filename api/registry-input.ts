@@ -64,7 +64,9 @@ export function registryOf(kind: RegistryKind, text: string, allowedHosts: reado
     const advice = owner
       ? `That is below a domain of \`${owner}\`, and no registry of it.`
       : 'Send the host alone, as image references begin: no path, no user, no tag.';
-    throw new Problem('registry_host_mismatch', advice);
+    throw new Problem('registry_host_mismatch', advice, {
+      errors: [{ path: 'body.registry', message: 'is not the host of a registry' }],
+    });
   }
   if (host.kind !== kind) throw new Problem('registry_host_mismatch', mismatch(kind, host));
   if (host.kind === 'gar' && host.universe !== 'googleapis.com') {

@@ -79,8 +79,11 @@ function parse(text: string): At | undefined {
   const [, scheme = 'https', authority = ''] = /^(?:(https?):\/\/)?([^/]+?)\/?$/i.exec(withoutConfigKey(text)) ?? [];
   const [, host = '', port = ''] = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/.exec(authority.toLowerCase()) ?? [];
   if (!isHostName(host) || (port !== '' && !(Number(port) >= 1 && Number(port) <= 65_535))) return undefined;
-  const url = new URL(`${scheme}://${authority}`);
-  // URL reads some numbers as addresses; what it would dial has to be what was written.
+  const address = `${scheme}://${authority}`;
+  // `x.0` is no IPv4 address, but its last label makes URL take it for one; `xn--a.dev` is no valid IDN.
+  if (!URL.canParse(address)) return undefined;
+  const url = new URL(address);
+  // URL reads some numbers as addresses. The address that it would dial must be the one that was written.
   return url.hostname === host ? { host: url.host, origin: url.origin } : undefined;
 }
 

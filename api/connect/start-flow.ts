@@ -143,8 +143,9 @@ export function hostOf(
   const usual = hostUrl === defaultHost.hostUrl ? defaultHost.apiUrl : hostUrl && githubHost(hostUrl).api;
   const apiUrl = api?.replace(/\/+$/, '') ?? usual;
   // Whose API speaks for a host says what its Apps are: nobody may bring another one for a host that is not theirs.
-  const isItsOwn = hostUrl && apiUrl && (apiUrl === usual || new URL(apiUrl).origin === hostUrl);
-  if (isItsOwn && tenantHostUrl(new URL(apiUrl).origin, allowedHosts)) return { hostUrl, apiUrl };
+  const origin = apiUrl !== undefined && URL.canParse(apiUrl) ? new URL(apiUrl).origin : '';
+  const isItsOwn = hostUrl && apiUrl && (apiUrl === usual || origin === hostUrl);
+  if (isItsOwn && tenantHostUrl(origin, allowedHosts)) return { hostUrl, apiUrl };
   const advice = 'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.';
   throw new Problem('host_not_allowed', advice);
 }

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cloudKindOf, type RegistryHost, registryHost } from '../../domain/registry-hosts.ts';
+import { fc } from '../support/properties.ts';
 
 const account = '123456789012';
 
@@ -169,6 +169,13 @@ describe('any other registry', () => {
     '2130706433',
     '0x7f.1',
     'ftp://ghcr.io',
+    `${account}.dkr.ecr.eu-west-1.amazonaws.com.0.0.0.0`,
+    'x.0',
+    'x.0x1',
+    '1.2.3.4.5',
+    'https://256.256.256.256',
+    'xn--a.dev',
+    'xn--.com:8443',
     'ｇhcr.io',
     'https://index.docker.io/v1/../x',
   ])('%j is no host', (text) => {
@@ -206,6 +213,23 @@ const known = fc.constantFrom(
   'acme1.azurecr.io',
   'docker.io',
 );
+
+test('a text of any labels and port is a host or none, and never makes it throw', () => {
+  const labels = fc.array(fc.oneof(label, fc.constantFrom('0', '0x1', '256', 'xn--a', 'xn--', '1e3')), {
+    maxLength: 5,
+  });
+  const port = fc.oneof(
+    fc.constant(''),
+    fc.integer({ min: -1, max: 70_000 }).map((number) => `:${number}`),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom('', 'https://', 'http://'), labels, port, (scheme, host, at) => {
+      const found = registryHost(`${scheme}${host.join('.')}${at}`);
+      expect([undefined, 'oci', 'ecr', 'gar', 'acr', 'dockerhub']).toContain(found?.kind);
+    }),
+    { numRuns: 1_000 },
+  );
+});
 
 test('whatever stands behind a service’s host makes it somebody else’s', () => {
   fc.assert(

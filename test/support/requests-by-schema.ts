@@ -1,0 +1,150 @@
+type Json = Record<string, unknown>;
+
+/** A JSON Schema, as far as our OpenAPI document uses it. */
+type Schema = Json & {
+  type?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  items?: Schema;
+  additionalProperties?: Schema | boolean;
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+};
+
+type Parameter = { name: string; in: 'path' | 'query' | 'header'; required: boolean; schema: Schema };
+type OperationObject = {
+  parameters?: Parameter[];
+  requestBody?: { content: { 'application/json': { schema: Schema } } };
+};
+export type OpenApi = { paths: Record<string, Record<string, OperationObject>> };
+
+/** Values that a request needs to be accepted, by the name of the field. */
+export type Samples = (name: string, schema: Schema) => unknown;
+
+/** One text or number that a caller can put into a request; everything else of the request is valid. */
+export type Slot = {
+  method: string;
+  /** The path of the operation, with its parameters as `{name}`. */
+  route: string;
+  field: string;
+  kind: 'text' | 'number' | 'any';
+  /** The schema lists the values or has a pattern for them, so that hardly any other value gets past it. */
+  isGated: boolean;
+  /** The request with this value in the slot. */
+  fill(value: unknown): { path: string; body?: unknown };
+};
+
+/** Every slot of every operation in the document. */
+export function slotsOf({ paths }: OpenApi, samples: Samples): Slot[] {
+  return Object.entries(paths).flatMap(([route, operations]) =>
+    Object.entries(operations).flatMap(([method, operation]) => slotsOfOperation(method, route, operation, samples)),
+  );
+}
+
+function slotsOfOperation(method: string, route: string, operation: OperationObject, samples: Samples): Slot[] {
+  const { parameters = [], requestBody } = operation;
+  const bodies = requestBody ? variantsOf(requestBody.content['application/json'].schema) : [undefined];
+  const path = (changed?: { name: string; value: unknown }) => {
+    const textOf = ({ name, schema }: Parameter) =>
+      encode(changed?.name === name ? changed.value : sampleOf(name, schema, samples));
+    const query = parameters
+      .filter((one) => one.in === 'query' && (one.required || one.name === changed?.name))
+      .map((one) => `${one.name}=${textOf(one)}`);
+    const filled = parameters
+      .filter((one) => one.in === 'path')
+      .reduce((left, one) => left.replace(`{${one.name}}`, textOf(one)), route);
+    return query.length > 0 ? `${filled}?${query.join('&')}` : filled;
+  };
+  const inPath = parameters
+    // `wait` is no part of what an operation works on, and a request with it is carried out.
+    .filter((one) => one.in !== 'header' && one.name !== 'wait')
+    .map(({ name, in: place, schema }): Slot => {
+      const field = `${place}.${name}`;
+      const [body] = bodies;
+      return {
+        ...{ method, route, field, kind: 'text', isGated: isGated(schema) },
+        fill: (value) => ({ path: path({ name, value }), ...(body && { body: sampleOf('body', body, samples) }) }),
+      };
+    });
+  const inBody = bodies.flatMap((body) => (body ? leavesOf('body', body, samples) : []));
+  return [
+    ...inPath,
+    ...inBody.map(
+      ({ place, ...leaf }): Slot => ({
+        ...{ method, route, ...leaf },
+        fill: (value) => ({ path: path(), body: place(value) }),
+      }),
+    ),
+  ];
+}
+
+/** A text that no URL can hold is sent as the nearest one that it can. */
+function encode(value: unknown): string {
+  return encodeURIComponent(String(value).toWellFormed());
+}
+
+type Leaf = Pick<Slot, 'field' | 'kind' | 'isGated'> & { place(value: unknown): unknown };
+
+/** The texts and numbers within a value of this schema; `place` makes the whole value around the one it is given. */
+function leavesOf(name: string, schema: Schema, samples: Samples): Leaf[] {
+  return variantsOf(schema).flatMap((one): Leaf[] => {
+    if (one.type === 'object') {
+      const base = sampleOf(name, one, samples) as Json;
+      const inside = (key: string, of: Schema) =>
+        leavesOf(key, of, samples).map(({ field, place, ...leaf }) => ({
+          ...leaf,
+          field: `${name}.${field}`,
+          place: (value: unknown) => ({ ...base, [key]: place(value) }),
+        }));
+      const named = Object.entries(one.properties ?? {}).flatMap(([key, of]) => inside(key, of));
+      if (typeof one.additionalProperties !== 'object') return named;
+      const asKey: Leaf = {
+        ...{ field: `${name}.KEY`, kind: 'text', isGated: false },
+        place: (value) => ({ ...base, [String(value)]: 'x' }),
+      };
+      return [...named, asKey, ...inside(anyKey(name), one.additionalProperties)];
+    }
+    if (one.type === 'array' && one.items) {
+      return leavesOf(`${name}[]`, one.items, samples).map((leaf) => ({
+        ...leaf,
+        place: (value) => [leaf.place(value)],
+      }));
+    }
+    const leaf = { field: name, isGated: isGated(one), place: (value: unknown) => value };
+    if (one.type === 'string') return [{ ...leaf, kind: 'text' }];
+    if (one.type === 'integer' || one.type === 'number') return [{ ...leaf, kind: 'number' }];
+    return one.type === undefined && one['const'] === undefined ? [{ ...leaf, kind: 'any' }] : [];
+  });
+}
+
+function isGated(schema: Schema): boolean {
+  return ['enum', 'const', 'pattern'].some((rule) => rule in schema);
+}
+
+/** The member of a free-form object whose value some code reads. */
+function anyKey(name: string): string {
+  return name === 'metadata' ? 'registry' : 'key';
+}
+
+function variantsOf(schema: Schema): Schema[] {
+  const variants = schema.anyOf ?? schema.oneOf;
+  return variants ? variants.flatMap(variantsOf) : [schema];
+}
+
+function sampleOf(name: string, schema: Schema, samples: Samples): unknown {
+  const [one = schema] = variantsOf(schema);
+  const known = samples(name, one);
+  if (known !== undefined) return known;
+  if ('const' in one) return one['const'];
+  if (Array.isArray(one['enum'])) return one['enum'][0];
+  if (Array.isArray(one['examples'])) return one['examples'][0];
+  if (one.type === 'object') {
+    const { properties = {}, required = [] } = one;
+    // With a project, what could belong to several owners is not refused for that alone.
+    const needed = Object.keys(properties).filter((key) => required.includes(key) || /^project_?id$/i.test(key));
+    return Object.fromEntries(needed.map((key) => [key, sampleOf(key, properties[key] ?? {}, samples)]));
+  }
+  if (one.type === 'array') return one['minItems'] ? [sampleOf(name, one.items ?? {}, samples)] : [];
+  if (one.type === 'integer' || one.type === 'number') return one['minimum'] ?? 1;
+  return 'text';
+}
