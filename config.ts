@@ -12,6 +12,11 @@ import { looksPublic, type WebhookMode, webhookModes } from './domain/webhook-ad
 const port = z.coerce.number().int().min(0).max(65_535);
 const seconds = z.coerce.number().int().positive();
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
+const databaseUrl = z
+  .string()
+  .refine((text) => /^postgres(ql)?:\/\//.test(text) && isDecodable(text), {
+    error: 'must be a postgres:// URL, with special characters in the password written as %XX',
+  });
 const perMinute = z.coerce.number().int().min(0).max(1_000_000);
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 const file = z.string().refine((name) => existsSync(name), 'names a file that is not there');
@@ -52,10 +57,7 @@ const Environment = z.object({
   FAIRLEAD_TRUST_PROXY: flag.default(false),
   FAIRLEAD_CA_FILE: file.optional(),
   FAIRLEAD_DATA_DIR: z.string().default('data'),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
-    .optional(),
+  DATABASE_URL: databaseUrl.optional(),
   TEMPORAL_ADDRESS: z
     .string()
     .regex(/^[^/\s]+:\d+$/, 'must be host:port')
@@ -255,6 +257,18 @@ function operatorApp(settings: Settings) {
     hostUrl: trimmed(settings.GITHUB_HOST_URL),
     apiUrl: settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL),
   };
+}
+
+/** The database's client decodes each of these parts, and throws with the whole address if it cannot. */
+function isDecodable(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password, hostname, pathname } = new URL(text);
+  try {
+    for (const part of [username, password, hostname, pathname]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function trimmed(url: string): string {

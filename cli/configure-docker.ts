@@ -79,9 +79,12 @@ async function connectedHosts(world: World): Promise<string[]> {
   const account = chooseAccount(settings);
   const api = apiOf(account, settings);
   const hosts: string[] = [];
-  const list = (await api('GET', `/v1/projects/${account.project}/integrations?limit=200`)) as unknown;
-  for (const { provider, host_url: url } of list as { provider: string; host_url: string }[]) {
-    const host = registryKinds.some((kind) => kind === provider) ? registryHost(url)?.host : undefined;
+  const list: unknown = await api('GET', `/v1/projects/${account.project}/integrations?limit=200`);
+  if (!Array.isArray(list)) throw new CliFailure(`${account.url} does not answer with a list: is that its address?`);
+  for (const one of list.filter(isObject)) {
+    const { provider, host_url: url } = one;
+    const isRegistry = registryKinds.some((kind) => kind === provider);
+    const host = isRegistry && typeof url === 'string' ? registryHost(url)?.host : undefined;
     if (host) hosts.push(host);
   }
   if (hosts.length > 0) return [...new Set(hosts)];

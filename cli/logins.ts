@@ -1,3 +1,5 @@
+import { bearerToken } from '../domain/bearer-token.ts';
+import { isId } from '../domain/ids.ts';
 import type { RegistryPurpose } from '../domain/registry-purposes.ts';
 import { CliFailure } from './failure.ts';
 import { isOpenToOthers, readText, replaceFile } from './private-file.ts';
@@ -15,12 +17,17 @@ export function readLogins({ configFile: file }: Pick<Settings, 'configFile'>): 
   if (text === undefined) return [];
   try {
     const { logins } = JSON.parse(text) as { logins: Login[] };
-    const whole = ({ url, project, token }: Login) => [url, project, token].every((one) => typeof one === 'string');
-    if (logins.every(whole)) return logins;
+    if (logins.every(isWhole)) return logins;
   } catch {
     // Said below: what a parser says might show a part of the file.
   }
   throw new CliFailure(`${file} is not as \`fairlead login\` writes it: repair or remove it`);
+}
+
+/** A file that was edited by hand may hold anything. */
+function isWhole({ url, project, token }: Login): boolean {
+  const areTexts = [url, project, token].every((one) => typeof one === 'string');
+  return areTexts && URL.canParse(url) && isId('prj', project) && bearerToken.test(token);
 }
 
 export function writeLogins({ configFile: file }: Pick<Settings, 'configFile'>, logins: Login[]): void {

@@ -5,7 +5,7 @@ export function manifestFormUrl(
   web: string,
   { organization, state }: { organization?: string; state: string },
 ): string {
-  const owner = organization === undefined ? '' : `/organizations/${encodeURIComponent(organization)}`;
+  const owner = organization === undefined ? '' : `/organizations/${segment(organization)}`;
   return `${web}${owner}/settings/apps/new?${new URLSearchParams({ state })}`;
 }
 
@@ -20,7 +20,7 @@ export type InstallPage = {
 };
 
 export function installUrl({ web, appPathPrefix, slug, state, targetId }: InstallPage): string {
-  const page = `${web}${appPathPrefix}/${encodeURIComponent(slug)}/installations/new`;
+  const page = `${web}${appPathPrefix}/${segment(slug)}/installations/new`;
   if (targetId === undefined) return `${page}?${new URLSearchParams({ state })}`;
   return `${page}/permissions?${new URLSearchParams({ target_id: String(targetId), state })}`;
 }
@@ -48,9 +48,9 @@ export type AppPage = Pick<InstallPage, 'web' | 'appPathPrefix' | 'slug'> & {
 
 /** Where an App's keys and secrets are made and deleted, or else its public page, which leads its owners there. */
 export function appSettingsUrl({ web, appPathPrefix, slug, organization }: AppPage): string {
-  if (organization === undefined) return `${web}${appPathPrefix}/${encodeURIComponent(slug)}`;
-  const owner = organization === null ? '' : `/organizations/${encodeURIComponent(organization)}`;
-  return `${web}${owner}/settings/apps/${encodeURIComponent(slug)}`;
+  if (organization === undefined) return `${web}${appPathPrefix}/${segment(slug)}`;
+  const owner = organization === null ? '' : `/organizations/${segment(organization)}`;
+  return `${web}${owner}/settings/apps/${segment(slug)}`;
 }
 
 /** Where an owner of the account configures an installation, and uninstalls it. */
@@ -58,7 +58,7 @@ export function installationSettingsUrl(
   web: string,
   { organization, installationId }: { organization?: string | undefined; installationId: number },
 ): string {
-  const owner = organization === undefined ? '' : `/organizations/${encodeURIComponent(organization)}`;
+  const owner = organization === undefined ? '' : `/organizations/${segment(organization)}`;
   return `${web}${owner}/settings/installations/${installationId}`;
 }
 
@@ -69,4 +69,9 @@ export function permissionsUpdateUrl(
 ): string {
   const organization = accountType === 'User' ? undefined : accountLogin;
   return `${installationSettingsUrl(web, { organization, installationId })}/permissions/update`;
+}
+
+/** Names come from any GitHub host. One with a lone surrogate, for which encodeURIComponent throws, must not fail here. */
+function segment(name: string): string {
+  return encodeURIComponent(name.toWellFormed());
 }

@@ -45,7 +45,8 @@ const shapes: [RegExp, string][] = [
 export function redact(text: string, valuesInUse: Iterable<string> = []): string {
   let safe = text;
   for (const value of [...valuesInUse].filter((value) => value.length >= 6).sort((a, b) => b.length - a.length)) {
-    const forms = new Set([value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]);
+    // No URL can hold a lone surrogate, and encodeURIComponent throws for it.
+    const forms = new Set([value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)]);
     for (const form of forms) safe = safe.replaceAll(form, removed);
   }
   for (const [shape, replacement] of shapes) safe = safe.replace(shape, replacement);

@@ -261,6 +261,13 @@ export type ProviderFailure = {
   settling?: boolean;
 };
 
+const longestPauseMs = 24 * 60 * 60_000;
+
+/** A host may ask for a pause of a million years. No header, timer or retry of Temporal's can hold that. */
+function boundedPause(ms: number): number {
+  return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), longestPauseMs);
+}
+
 /**
  * What went wrong at a provider, in words that may be logged, stored and shown. It never carries the request, the
  * answer or the error below it: those hold tokens.
@@ -280,7 +287,7 @@ export class ProviderError extends Error {
     this.provider = provider;
     this.code = code;
     this.status = status;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfterMs = retryAfterMs === undefined ? undefined : boundedPause(retryAfterMs);
     this.ambiguous = ambiguous;
     this.settling = settling;
   }

@@ -48,6 +48,16 @@ test('all mistakes are reported at once, by name and without any value', () => {
 test('Postgres needs master keys of your own', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead' })).toMatch(/FAIRLEAD_MASTER_KEYS: is needed/);
   expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead', FAIRLEAD_MASTER_KEYS: `k1:${key}` })).toBe('');
+  for (const unusable of [
+    'mysql://db/fairlead',
+    'postgres://[::1',
+    'postgres://u:a%zz@db/f',
+    'postgres://u:p@db:99999/f',
+  ]) {
+    const said = problemsOf({ DATABASE_URL: unusable, FAIRLEAD_MASTER_KEYS: `k1:${key}` });
+    expect(said).toMatch(/DATABASE_URL: must be a postgres:\/\/ URL/);
+    expect(said).not.toContain(unusable);
+  }
 });
 
 test('master keys keep their order and refuse the same id twice', () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { programEnvironment } from '../config.ts';
@@ -84,9 +84,13 @@ function serverArguments({ port, uiPort, file }: { port: number; uiPort: number;
 
 /** What `scripts/setup.mjs` found. */
 function foundProgram(): string {
-  const record = path.join(process.cwd(), '.temporal', 'found.json');
-  const found = existsSync(record) ? (JSON.parse(readFileSync(record, 'utf8')) as { temporal?: string }) : {};
-  return found.temporal ?? 'temporal';
+  try {
+    const record = readFileSync(path.join(process.cwd(), '.temporal', 'found.json'), 'utf8');
+    return (JSON.parse(record) as { temporal?: string }).temporal ?? 'temporal';
+  } catch {
+    // Without a record that can be read, the program is looked for in the PATH.
+    return 'temporal';
+  }
 }
 
 function failure(watchdog: ChildProcess, logFile: string): Promise<never> {

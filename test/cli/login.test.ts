@@ -102,13 +102,19 @@ describe('fairlead login', () => {
     const mine = readFileSync(me.configFile, 'utf8');
     chmodSync(me.configFile, 0o644);
     expect(await get()).toMatchObject({ code: 0, stderr: expect.stringContaining('chmod 600') });
-    writeFileSync(me.configFile, mine.slice(0, -9));
-    for (const done of [await login(), await get()]) {
-      expect(done.code).toBe(1);
-      expect(done.stdout + done.stderr).toMatch(/is not as `fairlead login` writes it/);
-      expect(done.stdout + done.stderr).not.toContain(token.slice(0, 20));
+    for (const broken of [
+      mine.slice(0, -9),
+      mine.replaceAll(scene.api.url, 'nowhere'),
+      mine.replace('"prj_', '"../'),
+    ]) {
+      writeFileSync(me.configFile, broken);
+      for (const done of [await login(), await get()]) {
+        expect(done.code).toBe(1);
+        expect(done.stdout + done.stderr).toMatch(/is not as `fairlead login` writes it/);
+        expect(done.stdout + done.stderr).not.toContain(token.slice(0, 20));
+      }
+      expect(readFileSync(me.configFile, 'utf8')).toBe(broken);
     }
-    expect(readFileSync(me.configFile, 'utf8')).toBe(mine.slice(0, -9));
   });
 });
 

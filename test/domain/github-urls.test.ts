@@ -21,7 +21,7 @@ test('each page is where GitHub documents it', () => {
 });
 
 test('a name that is no name does not lead elsewhere', () => {
-  for (const hostile of ['../../evil', '@evil.example', 'a?b=c#d', 'a/b', '%2f..']) {
+  for (const hostile of ['../../evil', '@evil.example', 'a?b=c#d', 'a/b', '%2f..', 'acme\ud800']) {
     for (const url of [
       manifestFormUrl(web, { organization: hostile, state: hostile }),
       installUrl({ web, appPathPrefix: '/apps', slug: hostile, state: hostile }),

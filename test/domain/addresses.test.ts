@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { parseAllowedHosts } from '../../domain/allowed-hosts.ts';
+import { githubHost } from '../../domain/github-host.ts';
+import { appSettingsUrl, installationSettingsUrl, installUrl, manifestFormUrl } from '../../domain/github-urls.ts';
+import { tenantHostUrl } from '../../domain/host-url.ts';
+import { redact } from '../../domain/redact.ts';
+import { allowedRedirect } from '../../domain/redirects.ts';
+import { looksPublic } from '../../domain/webhook-address.ts';
+import { fc } from '../support/properties.ts';
+import { addressText, anyText } from '../support/texts.ts';
+
+const allowed = parseAllowedHosts('git.internal http://127.0.0.1:4010');
+
+test('a host that a tenant may name is an origin, which is accepted again as it stands', () => {
+  fc.assert(
+    fc.property(addressText, (text) => {
+      const origin = tenantHostUrl(text, allowed);
+      if (origin === undefined) return;
+      expect(new URL(origin).href).toBe(`${origin}/`);
+      expect(tenantHostUrl(origin, allowed)).toBe(origin);
+      expect(new URL(githubHost(origin).api).protocol).toBe(new URL(origin).protocol);
+    }),
+  );
+});
+
+test('a list of allowed hosts is read, or refused with a sentence that names the entry', () => {
+  fc.assert(
+    fc.property(addressText, (text) => {
+      try {
+        for (const entry of parseAllowedHosts(text)) {
+          const again = 'host' in entry ? entry.host : entry.origin;
+          expect(parseAllowedHosts(again)).toEqual([entry]);
+        }
+      } catch (error) {
+        expect((error as Error).message).toMatch(/^Not a host .*: "/s);
+      }
+    }),
+  );
+});
+
+test('a redirect stays below an allowed origin, however it is written', () => {
+  const origins = ['https://console.example.com', 'http://localhost:3000'];
+  const below = fc.tuple(fc.constantFrom(...origins), anyText).map(([origin, rest]) => origin + rest);
+  fc.assert(
+    fc.property(fc.oneof(addressText, below), (text) => {
+      const url = allowedRedirect(text, origins);
+      if (url === undefined) return;
+      expect(origins).toContain(new URL(url).origin);
+      expect(allowedRedirect(url, origins)).toBe(url);
+    }),
+  );
+});
+
+test('an address is public or not, whatever its host', () => {
+  fc.assert(
+    fc.property(addressText, (text) => {
+      if (URL.canParse(text)) expect(looksPublic(text)).toBeTypeOf('boolean');
+    }),
+  );
+});
+
+test('a page of GitHub’s is on its host, whatever an account or an App is called', () => {
+  const web = 'https://github.com';
+  fc.assert(
+    fc.property(anyText, anyText, (name, state) => {
+      const pages = [
+        manifestFormUrl(web, { organization: name, state }),
+        installUrl({ web, appPathPrefix: '/apps', slug: name, state }),
+        appSettingsUrl({ web, appPathPrefix: '/apps', slug: name, organization: name }),
+        installationSettingsUrl(web, { organization: name, installationId: 1 }),
+      ];
+      for (const page of pages) expect(new URL(page).origin).toBe(web);
+    }),
+  );
+});
+
+test('a secret of any text is redacted from any text', () => {
+  fc.assert(
+    fc.property(anyText, anyText, (before, secret) => {
+      const text = redact(`${before} ${secret} `, [secret]);
+      if (secret.length >= 6 && !'[redacted]'.includes(secret)) expect(text).not.toContain(secret);
+    }),
+  );
+});

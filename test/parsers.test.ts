@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = path.join(import.meta.dirname, '..');
+const rooms = ['activities', 'api', 'broker', 'cli', 'db', 'domain', 'providers', 'worker', 'workflows'];
+
+/**
+ * Calls that throw for some text. `new Date` and `Date.parse` do not; the `toISOString` of an invalid date does, and
+ * encodeURIComponent throws for a lone surrogate. A file beside our own code (`import.meta.url`) is no text from outside.
+ */
+const call =
+  /\bnew (?:URL|RegExp|X509Certificate)\((?!'[^']*', import\.meta\.url\))|\b(?:JSON\.parse|(?:de|en)codeURI(?:Component)?|BigInt|createPrivateKey|createPublicKey|atob)\(|\.toISOString\(|\bIntl\./g;
+
+/** Why no call in these files throws for what a person, a browser or a provider sends: see each group. */
+const reasons: Record<string, Record<string, number>> = {
+  'URL.canParse or a pattern that is as strict comes first, or the text is made well formed': {
+    'activities/report-words.ts': 1,
+    'api/connect/start-flow.ts': 2,
+    'api/html-page.ts': 1,
+    'broker/traffic/watch.ts': 2,
+    'cli/git-credentials.ts': 2,
+    'cli/git-request.ts': 1,
+    'cli/http.ts': 1,
+    'cli/login.ts': 1,
+    'cli/settings.ts': 1,
+    'domain/allowed-hosts.ts': 1,
+    'domain/github-urls.ts': 1,
+    'domain/host-url.ts': 1,
+    'domain/redact.ts': 1,
+    'domain/redirects.ts': 1,
+    'domain/registry-hosts.ts': 1,
+    'providers/clouds/gcp.ts': 1,
+    'providers/egress/redirects.ts': 1,
+    'providers/registries/realm.ts': 2,
+  },
+  'A try around it turns what it throws into an error of ours, or into nothing': {
+    'api/clouds/service-account-key.ts': 2,
+    'api/read-json.ts': 1,
+    'cli/api.ts': 1,
+    'cli/cache.ts': 3,
+    'cli/configure-docker.ts': 1,
+    'cli/logins.ts': 1,
+    'domain/key-fingerprint.ts': 1,
+    'providers/clouds/gcp-token.ts': 1,
+    'providers/github/as-app.ts': 1,
+    'providers/github/delivery-log.ts': 1,
+    'providers/github/oauth.ts': 2,
+    'worker/relay/decide-delivery.ts': 2,
+    'worker/temporal-server-leftover.ts': 1,
+    'worker/temporal-server.ts': 1,
+  },
+  'One of its calls is within a try or after URL.canParse; the other is of an address that is parsed already': {
+    'api/registry-input.ts': 2,
+    'config.ts': 3,
+    'providers/clouds/watched-fetch.ts': 2,
+    'providers/github/server-version.ts': 2,
+    'providers/http.ts': 2,
+    'providers/registries/wire.ts': 2,
+  },
+  'It is of an address that URL has parsed before, or whose host and path are fixed': {
+    'api/routes/github-browser.ts': 1,
+    'broker/traffic/traffic.ts': 2,
+    'providers/clouds/gcp-consent.ts': 1,
+    'providers/egress/pinned-connect.ts': 1,
+    'providers/registries/registry.ts': 1,
+    'providers/registries/tokens.ts': 1,
+  },
+  'We wrote it: a column, an answer or an id of ours, which was checked before it was written': {
+    'activities/connect/end-flow.ts': 1,
+    'api/choose-integration.ts': 1,
+    'api/connect/begin.ts': 1,
+    'api/connect/consent.ts': 2,
+    'api/connect/flow-page.ts': 1,
+    'api/connect/flow-view.ts': 1,
+    'api/connect/supported-host.ts': 1,
+    'api/dialect-view.ts': 1,
+    'api/exchange-request.ts': 1,
+    'api/hook-keys.ts': 1,
+    'api/idempotency.ts': 1,
+    'api/mount.ts': 1,
+    'api/operation-view.ts': 1,
+    'api/routes/dialect.ts': 1,
+    'api/token-formats.ts': 3,
+    'cli/version.ts': 1,
+    'db/audit-log.ts': 1,
+    'db/build-events.ts': 1,
+    'db/build-row.ts': 1,
+    'db/cloud-accounts.ts': 1,
+    'db/commands.ts': 2,
+    'db/deliveries.ts': 1,
+    'db/ended-builds.ts': 1,
+    'db/flows/flow-seals.ts': 1,
+    'db/follow-permissions.ts': 2,
+    'db/google-consent-ends.ts': 3,
+    'db/idempotency-keys.ts': 1,
+    'db/installations.ts': 2,
+    'db/integrations.ts': 2,
+    'db/issuers.ts': 1,
+    'db/leases.ts': 1,
+    'db/pipelines.ts': 4,
+    'db/registry-outages.ts': 1,
+    'db/signing-keys.ts': 1,
+    'db/tokens.ts': 1,
+    'domain/registry-watch.ts': 1,
+    'providers/github/checks.ts': 2,
+    'providers/github/runs.ts': 1,
+  },
+  'It is a setting, which config.ts has checked at the start': {
+    'api/authenticate.ts': 1,
+    'broker/oidc-issuer.ts': 2,
+    'broker/open-broker.ts': 2,
+    'db/open-store.ts': 1,
+    'domain/aws-trust-policy.ts': 1,
+    'domain/webhook-address.ts': 1,
+  },
+  'Its callers pass addresses that tenantHostUrl or config.ts has accepted': { 'domain/github-host.ts': 2 },
+  'The pattern is a constant': { 'domain/ids.ts': 1, 'domain/image-repository.ts': 1 },
+};
+
+function filesOf(folder: string): string[] {
+  return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => path.posix.join(folder, file));
+}
+
+test('every call that throws for some text is listed with the reason why no text from outside reaches it', () => {
+  const found: Record<string, number> = {};
+  for (const file of ['config.ts', 'log.ts', ...rooms.flatMap(filesOf)]) {
+    const calls = readFileSync(path.join(root, file), 'utf8').match(call)?.length ?? 0;
+    if (calls > 0) found[file] = calls;
+  }
+  // A new or a changed number here asks for a look at the file, and then for a place in the list.
+  expect(found).toEqual(Object.assign({}, ...Object.values(reasons)));
+});
+
+test('a file is listed once', () => {
+  const files = Object.values(reasons).flatMap((group) => Object.keys(group));
+  expect(files).toEqual([...new Set(files)]);
+});
+
+test.each([
+  ['new URL(text)', 1],
+  ['JSON.parse(text) ?? BigInt(text)', 2],
+  ['decodeURIComponent(text)', 1],
+  ['at.toISOString()', 1],
+  ["new URL('../support/x', import.meta.url)", 0],
+  ['URL.canParse(text)', 0],
+])('%s counts %i', (text, calls) => {
+  expect(text.match(call)?.length ?? 0).toBe(calls);
+});
