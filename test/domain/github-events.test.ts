@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { findBuildId } from '../../domain/build-marker.ts';
 import { isZeroSha, readGitHubEvent } from '../../domain/github-events.ts';
 import { isId, newId } from '../../domain/ids.ts';
+import { fc } from '../support/properties.ts';
 
 type Example = { name: string; examples: Record<string, unknown>[] };
 const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as Example[];

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { checkGlob, matchesGlob, matchesGlobs } from '../../domain/glob.ts';
+import { fc } from '../support/properties.ts';
 
 /** Plain and exponential: what the matcher must agree with on everything short. */
 function reference(pattern: string, text: string): boolean {

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { imageRepository, isRepositoryName } from '../../domain/image-repository.ts';
 import { type RegistryHost, registryHost } from '../../domain/registry-hosts.ts';
+import { fc } from '../support/properties.ts';
 
 const named = (host: string) => registryHost(host) as RegistryHost;
 

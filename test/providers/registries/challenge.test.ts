@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseChallenges } from '../../../providers/registries/challenge.ts';
+import { fc } from '../../support/properties.ts';
 
 const read = (header: string) =>
   parseChallenges(header).map(({ scheme, params }) => [scheme, Object.fromEntries(params)]);
