@@ -12,11 +12,9 @@ import { looksPublic, type WebhookMode, webhookModes } from './domain/webhook-ad
 const port = z.coerce.number().int().min(0).max(65_535);
 const seconds = z.coerce.number().int().positive();
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
-const databaseUrl = z
-  .string()
-  .refine((text) => /^postgres(ql)?:\/\//.test(text) && isDecodable(text), {
-    error: 'must be a postgres:// URL, with special characters in the password written as %XX',
-  });
+const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && isDecodable(text), {
+  error: 'must be a postgres:// URL, with special characters in the password written as %XX',
+});
 const perMinute = z.coerce.number().int().min(0).max(1_000_000);
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 const file = z.string().refine((name) => existsSync(name), 'names a file that is not there');
