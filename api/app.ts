@@ -14,6 +14,7 @@ import { credentialRotationRoutes } from './routes/credential-rotation.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
 import { dialectRoutes } from './routes/dialect.ts';
+import { docsRoutes } from './routes/docs.ts';
 import { exchangeRoutes } from './routes/exchange.ts';
 import { flowRoutes } from './routes/flows.ts';
 import { githubBrowserRoutes } from './routes/github-browser.ts';
@@ -84,7 +85,8 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...incidentRoutes(deps),
     ...operationRoutes(deps),
     ...oidcIssuerRoutes(deps),
-    ...serviceRoutes(deps, () => all),
+    ...serviceRoutes(deps),
+    ...docsRoutes(() => all),
   ];
   all.push(...dialectRoutes(deps, all));
   return all;

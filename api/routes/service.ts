@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { incidentsIn } from '../../db/incidents.ts';
 import { relayHealth } from '../../db/relays.ts';
@@ -7,31 +5,10 @@ import { everything } from '../../db/tenant.ts';
 import { instanceSubject } from '../../domain/incidents.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
-import { openApiDocument } from '../openapi.ts';
 import { Problem } from '../problems.ts';
 
-const redocFile = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js');
-
-const docsPage = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Fairlead API</title>
-<body>
-<redoc spec-url="/openapi.json" disable-search hide-hostname></redoc>
-<script src="/docs/redoc.js"></script>
-</body>
-</html>
-`;
-
-/** Redoc sets styles by itself; scripts come from here only. */
-const docsPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
-/** `documented` are all endpoints, these included. */
-export function serviceRoutes({ database, registry }: ApiDeps, documented: () => Endpoint[]): Endpoint[] {
-  let document: string | undefined;
-  let redoc: Promise<Buffer> | undefined;
+/** For the machinery around this process: health checks and metrics. */
+export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -81,52 +58,6 @@ export function serviceRoutes({ database, registry }: ApiDeps, documented: () =>
       async raw(ctx) {
         ctx.body = await registry.metrics();
         ctx.type = registry.contentType;
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: '/openapi.json',
-      operationId: 'getOpenApi',
-      tag: 'service',
-      summary: 'This document',
-      access: 'public',
-      success: { status: 200, body: z.record(z.string(), z.unknown()) },
-      async raw(ctx) {
-        document ??= JSON.stringify(openApiDocument(documented()));
-        ctx.body = document;
-        ctx.type = 'application/json';
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: '/docs',
-      operationId: 'getDocs',
-      tag: 'service',
-      summary: 'This document, readable',
-      access: 'public',
-      success: { status: 200, body: z.string(), contentType: 'text/html' },
-      async raw(ctx) {
-        ctx.set('content-security-policy', docsPolicy);
-        ctx.body = docsPage;
-        ctx.type = 'text/html; charset=utf-8';
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: '/docs/redoc.js',
-      operationId: 'getDocsScript',
-      tag: 'service',
-      summary: 'What makes it readable',
-      access: 'public',
-      success: { status: 200, body: z.string(), contentType: 'text/javascript' },
-      async raw(ctx) {
-        ctx.set('cache-control', 'public, max-age=86400');
-        redoc ??= readFile(redocFile);
-        redoc.catch(() => {
-          redoc = undefined;
-        });
-        ctx.body = await redoc;
-        ctx.type = 'text/javascript';
       },
     }),
   ];

@@ -27,14 +27,45 @@ afterAll(async () => {
   await api.stop();
 });
 
-test('the script of the documentation is read once, however many ask for it', async () => {
-  const answers = await Promise.all(Array.from({ length: 5 }, () => fetch(`${api.url}/docs/redoc.js`)));
+test.each([
+  {
+    file: 'viewer.js',
+    type: 'text/javascript',
+    theirs: 'swagger-ui-bundle.js',
+    ours: "SwaggerUIBundle({\n    dom_id: '#viewer'",
+  },
+  { file: 'viewer.css', type: 'text/css', theirs: 'swagger-ui.css', ours: '.swagger-ui search' },
+])('$file of the documentation is read once, however many ask for it', async ({ file, type, theirs, ours }) => {
+  const answers = await Promise.all(Array.from({ length: 5 }, () => fetch(`${api.url}/docs/${file}`)));
   for (const answer of answers) {
     expect(answer.status).toBe(200);
-    expect(answer.headers.get('content-type')).toContain('text/javascript');
-    expect((await answer.text()).length).toBeGreaterThan(100_000);
+    expect(answer.headers.get('content-type')).toContain(type);
+    expect(answer.headers.get('cache-control')).toBe('public, max-age=86400');
+    const text = await answer.text();
+    expect(text.length).toBeGreaterThan(100_000);
+    expect(text).toContain(ours);
   }
-  const ofRedoc = read.filter((file) => file.includes('redoc.standalone'));
-  expect(ofRedoc).toHaveLength(1);
-  expect(ofRedoc[0]).not.toMatch(/^sync/);
+  const reads = read.filter((name) => name.includes(theirs));
+  expect(reads).toHaveLength(1);
+  expect(reads[0]).not.toMatch(/^sync/);
+});
+
+test('the page runs scripts and styles of this server only, and no text as a program', async () => {
+  const page = await fetch(`${api.url}/docs`);
+  const policy = Object.fromEntries(
+    (page.headers.get('content-security-policy') ?? '').split('; ').map((part) => {
+      const [name = '', ...values] = part.split(' ');
+      return [name, values.join(' ')];
+    }),
+  );
+  expect(policy).toEqual({
+    'default-src': "'none'",
+    'script-src': "'self'",
+    'style-src': "'self'",
+    'img-src': 'data:',
+    'connect-src': "'self'",
+    'frame-ancestors': "'none'",
+    'base-uri': "'none'",
+    'form-action': "'none'",
+  });
 });

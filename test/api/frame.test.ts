@@ -351,9 +351,9 @@ describe('the service', () => {
     expect(docs.headers.get('content-type')).toContain('text/html');
     const html = await docs.text();
     expect(html).not.toMatch(/https?:\/\//);
-    expect(html).not.toMatch(/<script(?! src="\/docs\/redoc\.js")/);
+    expect(html).not.toMatch(/<script(?! src="\/docs\/viewer\.js")/);
     expect(docs.headers.get('content-security-policy')).toContain("script-src 'self'");
-    const script = await fetch(`${api.url}/docs/redoc.js`);
+    const script = await fetch(`${api.url}/docs/viewer.js`);
     expect(script.headers.get('content-type')).toContain('javascript');
     expect((await script.text()).length).toBeGreaterThan(100_000);
   });

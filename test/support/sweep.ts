@@ -109,6 +109,7 @@ export const publicOperations = [
   'getOpenApi',
   'getDocs',
   'getDocsScript',
+  'getDocsStyles',
 ];
 
 /** The same with what answers outside the frame, where nothing checks who asks. */

@@ -1,0 +1,103 @@
+/** The page at `/docs`. Everything that it loads comes from this server. */
+export const docsPage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Fairlead API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/viewer.css">
+<body>
+<main id="viewer"><noscript>This page needs JavaScript. <a href="/openapi.json">openapi.json</a> has the same content.</noscript></main>
+<script src="/docs/viewer.js"></script>
+</body>
+</html>
+`;
+
+/** Swagger UI has its icons in `data:` addresses. It needs no inline script, no inline style and no `eval`. */
+export const docsPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** Follows Swagger UI's own script in the same file. The page reads only: it sends no request but the one for the document. */
+export const docsScript = `
+(() => {
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+  dark.addEventListener('change', follow);
+  follow();
+
+  /** Swagger UI itself searches the names of tags only. */
+  const search = ({ React: { createElement: h } }) => ({
+    fn: {
+      opsFilter(tags, phrase) {
+        const words = phrase.toLowerCase().split(/\\s+/).filter(Boolean);
+        const matches = (tag, operation) => {
+          const said = [tag, operation.get('method'), operation.get('path')];
+          for (const key of ['summary', 'operationId']) said.push(operation.getIn(['operation', key]));
+          const text = said.join(' ').toLowerCase();
+          return words.every((word) => text.includes(word));
+        };
+        return tags
+          .map((of, tag) => of.update('operations', (all) => all.filter((operation) => matches(tag, operation))))
+          .filter((of) => of.get('operations').size > 0);
+      },
+    },
+    wrapComponents: {
+      FilterContainer: () => ({ layoutSelectors, layoutActions }) => {
+        const phrase = layoutSelectors.currentFilter();
+        return h('search', { className: 'wrapper' }, h('input', {
+          type: 'search',
+          placeholder: 'Search operations',
+          'aria-label': 'Search operations',
+          value: typeof phrase === 'string' && phrase !== 'true' ? phrase : '',
+          onChange: (event) => layoutActions.updateFilter(event.target.value),
+        }));
+      },
+    },
+  });
+
+  SwaggerUIBundle({
+    dom_id: '#viewer',
+    url: '/openapi.json',
+    presets: [SwaggerUIBundle.presets.apis],
+    plugins: [search],
+    layout: 'BaseLayout',
+    filter: true,
+    deepLinking: true,
+    docExpansion: 'list',
+    defaultModelsExpandDepth: 0,
+    defaultModelExpandDepth: 2,
+    defaultModelRendering: 'model',
+    supportedSubmitMethods: [],
+    validatorUrl: null,
+  });
+})();
+`;
+
+/** Follows Swagger UI's own styles in the same file. */
+export const docsStyles = `
+html { --page: #fff; background: var(--page); }
+html.dark-mode { --page: #1c2022; }
+body { margin: 0; }
+noscript { display: block; padding: 2rem; font: 16px/1.5 system-ui, sans-serif; }
+.swagger-ui, .swagger-ui .info :is(.title, p), .swagger-ui .opblock-tag, .swagger-ui .opblock-tag small,
+.swagger-ui .renderedMarkdown p, .swagger-ui .opblock-summary-description, .swagger-ui .opblock-section-header h4,
+.swagger-ui .opblock-title_normal, .swagger-ui :is(label, input, select, table thead tr td, table thead tr th),
+.swagger-ui .response-col_status, .swagger-ui section.models h4 { font-family: system-ui, sans-serif; }
+.swagger-ui .info { margin: 2rem 0 1rem; }
+/* The page sends no requests: it needs no server address, no sign-in dialog and no fields to fill in. */
+.swagger-ui :is(.scheme-container, .authorization__btn, .response-col_links, .response-control-media-type__accept-message),
+.swagger-ui .parameters-col_description :is(input, select):disabled { display: none; }
+/* Every error has the schema Problem, which is at the end of the page. */
+.swagger-ui .response:is([data-code^='4'], [data-code^='5']) :is(.response-controls, .model-example) { display: none; }
+.swagger-ui search.wrapper { display: block; position: sticky; top: 0; z-index: 1; padding-block: .75rem; background: var(--page); }
+.swagger-ui search input[type='search'] { box-sizing: border-box; width: 100%; max-width: none; margin: 0; font-size: 1rem; }
+.swagger-ui :is(.opblock, .opblock-tag) { scroll-margin-top: 4.5rem; }
+@media (max-width: 40rem) {
+  .swagger-ui :is(.parameters, .responses-table):is(table) > thead { display: none; }
+  .swagger-ui :is(.parameters, .responses-table):is(table),
+  .swagger-ui :is(.parameters, .responses-table) > tbody,
+  .swagger-ui :is(.parameters, .responses-table) > tbody > tr { display: block; margin: 0 0 .75rem; }
+  .swagger-ui :is(.parameters, .responses-table) > tbody > tr > td:not(.response-col_links) { display: block; width: auto; min-width: 0; max-width: none; padding: .25rem 0; }
+}
+`;
