@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { createDocumentSchemas, type DocumentSchemas } from './document-schemas.ts';
 import type { Endpoint } from './endpoint.ts';
 import { catalogue, type ProblemCode } from './problems.ts';
 
@@ -28,10 +29,11 @@ const ProblemSchema = {
 
 /** The OpenAPI 3.1 document of these endpoints: made from the schemas that check the requests, so it cannot drift. */
 export function openApiDocument(endpoints: Endpoint[]): Json {
+  const schemas = createDocumentSchemas();
   const paths: Record<string, Json> = {};
   for (const endpoint of endpoints) {
     const item = paths[endpoint.path] ?? {};
-    item[endpoint.method] = operationOf(endpoint);
+    item[endpoint.method] = operationOf(endpoint, schemas);
     paths[endpoint.path] = item;
   }
   return {
@@ -40,7 +42,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
       title: 'Fairlead',
       version: '1',
       description:
-        'Connects a platform to its users’ Git hosts and turns pushes into builds. Times are seconds since 1970. Lists are paged by `Link`. `/api/integrations` has words of its own: docs/dialect.md.',
+        'Connects a platform to its users’ Git hosts and turns pushes into builds. Times are seconds since 1970. Lists are paged by `Link`. Errors are `application/problem+json` with the schema `Problem`. `/api/integrations` has words of its own: docs/dialect.md.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -57,7 +59,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
           description: 'With `X-CSRF-Token` on changes',
         },
       },
-      schemas: { Problem: ProblemSchema },
+      schemas: { Problem: ProblemSchema, ...schemas.named() },
     },
   };
 }
@@ -67,7 +69,7 @@ export function openApiText(endpoints: Endpoint[]): string {
   return `${JSON.stringify(openApiDocument(endpoints), null, 2)}\n`;
 }
 
-function operationOf(endpoint: Endpoint): Json {
+function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
   const { operationId, tag, summary, description, access, body, success } = endpoint;
   const scope = access === 'public' || access === 'signed_in' ? undefined : `Needs the scope \`${access}\`.`;
   const said = [description, scope].filter(Boolean).join('\n\n');
@@ -77,14 +79,15 @@ function operationOf(endpoint: Endpoint): Json {
     summary,
     ...(said && { description: said }),
     ...(access === 'public' && { security: [] }),
-    parameters: parametersOf(endpoint),
+    parameters: parametersOf(endpoint, schemas),
     ...(body && {
-      requestBody: { required: true, content: { 'application/json': { schema: toSchema(body, 'input') } } },
+      requestBody: { required: true, content: { 'application/json': { schema: schemas.toSchema(body, 'input') } } },
     }),
     responses: {
       // What is waited for, or has ended before, is answered in full.
-      ...(success.status === 202 && !endpoint.raw && { 200: { ...successOf(endpoint), description: 'It has ended' } }),
-      [success.status]: successOf(endpoint),
+      ...(success.status === 202 &&
+        !endpoint.raw && { 200: { ...successOf(endpoint, schemas), description: 'It has ended' } }),
+      [success.status]: successOf(endpoint, schemas),
       ...problemResponses(problemsOf(endpoint)),
     },
   };
@@ -98,10 +101,16 @@ const waitParameter = {
   schema: { type: 'integer', minimum: 0, maximum: 30 },
 };
 
-function parametersOf({ method, params, query, body, success, write, access }: Endpoint): Json[] {
+function parametersOf(
+  { method, params, query, body, success, write, access }: Endpoint,
+  schemas: DocumentSchemas,
+): Json[] {
   const from = (schema: z.ZodObject | undefined, place: 'path' | 'query') => {
     if (!schema) return [];
-    const { properties = {}, required = [] } = toSchema(schema, 'input') as { properties?: Json; required?: string[] };
+    const { properties = {}, required = [] } = schemas.toSchema(schema, 'input') as {
+      properties?: Json;
+      required?: string[];
+    };
     return Object.entries(properties).map(([name, of]) => {
       const { description, ...rest } = of as Json;
       const needed = place === 'path' || required.includes(name);
@@ -128,12 +137,12 @@ function parametersOf({ method, params, query, body, success, write, access }: E
   ];
 }
 
-function successOf({ success, secret }: Endpoint): Json {
+function successOf({ success, secret }: Endpoint, schemas: DocumentSchemas): Json {
   const description = success.description ?? (secret ? 'Holds a secret that is shown once' : 'Done');
   if (!success.body) return { description };
   return {
     description,
-    content: { [success.contentType ?? 'application/json']: { schema: toSchema(success.body, 'output') } },
+    content: { [success.contentType ?? 'application/json']: { schema: schemas.toSchema(success.body, 'output') } },
   };
 }
 
@@ -164,9 +173,4 @@ function problemResponses(codes: ProblemCode[]): Json {
       },
     ]),
   );
-}
-
-function toSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
-  return rest;
 }

@@ -17,6 +17,7 @@ import { ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { id, name, PageQuery, pageRequest } from '../input.ts';
+import { jsonValue } from '../json-value.ts';
 import { Accepted } from '../operation-view.ts';
 import { Problem } from '../problems.ts';
 
@@ -28,7 +29,7 @@ const Changes = z
     config: z
       .record(z.string().max(100), z.string().max(500))
       .describe('As at its making, replaced as a whole; the way in itself stays, and so does an external id'),
-    credentials: z.record(z.string().max(100), z.json()).describe('As at its making: never to be read again'),
+    credentials: z.record(z.string().max(100), jsonValue).describe('As at its making: never to be read again'),
   })
   .partial();
 

@@ -5,6 +5,7 @@ import type { ApiDeps } from '../deps.ts';
 import { DialectIntegration, inDialect, withoutOurs } from '../dialect-view.ts';
 import { type Endpoint, endpoint, Reply, type ReplyParts, reply } from '../endpoint.ts';
 import { check, id, name, PageQuery } from '../input.ts';
+import { jsonValue } from '../json-value.ts';
 import { Problem } from '../problems.ts';
 import { NewCredentials } from '../registry-input.ts';
 import { type IntegrationView, kinds, NewIntegration as NewIntegrationOfV1 } from './integrations.ts';
@@ -15,7 +16,7 @@ const tag = 'dialect of /api/integrations';
 const Params = z.strictObject({ integration: id('int') });
 const One = z.object({ data: DialectIntegration });
 const credentials = z.record(z.string().max(100), z.string().max(100_000));
-const metadata = z.record(z.string().min(1).max(100), z.json());
+const metadata = z.record(z.string().min(1).max(100), jsonValue);
 
 const NewIntegration = z.strictObject({
   kind: z.enum(kinds),

@@ -5,6 +5,7 @@ import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from 
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../endpoint.ts';
 import { id, name } from '../input.ts';
+import { jsonValue } from '../json-value.ts';
 import { Problem } from '../problems.ts';
 import { isRegistry } from '../registry-view.ts';
 import { ChangedIntegration, detailById, detailOf, findIntegration } from './integrations.ts';
@@ -15,7 +16,7 @@ const IntegrationChanges = z
   .strictObject({
     display_name: name,
     metadata: z
-      .record(z.string().min(1).max(100), z.json())
+      .record(z.string().min(1).max(100), jsonValue)
       .refine((value) => JSON.stringify(value).length <= mostMetadata, `at most ${mostMetadata} characters as JSON`)
       .describe('The caller’s own notes, replaced as a whole; no secrets. `installation_id` stays as it is'),
     ...registryChanges,

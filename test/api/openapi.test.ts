@@ -91,3 +91,27 @@ test('The document lists every code and both ways to sign in', () => {
   expect(document.components.schemas.Problem.properties.code.enum).toEqual(Object.keys(catalogue));
   expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'cookie']);
 });
+
+test('Every reference in the document leads to something', () => {
+  const references = referencesIn(document);
+  expect(references.filter((reference) => resolve(document, reference) === undefined)).toEqual([]);
+  expect(references).toContain('#/components/schemas/Problem');
+
+  const dangling = '#/$defs/__schema0';
+  expect(referencesIn({ items: [{ $ref: dangling }] })).toEqual([dangling]);
+  expect(resolve(document, dangling)).toBeUndefined();
+});
+
+function referencesIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, of]) => (key === '$ref' ? [String(of)] : referencesIn(of)));
+}
+
+/** A pointer into this document: no reference leaves it, and none leads to the document itself. */
+function resolve(root: unknown, reference: string): unknown {
+  if (!reference.startsWith('#/')) return undefined;
+  const steps = reference.slice(2).split('/');
+  return steps
+    .map((step) => decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], root);
+}
