@@ -99,5 +99,7 @@ noscript { display: block; padding: 2rem; font: 16px/1.5 system-ui, sans-serif; 
   .swagger-ui :is(.parameters, .responses-table) > tbody,
   .swagger-ui :is(.parameters, .responses-table) > tbody > tr { display: block; margin: 0 0 .75rem; }
   .swagger-ui :is(.parameters, .responses-table) > tbody > tr > td:not(.response-col_links) { display: block; width: auto; min-width: 0; max-width: none; padding: .25rem 0; }
+  .swagger-ui .json-schema-2020-12-expand-deep-button { display: none; }
+  .swagger-ui :is(.model-box, .json-schema-2020-12) { max-width: 100%; box-sizing: border-box; }
 }
 `;
