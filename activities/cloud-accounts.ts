@@ -8,25 +8,26 @@ import { ProviderError } from '../providers/http.ts';
 import { isPassing } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NotYet } from './refusals.ts';
+import { type Settling, usualSettling } from './settling.ts';
 
-export type CloudAccountDeps = { database: Database; cloudAccounts: Pick<CloudAccounts, 'prove'> };
+export type CloudAccountDeps = {
+  database: Database;
+  cloudAccounts: Pick<CloudAccounts, 'prove'>;
+  settling?: Settling;
+};
 
 type OfAccount = { cloudAccountId: string };
 
-/** Clouds take so long to tell all of their machines of a role or a key that was made just now. */
-const settlingMs = 60_000;
-const settlingPauseMs = 5_000;
-
 /** The steps of asking a cloud who an account is there. */
-export function cloudAccountActivities({ database, cloudAccounts }: CloudAccountDeps) {
+export function cloudAccountActivities({ database, cloudAccounts, settling = usualSettling }: CloudAccountDeps) {
   async function refusalOf(account: CloudAccount, isSettled: boolean): Promise<CloudRefusal | undefined> {
     try {
       await cloudAccounts.prove(account, Context.current().cancellationSignal);
       return undefined;
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
-      const { code, message, settling } = error;
-      if (settling && !isSettled) throw new NotYet(code, message, settlingPauseMs);
+      const { code, message } = error;
+      if (error.settling && !isSettled) throw new NotYet(code, message, settling.everyMs);
       // What passes by itself says nothing of the account.
       if (isPassing(error) && code !== 'credentials_missing') throw error;
       return { code, detail: message };
@@ -43,7 +44,7 @@ export function cloudAccountActivities({ database, cloudAccounts }: CloudAccount
       withHeartbeats(async () => {
         const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
         if (!account) return false;
-        const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settlingMs;
+        const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
         const refusal = await refusalOf(account, isSettled);
         return database.write((trx) => recordCloudCheck(trx, account, refusal));
       }),

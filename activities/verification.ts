@@ -10,23 +10,24 @@ import {
 import { ProviderError } from '../providers/http.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NotYet } from './refusals.ts';
+import { type Settling, usualSettling } from './settling.ts';
 
-export type VerificationDeps = { database: Database; registryAccess: Pick<RegistryAccess, 'verify'> };
+export type VerificationDeps = {
+  database: Database;
+  registryAccess: Pick<RegistryAccess, 'verify'>;
+  settling?: Settling;
+};
 
 type OfIntegration = { integrationId: string };
 
 /** `doubted`: it was refused, and is asked again before that is believed. */
 type Verdict = { status: string; reason: string | null; doubted: string | null };
 
-/** Clouds take so long to tell all of their machines of a role or a key that was made just now. */
-const settlingMs = 60_000;
-const settlingPauseMs = 5_000;
-
 /** A registry that falls silent in the middle is asked anew so often; then the rest stays unproven. */
 const mostAttempts = 4;
 
 /** The steps of asking a registry what its credential may do. */
-export function verificationActivities({ database, registryAccess }: VerificationDeps) {
+export function verificationActivities({ database, registryAccess, settling = usualSettling }: VerificationDeps) {
   return {
     beginVerification: ({ integrationId }: OfIntegration): Promise<VerificationWish> =>
       database.write((trx) => beginVerification(trx, integrationId)),
@@ -36,11 +37,11 @@ export function verificationActivities({ database, registryAccess }: Verificatio
       withHeartbeats(async () => {
         const { info, cancellationSignal: signal } = Context.current();
         // Only what was changed just now has to settle, and then somebody has asked.
-        const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settlingMs;
+        const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
         const isLast = info.attempt >= mostAttempts;
         const found = await registryAccess
           .verify(integrationId, { signal, isLast, isSettled })
-          .catch((error: unknown) => notYetIn(error));
+          .catch((error: unknown) => notYetIn(error, settling));
         return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
       }),
 
@@ -52,7 +53,7 @@ export function verificationActivities({ database, registryAccess }: Verificatio
   };
 }
 
-function notYetIn(error: unknown): never {
+function notYetIn(error: unknown, { everyMs }: Settling): never {
   if (!(error instanceof ProviderError && error.settling)) throw error;
-  throw new NotYet(error.code, error.message, settlingPauseMs);
+  throw new NotYet(error.code, error.message, everyMs);
 }

@@ -1,12 +1,12 @@
 import type { Config } from '../config.ts';
 import type { Store } from '../db/open-store.ts';
 import type { AllowedHost } from '../domain/allowed-hosts.ts';
-import { createAws } from '../providers/clouds/aws.ts';
+import { type AwsOptions, createAws } from '../providers/clouds/aws.ts';
 import { machineIdentity } from '../providers/clouds/aws-machine.ts';
-import { createAzure } from '../providers/clouds/azure.ts';
-import { createGcp } from '../providers/clouds/gcp.ts';
+import { type AzureDeps, createAzure } from '../providers/clouds/azure.ts';
+import { createGcp, type GcpDeps } from '../providers/clouds/gcp.ts';
 import { createGuardedFetch } from '../providers/http.ts';
-import { registryFetch } from '../providers/registries/wire.ts';
+import { type FetchWithCa, registryFetch } from '../providers/registries/wire.ts';
 import { createCloudAccounts } from './cloud-accounts.ts';
 import { createCloudAccess } from './clouds.ts';
 import { createConsents } from './google-consent.ts';
@@ -17,27 +17,46 @@ import { createRegistryExchange } from './registries/registry-exchange.ts';
 /** Of one call of a cloud. */
 const limits = { timeoutMs: 10_000, maxBytes: 1024 * 1024 };
 
+/** For tests: where the clouds and their registries are, if not at their own addresses. */
+export type Elsewhere = {
+  aws?: Pick<AwsOptions, 'endpoints' | 'ambient'>;
+  gcp?: GcpDeps['endpoints'];
+  azure?: AzureDeps['endpoints'];
+  /** The way out to registries, whose hosts name the cloud that they belong to. */
+  registries?: FetchWithCa;
+  /** Of one call of a cloud. */
+  timeoutMs?: number;
+};
+
 /** All that speaks to registries, and to the clouds whose access they inherit. */
 export function openRegistries(
-  config: Config,
+  config: Pick<Config, 'caFile' | 'clouds' | 'publicUrl'>,
   { database, keyring }: Pick<Store, 'database' | 'keyring'>,
-  { issuer, allowedHosts }: { issuer: OidcIssuer; allowedHosts: AllowedHost[] },
+  { issuer, allowedHosts }: { issuer: Pick<OidcIssuer, 'token'>; allowedHosts: AllowedHost[] },
+  elsewhere: Elsewhere = {},
 ) {
   const trust = { allowedHosts, ...(config.caFile !== undefined && { caFile: config.caFile }) };
-  const fetch = createGuardedFetch({ ...trust, ...limits });
-  const cloudDeps = { fetch, timeoutMs: limits.timeoutMs, now: () => Date.now() };
+  const { timeoutMs = limits.timeoutMs } = elsewhere;
+  const fetch = createGuardedFetch({ ...trust, ...limits, timeoutMs });
+  const cloudDeps = { fetch, timeoutMs, now: () => Date.now() };
+  const googleDeps = { ...cloudDeps, ...(elsewhere.gcp && { endpoints: elsewhere.gcp }) };
   const { google, awsIdentity } = config.clouds;
   const clouds = createCloudAccess({ database, keyring, issuer, google });
   const providers = {
-    aws: createAws(awsIdentity === 'none' ? {} : { ambient: machineIdentity(), lend: awsIdentity === 'lend' }),
-    gcp: createGcp(cloudDeps),
-    azure: createAzure(cloudDeps),
+    aws: createAws({
+      timeoutMs,
+      ...(awsIdentity !== 'none' && { ambient: machineIdentity(), lend: awsIdentity === 'lend' }),
+      ...elsewhere.aws,
+    }),
+    gcp: createGcp(googleDeps),
+    azure: createAzure({ ...cloudDeps, ...(elsewhere.azure && { endpoints: elsewhere.azure }) }),
   };
-  const access = createRegistryAccess({ database, keyring, clouds, ...providers, fetch: registryFetch(trust) });
+  const registries = elsewhere.registries ?? registryFetch(trust);
+  const access = createRegistryAccess({ database, keyring, clouds, ...providers, fetch: registries });
   return {
     registryAccess: access,
     registryExchange: createRegistryExchange({ database, keyring, access }),
     cloudAccounts: createCloudAccounts({ clouds, ...providers, awsIdentity }),
-    googleConsents: createConsents({ ...cloudDeps, google, publicUrl: config.publicUrl }),
+    googleConsents: createConsents({ ...googleDeps, google, publicUrl: config.publicUrl }),
   };
 }

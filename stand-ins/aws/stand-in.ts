@@ -4,6 +4,7 @@ import { registryActions } from './registry-tokens.ts';
 import { securityTokenActions } from './security-token.ts';
 import { isSignedWith, type Scope, scopeOf, signedAt } from './signature.ts';
 import { createState, type Identity, newKeys, nowIn, Refused, type Role } from './state.ts';
+import { trustIn } from './trust-policy.ts';
 
 export type { Identity, Role } from './state.ts';
 export type AwsStandIn = Awaited<ReturnType<typeof startAws>>;
@@ -70,14 +71,17 @@ export async function startAws() {
       return identity;
     },
 
-    role(wanted: Partial<Role> & { arn: string }): Role {
-      const role: Role = { trusts: [], externalId: '', tokens: [], allowed: ['*'], maxSeconds: 3600, ...wanted };
-      state.roles.set(role.arn, role);
-      return role;
-    },
+    role: addRole,
+
+    /** A role with this trust policy, as a person pastes it. */
+    roleTrusting: (arn: string, policy: string): Role => addRole({ arn, ...trustIn(policy) }),
 
     fail(fault: Fault): void {
       faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY, toSkip: fault.skip ?? 0 });
+    },
+
+    heal(): void {
+      faults.length = 0;
     },
 
     async stop(): Promise<void> {
@@ -85,6 +89,12 @@ export async function startAws() {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+
+  function addRole(wanted: Partial<Role> & { arn: string }): Role {
+    const role: Role = { trusts: [], externalId: '', tokens: [], allowed: ['*'], maxSeconds: 3600, ...wanted };
+    state.roles.set(role.arn, role);
+    return role;
+  }
 
   function faultFor(action: string): Fault | undefined {
     const fault = faults.find((one) => one.left > 0 && one.action === action);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { jwtVerify, SignJWT } from 'jose';
+import { decodeJwt, jwtVerify, SignJWT } from 'jose';
 import type { CloudAnswer, CloudRequest } from '../cloud-server.ts';
+import type { RegistryUser } from '../registry/access.ts';
 import type { Action, Registry, State } from './state.ts';
 
 const key = randomBytes(32);
@@ -25,6 +26,7 @@ export async function exchange(state: State, { form }: CloudRequest, now: number
   const hasRole = registry.abac ? registry.repositoryRoles.has(held.clientId) : registry.roles.has(held.clientId);
   if (!hasRole) return unauthorized;
   const refreshToken = await sign({ sub: held.clientId, grant_type: 'refresh_token' }, host, now, state.lives.refresh);
+  state.made.add(refreshToken);
   return { status: 200, body: { refresh_token: refreshToken } };
 }
 
@@ -41,7 +43,9 @@ export async function token(state: State, { form }: CloudRequest, now: number): 
     return { type: 'repository', name, actions: asked.split(',').filter((action) => allowed.includes(action)) };
   });
   const claims = { sub: clientId, grant_type: 'access_token', access };
-  return { status: 200, body: { access_token: await sign(claims, host, now, state.lives.access) } };
+  const accessToken = await sign(claims, host, now, state.lives.access);
+  state.made.add(accessToken);
+  return { status: 200, body: { access_token: accessToken } };
 }
 
 function rolesOf(registry: Registry, clientId: string, repository: string): Action[] {
@@ -63,3 +67,21 @@ async function clientOf(refreshToken: string, host: string, now: number): Promis
     return undefined;
   }
 }
+
+/** Whom this registry lets in: its own tokens, for what they say or for what the roles of their app allow. */
+export function userOfRegistry(state: State, host: string, now: () => number) {
+  return (username: string, password: string): RegistryUser | undefined => {
+    const registry = state.registries.get(host);
+    if (!registry || username !== nobody || !state.made.has(password)) return undefined;
+    const { sub = '', aud, exp = 0, grant_type: kind, access: granted } = decodeJwt(password);
+    if (aud !== host || exp * 1000 <= now()) return undefined;
+    if (kind === 'refresh_token') {
+      return { password, access: [{ repository: '*', actions: registry.roles.get(sub) ?? [] }] };
+    }
+    const entries = granted as { name: string; actions: Action[] }[];
+    return { password, access: entries.map(({ name, actions }) => ({ repository: name, actions })) };
+  };
+}
+
+/** Who logs in with a token of Entra's has no name. */
+const nobody = '00000000-0000-0000-0000-000000000000';

@@ -1,4 +1,5 @@
 import type { CloudAnswer, CloudRequest } from '../cloud-server.ts';
+import type { RegistryUser } from '../registry/access.ts';
 import type { State } from './state.ts';
 import { identityOf, refused } from './tokens.ts';
 
@@ -18,3 +19,26 @@ export function testPermissions(state: State, request: CloudRequest, now: number
   const held = asked.filter((permission: string) => repository.get(holder.identity)?.includes(permission));
   return { status: 200, body: held.length === 0 ? {} : { permissions: held } };
 }
+
+/** Whom Google's registries let in: tokens that were given out here, for what their identity and their scopes allow. */
+export function userOfArtifactRegistry(state: State, now: () => number) {
+  return (username: string, password: string): RegistryUser | undefined => {
+    const held = state.tokens.get(password);
+    if (username !== 'oauth2accesstoken' || !held || held.expiresAt <= now()) return undefined;
+    const writes = held.scopes.includes('https://www.googleapis.com/auth/cloud-platform');
+    const access = [...state.grants].flatMap(([place, identities]) => {
+      const granted = identities.get(held.identity);
+      const [project, , name] = place.split('/');
+      const actions = (['pull', 'push'] as const).filter(
+        (action) => granted?.includes(permissions[action]) && (action === 'pull' || writes),
+      );
+      return actions.length === 0 ? [] : [{ repository: `${project}/${name}/*`, actions }];
+    });
+    return { password, access };
+  };
+}
+
+const permissions = {
+  pull: 'artifactregistry.repositories.downloadArtifacts',
+  push: 'artifactregistry.repositories.uploadArtifacts',
+} as const;

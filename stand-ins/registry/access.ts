@@ -13,6 +13,8 @@ export type RegistryUser = {
 export type AccessSettings = {
   /** By name. */
   users: Map<string, RegistryUser>;
+  /** Who else is let in, such as the tokens that a cloud makes for its registries. */
+  userOf?: (username: string, password: string) => RegistryUser | undefined;
   /** `open` lets everybody do everything. */
   auth: 'open' | 'basic' | 'bearer';
   /** `jwt` tells its access to who reads it, `opaque` nothing. */
@@ -32,8 +34,10 @@ export function createAccess(settings: AccessSettings) {
     if (encoded === undefined) return undefined;
     const text = Buffer.from(encoded, 'base64').toString('utf8');
     const colon = text.indexOf(':');
-    const user = settings.users.get(text.slice(0, colon));
-    return colon >= 0 && user?.password === text.slice(colon + 1) ? user : undefined;
+    if (colon < 0) return undefined;
+    const [name, password] = [text.slice(0, colon), text.slice(colon + 1)];
+    const user = settings.users.get(name);
+    return user?.password === password ? user : settings.userOf?.(name, password);
   }
 
   return {

@@ -5,8 +5,8 @@ import { type GoogleStandIn, startGoogle } from '../../stand-ins/google/stand-in
 import { publicUrl, startApi, type TestApi } from '../support/api.ts';
 import { createBrowser, type Shown } from '../support/browser.ts';
 import type { Client } from '../support/client.ts';
-import { googleClient } from '../support/cloud-scene.ts';
 import { fetchTo, loopbackCertificate } from '../support/cloud-tls.ts';
+import { googleClient } from '../support/clouds.ts';
 import { keyring } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
 import { addOrg, addProject, addToken, addUser } from '../support/tenants.ts';

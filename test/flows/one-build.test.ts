@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
@@ -7,7 +7,6 @@ import { createGitHubConnector } from '../../broker/github-connect.ts';
 import { type Build, buildsIn, createBuild } from '../../db/builds.ts';
 import { registerOperatorApp } from '../../db/operator-app.ts';
 import { pipelinesIn } from '../../db/pipelines.ts';
-import { createKeyring } from '../../db/sealing.ts';
 import { everything } from '../../db/tenant.ts';
 import { parseAllowedHosts } from '../../domain/allowed-hosts.ts';
 import { createLogger } from '../../log.ts';
@@ -15,10 +14,10 @@ import { createGuardedFetch } from '../../providers/http.ts';
 import { type GitHubStandIn, type Repository, startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { createRedactInterceptor } from '../../worker/redact-interceptor.ts';
 import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-build.ts';
-import { noClouds } from '../support/clouds.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { keyring } from '../support/hooks.ts';
 import { workflowFile } from '../support/platform.ts';
-import { noRegistries } from '../support/registries.ts';
+import { openOutside } from '../support/registries.ts';
 import { seed } from '../support/seed.ts';
 import { connectTemporal } from '../support/temporal.ts';
 
@@ -35,7 +34,6 @@ beforeAll(async () => {
   const installation = github.addInstallation(theirs);
   repository = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
 
-  const keyring = createKeyring([{ id: 'k1', key: randomBytes(32) }]);
   const app = await registerOperatorApp(
     database,
     keyring,
@@ -57,9 +55,7 @@ beforeAll(async () => {
     keyring,
     broker: createGitHubBroker(deps),
     connector: createGitHubConnector(deps),
-    registryAccess: noRegistries,
-    cloudAccounts: noClouds,
-    googleConsents: noClouds,
+    ...openOutside(database),
     reachable: true,
     webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
   });

@@ -4,7 +4,7 @@ import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/st
 import type { Client } from '../support/client.ts';
 import { historyText } from '../support/history-text.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';
-import { startVerificationScene, type VerificationScene } from '../support/verification-scene.ts';
+import { startWhole, type Whole } from '../support/whole.ts';
 
 type View = {
   id: string;
@@ -30,14 +30,14 @@ let registry: RegistryStandIn;
 let elsewhere: RegistryStandIn;
 /** The same by another name, so that nothing relates the two. */
 let foreign: string;
-let scene: VerificationScene;
+let scene: Whole;
 let client: Client;
 let projectId: string;
 
 beforeAll(async () => {
   [registry, elsewhere] = await Promise.all([startRegistry({ users }), startRegistry({ users })]);
   foreign = `localhost:${new URL(elsewhere.url).port}`;
-  scene = await startVerificationScene([registry.url, `http://${foreign}`]);
+  scene = await startWhole(undefined, { registries: [registry.url, `http://${foreign}`] });
 });
 afterAll(async () => {
   await scene?.stop();

@@ -49,7 +49,8 @@ beforeAll(async () => {
     startGitHub({ flavour: 'ghes' }),
     startGitHub({ flavour: 'ghes', enterpriseVersion: '3.17.2' }),
   ]);
-  whole = await startWhole(...(standIns as [GitHubStandIn, ...GitHubStandIn[]]));
+  const [first, ...others] = standIns;
+  whole = await startWhole(first, { others });
   hosts = await Promise.all(standIns.map(settle));
 }, 120_000);
 afterEach(() => {

@@ -11,7 +11,10 @@ export const loopbackCertificate = {
   key: readFileSync(file('loopback-key'), 'utf8'),
 };
 
+/** For the process that is to trust that certificate. */
+export const loopbackCaFile = file('loopback');
+
 /** The product's own way out, to one address that is internal and has that certificate. */
 export function fetchTo(url: string, { timeoutMs = 5000, maxBytes = 100_000 } = {}): Fetch {
-  return createGuardedFetch({ allowedHosts: parseAllowedHosts(url), caFile: file('loopback'), timeoutMs, maxBytes });
+  return createGuardedFetch({ allowedHosts: parseAllowedHosts(url), caFile: loopbackCaFile, timeoutMs, maxBytes });
 }

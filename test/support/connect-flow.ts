@@ -14,9 +14,14 @@ import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-i
 import { keyring } from './hooks.ts';
 import { originsOf } from './operator-app.ts';
 
-/** A connector that reaches this stand-in and nothing else. */
-export function connectorTo(database: Database, github: GitHubStandIn, timeoutMs = 10_000): GitHubConnector {
-  const fetch = createGuardedFetch({ allowedHosts: originsOf(github), timeoutMs, maxBytes: 20_000_000 });
+/** A connector that reaches this stand-in, if there is one, and nothing else. */
+export function connectorTo(
+  database: Database,
+  github: GitHubStandIn | undefined,
+  timeoutMs = 10_000,
+): GitHubConnector {
+  const allowedHosts = github ? originsOf(github) : [];
+  const fetch = createGuardedFetch({ allowedHosts, timeoutMs, maxBytes: 20_000_000 });
   return createGitHubConnector({ database, keyring, fetch });
 }
 

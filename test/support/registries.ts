@@ -1,14 +1,31 @@
+import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
+import { openRegistries } from '../../broker/open-registries.ts';
 import { createRegistryAccess, type RegistryAccessDeps } from '../../broker/registries/registry-access.ts';
 import type { Database } from '../../db/connection.ts';
 import { registryFetch } from '../../providers/registries/wire.ts';
+import { publicUrl } from './api.ts';
+import { loopbackCaFile } from './cloud-tls.ts';
+import { type Clouds, googleClient, unreachableClouds } from './clouds.ts';
 import { keyring } from './hooks.ts';
 
-/** For tests in which no registry is asked. */
-export const noRegistries = {
-  async verify(): Promise<never> {
-    throw new Error('No registry is asked in this test');
-  },
+export type Outside = {
+  /** Origins of registries, which may be reached although they are internal. */
+  registries?: string[];
+  clouds?: Pick<Clouds, 'allowedHosts' | 'elsewhere'>;
 };
+
+/** All that speaks to registries and clouds, as the product opens it: it reaches these and nothing else. */
+export function openOutside(database: Database, { registries = [], clouds }: Outside = {}) {
+  const issuer = createOidcIssuer({ database, keyring, publicUrl });
+  const allowedHosts = [...registries.map((origin) => ({ origin })), ...(clouds?.allowedHosts ?? [])];
+  const opened = openRegistries(
+    { clouds: { awsIdentity: 'assume', google: googleClient }, caFile: loopbackCaFile, publicUrl },
+    { database, keyring },
+    { issuer, allowedHosts },
+    clouds?.elsewhere ?? unreachableClouds,
+  );
+  return { issuer, allowedHosts, ...opened };
+}
 
 /** The access to registries as it runs, to those at these origins; without clouds unless some are given. */
 export function registriesAt(

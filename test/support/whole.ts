@@ -2,31 +2,47 @@ import { randomUUID } from 'node:crypto';
 import { Worker } from '@temporalio/worker';
 import { Registry } from 'prom-client';
 import { createActivities } from '../../activities/index.ts';
+import type { Settling } from '../../activities/settling.ts';
 import type { Command } from '../../db/commands.ts';
 import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { createRelay } from '../../worker/relay.ts';
 import type { TemporalStarter } from '../../worker/temporal-starter.ts';
 import { publicUrl, startApi } from './api.ts';
 import { createBrowser, type Shown } from './browser.ts';
-import { noClouds } from './clouds.ts';
 import { connectorTo } from './connect-flow.ts';
 import { openTestDatabase } from './database.ts';
 import { keyring, silent } from './hooks.ts';
 import { brokerTo, originsOf } from './operator-app.ts';
-import { noRegistries } from './registries.ts';
+import { type Outside, openOutside } from './registries.ts';
 import { connectTemporal } from './temporal.ts';
 
-/** API, relay and worker in this process, on the run's Temporal, for GitHubs of the test's own: the first is the usual one. */
-export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn[]) {
+export type Surroundings = Outside & {
+  /** GitHubs beside the usual one. */
+  others?: GitHubStandIn[];
+  /** How long a cloud's refusal may still be due to its own delay; a minute as in the product unless given. */
+  settling?: Settling;
+};
+
+/**
+ * API, relay and worker in this process, on the run's Temporal. They reach the stand-ins that the test gives them:
+ * a GitHub, registries, clouds.
+ */
+export async function startWhole(github?: GitHubStandIn, { others = [], settling, ...outside }: Surroundings = {}) {
   const [database, temporal] = await Promise.all([openTestDatabase(), connectTemporal()]);
-  const [broker, connector] = [brokerTo(database, github, ...others), connectorTo(database, github)];
+  const githubs = [...(github ? [github] : []), ...others];
+  const [broker, connector] = [brokerTo(database, ...githubs), connectorTo(database, github)];
+  const { allowedHosts, ...opened } = openOutside(database, outside);
   const api = await startApi({
     database,
     broker,
     connector,
+    ...opened,
     connect: {
-      defaultHost: { hostUrl: github.url, apiUrl: github.apiUrl },
-      allowedHosts: [github, ...others].flatMap(originsOf),
+      defaultHost: {
+        hostUrl: github?.url ?? 'https://github.com',
+        apiUrl: github?.apiUrl ?? 'https://api.github.com',
+      },
+      allowedHosts: [...githubs.flatMap(originsOf), ...allowedHosts],
       redirectOrigins: [],
       webhookUrlFor: (githubAppId) => `${publicUrl}/v1/webhooks/github/${githubAppId}`,
     },
@@ -42,9 +58,8 @@ export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn
       keyring,
       broker,
       connector,
-      registryAccess: noRegistries,
-      cloudAccounts: noClouds,
-      googleConsents: noClouds,
+      ...opened,
+      ...(settling && { settling }),
       reachable: true,
       webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
     }),
@@ -56,6 +71,7 @@ export async function startWhole(github: GitHubStandIn, ...others: GitHubStandIn
 
   return {
     ...api,
+    workflows: temporal.client.workflow,
     async stop() {
       await relay.stop();
       worker.shutdown();
