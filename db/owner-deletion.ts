@@ -37,7 +37,7 @@ export async function deleteOrg(trx: Transaction, { orgId, revocation, audit }: 
     await audit({ orgId, projectId: id, action: 'project.deleted', target: id });
   }
   integrations += await deleteIntegrations(trx, { org_id: orgId }, owned);
-  await deleteCloudAccounts(trx, { org_id: orgId });
+  await deleteCloudAccounts(trx, { org_id: orgId }, audit);
   await endFlows(trx, { org_id: orgId });
   await trx('tokens').where({ org_id: orgId, revoked_at: null }).update({ revoked_at: now });
   const detail = { projects: projects.length, integrations };
@@ -76,7 +76,7 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
     await leasesIn(trx, everything).revoke({ integrationId, projectId });
   }
   const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
-  await deleteCloudAccounts(trx, { project_id: projectId });
+  await deleteCloudAccounts(trx, { project_id: projectId }, owned.audit);
   await endFlows(trx, { project_id: projectId });
   await trx('tokens').where({ project_id: projectId, revoked_at: null }).update({ revoked_at: Date.now() });
   return integrations;

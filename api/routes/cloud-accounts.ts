@@ -175,9 +175,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         if (!account) throw new Problem('not_found');
         requireRevision(request, account.revision);
         refuseBound(await accounts.boundTo(account.id));
-        await deleteCloudAccount(trx, account);
-        const { orgId, projectId, id: target } = account;
-        await audit({ orgId, projectId, action: 'cloud_account.deleted', target });
+        await deleteCloudAccount(trx, account, audit);
       },
     }),
   ];

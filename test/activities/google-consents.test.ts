@@ -51,7 +51,7 @@ async function connect(email: string): Promise<CloudAccount> {
   });
 }
 
-const remove = (account: CloudAccount) => database.write((trx) => deleteCloudAccount(trx, account));
+const remove = (account: CloudAccount) => database.write((trx) => deleteCloudAccount(trx, account, async () => {}));
 const secrets = async ({ id }: CloudAccount) => {
   const credentials = database.reader('credentials').where({ cloud_account_id: id }).select('id');
   const rows = await database.reader('credential_versions').whereIn('credential_id', credentials);
