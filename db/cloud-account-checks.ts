@@ -84,7 +84,13 @@ async function checkInheritors(trx: Transaction, id: string): Promise<void> {
     .update({ next_check_at: now });
 }
 
-/** The cloud has not answered, for as long as somebody would wait: what is known of the account stays as it is. */
+/**
+ * The cloud has not answered, for as long as a person would wait. What is known of the account stays as it is; one that
+ * is still to be proven shows what has kept it from that.
+ */
 export async function giveUpCloudCheck(trx: Transaction, cloudAccountId: string, failure: CloudRefusal): Promise<void> {
+  await trx('cloud_accounts')
+    .where({ id: cloudAccountId, status: 'pending' })
+    .update({ status_reason: failure.code, updated_at: Date.now() });
   await operationsIn(trx, everything).finish({ kind, subjectId: cloudAccountId }, failure);
 }

@@ -2,6 +2,8 @@
 const pasteTrust = 'Paste what `setup` shows at the cloud once more, then verify the account.';
 const byOperator = 'Tell whoever operates this Fairlead: nothing is wrong with the account.';
 const newSecret = 'Make a new one at the cloud, send it by `PATCH`, then verify the account.';
+/** The check ended without an answer that says anything about the account. */
+const verifyAgain = 'The cloud did not answer the last check. Verify the account again.';
 const consentAgain = 'Give the consent once more: `POST /v1/cloud-accounts/gcp/start` with `cloud_account_id`.';
 
 const actions: Record<string, string> = {
@@ -33,6 +35,14 @@ const actions: Record<string, string> = {
   consent_ended: consentAgain,
   consent_incomplete: consentAgain,
   client_credentials_rejected: byOperator,
+  clock_skew: byOperator,
+  unavailable: verifyAgain,
+  network: verifyAgain,
+  timeout: verifyAgain,
+  rate_limited: verifyAgain,
+  unexpected: verifyAgain,
+  session_expired: verifyAgain,
+  internal: verifyAgain,
 };
 
 /** The one thing to do about a cloud account whose check ended with this code. */

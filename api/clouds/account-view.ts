@@ -46,6 +46,6 @@ export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAcc
 }
 
 function nextAction({ status, statusReason }: CloudAccount): string | null {
-  if (status === 'pending') return 'Paste at the cloud what `setup` shows, then verify the account.';
-  return statusReason === null ? null : cloudAdvice(statusReason);
+  if (statusReason !== null) return cloudAdvice(statusReason);
+  return status === 'pending' ? 'Paste at the cloud what `setup` shows, then verify the account.' : null;
 }

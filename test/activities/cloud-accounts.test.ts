@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cloudAccountActivities } from '../../activities/cloud-accounts.ts';
 import { withFailures } from '../../activities/failures.ts';
+import { cloudAccountView } from '../../api/clouds/account-view.ts';
 import { issuerSubject } from '../../broker/oidc-issuer.ts';
 import { requestCloudCheck } from '../../db/cloud-account-checks.ts';
 import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
@@ -294,6 +295,21 @@ describe('an outage', () => {
     await activities.giveUpCloudCheck({ cloudAccountId: id, failure });
     expect(await account(id)).toEqual(before);
     expect(await operation()).toMatchObject({ status: 'failed', errorCode: type });
+  });
+
+  test('that outlasts a check leaves an account pending, and shows what has kept it from being proven', async () => {
+    const id = await scene.add(where, secretAtAzure);
+    const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+    const failure = { code: 'timeout', detail: 'Nobody answered' };
+    await activities.giveUpCloudCheck({ cloudAccountId: id, failure });
+    expect(await account(id)).toMatchObject({ status: 'pending', statusReason: 'timeout', checkedAt: null });
+    expect(cloudAccountView(await account(id)).next_action).toMatch(/did not answer.*Verify the account again/);
+
+    insertApp(standIns.azure.state, tenantId, clientId, {
+      secrets: [{ value: secretAtAzure.secret, endsAt: Date.now() + 60_000 }],
+    });
+    expect(await askCloud(id)).toBe(true);
+    expect(await account(id)).toMatchObject({ status: 'active', statusReason: null });
   });
 });
 
