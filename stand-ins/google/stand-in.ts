@@ -1,5 +1,6 @@
 import { type CloudAnswer, type CloudRequest, startCloudServer } from '../cloud-server.ts';
 import { testPermissions } from './artifact-registry.ts';
+import { type Agreement, agree } from './consent.ts';
 import { createState } from './state.ts';
 import { exchange, generateAccessToken, revoke, token } from './tokens.ts';
 
@@ -26,5 +27,10 @@ export async function startGoogle({ certificate }: { certificate: { cert: string
   }
 
   const server = await startCloudServer({ certificate, now, handle });
-  return { ...server, state, clock };
+  return {
+    ...server,
+    state,
+    clock,
+    agree: (page: URL, agreement?: Agreement): string => agree(state, page, agreement),
+  };
 }

@@ -56,21 +56,7 @@ async function toGoogle(body: object = {}, by = browser): Promise<URL> {
 }
 
 /** What the person does there: the answer with which Google sends the browser back. */
-function agree(
-  { searchParams }: URL,
-  { email = 'ann@acme.test', scope = searchParams.get('scope') ?? '' } = {},
-): string {
-  const code = `4/${Math.random()}`;
-  google.state.codes.set(code, {
-    clientId: searchParams.get('client_id') ?? '',
-    redirectUri: searchParams.get('redirect_uri') ?? '',
-    challenge: searchParams.get('code_challenge') ?? '',
-    email,
-    scope,
-    lasting: true,
-  });
-  return `${searchParams.get('redirect_uri')}?${new URLSearchParams({ state: searchParams.get('state') ?? '', code, scope })}`;
-}
+const agree: GoogleStandIn['agree'] = (page, agreement) => google.agree(page, agreement);
 
 const codesTaken = () => google.ledger.filter(({ form }) => form.get('grant_type') === 'authorization_code').length;
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Overasked } from '../../broker/overasked.ts';
 import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
 import { findIssuer } from '../../db/issuers.ts';
-import { createAws } from '../../providers/clouds/aws.ts';
 import { type AwsStandIn, startAws } from '../../stand-ins/aws/stand-in.ts';
+import { unreachableClouds } from '../support/clouds.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { keyring } from '../support/hooks.ts';
 import { type RegistryProject, type RegistryScene, registryScene } from '../support/registry-scene.ts';
@@ -25,7 +25,8 @@ let scene: RegistryScene;
 beforeAll(async () => {
   [database, aws] = await Promise.all([openTestDatabase(), startAws()]);
   const platform = aws.user();
-  scene = registryScene(database, { aws: createAws({ endpoints: aws.endpoints, ambient: async () => platform }) });
+  const elsewhere = { ...unreachableClouds, aws: { endpoints: aws.endpoints, ambient: async () => platform } };
+  scene = registryScene(database, { clouds: { allowedHosts: [], elsewhere } });
   aws.role({ arn: roleArn, trusts: [...aws.state.identities.values()].map(({ arn }) => arn), externalId });
 });
 afterAll(async () => {

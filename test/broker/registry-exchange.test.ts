@@ -6,9 +6,6 @@ import { issuerSubject } from '../../broker/oidc-issuer.ts';
 import type { RegistryIssue, RegistryWanted } from '../../broker/registries/registry-exchange.ts';
 import { deleteIntegration } from '../../db/integration-deletion.ts';
 import { findIssuer } from '../../db/issuers.ts';
-import { createAws } from '../../providers/clouds/aws.ts';
-import { createAzure } from '../../providers/clouds/azure.ts';
-import { createGcp } from '../../providers/clouds/gcp.ts';
 import { ProviderError } from '../../providers/http.ts';
 import { type AwsStandIn, startAws } from '../../stand-ins/aws/stand-in.ts';
 import { type AzureStandIn, startAzure } from '../../stand-ins/azure/stand-in.ts';
@@ -16,7 +13,8 @@ import { insertApp, insertRegistry } from '../../stand-ins/azure/state.ts';
 import { type GoogleStandIn, startGoogle } from '../../stand-ins/google/stand-in.ts';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
-import { fetchTo, loopbackCertificate } from '../support/cloud-tls.ts';
+import { loopbackCertificate } from '../support/cloud-tls.ts';
+import { cloudsAt } from '../support/clouds.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type RegistryProject, type RegistryScene, registryScene } from '../support/registry-scene.ts';
 
@@ -41,14 +39,9 @@ beforeAll(async () => {
     startAzure({ certificate: loopbackCertificate }),
   ]);
   const platform = aws.user();
-  const at = ({ url }: { url: string }) => ({ fetch: fetchTo(url), timeoutMs: 5_000, now: Date.now });
-  const { url } = google;
-  const clouds = {
-    aws: createAws({ endpoints: aws.endpoints, ambient: async () => platform }),
-    gcp: createGcp({ ...at(google), endpoints: { sts: url, iamCredentials: url, oauth: url, artifactRegistry: url } }),
-    azure: createAzure({ ...at(azure), endpoints: { entra: azure.url, registry: azure.url } }),
-  };
-  scene = registryScene(database, clouds, [registry.url]);
+  const allowedHosts = [google, azure].map(({ url }) => ({ origin: url }));
+  const clouds = { allowedHosts, elsewhere: cloudsAt({ aws, google, azure }, platform) };
+  scene = registryScene(database, { clouds, registries: [registry.url] });
 });
 afterAll(async () => {
   await Promise.all([registry?.close(), aws?.stop(), google?.close(), azure?.close(), database?.drop()]);

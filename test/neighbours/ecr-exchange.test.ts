@@ -1,22 +1,21 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { cloudAccountsIn } from '../../db/cloud-accounts.ts';
-import { everything } from '../../db/tenant.ts';
-import { createAws } from '../../providers/clouds/aws.ts';
-import { startApi, type TestApi } from '../support/api.ts';
+import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import type { Client } from '../support/client.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { registriesElsewhere } from '../support/clouds.ts';
 import { type Moto, motoAccount, startMoto } from '../support/moto.ts';
-import { registryScene } from '../support/registry-scene.ts';
-import { seed } from '../support/seed.ts';
 import { addOrg, addProject, addUser } from '../support/tenants.ts';
+import { startWhole, type Whole } from '../support/whole.ts';
 
 type Account = {
   id: string;
+  status: string;
   config: Record<string, string>;
   setup: { external_id: string; trust_policy: string; permissions_policy: string };
 };
+type Integration = { id: string; status: string; status_reason: string | null };
+type Verified = { operation: { status: string; error: { code: string } | null } };
 type Given = {
   code?: string;
   provider_code?: string;
@@ -31,35 +30,47 @@ const host = `${motoAccount}.dkr.ecr.eu-west-1.amazonaws.com`;
 const password = `${motoAccount}-auth-token`;
 const arn = (name: string) => `arn:aws:iam::${motoAccount}:role/${name}`;
 const once = ['AssumeRole', 'GetAuthorizationToken'];
-/** A user with a policy, two roles with permissions and one without. */
-const arrangements = 3 + 2 + 2 + 1;
+/** A user with a policy, who Fairlead is to AWS, two roles with permissions and one without. */
+const arrangements = 3 + 1 + 2 + 2 + 1;
 
 let moto: Moto;
 let aws: Awaited<ReturnType<typeof startCorrection>>;
-let database: TestDatabase;
-let api: TestApi;
+let images: RegistryStandIn;
+let whole: Whole;
 let client: Client;
 let where: { orgId: string; projectId: string };
 const accounts = {} as Record<'ours' | 'theirs' | 'bare', Account>;
 
 beforeAll(async () => {
-  [moto, database] = await Promise.all([startMoto(arrangements), openTestDatabase()]);
+  const access = [{ repository: '*', actions: ['pull' as const, 'push' as const] }];
+  [moto, images] = await Promise.all([
+    startMoto(arrangements),
+    // moto has no registry to push to: this one takes what moto gives out.
+    startRegistry({ auth: 'basic', users: { AWS: { password, access } } }),
+  ]);
   aws = await startCorrection(moto.url);
   const mayAssume = { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' };
   const platform = await moto.user('platform', JSON.stringify({ Version: '2012-10-17', Statement: [mayAssume] }));
   const endpoints = { sts: aws.url, ecr: aws.url };
-  const { exchange } = registryScene(database, { aws: createAws({ endpoints, ambient: async () => platform }) });
-  const principal = `arn:aws:iam::${motoAccount}:user/platform`;
-  api = await startApi({
-    database,
-    registryExchange: exchange,
-    cloudAccounts: { awsIdentity: 'assume', principal: async () => principal },
-  });
-  const orgId = await addOrg(database);
-  where = { orgId, projectId: await addProject(database, orgId) };
-  client = api.as((await addUser(database, orgId, 'owner')).session);
+  const elsewhere = { aws: { endpoints, ambient: async () => platform }, ...registriesElsewhere({ [host]: images }) };
+  const settling = { forMs: 500, everyMs: 200 };
+  whole = await startWhole(undefined, { clouds: { allowedHosts: [], elsewhere }, settling });
+  const orgId = await addOrg(whole.database);
+  where = { orgId, projectId: await addProject(whole.database, orgId) };
+  client = whole.as((await addUser(whole.database, orgId, 'owner')).session);
+  await arrange();
+}, 120_000);
+afterAll(async () => {
+  await whole?.stop();
+  await Promise.all([aws?.close(), moto?.end(), images?.close()]);
+});
+beforeEach(() => {
+  aws.calls.length = 0;
+  aws.corrects = true;
+});
 
-  // What a person does: say which role, and paste what comes back into AWS.
+/** What a person does: name the role, and paste what comes back into AWS. */
+async function arrange(): Promise<void> {
   for (const name of ['ours', 'theirs', 'bare'] as const) {
     accounts[name] = await client.ask<Account>('POST', '/v1/cloud-accounts', {
       project_id: where.projectId,
@@ -74,42 +85,43 @@ beforeAll(async () => {
   // Somebody has pasted what was made for another account: it names another external id.
   await moto.role('theirs', { trust: ours.setup.trust_policy, permissions: theirs.setup.permissions_policy });
   await moto.role('bare', { trust: bare.setup.trust_policy });
-  for (const account of Object.values(accounts)) await confirm(account);
-}, 120_000);
-afterAll(async () => {
-  await api?.stop();
-  await aws?.close();
-  await moto?.end();
-});
-beforeEach(() => {
+}
+
+const wait = { prefer: 'wait=20' };
+
+async function verify({ id }: Account): Promise<Verified['operation']> {
+  return (await client.send<Verified>('POST', `/v1/cloud-accounts/${id}/verify`, undefined, wait)).body.operation;
+}
+
+/** Another role, with which the cloud is asked at once. Returns the status that the account comes to. */
+async function enterBy({ id }: Account, role: string): Promise<string> {
+  const at = `/v1/cloud-accounts/${id}`;
+  await client.ask('PATCH', at, { config: { role_arn: arn(role) } });
+  const status = async () => (await client.ask<Account>('GET', at)).status;
+  await expect.poll(status, { timeout: 20_000 }).not.toBe('pending');
+  return status();
+}
+
+/** The registry as it inherits the access of one of the accounts; the one before it is deleted. */
+async function connect({ id }: Account): Promise<Integration> {
+  for (const { id: before } of await client.ask<Integration[]>('GET', '/v1/integrations')) {
+    await client.send('DELETE', `/v1/integrations/${before}`, undefined, wait);
+  }
+  const body = { project_id: where.projectId, provider: 'ecr', registry: host, cloud_account_id: id };
+  const answer = await client.send<Integration>('POST', '/v1/integrations', body, wait);
+  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
   aws.calls.length = 0;
-  aws.corrects = true;
-});
-
-/** What the verification of a cloud account comes to, which is not this test's. */
-async function confirm({ id }: Account): Promise<void> {
-  await database.write(async (trx) => {
-    const clouds = cloudAccountsIn(trx, everything);
-    const account = await clouds.find(id);
-    if (!account || !(await clouds.moveStatus(account, 'active'))) throw new Error('There is no such cloud account');
-  });
+  return answer.body;
 }
 
-/** Another role, confirmed as well. */
-async function enterBy(account: Account, role: string): Promise<void> {
-  await client.ask('PATCH', `/v1/cloud-accounts/${account.id}`, { config: { role_arn: arn(role) } });
-  await confirm(account);
+/** As the account is let in by its role. */
+async function connectOurs(): Promise<string> {
+  expect(await verify(accounts.ours)).toMatchObject({ status: 'succeeded' });
+  const { id, status } = await connect(accounts.ours);
+  expect(status).toBe('active');
+  return id;
 }
 
-/** A registry that inherits the access of one of the accounts. */
-const registryOf = ({ id }: Account) =>
-  seed(database).registry(where, {
-    kind: 'ecr',
-    host_url: `https://${host}`,
-    auth_mode: 'cloud_account',
-    cloud_account_id: id,
-    settings: JSON.stringify({ registry: host }),
-  });
 const exchange = (integrationId: string, body: object = {}) =>
   client.send<Given>('POST', `/v1/projects/${where.projectId}/credentials/exchange`, {
     purpose: 'pull',
@@ -118,11 +130,11 @@ const exchange = (integrationId: string, body: object = {}) =>
     ...body,
   });
 const actions = () => aws.calls.map(({ action }) => action);
-const leases = (integrationId: string) => database.reader('leases').where({ integration_id: integrationId });
+const leases = (integrationId: string) => whole.database.reader('leases').where({ integration_id: integrationId });
 
 describe('a registry that inherits the access of a role of moto, which asks for rights', () => {
   test('gives what AWS makes for a session of the role, under the external id of our making, and keeps no secret', async () => {
-    const id = await registryOf(accounts.ours);
+    const id = await connectOurs();
     const given = await exchange(id, { purpose: 'push' });
     expect(given).toMatchObject({
       status: 200,
@@ -148,15 +160,14 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     const { auths } = (await exchange(id, { purpose: 'push', format: 'docker_config' })).body.docker_config ?? {};
     expect(auths).toEqual({ [host]: { auth: Buffer.from(`AWS:${password}`).toString('base64') } });
     expect(await exchange(id, { format: 'bearer' })).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
-    expect(await database.reader('credentials').where({ integration_id: id })).toEqual([]);
-    expect(await database.reader('credentials').where({ cloud_account_id: accounts.ours.id })).toEqual([]);
-    expect(JSON.stringify(await database.reader('minted_tokens').where({ integration_id: id }))).not.toContain(
-      password,
-    );
+    const { reader } = whole.database;
+    expect(await reader('credentials').where({ integration_id: id })).toEqual([]);
+    expect(await reader('credentials').where({ cloud_account_id: accounts.ours.id })).toEqual([]);
+    expect(JSON.stringify(await reader('minted_tokens').where({ integration_id: id }))).not.toContain(password);
   });
 
   test('is asked once where a thousand ask for the same at once', async () => {
-    const id = await registryOf(accounts.ours);
+    const id = await connectOurs();
     const all = await Promise.all(Array.from({ length: 1_000 }, () => exchange(id)));
     expect(new Set(all.map(({ status, body }) => `${status} ${body.username} ${body.password}`))).toEqual(
       new Set([`200 AWS ${password}`]),
@@ -165,40 +176,45 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(await leases(id)).toHaveLength(1_000);
   }, 120_000);
 
-  test('names the refusal where the role expects another external id', async () => {
-    const id = await registryOf(accounts.theirs);
-    expect(await exchange(id)).toMatchObject({
-      status: 422,
-      body: { code: 'credential_rejected', provider_code: 'assume_role_refused' },
-    });
-    expect(actions()).toEqual(['AssumeRole']);
+  test('gives nothing where the role expects another external id, and says so', async () => {
+    const code = 'assume_role_refused';
+    expect(await verify(accounts.theirs)).toMatchObject({ status: 'failed', error: { code } });
+    const { id, ...registry } = await connect(accounts.theirs);
+    expect(registry).toMatchObject({ status: 'reauth_required', status_reason: code });
+    expect(await exchange(id)).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
     expect(await leases(id)).toEqual([]);
   });
 
-  test('names the refusal where the role may not get a token', async () => {
-    const id = await registryOf(accounts.bare);
-    expect(await exchange(id)).toMatchObject({
-      status: 422,
-      body: { code: 'credential_rejected', provider_code: 'access_denied' },
-    });
-    expect(actions()).toEqual(once);
+  test('gives nothing where the role may not get a token, though it lets us in', async () => {
+    expect(await verify(accounts.bare)).toMatchObject({ status: 'succeeded' });
+    const { id, ...registry } = await connect(accounts.bare);
+    expect(registry).toMatchObject({ status: 'reauth_required', status_reason: 'access_denied' });
+    expect(await exchange(id)).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
+    expect(await leases(id)).toEqual([]);
   });
 
   test('gives nothing that was made with a role that its account has no more', async () => {
     const { ours } = accounts;
-    const id = await registryOf(ours);
-    expect((await exchange(id)).status).toBe(200);
-    await enterBy(ours, 'theirs');
+    const id = await connectOurs();
+    const asked = async () => {
+      aws.calls.length = 0;
+      const { status, body } = await exchange(id);
+      return { status, code: body.code, actions: actions() };
+    };
+    expect(await asked()).toMatchObject({ status: 200, actions: once });
+    const registry = async () => (await client.ask<Integration>('GET', `/v1/integrations/${id}`)).status;
     // The external id is the account's for good: it is the one that this role expects.
-    expect((await exchange(id)).status).toBe(200);
-    expect(actions()).toEqual([...once, ...once]);
-    await enterBy(ours, 'bare');
-    expect(await exchange(id)).toMatchObject({ status: 422, body: { provider_code: 'assume_role_refused' } });
-    await enterBy(ours, 'ours');
+    expect(await enterBy(ours, 'theirs')).toBe('active');
+    await settled();
+    expect(await asked()).toMatchObject({ status: 200, actions: once });
+    expect(await enterBy(ours, 'bare')).toBe('action_required');
+    expect(await asked()).toEqual({ status: 409, code: 'integration_unusable', actions: [] });
+    expect(await enterBy(ours, 'ours')).toBe('active');
+    await expect.poll(registry, { timeout: 20_000 }).toBe('active');
   });
 
   test('gives nothing after it was deleted, and asks AWS no more', async () => {
-    const id = await registryOf(accounts.ours);
+    const id = await connectOurs();
     expect((await exchange(id)).status).toBe(200);
     aws.calls.length = 0;
     await client.ask('DELETE', `/v1/integrations/${id}`);
@@ -209,8 +225,8 @@ describe('a registry that inherits the access of a role of moto, which asks for 
   });
 
   test('gives to nobody what is over already: moto’s own tokens have ended in 2015', async () => {
+    const id = await connectOurs();
     aws.corrects = false;
-    const id = await registryOf(accounts.ours);
     expect(await exchange(id)).toMatchObject({
       status: 502,
       body: { code: 'provider_unavailable', provider_code: 'unexpected' },
@@ -219,6 +235,12 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(await leases(id)).toEqual([]);
   });
 });
+
+/** Every verification that was asked for has ended: none of its calls comes between those of an exchange. */
+async function settled(): Promise<void> {
+  const running = async () => whole.database.reader('operations').where({ status: 'running' }).select('id');
+  await expect.poll(running, { timeout: 20_000 }).toEqual([]);
+}
 
 /** Passes everything on to moto and back, signatures and all, and corrects one thing: when a token ends. */
 async function startCorrection(url: string) {

@@ -43,6 +43,19 @@ export const unreachableClouds: Elsewhere = {
   azure: { entra: closed, registry: closed },
 };
 
+/** The guarded way out of the product, but each of these hosts is a stand-in. */
+export function registriesElsewhere(hosts: Record<string, RegistryStandIn>): Pick<Elsewhere, 'registries'> {
+  const allowedHosts = Object.values(hosts).map(({ url }) => ({ origin: url }));
+  const outside = createGuardedFetch({ allowedHosts, timeoutMs: 2_000, maxBytes: 64 * 1024 });
+  const fetch: Fetch = async (address, init) => {
+    const { host, pathname, search } = new URL(address);
+    const registry = hosts[host];
+    if (!registry) throw new Error(`No registry of this test: ${host}`);
+    return outside(new URL(pathname + search, registry.url), init);
+  };
+  return { registries: () => fetch };
+}
+
 /** AWS, Google and Azure, each with a registry that takes what its cloud has given out. */
 export async function startClouds() {
   const certificate = loopbackCertificate;
@@ -61,25 +74,16 @@ export async function startClouds() {
     startRegistry({ realm: realm('acr'), userOf: userOfRegistry(azure.state, registryHosts.acr, now) }),
   ]);
   const registries: Record<Kind, RegistryStandIn> = { ecr, gar, acr };
-  const allowedHosts = [...Object.values(registries), google, azure].map(({ url }) => ({ origin: url }));
-  const outside = createGuardedFetch({ allowedHosts, timeoutMs: 2_000, maxBytes: 64 * 1024 });
-  const toRegistry: Fetch = async (address, init) => {
-    const { host, pathname, search } = new URL(address);
-    const [kind] = Object.entries(registryHosts).find(([, name]) => name === host) ?? [];
-    if (!kind) throw new Error(`No registry of these stand-ins: ${host}`);
-    return outside(new URL(pathname + search, registries[kind as Kind].url), init);
-  };
+  const ways = registriesElsewhere(
+    Object.fromEntries(Object.entries(registryHosts).map(([kind, host]) => [host, registries[kind as Kind]])),
+  );
 
   return {
     ...standIns,
     platform,
     registries,
-    allowedHosts,
-    elsewhere: {
-      ...cloudsAt(standIns, platform),
-      /** The guarded way out of the product, but each host of a registry is its stand-in. */
-      registries: () => toRegistry,
-    } satisfies Elsewhere,
+    allowedHosts: [google, azure].map(({ url }) => ({ origin: url })),
+    elsewhere: { ...cloudsAt(standIns, platform), ...ways },
 
     /** Nothing fails any more. */
     heal(): void {

@@ -1,42 +1,16 @@
-import { createCloudAccess } from '../../broker/clouds.ts';
-import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
-import { createRegistryAccess, type RegistryAccessDeps } from '../../broker/registries/registry-access.ts';
-import { createRegistryExchange } from '../../broker/registries/registry-exchange.ts';
 import { cloudAccountsIn, type NewCloudAccount } from '../../db/cloud-accounts.ts';
 import { sealedSecrets } from '../../db/sealed-secrets.ts';
 import { everything } from '../../db/tenant.ts';
 import { registryPasswordKind } from '../../domain/registry-settings.ts';
-import { createAws } from '../../providers/clouds/aws.ts';
-import { createAzure } from '../../providers/clouds/azure.ts';
-import { createGcp } from '../../providers/clouds/gcp.ts';
-import { createGuardedFetch } from '../../providers/http.ts';
-import { registryFetch } from '../../providers/registries/wire.ts';
-import { publicUrl } from './api.ts';
 import type { TestDatabase } from './database.ts';
 import { keyring } from './hooks.ts';
+import { type Outside, openOutside } from './registries.ts';
 import { seed } from './seed.ts';
 import { addOrg, addProject } from './tenants.ts';
 
-type Clouds = Pick<RegistryAccessDeps, 'aws' | 'gcp' | 'azure'>;
-
-/**
- * The exchange for registries as it runs, but for where the clouds are; and projects that use it. `origins` are
- * registries that may be reached although they are internal.
- */
-export function registryScene(database: TestDatabase, clouds: Partial<Clouds>, origins: string[] = []) {
-  const issuer = createOidcIssuer({ database, keyring, publicUrl });
-  const timeoutMs = 5_000;
-  const nowhere = { fetch: createGuardedFetch({ allowedHosts: [], timeoutMs, maxBytes: 1 }), timeoutMs, now: Date.now };
-  const access = createRegistryAccess({
-    database,
-    keyring,
-    clouds: createCloudAccess({ database, keyring, issuer }),
-    aws: createAws(),
-    gcp: createGcp(nowhere),
-    azure: createAzure(nowhere),
-    ...clouds,
-    fetch: registryFetch({ allowedHosts: origins.map((origin) => ({ origin })), timeoutMs }),
-  });
+/** The exchange for registries as it runs, but for where the clouds are; and projects that use it. */
+export function registryScene(database: TestDatabase, outside: Outside) {
+  const { issuer, registryExchange } = openOutside(database, outside);
 
   async function owner() {
     const orgId = await addOrg(database);
@@ -45,7 +19,7 @@ export function registryScene(database: TestDatabase, clouds: Partial<Clouds>, o
 
   return {
     issuer,
-    exchange: createRegistryExchange({ database, keyring, access }),
+    exchange: registryExchange,
 
     /** A project with a registry that inherits the access of a cloud account. */
     async project(
@@ -57,7 +31,7 @@ export function registryScene(database: TestDatabase, clouds: Partial<Clouds>, o
       const accountId = await database.write(async (trx) => {
         const named = { orgId, projectId, displayName: host, createdBy: 'system' };
         const { id } = await cloudAccountsIn(trx, everything).insert({ ...named, ...account });
-        // As once its cloud has let it in.
+        // As once its cloud has let it in: without a worker nothing asks it here. test/flows goes the whole way.
         await trx('cloud_accounts').where({ id }).update({ status: 'active' });
         return id;
       });

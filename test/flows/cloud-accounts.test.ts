@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { publicUrl } from '../support/api.ts';
+import { createBrowser } from '../support/browser.ts';
+import { type Account, type CloudFlow, startCloudFlow } from '../support/cloud-flow.ts';
+import { type Way, waysInto } from '../support/cloud-ways.ts';
+import { googleClient, registryHosts } from '../support/clouds.ts';
+import { historyText } from '../support/history-text.ts';
+
+let flow: CloudFlow;
+let ways: ReturnType<typeof waysInto>;
+
+beforeAll(async () => {
+  flow = await startCloudFlow();
+  ways = waysInto(flow.clouds, await flow.issuerKey());
+});
+afterAll(() => flow?.stop());
+
+const names = [
+  'a role at AWS, by our own identity',
+  'a role at AWS, by our issuer',
+  'an access key at AWS',
+  'a pool at Google, for a service account',
+  'a service account’s key at Google',
+  'an app at Azure, by our issuer',
+  'an app at Azure, by a secret',
+];
+const openings = names.slice(0, 2).concat(names[3] ?? '');
+
+function way(name: string): Way {
+  const make = ways[name];
+  if (!make) throw new Error(`There is no way ${name}`);
+  return make();
+}
+
+const soon = { timeout: 15_000 };
+
+describe('an account that is created, verified, used, changed and deleted', () => {
+  test('has a test for every way in', () => {
+    expect(names).toEqual(Object.keys(ways));
+  });
+
+  test.each(names)('gives and refuses credentials accordingly: %s', async (name) => {
+    const { body, trust, registry, repository, wrong, right, code, hasIssued, secrets } = way(name);
+    const tenant = await flow.tenant();
+
+    const account = await tenant.create(body);
+    expect(account).toMatchObject({ status: 'pending', status_reason: null, checked_at: null });
+    trust(account);
+    expect(await tenant.verify(account)).toMatchObject({ status: 'succeeded', error: null });
+    expect(await tenant.read(account)).toMatchObject({
+      status: 'active',
+      status_reason: null,
+      checked_at: expect.any(Number),
+    });
+
+    const integration = await tenant.connect(registry, account, [repository]);
+    expect(integration).toMatchObject({ status: 'active', status_reason: null });
+    expect(integration.registry.checks).toMatchObject([
+      { repository, action: 'pull', outcome: 'allowed' },
+      { repository, action: 'push', outcome: 'allowed' },
+    ]);
+
+    const app = await tenant.app(integration, repository);
+    const pushing = await tenant.exchange({ purpose: 'push', app_id: app.id });
+    expect(pushing.status).toBe(200);
+    expect(hasIssued(pushing.body.password)).toBe(true);
+    expect(await flow.images(registry, pushing.body, repository)).toEqual({ push: true, pull: true });
+    const pulling = await tenant.exchange({ app_id: app.id, format: 'docker_config' });
+    const { auths } = pulling.body.docker_config ?? {};
+    const [username = '', ...rest] = Buffer.from(auths?.[registryHosts[registry]]?.auth ?? '', 'base64')
+      .toString()
+      .split(':');
+    const password = rest.join(':');
+    expect(hasIssued(password)).toBe(true);
+    // What nothing can narrow, such as the key of a user at AWS, pushes as well.
+    const isNarrow = name !== 'an access key at AWS';
+    expect(await flow.images(registry, { username, password }, repository)).toEqual({ push: !isNarrow, pull: true });
+
+    // From here on nothing is given, also not what is in the cache.
+    expect(await tenant.change(account, wrong)).toMatchObject({ status: 'pending', checked_at: null });
+    const early = await tenant.exchange({ app_id: app.id });
+    expect(early).toMatchObject({
+      status: 409,
+      body: { code: 'integration_unusable', cloud_account_status: 'pending' },
+    });
+    await expect
+      .poll(() => tenant.read(account), soon)
+      .toMatchObject({
+        status: 'action_required',
+        status_reason: code,
+        next_action: expect.stringMatching(/./),
+      });
+    const refused = { status: 'reauth_required', status_reason: code };
+    await expect.poll(() => tenant.integration(integration), soon).toMatchObject(refused);
+    const late = await tenant.exchange({ app_id: app.id });
+    expect(late).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
+
+    await tenant.change(account, right);
+    await expect.poll(() => tenant.read(account), soon).toMatchObject({ status: 'active', status_reason: null });
+    await expect.poll(() => tenant.integration(integration), soon).toMatchObject({ status: 'active' });
+    const again = await tenant.exchange({ purpose: 'push', app_id: app.id });
+    expect(again.status).toBe(200);
+    expect(hasIssued(again.body.password)).toBe(true);
+    expect(again.body.password).not.toBe(pushing.body.password);
+
+    expect(await tenant.remove(account)).toMatchObject({ status: 409, body: { code: 'cloud_account_in_use' } });
+    await tenant.disconnect(integration);
+    expect(await tenant.exchange({ app_id: app.id })).toMatchObject({
+      status: 409,
+      body: { code: 'integration_deleted' },
+    });
+    expect((await tenant.remove(account)).status).toBe(204);
+    expect((await tenant.client.send('GET', `/v1/cloud-accounts/${account.id}`)).status).toBe(404);
+    const anew = { provider: registry, registry: registryHosts[registry], cloud_account_id: account.id };
+    expect(
+      await tenant.client.send('POST', '/v1/integrations', { ...anew, project_id: tenant.projectId }),
+    ).toMatchObject({
+      status: 422,
+      body: { code: 'cloud_account_missing' },
+    });
+
+    expect(await tenant.audit(account)).toEqual([
+      'created',
+      'verification_requested',
+      'verified active',
+      'updated',
+      `verified action_required ${code}`,
+      'updated',
+      'verified active',
+      'deleted',
+    ]);
+    await expectNoTrace(account, [...secrets, pushing.body.password, password]);
+  });
+});
+
+/** Nothing secret is in what operators read, nor kept of an account that is gone. */
+async function expectNoTrace({ id }: Account, secrets: string[]): Promise<void> {
+  const { reader } = flow.database;
+  const history = await historyText(flow.workflows.getHandle(`verify-cloud/${id}`));
+  const rows = await Promise.all(
+    (['cloud_accounts', 'audit_events', 'commands', 'operations', 'integrations', 'leases'] as const).map((table) =>
+      reader(table),
+    ),
+  );
+  const text = history + JSON.stringify(rows);
+  expect(text).toContain(id);
+  for (const secret of secrets) expect(text.includes(JSON.stringify(secret).slice(1, -1))).toBe(false);
+  const kept = await reader('credential_versions')
+    .join('credentials', 'credentials.id', 'credential_versions.credential_id')
+    .where({ cloud_account_id: id })
+    .whereNotNull('sealed');
+  expect(kept).toEqual([]);
+}
+
+describe('a cloud that lets in everybody who uses this Fairlead', () => {
+  test.each(openings)('is refused, and no credential is given: %s', async (name) => {
+    const { body, trust, trustAnybody, registry, repository } = way(name);
+    const tenant = await flow.tenant();
+    const account = await tenant.create(body);
+    trustAnybody?.pass(account);
+    const code = trustAnybody?.code ?? '';
+    expect(await tenant.verify(account)).toMatchObject({ status: 'failed', error: { code } });
+    expect(await tenant.read(account)).toMatchObject({ status: 'action_required', status_reason: code });
+    const integration = await tenant.connect(registry, account, [repository]);
+    expect(integration).toMatchObject({ status: 'reauth_required', status_reason: code });
+    const asked = { integration_id: integration.id, repositories: [repository] };
+    expect(await tenant.exchange(asked)).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
+
+    trust(account);
+    expect(await tenant.verify(account)).toMatchObject({ status: 'succeeded' });
+    expect(await tenant.read(account)).toMatchObject({ status: 'active' });
+  });
+});
+
+test('an account by a person’s consent at Google lends it, and ends it at Google with its deletion', async () => {
+  const { google } = flow.clouds;
+  const { clientId, clientSecret } = googleClient;
+  const redirectUris = [`${publicUrl}/v1/cloud-accounts/gcp/callback`];
+  google.state.clients.set(clientId, { secret: clientSecret, redirectUris });
+  const upload = 'artifactregistry.repositories.uploadArtifacts';
+  const download = 'artifactregistry.repositories.downloadArtifacts';
+  google.state.grants.set('acme-by-ann/europe-west1/shop', new Map([['user:ann@acme.test', [download, upload]]]));
+  const repository = 'acme-by-ann/shop/api';
+  const tenant = await flow.tenant();
+  const browser = createBrowser();
+  const here = (url: string) => url.replace(publicUrl, flow.url);
+  const { url } = await tenant.client.ask<{ url: string }>('POST', '/v1/cloud-accounts/gcp/start', {
+    project_id: tenant.projectId,
+  });
+  const sent = await browser.press(await browser.visit(here(url)), 'Continue');
+  await browser.visit(here(google.agree(new URL(sent.location ?? ''))));
+  const [account] = await tenant.client.ask<Account[]>('GET', '/v1/cloud-accounts');
+  if (!account) throw new Error('There is no account');
+  expect(account).toMatchObject({ status: 'active' });
+
+  const integration = await tenant.connect('gar', account, [repository]);
+  expect(integration).toMatchObject({ status: 'active', status_reason: null });
+  const asked = { integration_id: integration.id, repositories: [repository], purpose: 'push' };
+  const given = await tenant.exchange(asked);
+  expect(await flow.images('gar', given.body, repository)).toEqual({ push: true, pull: true });
+  const [refreshToken = ''] = google.state.consents.keys();
+
+  await tenant.disconnect(integration);
+  // Google does it, and its answer is lost.
+  google.faults.add({ method: 'POST', path: /^\/revoke$/, kind: 'lost_answer', times: 1 });
+  expect((await tenant.remove(account)).status).toBe(204);
+  await expect.poll(() => google.state.consents.size, soon).toBe(0);
+  await flow.workflows.getHandle(`revoke-consent/${account.id}`).result();
+  const revocations = google.ledger.filter(({ path }) => path === '/revoke');
+  expect(revocations).toHaveLength(2);
+  expect(await tenant.client.ask('GET', '/v1/incidents?status=open')).toEqual([]);
+  expect(await historyText(flow.workflows.getHandle(`revoke-consent/${account.id}`))).not.toContain(refreshToken);
+});
