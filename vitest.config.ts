@@ -8,7 +8,7 @@ const suite: Suite = process.env['TEST_DATABASE_URL']
   : process.env['FAIRLEAD_TESTS'] === 'flows'
     ? 'flows'
     : 'rooms';
-const { shared, apart, temporal, temporalApart, alone } = filesOf(suite);
+const { shared, apart, temporal, temporalApart, processes, alone } = filesOf(suite);
 const startsTemporal = 'test/support/temporal-setup.ts';
 
 const projects = [
@@ -17,7 +17,8 @@ const projects = [
   { name: 'apart', include: apart, maxWorkers: 2 },
   { name: 'temporal', include: temporal, isolate: false, maxWorkers: 2, globalSetup: startsTemporal },
   { name: 'temporal apart', include: temporalApart, maxWorkers: 2, globalSetup: startsTemporal },
-  { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
+  { name: 'processes', include: processes, maxWorkers: 2, sequence: { groupOrder: 1 } },
+  { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 2 } },
 ];
 
 export default defineConfig({

@@ -1,13 +1,12 @@
 import path from 'node:path';
-import type { RunnerTask } from 'vitest';
-import { VitestTestRunner } from 'vitest/runners';
+import { type RunnerTask, TestRunner } from 'vitest';
 import { retries } from './retries.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 
 /** Repeats a failed test once, in the gate only, and only if it is on the list. */
 // biome-ignore lint/style/noDefaultExport: vitest takes a runner as the default export of its file.
-export default class Runner extends VitestTestRunner {
+export default class Runner extends TestRunner {
   override async onBeforeRunTask(test: RunnerTask): Promise<void> {
     const file = path.relative(root, test.file.filepath);
     const mayRetry = retries.some((one) => one.file === file && one.test === test.name);

@@ -22,15 +22,11 @@ export const flowsOnPostgres = [
   'test/flows/sync-on-demand.test.ts',
 ];
 
-/** These measure time or kill processes, so they run one after the other, with nothing beside them. */
-const alone = [
-  'test/flows/canaries.test.ts',
-  'test/flows/demo.test.ts',
-  'test/flows/recovery-past-window.test.ts',
-  'test/flows/recovery.test.ts',
-  'test/flows/shutdown.test.ts',
-  'test/flows/start.test.ts',
-];
+/** These start the product's processes and spend their time waiting for them: two at a time are enough for the machine. */
+const startsProcesses = /^test\/(chaos\/|flows\/(canaries|demo|recovery|recovery-past-window|shutdown)\.test)/;
+
+/** These measure time, so they run with nothing beside them. */
+const measuresTime = ['test/flows/start.test.ts'];
 
 /** A file that does one of these changes its whole process, so it gets a process of its own. */
 export const changesProcess =
@@ -64,9 +60,10 @@ export function suitesOf(file: File): Suite[] {
  * - `shared`: in workers that keep their modules from one file to the next;
  * - `apart`: in a process for each file, because the file changes its process;
  * - `temporal`, `temporalApart`: the same with a Temporal server and the bundle of the workflows;
+ * - `processes`: two at a time, when all of these have ended;
  * - `alone`: one after the other, when all others have ended.
  */
-const places = ['shared', 'apart', 'temporal', 'temporalApart', 'alone'] as const;
+const places = ['shared', 'apart', 'temporal', 'temporalApart', 'processes', 'alone'] as const;
 type PlaceOfFile = (typeof places)[number];
 
 export function filesOf(suite: Suite): Record<PlaceOfFile, File[]> {
@@ -76,7 +73,8 @@ export function filesOf(suite: Suite): Record<PlaceOfFile, File[]> {
 }
 
 function placeOf(file: File): PlaceOfFile {
-  if (file.startsWith('test/chaos/') || alone.includes(file)) return 'alone';
+  if (measuresTime.includes(file)) return 'alone';
+  if (startsProcesses.test(file)) return 'processes';
   const isApart = changesProcess.test(textOf(file));
   if (usesTemporal(file)) return isApart ? 'temporalApart' : 'temporal';
   return isApart ? 'apart' : 'shared';

@@ -20,7 +20,8 @@ import { type Role, type Scope, scopes } from '../../domain/scopes.ts';
 import { keyring } from './hooks.ts';
 import { seed } from './seed.ts';
 
-let lastNumber = 1_000;
+// The stand-in counts its own numbers from 1,000: these must never meet them.
+let lastNumber = 50_000_000;
 
 /** Every scope that a token may have. */
 export const tokenScopes = scopes.filter((scope) => scope !== 'ops');
