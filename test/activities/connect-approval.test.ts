@@ -1,16 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
 import { installationPayload } from '../../stand-ins/github/payloads.ts';
-import {
-  type Account,
-  type App,
-  type GitHubStandIn,
-  type Installation,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { applyInstallation, connectorTo, flowRows, giveClient } from '../support/connect-flow.ts';
 import { connectSteps } from '../support/connect-steps.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
 

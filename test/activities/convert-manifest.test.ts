@@ -3,10 +3,11 @@ import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { everything } from '../../db/tenant.ts';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { connectorTo, flowRows } from '../support/connect-flow.ts';
 import { connectSteps } from '../support/connect-steps.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
 

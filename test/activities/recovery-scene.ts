@@ -4,8 +4,8 @@ import { deliveryActivities } from '../../activities/deliveries.ts';
 import { withFailures } from '../../activities/failures.ts';
 import { createLogFollower } from '../../activities/recovery/follow-log.ts';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
-import { startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 
 export const minute = 60_000;

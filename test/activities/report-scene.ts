@@ -10,8 +10,8 @@ import { parseAllowedHosts } from '../../domain/allowed-hosts.ts';
 import type { BuildStatus } from '../../domain/build-status.ts';
 import { githubAppPermissions } from '../../domain/github-permissions.ts';
 import { createGuardedFetch } from '../../providers/http.ts';
-import { startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { seed } from '../support/seed.ts';
 import { buildSteps } from './some-build.ts';
 

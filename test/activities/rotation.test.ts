@@ -7,8 +7,9 @@ import {
   deleteKey,
   fingerprintOf,
 } from '../../stand-ins/github/credentials.ts';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
+import { startGitHub } from '../support/github.ts';
 import { type RotationScene, rotationScene } from '../support/rotation-scene.ts';
 
 let github: GitHubStandIn;

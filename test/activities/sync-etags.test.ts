@@ -3,14 +3,9 @@ import type { GitHubBroker } from '../../broker/github.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { repositoriesIn } from '../../db/repositories.ts';
 import { everything } from '../../db/tenant.ts';
-import {
-  type App,
-  type GitHubStandIn,
-  type Installation,
-  type Repository,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { sync, syncActivities } from '../support/sync-pass.ts';
 

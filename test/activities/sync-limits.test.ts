@@ -8,8 +8,9 @@ import { appLimits } from '../../db/app-room.ts';
 import { applyInstallationEvent } from '../../db/apply-installation-event.ts';
 import { readGitHubEvent } from '../../domain/github-events.ts';
 import { installationPayload } from '../../stand-ins/github/payloads.ts';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { addOrg } from '../support/tenants.ts';
 

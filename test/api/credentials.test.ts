@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { registerOperatorApp } from '../../db/operator-app.ts';
 import { addKey, fingerprintOf } from '../../stand-ins/github/credentials.ts';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
+import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { addOwnApp, type CredentialBody, type RotationScene, rotationScene } from '../support/rotation-scene.ts';
 import { seed } from '../support/seed.ts';

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
-import { type Account, type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { connectorTo, flowRows, giveClient } from '../support/connect-flow.ts';
 import { connectSteps } from '../support/connect-steps.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { addOrg, addProject } from '../support/tenants.ts';
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { workflowFile } from '../support/platform.ts';
 import { seed } from '../support/seed.ts';

@@ -1,16 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../broker/github.ts';
 import { workflowSnippet } from '../../domain/workflow-inputs.ts';
-import {
-  type App,
-  type GitHubStandIn,
-  type Installation,
-  type Repository,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import type { Client } from '../support/client.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { type Seed, seed } from '../support/seed.ts';
 import { addToken } from '../support/tenants.ts';

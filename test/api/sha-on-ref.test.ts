@@ -1,12 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import {
-  type GitHubStandIn,
-  type Installation,
-  type Repository,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';
 

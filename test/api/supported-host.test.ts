@@ -4,9 +4,10 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { createGitHubConnector } from '../../broker/github-connect.ts';
 import { parseAllowedHosts } from '../../domain/allowed-hosts.ts';
 import { createGuardedFetch, type Fetch } from '../../providers/http.ts';
-import { type StandInOptions, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { StandInOptions } from '../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
 

@@ -3,9 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createGitHubConnector, type GitHubConnector } from '../../broker/github-connect.ts';
 import { newId } from '../../domain/ids.ts';
 import { createGuardedFetch, ProviderError } from '../../providers/http.ts';
-import { type Account, type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { connectorTo, giveClient } from '../support/connect-flow.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 
@@ -101,7 +102,10 @@ describe('who signs in', () => {
     const body = { ...theirs(), state: 'pending', role: 'admin' };
     github.faults.add({ path: /^\/user\/memberships/, kind: 'status', status: 200, times: 1, body });
     expect(await signIn(alice, initech)).toMatchObject({ owns: null });
-    github.violations.length = 0;
+    // Of the organization this body says no more than we read.
+    const [complaint, ...others] = new Set(github.violations.splice(0).map((text) => text.split(' must ')[0]));
+    expect(complaint).toBe('GET /user/memberships/orgs/{org}: answer 200: /organization');
+    expect(others).toEqual([]);
   });
 
   test('is not shown to own what the App may not read members of', async () => {

@@ -3,8 +3,8 @@ import { createGitHubBroker } from '../../broker/github.ts';
 import { createGitHubConnector } from '../../broker/github-connect.ts';
 import { createTraffic } from '../../broker/traffic/traffic.ts';
 import { createGuardedFetch } from '../../providers/http.ts';
-import { startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { addOperatorApp, originsOf } from '../support/operator-app.ts';
 

@@ -3,8 +3,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openBrokers } from '../../broker/open-broker.ts';
 import { loadConfig } from '../../config.ts';
 import { createLogger } from '../../log.ts';
-import { startGitHub } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 
@@ -37,4 +37,7 @@ test('the largest webhook that GitHub sends can be read out of its log', async (
     code: 'unexpected',
     message: expect.stringContaining('4194304 bytes'),
   });
+  // What is so long here is no list of installations.
+  const complaints = new Set(github.violations.splice(0).map((text) => text.split(' must ')[0]));
+  expect([...complaints]).toEqual(['GET /app/installations: answer 200: /0']);
 });

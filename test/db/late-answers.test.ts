@@ -5,9 +5,10 @@ import { installationsIn, type SeenInstallation } from '../../db/installations.t
 import { repositoriesIn } from '../../db/repositories.ts';
 import { everything } from '../../db/tenant.ts';
 import { githubAppPermissions } from '../../domain/github-permissions.ts';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { flowRows } from '../support/connect-flow.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addGithubApp } from '../support/hooks.ts';
 import { type Seed, seed } from '../support/seed.ts';
 

@@ -7,11 +7,12 @@ import { type ConnectFlow, connectFlowsIn, type NewConnectFlow } from '../../db/
 import { flowSeals } from '../../db/flows/flow-seals.ts';
 import { everything } from '../../db/tenant.ts';
 import { connectGithubWorkflowId } from '../../domain/workflow-ids.ts';
-import { type Account, type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { changed, connectGithub } from '../../workflows/connect-github.ts';
 import { type Canary, sweep } from '../support/canaries.ts';
 import { applyInstallation, connectorTo, flowRows, giveClient } from '../support/connect-flow.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { historyText } from '../support/history-text.ts';
 import { keyring } from '../support/hooks.ts';
 import { addOperatorApp } from '../support/operator-app.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { githubAppPermissions } from '../../domain/github-permissions.ts';
-import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import type { Client } from '../support/client.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { type BuildView, workflowFile } from '../support/platform.ts';
 import { seed } from '../support/seed.ts';

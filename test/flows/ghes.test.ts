@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Account, type App, type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
+import { startGitHub } from '../support/github.ts';
 import { allBuilds, setUpApp, workflowFile } from '../support/platform.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';
 import { browserAt, startWhole, type Whole } from '../support/whole.ts';

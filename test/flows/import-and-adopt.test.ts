@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import {
-  type Account,
-  type App,
-  type GitHubStandIn,
-  type Installation,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
 import { type Canary, type Place, sweep } from '../support/canaries.ts';
+import { startGitHub } from '../support/github.ts';
 import { listBuilds, setUpApp, workflowFile } from '../support/platform.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';
 import { browserAt, startWhole, type Whole } from '../support/whole.ts';

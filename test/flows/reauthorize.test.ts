@@ -1,15 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
-import {
-  type Account,
-  type App,
-  type GitHubStandIn,
-  type Installation,
-  type Repository,
-  startGitHub,
-} from '../../stand-ins/github/stand-in.ts';
+import type { Account, App, GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
 import { giveClient } from '../support/connect-flow.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { listBuilds, setUpApp, workflowFile } from '../support/platform.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';

@@ -7,9 +7,10 @@ import {
   deleteKey,
   fingerprintOf,
 } from '../../stand-ins/github/credentials.ts';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { rotateCredential } from '../../workflows/rotate-credential.ts';
 import { startApi, type TestApi } from '../support/api.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOwnApp, type Rotated, type RotationScene, rotationScene } from '../support/rotation-scene.ts';
 import { temporal } from '../support/temporal.ts';
 import { addToken } from '../support/tenants.ts';

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { type App, type GitHubStandIn, type Repository, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Repository } from '../../stand-ins/github/stand-in.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { allBuilds, setUpApp, workflowFile } from '../support/platform.ts';
 import { seed } from '../support/seed.ts';

@@ -3,8 +3,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type GitHubStandIn, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { createClient } from '../support/client.ts';
+import { startGitHub } from '../support/github.ts';
 import { listBuilds, setUpPlatform, workflowFile } from '../support/platform.ts';
 import { freePort, isAlive, type Program, runProgram } from '../support/processes.ts';
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { postgresUrl } from '../support/postgres-server.ts';
 import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';

@@ -1,9 +1,10 @@
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type App, type GitHubStandIn, type Installation, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { createRelay, type Relay } from '../../worker/relay.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGitHub } from '../support/github.ts';
 import { silent } from '../support/hooks.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { seed } from '../support/seed.ts';

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type App, type GitHubStandIn, type StandInOptions, startGitHub } from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, StandInOptions } from '../../stand-ins/github/stand-in.ts';
 import { startTemporalServer, type TemporalServer } from '../../worker/temporal-server.ts';
 import { createClient } from './client.ts';
+import { startGitHub } from './github.ts';
 import { setUpPlatform, workflowFile } from './platform.ts';
 import { freePort, type Program, runFairlead } from './processes.ts';
 

@@ -91,10 +91,10 @@ export const repositoryRoutes: Route[] = [
   },
   {
     method: 'GET',
-    path: '/repos/{owner}/{repo}/git/commits/{sha}',
+    path: '/repos/{owner}/{repo}/git/commits/{commit_sha}',
     handle(call) {
       const { repository } = requireRepository(call, 'contents:read');
-      const sha = call.params['sha'] ?? '';
+      const sha = call.params['commit_sha'] ?? '';
       if (!shaOfRef(repository, sha)) throw new Refused(404, 'Not Found');
       return ok(gitCommitView(call.state, repository, sha));
     },

@@ -4,7 +4,8 @@ import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
 import { githubHost } from '../../../domain/github-host.ts';
 import { createGitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch } from '../../../providers/http.ts';
-import { type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
+import { startGitHub } from '../../support/github.ts';
 
 async function scene(watch?: TrafficWatch) {
   const [standIn, other] = [await startGitHub(), await startGitHub()];

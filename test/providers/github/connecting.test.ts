@@ -4,7 +4,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { githubHost } from '../../../domain/github-host.ts';
 import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch, ProviderError } from '../../../providers/http.ts';
-import { type App, type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
+import { startGitHub } from '../../support/github.ts';
 import { scriptedGitHub } from './scripted-github.ts';
 
 let standIn: GitHubStandIn;
@@ -86,8 +87,6 @@ test('a host that says the code aloud is not repeated', async () => {
     expect(failure.message).toContain('No App for');
     expect(shown(failure)).not.toContain(code);
   }
-  // GitHub's document knows neither 401 nor 503 here.
-  standIn.violations.length = 0;
 });
 
 test('a host that is not there was certainly sent nothing', async () => {

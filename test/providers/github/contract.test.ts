@@ -3,7 +3,7 @@ import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
 import { githubHost } from '../../../domain/github-host.ts';
 import { createGitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch } from '../../../providers/http.ts';
-import { startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import { startGitHub } from '../../support/github.ts';
 import { workflowFile } from '../../support/platform.ts';
 
 test.each(['github.com', 'ghe.com', 'ghes'] as const)('what we ask of %s is what its API allows', async (flavour) => {

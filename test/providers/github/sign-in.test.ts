@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { githubHost } from '../../../domain/github-host.ts';
 import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
 import { createGuardedFetch, ProviderError } from '../../../providers/http.ts';
-import { type App, type GitHubStandIn, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
+import { startGitHub } from '../../support/github.ts';
 
 let standIn: GitHubStandIn;
 let github: GitHub;

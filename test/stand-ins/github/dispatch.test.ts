@@ -57,6 +57,7 @@ test('a dispatch is told why it cannot be', async () => {
     "Cannot trigger a 'workflow_dispatch' on a disabled workflow",
   ]);
   expect(github.state.runs.size).toBe(0);
+  expect(github.violations.splice(0)).toEqual([expect.stringContaining("must have required property 'ref'")]);
 });
 
 test('a request can arrive twice, and the ledger tells an effect from none', async () => {

@@ -1,8 +1,9 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { type StandInOptions, startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import type { StandInOptions } from '../../../stand-ins/github/stand-in.ts';
 import type { Permissions } from '../../../stand-ins/github/state.ts';
+import { startGitHub } from '../../support/github.ts';
 import { workflowFile } from '../../support/platform.ts';
 import { appJwt, ask } from './ask.ts';
 

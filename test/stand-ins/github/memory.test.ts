@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { startGitHub } from '../../../stand-ins/github/stand-in.ts';
+import { startGitHub } from '../../support/github.ts';
 import { appJwt, ask } from './ask.ts';
 import { github } from './installed.ts';
 import { acme } from './town.ts';
