@@ -1,30 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addGithubApp, hookHeaders, sign, startIntake } from '../support/hooks.ts';
+import { startApi, type TestApi } from '../support/api.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { addGithubApp, hookHeaders, productLimits, sign } from '../support/hooks.ts';
 
 const appId = 4242;
 const secret = 'a webhook secret of the test';
 const megabyte = 1024 * 1024;
 
 let database: TestDatabase;
-let intake: Awaited<ReturnType<typeof startIntake>>;
+let api: TestApi;
 let githubAppId: string;
 
 beforeAll(async () => {
-  database = await openTestDatabase();
-  intake = await startIntake(database);
+  api = await startApi({ limiter: productLimits(), trustProxy: true });
+  database = api.database;
   githubAppId = (await addGithubApp(database, { appId, secret })).id;
 });
-afterAll(async () => {
-  await intake.stop();
-  await database.drop();
-});
+afterAll(() => api.stop());
 
 type Sent = { status: number; text: string; json: { delivery_id: string; duplicate: boolean } };
 
-async function post(body: string | Buffer, headers: Record<string, string>, url = intake.url): Promise<Sent> {
+async function post(body: string | Buffer, headers: Record<string, string>, url = api.hookUrl): Promise<Sent> {
   const response = await fetch(url, { method: 'POST', body, headers });
   const text = await response.text();
   return { status: response.status, text, json: JSON.parse(text) };
@@ -96,7 +94,7 @@ test('what is not signed, or not by this App, gets one and the same answer and l
   const nobody = 'gha_0123456789abcdefghjkmnpqrs';
   const texts = new Set<string>();
   const refuse = async (changes: Record<string, string | undefined>, path = '') => {
-    texts.add(await expectRefused(401, () => post(body, headersFor(body, changes), intake.url + path)));
+    texts.add(await expectRefused(401, () => post(body, headersFor(body, changes), api.hookUrl + path)));
   };
   await refuse({ 'x-hub-signature-256': flipped });
   await refuse({ 'x-hub-signature-256': undefined });
@@ -125,7 +123,7 @@ test('a signature header that comes twice is refused, even when both are right',
   const send = () =>
     new Promise<{ status: number; text: string }>((resolve, reject) => {
       const { 'x-hub-signature-256': _, ...headers } = headersFor(body);
-      const request = httpRequest(intake.url, { method: 'POST' }, (response) => {
+      const request = httpRequest(api.hookUrl, { method: 'POST' }, (response) => {
         response.resume().on('end', () => resolve({ status: response.statusCode ?? 0, text: '' }));
       });
       for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
@@ -140,7 +138,7 @@ test('an empty secret verifies nothing', async () => {
   const body = push('empty secret');
   const headers = { 'x-github-hook-installation-target-id': '5', 'x-hub-signature-256': sign('', body) };
   await expectRefused(401, () => post(body, headersFor(body, headers)));
-  await expectRefused(401, () => post(body, headersFor(body, headers), `${intake.url}/${app.id}`));
+  await expectRefused(401, () => post(body, headersFor(body, headers), `${api.hookUrl}/${app.id}`));
 });
 
 test('the address may name the App, and both secrets of a rotation verify there', async () => {
@@ -152,7 +150,7 @@ test('the address may name the App, and both secrets of a rotation verify there'
       'x-hub-signature-256': sign(signedWith, body),
       'x-github-hook-installation-target-id': undefined,
     });
-    expect((await post(body, headers, `${intake.url}/${app.id}`)).status).toBe(202);
+    expect((await post(body, headers, `${api.hookUrl}/${app.id}`)).status).toBe(202);
   }
 });
 
@@ -207,7 +205,7 @@ test('24 MB are taken; 26 MB are not, whether their length is said or not', asyn
   }
   await expectRefused(413, async () => {
     const init = { method: 'POST', body: chunks(), headers: headersFor(large), duplex: 'half' };
-    const response = await fetch(intake.url, init as unknown as RequestInit);
+    const response = await fetch(api.hookUrl, init as unknown as RequestInit);
     return { status: response.status, text: await response.text() };
   });
 });
@@ -236,7 +234,7 @@ test('a known id with another body is a duplicate, and is counted as such', asyn
   const guid = row?.provider_delivery_id ?? '';
   const answer = await post(push('other body'), headersFor(push('other body'), { 'x-github-delivery': guid }));
   expect(answer.json).toEqual({ delivery_id: first.json.delivery_id, duplicate: true });
-  expect(await intake.registry.metrics()).toContain('known="with_another_body"} 1');
+  expect(await api.registry.metrics()).toContain('known="with_another_body"} 1');
 });
 
 test('a failed delivery that is sent again is armed again; a decided one is not', async () => {
@@ -258,16 +256,16 @@ test('a failed delivery that is sent again is armed again; a decided one is not'
 });
 
 test('past the bounds of its queue it says when to come back', async () => {
-  const narrow = await startIntake(database, { maxItems: 3 });
+  const narrow = await startApi({ database, webhooks: { bounds: { maxItems: 3 } } });
   const bodies = Array.from({ length: 60 }, (_, index) => push(`bound ${index}`));
   const responses = await Promise.all(
-    bodies.map((body) => fetch(narrow.url, { method: 'POST', body, headers: headersFor(body) })),
+    bodies.map((body) => fetch(narrow.hookUrl, { method: 'POST', body, headers: headersFor(body) })),
   );
   const refused = responses.filter(({ status }) => status === 503);
   expect(refused.length).toBeGreaterThan(0);
   expect(refused[0]?.headers.get('retry-after')).toBe('5');
   expect(await narrow.registry.metrics()).toContain(`reason="too_many"} ${refused.length}`);
-  await narrow.stop();
+  await narrow.close();
 });
 
 test('random changes of body and signature are never taken', async () => {
@@ -279,11 +277,13 @@ test('random changes of body and signature are never taken', async () => {
     const changed = text[at] === 'a' ? 'b' : 'a';
     return text.slice(0, at) + changed + text.slice(at + 1);
   };
-  const tries = Array.from({ length: 100 }, (_, index) =>
-    index % 2 === 0
-      ? post(flip(body, 0), headersFor(body, { 'x-hub-signature-256': signature }))
-      : post(body, headersFor(body, { 'x-hub-signature-256': flip(signature, 7) })),
-  );
+  const tries = Array.from({ length: 100 }, (_, index) => {
+    // Each from an address of its own, or the last would be refused for the first ones' sake.
+    const from = { 'x-forwarded-for': `192.0.2.${index}` };
+    return index % 2 === 0
+      ? post(flip(body, 0), headersFor(body, { ...from, 'x-hub-signature-256': signature }))
+      : post(body, headersFor(body, { ...from, 'x-hub-signature-256': flip(signature, 7) }));
+  });
   expect(new Set((await Promise.all(tries)).map(({ status }) => status))).toEqual(new Set([401]));
   expect(await countRows()).toBe(before);
 });

@@ -1,36 +1,33 @@
 import { type ClientRequest, request as httpRequest } from 'node:http';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addGithubApp, hookHeaders, sign, startIntake } from '../support/hooks.ts';
+import { startApi, type TestApi } from '../support/api.ts';
+import { addGithubApp, hookHeaders, sign } from '../support/hooks.ts';
 
 const appId = 4242;
 const secret = 'a webhook secret of the test';
 const megabyte = 1024 * 1024;
 const pace = { silentMs: 400, graceMs: 1_000, bytesPerSecond: 100_000 };
 
-let database: TestDatabase;
-let intake: Awaited<ReturnType<typeof startIntake>>;
+let api: TestApi;
 const open: ClientRequest[] = [];
 
 beforeAll(async () => {
-  database = await openTestDatabase();
-  await addGithubApp(database, { appId, secret });
-  intake = await startIntake(database, undefined, { pace, maxBytes: 12 * megabyte, maxBytesOfOne: 3 * megabyte });
+  // The senders are told apart by what the proxy says of them.
+  const arrival = { pace, maxBytes: 12 * megabyte, maxBytesOfOne: 3 * megabyte };
+  api = await startApi({ trustProxy: true, webhooks: { arrival } });
+  await addGithubApp(api.database, { appId, secret });
 });
 afterEach(() => {
   for (const request of open.splice(0)) request.destroy();
 });
-afterAll(async () => {
-  await intake.stop();
-  await database.drop();
-});
+afterAll(() => api.stop());
 
 const signed = (body: Buffer | string) => hookHeaders({ appId, event: 'ping', signature: sign(secret, body) });
 
 /** Begins to send a body of this length, and tells when it is answered. */
 function begin(length: number, from: string, headers: Record<string, string> = signed('something else')) {
   const started = performance.now();
-  const request = httpRequest(intake.url, {
+  const request = httpRequest(api.hookUrl, {
     method: 'POST',
     headers: { ...headers, 'content-length': String(length), 'x-forwarded-for': from },
   });

@@ -4,9 +4,10 @@ import path from 'node:path';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createRelay } from '../../worker/relay.ts';
+import { startApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
-import { addGithubApp, hookHeaders, sign, silent, startIntake } from '../support/hooks.ts';
+import { addGithubApp, hookHeaders, productLimits, sign, silent } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
 
 /**
@@ -30,11 +31,11 @@ beforeAll(async () => {
   database = await openTestDatabase();
   stops.push(() => database.drop());
   await seedIdsOfExamples();
-  const intake = await startIntake(database);
+  const api = await startApi({ database, limiter: productLimits() });
   const relay = createRelay({ database, temporal: temporal.starter, logger: silent, registry: new Registry() });
   await relay.start();
-  stops.push(intake.stop, relay.stop);
-  url = intake.url;
+  stops.push(api.close, relay.stop);
+  url = api.hookUrl;
 });
 afterAll(async () => {
   for (const stop of stops.reverse()) await stop();

@@ -76,19 +76,19 @@ const googleConsents: ApiDeps['googleConsents'] = {
   revoke: async () => {},
 };
 
+type Changes = Partial<Omit<ApiDeps, 'intake' | 'registry'>> & {
+  database?: TestDatabase;
+  /** Of what the intake of webhooks may hold, and of how slowly a body may come. */
+  webhooks?: Pick<Parameters<typeof createIntake>[0], 'bounds' | 'arrival'>;
+  extra?: (deps: ApiDeps) => Endpoint[];
+};
+
 /** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
-export async function startApi({
-  extra = () => [],
-  ...changes
-}: Partial<ApiDeps> & { database?: TestDatabase; extra?: (deps: ApiDeps) => Endpoint[] } = {}) {
+export async function startApi({ extra = () => [], webhooks = {}, ...changes }: Changes = {}) {
   const database = changes.database ?? (await openTestDatabase());
   const registry = new Registry();
-  const intake = createIntake({
-    database,
-    hookKeys: createHookKeys({ database, keyring }),
-    logger: silent,
-    registry,
-  });
+  const hookKeys = createHookKeys({ database, keyring });
+  const intake = createIntake({ database, hookKeys, logger: silent, registry, ...webhooks });
   const deps: ApiDeps = {
     broker,
     exchange: createExchange({ database, keyring, broker: tokenMaker }),
@@ -122,15 +122,22 @@ export async function startApi({
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  /** Answers nothing from now on; the database stays. */
+  async function close(): Promise<void> {
+    server.close().closeAllConnections();
+    await intake.drain();
+  }
   return {
     url,
+    hookUrl: `${url}/v1/webhooks/github`,
+    registry,
     database,
     endpoints: [...endpointsOf(deps), ...added],
     admin: createClient(url, adminToken),
     as: (token: string) => createClient(url, token),
+    close,
     async stop() {
-      server.close().closeAllConnections();
-      await intake.drain();
+      await close();
       await database.drop();
     },
   };

@@ -1,10 +1,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
-import { createHookKeys } from '../../api/hook-keys.ts';
-import { createIntake } from '../../api/intake.ts';
 import { createRateLimiter } from '../../api/rate-limit.ts';
+import { loadConfig } from '../../config.ts';
 import type { Database } from '../../db/connection.ts';
 import { githubAppSecrets } from '../../db/github-app-secrets.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
@@ -18,6 +15,9 @@ export const unlimited = createRateLimiter(
   { callerPerMinute: 0, publicPerMinute: 0, failuresPerMinute: 0 },
   new Registry(),
 );
+
+/** As they are for who configures nothing. */
+export const productLimits = () => createRateLimiter(loadConfig({}).rateLimits, new Registry());
 
 export async function addGithubApp(
   database: Database,
@@ -36,37 +36,6 @@ export async function addGithubApp(
     await githubAppSecrets(trx, keyring).put(app.id, null, 'webhook_secret', secret);
     return app;
   });
-}
-
-/** The intake alone behind a real HTTP server. */
-export async function startIntake(
-  database: Database,
-  bounds?: { maxItems?: number; maxBytes?: number },
-  arrival?: Parameters<typeof createIntake>[0]['arrival'],
-) {
-  const registry = new Registry();
-  const hookKeys = createHookKeys({ database, keyring });
-  const changes = { ...(bounds && { bounds }), ...(arrival && { arrival }) };
-  const intake = createIntake({ database, hookKeys, logger: silent, registry, ...changes });
-  const server = createServer((request, response) => {
-    const id = /^\/v1\/webhooks\/github\/([^/?]+)$/.exec(request.url ?? '')?.[1];
-    const ip = request.headers['x-forwarded-for']?.toString() ?? '127.0.0.1';
-    intake.receive(request, { ip, githubAppId: id }).then(
-      ({ status, headers, body }) => response.writeHead(status, headers).end(body),
-      (error) => response.writeHead(500).end(String(error)),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/webhooks/github`;
-  return {
-    url,
-    registry,
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await intake.drain();
-    },
-  };
 }
 
 export function sign(secret: string, body: string | Buffer): string {

@@ -8,9 +8,9 @@ import { type GithubSecretKind, githubAppSecrets } from '../../db/github-app-sec
 import { githubAppsIn } from '../../db/github-apps.ts';
 import { rotationsIn } from '../../db/rotations.ts';
 import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
-import type { TestApi } from './api.ts';
+import { startApi, type TestApi } from './api.ts';
 import { connectorTo } from './connect-flow.ts';
-import { hookHeaders, keyring, sign, startIntake } from './hooks.ts';
+import { hookHeaders, keyring, sign } from './hooks.ts';
 import { brokerTo } from './operator-app.ts';
 import { seed } from './seed.ts';
 import { addToken } from './tenants.ts';
@@ -131,7 +131,7 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
 
     /** What a process that has just started answers to a webhook that is signed with this. */
     async answerTo(secret: string): Promise<number> {
-      const intake = await startIntake(database);
+      const fresh = await startApi({ database });
       try {
         const body = '{"zen":"Keep it logically awesome."}';
         const headers = hookHeaders({
@@ -140,10 +140,10 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
           signature: sign(secret, body),
           guid: randomUUID(),
         });
-        const { status } = await fetch(`${intake.url}/${app.githubAppId}`, { method: 'POST', headers, body });
+        const { status } = await fetch(`${fresh.hookUrl}/${app.githubAppId}`, { method: 'POST', headers, body });
         return status;
       } finally {
-        await intake.stop();
+        await fresh.close();
       }
     },
 
