@@ -1,4 +1,6 @@
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { refreshWorkflowId } from '../../domain/workflow-ids.ts';
 import type { Account, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import { setUpApp, workflowFile } from '../support/platform.ts';
 import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
@@ -10,6 +12,8 @@ const promisedMs = 2_000;
 
 let scene: Scene;
 let product: AllInOne;
+let connection: Connection;
+let temporal: Client;
 let projectId: string;
 let main: { integrationId: string; appId: string };
 let number = 20_000;
@@ -22,6 +26,8 @@ let appId: string;
 beforeAll(async () => {
   scene = await startScene();
   product = await startAllInOne(scene);
+  connection = await Connection.connect({ address: product.temporalAddress });
+  temporal = new Client({ connection });
   const platform = await bind(scene, product.client);
   projectId = platform.projectId;
   main = platform;
@@ -50,13 +56,40 @@ beforeEach(async () => {
 afterEach(() => expect(scene.github.violations).toEqual([]));
 
 afterAll(async () => {
+  await connection?.close();
   await product?.remove();
   await scene?.github.close();
 }, 60_000);
 
-async function send(event: string, payload: Record<string, unknown>): Promise<void> {
+async function send(event: string, payload: Record<string, unknown>): Promise<string> {
   const answer = await scene.github.sendWebhook({ app: scene.app, event, payload });
   expect(answer.status).toBe(202);
+  return ((await answer.json()) as { delivery_id: string }).delivery_id;
+}
+
+/** Sends it, and returns once it was decided. */
+async function sendDecided(event: string, payload: Record<string, unknown>): Promise<string> {
+  const id = await send(event, payload);
+  const decided = async () => expect((await delivery(id))['status']).not.toBe('received');
+  await vi.waitFor(decided, { timeout: 10_000, interval: 20 });
+  return id;
+}
+
+/** Sends news of an installation, and returns once all that follows from it is written down. */
+async function sendRefreshed(event: string, payload: Record<string, unknown>): Promise<void> {
+  const refresh = temporal.workflow.getHandle(refreshWorkflowId(await sendDecided(event, payload)));
+  await vi.waitFor(() => refresh.result(), { timeout: 10_000, interval: 50 });
+}
+
+/** Deliveries are looked at in their order: once a later push is a build, those before were looked at. */
+async function lookedAtAll(): Promise<void> {
+  const later = scene.github.push(scene.repository, { ref: 'refs/heads/main' });
+  await send('push', later);
+  const latest = async () => {
+    const [build] = await product.client.ask<View[]>('GET', `/v1/builds?app_id=${main.appId}`);
+    expect(build).toMatchObject({ sha: later['after'] });
+  };
+  await vi.waitFor(latest, { timeout: 10_000, interval: 20 });
 }
 
 /** Sends it, and expects that it shows in time; answers how long it took. */
@@ -69,6 +102,7 @@ async function shows(event: string, payload: Record<string, unknown>, look: () =
   return took;
 }
 
+const delivery = (id: string) => product.client.ask<View>('GET', `/v1/deliveries/${id}`);
 const integration = () => product.client.ask<View>('GET', `/v1/integrations/${integrationId}`);
 const listed = (of = integrationId) => product.client.ask<View[]>('GET', `/v1/integrations/${of}/repositories`);
 const installations = () => product.client.ask<View[]>('GET', `/v1/integrations/${integrationId}/installations`);
@@ -84,9 +118,8 @@ test('a suspension and its end', async () => {
 test('an end of a suspension that is told late, or twice, ends nothing', async () => {
   const late = scene.github.unsuspend(installation);
   await shows('installation', scene.github.suspend(installation), statusIs('suspended'));
-  await send('installation', late);
-  await send('installation', late);
-  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  await sendRefreshed('installation', late);
+  await sendRefreshed('installation', late);
   await statusIs('suspended')();
 });
 
@@ -100,8 +133,7 @@ test('a suspension that is told after its end does not last', async () => {
 test('an uninstallation, and a creation that is told after it', async () => {
   const created = scene.github.installationPayload(installation);
   await shows('installation', scene.github.uninstall(installation), statusIs('disconnected'));
-  await send('installation', created);
-  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  await sendRefreshed('installation', created);
   await statusIs('disconnected')();
   expect(await listed()).toEqual([]);
 });
@@ -116,8 +148,7 @@ test('repositories that are taken away, and given back', async () => {
   await shows('installation_repositories', scene.github.removeRepository(repository), async () =>
     expect(await listed()).toEqual([]),
   );
-  await send('installation_repositories', added);
-  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  await sendRefreshed('installation_repositories', added);
   expect(await listed()).toEqual([]);
 });
 
@@ -133,8 +164,10 @@ test('what waits to be built from a repository that is taken away is canceled', 
     expect(await builds()).toMatchObject([{ status: 'canceled', reason: 'repository_removed' }]),
   );
   const late = github.push(repository, { ref: 'refs/heads/main' });
-  await send('push', late);
-  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  const id = await send('push', late);
+  await lookedAtAll();
+  // It waits, for its repository may yet become known.
+  expect(await delivery(id)).toMatchObject({ status: 'received' });
   expect(await builds()).toHaveLength(1);
 });
 
@@ -171,6 +204,8 @@ test('a repository that takes over an old name is neither bound nor built, and t
     expect(await builds()).toMatchObject([{ status: 'running' }]),
   );
   await send('push', github.push(usurper, { ref: 'refs/heads/main' }));
+  await lookedAtAll();
+  expect(await builds()).toHaveLength(1);
   const runs = [...github.state.runs.values()];
   expect(runs.filter(({ repositoryId }) => repositoryId === repository.id)).toHaveLength(1);
   expect(runs.filter(({ repositoryId }) => repositoryId === usurper.id)).toEqual([]);
@@ -178,8 +213,7 @@ test('a repository that takes over an old name is neither bound nor built, and t
 
   await send('installation_repositories', github.repositoriesAdded(installation, [usurper]));
   await vi.waitFor(async () => expect(await listed()).toHaveLength(2), { timeout: promisedMs, interval: 20 });
-  await send('push', github.push(usurper, { ref: 'refs/heads/main' }));
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await sendDecided('push', github.push(usurper, { ref: 'refs/heads/main' }));
   expect(await builds()).toHaveLength(1);
 });
 
@@ -188,8 +222,7 @@ test('a public repository that anybody may read is not given by an event', async
     { login: 'others', id: 777, type: 'Organization' },
     { private: false },
   );
-  await send('installation_repositories', scene.github.repositoriesAdded(installation, [elsewhere]));
-  await new Promise((resolve) => setTimeout(resolve, promisedMs));
+  await sendRefreshed('installation_repositories', scene.github.repositoriesAdded(installation, [elsewhere]));
   expect(await listed()).toMatchObject([{ provider_id: repository.id }]);
 });
 

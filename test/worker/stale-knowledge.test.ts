@@ -47,7 +47,8 @@ async function send({ installation, repository }: Of, providerDeliveryId: string
   return { id: stored?.id ?? '', duplicate: stored?.duplicate, guid: providerDeliveryId };
 }
 
-const rowOf = (id: string) => database.reader('deliveries').where({ id }).first();
+/** As it is once no relay is at it: on Postgres another one may have it in its hands. */
+const rowOf = (id: string) => database.write((trx) => trx('deliveries').where({ id }).forUpdate().first());
 const reasonOf = async (id: string) => (await rowOf(id))?.reason;
 const decisionsOf = (id: string) => database.reader('decisions').where({ delivery_id: id }).select('outcome', 'reason');
 const buildsOf = (id: string) => database.reader('builds').where({ delivery_id: id });
@@ -69,13 +70,22 @@ async function scenario(status: 'suspended' | 'disconnected' | 'active' | 'reaut
   return { ...of, installationId, integrationId, appId, pipelineId, setStatus };
 }
 
+/** The relays take the oldest first: once a later push is built, what was sent before has been looked at. */
+async function lookedAtAll(): Promise<void> {
+  const { id } = await send(await scenario('active'));
+  await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+}
+
+const syncsAskedFor = () => database.reader('commands').where({ workflow: 'syncInstallations' });
+const forgetSyncs = () => database.write((trx) => trx('commands').where({ workflow: 'syncInstallations' }).delete());
+
 test.for(['suspended', 'disconnected'] as const)(
   'a push through an integration that is only believed to be %s waits for the sync that it asks for',
   async (status) => {
     const of = await scenario(status);
-    await database.write((trx) => trx('commands').where({ workflow: 'syncInstallations' }).delete());
+    await forgetSyncs();
     const { id } = await send(of);
-    await expect.poll(() => database.reader('commands').where({ workflow: 'syncInstallations' })).toHaveLength(1);
+    await expect.poll(syncsAskedFor).toHaveLength(1);
     expect(await rowOf(id)).toMatchObject({ status: 'received' });
     expect(await decisionsOf(id)).toEqual([]);
     await of.setStatus('active');
@@ -89,7 +99,7 @@ test('a push of an installation that nobody has claimed waits for somebody to do
   const installationId = await rows.installation(githubAppId, of.installation);
   const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
   const { id } = await send(of);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await lookedAtAll();
   expect(await rowOf(id)).toMatchObject({ status: 'received' });
   const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
   const appId = await rows.app({ ...mine, integrationId, repositoryId });
@@ -121,8 +131,10 @@ test('one that waited in vain says why, is looked at again when it is sent again
   expect(await decisionsOf(id)).toEqual([{ outcome: 'skipped', reason: 'integration_suspended' }]);
 
   // Sent again while nothing has changed: it waits anew.
+  await forgetSyncs();
   expect(await send(of, guid)).toMatchObject({ id, duplicate: true });
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  // Whoever looks at it asks for a sync.
+  await expect.poll(syncsAskedFor, soon).toHaveLength(1);
   expect(await rowOf(id)).toMatchObject({ status: 'received' });
   await of.setStatus('active');
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
@@ -130,7 +142,7 @@ test('one that waited in vain says why, is looked at again when it is sent again
 
   // From now on it is decided for good.
   await Promise.all([send(of, guid), send(of, guid), send(of, guid)]);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await lookedAtAll();
   expect(await rowOf(id)).toMatchObject({ status: 'processed', reason: 'builds_created' });
   expect(await buildsOf(id)).toHaveLength(1);
 });
@@ -142,6 +154,7 @@ test('many that send the same again at once make one build', async () => {
   await of.setStatus('active');
   await Promise.all(Array.from({ length: 20 }, () => send(of, guid)));
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+  await lookedAtAll();
   expect(await buildsOf(id)).toHaveLength(1);
 });
 
@@ -151,6 +164,6 @@ test('what was ignored for a reason that no sync cures stays ignored', async () 
   await expect.poll(() => reasonOf(id), soon).toBe('integration_reauth_required');
   await of.setStatus('active');
   await send(of, guid);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await lookedAtAll();
   expect(await rowOf(id)).toMatchObject({ status: 'ignored', reason: 'integration_reauth_required' });
 });
