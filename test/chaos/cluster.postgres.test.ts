@@ -59,7 +59,7 @@ test('two relays dispatch 300 pushes as 300 builds, none twice', async () => {
   expect(await allBuilds(client())).toHaveLength(before + 300);
 }, 200_000);
 
-test('what either API acknowledged right before its kill -9 is dispatched once, 50 times', async () => {
+test('what either API acknowledged right before each of 25 kills -9 is dispatched once', async () => {
   const before = scene.dispatched().length;
   // No token, no sending: a kill in the middle of a request is another test's. New workers have none left over.
   scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });
@@ -68,7 +68,7 @@ test('what either API acknowledged right before its kill -9 is dispatched once, 
     await worker.start();
   }
   const acknowledged: string[] = [];
-  for (let round = 0; acknowledged.length < 50; round += 1) {
+  for (let round = 0; round < 25; round += 1) {
     // One to each API; the first one's 202 ends its process, and now and then a worker's with it.
     const victim = api(round);
     const [push, other] = [scene.push({ to: victim.hookUrl }), scene.push({ to: api(round + 1).hookUrl })];

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { allBuilds } from '../support/platform.ts';
+import { type Program, runProgram } from '../support/processes.ts';
 import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+
+const killsOfTheWhole = 3;
+const killsOfReceivers = 50;
 
 let scene: Scene;
 let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;
@@ -17,32 +21,71 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-test('what was acknowledged right before a kill -9 is dispatched once, 50 times', async () => {
+/** Everything acknowledged is dispatched in the end, and nothing of all that was taken in is dispatched twice. */
+async function expectDispatchedOnce(acknowledged: string[]): Promise<void> {
+  await expect
+    .poll(() => acknowledged.filter((sha) => !scene.dispatched().includes(sha)), { timeout: 60_000, interval: 200 })
+    .toEqual([]);
+  // What was not acknowledged may have been taken in all the same.
+  const builds = await allBuilds(product.client);
+  await expect.poll(() => scene.dispatched().length, { timeout: 60_000 }).toBe(builds.length);
+  expect(new Set(builds.map(({ sha }) => sha)).size).toBe(builds.length);
+  expect([...scene.dispatchedBuilds()].sort()).toEqual(builds.map(({ id }) => id).sort());
+}
+
+test(`what the whole product acknowledged right before each of ${killsOfTheWhole} kills -9 is dispatched once`, async () => {
   // Between the decision to send and the request there is one moment after which nobody can know whether a run was
   // asked for, and such a build is held for a person. No token, no sending: every kill lands before that moment.
   scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });
   const acknowledged: string[] = [];
-  while (acknowledged.length < 50) {
-    // Five at once, and the first 202 among them pulls the trigger.
-    const round = Array.from({ length: Math.min(5, 50 - acknowledged.length) }, () => scene.push());
+  for (let kill = 0; kill < killsOfTheWhole; kill += 1) {
+    // Five at once, and the first 202 among them pulls the trigger: none at all would fail here.
+    const round = Array.from({ length: 5 }, () => scene.push());
     await Promise.any(
       round.map(async (push) => {
         if (!(await push).acknowledged) throw new Error('not acknowledged');
       }),
     );
-    await product.kill();
+    expect(await product.program().end('SIGKILL')).toBe('SIGKILL');
     for (const { sha, acknowledged: was } of await Promise.all(round)) if (was) acknowledged.push(sha);
     scene.forgetLog();
+    expect(scene.dispatched()).toEqual([]);
     await product.start();
   }
-  expect(scene.dispatched()).toEqual([]);
   scene.github.faults.clear();
-  await expect
-    .poll(() => acknowledged.filter((sha) => !scene.dispatched().includes(sha)), { timeout: 60_000, interval: 200 })
-    .toEqual([]);
-  // What was not acknowledged may have been taken in all the same; nothing comes twice.
-  const builds = await allBuilds(product.client);
-  await expect.poll(() => scene.dispatched().length, { timeout: 60_000 }).toBe(builds.length);
-  expect(new Set(builds.map(({ sha }) => sha)).size).toBe(builds.length);
-  expect([...scene.dispatchedBuilds()].sort()).toEqual(builds.map(({ id }) => id).sort());
+  await expectDispatchedOnce(acknowledged);
+}, 180_000);
+
+test(`what ${killsOfReceivers} processes acknowledged, each killed -9 at its first 202, is dispatched once`, async () => {
+  await product.stop();
+  const before = scene.dispatched().length;
+  const env = { FAIRLEAD_PORT: new URL(product.url).port, FAIRLEAD_DATA_DIR: product.dataDir };
+  const load = () =>
+    runProgram(process.execPath, ['--disable-proto=throw', '--import', 'tsx', 'test/support/receiver.ts'], env);
+  // While one is at work, the next two load: that is what takes long.
+  const loading: Program[] = [load(), load()];
+  const acknowledged: string[] = [];
+  const ends: unknown[] = [];
+  try {
+    for (let kill = 0; kill < killsOfReceivers; kill += 1) {
+      const receiver = loading.shift() as Program;
+      if (kill + loading.length + 1 < killsOfReceivers) loading.push(load());
+      await receiver.line(/is loaded/);
+      process.kill(receiver.pid, 'SIGUSR2');
+      await receiver.line(/is ready/);
+      const { sha, acknowledged: was } = await scene.push();
+      ends.push(await receiver.end('SIGKILL'));
+      if (was) acknowledged.push(sha);
+    }
+  } finally {
+    await Promise.all(loading.map((spare) => spare.end('SIGKILL')));
+  }
+  // Each was alive until its kill, and had acknowledged its push; nothing was dispatched so far.
+  expect(ends).toEqual(Array(killsOfReceivers).fill('SIGKILL'));
+  expect(acknowledged).toHaveLength(killsOfReceivers);
+  expect(scene.dispatched()).toHaveLength(before);
+  scene.forgetLog();
+  await product.start();
+  await expectDispatchedOnce(acknowledged);
+  expect(scene.dispatched()).toHaveLength(before + killsOfReceivers);
 }, 180_000);
