@@ -32,6 +32,15 @@ function nodeStart(extra: Record<string, string> = {}): Program {
   return started(runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], { ...env, ...extra }));
 }
 
+/** How long a process takes that loads all of the product's code, and does nothing with it. */
+async function secondsToLoad(): Promise<number> {
+  const began = performance.now();
+  const load = ['--import', 'tsx', '--input-type=module', '--eval', `await import('./product.ts')`];
+  const program = started(runProgram(process.execPath, load, env));
+  expect(await program.ended, program.output()).toBe(0);
+  return (performance.now() - began) / 1000;
+}
+
 // A test that fails in the middle must not hold the ports of the next one.
 afterEach(async () => {
   for (const program of programs.splice(0)) if (isAlive(program.pid)) await program.end('SIGTERM');
@@ -136,21 +145,21 @@ describe('npm start', () => {
     await childrenGone(program.pid);
   }, 180_000);
 
-  test('starts again within six seconds and finds everything', async () => {
-    const seconds: number[] = [];
-    // Twice at the most: whatever else this machine is busy with is not ours.
-    while (seconds.length < 2 && !seconds.some((taken) => taken <= 6)) {
-      const began = Date.now();
-      const program = npmStart();
-      await program.line(/Fairlead is ready/, 60_000);
-      seconds.push((Date.now() - began) / 1000);
-      const builds = await listBuilds(createClient(url, adminToken));
-      expect(builds.map(({ status }) => status)).toEqual(['succeeded']);
-      await program.end('SIGINT');
-      await childrenGone(program.pid);
-    }
-    expect(Math.min(...seconds)).toBeLessThanOrEqual(6);
-  }, 120_000);
+  test('starts again within three times what the loading of its code takes, and finds everything', async () => {
+    // The measure is of this very minute: a machine that is busy is busy for both.
+    const before = await secondsToLoad();
+    const began = performance.now();
+    const program = npmStart();
+    await program.line(/Fairlead is ready/, 120_000);
+    const taken = (performance.now() - began) / 1000;
+    const builds = await listBuilds(createClient(url, adminToken));
+    expect(builds.map(({ status }) => status)).toEqual(['succeeded']);
+    await program.end('SIGINT');
+    await childrenGone(program.pid);
+    const loading = (before + (await secondsToLoad())) / 2;
+    console.info(`The second start took ${taken.toFixed(1)} s, the loading ${loading.toFixed(1)} s`);
+    expect(taken).toBeLessThan(3 * loading);
+  }, 180_000);
 
   test('works again after everything but Temporal was killed', async () => {
     const first = nodeStart();
