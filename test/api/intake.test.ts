@@ -258,11 +258,14 @@ test('a failed delivery that is sent again is armed again; a decided one is not'
 test('past the bounds of its queue it says when to come back', async () => {
   const narrow = await startApi({ database, webhooks: { bounds: { maxItems: 3 } } });
   const bodies = Array.from({ length: 60 }, (_, index) => push(`bound ${index}`));
+  const before = await countRows();
   const responses = await Promise.all(
     bodies.map((body) => fetch(narrow.hookUrl, { method: 'POST', body, headers: headersFor(body) })),
   );
   const refused = responses.filter(({ status }) => status === 503);
   expect(refused.length).toBeGreaterThan(0);
+  expect(responses.filter(({ status }) => status === 202)).toHaveLength(60 - refused.length);
+  expect(await countRows()).toBe(before + 60 - refused.length);
   expect(refused[0]?.headers.get('retry-after')).toBe('5');
   expect(await narrow.registry.metrics()).toContain(`reason="too_many"} ${refused.length}`);
   await narrow.close();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate, pendingMigrations, rollBack } from '../../db/migrate.ts';
 import { wake } from '../../db/wakes.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -35,13 +35,11 @@ test('two hundred transactions that read before they write all succeed and count
   expect(row?.value).toBe('200');
 });
 
-test('readers of SQLite cannot write', async () => {
-  if (database.dialect === 'postgres') return;
+test.skipIf(postgresUrl)('readers of SQLite cannot write', async () => {
   await expect(database.reader('instance').insert({ key: 'x', value: 'y' })).rejects.toThrow(/readonly/);
 });
 
-test('SQLite syncs every commit to the disk', async () => {
-  if (database.dialect === 'postgres') return;
+test.skipIf(postgresUrl)('SQLite syncs every commit to the disk', async () => {
   const [row] = await database.migrationPool.raw('PRAGMA synchronous');
   expect(row).toEqual({ synchronous: 2 });
   expect(await database.reader.raw('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }]);
