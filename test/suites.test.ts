@@ -33,7 +33,8 @@ test('runs on Postgres what uses a database, and nothing else', () => {
 
 test('runs the tests of db, api and activities on both databases, and a long test on one', () => {
   for (const file of testFiles().filter((one) => /^test\/(db|api|activities)\//.test(one) && usesDatabase(one))) {
-    const expected = file.endsWith('.postgres.test.ts') ? ['postgres'] : ['rooms', 'postgres'];
+    const only = /\.(postgres|sqlite)\.test\.ts$/.exec(file)?.[1];
+    const expected = { postgres: ['postgres'], sqlite: ['rooms'] }[only ?? ''] ?? ['rooms', 'postgres'];
     expect(suitesOf(file), file).toEqual(expected);
   }
   for (const file of testFiles().filter((one) => /^test\/(flows|chaos|workflows)\//.test(one)))

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate, pendingMigrations, rollBack } from '../../db/migrate.ts';
 import { wake } from '../../db/wakes.ts';
-import { openTestDatabase, postgresUrl, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -33,16 +33,6 @@ test('two hundred transactions that read before they write all succeed and count
   );
   const row = await database.reader('instance').where({ key: 'counter' }).first();
   expect(row?.value).toBe('200');
-});
-
-test.skipIf(postgresUrl)('readers of SQLite cannot write', async () => {
-  await expect(database.reader('instance').insert({ key: 'x', value: 'y' })).rejects.toThrow(/readonly/);
-});
-
-test.skipIf(postgresUrl)('SQLite syncs every commit to the disk', async () => {
-  const [row] = await database.migrationPool.raw('PRAGMA synchronous');
-  expect(row).toEqual({ synchronous: 2 });
-  expect(await database.reader.raw('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }]);
 });
 
 test('a listener wakes after a commit that woke its topic, and not after one that rolled back', async () => {

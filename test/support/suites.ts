@@ -12,7 +12,7 @@ const elsewhere = /^test\/(browser|neighbours)\//;
 /** The rooms whose tests run on both databases. */
 const onBoth = /^test\/(db|api|activities|broker|worker)\//;
 
-/** A long test runs on one database: these on Postgres, all others on SQLite. `*.postgres.test.ts` always is here. */
+/** A long test runs on one database: these and each `*.postgres.test.ts` on Postgres, all others on SQLite. */
 export const flowsOnPostgres = [
   'test/flows/delete-integration.test.ts',
   'test/flows/one-build.test.ts',
@@ -52,6 +52,7 @@ export function suitesOf(file: File): Suite[] {
   if (elsewhere.test(file)) return [];
   if (file.endsWith('.postgres.test.ts') || flowsOnPostgres.includes(file)) return ['postgres'];
   if (long.test(file)) return ['flows'];
+  if (file.endsWith('.sqlite.test.ts')) return ['rooms'];
   return onBoth.test(file) && usesDatabase(file) ? ['rooms', 'postgres'] : ['rooms'];
 }
 
