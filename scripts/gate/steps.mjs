@@ -14,10 +14,11 @@ export function stepsIn(folder) {
     { name: 'install: Postgres and Chromium', command: `${asRoot}; ${installPostgres}; ${installChromium}` },
     { name: 'install: the neighbours', command: 'scripts/neighbours.sh' },
     { name: 'npm run check', budget: 20, command: 'npm run --silent check' },
+    { name: 'npm run test:client', budget: 30, command: 'npm run --silent test:client' },
     { name: 'npm test', budget: 240, suite: true, command: 'npm test' },
-    { name: 'npm run test:flows', budget: 480, suite: true, command: 'npm run test:flows' },
-    { name: 'npm run test:postgres', budget: 480, suite: true, command: 'npm run test:postgres' },
-    { name: 'npm run test:browser', budget: 100, suite: true, command: 'npm run test:browser' },
+    { name: 'npm run test:flows', budget: 560, suite: true, command: 'npm run test:flows' },
+    { name: 'npm run test:postgres', budget: 400, suite: true, command: 'npm run test:postgres' },
+    { name: 'npm run test:browser', budget: 110, suite: true, command: 'npm run test:browser' },
     { name: 'npm run test:neighbours', budget: 60, suite: true, command: 'npm run test:neighbours' },
     {
       name: "GitHub's contract is what the script cuts",
@@ -32,7 +33,7 @@ export function stepsIn(folder) {
     },
     {
       name: 'npm start and one flow on Node 24',
-      budget: 40,
+      budget: 60,
       suite: true,
       command: `${onNode24} && npm run test:flows -- test/flows/start.test.ts`,
     },
