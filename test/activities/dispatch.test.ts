@@ -8,7 +8,8 @@ import { ProviderError, type ProviderErrorCode } from '../../providers/http.ts';
 import { scriptedGitHub } from '../providers/github/scripted-github.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { seed } from '../support/seed.ts';
-import { activitiesAgainst, buildSteps, insertBuild, sha, stateOf } from './some-build.ts';
+import { sha } from '../support/world.ts';
+import { activitiesAgainst, buildSteps, insertBuild, stateOf } from './some-build.ts';
 
 let database: TestDatabase;
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { deliveryLogIn } from '../../db/delivery-log.ts';
 import { refHeadsIn } from '../../db/ref-heads.ts';
-import { seed } from '../support/seed.ts';
 import { sync } from '../support/sync-pass.ts';
+import { world } from '../support/world.ts';
 import { minute, type RecoveryScene, startRecoveryScene } from './recovery-scene.ts';
 
 const day = 24 * 60 * minute;
@@ -17,15 +17,11 @@ afterEach(() => scene?.end());
 async function addSource() {
   const { database, githubAppId, broker } = scene;
   await sync(database, broker, githubAppId);
-  const seeds = seed(database);
-  const mine = await seeds.org();
-  const repositoryRow = await database.reader('repositories').first();
-  const installationRow = await database.reader('installations').first();
-  const [repositoryId, installationId] = [repositoryRow?.id ?? '', installationRow?.id ?? ''];
-  const integrationId = await seeds.integration({ ...mine, githubAppId, installationId });
-  await seeds.app({ ...mine, integrationId, repositoryId });
-  await database.write((trx) => trx('installations').update({ org_id: mine.orgId }));
-  return { repositoryId, ownerId: mine.projectId };
+  const repository = await database.reader('repositories').first();
+  const installation = await database.reader('installations').first();
+  const [repositoryId, installationId] = [repository?.id ?? '', installation?.id ?? ''];
+  const { projectId } = await world(database, { on: { githubAppId, installationId, repositoryId } });
+  return { repositoryId, ownerId: projectId };
 }
 
 const fallBehind = () =>

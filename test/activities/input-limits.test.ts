@@ -15,7 +15,7 @@ describe('a build with more inputs than its GitHub takes', () => {
   const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`input_${at}`, 'x']));
   /** As if the app's repository were on an Enterprise Server. */
   async function insertOnServer(inputs: Record<string, string>) {
-    const build = await insertBuild(database, { on: { inputs } });
+    const build = await insertBuild(database, { on: { inputs: JSON.stringify(inputs) } });
     const where = database.reader('repositories').where({ id: build.repositoryId }).select('github_app_id');
     await database.write((trx) =>
       trx('github_apps')

@@ -4,7 +4,8 @@ import { buildEventsIn } from '../../db/build-events.ts';
 import { buildsIn } from '../../db/builds.ts';
 import { everything } from '../../db/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { activitiesAgainst, insertBuild, sha, stateOf } from './some-build.ts';
+import { sha } from '../support/world.ts';
+import { activitiesAgainst, insertBuild, stateOf } from './some-build.ts';
 
 let database: TestDatabase;
 

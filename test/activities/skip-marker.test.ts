@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { activitiesAgainst, insertBuild, sha, stateOf } from './some-build.ts';
+import { sha } from '../support/world.ts';
+import { activitiesAgainst, insertBuild, stateOf } from './some-build.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

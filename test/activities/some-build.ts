@@ -5,162 +5,37 @@ import { withFailures } from '../../activities/failures.ts';
 import type { ReachDeps } from '../../activities/reach.ts';
 import { reportActivities } from '../../activities/reports.ts';
 import { runActivities } from '../../activities/runs.ts';
-import { type Build, buildsIn, createBuild, type NewBuild } from '../../db/builds.ts';
+import { type Build, buildsIn, type NewBuild } from '../../db/builds.ts';
 import type { Database } from '../../db/connection.ts';
 import { dispatchesIn } from '../../db/dispatches.ts';
-import type { Pipeline } from '../../db/pipelines.ts';
+import type { PipelineRow } from '../../db/tables.ts';
 import { everything } from '../../db/tenant.ts';
-import { newId } from '../../domain/ids.ts';
 import { type Scripted, scriptedGitHub } from '../providers/github/scripted-github.ts';
+import { world } from '../support/world.ts';
 
-export const sha = '0123456789abcdef0123456789abcdef01234567';
-
-/** An org with everything that a build hangs on, as rows. */
-export async function insertPlatform(database: Database, pipeline: Partial<Pipeline> = {}) {
-  const now = Date.now();
-  const times = { created_at: now, updated_at: now };
-  const orgId = newId('org');
-  const projectId = newId('prj');
-  const githubAppId = newId('gha');
-  const installationId = newId('ins');
-  const repositoryId = newId('repo');
-  const integrationId = newId('int');
-  const appId = newId('app');
-  const full: Pipeline = {
-    id: newId('pip'),
-    orgId,
-    projectId,
-    appId,
-    name: 'deploy',
-    enabled: true,
-    events: ['push', 'manual'],
-    branches: ['main'],
-    tags: [],
-    executor: 'github_actions',
-    workflowFile: 'deploy.yml',
-    inputs: { region: 'eu', fairlead_build: 'not this' },
-    timeoutMinutes: 60,
-    revision: 1,
-    createdAt: now,
-    updatedAt: now,
-    ...pipeline,
-  };
-  await database.write(async (trx) => {
-    await trx('orgs').insert({ id: orgId, name: 'Acme', revision: 1, ...times });
-    await trx('projects').insert({ id: projectId, org_id: orgId, name: 'Shop', revision: 1, ...times });
-    await trx('github_apps').insert({
-      id: githubAppId,
-      org_id: null,
-      host_url: 'https://github.com',
-      api_url: 'https://api.github.com',
-      app_id: Math.floor(Math.random() * 1e9),
-      slug: 'fairlead',
-      name: 'Fairlead',
-      ...times,
-    });
-    await trx('installations').insert({
-      id: installationId,
-      org_id: orgId,
-      github_app_id: githubAppId,
-      external_id: 1,
-      account_login: 'acme',
-      account_id: 2,
-      target_type: 'Organization',
-      repository_selection: 'all',
-      permissions: '{}',
-      events: '[]',
-      ...times,
-    });
-    await trx('repositories').insert({
-      id: repositoryId,
-      github_app_id: githubAppId,
-      installation_id: installationId,
-      external_id: 3,
-      owner: 'acme',
-      name: 'shop',
-      full_name: 'acme/shop',
-      url: 'https://github.com/acme/shop',
-      visibility: 'private',
-      default_branch: 'main',
-      archived: false,
-      ...times,
-    });
-    await trx('integrations').insert({
-      id: integrationId,
-      org_id: orgId,
-      project_id: projectId,
-      owner_id: projectId,
-      kind: 'github',
-      host_url: 'https://github.com',
-      auth_mode: 'github_app',
-      status: 'active',
-      display_name: 'acme',
-      metadata: '{}',
-      identity_key: newId('int'),
-      github_app_id: githubAppId,
-      created_by: 'operator',
-      revision: 1,
-      ...times,
-    });
-    await trx('bindings').insert({
-      integration_id: integrationId,
-      installation_id: installationId,
-      owner_id: projectId,
-      created_at: now,
-    });
-    await trx('apps').insert({
-      id: appId,
-      org_id: orgId,
-      project_id: projectId,
-      name: 'shop',
-      source_integration_id: integrationId,
-      source_repository_id: repositoryId,
-      source_branch: 'main',
-      auto_deploy: true,
-      revision: 1,
-      ...times,
-    });
-    await trx('pipelines').insert({
-      id: full.id,
-      org_id: orgId,
-      project_id: projectId,
-      app_id: appId,
-      name: full.name,
-      enabled: true,
-      events: JSON.stringify(full.events),
-      branches: JSON.stringify(full.branches),
-      tags: JSON.stringify(full.tags),
-      executor: full.executor,
-      workflow_file: full.workflowFile,
-      inputs: JSON.stringify(full.inputs),
-      environment: full.environment ?? null,
-      environment_url: full.environmentUrl ?? null,
-      timeout_minutes: full.timeoutMinutes,
-      revision: 1,
-      ...times,
-    });
+/** An app of the repository `acme/shop`, with a pipeline. */
+export async function insertPlatform(database: Database, pipeline: Partial<PipelineRow> = {}) {
+  const shop = { id: 3, owner: 'acme', name: 'shop', fullName: 'acme/shop' };
+  const of = await world(database, {
+    theirs: { installation: { id: 1 }, repository: shop },
+    installation: { account_login: 'acme', account_id: 2 },
+    repository: { url: 'https://github.com/acme/shop' },
+    app: { name: 'shop' },
   });
-  return { orgId, projectId, appId, integrationId, repositoryId, pipeline: full };
+  const pipelineId = await of.newPipeline({
+    events: '["push", "manual"]',
+    branches: '["main"]',
+    tags: '[]',
+    inputs: JSON.stringify({ region: 'eu', fairlead_build: 'not this' }),
+    ...pipeline,
+  });
+  return { ...of, pipelineId };
 }
 
-export async function insertBuild(database: Database, options: Partial<NewBuild> & { on?: Partial<Pipeline> } = {}) {
-  const { on, ...more } = options;
-  const platform = await insertPlatform(database, on);
-  return database.write((trx) =>
-    createBuild(trx, {
-      ...platform,
-      event: 'push',
-      ref: 'refs/heads/main',
-      refName: 'main',
-      sha,
-      dispatchRef: 'main',
-      fairleadRef: 'refs/heads/main',
-      fork: false,
-      createdBy: 'system',
-      status: 'queued',
-      ...more,
-    }),
-  );
+export async function insertBuild(database: Database, options: Partial<NewBuild> & { on?: Partial<PipelineRow> } = {}) {
+  const { on, ...changes } = options;
+  const { newBuild, pipelineId } = await insertPlatform(database, on);
+  return newBuild(changes, pipelineId);
 }
 
 /** What the database says of a build now. */

@@ -56,12 +56,12 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     });
     return usual;
   },
-  async adoptInstallation({ orgId, githubAppId, number }, usual) {
+  async adoptInstallation({ orgId, githubAppId, installation }, usual) {
     await api.database.write(async (trx) => {
       await trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId, client_id: 'Iv1.own' });
       await githubAppSecrets(trx, keyring).put(githubAppId, orgId, 'client_secret', 'a client secret of their own');
     });
-    return { ...usual, body: { installation_id: number } };
+    return { ...usual, body: { installation_id: installation } };
   },
   async reauthorizeIntegration({ orgId, githubAppId }, usual) {
     await api.database.write(async (trx) => {

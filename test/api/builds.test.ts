@@ -15,10 +15,11 @@ import type { BuildStatus } from '../../domain/build-status.ts';
 import { newId } from '../../domain/ids.ts';
 import type { Scope } from '../../domain/scopes.ts';
 import { createLogger } from '../../log.ts';
-import { activitiesAgainst, insertBuild, insertPlatform, sha, stateOf } from '../activities/some-build.ts';
+import { activitiesAgainst, insertBuild, insertPlatform, stateOf } from '../activities/some-build.ts';
 import { createClient } from '../support/client.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { unlimited } from '../support/hooks.ts';
+import { sha } from '../support/world.ts';
 
 type View = Record<string, unknown> & { id: string; status: string };
 
@@ -95,8 +96,8 @@ async function actionsOn(target: string): Promise<string[]> {
 
 describe('a build by hand', () => {
   test('builds the head of the app’s branch', async () => {
-    const { pipeline } = await insertPlatform(database);
-    const { status, body } = await admin().send<View>('POST', `/v1/pipelines/${pipeline.id}/builds`, {});
+    const { pipelineId } = await insertPlatform(database);
+    const { status, body } = await admin().send<View>('POST', `/v1/pipelines/${pipelineId}/builds`, {});
     expect(status).toBe(201);
     expect(body).toMatchObject({
       status: 'queued',
@@ -115,9 +116,9 @@ describe('a build by hand', () => {
 
   test('builds a tag at the commit that is named, with inputs of its own', async () => {
     heads = undefined;
-    const { pipeline } = await insertPlatform(database, { inputs: { region: 'eu', tier: 'a' } });
+    const { pipelineId } = await insertPlatform(database, { inputs: '{"region": "eu", "tier": "a"}' });
     const body = { ref: 'refs/tags/v1', sha: 'b'.repeat(40), inputs: { region: 'us' } };
-    const build = await admin().ask<View>('POST', `/v1/pipelines/${pipeline.id}/builds`, body);
+    const build = await admin().ask<View>('POST', `/v1/pipelines/${pipelineId}/builds`, body);
     expect(build).toMatchObject({
       ref: 'refs/tags/v1',
       ref_name: 'v1',
@@ -128,9 +129,9 @@ describe('a build by hand', () => {
   });
 
   test('is made once for one Idempotency-Key', async () => {
-    const { pipeline } = await insertPlatform(database);
+    const { pipelineId } = await insertPlatform(database);
     const send = () =>
-      admin().send<View>('POST', `/v1/pipelines/${pipeline.id}/builds`, {}, { 'idempotency-key': pipeline.id });
+      admin().send<View>('POST', `/v1/pipelines/${pipelineId}/builds`, {}, { 'idempotency-key': pipelineId });
     expect((await send()).body.id).toBe((await send()).body.id);
   });
 
@@ -143,30 +144,29 @@ describe('a build by hand', () => {
     ['an input of ours', { inputs: { fairlead_build: 'x' } }, 400, 'invalid_request'],
     ['a field that we do not know', { branch: 'main' }, 400, 'invalid_request'],
   ])('is refused for %s', async (_what, body, status, code) => {
-    const { pipeline } = await insertPlatform(database);
-    const answer = await admin().send('POST', `/v1/pipelines/${pipeline.id}/builds`, body);
+    const { pipelineId } = await insertPlatform(database);
+    const answer = await admin().send('POST', `/v1/pipelines/${pipelineId}/builds`, body);
     expect(answer).toMatchObject({ status, body: { code } });
   });
 
   test('is refused where the pipeline does not have the event, or is off', async () => {
-    for (const changes of [{ events: ['push' as const] }, { enabled: false }]) {
-      const { pipeline } = await insertPlatform(database, changes);
-      await database.write((trx) => trx('pipelines').where({ id: pipeline.id }).update({ enabled: pipeline.enabled }));
-      const answer = await admin().send('POST', `/v1/pipelines/${pipeline.id}/builds`, {});
+    for (const changes of [{ events: '["push"]' }, { enabled: false }]) {
+      const { pipelineId } = await insertPlatform(database, changes);
+      const answer = await admin().send('POST', `/v1/pipelines/${pipelineId}/builds`, {});
       expect(answer).toMatchObject({ status: 409, body: { code: 'event_not_enabled' } });
     }
   });
 
   test('says when GitHub did not answer', async () => {
     heads = undefined;
-    const { pipeline } = await insertPlatform(database);
-    const answer = await admin().send('POST', `/v1/pipelines/${pipeline.id}/builds`, {});
+    const { pipelineId } = await insertPlatform(database);
+    const answer = await admin().send('POST', `/v1/pipelines/${pipelineId}/builds`, {});
     expect(answer).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } });
   });
 
   test('needs the scope, in the pipeline’s own project', async () => {
     const platform = await insertPlatform(database);
-    const path = `/v1/pipelines/${platform.pipeline.id}/builds`;
+    const path = `/v1/pipelines/${platform.pipelineId}/builds`;
     const reader = await clientOf(platform, ['builds:read']);
     expect(await reader.send('POST', path, {})).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
     const stranger = await clientOf(await insertPlatform(database), ['builds:trigger']);

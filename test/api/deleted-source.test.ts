@@ -46,7 +46,7 @@ async function another(changes: { installation?: number; githubAppId?: string } 
   const { orgId, projectId } = mine;
   const rows = seed(api.database);
   const githubAppId = changes.githubAppId ?? mine.githubAppId;
-  const installationId = await rows.installation(githubAppId, changes.installation ?? mine.number + 2_000_000);
+  const installationId = await rows.installation(githubAppId, changes.installation ?? mine.installation + 2_000_000);
   const integrationId = await rows.integration({ orgId, projectId, githubAppId, installationId });
   return { id: integrationId, installationId, orgId, projectId };
 }
@@ -117,7 +117,7 @@ describe('connecting again', () => {
     const repositoryId = await seed(api.database).repository({
       githubAppId: theirs.githubAppId,
       installationId: fresh.installationId,
-      externalId: mine.number,
+      externalId: mine.repository,
     });
     expect(await rebind(fresh)).toBe(1);
     expect(await sourceOf()).toMatchObject({ integrationId: fresh.id, repositoryId });
@@ -131,7 +131,11 @@ describe('connecting again', () => {
     });
     const fresh = await another({ githubAppId: theirs.githubAppId });
     const { githubAppId } = theirs;
-    await seed(api.database).repository({ githubAppId, installationId: fresh.installationId, externalId: mine.number });
+    await seed(api.database).repository({
+      githubAppId,
+      installationId: fresh.installationId,
+      externalId: mine.repository,
+    });
     expect(await rebind(fresh)).toBe(0);
     await setStatus('deleted');
     const elsewhere = { host_url: 'https://github.acme.example' };

@@ -81,7 +81,9 @@ test('reads one', async () => {
 
 test('an App without an account yet has no metadata, and one with several shows the first', async () => {
   const { githubAppId, integrationId, projectId } = tenant;
-  const second = await seed(api.database).installation(githubAppId, tenant.number + 1, { account_login: 'second' });
+  const second = await seed(api.database).installation(githubAppId, tenant.installation + 1, {
+    account_login: 'second',
+  });
   const binding = { integration_id: integrationId, installation_id: second, owner_id: projectId };
   await api.database.write((trx) => trx('bindings').insert({ ...binding, created_at: Date.now() + 1_000 }));
   expectGolden(await client.ask('GET', at), 'get');

@@ -57,7 +57,7 @@ async function makeApp(): Promise<string> {
 const setSource = (app: string, body: object) => project.send('PUT', `/v1/apps/${app}/source`, body);
 
 test('a project sees and uses an integration of its organization by a grant, and not without', async () => {
-  const { integrationId, repositoryId, number } = shared;
+  const { integrationId, repositoryId, repository } = shared;
   const places = [
     `/v1/integrations/${integrationId}`,
     `/v1/integrations/${integrationId}/repositories`,
@@ -69,10 +69,10 @@ test('a project sees and uses an integration of its organization by a grant, and
 
   expect(await statuses()).toEqual([404, 404, 404, 404]);
   expect([await listOf(project), await listOf(owner)]).toEqual([[], []]);
-  expect((await setSource(app, { integration_id: integrationId, repository_id: number })).body).toMatchObject({
+  expect((await setSource(app, { integration_id: integrationId, repository_id: repository })).body).toMatchObject({
     code: 'integration_missing',
   });
-  expect((await setSource(app, { repository_id: number })).body).toMatchObject({ code: 'no_integration' });
+  expect((await setSource(app, { repository_id: repository })).body).toMatchObject({ code: 'no_integration' });
 
   await grant();
   askedFor.length = 0;
@@ -80,7 +80,7 @@ test('a project sees and uses an integration of its organization by a grant, and
   expect(askedFor).toEqual([projectId]);
   expect([await listOf(project), await listOf(owner)]).toEqual([[integrationId], [integrationId]]);
   expect((await project.ask<Integration[]>('GET', '/v1/integrations')).map(({ id }) => id)).toEqual([integrationId]);
-  expect((await setSource(app, { repository_id: number })).body).toMatchObject({
+  expect((await setSource(app, { repository_id: repository })).body).toMatchObject({
     source: { integration_id: integrationId },
   });
 
@@ -260,7 +260,7 @@ test('an integration of the organization counts among those that an app could me
   await grant();
   const own = await addEverything(api.database, { orgId, projectId });
   const app = await makeApp();
-  const refused = await setSource(app, { repository_id: own.number });
+  const refused = await setSource(app, { repository_id: own.repository });
   expect(refused).toMatchObject({ status: 409, body: { code: 'ambiguous_integration' } });
   const listed = (refused.body as { integrations: object[] }).integrations;
   expect(listed).toEqual([

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createBuild } from '../../db/builds.ts';
 import { commandsIn } from '../../db/commands.ts';
 import { integrationsIn } from '../../db/integrations.ts';
 import { mintedTokensIn } from '../../db/minted-tokens.ts';
-import { pipelinesIn } from '../../db/pipelines.ts';
 import { everything } from '../../db/tenant.ts';
 import type { BuildStatus } from '../../domain/build-status.ts';
 import { startApi, type TestApi } from '../support/api.ts';
@@ -34,25 +32,9 @@ const build = (id = mine.buildId) => api.database.reader('builds').where({ id })
 const commandsOf = (workflowId: string) => api.database.reader('commands').where({ workflow_id: workflowId });
 
 async function addBuild(status: BuildStatus): Promise<string> {
-  return api.database.write(async (trx) => {
-    const pipeline = await pipelinesIn(trx, everything).find(mine.pipelineId);
-    if (!pipeline) throw new Error('no pipeline');
-    const { id } = await createBuild(trx, {
-      ...mine,
-      pipeline,
-      event: 'push',
-      ref: 'refs/heads/main',
-      refName: 'main',
-      sha: '0123456789abcdef0123456789abcdef01234567',
-      dispatchRef: 'main',
-      fairleadRef: 'refs/heads/main',
-      fork: false,
-      createdBy: 'system',
-      status: status === 'blocked' ? 'blocked' : 'queued',
-    });
-    await trx('builds').where({ id }).update({ status });
-    return id;
-  });
+  const { id } = await mine.newBuild({ status: status === 'blocked' ? 'blocked' : 'queued' }, mine.pipelineId);
+  await api.database.write((trx) => trx('builds').where({ id }).update({ status }));
+  return id;
 }
 
 describe('a deletion', () => {
@@ -169,7 +151,7 @@ describe('its impact', () => {
       app_count: 1,
       pipeline_count: 1,
       unended_builds: 1,
-      installations: [{ installation_id: mine.number, other_integrations: 0, would_be_uninstalled: true }],
+      installations: [{ installation_id: mine.installation, other_integrations: 0, would_be_uninstalled: true }],
       would_uninstall: true,
     });
     const { orgId, githubAppId, installationId } = mine;

@@ -10,6 +10,7 @@ import { openTestDatabase } from './database.ts';
 import { addGithubApp, keyring } from './hooks.ts';
 import { seed } from './seed.ts';
 import { addOrg, addProject, addToken } from './tenants.ts';
+import { world } from './world.ts';
 
 type Given = { host: string; purpose: string; repositories: string[]; password: string };
 type Changes = Partial<RegistryCredential>;
@@ -70,14 +71,15 @@ export async function commandsScene() {
     const orgId = await addOrg(database);
     const projectId = await addProject(database, orgId);
     lastNumber += 1;
-    const number = lastNumber;
-    const github = await addGithubApp(database, { appId: number, secret: 'a-secret-of-this-test', hostUrl });
+    const github = await addGithubApp(database, { appId: lastNumber, secret: 'a-secret-of-this-test', hostUrl });
     const permissions = JSON.stringify({ contents: 'read', metadata: 'read' });
-    const installationId = await rows.installation(github.id, number, { org_id: orgId, permissions });
-    const where = { orgId, projectId, githubAppId: github.id, installationId };
-    const repositoryId = await addRepository('shop');
-    const integrationId = await rows.integration(where, { host_url: hostUrl });
-    const appId = await rows.app({ orgId, projectId, integrationId, repositoryId });
+    const { installationId, appId } = await world(database, {
+      owner: { orgId, projectId },
+      githubAppId: github.id,
+      installation: { permissions },
+      repository: { owner, name: 'shop', full_name: `${owner}/shop` },
+      integration: { host_url: hostUrl },
+    });
 
     async function addRepository(name: string): Promise<string> {
       lastNumber += 1;

@@ -1,8 +1,5 @@
 import { leaseActivities } from '../../activities/leases.ts';
 import { createExchange } from '../../broker/exchange.ts';
-import { createBuild } from '../../db/builds.ts';
-import { pipelinesIn } from '../../db/pipelines.ts';
-import { everything } from '../../db/tenant.ts';
 import { githubAppPermissions } from '../../domain/github-permissions.ts';
 import { startApi } from './api.ts';
 import { openTestDatabase } from './database.ts';
@@ -11,6 +8,7 @@ import { keyring } from './hooks.ts';
 import { addOperatorApp, brokerTo } from './operator-app.ts';
 import { seed } from './seed.ts';
 import { addOrg, addProject, addToken } from './tenants.ts';
+import { sha, world } from './world.ts';
 
 export type Given = {
   token?: string;
@@ -38,70 +36,32 @@ export async function exchangeScene() {
   async function project(org?: string) {
     const orgId = org ?? (await addOrg(database));
     const projectId = await addProject(database, orgId);
-    return { ...(await connected({ orgId, projectId })), orgId, projectId };
+    return connected({ orgId, projectId });
   }
 
   /** Another connection of the project: to an installation of its own, or to this one. */
   async function connected(
-    where: { orgId: string; projectId: string },
-    on?: { installationId: string; repositoryId: string },
+    owner: { orgId: string; projectId: string },
+    on?: { githubAppId: string; installationId: string; repositoryId: string },
   ) {
     const installation = github.addInstallation(app.theirs, { permissions: { ...githubAppPermissions } });
     const theirs = github.addRepository(installation, {});
-    const installationId =
-      on?.installationId ??
-      (await rows.installation(app.id, installation.id, { permissions: JSON.stringify(installation.permissions) }));
-    const repositoryId =
-      on?.repositoryId ??
-      (await rows.repository(
-        { githubAppId: app.id, installationId, externalId: theirs.id },
-        { owner: theirs.owner, name: theirs.name, full_name: theirs.fullName },
-      ));
-    const integrationId = await rows.integration({ ...where, githubAppId: app.id, installationId });
-    const appId = await rows.app({ ...where, integrationId, repositoryId });
-    const pipelineId = await rows.pipeline({ ...where, appId });
+    const made = await world(database, {
+      owner,
+      githubAppId: app.id,
+      on,
+      theirs: { installation, repository: theirs },
+      installation: { permissions: JSON.stringify(installation.permissions) },
+    });
     const mints = () =>
       github.requests({ method: 'POST', path: new RegExp(`^/app/installations/${installation.id}/access_tokens$`) });
-    return {
-      githubAppId: app.id,
-      installation,
-      theirs,
-      installationId,
-      repositoryId,
-      integrationId,
-      appId,
-      pipelineId,
-      mints,
-    };
+    return { ...made, installation, theirs, pipelineId: await made.newPipeline(), mints };
   }
 
   type Project = Awaited<ReturnType<typeof project>>;
 
   async function build(of: Project, changes: { status?: 'queued' | 'blocked'; fork?: boolean } = {}): Promise<string> {
-    const { orgId, projectId, appId, pipelineId, integrationId, repositoryId } = of;
-    return database.write(async (trx) => {
-      const pipeline = await pipelinesIn(trx, everything).find(pipelineId);
-      if (!pipeline) throw new Error('The pipeline is not there');
-      const made = await createBuild(trx, {
-        orgId,
-        projectId,
-        appId,
-        pipeline,
-        integrationId,
-        repositoryId,
-        event: 'push',
-        ref: 'refs/heads/main',
-        refName: 'main',
-        sha: '0123456789abcdef0123456789abcdef01234567',
-        dispatchRef: 'main',
-        fairleadRef: 'refs/heads/main',
-        fork: false,
-        createdBy: 'system',
-        status: 'queued',
-        ...changes,
-      });
-      return made.id;
-    });
+    return (await of.newBuild({ sha, ...changes }, of.pipelineId)).id;
   }
 
   async function client(where: { orgId: string; projectId?: string }) {

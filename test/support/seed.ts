@@ -1,5 +1,6 @@
 import { cloudAccountsIn } from '../../db/cloud-accounts.ts';
 import type { Database, Transaction } from '../../db/connection.ts';
+import { githubAppsIn, type NewGithubApp } from '../../db/github-apps.ts';
 import type { AppRow, InstallationRow, IntegrationRow, PipelineRow, RepositoryRow } from '../../db/tables.ts';
 import { everything } from '../../db/tenant.ts';
 import { newId } from '../../domain/ids.ts';
@@ -18,6 +19,13 @@ export function seed(database: Database) {
         await trx('projects').insert({ id: projectId, org_id: orgId, name, revision: 1, deleted_at: null, ...times });
       });
       return { orgId, projectId };
+    },
+
+    /** An App without secrets: the operator's, unless `orgId` is given. */
+    async githubApp(appId: number, changes: Partial<NewGithubApp> = {}): Promise<string> {
+      const at = { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com' };
+      const app = { ...at, orgId: null, appId, slug: 'fairlead', name: 'Fairlead', clientId: null, ...changes };
+      return (await write((trx) => githubAppsIn(trx).upsert(app))).id;
     },
 
     async installation(

@@ -26,12 +26,12 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
 const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> = {
   createIntegration: ({ projectId }) => ({ provider: 'dockerhub', project_id: projectId, credentials: robot() }),
   startGithubFlow: ({ projectId }) => ({ project_id: projectId }),
-  adoptInstallation: ({ number }) => ({ installation_id: number }),
+  adoptInstallation: ({ installation }) => ({ installation_id: installation }),
   reauthorizeIntegration: () => ({}),
   completeGithubFlow: () => ({ state: 'a-state-that-nobody-has-been-given', code: 'a-code' }),
-  importGithubApp: ({ projectId, number }) => ({
+  importGithubApp: ({ projectId, installation }) => ({
     project_id: projectId,
-    app_id: number + 5_000_000,
+    app_id: installation + 5_000_000,
     private_key: `-----BEGIN RSA PRIVATE KEY-----\n${'x'.repeat(100)}`,
     webhook_secret: 'a secret of the webhook',
     client_secret: 'a secret of the client',

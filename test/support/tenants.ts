@@ -1,15 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createBuild } from '../../db/builds.ts';
 import type { Database } from '../../db/connection.ts';
 import { decisionsIn } from '../../db/decisions.ts';
 import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import { incidentsIn } from '../../db/incidents.ts';
 import { leasesIn } from '../../db/leases.ts';
 import { mintedTokensIn } from '../../db/minted-tokens.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { orgsIn } from '../../db/orgs.ts';
-import { pipelinesIn } from '../../db/pipelines.ts';
 import { projectsIn } from '../../db/projects.ts';
 import { sessionsIn } from '../../db/sessions.ts';
 import { storeDeliveries } from '../../db/store-deliveries.ts';
@@ -19,9 +16,7 @@ import { newId } from '../../domain/ids.ts';
 import { type Role, type Scope, scopes } from '../../domain/scopes.ts';
 import { keyring } from './hooks.ts';
 import { seed } from './seed.ts';
-
-// The stand-in counts its own numbers from 1,000: these must never meet them.
-let lastNumber = 50_000_000;
+import { world } from './world.ts';
 
 /** Every scope that a token may have. */
 export const tokenScopes = scopes.filter((scope) => scope !== 'ops');
@@ -69,49 +64,16 @@ export async function addUser(database: Database, orgId: string, role: Role): Pr
 
 /** One of every thing that a project has. */
 export async function addEverything(database: Database, where: { orgId: string; projectId: string }) {
-  const rows = seed(database);
-  lastNumber += 1;
-  const number = lastNumber;
-  const app = await database.write((trx) =>
-    githubAppsIn(trx).upsert({
-      orgId: null,
-      hostUrl: 'https://github.com',
-      apiUrl: 'https://api.github.com',
-      appId: number,
-      slug: 'fairlead',
-      name: 'Fairlead',
-      clientId: null,
-    }),
-  );
-  const installationId = await rows.installation(app.id, number, { org_id: where.orgId });
-  const repositoryId = await rows.repository({ githubAppId: app.id, installationId, externalId: number });
-  const integrationId = await rows.integration({ ...where, githubAppId: app.id, installationId });
-  const registryId = await rows.registry(where);
-  const cloudAccountId = await rows.cloudAccount(where);
-  const appId = await rows.app({ ...where, integrationId, repositoryId });
-  const pipelineId = await rows.pipeline({ ...where, appId });
+  const of = await world(database, { owner: where });
+  const { githubAppId, installationId, repositoryId, integrationId, appId } = of;
+  const registryId = await seed(database).registry(where);
+  const cloudAccountId = await seed(database).cloudAccount(where);
+  const pipelineId = await of.newPipeline();
+  const build = await of.newBuild({}, pipelineId);
   return database.write(async (trx) => {
-    const pipeline = await pipelinesIn(trx, everything).find(pipelineId);
-    if (!pipeline) throw new Error('The pipeline is not there');
-    const build = await createBuild(trx, {
-      ...where,
-      appId,
-      pipeline,
-      integrationId,
-      repositoryId,
-      event: 'push',
-      ref: 'refs/heads/main',
-      refName: 'main',
-      sha: '0123456789abcdef0123456789abcdef01234567',
-      dispatchRef: 'main',
-      fairleadRef: 'refs/heads/main',
-      fork: false,
-      createdBy: 'system',
-      status: 'queued',
-    });
     const [stored] = await storeDeliveries(trx, [
       {
-        githubAppId: app.id,
+        githubAppId,
         providerDeliveryId: randomUUID(),
         event: 'push',
         contentKey: null,
@@ -129,7 +91,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       reason: 'matched',
       buildId: build.id,
     });
-    const work = { kind: 'sync', subjectId: app.id, workflowId: `sync-${app.id}` };
+    const work = { kind: 'sync', subjectId: githubAppId, workflowId: `sync-${githubAppId}` };
     const operation = await operationsIn(trx, everything).insert({ ...where, ...work });
     const trouble = { code: 'dispatch_uncertain' as const, title: 'A dispatch is unclear', action: 'Look at GitHub' };
     await incidentsIn(trx, everything).raise({ ...where, ...trouble, subjectId: build.id });
@@ -159,12 +121,12 @@ export async function addEverything(database: Database, where: { orgId: string; 
       ...where,
       kind: 'operator',
       createdBy: 'system',
-      hostUrl: app.hostUrl,
-      apiUrl: app.apiUrl,
-      githubAppId: app.id,
+      hostUrl: 'https://github.com',
+      apiUrl: 'https://api.github.com',
+      githubAppId,
       integrationId: null,
       displayName: null,
-      appName: app.name,
+      appName: 'Fairlead',
       appPublic: true,
       accountLogin: null,
       accountId: null,
@@ -173,17 +135,10 @@ export async function addEverything(database: Database, where: { orgId: string; 
       expiresAt: Date.now() + 3_600_000,
     });
     return {
-      ...where,
-      githubAppId: app.id,
-      installationId,
+      ...of,
       flowId: flow.id,
-      /** GitHub's number of the installation, and of the repository too. */
-      number,
-      repositoryId,
-      integrationId,
       registryId,
       cloudAccountId,
-      appId,
       pipelineId,
       buildId: build.id,
       deliveryId,
