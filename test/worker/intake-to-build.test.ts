@@ -7,13 +7,13 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, hookHeaders, sign, silent } from '../support/hooks.ts';
 import { postgresUrl } from '../support/postgres-server.ts';
-import { seed } from '../support/seed.ts';
+import { type World, world } from '../support/world.ts';
 
 const appId = 31;
 const secret = 'a webhook secret of the test';
-const of = { installation: 11, repository: 12 };
 
 let database: TestDatabase;
+let of: World;
 let urls: string[];
 const stops: (() => Promise<unknown>)[] = [];
 const temporal = createFakeTemporal();
@@ -21,13 +21,9 @@ const temporal = createFakeTemporal();
 beforeAll(async () => {
   database = await openTestDatabase();
   stops.push(() => database.drop());
-  const rows = seed(database);
   const githubAppId = (await addGithubApp(database, { appId, secret })).id;
-  const mine = await rows.org();
-  const installationId = await rows.installation(githubAppId, of.installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
-  await rows.pipeline({ ...mine, appId: await rows.app({ ...mine, integrationId, repositoryId }) });
+  of = await world(database, { githubAppId });
+  await of.newPipeline();
 
   // Two of each, on Postgres with connections of their own, as processes would have them.
   urls = [];

@@ -6,7 +6,7 @@ import { createRelay, type Relay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, silent } from '../support/hooks.ts';
-import { seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 let database: TestDatabase;
 let relay: Relay;
@@ -53,13 +53,8 @@ test('a push that overtakes the sync is decided once its repository is known, an
   expect((await rowOf(overtaking))?.status).toBe('received');
 
   // What the sync and a person bring.
-  const rows = seed(database);
-  const mine = await rows.org();
-  const installationId = await rows.installation(githubAppId, 5);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: 50 });
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
-  const appId = await rows.app({ ...mine, integrationId, repositoryId });
-  await rows.pipeline({ ...mine, appId });
+  const theirs = { installation: { id: 5 }, repository: { id: 50 } };
+  await (await world(database, { githubAppId, theirs })).newPipeline();
 
   await expect.poll(async () => (await rowOf(overtaking))?.reason, { timeout: 6_000 }).toBe('builds_created');
   expect((await rowOf(hopeless))?.status).toBe('received');

@@ -8,6 +8,8 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, silent } from '../support/hooks.ts';
 import { type Seed, seed } from '../support/seed.ts';
+import { addProject } from '../support/tenants.ts';
+import { world } from '../support/world.ts';
 
 const sha = 'a'.repeat(40);
 
@@ -17,9 +19,6 @@ let rows: Seed;
 let githubAppId: string;
 let mine: { orgId: string; projectId: string };
 const temporal = createFakeTemporal();
-
-/** The next numbers of installations and repositories at GitHub. */
-let number = 100;
 
 beforeAll(async () => {
   database = await openTestDatabase();
@@ -41,18 +40,8 @@ afterAll(async () => {
 });
 
 /** An installation with a repository that one app builds from, and nothing else of this test file uses. */
-async function scenario(changes: { status?: 'deleting' | 'suspended' | 'active'; autoDeploy?: boolean } = {}) {
-  const installation = ++number;
-  const repository = ++number;
-  const installationId = await rows.installation(githubAppId, installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: repository });
-  const integrationId = await rows.integration(
-    { ...mine, githubAppId, installationId },
-    { status: changes.status ?? 'active' },
-  );
-  const appId = await rows.app({ ...mine, integrationId, repositoryId }, { auto_deploy: changes.autoDeploy ?? true });
-  return { installation, repository, installationId, repositoryId, integrationId, appId };
-}
+const scenario = (status: 'deleting' | 'suspended' | 'active' = 'active') =>
+  world(database, { owner: mine, githubAppId, integration: { status } });
 
 const push = (of: { installation?: number; repository: number }, changes: object = {}) => ({
   ref: 'refs/heads/main',
@@ -84,10 +73,10 @@ async function deliver(event: string, payload: unknown) {
 
 test('every candidate pipeline gets a decision with its reason, and each match one build, one start and one audit row', async () => {
   const of = await scenario();
-  const all = await rows.pipeline({ ...mine, appId: of.appId });
-  const release = await rows.pipeline({ ...mine, appId: of.appId }, { branches: '["release/**"]' });
-  const off = await rows.pipeline({ ...mine, appId: of.appId }, { enabled: false });
-  const gone = await rows.pipeline({ ...mine, appId: of.appId }, { deleted_at: 1 });
+  const all = await of.newPipeline();
+  const release = await of.newPipeline({ branches: '["release/**"]' });
+  const off = await of.newPipeline({ enabled: false });
+  const gone = await of.newPipeline({ deleted_at: 1 });
 
   const { outcome, row, decisions, builds } = await deliver('push', push(of));
   expect(outcome).toBe('processed: builds_created');
@@ -126,7 +115,7 @@ test('every candidate pipeline gets a decision with its reason, and each match o
 
 test('a fork’s pull request is blocked, and nothing is started', async () => {
   const of = await scenario();
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   const payload = {
     action: 'opened',
     number: 3,
@@ -158,15 +147,15 @@ test('what does not concern any pipeline is ignored, and says why', async () => 
   expect((await deliver('star', { action: 'created' })).outcome).toBe('ignored: event_not_consumed');
   expect((await deliver('push', 'no JSON')).outcome).toBe('failed: payload_malformed');
   expect((await deliver('push', { ref: 'refs/heads/main' })).outcome).toBe('failed: payload_malformed');
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   expect((await deliver('push', push(of, { ref: 'refs/heads/x', deleted: true }))).outcome).toBe(
     'processed: no_pipeline_matched',
   );
 });
 
 test('an installation that nobody has claimed builds nothing, and nobody but the operators sees its deliveries', async () => {
-  const installationId = await rows.installation(githubAppId, ++number);
-  const of = { installation: number, repository: ++number };
+  const of = { installation: 101, repository: 102 };
+  const installationId = await rows.installation(githubAppId, of.installation);
   await rows.repository({ githubAppId, installationId, externalId: of.repository });
   const { outcome, row } = await deliver('push', push(of));
   expect(outcome).toBe('ignored: installation_unbound');
@@ -175,11 +164,8 @@ test('an installation that nobody has claimed builds nothing, and nobody but the
 
 test('a push that names another’s repository through one’s own installation builds nothing and is audited', async () => {
   const victim = await scenario();
-  await rows.pipeline({ ...mine, appId: victim.appId });
-  const attacker = await rows.org('mallory');
-  const installationId = await rows.installation(githubAppId, ++number);
-  const installation = number;
-  await rows.integration({ ...attacker, githubAppId, installationId });
+  await victim.newPipeline();
+  const { installation } = await world(database, { githubAppId });
 
   const { outcome, row, builds } = await deliver('push', push({ installation, repository: victim.repository }));
   expect(outcome).toBe('ignored: installation_mismatch');
@@ -193,28 +179,25 @@ test('an app whose integration is suspended, being deleted, or no longer bound b
     ['suspended', 'integration_suspended'],
     ['deleting', 'integration_deleted'],
   ] as const) {
-    const of = await scenario({ status });
-    await rows.pipeline({ ...mine, appId: of.appId });
+    const of = await scenario(status);
+    await of.newPipeline();
     const { outcome, decisions, builds } = await deliver('push', push(of));
     expect(outcome).toBe(`ignored: ${reason}`);
     expect(decisions).toMatchObject([{ outcome: 'skipped', reason }]);
     expect(builds).toEqual([]);
   }
   const of = await scenario();
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   await database.write((trx) => trx('bindings').where({ integration_id: of.integrationId }).delete());
   expect((await deliver('push', push(of))).outcome).toBe('ignored: integration_unbound');
 });
 
 test('what would be built through a deleted integration fails, while others use its installation', async () => {
   const of = await scenario();
-  await rows.pipeline({ ...mine, appId: of.appId });
-  const { projectId } = await rows.org('acme');
-  await database.write((trx) => trx('projects').where({ id: projectId }).update({ org_id: mine.orgId }));
-  const { installationId } = of;
-  const other = await rows.integration({ orgId: mine.orgId, projectId, githubAppId, installationId });
-  const otherApp = await rows.app({ ...mine, projectId, integrationId: other, repositoryId: of.repositoryId });
-  await rows.pipeline({ ...mine, projectId, appId: otherApp });
+  await of.newPipeline();
+  const projectId = await addProject(database, mine.orgId);
+  const other = await world(database, { owner: { orgId: mine.orgId, projectId }, on: of });
+  await other.newPipeline();
   await database.write((trx) => trx('integrations').where({ id: of.integrationId }).update({ status: 'deleting' }));
 
   const { outcome, builds } = await deliver('push', push(of));
@@ -223,12 +206,12 @@ test('what would be built through a deleted integration fails, while others use 
     status: 'failed',
     reason: 'integration_deleted',
   });
-  expect(builds.find(({ app_id }) => app_id === otherApp)).toMatchObject({ status: 'queued' });
+  expect(builds.find(({ app_id }) => app_id === other.appId)).toMatchObject({ status: 'queued' });
 });
 
 test('an app builds through an integration of its organization while it is granted to the project, and not after', async () => {
   const of = await scenario();
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   const grant = { integration_id: of.integrationId, project_id: mine.projectId, org_id: mine.orgId };
   await database.write(async (trx) => {
     const ofOrg = { project_id: null, owner_id: mine.orgId, status: 'suspended' as const };
@@ -255,13 +238,13 @@ test('changes of installations are applied, and a sync is asked for', async () =
   await expect
     .poll(() => temporal.handed.filter(({ workflowId }) => workflowId === `sync/${githubAppId}`).length)
     .toBeGreaterThan(0);
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   expect((await deliver('push', push(of))).outcome).toBe('ignored: installation_unknown');
 });
 
 test('a workflow run counts only for a build of its own repository', async () => {
   const of = await scenario();
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   const { builds } = await deliver('push', push(of));
   const buildId = builds[0]?.id ?? '';
   await database.write((trx) =>
@@ -290,7 +273,7 @@ test('a workflow run counts only for a build of its own repository', async () =>
 
 test('text that Postgres cannot keep does not make a delivery undecidable', async () => {
   const of = await scenario();
-  await rows.pipeline({ ...mine, appId: of.appId });
+  await of.newPipeline();
   const message = `Nul \0 and half a pair \ud800 ${'long '.repeat(10_000)}`;
   const { outcome, builds } = await deliver('push', push(of, { head_commit: { id: sha, message } }));
   expect(outcome).toBe('processed: builds_created');

@@ -8,7 +8,7 @@ import { createRelay, type Relay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, silent } from '../support/hooks.ts';
-import { seed } from '../support/seed.ts';
+import { type World, world } from '../support/world.ts';
 
 const [w, x, y] = ['e', 'a', 'b'].map((letter) => letter.repeat(40)) as [string, string, string];
 const hour = 3600;
@@ -16,8 +16,7 @@ const hour = 3600;
 let database: TestDatabase;
 let relay: Relay;
 let githubAppId: string;
-let number = 100;
-let of: { installation: number; repository: number; repositoryId: string };
+let of: World;
 /** Seconds, as GitHub has them. */
 let now: number;
 
@@ -35,15 +34,8 @@ afterAll(async () => {
 
 /** A repository that one pipeline builds every branch of. */
 beforeEach(async () => {
-  const rows = seed(database);
-  const mine = await rows.org();
-  const [installation, repository] = [++number, ++number];
-  const installationId = await rows.installation(githubAppId, installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: repository });
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
-  const appId = await rows.app({ ...mine, integrationId, repositoryId });
-  await rows.pipeline({ ...mine, appId });
-  of = { installation, repository, repositoryId };
+  of = await world(database, { githubAppId });
+  await of.newPipeline();
   now = Math.floor(Date.now() / 1000);
 });
 

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Build, buildsIn, createBuild, type NewBuild } from '../../db/builds.ts';
+import { type Build, buildsIn, type NewBuild } from '../../db/builds.ts';
 import { pipelinesIn } from '../../db/pipelines.ts';
 import { storeDeliveries } from '../../db/store-deliveries.ts';
 import { everything } from '../../db/tenant.ts';
@@ -11,24 +11,23 @@ import { createRelay, type Relay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, silent } from '../support/hooks.ts';
-import { type Seed, seed } from '../support/seed.ts';
+import { seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 const appId = 1;
 let database: TestDatabase;
 let relay: Relay;
-let rows: Seed;
 let githubAppId: string;
 let mine: { orgId: string; projectId: string };
 const temporal = createFakeTemporal();
 
-/** The next numbers at GitHub. */
+/** The next check run at GitHub. */
 let number = 100;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  rows = seed(database);
   githubAppId = (await addGithubApp(database, { appId, secret: 'secret of the test' })).id;
-  mine = await rows.org();
+  mine = await seed(database).org();
   relay = createRelay({
     database,
     temporal: temporal.starter,
@@ -45,38 +44,13 @@ afterAll(async () => {
 
 /** A repository of its own, with one build of one commit that has ended. */
 async function scenario(owner = mine) {
-  const installation = ++number;
-  const repository = ++number;
-  const installationId = await rows.installation(githubAppId, installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: repository });
-  const integrationId = await rows.integration({ ...owner, githubAppId, installationId });
-  const app = await rows.app({ ...owner, integrationId, repositoryId });
-  const sha = createHash('sha1').update(`${repository}`).digest('hex');
+  const of = await world(database, { owner, githubAppId });
+  const sha = createHash('sha1').update(`${of.repository}`).digest('hex');
 
   async function build(changes: Partial<NewBuild> = {}, end: BuildStatus | null = 'failed'): Promise<Build> {
-    const made = await rows.pipeline({ ...owner, appId: app }, { name: randomUUID() });
-    const pipeline = changes.pipeline ?? (await pipelinesIn(database.reader, everything).find(made));
-    if (!pipeline) throw new Error('no pipeline');
-    const given: NewBuild = {
-      ...owner,
-      appId: app,
-      pipeline,
-      integrationId,
-      repositoryId,
-      event: 'push',
-      ref: 'refs/heads/main',
-      refName: 'main',
-      sha,
-      dispatchRef: 'main',
-      fairleadRef: 'refs/heads/main',
-      fork: false,
-      status: 'queued',
-      createdBy: 'system',
-      ...changes,
-    };
+    const { id } = await of.newBuild({ sha, ...changes });
     const checkRunId = ++number;
     return database.write(async (trx) => {
-      const { id } = await createBuild(trx, given);
       await trx('builds')
         .where({ id })
         .update({ check_run_id: checkRunId, ...(end && { status: end }) });
@@ -84,7 +58,7 @@ async function scenario(owner = mine) {
     });
   }
 
-  return { installation, repository, sha, build };
+  return { ...of, sha, build };
 }
 
 type Scenario = Awaited<ReturnType<typeof scenario>>;
@@ -159,7 +133,7 @@ test('what is not a check run of ours builds nothing', async () => {
   const of = await scenario();
   const build = await of.build();
   const elsewhere = await scenario();
-  const theirs = await scenario(await rows.org('others'));
+  const theirs = await scenario(await seed(database).org('others'));
   const their = await theirs.build();
 
   const outcomes = [

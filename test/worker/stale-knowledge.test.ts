@@ -7,12 +7,12 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, silent } from '../support/hooks.ts';
 import { type Seed, seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 let database: TestDatabase;
 let rows: Seed;
 let githubAppId: string;
 let mine: { orgId: string; projectId: string };
-let number = 100;
 
 /** Two relays, as on a cluster: what is armed again must be decided by one of them. */
 let relays: Relay[];
@@ -55,19 +55,15 @@ const buildsOf = (id: string) => database.reader('builds').where({ delivery_id: 
 const soon = { timeout: 12_000, interval: 20 };
 
 async function scenario(status: 'suspended' | 'disconnected' | 'active' | 'reauth_required') {
-  const of = { installation: ++number, repository: ++number };
-  const installationId = await rows.installation(githubAppId, of.installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId }, { status });
-  const appId = await rows.app({ ...mine, integrationId, repositoryId });
-  const pipelineId = await rows.pipeline({ ...mine, appId });
+  const of = await world(database, { owner: mine, githubAppId, integration: { status } });
+  await of.newPipeline();
   const setStatus = (next: string) =>
     database.write((trx) =>
       trx('integrations')
-        .where({ id: integrationId })
+        .where({ id: of.integrationId })
         .update({ status: next as 'active' }),
     );
-  return { ...of, installationId, integrationId, appId, pipelineId, setStatus };
+  return { ...of, setStatus };
 }
 
 /** The relays take the oldest first: once a later push is built, what was sent before has been looked at. */
@@ -95,34 +91,24 @@ test.for(['suspended', 'disconnected'] as const)(
 );
 
 test('a push of an installation that nobody has claimed waits for somebody to do so', async () => {
-  const of = { installation: ++number, repository: ++number };
-  const installationId = await rows.installation(githubAppId, of.installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: of.repository });
-  const { id } = await send(of);
+  const installationId = await rows.installation(githubAppId, 101);
+  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: 102 });
+  const { id } = await send({ installation: 101, repository: 102 });
   await lookedAtAll();
   expect(await rowOf(id)).toMatchObject({ status: 'received' });
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
-  const appId = await rows.app({ ...mine, integrationId, repositoryId });
-  await rows.pipeline({ ...mine, appId });
+  const of = await world(database, { owner: mine, on: { githubAppId, installationId, repositoryId } });
+  await of.newPipeline();
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
 });
 
 test('what another’s integration lacks does not hold up a healthy one', async () => {
   const of = await scenario('active');
-  const integrationId = await rows.integration(
-    { ...(await rows.org('other')), githubAppId, installationId: of.installationId },
-    { status: 'suspended' },
-  );
-  await rows
-    .app({ ...mine, integrationId, repositoryId: (await repositoryOf(of.repository)) ?? '' })
-    .then((appId) => rows.pipeline({ ...mine, appId }));
+  const other = await world(database, { on: of, integration: { status: 'suspended' } });
+  const appId = await rows.app({ ...mine, integrationId: other.integrationId, repositoryId: of.repositoryId });
+  await rows.pipeline({ ...mine, appId });
   const { id } = await send(of);
   await expect.poll(() => reasonOf(id), { timeout: 1_500, interval: 20 }).toBe('builds_created');
 });
-
-async function repositoryOf(externalId: number): Promise<string | undefined> {
-  return (await database.reader('repositories').where({ external_id: externalId }).first())?.id;
-}
 
 test('one that waited in vain says why, is looked at again when it is sent again, and is built once', async () => {
   const of = await scenario('suspended');
