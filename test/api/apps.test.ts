@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { IntegrationRow } from '../../db/tables.ts';
 import { newId } from '../../domain/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import type { Client } from '../support/client.ts';
 import { addGithubApp } from '../support/hooks.ts';
 import { type Seed, seed } from '../support/seed.ts';
 import { addToken } from '../support/tenants.ts';
+import { world } from '../support/world.ts';
 
 type View = { id: string } & Record<string, unknown>;
 
@@ -14,7 +16,6 @@ let rows: Seed;
 let githubAppId: string;
 let orgId: string;
 let projectId: string;
-let lastNumber = 0;
 
 beforeAll(async () => {
   api = await startApi();
@@ -30,17 +31,13 @@ beforeEach(async () => {
 afterAll(() => api?.stop());
 
 /** An integration of the project with one repository. */
-async function connected(changes: Parameters<Seed['integration']>[1] = {}) {
-  lastNumber += 1;
-  const number = lastNumber;
-  const installationId = await rows.installation(githubAppId, number);
-  const repositoryId = await rows.repository(
-    { githubAppId, installationId, externalId: number },
-    { default_branch: 'trunk' },
-  );
-  const integrationId = await rows.integration({ orgId, projectId, githubAppId, installationId }, changes);
-  return { number, repositoryId, integrationId, installationId };
-}
+const connected = (integration: Partial<IntegrationRow> = {}) =>
+  world(api.database, {
+    owner: { orgId, projectId },
+    githubAppId,
+    repository: { default_branch: 'trunk' },
+    integration,
+  });
 
 const makeApp = (body: Record<string, unknown> = {}) =>
   admin.ask<View>('POST', `/v1/projects/${projectId}/apps`, { name: 'shop', ...body });
@@ -118,9 +115,9 @@ describe('an app', () => {
 
 describe('the source of an app', () => {
   test('is a repository by our id or by the provider’s number, at its default branch unless said', async () => {
-    const { number, repositoryId, integrationId } = await connected();
+    const { repository, repositoryId, integrationId } = await connected();
     const app = await makeApp();
-    const byNumber = await setSource(app, { repository_id: number });
+    const byNumber = await setSource(app, { repository_id: repository });
     expect(byNumber.body['source']).toEqual({
       integration_id: integrationId,
       repository_id: repositoryId,
@@ -134,16 +131,16 @@ describe('the source of an app', () => {
   });
 
   test('needs no integration to be named while only one can be used', async () => {
-    const { number, integrationId } = await connected();
+    const { repository, integrationId } = await connected();
     await connected({ status: 'disconnected' });
-    const { body } = await setSource(await makeApp(), { repository_id: number });
+    const { body } = await setSource(await makeApp(), { repository_id: repository });
     expect(body['source']).toMatchObject({ integration_id: integrationId });
   });
 
   test('names its integration where two can be used', async () => {
     const [one, two] = [await connected(), await connected()];
     const app = await makeApp();
-    const refused = await setSource(app, { repository_id: one.number });
+    const refused = await setSource(app, { repository_id: one.repository });
     expect(refused).toMatchObject({
       status: 409,
       body: {
@@ -151,7 +148,7 @@ describe('the source of an app', () => {
         integrations: [{ id: two.integrationId }, { id: one.integrationId }],
       },
     });
-    const named = await setSource(app, { integration_id: two.integrationId, repository_id: two.number });
+    const named = await setSource(app, { integration_id: two.integrationId, repository_id: two.repository });
     expect(named.status).toBe(200);
   });
 
@@ -160,16 +157,16 @@ describe('the source of an app', () => {
     const app = await makeApp();
     const through = (integration_id: string, repository_id: unknown) =>
       setSource(app, { integration_id, repository_id });
-    for (const repository of [two.number, two.repositoryId, newId('repo'), 999_999]) {
+    for (const repository of [two.repository, two.repositoryId, newId('repo'), 999_999]) {
       const refused = await through(one.integrationId, repository);
       expect(refused).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
     }
   });
 
   test('is out of reach once the App was uninstalled from its account', async () => {
-    const { integrationId, installationId, number } = await connected();
+    const { integrationId, installationId, repository } = await connected();
     await api.database.write((trx) => trx('installations').where({ id: installationId }).update({ removed_at: 1 }));
-    const refused = await setSource(await makeApp(), { integration_id: integrationId, repository_id: number });
+    const refused = await setSource(await makeApp(), { integration_id: integrationId, repository_id: repository });
     expect(refused).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
     expect(await admin.ask('GET', `/v1/integrations/${integrationId}/repositories`)).toEqual([]);
   });
@@ -180,16 +177,16 @@ describe('the source of an app', () => {
     const foreign = await rows.integration({ ...other, githubAppId, installationId: mine.installationId });
     const app = await makeApp();
     for (const integration_id of [foreign, newId('int')]) {
-      const refused = await setSource(app, { integration_id, repository_id: mine.number });
+      const refused = await setSource(app, { integration_id, repository_id: mine.repository });
       expect(refused).toMatchObject({ status: 409, body: { code: 'integration_missing' } });
     }
     expect((await setSource(app, { repository_id: 'repo_1' })).status).toBe(400);
   });
 
   test('is shared by as many apps of the project as want it', async () => {
-    const { number } = await connected();
+    const { repository } = await connected();
     for (const name of ['one', 'two']) {
-      expect((await setSource(await makeApp({ name }), { repository_id: number })).status).toBe(200);
+      expect((await setSource(await makeApp({ name }), { repository_id: repository })).status).toBe(200);
     }
   });
 

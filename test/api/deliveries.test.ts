@@ -17,7 +17,7 @@ import { createRelay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
 import { addGithubApp, hookHeaders, keyring, sign, silent, unlimited } from '../support/hooks.ts';
-import { type Seed, seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 const appId = 17;
 const secret = 'a webhook secret of the test';
@@ -26,14 +26,12 @@ const adminToken = 'operator-token-of-this-very-test';
 let database: TestDatabase;
 let server: Server;
 let url: string;
-let rows: Seed;
 let githubAppId: string;
 const stops: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
   database = await openTestDatabase();
   stops.push(() => database.drop());
-  rows = seed(database);
   githubAppId = (await addGithubApp(database, { appId, secret })).id;
   const registry = new Registry();
   const shared = { database, logger: silent, registry };
@@ -61,19 +59,10 @@ afterAll(async () => {
   for (const stop of stops.reverse()) await stop();
 });
 
-let number = 500;
-
 /** An organization with a pipeline that builds what is pushed to its repository. */
 async function tenant() {
-  const mine = await rows.org();
-  const [installation, repository] = [++number, ++number];
-  const installationId = await rows.installation(githubAppId, installation);
-  const repositoryId = await rows.repository({ githubAppId, installationId, externalId: repository });
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
-  const pipelineId = await rows.pipeline({
-    ...mine,
-    appId: await rows.app({ ...mine, integrationId, repositoryId }),
-  });
+  const mine = await world(database, { githubAppId });
+  const pipelineId = await mine.newPipeline();
   const token = async (projectId: string | null) => {
     const granted = { scopes: ['deliveries:read' as const], createdBy: 'system', expiresAt: null, name: 'test' };
     const { secret } = await database.write((trx) =>
@@ -81,7 +70,7 @@ async function tenant() {
     );
     return secret;
   };
-  return { ...mine, installation, repository, pipelineId, token };
+  return { ...mine, pipelineId, token };
 }
 
 async function push(of: { installation: number; repository: number }, path = ''): Promise<string> {

@@ -5,7 +5,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { workflowFile } from '../support/platform.ts';
-import { seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 type View = { id: string; code: string; detail: string };
 type Check = { ok: boolean; problems: { code: string; detail: string }[] };
@@ -19,20 +19,12 @@ let onGithub: Place;
 
 /** An app whose source is a repository of this GitHub. */
 async function place(github: GitHubStandIn): Promise<Place> {
-  const rows = seed(database);
-  const { orgId, projectId } = await rows.org();
   const { id: githubAppId, theirs } = await addOperatorApp(database, github, { hostUrl: github.url });
   const installation = github.addInstallation(theirs);
   const repository = github.addRepository(installation, {
     workflows: { '.github/workflows/deploy.yml': workflowFile },
   });
-  const installationId = await rows.installation(githubAppId, installation.id);
-  const repositoryId = await rows.repository(
-    { githubAppId, installationId, externalId: repository.id },
-    { full_name: repository.fullName },
-  );
-  const integrationId = await rows.integration({ orgId, projectId, githubAppId, installationId });
-  return { appId: await rows.app({ orgId, projectId, integrationId, repositoryId }) };
+  return world(database, { githubAppId, theirs: { installation, repository } });
 }
 
 beforeAll(async () => {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github-permissions.ts';
 import type { Scope } from '../../domain/scopes.ts';
 import { startApi, type TestApi } from '../support/api.ts';
@@ -29,18 +28,7 @@ const number = () => {
 };
 
 /** An App: the organization's own, or the operator's. */
-async function addApp(orgId: string | null): Promise<string> {
-  const slug = `app-${number()}`;
-  const app = {
-    orgId,
-    hostUrl: 'https://github.com',
-    apiUrl: 'https://api.github.com',
-    slug,
-    name: slug,
-    clientId: null,
-  };
-  return (await database.write((trx) => githubAppsIn(trx).upsert({ ...app, appId: number() }))).id;
-}
+const addApp = (orgId: string | null) => rows.githubApp(number(), { orgId, slug: `app-${number()}` });
 
 /** An integration that is bound to one installation of the App. */
 async function integrate(owner: Owner, githubAppId: string, granted: Parameters<Seed['installation']>[2] = {}) {

@@ -12,7 +12,7 @@ import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
 import { type Seed, seed } from '../support/seed.ts';
 import { sync } from '../support/sync-pass.ts';
-import { addToken } from '../support/tenants.ts';
+import { addProject, addToken } from '../support/tenants.ts';
 
 type View = { id: string } & Record<string, unknown>;
 
@@ -61,22 +61,7 @@ const bind = (installationId: number, changes: Record<string, unknown> = {}) =>
     ...changes,
   });
 
-const anotherProject = async () => {
-  const now = Date.now();
-  const id = newId('prj');
-  await database.write((trx) =>
-    trx('projects').insert({
-      id,
-      org_id: orgId,
-      name: 'more',
-      revision: 1,
-      deleted_at: null,
-      created_at: now,
-      updated_at: now,
-    }),
-  );
-  return id;
-};
+const anotherProject = () => addProject(database, orgId);
 
 const pendingSyncs = () => database.reader('commands').where({ workflow_id: `sync/${app.id}`, status: 'pending' });
 

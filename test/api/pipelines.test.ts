@@ -7,8 +7,9 @@ import type { Client } from '../support/client.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
-import { type Seed, seed } from '../support/seed.ts';
+import { seed } from '../support/seed.ts';
 import { addToken } from '../support/tenants.ts';
+import { world } from '../support/world.ts';
 
 type View = { id: string } & Record<string, unknown>;
 
@@ -17,7 +18,6 @@ let github: GitHubStandIn;
 let broker: GitHubBroker;
 let api: TestApi;
 let admin: Client;
-let rows: Seed;
 let githubApp: { id: string; theirs: App };
 let orgId: string;
 let projectId: string;
@@ -31,22 +31,14 @@ beforeAll(async () => {
   broker = brokerTo(database, github);
   api = await startApi({ database, broker });
   admin = api.admin;
-  rows = seed(database);
   githubApp = await addOperatorApp(database, github);
 });
 
 beforeEach(async () => {
-  ({ orgId, projectId } = await rows.org());
-  const githubAppId = githubApp.id;
   installation = github.addInstallation(githubApp.theirs);
   repository = github.addRepository(installation);
-  const installationId = await rows.installation(githubAppId, installation.id);
-  const repositoryId = await rows.repository(
-    { githubAppId, installationId, externalId: repository.id },
-    { full_name: repository.fullName },
-  );
-  integrationId = await rows.integration({ orgId, projectId, githubAppId, installationId });
-  appId = await rows.app({ orgId, projectId, integrationId, repositoryId });
+  const theirs = { installation, repository };
+  ({ orgId, projectId, integrationId, appId } = await world(database, { githubAppId: githubApp.id, theirs }));
 });
 
 afterEach(() => {
@@ -150,7 +142,7 @@ describe('a pipeline', () => {
     const reader = api.as((await addToken(database, { orgId, projectId }, ['pipelines:read'])).secret);
     expect((await reader.send('GET', path)).status).toBe(200);
     expect((await reader.send('PATCH', path, { name: 'x' })).status).toBe(403);
-    const stranger = api.as((await addToken(database, await rows.org('other'))).secret);
+    const stranger = api.as((await addToken(database, await seed(database).org('other'))).secret);
     for (const method of ['GET', 'DELETE']) expect((await stranger.send(method, path)).status).toBe(404);
     expect((await stranger.send('POST', `${path}/check`)).status).toBe(404);
   });

@@ -1,17 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import type { Scope } from '../../domain/scopes.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type Seed, seed } from '../support/seed.ts';
 import { addToken } from '../support/tenants.ts';
+import { world } from '../support/world.ts';
 
 type Owner = { orgId: string; projectId: string };
 
 let database: TestDatabase;
 let api: TestApi;
 let rows: Seed;
-let lastNumber = 8_000;
 
 beforeAll(async () => {
   database = await openTestDatabase();
@@ -20,23 +19,10 @@ beforeAll(async () => {
 });
 afterAll(() => api?.stop());
 
-const number = () => {
-  lastNumber += 1;
-  return lastNumber;
-};
-
 /** An integration on an App that nobody else is on. */
 async function integrate(owner: Owner) {
-  const slug = `app-${number()}`;
-  const app = { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com', slug, name: slug, clientId: null };
-  const { id: githubAppId } = await database.write((trx) =>
-    githubAppsIn(trx).upsert({ ...app, orgId: null, appId: number() }),
-  );
-  const installationId = await rows.installation(githubAppId, number());
-  return {
-    githubAppId,
-    path: `/v1/integrations/${await rows.integration({ ...owner, githubAppId, installationId })}/recover`,
-  };
+  const { githubAppId, integrationId } = await world(database, { owner });
+  return { githubAppId, path: `/v1/integrations/${integrationId}/recover` };
 }
 
 const as = async (owner: { orgId: string; projectId?: string }, allowed?: Scope[]) =>

@@ -4,7 +4,7 @@ import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { addOperatorApp, brokerTo } from '../support/operator-app.ts';
-import { seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 type Answer = { code: string; detail: string; sha: string; ref: string };
 
@@ -21,19 +21,11 @@ let feature: string;
 beforeAll(async () => {
   [database, github] = await Promise.all([openTestDatabase(), startGitHub({ flavour: 'ghes' })]);
   api = await startApi({ database, broker: brokerTo(database, github) });
-  const rows = seed(database);
-  const { orgId, projectId } = await rows.org();
   const { id: githubAppId, theirs } = await addOperatorApp(database, github, { hostUrl: github.url });
   installation = github.addInstallation(theirs);
   repository = github.addRepository(installation);
-  const installationId = await rows.installation(githubAppId, installation.id);
-  const repositoryId = await rows.repository(
-    { githubAppId, installationId, externalId: repository.id },
-    { full_name: repository.fullName },
-  );
-  const integrationId = await rows.integration({ orgId, projectId, githubAppId, installationId });
-  const appId = await rows.app({ orgId, projectId, integrationId, repositoryId });
-  pipelineId = await rows.pipeline({ orgId, projectId, appId });
+  const { newPipeline } = await world(database, { githubAppId, theirs: { installation, repository } });
+  pipelineId = await newPipeline();
 
   const push = (ref: string, before?: string) =>
     String(github.push(repository, { ref, ...(before && { before }) })['after']);

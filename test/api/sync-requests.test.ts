@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { githubAppsIn } from '../../db/github-apps.ts';
 import { operationsIn } from '../../db/operations.ts';
 import { requestRefresh } from '../../db/refresh-installation.ts';
 import { everything } from '../../db/tenant.ts';
@@ -7,6 +6,7 @@ import { newId } from '../../domain/ids.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { seed } from '../support/seed.ts';
 import { addOrg, addProject, addToken } from '../support/tenants.ts';
+import { world } from '../support/world.ts';
 
 type Answer = { operation: { id: string; status: string } };
 
@@ -19,17 +19,12 @@ afterAll(() => api.stop());
 
 /** Two projects of one organization, connected through one App. */
 async function scene() {
-  const rows = seed(api.database);
   const orgId = await addOrg(api.database);
-  const app = { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com', slug: 'shared', name: 'Shared' };
-  const { id: githubAppId } = await api.database.write((trx) =>
-    githubAppsIn(trx).upsert({ ...app, orgId: null, clientId: null, appId: 4_711 }),
-  );
+  const githubAppId = await seed(api.database).githubApp(4_711);
   const askers = [];
   for (let at = 0; at < 2; at += 1) {
     const owner = { orgId, projectId: await addProject(api.database, orgId) };
-    const installationId = await rows.installation(githubAppId, 1_000_000 + Math.floor(Math.random() * 1e9));
-    const integrationId = await rows.integration({ ...owner, githubAppId, installationId });
+    const { integrationId } = await world(api.database, { owner, githubAppId });
     const client = api.as((await addToken(api.database, owner)).secret);
     askers.push(async () => {
       const answer = await client.send<Answer>('POST', `/v1/integrations/${integrationId}/installations`);

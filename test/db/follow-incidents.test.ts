@@ -1,23 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { followInstallations } from '../../db/follow-installations.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addGithubApp } from '../support/hooks.ts';
-import { seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 let database: TestDatabase;
-let githubAppId: string;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  githubAppId = (await addGithubApp(database, { appId: 43, secret: 'a secret of the test' })).id;
 });
 afterAll(() => database?.drop());
 
 test('a suspension and an uninstall are one incident each, for as long as they last', async () => {
-  const rows = seed(database);
-  const of = await rows.org();
-  const installationId = await rows.installation(githubAppId, 7);
-  const integrationId = await rows.integration({ ...of, githubAppId, installationId });
+  const of = await world(database);
+  const { githubAppId, installationId, integrationId } = of;
   const become = (columns: { suspended_at: number | null; removed_at: number | null }) =>
     database.write(async (trx) => {
       await trx('installations').where({ id: installationId }).update(columns);
@@ -35,7 +30,7 @@ test('a suspension and an uninstall are one incident each, for as long as they l
   expect(incident).toMatchObject({
     org_id: of.orgId,
     project_id: of.projectId,
-    link: 'https://github.com/organizations/octo/settings/installations/7',
+    link: `https://github.com/organizations/octo/settings/installations/${of.installation}`,
   });
 
   await become({ suspended_at: 1, removed_at: 2 });

@@ -13,8 +13,9 @@ import { registryPasswordKind } from '../../domain/registry-settings.ts';
 import { createRelay } from '../../worker/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeTemporal } from '../support/fake-temporal.ts';
-import { addGithubApp, keyring, silent } from '../support/hooks.ts';
+import { keyring, silent } from '../support/hooks.ts';
 import { seed } from '../support/seed.ts';
+import { world } from '../support/world.ts';
 
 const day = 24 * 3_600_000;
 let database: TestDatabase;
@@ -109,16 +110,10 @@ test('the first id of a moment lies between those before and those after it', ()
 });
 
 test('the text of a token goes a little after its end, and the row of what was given out stays', async () => {
-  const where = await seed(database).org();
-  const made = { ...where, githubAppId: (await addGithubApp(database, { appId: 7, secret: 'x' })).id };
-  const installationId = await seed(database).installation(made.githubAppId, 7);
-  const integrationId = await seed(database).integration({ ...made, installationId });
+  const { orgId, installationId, integrationId } = await world(database);
   const token = (name: string, expiresAt: number) =>
     database.write((trx) =>
-      mintedTokensIn(trx).insert(
-        { orgId: where.orgId, integrationId, installationId, token: name, expiresAt },
-        keyring,
-      ),
+      mintedTokensIn(trx).insert({ orgId, integrationId, installationId, token: name, expiresAt }, keyring),
     );
   const minute = 60_000;
   const dead = await token('dead', Date.now() - 21 * minute);

@@ -1,57 +1,25 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Build, createBuild } from '../../db/builds.ts';
-import { pipelinesIn } from '../../db/pipelines.ts';
-import { everything } from '../../db/tenant.ts';
+import type { NewBuild } from '../../db/builds.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { addGithubApp } from '../support/hooks.ts';
-import { type Seed, seed } from '../support/seed.ts';
+import { type World, world } from '../support/world.ts';
 
 let database: TestDatabase;
-let rows: Seed;
-let githubAppId: string;
-let installationId: string;
-let repositoryId: string;
+let place: World;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  rows = seed(database);
-  githubAppId = (await addGithubApp(database, { appId: 1, secret: 'secret of the test' })).id;
-  installationId = await rows.installation(githubAppId, 5);
-  repositoryId = await rows.repository({ githubAppId, installationId, externalId: 50 });
+  place = await world(database);
 });
 afterAll(() => database.drop());
 
 /** A pipeline of an app on the one repository, in an organization of its own. */
-async function pipelineOf(appName: string, pipelineName: string) {
-  const mine = await rows.org();
-  const integrationId = await rows.integration({ ...mine, githubAppId, installationId });
-  const appId = await rows.app({ ...mine, integrationId, repositoryId }, { name: appName });
-  const pipelineId = await rows.pipeline({ ...mine, appId }, { name: pipelineName });
-  return { ...mine, integrationId, appId, pipelineId };
+async function pipelineOf(appName: string, name: string) {
+  const of = await world(database, { on: place, app: { name: appName } });
+  return { ...of, pipelineId: await of.newPipeline({ name }) };
 }
 
-async function build(
-  of: Awaited<ReturnType<typeof pipelineOf>>,
-  frozen?: Build['pipeline'],
-): Promise<{ context: string | undefined; pipeline: Build['pipeline'] }> {
-  const found = await pipelinesIn(database.reader, everything).find(of.pipelineId);
-  if (!found) throw new Error('no such pipeline');
-  const { pipeline } = await database.write((trx) =>
-    createBuild(trx, {
-      ...of,
-      pipeline: frozen ?? found,
-      repositoryId,
-      event: 'push',
-      ref: 'refs/heads/main',
-      refName: 'main',
-      sha: 'a'.repeat(40),
-      dispatchRef: 'main',
-      fairleadRef: 'refs/heads/main',
-      fork: false,
-      createdBy: 'system',
-      status: 'queued',
-    }),
-  );
+async function build({ newBuild, pipelineId }: Awaited<ReturnType<typeof pipelineOf>>, frozen?: NewBuild['pipeline']) {
+  const { pipeline } = await newBuild(frozen && { pipeline: frozen }, pipelineId);
   return { context: pipeline.statusContext, pipeline };
 }
 
