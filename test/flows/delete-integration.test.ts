@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { githubAppPermissions } from '../../domain/github-permissions.ts';
-import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
+import type { App, GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import type { Client } from '../support/client.ts';
 import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
 import { type BuildView, workflowFile } from '../support/platform.ts';
-import { seed } from '../support/seed.ts';
-import { addProject } from '../support/tenants.ts';
+import { addOrg, addProject } from '../support/tenants.ts';
 import { startWhole, type Whole } from '../support/whole.ts';
+import { type World, world } from '../support/world.ts';
 
 type Operation = { id: string; status: string; outcome: string | null };
 
@@ -16,10 +16,10 @@ let whole: Whole;
 let app: { id: string; theirs: App };
 let client: Client;
 let installation: Installation;
-let owner: { orgId: string; projectId: string };
-let installationId: string;
-let repositoryId: string;
-let fullName: string;
+let orgId: string;
+let repository: Repository;
+/** What the first project of a test has; the others use the same installation. */
+let first: World | undefined;
 
 beforeAll(async () => {
   github = await startGitHub();
@@ -34,27 +34,23 @@ afterAll(async () => {
 
 beforeEach(async () => {
   github.faults.clear();
+  orgId = await addOrg(whole.database);
   installation = github.addInstallation(app.theirs, { permissions: { ...githubAppPermissions } });
-  const theirs = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
-  fullName = theirs.fullName;
-  const rows = seed(whole.database);
-  owner = await rows.org();
-  const permissions = JSON.stringify(githubAppPermissions);
-  installationId = await rows.installation(app.id, installation.id, { org_id: owner.orgId, permissions });
-  repositoryId = await rows.repository(
-    { githubAppId: app.id, installationId, externalId: theirs.id },
-    { owner: theirs.owner, name: theirs.name, full_name: theirs.fullName },
-  );
+  repository = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
+  first = undefined;
 });
 
 /** A project with an integration on the installation, an app and a pipeline. */
 async function connect() {
-  const rows = seed(whole.database);
-  const where = { orgId: owner.orgId, projectId: await addProject(whole.database, owner.orgId) };
-  const integrationId = await rows.integration({ ...where, githubAppId: app.id, installationId });
-  const appId = await rows.app({ ...where, integrationId, repositoryId });
-  const pipelineId = await rows.pipeline({ ...where, appId });
-  return { integrationId, appId, pipelineId, projectId: where.projectId };
+  const made = await world(whole.database, {
+    owner: { orgId, projectId: await addProject(whole.database, orgId) },
+    githubAppId: app.id,
+    on: first,
+    theirs: { installation, repository },
+    installation: { permissions: JSON.stringify(githubAppPermissions) },
+  });
+  first ??= made;
+  return { ...made, pipelineId: await made.newPipeline() };
 }
 
 type Connected = Awaited<ReturnType<typeof connect>>;
@@ -70,7 +66,7 @@ function toldSoFar(): string[] {
   const path = `/app/installations/${installation.id}`;
   const first = github.ledger.findIndex((entry) => entry.method === 'DELETE' && entry.path === path);
   const asked = github.ledger.slice(0, first < 0 ? undefined : first);
-  const taken = asked.filter(({ path, status }) => path.startsWith(`/repos/${fullName}/`) && status < 300);
+  const taken = asked.filter(({ path, status }) => path.startsWith(`/repos/${repository.fullName}/`) && status < 300);
   return taken.flatMap(({ path, body }) => {
     const { state, status, conclusion } = (body ?? {}) as Record<string, unknown>;
     if (path.includes('/statuses/')) return [`commit ${state}`];
@@ -146,13 +142,10 @@ describe('deleting an integration', () => {
   test('of all that an organization has is its deletion', { timeout: 60_000 }, async () => {
     await connect();
     await connect();
-    const { operation } = await client.ask<{ operation: Operation }>('DELETE', `/v1/orgs/${owner.orgId}`);
+    const { operation } = await client.ask<{ operation: Operation }>('DELETE', `/v1/orgs/${orgId}`);
     await outcomeOf(operation);
     expect(uninstalled()).toHaveLength(1);
-    const left = await whole.database
-      .reader('integrations')
-      .where({ org_id: owner.orgId })
-      .whereNot({ status: 'deleted' });
+    const left = await whole.database.reader('integrations').where({ org_id: orgId }).whereNot({ status: 'deleted' });
     expect(left).toEqual([]);
   });
 });

@@ -4,9 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createGitHubBroker } from '../../broker/github.ts';
 import { createGitHubConnector } from '../../broker/github-connect.ts';
-import { type Build, buildsIn, createBuild } from '../../db/builds.ts';
-import { registerOperatorApp } from '../../db/operator-app.ts';
-import { pipelinesIn } from '../../db/pipelines.ts';
+import { type Build, buildsIn } from '../../db/builds.ts';
 import { everything } from '../../db/tenant.ts';
 import { parseAllowedHosts } from '../../domain/allowed-hosts.ts';
 import { createLogger } from '../../log.ts';
@@ -17,17 +15,18 @@ import { canceled, dispatchBuild, reported } from '../../workflows/dispatch-buil
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
+import { addOperatorApp } from '../support/operator-app.ts';
 import { workflowFile } from '../support/platform.ts';
 import { openOutside } from '../support/registries.ts';
-import { seed } from '../support/seed.ts';
 import { connectTemporal } from '../support/temporal.ts';
+import { type World, world } from '../support/world.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
 let activities: ReturnType<typeof createActivities>;
 let repository: Repository;
-let newBuild: (pipeline?: { environment?: string; workflow_file?: string }) => Promise<Build>;
+let newBuild: World['newBuild'];
 
 beforeAll(async () => {
   [database, github, temporal] = await Promise.all([openTestDatabase(), startGitHub(), connectTemporal()]);
@@ -35,19 +34,7 @@ beforeAll(async () => {
   const installation = github.addInstallation(theirs);
   repository = github.addRepository(installation, { workflows: { '.github/workflows/deploy.yml': workflowFile } });
 
-  const app = await registerOperatorApp(
-    database,
-    keyring,
-    {
-      appId: theirs.appId,
-      slug: theirs.slug,
-      hostUrl: 'https://github.com',
-      apiUrl: github.apiUrl,
-      privateKey: theirs.privateKey,
-      webhookSecret: theirs.webhookSecret,
-    },
-    (id) => ({ action: 'signal_with_start', workflow: 'syncInstallations', workflowId: `sync/${id}`, input: {} }),
-  );
+  const { id: githubAppId } = await addOperatorApp(database, github, { theirs });
   const allowedHosts = parseAllowedHosts(github.url);
   const fetch = createGuardedFetch({ allowedHosts, timeoutMs: 10_000, maxBytes: 1_000_000 });
   const deps = { database, keyring, fetch };
@@ -61,40 +48,7 @@ beforeAll(async () => {
     webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
   });
 
-  const rows = seed(database);
-  const owner = await rows.org();
-  const githubAppId = app.id;
-  const installationId = await rows.installation(githubAppId, installation.id);
-  const repositoryId = await rows.repository(
-    { githubAppId, installationId, externalId: repository.id },
-    { full_name: repository.fullName, name: repository.name, owner: repository.owner },
-  );
-  const integrationId = await rows.integration({ ...owner, githubAppId, installationId });
-  const appId = await rows.app({ ...owner, integrationId, repositoryId });
-  newBuild = async (changes = {}) => {
-    const pipeline = await pipelinesIn(database.reader, everything).find(
-      await rows.pipeline({ ...owner, appId }, { name: randomUUID().slice(0, 8), ...changes }),
-    );
-    if (!pipeline) throw new Error('no pipeline');
-    return database.write((trx) =>
-      createBuild(trx, {
-        ...owner,
-        appId,
-        pipeline,
-        integrationId,
-        repositoryId,
-        event: 'push',
-        ref: 'refs/heads/main',
-        refName: 'main',
-        sha: repository.branches.get('main') ?? '',
-        dispatchRef: 'main',
-        fairleadRef: 'refs/heads/main',
-        fork: false,
-        status: 'queued',
-        createdBy: 'system',
-      }),
-    );
-  };
+  ({ newBuild } = await world(database, { githubAppId, theirs: { installation, repository } }));
 }, 60_000);
 
 afterEach(() => github.faults.clear());
@@ -141,7 +95,7 @@ function statusesOf(build: Build) {
 
 describe('one build, from its dispatch to its end at GitHub', () => {
   test('is one run, a status and a deployment', async () => {
-    const build = await newBuild({ environment: 'production' });
+    const build = await newBuild({}, { environment: 'production' });
     const history = await withRealWorker(async (taskQueue) => {
       const handle = await start(build, taskQueue);
       await until(build, 'running');
@@ -181,7 +135,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
   });
 
   test('fails, and says so at GitHub, when the workflow file is not there', async () => {
-    const build = await newBuild({ workflow_file: 'gone.yml' });
+    const build = await newBuild({}, { workflow_file: 'gone.yml' });
     await withRealWorker(async (taskQueue) => (await start(build, taskQueue)).result());
     expect(await now(build)).toMatchObject({ status: 'failed', reason: 'workflow_file_missing' });
     expect(statusesOf(build)).toEqual(['failure']);
