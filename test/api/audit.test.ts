@@ -177,7 +177,7 @@ test('Everything that changes something is done by `write`, or is a raw route th
 /** An organization is deleted with what it has: here one project and two integrations. All else leaves one row. */
 const deletedIntegration = 'integration.deletion_requested';
 const severalRows: Record<string, string[]> = {
-  deleteOrg: [deletedIntegration, deletedIntegration, 'org.deleted', 'project.deleted'],
+  deleteOrg: ['cloud_account.deleted', deletedIntegration, deletedIntegration, 'org.deleted', 'project.deleted'],
 };
 
 test('Every mutation leaves exactly one row for each thing, which says who did what to it, from where', async () => {

@@ -7,6 +7,7 @@ export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
   const failures: Error[] = [];
   let away = false;
   let asked = 0;
+  let refusals = 0;
   let atOnce = 0;
   let mostAtOnce = 0;
 
@@ -16,7 +17,10 @@ export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
     mostAtOnce = Math.max(mostAtOnce, atOnce);
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
     atOnce -= 1;
-    if (away) throw new TemporalAway('away');
+    if (away) {
+      refusals += 1;
+      throw new TemporalAway('away');
+    }
     const failure = failures.shift();
     if (failure) throw failure;
     handed.push(command);
@@ -26,7 +30,10 @@ export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
     start: take,
     signal: take,
     signalWithStart: take,
-    isReachable: async () => !away,
+    async isReachable() {
+      if (away) refusals += 1;
+      return !away;
+    },
   };
   return {
     starter,
@@ -39,6 +46,10 @@ export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
     },
     get asked() {
       return asked;
+    },
+    /** How often the relay found Temporal away, by a command or by a look. */
+    get refusals() {
+      return refusals;
     },
     get mostAtOnce() {
       return mostAtOnce;
