@@ -257,7 +257,7 @@ function operatorApp(settings: Settings) {
   };
 }
 
-/** The database's client decodes each of these parts, and throws with the whole address if it cannot. */
+/** Prevents the database client from throwing an error that contains the whole address, with the password. */
 function isDecodable(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { username, password, hostname, pathname } = new URL(text);

@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { reporters, testSettings } from './test/support/settings.ts';
 import { filesOf, type Suite } from './test/support/suites.ts';
 
-/** `npm test` runs the rooms; `npm run test:flows` and `npm run test:postgres` set the variable that asks for theirs. */
+/** `npm test` runs `rooms`. `npm run test:flows` and `npm run test:postgres` set the variables for their suites. */
 const suite: Suite = process.env['TEST_DATABASE_URL']
   ? 'postgres'
   : process.env['FAIRLEAD_TESTS'] === 'flows'
@@ -12,7 +12,7 @@ const { shared, apart, temporal, temporalApart, processes, alone } = filesOf(sui
 const startsTemporal = 'test/support/temporal-setup.ts';
 
 const projects = [
-  // One module graph for each worker: importing the product again for each file would take a fifth of the time.
+  // Workers keep their modules. Importing the product again for each file would take a fifth of the time.
   { name: 'shared', include: shared, isolate: false, maxWorkers: 2 },
   { name: 'apart', include: apart, maxWorkers: 2 },
   { name: 'temporal', include: temporal, isolate: false, maxWorkers: 2, globalSetup: startsTemporal },

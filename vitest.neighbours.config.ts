@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { reporters, testSettings } from './test/support/settings.ts';
 
 /**
- * What needs programs that npm does not install: docker-registry, skopeo, crane, docker, htpasswd and moto.
+ * The tests that need programs that npm does not install: docker-registry, skopeo, crane, docker, htpasswd and moto.
  * `scripts/neighbours.sh` installs them on Debian.
  */
 export default defineConfig({

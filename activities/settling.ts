@@ -1,5 +1,5 @@
-/** What a cloud refuses while it is settling is asked again, every `everyMs`, for `forMs`. */
+/** A refusal may be due to a cloud that is still settling, so the check is retried every `everyMs` for `forMs`. */
 export type Settling = { forMs: number; everyMs: number };
 
-/** Clouds take up to a minute to tell all of their machines about a role or a key that was made just now. */
+/** A cloud takes up to a minute to make a new role or key known to all of its machines. */
 export const usualSettling: Settling = { forMs: 60_000, everyMs: 5_000 };

@@ -14,11 +14,11 @@ export const docsPage = `<!doctype html>
 </html>
 `;
 
-/** Swagger UI has its icons in `data:` addresses. It needs no inline script, no inline style and no `eval`. */
+/** Swagger UI loads its icons from `data:` URLs. It needs no inline script, no inline style and no `eval`. */
 export const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/** Follows Swagger UI's own script in the same file. The page reads only: it sends no request but the one for the document. */
+/** The server appends this to Swagger UI's own script. The page is read-only: it requests nothing but the document. */
 export const docsScript = `
 (() => {
   const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -26,7 +26,7 @@ export const docsScript = `
   dark.addEventListener('change', follow);
   follow();
 
-  /** Swagger UI itself searches the names of tags only. */
+  /** Searches all operations. Swagger UI's own search looks only at the names of tags. */
   const search = ({ React: { createElement: h } }) => ({
     fn: {
       opsFilter(tags, phrase) {
@@ -74,7 +74,7 @@ export const docsScript = `
 })();
 `;
 
-/** Follows Swagger UI's own styles in the same file. */
+/** The server appends this to Swagger UI's own styles. */
 export const docsStyles = `
 html { --page: #fff; background: var(--page); }
 html.dark-mode { --page: #1c2022; }
@@ -85,10 +85,10 @@ noscript { display: block; padding: 2rem; font: 16px/1.5 system-ui, sans-serif; 
 .swagger-ui .opblock-title_normal, .swagger-ui :is(label, input, select, table thead tr td, table thead tr th),
 .swagger-ui .response-col_status, .swagger-ui section.models h4 { font-family: system-ui, sans-serif; }
 .swagger-ui .info { margin: 2rem 0 1rem; }
-/* The page sends no requests: it needs no server address, no sign-in dialog and no fields to fill in. */
+/* The page is read-only: it needs no server address, no sign-in dialog and no fields to fill in. */
 .swagger-ui :is(.scheme-container, .authorization__btn, .response-col_links, .response-control-media-type__accept-message),
 .swagger-ui .parameters-col_description :is(input, select):disabled { display: none; }
-/* Every error has the schema Problem, which is at the end of the page. */
+/* Every error has the schema Problem, and the end of the page shows that once. */
 .swagger-ui .response:is([data-code^='4'], [data-code^='5']) :is(.response-controls, .model-example) { display: none; }
 .swagger-ui search.wrapper { display: block; position: sticky; top: 0; z-index: 1; padding-block: .75rem; background: var(--page); }
 .swagger-ui search input[type='search'] { box-sizing: border-box; width: 100%; max-width: none; margin: 0; font-size: 1rem; }

@@ -8,7 +8,8 @@ const shared = '#/components/schemas/';
 /**
  * Turns Zod schemas into the schemas of one OpenAPI document, and collects those that have a name.
  * Zod puts a named or recursive schema into `$defs` beside the schema that uses it. A `$ref` in an OpenAPI document
- * starts at the root of the document, so it would lead nowhere: named schemas move to `components/schemas`.
+ * starts at the root of the document, so it would find nothing there. Named schemas therefore move to
+ * `components/schemas`.
  */
 export function createDocumentSchemas() {
   const named = new Map<string, Json>();
@@ -30,7 +31,7 @@ export function createDocumentSchemas() {
       return rest;
     },
 
-    /** For `components/schemas`, sorted by name. */
+    /** Returns the named schemas for `components/schemas`, sorted by name. */
     named(): Record<string, Json> {
       return Object.fromEntries([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
     },

@@ -48,7 +48,7 @@ function flawOf(root: unknown): string | undefined {
     for (const value of level) {
       // Postgres keeps no NUL in a text.
       if (typeof value === 'string' && value.includes('\0')) return 'holds a NUL character';
-      // No UTF-8 can hold one: it would be stored as another text, and encodeURIComponent throws for it.
+      // UTF-8 cannot encode a lone surrogate: the stored text would differ, and encodeURIComponent throws.
       if (typeof value === 'string' && !value.isWellFormed()) return 'holds half of a surrogate pair';
       if (typeof value !== 'object' || value === null) continue;
       for (const [key, inner] of Object.entries(value)) {

@@ -17,14 +17,14 @@ import { createRegistryExchange } from './registries/registry-exchange.ts';
 /** Of one call of a cloud. */
 const limits = { timeoutMs: 10_000, maxBytes: 1024 * 1024 };
 
-/** For tests: where the clouds and their registries are, if not at their own addresses. */
+/** Lets tests replace the addresses of the clouds and of their registries. */
 export type Elsewhere = {
   aws?: Pick<AwsOptions, 'endpoints' | 'ambient'>;
   gcp?: GcpDeps['endpoints'];
   azure?: AzureDeps['endpoints'];
-  /** The way out to registries, whose hosts name the cloud that they belong to. */
+  /** The fetch for registries. A registry's host decides its cloud, so a test cannot use the address of a stand-in. */
   registries?: FetchWithCa;
-  /** Of one call of a cloud. */
+  /** The timeout of one call to a cloud. */
   timeoutMs?: number;
 };
 

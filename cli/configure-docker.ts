@@ -80,7 +80,7 @@ async function connectedHosts(world: World): Promise<string[]> {
   const api = apiOf(account, settings);
   const hosts: string[] = [];
   const list: unknown = await api('GET', `/v1/projects/${account.project}/integrations?limit=200`);
-  if (!Array.isArray(list)) throw new CliFailure(`${account.url} does not answer with a list: is that its address?`);
+  if (!Array.isArray(list)) throw new CliFailure(`${account.url} did not return a list: is that its address?`);
   for (const one of list.filter(isObject)) {
     const { provider, host_url: url } = one;
     const isRegistry = registryKinds.some((kind) => kind === provider);

@@ -48,7 +48,7 @@ const needed = 'credentials:exchange';
 
 async function whoIs(api: Api): Promise<Who> {
   const me = await unlessForbidden(api('GET', '/v1/me'));
-  if (me && !Array.isArray(me['grants'])) throw new CliFailure('This answers, and not as Fairlead does');
+  if (me && !Array.isArray(me['grants'])) throw new CliFailure('The server responds, but not as Fairlead does');
   return me && { id: String(me['id']), kind: String(me['kind']), grants: me['grants'] as Grant[] };
 }
 

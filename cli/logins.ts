@@ -24,7 +24,7 @@ export function readLogins({ configFile: file }: Pick<Settings, 'configFile'>): 
   throw new CliFailure(`${file} is not as \`fairlead login\` writes it: repair or remove it`);
 }
 
-/** A file that was edited by hand may hold anything. */
+/** Checks an entry of the file, which a person may have edited by hand. */
 function isWhole({ url, project, token }: Login): boolean {
   const areTexts = [url, project, token].every((one) => typeof one === 'string');
   return areTexts && URL.canParse(url) && isId('prj', project) && bearerToken.test(token);

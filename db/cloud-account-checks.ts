@@ -85,8 +85,8 @@ async function checkInheritors(trx: Transaction, id: string): Promise<void> {
 }
 
 /**
- * The cloud has not answered, for as long as a person would wait. What is known of the account stays as it is; one that
- * is still to be proven shows what has kept it from that.
+ * Fails the operation when the cloud has not responded for as long as a person would wait. The status of the account
+ * does not change. A pending account shows the code of the failure.
  */
 export async function giveUpCloudCheck(trx: Transaction, cloudAccountId: string, failure: CloudRefusal): Promise<void> {
   await trx('cloud_accounts')

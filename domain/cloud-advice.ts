@@ -2,7 +2,7 @@
 const pasteTrust = 'Paste what `setup` shows at the cloud once more, then verify the account.';
 const byOperator = 'Tell whoever operates this Fairlead: nothing is wrong with the account.';
 const newSecret = 'Make a new one at the cloud, send it by `PATCH`, then verify the account.';
-/** The check ended without an answer that says anything about the account. */
+/** The advice when a check ended without a result about the account. */
 const verifyAgain = 'The cloud did not answer the last check. Verify the account again.';
 const consentAgain = 'Give the consent once more: `POST /v1/cloud-accounts/gcp/start` with `cloud_account_id`.';
 

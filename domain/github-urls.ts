@@ -71,7 +71,7 @@ export function permissionsUpdateUrl(
   return `${installationSettingsUrl(web, { organization, installationId })}/permissions/update`;
 }
 
-/** Names come from any GitHub host. One with a lone surrogate, for which encodeURIComponent throws, must not fail here. */
+/** Prevents encodeURIComponent from throwing for a lone surrogate in a name, which can come from any GitHub host. */
 function segment(name: string): string {
   return encodeURIComponent(name.toWellFormed());
 }

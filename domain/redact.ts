@@ -45,7 +45,7 @@ const shapes: [RegExp, string][] = [
 export function redact(text: string, valuesInUse: Iterable<string> = []): string {
   let safe = text;
   for (const value of [...valuesInUse].filter((value) => value.length >= 6).sort((a, b) => b.length - a.length)) {
-    // No URL can hold a lone surrogate, and encodeURIComponent throws for it.
+    // A URL cannot contain a lone surrogate, and encodeURIComponent throws for one.
     const forms = new Set([value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)]);
     for (const form of forms) safe = safe.replaceAll(form, removed);
   }

@@ -80,10 +80,10 @@ function parse(text: string): At | undefined {
   const [, host = '', port = ''] = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/.exec(authority.toLowerCase()) ?? [];
   if (!isHostName(host) || (port !== '' && !(Number(port) >= 1 && Number(port) <= 65_535))) return undefined;
   const address = `${scheme}://${authority}`;
-  // `x.0` is no IPv4 address, but its last label makes URL take it for one; `xn--a.dev` is no valid IDN.
+  // URL rejects `x.0`, since its last label looks like that of an IPv4 address, and `xn--a.dev`, an invalid IDN.
   if (!URL.canParse(address)) return undefined;
   const url = new URL(address);
-  // URL reads some numbers as addresses. The address that it would dial must be the one that was written.
+  // URL reads some numbers as IP addresses. The host that it would connect to must be the one in the text.
   return url.hostname === host ? { host: url.host, origin: url.origin } : undefined;
 }
 

@@ -263,7 +263,7 @@ export type ProviderFailure = {
 
 const longestPauseMs = 24 * 60 * 60_000;
 
-/** A host may ask for a pause of a million years. No header, timer or retry of Temporal's can hold that. */
+/** Limits a pause that a host asks for. Headers, timers and Temporal's retries cannot hold a million years. */
 function boundedPause(ms: number): number {
   return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), longestPauseMs);
 }

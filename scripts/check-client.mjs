@@ -1,6 +1,6 @@
-// `npm run test:client`: makes a client of docs/openapi.json with openapi-typescript, and compiles a program that uses
-// it with the TypeScript of this repository. openapi-typescript needs TypeScript 5, so it is installed, once for each
-// lockfile, in a folder of its own below .cache/.
+// `npm run test:client`: generates a client from docs/openapi.json with openapi-typescript. Then it compiles a program
+// that uses the client, with the TypeScript of this repository. openapi-typescript needs TypeScript 5, so the script
+// installs it in a separate folder below .cache/, once for each lockfile.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ const installed = path.join(folder, 'node_modules', '.installed-lock.json');
 function run(what, command, args) {
   const { status, error } = spawnSync(command, args, { cwd: folder, stdio: 'inherit', env: childEnvironment() });
   if (status === 0) return;
-  console.error(`test:client: ${what} failed${error ? `: ${error.message}` : ', as its output above says'}`);
+  console.error(`test:client: ${what} failed${error ? `: ${error.message}` : ': see its output above'}`);
   process.exit(1);
 }
 
@@ -31,4 +31,4 @@ const document = path.join(root, 'docs', 'openapi.json');
 const generator = path.join(folder, 'node_modules', 'openapi-typescript', 'bin', 'cli.js');
 run('openapi-typescript', process.execPath, [generator, document, '--output', 'api.d.ts']);
 run('tsc', path.join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
-console.log('docs/openapi.json makes a client that compiles');
+console.log('The client generated from docs/openapi.json compiles');

@@ -1,7 +1,7 @@
 // The gate: everything that must pass before a change lands. `.ci/run` runs it.
 //   node scripts/gate.mjs
-// It installs what it needs with apt-get (as root or with sudo) and goes on after a failure, so that one run shows all
-// of them. It fails if a test fails or is skipped, or if a step takes half as long again as its budget. Its last line
+// It installs what it needs with apt-get (as root or with sudo). It continues after a failure, so one run shows all
+// failures. It fails if a test fails or is skipped, or if a step takes more than 1.5 times its budget. Its last line
 // counts the tests and the steps that are not tests.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

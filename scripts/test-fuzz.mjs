@@ -46,7 +46,7 @@ function propertyTests() {
     .sort();
 }
 
-/** Resolves to whether every test passed. What vitest printed is shown only if one failed. */
+/** Resolves to whether every test passed. Shows the output of vitest only if a test failed. */
 async function round(files, seed, runs) {
   console.log(`Seed ${seed}: ${files.length} files, ${runs} values for each property`);
   const child = spawn(process.execPath, [vitest, 'run', '--retry=0', '--testTimeout=600000', ...files], {

@@ -52,7 +52,7 @@ async function startServer() {
   const data = path.join(folder, 'data');
   const port = await freePort();
   run(`${programs}/initdb`, ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync']);
-  // The server does not outlive the run, so nothing has to reach the disk.
+  // The server ends with the run, so its data need not survive a crash.
   const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=400'];
   const places = ['listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`];
   const options = `-p ${port} ${[...places, ...settings].map((setting) => `-c ${setting}`).join(' ')}`;

@@ -100,7 +100,7 @@ describe('the house', () => {
     expect(starters.filter((file) => !file.startsWith('worker/temporal-server'))).toEqual([]);
   });
 
-  test('tests start the stand-in for GitHub where its violations of the contract are looked at', () => {
+  test('tests start the stand-in for GitHub only with test/support/github.ts, which checks for violations', () => {
     const all = sourceFiles('test').map((file) => [file, readFileSync(path.join(root, file), 'utf8')] as const);
     const starts = /import \{[^}]*\bstartGitHub\b[^}]*\} from '[^']*stand-ins\/github\/stand-in\.ts'/;
     expect(all.filter(([, text]) => starts.test(text)).map(([file]) => file)).toEqual(['test/support/github.ts']);

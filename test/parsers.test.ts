@@ -6,15 +6,16 @@ const root = path.join(import.meta.dirname, '..');
 const rooms = ['activities', 'api', 'broker', 'cli', 'db', 'domain', 'providers', 'worker', 'workflows'];
 
 /**
- * Calls that throw for some text. `new Date` and `Date.parse` do not; the `toISOString` of an invalid date does, and
- * encodeURIComponent throws for a lone surrogate. A file beside our own code (`import.meta.url`) is no text from outside.
+ * Matches calls that throw for some text. `new Date` and `Date.parse` do not throw, but `toISOString` throws for an
+ * invalid date, and encodeURIComponent for a lone surrogate. `new URL('…', import.meta.url)` does not count, because
+ * the text is ours.
  */
 const call =
   /\bnew (?:URL|RegExp|X509Certificate)\((?!'[^']*', import\.meta\.url\))|\b(?:JSON\.parse|(?:de|en)codeURI(?:Component)?|BigInt|createPrivateKey|createPublicKey|atob)\(|\.toISOString\(|\bIntl\./g;
 
-/** Why no call in these files throws for what a person, a browser or a provider sends: see each group. */
+/** The reasons why text from a person, a browser or a provider does not make these calls throw, with their number. */
 const reasons: Record<string, Record<string, number>> = {
-  'URL.canParse or a pattern that is as strict comes first, or the text is made well formed': {
+  'URL.canParse or an equally strict pattern comes first, or the code makes the text well formed': {
     'activities/report-words.ts': 1,
     'api/connect/start-flow.ts': 2,
     'api/html-page.ts': 1,
@@ -34,7 +35,7 @@ const reasons: Record<string, Record<string, number>> = {
     'providers/egress/redirects.ts': 1,
     'providers/registries/realm.ts': 2,
   },
-  'A try around it turns what it throws into an error of ours, or into nothing': {
+  'A `try` catches the error': {
     'api/clouds/service-account-key.ts': 2,
     'api/read-json.ts': 1,
     'cli/api.ts': 1,
@@ -50,7 +51,7 @@ const reasons: Record<string, Record<string, number>> = {
     'worker/temporal-server-leftover.ts': 1,
     'worker/temporal-server.ts': 1,
   },
-  'One of its calls is within a try or after URL.canParse; the other is of an address that is parsed already': {
+  'One call is inside a `try` or after URL.canParse, and the other parses an address that was parsed before': {
     'api/registry-input.ts': 2,
     'config.ts': 3,
     'providers/clouds/watched-fetch.ts': 2,
@@ -58,7 +59,7 @@ const reasons: Record<string, Record<string, number>> = {
     'providers/http.ts': 2,
     'providers/registries/wire.ts': 2,
   },
-  'It is of an address that URL has parsed before, or whose host and path are fixed': {
+  'URL has parsed the address before, or its host and path are fixed': {
     'api/routes/github-browser.ts': 1,
     'broker/traffic/traffic.ts': 2,
     'providers/clouds/gcp-consent.ts': 1,
@@ -66,7 +67,7 @@ const reasons: Record<string, Record<string, number>> = {
     'providers/registries/registry.ts': 1,
     'providers/registries/tokens.ts': 1,
   },
-  'We wrote it: a column, an answer or an id of ours, which was checked before it was written': {
+  'Fairlead wrote the text (a column, a response or an id), and checked it before': {
     'activities/connect/end-flow.ts': 1,
     'api/choose-integration.ts': 1,
     'api/connect/begin.ts': 1,
@@ -106,7 +107,7 @@ const reasons: Record<string, Record<string, number>> = {
     'providers/github/checks.ts': 2,
     'providers/github/runs.ts': 1,
   },
-  'It is a setting, which config.ts has checked at the start': {
+  'The text is a setting, which config.ts has checked at the start': {
     'api/authenticate.ts': 1,
     'broker/oidc-issuer.ts': 2,
     'broker/open-broker.ts': 2,
@@ -114,7 +115,7 @@ const reasons: Record<string, Record<string, number>> = {
     'domain/aws-trust-policy.ts': 1,
     'domain/webhook-address.ts': 1,
   },
-  'Its callers pass addresses that tenantHostUrl or config.ts has accepted': { 'domain/github-host.ts': 2 },
+  'The callers pass addresses that tenantHostUrl or config.ts has accepted': { 'domain/github-host.ts': 2 },
   'The pattern is a constant': { 'domain/ids.ts': 1, 'domain/image-repository.ts': 1 },
 };
 
@@ -124,17 +125,17 @@ function filesOf(folder: string): string[] {
     .map((file) => path.posix.join(folder, file));
 }
 
-test('every call that throws for some text is listed with the reason why no text from outside reaches it', () => {
+test('the list has every call that throws for some text', () => {
   const found: Record<string, number> = {};
   for (const file of ['config.ts', 'log.ts', ...rooms.flatMap(filesOf)]) {
     const calls = readFileSync(path.join(root, file), 'utf8').match(call)?.length ?? 0;
     if (calls > 0) found[file] = calls;
   }
-  // A new or a changed number here asks for a look at the file, and then for a place in the list.
+  // If a number here is new or has changed, check the calls in that file and add them to the list.
   expect(found).toEqual(Object.assign({}, ...Object.values(reasons)));
 });
 
-test('a file is listed once', () => {
+test('the list has each file once', () => {
   const files = Object.values(reasons).flatMap((group) => Object.keys(group));
   expect(files).toEqual([...new Set(files)]);
 });

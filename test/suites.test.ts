@@ -15,7 +15,7 @@ import {
 const root = path.join(import.meta.dirname, '..');
 const textOf = (file: string) => readFileSync(path.join(root, file), 'utf8');
 
-test('runs every test file in a suite, and in one place of it', () => {
+test('runs every test file, and at most once in each suite', () => {
   const run = suites.flatMap((suite) => Object.values(filesOf(suite)).flat());
   const withOwnConfiguration = testFiles().filter((file) => /^test\/(browser|neighbours)\//.test(file));
   expect([...new Set([...run, ...withOwnConfiguration])].sort()).toEqual(testFiles());
@@ -25,13 +25,13 @@ test('runs every test file in a suite, and in one place of it', () => {
   }
 });
 
-test('runs on Postgres what uses a database, and nothing else', () => {
+test('runs on Postgres only the tests that use a database', () => {
   const onPostgres = Object.values(filesOf('postgres')).flat();
   expect(onPostgres.length).toBeGreaterThan(80);
   expect(onPostgres.filter((file) => !usesDatabase(file))).toEqual([]);
 });
 
-test('runs the tests of db, api and activities on both databases, and a long test on one', () => {
+test('runs the tests of db, api and activities on both databases, and each long test on one', () => {
   for (const file of testFiles().filter((one) => /^test\/(db|api|activities)\//.test(one) && usesDatabase(one))) {
     const only = /\.(postgres|sqlite)\.test\.ts$/.exec(file)?.[1];
     const expected = { postgres: ['postgres'], sqlite: ['rooms'] }[only ?? ''] ?? ['rooms', 'postgres'];
@@ -42,7 +42,7 @@ test('runs the tests of db, api and activities on both databases, and a long tes
   expect(flowsOnPostgres.filter((file) => !testFiles().includes(file))).toEqual([]);
 });
 
-test('gives a process of its own to a file that changes its process', () => {
+test('runs a file that changes its process in a separate process', () => {
   const changes = [
     "vi.spyOn(console, 'log')",
     'vi.useFakeTimers()',
@@ -60,7 +60,7 @@ test('gives a process of its own to a file that changes its process', () => {
   expect(shared.filter((file) => changesProcess.test(textOf(file)))).toEqual([]);
 });
 
-test('repeats at most five tests, all of which exist, each for a reason', () => {
+test('retries at most five tests, all of which exist and have a reason', () => {
   expect(retries.length).toBeLessThanOrEqual(5);
   for (const { file, test: name, reason } of retries) {
     expect(textOf(file), file).toContain(name);

@@ -88,7 +88,7 @@ function foundProgram(): string {
     const record = readFileSync(path.join(process.cwd(), '.temporal', 'found.json'), 'utf8');
     return (JSON.parse(record) as { temporal?: string }).temporal ?? 'temporal';
   } catch {
-    // Without a record that can be read, the program is looked for in the PATH.
+    // If the record cannot be read, the PATH decides which program runs.
     return 'temporal';
   }
 }

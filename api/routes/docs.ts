@@ -9,7 +9,7 @@ const { resolve } = createRequire(import.meta.url);
 const viewerScript = resolve('swagger-ui-dist/swagger-ui-bundle.js');
 const viewerStyles = resolve('swagger-ui-dist/swagger-ui.css');
 
-/** The OpenAPI document and the page that shows it. `documented` are all endpoints, these included. */
+/** The OpenAPI document and the page that shows it. `documented` returns all endpoints, including these. */
 export function docsRoutes(documented: () => Endpoint[]): Endpoint[] {
   let document: string | undefined;
   return [
@@ -81,7 +81,7 @@ function viewerFile({ contentType, content, ...names }: ViewerFile): Endpoint {
   });
 }
 
-/** Reads a file at the first request, and again only if that failed. `ours` follows the file's own content. */
+/** Reads a file at the first request, and again only if that read failed. Appends `ours` to the file's content. */
 function readOnce(file: string, ours: string): () => Promise<Buffer> {
   let content: Promise<Buffer> | undefined;
   return () => {

@@ -7,7 +7,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../endpoint.ts';
 import { Problem } from '../problems.ts';
 
-/** For the machinery around this process: health checks and metrics. */
+/** The routes for the systems that watch this process: health checks and metrics. */
 export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
   return [
     endpoint({

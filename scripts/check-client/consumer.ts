@@ -1,5 +1,5 @@
-// Uses a client that openapi-typescript made of docs/openapi.json. It is compiled and never run: the lines marked
-// `@ts-expect-error` must not compile, so types that are empty or `any` fail the check.
+// Uses the client that openapi-typescript generates from docs/openapi.json. The check compiles this file and never runs
+// it. The lines after `@ts-expect-error` must not compile, so types that are empty or `any` fail the check.
 import createClient from 'openapi-fetch';
 import type { components, paths } from './api.d.ts';
 

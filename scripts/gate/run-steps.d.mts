@@ -1,10 +1,10 @@
 type Step = {
   name: string;
-  /** For `bash -c`. */
+  /** The command that `bash -c` runs. */
   command: string;
-  /** Seconds. A step without one only installs something. */
+  /** The budget in seconds. A step without a budget only installs something. */
   budget?: number;
-  /** The command runs tests, and writes a report of them to the file that FAIRLEAD_TEST_REPORT names. */
+  /** Whether the command runs tests, and writes a report to the file that FAIRLEAD_TEST_REPORT names. */
   suite?: boolean;
 };
 

@@ -6,8 +6,8 @@ import path from 'node:path';
 const tolerance = 1.5;
 
 /**
- * Runs the steps one after the other, each to its end, whatever became of the one before. Returns `{ summary, ok }`: the
- * summary is a table of steps and seconds, what went wrong, and `N passed, N failed, N skipped` as its last line.
+ * Runs the steps one after the other, and continues after a step that fails. Returns `{ summary, ok }`. The summary is
+ * a table of steps and seconds, a list of the problems, and `N passed, N failed, N skipped` as its last line.
  */
 export function runSteps(steps, { folder, env, stdio = 'inherit' }) {
   const done = steps.map((step, index) => {
@@ -55,7 +55,7 @@ function runStep({ name, command, budget, suite }, { report, env, stdio }) {
   if (counted && counted.passed + counted.failed === 0) problems.push('ran no test');
   if (budget && seconds > budget * tolerance) problems.push(`took ${seconds.toFixed(0)} s of ${budget} s`);
   const { passed = 0, failed = 0, skipped = [], retried = [], files = [] } = counted ?? {};
-  // A suite that fails without a failed test, and every other step that fails, counts as one.
+  // A suite that fails without a failed test counts as one failure, and so does any other failed step.
   const isUncounted = problems.length > 0 && failed === 0;
   return {
     name,

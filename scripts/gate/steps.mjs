@@ -2,9 +2,9 @@ import path from 'node:path';
 
 /**
  * The steps of the gate, in order.
- * - `command`: for `bash -c`.
- * - `budget`: seconds on two quiet cores. Without one the step only installs something, and its time does not count.
- * - `suite`: the command runs tests, which are counted one by one.
+ * - `command`: what `bash -c` runs.
+ * - `budget`: seconds on two quiet cores. A step without a budget only installs something, and its time does not count.
+ * - `suite`: the command runs tests, and the gate counts each of them.
  */
 export function stepsIn(folder) {
   const [node24, clone] = [path.join(folder, 'node24'), path.join(folder, 'clone')];

@@ -22,7 +22,7 @@ function npmCi(root) {
   const { status, error } = spawnSync(command, [...args, ...options], {
     cwd: root,
     stdio: 'inherit',
-    // sqlite3 is compiled with as many jobs as there are cores.
+    // If sqlite3 is compiled, it uses as many jobs as there are cores.
     env: { JOBS: 'max', ...childEnvironment() },
   });
   if (status === 0) return;

@@ -8,11 +8,11 @@ Options:
   --runs N      how many values each property draws in a round (default: 1000)
   --help        show this text
 
-Without test files, every property test is run: the files in test/ that import
+Without test files, it runs every property test: the files in test/ that import
 test/support/properties.ts.
 Exit codes: 0 no failure, 1 a property failed, 2 usage error.`;
 
-/** A sentence for the person who typed the command. */
+/** A mistake in the command line. The message is for the person who typed the command. */
 export class UsageError extends Error {}
 
 /** Reads the arguments of `npm run test:fuzz`. Throws a `UsageError`. */

@@ -1,13 +1,13 @@
 import type { RegistryUser } from '../registry/access.ts';
 import { nowIn, type State } from './state.ts';
 
-/** Every action that a push needs beyond those of a pull. */
+/** The action that tells a push from a pull. */
 const pushes = 'ecr:PutImage';
 const pulls = 'ecr:BatchGetImage';
 
 type Statement = { Action: string | string[]; Resource: string | string[] };
 
-/** Whom the registries of AWS let in: tokens that were given out here, for what their session was narrowed to. */
+/** AWS registries accept tokens that this stand-in issued, and allow what the session policy allows. */
 export function userOfEcr(state: State) {
   return (username: string, password: string): RegistryUser | undefined => {
     const token = state.issued.find((one) => one.password === password);

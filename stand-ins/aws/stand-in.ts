@@ -73,7 +73,7 @@ export async function startAws() {
 
     role: addRole,
 
-    /** A role with this trust policy, as a person pastes it. */
+    /** Adds a role with this trust policy, as a person pastes it. */
     roleTrusting: (arn: string, policy: string): Role => addRole({ arn, ...trustIn(policy) }),
 
     fail(fault: Fault): void {

@@ -7,7 +7,7 @@ type Statement = {
   Condition?: { StringEquals?: Record<string, string> };
 };
 
-/** What a pasted trust policy says, as far as it is understood here. Throws where it says anything else. */
+/** Parses a pasted trust policy. Throws if it contains anything that this stand-in does not understand. */
 export function trustIn(policy: string): Pick<Role, 'trusts' | 'externalId'> & Partial<Pick<Role, 'federated'>> {
   const { Statement: statements } = JSON.parse(policy) as { Statement: Statement[] };
   const [statement, ...more] = statements;

@@ -68,7 +68,7 @@ async function clientOf(refreshToken: string, host: string, now: number): Promis
   }
 }
 
-/** Whom this registry lets in: its own tokens, for what they say or for what the roles of their app allow. */
+/** This registry accepts its own tokens. It allows what the token says, or what the roles of the token's app allow. */
 export function userOfRegistry(state: State, host: string, now: () => number) {
   return (username: string, password: string): RegistryUser | undefined => {
     const registry = state.registries.get(host);
@@ -83,5 +83,5 @@ export function userOfRegistry(state: State, host: string, now: () => number) {
   };
 }
 
-/** Who logs in with a token of Entra's has no name. */
+/** The user name of every login with a token from Entra. */
 const nobody = '00000000-0000-0000-0000-000000000000';

@@ -44,7 +44,7 @@ export function createState() {
     registries: new Map<string, Registry>(),
     /** Entra's tokens. */
     tokens: new Map<string, { tenantId: string; clientId: string; audience: string; expiresAt: number }>(),
-    /** Tokens of the registries. */
+    /** The tokens that the registries have issued. */
     made: new Set<string>(),
     /** Of the registries: seconds. */
     lives: { refresh: 3 * 3600, access: 4500 },

@@ -18,7 +18,7 @@ export function newKeyPair(): KeyPair {
   return makeKeyPair();
 }
 
-/** Takes the keys of all Apps from elsewhere: making one blocks the process for up to a second. */
+/** Replaces the function that makes the keys of Apps. The usual one blocks the process for up to a second. */
 export function makeKeyPairsWith(make: () => KeyPair): void {
   makeKeyPair = make;
 }

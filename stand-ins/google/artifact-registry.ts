@@ -20,7 +20,7 @@ export function testPermissions(state: State, request: CloudRequest, now: number
   return { status: 200, body: held.length === 0 ? {} : { permissions: held } };
 }
 
-/** Whom Google's registries let in: tokens that were given out here, for what their identity and their scopes allow. */
+/** Google's registries accept tokens that this stand-in issued, and allow what the identity and the scopes allow. */
 export function userOfArtifactRegistry(state: State, now: () => number) {
   return (username: string, password: string): RegistryUser | undefined => {
     const held = state.tokens.get(password);

@@ -3,11 +3,11 @@ import type { State } from './state.ts';
 
 export type Agreement = {
   email?: string;
-  /** What the person leaves ticked; all that is asked for unless given. */
+  /** The scopes that the person leaves ticked. The default is all scopes that the page asks for. */
   scope?: string;
 };
 
-/** What a person does on Google's page at this address. Returns the address that sends their browser back. */
+/** Gives consent, as a person does on this page of Google's. Returns the address that sends their browser back. */
 export function agree(state: State, page: URL, { email = 'ann@acme.test', scope }: Agreement = {}): string {
   const asked = (name: string) => page.searchParams.get(name) ?? '';
   const code = `4/${randomBytes(12).toString('base64url')}`;

@@ -13,7 +13,7 @@ export type RegistryUser = {
 export type AccessSettings = {
   /** By name. */
   users: Map<string, RegistryUser>;
-  /** Who else is let in, such as the tokens that a cloud makes for its registries. */
+  /** Finds users that are not in `users`, such as the tokens that a cloud makes for its registries. */
   userOf?: (username: string, password: string) => RegistryUser | undefined;
   /** `open` lets everybody do everything. */
   auth: 'open' | 'basic' | 'bearer';

@@ -297,7 +297,7 @@ describe('an outage', () => {
     expect(await operation()).toMatchObject({ status: 'failed', errorCode: type });
   });
 
-  test('that outlasts a check leaves an account pending, and shows what has kept it from being proven', async () => {
+  test('that outlasts a check leaves the account pending and shows the reason', async () => {
     const id = await scene.add(where, secretAtAzure);
     const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
     const failure = { code: 'timeout', detail: 'Nobody answered' };

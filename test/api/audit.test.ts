@@ -32,7 +32,7 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     return { ...usual, token: (await addUser(api.database, tenant.orgId, 'owner')).session };
   },
   async syncInstallations({ orgId, githubAppId }, usual) {
-    // Every App of the operator's is asked for: here there is one.
+    // The operation syncs every App of the operator: make sure that there is only one.
     const others = api.database.reader('github_apps').whereNot({ id: githubAppId }).select('id');
     await api.database.write((trx) => trx('github_apps').whereIn('id', others).update({ org_id: orgId }));
     return usual;
@@ -134,10 +134,10 @@ const send = (endpoint: Endpoint, { path, body, token = adminToken }: Sent, requ
 
 const mutations = () => api.endpoints.filter(({ write }) => write);
 
-/** Tables that say nothing of what was done. */
+/** The tables that no request changes. */
 const apart = ['knex_migrations', 'knex_migrations_lock'];
 
-/** Every table there is, by the database's own account: a new one is looked at without being named here. */
+/** Asks the database for the names of all tables, so the tests also compare tables that are added later. */
 async function everyTable(): Promise<string[]> {
   const { reader, dialect } = api.database;
   const named: { name: string }[] =
@@ -174,13 +174,13 @@ test('Everything that changes something is done by `write`, or is a raw route th
   ]);
 });
 
-/** An organization is deleted with what it has: here one project and two integrations. All else leaves one row. */
+/** Deleting an organization also deletes its project and its two integrations. Every other operation leaves one row. */
 const deletedIntegration = 'integration.deletion_requested';
 const severalRows: Record<string, string[]> = {
   deleteOrg: ['cloud_account.deleted', deletedIntegration, deletedIntegration, 'org.deleted', 'project.deleted'],
 };
 
-test('Every mutation leaves exactly one row for each thing, which says who did what to it, from where', async () => {
+test('Every mutation writes exactly one audit row for each thing that it changes: who did what, and from where', async () => {
   for (const endpoint of mutations()) {
     const { operationId } = endpoint;
     const sent = await prepare(endpoint);
@@ -200,7 +200,7 @@ test('Every mutation leaves exactly one row for each thing, which says who did w
   }
 });
 
-test('A request that is refused leaves no row, and changes none', async () => {
+test('A rejected request changes no row in any table', async () => {
   const orgId = await addOrg(api.database);
   const { session } = await addUser(api.database, orgId, 'viewer');
   const before = await everyRow();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { meanwhile, useDeletionScene } from './deletion-scene.ts';
 
-// Two transactions hold locks at the same time: SQLite has one writer, so this cannot happen there.
+// Two transactions hold locks at the same time. SQLite has one writer, so this cannot happen there.
 
 const scene = useDeletionScene();
 
@@ -15,7 +15,7 @@ test('deletes an integration that is bound just before its project is deleted', 
   });
   let binding: Promise<void> | undefined;
   let deletion: ReturnType<typeof scene.api.admin.send> | undefined;
-  // It is in the middle of it.
+  // The lock stops the binding in the middle of its transaction.
   await scene.database.write(async (trx) => {
     await trx('installations').where({ id: 'ins_held' }).forUpdate().first('id');
     binding = steps.bindInstallation({ flowId: flow.id });

@@ -6,7 +6,7 @@ import { publicUrl } from '../support/api.ts';
 import { addProject } from '../support/tenants.ts';
 import { meanwhile, useDeletionScene } from './deletion-scene.ts';
 
-// What begins in a project or an organization while it is being deleted: one of the two waits for the other.
+// A request creates something while its project or organization is being deleted. One transaction waits for the other.
 
 const scene = useDeletionScene();
 const owned = () => ({ orgId: scene.owner.orgId, revocation: 'auto' as const, audit: async () => {} });

@@ -11,10 +11,10 @@ import { addOrg, addProject } from '../support/tenants.ts';
 
 const alice: Account = { login: 'alice', id: 71, type: 'User' };
 
-/** Long enough for another transaction to come as far as it can. */
+/** Waits long enough for another transaction to get as far as it can. */
 export const meanwhile = () => sleep(300);
 
-/** An API, a GitHub with the operator's App, and for each test a new organization with a project. */
+/** Starts an API and a GitHub with the operator's App. Each test gets a new organization with a project. */
 export function useDeletionScene() {
   const scene = {} as {
     database: TestDatabase;
@@ -44,13 +44,13 @@ export function useDeletionScene() {
   });
 
   return Object.assign(scene, {
-    /** The statuses of the organization's integrations. */
+    /** Returns the statuses of the organization's integrations. */
     async integrations(): Promise<string[]> {
       const rows = await scene.database.reader('integrations').where({ org_id: scene.owner.orgId });
       return rows.map(({ status }) => status);
     },
 
-    /** A flow of the operator's App, up to the sign-in. */
+    /** Takes a flow of the operator's App as far as the sign-in. */
     async signedIn() {
       const { database, github, app, owner } = scene;
       const rows = flowRows(database, github);

@@ -35,7 +35,7 @@ test.each([
     ours: "SwaggerUIBundle({\n    dom_id: '#viewer'",
   },
   { file: 'viewer.css', type: 'text/css', theirs: 'swagger-ui.css', ours: '.swagger-ui search' },
-])('$file of the documentation is read once, however many ask for it', async ({ file, type, theirs, ours }) => {
+])('reads $file of the documentation once for many requests', async ({ file, type, theirs, ours }) => {
   const answers = await Promise.all(Array.from({ length: 5 }, () => fetch(`${api.url}/docs/${file}`)));
   for (const answer of answers) {
     expect(answer.status).toBe(200);
@@ -50,7 +50,7 @@ test.each([
   expect(reads[0]).not.toMatch(/^sync/);
 });
 
-test('the page runs scripts and styles of this server only, and no text as a program', async () => {
+test('the page loads scripts and styles from this server only, and none inline', async () => {
   const page = await fetch(`${api.url}/docs`);
   const policy = Object.fromEntries(
     (page.headers.get('content-security-policy') ?? '').split('; ').map((part) => {

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { createDocumentSchemas } from '../../api/document-schemas.ts';
 import { jsonValue } from '../../api/json-value.ts';
 
-/** A folder has folders. */
+/** A recursive schema: a folder contains folders. */
 const folder: z.ZodType<object> = z
   .lazy(() => z.strictObject({ name: z.string(), folders: z.array(folder) }))
   .meta({ id: 'Folder' });
 const shared = '#/components/schemas/Folder';
 
-test('moves a recursive schema to the shared ones, with all references to it', () => {
+test('moves a recursive schema and all references to it to `components/schemas`', () => {
   const schemas = createDocumentSchemas();
   const made = schemas.toSchema(z.strictObject({ root: folder }), 'input');
   expect(made).not.toHaveProperty('$defs');
@@ -19,7 +19,7 @@ test('moves a recursive schema to the shared ones, with all references to it', (
   });
 });
 
-test('keeps a named schema once, and sorts by name', () => {
+test('keeps each named schema once, and sorts them by name', () => {
   const schemas = createDocumentSchemas();
   const named = z.strictObject({ b: z.string() }).meta({ id: 'Beta' });
   schemas.toSchema(z.array(named), 'output');
@@ -28,20 +28,20 @@ test('keeps a named schema once, and sorts by name', () => {
   expect(Object.keys(schemas.named())).toEqual(['Alpha', 'Beta', 'Folder']);
 });
 
-test('refuses a recursive schema without a name', () => {
+test('throws for a recursive schema without a name', () => {
   expect(() => createDocumentSchemas().toSchema(z.strictObject({ notes: z.json() }), 'input')).toThrow(/needs a name/);
   expect(() => createDocumentSchemas().toSchema(z.json(), 'input')).toThrow(/needs a name/);
 });
 
-test('refuses one name for two different schemas', () => {
+test('throws for two different schemas with one name', () => {
   const schemas = createDocumentSchemas();
   const first = z.strictObject({ a: z.string().default('x') }).meta({ id: 'Twice' });
   schemas.toSchema(z.array(first), 'input');
-  // A field with a default is always in an answer, and can be left out of a request.
+  // A field with a default is always in a response, but optional in a request.
   expect(() => schemas.toSchema(z.array(first), 'output')).toThrow('Two different schemas have the name Twice');
 });
 
-test('describes any JSON value without a reference, and checks it to its depths', () => {
+test('describes any JSON value without a reference, and validates nested values', () => {
   const schemas = createDocumentSchemas();
   const made = schemas.toSchema(z.strictObject({ notes: z.record(z.string(), jsonValue) }), 'input');
   expect(made).toMatchObject({ properties: { notes: { additionalProperties: { description: 'Any JSON value' } } } });

@@ -24,7 +24,7 @@ describe('a body is refused', () => {
     ['nested a hundred thousand levels deep', nested(100_000)],
     ['nested deeper than anything of ours, below a field', `{"name":${nested(40)}}`],
     ['with a NUL, which Postgres does not keep', '{"name":"a\\u0000b"}'],
-    ['with half of a surrogate pair, which no UTF-8 holds', '{"name":"a\\ud800"}'],
+    ['with half of a surrogate pair, which UTF-8 cannot encode', '{"name":"a\\ud800"}'],
     ['with half of a surrogate pair in a key', '{"name":"a","b\\udfff":1}'],
     ['with a NUL in a key', '{"name":"a","b\\u0000":1}'],
     ['in broken UTF-8', Buffer.from([...Buffer.from('{"name":"'), 0xff, ...Buffer.from('"}')])],

@@ -17,7 +17,7 @@ beforeAll(async () => {
   api = await startApi();
 });
 afterAll(() => api?.stop());
-// Some of these requests are carried out, and change or delete what others need.
+// Some of these requests succeed, and change or delete what other requests need.
 beforeEach(async () => {
   const orgId = await addOrg(api.database);
   tenant = await addEverything(api.database, { orgId, projectId: await addProject(api.database, orgId) });
@@ -27,7 +27,7 @@ beforeEach(async () => {
   });
 });
 
-/** What a request needs to get past the schema; the ids exist. */
+/** The values that a request needs to get past the schema. The ids exist. */
 const samples: Samples = (name, { pattern }) => {
   const prefix = /^\^([a-z]+)_\[/.exec(String(pattern))?.[1];
   if (prefix) return idsOf(tenant)[prefix];
@@ -90,7 +90,7 @@ function send(method: string, path: string, headers: Record<string, string> = {}
 
 type Attempt = { method: string; path: string; headers?: Record<string, string>; body?: unknown };
 
-/** The requests whose answer is a failure on our side. */
+/** Returns the requests that get a `5xx` response, except `501`. */
 async function failuresOf(attempts: Attempt[]): Promise<string[]> {
   const found: string[] = [];
   const left = attempts.values();
@@ -118,17 +118,17 @@ const operations = Object.entries(openApi.paths).flatMap(([route, methods]) =>
   Object.keys(methods).map((method): [string, string] => [method, route]),
 );
 
-describe('hostile text in any field is never a failure on our side', () => {
+describe('hostile text in any field never causes a 5xx', () => {
   test.each(operations)('%s %s', { timeout: 60_000 }, async (method, route) => {
     const all = slotsOf(openApi, samples).filter((slot) => slot.method === method && slot.route === route);
-    // The kinds of a cloud account have most of their fields in common.
+    // All kinds of cloud accounts share most of their fields, so each field is tested once.
     const slots = [...new Map(all.map((slot) => [slot.field, slot])).values()];
     const attempts = slots.flatMap((slot) => valuesFor(slot).map((value) => ({ method, ...slot.fill(value) })));
     expect(await failuresOf(attempts)).toEqual([]);
   });
 });
 
-describe('a host that no address can have is refused', () => {
+describe('rejects a host that cannot exist', () => {
   const credentials = { username: 'robot', password: 'a-long-password' };
   const fields: [string, (host: string) => [string, string, object]][] = [
     [
@@ -222,14 +222,14 @@ describe('a host that no address can have is refused', () => {
     }
   });
 
-  test('with the field that is wrong', async () => {
+  test('names the invalid field', async () => {
     const body = { provider: 'oci', registry: 'x.0', credentials, project_id: tenant.projectId };
     const answer = await api.admin.send('POST', '/v1/integrations', body);
     expect(answer).toMatchObject({ status: 422, body: { errors: [{ path: 'body.registry' }] } });
   });
 });
 
-describe('an address, a header or a cookie that cannot be decoded is never a failure on our side', () => {
+describe('a URL, a header or a cookie that cannot be decoded never causes a 5xx', () => {
   const raw = ['%', '%zz', '%ff', '%00', '%ed%a0%80', '%c0%af', '..%2f..%2f', 'a%'];
 
   test('in a path', async () => {
@@ -261,7 +261,7 @@ describe('an address, a header or a cookie that cannot be decoded is never a fai
     'x-hub-signature-256',
   ];
   test.each([...everywhere, ...ofWebhooks])('in %s', async (header) => {
-    // What a header can hold.
+    // A header can hold only these characters.
     const values = [...raw, ...hostileTexts.filter((text) => /^[\t\x20-\x7e\x80-\xff]*$/.test(text))];
     const prefix = header === 'cookie' ? 'fairlead_session=' : header === 'authorization' ? 'Bearer ' : '';
     const flow = `/connect/${tenant.flowId}`;

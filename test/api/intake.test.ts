@@ -281,7 +281,7 @@ test('random changes of body and signature are never taken', async () => {
     return text.slice(0, at) + changed + text.slice(at + 1);
   };
   const tries = Array.from({ length: 100 }, (_, index) => {
-    // Each from an address of its own, or the last would be refused for the first ones' sake.
+    // Each request comes from its own address: otherwise the rate limit would reject the last ones.
     const from = { 'x-forwarded-for': `192.0.2.${index}` };
     return index % 2 === 0
       ? post(flip(body, 0), headersFor(body, { ...from, 'x-hub-signature-256': signature }))

@@ -8,7 +8,7 @@ import { anyText } from '../support/texts.ts';
 
 const refused = expect.objectContaining({ code: 'invalid_request' });
 
-test('a cursor leads to the page after its id', () => {
+test('a cursor returns the page after its id', () => {
   fc.assert(
     fc.property(
       fc.constantFrom<IdPrefix[]>('org', 'prj', 'int', 'bld'),
@@ -21,7 +21,7 @@ test('a cursor leads to the page after its id', () => {
   );
 });
 
-test('a cursor of any other text is refused by its name', () => {
+test('rejects any other text as a cursor', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -35,7 +35,7 @@ test('a cursor of any other text is refused by its name', () => {
   );
 });
 
-test('an idempotency key of any text is taken, or refused', () => {
+test('accepts 1 to 255 visible ASCII characters as an idempotency key, and rejects any other text', () => {
   fc.assert(
     fc.property(anyText, fc.jsonValue(), (key, body) => {
       const keyed = () => keyOf({ callerId: 'usr', key, method: 'POST', path: '/', body });
@@ -45,7 +45,7 @@ test('an idempotency key of any text is taken, or refused', () => {
   );
 });
 
-test('a key of a service account of any content is refused with a sentence', () => {
+test('rejects any invalid service account key with a message', () => {
   const file = fc.record({
     type: fc.constantFrom('service_account', 'external_account', 'x'),
     client_email: fc.oneof(fc.constant('ci@acme.iam.gserviceaccount.com'), fc.jsonValue()),

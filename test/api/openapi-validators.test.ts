@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 const file = path.join(import.meta.dirname, '../../docs/openapi.json');
 const committed = readFileSync(file, 'utf8');
 
-/** Two programs of different makers: one applies the JSON Schema of OpenAPI 3.1, the other has rules of its own. */
+/** Two independent validators: one applies the JSON Schema of OpenAPI 3.1, the other applies its own rules. */
 const validators = {
   'the JSON Schema of OpenAPI': async (source: string) => {
     const { valid, errors } = await new Validator().validate(JSON.parse(source));
@@ -16,7 +16,7 @@ const validators = {
   'the rules of Redocly': async (source: string) => {
     const config = await createConfig({
       extends: ['spec', 'recommended-strict'],
-      // A tag is its name, and some routes only redirect.
+      // Our tags need no description, and some routes only redirect.
       rules: { 'tag-description': 'off', 'operation-2xx-response': 'off' },
     });
     const problems = await lintFromString({ source, absoluteRef: file, config });
@@ -29,13 +29,13 @@ type Document = {
   paths: Record<string, Record<string, { responses?: Record<string, unknown>; parameters?: unknown[] }>>;
 };
 
-/** Mistakes that each of them has to find. */
+/** The mistakes that each validator must find. */
 const mistakes: Record<string, (document: Document) => void> = {
   'has no title': ({ info }) => delete info['title'],
-  'has a parameter in no place': ({ paths }) => {
+  'has a parameter without a location': ({ paths }) => {
     paths['/v1/me']?.['get']?.parameters?.push({ name: 'x', in: 'nowhere', schema: {} });
   },
-  'has a reference that leads nowhere': ({ paths }) => {
+  'has a reference to a missing schema': ({ paths }) => {
     const responses = paths['/v1/me']?.['get']?.responses;
     if (responses) responses['200'] = { $ref: '#/components/responses/None' };
   },
@@ -46,7 +46,7 @@ describe.each(Object.entries(validators))('%s', (_, validate) => {
     expect(await validate(committed)).toEqual([]);
   });
 
-  test.each(Object.entries(mistakes))('refuses a document that %s', async (_, spoil) => {
+  test.each(Object.entries(mistakes))('rejects a document that %s', async (_, spoil) => {
     const document = JSON.parse(committed) as Document;
     spoil(document);
     expect(await validate(JSON.stringify(document))).not.toEqual([]);

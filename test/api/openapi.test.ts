@@ -92,7 +92,7 @@ test('The document lists every code and both ways to sign in', () => {
   expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'cookie']);
 });
 
-test('Every reference in the document leads to something', () => {
+test('Every reference in the document resolves', () => {
   const references = referencesIn(document);
   expect(references.filter((reference) => resolve(document, reference) === undefined)).toEqual([]);
   expect(references).toContain('#/components/schemas/Problem');
@@ -107,7 +107,7 @@ function referencesIn(value: unknown): string[] {
   return Object.entries(value).flatMap(([key, of]) => (key === '$ref' ? [String(of)] : referencesIn(of)));
 }
 
-/** A pointer into this document: no reference leaves it, and none leads to the document itself. */
+/** Resolves a reference within the document. A reference to another document, or to the whole one, is undefined. */
 function resolve(root: unknown, reference: string): unknown {
   if (!reference.startsWith('#/')) return undefined;
   const steps = reference.slice(2).split('/');

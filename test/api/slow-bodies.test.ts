@@ -12,7 +12,7 @@ let api: TestApi;
 const open: ClientRequest[] = [];
 
 beforeAll(async () => {
-  // The senders are told apart by what the proxy says of them.
+  // The API tells the senders apart by the address that the proxy reports.
   const arrival = { pace, maxBytes: 12 * megabyte, maxBytesOfOne: 3 * megabyte };
   api = await startApi({ trustProxy: true, webhooks: { arrival } });
   await addGithubApp(api.database, { appId, secret });

@@ -102,7 +102,7 @@ describe('who signs in', () => {
     const body = { ...theirs(), state: 'pending', role: 'admin' };
     github.faults.add({ path: /^\/user\/memberships/, kind: 'status', status: 200, times: 1, body });
     expect(await signIn(alice, initech)).toMatchObject({ owns: null });
-    // Of the organization this body says no more than we read.
+    // The body contains only those fields of the organization that Fairlead reads.
     const [complaint, ...others] = new Set(github.violations.splice(0).map((text) => text.split(' must ')[0]));
     expect(complaint).toBe('GET /user/memberships/orgs/{org}: answer 200: /organization');
     expect(others).toEqual([]);

@@ -37,7 +37,7 @@ test('the largest webhook that GitHub sends can be read out of its log', async (
     code: 'unexpected',
     message: expect.stringContaining('4194304 bytes'),
   });
-  // What is so long here is no list of installations.
+  // The long body is not a valid list of installations.
   const complaints = new Set(github.violations.splice(0).map((text) => text.split(' must ')[0]));
   expect([...complaints]).toEqual(['GET /app/installations: answer 200: /0']);
 });

@@ -15,7 +15,7 @@ afterAll(async () => {
   await api?.stop();
 });
 
-/** Opens the page, and keeps what it asks for: where it went, and what failed. */
+/** Opens the page, and records the origins of its requests and the requests that fail. */
 async function openDocs({ width, dark = false }: { width: number; dark?: boolean }) {
   const { page, complaints, close } = await openPage(browser);
   const origins = new Set<string>();
@@ -37,11 +37,11 @@ async function openDocs({ width, dark = false }: { width: number; dark?: boolean
 const operation = (page: Page, tag: string, id: string) => page.locator(`[id="operations-${tag}-${id}"]`);
 const visible = (page: Page, label: string) =>
   page.getByRole('button', { name: label, exact: true }).first().isVisible();
-/** Nothing is cut off, and nothing has to be scrolled sideways. */
+/** Returns how many pixels the page is wider than the window: 0 if nothing needs to scroll sideways. */
 const overflow = (page: Page) => page.evaluate('document.documentElement.scrollWidth - innerWidth');
 
 test.each([{ width: 1280 }, { width: 375 }])(
-  'the documentation shows every operation, $width px wide',
+  'the documentation shows every operation at a width of $width px',
   async ({ width }) => {
     const { page, complaints, origins, failures, close } = await openDocs({ width });
 
@@ -77,7 +77,7 @@ test.each([{ width: 1280 }, { width: 375 }])(
   },
 );
 
-test('the search finds operations by their words, whichever tag they have', async () => {
+test('searches the operations of all tags for several words', async () => {
   const { page, complaints, close } = await openDocs({ width: 1280 });
   const shown = () => page.locator('.opblock').evaluateAll((blocks) => blocks.map(({ id }) => id));
   const search = page.getByRole('searchbox', { name: 'Search operations' });
@@ -91,7 +91,7 @@ test('the search finds operations by their words, whichever tag they have', asyn
   await close();
 });
 
-test('the page follows the colours that the reader prefers', async () => {
+test('follows the preferred colour scheme', async () => {
   const { page, complaints, close } = await openDocs({ width: 1280, dark: true });
   const background = () => page.evaluate('getComputedStyle(document.documentElement).backgroundColor');
   expect(await background()).toBe('rgb(28, 32, 34)');
@@ -101,7 +101,7 @@ test('the page follows the colours that the reader prefers', async () => {
   await close();
 });
 
-test('a script from elsewhere would be refused and seen', async () => {
+test('blocks and reports a script from another server', async () => {
   const { page, complaints, failures, close } = await openDocs({ width: 1280 });
   await page.evaluate(
     `document.body.append(Object.assign(document.createElement('script'), { src: 'http://127.0.0.2:9/x.js' }))`,

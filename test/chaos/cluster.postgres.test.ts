@@ -59,7 +59,7 @@ test('two relays dispatch 300 pushes as 300 builds, none twice', async () => {
   expect(await allBuilds(client())).toHaveLength(before + 300);
 }, 200_000);
 
-test('what either API acknowledged right before each of 25 kills -9 is dispatched once', async () => {
+test('dispatches each push once that an API acknowledged right before one of 25 kills -9', async () => {
   const before = scene.dispatched().length;
   // No token, no sending: a kill in the middle of a request is another test's. New workers have none left over.
   scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });

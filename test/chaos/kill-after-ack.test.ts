@@ -21,25 +21,25 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-/** Everything acknowledged is dispatched in the end, and nothing of all that was taken in is dispatched twice. */
+/** Waits until every acknowledged push is dispatched, and checks that no stored push is dispatched twice. */
 async function expectDispatchedOnce(acknowledged: string[]): Promise<void> {
   await expect
     .poll(() => acknowledged.filter((sha) => !scene.dispatched().includes(sha)), { timeout: 60_000, interval: 200 })
     .toEqual([]);
-  // What was not acknowledged may have been taken in all the same.
+  // A push that was not acknowledged might still have been stored.
   const builds = await allBuilds(product.client);
   await expect.poll(() => scene.dispatched().length, { timeout: 60_000 }).toBe(builds.length);
   expect(new Set(builds.map(({ sha }) => sha)).size).toBe(builds.length);
   expect([...scene.dispatchedBuilds()].sort()).toEqual(builds.map(({ id }) => id).sort());
 }
 
-test(`what the whole product acknowledged right before each of ${killsOfTheWhole} kills -9 is dispatched once`, async () => {
+test(`dispatches each push once that the product acknowledged right before one of ${killsOfTheWhole} kills -9`, async () => {
   // Between the decision to send and the request there is one moment after which nobody can know whether a run was
   // asked for, and such a build is held for a person. No token, no sending: every kill lands before that moment.
   scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });
   const acknowledged: string[] = [];
   for (let kill = 0; kill < killsOfTheWhole; kill += 1) {
-    // Five at once, and the first 202 among them pulls the trigger: none at all would fail here.
+    // Five pushes at once: the first 202 triggers the kill. If none returns 202, this throws.
     const round = Array.from({ length: 5 }, () => scene.push());
     await Promise.any(
       round.map(async (push) => {
@@ -56,13 +56,13 @@ test(`what the whole product acknowledged right before each of ${killsOfTheWhole
   await expectDispatchedOnce(acknowledged);
 }, 180_000);
 
-test(`what ${killsOfReceivers} processes acknowledged, each killed -9 at its first 202, is dispatched once`, async () => {
+test(`dispatches each push once that one of ${killsOfReceivers} processes acknowledged right before its kill -9`, async () => {
   await product.stop();
   const before = scene.dispatched().length;
   const env = { FAIRLEAD_PORT: new URL(product.url).port, FAIRLEAD_DATA_DIR: product.dataDir };
   const load = () =>
     runProgram(process.execPath, ['--disable-proto=throw', '--import', 'tsx', 'test/support/receiver.ts'], env);
-  // While one is at work, the next two load: that is what takes long.
+  // Loading takes most of the time, so the next two processes load while one works.
   const loading: Program[] = [load(), load()];
   const acknowledged: string[] = [];
   const ends: unknown[] = [];
@@ -80,7 +80,7 @@ test(`what ${killsOfReceivers} processes acknowledged, each killed -9 at its fir
   } finally {
     await Promise.all(loading.map((spare) => spare.end('SIGKILL')));
   }
-  // Each was alive until its kill, and had acknowledged its push; nothing was dispatched so far.
+  // Each process was alive until its kill and had acknowledged its push. Nothing has been dispatched yet.
   expect(ends).toEqual(Array(killsOfReceivers).fill('SIGKILL'));
   expect(acknowledged).toHaveLength(killsOfReceivers);
   expect(scene.dispatched()).toHaveLength(before);

@@ -9,33 +9,34 @@ const folders = readdirSync(root, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules')
   .map(({ name }) => name);
 
-/** `npm start`, `npm test` and `npm run x`. */
+/** Returns the scripts behind `npm start`, `npm test` and `npm run x`. */
 function scriptsIn(code: string): string[] {
   return [...code.matchAll(/\bnpm (?:(start|test)\b|run (?:-\S+ )*([\w:-]+))/g)].map(
     ([, short, long]) => short ?? long ?? '',
   );
 }
 
-/** Paths that begin with a folder of this repository; `dist/x.js` is what is built of `x.ts`. */
+/** Returns the paths that begin with a folder of this repository, or with `dist`. */
 function filesIn(code: string): string[] {
   const words = code.match(/(?<![\w./-])[\w.-]+\/[\w.,{}/*-]*[\w}/*]/g) ?? [];
   return words.flatMap(alternatives).filter((name) => [...folders, '.ci', 'dist'].includes(name.split('/')[0] ?? ''));
 }
 
-/** `a/{b,c}.ts` is two files. */
+/** Expands `a/{b,c}.ts` to two files. */
 function alternatives(name: string): string[] {
   const [all, before, choices, after] = /^(.*?)\{([^}]*)\}(.*)$/.exec(name) ?? [];
   if (all === undefined) return [name];
   return (choices ?? '').split(',').flatMap((choice) => alternatives(`${before}${choice}${after}`));
 }
 
+/** Whether the file exists. The build makes `dist/x.js` from `x.ts`. */
 function isThere(name: string): boolean {
   const source = name.startsWith('dist/') ? name.replace(/^dist\//, '').replace(/\.js$/, '.ts') : name;
-  // Of a pattern, the part before it.
+  // Of a pattern such as `*.ts`, check only the folder.
   return existsSync(path.join(root, source.replace(/[^/]*\*.*$/, '')));
 }
 
-/** `fairlead login`, as a program: not the word in a sentence. */
+/** Returns the commands of `fairlead`, such as `login`, but not the word after the name in a sentence. */
 function commandsIn(code: string): string[] {
   return [...code.matchAll(/(?:^|\n *|\$ )fairlead ([a-z][\w-]*)/g)].map(([, name = '']) => name);
 }
@@ -52,7 +53,7 @@ function absentFrom({ text }: Page): string[] {
   ]);
 }
 
-test('every command and every file that the documentation names is there', () => {
+test('every command and every file that the documentation names exists', () => {
   const code = pages().flatMap(({ text }) => codeOf(text));
   expect(new Set(code.flatMap(scriptsIn)).size).toBeGreaterThan(10);
   expect(new Set(code.flatMap(filesIn)).size).toBeGreaterThan(30);
@@ -60,7 +61,7 @@ test('every command and every file that the documentation names is there', () =>
   expect(complaintsOf([...pages()], absentFrom)).toEqual([]);
 });
 
-test('a command or a file that is not there is found', () => {
+test('finds a command or a file that does not exist', () => {
   const text = [
     '`npm start`, `npm run check`, `npm run none`, `npm run -s none:too`',
     '```sh',

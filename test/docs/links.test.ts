@@ -6,7 +6,7 @@ import { complaintsOf, type Page, pages, readPage, root } from '../support/docs.
 const withoutCode = (text: string) =>
   text.replaceAll(/^ *```.*?^ *```/gms, '').replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]]/g, ' '));
 
-/** The targets of a page's links that stay in this repository. */
+/** Returns the targets of a page's links, except those to other sites. */
 function linksOf({ text }: Page): string[] {
   const targets = [...withoutCode(text).matchAll(/\]\(\s*<?([^)\s>]+)[^)]*\)|^\[[^\]]+\]:\s*(\S+)/gm)];
   return targets
@@ -14,7 +14,7 @@ function linksOf({ text }: Page): string[] {
     .filter((to) => !/^[a-z][a-z+.-]*:/i.test(to));
 }
 
-/** The anchors that GitHub gives to the headings of a page. */
+/** Returns the anchors that GitHub gives to the headings of a page. */
 function anchorsOf(text: string): Set<string> {
   const seen = new Map<string, number>();
   const anchors = new Set<string>();
@@ -45,7 +45,7 @@ test('every relative link of the documentation leads to a file, and every anchor
   expect(complaintsOf(pages(), brokenLinksOf)).toEqual([]);
 });
 
-test('a link to a missing file or a missing heading is found', () => {
+test('finds a link to a missing file or a missing heading', () => {
   const text = [
     '# A page of `its` own',
     '## Twice',

@@ -9,7 +9,7 @@ const routes = Object.entries(paths).map(([path, item]) => ({
 
 type Named = { text: string; method: string | undefined; steps: string[]; isEnd: boolean };
 
-/** `{id}`, `<id>`, `$ID` and `int_…` stand for something. */
+/** Splits a path into steps. Replaces the placeholders `{id}`, `<id>`, `$ID` and `int_…` with `{}`. */
 function normalized(path: string): string[] {
   return path
     .split('/')
@@ -17,7 +17,7 @@ function normalized(path: string): string[] {
     .map((step) => (/^(\{.*\}|<.*>|\$\w+|[a-z]+_….*)$/.test(step) ? '{}' : step));
 }
 
-/** `/v1/…`, `/api/integrations…`, and `POST …/x` for a route of which the end is said. */
+/** Returns the routes in a text: `/v1/…`, `/api/integrations…`, and `POST …/x`, which names only the end of a route. */
 function routesIn(text: string): Named[] {
   const found = text.matchAll(
     /(?:\b(GET|POST|PUT|PATCH|DELETE) )?((?:\/v1|\/api\/integrations|(?<=(?:GET|POST|PUT|PATCH|DELETE) )…)(?:\/(?:\{\w+\}|<[^>\s]+>|\$\w+|[a-z]+_…|[\w.-]+))*)/g,
@@ -51,7 +51,7 @@ test('every route that the documentation names is in the OpenAPI document', () =
   expect(complaintsOf(pages(), unknownIn)).toEqual([]);
 });
 
-test('a route, a method or the end of a route that does not exist is found', () => {
+test('finds a route, a method or the end of a route that does not exist', () => {
   const text = [
     '`GET /v1/me`, `PATCH /v1/integrations/{id}`, `POST …/credentials/exchange`, `/v1/integrations/int_…/recover`,',
     '`curl localhost:8080/v1/integrations/$INTEGRATION/credentials/rotate`, `/v1/webhooks/github/<gha_…>`, /v1/me.',

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { complaintsOf, type Page, pages, readPage, root } from '../support/docs.ts';
 
-/** Variables of ours, by how they begin; not those of npm, docker or git. */
+/** Matches Fairlead's variables by their prefix, and not those of npm, docker or git. */
 const ours =
   /\b(?:FAIRLEAD|TEMPORAL|GITHUB|GOOGLE_OAUTH|DATABASE|CHROMIUM|TEST)_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_]*_?[…*])\b/g;
 const variablesIn = (text: string) => new Set(text.match(ours) ?? []);
@@ -13,7 +13,7 @@ const settings = new Set(
   [...readPage('config.ts').text.matchAll(/^ {2}([A-Z][A-Z0-9_]+): /gm)].map(([, name = '']) => name),
 );
 
-/** What the command line, the scripts and the tests read besides. */
+/** The variables that the command line, the scripts and the tests read as well. */
 const read = new Set(
   ['cli', 'scripts', 'test/support', '.']
     .flatMap((folder) =>
@@ -32,7 +32,7 @@ function unknownIn({ text }: Page): string[] {
   return [...variablesIn(text)].filter((name) => !settings.has(name) && !read.has(name));
 }
 
-/** `# NAME=`, or the other way to give the same, named in a comment. */
+/** Has a line `# NAME=` for each setting, or a comment that names the alternative to another setting. */
 const example = readPage('.env.example');
 
 test('every variable that the documentation names is read by Fairlead', () => {
@@ -54,7 +54,7 @@ test('every setting is in .env.example, and every setting there exists', () => {
   expect([...settings].filter((name) => !new RegExp(`\\b${name}\\b`).test(example.text))).toEqual([]);
 });
 
-test('a variable that nothing reads is found', () => {
+test('finds a variable that nothing reads', () => {
   const text = '`FAIRLEAD_PORT`, `FAIRLEAD_NONE`, GITHUB_APP_…, `FAIRLEAD_TOKEN`, TEMPORAL_NOTHING=x, `DOCKER_CONFIG`';
   expect(unknownIn({ file: 'docs/page.md', text })).toEqual(['FAIRLEAD_NONE', 'TEMPORAL_NOTHING']);
 });

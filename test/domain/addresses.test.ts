@@ -11,7 +11,7 @@ import { addressText, anyText } from '../support/texts.ts';
 
 const allowed = parseAllowedHosts('git.internal http://127.0.0.1:4010');
 
-test('a host that a tenant may name is an origin, which is accepted again as it stands', () => {
+test('returns an allowed host as an origin, and accepts that origin unchanged', () => {
   fc.assert(
     fc.property(addressText, (text) => {
       const origin = tenantHostUrl(text, allowed);
@@ -23,7 +23,7 @@ test('a host that a tenant may name is an origin, which is accepted again as it 
   );
 });
 
-test('a list of allowed hosts is read, or refused with a sentence that names the entry', () => {
+test('reads a list of allowed hosts, or throws an error that names the invalid entry', () => {
   fc.assert(
     fc.property(addressText, (text) => {
       try {
@@ -38,7 +38,7 @@ test('a list of allowed hosts is read, or refused with a sentence that names the
   );
 });
 
-test('a redirect stays below an allowed origin, however it is written', () => {
+test('allows no redirect to another origin', () => {
   const origins = ['https://console.example.com', 'http://localhost:3000'];
   const below = fc.tuple(fc.constantFrom(...origins), anyText).map(([origin, rest]) => origin + rest);
   fc.assert(
@@ -51,7 +51,7 @@ test('a redirect stays below an allowed origin, however it is written', () => {
   );
 });
 
-test('the host alone says whether an address is public', () => {
+test('looks only at the host to decide whether an address is public', () => {
   fc.assert(
     fc.property(addressText, (text) => {
       if (!URL.canParse(text) || !/^https?:/i.test(text)) return;
@@ -60,7 +60,7 @@ test('the host alone says whether an address is public', () => {
   );
 });
 
-test('a page of GitHub’s is on its host, whatever an account or an App is called', () => {
+test('links to pages on GitHub’s host for any name of an account or an App', () => {
   const web = 'https://github.com';
   fc.assert(
     fc.property(anyText, anyText, (name, state) => {
@@ -75,7 +75,7 @@ test('a page of GitHub’s is on its host, whatever an account or an App is call
   );
 });
 
-test('a secret of any text is redacted from any text', () => {
+test('redacts any secret from any text', () => {
   fc.assert(
     fc.property(anyText, anyText, (before, secret) => {
       const text = redact(`${before} ${secret} `, [secret]);

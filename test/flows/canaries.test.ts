@@ -28,7 +28,7 @@ import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../s
 const marker = () => randomBytes(24).toString('hex');
 const operatorToken = `operator-${marker()}`;
 const clientSecret = `client-${marker()}`;
-/** https, since clouds take no other issuer. This process alone knows where it is. */
+/** An https address, since clouds accept no other issuer. Only this process can reach it. */
 const publicUrl = 'https://fairlead.example';
 
 let scene: Scene;
@@ -41,13 +41,13 @@ let temporal: Client;
 let reading: ReturnType<typeof createReading>;
 const temporary = temporaryFolder();
 const originalFetch = globalThis.fetch;
-/** Every answer of the product, to all callers. */
+/** Every response of the product, to all callers. */
 const answers: Place[] = [];
 const addresses = addressCanaries();
-/** Whose token it is. */
+/** The caller behind each token. */
 const callers = new Map([[operatorToken, 'the operator']]);
 
-/** As a reverse proxy does, tells the product by which name it was asked. */
+/** Sends the request as a reverse proxy does, with the public host name in a header. */
 async function throughProxy(url: string, init?: RequestInit): Promise<Response> {
   const headers = new Headers(init?.headers);
   headers.set('x-forwarded-host', new URL(publicUrl).host);
@@ -154,11 +154,11 @@ test('no secret is found in logs, answers, metrics, database files and histories
   const ofInstance = await keysOfInstance(day, database);
   await me.send('DELETE', '/v1/sessions', undefined);
 
-  // Each kind of caller has read every GET that it may.
+  // Each kind of caller has called every GET route that it has access to.
   expect(reading.missed(['a visitor', 'the owner', 'a token', 'the operator'])).toEqual([]);
   expect(reading.missed(['the owner']).filter(reading.isGuarded)).toEqual([]);
   expect(reading.missed(['the operator']).filter(reading.isGuarded)).toEqual([]);
-  // It takes the scope `ops`, which no token has.
+  // This route needs the scope `ops`, which no token has.
   expect(reading.missed(['a token']).filter(reading.isGuarded)).toEqual(['/v1/installations']);
   expect(reading.missed(['an unknown caller']).length).toBeGreaterThan(50);
 
@@ -177,7 +177,7 @@ test('no secret is found in logs, answers, metrics, database files and histories
   expect(canaries.filter(({ value }) => value.length < 20)).toEqual([]);
   expect(github.state.tokens.size).toBeGreaterThan(4);
 
-  // The product gives out a secret once, in the answer to the request for it.
+  // The product returns a secret once, in the response to the request for it.
   const told = [
     ...outcomes.flatMap((outcome) => outcome.told),
     'the session in the answer to POST /v1/sessions (201)',
@@ -189,7 +189,7 @@ test('no secret is found in logs, answers, metrics, database files and histories
   expect(found).toEqual(expect.arrayContaining(toldToBrowsers));
 }, 240_000);
 
-test('the sweep finds what was planted in each of these places', async () => {
+test('the sweep finds a planted text in each place', async () => {
   const planted = Object.fromEntries(
     ['log', 'row', 'standardError', 'file', 'memo', 'attribute', 'heartbeat', 'failure'].map((name) => [
       name,
@@ -224,7 +224,7 @@ test('the sweep finds what was planted in each of these places', async () => {
     );
 }, 60_000);
 
-/** Makes a folder for the product alone. It shares the cache of compiled sources, which saves seconds at the start. */
+/** Makes a temporary folder for the product. A link to the cache of compiled sources saves seconds at the start. */
 function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-temporary-'));
   const cache = `tsx-${process.geteuid?.()}`;

@@ -28,7 +28,7 @@ test('the sweep finds a secret in each spelling', () => {
   }
 });
 
-test('the sweep finds a private key in each form, and takes a public one for none', () => {
+test('the sweep finds a private key in each format, and ignores a public key', () => {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
   const places = {

@@ -67,7 +67,7 @@ async function send(event: string, payload: Record<string, unknown>): Promise<st
   return ((await answer.json()) as { delivery_id: string }).delivery_id;
 }
 
-/** Sends it, and returns once it was decided. */
+/** Sends a webhook, and returns when Fairlead has decided what to do with it. */
 async function sendDecided(event: string, payload: Record<string, unknown>): Promise<string> {
   const id = await send(event, payload);
   const decided = async () => expect((await delivery(id))['status']).not.toBe('received');
@@ -75,13 +75,13 @@ async function sendDecided(event: string, payload: Record<string, unknown>): Pro
   return id;
 }
 
-/** Sends news of an installation, and returns once all that follows from it is written down. */
+/** Sends a webhook about an installation, and returns when the refresh that it starts has ended. */
 async function sendRefreshed(event: string, payload: Record<string, unknown>): Promise<void> {
   const refresh = temporal.workflow.getHandle(refreshWorkflowId(await sendDecided(event, payload)));
   await vi.waitFor(() => refresh.result(), { timeout: 10_000, interval: 50 });
 }
 
-/** Deliveries are looked at in their order: once a later push is a build, those before were looked at. */
+/** Sends a push, and waits for its build. Fairlead handles deliveries in order, so it has handled all earlier ones. */
 async function lookedAtAll(): Promise<void> {
   const later = scene.github.push(scene.repository, { ref: 'refs/heads/main' });
   await send('push', later);
@@ -166,7 +166,7 @@ test('what waits to be built from a repository that is taken away is canceled', 
   const late = github.push(repository, { ref: 'refs/heads/main' });
   const id = await send('push', late);
   await lookedAtAll();
-  // It waits, for its repository may yet become known.
+  // The delivery waits, because its repository might become known later.
   expect(await delivery(id)).toMatchObject({ status: 'received' });
   expect(await builds()).toHaveLength(1);
 });

@@ -35,11 +35,11 @@ function way(name: string): Way {
 const soon = { timeout: 15_000 };
 
 describe('an account that is created, verified, used, changed and deleted', () => {
-  test('has a test for every way in', () => {
+  test('is tested with every way into a cloud', () => {
     expect(names).toEqual(Object.keys(ways));
   });
 
-  test.each(names)('gives and refuses credentials accordingly: %s', async (name) => {
+  test.each(names)('returns credentials only while it is active: %s', async (name) => {
     const { body, trust, registry, repository, wrong, right, code, hasIssued, secrets } = way(name);
     const tenant = await flow.tenant();
 
@@ -72,11 +72,11 @@ describe('an account that is created, verified, used, changed and deleted', () =
       .split(':');
     const password = rest.join(':');
     expect(hasIssued(password)).toBe(true);
-    // What nothing can narrow, such as the key of a user at AWS, pushes as well.
+    // Fairlead cannot narrow every credential: with the key of an AWS user, a pull credential can push as well.
     const isNarrow = name !== 'an access key at AWS';
     expect(await flow.images(registry, { username, password }, repository)).toEqual({ push: !isNarrow, pull: true });
 
-    // From here on nothing is given, also not what is in the cache.
+    // From here on, Fairlead returns no credential, not even from the cache.
     expect(await tenant.change(account, wrong)).toMatchObject({ status: 'pending', checked_at: null });
     const early = await tenant.exchange({ app_id: app.id });
     expect(early).toMatchObject({
@@ -133,7 +133,7 @@ describe('an account that is created, verified, used, changed and deleted', () =
   });
 });
 
-/** Nothing secret is in what operators read, nor kept of an account that is gone. */
+/** Checks that operators cannot read any secret, and that nothing sealed is left of a deleted account. */
 async function expectNoTrace({ id }: Account, secrets: string[]): Promise<void> {
   const { reader } = flow.database;
   const history = await historyText(flow.workflows.getHandle(`verify-cloud/${id}`));
@@ -152,8 +152,8 @@ async function expectNoTrace({ id }: Account, secrets: string[]): Promise<void> 
   expect(kept).toEqual([]);
 }
 
-describe('a cloud that lets in everybody who uses this Fairlead', () => {
-  test.each(openings)('is refused, and no credential is given: %s', async (name) => {
+describe('an account whose cloud trusts every tenant of this Fairlead', () => {
+  test.each(openings)('fails its verification and returns no credential: %s', async (name) => {
     const { body, trust, trustAnybody, registry, repository } = way(name);
     const tenant = await flow.tenant();
     const account = await tenant.create(body);
@@ -172,7 +172,7 @@ describe('a cloud that lets in everybody who uses this Fairlead', () => {
   });
 });
 
-test('an account by a person’s consent at Google lends it, and ends it at Google with its deletion', async () => {
+test('uses a person’s consent at Google, and revokes it when the account is deleted', async () => {
   const { google } = flow.clouds;
   const { clientId, clientSecret } = googleClient;
   const redirectUris = [`${publicUrl}/v1/cloud-accounts/gcp/callback`];
@@ -201,7 +201,7 @@ test('an account by a person’s consent at Google lends it, and ends it at Goog
   const [refreshToken = ''] = google.state.consents.keys();
 
   await tenant.disconnect(integration);
-  // Google does it, and its answer is lost.
+  // Google revokes the consent, but its response is lost.
   google.faults.add({ method: 'POST', path: /^\/revoke$/, kind: 'lost_answer', times: 1 });
   expect((await tenant.remove(account)).status).toBe(204);
   await expect.poll(() => google.state.consents.size, soon).toBe(0);

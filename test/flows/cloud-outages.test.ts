@@ -22,7 +22,7 @@ afterEach(() => flow.clouds.heal());
 
 const soon = { timeout: 15_000 };
 
-/** An account that its cloud would let in. */
+/** Creates an account that its cloud accepts. */
 async function trusted(tenant: Tenant, cloud: Cloud): Promise<{ account: Account; way: Way }> {
   const way = ways[names[cloud]]?.();
   if (!way) throw new Error(`There is no way into ${cloud}`);
@@ -31,7 +31,7 @@ async function trusted(tenant: Tenant, cloud: Cloud): Promise<{ account: Account
   return { account, way };
 }
 
-/** The next calls with which an account is let in go wrong. */
+/** Makes the next sign-in calls to the cloud fail. */
 function fail(cloud: Cloud, how: 'unavailable' | 'lost_answer' | 'hang', times?: number): void {
   const { aws, google, azure } = flow.clouds;
   const often = times === undefined ? {} : { times };
@@ -46,7 +46,7 @@ function fail(cloud: Cloud, how: 'unavailable' | 'lost_answer' | 'hang', times?:
   faults.add({ method: 'POST', path, ...fault, ...often });
 }
 
-/** How often a cloud was asked to let an account in. */
+/** Returns how many sign-in calls the cloud has received. */
 function asked(cloud: Cloud): number {
   const { aws, google, azure } = flow.clouds;
   if (cloud === 'AWS') return aws.ledger.filter(({ action }) => action === 'AssumeRole').length;
@@ -59,7 +59,7 @@ async function workflowStatus({ id }: { id: string }): Promise<string> {
 }
 
 describe('a verification', () => {
-  test.each(all)('is repeated when %s fails, and when its answer is lost', async (cloud) => {
+  test.each(all)('retries when %s fails, and when its response is lost', async (cloud) => {
     const tenant = await flow.tenant();
     const { account } = await trusted(tenant, cloud);
     const before = asked(cloud);
@@ -72,7 +72,7 @@ describe('a verification', () => {
     expect(await tenant.audit(account)).toEqual(['created', 'verification_requested', 'verified active']);
   });
 
-  test('that hangs holds up no other, and leaves an active account active', async () => {
+  test('that hangs does not delay other verifications, and leaves an active account active', async () => {
     const tenant = await flow.tenant();
     const [ofGoogle, ofAzure] = [await trusted(tenant, 'Google'), await trusted(tenant, 'Azure')];
     await tenant.verify(ofGoogle.account);
@@ -97,11 +97,11 @@ describe('a verification', () => {
     expect(await tenant.read(ofAzure.account)).toMatchObject({ status: 'active' });
   });
 
-  test('of an access that is replaced in the middle counts for nothing, and the new one is judged', async () => {
+  test('ignores the result for credentials that were replaced during the call, and checks the new ones', async () => {
     const tenant = await flow.tenant();
     const { account, way } = await trusted(tenant, 'Azure');
     const before = asked('Azure');
-    // The old access is let in, but only after it was replaced.
+    // The cloud accepts the old credentials, but only after they were replaced.
     flow.clouds.azure.faults.add({ path: /oauth2\/v2\.0\/token$/, kind: 'slow', delayMs: 1_500, times: 1 });
     const operation = await tenant.request(account);
     await expect.poll(() => asked('Azure'), soon).toBeGreaterThan(before);
@@ -122,7 +122,7 @@ describe('a verification', () => {
     ]);
   });
 
-  test('of an account that is deleted in the middle ends, and says why', async () => {
+  test('fails with a reason when the account is deleted during the call', async () => {
     const tenant = await flow.tenant();
     const { account } = await trusted(tenant, 'Azure');
     const before = asked('Azure');
@@ -141,7 +141,7 @@ describe('a verification', () => {
   });
 });
 
-test.each(all)('an exchange tells an outage of %s from a refusal, and changes no status', async (cloud) => {
+test.each(all)('an exchange returns 502 during an outage of %s, and changes no status', async (cloud) => {
   const tenant = await flow.tenant();
   const { account, way } = await trusted(tenant, cloud);
   await tenant.verify(account);
@@ -158,7 +158,7 @@ test.each(all)('an exchange tells an outage of %s from a refusal, and changes no
   expect((await tenant.exchange({ integration_id: integration.id })).status).toBe(200);
 });
 
-test('an exchange names the refusal where the cloud has taken its trust away since', async () => {
+test('an exchange returns 422 with the reason when the cloud no longer trusts Fairlead', async () => {
   const tenant = await flow.tenant();
   const { account, way } = await trusted(tenant, 'AWS');
   await tenant.verify(account);
@@ -171,7 +171,7 @@ test('an exchange names the refusal where the cloud has taken its trust away sin
   expect(await flow.database.reader('leases').where({ integration_id: integration.id })).toEqual([]);
 });
 
-test('a project that is deleted takes its accounts and their secrets with it, and what inherits them', async () => {
+test('deleting a project deletes its accounts, their secrets and the integrations that inherit them', async () => {
   const tenant = await flow.tenant();
   const { account, way } = await trusted(tenant, 'Azure');
   await tenant.verify(account);

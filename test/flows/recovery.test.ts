@@ -66,7 +66,7 @@ test('500 pushes that nobody took are decided within two minutes of the start, e
     'POST',
     `/v1/integrations/${integrationId}/recover`,
   );
-  // GitHub's rate limit is used up by the dispatches, so reading the log takes its time.
+  // The dispatches have used up GitHub's rate limit, so reading the log takes longer.
   await expect
     .poll(() => product.client.ask('GET', `/v1/operations/${operation.id}`), { timeout: 90_000, interval: 500 })
     .toMatchObject({ operation: { kind: 'recover', status: 'succeeded' } });

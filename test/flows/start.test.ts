@@ -32,7 +32,7 @@ function nodeStart(extra: Record<string, string> = {}): Program {
   return started(runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], { ...env, ...extra }));
 }
 
-/** How long a process takes that loads all of the product's code, and does nothing with it. */
+/** Measures how long a process takes to load all of the product's code. */
 async function secondsToLoad(): Promise<number> {
   const began = performance.now();
   const load = ['--import', 'tsx', '--input-type=module', '--eval', `await import('./product.ts')`];
@@ -145,8 +145,8 @@ describe('npm start', () => {
     await childrenGone(program.pid);
   }, 180_000);
 
-  test('starts again within three times what the loading of its code takes, and finds everything', async () => {
-    // The measure is of this very minute: a machine that is busy is busy for both.
+  test('starts again within three times the time that loading its code takes, and finds everything', async () => {
+    // Both times are measured in the same minute, so a busy machine slows both.
     const before = await secondsToLoad();
     const began = performance.now();
     const program = npmStart();

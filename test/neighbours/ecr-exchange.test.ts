@@ -30,7 +30,7 @@ const host = `${motoAccount}.dkr.ecr.eu-west-1.amazonaws.com`;
 const password = `${motoAccount}-auth-token`;
 const arn = (name: string) => `arn:aws:iam::${motoAccount}:role/${name}`;
 const once = ['AssumeRole', 'GetAuthorizationToken'];
-/** A user with a policy, who Fairlead is to AWS, two roles with permissions and one without. */
+/** The calls that set up moto: a user with a policy, Fairlead's identity, two roles with permissions, one without. */
 const arrangements = 3 + 1 + 2 + 2 + 1;
 
 let moto: Moto;
@@ -45,7 +45,7 @@ beforeAll(async () => {
   const access = [{ repository: '*', actions: ['pull' as const, 'push' as const] }];
   [moto, images] = await Promise.all([
     startMoto(arrangements),
-    // moto has no registry to push to: this one takes what moto gives out.
+    // moto has no registry to push to, so this one accepts the credentials that moto issues.
     startRegistry({ auth: 'basic', users: { AWS: { password, access } } }),
   ]);
   aws = await startCorrection(moto.url);
@@ -69,7 +69,7 @@ beforeEach(() => {
   aws.corrects = true;
 });
 
-/** What a person does: name the role, and paste what comes back into AWS. */
+/** Does what a person does: names the role, and pastes the snippets that Fairlead returns into AWS. */
 async function arrange(): Promise<void> {
   for (const name of ['ours', 'theirs', 'bare'] as const) {
     accounts[name] = await client.ask<Account>('POST', '/v1/cloud-accounts', {
@@ -93,7 +93,7 @@ async function verify({ id }: Account): Promise<Verified['operation']> {
   return (await client.send<Verified>('POST', `/v1/cloud-accounts/${id}/verify`, undefined, wait)).body.operation;
 }
 
-/** Another role, with which the cloud is asked at once. Returns the status that the account comes to. */
+/** Changes the account to another role, which starts a verification. Returns the status after that. */
 async function enterBy({ id }: Account, role: string): Promise<string> {
   const at = `/v1/cloud-accounts/${id}`;
   await client.ask('PATCH', at, { config: { role_arn: arn(role) } });
@@ -102,7 +102,7 @@ async function enterBy({ id }: Account, role: string): Promise<string> {
   return status();
 }
 
-/** The registry as it inherits the access of one of the accounts; the one before it is deleted. */
+/** Deletes the integrations, and connects the registry with the access of this account. */
 async function connect({ id }: Account): Promise<Integration> {
   for (const { id: before } of await client.ask<Integration[]>('GET', '/v1/integrations')) {
     await client.send('DELETE', `/v1/integrations/${before}`, undefined, wait);
@@ -114,7 +114,7 @@ async function connect({ id }: Account): Promise<Integration> {
   return answer.body;
 }
 
-/** As the account is let in by its role. */
+/** Verifies the account whose role trusts Fairlead, and connects the registry with its access. */
 async function connectOurs(): Promise<string> {
   expect(await verify(accounts.ours)).toMatchObject({ status: 'succeeded' });
   const { id, status } = await connect(accounts.ours);
@@ -176,7 +176,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(await leases(id)).toHaveLength(1_000);
   }, 120_000);
 
-  test('gives nothing where the role expects another external id, and says so', async () => {
+  test('returns 409 when the role expects another external id, and shows the reason', async () => {
     const code = 'assume_role_refused';
     expect(await verify(accounts.theirs)).toMatchObject({ status: 'failed', error: { code } });
     const { id, ...registry } = await connect(accounts.theirs);
@@ -185,7 +185,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(await leases(id)).toEqual([]);
   });
 
-  test('gives nothing where the role may not get a token, though it lets us in', async () => {
+  test('returns 409 when AWS accepts the role but denies it a token, and shows the reason', async () => {
     expect(await verify(accounts.bare)).toMatchObject({ status: 'succeeded' });
     const { id, ...registry } = await connect(accounts.bare);
     expect(registry).toMatchObject({ status: 'reauth_required', status_reason: 'access_denied' });
@@ -236,7 +236,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
   });
 });
 
-/** Every verification that was asked for has ended: none of its calls comes between those of an exchange. */
+/** Waits until every verification has ended, so that none of its calls mixes with those of an exchange. */
 async function settled(): Promise<void> {
   const running = async () => whole.database.reader('operations').where({ status: 'running' }).select('id');
   await expect.poll(running, { timeout: 20_000 }).toEqual([]);

@@ -16,7 +16,7 @@ import { addressText, anyText } from '../support/texts.ts';
 const now = Date.UTC(2026, 0, 1);
 const day = 24 * 60 * 60_000;
 
-/** What a server can put into a header. */
+/** Any text that a server can put into a header. */
 const headerText = fc
   .oneof(
     anyText,
@@ -27,7 +27,7 @@ const headerText = fc
   .map((text) => text.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '').trim());
 const status = fc.constantFrom(200, 400, 401, 403, 404, 408, 409, 422, 429, 500, 503);
 
-test('a host may ask for any pause: the one that is taken fits into every timer and header', () => {
+test('limits any pause that a host asks for to a day', () => {
   const call: Call = { as: 'token', method: 'GET', secrets: [], now: () => now };
   const cloud = { provider: 'gcp', name: 'Google' };
   fc.assert(
@@ -55,13 +55,13 @@ test('a host may ask for any pause: the one that is taken fits into every timer 
   );
 });
 
-test('a pause that is no number is none', () => {
+test('limits a pause to a day, and treats a negative one or NaN as 0', () => {
   const pauseOf = (retryAfterMs: number) =>
     new ProviderError({ provider: 'github', code: 'unexpected', message: '', retryAfterMs }).retryAfterMs;
   expect([Number.NaN, -5, 1e303, Number.POSITIVE_INFINITY, 90_000].map(pauseOf)).toEqual([0, 0, day, day, 90_000]);
 });
 
-test('the page after this one is further on, or there is none', () => {
+test('returns a next page only if its number is higher', () => {
   const link = fc
     .tuple(
       fc.constantFrom('<https://api.github.com/x?page=', '<?page=', '<'),
@@ -85,7 +85,7 @@ test('the page after this one is further on, or there is none', () => {
   );
 });
 
-test('a redirect leads on within its host, or is refused', () => {
+test('follows a redirect within the host, and rejects any other', () => {
   const url = new URL('https://github.example/a?b=c');
   fc.assert(
     fc.property(
@@ -108,7 +108,7 @@ test('a redirect leads on within its host, or is refused', () => {
   );
 });
 
-test('a realm is trusted or refused, whatever a registry calls it', () => {
+test('trusts or rejects any realm without another error', () => {
   const registry = new URL('https://registry.acme.com');
   fc.assert(
     fc.property(addressText, fc.option(addressText, { nil: undefined }), (realm, pinned) => {
@@ -122,7 +122,7 @@ test('a realm is trusted or refused, whatever a registry calls it', () => {
   );
 });
 
-test('a challenge of any text is a way in or none', () => {
+test('never throws for any challenge', () => {
   const challenge = fc
     .tuple(fc.constantFrom('Bearer realm="', 'Basic realm=', 'bearer ', ''), headerText)
     .map((parts) => parts.join(''));
@@ -134,7 +134,7 @@ test('a challenge of any text is a way in or none', () => {
   );
 });
 
-test('a token of any content is read, or tells nothing', () => {
+test('never throws for any token', () => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value) ?? '').toString('base64url');
   const access = fc.record({
     access: fc.oneof(
@@ -154,7 +154,7 @@ test('a token of any content is read, or tells nothing', () => {
   );
 });
 
-test('a workflow file of any text is read, or is not readable', () => {
+test('never throws for any workflow file', () => {
   const piece = fc.oneof(
     fc.constantFrom(
       'on:',

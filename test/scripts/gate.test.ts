@@ -17,7 +17,7 @@ const report = (changes: Partial<GateReport>) => {
   return `echo '${JSON.stringify(all)}' > "$FAIRLEAD_TEST_REPORT"`;
 };
 
-test('counts tests one by one, and every other step as one', () => {
+test('counts each test, and every other step as one', () => {
   const result = run(
     { name: 'install', command: 'true' },
     { name: 'tests', suite: true, budget: 10, command: report({ passed: 7 }) },
@@ -26,14 +26,14 @@ test('counts tests one by one, and every other step as one', () => {
   expect(result.ok).toBe(true);
 });
 
-test('goes on after a failed step, and fails', () => {
+test('continues after a failed step, and fails at the end', () => {
   const result = run({ name: 'one', command: 'exit 3' }, { name: 'two', command: 'true' });
   expect(lastLine(result)).toBe('1 passed, 1 failed, 0 skipped');
   expect(result.summary).toContain('one: exit code 3');
   expect(result.ok).toBe(false);
 });
 
-test('fails a step that takes half as long again as its budget, and not one that takes a little more', () => {
+test('fails a step that takes more than 1.5 times its budget', () => {
   const slow = run({ name: 'slow', budget: 0.2, command: 'sleep 0.4' });
   expect(slow.ok).toBe(false);
   expect(slow.summary).toMatch(/slow: took \d+ s of 0.2 s/);

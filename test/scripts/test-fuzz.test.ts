@@ -9,7 +9,7 @@ test.each([
   [['--minutes=0.5', 'test/domain/glob.test.ts'], { ...usual, minutes: 0.5, files: ['test/domain/glob.test.ts'] }],
   [['--seed', '-2147483648', '--runs=20'], { ...usual, seed: -2147483648, runs: 20 }],
   [['-h'], { ...usual, help: true }],
-])('%j is read', (args, expected) => {
+])('reads %j', (args, expected) => {
   expect(readOptions(args)).toEqual(expected);
 });
 
@@ -22,7 +22,7 @@ test.each([
   [['--seed', '2147483648'], '--seed must be a whole number'],
   [['--runs', '0'], '--runs must be a whole number'],
   [['--second', '5'], 'Unknown option --second'],
-])('%j is refused with what is wrong', (args, message) => {
+])('rejects %j with the reason', (args, message) => {
   expect(() => readOptions(args)).toThrow(UsageError);
   expect(() => readOptions(args)).toThrow(message);
 });

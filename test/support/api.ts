@@ -78,7 +78,7 @@ const googleConsents: ApiDeps['googleConsents'] = {
 
 type Changes = Partial<Omit<ApiDeps, 'intake' | 'registry'>> & {
   database?: TestDatabase;
-  /** Of what the intake of webhooks may hold, and of how slowly a body may come. */
+  /** The limits of the webhook intake: how much it holds, and how slowly a body may arrive. */
   webhooks?: Pick<Parameters<typeof createIntake>[0], 'bounds' | 'arrival'>;
   extra?: (deps: ApiDeps) => Endpoint[];
 };
@@ -122,7 +122,7 @@ export async function startApi({ extra = () => [], webhooks = {}, ...changes }: 
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  /** Answers nothing from now on; the database stays. */
+  /** Stops the server and keeps the database. */
   async function close(): Promise<void> {
     server.close().closeAllConnections();
     await intake.drain();

@@ -9,9 +9,9 @@ export type Canary = { name: string; value: string | Buffer };
 export type Place = { name: string; content: string | Buffer };
 
 /**
- * Every spelling in which the value may have been written down: as it is, in hexadecimal, as part of a URL, a form, a
- * page or JSON (also JSON inside JSON), and in base64 behind any number of bytes (`user:password` for example). Of
- * base64 only the characters count that neighbouring bytes cannot change.
+ * Returns every spelling in which the value might be stored: unchanged, in hexadecimal, and escaped for a URL, a form,
+ * a page, JSON or JSON inside JSON. In base64, any number of bytes can come before the value, as in `user:password`. So
+ * a base64 spelling has only the characters that neighbouring bytes cannot change.
  */
 export function spellingsOf(value: string | Buffer): (string | Buffer)[] {
   const bytes = Buffer.from(value);
@@ -35,10 +35,10 @@ function escapesOf(text: string): string[] {
 }
 
 type Needle = { canary: number; bytes: Buffer };
-/** So many bytes decide whether it is worth to compare the others. */
+/** The sweep compares this many bytes first, and the others only if these match. */
 const headBytes = 3;
 
-/** Where a canary was found: "what in where". Looks for all of them at once, since there are thousands of spellings. */
+/** Returns "what in where" for each canary that it finds. Searches for thousands of spellings at once. */
 export function sweep(canaries: Canary[], places: Place[]): string[] {
   const needles = new Map<number, Needle[]>();
   const heads = new Uint8Array(1 << (headBytes * 8));
@@ -77,8 +77,8 @@ export function filesUnder(folder: string, except: string[] = []): Place[] {
 }
 
 /**
- * What an operator can read of every workflow, with all payloads decoded: its history, its memo and search attributes,
- * and of a step that is under way its heartbeat and its last failure. And of every schedule.
+ * Returns what an operator can read of every schedule and workflow, with all payloads decoded. For a workflow, these
+ * are its history, memo and search attributes, and the heartbeat and last failure of each pending activity.
  */
 export async function historiesOf(client: Client): Promise<Place[]> {
   const places: Place[] = [];

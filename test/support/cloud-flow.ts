@@ -38,12 +38,12 @@ export type RegistryKind = keyof typeof registryHosts;
 
 const wait = { prefer: 'wait=20' };
 
-/** API, relay and worker beside an AWS, a Google and an Azure, whose delays are over within a second. */
+/** Starts API, relay, worker and stand-ins for AWS, Google and Azure. The clouds settle within a second. */
 export async function startCloudFlow() {
   const clouds: Clouds = await startClouds();
   const whole = await startWhole(undefined, { clouds, settling: { forMs: 1_000, everyMs: 200 } });
 
-  /** An organization with a project, and its owner. */
+  /** Adds an organization with a project and an owner. */
   async function tenant() {
     const orgId = await addOrg(whole.database);
     const projectId = await addProject(whole.database, orgId);
@@ -62,12 +62,12 @@ export async function startCloudFlow() {
       read: (account: { id: string }) => client.ask<Account>('GET', at(account)),
       change: (account: { id: string }, changes: object) => client.ask<Account>('PATCH', at(account), changes),
 
-      /** Has the cloud asked, and waits for what it says. */
+      /** Starts a verification, and waits for its result. */
       async verify(account: { id: string }): Promise<Operation> {
         const { body } = await client.send<{ operation: Operation }>('POST', `${at(account)}/verify`, undefined, wait);
         return body.operation;
       },
-      /** Has the cloud asked, and does not wait. */
+      /** Starts a verification, and does not wait. */
       async request(account: { id: string }): Promise<Operation> {
         return (await client.ask<{ operation: Operation }>('POST', `${at(account)}/verify`)).operation;
       },
@@ -75,7 +75,7 @@ export async function startCloudFlow() {
         (await client.ask<{ operation: Operation }>('GET', `/v1/operations/${id}`)).operation,
       remove: (account: { id: string }) => client.send<{ code: string }>('DELETE', at(account)),
 
-      /** A registry that inherits the access of the account, once it was verified as well. */
+      /** Connects a registry that inherits the access of the account, and waits until it is verified. */
       async connect(kind: RegistryKind, account: { id: string }, repositories: string[]): Promise<Integration> {
         const registry = { provider: kind, registry: registryHosts[kind], cloud_account_id: account.id };
         const body = { project_id: projectId, ...registry, repositories };
@@ -89,7 +89,7 @@ export async function startCloudFlow() {
         expect(answer).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
       },
 
-      /** An app whose images are there. */
+      /** Creates an app whose images are in this repository. */
       async app({ id }: { id: string }, repository: string): Promise<{ id: string }> {
         const app = await client.ask<{ id: string }>('POST', `/v1/projects/${projectId}/apps`, { name: 'shop' });
         const registry = { integration_id: id, image_repository: repository };
@@ -99,7 +99,7 @@ export async function startCloudFlow() {
       exchange: (body: object) =>
         client.send<Given>('POST', `/v1/projects/${projectId}/credentials/exchange`, { purpose: 'pull', ...body }),
 
-      /** What was written down of the account, oldest first. */
+      /** Returns the audit events of the account, oldest first. */
       async audit({ id }: { id: string }): Promise<string[]> {
         const rows = await whole.database.reader('audit_events').where({ target: id }).orderBy('id');
         return rows.map(({ action, detail }) => {
@@ -110,7 +110,7 @@ export async function startCloudFlow() {
     };
   }
 
-  /** What comes of a push and of a pull at the stand-in with this credential, as a client would try. */
+  /** Returns whether a client can push and pull with this credential at the stand-in. */
   async function images(kind: RegistryKind, { username, password }: Given, repository: string) {
     const { url, settings } = clouds.registries[kind];
     let authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
@@ -124,7 +124,7 @@ export async function startCloudFlow() {
     return { push, pull: (await pullImage(url, repository, 'v1', authorization)) === 200 };
   }
 
-  /** Fairlead's own key, where a cloud that trusts it reads it. */
+  /** Reads Fairlead's public key, as a cloud that trusts it does. */
   async function issuerKey(): Promise<KeyObject> {
     const answer = await fetch(`${whole.url}/.well-known/jwks.json`);
     const [jwk] = ((await answer.json()) as { keys: JsonWebKey[] }).keys;

@@ -11,7 +11,7 @@ export const loopbackCertificate = {
   key: readFileSync(file('loopback-key'), 'utf8'),
 };
 
-/** For the process that is to trust that certificate. */
+/** The CA file that makes a process trust that certificate. */
 export const loopbackCaFile = file('loopback');
 
 /** The product's own way out, to one address that is internal and has that certificate. */

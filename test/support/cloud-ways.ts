@@ -3,29 +3,29 @@ import { insertApp, insertRegistry } from '../../stand-ins/azure/state.ts';
 import type { Account, RegistryKind } from './cloud-flow.ts';
 import { type Clouds, registryHosts } from './clouds.ts';
 
-/** One way into a cloud, with an account of its own there. */
+/** One way into a cloud, with a separate account there. */
 export type Way = {
   registry: RegistryKind;
-  /** What is sent to create the account. */
+  /** The request body that creates the account. */
   body: object;
-  /** What a person does at the cloud with the answer, so that it lets the account in and nobody else. */
+  /** Configures the cloud, as a person does, to trust this account and no other. */
   trust(account: Account): void;
-  /** Instead: lets in everybody who uses this Fairlead; with the code of the refusal that is due. */
+  /** `pass` makes the cloud trust every tenant of this Fairlead. The verification must then fail with `code`. */
   trustAnybody?: { code: string; pass(account: Account): void };
-  /** What is sent to change the account to an access that the cloud refuses, and back; with the code of the refusal. */
+  /** `wrong` changes the account to credentials that the cloud rejects with `code`, and `right` changes it back. */
   wrong: object;
   right: object;
   code: string;
-  /** Where its images are. */
+  /** The repository of its images. */
   repository: string;
-  /** Whether the cloud has given out this password. */
+  /** Whether the cloud has issued this password. */
   hasIssued(password: string): boolean;
   secrets: string[];
 };
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
-/** All the ways that a person can choose without a browser. */
+/** Returns all the ways into a cloud that need no browser. */
 export function waysInto(clouds: Clouds, issuerKey: KeyObject): Record<string, () => Way> {
   const { aws, google, azure } = clouds;
 
@@ -40,7 +40,7 @@ export function waysInto(clouds: Clouds, issuerKey: KeyObject): Record<string, (
   function byRole(authMode: 'assume_role' | 'web_identity', code: string) {
     const { roleArn, way } = atAws();
     const [mine, theirs] = [roleArn(`mine-${randomUUID()}`), roleArn(`theirs-${randomUUID()}`)];
-    // It is there, and trusts another account of another Fairlead.
+    // This role exists, but expects another external id.
     aws.role({ arn: theirs, trusts: [clouds.platform.arn], externalId: 'of somebody else' });
     return {
       ...way,
@@ -61,7 +61,7 @@ export function waysInto(clouds: Clouds, issuerKey: KeyObject): Record<string, (
     return {
       email,
       images,
-      /** Lets whoever this is push and pull. */
+      /** Allows this identity to push and pull. */
       grant: (identity: string) => void google.state.grants.set(place, new Map([[identity, held]])),
       way: {
         registry: 'gar' as const,
@@ -80,7 +80,7 @@ export function waysInto(clouds: Clouds, issuerKey: KeyObject): Record<string, (
     return {
       app,
       config: { tenant_id: tenantId, client_id: clientId },
-      /** The one registry is of whoever asks next. */
+      /** Gives the registry to this tenant. There is one registry, and each test takes it over. */
       own: () => void insertRegistry(azure.state, registryHosts.acr, { ...registry, tenantId, roles }),
       way: {
         registry: 'acr' as const,

@@ -15,7 +15,7 @@ export type CloudStandIns = { aws: AwsStandIn; google: GoogleStandIn; azure: Azu
 /** The operator's OAuth client at Google. */
 export const googleClient = { clientId: '77.apps.googleusercontent.com', clientSecret: 'GOCSPX-1' };
 
-/** Hosts of registries, which name the cloud that they belong to. */
+/** The hosts of the registries. The host decides which cloud a registry belongs to. */
 export const registryHosts = {
   ecr: '444455556666.dkr.ecr.eu-west-1.amazonaws.com',
   gar: 'europe-west1-docker.pkg.dev',
@@ -23,7 +23,7 @@ export const registryHosts = {
 } as const;
 type Kind = keyof typeof registryHosts;
 
-/** The clouds are at these stand-ins; `platform` is Fairlead's own identity at AWS. */
+/** Returns the addresses of these stand-ins. `platform` is Fairlead's own identity at AWS. */
 export function cloudsAt({ aws, google, azure }: CloudStandIns, platform: Identity): Elsewhere {
   const { url } = google;
   return {
@@ -36,14 +36,14 @@ export function cloudsAt({ aws, google, azure }: CloudStandIns, platform: Identi
 
 const closed = 'http://127.0.0.1:9';
 
-/** For tests without clouds: one that is asked all the same cannot be reached. */
+/** The addresses for tests without clouds: every call to them fails. */
 export const unreachableClouds: Elsewhere = {
   aws: { endpoints: { sts: closed, ecr: closed, ecrPublic: closed } },
   gcp: { sts: closed, iamCredentials: closed, oauth: closed, artifactRegistry: closed },
   azure: { entra: closed, registry: closed },
 };
 
-/** The guarded way out of the product, but each of these hosts is a stand-in. */
+/** Returns the product's guarded fetch, which reaches a stand-in for each of these hosts. */
 export function registriesElsewhere(hosts: Record<string, RegistryStandIn>): Pick<Elsewhere, 'registries'> {
   const allowedHosts = Object.values(hosts).map(({ url }) => ({ origin: url }));
   const outside = createGuardedFetch({ allowedHosts, timeoutMs: 2_000, maxBytes: 64 * 1024 });
@@ -56,7 +56,7 @@ export function registriesElsewhere(hosts: Record<string, RegistryStandIn>): Pic
   return { registries: () => fetch };
 }
 
-/** AWS, Google and Azure, each with a registry that takes what its cloud has given out. */
+/** Starts AWS, Google and Azure, each with a registry that accepts the credentials that its cloud issues. */
 export async function startClouds() {
   const certificate = loopbackCertificate;
   const [aws, google, azure] = await Promise.all([
@@ -85,7 +85,7 @@ export async function startClouds() {
     allowedHosts: [google, azure].map(({ url }) => ({ origin: url })),
     elsewhere: { ...cloudsAt(standIns, platform), ...ways },
 
-    /** Nothing fails any more. */
+    /** Removes all faults. */
     heal(): void {
       for (const { faults } of [google, azure]) faults.clear();
       for (const registry of [ecr, gar, acr]) registry.heal();

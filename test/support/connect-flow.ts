@@ -14,7 +14,7 @@ import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-i
 import { keyring } from './hooks.ts';
 import { originsOf } from './operator-app.ts';
 
-/** A connector that reaches this stand-in, if there is one, and nothing else. */
+/** Returns a connector that reaches only this stand-in, or nothing if there is none. */
 export function connectorTo(
   database: Database,
   github: GitHubStandIn | undefined,

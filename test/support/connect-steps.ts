@@ -5,7 +5,7 @@ import type { GitHubConnector } from '../../broker/github-connect.ts';
 import type { Database } from '../../db/connection.ts';
 import { keyring } from './hooks.ts';
 
-/** The activities of a flow, as a worker runs them. */
+/** Returns the activities of a flow as functions that run them as a worker does. */
 export function connectSteps(database: Database, connector: GitHubConnector) {
   const activities = withFailures(connectActivities({ database, keyring, connector }));
   const bound = Object.entries(activities).map(([name, activity]) => [

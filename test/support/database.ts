@@ -13,7 +13,7 @@ export type TestDatabase = Database & {
   drop(): Promise<void>;
 };
 
-/** A fresh database, copied from the one that the run has migrated: Postgres if the run has a server, else SQLite. */
+/** Opens a copy of the migrated database of the run: Postgres if the run has a server, SQLite otherwise. */
 export async function openTestDatabase(): Promise<TestDatabase> {
   return postgresUrl ? openPostgres(postgresUrl) : openSqlite();
 }

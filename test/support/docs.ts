@@ -9,7 +9,7 @@ export function readPage(file: string): Page {
   return { file, text: readFileSync(path.join(root, file), 'utf8') };
 }
 
-/** Every page for people. What an earlier release said may name what is no longer there. */
+/** Returns every page for people. Leaves out earlier releases, which might name things that no longer exist. */
 export function pages(): Page[] {
   const docs = readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
@@ -19,7 +19,7 @@ export function pages(): Page[] {
   return [readPage('README.md'), readPage('CONTRIBUTING.md'), { file, text: `${intro}## ${unreleased}` }, ...docs];
 }
 
-/** The code of a page: its blocks, and what stands in backticks. */
+/** Returns the code of a page: its code blocks, and the text in backticks. */
 export function codeOf(text: string): string[] {
   const fence = /^ *```[^\n]*\n(.*?)^ *```/gms;
   const blocks = [...text.matchAll(fence)].map(([, block = '']) => block);
@@ -27,7 +27,7 @@ export function codeOf(text: string): string[] {
   return [...blocks, ...inline];
 }
 
-/** `page: complaint` for each complaint of each page. */
+/** Returns `page: complaint` for each complaint about each page. */
 export function complaintsOf(all: Page[], complain: (page: Page) => string[]): string[] {
   return all.flatMap((page) => complain(page).map((text) => `${page.file}: ${text}`));
 }

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** What a run comes to, for the gate. Times are in milliseconds. */
+/** The result of a test run, for the gate. Times are in milliseconds. */
 export type GateReport = {
   passed: number;
   failed: number;
-  /** Full names. Skipped and todo alike. */
+  /** The full names of the tests that were skipped or marked as todo. */
   skipped: string[];
   /** Tests that passed at the second try. */
   retried: string[];

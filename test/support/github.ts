@@ -2,8 +2,8 @@ import { type GitHubStandIn, type StandInOptions, startGitHub as start } from '.
 import { noteClosed, noteOpen } from './open-stand-ins.ts';
 
 /**
- * Starts a stand-in for GitHub that fails the test when a request or an answer broke GitHub's OpenAPI document. A test
- * that breaks the document on purpose takes what it expects out of `violations`.
+ * Starts a stand-in for GitHub. Closing it fails the test if a request or a response has violated GitHub's OpenAPI
+ * document. A test that does so on purpose removes the expected `violations`.
  */
 export async function startGitHub(options?: StandInOptions): Promise<GitHubStandIn> {
   const github = await start(options);

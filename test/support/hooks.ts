@@ -16,7 +16,7 @@ export const unlimited = createRateLimiter(
   new Registry(),
 );
 
-/** As they are for who configures nothing. */
+/** Returns the default rate limits of the product. */
 export const productLimits = () => createRateLimiter(loadConfig({}).rateLimits, new Registry());
 
 export async function addGithubApp(

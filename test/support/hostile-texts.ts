@@ -1,4 +1,4 @@
-/** Hosts of the right form that `new URL` rejects: a last label that is a number, and Punycode that decodes to nothing. */
+/** Well-formed hosts that `new URL` rejects: the last label is a number, or the Punycode is invalid. */
 export const unparseableHosts = [
   '123456789012.dkr.ecr.eu-west-1.amazonaws.com.0.0.0.0',
   'x.0',
@@ -10,7 +10,7 @@ export const unparseableHosts = [
   'registry.xn--0.example:8443',
 ];
 
-/** Texts that parsers are known to throw for, or to read in two ways. */
+/** Texts that make some parsers throw, or that two parsers read differently. */
 export const hostileTexts = [
   ...unparseableHosts.slice(0, 2),
   ...unparseableHosts.slice(0, 2).map((host) => `https://${host}/`),
@@ -23,7 +23,7 @@ export const hostileTexts = [
   '{"__proto__":{"x":1}}',
   '{"a":',
   '__proto__',
-  // Lone surrogates, for which encodeURIComponent throws, and other text that is hard to store or to print.
+  // Lone surrogates, which make encodeURIComponent throw, and other text that is hard to store or to print.
   '\ud800',
   'x\ud800.example',
   '😀'.repeat(20),
@@ -31,7 +31,7 @@ export const hostileTexts = [
   '\ufeff',
   'a\u0000b',
   'a\r\nb: c',
-  // Percent signs that decode to nothing.
+  // Percent signs that cannot be decoded.
   '%',
   '%zz',
   '%ff',
@@ -60,7 +60,7 @@ export const hostileTexts = [
   '9999-99-99T99:99:99Z',
   '+275760-09-13T00:00:00.001Z',
   '1'.repeat(400),
-  // Keys, certificates and tokens that only look like one.
+  // Text that only looks like a key, a certificate or a token.
   '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----',
   '-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----',
   '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
@@ -72,5 +72,5 @@ export const hostileTexts = [
 
 export const hostileNumbers = [0, -1, 0.5, 1e21, 1e308, 2 ** 31, 2 ** 53 - 1, -(2 ** 53 - 1), 9_999_999_999];
 
-/** A few that no list of values, id or pattern lets through. */
+/** A few texts that no enum, id or pattern accepts. */
 export const malformedTexts = ['', '\ud800', 'a\u0000b', '%zz', '__proto__', `int_${'z'.repeat(26)}`, 'a'.repeat(300)];

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 
 /**
- * Property tests take `fc` from here: they draw the same values in every run of `npm test`, so that a failure is about
- * the change and not about chance. `npm run test:fuzz` sets another seed for each round.
+ * Property tests import `fc` from here. They draw the same values in every run of `npm test`, so a failure is due to
+ * the change and not to chance. `npm run test:fuzz` sets another seed for each round.
  */
 const seed = process.env['FAIRLEAD_PROPERTY_SEED'];
 const runs = process.env['FAIRLEAD_PROPERTY_RUNS'];

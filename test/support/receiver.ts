@@ -15,9 +15,9 @@ import { createRelay } from '../../worker/relay.ts';
 import { TemporalAway } from '../../worker/temporal-starter.ts';
 
 /**
- * A process with what the product has between a webhook and Temporal: its HTTP stack, its store and its relay. Temporal
- * is away. It starts in a fraction of the time of the whole, so that a test can kill many of them. When its code is
- * loaded it waits for SIGUSR2: the next one loads while this one still has the port and the database.
+ * A process with the parts of the product between a webhook and Temporal: its HTTP stack, its store and its relay. It
+ * cannot reach Temporal. It starts much faster than the whole product, so a test can kill many of them. It loads its
+ * code and then waits for SIGUSR2, because the previous process still has the port and the database.
  */
 const going = new Promise((resolve) => process.once('SIGUSR2', resolve));
 const staying = setInterval(() => {}, 60_000);

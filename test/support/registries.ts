@@ -9,12 +9,12 @@ import { type Clouds, googleClient, unreachableClouds } from './clouds.ts';
 import { keyring } from './hooks.ts';
 
 export type Outside = {
-  /** Origins of registries, which may be reached although they are internal. */
+  /** The origins of internal registries that the test allows. */
   registries?: string[];
   clouds?: Pick<Clouds, 'allowedHosts' | 'elsewhere'>;
 };
 
-/** All that speaks to registries and clouds, as the product opens it: it reaches these and nothing else. */
+/** Opens the product's access to registries and clouds, which reaches only those that are given. */
 export function openOutside(database: Database, { registries = [], clouds }: Outside = {}) {
   const issuer = createOidcIssuer({ database, keyring, publicUrl });
   const allowedHosts = [...registries.map((origin) => ({ origin })), ...(clouds?.allowedHosts ?? [])];

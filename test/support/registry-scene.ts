@@ -8,7 +8,7 @@ import { type Outside, openOutside } from './registries.ts';
 import { seed } from './seed.ts';
 import { addOrg, addProject } from './tenants.ts';
 
-/** The exchange for registries as it runs, but for where the clouds are; and projects that use it. */
+/** Opens the registry exchange of the product with the addresses of a test, and adds projects that use it. */
 export function registryScene(database: TestDatabase, outside: Outside) {
   const { issuer, registryExchange } = openOutside(database, outside);
 
@@ -31,7 +31,7 @@ export function registryScene(database: TestDatabase, outside: Outside) {
       const accountId = await database.write(async (trx) => {
         const named = { orgId, projectId, displayName: host, createdBy: 'system' };
         const { id } = await cloudAccountsIn(trx, everything).insert({ ...named, ...account });
-        // As once its cloud has let it in: without a worker nothing asks it here. test/flows goes the whole way.
+        // Without a worker, no verification makes the account active. The tests in test/flows run one.
         await trx('cloud_accounts').where({ id }).update({ status: 'active' });
         return id;
       });

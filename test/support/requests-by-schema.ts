@@ -1,6 +1,6 @@
 type Json = Record<string, unknown>;
 
-/** A JSON Schema, as far as our OpenAPI document uses it. */
+/** The parts of JSON Schema that our OpenAPI document uses. */
 type Schema = Json & {
   type?: string;
   properties?: Record<string, Schema>;
@@ -21,20 +21,20 @@ export type OpenApi = { paths: Record<string, Record<string, OperationObject>> }
 /** Values that a request needs to be accepted, by the name of the field. */
 export type Samples = (name: string, schema: Schema) => unknown;
 
-/** One text or number that a caller can put into a request; everything else of the request is valid. */
+/** A place in a request for one text or number. The rest of the request is valid. */
 export type Slot = {
   method: string;
   /** The path of the operation, with its parameters as `{name}`. */
   route: string;
   field: string;
   kind: 'text' | 'number' | 'any';
-  /** The schema lists the values or has a pattern for them, so that hardly any other value gets past it. */
+  /** Whether the schema has a list of values or a pattern, which rejects almost every other value. */
   isGated: boolean;
-  /** The request with this value in the slot. */
+  /** Returns the request with this value in the slot. */
   fill(value: unknown): { path: string; body?: unknown };
 };
 
-/** Every slot of every operation in the document. */
+/** Returns every slot of every operation in the document. */
 export function slotsOf({ paths }: OpenApi, samples: Samples): Slot[] {
   return Object.entries(paths).flatMap(([route, operations]) =>
     Object.entries(operations).flatMap(([method, operation]) => slotsOfOperation(method, route, operation, samples)),
@@ -56,7 +56,7 @@ function slotsOfOperation(method: string, route: string, operation: OperationObj
     return query.length > 0 ? `${filled}?${query.join('&')}` : filled;
   };
   const inPath = parameters
-    // `wait` is no part of what an operation works on, and a request with it is carried out.
+    // `wait` does not change what an operation does, and a request with it might succeed.
     .filter((one) => one.in !== 'header' && one.name !== 'wait')
     .map(({ name, in: place, schema }): Slot => {
       const field = `${place}.${name}`;
@@ -78,14 +78,14 @@ function slotsOfOperation(method: string, route: string, operation: OperationObj
   ];
 }
 
-/** A text that no URL can hold is sent as the nearest one that it can. */
+/** Replaces lone surrogates, which a URL cannot contain. */
 function encode(value: unknown): string {
   return encodeURIComponent(String(value).toWellFormed());
 }
 
 type Leaf = Pick<Slot, 'field' | 'kind' | 'isGated'> & { place(value: unknown): unknown };
 
-/** The texts and numbers within a value of this schema; `place` makes the whole value around the one it is given. */
+/** Returns the texts and numbers within a value of this schema. `place` makes the whole value around one of them. */
 function leavesOf(name: string, schema: Schema, samples: Samples): Leaf[] {
   return variantsOf(schema).flatMap((one): Leaf[] => {
     if (one.type === 'object') {
@@ -121,7 +121,7 @@ function isGated(schema: Schema): boolean {
   return ['enum', 'const', 'pattern'].some((rule) => rule in schema);
 }
 
-/** The member of a free-form object whose value some code reads. */
+/** Returns a key of a free-form object whose value some code reads. */
 function anyKey(name: string): string {
   return name === 'metadata' ? 'registry' : 'key';
 }
@@ -140,7 +140,7 @@ function sampleOf(name: string, schema: Schema, samples: Samples): unknown {
   if (Array.isArray(one['examples'])) return one['examples'][0];
   if (one.type === 'object') {
     const { properties = {}, required = [] } = one;
-    // With a project, what could belong to several owners is not refused for that alone.
+    // Without a project, a request might be rejected because its owner is ambiguous.
     const needed = Object.keys(properties).filter((key) => required.includes(key) || /^project_?id$/i.test(key));
     return Object.fromEntries(needed.map((key) => [key, sampleOf(key, properties[key] ?? {}, samples)]));
   }

@@ -1,5 +1,5 @@
 /**
- * The tests that the gate repeats once when they fail. Each is here because it depends on something outside the test
- * that can fail by chance, and says what. A local run repeats nothing. The gate prints which of them needed it.
+ * The tests that the gate retries once when they fail. Each depends on something outside the test that can fail by
+ * chance, and its reason says what. A local run retries nothing. The gate prints the tests that needed the retry.
  */
 export const retries: { file: string; test: string; reason: string }[] = [];

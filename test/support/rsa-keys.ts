@@ -4,17 +4,17 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { inject } from 'vitest';
 
-/** Both halves as PEM: PKCS#1 and SPKI, as GitHub gives them out. */
+/** Both halves as PEM: PKCS#1 and SPKI, the formats that GitHub uses. */
 export type KeyPair = { privateKey: string; publicKey: string };
 
 const generate = promisify(generateKeyPair);
 
-/** More than any one test takes, so that two keys of a test are never the same. */
+/** The pool is larger than the number of keys in any one test, so a test never gets the same key twice. */
 const poolSize = 12;
 
 /**
- * The RSA keys that all tests share. Making one blocks a process for up to a second, so a checkout makes them once, in
- * `.cache/`. They protect nothing.
+ * Returns the RSA keys that all tests share. Making one takes up to a second, so a checkout makes them once and keeps
+ * them in `.cache/`. They protect nothing.
  */
 export async function keyPool(): Promise<KeyPair[]> {
   const file = path.join(import.meta.dirname, '..', '..', '.cache', `test-keys-${poolSize}.json`);
@@ -40,7 +40,7 @@ function makeKeyPair(): Promise<KeyPair> {
 
 let taken = 0;
 
-/** The next key of the pool. */
+/** Returns the next key of the pool. */
 export function rsaKeyPair(): KeyPair {
   const pool = inject('keyPairs');
   const pair = pool[taken++ % pool.length];
@@ -48,7 +48,7 @@ export function rsaKeyPair(): KeyPair {
   return pair;
 }
 
-/** The same as key objects, for what needs another format. */
+/** Returns the next key as key objects, for callers that need another format. */
 export function rsaKeyObjects(): Record<'privateKey' | 'publicKey', KeyObject> {
   const { privateKey, publicKey } = rsaKeyPair();
   return { privateKey: createPrivateKey(privateKey), publicKey: createPublicKey(publicKey) };

@@ -9,17 +9,17 @@ import { onPostgresServer, postgresUrl } from './postgres-server.ts';
 import { type KeyPair, keyPool } from './rsa-keys.ts';
 
 declare module 'vitest' {
-  // An interface, because vitest's own can only be added to by another.
+  // An interface, because only an interface can extend the one of vitest.
   interface ProvidedContext {
     keyPairs: KeyPair[];
-    /** A migrated SQLite file that nothing has open, to be copied. */
+    /** A migrated SQLite file to copy. No process has it open. */
     sqliteTemplate: string;
-    /** A migrated Postgres database that nothing is connected to, if the run has a server. */
+    /** A migrated Postgres database to copy, if the run has a server. No client is connected to it. */
     postgresTemplate: string | null;
   }
 }
 
-/** What all tests of a run copy instead of making it again: migrated databases and RSA keys. */
+/** Makes the migrated databases and RSA keys once, for all tests of the run to copy. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-templates-'));
   const sqliteFile = path.join(folder, 'template.db');

@@ -4,7 +4,7 @@ import { retries } from './retries.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 
-/** Repeats a failed test once, in the gate only, and only if it is on the list. */
+/** Retries a failed test once, but only in the gate and only if it is on the list. */
 // biome-ignore lint/style/noDefaultExport: vitest takes a runner as the default export of its file.
 export default class Runner extends TestRunner {
   override async onBeforeRunTask(test: RunnerTask): Promise<void> {

@@ -3,7 +3,7 @@ import { gateReporter } from './gate-reporter.ts';
 
 const report = process.env['FAIRLEAD_TEST_REPORT'];
 
-/** What all configurations of vitest have in common. */
+/** The settings that all configurations of vitest share. */
 export const testSettings = {
   pool: 'forks',
   setupFiles: ['test/support/file-setup.ts'],
@@ -12,5 +12,5 @@ export const testSettings = {
   hookTimeout: 90_000,
 } satisfies InlineConfig;
 
-/** Belongs beside the settings in the root of a configuration: the gate counts by what this writes. */
+/** The reporters of every configuration. The gate counts tests by the report that one of them writes. */
 export const reporters = report ? ['default', gateReporter(report)] : ['default'];

@@ -3,16 +3,16 @@ import path from 'node:path';
 
 const root = path.join(import.meta.dirname, '..', '..');
 
-/** The folders that `npm test` leaves to `npm run test:flows`: one of their files can take a minute. */
+/** The files that only `npm run test:flows` runs, because one can take a minute. */
 const long = /^test\/(flows|chaos|workflows)\/|^test\/worker\/temporal-/;
 
-/** These have a configuration of their own: they need a browser, or programs that npm does not install. */
+/** The files with a separate configuration. They need a browser, or programs that npm does not install. */
 const elsewhere = /^test\/(browser|neighbours)\//;
 
 /** The rooms whose tests run on both databases. */
 const onBoth = /^test\/(db|api|activities|broker|worker)\//;
 
-/** A long test runs on one database: these and each `*.postgres.test.ts` on Postgres, all others on SQLite. */
+/** The long tests that run on Postgres, besides `*.postgres.test.ts`. All other long tests run on SQLite. */
 export const flowsOnPostgres = [
   'test/flows/delete-integration.test.ts',
   'test/flows/one-build.test.ts',
@@ -22,13 +22,13 @@ export const flowsOnPostgres = [
   'test/flows/sync-on-demand.test.ts',
 ];
 
-/** These start the product's processes and spend their time waiting for them: two at a time are enough for the machine. */
+/** The files that start the product's processes. Two at a time keep the machine busy. */
 const startsProcesses = /^test\/(chaos\/|flows\/(canaries|demo|recovery|recovery-past-window|shutdown)\.test)/;
 
-/** These measure time, so they run with nothing beside them. */
+/** The files that measure time, so nothing else runs at the same time. */
 const measuresTime = ['test/flows/start.test.ts'];
 
-/** A file that does one of these changes its whole process, so it gets a process of its own. */
+/** Matches code that changes the whole process. A file with such code gets a separate process. */
 export const changesProcess =
   /\bvi\.(useFakeTimers|setSystemTime|spyOn|stubEnv|stubGlobal|mock)\(|\bprocess\.env\[[^\]]+\] = |\bdelete process\.env|\bglobalThis\.\w+ = |\bsyncBuiltinESMExports\(/;
 
@@ -38,7 +38,7 @@ export type Suite = (typeof suites)[number];
 /** A test file, as a path from the root of the checkout, with forward slashes. */
 type File = string;
 
-/** All test files of the checkout. */
+/** Returns all test files of the checkout. */
 export function testFiles(): File[] {
   const files = readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' });
   return files
@@ -47,7 +47,7 @@ export function testFiles(): File[] {
     .sort();
 }
 
-/** The suites that run the file. None for a file with a configuration of its own. */
+/** Returns the suites that run the file. A file with a separate configuration is in no suite. */
 export function suitesOf(file: File): Suite[] {
   if (elsewhere.test(file)) return [];
   if (file.endsWith('.postgres.test.ts') || flowsOnPostgres.includes(file)) return ['postgres'];

@@ -19,7 +19,7 @@ export function syncActivities(database: Database, broker: GitHubBroker) {
   return Object.fromEntries(bound) as { [One in Name]: (typeof activities)[One] };
 }
 
-/** One pass of a sync, as the workflow goes about it where nothing fails. */
+/** Runs one pass of a sync, as the workflow does when nothing fails. */
 export async function sync(database: Database, broker: GitHubBroker, githubAppId: string): Promise<void> {
   const activities = syncActivities(database, broker);
   const readRepositories = async (installationId: string, again?: 'read_whole' | 'read_changes') => {

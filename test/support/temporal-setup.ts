@@ -15,7 +15,7 @@ declare module 'vitest' {
   }
 }
 
-/** One real Temporal server and one bundle of the workflows, for all files of the run that use them. */
+/** Starts one real Temporal server and makes one bundle of the workflows, for all files of the run that use them. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const record = path.join(import.meta.dirname, '..', '..', '.temporal', 'found.json');
   if (!existsSync(record)) throw new Error('There is no Temporal server yet: run `npm test`, which finds one');

@@ -1,7 +1,7 @@
 import { hostileTexts } from './hostile-texts.ts';
 import { fc } from './properties.ts';
 
-/** Any JavaScript string, also one that no UTF-8 can hold, and the texts that parsers are known to throw for. */
+/** Draws any JavaScript string, even one that UTF-8 cannot encode, and the texts that make some parsers throw. */
 export const anyText = fc.oneof(
   fc.string({ maxLength: 60 }),
   fc.string({ unit: 'binary', maxLength: 60 }),
@@ -26,7 +26,7 @@ const port = fc.oneof(
 );
 const scheme = fc.constantFrom('https://', 'http://', 'HTTPS://', 'https:', '//', 'ftp://', 'javascript:', '');
 
-/** What looks like an address, often one that cannot be parsed. */
+/** Draws a text that looks like a URL, but often cannot be parsed. */
 export const addressText = fc.oneof(
   fc
     .tuple(scheme, fc.constantFrom('', 'user@', 'user:secret@'), host, port, fc.oneof(fc.constant(''), anyText))

@@ -4,8 +4,8 @@ import { workflowAttributeNames } from '../../domain/workflow-attributes.ts';
 import { type OpenedWorkflow, stopWorker } from './workflow-run.ts';
 
 /**
- * A server of its own whose timers do not wait. It knows the search attributes, without which workflows would hang. Its
- * clock never goes back: a test that compares it with this machine's clock needs a server of its own.
+ * Starts a separate Temporal server whose timers do not wait. It has the search attributes, without which workflows
+ * would hang. Its clock never goes back, so a test that compares it with this machine's clock needs its own server.
  */
 export async function startTimeSkipping() {
   const opened: OpenedWorkflow[] = [];
@@ -40,9 +40,9 @@ export async function startTimeSkipping() {
     client,
     nativeConnection,
     opened,
-    /** What the server's clock shows, in milliseconds since 1970. */
+    /** Returns the time of the server's clock, in milliseconds since 1970. */
     currentTimeMs: () => environment.currentTimeMs(),
-    /** Moves the server's clock; an amount as `ms` reads it, or milliseconds. */
+    /** Moves the server's clock forward. Takes milliseconds, or a text for `ms`. */
     sleep: (duration: Parameters<TestWorkflowEnvironment['sleep']>[0]) => environment.sleep(duration),
     async teardown() {
       await stopWorker(nativeConnection);

@@ -17,15 +17,15 @@ import { type Outside, openOutside } from './registries.ts';
 import { connectTemporal } from './temporal.ts';
 
 export type Surroundings = Outside & {
-  /** GitHubs beside the usual one. */
+  /** More GitHubs, in addition to the first. */
   others?: GitHubStandIn[];
-  /** How long a cloud's refusal may still be due to its own delay; a minute as in the product unless given. */
+  /** How long a cloud may take to settle. The default is a minute, as in the product. */
   settling?: Settling;
 };
 
 /**
- * API, relay and worker in this process, on the run's Temporal. They reach the stand-ins that the test gives them:
- * a GitHub, registries, clouds.
+ * Starts API, relay and worker in this process, on the run's Temporal. They reach only the stand-ins that the test
+ * passes: a GitHub, registries and clouds.
  */
 export async function startWhole(github?: GitHubStandIn, { others = [], settling, ...outside }: Surroundings = {}) {
   const [database, temporal] = await Promise.all([openTestDatabase(), connectTemporal()]);

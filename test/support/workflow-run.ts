@@ -9,22 +9,22 @@ export type OpenedWorkflow = { workflowId: string; runId: string };
 type Place = {
   client: Client;
   nativeConnection: NativeConnection;
-  /** What the client has started, if the place keeps it. */
+  /** The workflows that the client has started, if the place records them. */
   opened?: OpenedWorkflow[];
 };
 type HandWritten = Record<string, (input: never) => unknown>;
 
-/** The worker of a connection: making one takes most of the time of a short test, so the tests of a file share it. */
+/** The worker of a connection. Making one takes most of the time of a short test, so the tests of a file share it. */
 type SharedWorker = {
   taskQueue: string;
-  /** Fails if the worker does. */
+  /** Rejects if the worker fails. */
   running: Promise<void>;
-  /** What the present test hands in. */
+  /** The activities of the current test. */
   activities: HandWritten;
   steps: string[];
-  /** The workflows that the present test has run an activity for, children too. */
+  /** The workflows that have run an activity of the current test, including child workflows. */
   met: OpenedWorkflow[];
-  /** Runs of earlier tests. */
+  /** The run ids of earlier tests. */
   ended: Set<string>;
   shutdown(): void;
 };
@@ -62,8 +62,8 @@ async function startWorker(connection: NativeConnection, codePath: string): Prom
 }
 
 /**
- * Runs `work` beside a worker of the bundled workflows with hand-written activities. The name of each activity that ran
- * is in `steps`, in order. Workflows that are still open when `work` ends are terminated.
+ * Runs `work` beside a worker of the bundled workflows with hand-written activities. `steps` has the name of each
+ * activity that ran, in order. Terminates the workflows that are still open when `work` ends.
  */
 export async function withWorker<Result>(
   { client, nativeConnection, opened = [] }: Place,
@@ -84,13 +84,13 @@ export async function withWorker<Result>(
     for (const [runId, workflowId] of runs) {
       shared.ended.add(runId);
       const handle = client.workflow.getHandle(workflowId, runId);
-      // Most have ended already.
+      // Most have already ended, and terminating those fails.
       await handle.terminate('the test has ended').catch(() => {});
     }
   }
 }
 
-/** Stops the worker of the connection, if there is one: a connection in use cannot be closed. */
+/** Stops the worker of the connection, if there is one. A connection that is in use cannot be closed. */
 export async function stopWorker(connection: NativeConnection): Promise<void> {
   const shared = await workers.get(connection);
   shared?.shutdown();

@@ -11,7 +11,7 @@ import { withWorker } from '../support/workflow-run.ts';
 
 let env: TimeSkipping;
 
-/** When the test began, by the server's clock. */
+/** The time of the server's clock when the test began. */
 let begun: number;
 
 beforeAll(async () => {

@@ -252,7 +252,7 @@ test('a broken answer and a wrong request are violations of the contract', async
   ]);
 });
 
-test('a test that leaves a violation behind fails when it closes the stand-in', async () => {
+test('closing the stand-in fails when a violation is left', async () => {
   const github = await startGitHub();
   await ask(github.apiUrl, 'GET /nothing');
   await expect(github.close()).rejects.toThrow('GET /nothing: there is no such operation');

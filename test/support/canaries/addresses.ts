@@ -3,7 +3,7 @@ import type { Canary } from '../canaries.ts';
 /** Ids differ from one day to the next; what they are of does not. */
 export const withoutIds = (path: string) => path.replaceAll(/\b([a-z]+)_[\da-z]{26}\b/g, '$1_…');
 
-/** What goes through addresses and cookies and is worth stealing, each by where it was first seen. */
+/** Collects secrets in URLs and cookies. Names each one after the place where it was first seen. */
 export function addressCanaries() {
   const seen = new Map<string, string>();
   const add = (value: string, name: string) => void (seen.has(value) || seen.set(value, name));
@@ -26,7 +26,7 @@ export function addressCanaries() {
         if (value) add(value, 'the cookie of a flow');
       }
     },
-    /** The same for links in an answer: a person is to open them. */
+    /** Does the same for the links in a response, which a person opens. */
     observeLinks(json: string): void {
       for (const [link] of json.matchAll(/https?:\/\/[^"\\\s]+/g)) if (URL.canParse(link)) addUrl(link);
     },
@@ -59,7 +59,7 @@ export const toldToBrowsers = [
   ...['the state of /o/oauth2/v2/auth', 'the code_challenge of /o/oauth2/v2/auth', 'the cookie of a flow'].map(
     (what) => `${what} ${answer(`POST ${google}/begin (303)`)}`,
   ),
-  // Once more, to end it.
+  // The last response sets the cookie again, to delete it.
   `the cookie of a flow ${answer(`GET ${google}/callback (200)`)}`,
 ];
 

@@ -4,7 +4,7 @@ import { awsAccount, type CloudServers, registryHosts } from './cloud-servers.ts
 import type { CloudOutcome } from './clouds.ts';
 import { type Day, named } from './day.ts';
 
-/** By the key of a user. The secret half signs, and is never sent; the stand-in checks the signatures. */
+/** Connects with the key of a user. Fairlead signs with the secret half and never sends it. */
 export async function ofAws({ aws }: CloudServers, day: Day): Promise<CloudOutcome> {
   const [first, second] = [aws.user({ accountId: awsAccount }), aws.user({ accountId: awsAccount, name: 'second' })];
   const configOf = ({ accessKeyId }: typeof first) => ({

@@ -6,7 +6,7 @@ import type { Day } from './day.ts';
 
 const soon = { timeout: 40_000 };
 
-/** Pushes, and waits until the build runs. `end` has GitHub say that the run has succeeded. */
+/** Pushes, and waits until the build runs. `end` makes GitHub report that the run has succeeded. */
 export async function runningBuild({ github, app, installation, push }: Scene, reader: Client) {
   const before = github.state.runs.size;
   await push();
@@ -25,7 +25,7 @@ export async function runningBuild({ github, app, installation, push }: Scene, r
   };
 }
 
-/** Builds that succeed, and one that fails, while GitHub repeats in its errors the token that it was asked with. */
+/** Runs builds that succeed and one that fails. GitHub's errors repeat the token of the request. */
 export async function buildAndFail({ scene }: Day, reader: Client): Promise<void> {
   const { github, installation } = scene;
   const ours = () => [...github.state.tokens].filter(([, { installationId }]) => installationId === installation.id);

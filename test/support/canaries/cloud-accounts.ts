@@ -11,12 +11,12 @@ export async function createAccount({ me, projectId }: Day, account: object): Pr
   const key = { 'idempotency-key': randomUUID() };
   const made = await me.send<View>('POST', '/v1/cloud-accounts', body, key);
   expect(made, JSON.stringify(made.body)).toMatchObject({ status: 201 });
-  // The answer that is kept for a repetition.
+  // Fairlead stores this response for retries with the same key.
   expect((await me.send<View>('POST', '/v1/cloud-accounts', body, key)).body.id).toBe(made.body.id);
   return made.body.id;
 }
 
-/** Fails where the cloud does not let the account in. */
+/** Verifies the account. Throws if the cloud rejects it. */
 export async function verify({ me }: Day, account: string): Promise<void> {
   const verified = await me.send('POST', `/v1/cloud-accounts/${account}/verify`, undefined, wait);
   expect(verified, JSON.stringify(verified.body)).toMatchObject({ status: 200 });

@@ -3,9 +3,9 @@ import { syncBuiltinESMExports } from 'node:module';
 import { Socket } from 'node:net';
 
 /**
- * Loaded into the product's process with `--import`: leads the names of clouds to stand-ins on this machine. Its own
- * address says which port each name has (`cloud-names.mjs?sts.eu-west-1.amazonaws.com=40123`). The product asks the
- * names that it always asks, and checks the certificates of those names.
+ * Resolves the host names of clouds to stand-ins on this machine. The product's process loads it with `--import`. The
+ * query of the import says which port each name has (`cloud-names.mjs?sts.eu-west-1.amazonaws.com=40123`). The product
+ * still connects to the real names, and checks the certificates for those names.
  */
 const ports = new URL(import.meta.url).searchParams;
 

@@ -9,7 +9,8 @@ import { startGoogle } from '../../../stand-ins/google/stand-in.ts';
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 /**
- * For the names in `ports` below. Made with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes
+ * The certificate for the names in `ports` below. Made with:
+ * openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes
  * -days 36500 -subj /CN=clouds -addext subjectAltName=DNS:… -keyout clouds-key.pem -out clouds.pem
  */
 const certificateFile = file('../tls/clouds.pem');
@@ -28,18 +29,18 @@ const awsHosts = ['sts.eu-west-1.amazonaws.com', 'api.ecr.eu-west-1.amazonaws.co
 
 export type CloudServers = Awaited<ReturnType<typeof startCloudServers>>;
 
-/** Stand-ins for three clouds with a registry each, and the settings with which the product reaches them. */
+/** Starts three clouds with a registry each. Returns the settings that the product needs to reach them. */
 export async function startCloudServers() {
   const [aws, google, azure] = await Promise.all([
     startAws(),
     startGoogle({ certificate }),
     startAzure({ certificate }),
   ]);
-  /** The logins that were shown to the registries. */
+  /** The logins that the registries have received. */
   const logins: string[] = [];
   const front = createServer(certificate, (request, response) => {
     if (request.url?.startsWith('/v2/')) return answerAsRegistry(request, response, logins);
-    // A registry of Azure makes its tokens at its own address.
+    // A registry of Azure issues its tokens at its own address.
     forward(request, response, request.headers.host === registryHosts.acr ? azure.url : aws.url);
   });
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
@@ -61,7 +62,7 @@ export async function startCloudServers() {
     env: {
       NODE_OPTIONS: `--import ${new URL('cloud-names.mjs', import.meta.url)}?${new URLSearchParams(ports)}`,
       FAIRLEAD_CA_FILE: certificateFile,
-      // AWS's own client has a connection of its own.
+      // The AWS SDK opens its own connections.
       NODE_EXTRA_CA_CERTS: certificateFile,
     },
     async close(): Promise<void> {

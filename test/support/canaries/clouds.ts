@@ -12,7 +12,7 @@ export type CloudOutcome = Outcome & { accounts: string[]; integrations: string[
 
 const tenantId = randomUUID();
 
-/** Accounts at three clouds: connected, refused, given another secret, used for a registry, and at last deleted. */
+/** Connects accounts at three clouds, changes their secrets, uses them for registries and deletes them. */
 export async function startDayOfClouds(publicUrl: string) {
   const servers = await startCloudServers();
   const oauth = {
@@ -53,7 +53,7 @@ export async function startDayOfClouds(publicUrl: string) {
           for (const id of parts.flatMap(({ accounts }) => accounts)) {
             expect((await day.me.send('DELETE', `/v1/cloud-accounts/${id}`)).status).toBe(204);
           }
-          // The consent ends at Google, too: for that its refresh token is opened once more.
+          // Fairlead also revokes the consent at Google, and decrypts its refresh token once more for that.
           await expect
             .poll(() => google.ledger.filter(({ path }) => path === '/revoke').length, { timeout: 20_000 })
             .toBe(1);
@@ -76,7 +76,7 @@ async function bySecretAtAzure({ azure }: CloudServers, day: Day): Promise<Cloud
     credentials: { client_secret: first },
   });
   await verify(day, account);
-  // Entra repeats the secrets in an error.
+  // Entra's error repeats the secrets.
   const echo = { error: 'server_error', error_description: `AADSTS90033: ${first} ${wrong}`, client_secret: wrong };
   azure.faults.add({ path: /v2\.0\/token$/, kind: 'status', status: 500, body: echo, times: 1 });
   const shown = () => azure.ledger.map(({ form }) => form.get('client_secret'));
@@ -109,7 +109,7 @@ async function bySecretAtAzure({ azure }: CloudServers, day: Day): Promise<Cloud
 
 type Setup = { setup: { issuer: { url: string; subject: string; audience: string } } };
 
-/** Fairlead as an issuer: the cloud checks the signature of its tokens against the key that is published. */
+/** Connects with a token that Fairlead issues. The cloud checks its signature with the published key. */
 async function byIssuerAtAzure({ azure }: CloudServers, day: Day): Promise<CloudOutcome> {
   const clientId = randomUUID();
   const federated = { kind: 'azure', auth_mode: 'federated', config: { tenant_id: tenantId, client_id: clientId } };

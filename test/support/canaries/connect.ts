@@ -17,10 +17,10 @@ export const secretsOf = (what: string, app: App): Canary[] => [
   { name: `the webhook secret of ${what}`, value: app.webhookSecret },
 ];
 
-/** An App of the organization's own, and the integration that it was connected by. */
+/** An App that belongs to the organization, and the integration that connects it. */
 export type OwnApp = { app: App; integrationId: string };
 
-/** Connects by a manifest, by the operator's App and by an import, and lets things go wrong. */
+/** Connects with a manifest, with the operator's App and with an import, and causes errors in between. */
 export async function connectAll({ scene, product, me }: Day): Promise<{ canaries: Canary[]; own: OwnApp }> {
   const { github } = scene;
   const [accessTokens, refreshTokens, codes] = [
@@ -71,14 +71,14 @@ async function byManifest({ github }: Scene, product: AllInOne, client: Client) 
   const form = await browser.press(await browser.visit(started.create_url), 'Continue');
   const back = await browser.press(await browser.press(form, /^Go on to/), /^Create GitHub App/);
   const code = new URL(back.location ?? '').searchParams.get('code') ?? '';
-  // GitHub repeats the code in an error, and is asked again.
+  // GitHub's error repeats the code, and Fairlead retries.
   const body = { message: `No ${code} now`, documentation_url: `https://docs.github.com/${code}` };
   github.faults.add({ path: /conversions$/, kind: 'status', status: 503, body, times: 1 });
   await strangers(product, client, back);
   const installing = await browser.follow(back);
   await browser.follow(await browser.press(await whereItGoesOn(browser, installing), 'Install'));
   await completed(client, started);
-  // A reload shows what became of it.
+  // A reload of the page shows the result.
   await browser.follow(await browser.visit(back.location ?? ''));
   await client.ask('GET', '/v1/integrations');
   const app = [...github.state.apps.values()].find((one) => one.name === name);
@@ -103,7 +103,7 @@ async function whereItGoesOn(browser: ReturnType<typeof createBrowser>, shown: S
   );
 }
 
-/** Other people have seen the address, and try it. */
+/** Other people know the URL, and try it. */
 async function strangers({ publicUrl }: AllInOne, client: Client, { location = '' }: Shown): Promise<void> {
   const browser = createBrowser();
   const { searchParams } = new URL(location);

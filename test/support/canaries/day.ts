@@ -6,10 +6,10 @@ import type { AllInOne, Scene } from '../product.ts';
 /** The parties of a day: GitHub, the product, and the owner of the project. */
 export type Day = { scene: Scene; product: AllInOne; me: Client; orgId: string; projectId: string };
 
-/** What a part of the day has made. */
+/** The result of one part of the day. */
 export type Outcome = {
   canaries: Canary[];
-  /** "what in where": what was given out to its owner, exactly once each. */
+  /** "what in where": the secrets that the product returned to their owner, each exactly once. */
   told: string[];
 };
 
@@ -19,5 +19,5 @@ export const inExchange = 'in the answer to POST /v1/projects/prj_…/credential
 export const named = (name: string, values: Iterable<string>): Canary[] =>
   [...values].map((value) => ({ name, value }));
 
-/** A secret that no encoding leaves as it is. */
+/** Makes a secret that every encoding changes. */
 export const marker = () => `~+/ $'"(${randomBytes(24).toString('hex')}`;

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { type Client, createClient } from '../client.ts';
 import type { Day } from './day.ts';
 
-/** What goes wrong at our own door, with secrets in all the wrong places. */
+/** Sends invalid requests to the product, with secrets in the wrong places. */
 export async function failAtOurDoor(
   { scene: { github, app, repository }, product, projectId }: Day,
   { reader, usedCode, operatorToken }: { reader: Client; usedCode: string; operatorToken: string },
@@ -31,7 +31,7 @@ export async function failAtOurDoor(
     (await visitor.send('GET', `/v1/me?access_token=${operatorToken}`)).status,
     (await operator.send('POST', '/v1/projects', { nonsense: true })).status,
     (await operator.send('POST', '/v1/cloud-accounts', { ...account, ...misplaced })).status,
-    // What a parser says of it may quote it.
+    // The parser's error might quote it.
     (await fetch(`${product.url}/v1/tokens`, brokenJson(operatorToken))).status,
   ];
   expect(statuses.filter((status) => status < 400 || status >= 500)).toEqual([200]);

@@ -10,7 +10,7 @@ type Made = { id: string; token: string; code?: string };
 type Given = { token?: string; password?: string; env?: Record<string, string>; lease_id: string; code?: string };
 type Lease = { id: string; status: string; outcome: string | null };
 
-/** A build's token, and what it and the owner exchange: used at GitHub, revoked, ended with the build. */
+/** Exchanges credentials as a build and as the owner, and uses them at GitHub until they are revoked. */
 export async function exchangeAtGitHub(day: Day): Promise<Outcome> {
   const { scene, product, me, projectId } = day;
   const build = await runningBuild(scene, me);
@@ -36,7 +36,7 @@ export async function exchangeAtGitHub(day: Day): Promise<Outcome> {
   const lease = async (id: string) =>
     (await me.ask<Lease[]>('GET', '/v1/leases?limit=200')).find((one) => one.id === id);
 
-  // One that its holder gives back.
+  // The holder revokes this one.
   const clone = await exchange(holder, { purpose: 'clone', format: 'bearer' });
   const [appId] = (await me.ask<{ app_id: string }[]>('GET', '/v1/builds?limit=1')).map(({ app_id }) => app_id);
   const status = await exchange(me, { purpose: 'status', app_id: appId, format: 'env' });
@@ -48,14 +48,14 @@ export async function exchangeAtGitHub(day: Day): Promise<Outcome> {
   await expect.poll(() => worksAtGitHub(tokens.clone), soon).toBe(401);
   expect(await lease(clone.lease_id)).toMatchObject({ status: 'revoked', outcome: 'revoked' });
 
-  // Another one, which dies with the build; so does the build's own token.
+  // This one ends with the build, and so does the build's own token.
   const second = (await exchange(holder, { purpose: 'clone', format: 'basic' })) as Required<Given>;
   expect(await worksAtGitHub(second.password)).toBe(200);
   await build.end();
   await expect.poll(() => worksAtGitHub(second.password), soon).toBe(401);
   const late = await holder.send('POST', exchangePath(projectId), { purpose: 'clone' });
   expect(late).toMatchObject({ status: 401 });
-  // The third is of no build, and is taken from its holder.
+  // The third belongs to no build. The owner revokes it.
   await me.send('DELETE', `/v1/leases/${status.lease_id}`, undefined, { prefer: 'wait=20' });
   await expect.poll(() => worksAtGitHub(tokens.status), soon).toBe(401);
 

@@ -17,7 +17,7 @@ const newKey = () =>
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   }).privateKey;
 
-/** By the key of a service account, and by a person's consent. */
+/** Connects with the key of a service account, and with a person's consent. */
 export async function ofGoogle(servers: CloudServers, day: Day): Promise<CloudOutcome> {
   const { google } = servers;
   const [first, second] = [newKey(), newKey()];
@@ -76,7 +76,7 @@ async function byConsent({ google }: CloudServers, day: Day) {
     lasting: true,
   });
   const back = `${redirectUri}?${new URLSearchParams({ state: asked.get('state') ?? '', code, scope })}`;
-  // Another browser brings the answer first.
+  // Another browser opens the callback first.
   expect((await createBrowser().visit(back)).status).toBe(400);
   const landed = await browser.visit(back);
   expect(landed.status, landed.text).toBe(200);

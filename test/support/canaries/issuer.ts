@@ -10,7 +10,7 @@ import type { Canary } from '../canaries.ts';
 import type { Day } from './day.ts';
 import { keyCanaries } from './keys.ts';
 
-/** The master key, and the key that signs as the issuer: nothing gives it out, so it is opened here. */
+/** Returns the master key and the issuer's signing key. The product never returns the latter, so this decrypts it. */
 export async function keysOfInstance({ product: { dataDir }, me }: Day, database: Database): Promise<Canary[]> {
   const { keys } = embeddedMasterKeys(undefined, { dataDir, databaseFile: path.join(dataDir, 'fairlead.db') });
   const signer = await signingKeysIn(database.reader).signer(createKeyring(keys), Date.now());

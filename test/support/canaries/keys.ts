@@ -1,14 +1,14 @@
 import { createPrivateKey } from 'node:crypto';
 import type { Canary } from '../canaries.ts';
 
-/** The numbers of an RSA key that only its owner knows. `n` and `e` are public, and published as such. */
+/** The private numbers of an RSA key. `n` and `e` are public. */
 const privateNumbers = ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const;
-/** Of a 2048-bit key in PEM: the lines before hold the modulus. */
+/** The first lines of a 2048-bit key in PEM hold the modulus, which is public. */
 const publicLines = 7;
 
 /**
- * A private key as it may turn up: a line of its PEM, whichever of the two kinds it was given in, or one of its numbers,
- * raw as in DER or in base64url as in a JWK.
+ * Returns the parts by which the sweep finds a private key: each line of its PEM, as PKCS#1 and as PKCS#8, and each of
+ * its private numbers, raw as in DER and in base64url as in a JWK.
  */
 export function keyCanaries(what: string, pem: string): Canary[] {
   const key = createPrivateKey(pem);

@@ -4,10 +4,10 @@ export type PlantedInTemporal = Record<'memo' | 'attribute' | 'heartbeat' | 'fai
 
 const namespace = 'default';
 const taskQueue = { name: 'nobody' };
-/** Of Temporal's `CommandType`: a step is to be carried out. */
+/** The value of Temporal's `CommandType` that schedules an activity. */
 const scheduleStep = 1;
 
-/** A workflow `leak`, with a step that has failed once and is about to be tried again. No worker is needed for it. */
+/** Starts a workflow `leak` whose activity has failed once and waits for its retry. It needs no worker. */
 export async function plantInTemporal(
   { workflow, connection, workflowService: service }: Client,
   { memo, attribute, heartbeat, failure }: PlantedInTemporal,

@@ -5,7 +5,7 @@ import type { Client } from '../client.ts';
 type Operation = { security?: unknown[] };
 type Document = { paths: Record<string, Record<string, Operation>> };
 
-/** What an id of each parameter begins with. */
+/** The prefix of the ids for each parameter. */
 const prefixes: Record<string, string> = {
   org: idPrefixes.organization,
   project: idPrefixes.project,
@@ -21,21 +21,21 @@ const prefixes: Record<string, string> = {
   account: idPrefixes.cloudAccount,
   github_app: idPrefixes.githubApp,
 };
-/** So many of each kind are read, the newest ones. */
+/** The number of ids that are read for each parameter: the newest ones. */
 const most = 8;
 
-/** Every `GET` of the product, and the statuses that each kind of caller got there. */
+/** Records the statuses that each kind of caller gets from every `GET` route of the product. */
 export function createReading(document: Document, seen: () => string) {
   const templates = Object.entries(document.paths).flatMap(([path, methods]) => (methods['get'] ? [path] : []));
   const patterns = templates.map((path) => ({
     path,
     pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '([^/]+)')}$`),
-    // A name without a parameter is meant before one with.
+    // A path without parameters takes precedence over one with parameters.
     isExact: !path.includes('{'),
   }));
   const templateOf = (path: string) =>
     patterns.filter(({ pattern }) => pattern.test(path)).sort((a, b) => Number(b.isExact) - Number(a.isExact))[0]?.path;
-  /** By path and caller: all statuses. */
+  /** All statuses by path and caller. */
   const visits = new Map<string, Map<string, Set<number>>>();
 
   const idsIn = (text: string, parameter: string): string[] => {
@@ -50,7 +50,7 @@ export function createReading(document: Document, seen: () => string) {
       visits.set(template, callers.set(caller, (callers.get(caller) ?? new Set()).add(status)));
     },
 
-    /** Reads all that can be read with ids alone, or with these queries: first the lists, which tell the ids. */
+    /** Calls every `GET` route that needs only ids, or one of these queries. The lists come first, to learn the ids. */
     async readAll(client: Client, queries: Record<string, string>): Promise<void> {
       const read = async (path: string, address = path) => {
         const { status } = await client.send('GET', `${address}${queries[path] ?? ''}`, undefined, { accept: '*/*' });
@@ -72,10 +72,10 @@ export function createReading(document: Document, seen: () => string) {
       }
     },
 
-    /** Whether one has to sign in for it. */
+    /** Whether the route requires a sign-in. */
     isGuarded: (path: string) => document.paths[path]?.['get']?.security?.length !== 0,
 
-    /** Paths at which none of these was ever served; a redirect is what some pages are for. */
+    /** Returns the paths that served none of these callers. A redirect counts as served. */
     missed(callers: string[]): string[] {
       const isServed = (path: string, caller: string) =>
         [...(visits.get(path)?.get(caller) ?? [])].some((status) => status < 400);

@@ -6,7 +6,7 @@ import { type Day, exchangePath, inExchange, named, type Outcome } from './day.t
 const marker = () => `$'"(:${randomBytes(24).toString('hex')}`;
 const username = 'robot$team';
 
-/** A registry that is connected, refused, replaced, echoed and deleted in the course of a day. */
+/** Connects a registry, has its password rejected, replaced and echoed, and deletes the registry. */
 export async function startDayOfRegistry() {
   const [first, second, third, wrong] = [marker(), marker(), marker(), marker()];
   const access = [{ repository: 'team/*', actions: ['pull' as const, 'push' as const] }];
@@ -52,7 +52,7 @@ export async function startDayOfRegistry() {
           format,
         });
       const { token = '' } = await exchange('bearer');
-      // With a user name and a password, the stored password itself is given out.
+      // If a registry has a user name and a password, an exchange returns the stored password itself.
       expect(await exchange('basic')).toMatchObject({ password: second });
       registry.settings.users.set(username, { password: third, access });
       await change(third, 'active');

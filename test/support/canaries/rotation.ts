@@ -8,7 +8,7 @@ import { keyCanaries } from './keys.ts';
 
 type Rotated = { operation: { status: string; error: { code: string } | null } };
 
-/** Replaces all three secrets of an App. What they were before is the caller's to look for. */
+/** Replaces all three secrets of an App. The caller looks for the old ones. */
 export async function rotateAll({ scene: { github }, me }: Day, app: App, integrationId: string): Promise<Canary[]> {
   const at = `/v1/integrations/${integrationId}/credentials/rotate?wait=30`;
   const rotate = async (body: object) =>

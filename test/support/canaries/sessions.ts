@@ -6,7 +6,7 @@ import { createBrowser } from '../browser.ts';
 import { createClient } from '../client.ts';
 import type { Day, Outcome } from './day.ts';
 
-/** Signs the owner in with a browser, works with the cookie and its CSRF token, and signs out. */
+/** Signs the owner in with a browser, uses the cookie and its CSRF token, and signs out. */
 export async function signInWithBrowser({ product, projectId }: Day, database: Database): Promise<Outcome> {
   const owner = await database.reader('users').first('id');
   const code = await createSignInCode(database, owner?.id ?? '');
@@ -35,7 +35,7 @@ export async function signInWithBrowser({ product, projectId }: Day, database: D
       { name: 'the CSRF token of a browser', value: csrf },
     ],
     told: [
-      // The page of the link asks for a click before the code is used.
+      // The page asks for a click before it uses the code.
       'the second sign-in code in the answer to GET /sign-in (200)',
       'the session of a browser in the answer to POST /sign-in (200)',
       'the CSRF token of a browser in the answer to GET /v1/me (200)',
@@ -45,7 +45,7 @@ export async function signInWithBrowser({ product, projectId }: Day, database: D
 
 type Made = { id: string; token: string; code?: string };
 
-/** An API token, asked for again with the same key. */
+/** Creates an API token, and repeats the request with the same idempotency key. */
 export async function makeToken({ product, me, orgId }: Day, name: string, scopes: string[]) {
   const key = { 'idempotency-key': randomUUID() };
   const ask = () => me.send<Made>('POST', '/v1/tokens', { org_id: orgId, name, scopes }, key);
