@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { parse as parseConnectionString } from 'pg-connection-string';
 import { z } from 'zod';
 import type { MasterKey } from './db/sealing.ts';
 import { parseAllowedHosts } from './domain/allowed-hosts.ts';
@@ -12,7 +13,7 @@ import { looksPublic, type WebhookMode, webhookModes } from './domain/webhook-ad
 const port = z.coerce.number().int().min(0).max(65_535);
 const seconds = z.coerce.number().int().positive();
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
-const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && isDecodable(text), {
+const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && isParsable(text), {
   error: 'must be a postgres:// URL, with special characters in the password written as %XX',
 });
 const perMinute = z.coerce.number().int().min(0).max(1_000_000);
@@ -258,11 +259,9 @@ function operatorApp(settings: Settings) {
 }
 
 /** Prevents the database client from throwing an error that contains the whole address, with the password. */
-function isDecodable(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { username, password, hostname, pathname } = new URL(text);
+function isParsable(text: string): boolean {
   try {
-    for (const part of [username, password, hostname, pathname]) decodeURIComponent(part);
+    parseConnectionString(text);
     return true;
   } catch {
     return false;

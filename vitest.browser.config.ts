@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     ...testSettings,
     reporters,
-    include: ['test/browser/*.test.ts'],
+    include: ['test/browser/**/*.test.ts'],
     globalSetup: 'test/support/run-setup.ts',
     maxWorkers: 1,
     testTimeout: 90_000,

@@ -10,7 +10,7 @@ export default defineConfig({
     ...testSettings,
     reporters,
     include: ['test/neighbours/**/*.test.ts'],
-    globalSetup: 'test/support/run-setup.ts',
+    globalSetup: ['test/support/run-setup.ts', 'test/support/temporal-setup.ts'],
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,

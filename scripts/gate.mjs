@@ -7,12 +7,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runSteps } from './gate/run-steps.mjs';
-import { stepsIn } from './gate/steps.mjs';
+import { stepsIn, totalBudget } from './gate/steps.mjs';
 
 process.chdir(path.join(import.meta.dirname, '..'));
 const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-gate-'));
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort());
 try {
-  const { summary, ok } = runSteps(stepsIn(folder), { folder, env: { ...process.env, CI: 'true' } });
+  const env = { ...process.env, CI: 'true' };
+  const { summary, ok } = await runSteps(stepsIn(folder), { folder, env, totalBudget, signal: stop.signal });
   console.log(summary);
   process.exitCode = ok ? 0 : 1;
 } finally {

@@ -48,6 +48,9 @@ test('runs a file that changes its process in a separate process', () => {
     'vi.useFakeTimers()',
     "process.env['A'] = 'b'",
     "delete process.env['A']",
+    'process.env = before',
+    'process.chdir(folder)',
+    'console.log = print',
     'globalThis.fetch = other',
     'syncBuiltinESMExports()',
   ];
@@ -69,8 +72,9 @@ test('retries at most five tests, all of which exist and have a reason', () => {
 });
 
 test('skips no test', () => {
-  const skips = /\b(?:test|describe|it)\.(?:skip|only|todo|skipIf)\b/;
-  expect(skips.test('test.skip(')).toBe(true);
+  const skips = /\b(?:test|describe|it)\.(?:skip|only|todo|skipIf|fails)\b|\bretry: \d/;
+  for (const skipping of ['test.skip(', 'test.skipIf(', "test('x', { retry: 2 }"])
+    expect(skips.test(skipping), skipping).toBe(true);
   const files = testFiles().filter((file) => file !== 'test/suites.test.ts');
   expect(files.filter((file) => skips.test(textOf(file)))).toEqual([]);
 });

@@ -10,5 +10,12 @@ type Step = {
 
 export function runSteps(
   steps: Step[],
-  options: { folder: string; env: NodeJS.ProcessEnv; stdio?: 'inherit' | 'ignore' },
-): { summary: string; ok: boolean };
+  options: {
+    folder: string;
+    env: NodeJS.ProcessEnv;
+    /** The most seconds for all steps that have a budget. */
+    totalBudget?: number;
+    signal?: AbortSignal;
+    stdio?: 'inherit' | 'ignore';
+  },
+): Promise<{ summary: string; ok: boolean }>;

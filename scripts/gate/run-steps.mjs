@@ -1,21 +1,34 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
-/** A step may take this many times its budget before it fails. */
+/** A step may take this many times its budget before it fails, and this many before it is ended. */
 const tolerance = 1.5;
+const patience = 3;
+/** Of a step that only installs something. */
+const longestInstall = 1_200;
+
+/** A step that is told to end has this long to stop what it has started. */
+const graceMs = 20_000;
 
 /**
  * Runs the steps one after the other, and continues after a step that fails. Returns `{ summary, ok }`. The summary is
- * a table of steps and seconds, a list of the problems, and `N passed, N failed, N skipped` as its last line.
+ * a table of steps and seconds, a list of the problems, and `N passed, N failed, N skipped` as its last line. A step that
+ * hangs is ended. After `signal` the present step is ended and no other begins.
  */
-export function runSteps(steps, { folder, env, stdio = 'inherit' }) {
-  const done = steps.map((step, index) => {
+export async function runSteps(steps, { folder, env, totalBudget, signal, stdio = 'inherit' }) {
+  const done = [];
+  for (const [index, step] of steps.entries()) {
+    if (signal?.aborted) break;
     console.log(`::: ${step.name}`);
-    const outcome = runStep(step, { report: path.join(folder, `report-${index}.json`), env, stdio });
+    const outcome = await runStep(step, { report: path.join(folder, `report-${index}.json`), env, stdio, signal });
     if (outcome.problems.length > 0) console.log(`::: FAILED: ${step.name}: ${outcome.problems.join('; ')}`);
-    return outcome;
-  });
+    done.push(outcome);
+  }
+  const budgeted = done.filter(({ budget }) => budget).reduce((total, { seconds }) => total + seconds, 0);
+  if (totalBudget && budgeted > totalBudget)
+    done.push(failure('the whole gate', `took ${budgeted.toFixed(0)} s of ${totalBudget} s`));
+  if (signal?.aborted) done.push(failure('the whole gate', 'was ended before its end'));
   const sum = (count) => done.reduce((total, outcome) => total + count(outcome), 0);
   const counts = [sum(({ passed }) => passed), sum(({ failed }) => failed), sum(({ skipped }) => skipped.length)];
   const [, failed, skipped] = counts;
@@ -40,12 +53,18 @@ export function runSteps(steps, { folder, env, stdio = 'inherit' }) {
   };
 }
 
-function runStep({ name, command, budget, suite }, { report, env, stdio }) {
+function failure(name, problem) {
+  return { name, seconds: 0, problems: [problem], passed: 0, failed: 1, skipped: [], retried: [], files: [] };
+}
+
+async function runStep({ name, command, budget, suite }, { report, env, stdio, signal: stop }) {
   rmSync(report, { force: true });
   const begun = performance.now();
-  const { status, signal, error } = spawnSync('bash', ['-c', command], {
+  const limit = budget ? budget * patience : longestInstall;
+  const { status, signal, error } = await runCommand(command, {
     stdio,
     env: suite ? { ...env, FAIRLEAD_TEST_REPORT: report } : env,
+    stop: AbortSignal.any([AbortSignal.timeout(Math.round(limit * 1000)), ...(stop ? [stop] : [])]),
   });
   const seconds = (performance.now() - begun) / 1000;
   const counted = suite ? readReport(report) : undefined;
@@ -68,6 +87,32 @@ function runStep({ name, command, budget, suite }, { report, env, stdio }) {
     retried,
     files,
   };
+}
+
+/** Runs the command in a process group of its own, so that all of it can be ended. Resolves to how it ended. */
+function runCommand(command, { stdio, env, stop }) {
+  return new Promise((resolve) => {
+    const child = spawn('bash', ['-c', command], { stdio, env, detached: true });
+    const end = (signal) => {
+      try {
+        process.kill(-child.pid, signal);
+      } catch {
+        // It has ended.
+      }
+    };
+    let killing;
+    const onStop = () => {
+      end('SIGTERM');
+      killing = setTimeout(() => end('SIGKILL'), graceMs);
+    };
+    stop.addEventListener('abort', onStop, { once: true });
+    child.once('error', (error) => resolve({ status: null, signal: null, error }));
+    child.once('exit', (status, signal) => {
+      clearTimeout(killing);
+      stop.removeEventListener('abort', onStop);
+      resolve({ status, signal });
+    });
+  });
 }
 
 function readReport(file) {

@@ -145,7 +145,7 @@ describe('npm start', () => {
     await childrenGone(program.pid);
   }, 180_000);
 
-  test('starts again within three times the time that loading its code takes, and finds everything', async () => {
+  test('starts again within three times the time that loading its code takes, and within ten seconds', async () => {
     // Both times are measured in the same minute, so a busy machine slows both.
     const before = await secondsToLoad();
     const began = performance.now();
@@ -159,6 +159,8 @@ describe('npm start', () => {
     const loading = (before + (await secondsToLoad())) / 2;
     console.info(`The second start took ${taken.toFixed(1)} s, the loading ${loading.toFixed(1)} s`);
     expect(taken).toBeLessThan(3 * loading);
+    // Loading grows with the code, so the ratio alone would let the start grow too.
+    expect(taken).toBeLessThan(10);
   }, 180_000);
 
   test('works again after everything but Temporal was killed', async () => {

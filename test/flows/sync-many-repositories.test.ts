@@ -3,11 +3,10 @@ import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/st
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/operator-app.ts';
-import { postgresUrl } from '../support/postgres-server.ts';
 import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';
 
-// As large an account as we promise. Postgres is shown by a smaller one: what is different there is not its size.
-const count = postgresUrl ? 1_000 : 10_000;
+/** As large an account as we promise. */
+const count = 10_000;
 const pages = count / 100;
 
 let database: TestDatabase;

@@ -12,4 +12,7 @@ fc.configureGlobal({
   ...(runs !== undefined && { numRuns: Number(runs) }),
 });
 
+/** For a property that needs more values than most: `npm run test:fuzz -- --runs` can only raise the number. */
+export const atLeast = (numRuns: number) => ({ numRuns: Math.max(numRuns, Number(runs ?? 0)) });
+
 export { fc };

@@ -10,7 +10,7 @@ export type KeyPair = { privateKey: string; publicKey: string };
 const generate = promisify(generateKeyPair);
 
 /** The pool is larger than the number of keys in any one test, so a test never gets the same key twice. */
-const poolSize = 12;
+const poolSize = 24;
 
 /**
  * Returns the RSA keys that all tests share. Making one takes up to a second, so a checkout makes them once and keeps

@@ -10,7 +10,7 @@ export default class Runner extends TestRunner {
   override async onBeforeRunTask(test: RunnerTask): Promise<void> {
     const file = path.relative(root, test.file.filepath);
     const mayRetry = retries.some((one) => one.file === file && one.test === test.name);
-    if (process.env['CI'] && mayRetry) test.retry = 1;
+    test.retry = process.env['CI'] && mayRetry ? 1 : 0;
     await super.onBeforeRunTask(test);
   }
 }

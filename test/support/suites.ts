@@ -30,7 +30,7 @@ const measuresTime = ['test/flows/start.test.ts'];
 
 /** Matches code that changes the whole process. A file with such code gets a separate process. */
 export const changesProcess =
-  /\bvi\.(useFakeTimers|setSystemTime|spyOn|stubEnv|stubGlobal|mock)\(|\bprocess\.env\[[^\]]+\] = |\bdelete process\.env|\bglobalThis\.\w+ = |\bsyncBuiltinESMExports\(/;
+  /\bvi\.(useFakeTimers|setSystemTime|spyOn|stubEnv|stubGlobal|mock|doMock|hoisted|resetModules)\(|\bprocess\.env(\[[^\]]+\])? = |\bassign\(process\.env|\bdelete process\.env|\bprocess\.(chdir|on)\(|\bprocess\.exitCode = |\b(globalThis|console|Date|Math)\.\w+ = |\bsyncBuiltinESMExports\(|\bsetGlobalDispatcher\(/;
 
 export const suites = ['rooms', 'flows', 'postgres'] as const;
 export type Suite = (typeof suites)[number];

@@ -2,7 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { reconnectQuickly } from '../../worker/temporal-client.ts';
-import { stopWorker } from './workflow-run.ts';
+import { keepOpened, type OpenedWorkflow, stopWorker } from './workflow-run.ts';
 
 /** The run's Temporal server and its bundle of the workflows. */
 export function temporal() {
@@ -16,9 +16,11 @@ export async function connectTemporal() {
     Connection.connect({ address, channelArgs: reconnectQuickly }),
     NativeConnection.connect({ address }),
   ]);
+  const opened: OpenedWorkflow[] = [];
   return {
-    client: new Client({ connection }),
+    client: new Client({ connection, interceptors: { workflow: [keepOpened(opened)] } }),
     nativeConnection,
+    opened,
     codePath,
     address,
     async close() {

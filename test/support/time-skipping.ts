@@ -1,7 +1,7 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { inject } from 'vitest';
 import { workflowAttributeNames } from '../../domain/workflow-attributes.ts';
-import { type OpenedWorkflow, stopWorker } from './workflow-run.ts';
+import { keepOpened, type OpenedWorkflow, stopWorker } from './workflow-run.ts';
 
 /**
  * Starts a separate Temporal server whose timers do not wait. It has the search attributes, without which workflows
@@ -11,24 +11,7 @@ export async function startTimeSkipping() {
   const opened: OpenedWorkflow[] = [];
   const environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: inject('testServerPath') } },
-    client: {
-      interceptors: {
-        workflow: [
-          {
-            async start(input, next) {
-              const runId = await next(input);
-              opened.push({ workflowId: input.options.workflowId, runId });
-              return runId;
-            },
-            async signalWithStart(input, next) {
-              const runId = await next(input);
-              opened.push({ workflowId: input.options.workflowId, runId });
-              return runId;
-            },
-          },
-        ],
-      },
-    },
+    client: { interceptors: { workflow: [keepOpened(opened)] } },
   });
   const keyword = 2;
   await environment.connection.operatorService.addSearchAttributes({

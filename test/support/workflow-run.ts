@@ -1,10 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { activityInfo } from '@temporalio/activity';
-import type { Client } from '@temporalio/client';
+import { type Client, type WorkflowClientInterceptor, WorkflowNotFoundError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 
 export type OpenedWorkflow = { workflowId: string; runId: string };
+
+/** For a client: keeps what it starts in the list. */
+export function keepOpened(opened: OpenedWorkflow[]): WorkflowClientInterceptor {
+  return {
+    async start(input, next) {
+      const runId = await next(input);
+      opened.push({ workflowId: input.options.workflowId, runId });
+      return runId;
+    },
+    async signalWithStart(input, next) {
+      const runId = await next(input);
+      opened.push({ workflowId: input.options.workflowId, runId });
+      return runId;
+    },
+  };
+}
 
 type Place = {
   client: Client;
@@ -22,6 +38,8 @@ type SharedWorker = {
   /** The activities of the current test. */
   activities: HandWritten;
   steps: string[];
+  /** Activities that a workflow asked for and the present test does not have. */
+  unknown: Set<string>;
   /** The workflows that have run an activity of the current test, including child workflows. */
   met: OpenedWorkflow[];
   /** The run ids of earlier tests. */
@@ -37,6 +55,7 @@ async function startWorker(connection: NativeConnection, codePath: string): Prom
     taskQueue,
     activities: {},
     steps: [],
+    unknown: new Set(),
     met: [],
     ended: new Set(),
   };
@@ -51,9 +70,12 @@ async function startWorker(connection: NativeConnection, codePath: string): Prom
         const { workflowId, runId } = workflowExecution;
         if (shared.ended.has(runId)) throw ApplicationFailure.nonRetryable('The test of this workflow has ended');
         shared.met.push({ workflowId, runId });
-        const activity = shared.activities[activityType];
-        if (!activity) throw ApplicationFailure.nonRetryable(`The test has no activity ${activityType}`);
         shared.steps.push(activityType);
+        const activity = shared.activities[activityType];
+        if (!activity) {
+          shared.unknown.add(activityType);
+          throw ApplicationFailure.nonRetryable(`The test has no activity ${activityType}`);
+        }
         return activity(input);
       },
     },
@@ -75,18 +97,32 @@ export async function withWorker<Result>(
   workers.set(nativeConnection, starting);
   const shared = await starting;
   const steps: string[] = [];
-  Object.assign(shared, { activities, steps, met: [] });
+  const unknown = new Set<string>();
+  const left = new Set<string>();
+  Object.assign(shared, { activities, steps, unknown, met: [] });
   const failed = shared.running.then(() => Promise.reject(new Error('The worker has stopped')));
   try {
-    return await Promise.race([work({ client, taskQueue: shared.taskQueue, steps }), failed]);
+    const result = await Promise.race([work({ client, taskQueue: shared.taskQueue, steps }), failed]);
+    // A workflow can survive the failure of an activity, so the test might not see it.
+    if (unknown.size > 0)
+      throw new Error(`A workflow asked for ${[...unknown].join(', ')}, which the test does not have`);
+    return result;
   } finally {
-    const runs = new Map([...shared.met, ...opened.splice(0)].map(({ workflowId, runId }) => [runId, workflowId]));
-    for (const [runId, workflowId] of runs) {
+    for (const { workflowId, runId } of [...shared.met, ...opened.splice(0)]) {
       shared.ended.add(runId);
-      const handle = client.workflow.getHandle(workflowId, runId);
-      // Most have already ended, and terminating those fails.
-      await handle.terminate('the test has ended').catch(() => {});
+      left.add(workflowId);
     }
+    // By the workflow's id alone: a workflow that continued as new has another run.
+    for (const workflowId of left) await terminate(client, workflowId);
+  }
+}
+
+async function terminate(client: Client, workflowId: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).terminate('the test has ended');
+  } catch (error) {
+    // Most have already ended.
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
 }
 

@@ -64,11 +64,14 @@ async function buildsOf(sha: string): Promise<string[]> {
 const startsOf = (builds: string[]) =>
   temporal.handed.filter(({ workflowId }) => builds.some((id) => workflowId === `build/${id}`)).length;
 
-/** Deliveries and commands are taken oldest first: once a later push is under way, nothing is owed for those before. */
+/** Relays take deliveries and commands oldest first: once a later push has started, nothing earlier is due. */
 async function nothingOwedBefore(sha: string): Promise<void> {
   const body = push(sha);
   await post(body, hookHeaders({ appId, event: 'push', signature: sign(secret, body) }), 0);
   await expect.poll(async () => startsOf(await buildsOf(sha)), { timeout: 10_000 }).toBe(1);
+  // On Postgres another relay can still hold an earlier row. The lock waits for it.
+  const undecided = () => database.write((trx) => trx('deliveries').where({ status: 'received' }).forUpdate());
+  await expect.poll(undecided).toEqual([]);
   const owed = () => database.reader('commands').where({ workflow: 'dispatchBuild', status: 'pending' });
   await expect.poll(owed).toEqual([]);
 }

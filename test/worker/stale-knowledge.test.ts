@@ -70,6 +70,8 @@ async function scenario(status: 'suspended' | 'disconnected' | 'active' | 'reaut
 async function lookedAtAll(): Promise<void> {
   const { id } = await send(await scenario('active'));
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
+  // On Postgres another relay can still hold an earlier row. The lock waits for it.
+  await database.write((trx) => trx('deliveries').forUpdate().select('id'));
 }
 
 const syncsAskedFor = () => database.reader('commands').where({ workflow: 'syncInstallations' });
