@@ -36,11 +36,8 @@ export function cloudsAt({ aws, google, azure }: CloudStandIns, platform: Identi
 
 const closed = 'http://127.0.0.1:9';
 
-/** The addresses for tests without clouds and registries: every call to them fails. */
+/** The addresses for tests without clouds: every call to them fails. */
 export const unreachableClouds: Elsewhere = {
-  registries: () => async () => {
-    throw new Error('No registry is asked in this test');
-  },
   aws: { endpoints: { sts: closed, ecr: closed, ecrPublic: closed } },
   gcp: { sts: closed, iamCredentials: closed, oauth: closed, artifactRegistry: closed },
   azure: { entra: closed, registry: closed },

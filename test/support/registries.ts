@@ -14,6 +14,11 @@ export type Outside = {
   clouds?: Pick<Clouds, 'allowedHosts' | 'elsewhere'>;
 };
 
+/** For a test that gives no registry: a call to one is a mistake, and must not leave this machine. */
+const noRegistry = () => async () => {
+  throw new Error('No registry is asked in this test');
+};
+
 /** Opens the product's access to registries and clouds, which reaches only those that are given. */
 export function openOutside(database: Database, { registries = [], clouds }: Outside = {}) {
   const issuer = createOidcIssuer({ database, keyring, publicUrl });
@@ -22,7 +27,7 @@ export function openOutside(database: Database, { registries = [], clouds }: Out
     { clouds: { awsIdentity: 'assume', google: googleClient }, caFile: loopbackCaFile, publicUrl },
     { database, keyring },
     { issuer, allowedHosts },
-    clouds?.elsewhere ?? unreachableClouds,
+    clouds?.elsewhere ?? { ...unreachableClouds, ...(registries.length === 0 && { registries: noRegistry }) },
   );
   return { issuer, allowedHosts, ...opened };
 }
