@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { meanwhile, useDeletionScene } from './deletion-scene.ts';
+import { pause, useDeletionScene } from './deletion-scene.ts';
 
 // Two transactions hold locks at the same time. SQLite has one writer, so this cannot happen there.
 
@@ -19,9 +19,9 @@ test('deletes an integration that is bound just before its project is deleted', 
   await scene.database.write(async (trx) => {
     await trx('installations').where({ id: 'ins_held' }).forUpdate().first('id');
     binding = steps.bindInstallation({ flowId: flow.id });
-    await meanwhile();
+    await pause();
     deletion = scene.api.admin.send('DELETE', `/v1/projects/${scene.owner.projectId}`);
-    await Promise.race([deletion, meanwhile()]);
+    await Promise.race([deletion, pause()]);
   });
   await binding;
   expect(await deletion).toMatchObject({ status: 202 });

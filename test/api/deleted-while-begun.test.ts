@@ -4,7 +4,7 @@ import { deleteOrg, deleteProject } from '../../db/owner-deletion.ts';
 import { everything } from '../../db/tenant.ts';
 import { publicUrl } from '../support/api.ts';
 import { addProject } from '../support/tenants.ts';
-import { meanwhile, useDeletionScene } from './deletion-scene.ts';
+import { pause, useDeletionScene } from './deletion-scene.ts';
 
 // A request creates something while its project or organization is being deleted. One transaction waits for the other.
 
@@ -19,7 +19,7 @@ async function asked(deleting: 'project' | 'org', path: string, body: object) {
     if (deleting === 'org') await deleteOrg(trx, owned());
     else await deleteProject(trx, scene.owner.projectId, owned());
     answer = scene.api.admin.send('POST', path, body);
-    await Promise.race([answer, meanwhile()]);
+    await Promise.race([answer, pause()]);
   });
   return answer;
 }
@@ -60,7 +60,7 @@ test.each(['project', 'org'] as const)('a flow that was just begun ends with its
   await scene.database.write(async (trx) => {
     await startFlow(trx, { connect: connect as never, publicUrl }, { tenant: everything, caller }, body);
     deletion = scene.api.admin.send('DELETE', of === 'org' ? `/v1/orgs/${orgId}` : `/v1/projects/${projectId}`);
-    await Promise.race([deletion, meanwhile()]);
+    await Promise.race([deletion, pause()]);
   });
   expect(await deletion).toMatchObject({ status: 202 });
   expect(await unfinished()).toEqual([]);

@@ -12,7 +12,7 @@ import { addOrg, addProject } from '../support/tenants.ts';
 const alice: Account = { login: 'alice', id: 71, type: 'User' };
 
 /** Waits long enough for another transaction to get as far as it can. */
-export const meanwhile = () => sleep(300);
+export const pause = () => sleep(300);
 
 /** Starts an API and a GitHub with the operator's App. Each test gets a new organization with a project. */
 export function useDeletionScene() {

@@ -111,9 +111,9 @@ describe('an account that is created, verified, used, changed and deleted', () =
     });
     expect((await tenant.remove(account)).status).toBe(204);
     expect((await tenant.client.send('GET', `/v1/cloud-accounts/${account.id}`)).status).toBe(404);
-    const anew = { provider: registry, registry: registryHosts[registry], cloud_account_id: account.id };
+    const request = { provider: registry, registry: registryHosts[registry], cloud_account_id: account.id };
     expect(
-      await tenant.client.send('POST', '/v1/integrations', { ...anew, project_id: tenant.projectId }),
+      await tenant.client.send('POST', '/v1/integrations', { ...request, project_id: tenant.projectId }),
     ).toMatchObject({
       status: 422,
       body: { code: 'cloud_account_missing' },

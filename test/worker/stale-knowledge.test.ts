@@ -121,7 +121,7 @@ test('one that waited in vain says why, is looked at again when it is sent again
   // Sent again while nothing has changed: it waits anew.
   await forgetSyncs();
   expect(await send(of, guid)).toMatchObject({ id, duplicate: true });
-  // Whoever looks at it asks for a sync.
+  // The relay reads it and asks for a sync.
   await expect.poll(syncsAskedFor, soon).toHaveLength(1);
   expect(await rowOf(id)).toMatchObject({ status: 'received' });
   await of.setStatus('active');
