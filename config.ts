@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse as parseConnectionString } from 'pg-connection-string';
 import { z } from 'zod';
-import type { MasterKey } from './db/sealing.ts';
-import { parseAllowedHosts } from './domain/allowed-hosts.ts';
+import type { MasterKey } from './db/store/sealing.ts';
 import { bearerToken } from './domain/bearer-token.ts';
-import { looksPublic, type WebhookMode, webhookModes } from './domain/webhook-address.ts';
+import { parseAllowedHosts } from './domain/connect/allowed-hosts.ts';
+import { looksPublic, type WebhookMode, webhookModes } from './domain/deliveries/webhook-address.ts';
 
 /**
  * Every setting. This is the only file that reads the environment; it reads it once, reports all mistakes at once,

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ListenError } from './api/listen.ts';
+import { ListenError } from './api/http/listen.ts';
 import { demoConfig } from './config.ts';
 import { startProduct } from './product.ts';
 import { type Running, run } from './run.ts';

@@ -1,5 +1,5 @@
 import { type Logger as PinoLogger, pino } from 'pino';
-import { redact, redactDeep } from './domain/redact.ts';
+import { redact, redactDeep } from './domain/secrets/redact.ts';
 
 export type Logger = PinoLogger;
 

@@ -1,4 +1,4 @@
-import { redact } from './domain/redact.ts';
+import { redact } from './domain/secrets/redact.ts';
 
 /** Something that was started and can be stopped in good order. */
 export type Running = {

@@ -1,24 +1,24 @@
-import type { RevocationDeps } from '../broker/revocation.ts';
-import { buildActivities } from './builds.ts';
-import { checkActivities } from './checks.ts';
-import { type CloudAccountDeps, cloudAccountActivities } from './cloud-accounts.ts';
-import { type ConnectDeps, connectActivities } from './connect.ts';
-import { deletionActivities } from './deletion.ts';
-import { type DeliveryDeps, deliveryActivities } from './deliveries.ts';
-import { dispatchActivities } from './dispatch.ts';
+import type { RevocationDeps } from '../broker/exchange/revocation.ts';
+import { buildActivities } from './builds/builds.ts';
+import { dispatchActivities } from './builds/dispatch.ts';
+import type { ReachDeps } from './builds/reach.ts';
+import { reportActivities } from './builds/reports.ts';
+import { runActivities } from './builds/runs.ts';
+import { type CloudAccountDeps, cloudAccountActivities } from './clouds/cloud-accounts.ts';
+import { type GoogleConsentDeps, googleConsentActivities } from './clouds/google-consents.ts';
+import { type SigningKeyDeps, signingKeyActivities } from './clouds/signing-keys.ts';
+import { type ConnectDeps, connectActivities } from './connect/connect.ts';
+import { deletionActivities } from './deletion/deletion.ts';
+import { type DeliveryDeps, deliveryActivities } from './deliveries/recovery.ts';
+import { leaseActivities } from './exchange/leases.ts';
 import { withFailures } from './failures.ts';
-import { type GoogleConsentDeps, googleConsentActivities } from './google-consents.ts';
-import { type InstallationDeps, installationActivities } from './installations.ts';
-import { leaseActivities } from './leases.ts';
-import type { ReachDeps } from './reach.ts';
-import { type ReconcileDeps, reconcileActivities } from './reconcile.ts';
-import { type RefreshDeps, refreshActivities } from './refresh.ts';
-import { reportActivities } from './reports.ts';
-import { type RepositoryDeps, repositoryActivities } from './repositories.ts';
-import { type RotationDeps, rotationActivities } from './rotation.ts';
-import { runActivities } from './runs.ts';
-import { type SigningKeyDeps, signingKeyActivities } from './signing-keys.ts';
-import { type VerificationDeps, verificationActivities } from './verification.ts';
+import { type InstallationDeps, installationActivities } from './github/installations.ts';
+import { type ReconcileDeps, reconcileActivities } from './github/reconcile.ts';
+import { type RefreshDeps, refreshActivities } from './github/refresh.ts';
+import { type RepositoryDeps, repositoryActivities } from './github/repositories.ts';
+import { checkActivities } from './registries/registry-watch.ts';
+import { type VerificationDeps, verificationActivities } from './registries/verification.ts';
+import { type RotationDeps, rotationActivities } from './secrets/rotation.ts';
 
 export type ActivityDeps = ReachDeps &
   InstallationDeps &

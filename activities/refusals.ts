@@ -1,5 +1,5 @@
-import { ProviderError } from '../providers/http.ts';
-import { inputsHint } from './inputs.ts';
+import { ProviderError } from '../providers/egress/guarded-fetch.ts';
+import { inputsHint } from './builds/inputs.ts';
 
 /** Nothing was done, and the same request may well be accepted later. */
 const later = new Set(['rate_limited', 'secondary_limited', 'unavailable', 'network', 'timeout', 'clock_skew']);

@@ -1,13 +1,13 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openBrokers, operatorApp } from '../broker/open-broker.ts';
 import { loadConfig, readEnvFile } from '../config.ts';
-import { bootstrap, createSignInCode } from '../db/bootstrap.ts';
-import { syncCommand } from '../db/installations.ts';
-import { openSharedStore } from '../db/open-store.ts';
-import { registerOperatorApp } from '../db/operator-app.ts';
+import { syncCommand } from '../db/github/installations.ts';
+import { registerOperatorApp } from '../db/github/operator-app.ts';
+import { bootstrap, createSignInCode } from '../db/people/bootstrap.ts';
+import { openSharedStore } from '../db/store/open-store.ts';
 import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
-import { listen } from './listen.ts';
+import { listen } from './http/listen.ts';
 import { runApi } from './run-api.ts';
 
 /** `npm run api`: the HTTP process, of which there may be many. It has no connection to Temporal. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { createDocumentSchemas, type DocumentSchemas } from './document-schemas.ts';
-import type { Endpoint } from './endpoint.ts';
-import { catalogue, type ProblemCode } from './problems.ts';
+import type { Endpoint } from './http/endpoint.ts';
+import { catalogue, type ProblemCode } from './http/problems.ts';
 
 type Json = Record<string, unknown>;
 

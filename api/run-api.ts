@@ -1,15 +1,15 @@
 import type { Registry } from 'prom-client';
 import { allowedHosts, type Brokers, defaultHost } from '../broker/open-broker.ts';
 import type { Config } from '../config.ts';
-import type { Store } from '../db/open-store.ts';
-import { webhookAddress } from '../domain/webhook-address.ts';
+import type { Store } from '../db/store/open-store.ts';
+import { webhookAddress } from '../domain/deliveries/webhook-address.ts';
 import type { Logger } from '../log.ts';
 import { createApp } from './app.ts';
-import { createHookKeys } from './hook-keys.ts';
-import { createIntake } from './intake.ts';
-import type { Listening } from './listen.ts';
-import { createRateLimiter } from './rate-limit.ts';
-import { measureTraffic } from './traffic-metrics.ts';
+import { createIntake } from './deliveries/intake.ts';
+import { createHookKeys } from './deliveries/webhook-keys.ts';
+import type { Listening } from './http/listen.ts';
+import { createRateLimiter } from './http/rate-limit.ts';
+import { measureTraffic } from './ops/traffic-metrics.ts';
 
 /** Answers on a port that is already held; `stop` finishes what is in flight, and keeps what was acknowledged. */
 export function runApi(options: {

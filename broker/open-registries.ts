@@ -1,18 +1,18 @@
 import type { Config } from '../config.ts';
-import type { Store } from '../db/open-store.ts';
-import type { AllowedHost } from '../domain/allowed-hosts.ts';
-import { type AwsOptions, createAws } from '../providers/clouds/aws.ts';
-import { machineIdentity } from '../providers/clouds/aws-machine.ts';
-import { type AzureDeps, createAzure } from '../providers/clouds/azure.ts';
-import { createGcp, type GcpDeps } from '../providers/clouds/gcp.ts';
-import { createGuardedFetch } from '../providers/http.ts';
+import type { Store } from '../db/store/open-store.ts';
+import type { AllowedHost } from '../domain/connect/allowed-hosts.ts';
+import { type AwsOptions, createAws } from '../providers/clouds/aws/aws.ts';
+import { machineIdentity } from '../providers/clouds/aws/aws-machine.ts';
+import { type AzureDeps, createAzure } from '../providers/clouds/azure/azure.ts';
+import { createGcp, type GcpDeps } from '../providers/clouds/gcp/gcp.ts';
+import { createGuardedFetch } from '../providers/egress/guarded-fetch.ts';
 import { type FetchWithCa, registryFetch } from '../providers/registries/wire.ts';
-import { createCloudAccounts } from './cloud-accounts.ts';
-import { createCloudAccess } from './clouds.ts';
-import { createConsents } from './google-consent.ts';
-import type { OidcIssuer } from './oidc-issuer.ts';
+import { createCloudAccounts } from './clouds/cloud-accounts.ts';
+import { createCloudAccess } from './clouds/clouds.ts';
+import { createConsents } from './clouds/google-consent.ts';
+import type { OidcIssuer } from './clouds/oidc-issuer.ts';
+import { createRegistryExchange } from './exchange/image-credentials.ts';
 import { createRegistryAccess } from './registries/registry-access.ts';
-import { createRegistryExchange } from './registries/registry-exchange.ts';
 
 /** Of one call of a cloud. */
 const limits = { timeoutMs: 10_000, maxBytes: 1024 * 1024 };

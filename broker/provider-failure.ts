@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderErrorCode } from '../providers/http.ts';
+import { ProviderError, type ProviderErrorCode } from '../providers/egress/guarded-fetch.ts';
 import { Overasked } from './overasked.ts';
 
 type ToldFailure = {

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { registryHost, registryKinds } from '../domain/registry-hosts.ts';
+import { registryHost, registryKinds } from '../domain/registries/registry-hosts.ts';
 import { apiOf } from './api.ts';
 import { CliFailure } from './failure.ts';
 import { chooseAccount } from './logins.ts';

@@ -1,4 +1,4 @@
-import { registryHost } from '../domain/registry-hosts.ts';
+import { registryHost } from '../domain/registries/registry-hosts.ts';
 import { CliFailure, sentenceOf } from './failure.ts';
 import { type Desk, openDesk, type Wish } from './obtain.ts';
 import { versionLine } from './version.ts';

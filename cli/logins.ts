@@ -1,6 +1,6 @@
 import { bearerToken } from '../domain/bearer-token.ts';
 import { isId } from '../domain/ids.ts';
-import type { RegistryPurpose } from '../domain/registry-purposes.ts';
+import type { RegistryPurpose } from '../domain/registries/registry-purposes.ts';
 import { CliFailure } from './failure.ts';
 import { isOpenToOthers, readText, replaceFile } from './private-file.ts';
 import type { Settings } from './settings.ts';

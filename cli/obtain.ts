@@ -1,4 +1,4 @@
-import type { RegistryPurpose } from '../domain/registry-purposes.ts';
+import type { RegistryPurpose } from '../domain/registries/registry-purposes.ts';
 import { type Api, apiOf, Refused } from './api.ts';
 import { type Cache, type Credential, openCache } from './cache.ts';
 import { CliFailure } from './failure.ts';

@@ -1,6 +1,6 @@
 import { loadConfig, readEnvFile } from '../config.ts';
 import { run } from '../run.ts';
-import { openStore } from './open-store.ts';
+import { openStore } from './store/open-store.ts';
 
 /** `npm run migrate`: brings the schema up to date and ends. */
 await run(async () => {

@@ -1,9 +1,9 @@
 import type { Knex } from 'knex';
 import { idAt } from '../domain/ids.ts';
-import { registryPasswordKind } from '../domain/registry-settings.ts';
-import type { Database, Db } from './connection.ts';
-import { answersKeptMs } from './idempotency-keys.ts';
-import { clockLeewayMs } from './minted-tokens.ts';
+import { registryPasswordKind } from '../domain/registries/registry-settings.ts';
+import { clockLeewayMs } from './exchange/minted-tokens.ts';
+import { answersKeptMs } from './ops/idempotency-keys.ts';
+import type { Database, Db } from './store/connection.ts';
 
 const retiredPasswordsKeptMs = 3_600_000;
 const commandsKeptMs = 7 * 24 * 3_600_000;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { FlowStatus, FlowStep } from '../domain/flow-status.ts';
+import type { FlowStatus, FlowStep } from '../domain/connect/flow-status.ts';
 import { withWorker } from '../test/support/workflow-run.ts';
 import { workflowBundle } from '../worker/bundle.ts';
 import { checkRegistries } from '../workflows/check-registries.ts';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { endpointsOf } from '../api/app.ts';
-import type { ApiDeps } from '../api/deps.ts';
+import type { ApiDeps } from '../api/http/deps.ts';
 import { openApiText } from '../api/openapi.ts';
 
 /** `npm run openapi`: writes docs/openapi.json. No handler runs, so what they need need not be there. */

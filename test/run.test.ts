@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type Program, runProgram } from './support/processes.ts';
+import { type Program, runProgram } from './support/programs/processes.ts';
 
 const run = JSON.stringify(path.join(import.meta.dirname, '..', 'run.ts'));
 

@@ -58,7 +58,7 @@ test('runs a file that changes its process in a separate process', () => {
   for (const harmless of ["process.env['A'] === 'b'", 'vi.waitFor(work)', 'globalThis.fetch(url)'])
     expect(changesProcess.test(harmless), harmless).toBe(false);
   const apart = suites.flatMap((suite) => filesOf(suite).apart);
-  expect(apart).toContain('test/api/docs.test.ts');
+  expect(apart).toContain('test/api/http/docs.test.ts');
   const shared = suites.flatMap((suite) => [...filesOf(suite).shared, ...filesOf(suite).temporal]);
   expect(shared.filter((file) => changesProcess.test(textOf(file)))).toEqual([]);
 });

@@ -1,8 +1,8 @@
 import { Registry } from 'prom-client';
 import { openBrokers } from '../broker/open-broker.ts';
 import { ConfigError, loadConfig, readEnvFile } from '../config.ts';
-import { openSharedStore } from '../db/open-store.ts';
-import { webhookAddress } from '../domain/webhook-address.ts';
+import { openSharedStore } from '../db/store/open-store.ts';
+import { webhookAddress } from '../domain/deliveries/webhook-address.ts';
 import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
 import { runWork } from './run-work.ts';

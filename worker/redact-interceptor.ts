@@ -2,7 +2,7 @@ import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { originalOf } from '../activities/failures.ts';
-import { redact, redactDeep } from '../domain/redact.ts';
+import { redact, redactDeep } from '../domain/secrets/redact.ts';
 import type { Logger } from '../log.ts';
 
 /**

@@ -6,7 +6,7 @@ import {
   type WorkflowStartOptions,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, WorkflowNotFoundError } from '@temporalio/common';
-import type { Command } from '../db/commands.ts';
+import type { Command } from '../db/store/commands.ts';
 import { taskQueue } from '../workflows/ids.ts';
 
 /**

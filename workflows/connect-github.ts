@@ -9,7 +9,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { FlowStand } from '../activities/connect/flow-steps.ts';
-import type { FlowStatus } from '../domain/flow-status.ts';
+import type { FlowStatus } from '../domain/connect/flow-status.ts';
 import {
   bindInstallation,
   convertManifest,

@@ -1,5 +1,5 @@
 import { ActivityFailure, CancellationScope, sleep } from '@temporalio/workflow';
-import type { RevocationOutcome } from '../domain/revocation.ts';
+import type { RevocationOutcome } from '../domain/deletion/revocation.ts';
 import { finishDeletion, giveUpUninstall, readDeletion, uninstallInstallation } from './activities.ts';
 import { codeOf } from './failure.ts';
 import { showPhase } from './phase.ts';

@@ -7,7 +7,7 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
-import type { BuildEnd } from '../domain/run-conclusions.ts';
+import type { BuildEnd } from '../domain/builds/run-conclusions.ts';
 import {
   cancelRun,
   endBuild,

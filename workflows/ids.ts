@@ -5,7 +5,7 @@ export {
   revokeTokenWorkflowId,
   rotateWorkflowId,
   syncWorkflowId,
-} from '../domain/workflow-ids.ts';
+} from '../domain/ops/workflow-ids.ts';
 
 /** The one queue that every worker listens to. */
 export const taskQueue = 'fairlead';

@@ -10,14 +10,14 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { RotationStand } from '../activities/rotation/rotation-steps.ts';
+import type { RotationStand } from '../activities/secrets/rotation-steps.ts';
 import {
   knownEverywhereMs,
   oldAliveIncidentMs,
   oldAliveMs,
   type RotationPhase,
   webhookOverlapMs,
-} from '../domain/rotation-phase.ts';
+} from '../domain/secrets/rotation-phase.ts';
 import {
   cutBack,
   cutOver,

@@ -1,6 +1,6 @@
-import type { GitHubConnector } from '../../broker/github-connect.ts';
-import type { Database } from '../../db/connection.ts';
-import type { Keyring } from '../../db/sealing.ts';
+import type { GitHubConnector } from '../../broker/connect/github-connect.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
 
 export type ConnectDeps = {
   database: Database;

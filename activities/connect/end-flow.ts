@@ -1,9 +1,9 @@
-import { appendAudit } from '../../db/audit.ts';
-import type { Transaction } from '../../db/connection.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { integrationsIn } from '../../db/integrations.ts';
-import { everything } from '../../db/tenant.ts';
-import { githubHost } from '../../domain/github-host.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
 
 export type FlowEnd = {
   status: 'rejected' | 'expired' | 'canceled' | 'failed';

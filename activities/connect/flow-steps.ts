@@ -1,6 +1,6 @@
-import { connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { everything } from '../../db/tenant.ts';
-import { type FlowStatus, type FlowStep, nextStep } from '../../domain/flow-status.ts';
+import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { type FlowStatus, type FlowStep, nextStep } from '../../domain/connect/flow-status.ts';
 import type { ConnectDeps } from './deps.ts';
 import { closeFlow, type FlowEnd } from './end-flow.ts';
 

@@ -1,7 +1,7 @@
-import type { Database } from '../../db/connection.ts';
-import { type ConnectFlow, connectFlowsIn, type FlowNote } from '../../db/flows/connect-flows.ts';
-import { flowSeals } from '../../db/flows/flow-seals.ts';
-import { everything } from '../../db/tenant.ts';
+import { type ConnectFlow, connectFlowsIn, type FlowNote } from '../../db/connect/connect-flows.ts';
+import { flowSeals } from '../../db/connect/flow-seals.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
 import { codeOf, isDefinite } from '../refusals.ts';
 import type { ConnectDeps } from './deps.ts';
 

@@ -1,15 +1,15 @@
-import { commandsIn } from '../../db/commands.ts';
-import type { Db } from '../../db/connection.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
 import {
   type InstallationWitness,
   installationWitnessesIn,
   isMadeSince,
-} from '../../db/flows/installation-witnesses.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
-import { installationsIn } from '../../db/installations.ts';
-import { recoverCommand } from '../../db/recovery.ts';
-import { everything } from '../../db/tenant.ts';
+} from '../../db/connect/installation-witnesses.ts';
+import { recoverCommand } from '../../db/deliveries/recovery.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { commandsIn } from '../../db/store/commands.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
 import type { ConnectDeps } from './deps.ts';
 
 /** How a person was shown to speak for the account: at the sign-in, or by a signed webhook. */

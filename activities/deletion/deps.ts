@@ -1,5 +1,5 @@
-import type { GitHubBroker } from '../../broker/github.ts';
-import type { Database } from '../../db/connection.ts';
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import type { Database } from '../../db/store/connection.ts';
 
 export type DeletionDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'> };
 

@@ -1,13 +1,13 @@
-import { appendAudit } from '../../db/audit.ts';
-import { release } from '../../db/bindings.ts';
-import { incidentsIn } from '../../db/incidents.ts';
-import { installationsIn } from '../../db/installations.ts';
-import { operationsIn } from '../../db/operations.ts';
-import { finishOwners } from '../../db/owner-deletion.ts';
-import { purgeCredentials, purgeIdleApp } from '../../db/purge-credentials.ts';
-import { everything } from '../../db/tenant.ts';
-import { leaveUnseenToPerson } from '../../db/unconfirmed-revocations.ts';
-import { type RevocationOutcome, worstOutcome } from '../../domain/revocation.ts';
+import { release } from '../../db/deletion/bindings.ts';
+import { finishOwners } from '../../db/deletion/owner-deletion.ts';
+import { leaveUnseenToPerson } from '../../db/deletion/unconfirmed-revocations.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import { purgeCredentials, purgeIdleApp } from '../../db/secrets/purge-credentials.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { type RevocationOutcome, worstOutcome } from '../../domain/deletion/revocation.ts';
 import type { DeletionDeps } from './deps.ts';
 
 /** The end: what is left of the integration says only that there was one, and what became of it at the provider. */

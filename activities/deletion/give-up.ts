@@ -1,11 +1,11 @@
-import { release } from '../../db/bindings.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
-import { incidentsIn } from '../../db/incidents.ts';
-import { installationsIn } from '../../db/installations.ts';
-import { everything } from '../../db/tenant.ts';
-import { githubHost } from '../../domain/github-host.ts';
-import { installationSettingsUrl } from '../../domain/github-urls.ts';
-import type { RevocationOutcome } from '../../domain/revocation.ts';
+import { release } from '../../db/deletion/bindings.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import { everything } from '../../db/store/tenant.ts';
+import type { RevocationOutcome } from '../../domain/deletion/revocation.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { installationSettingsUrl } from '../../domain/github/github-urls.ts';
 import type { DeletionDeps, OfInstallation } from './deps.ts';
 
 /** GitHub refused, or did not answer for a week: a person has to look there. `code` says what was in the way. */

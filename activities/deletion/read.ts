@@ -1,6 +1,6 @@
-import { endedSince, refusedPart } from '../../db/ended-builds.ts';
-import { unendedBuilds } from '../../db/integration-deletion.ts';
-import { parts } from '../report-parts.ts';
+import { endedSince, refusedPart } from '../../db/builds/ended-builds.ts';
+import { unendedBuilds } from '../../db/deletion/integration-deletion.ts';
+import { parts } from '../builds/report-parts.ts';
 import type { DeletionDeps } from './deps.ts';
 
 /** GitHub was not willing to be told of what ended before: nobody waits for that. */

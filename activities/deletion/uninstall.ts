@@ -1,12 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
-import { appendAudit } from '../../db/audit.ts';
-import { type Release, release, releaseUnlessLast } from '../../db/bindings.ts';
-import type { Transaction } from '../../db/connection.ts';
-import { followInstallations } from '../../db/follow-installations.ts';
-import { installationsIn } from '../../db/installations.ts';
-import type { IntegrationRow } from '../../db/tables.ts';
-import { everything } from '../../db/tenant.ts';
-import type { RevocationOutcome } from '../../domain/revocation.ts';
+import { type Release, release, releaseUnlessLast } from '../../db/deletion/bindings.ts';
+import { followInstallations } from '../../db/github/follow-installations.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import type { IntegrationRow } from '../../db/store/tables.ts';
+import { everything } from '../../db/store/tenant.ts';
+import type { RevocationOutcome } from '../../domain/deletion/revocation.ts';
 import type { DeletionDeps, OfInstallation } from './deps.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { CloudAccount } from '../../db/cloud-accounts.ts';
-import { cloudAccountStatuses, cloudKinds, isDiscouraged } from '../../domain/cloud-accounts.ts';
-import { cloudAdvice } from '../../domain/cloud-advice.ts';
-import { epochSeconds, toSeconds } from '../input.ts';
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { cloudAccountStatuses, cloudKinds, isDiscouraged } from '../../domain/clouds/cloud-accounts.ts';
+import { cloudAdvice } from '../../domain/clouds/cloud-advice.ts';
+import { epochSeconds, toSeconds } from '../http/input.ts';
 import { SetupView } from './setup.ts';
 
 export const CloudAccountItem = z.object({

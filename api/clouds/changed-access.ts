@@ -1,7 +1,7 @@
-import type { CloudAccount } from '../../db/cloud-accounts.ts';
-import { check } from '../input.ts';
-import { Problem } from '../problems.ts';
-import { accessIn, cloudModes } from './new-account.ts';
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { check } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { accessIn, cloudModes } from './account-access.ts';
 
 type Sent = { config?: Record<string, string> | undefined; credentials?: Record<string, unknown> | undefined };
 type Changed = { config: Record<string, string> | undefined; secret: string | undefined };

@@ -1,12 +1,12 @@
 import type { Context } from 'koa';
-import { type ConsentFlow, googleConsentsIn } from '../../db/flows/google-consents.ts';
+import { type ConsentFlow, googleConsentsIn } from '../../db/clouds/google-consents.ts';
 import { hasBegun, isItsBrowser, isItsPerson, seeOther } from '../connect/browser.ts';
-import { newFlowCookie } from '../connect/flow-cookie.ts';
-import { ownerNameOf } from '../connect/owner-name.ts';
-import type { ApiDeps } from '../deps.ts';
-import { escapeHtml, isFromOwnPage, showPage } from '../html-page.ts';
-import { Problem } from '../problems.ts';
-import { readBytes } from '../read-json.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
+import { Problem } from '../http/problems.ts';
+import { readBytes } from '../http/read-json.ts';
+import { newFlowCookie } from '../people/browser.ts';
+import { ownerNameOf } from '../people/owner.ts';
 import { refuseConsent } from './consent-refusals.ts';
 
 export const beginConsentPath = '/v1/cloud-accounts/gcp/begin';

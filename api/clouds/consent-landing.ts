@@ -1,22 +1,22 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { appendAudit } from '../../db/audit.ts';
-import { keepCloudSecret } from '../../db/cloud-account-secrets.ts';
-import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
-import type { Transaction } from '../../db/connection.ts';
-import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/flows/google-consents.ts';
-import { isConsentInUse } from '../../db/google-consent-ends.ts';
-import { holdOwner } from '../../db/hold-owner.ts';
-import { requestVerificationsOf } from '../../db/registry-verifications.ts';
-import { everything } from '../../db/tenant.ts';
-import { askProvider } from '../ask-provider.ts';
+import { keepCloudSecret } from '../../db/clouds/cloud-account-secrets.ts';
+import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { isConsentInUse } from '../../db/clouds/google-consent-ends.ts';
+import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/clouds/google-consents.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
 import { isItsBrowser } from '../connect/browser.ts';
-import { endingFlowCookie } from '../connect/flow-cookie.ts';
-import type { ApiDeps } from '../deps.ts';
-import { escapeHtml, showPage } from '../html-page.ts';
-import { check } from '../input.ts';
-import { Problem } from '../problems.ts';
-import type { FrameState } from '../request-frame.ts';
+import { askProvider } from '../http/ask-provider.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { escapeHtml, showPage } from '../http/html-page.ts';
+import { check } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import type { FrameState } from '../http/request-frame.ts';
+import { endingFlowCookie } from '../people/browser.ts';
 import { refuseConsent } from './consent-refusals.ts';
 
 /** Everything that Google is known to send, and whatever else it comes up with. */

@@ -1,5 +1,5 @@
 import type { LandingRefusal } from '../connect/land.ts';
-import { Problem } from '../problems.ts';
+import { Problem } from '../http/problems.ts';
 
 type ConsentRefusal = Exclude<LandingRefusal, 'callback_foreign'>;
 

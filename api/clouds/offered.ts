@@ -1,5 +1,5 @@
-import type { CloudAccounts } from '../../broker/cloud-accounts.ts';
-import { Problem } from '../problems.ts';
+import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
+import { Problem } from '../http/problems.ts';
 
 /** Two of AWS's ways use the identity of the machine that Fairlead runs on, which is the operator's to offer. */
 export function requireOffered({ awsIdentity }: Pick<CloudAccounts, 'awsIdentity'>, authMode: string): void {

@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { z } from 'zod';
-import { serviceAccountEmail } from '../../domain/google-names.ts';
+import { serviceAccountEmail } from '../../domain/clouds/gcp-names.ts';
 
 const mostCharacters = 20_000;
 

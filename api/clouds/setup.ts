@@ -1,19 +1,19 @@
 import { z } from 'zod';
-import type { CloudAccounts } from '../../broker/cloud-accounts.ts';
-import { awsAudience } from '../../broker/clouds.ts';
-import { issuerSubject } from '../../broker/oidc-issuer.ts';
-import type { CloudAccount } from '../../db/cloud-accounts.ts';
-import { ecrPermissionsPolicy } from '../../domain/aws-ecr-policy.ts';
-import { awsPlace, parseRoleArn } from '../../domain/aws-partitions.ts';
-import { trustPolicyFor } from '../../domain/aws-trust-policy.ts';
-import { azureClouds } from '../../domain/azure-clouds.ts';
-import { azureTrustCommands } from '../../domain/azure-trust.ts';
-import { isFederated } from '../../domain/cloud-accounts.ts';
-import { gcpTrustCommands } from '../../domain/gcp-trust.ts';
-import { federationAudience } from '../../domain/google-names.ts';
-import type { AzureCloud } from '../../domain/registry-hosts.ts';
-import { shellCommand } from '../../domain/shell-quote.ts';
-import type { OperationLinks } from '../operation-view.ts';
+import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
+import { awsAudience } from '../../broker/clouds/clouds.ts';
+import { issuerSubject } from '../../broker/clouds/oidc-issuer.ts';
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { awsPlace, parseRoleArn } from '../../domain/clouds/aws-partitions.ts';
+import { ecrPermissionsPolicy } from '../../domain/clouds/aws-policies.ts';
+import { trustPolicyFor } from '../../domain/clouds/aws-trust-policy.ts';
+import { azureClouds } from '../../domain/clouds/azure-clouds.ts';
+import { azureTrustCommands } from '../../domain/clouds/azure-trust.ts';
+import { isFederated } from '../../domain/clouds/cloud-accounts.ts';
+import { federationAudience } from '../../domain/clouds/gcp-names.ts';
+import { gcpTrustCommands } from '../../domain/clouds/gcp-trust.ts';
+import { shellCommand } from '../../domain/clouds/shell-quote.ts';
+import type { AzureCloud } from '../../domain/registries/registry-hosts.ts';
+import type { OperationLinks } from '../http/operation-view.ts';
 
 export const SetupView = z.object({
   issuer: z

@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
-import type { Db } from '../../db/connection.ts';
-import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
-import { escapeHtml, showPage } from '../html-page.ts';
-import { ownerNameOf } from './owner-name.ts';
+import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { escapeHtml, showPage } from '../http/html-page.ts';
+import { ownerNameOf } from '../people/owner.ts';
 
 export const consentPath = '/connect/begin';
 

@@ -1,12 +1,12 @@
 import type { Context } from 'koa';
-import type { Db } from '../../db/connection.ts';
-import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
-import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
-import { isFinalFlowStatus } from '../../domain/flow-status.ts';
-import { escapeHtml, type HtmlPage, showPage } from '../html-page.ts';
+import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { isFinalFlowStatus } from '../../domain/connect/flow-status.ts';
+import { escapeHtml, type HtmlPage, showPage } from '../http/html-page.ts';
+import { ownerNameOf } from '../people/owner.ts';
 import { redirectBack } from './flow-view.ts';
 import { personStep } from './next-hop.ts';
-import { ownerNameOf } from './owner-name.ts';
 
 /** What every reason of an end means to the person, and what to do about it. */
 const reasons: Record<string, string> = {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
-import { flowKinds, flowStatuses } from '../../domain/flow-status.ts';
+import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { flowKinds, flowStatuses } from '../../domain/connect/flow-status.ts';
 import { connectGithubWorkflowId } from '../../workflows/ids.ts';
-import { epochSeconds, toSeconds } from '../input.ts';
-import { type OperationLinks, temporalUrl } from '../operation-view.ts';
+import { epochSeconds, toSeconds } from '../http/input.ts';
+import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 import { personStep } from './next-hop.ts';
 
 export const FlowView = z.object({

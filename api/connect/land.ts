@@ -1,14 +1,14 @@
-import type { Db, Transaction } from '../../db/connection.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { nudgeFlow } from '../../db/flows/flow-commands.ts';
-import { flowSeals } from '../../db/flows/flow-seals.ts';
-import { type FlowState, flowStatesIn } from '../../db/flows/flow-states.ts';
-import { holdOwner } from '../../db/hold-owner.ts';
-import { integrationsIn } from '../../db/integrations.ts';
-import type { Keyring } from '../../db/sealing.ts';
-import { hashSecret } from '../../db/secret-text.ts';
-import { everything } from '../../db/tenant.ts';
-import { flowLifetimes } from '../../domain/flow-status.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { nudgeFlow } from '../../db/connect/flow-commands.ts';
+import { flowSeals } from '../../db/connect/flow-seals.ts';
+import { type FlowState, flowStatesIn } from '../../db/connect/flow-states.ts';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import type { Db, Transaction } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import { hashSecret } from '../../db/store/secret-text.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 
 /** What GitHub sends a browser back with. None of it is believed but the codes, which GitHub itself checks later. */
 export type GithubAnswer = {

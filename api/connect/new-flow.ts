@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { maxAppNameLength } from '../../domain/github-manifest.ts';
-import { id, name } from '../input.ts';
+import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
+import { id, name } from '../http/input.ts';
 
 /** A login of GitHub's: letters, digits and single hyphens, 39 at most. */
 const login = z

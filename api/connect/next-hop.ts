@@ -1,16 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Database } from '../../db/connection.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../db/flows/connect-flows.ts';
-import { flowSeals } from '../../db/flows/flow-seals.ts';
-import { flowStatesIn } from '../../db/flows/flow-states.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
-import type { Keyring } from '../../db/sealing.ts';
-import { everything } from '../../db/tenant.ts';
-import { flowLifetimes, isFinalFlowStatus, nextStep } from '../../domain/flow-status.ts';
-import { githubHost } from '../../domain/github-host.ts';
-import { githubCallbackPath } from '../../domain/github-manifest.ts';
-import { authorizeUrl, installUrl } from '../../domain/github-urls.ts';
-import type { ApiDeps } from '../deps.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { flowSeals } from '../../db/connect/flow-seals.ts';
+import { flowStatesIn } from '../../db/connect/flow-states.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { flowLifetimes, isFinalFlowStatus, nextStep } from '../../domain/connect/flow-status.ts';
+import { githubCallbackPath } from '../../domain/connect/github-manifest.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { authorizeUrl, installUrl } from '../../domain/github/github-urls.ts';
+import type { ApiDeps } from '../http/deps.ts';
 
 export type HopDeps = {
   database: Database;

@@ -1,11 +1,11 @@
-import type { Db, Transaction } from '../../db/connection.ts';
-import type { ConnectFlow } from '../../db/flows/connect-flows.ts';
-import { appRejected } from '../../db/follow-installations.ts';
-import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
-import { type Integration, integrationsIn } from '../../db/integrations.ts';
-import type { IntegrationStatus } from '../../domain/integration-status.ts';
-import { requireOrgAdmin } from '../caller.ts';
-import { Problem } from '../problems.ts';
+import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { appRejected } from '../../db/github/follow-installations.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import type { Db, Transaction } from '../../db/store/connection.ts';
+import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
+import { requireOrgAdmin } from '../http/caller.ts';
+import { Problem } from '../http/problems.ts';
 import { type Asking, installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
 
 /** Without the App's own key, or once its end has begun, no sign-in helps. */

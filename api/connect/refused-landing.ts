@@ -1,4 +1,4 @@
-import { Problem } from '../problems.ts';
+import { Problem } from '../http/problems.ts';
 import type { LandingRefusal } from './land.ts';
 
 /** What each refusal tells the person; all of them change nothing. */

@@ -1,11 +1,11 @@
-import { type CloudAccount, cloudAccountsIn } from '../../db/cloud-accounts.ts';
-import type { Database } from '../../db/connection.ts';
-import { type Integration, integrationsIn } from '../../db/integrations.ts';
-import { sealedSecrets } from '../../db/sealed-secrets.ts';
-import type { Keyring } from '../../db/sealing.ts';
-import { everything } from '../../db/tenant.ts';
-import { type RegistrySettings, registryPasswordKind } from '../../domain/registry-settings.ts';
-import { ProviderError } from '../../providers/http.ts';
+import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { type RegistrySettings, registryPasswordKind } from '../../domain/registries/registry-settings.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
 import { createRegistry } from '../../providers/registries/registry.ts';
 import type { FetchWithCa } from '../../providers/registries/wire.ts';
 

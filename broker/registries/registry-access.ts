@@ -1,9 +1,9 @@
-import type { CloudAccount } from '../../db/cloud-accounts.ts';
-import type { RegistryCredential, RegistryPurpose } from '../../domain/registry-purposes.ts';
-import type { Aws } from '../../providers/clouds/aws.ts';
-import type { Azure } from '../../providers/clouds/azure.ts';
-import type { Gcp } from '../../providers/clouds/gcp.ts';
-import type { CloudAccess } from '../clouds.ts';
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import type { RegistryCredential, RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
+import type { Aws } from '../../providers/clouds/aws/aws.ts';
+import type { Azure } from '../../providers/clouds/azure/azure.ts';
+import type { Gcp } from '../../providers/clouds/gcp/gcp.ts';
+import type { CloudAccess } from '../clouds/clouds.ts';
 import { createMintBudget, type MintBudget } from '../mint-budget.ts';
 import { type Opened, type OpenerDeps, registryOpener } from './opened-registry.ts';
 import { registryVerifier } from './registry-verifier.ts';

@@ -1,8 +1,12 @@
-import type { CloudAccount } from '../../db/cloud-accounts.ts';
-import { registryHost } from '../../domain/registry-hosts.ts';
-import { type RegistryPurpose, type RepositoryCheck, registryPurposes } from '../../domain/registry-purposes.ts';
-import { type RegistryFindings, troubleOf } from '../../domain/registry-verdicts.ts';
-import { ProviderError } from '../../providers/http.ts';
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { registryHost } from '../../domain/registries/registry-hosts.ts';
+import {
+  type RegistryPurpose,
+  type RepositoryCheck,
+  registryPurposes,
+} from '../../domain/registries/registry-purposes.ts';
+import { type RegistryFindings, troubleOf } from '../../domain/registries/registry-verdicts.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
 import type { Proof, Verification } from '../../providers/registries/verification.ts';
 import { type Opened, registryOpener } from './opened-registry.ts';
 import type { RegistryAccessDeps } from './registry-access.ts';

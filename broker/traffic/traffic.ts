@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GitHubHost } from '../../domain/github-host.ts';
+import type { GitHubHost } from '../../domain/github/github-host.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
 import { createHostClock, type Limit, type Traffic } from '../../providers/github/traffic.ts';
-import { ProviderError } from '../../providers/http.ts';
 import { createBreaker } from './breaker.ts';
 import { createQuota } from './quota.ts';
 

@@ -1,8 +1,8 @@
-import type { Database } from '../../db/connection.ts';
-import { githubAppsIn } from '../../db/github-apps.ts';
-import { incidentsIn } from '../../db/incidents.ts';
-import { everything } from '../../db/tenant.ts';
-import { instanceSubject } from '../../domain/incidents.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { instanceSubject } from '../../domain/ops/incidents.ts';
 import type { Logger } from '../../log.ts';
 import type { TrafficWatch } from './traffic.ts';
 

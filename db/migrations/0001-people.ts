@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { idColumn, oneOf, timeColumns } from '../columns.ts';
+import { idColumn, oneOf, timeColumns } from './columns.ts';
 
 export async function up(db: Knex): Promise<void> {
   await db.schema.createTable('instance', (table) => {

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { oneOf } from '../columns.ts';
+import { oneOf } from './columns.ts';
 
 export async function up(db: Knex): Promise<void> {
   await db.schema.alterTable('deliveries', (table) => {

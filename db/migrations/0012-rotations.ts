@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { idColumn, oneOf } from '../columns.ts';
+import { idColumn, oneOf } from './columns.ts';
 
 export async function up(db: Knex): Promise<void> {
   // One replacement of a credential by a new version, from the request until the old version is gone.

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { idColumn, oneOf, timeColumns } from '../columns.ts';
+import { idColumn, oneOf, timeColumns } from './columns.ts';
 
 const healthColumns = ['checked_at', 'last_success_at', 'next_check_at', 'expires_at'];
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { idColumn } from '../columns.ts';
+import { idColumn } from './columns.ts';
 
 export async function up(db: Knex): Promise<void> {
   // The keys with which Fairlead, as an OIDC issuer, signs what it shows to a cloud. They are the instance's.

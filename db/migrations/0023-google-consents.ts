@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { idColumn, timeColumns } from '../columns.ts';
+import { idColumn, timeColumns } from './columns.ts';
 
 export async function up(db: Knex): Promise<void> {
   // A person on their way through Google's consent.

@@ -1,4 +1,4 @@
-import type { Fetch, FetchInit } from '../http.ts';
+import type { Fetch, FetchInit } from '../egress/guarded-fetch.ts';
 
 /** The last thing that a library asked, and what came of it. */
 export type Exchange = {

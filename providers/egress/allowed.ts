@@ -1,4 +1,4 @@
-import type { AllowedHost } from '../../domain/allowed-hosts.ts';
+import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { EgressError } from './egress-error.ts';
 
 /** `http:` and `https:` alone are fetched at all; anything but https on its usual port needs an origin entry. */

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
-import type { AllowedHost } from '../../domain/allowed-hosts.ts';
+import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { isPublicAddress } from './addresses.ts';
 import { isTrusted } from './allowed.ts';
 import { EgressError } from './egress-error.ts';

@@ -1,9 +1,9 @@
-import type { GitHubHost } from '../../domain/github-host.ts';
-import type { Fetch } from '../http.ts';
-import { type AppCredentials, asApp } from './as-app.ts';
+import type { GitHubHost } from '../../domain/github/github-host.ts';
+import type { Fetch } from '../egress/guarded-fetch.ts';
+import { type AppCredentials, asApp } from './app/as-app.ts';
+import { convertManifest } from './app/conversion.ts';
 import { asUser } from './as-user.ts';
 import type { Wire } from './client.ts';
-import { convertManifest } from './conversion.ts';
 import { type CodeExchange, exchangeCode, isClientAccepted, revokeUserToken } from './oauth.ts';
 import { serverVersion } from './server-version.ts';
 import { freeTraffic, type Traffic } from './traffic.ts';
@@ -44,7 +44,7 @@ export function createGitHub(options: GitHubOptions) {
   };
 }
 
-export type { GitHubApp } from './as-app.ts';
+export type { GitHubApp } from './app/as-app.ts';
 export type GitHub = ReturnType<typeof createGitHub>;
 export type GitHubAsApp = ReturnType<GitHub['asApp']>;
 export type GitHubWithToken = ReturnType<GitHub['withToken']>;

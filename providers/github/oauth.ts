@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Fetch, ProviderError, type ProviderErrorCode } from '../http.ts';
+import { type Fetch, ProviderError, type ProviderErrorCode } from '../egress/guarded-fetch.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
 

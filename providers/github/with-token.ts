@@ -1,11 +1,11 @@
-import type { GitHubHost } from '../../domain/github-host.ts';
-import { ProviderError } from '../http.ts';
-import { checksOf } from './checks.ts';
+import type { GitHubHost } from '../../domain/github/github-host.ts';
+import { ProviderError } from '../egress/guarded-fetch.ts';
 import { hostNow, type Request, send, tokenRequest, type Wire } from './client.ts';
 import type { Call } from './failures.ts';
-import { reportsOf } from './reports.ts';
-import { repositoriesOf } from './repositories.ts';
-import { runsOf } from './runs.ts';
+import { checksOf } from './repository/checks.ts';
+import { reportsOf } from './repository/reports.ts';
+import { repositoriesOf } from './repository/repositories.ts';
+import { runsOf } from './repository/runs.ts';
 
 type Sending<Data> = Parameters<typeof send<Data, unknown>>[1];
 type Converting<Data, Result> = Parameters<typeof send<Data, Result>>[2];

@@ -1,6 +1,10 @@
-import { imageRepository } from '../../domain/image-repository.ts';
-import type { RegistryHost } from '../../domain/registry-hosts.ts';
-import { type EffectiveScope, type RegistryPurpose, registryPurposes } from '../../domain/registry-purposes.ts';
+import { imageRepository } from '../../domain/registries/image-repository.ts';
+import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
+import {
+  type EffectiveScope,
+  type RegistryPurpose,
+  registryPurposes,
+} from '../../domain/registries/registry-purposes.ts';
 import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
 import { scopeOf } from './probes.ts';

@@ -1,5 +1,5 @@
 import { getDomain } from 'tldts';
-import { ProviderError } from '../http.ts';
+import { ProviderError } from '../egress/guarded-fetch.ts';
 
 /** Registries that are known to send credentials to one host, and to no other. */
 const knownRealms = new Map([

@@ -1,4 +1,4 @@
-import { registryHost } from '../../domain/registry-hosts.ts';
+import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import { type Bearer, type BearerRequest, mintBearer } from './bearer.ts';
 import { failure } from './failures.ts';
 import { type Verification, type VerificationRequest, verify } from './verification.ts';

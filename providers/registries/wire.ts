@@ -1,6 +1,6 @@
-import type { AllowedHost } from '../../domain/allowed-hosts.ts';
+import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
+import { createGuardedFetch, type Fetch } from '../egress/guarded-fetch.ts';
 import type { Resolve } from '../egress/pinned-connect.ts';
-import { createGuardedFetch, type Fetch } from '../http.ts';
 import { failure, outageOf, silence } from './failures.ts';
 
 /** Nothing that is asked of a registry here takes longer, or has a longer answer. */

@@ -6,7 +6,7 @@ import { createLogger } from '../../log.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
 
 test('the largest webhook that GitHub sends can be read out of its log', async () => {
   const database = await openTestDatabase();

@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { octocat } from '../../stand-ins/github/state.ts';
-import { openChromium, openPage } from '../support/chromium.ts';
-import { type AllInOne, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { openChromium, openPage } from '../support/programs/chromium.ts';
+import { type AllInOne, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
 
 let scene: Scene;
 let fairlead: AllInOne;

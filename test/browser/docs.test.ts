@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startApi, type TestApi } from '../support/api.ts';
-import { openChromium, openPage } from '../support/chromium.ts';
+import { openChromium, openPage } from '../support/programs/chromium.ts';
 
 let api: TestApi;
 let browser: Browser;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { allBuilds } from '../support/platform.ts';
-import { bind, type Scene, startCluster, startOwnTemporal, startScene } from '../support/product.ts';
+import { bind, type Scene, startCluster, startOwnTemporal, startScene } from '../support/programs/product.ts';
+import { allBuilds } from '../support/scenes/platform.ts';
 
 let scene: Scene;
 let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
+import { listBuilds } from '../support/scenes/platform.ts';
 
 let scene: Scene;
 let product: AllInOne;

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { allBuilds } from '../support/platform.ts';
-import { type Program, runProgram } from '../support/processes.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+import { type Program, runProgram } from '../support/programs/processes.ts';
+import {
+  type AllInOne,
+  bind,
+  type Scene,
+  startAllInOne,
+  startOwnTemporal,
+  startScene,
+} from '../support/programs/product.ts';
+import { allBuilds } from '../support/scenes/platform.ts';
 
 const killsOfTheWhole = 3;
 const killsOfReceivers = 50;
@@ -61,7 +68,11 @@ test(`dispatches each push once that one of ${killsOfReceivers} processes acknow
   const before = scene.dispatched().length;
   const env = { FAIRLEAD_PORT: new URL(product.url).port, FAIRLEAD_DATA_DIR: product.dataDir };
   const load = () =>
-    runProgram(process.execPath, ['--disable-proto=throw', '--import', 'tsx', 'test/support/receiver.ts'], env);
+    runProgram(
+      process.execPath,
+      ['--disable-proto=throw', '--import', 'tsx', 'test/support/programs/receiver.ts'],
+      env,
+    );
   // Loading takes most of the time, so the next two processes load while one works.
   const loading: Program[] = [load(), load()];
   const acknowledged: string[] = [];

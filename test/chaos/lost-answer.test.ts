@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+import {
+  type AllInOne,
+  bind,
+  type Scene,
+  startAllInOne,
+  startOwnTemporal,
+  startScene,
+} from '../support/programs/product.ts';
+import { listBuilds } from '../support/scenes/platform.ts';
 
 let scene: Scene;
 let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;

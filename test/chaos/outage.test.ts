@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { allBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+import {
+  type AllInOne,
+  bind,
+  type Scene,
+  startAllInOne,
+  startOwnTemporal,
+  startScene,
+} from '../support/programs/product.ts';
+import { allBuilds } from '../support/scenes/platform.ts';
 
 let scene: Scene;
 let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;

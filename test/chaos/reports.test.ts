@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { githubAppPermissions } from '../../domain/github-permissions.ts';
-import { listBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+import { githubAppPermissions } from '../../domain/github/github-permissions.ts';
+import {
+  type AllInOne,
+  bind,
+  type Scene,
+  startAllInOne,
+  startOwnTemporal,
+  startScene,
+} from '../support/programs/product.ts';
+import { listBuilds } from '../support/scenes/platform.ts';
 
 let scene: Scene;
 let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;

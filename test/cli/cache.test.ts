@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Somebody } from '../support/commands.ts';
-import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
+import type { Somebody } from '../support/programs/commands.ts';
+import { type CommandsProject, type CommandsScene, commandsScene } from '../support/scenes/commands-scene.ts';
 
 let scene: CommandsScene;
 let project: CommandsProject;

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Somebody } from '../support/commands.ts';
-import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
-import { program } from '../support/programs.ts';
+import type { Somebody } from '../support/programs/commands.ts';
+import { program } from '../support/programs/programs.ts';
+import { type CommandsProject, type CommandsScene, commandsScene } from '../support/scenes/commands-scene.ts';
 
 let scene: CommandsScene;
 let project: CommandsProject;

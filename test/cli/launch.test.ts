@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
-import { builtCommands } from '../support/built-commands.ts';
-import { commandsFolder, type Somebody, somebody } from '../support/commands.ts';
+import { builtCommands } from '../support/programs/built-commands.ts';
+import { commandsFolder, type Somebody, somebody } from '../support/programs/commands.ts';
 
 const people: Somebody[] = [];
 afterAll(() => {

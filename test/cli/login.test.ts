@@ -1,7 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Somebody } from '../support/commands.ts';
-import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
+import type { Somebody } from '../support/programs/commands.ts';
+import { type CommandsProject, type CommandsScene, commandsScene } from '../support/scenes/commands-scene.ts';
 
 let scene: CommandsScene;
 let project: CommandsProject;

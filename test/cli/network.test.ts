@@ -3,8 +3,8 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Somebody, somebody } from '../support/commands.ts';
-import { tlsFile } from '../support/docker-registry.ts';
+import { type Somebody, somebody } from '../support/programs/commands.ts';
+import { tlsFile } from '../support/programs/docker-registry.ts';
 
 const project = `prj_${'0'.repeat(26)}`;
 const token = 'flt_a-token-of-this-test';

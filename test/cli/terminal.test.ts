@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { builtCommands } from '../support/built-commands.ts';
-import type { Somebody } from '../support/commands.ts';
-import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
-import { program } from '../support/programs.ts';
+import { builtCommands } from '../support/programs/built-commands.ts';
+import type { Somebody } from '../support/programs/commands.ts';
+import { program } from '../support/programs/programs.ts';
+import { type CommandsProject, type CommandsScene, commandsScene } from '../support/scenes/commands-scene.ts';
 
 let scene: CommandsScene;
 let project: CommandsProject;

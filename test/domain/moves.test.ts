@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { buildMoves, isFinalBuildStatus } from '../../domain/build-status.ts';
-import { cloudAccountMoves } from '../../domain/cloud-accounts.ts';
-import { credentialMoves } from '../../domain/credential-status.ts';
-import { deliveryMoves } from '../../domain/delivery-status.ts';
-import { dispatchMoves } from '../../domain/dispatch-state.ts';
-import { flowMoves } from '../../domain/flow-status.ts';
-import { integrationMoves } from '../../domain/integration-status.ts';
+import { buildMoves, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { dispatchMoves } from '../../domain/builds/dispatch-state.ts';
+import { cloudAccountMoves } from '../../domain/clouds/cloud-accounts.ts';
+import { flowMoves } from '../../domain/connect/flow-status.ts';
+import { deliveryMoves } from '../../domain/deliveries/delivery-status.ts';
+import { integrationMoves } from '../../domain/integrations/integration-status.ts';
 import { isMove, type Moves, sourcesOf } from '../../domain/moves.ts';
-import { rotationMoves } from '../../domain/rotation-phase.ts';
+import { credentialMoves } from '../../domain/secrets/credential-status.ts';
+import { rotationMoves } from '../../domain/secrets/rotation-phase.ts';
 
 const tables: [string, Moves<string>, string, string[]][] = [
   [

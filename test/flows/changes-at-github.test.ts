@@ -1,9 +1,9 @@
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { refreshWorkflowId } from '../../domain/workflow-ids.ts';
+import { refreshWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import type { Account, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
-import { setUpApp, workflowFile } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
+import { setUpApp, workflowFile } from '../support/scenes/platform.ts';
 
 type View = Record<string, unknown>;
 

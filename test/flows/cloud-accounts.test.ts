@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publicUrl } from '../support/api.ts';
 import { createBrowser } from '../support/browser.ts';
-import { type Account, type CloudFlow, startCloudFlow } from '../support/cloud-flow.ts';
-import { type Way, waysInto } from '../support/cloud-ways.ts';
-import { googleClient, registryHosts } from '../support/clouds.ts';
-import { historyText } from '../support/history-text.ts';
+import { historyText } from '../support/canaries/history-text.ts';
+import { googleClient, registryHosts } from '../support/fakes/clouds.ts';
+import { type Account, type CloudFlow, startCloudFlow } from '../support/scenes/cloud-flow.ts';
+import { type Way, waysInto } from '../support/scenes/cloud-ways.ts';
 
 let flow: CloudFlow;
 let ways: ReturnType<typeof waysInto>;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Account, type CloudFlow, startCloudFlow, type Tenant } from '../support/cloud-flow.ts';
-import { type Way, waysInto } from '../support/cloud-ways.ts';
+import { type Account, type CloudFlow, startCloudFlow, type Tenant } from '../support/scenes/cloud-flow.ts';
+import { type Way, waysInto } from '../support/scenes/cloud-ways.ts';
 
 const names = {
   AWS: 'a role at AWS, by our own identity',

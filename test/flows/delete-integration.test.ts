@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { githubAppPermissions } from '../../domain/github-permissions.ts';
+import { githubAppPermissions } from '../../domain/github/github-permissions.ts';
 import type { App, GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import type { Client } from '../support/client.ts';
 import { startGitHub } from '../support/github.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
-import { type BuildView, workflowFile } from '../support/platform.ts';
-import { addOrg, addProject } from '../support/tenants.ts';
-import { startWhole, type Whole } from '../support/whole.ts';
-import { type World, world } from '../support/world.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
+import { type BuildView, workflowFile } from '../support/scenes/platform.ts';
+import { addOrg, addProject } from '../support/scenes/tenants.ts';
+import { startWhole, type Whole } from '../support/scenes/whole.ts';
+import { type World, world } from '../support/scenes/world.ts';
 
 type Operation = { id: string; status: string; outcome: string | null };
 

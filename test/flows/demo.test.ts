@@ -5,8 +5,8 @@ import path from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { createBrowser } from '../support/browser.ts';
 import { createClient } from '../support/client.ts';
-import { type BuildView, listBuilds } from '../support/platform.ts';
-import { isAlive, type Program, runProgram } from '../support/processes.ts';
+import { isAlive, type Program, runProgram } from '../support/programs/processes.ts';
+import { type BuildView, listBuilds } from '../support/scenes/platform.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-demo-'));
 const programs: Program[] = [];

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
 import { startGitHub } from '../support/github.ts';
-import { allBuilds, setUpApp, workflowFile } from '../support/platform.ts';
-import { addOrg, addProject, addToken } from '../support/tenants.ts';
-import { browserAt, startWhole, type Whole } from '../support/whole.ts';
+import { allBuilds, setUpApp, workflowFile } from '../support/scenes/platform.ts';
+import { addOrg, addProject, addToken } from '../support/scenes/tenants.ts';
+import { browserAt, startWhole, type Whole } from '../support/scenes/whole.ts';
 
 type Started = { flow_id: string; create_url: string; install_url: string };
 type Flow = { status: string; integration_id: string };

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Account, App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
-import { type Canary, type Place, sweep } from '../support/canaries.ts';
+import { type Canary, type Place, sweep } from '../support/canaries/canaries.ts';
 import { startGitHub } from '../support/github.ts';
-import { listBuilds, setUpApp, workflowFile } from '../support/platform.ts';
-import { addOrg, addProject, addToken } from '../support/tenants.ts';
-import { browserAt, startWhole, type Whole } from '../support/whole.ts';
+import { listBuilds, setUpApp, workflowFile } from '../support/scenes/platform.ts';
+import { addOrg, addProject, addToken } from '../support/scenes/tenants.ts';
+import { browserAt, startWhole, type Whole } from '../support/scenes/whole.ts';
 
 type Imported = {
   integration: { id: string; status: string; app_id: string };

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connect } from '../../db/connection.ts';
-import { githubHost } from '../../domain/github-host.ts';
+import { connect } from '../../db/store/connection.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { createGuardedFetch } from '../../providers/egress/guarded-fetch.ts';
 import { createGitHub } from '../../providers/github/github.ts';
-import { createGuardedFetch } from '../../providers/http.ts';
-import { allBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
+import { allBuilds } from '../support/scenes/platform.ts';
 
 const pem = (name: string) => fileURLToPath(new URL(`../support/tls/${name}.pem`, import.meta.url));
 const soon = { timeout: 60_000, interval: 300 };

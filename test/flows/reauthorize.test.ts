@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { githubCallbackPath, githubInstalledPath } from '../../domain/github-manifest.ts';
+import { githubCallbackPath, githubInstalledPath } from '../../domain/connect/github-manifest.ts';
 import type { Account, App, GitHubStandIn, Installation, Repository } from '../../stand-ins/github/stand-in.ts';
 import { publicUrl } from '../support/api.ts';
-import { giveClient } from '../support/connect-flow.ts';
 import { startGitHub } from '../support/github.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
-import { listBuilds, setUpApp, workflowFile } from '../support/platform.ts';
-import { addOrg, addProject, addToken } from '../support/tenants.ts';
-import { browserAt, startWhole, type Whole } from '../support/whole.ts';
+import { giveClient } from '../support/scenes/connect-flow.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
+import { listBuilds, setUpApp, workflowFile } from '../support/scenes/platform.ts';
+import { addOrg, addProject, addToken } from '../support/scenes/tenants.ts';
+import { browserAt, startWhole, type Whole } from '../support/scenes/whole.ts';
 
 type View = Record<string, unknown>;
 type Started = { flow_id: string; url: string; expires_at: number };

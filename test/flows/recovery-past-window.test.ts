@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connect } from '../../db/connection.ts';
-import { allBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { connect } from '../../db/store/connection.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
+import { allBuilds } from '../support/scenes/platform.ts';
 
 const away = 4 * 86_400_000;
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { allBuilds } from '../support/platform.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
+import { allBuilds } from '../support/scenes/platform.ts';
 
 let scene: Scene;
 let product: AllInOne;

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { claimDueChecks } from '../../db/due-checks.ts';
+import { claimDueChecks } from '../../db/registries/registry-watch.ts';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
+import { historyText } from '../support/canaries/history-text.ts';
 import type { Client } from '../support/client.ts';
-import { historyText } from '../support/history-text.ts';
-import { addOrg, addProject, addToken } from '../support/tenants.ts';
-import { startWhole, type Whole } from '../support/whole.ts';
+import { addOrg, addProject, addToken } from '../support/scenes/tenants.ts';
+import { startWhole, type Whole } from '../support/scenes/whole.ts';
 
 type View = {
   id: string;

@@ -11,11 +11,11 @@ import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { rotateCredential } from '../../workflows/rotate-credential.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { startGitHub } from '../support/github.ts';
-import { addOwnApp, type Rotated, type RotationScene, rotationScene } from '../support/rotation-scene.ts';
+import { addOwnApp, type Rotated, type RotationScene, rotationScene } from '../support/scenes/rotation-scene.ts';
+import { addToken } from '../support/scenes/tenants.ts';
+import { startWhole, type Whole } from '../support/scenes/whole.ts';
 import { temporal } from '../support/temporal.ts';
-import { addToken } from '../support/tenants.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
-import { startWhole, type Whole } from '../support/whole.ts';
 import { withWorker } from '../support/workflow-run.ts';
 
 let github: GitHubStandIn;

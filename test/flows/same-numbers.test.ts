@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { App, GitHubStandIn, Repository } from '../../stand-ins/github/stand-in.ts';
 import { startGitHub } from '../support/github.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
-import { allBuilds, setUpApp, workflowFile } from '../support/platform.ts';
-import { seed } from '../support/seed.ts';
-import { addToken } from '../support/tenants.ts';
-import { startWhole, type Whole } from '../support/whole.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
+import { allBuilds, setUpApp, workflowFile } from '../support/scenes/platform.ts';
+import { seed } from '../support/scenes/seed.ts';
+import { addToken } from '../support/scenes/tenants.ts';
+import { startWhole, type Whole } from '../support/scenes/whole.ts';
 
 type Host = { github: GitHubStandIn; name: string; app: App; repository: Repository; githubAppId: string };
 type Tenant = { mine: Whole['admin']; integrationId: string };

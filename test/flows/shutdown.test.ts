@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type AllInOne, bind, type Scene, startAllInOne, startOwnTemporal, startScene } from '../support/product.ts';
+import {
+  type AllInOne,
+  bind,
+  type Scene,
+  startAllInOne,
+  startOwnTemporal,
+  startScene,
+} from '../support/programs/product.ts';
 
 let scene: Scene;
 let temporal: Awaited<ReturnType<typeof startOwnTemporal>>;

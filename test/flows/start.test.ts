@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { createClient } from '../support/client.ts';
 import { startGitHub } from '../support/github.ts';
-import { listBuilds, setUpPlatform, workflowFile } from '../support/platform.ts';
-import { freePort, isAlive, type Program, runProgram } from '../support/processes.ts';
+import { freePort, isAlive, type Program, runProgram } from '../support/programs/processes.ts';
+import { listBuilds, setUpPlatform, workflowFile } from '../support/scenes/platform.ts';
 
 const adminToken = 'an-operator-token-of-enough-characters';
 const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-start-'));

@@ -1,17 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { githubAppsIn } from '../../db/github-apps.ts';
-import { syncCommand } from '../../db/installations.ts';
-import { operationsIn } from '../../db/operations.ts';
-import { everything } from '../../db/tenant.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { syncCommand } from '../../db/github/installations.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import { everything } from '../../db/store/tenant.ts';
 import { newKeyPair } from '../../stand-ins/github/credentials.ts';
 import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { installationView } from '../../stand-ins/github/views.ts';
+import { historyText } from '../support/canaries/history-text.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
-import { historyText } from '../support/history-text.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
-import { seed } from '../support/seed.ts';
-import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
+import { seed } from '../support/scenes/seed.ts';
+import { type SyncWorker, startSyncWorker } from '../support/scenes/sync-worker.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
-import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
+import { type SyncWorker, startSyncWorker } from '../support/scenes/sync-worker.ts';
 
 /** As large an account as we promise. */
 const count = 10_000;

@@ -1,15 +1,15 @@
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
-import { createRelay, type Relay } from '../../worker/relay.ts';
+import { createRelay, type Relay } from '../../worker/relay/relay.ts';
 import { startApi, type TestApi } from '../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';
 import { silent } from '../support/hooks.ts';
-import { addOperatorApp } from '../support/operator-app.ts';
-import { seed } from '../support/seed.ts';
-import { type SyncWorker, startSyncWorker } from '../support/sync-worker.ts';
-import { addToken } from '../support/tenants.ts';
+import { addOperatorApp } from '../support/scenes/operator-app.ts';
+import { seed } from '../support/scenes/seed.ts';
+import { type SyncWorker, startSyncWorker } from '../support/scenes/sync-worker.ts';
+import { addToken } from '../support/scenes/tenants.ts';
 
 type Accepted = { operation: { id: string; status: string; workflow_id: string } };
 type View = Record<string, unknown>;

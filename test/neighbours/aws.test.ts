@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ecrPermissionsPolicy } from '../../domain/aws-ecr-policy.ts';
-import { trustPolicyFor } from '../../domain/aws-trust-policy.ts';
-import { createAws } from '../../providers/clouds/aws.ts';
-import { machineIdentity } from '../../providers/clouds/aws-machine.ts';
-import type { AwsAccess } from '../../providers/clouds/aws-sessions.ts';
-import { type AwsUser, motoAccount as accountId, type Moto, startMoto } from '../support/moto.ts';
+import { ecrPermissionsPolicy } from '../../domain/clouds/aws-policies.ts';
+import { trustPolicyFor } from '../../domain/clouds/aws-trust-policy.ts';
+import { createAws } from '../../providers/clouds/aws/aws.ts';
+import { machineIdentity } from '../../providers/clouds/aws/aws-machine.ts';
+import type { AwsAccess } from '../../providers/clouds/aws/aws-sessions.ts';
+import { type AwsUser, motoAccount as accountId, type Moto, startMoto } from '../support/programs/moto.ts';
 
 const host = `${accountId}.dkr.ecr.eu-west-1.amazonaws.com`;
 const externalId = 'fl-0d0b3a4e5c';

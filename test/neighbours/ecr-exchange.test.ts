@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
 import type { Client } from '../support/client.ts';
-import { registriesElsewhere } from '../support/clouds.ts';
-import { type Moto, motoAccount, startMoto } from '../support/moto.ts';
-import { addOrg, addProject, addUser } from '../support/tenants.ts';
-import { startWhole, type Whole } from '../support/whole.ts';
+import { registriesElsewhere } from '../support/fakes/clouds.ts';
+import { type Moto, motoAccount, startMoto } from '../support/programs/moto.ts';
+import { addOrg, addProject, addUser } from '../support/scenes/tenants.ts';
+import { startWhole, type Whole } from '../support/scenes/whole.ts';
 
 type Account = {
   id: string;

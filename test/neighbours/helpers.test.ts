@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Somebody } from '../support/commands.ts';
-import { type CommandsProject, type CommandsScene, commandsScene } from '../support/commands-scene.ts';
-import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { type GitServer, startGitServer } from '../support/git-server.ts';
-import { program } from '../support/programs.ts';
-import { pushImage } from '../support/push-image.ts';
-import { startTokenSigner, type TokenSigner } from '../support/token-signer.ts';
+import { startTokenSigner, type TokenSigner } from '../support/fakes/token-signer.ts';
+import type { Somebody } from '../support/programs/commands.ts';
+import { type DockerRegistry, startDockerRegistry } from '../support/programs/docker-registry.ts';
+import { type GitServer, startGitServer } from '../support/programs/git-server.ts';
+import { program } from '../support/programs/programs.ts';
+import { pushImage } from '../support/programs/push-image.ts';
+import { type CommandsProject, type CommandsScene, commandsScene } from '../support/scenes/commands-scene.ts';
 
 const robot = { username: 'robot$team+ci', password: `p$'"(:\n\\ü` };
 

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { filesUnder, historiesOf, type Place, sweep } from '../support/canaries.ts';
+import { filesUnder, historiesOf, type Place, sweep } from '../support/canaries/canaries.ts';
 import { type Client as ApiClient, createClient } from '../support/client.ts';
-import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { listBuilds, type Platform } from '../support/platform.ts';
-import { runProgram } from '../support/processes.ts';
-import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/product.ts';
-import { program } from '../support/programs.ts';
-import { pullImage, pushImage } from '../support/push-image.ts';
-import { startTokenSigner, type TokenSigner } from '../support/token-signer.ts';
+import { startTokenSigner, type TokenSigner } from '../support/fakes/token-signer.ts';
+import { type DockerRegistry, startDockerRegistry } from '../support/programs/docker-registry.ts';
+import { runProgram } from '../support/programs/processes.ts';
+import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
+import { program } from '../support/programs/programs.ts';
+import { pullImage, pushImage } from '../support/programs/push-image.ts';
+import { listBuilds, type Platform } from '../support/scenes/platform.ts';
 
 type DockerConfig = { auths: Record<string, { auth: string }> };
 type Given = {

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RegistryStandIn, startRegistry } from '../../stand-ins/registry/stand-in.ts';
-import { clientOf } from '../providers/registries/scene.ts';
-import { type DockerRegistry, startDockerRegistry, tlsFile } from '../support/docker-registry.ts';
-import { runProgram } from '../support/processes.ts';
-import { program } from '../support/programs.ts';
-import { manifestType, pullImage, pushImage } from '../support/push-image.ts';
-import { type SignerUser, startTokenSigner, type TokenSigner } from '../support/token-signer.ts';
+import { type SignerUser, startTokenSigner, type TokenSigner } from '../support/fakes/token-signer.ts';
+import { type DockerRegistry, startDockerRegistry, tlsFile } from '../support/programs/docker-registry.ts';
+import { runProgram } from '../support/programs/processes.ts';
+import { program } from '../support/programs/programs.ts';
+import { manifestType, pullImage, pushImage } from '../support/programs/push-image.ts';
+import { clientOf } from '../support/scenes/registry-provider.ts';
 
 const all = ['pull', 'push'];
 const alice = {

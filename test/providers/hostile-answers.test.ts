@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { grantedBy } from '../../providers/clouds/acr-claims.ts';
+import { grantedBy } from '../../providers/clouds/azure/acr-claims.ts';
 import { outageOf as cloudOutageOf, isClockWrong } from '../../providers/clouds/outages.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
 import { nextHop } from '../../providers/egress/redirects.ts';
 import { nextPage } from '../../providers/github/client.ts';
 import { type Call, failureOf } from '../../providers/github/failures.ts';
-import { inspectWorkflow } from '../../providers/github/workflow-file.ts';
-import { ProviderError } from '../../providers/http.ts';
+import { inspectWorkflow } from '../../providers/github/repository/workflow-file.ts';
 import { accessIn } from '../../providers/registries/access.ts';
 import { outageOf } from '../../providers/registries/failures.ts';
 import { realmHost, trustedRealm } from '../../providers/registries/realm.ts';

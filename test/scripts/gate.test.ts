@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { runSteps } from '../../scripts/gate/run-steps.mjs';
 import type { GateReport } from '../support/gate-reporter.ts';
-import { isAlive } from '../support/processes.ts';
+import { isAlive } from '../support/programs/processes.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 

@@ -6,7 +6,10 @@ const usual = { minutes: 1, seed: undefined, runs: 1000, files: [], help: false 
 test.each([
   [[], usual],
   [['--minutes', '5'], { ...usual, minutes: 5 }],
-  [['--minutes=0.5', 'test/domain/glob.test.ts'], { ...usual, minutes: 0.5, files: ['test/domain/glob.test.ts'] }],
+  [
+    ['--minutes=0.5', 'test/domain/builds/glob.test.ts'],
+    { ...usual, minutes: 0.5, files: ['test/domain/builds/glob.test.ts'] },
+  ],
   [['--seed', '-2147483648', '--runs=20'], { ...usual, seed: -2147483648, runs: 20 }],
   [['-h'], { ...usual, help: true }],
 ])('reads %j', (args, expected) => {

@@ -3,8 +3,8 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inject } from 'vitest';
-import { connect, type Database } from '../../db/connection.ts';
-import { onPostgresServer, postgresUrl } from './postgres-server.ts';
+import { connect, type Database } from '../../db/store/connection.ts';
+import { onPostgresServer, postgresUrl } from './programs/postgres-server.ts';
 
 export type TestDatabase = Database & {
   /** Where it lies: for the tests that start processes of their own on it, or look into its files. */

@@ -1,6 +1,6 @@
 import { afterAll, expect } from 'vitest';
 import { makeKeyPairsWith } from '../../stand-ins/github/credentials.ts';
-import { expectAllClosed } from './open-stand-ins.ts';
+import { expectAllClosed } from './fakes/open-stand-ins.ts';
 import { rsaKeyPair } from './rsa-keys.ts';
 
 // Runs before each test file, even in a worker that keeps its modules.

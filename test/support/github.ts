@@ -1,5 +1,5 @@
 import { type GitHubStandIn, type StandInOptions, startGitHub as start } from '../../stand-ins/github/stand-in.ts';
-import { noteClosed, noteOpen } from './open-stand-ins.ts';
+import { noteClosed, noteOpen } from './fakes/open-stand-ins.ts';
 
 /**
  * Starts a stand-in for GitHub. Closing it fails the test if a request or a response has violated GitHub's OpenAPI

@@ -1,11 +1,11 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
-import { createRateLimiter } from '../../api/rate-limit.ts';
+import { createRateLimiter } from '../../api/http/rate-limit.ts';
 import { loadConfig } from '../../config.ts';
-import type { Database } from '../../db/connection.ts';
-import { githubAppSecrets } from '../../db/github-app-secrets.ts';
-import { type GithubApp, githubAppsIn } from '../../db/github-apps.ts';
-import { createKeyring } from '../../db/sealing.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { createKeyring } from '../../db/store/sealing.ts';
 import { createLogger } from '../../log.ts';
 
 export const keyring = createKeyring([{ id: 'k1', key: new Uint8Array(randomBytes(32)) }]);

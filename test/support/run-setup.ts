@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { connect } from '../../db/connection.ts';
-import { migrate } from '../../db/migrate.ts';
-import { onPostgresServer, postgresUrl } from './postgres-server.ts';
+import { connect } from '../../db/store/connection.ts';
+import { migrate } from '../../db/store/migrate.ts';
+import { onPostgresServer, postgresUrl } from './programs/postgres-server.ts';
 import { type KeyPair, keyPool } from './rsa-keys.ts';
 
 declare module 'vitest' {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { startTemporalServer } from '../../worker/temporal-server.ts';
-import { freePort } from './processes.ts';
+import { freePort } from './programs/processes.ts';
 
 declare module 'vitest' {
   // An interface, because vitest's own can only be added to by another.

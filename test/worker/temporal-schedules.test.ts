@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureSchedules } from '../../worker/schedules.ts';
 import { createTemporalClient } from '../../worker/temporal-client.ts';
 import { silent } from '../support/hooks.ts';
-import { freePort } from '../support/processes.ts';
+import { freePort } from '../support/programs/processes.ts';
 import { connectTemporal } from '../support/temporal.ts';
 
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;

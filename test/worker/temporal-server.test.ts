@@ -4,10 +4,10 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { workflowAttributeNames } from '../../domain/workflow-attributes.ts';
+import { workflowAttributeNames } from '../../domain/ops/workflow-attributes.ts';
 import { createTemporalClient, waitForTemporal } from '../../worker/temporal-client.ts';
 import { startTemporalServer, type TemporalServer } from '../../worker/temporal-server.ts';
-import { freePort, isAlive } from '../support/processes.ts';
+import { freePort, isAlive } from '../support/programs/processes.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const found = JSON.parse(readFileSync(path.join(root, '.temporal', 'found.json'), 'utf8')) as { temporal: string };

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Command } from '../../db/commands.ts';
+import type { Command } from '../../db/store/commands.ts';
 import { createTemporalClient } from '../../worker/temporal-client.ts';
 import { CommandRefused, createTemporalStarter, TemporalAway } from '../../worker/temporal-starter.ts';
-import { freePort } from '../support/processes.ts';
+import { freePort } from '../support/programs/processes.ts';
 import { connectTemporal } from '../support/temporal.ts';
 
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkActivities } from '../../activities/checks.ts';
 import type { Activities } from '../../activities/index.ts';
+import { checkActivities } from '../../activities/registries/registry-watch.ts';
 import { checkRegistries } from '../../workflows/check-registries.ts';
+import { historyText } from '../support/canaries/history-text.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { historyText } from '../support/history-text.ts';
-import { seed } from '../support/seed.ts';
+import { seed } from '../support/scenes/seed.ts';
 import { temporal } from '../support/temporal.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 import { withWorker } from '../support/workflow-run.ts';

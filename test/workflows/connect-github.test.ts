@@ -4,7 +4,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
-import type { FlowStatus, FlowStep } from '../../domain/flow-status.ts';
+import type { FlowStatus, FlowStep } from '../../domain/connect/flow-status.ts';
 import { changed, connectGithub, installed } from '../../workflows/connect-github.ts';
 import { temporal } from '../support/temporal.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';

@@ -3,7 +3,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
-import { knownEverywhereMs, type RotationPhase, webhookOverlapMs } from '../../domain/rotation-phase.ts';
+import { knownEverywhereMs, type RotationPhase, webhookOverlapMs } from '../../domain/secrets/rotation-phase.ts';
 import { changed, rotateCredential } from '../../workflows/rotate-credential.ts';
 import { temporal } from '../support/temporal.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';

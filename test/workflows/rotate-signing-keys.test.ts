@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { signingKeyActivities } from '../../activities/signing-keys.ts';
-import { createOidcIssuer } from '../../broker/oidc-issuer.ts';
+import { signingKeyActivities } from '../../activities/clouds/signing-keys.ts';
+import { createOidcIssuer } from '../../broker/clouds/oidc-issuer.ts';
 import { rotateSigningKeys } from '../../workflows/rotate-signing-keys.ts';
+import { historyText } from '../support/canaries/history-text.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { historyText } from '../support/history-text.ts';
 import { keyring } from '../support/hooks.ts';
 import { temporal } from '../support/temporal.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';

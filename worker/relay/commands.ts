@@ -1,5 +1,5 @@
-import { commandsIn, type PendingCommand } from '../../db/commands.ts';
-import type { Database, Transaction } from '../../db/connection.ts';
+import { commandsIn, type PendingCommand } from '../../db/store/commands.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { Logger } from '../../log.ts';
 import { CommandRefused, TemporalAway, type TemporalStarter } from '../temporal-starter.ts';
 import { inParallel } from './in-parallel.ts';

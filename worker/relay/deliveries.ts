@@ -1,8 +1,8 @@
-import type { Database, Transaction } from '../../db/connection.ts';
-import { type DeliveryOutcome, deliveryQueue, type PendingDelivery } from '../../db/delivery-queue.ts';
-import { isTransient } from '../../db/transient.ts';
+import { type DeliveryOutcome, deliveryQueue, type PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
+import { isTransient } from '../../db/store/errors.ts';
 import type { Logger } from '../../log.ts';
-import type { Decided } from './decide-delivery.ts';
+import type { Decided } from '../deliveries/decide-delivery.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
 const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };

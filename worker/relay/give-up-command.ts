@@ -1,9 +1,9 @@
-import { buildReportsIn } from '../../db/build-reports.ts';
-import { buildsIn } from '../../db/builds.ts';
-import type { PendingCommand } from '../../db/commands.ts';
-import type { Transaction } from '../../db/connection.ts';
-import { incidentsIn } from '../../db/incidents.ts';
-import { everything } from '../../db/tenant.ts';
+import { buildReportsIn } from '../../db/builds/build-reports.ts';
+import { buildsIn } from '../../db/builds/builds.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import type { PendingCommand } from '../../db/store/commands.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
 
 /** A command that Temporal will never take: its build does not wait for ever, and the operators are told. */
 export async function giveUpCommand(trx: Transaction, command: PendingCommand): Promise<void> {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { countBacklog } from '../../db/backlog.ts';
-import type { Database } from '../../db/connection.ts';
+import { countBacklog } from '../../db/ops/backlog.ts';
+import type { Database } from '../../db/store/connection.ts';
 
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
 

@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { createTraffic, type TrafficWatch } from '../../../broker/traffic/traffic.ts';
-import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
-import { githubHost } from '../../../domain/github-host.ts';
+import { parseAllowedHosts } from '../../../domain/connect/allowed-hosts.ts';
+import { githubHost } from '../../../domain/github/github-host.ts';
+import { createGuardedFetch } from '../../../providers/egress/guarded-fetch.ts';
 import { createGitHub } from '../../../providers/github/github.ts';
-import { createGuardedFetch } from '../../../providers/http.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { startGitHub } from '../../support/github.ts';
 

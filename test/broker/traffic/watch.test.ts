@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { watchTraffic } from '../../../broker/traffic/watch.ts';
-import { githubAppsIn } from '../../../db/github-apps.ts';
+import { githubAppsIn } from '../../../db/github/github-apps.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { silent } from '../../support/hooks.ts';
-import { addOrg } from '../../support/tenants.ts';
+import { addOrg } from '../../support/scenes/tenants.ts';
 
 let database: TestDatabase;
 let orgId: string;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createAws } from '../../../providers/clouds/aws.ts';
-import type { AwsAccess } from '../../../providers/clouds/aws-sessions.ts';
+import { createAws } from '../../../providers/clouds/aws/aws.ts';
+import type { AwsAccess } from '../../../providers/clouds/aws/aws-sessions.ts';
 import { type AwsStandIn, type Identity, type Role, startAws } from '../../../stand-ins/aws/stand-in.ts';
 
 const accountId = '444455556666';

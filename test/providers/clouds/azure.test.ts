@@ -1,11 +1,11 @@
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Azure, createAzure } from '../../../providers/clouds/azure.ts';
-import type { AzureAccess } from '../../../providers/clouds/azure-token.ts';
-import { ProviderError } from '../../../providers/http.ts';
+import { type Azure, createAzure } from '../../../providers/clouds/azure/azure.ts';
+import type { AzureAccess } from '../../../providers/clouds/azure/azure-token.ts';
+import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { type App, insertApp, insertRegistry, type Registry } from '../../../stand-ins/azure/state.ts';
-import { fetchTo, loopbackCertificate } from '../../support/cloud-tls.ts';
+import { fetchTo, loopbackCertificate } from '../../support/programs/cloud-tls.ts';
 import { rsaKeyObjects } from '../../support/rsa-keys.ts';
 
 const host = 'acmeprod.azurecr.io';

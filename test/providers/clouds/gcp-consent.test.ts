@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { createGoogleConsent } from '../../../providers/clouds/gcp-consent.ts';
+import { createGoogleConsent } from '../../../providers/clouds/gcp/gcp-consent.ts';
 import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
-import { fetchTo, loopbackCertificate } from '../../support/cloud-tls.ts';
+import { fetchTo, loopbackCertificate } from '../../support/programs/cloud-tls.ts';
 
 const client = {
   clientId: '77.apps.googleusercontent.com',

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { ProviderError } from '../../../providers/http.ts';
-import { scriptedGitHub } from './scripted-github.ts';
+import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 
 const token = 'ghu_canaryCanaryCanaryCanaryCanaryCanary';
 

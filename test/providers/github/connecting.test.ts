@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { githubHost } from '../../../domain/github-host.ts';
+import { githubHost } from '../../../domain/github/github-host.ts';
+import { createGuardedFetch, ProviderError } from '../../../providers/egress/guarded-fetch.ts';
 import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
-import { createGuardedFetch, ProviderError } from '../../../providers/http.ts';
 import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
+import { scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 import { startGitHub } from '../../support/github.ts';
-import { scriptedGitHub } from './scripted-github.ts';
 
 let standIn: GitHubStandIn;
 let github: GitHub;

@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { parseAllowedHosts } from '../../../domain/allowed-hosts.ts';
-import { githubHost } from '../../../domain/github-host.ts';
+import { parseAllowedHosts } from '../../../domain/connect/allowed-hosts.ts';
+import { githubHost } from '../../../domain/github/github-host.ts';
+import { createGuardedFetch } from '../../../providers/egress/guarded-fetch.ts';
 import { createGitHub } from '../../../providers/github/github.ts';
-import { createGuardedFetch } from '../../../providers/http.ts';
 import { startGitHub } from '../../support/github.ts';
-import { workflowFile } from '../../support/platform.ts';
+import { workflowFile } from '../../support/scenes/platform.ts';
 
 test.each(['github.com', 'ghe.com', 'ghes'] as const)('what we ask of %s is what its API allows', async (flavour) => {
   const standIn = await startGitHub({ flavour });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { type Scripted, scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 import { rsaKeyPair } from '../../support/rsa-keys.ts';
-import { type Scripted, scriptedGitHub } from './scripted-github.ts';
 
 const { privateKey } = rsaKeyPair();
 

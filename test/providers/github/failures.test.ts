@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { ProviderError, type ProviderFailure } from '../../../providers/egress/guarded-fetch.ts';
 import type { GitHub } from '../../../providers/github/github.ts';
-import { ProviderError, type ProviderFailure } from '../../../providers/http.ts';
+import { type Scripted, scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 import { rsaKeyPair } from '../../support/rsa-keys.ts';
-import { type Scripted, scriptedGitHub } from './scripted-github.ts';
 
 const { privateKey } = rsaKeyPair();
 // Without the shape of a token: an Enterprise Server, or another year, may have shapes that we do not know.

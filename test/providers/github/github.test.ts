@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 import { rsaKeyPair } from '../../support/rsa-keys.ts';
-import { scriptedGitHub } from './scripted-github.ts';
 
 const { privateKey, publicKey } = rsaKeyPair();
 const token = 'ghs_0123456789abcdefABCDEF0123456789cnry';

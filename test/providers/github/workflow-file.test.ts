@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inspectWorkflow } from '../../../providers/github/workflow-file.ts';
+import { inspectWorkflow } from '../../../providers/github/repository/workflow-file.ts';
 
 const required = ['fairlead_build', 'fairlead_sha', 'fairlead_ref'];
 

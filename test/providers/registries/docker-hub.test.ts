@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createRegistry } from '../../../providers/registries/registry.ts';
 import { registryFetch } from '../../../providers/registries/wire.ts';
 import type { RegistryStandIn } from '../../../stand-ins/registry/stand-in.ts';
-import { bob, both, startTeamRegistry } from './scene.ts';
+import { bob, both, startTeamRegistry } from '../../support/scenes/registry-provider.ts';
 
 const hub = ['https://registry-1.docker.io', 'https://auth.docker.io'];
 let registry: RegistryStandIn;

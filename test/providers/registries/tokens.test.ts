@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RegistryStandIn } from '../../../stand-ins/registry/stand-in.ts';
-import { alice, bob, both, clientOf, hasty, startTeamRegistry } from './scene.ts';
+import { alice, bob, both, clientOf, hasty, startTeamRegistry } from '../../support/scenes/registry-provider.ts';
 
 let registry: RegistryStandIn;
 let other: RegistryStandIn;

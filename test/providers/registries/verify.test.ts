@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import type { RegistryInput, RegistryStandIn } from '../../../stand-ins/registry/stand-in.ts';
-import { alice, bob, both, clientOf, hasty, startTeamRegistry } from './scene.ts';
+import { alice, bob, both, clientOf, hasty, startTeamRegistry } from '../../support/scenes/registry-provider.ts';
 
 let registry: RegistryStandIn;
 afterEach(() => registry?.close());

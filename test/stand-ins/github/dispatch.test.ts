@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { workflowFile } from '../../support/platform.ts';
+import { workflowFile } from '../../support/scenes/platform.ts';
 import { appJwt, ask } from './ask.ts';
 import { installed } from './installed.ts';
 

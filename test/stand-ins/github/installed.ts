@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import type { StandInOptions } from '../../../stand-ins/github/stand-in.ts';
 import type { Permissions } from '../../../stand-ins/github/state.ts';
 import { startGitHub } from '../../support/github.ts';
-import { workflowFile } from '../../support/platform.ts';
+import { workflowFile } from '../../support/scenes/platform.ts';
 import { appJwt, ask } from './ask.ts';
 
 /** A stand-in that closes with the test. */

@@ -1,4 +1,4 @@
-import type { Canary } from '../canaries.ts';
+import type { Canary } from './canaries.ts';
 
 /** Ids differ from one day to the next; what they are of does not. */
 export const withoutIds = (path: string) => path.replaceAll(/\b([a-z]+)_[\da-z]{26}\b/g, '$1_…');

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Client } from '../client.ts';
-import { type BuildView, listBuilds } from '../platform.ts';
-import type { Scene } from '../product.ts';
+import type { Scene } from '../programs/product.ts';
+import { type BuildView, listBuilds } from '../scenes/platform.ts';
 import type { Day } from './day.ts';
 
 const soon = { timeout: 40_000 };

@@ -1,8 +1,8 @@
 import { createPublicKey, type JsonWebKey, randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { insertApp, insertRegistry } from '../../../stand-ins/azure/state.ts';
-import type { Canary } from '../canaries.ts';
 import { ofAws } from './aws.ts';
+import type { Canary } from './canaries.ts';
 import { createAccount, exchange, replaceSecret, verify } from './cloud-accounts.ts';
 import { type CloudServers, registryHosts, startCloudServers } from './cloud-servers.ts';
 import { type Day, marker, named, type Outcome } from './day.ts';

@@ -3,9 +3,9 @@ import { expect, vi } from 'vitest';
 import { fingerprintOf } from '../../../stand-ins/github/credentials.ts';
 import type { App } from '../../../stand-ins/github/stand-in.ts';
 import { createBrowser, type Shown } from '../browser.ts';
-import type { Canary } from '../canaries.ts';
 import type { Client } from '../client.ts';
-import type { AllInOne, Scene } from '../product.ts';
+import type { AllInOne, Scene } from '../programs/product.ts';
+import type { Canary } from './canaries.ts';
 import { type Day, named } from './day.ts';
 import { keyCanaries } from './keys.ts';
 

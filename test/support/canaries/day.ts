@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Canary } from '../canaries.ts';
 import type { Client } from '../client.ts';
-import type { AllInOne, Scene } from '../product.ts';
+import type { AllInOne, Scene } from '../programs/product.ts';
+import type { Canary } from './canaries.ts';
 
 /** The parties of a day: GitHub, the product, and the owner of the project. */
 export type Day = { scene: Scene; product: AllInOne; me: Client; orgId: string; projectId: string };

@@ -2,11 +2,11 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import type { Database } from '../../../db/connection.ts';
-import { embeddedMasterKeys } from '../../../db/master-key.ts';
-import { createKeyring } from '../../../db/sealing.ts';
-import { signingKeysIn } from '../../../db/signing-keys.ts';
-import type { Canary } from '../canaries.ts';
+import { signingKeysIn } from '../../../db/clouds/signing-keys.ts';
+import type { Database } from '../../../db/store/connection.ts';
+import { embeddedMasterKeys } from '../../../db/store/master-key.ts';
+import { createKeyring } from '../../../db/store/sealing.ts';
+import type { Canary } from './canaries.ts';
 import type { Day } from './day.ts';
 import { keyCanaries } from './keys.ts';
 

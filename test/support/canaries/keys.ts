@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
-import type { Canary } from '../canaries.ts';
+import type { Canary } from './canaries.ts';
 
 /** The private numbers of an RSA key. `n` and `e` are public. */
 const privateNumbers = ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { addClientSecret, addKey, deleteKey, fingerprintOf } from '../../../stand-ins/github/credentials.ts';
 import type { App } from '../../../stand-ins/github/stand-in.ts';
-import type { Canary } from '../canaries.ts';
+import type { Canary } from './canaries.ts';
 import type { Day } from './day.ts';
 import { keyCanaries } from './keys.ts';
 

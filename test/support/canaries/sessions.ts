@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import { createSignInCode } from '../../../db/bootstrap.ts';
-import type { Database } from '../../../db/connection.ts';
+import { createSignInCode } from '../../../db/people/bootstrap.ts';
+import type { Database } from '../../../db/store/connection.ts';
 import { createBrowser } from '../browser.ts';
 import { createClient } from '../client.ts';
 import type { Day, Outcome } from './day.ts';

@@ -1,0 +1,198 @@
+import { log } from '@temporalio/activity';
+import type { ReachableRepository } from '../../broker/github/github.ts';
+import { appsIn } from '../../db/builds/apps.ts';
+import { adoptRun } from '../../db/builds/build-runs.ts';
+import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { dispatchesIn } from '../../db/builds/dispatches.ts';
+import { mostInputsFor } from '../../db/builds/input-limits.ts';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { skipMarker } from '../../domain/builds/skip-markers.ts';
+import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
+import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from '../refusals.ts';
+import { inputsOf } from './inputs.ts';
+import { learnNewName, type ReachDeps, reachRepository, refuseUnconfirmed } from './reach.ts';
+import { reportBuild } from './reports.ts';
+import { type Sent, settle } from './settle.ts';
+
+/** The cause may be ours and gone by the next attempt: a token that lapsed, a name that is old. */
+const secondChance = new Set(['token_rejected', 'moved']);
+
+export function dispatchActivities(deps: ReachDeps) {
+  const { database } = deps;
+
+  /** GitHub repeats whatever it is asked twice, so this runs with one attempt and writes down each step before it. */
+  async function sendOnce(buildId: string, tries: number): Promise<Sent> {
+    await skipMarked(buildId);
+    const build = await database.write((trx) => intend(trx, buildId));
+    if (!build) return database.write((trx) => settle(trx, buildId));
+
+    let repository: ReachableRepository;
+    try {
+      await refuseCutOff(build);
+      await refuseManyInputs(build);
+      repository = await reachRepository(deps, build, { actions: 'write' });
+    } catch (error) {
+      return notSent(build, error, tries);
+    }
+
+    if (!(await database.write((trx) => startSending(trx, build))))
+      return database.write((trx) => settle(trx, buildId));
+    try {
+      const answer = await repository.github.dispatchWorkflow({
+        fullName: repository.fullName,
+        workflow: build.pipeline.workflowFile,
+        ref: build.dispatchRef,
+        inputs: inputsOf(build),
+      });
+      return await database.write((trx) => recordSent(trx, build, answer));
+    } catch (error) {
+      if (codeOf(error) === 'moved') await learnNewName(deps, build, repository).catch(() => {});
+      return isDefinite(error)
+        ? notSent(build, error, tries)
+        : database.write((trx) => recordUnknown(trx, build, error));
+    }
+  }
+
+  /**
+   * A push brings its head commit's message; a pull request's webhook does not, so it is asked for. Where GitHub does
+   * not say, the build goes on: a marker that cannot be read skips nothing.
+   */
+  async function skipMarked(buildId: string): Promise<void> {
+    const build = await buildsIn(database.reader, everything).find(buildId);
+    if (build?.status !== 'queued' || build.event !== 'pull_request' || build.rerunOf !== null) return;
+    const message = await reachRepository(deps, build, { contents: 'read' })
+      .then(({ github, fullName }) => github.getCommitMessage(fullName, build.sha))
+      .catch((error) => {
+        if (error instanceof NotYet) throw error;
+        return undefined;
+      });
+    const marker = skipMarker(message);
+    if (!marker) return;
+    const why = { reason: 'skip_marker', detail: `The head commit says ${marker}.` };
+    await database.write((trx) => buildsIn(trx, everything).moveStatus(buildId, 'skipped', why));
+  }
+
+  /** A build may have waited while its integration was taken away. */
+  async function refuseCutOff(build: Build): Promise<void> {
+    const { integrationId, projectId } = build;
+    const integration = await integrationsIn(database.reader, everything).find(integrationId);
+    if (!integration || integration.status === 'deleting') {
+      throw new Refusal('integration_deleted', 'The integration was deleted before the build was started.');
+    }
+    if (!(await usableIntegrations(database.reader, projectId).includes(integrationId))) {
+      throw new Refusal('integration_not_granted', 'The organization does not grant the integration to this project.');
+    }
+    await refuseLostRegistry(build);
+    if (usableIntegrationStatuses.includes(integration.status)) return;
+    await refuseUnconfirmed(database.reader, build);
+    // What an event had taken away may have been given back between the two.
+    const { status = integration.status } =
+      (await integrationsIn(database.reader, everything).find(integrationId)) ?? {};
+    if (usableIntegrationStatuses.includes(status)) return;
+    throw new Refusal(`integration_${status}`, `The integration is ${status}.`);
+  }
+
+  /** It could not push what it makes: better said before it has worked for it. */
+  async function refuseLostRegistry({ appId }: Build): Promise<void> {
+    const app = await appsIn(database.reader, everything).find(appId);
+    if (!app?.registry) return;
+    const registry = await integrationsIn(database.reader, everything).find(app.registry.integrationId);
+    if (registry && registry.status !== 'deleting') return;
+    throw new Refusal('integration_deleted', 'The app’s registry was deleted: give it another one.');
+  }
+
+  /** It would be refused at GitHub, in words that say less. */
+  async function refuseManyInputs({ repositoryId, pipeline }: Build): Promise<void> {
+    const complaint = tooManyInputs(pipeline.inputs, await mostInputsFor(database.reader, repositoryId));
+    if (complaint) throw new Refusal('workflow_inputs_too_many', complaint);
+  }
+
+  /** Nothing was started. Either it may be tried again, or the build has failed and its reason says why. */
+  async function notSent(build: Build, error: unknown, tries: number): Promise<Sent> {
+    const code = reasonOf(error);
+    const refused = isRefusal(error) && !(secondChance.has(code) && tries === 0);
+    return database.write(async (trx) => {
+      if (!refused) {
+        await dispatchesIn(trx).move(build.id, 'intent', { code });
+        return { outcome: 'later' as const, retryAfterMs: pauseOf(error, tries), code };
+      }
+      const detail = detailOf(code, error);
+      const moved = await dispatchesIn(trx).move(build.id, 'refused', { code, detail });
+      if (moved) await buildsIn(trx, everything).moveStatus(build.id, 'failed', { reason: code, detail });
+      return { outcome: 'over' as const };
+    });
+  }
+
+  return {
+    /** Asks GitHub to start the build's run. `tries` counts the attempts of which nothing was sent. */
+    async sendDispatch({ buildId, tries }: { buildId: string; tries: number }): Promise<Sent> {
+      return withHeartbeats(async () => {
+        const sent = await sendOnce(buildId, tries);
+        if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
+        // Told here to spare the workflow a step. Where GitHub is not willing now, the build's next report makes up
+        // for it: each posts what is true by then.
+        await reportBuild(deps, buildId).catch((error) => {
+          log.warn('The start of a build was not reported', { buildId, code: codeOf(error) });
+        });
+        return sent;
+      });
+    },
+  };
+}
+
+/** The dispatch's row is written before the build's, here and wherever both are: two at once must not wait in a ring. */
+async function intend(trx: Transaction, buildId: string): Promise<Build | undefined> {
+  const builds = buildsIn(trx, everything);
+  const before = await builds.find(buildId);
+  if (before?.status !== 'queued' && before?.status !== 'dispatching') return undefined;
+  await dispatchesIn(trx).intend(buildId);
+  await builds.moveStatus(buildId, 'dispatching');
+  const build = await builds.find(buildId);
+  return build?.status === 'dispatching' ? build : undefined;
+}
+
+/** The last moment to hold back: false where another attempt was here, or the build is not to be started any more. */
+async function startSending(trx: Transaction, build: Build): Promise<boolean> {
+  const now = await buildsIn(trx, everything).find(build.id);
+  if (now?.status !== 'dispatching' || now.cancelRequested) return false;
+  if (!(await isUsable(trx, build.integrationId))) return false;
+  return dispatchesIn(trx).move(build.id, 'sending');
+}
+
+/** Held until the transaction ends: a deletion comes before it, or finds a build that is being sent and ends it. */
+async function isUsable(trx: Transaction, integrationId: string): Promise<boolean> {
+  const query = trx('integrations')
+    .where({ id: integrationId })
+    .whereIn('status', usableIntegrationStatuses)
+    .first('id');
+  if (trx.client.config.client === 'pg') query.forShare();
+  return (await query) !== undefined;
+}
+
+async function recordSent(
+  trx: Transaction,
+  build: Build,
+  { runId, runUrl }: { runId?: number; runUrl?: string },
+): Promise<Sent> {
+  const known = runId ?? (await buildsIn(trx, everything).find(build.id))?.runId ?? undefined;
+  await dispatchesIn(trx).move(build.id, 'sent', known === undefined ? {} : { runId: known });
+  if (known === undefined) return { outcome: 'accepted' };
+  await adoptRun(trx, build, { runId: known, url: runUrl });
+  return { outcome: 'running' };
+}
+
+/** The run may have shown itself by its webhook before the answer was lost. */
+async function recordUnknown(trx: Transaction, build: Build, error: unknown): Promise<Sent> {
+  const { runId = null } = (await buildsIn(trx, everything).find(build.id)) ?? {};
+  if (runId !== null) {
+    await dispatchesIn(trx).move(build.id, 'sent', { runId });
+    return { outcome: 'running' };
+  }
+  await dispatchesIn(trx).move(build.id, 'unknown', { code: codeOf(error), detail: detailOf(codeOf(error), error) });
+  return { outcome: 'unknown' };
+}

@@ -1,0 +1,158 @@
+import { buildReportsIn, type ReportNotes } from '../../db/builds/build-reports.ts';
+import type { Build } from '../../db/builds/builds.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { repositoriesIn } from '../../db/github/repositories.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import type { CheckState } from '../../providers/github/repository/checks.ts';
+import { type ReachDeps, reachRepository } from './reach.ts';
+import { descriptionOf, summaryOf, webAddress, wordsOf } from './report-words.ts';
+
+/** One of the ways in which GitHub shows a build. */
+export type Part = {
+  name: 'status' | 'check' | 'deployment';
+  /** What its refusal takes away is told by the others, too. */
+  mayBeMissing?: true;
+  /** Whether it is to be told something that it has not been told yet. */
+  isDue(deps: Pick<ReachDeps, 'database'>, build: Build): Promise<boolean> | boolean;
+  /** `ready` comes before each request that changes something, and throws where somebody else reports by now. */
+  tell(deps: ReachDeps, build: Build, ready: () => Promise<void>): Promise<ReportNotes>;
+};
+
+const statusPart: Part = {
+  name: 'status',
+  isDue: (_, build) => wordsOf[build.status].commit !== undefined && build.reportedStatus !== build.status,
+
+  async tell(deps, build, ready) {
+    const told = { reportedStatus: build.status };
+    const state = wordsOf[build.status].commit;
+    if (!state || (await buildReportsIn(deps.database.reader).isOvertaken(build))) return told;
+    const { github, fullName } = await reachRepository(deps, build, { statuses: 'write' });
+    const targetUrl = webAddress(build.runUrl);
+    await ready();
+    await github.createStatus({
+      fullName,
+      sha: build.sha,
+      state,
+      context: nameOf(build),
+      description: descriptionOf(build),
+      ...(targetUrl !== undefined && { targetUrl }),
+    });
+    return told;
+  },
+};
+
+const checkPart: Part = {
+  name: 'check',
+  mayBeMissing: true,
+
+  async isDue({ database }, build) {
+    if (build.checkStatus === build.status) return false;
+    // An owner may have granted everything but this: then the commit's status alone tells.
+    const repository = await repositoriesIn(database.reader).find(build.repositoryId);
+    const installation =
+      repository && (await installationsIn(database.reader, everything).find(repository.installationId));
+    return installation?.permissions['checks'] === 'write';
+  },
+
+  async tell(deps, build, ready) {
+    const { github, fullName } = await reachRepository(deps, build, { checks: 'write' });
+    const detailsUrl = webAddress(build.runUrl);
+    const report = {
+      fullName,
+      state: stateOf(build),
+      title: wordsOf[build.status].sentence,
+      summary: summaryOf(build),
+      ...(detailsUrl !== undefined && { detailsUrl }),
+      ...(build.startedAt !== null && { startedAt: build.startedAt }),
+    };
+    const told = { checkStatus: build.status };
+    const key = { sha: build.sha, name: nameOf(build), externalId: build.id };
+    // One may be there already, made by an attempt whose answer was lost.
+    const appId = await appIdOf(deps, build);
+    const id = build.checkRunId ?? (await github.findCheckRun({ fullName, appId, ...key }))?.id;
+    await ready();
+    if (id !== undefined) {
+      await github.updateCheckRun({ ...report, id });
+      return { ...told, checkRunId: id };
+    }
+    const { id: checkRunId } = await github.createCheckRun({ ...report, ...key });
+    return { ...told, checkRunId };
+  },
+};
+
+const deploymentPart: Part = {
+  name: 'deployment',
+  isDue(_, build) {
+    if (!build.pipeline.environment || !wordsOf[build.status].deployment) return false;
+    // What was never started deploys nothing.
+    return build.deploymentStatus !== build.status && (build.deploymentId !== null || build.runId !== null);
+  },
+
+  async tell(deps, build, ready) {
+    const { environment } = build.pipeline;
+    const state = wordsOf[build.status].deployment;
+    const told = { deploymentStatus: build.status };
+    if (!environment || !state) return told;
+    const { github, fullName } = await reachRepository(deps, build, { deployments: 'write' });
+    let deploymentId = build.deploymentId;
+    if (deploymentId === null) {
+      const listed = await github.listDeployments({ fullName, environment, sha: build.sha });
+      const ours = listed.find(({ payload }) => buildIn(payload) === build.id);
+      await ready();
+      const made =
+        ours ??
+        (await github.createDeployment({
+          fullName,
+          ref: build.sha,
+          environment,
+          description: `Build ${build.id}`,
+          payload: { fairlead_build: build.id },
+        }));
+      deploymentId = made.id;
+      // Known from here on, whatever becomes of its status.
+      const { id } = made;
+      await deps.database.write((trx) => buildReportsIn(trx).noteMade(build.id, { deploymentId: id }));
+    }
+    const logUrl = webAddress(build.runUrl);
+    const environmentUrl = webAddress(build.pipeline.environmentUrl);
+    await ready();
+    await github.createDeploymentStatus({
+      fullName,
+      deploymentId,
+      state,
+      description: descriptionOf(build),
+      ...(logUrl !== undefined && { logUrl }),
+      ...(environmentUrl !== undefined && { environmentUrl }),
+    });
+    return { ...told, deploymentId };
+  },
+};
+
+/** In the order in which they are told. */
+export const parts = [statusPart, checkPart, deploymentPart];
+
+/** Of the commit's status and of the check run. A build of an earlier version goes on as it began. */
+function nameOf({ pipeline }: Build): string {
+  return pipeline.statusContext ?? `fairlead/${pipeline.name}`;
+}
+
+function stateOf(build: Build): CheckState {
+  const { check } = wordsOf[build.status];
+  if (check === 'queued' || check === 'in_progress') return { status: check };
+  const completedAt = isFinalBuildStatus(build.status) ? build.finishedAt : null;
+  return { status: 'completed', conclusion: check, ...(completedAt !== null && { completedAt }) };
+}
+
+async function appIdOf({ database }: ReachDeps, { repositoryId }: Build): Promise<number> {
+  const repository = await repositoriesIn(database.reader).find(repositoryId);
+  const app = repository && (await githubAppsIn(database.reader).find(repository.githubAppId));
+  return app?.appId ?? 0;
+}
+
+/** GitHub gives a payload back as it was sent, or as the text of it. */
+function buildIn(payload: unknown): unknown {
+  const text = typeof payload === 'string' ? payload : JSON.stringify(payload ?? null);
+  return text.match(/"fairlead_build":\s*"([^"]+)"/)?.[1];
+}

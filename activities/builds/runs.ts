@@ -1,0 +1,79 @@
+import { adoptRun } from '../../db/builds/build-runs.ts';
+import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { dispatchesIn } from '../../db/builds/dispatches.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { findBuildId } from '../../domain/builds/build-marker.ts';
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts';
+import type { Run } from '../../providers/github/repository/runs.ts';
+import { type ReachDeps, reachRepository } from './reach.ts';
+
+/** `absent`: no run shows this build. `missing`: its run is known, and GitHub no longer has it. */
+export type Look = { state: 'absent' | 'missing' | 'running' | 'over' } | { state: 'ended'; end: BuildEnd };
+
+/** The clocks of GitHub and of this machine may differ. */
+const clockMarginMs = 2 * 60_000;
+/** Of 100 runs each; GitHub lists no more than 1,000. */
+const maxPages = 10;
+
+export function runActivities(deps: ReachDeps) {
+  const { database } = deps;
+
+  /** The run that shows the build in its name, among those that were dispatched since. */
+  async function findRun(build: Build, access: 'read' | 'write'): Promise<Run | undefined> {
+    const { github, fullName } = await reachRepository(deps, build, { actions: access });
+    if (build.runId !== null) return github.getRun(fullName, build.runId);
+
+    const dispatch = await dispatchesIn(database.reader).find(build.id);
+    const createdAfter = (dispatch?.createdAt ?? build.createdAt) - clockMarginMs;
+    const workflow = build.pipeline.workflowFile;
+    for (let page: number | undefined = 1; page !== undefined && page <= maxPages; ) {
+      const listed: Awaited<ReturnType<typeof github.listRuns>> = await github.listRuns({
+        fullName,
+        workflow,
+        event: 'workflow_dispatch',
+        createdAfter,
+        page,
+      });
+      const run = listed.runs.find(({ displayTitle }) => findBuildId(displayTitle) === build.id);
+      if (run) return run;
+      page = listed.next;
+    }
+    return undefined;
+  }
+
+  async function adopt(build: Build, run: Run): Promise<void> {
+    await database.write((trx) => adoptRun(trx, build, { runId: run.id, runAttempt: run.attempt, url: run.htmlUrl }));
+  }
+
+  async function open(buildId: string): Promise<Build | undefined> {
+    const build = await buildsIn(database.reader, everything).find(buildId);
+    return build && !isFinalBuildStatus(build.status) ? build : undefined;
+  }
+
+  return {
+    /** Asks GitHub how the build's run is, or whether there is one that shows this build. */
+    async lookForRun({ buildId }: { buildId: string }): Promise<Look> {
+      const build = await open(buildId);
+      if (!build) return { state: 'over' };
+      const run = await findRun(build, 'read');
+      if (!run) return { state: build.runId === null ? 'absent' : 'missing' };
+      if (build.runId === null || build.runAttempt !== run.attempt || build.status !== 'running')
+        await adopt(build, run);
+      const end = endOfRun(run);
+      return end ? { state: 'ended', end } : { state: 'running' };
+    },
+
+    /** Asks GitHub to end the build's run, if there is one. A run that had ended by itself says how. */
+    async cancelRun({ buildId }: { buildId: string }): Promise<Look> {
+      const build = await open(buildId);
+      if (!build) return { state: 'over' };
+      const run = build.runId === null ? await findRun(build, 'write') : { id: build.runId };
+      if (!run) return { state: 'absent' };
+      const { github, fullName } = await reachRepository(deps, build, { actions: 'write' });
+      const { run: refused } = await github.cancelRun(fullName, run.id);
+      const end = refused && endOfRun(refused);
+      return end ? { state: 'ended', end } : { state: 'running' };
+    },
+  };
+}

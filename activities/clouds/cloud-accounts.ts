@@ -1,0 +1,60 @@
+import { Context } from '@temporalio/activity';
+import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
+import {
+  beginCloudCheck,
+  type CloudRefusal,
+  giveUpCloudCheck,
+  recordCloudCheck,
+} from '../../db/clouds/cloud-account-checks.ts';
+import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { isPassing } from '../failures.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { NotYet } from '../refusals.ts';
+import { type Settling, usualSettling } from '../settling.ts';
+
+export type CloudAccountDeps = {
+  database: Database;
+  cloudAccounts: Pick<CloudAccounts, 'prove'>;
+  settling?: Settling;
+};
+
+type OfAccount = { cloudAccountId: string };
+
+/** The steps of asking a cloud who an account is there. */
+export function cloudAccountActivities({ database, cloudAccounts, settling = usualSettling }: CloudAccountDeps) {
+  async function refusalOf(account: CloudAccount, isSettled: boolean): Promise<CloudRefusal | undefined> {
+    try {
+      await cloudAccounts.prove(account, Context.current().cancellationSignal);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ProviderError)) throw error;
+      const { code, message } = error;
+      if (error.settling && !isSettled) throw new NotYet(code, message, settling.everyMs);
+      // What passes by itself says nothing of the account.
+      if (isPassing(error) && code !== 'credentials_missing') throw error;
+      return { code, detail: message };
+    }
+  }
+
+  return {
+    /** False where there is nothing to ask any more. */
+    beginCloudCheck: ({ cloudAccountId }: OfAccount): Promise<boolean> =>
+      database.write((trx) => beginCloudCheck(trx, cloudAccountId)),
+
+    /** False where the access was replaced meanwhile. An outage is thrown, and changes nothing. */
+    askCloud: ({ cloudAccountId }: OfAccount): Promise<boolean> =>
+      withHeartbeats(async () => {
+        const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
+        if (!account) return false;
+        const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
+        const refusal = await refusalOf(account, isSettled);
+        return database.write((trx) => recordCloudCheck(trx, account, refusal));
+      }),
+
+    giveUpCloudCheck: ({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> =>
+      database.write((trx) => giveUpCloudCheck(trx, cloudAccountId, failure)),
+  };
+}

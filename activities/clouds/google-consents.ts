@@ -1,0 +1,27 @@
+import type { GoogleConsents } from '../../broker/clouds/google-consent.ts';
+import { endingConsent, forgetConsent } from '../../db/clouds/google-consent-ends.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+
+export type GoogleConsentDeps = {
+  database: Database;
+  keyring: Keyring;
+  googleConsents: Pick<GoogleConsents, 'revoke'>;
+};
+
+type OfAccount = { cloudAccountId: string };
+
+/** The end of the consent that an account had, which is deleted. */
+export function googleConsentActivities({ database, keyring, googleConsents }: GoogleConsentDeps) {
+  return {
+    /** May be repeated, whatever became of the time before: one that has ended is done. */
+    async revokeConsent({ cloudAccountId }: OfAccount): Promise<void> {
+      const refreshToken = await endingConsent(database.reader, keyring, cloudAccountId);
+      if (refreshToken !== undefined) await googleConsents.revoke(refreshToken);
+      await database.write((trx) => forgetConsent(trx, cloudAccountId, true));
+    },
+
+    giveUpConsent: ({ cloudAccountId }: OfAccount): Promise<void> =>
+      database.write((trx) => forgetConsent(trx, cloudAccountId, false)),
+  };
+}

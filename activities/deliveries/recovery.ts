@@ -1,0 +1,85 @@
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import { type HeadCheck, headChecksIn } from '../../db/deliveries/head-checks.ts';
+import { requestRecoveries } from '../../db/deliveries/recovery.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { isPassing } from '../failures.ts';
+import { noteAppAccepted } from '../github/sync-report.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { fillRepositoryGap } from './fill-gap.ts';
+import { type LogReading, noteLoss, readLog } from './read-log.ts';
+
+export type DeliveryDeps = {
+  database: Database;
+  broker: Pick<GitHubBroker, 'asApp' | 'forRepository'>;
+  /** Whether GitHub can reach us by webhook. */
+  reachable: boolean;
+};
+
+type Failure = { code: string; detail: string };
+export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
+
+/** Tried for hours by then. Where the App itself is not accepted, that is told already. */
+async function noteLogRead(trx: Transaction, app: GithubApp, failure: Failure | undefined): Promise<void> {
+  const incidents = incidentsIn(trx, everything);
+  if (!failure) {
+    await incidents.resolveSubject('delivery_log_unreadable', app.id);
+    // The log is read as the App.
+    return noteAppAccepted(trx, app, true);
+  }
+  if (failure.code === 'app_credentials_rejected') return noteAppAccepted(trx, app, false);
+  await incidents.raise({ orgId: app.orgId, projectId: null, code: 'delivery_log_unreadable', subjectId: app.id });
+}
+
+/** Of one recovery: the next one goes on. */
+const mostGaps = 500;
+
+/** Getting what the webhooks did not bring. */
+export function deliveryActivities(deps: DeliveryDeps) {
+  const { database } = deps;
+  return {
+    /** Has the log of every App read; many requests make one reading. */
+    async requestRecoveries(): Promise<void> {
+      await requestRecoveries(database);
+    },
+
+    /** What is asked for until here, the reading that begins answers. `gaps` is whose log was lost. */
+    async beginRecovery({ githubAppId }: { githubAppId: string }): Promise<RecoveryBegun> {
+      const begunAt = Date.now();
+      await database.write((trx) => operationsIn(trx, everything).takeUp({ kind: 'recover', subjectId: githubAppId }));
+      const app = await githubAppsIn(database.reader).find(githubAppId);
+      if (app) await noteLoss(database, app, begunAt);
+      return { begunAt, gaps: await headChecksIn(database.reader).list(githubAppId, mostGaps) };
+    },
+
+    async readDeliveryLog(input: { githubAppId: string; cursor?: string; begunAt: number }): Promise<LogReading> {
+      return withHeartbeats(() => readLog(deps, { ...input, thorough: true }));
+    },
+
+    /** Answers how many pushes were made. Where trying again may help, the repository is looked at once more later. */
+    async fillGap(input: HeadCheck): Promise<number> {
+      const done = () => database.write((trx) => headChecksIn(trx).done(input.repositoryId));
+      return withHeartbeats(async () => {
+        try {
+          const made = await fillRepositoryGap(deps, input);
+          await done();
+          return made;
+        } catch (error) {
+          if (!isPassing(error)) await done();
+          throw error;
+        }
+      });
+    },
+
+    async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {
+      await database.write(async (trx) => {
+        await operationsIn(trx, everything).finish({ kind: 'recover', subjectId: githubAppId }, failure);
+        const app = await githubAppsIn(trx).find(githubAppId);
+        if (app) await noteLogRead(trx, app, failure);
+      });
+    },
+  };
+}

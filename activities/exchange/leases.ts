@@ -1,0 +1,29 @@
+import { createTokenRevoker, type RevocationDeps } from '../../broker/exchange/revocation.ts';
+import { revocationKind as kind } from '../../db/exchange/leases.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import { everything } from '../../db/store/tenant.ts';
+
+/** The end of tokens that were given out. */
+export function leaseActivities({ database, keyring, broker }: RevocationDeps) {
+  const revoker = createTokenRevoker({ database, keyring, broker });
+  async function finish(mintedTokenId: string, failure?: { code: string; detail: string }): Promise<void> {
+    await database.write(async (trx) => {
+      const operations = operationsIn(trx, everything);
+      await operations.takeUp({ kind, subjectId: mintedTokenId });
+      await operations.finish({ kind, subjectId: mintedTokenId }, failure);
+    });
+  }
+
+  return {
+    /** May be repeated, whatever became of the time before. */
+    async revokeMintedToken({ mintedTokenId }: { mintedTokenId: string }): Promise<void> {
+      await revoker.revoke(mintedTokenId);
+      await finish(mintedTokenId);
+    },
+
+    /** The leases stay `unconfirmed`: nobody has said that the token is dead. */
+    async giveUpRevocation(given: { mintedTokenId: string; failure: { code: string; detail: string } }): Promise<void> {
+      await finish(given.mintedTokenId, given.failure);
+    },
+  };
+}

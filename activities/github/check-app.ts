@@ -1,0 +1,103 @@
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { requestSync } from '../../db/github/installations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
+import type { IncidentCode } from '../../domain/ops/incidents.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import type { GitHubApp, GitHubAsApp } from '../../providers/github/github.ts';
+import { isPassing } from '../failures.ts';
+import { noteAppAccepted, settingsOf } from './sync-report.ts';
+
+export type ReconcileDeps = {
+  database: Database;
+  broker: Pick<GitHubBroker, 'asApp'>;
+  /** Whether GitHub can reach us by webhook. */
+  reachable: boolean;
+  /** Where the webhooks of this App belong. */
+  webhookUrlFor(githubAppId: string): string;
+};
+
+type Hook = Awaited<ReturnType<GitHubAsApp['getHookConfig']>>;
+
+/**
+ * Compares one App with what GitHub says of it: whether it is there, what it asks for, where its webhooks go. What can
+ * be mended is; of the rest a person is told. Then its installations and repositories are read, as any sync does.
+ */
+export async function checkApp(deps: ReconcileDeps, githubAppId: string): Promise<void> {
+  const { database, broker } = deps;
+  const app = await githubAppsIn(database.reader).find(githubAppId);
+  if (!app) return;
+  let asApp: GitHubAsApp;
+  let found: GitHubApp;
+  try {
+    asApp = await broker.asApp(githubAppId);
+    found = await asApp.getApp();
+  } catch (error) {
+    if (error instanceof ProviderError && error.code === 'app_credentials_rejected') {
+      await database.write((trx) => noteAppAccepted(trx, app, false));
+    }
+    throw error;
+  }
+  await database.write((trx) => noteAppAccepted(trx, app, true));
+  await noteComplete(deps, app, found);
+  if (deps.reachable) await mendHook(deps, app, asApp);
+  await database.write((trx) => requestSync(trx, githubAppId));
+}
+
+async function noteComplete({ database }: ReconcileDeps, app: GithubApp, found: GitHubApp): Promise<void> {
+  const permissions = Object.entries(missingPermissions(found.permissions)).map(([name, level]) => `${name}: ${level}`);
+  const events = missingEvents(found.events).map((event) => `the event ${event}`);
+  const lacking = [...permissions, ...events];
+  const title = `The App ${app.slug} asks for less than Fairlead needs: ${lacking.join(', ')}`;
+  await note(database, app, 'app_incomplete', lacking.length === 0 ? undefined : title);
+}
+
+/** Only an App that was given to us is changed: the operator's has been set up by hand. */
+async function mendHook({ database, webhookUrlFor }: ReconcileDeps, app: GithubApp, asApp: GitHubAsApp): Promise<void> {
+  const wanted = webhookUrlFor(app.id);
+  const hook = await asApp.getHookConfig().catch((error: unknown): Hook => {
+    // An App without a webhook.
+    if (error instanceof ProviderError && error.status === 404) {
+      return { url: undefined, contentType: undefined, insecureSsl: '0' };
+    }
+    throw error;
+  });
+  const shared = wanted.slice(0, wanted.lastIndexOf('/'));
+  const comesHere = hook.url === wanted || (app.orgId === null && hook.url === shared);
+  if (comesHere && hook.contentType === 'json') return note(database, app, 'webhook_misdirected', undefined);
+
+  const title = comesHere
+    ? `The webhooks of the App ${app.slug} come as ${hook.contentType ?? 'form'} and not as json`
+    : `The webhooks of the App ${app.slug} do not come to ${wanted}`;
+  if (app.orgId === null) return note(database, app, 'webhook_misdirected', title);
+  try {
+    await asApp.setHookAddress({ url: wanted, insecureSsl: hook.insecureSsl });
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    return note(database, app, 'webhook_misdirected', title);
+  }
+  await database.write(async (trx) => {
+    await appendAudit(trx, {
+      orgId: app.orgId,
+      actor: 'system',
+      action: 'github_app.webhook_repaired',
+      target: app.id,
+      detail: { url: comesHere ? null : wanted, content_type: 'json' },
+    });
+    await incidentsIn(trx, everything).resolveSubject('webhook_misdirected', app.id);
+  });
+}
+
+/** Opens or counts the incident, or resolves it where there is nothing to tell. */
+async function note(database: Database, app: GithubApp, code: IncidentCode, title: string | undefined): Promise<void> {
+  await database.write(async (trx) => {
+    const incidents = incidentsIn(trx, everything);
+    if (title === undefined) return incidents.resolveSubject(code, app.id);
+    const link = settingsOf(app);
+    await incidents.raise({ orgId: app.orgId, projectId: null, code, subjectId: app.id, title, link });
+  });
+}

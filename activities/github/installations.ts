@@ -1,0 +1,141 @@
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import { type AppLimits, appLimits } from '../../db/github/app-room.ts';
+import { followInstallations } from '../../db/github/follow-installations.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { syncPassesIn } from '../../db/github/sync-passes.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { concernsTheApp } from '../../domain/github/sync-failures.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import type { GitHubAsApp } from '../../providers/github/github.ts';
+import { isPassing } from '../failures.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { requireEnd, requireRoom } from './app-room.ts';
+import { seenInstallation } from './seen-installation.ts';
+import { finishOperations, noteAppAccepted, type SyncFailure, skippedFailure } from './sync-report.ts';
+
+export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'>; limits?: AppLimits };
+
+type OfApp = { githubAppId: string };
+type Found = Awaited<ReturnType<GitHubAsApp['getInstallation']>>;
+
+/** So many are asked for one by one in one go. */
+const confirmedAtOnce = 50;
+
+/** A sync's beginning, its pages of installations, and its end. Each may run twice: it writes what GitHub says now. */
+export function installationActivities({ database, broker, limits = appLimits }: InstallationDeps) {
+  return {
+    /** What is asked for until here, the pass that begins answers. */
+    async beginSync({ githubAppId }: OfApp): Promise<void> {
+      await database.write(async (trx) => {
+        await githubAppsIn(trx).beginPass(githubAppId);
+        await operationsIn(trx, everything).takeUp({ kind: 'sync', subjectId: githubAppId });
+      });
+    },
+
+    /**
+     * A page of the App's installations; answers our ids of those whose repositories can be read, and how many there
+     * are of which we know nothing but that they are there.
+     */
+    async syncInstallationPage({ githubAppId, page }: OfApp & { page: number }): Promise<{
+      readable: string[];
+      unreadable: number;
+      next: number | null;
+    }> {
+      return withHeartbeats(async () => {
+        const ours = await githubAppsIn(database.reader).find(githubAppId);
+        // The operator's App may be installed anywhere.
+        if (ours && ours.orgId !== null) requireEnd(page, 'installations', limits.installations);
+        const app = await broker.asApp(githubAppId);
+        const readAt = Date.now();
+        const { installations, unreadable, next } = await app.listInstallations(page);
+        const numbers = installations.map(({ id }) => id);
+        if (ours) await requireRoom(database, ours, 'installations', numbers, limits);
+        return database.write(async (trx) => {
+          const readable: string[] = [];
+          for (const installation of installations) {
+            const row = await installationsIn(trx, everything).upsert(
+              githubAppId,
+              seenInstallation(installation),
+              readAt,
+            );
+            if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
+          }
+          const known = await syncPassesIn(trx, githubAppId).keepUnreadable(unreadable);
+          await followInstallations(trx, githubAppId);
+          return { readable, unreadable: unreadable.length - known, next: next ?? null };
+        });
+      }, page);
+    },
+
+    /**
+     * After the last page of installations, some of those that were on none: GitHub is asked for each whether it is
+     * gone. Answers as a page does, and whether there may be more.
+     */
+    async confirmInstallations({ githubAppId }: OfApp): Promise<{ readable: string[]; more: boolean }> {
+      return withHeartbeats(async () => {
+        const unseen = await syncPassesIn(database.reader, githubAppId).listUnseen(confirmedAtOnce);
+        if (unseen.length === 0) return { readable: [], more: false };
+        const app = await broker.asApp(githubAppId);
+        const answers: { externalId: number; found: Found | 'unreadable' }[] = [];
+        const readAt = Date.now();
+        for (const { externalId } of unseen) answers.push({ externalId, found: await lookFor(app, externalId) });
+        return database.write(async (trx) => {
+          const installations = installationsIn(trx, everything);
+          const readable: string[] = [];
+          for (const { externalId, found } of answers) {
+            if (found === undefined) await installations.markRemoved(githubAppId, externalId);
+            else if (found === 'unreadable') await syncPassesIn(trx, githubAppId).keepUnreadable([externalId]);
+            else {
+              const row = await installations.upsert(githubAppId, seenInstallation(found), readAt);
+              if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
+            }
+          }
+          await followInstallations(trx, githubAppId);
+          return { readable, more: unseen.length === confirmedAtOnce };
+        });
+      });
+    },
+
+    /**
+     * Ends the pass, and the operations that waited for it. `failure` is a code and a sentence, `unreadable` how many
+     * installations there are besides those that we know.
+     */
+    async finishSync({
+      githubAppId,
+      unreadable = 0,
+      failure,
+    }: OfApp & { unreadable?: number; failure?: SyncFailure }): Promise<void> {
+      await database.write(async (trx) => {
+        const apps = githubAppsIn(trx);
+        const app = await apps.find(githubAppId);
+        if (!app) return;
+        if (failure) {
+          await apps.markSynced(githubAppId, { ended: false, error: failure.detail });
+          if (failure.code === 'app_credentials_rejected') await noteAppAccepted(trx, app, false);
+          await operationsIn(trx, everything).finish({ kind: 'sync', subjectId: githubAppId }, failure);
+          return;
+        }
+        await noteAppAccepted(trx, app, true);
+        await followInstallations(trx, githubAppId);
+        const skipped = await syncPassesIn(trx, githubAppId).listSkipped();
+        const error = skippedFailure(skipped, unreadable)?.detail ?? null;
+        await apps.markSynced(githubAppId, { ended: true, error });
+        await finishOperations(trx, app, skipped, unreadable);
+      });
+    },
+  };
+}
+
+/** Nothing but a plain "not found" is taken for gone. */
+async function lookFor(app: GitHubAsApp, externalId: number): Promise<Found | 'unreadable'> {
+  try {
+    return await app.getInstallation(externalId);
+  } catch (error) {
+    if (!(error instanceof ProviderError) || concernsTheApp(error.code)) throw error;
+    if (isPassing(error) && error.code !== 'unexpected') throw error;
+    return 'unreadable';
+  }
+}

@@ -1,0 +1,94 @@
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import { followInstallations } from '../../db/github/follow-installations.ts';
+import { followMoved } from '../../db/github/follow-moved.ts';
+import { stopBuildsOf } from '../../db/github/follow-repositories.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { type Installation, installationsIn } from '../../db/github/installations.ts';
+import type { Refresh } from '../../db/github/refresh-installation.ts';
+import { repositoriesIn, type SeenRepository } from '../../db/github/repositories.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { requireRoom } from './app-room.ts';
+import { seenInstallation } from './seen-installation.ts';
+
+export type RefreshDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp' | 'reachedRepository'> };
+
+/** Of one event; each is a token and a read. */
+const atOnce = 5;
+
+/** How often GitHub is asked once more because something was taken away while it answered. */
+const attempts = 3;
+
+export function refreshActivities({ database, broker }: RefreshDeps) {
+  /** Undefined once GitHub does not have it; `overtaken` where an event took it away meanwhile. */
+  async function readOnce({ githubAppId, installation: externalId }: Refresh) {
+    const app = await broker.asApp(githubAppId);
+    const readAt = Date.now();
+    const found = await app.getInstallation(externalId);
+    if (found) await requireRoomFor(githubAppId, 'installations', externalId);
+    return database.write(async (trx): Promise<Installation | 'overtaken' | undefined> => {
+      const installations = installationsIn(trx, everything);
+      const ours = await githubAppsIn(trx).find(githubAppId);
+      if (!ours) return undefined;
+      if (!found) await installations.markRemoved(githubAppId, externalId);
+      const row = found && (await installations.upsert(githubAppId, seenInstallation(found), readAt));
+      if (row) {
+        const { web } = githubHost(ours.hostUrl, ours.apiUrl);
+        await repositoriesIn(trx).renameOwner(row.id, row.accountLogin, web);
+      }
+      await followInstallations(trx, githubAppId);
+      const isAsFound = row?.removedAt === null && (row.suspendedAt === null) === (found?.suspendedAt === undefined);
+      return row && !isAsFound ? 'overtaken' : row;
+    });
+  }
+
+  async function readRepository({ githubAppId, installation }: Refresh, row: Installation, externalId: number) {
+    const readAt = Date.now();
+    const found = await reached(row.id, externalId);
+    if (found) await requireRoomFor(githubAppId, 'repositories', externalId);
+    await database.write(async (trx) => {
+      const repositories = repositoriesIn(trx);
+      if (found) {
+        await repositories.upsert(githubAppId, row.id, [found], { readAt });
+        await followMoved(trx, row.id);
+      } else {
+        await stopBuildsOf(trx, await repositories.markRemoved(githubAppId, [externalId], installation));
+      }
+    });
+  }
+
+  async function requireRoomFor(githubAppId: string, kind: 'installations' | 'repositories', externalId: number) {
+    const app = await githubAppsIn(database.reader).find(githubAppId);
+    if (app) await requireRoom(database, app, kind, [externalId]);
+  }
+
+  /** None where this installation does not reach it: that everybody may read it, and so may we, is not enough. */
+  async function reached(installationId: string, externalId: number): Promise<SeenRepository | undefined> {
+    try {
+      const found = await broker.reachedRepository(installationId, externalId);
+      return found && { ...found, externalId };
+    } catch (error) {
+      if (error instanceof ProviderError && error.code === 'not_found') return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    /** Reads an installation, and some of its repositories by GitHub's numbers, as GitHub has them now. */
+    async readInstallation(refresh: Refresh): Promise<void> {
+      await withHeartbeats(async () => {
+        let row: Awaited<ReturnType<typeof readOnce>> = 'overtaken';
+        for (let attempt = 0; attempt < attempts && row === 'overtaken'; attempt += 1) row = await readOnce(refresh);
+        if (row === 'overtaken' || !row || row.suspendedAt !== null) return;
+        const waiting = [...new Set(refresh.repositories)];
+        while (waiting.length > 0) {
+          const some = waiting.splice(0, atOnce);
+          await Promise.all(some.map((externalId) => readRepository(refresh, row as Installation, externalId)));
+        }
+      });
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import { type AppLimits, appLimits } from '../../db/github/app-room.ts';
+import { followMoved } from '../../db/github/follow-moved.ts';
+import { stopBuildsOf } from '../../db/github/follow-repositories.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { repositoriesIn } from '../../db/github/repositories.ts';
+import { type ReadPage, repositoryPagesIn } from '../../db/github/repository-pages.ts';
+import { syncPassesIn } from '../../db/github/sync-passes.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import type { GitHubWithToken } from '../../providers/github/github.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { mostOfInstallation, requireEnd, requireRoom } from './app-room.ts';
+import { raiseUnreadable, type SyncFailure, unreadableCode } from './sync-report.ts';
+
+export type RepositoryDeps = {
+  database: Database;
+  broker: Pick<GitHubBroker, 'forInstallation'>;
+  limits?: AppLimits;
+};
+
+type OfInstallation = { githubAppId: string; installationId: string };
+
+/** A sync's pages of repositories. Each may run twice: it writes what GitHub says now, by GitHub's numbers. */
+export function repositoryActivities({ database, broker, limits = appLimits }: RepositoryDeps) {
+  return {
+    /**
+     * A page of an installation's repositories, unless GitHub says that it is as we have it; `whole` reads it in any
+     * case. `cutOff` is an installation that can be read no more.
+     */
+    async syncRepositoryPage({
+      installationId,
+      page,
+      whole = false,
+    }: {
+      installationId: string;
+      page: number;
+      whole?: boolean;
+    }): Promise<{ next: number | null; cutOff: boolean }> {
+      return withHeartbeats(async () => {
+        const installation = await installationsIn(database.reader, everything).find(installationId);
+        if (!installation) return { next: null, cutOff: true };
+        const { githubAppId } = installation;
+        requireEnd(page, 'repositories', mostOfInstallation);
+        try {
+          const github = await broker.forInstallation(installationId);
+          const kept = whole ? undefined : await keepUnchanged(github, githubAppId, { installationId, page });
+          if (kept) return { next: kept.next, cutOff: false };
+          const read = await readPage(github, page);
+          await requireRoomFor(githubAppId, read);
+          await database.write((trx) => repositoryPagesIn(trx, githubAppId).store(installationId, read));
+          return { next: read.next, cutOff: false };
+        } catch (error) {
+          if (error instanceof ProviderError && isCutOff(error)) return { next: null, cutOff: true };
+          throw error;
+        }
+      }, page);
+    },
+
+    /**
+     * After the last page. What was not seen is out of reach if it was not seen when asked `again` either, for pages
+     * shift while repositories come and go: answers whether to read once more, every page or what has changed.
+     */
+    async finishRepositories({
+      githubAppId,
+      installationId,
+      again,
+    }: OfInstallation & { again: boolean }): Promise<'done' | 'read_whole' | 'read_changes'> {
+      return database.write(async (trx) => {
+        const repositories = repositoriesIn(trx);
+        const pass = syncPassesIn(trx, githubAppId);
+        if (!(await repositoryPagesIn(trx, githubAppId).isComplete(installationId))) {
+          if (!again) return 'read_whole';
+          await pass.noteSkipped(installationId, 'incomplete');
+          return 'done';
+        }
+        if (!again && (await repositories.hasUnseen(githubAppId, installationId))) return 'read_changes';
+        await stopBuildsOf(trx, await repositories.removeUnseen(githubAppId, installationId));
+        await followMoved(trx, installationId);
+        await pass.noteRead(installationId);
+        await incidentsIn(trx, everything).resolveSubject(unreadableCode, installationId);
+        return 'done';
+      });
+    },
+
+    /** One that refuses, or fails for too long, keeps what it had; the pass goes on with the others. */
+    async skipInstallation({
+      githubAppId,
+      installationId,
+      failure,
+    }: OfInstallation & { failure: SyncFailure }): Promise<void> {
+      await database.write(async (trx) => {
+        const installation = await installationsIn(trx, everything).find(installationId);
+        const app = await githubAppsIn(trx).find(githubAppId);
+        if (!installation || !app) return;
+        await syncPassesIn(trx, githubAppId).noteSkipped(installationId, failure.code);
+        await raiseUnreadable(trx, app, installation, failure);
+      });
+    },
+  };
+
+  async function keepUnchanged(
+    github: GitHubWithToken,
+    githubAppId: string,
+    { installationId, page }: { installationId: string; page: number },
+  ): Promise<{ next: number | null } | undefined> {
+    const etag = await repositoryPagesIn(database.reader, githubAppId).etag(installationId, page);
+    if (etag === undefined) return undefined;
+    const readAt = Date.now();
+    const changed = await github.listRepositoriesUnless(etag, page);
+    const read = changed && toReadPage(changed, page, readAt);
+    if (read) await requireRoomFor(githubAppId, read);
+    return database.write(async (trx) => {
+      const pages = repositoryPagesIn(trx, githubAppId);
+      if (!read) return pages.keep(installationId, page);
+      await pages.store(installationId, read);
+      return { next: read.next };
+    });
+  }
+
+  async function requireRoomFor(githubAppId: string, { repositories }: ReadPage): Promise<void> {
+    const app = await githubAppsIn(database.reader).find(githubAppId);
+    const numbers = repositories.map(({ externalId }) => externalId);
+    if (app) await requireRoom(database, app, 'repositories', numbers, limits);
+  }
+}
+
+async function readPage(github: GitHubWithToken, page: number): Promise<ReadPage> {
+  const readAt = Date.now();
+  return toReadPage(await github.listRepositories(page), page, readAt);
+}
+
+type RepositoryPage = Awaited<ReturnType<GitHubWithToken['listRepositories']>>;
+
+function toReadPage({ repositories, totalCount, next, etag }: RepositoryPage, page: number, readAt: number): ReadPage {
+  const seen = repositories.map(({ id, ...repository }) => ({ ...repository, externalId: id }));
+  return { page, next: next ?? null, etag, totalCount, repositories: seen, readAt };
+}
+
+function isCutOff({ code }: ProviderError): boolean {
+  return code === 'installation_gone' || code === 'installation_suspended';
+}

@@ -1,0 +1,59 @@
+import { Context } from '@temporalio/activity';
+import type { RegistryAccess } from '../../broker/registries/registry-access.ts';
+import {
+  beginVerification,
+  giveUpVerification,
+  recordVerification,
+  type VerificationWish,
+} from '../../db/registries/registry-verifications.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { withHeartbeats } from '../heartbeats.ts';
+import { NotYet } from '../refusals.ts';
+import { type Settling, usualSettling } from '../settling.ts';
+
+export type VerificationDeps = {
+  database: Database;
+  registryAccess: Pick<RegistryAccess, 'verify'>;
+  settling?: Settling;
+};
+
+type OfIntegration = { integrationId: string };
+
+/** `doubted`: it was refused, and is asked again before that is believed. */
+type Verdict = { status: string; reason: string | null; doubted: string | null };
+
+/** A registry that falls silent in the middle is asked anew so often; then the rest stays unproven. */
+const mostAttempts = 4;
+
+/** The steps of asking a registry what its credential may do. */
+export function verificationActivities({ database, registryAccess, settling = usualSettling }: VerificationDeps) {
+  return {
+    beginVerification: ({ integrationId }: OfIntegration): Promise<VerificationWish> =>
+      database.write((trx) => beginVerification(trx, integrationId)),
+
+    /** Nothing where the credential was changed meanwhile. What nobody answers is thrown, and changes nothing. */
+    probeRegistry: ({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> =>
+      withHeartbeats(async () => {
+        const { info, cancellationSignal: signal } = Context.current();
+        // Only what was changed just now has to settle, and then somebody has asked.
+        const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
+        const isLast = info.attempt >= mostAttempts;
+        const found = await registryAccess
+          .verify(integrationId, { signal, isLast, isSettled })
+          .catch((error: unknown) => notYetIn(error, settling));
+        return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
+      }),
+
+    giveUpVerification: ({
+      integrationId,
+      failure,
+    }: OfIntegration & { failure: { code: string; detail: string } }): Promise<void> =>
+      database.write((trx) => giveUpVerification(trx, integrationId, failure)),
+  };
+}
+
+function notYetIn(error: unknown, { everyMs }: Settling): never {
+  if (!(error instanceof ProviderError && error.settling)) throw error;
+  throw new NotYet(error.code, error.message, everyMs);
+}

@@ -1,0 +1,233 @@
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { requestSync } from '../../db/github/installations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import { credentialsIn } from '../../db/secrets/credentials.ts';
+import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
+import { type Rotation, rotationsIn } from '../../db/secrets/rotations.ts';
+import type { Db, Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
+import { isFinalRotationPhase, type RotationPhase } from '../../domain/secrets/rotation-phase.ts';
+import { noteAppAccepted } from '../github/sync-report.ts';
+import { Refusal } from '../refusals.ts';
+import type { RotationDeps, RotationInput } from './deps.ts';
+
+/** What is to be done next: `overlap` is waited for by the clock, `probe` by asking until the old version is dead. */
+export type RotationStand = {
+  step: 'prove' | 'overlap' | 'probe' | 'roll_back' | 'over';
+  phase: RotationPhase;
+  /** Whether the new version is a webhook's secret, which every process has to know before GitHub does. */
+  isWebhook: boolean;
+};
+
+/** What went wrong, as an operation shows it. */
+type Failure = { code: string; detail: string };
+
+/** A person has to delete it: nobody else can. */
+const oldAlive = 'old_key_still_alive';
+
+/** What of a rotation touches nothing but our database. */
+export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'database' | 'keyring'>) {
+  return {
+    /** A rotation that is not there is over, and so is one whose credential was deleted with its integration. */
+    async readRotation({ rotationId }: RotationInput): Promise<RotationStand> {
+      if (await isCredentialGone(database.reader, await rotationsIn(database.reader).find(rotationId))) {
+        await database.write(async (trx) => {
+          const open = await rotationsIn(trx).take(rotationId);
+          if (open && (await isCredentialGone(trx, open))) await abandon(trx, open);
+        });
+      }
+      const rotation = await rotationsIn(database.reader).find(rotationId);
+      if (!rotation) return { step: 'over', phase: 'abandoned', isWebhook: false };
+      const isWebhook = (await kindOf(database.reader, rotation.credentialId)) === 'webhook_secret';
+      return { step: stepOf(rotation.phase, isWebhook), phase: rotation.phase, isWebhook };
+    },
+
+    /** From here on the new version is the one in use, and the old one is good for a while. */
+    async cutOver({ rotationId }: RotationInput): Promise<void> {
+      await database.write(async (trx) => {
+        const rotation = await rotationsIn(trx).take(rotationId);
+        if (rotation?.phase !== 'proving') return;
+        const { credentialId, newVersion, oldVersion, operationId } = rotation;
+        if (!(await isUsable(trx, credentialId, newVersion))) return abandon(trx, rotation);
+        const credentials = credentialsIn(trx);
+        await credentials.move(credentialId, oldVersion, 'retiring');
+        await credentials.move(credentialId, newVersion, 'active');
+        await rotationsIn(trx).move(rotationId, 'overlapping', { toldAt: null });
+        await operationsIn(trx, everything).end(operationId);
+        await noteKeyTaken(trx, credentialId);
+        await record(trx, rotation, 'credential.rotated', { version: newVersion });
+      });
+    },
+
+    /** The new version was not taken. Where the provider may have been told of it, webhooks of it still verify. */
+    async giveUpProof({ rotationId, ...failure }: RotationInput & Failure): Promise<void> {
+      await database.write(async (trx) => {
+        const rotation = await rotationsIn(trx).take(rotationId);
+        if (rotation?.phase !== 'proving') return;
+        const { credentialId, newVersion, operationId, toldAt } = rotation;
+        if (!(await isUsable(trx, credentialId, newVersion))) return abandon(trx, rotation);
+        const end = toldAt === null ? 'rejected' : 'uncertain';
+        await credentialsIn(trx).move(credentialId, newVersion, end);
+        if (end === 'rejected') await githubAppSecrets(trx, keyring).blank(credentialId, newVersion);
+        await rotationsIn(trx).move(rotationId, end);
+        await operationsIn(trx, everything).end(operationId, failure);
+        await record(
+          trx,
+          rotation,
+          'credential.rotation_failed',
+          { version: newVersion, code: failure.code },
+          'failed',
+        );
+      });
+    },
+
+    /** The version that was before is in use again; what is to be ended now is the new one. */
+    async cutBack({ rotationId }: RotationInput): Promise<void> {
+      await database.write(async (trx) => {
+        const rotation = await rotationsIn(trx).take(rotationId);
+        if (rotation?.phase !== 'rolling_back') return;
+        const { credentialId, newVersion, oldVersion, rollbackOperationId } = rotation;
+        if (!(await isUsable(trx, credentialId, oldVersion))) return abandon(trx, rotation);
+        const credentials = credentialsIn(trx);
+        await credentials.move(credentialId, newVersion, 'retiring');
+        await credentials.move(credentialId, oldVersion, 'active');
+        const swapped = { newVersion: oldVersion, oldVersion: newVersion, toldAt: null };
+        await rotationsIn(trx).move(rotationId, 'returning', swapped);
+        if (rollbackOperationId) await operationsIn(trx, everything).end(rollbackOperationId);
+        await noteKeyTaken(trx, credentialId);
+        await record(trx, rotation, 'credential.rolled_back', { version: oldVersion });
+      });
+    },
+
+    /** The old version cannot be put back, so the rotation goes on as if nobody had asked. */
+    async giveUpRollback({ rotationId, ...failure }: RotationInput & Failure): Promise<void> {
+      await database.write(async (trx) => {
+        const rotation = await rotationsIn(trx).take(rotationId);
+        if (rotation?.phase !== 'rolling_back') return;
+        const { credentialId, oldVersion, rollbackOperationId } = rotation;
+        await rotationsIn(trx).move(rotationId, 'overlapping');
+        await credentialsIn(trx).prolong(credentialId, oldVersion);
+        if (rollbackOperationId) await operationsIn(trx, everything).end(rollbackOperationId, failure);
+        await record(
+          trx,
+          rotation,
+          'credential.rollback_failed',
+          { version: oldVersion, code: failure.code },
+          'failed',
+        );
+      });
+    },
+
+    /**
+     * The end: the old version is forgotten. `isDead` says that the provider was seen to refuse it; otherwise it is
+     * good there for whoever has it, which stays an incident.
+     */
+    async retireOldVersion({ rotationId, isDead }: RotationInput & { isDead: boolean }): Promise<void> {
+      await database.write(async (trx) => {
+        const rotation = await rotationsIn(trx).take(rotationId);
+        if (rotation?.phase !== 'overlapping' && rotation?.phase !== 'returning') return;
+        const { credentialId, oldVersion } = rotation;
+        const credentials = credentialsIn(trx);
+        await credentials.move(credentialId, oldVersion, 'retired');
+        await credentials.move(credentialId, oldVersion, 'purged');
+        await credentials.purgeOthers(credentialId);
+        await rotationsIn(trx).move(rotationId, rotation.phase === 'overlapping' ? 'done' : 'rolled_back');
+        if (isDead) await incidentsIn(trx, everything).resolveSubject(oldAlive, credentialId);
+        await record(trx, rotation, 'credential.purged', { version: oldVersion, seen_dead: isDead });
+      });
+    },
+
+    async reportOldAlive({ rotationId }: RotationInput): Promise<void> {
+      await database.write(async (trx) => {
+        const rotation = await rotationsIn(trx).take(rotationId);
+        if (rotation?.phase !== 'overlapping' && rotation?.phase !== 'returning') return;
+        const { orgId, projectId, credentialId, oldVersion } = rotation;
+        const kind = await kindOf(trx, credentialId);
+        const secret = await githubAppSecrets(trx, keyring).secretOf(credentialId, oldVersion);
+        if (secret === undefined) return;
+        const fingerprint = kind === 'private_key' ? keyFingerprint(secret) : undefined;
+        const what = kind === 'private_key' ? 'private key' : 'client secret';
+        await incidentsIn(trx, everything).raise({
+          orgId,
+          projectId,
+          code: oldAlive,
+          subjectId: credentialId,
+          title: `The App’s old ${what} is still good at GitHub`,
+          action: `Delete the old ${what}${fingerprint ? ` (SHA256:${fingerprint})` : ''} in the App’s settings on GitHub`,
+        });
+      });
+    },
+  };
+}
+
+function stepOf(phase: RotationPhase, isWebhook: boolean): RotationStand['step'] {
+  if (phase === 'proving') return 'prove';
+  if (phase === 'rolling_back') return 'roll_back';
+  if (phase === 'overlapping' || phase === 'returning') return isWebhook ? 'overlap' : 'probe';
+  return 'over';
+}
+
+export async function requireRotation(db: Db, rotationId: string): Promise<Rotation> {
+  const rotation = await rotationsIn(db).find(rotationId);
+  if (!rotation) throw new Refusal('gone', 'There is no such rotation any more.');
+  return rotation;
+}
+
+export async function kindOf(db: Db, credentialId: string): Promise<string | undefined> {
+  return (await credentialsIn(db).find(credentialId))?.kind;
+}
+
+/** Not where its integration was deleted meanwhile, and the secret with it. */
+async function isUsable(db: Db, credentialId: string, version: number): Promise<boolean> {
+  const status = await credentialsIn(db).statusOf(credentialId, version);
+  return status === 'pending' || status === 'uncertain' || status === 'retiring';
+}
+
+/**
+ * GitHub has just taken the private key that is in use from here on, so nobody has to wait for the next reading. A sync
+ * that was refused with the key before may still be about to say so: the one that is asked for comes after it.
+ */
+async function noteKeyTaken(trx: Transaction, credentialId: string): Promise<void> {
+  const credential = await credentialsIn(trx).find(credentialId);
+  if (credential?.kind !== 'private_key' || credential.githubAppId === null) return;
+  const app = await githubAppsIn(trx).find(credential.githubAppId);
+  if (!app) return;
+  await noteAppAccepted(trx, app, true);
+  await requestSync(trx, app.id);
+}
+
+async function isCredentialGone(db: Db, rotation: Rotation | undefined): Promise<boolean> {
+  if (!rotation || isFinalRotationPhase(rotation.phase)) return false;
+  return (await credentialsIn(db).statusOf(rotation.credentialId, rotation.newVersion)) === 'purged';
+}
+
+/** Nobody has to delete anything any more, either: what the old version was good for is gone from here. */
+async function abandon(trx: Transaction, rotation: Rotation): Promise<void> {
+  const failure = { code: 'credential_gone', detail: 'The credential was deleted meanwhile.' };
+  await rotationsIn(trx).move(rotation.id, 'abandoned');
+  await incidentsIn(trx, everything).resolveSubject(oldAlive, rotation.credentialId);
+  const operations = operationsIn(trx, everything);
+  for (const id of [rotation.operationId, rotation.rollbackOperationId]) if (id) await operations.end(id, failure);
+  await record(trx, rotation, 'credential.rotation_failed', { code: failure.code }, 'failed');
+}
+
+async function record(
+  trx: Transaction,
+  { orgId, projectId, credentialId, id, requestedBy }: Rotation,
+  action: string,
+  detail: Record<string, string | number | boolean>,
+  outcome: 'succeeded' | 'failed' = 'succeeded',
+): Promise<void> {
+  await appendAudit(trx, {
+    orgId,
+    projectId,
+    actor: 'system',
+    action,
+    target: credentialId,
+    outcome,
+    detail: { rotation: id, requested_by: requestedBy, ...detail },
+  });
+}

@@ -1,0 +1,22 @@
+import { withHeartbeats } from '../heartbeats.ts';
+import type { RotationDeps, RotationInput } from './deps.ts';
+import { proveVersion } from './prove-version.ts';
+import { rotationSteps } from './rotation-steps.ts';
+
+export type { RotationDeps };
+
+/** The steps of a rotation. Each looks first whether the rotation still waits for it. */
+export function rotationActivities(deps: RotationDeps) {
+  const asked = proveVersion(deps);
+  return {
+    ...rotationSteps(deps),
+    proveVersion: beating(asked.proveVersion),
+    proveOldVersion: beating(asked.proveOldVersion),
+    settleVersion: beating(asked.settleVersion),
+    probeOldVersion: beating(asked.probeOldVersion),
+  };
+}
+
+function beating<Result>(step: (input: RotationInput) => Promise<Result>): typeof step {
+  return (input) => withHeartbeats(() => step(input));
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { appsIn } from '../../db/builds/apps.ts';
+import { findIssuer } from '../../db/exchange/issuers.ts';
+import { imageRepository } from '../../domain/registries/image-repository.ts';
+import { registryHost, registryKinds } from '../../domain/registries/registry-hosts.ts';
+import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { id } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { chooseIntegration } from '../integrations/choose-integration.ts';
+import { AppParams, AppView, appView, findApp } from './apps.ts';
+
+const NewRegistry = z.strictObject({
+  integration_id: id('int')
+    .optional()
+    .describe('May be left out where the project may use only one registry: its own, or granted to it'),
+  image_repository: z
+    .string()
+    .min(1)
+    .max(300)
+    .describe('`acme/shop`, with the registry’s host in front or without; no tag'),
+});
+
+export function appRegistryRoutes(): Endpoint[] {
+  return [
+    endpoint({
+      method: 'put',
+      path: '/v1/apps/{app}/registry',
+      operationId: 'setAppRegistry',
+      tag: 'apps',
+      summary: 'Say where the images of an app are',
+      description: 'Its builds then obtain a credential to push there, and its deployments one to pull.',
+      access: 'projects:write',
+      params: AppParams,
+      body: NewRegistry,
+      success: { status: 200, body: AppView },
+      problems: ['ambiguous_integration', 'integration_missing', 'no_integration', 'repository_not_reachable'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const app = await findApp(trx, tenant, params.app);
+        requireRevision(request, app.revision);
+        const { projectId } = app;
+        const wanted = { projectId, kinds: registryKinds, named: body.integration_id };
+        const integrationId = await chooseIntegration(trx, wanted);
+        const settings = (await findIssuer(trx, projectId, integrationId))?.settings as RegistrySettings | undefined;
+        const host = settings && registryHost(settings.registry);
+        const name = host && imageRepository(host, body.image_repository);
+        if (!name) {
+          const where = host ? `of ${host.host}` : 'there';
+          throw new Problem('repository_not_reachable', `This is no name of a repository ${where}, without a tag.`);
+        }
+        const registry = { integrationId, imageRepository: name };
+        if (!(await appsIn(trx, tenant).setRegistry(app.id, app.revision, registry))) {
+          throw new Problem('precondition_failed');
+        }
+        await audit({
+          orgId: app.orgId,
+          projectId,
+          action: 'app.registry_set',
+          target: app.id,
+          detail: { integration: integrationId, repository: name },
+        });
+        const changed = { ...app, registry, updatedAt: Date.now() };
+        return reply({ body: await appView(trx, changed), revision: app.revision + 1 });
+      },
+    }),
+  ];
+}

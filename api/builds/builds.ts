@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { buildEventsIn } from '../../db/builds/build-events.ts';
+import { uncertainCode } from '../../db/builds/build-runs.ts';
+import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { cancelBuild } from '../../db/builds/cancel-build.ts';
+import { type RerunObstacle, rerunBuild } from '../../db/builds/rerun-build.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { buildStatuses, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { id, PageQuery, pageRequest } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { BuildEventView, BuildView, buildEventView, buildView } from './build-view.ts';
+import { triggerBuildRoutes } from './trigger-build.ts';
+
+const Params = z.strictObject({ build: id('bld') });
+
+export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>): Endpoint[] {
+  const { database, links } = deps;
+  return [
+    ...triggerBuildRoutes(deps),
+    endpoint({
+      method: 'get',
+      path: '/v1/builds',
+      operationId: 'listBuilds',
+      tag: 'builds',
+      summary: 'List builds, newest first',
+      access: 'builds:read',
+      query: PageQuery.extend({
+        project_id: id('prj').optional(),
+        app_id: id('app').optional(),
+        pipeline_id: id('pip').optional(),
+        status: z.enum(buildStatuses).optional(),
+      }),
+      success: { status: 200, body: z.array(BuildView) },
+      async read({ tenant, query: { project_id, app_id, pipeline_id, status, ...page } }) {
+        const filter = { projectId: project_id, appId: app_id, pipelineId: pipeline_id, status };
+        const { items, next } = await buildsIn(database.reader, tenant).list(filter, pageRequest(page));
+        return reply({ body: items.map((build) => buildView(build, links)), next });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/builds/{build}',
+      operationId: 'getBuild',
+      tag: 'builds',
+      summary: 'Read a build',
+      access: 'builds:read',
+      params: Params,
+      success: { status: 200, body: BuildView },
+      async read({ tenant, params }) {
+        const build = await buildsIn(database.reader, tenant).find(params.build);
+        if (!build) throw new Problem('not_found');
+        return reply({ body: buildView(build, links), revision: build.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/builds/{build}/events',
+      operationId: 'listBuildEvents',
+      tag: 'builds',
+      summary: 'List what happened to a build, newest first',
+      access: 'builds:read',
+      params: Params,
+      query: PageQuery,
+      success: { status: 200, body: z.array(BuildEventView) },
+      async read({ tenant, params, query }) {
+        const build = await buildsIn(database.reader, tenant).find(params.build);
+        if (!build) throw new Problem('not_found');
+        const { items, next } = await buildEventsIn(database.reader, tenant).list(build.id, pageRequest(query));
+        return reply({ body: items.map(buildEventView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/builds/{build}/cancel',
+      operationId: 'cancelBuild',
+      tag: 'builds',
+      summary: 'Cancel a build',
+      description:
+        'A build that has not been sent is canceled at once (200). One that has is canceled as soon as GitHub was asked to end its run (202). Asking again is harmless.',
+      access: 'builds:cancel',
+      params: Params,
+      success: { status: 202, body: BuildView },
+      problems: ['invalid_transition'],
+      async write({ trx, tenant, params, audit }) {
+        const builds = buildsIn(trx, tenant);
+        const build = await builds.find(params.build);
+        if (!build) throw new Problem('not_found');
+        const done = build.status === 'canceled' || build.cancelRequested;
+        if (!done) {
+          await cancel(trx, build);
+          const { id: target, orgId, projectId } = build;
+          await audit({ orgId, projectId, action: 'build.cancel_requested', target });
+        }
+        const now = (await builds.find(build.id)) ?? build;
+        return reply({ body: buildView(now, links), status: isFinalBuildStatus(now.status) ? 200 : 202 });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/builds/{build}/rerun',
+      operationId: 'rerunBuild',
+      tag: 'builds',
+      summary: 'Build the same commit again',
+      description:
+        'Makes a new build with the pipeline as it was. Only of a build that has ended or is `uncertain`, which this ends; and only while the pipeline and its app are there, the pipeline is enabled, and the project may use the integration. A fork’s build is blocked again.',
+      access: 'builds:trigger',
+      params: Params,
+      success: { status: 201, body: BuildView },
+      problems: ['invalid_transition', 'event_not_enabled', 'integration_missing'],
+      async write({ trx, tenant, params, caller, audit }) {
+        const source = await buildsIn(trx, tenant).find(params.build);
+        if (!source) throw new Problem('not_found');
+        const isUncertain = source.status === 'uncertain';
+        if (isUncertain) await endUncertain(trx, source);
+        const over: Build = isUncertain ? { ...source, status: 'superseded' } : source;
+        const done = await rerunBuild(trx, over, { createdBy: caller.id });
+        if ('obstacle' in done) throw refusalOf(done.obstacle, source);
+        const { build } = done;
+        const { id: target, orgId, projectId } = build;
+        await audit({ orgId, projectId, action: 'build.rerun', target, detail: { rerun_of: source.id } });
+        return reply({ body: buildView(build, links) });
+      },
+    }),
+  ];
+}
+
+async function cancel(trx: Transaction, build: Build): Promise<void> {
+  if (await cancelBuild(trx, build.id, 'canceled_by_request')) return;
+  throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
+}
+
+/** As they are refused where a build is started by hand. */
+function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
+  switch (obstacle) {
+    case 'build_not_over':
+      return new Problem('invalid_transition', `The build is ${status}: cancel it first, or wait for its end.`);
+    case 'pipeline_deleted':
+      return new Problem('invalid_transition', 'The build’s pipeline was deleted: build with another one.');
+    case 'app_deleted':
+      return new Problem('invalid_transition', 'The build’s app was deleted: nothing of it is built any more.');
+    case 'pipeline_disabled':
+      return new Problem('event_not_enabled', 'Enable the pipeline first.');
+    case 'integration_not_granted':
+      return new Problem(
+        'integration_missing',
+        'The organization does not grant the build’s integration to this project: set another source.',
+      );
+  }
+}
+
+/** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */
+async function endUncertain(trx: Transaction, source: Build): Promise<void> {
+  const builds = buildsIn(trx, everything);
+  const reason = 'rerun';
+  await builds.requestCancel(source.id, reason);
+  if (!(await builds.moveStatus(source.id, 'superseded', { reason, from: ['uncertain'] }))) {
+    throw new Problem('invalid_transition', 'The build has moved meanwhile: read it again.');
+  }
+  // The commit's status belongs to the new build from here on.
+  await builds.markReported(source.id, 'superseded');
+  await incidentsIn(trx, everything).resolveSubject(uncertainCode, source.id);
+}

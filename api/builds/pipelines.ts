@@ -1,0 +1,219 @@
+import { z } from 'zod';
+import { type Pipeline, type PipelineSettings, pipelinesIn } from '../../db/builds/pipelines.ts';
+import type { Db } from '../../db/store/connection.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
+import { checkGlob } from '../../domain/builds/glob.ts';
+import { triggerEvents } from '../../domain/builds/triggers.ts';
+import { buildInputs } from '../../domain/builds/workflow-inputs.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { findApp } from './apps.ts';
+import { refuseManyInputs } from './refuse-many-inputs.ts';
+
+/** All of them are tried for every push, while others wait. */
+const glob = z
+  .string()
+  .max(128)
+  .superRefine((pattern, context) => {
+    const complaint = checkGlob(pattern);
+    if (complaint) context.addIssue(complaint);
+  });
+/** GitHub takes 25 inputs of a dispatch; three are ours. */
+const maxInputs = 25 - buildInputs.length;
+const inputName = z.string().regex(/^(?!fairlead_)[a-zA-Z_][\w-]{0,99}$/, 'must be the name of an input, not of ours');
+
+const settings = {
+  name: name.describe('Shown at the commit, as `fairlead/<app>/<name>`'),
+  enabled: z.boolean(),
+  events: z.array(z.enum(triggerEvents)).max(triggerEvents.length),
+  branches: z.array(glob).max(20).describe('Globs; of pull requests, the base branch'),
+  tags: z.array(glob).max(20),
+  workflow_file: z
+    .string()
+    .max(200)
+    .regex(/^[\w][\w.-]*\.ya?ml$/, 'must be the name of a file in .github/workflows'),
+  inputs: z
+    .record(inputName, z.string().max(10_000))
+    .refine((inputs) => Object.keys(inputs).length <= maxInputs, `must be at most ${maxInputs}`),
+  environment: z.string().min(1).max(255).nullable().describe('Posts deployments to this environment'),
+  environment_url: z
+    .url({ protocol: /^https?$/ })
+    .max(2000)
+    .nullable()
+    .describe('Where what was deployed can be looked at; shown at the deployment'),
+  timeout_minutes: z.int().min(1).max(1440),
+};
+
+const NewPipeline = z.strictObject({
+  ...settings,
+  enabled: settings.enabled.default(true),
+  events: settings.events.default(['push', 'manual']),
+  branches: settings.branches.default(['**']),
+  tags: settings.tags.default([]),
+  inputs: settings.inputs.default({}),
+  environment: settings.environment.default(null),
+  environment_url: settings.environment_url.default(null),
+  timeout_minutes: settings.timeout_minutes.default(60),
+});
+const PipelineChange = z.strictObject(settings).partial();
+
+const PipelineView = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  project_id: z.string(),
+  app_id: z.string(),
+  executor: z.literal('github_actions'),
+  ...settings,
+  branches: z.array(z.string()),
+  tags: z.array(z.string()),
+  created_at: epochSeconds,
+  updated_at: epochSeconds,
+});
+
+const Params = z.strictObject({ pipeline: id('pip') });
+const AppParams = z.strictObject({ app: id('app') });
+
+export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/apps/{app}/pipelines',
+      operationId: 'listPipelines',
+      tag: 'pipelines',
+      summary: 'List the pipelines of an app',
+      access: 'pipelines:read',
+      params: AppParams,
+      query: PageQuery,
+      success: { status: 200, body: z.array(PipelineView) },
+      async read({ tenant, params, query }) {
+        const app = await findApp(database.reader, tenant, params.app);
+        const { items, next } = await pipelinesIn(database.reader, tenant).list(app.id, pageRequest(query));
+        return reply({ body: items.map(pipelineView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/apps/{app}/pipelines',
+      operationId: 'createPipeline',
+      tag: 'pipelines',
+      summary: 'Make a pipeline',
+      access: 'pipelines:write',
+      params: AppParams,
+      body: NewPipeline,
+      success: { status: 201, body: PipelineView },
+      problems: ['workflow_inputs_too_many'],
+      async write({ trx, tenant, params, body, audit }) {
+        const app = await findApp(trx, tenant, params.app);
+        await refuseManyInputs(trx, app.source?.repositoryId, body.inputs);
+        const pipeline = await pipelinesIn(trx, tenant).insert(app, toSettings(body));
+        const { orgId, projectId } = pipeline;
+        await audit({ orgId, projectId, action: 'pipeline.created', target: pipeline.id });
+        return reply({ body: pipelineView(pipeline), revision: pipeline.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/pipelines/{pipeline}',
+      operationId: 'getPipeline',
+      tag: 'pipelines',
+      summary: 'Read a pipeline',
+      access: 'pipelines:read',
+      params: Params,
+      success: { status: 200, body: PipelineView },
+      async read({ tenant, params }) {
+        const pipeline = await findPipeline(database.reader, tenant, params.pipeline);
+        return reply({ body: pipelineView(pipeline), revision: pipeline.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/pipelines/{pipeline}',
+      operationId: 'updatePipeline',
+      tag: 'pipelines',
+      summary: 'Change a pipeline',
+      description: 'Builds that were triggered before keep the pipeline as it was.',
+      access: 'pipelines:write',
+      params: Params,
+      body: PipelineChange,
+      success: { status: 200, body: PipelineView },
+      problems: ['workflow_inputs_too_many'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const pipeline = await findPipeline(trx, tenant, params.pipeline);
+        requireRevision(request, pipeline.revision);
+        if (body.inputs) {
+          const { source } = await findApp(trx, tenant, pipeline.appId);
+          await refuseManyInputs(trx, source?.repositoryId, body.inputs);
+        }
+        const before = pipelineView(pipeline);
+        const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+        const after = { ...before, ...given } as typeof before;
+        const pipelines = pipelinesIn(trx, tenant);
+        if (!(await pipelines.update(pipeline.id, pipeline.revision, toSettings(after)))) {
+          throw new Problem('precondition_failed');
+        }
+        const { orgId, projectId } = pipeline;
+        const changed = { fields: Object.keys(given).join(' ') };
+        await audit({ orgId, projectId, action: 'pipeline.updated', target: pipeline.id, detail: changed });
+        return reply({ body: { ...after, updated_at: toSeconds(Date.now()) }, revision: pipeline.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/pipelines/{pipeline}',
+      operationId: 'deletePipeline',
+      tag: 'pipelines',
+      summary: 'Delete a pipeline',
+      description: 'Its builds stay; those under way go on.',
+      access: 'pipelines:write',
+      params: Params,
+      success: { status: 204 },
+      async write({ trx, tenant, params, audit, ...request }) {
+        const pipeline = await findPipeline(trx, tenant, params.pipeline);
+        requireRevision(request, pipeline.revision);
+        await pipelinesIn(trx, tenant).remove(pipeline.id);
+        const { orgId, projectId } = pipeline;
+        await audit({ orgId, projectId, action: 'pipeline.deleted', target: pipeline.id });
+      },
+    }),
+  ];
+}
+
+export async function findPipeline(db: Db, tenant: TenantScope, pipelineId: string): Promise<Pipeline> {
+  const pipeline = await pipelinesIn(db, tenant).find(pipelineId);
+  if (!pipeline) throw new Problem('not_found');
+  return pipeline;
+}
+
+function toSettings(body: Omit<z.output<typeof NewPipeline>, never>): PipelineSettings {
+  const {
+    workflow_file: workflowFile,
+    environment_url: environmentUrl,
+    timeout_minutes: timeoutMinutes,
+    ...same
+  } = body;
+  return { ...same, workflowFile, environmentUrl, timeoutMinutes };
+}
+
+function pipelineView(pipeline: Pipeline): z.output<typeof PipelineView> {
+  return {
+    id: pipeline.id,
+    org_id: pipeline.orgId,
+    project_id: pipeline.projectId,
+    app_id: pipeline.appId,
+    executor: pipeline.executor,
+    name: pipeline.name,
+    enabled: pipeline.enabled,
+    events: pipeline.events,
+    branches: pipeline.branches,
+    tags: pipeline.tags,
+    workflow_file: pipeline.workflowFile,
+    inputs: pipeline.inputs,
+    environment: pipeline.environment ?? null,
+    environment_url: pipeline.environmentUrl ?? null,
+    timeout_minutes: pipeline.timeoutMinutes,
+    created_at: toSeconds(pipeline.createdAt),
+    updated_at: toSeconds(pipeline.updatedAt),
+  };
+}

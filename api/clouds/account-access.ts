@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { awsPlace, parseRoleArn } from '../../domain/clouds/aws-partitions.ts';
+import { azureId } from '../../domain/clouds/azure-clouds.ts';
+import { serviceAccountEmail, workloadIdentityProvider } from '../../domain/clouds/gcp-names.ts';
+import { id, name } from '../http/input.ts';
+import { serviceAccountKey } from './service-account-key.ts';
+
+/** What is kept in the open. */
+type Config = Record<string, string>;
+
+const roleArn = z
+  .string()
+  .refine((arn) => parseRoleArn(arn) !== undefined, 'must be the ARN of a role')
+  .meta({ examples: ['arn:aws:iam::123456789012:role/fairlead'] });
+const accountId = z
+  .string()
+  .regex(/^\d{12}$/, 'must be the twelve digits of an AWS account')
+  .meta({ examples: ['123456789012'] });
+const region = z
+  .string()
+  .refine((text) => awsPlace(text) !== undefined, 'must be a region of AWS')
+  .optional()
+  .describe('Where AWS is asked who this is; needed outside the partition `aws`');
+const uuid = z
+  .string()
+  .regex(azureId, 'must be an id, as the portal shows it')
+  .toLowerCase()
+  .meta({ examples: ['00000000-0000-4000-8000-000000000000'] });
+
+const ofRole = z
+  .strictObject({ role_arn: roleArn })
+  .transform(({ role_arn }): Config => ({ role_arn, account_id: parseRoleArn(role_arn)?.accountId ?? '' }));
+
+const ofAccessKey = z
+  .strictObject({
+    access_key_id: z
+      .string()
+      .regex(/^(?!ASIA)\w{16,128}$/, 'must be the id of a lasting access key: one that begins with ASIA is temporary'),
+    account_id: accountId,
+    region,
+  })
+  .transform(given);
+
+const ofMachine = z.strictObject({ account_id: accountId, region }).transform(given);
+
+const noFile =
+  'takes `provider` and `service_account` alone: a file of the type `external_account` can name addresses, files and programs of the machine that reads it';
+const ofPool = z
+  .strictObject(
+    {
+      provider: z
+        .string()
+        .regex(
+          workloadIdentityProvider,
+          'must be projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER',
+        ),
+      service_account: z
+        .string()
+        .regex(serviceAccountEmail, 'must be the address of a service account')
+        .optional()
+        .describe('Who is acted for; without it, the roles are the pool’s own principal’s'),
+    },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? noFile : undefined) },
+  )
+  .transform(given);
+
+const ofApp = z
+  .strictObject({ tenant_id: uuid, client_id: uuid, cloud: z.enum(['public', 'china', 'usgov']).default('public') })
+  .transform(given);
+
+const secretOf = <Name extends string>(field: Name) =>
+  z.strictObject({ [field]: z.string().min(8).max(500) }).transform((sent) => ({ secret: sent[field] as string }));
+
+/** What each way into a cloud takes: in the open, and as a secret. */
+export const cloudModes = {
+  assume_role: { config: ofRole, credentials: undefined },
+  web_identity: { config: ofRole, credentials: undefined },
+  access_key: { config: ofAccessKey, credentials: secretOf('secret_access_key') },
+  ambient: { config: ofMachine, credentials: undefined },
+  workload_identity: { config: ofPool, credentials: undefined },
+  service_account_key: {
+    config: undefined,
+    credentials: z.strictObject({ key: serviceAccountKey }).transform(({ key }) => key),
+  },
+  federated: { config: ofApp, credentials: undefined },
+  client_secret: { config: ofApp, credentials: secretOf('client_secret') },
+} as const;
+
+const common = {
+  project_id: id('prj').optional().describe('Whose it is; not needed where you reach one project only'),
+  org_id: id('org').optional().describe('Without `project_id`, the account belongs to the organization'),
+  display_name: name,
+};
+
+const member = <Kind extends string, Mode extends string, Parts extends z.ZodRawShape>(
+  kind: Kind,
+  mode: Mode,
+  parts: Parts,
+) => z.strictObject({ ...common, kind: z.literal(kind), auth_mode: z.literal(mode), ...parts });
+
+const { access_key: key, service_account_key: keyFile, client_secret: clientSecret } = cloudModes;
+
+export const NewCloudAccount = z.discriminatedUnion(
+  'auth_mode',
+  [
+    member('aws', 'assume_role', { config: ofRole }),
+    member('aws', 'web_identity', { config: ofRole }),
+    member('aws', 'access_key', { config: ofAccessKey, credentials: key.credentials }),
+    member('aws', 'ambient', { config: ofMachine }),
+    member('gcp', 'workload_identity', { config: ofPool }),
+    member('gcp', 'service_account_key', { credentials: keyFile.credentials }),
+    member('azure', 'federated', { config: ofApp }),
+    member('azure', 'client_secret', { config: ofApp, credentials: clientSecret.credentials }),
+  ],
+  {
+    error: `must be one of ${Object.keys(cloudModes).join(', ')}; a person’s consent at Google begins with POST /v1/cloud-accounts/gcp/start`,
+  },
+);
+
+/** What is sent of an account, and where it is kept. */
+export type SentAccess = { config: Config; secret: string | undefined };
+
+type Sent = { config?: Config | undefined; credentials?: { secret: string; config?: Config | undefined } | undefined };
+
+/** Some of what is kept in the open comes in the file with the secret. */
+export function accessIn({ config, credentials }: Sent): SentAccess {
+  return { config: { ...config, ...credentials?.config }, secret: credentials?.secret };
+}
+
+function given(sent: Record<string, string | undefined>): Config {
+  return Object.fromEntries(Object.entries(sent).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

@@ -1,0 +1,199 @@
+import { z } from 'zod';
+import { requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
+import { deleteCloudAccount } from '../../db/clouds/cloud-account-deletion.ts';
+import { keepCloudSecret } from '../../db/clouds/cloud-account-secrets.ts';
+import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { newSecret } from '../../db/store/secret-text.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
+import { ownerOf } from '../connect/start-flow.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { id, name, PageQuery, pageRequest } from '../http/input.ts';
+import { jsonValue } from '../http/json-value.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+import { accessIn, NewCloudAccount } from './account-access.ts';
+import { CloudAccountItem, CloudAccountView, cloudAccountView } from './account-view.ts';
+import { changedAccess } from './changed-access.ts';
+import { requireOffered } from './offered.ts';
+import { setupWith } from './setup.ts';
+
+const Params = z.strictObject({ account: id('ca') });
+
+const Changes = z
+  .strictObject({
+    display_name: name,
+    config: z
+      .record(z.string().max(100), z.string().max(500))
+      .describe('As at its making, replaced as a whole; the way in itself stays, and so does an external id'),
+    credentials: z.record(z.string().max(100), jsonValue).describe('As at its making: never to be read again'),
+  })
+  .partial();
+
+type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'cloudAccounts' | 'links'>;
+
+export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: Deps): Endpoint[] {
+  const setupFor = setupWith({ cloudAccounts, links });
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/cloud-accounts',
+      operationId: 'listCloudAccounts',
+      tag: 'clouds',
+      summary: 'List cloud accounts',
+      access: 'clouds:read',
+      query: PageQuery,
+      success: { status: 200, body: z.array(CloudAccountItem) },
+      async read({ tenant, query }) {
+        const { items, next } = await cloudAccountsIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map(cloudAccountView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/cloud-accounts',
+      operationId: 'createCloudAccount',
+      tag: 'clouds',
+      summary: 'Say how an account at a cloud is entered',
+      description:
+        'Nothing is asked of the cloud yet: paste there what `setup` shows, then verify the account. Secrets are sent in `credentials`, and no answer holds one.',
+      access: 'clouds:write',
+      body: NewCloudAccount,
+      success: { status: 201, body: CloudAccountView },
+      problems: ['not_found', 'platform_identity_missing'],
+      async prepare({ body }) {
+        requireOffered(cloudAccounts, body.auth_mode);
+        const access = accessIn(body);
+        return { ...access, setup: await setupFor(access.config) };
+      },
+      async write({ trx, tenant, caller, body, prepared: { config, secret, setup }, audit }) {
+        const owner = await ownerOf(trx, { tenant, caller }, body);
+        if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
+        const { kind, auth_mode: authMode, display_name: displayName } = body;
+        const given = { ...owner, kind, authMode, displayName, createdBy: caller.id };
+        const ours = authMode === 'assume_role' ? { external_id: newSecret('') } : {};
+        const account = await cloudAccountsIn(trx, tenant).insert({ ...given, config: { ...config, ...ours } });
+        if (secret !== undefined) await keepCloudSecret(trx, keyring, account, secret);
+        const { id: target } = account;
+        await audit({ ...owner, action: 'cloud_account.created', target, detail: { kind, mode: authMode } });
+        return reply({ body: { ...cloudAccountView(account), setup: setup(account) }, revision: account.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/cloud-accounts/{account}',
+      operationId: 'getCloudAccount',
+      tag: 'clouds',
+      summary: 'Read a cloud account, and what to paste at the cloud',
+      access: 'clouds:read',
+      params: Params,
+      success: { status: 200, body: CloudAccountView },
+      async read({ tenant, params }) {
+        const account = await findCloudAccount(database.reader, tenant, params.account);
+        const setup = await setupFor(account.config);
+        return reply({ body: { ...cloudAccountView(account), setup: setup(account) }, revision: account.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/cloud-accounts/{account}',
+      operationId: 'updateCloudAccount',
+      tag: 'clouds',
+      summary: 'Rename a cloud account, or enter the cloud with another role or secret',
+      description:
+        'With another `config` or secret nothing that was given out before is given out again. The account is `pending`, and gives nothing, until the cloud has let it in; that is asked at once, and what inherits its access is proven anew.',
+      access: 'clouds:write',
+      params: Params,
+      body: Changes,
+      success: { status: 200, body: CloudAccountView },
+      problems: ['not_found', 'precondition_failed', 'invalid_request'],
+      async prepare({ tenant, params, body }) {
+        const { config } = await findCloudAccount(database.reader, tenant, params.account);
+        return setupFor({ ...config, ...body.config });
+      },
+      async write({ trx, tenant, params, body, prepared: setup, audit, ...request }) {
+        const accounts = cloudAccountsIn(trx, tenant);
+        const account = await accounts.take(params.account);
+        if (!account) throw new Problem('not_found');
+        requireRevision(request, account.revision);
+        const { id: target, orgId, projectId, revision } = account;
+        const { config, secret } = changedAccess(account, body);
+        const isNewSecret = secret !== undefined && (await keepCloudSecret(trx, keyring, account, secret));
+        const cutsOff = isNewSecret || config !== undefined;
+        const displayName = body.display_name;
+        const changes = { ...(displayName !== undefined && { displayName }), ...(config && { config }) };
+        if (!(await accounts.update(target, revision, changes, cutsOff))) throw new Problem('precondition_failed');
+        const detail = { config: config !== undefined, secret: isNewSecret };
+        await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
+        const updated = await findCloudAccount(trx, tenant, target);
+        if (cutsOff) {
+          // Another access is used only once the cloud has confirmed it, and may do other things in each registry.
+          await requestCloudCheck(trx, updated);
+          await requestVerificationsOf(trx, target);
+        }
+        return reply({ body: { ...cloudAccountView(updated), setup: setup(updated) }, revision: updated.revision });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/cloud-accounts/{account}/verify',
+      operationId: 'verifyCloudAccount',
+      tag: 'clouds',
+      summary: 'Have the cloud asked whether it lets the account in',
+      description:
+        'The operation fails where the cloud refuses, up to a minute after the first time: it may not know everywhere yet what was pasted just now. An outage of the cloud fails the operation, and leaves the account as it is.',
+      access: 'clouds:write',
+      params: Params,
+      success: { status: 202, body: Accepted },
+      problems: ['not_found'],
+      async write({ trx, tenant, params, audit }) {
+        const account = await findCloudAccount(trx, tenant, params.account);
+        const { id: target, orgId, projectId } = account;
+        await audit({ orgId, projectId, action: 'cloud_account.verification_requested', target });
+        return reply({ operation: await requestCloudCheck(trx, account) });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/cloud-accounts/{account}',
+      operationId: 'deleteCloudAccount',
+      tag: 'clouds',
+      summary: 'Delete a cloud account with its secret',
+      description:
+        'Refused while integrations use it. What the cloud itself trusts stays there: take the role, the provider or the key away at the cloud.',
+      access: 'clouds:write',
+      params: Params,
+      success: { status: 204 },
+      problems: ['not_found', 'cloud_account_in_use'],
+      async write({ trx, tenant, params, audit, ...request }) {
+        const accounts = cloudAccountsIn(trx, tenant);
+        // Held, so that nobody binds an integration to it meanwhile.
+        const account = await accounts.take(params.account);
+        if (!account) throw new Problem('not_found');
+        requireRevision(request, account.revision);
+        refuseBound(await accounts.boundTo(account.id));
+        await deleteCloudAccount(trx, account, audit);
+      },
+    }),
+  ];
+}
+
+export async function findCloudAccount(db: Db, tenant: TenantScope, accountId: string): Promise<CloudAccount> {
+  const account = await cloudAccountsIn(db, tenant).find(accountId);
+  if (!account) throw new Problem('not_found');
+  return account;
+}
+
+function refuseBound(bound: { id: string; displayName: string }[]): void {
+  if (bound.length === 0) return;
+  throw new Problem(
+    'cloud_account_in_use',
+    'Delete these integrations first; connect them again with another account.',
+    {
+      members: { integrations: bound.map(({ id, displayName }) => ({ id, display_name: displayName })) },
+    },
+  );
+}

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { googleConsentsIn, type NewConsentFlow } from '../../db/clouds/google-consents.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { type Asking, ownerOf } from '../connect/start-flow.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { forPeople } from '../http/html-page.ts';
+import { check, epochSeconds, id, name, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { findCloudAccount } from './cloud-accounts.ts';
+import { beginConsentPath, consentBeginnings } from './consent-begin.ts';
+import { ConsentAnswer, consentLanding } from './consent-landing.ts';
+
+/** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
+const mostOpen = 50;
+
+const NewConsent = z.strictObject({
+  project_id: id('prj').optional().describe('Whose the account will be; not needed where you reach one project only'),
+  org_id: id('org').optional().describe('Without `project_id`, the account belongs to the organization'),
+  display_name: name.default('Google Cloud'),
+  cloud_account_id: id('ca').optional().describe('An account by consent whose consent is to be given once more'),
+});
+
+const Ticket = z.strictObject({ ticket: z.string().min(1).max(200).optional() });
+const html = { status: 200, body: z.string(), contentType: 'text/html' };
+
+/** Google's consent, by which a person lets their own access be used. */
+export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
+  const { googleConsents, links } = deps;
+  const { open, begin } = consentBeginnings(deps);
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/cloud-accounts/gcp/start',
+      operationId: 'startGoogleConsent',
+      tag: 'clouds',
+      summary: 'Make a cloud account by a person’s consent at Google',
+      description:
+        'Open `url` in the person’s browser, within ten minutes: it leads to Google, and back to a page that tells the outcome. The first browser that goes on from it goes through.',
+      access: 'clouds:write',
+      body: NewConsent,
+      success: { status: 201, body: z.object({ url: z.string(), expires_at: epochSeconds }) },
+      problems: ['not_found', 'google_oauth_missing', 'provider_not_supported'],
+      secret: ['url'],
+      async write({ trx, tenant, caller, body, audit }) {
+        if (!googleConsents.isOffered) {
+          throw new Problem(
+            'google_oauth_missing',
+            'Have GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET set, or take `workload_identity`.',
+          );
+        }
+        const wanted = await wantedBy(trx, { tenant, caller }, body);
+        const flows = googleConsentsIn(trx);
+        const { orgId, projectId } = wanted;
+        if ((await flows.countOpen(orgId)) >= mostOpen) {
+          throw new Problem(
+            'too_many_requests',
+            `${mostOpen} consents of this organization are under way: wait for ten minutes.`,
+          );
+        }
+        const { flow, ticket } = await flows.insert({ ...wanted, createdBy: caller.id });
+        await audit({ orgId, projectId, action: 'cloud_account.consent_started', target: flow.id });
+        const url = `${links.publicUrl}/v1/cloud-accounts/gcp/start?ticket=${ticket}`;
+        return { url, expires_at: toSeconds(flow.expiresAt) };
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/cloud-accounts/gcp/start',
+      operationId: 'openGoogleConsent',
+      tag: 'clouds',
+      summary: 'Where the browser begins: on to Google, once the person knows for whom',
+      access: 'public',
+      query: Ticket,
+      success: html,
+      problems: ['invalid_request', 'flow_state_refused'],
+      raw: forPeople((ctx) => open(ctx, check('query', Ticket, ctx.query).ticket)),
+    }),
+    endpoint({
+      method: 'post',
+      path: beginConsentPath,
+      operationId: 'beginGoogleConsent',
+      tag: 'clouds',
+      summary: 'The button of that page',
+      access: 'public',
+      success: html,
+      problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
+      raw: forPeople((ctx) => begin(ctx)),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/cloud-accounts/gcp/callback',
+      operationId: 'getGoogleCallback',
+      tag: 'clouds',
+      summary: 'Where Google sends the browser back to',
+      description: 'Nobody signs in for it: the state and the cookie of the flow tell who it is. A code is taken once.',
+      access: 'public',
+      query: ConsentAnswer,
+      success: html,
+      problems: ['invalid_request', 'flow_state_refused', 'credential_rejected', 'provider_unavailable'],
+      raw: forPeople(consentLanding(deps)),
+    }),
+  ];
+}
+
+type Body = z.output<typeof NewConsent>;
+
+/** A new account, or one whose consent has ended. */
+async function wantedBy(trx: Transaction, asking: Asking, body: Body): Promise<Omit<NewConsentFlow, 'createdBy'>> {
+  if (body.cloud_account_id === undefined) {
+    return { ...(await ownerOf(trx, asking, body)), displayName: body.display_name, cloudAccountId: null };
+  }
+  const account = await findCloudAccount(trx, asking.tenant, body.cloud_account_id);
+  const { id: cloudAccountId, orgId, projectId, displayName, authMode } = account;
+  if (authMode !== 'oauth') throw new Problem('provider_not_supported', 'This account is not entered by a consent.');
+  return { orgId, projectId, displayName, cloudAccountId };
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+
+const discovery = z.object({
+  issuer: z.string(),
+  jwks_uri: z.string(),
+  response_types_supported: z.array(z.string()),
+  subject_types_supported: z.array(z.string()),
+  id_token_signing_alg_values_supported: z.array(z.string()),
+  scopes_supported: z.array(z.string()),
+  claims_supported: z.array(z.string()),
+});
+
+const jwk = z.object({
+  kid: z.string(),
+  kty: z.string(),
+  alg: z.string(),
+  use: z.literal('sig'),
+  n: z.string(),
+  e: z.string(),
+});
+
+/** A new key is published a day before it signs, so an hour late is no harm. */
+const cacheable = { 'cache-control': 'public, max-age=3600' };
+const keysPath = '/.well-known/jwks.json';
+
+/** What a cloud reads to check the tokens that Fairlead shows to it (OpenID Connect Discovery 1.0, RFC 7517). */
+export function oidcIssuerRoutes({ issuer, links }: ApiDeps): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/.well-known/openid-configuration',
+      operationId: 'getIssuer',
+      tag: 'service',
+      summary: 'Fairlead as an OIDC issuer',
+      description: 'For clouds that trust the tokens which Fairlead shows to them. See docs/clouds.md.',
+      access: 'public',
+      unlimited: true,
+      success: { status: 200, body: discovery },
+      async read() {
+        const body = {
+          issuer: links.publicUrl,
+          jwks_uri: links.publicUrl + keysPath,
+          response_types_supported: ['id_token'],
+          subject_types_supported: ['public'],
+          id_token_signing_alg_values_supported: ['RS256'],
+          scopes_supported: ['openid'],
+          claims_supported: ['iss', 'sub', 'aud', 'iat', 'exp', 'jti', 'org_id', 'project_id', 'integration_id'],
+        };
+        return reply({ body, headers: cacheable });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: keysPath,
+      operationId: 'getIssuerKeys',
+      tag: 'service',
+      summary: 'The public keys of this issuer',
+      description:
+        'Those that a token may be signed with now, the next one a day before, and the last ones a day after.',
+      access: 'public',
+      // Clouds share their addresses with everybody else’s tenants: being refused here would lock all of ours out.
+      unlimited: true,
+      success: { status: 200, body: z.object({ keys: z.array(jwk) }) },
+      read: async () => reply({ body: { keys: await issuer.keys() }, headers: cacheable }),
+    }),
+  ];
+}

@@ -1,0 +1,208 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { nudgeFlow } from '../../db/connect/flow-commands.ts';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Db, Transaction } from '../../db/store/connection.ts';
+import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import { isId } from '../../domain/ids.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { forPeople, isFromOwnPage, showPage } from '../http/html-page.ts';
+import { id, PageQuery, pageRequest } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import type { FrameState } from '../http/request-frame.ts';
+import { goOn, isItsBrowser } from './browser.ts';
+import { showFlow } from './flow-page.ts';
+import { FlowView, flowView } from './flow-view.ts';
+import { hopDeps, personStep } from './next-hop.ts';
+import { landingAdvice } from './refused-landing.ts';
+
+const Params = z.strictObject({ flow: id('flow') });
+
+/** The flows of browsers, for the platform; and their pages, for the browsers. */
+export function flowRoutes(deps: ApiDeps): Endpoint[] {
+  const { database, links } = deps;
+  const shared = { tag: 'integrations', params: Params, success: { status: 200, body: FlowView } } as const;
+
+  async function pageFlow(ctx: Context): Promise<ConnectFlow | undefined> {
+    const flowId = String(ctx['params']?.flow);
+    const flow = isId('flow', flowId) ? await connectFlowsIn(database.reader, everything).find(flowId) : undefined;
+    if (flow && (await isItsBrowser(ctx, database.reader, flow))) return flow;
+    showPage(ctx, { status: 403, title: 'This does not lead on', body: `<p>${landingAdvice.state_foreign}</p>` });
+    return undefined;
+  }
+
+  /** A button of a flow's page. */
+  const press = (act: (trx: Transaction, flow: ConnectFlow) => Promise<string | undefined>) => async (ctx: Context) => {
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the page again, and press its button.');
+    const flow = await pageFlow(ctx);
+    if (!flow) return;
+    const { requestId } = ctx.state as FrameState;
+    await database.write(async (trx) => {
+      const action = await act(trx, flow);
+      if (!action) return;
+      const { orgId, projectId, createdBy: actor } = flow;
+      await appendAudit(trx, { orgId, projectId, actor, action, target: flow.id, ip: ctx.ip, requestId });
+    });
+    await goOn(ctx, hopDeps(deps), flow.id);
+  };
+
+  const page = (
+    method: 'get' | 'post',
+    path: string,
+    operationId: string,
+    summary: string,
+    raw: Endpoint['raw'] & {},
+  ) =>
+    endpoint({
+      method,
+      path: `/connect/{flow}${path}`,
+      operationId,
+      tag: 'integrations',
+      summary,
+      description: 'For the one browser that goes through the flow, told by its cookie.',
+      access: 'public',
+      params: Params,
+      success: { status: 200, body: z.string(), contentType: 'text/html' },
+      problems: ['csrf_rejected'],
+      raw: forPeople(raw),
+    });
+
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/flows',
+      operationId: 'listFlows',
+      tag: 'integrations',
+      summary: 'List the flows that connect accounts',
+      access: 'integrations:read',
+      query: PageQuery,
+      success: { status: 200, body: z.array(FlowView) },
+      async read({ tenant, query }) {
+        const { items, next } = await connectFlowsIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map((flow) => flowView(flow, links)), next });
+      },
+    }),
+    endpoint({
+      ...shared,
+      method: 'get',
+      path: '/v1/flows/{flow}',
+      operationId: 'getFlow',
+      summary: 'See how a flow stands',
+      access: 'integrations:read',
+      async read({ tenant, params }) {
+        return flowView(await findFlow(database.reader, tenant, params.flow), links);
+      },
+    }),
+    endpoint({
+      ...shared,
+      method: 'delete',
+      path: '/v1/flows/{flow}',
+      operationId: 'cancelFlow',
+      summary: 'Cancel a flow',
+      description: 'What GitHub has created by then stays there: an App that was made shows as an integration.',
+      access: 'integrations:write',
+      problems: ['not_found', 'invalid_transition'],
+      async write({ trx, tenant, params, audit }) {
+        const flow = await findFlow(trx, tenant, params.flow);
+        if (!(await cancel(trx, flow))) throw new Problem('invalid_transition', `The flow is ${flow.status}.`);
+        await audit({ orgId: flow.orgId, projectId: flow.projectId, action: 'flow.canceled', target: flow.id });
+        return flowView(await findFlow(trx, tenant, flow.id), links);
+      },
+    }),
+    endpoint({
+      ...shared,
+      method: 'post',
+      path: '/v1/flows/{flow}/check',
+      operationId: 'checkFlow',
+      summary: 'Have GitHub asked again whether an owner has approved',
+      access: 'integrations:write',
+      success: { status: 202, body: FlowView },
+      problems: ['not_found'],
+      async write({ trx, tenant, params, audit }) {
+        const flow = await findFlow(trx, tenant, params.flow);
+        await nudgeFlow(trx, flow);
+        await audit({ orgId: flow.orgId, projectId: flow.projectId, action: 'flow.checked', target: flow.id });
+        return flowView(flow, links);
+      },
+    }),
+    endpoint({
+      ...shared,
+      method: 'post',
+      path: '/v1/flows/{flow}/confirm',
+      operationId: 'confirmFlow',
+      summary: 'Connect what an owner has approved',
+      description: 'Only whoever started the flow can: an approval alone connects nothing.',
+      access: 'integrations:write',
+      problems: ['not_found', 'invalid_transition'],
+      async write({ trx, tenant, caller, params, audit }) {
+        const flow = await findFlow(trx, tenant, params.flow);
+        if (flow.createdBy !== caller.id)
+          throw new Problem('missing_scope', 'Whoever started the flow has to confirm it.');
+        if (!(await confirm(trx, flow))) throw new Problem('invalid_transition', 'There is nothing to confirm yet.');
+        await audit({ orgId: flow.orgId, projectId: flow.projectId, action: 'flow.confirmed', target: flow.id });
+        return flowView(await findFlow(trx, tenant, flow.id), links);
+      },
+    }),
+    page('get', '', 'getFlowPage', 'The page of a flow', async (ctx) => {
+      const flow = await pageFlow(ctx);
+      if (flow) await showFlow(ctx, database.reader, flow);
+    }),
+    page('get', '/continue', 'continueFlow', 'Go on at GitHub', async (ctx) => {
+      const flow = await pageFlow(ctx);
+      if (flow) await goOn(ctx, hopDeps(deps), flow.id, { pressed: true });
+    }),
+    page(
+      'post',
+      '/confirm',
+      'pressConfirm',
+      'Connect what an owner has approved',
+      press(async (trx, flow) => ((await confirm(trx, flow)) ? 'flow.confirmed' : undefined)),
+    ),
+    page(
+      'post',
+      '/cancel',
+      'pressCancel',
+      'Cancel the flow',
+      press(async (trx, flow) => ((await cancel(trx, flow)) ? 'flow.canceled' : undefined)),
+    ),
+    page(
+      'post',
+      '/check',
+      'pressCheck',
+      'Have GitHub asked again',
+      press(async (trx, flow) => {
+        await nudgeFlow(trx, flow);
+        return 'flow.checked';
+      }),
+    ),
+  ];
+}
+
+async function findFlow(db: Db, tenant: TenantScope, flowId: string): Promise<ConnectFlow> {
+  const flow = await connectFlowsIn(db, tenant).find(flowId);
+  if (!flow) throw new Problem('not_found');
+  return flow;
+}
+
+async function confirm(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
+  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
+  if (!flow || personStep(flow) !== 'confirm') return false;
+  const noted = await connectFlowsIn(trx, everything).note(flow.id, { confirmedAt: Date.now() });
+  if (noted) await nudgeFlow(trx, flow);
+  return noted;
+}
+
+async function cancel(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
+  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
+  const moved = flow && (await connectFlowsIn(trx, everything).move(id, 'canceled', { reason: 'canceled_by_request' }));
+  if (!moved) return false;
+  // An App that was made is there all the same; what only this flow was about is not.
+  if (flow.kind === 'operator' && flow.integrationId) {
+    await integrationsIn(trx, everything).moveStatus(flow.integrationId, 'expired', 'canceled_by_request');
+  }
+  await nudgeFlow(trx, flow);
+  return true;
+}

@@ -1,0 +1,193 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { appendAudit } from '../../db/ops/audit.ts';
+import { tenantFor } from '../http/caller.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, type RawTools } from '../http/endpoint.ts';
+import { forPeople, showPage } from '../http/html-page.ts';
+import { check, id } from '../http/input.ts';
+import type { FrameState } from '../http/request-frame.ts';
+import { beginnings, CreateQuery } from './begin.ts';
+import { goOn, isItsBrowser } from './browser.ts';
+import { consentPath } from './consent.ts';
+import { findArrival, type GithubAnswer, land } from './land.ts';
+import { NewFlow } from './new-flow.ts';
+import { hopDeps, ownAppIdOf } from './next-hop.ts';
+import { refuse } from './refused-landing.ts';
+import { startFlow } from './start-flow.ts';
+
+const html = { status: 200, body: z.string(), contentType: 'text/html' };
+const onward = { status: 303, description: 'To GitHub, back to the platform, or to the page of the flow' };
+
+/** Everything that GitHub is known to send, and whatever else it comes up with. */
+const Answer = z.looseObject({
+  state: z.string().min(1).max(200).optional(),
+  code: z.string().min(1).max(300).optional(),
+  installation_id: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER).optional(),
+  setup_action: z.string().max(20).optional(),
+  error: z.string().max(100).optional(),
+});
+const Install = z.strictObject({
+  ticket: z.string().min(1).max(200).optional(),
+  project_id: NewFlow.shape.project_id,
+  org_id: NewFlow.shape.org_id,
+  owner: NewFlow.shape.owner,
+  owner_id: z.coerce.number().int().positive().optional(),
+  redirect_url: NewFlow.shape.redirect_url,
+});
+
+/** The addresses that a browser goes through. Nobody signs in for them: the state and the flow's cookie tell who it is. */
+export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
+  const { database, keyring, connect, links } = deps;
+  const { create, begin, redeemTicket } = beginnings(deps);
+
+  /** `callback` and `installed` are the same: what the state was given out for tells what comes back. */
+  async function landed(ctx: Context, callbackOf: string | undefined): Promise<void> {
+    const {
+      state,
+      code,
+      installation_id: installationId,
+      setup_action: setupAction,
+      error,
+    } = check('query', Answer, ctx.query);
+    const answer: GithubAnswer = { state, code, installationId, setupAction, error };
+    if (state === undefined)
+      return code === undefined && error === undefined ? strayed(ctx, setupAction) : refuse('state_missing');
+    const arrival = await findArrival(database.reader, answer);
+    if (typeof arrival === 'string') return refuse(arrival);
+    if (!(await isItsBrowser(ctx, database.reader, arrival.flow))) return refuse('state_foreign');
+    // A code that came back for one App is never taken for another one's, which may be of another host.
+    if (callbackOf !== 'any' && callbackOf !== ownAppIdOf(arrival.flow)) return refuse('callback_foreign');
+
+    const { id, orgId, projectId, createdBy } = arrival.flow;
+    const { requestId } = ctx.state as FrameState;
+    const refused = await database.write(async (trx) => {
+      const refusal = await land(trx, keyring, arrival, answer);
+      const act = { actor: createdBy, action: 'flow.landed', target: id, ip: ctx.ip, requestId };
+      if (!refusal) await appendAudit(trx, { orgId, projectId, ...act, detail: { purpose: arrival.state.purpose } });
+      return refusal;
+    });
+    if (refused) return refuse(refused);
+    await goOn(ctx, hopDeps(deps), id);
+  }
+
+  async function install(ctx: Context, tools: RawTools): Promise<void> {
+    const { ticket, ...wanted } = check('query', Install, ctx.query);
+    if (ticket !== undefined) return redeemTicket(ctx, ticket);
+    const { url, flowId } = await startFor(ctx, tools, wanted);
+    if (ctx.get('authorization')) {
+      ctx.body = JSON.stringify({ url, flow_id: flowId });
+      ctx.type = 'application/json';
+      return;
+    }
+    await redeemTicket(ctx, new URL(url).searchParams.get('ticket') ?? '');
+  }
+
+  async function startFor(ctx: Context, { authenticate }: RawTools, wanted: Omit<z.output<typeof Install>, 'ticket'>) {
+    const caller = await authenticate(ctx);
+    const tenant = tenantFor(caller, 'integrations:write');
+    const { requestId } = ctx.state as FrameState;
+    return database.write(async (trx) => {
+      const body = NewFlow.parse({ app: 'operator', ...wanted });
+      const where = { connect, publicUrl: links.publicUrl };
+      const { flow, url } = await startFlow(trx, where, { tenant, caller }, body);
+      const { id, orgId, projectId, kind } = flow;
+      const act = { actor: caller.id, action: 'flow.started', target: id, ip: ctx.ip, requestId };
+      await appendAudit(trx, { orgId, projectId, ...act, detail: { kind } });
+      return { url, flowId: id };
+    });
+  }
+
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/github/create',
+      operationId: 'getGithubCreatePage',
+      tag: 'integrations',
+      summary: 'The page that leads to GitHub’s "Create GitHub App"',
+      description: 'Works without JavaScript. The first browser that opens it goes through the flow.',
+      access: 'public',
+      query: CreateQuery,
+      success: html,
+      problems: ['flow_state_refused'],
+      raw: forPeople(create),
+    }),
+    landing('/callback', 'getGithubCallback', 'Where GitHub sends the browser back to, for the operator’s App', (ctx) =>
+      landed(ctx, undefined),
+    ),
+    {
+      ...landing('/callback/{github_app}', 'getGithubAppCallback', 'The same for an App of one’s own', (ctx) =>
+        landed(ctx, String(ctx['params']?.github_app)),
+      ),
+      params: z.strictObject({ github_app: id('gha') }),
+    },
+    landing('/installed', 'getGithubInstalled', 'Where GitHub sends the browser after an installation', (ctx) =>
+      landed(ctx, 'any'),
+    ),
+    endpoint({
+      method: 'post',
+      path: consentPath,
+      operationId: 'beginFlow',
+      tag: 'integrations',
+      summary: 'Go on to GitHub, having been told for whom',
+      access: 'public',
+      success: html,
+      problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
+      raw: forPeople(begin),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/github/install',
+      operationId: 'getGithubInstall',
+      tag: 'integrations',
+      summary: 'Install the operator’s App, in a browser',
+      description:
+        'By the session’s cookie, or by a ticket of `POST /v1/integrations/github/start`: answers 302 to GitHub. With a Bearer token it answers 200 and the address to open.',
+      access: 'public',
+      query: Install,
+      success: { status: 302, description: 'To GitHub' },
+      problems: [
+        'invalid_request',
+        'unauthenticated',
+        'missing_scope',
+        'not_found',
+        'flow_state_refused',
+        'github_app_missing',
+        'github_app_incomplete',
+      ],
+      raw: forPeople(install),
+    }),
+  ];
+}
+
+function landing(path: string, operationId: string, summary: string, raw: NonNullable<Endpoint['raw']>): Endpoint {
+  return endpoint({
+    method: 'get',
+    path: `/v1/integrations/github${path}`,
+    operationId,
+    tag: 'integrations',
+    summary,
+    description:
+      'The same again shows the result of the first; a landing without a state changes nothing, and says what to do.',
+    access: 'public',
+    query: Answer,
+    success: onward,
+    problems: ['invalid_request', 'flow_state_refused'],
+    raw: forPeople(raw),
+  });
+}
+
+/** An owner who approved what somebody else had asked for, or who changed which repositories are chosen. */
+function strayed(ctx: Context, setupAction: string | undefined): void {
+  const said: Record<string, string> = {
+    install:
+      'The App is installed. If a colleague asked for it, they can go on now; if it was you who began, go back to the page where you did.',
+    update: 'GitHub has saved the change. It shows here within moments.',
+    request:
+      'The owner of the account was asked. Go back to the page where you began: it goes on when they have approved.',
+  };
+  showPage(ctx, {
+    title: 'Thank you',
+    body: `<p>${said[setupAction ?? ''] ?? 'There is nothing to do here. Go back to the page where you began.'}</p>`,
+  });
+}

@@ -1,0 +1,46 @@
+import type { z } from 'zod';
+import type { Db } from '../../db/store/connection.ts';
+import { githubHost, isSupportedServer, leastServerVersion } from '../../domain/github/github-host.ts';
+import { askProvider, ofHosts } from '../http/ask-provider.ts';
+import type { ConnectSettings, ImportCheck } from '../http/deps.ts';
+import { Problem } from '../http/problems.ts';
+import type { NewFlow } from './new-flow.ts';
+import { hostOf, newestOperatorApp } from './start-flow.ts';
+
+type Host = { hostUrl: string; apiUrl: string };
+
+/**
+ * Refuses a GitHub that is too old for what comes later, before anything is made there. What github.com and ghe.com are
+ * is known by their addresses; any other host is asked, for `orgId`.
+ */
+export async function requireSupportedHost(
+  connector: Pick<ImportCheck, 'serverVersion'>,
+  host: Host,
+  orgId: string,
+): Promise<void> {
+  const { flavour } = githubHost(host.hostUrl, host.apiUrl);
+  const { hostname } = new URL(host.hostUrl);
+  if (hostname === 'github.com' || flavour === 'ghec') return;
+  const version = await askProvider(() => connector.serverVersion({ ...host, orgId }), ofHosts);
+  if (version === undefined) return;
+  const members = { version, least_version: leastServerVersion };
+  if (!isSupportedServer(version)) {
+    const advice = `${hostname} is a GitHub Enterprise Server ${version}: ${leastServerVersion} or newer is needed.`;
+    throw new Problem('host_not_supported', advice, { members });
+  }
+  // By the address of its API it would be taken for a github.com, which can do more.
+  if (flavour !== 'ghes') {
+    const advice = `${hostname} is a GitHub Enterprise Server: leave out \`api_url\`, or send one that ends in /api/v3.`;
+    throw new Problem('host_not_supported', advice, { members });
+  }
+}
+
+/** The host of a new App, or of the operator's; of an App that is connected already it is known what it is. */
+export async function hostToBe(
+  db: Db,
+  connect: ConnectSettings,
+  body: z.output<typeof NewFlow>,
+): Promise<Host | undefined> {
+  if (body.app === 'manifest') return hostOf(connect, body);
+  return body.app === 'operator' ? newestOperatorApp(db) : undefined;
+}

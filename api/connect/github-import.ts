@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { addOwnApp } from '../../db/github/idle-apps.ts';
+import { requestSync } from '../../db/github/installations.ts';
+import { acceptAgain } from '../../db/github/rejected-apps.ts';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
+import { githubCallbackPath, githubInstalledPath } from '../../domain/connect/github-manifest.ts';
+import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
+import { askProvider, ofBroughtApps } from '../http/ask-provider.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { name } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { findIntegration, IntegrationView, integrationView } from '../integrations/integrations.ts';
+import { requireSupportedHost } from './github-host.ts';
+import { NewFlow } from './new-flow.ts';
+import { hostOf, ownerOf } from './start-flow.ts';
+
+const NewImport = z.strictObject({
+  ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
+  app_id: z.int().positive().describe('GitHub’s number of the App'),
+  private_key: z.string().min(100).max(20_000).describe('PEM, as GitHub hands it out'),
+  webhook_secret: z.string().min(8).max(500).describe('What the App’s webhook is signed with'),
+  client_secret: z.string().min(8).max(500).describe('With it people show by signing in that they own an account'),
+  display_name: name.optional(),
+});
+
+const Imported = z.object({
+  integration: IntegrationView,
+  differences: z
+    .object({
+      missing_permissions: z.record(z.string(), z.string()),
+      missing_events: z.array(z.string()),
+      webhook_url: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
+      content_type: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
+    })
+    .describe('What is to be changed in the App’s settings on GitHub; an empty list where nothing is'),
+  set_on_github: z
+    .object({ callback_url: z.string(), setup_url: z.string() })
+    .describe('GitHub does not say what these are set to: they have to be these'),
+});
+
+/** An App that was made elsewhere: nothing of it is changed, and what differs from what is needed is named. */
+export function githubImportRoutes({ database, keyring, connector, connect, links }: ApiDeps): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/github/import',
+      operationId: 'importGithubApp',
+      tag: 'integrations',
+      summary: 'Connect a GitHub App that was made elsewhere',
+      description:
+        'The key is tried at GitHub before anything is kept. Secrets go in and never come out. Afterwards connect accounts with `POST /v1/integrations/github/start` and `"app":"own"`.',
+      access: 'integrations:write',
+      body: NewImport,
+      success: { status: 201, body: Imported },
+      problems: [
+        'not_found',
+        'host_not_allowed',
+        'host_not_supported',
+        'github_app_rejected',
+        'github_app_exists',
+        'integration_exists',
+        'provider_unavailable',
+      ],
+      async prepare({ tenant, caller, body }) {
+        const { orgId } = await ownerOf(database.reader, { tenant, caller }, body);
+        const { hostUrl, apiUrl } = hostOf(connect, body);
+        await requireSupportedHost(connector, { hostUrl, apiUrl }, orgId);
+        const { app_id: appId, private_key: privateKey } = body;
+        const found = await askProvider(
+          () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey, orgId }),
+          ofBroughtApps,
+        );
+        return { hostUrl, apiUrl, found };
+      },
+      async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
+        const owner = await ownerOf(trx, { tenant, caller }, body);
+        if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
+        const described = {
+          orgId: owner.orgId,
+          hostUrl,
+          apiUrl,
+          appId: found.id,
+          slug: found.slug ?? String(found.id),
+          name: found.name,
+          clientId: found.clientId ?? null,
+        };
+        const added = await addOwnApp(trx, described);
+        const again = added ? undefined : await acceptAgain(trx, described, owner.projectId ?? owner.orgId);
+        const app = added ?? again?.app;
+        if (!app) {
+          const advice = 'One App is one connection: use the integration that is there, or delete it first.';
+          throw new Problem('github_app_exists', advice);
+        }
+        const secrets = githubAppSecrets(trx, keyring);
+        await secrets.put(app.id, owner.orgId, 'private_key', body.private_key.replaceAll('\\n', '\n'));
+        await secrets.put(app.id, owner.orgId, 'webhook_secret', body.webhook_secret);
+        await secrets.put(app.id, owner.orgId, 'client_secret', body.client_secret);
+        const integrations = integrationsIn(trx, tenant);
+        const made = again
+          ? await integrations.find(again.integrationId)
+          : await integrations.insert({
+              ...owner,
+              kind: 'github',
+              hostUrl,
+              authMode: 'github_app',
+              status: 'registered',
+              displayName: body.display_name ?? `GitHub: ${found.name}`,
+              githubAppId: app.id,
+              createdBy: caller.id,
+              identityKey: `github_app:${app.id}`,
+              metadata: {},
+            });
+        if (!made) throw new Problem('integration_exists', 'Use the one that is there.');
+        await audit({ ...owner, action: 'github_app.imported', target: app.id, detail: { integration: made.id } });
+        await requestSync(trx, app.id);
+
+        const integration = await findIntegration(trx, tenant, made.id);
+        const expectedUrl = connect.webhookUrlFor(app.id);
+        return reply({
+          revision: integration.revision,
+          body: {
+            integration: integrationView(integration),
+            differences: {
+              missing_permissions: missingPermissions(found.permissions),
+              missing_events: missingEvents(found.events),
+              webhook_url: differing(expectedUrl, found.hook.url),
+              content_type: differing('json', found.hook.contentType),
+            },
+            set_on_github: {
+              callback_url: links.publicUrl + githubCallbackPath(app.id),
+              setup_url: links.publicUrl + githubInstalledPath,
+            },
+          },
+        });
+      },
+    }),
+  ];
+}
+
+function differing(expected: string, found: string | undefined) {
+  return expected === found ? null : { expected, found: found ?? null };
+}

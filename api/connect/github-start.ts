@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, type WriteRequest } from '../http/endpoint.ts';
+import { epochSeconds, id, toSeconds } from '../http/input.ts';
+import { FlowView, flowView } from './flow-view.ts';
+import { hostToBe, requireSupportedHost } from './github-host.ts';
+import { findArrival, land } from './land.ts';
+import { NewFlow } from './new-flow.ts';
+import { startReauthorization } from './reauthorize.ts';
+import { refusedLanding } from './refused-landing.ts';
+import { ownerOf, startFlow } from './start-flow.ts';
+
+const Started = z.object({
+  flow_id: z.string(),
+  create_url: z.url().optional().describe('To be opened in the person’s browser: it makes a new App'),
+  install_url: z.url().optional().describe('To be opened in the person’s browser, once, within ten minutes'),
+  expires_at: epochSeconds,
+});
+
+const Reauthorizing = z.object({
+  flow_id: z.string(),
+  url: z.url().describe('To be opened in the person’s browser, once, within ten minutes'),
+  expires_at: epochSeconds,
+});
+
+export const GithubAnswerBody = z.strictObject({
+  state: z.string().min(1).max(200),
+  code: z.string().min(1).max(300).optional(),
+  installation_id: z.int().positive().optional(),
+  setup_action: z.enum(['install', 'update', 'request']).optional(),
+});
+
+/** Connecting a GitHub account: where a browser flow begins, and where a platform's own page may bring its answer. */
+export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
+  const { database, keyring, connector, connect, links } = deps;
+
+  async function start({ trx, tenant, caller, audit }: WriteRequest, body: z.output<typeof NewFlow>) {
+    const { publicUrl } = links;
+    const { flow, url } = await startFlow(trx, { connect, publicUrl }, { tenant, caller }, body);
+    const { orgId, projectId, kind } = flow;
+    await audit({ orgId, projectId, action: 'flow.started', target: flow.id, detail: { kind } });
+    const where = kind === 'manifest' ? { create_url: url } : { install_url: url };
+    return { flow_id: flow.id, ...where, expires_at: toSeconds(flow.expiresAt) };
+  }
+
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/github/start',
+      operationId: 'startGithubFlow',
+      tag: 'integrations',
+      summary: 'Start to connect a GitHub account',
+      description:
+        'Answers an address for the person’s browser. The first browser that opens it goes through the whole flow; any other is refused.',
+      access: 'integrations:write',
+      body: NewFlow,
+      secret: ['create_url', 'install_url'],
+      success: { status: 200, body: Started },
+      problems: [
+        'not_found',
+        'host_not_allowed',
+        'host_not_supported',
+        'provider_not_supported',
+        'github_app_missing',
+        'github_app_incomplete',
+        'too_many_requests',
+        'provider_unavailable',
+      ],
+      async prepare({ tenant, caller, body }) {
+        const host = await hostToBe(database.reader, connect, body);
+        if (!host) return;
+        const { orgId } = await ownerOf(database.reader, { tenant, caller }, body);
+        await requireSupportedHost(connector, host, orgId);
+      },
+      write: (request) => start(request, request.body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/adopt',
+      operationId: 'adoptInstallation',
+      tag: 'integrations',
+      summary: 'Bind an installation of the integration’s own App that is there already',
+      description: 'The person shows by signing in to GitHub that they administer the account; nothing is installed.',
+      access: 'integrations:write',
+      params: z.strictObject({ integration: id('int') }),
+      body: NewFlow.pick({ redirect_url: true }).extend({ installation_id: z.int().positive() }),
+      secret: ['create_url', 'install_url'],
+      success: { status: 200, body: Started },
+      problems: ['not_found', 'provider_not_supported', 'github_app_incomplete'],
+      write: (request) =>
+        start(request, NewFlow.parse({ app: 'own', integration_id: request.params.integration, ...request.body })),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/reauthorize',
+      operationId: 'reauthorizeIntegration',
+      tag: 'integrations',
+      summary: 'Connect the same integration anew',
+      description:
+        'For one that was uninstalled, or that GitHub lets in no more: whoever administers the account signs in, and installs the App again where it is gone. The integration keeps its id, its apps and its history.',
+      access: 'integrations:write',
+      params: z.strictObject({ integration: id('int') }),
+      body: NewFlow.pick({ redirect_url: true }),
+      secret: ['url'],
+      success: { status: 200, body: Reauthorizing },
+      problems: ['not_found', 'provider_not_supported', 'github_app_incomplete', 'too_many_requests'],
+      async write({ trx, tenant, caller, params, body, audit }) {
+        const deps = { connect, publicUrl: links.publicUrl };
+        const wanted = { integrationId: params.integration, redirectUrl: body.redirect_url };
+        const { flow, url } = await startReauthorization(trx, deps, { tenant, caller }, wanted);
+        const { orgId, projectId, id: flowId } = flow;
+        await audit({
+          orgId,
+          projectId,
+          action: 'integration.reauthorization_started',
+          target: params.integration,
+          detail: { flow: flowId },
+        });
+        return { flow_id: flowId, url, expires_at: toSeconds(flow.expiresAt) };
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/github/complete',
+      operationId: 'completeGithubFlow',
+      tag: 'integrations',
+      summary: 'Bring what GitHub sent the browser back with',
+      description:
+        'For platforms whose own page GitHub returns to. It does what the callback does, for whoever started the flow; whichever comes second changes nothing.',
+      access: 'integrations:write',
+      body: GithubAnswerBody,
+      success: { status: 200, body: FlowView },
+      problems: ['not_found', 'flow_state_refused'],
+      async write({ trx, tenant, caller, body, audit }) {
+        const { state, code, installation_id: installationId, setup_action: setupAction } = body;
+        const answer = { state, code, installationId, setupAction };
+        const arrival = await findArrival(trx, answer);
+        if (typeof arrival === 'string') throw refusedLanding(arrival);
+        const flows = connectFlowsIn(trx, tenant);
+        const mine = await flows.find(arrival.flow.id);
+        // Another's state is as unknown as none.
+        if (!mine || mine.createdBy !== caller.id) throw refusedLanding('state_unknown');
+        const refused = await land(trx, keyring, arrival, answer);
+        if (refused) throw refusedLanding(refused);
+        await audit({ orgId: mine.orgId, projectId: mine.projectId, action: 'flow.landed', target: mine.id });
+        return flowView((await flows.find(mine.id)) ?? mine, links);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { type UsingApp, usersOf } from '../../db/deletion/impact.ts';
+import { deleteIntegration, findEvenDeleted } from '../../db/deletion/integration-deletion.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { id } from '../http/input.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+import { findIntegration } from '../integrations/integrations.ts';
+import { DeletionQuery, requireMayRevoke, revocation } from './deletion-query.ts';
+
+const Params = z.strictObject({ integration: id('int') });
+
+const UsingAppView = z.object({ id: z.string(), project_id: z.string(), name: z.string() });
+
+const ImpactView = z.object({
+  integration_id: z.string(),
+  in_use: z.boolean(),
+  apps: z.array(UsingAppView).describe('Up to 100 of them'),
+  app_count: z.int(),
+  pipeline_count: z.int(),
+  unended_builds: z.int().describe('Would be canceled'),
+  installations: z.array(
+    z.object({
+      id: z.string(),
+      installation_id: z.int().describe('GitHub’s number'),
+      account: z.string(),
+      other_integrations: z.int(),
+      other_projects: z.int(),
+      would_be_uninstalled: z.boolean(),
+    }),
+  ),
+  would_uninstall: z.boolean(),
+});
+
+/** How many apps are named one by one. */
+const mostApps = 100;
+
+export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'delete',
+      path: '/v1/integrations/{integration}',
+      operationId: 'deleteIntegration',
+      tag: 'integrations',
+      summary: 'Delete an integration, and revoke what it has at its provider',
+      description:
+        'Takes effect with the answer: nothing is issued, dispatched or decided for it any more. What is left to do is the operation’s, whose `outcome` says what became of it at the provider. Asking again answers the same operation.',
+      access: 'integrations:delete',
+      params: Params,
+      query: DeletionQuery,
+      success: { status: 202, body: Accepted },
+      problems: ['not_found', 'integration_in_use'],
+      async write({ trx, tenant, caller, params, query, audit }) {
+        const integration = await findEvenDeleted(trx, tenant, params.integration);
+        if (!integration) throw new Problem('not_found');
+        const { id, org_id: orgId, project_id: projectId, status } = integration;
+        requireMayRevoke(caller, orgId, query.revocation);
+        const isOver = status === 'deleting' || status === 'deleted';
+        if (query.if_unused === 'true' && !isOver) refuseInUse(await usersOf(trx, id).apps(mostApps));
+        const deletion = { id, orgId, projectId, revocation: query.revocation, audit };
+        return reply({ operation: await deleteIntegration(trx, deletion) });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/impact',
+      operationId: 'getIntegrationImpact',
+      tag: 'integrations',
+      summary: 'See what the deletion of an integration would end',
+      access: 'integrations:read',
+      params: Params,
+      query: z.strictObject({ revocation }),
+      success: { status: 200, body: ImpactView },
+      async read({ tenant, params, query }) {
+        const { id } = await findIntegration(database.reader, tenant, params.integration);
+        const users = usersOf(database.reader, id);
+        const counts = await users.counts();
+        const installations = await users.installations(query.revocation);
+        return {
+          integration_id: id,
+          in_use: counts.apps > 0,
+          apps: (await users.apps(mostApps)).map(usingAppView),
+          app_count: counts.apps,
+          pipeline_count: counts.pipelines,
+          unended_builds: counts.builds,
+          installations: installations.map((one) => ({
+            id: one.id,
+            installation_id: one.externalId,
+            account: one.accountLogin,
+            other_integrations: one.others,
+            other_projects: one.projects,
+            would_be_uninstalled: one.uninstalled,
+          })),
+          would_uninstall: installations.some(({ uninstalled }) => uninstalled),
+        };
+      },
+    }),
+  ];
+}
+
+function refuseInUse(apps: UsingApp[]): void {
+  if (apps.length === 0) return;
+  throw new Problem(
+    'integration_in_use',
+    'Give these apps another source or registry first, or leave out `if_unused`.',
+    {
+      members: { apps: apps.map(usingAppView) },
+    },
+  );
+}
+
+function usingAppView({ id, projectId, name }: UsingApp): z.input<typeof UsingAppView> {
+  return { id, project_id: projectId, name };
+}

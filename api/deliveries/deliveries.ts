@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import { type Decision, decisionsIn } from '../../db/deliveries/decisions.ts';
+import { type Delivery, deliveriesIn } from '../../db/deliveries/deliveries.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { deliveryOrigins, deliveryStatuses } from '../../domain/deliveries/delivery-status.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+
+const DeliveryView = z.object({
+  id: id('dlv'),
+  provider_delivery_id: z.string().describe('The provider’s own id: `X-GitHub-Delivery`'),
+  github_app_id: id('gha'),
+  event: z.string(),
+  origin: z
+    .enum(deliveryOrigins)
+    .describe('`pulled` was read from the provider’s log; `synthetic` follows from a head that nobody told of'),
+  action: z.string().nullable(),
+  status: z.enum(deliveryStatuses),
+  reason: z.string().nullable().describe('Why it was processed or ignored, or why it failed'),
+  installation_id: z.int().nullable().describe('The provider’s number'),
+  repository_id: z.int().nullable().describe('The provider’s number'),
+  size: z.int().describe('Bytes'),
+  headers: z.record(z.string(), z.string()),
+  received_at: epochSeconds,
+  decided_at: epochSeconds.nullable(),
+});
+
+const DecisionView = z.object({
+  pipeline_id: id('pip'),
+  project_id: id('prj'),
+  outcome: z.enum(['build', 'blocked', 'skipped']),
+  reason: z.string(),
+  build_id: id('bld').nullable(),
+  created_at: epochSeconds,
+});
+
+const filters = {
+  status: z.enum(deliveryStatuses).optional(),
+  event: z
+    .string()
+    .regex(/^[a-z_]{1,64}$/)
+    .optional(),
+};
+
+/** What came in. A delivery that nobody’s installation has claimed is seen by the operators only. */
+export function deliveryRoutes({ database }: { database: Database }): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/deliveries',
+      operationId: 'listDeliveries',
+      tag: 'deliveries',
+      summary: 'List the webhooks that came in, newest first',
+      access: 'deliveries:read',
+      query: PageQuery.extend(filters),
+      success: { status: 200, body: z.array(DeliveryView) },
+      async read({ query: { status, event, ...page }, tenant }) {
+        const deliveries = deliveriesIn(database.reader, tenant);
+        const { items, next } = await deliveries.list({ status, event }, pageRequest(page));
+        return reply({ body: items.map(deliveryView), next });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/deliveries/{delivery}',
+      operationId: 'getDelivery',
+      tag: 'deliveries',
+      summary: 'One webhook, with what it meant to each pipeline and why',
+      access: 'deliveries:read',
+      params: z.strictObject({ delivery: id('dlv') }),
+      success: { status: 200, body: DeliveryView.extend({ decisions: z.array(DecisionView) }) },
+      async read({ params, tenant }) {
+        const delivery = await deliveriesIn(database.reader, tenant).find(params.delivery);
+        if (!delivery) throw new Problem('not_found');
+        const decisions = await decisionsIn(database.reader, tenant).listOf(params.delivery);
+        return { ...deliveryView(delivery), decisions: decisions.map(decisionView) };
+      },
+    }),
+  ];
+}
+
+function deliveryView(delivery: Delivery): z.input<typeof DeliveryView> {
+  return {
+    id: delivery.id,
+    provider_delivery_id: delivery.providerDeliveryId,
+    github_app_id: delivery.githubAppId,
+    event: delivery.event,
+    origin: delivery.origin,
+    action: delivery.action,
+    status: delivery.status,
+    reason: delivery.reason,
+    installation_id: delivery.installationExternalId,
+    repository_id: delivery.repositoryExternalId,
+    size: delivery.size,
+    headers: delivery.headers,
+    received_at: toSeconds(delivery.receivedAt),
+    decided_at: toSeconds(delivery.decidedAt),
+  };
+}
+
+function decisionView(decision: Decision): z.input<typeof DecisionView> {
+  return {
+    pipeline_id: decision.pipelineId,
+    project_id: decision.projectId,
+    outcome: decision.outcome,
+    reason: decision.reason,
+    build_id: decision.buildId,
+    created_at: toSeconds(decision.createdAt),
+  };
+}

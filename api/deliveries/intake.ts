@@ -1,0 +1,155 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Registry } from 'prom-client';
+import { type NewDelivery, type StoredDelivery, storeDeliveries } from '../../db/deliveries/store-deliveries.ts';
+import { BatchFull, createBatch } from '../../db/store/batch.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { contentKeyOf, signatureDigest } from '../../domain/deliveries/delivery-content.ts';
+import type { Logger } from '../../log.ts';
+import { networkOf } from '../http/rate-limit.ts';
+import { type BodyPace, createBodyBudget, readBody, swallow } from '../http/read-body.ts';
+import { createIntakeMetrics } from './intake-metrics.ts';
+import { type IntakeAnswer, refusals } from './intake-refusals.ts';
+import type { HookKeys } from './webhook-keys.ts';
+import { isSignedBy } from './webhook-signature.ts';
+
+/** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
+const maxBodyBytes = 25 * 1024 * 1024;
+/** Of all bodies together that are still arriving, and of those of one address. */
+const arriving = { maxBytes: 512 * 1024 * 1024, maxBytesOfOne: 128 * 1024 * 1024 };
+
+const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const eventName = /^[a-z][a-z0-9_]{0,63}$/;
+
+/** Of the headers only these are kept: once GitHub sent webhook secrets in a header of its own by mistake. */
+const keptHeaders = [
+  'x-github-hook-id',
+  'x-github-hook-installation-target-type',
+  'x-github-hook-installation-target-id',
+  'x-github-enterprise-host',
+  'x-github-enterprise-version',
+  'user-agent',
+  'content-type',
+];
+
+export type Intake = {
+  /** Verifies and stores one webhook; answers after the commit. Nothing of a refused one is kept. */
+  receive(request: IncomingMessage, from: { ip: string; githubAppId?: string | undefined }): Promise<IntakeAnswer>;
+  /** Waits for what is being stored. */
+  drain(): Promise<void>;
+};
+
+export function createIntake({
+  database,
+  hookKeys,
+  logger,
+  registry,
+  bounds = {},
+  arrival = {},
+}: {
+  database: Database;
+  hookKeys: HookKeys;
+  logger: Logger;
+  registry: Registry;
+  /** Of what may wait to be stored. */
+  bounds?: { maxItems?: number; maxBytes?: number };
+  /** Of bodies that are still arriving. */
+  arrival?: { pace?: BodyPace; maxBytes?: number; maxBytesOfOne?: number };
+}): Intake {
+  const metrics = createIntakeMetrics(registry);
+  const { pace, ...room } = arrival;
+  const budget = createBodyBudget({ ...arriving, ...room });
+  const batch = createBatch<NewDelivery, StoredDelivery>({
+    database,
+    write: storeDeliveries,
+    bytesOf: ({ body }) => body.length + 1_000,
+    ...bounds,
+  });
+
+  async function take(
+    request: IncomingMessage,
+    { ip, githubAppId }: Parameters<Intake['receive']>[1],
+  ): Promise<StoredDelivery | keyof typeof refusals> {
+    const { headers } = request;
+    if (headers['content-encoding']) return 'content_encoding';
+    if (Number(headers['content-length']) > maxBodyBytes) return 'too_large';
+    const digest = signatureDigest(headers['x-hub-signature-256']);
+    if (!digest) return headers['x-hub-signature-256'] ? 'signature_form' : 'signature_missing';
+
+    // Known for seconds, so mostly at once; the body of who names no App of ours is not kept.
+    const app = await hookKeys.keysFor({
+      githubAppId,
+      targetId: one(headers, 'x-github-hook-installation-target-id'),
+      enterpriseHost: one(headers, 'x-github-enterprise-host'),
+    });
+    if (!app) return 'unknown_app';
+    const body = await readBody(request, {
+      maxBytes: maxBodyBytes,
+      budget,
+      sender: networkOf(ip),
+      ...(pace && { pace }),
+    });
+    if (!Buffer.isBuffer(body)) return body;
+    if (!isSignedBy(app.keys, body, digest)) return 'signature_wrong';
+
+    const event = one(headers, 'x-github-event') ?? '';
+    const providerDeliveryId = one(headers, 'x-github-delivery')?.toLowerCase() ?? '';
+    if (!guid.test(providerDeliveryId)) return 'delivery_id';
+    if (!eventName.test(event)) return 'event';
+    if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) return 'content_type';
+    return batch.add({
+      githubAppId: app.githubAppId,
+      providerDeliveryId,
+      event,
+      contentKey: contentKeyOf(event, digest),
+      headers: allowed(headers),
+      body,
+    });
+  }
+
+  return {
+    async receive(request, from) {
+      const stop = metrics.stored.startTimer();
+      try {
+        const result = await take(request, from);
+        if (typeof result === 'string') {
+          metrics.refused.inc({ reason: result });
+          swallow(request);
+          return refusals[result];
+        }
+        stop();
+        metrics.accepted.inc({ known: known(result) });
+        return accepted(result);
+      } catch (error) {
+        const reason = error instanceof BatchFull ? 'too_many' : 'store_failed';
+        metrics.refused.inc({ reason });
+        if (reason === 'store_failed') logger.error({ err: error }, 'webhook could not be stored');
+        return refusals[reason];
+      }
+    },
+    drain: batch.drain,
+  };
+}
+
+function known({ duplicate, differs }: StoredDelivery): string {
+  if (!duplicate) return 'no';
+  return differs ? 'with_another_body' : 'yes';
+}
+
+function accepted({ id, duplicate }: StoredDelivery): IntakeAnswer {
+  return {
+    status: 202,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    body: JSON.stringify({ delivery_id: id, duplicate }),
+  };
+}
+
+/** A header that came twice is joined by a comma, and then has not the form that is asked of it. */
+function one(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+function allowed(headers: IncomingHttpHeaders): Record<string, string> {
+  const kept = keptHeaders.map((name) => [name, one(headers, name)?.slice(0, 200)]);
+  return Object.fromEntries(kept.filter(([, value]) => value !== undefined));
+}

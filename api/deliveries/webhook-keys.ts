@@ -1,0 +1,98 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { isId } from '../../domain/ids.ts';
+import { webhookKeysKeptMs } from '../../domain/secrets/rotation-phase.ts';
+
+/** What an unsigned request says about the App that it comes from. It only selects: the signature decides. */
+export type HookSource = {
+  /** From the path: `gha_…`. */
+  githubAppId?: string | undefined;
+  /** `X-GitHub-Hook-Installation-Target-ID`: the App's number at its host. */
+  targetId?: string | undefined;
+  /** `X-GitHub-Enterprise-Host`: which of several hosts, where they have Apps of the same number. */
+  enterpriseHost?: string | undefined;
+};
+
+export type HookKeys = {
+  /** The one App that the source names, with the keys that its webhooks may be signed with now. */
+  keysFor(source: HookSource): Promise<{ githubAppId: string; keys: readonly KeyObject[] } | undefined>;
+};
+
+type Entry = { app: GithubApp; keys: KeyObject[] };
+type Cached = { entries: Promise<Entry[]>; until: number };
+
+const missKeptMs = 1_000;
+/** Anybody may ask for any App. */
+const maxCached = 10_000;
+
+/**
+ * Opens webhook secrets and keeps them for seconds only. A rotation waits for longer than that before it tells the
+ * provider of a new one, so that every process knows it by then.
+ */
+export function createHookKeys({ database, keyring }: { database: Database; keyring: Keyring }): HookKeys {
+  const cache = new Map<string, Cached>();
+
+  async function load(apps: (GithubApp | undefined)[]): Promise<Entry[]> {
+    const secrets = githubAppSecrets(database.reader, keyring);
+    const found = apps.filter((app) => app !== undefined);
+    return Promise.all(
+      found.map(async (app) => {
+        const known = await secrets.webhookSecrets(app.id);
+        // An empty secret would verify what anybody can sign.
+        const keys = known.filter((secret) => secret.length > 0).map((secret) => createSecretKey(secret, 'utf8'));
+        return { app, keys };
+      }),
+    );
+  }
+
+  /** One look-up for everybody who asks meanwhile; a failed one is not kept. */
+  function cached(name: string, find: () => Promise<(GithubApp | undefined)[]>): Promise<Entry[]> {
+    const now = Date.now();
+    const kept = cache.get(name);
+    if (kept && kept.until > now) return kept.entries;
+    const fresh: Cached = { entries: find().then(load), until: now + webhookKeysKeptMs };
+    cache.delete(name);
+    cache.set(name, fresh);
+    const oldest = cache.size > maxCached && cache.keys().next().value;
+    if (oldest) cache.delete(oldest);
+    fresh.entries.then(
+      (entries) => {
+        if (entries.length === 0) fresh.until = now + missKeptMs;
+      },
+      () => cache.delete(name),
+    );
+    return fresh.entries;
+  }
+
+  return {
+    async keysFor({ githubAppId, targetId, enterpriseHost }) {
+      const appId = targetId !== undefined && /^[1-9]\d{0,14}$/.test(targetId) ? Number(targetId) : undefined;
+      if (targetId !== undefined && appId === undefined) return undefined;
+      if (githubAppId !== undefined) {
+        if (!isId('gha', githubAppId)) return undefined;
+        const [entry] = await cached(githubAppId, async () => [await githubAppsIn(database.reader).find(githubAppId)]);
+        if (!entry || (appId !== undefined && entry.app.appId !== appId)) return undefined;
+        return { githubAppId, keys: entry.keys };
+      }
+      if (appId === undefined) return undefined;
+      const entries = await cached(String(appId), () => githubAppsIn(database.reader).listByAppId(appId));
+      const entry = entries.length > 1 ? oneOfHost(entries, enterpriseHost) : entries[0];
+      return entry && { githubAppId: entry.app.id, keys: entry.keys };
+    },
+  };
+}
+
+/** Only GitHub Enterprise Server sends its host's name. */
+function oneOfHost(entries: Entry[], enterpriseHost: string | undefined): Entry | undefined {
+  const there = entries.filter(({ app: { hostUrl, apiUrl } }) =>
+    enterpriseHost === undefined
+      ? githubHost(hostUrl, apiUrl).flavour !== 'ghes'
+      : new URL(hostUrl).host === enterpriseHost.toLowerCase(),
+  );
+  // An organization's own App has an address of its own, which names it.
+  return there.find(({ app }) => app.orgId === null) ?? there[0];
+}

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { buildsIn } from '../../db/builds/builds.ts';
+import { tokensIn } from '../../db/people/tokens.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { scopesIn } from '../http/caller.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { epochSeconds, id, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { endOfNewToken, requireRoomForToken } from '../people/token-bounds.ts';
+
+const BuildTokenView = z.object({
+  id: z.string(),
+  build_id: z.string(),
+  app_id: z.string(),
+  project_id: z.string(),
+  scopes: z.array(z.string()),
+  expires_at: epochSeconds,
+  token: z.string().optional(),
+  code: z.string().optional(),
+});
+
+/** All that such a token is for. */
+const buildScopes = ['credentials:exchange'] as const;
+
+export function buildTokenRoutes(): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/builds/{build}/token',
+      operationId: 'createBuildToken',
+      tag: 'builds',
+      summary: 'Make a token for one build',
+      description:
+        'It may exchange credentials for this build, its app and its repository, and nothing else. It dies with the build, at the latest when the pipeline’s time limit is over, and with the token that has made it. A build has up to 100. The token itself is in this answer and nowhere else.',
+      access: 'builds:trigger',
+      params: z.strictObject({ build: id('bld') }),
+      success: { status: 201, body: BuildTokenView },
+      secret: ['token'],
+      problems: ['not_found', 'invalid_transition', 'too_many_requests'],
+      async write({ trx, tenant, caller, params, audit }) {
+        const build = await buildsIn(trx, tenant).find(params.build);
+        if (!build) throw new Problem('not_found');
+        const { orgId, projectId, appId } = build;
+        const lacking = buildScopes.filter((scope) => !scopesIn(caller, orgId, projectId).has(scope));
+        if (lacking.length > 0) throw new Problem('missing_scope', `You do not have ${lacking.join(', ')} yourself.`);
+        if (isFinalBuildStatus(build.status)) {
+          throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
+        }
+        await requireRoomForToken(trx, { buildId: build.id });
+        const expiresAt = await endOfNewToken(trx, caller, Date.now() + build.pipeline.timeoutMinutes * 60_000);
+        const { token, secret } = await tokensIn(trx, everything).insert({
+          orgId,
+          projectId,
+          appId,
+          buildId: build.id,
+          name: build.id,
+          scopes: [...buildScopes],
+          createdBy: caller.id,
+          expiresAt,
+        });
+        const detail = { build: build.id, scopes: buildScopes.join(' ') };
+        await audit({ orgId, projectId, action: 'token.created', target: token.id, detail });
+        return {
+          id: token.id,
+          build_id: build.id,
+          app_id: appId,
+          project_id: projectId,
+          scopes: token.scopes,
+          expires_at: toSeconds(expiresAt),
+          token: secret,
+        };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,136 @@
+import type { RegistryIssue, RegistryWanted } from '../../broker/exchange/image-credentials.ts';
+import type { FoundIssuer } from '../../db/exchange/issuers.ts';
+import { type Project, projectsIn } from '../../db/people/projects.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { unvouchedFor } from '../../domain/exchange/token-purposes.ts';
+import { imageRepository } from '../../domain/registries/image-repository.ts';
+import { type RegistryHost, registryHost, registryKinds } from '../../domain/registries/registry-hosts.ts';
+import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
+import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
+import { Problem } from '../http/problems.ts';
+import { type Asked, type Format, integrationFor, requireHost, requireIssuer, subjectOf } from './exchange-request.ts';
+
+export type ResolvedRegistryExchange = {
+  project: Project;
+  wanted: RegistryWanted;
+  purpose: RegistryPurpose;
+  format: Format;
+  appId: string | null;
+  /** For code that nobody has vouched for. */
+  unvouched: boolean;
+};
+
+/** Finds out what the caller may have of what it asks for. Looks only at what we know. */
+export async function resolveRegistryExchange(
+  database: Database,
+  asked: Asked,
+  purpose: RegistryPurpose,
+): Promise<ResolvedRegistryExchange> {
+  const { tenant, projectId, body } = asked;
+  const project = await projectsIn(database.reader, tenant).find(projectId);
+  if (!project) throw new Problem('not_found');
+  const { app, build, bound } = await subjectOf(database, asked);
+  if (app && !app.registry && (bound || !(body.integration_id ?? body.host))) {
+    throw new Problem('registry_missing', 'Set the app’s registry first: `PUT /v1/apps/{app}/registry`.');
+  }
+  // Somebody may name another registry for an app of theirs; a build, and an app's own token, may not.
+  const own = bound || !(body.integration_id ?? body.host) ? app?.registry : undefined;
+  const kinds = registryKinds;
+  const choice = { projectId: project.id, kinds, own: own?.integrationId, body };
+  const chosen = await integrationFor(database.reader, choice);
+  const { issuer, hostUrl, cloud, kind, settings } = await requireIssuer(database.reader, {
+    projectId: project.id,
+    chosen,
+    kinds,
+  });
+  requireHost(body, hostUrl);
+  requireVerified(cloud);
+  const { registry, repositories: usual = [] } = settings as RegistrySettings;
+  const host = registryHost(registry);
+  if (!host) throw new Problem('integration_unusable', 'The registry’s address is not understood any more.');
+  const image = app?.registry?.integrationId === chosen ? app.registry.imageRepository : undefined;
+  const named = body.repositories?.map((one) => requireName(host, one));
+  const beyond = bound ? named?.find((one) => one !== own?.imageRepository) : undefined;
+  if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the image repository of the app.`);
+  const format = body.format ?? 'basic';
+  if (format === 'bearer' && kind === 'ecr') {
+    throw new Problem('invalid_request', 'ECR takes a user name and a password: ask for the format `basic`.');
+  }
+  const repositories = named ?? (image === undefined ? usual : [image]);
+  // Google's tokens are for all that the account reaches; every other service makes one for what is named.
+  if (format === 'bearer' && kind !== 'gar' && repositories.length === 0) {
+    throw new Problem('invalid_request', 'A token is for repositories that are named: send `repositories`.', {
+      errors: [{ path: 'body.repositories', message: 'is needed for the format `bearer`' }],
+    });
+  }
+  const unvouched = unvouchedFor(build) !== undefined;
+  if (unvouched && purpose === 'push') {
+    throw new Problem('build_not_vouched', 'It is blocked, or of a fork: such a build pushes nothing.');
+  }
+  return {
+    project,
+    wanted: {
+      issuer,
+      orgId: project.orgId,
+      buildId: build?.id ?? null,
+      repositories,
+      purpose,
+      bearer: format === 'bearer',
+      cloud: cloud && { id: cloud.id, epoch: cloud.epoch },
+      alone: unvouched,
+      ...(body.min_ttl !== undefined && { minTtlMs: body.min_ttl * 1000 }),
+    },
+    purpose,
+    format,
+    appId: app?.id ?? null,
+    unvouched,
+  };
+}
+
+/** Code that nobody has vouched for is given no more than what it asks for: where that is impossible, nothing. */
+export function refuseTooMuch({ unvouched }: ResolvedRegistryExchange, { effective }: RegistryIssue): void {
+  if (!unvouched) return;
+  if (effective.narrowedTo === 'repository' && !effective.actions.includes('push')) return;
+  throw new Problem(
+    'build_not_vouched',
+    'The registry gives no credential that only pulls this one image, and a blocked build or a fork’s gets no other.',
+  );
+}
+
+/** A credential as its user takes it; every member here is secret, or says how to use one that is. */
+export function formatCredential(format: Format, { host, username, token }: RegistryIssue): Record<string, unknown> {
+  if (format === 'bearer') return { token };
+  if (format === 'basic') return { username, password: token };
+  const config = { auths: { [configKey(host)]: { auth: Buffer.from(`${username}:${token}`).toString('base64') } } };
+  if (format === 'docker_config') return { docker_config: config };
+  return {
+    env: {
+      REGISTRY_HOST: host,
+      REGISTRY_USERNAME: username,
+      REGISTRY_PASSWORD: token,
+      DOCKER_AUTH_CONFIG: JSON.stringify(config),
+    },
+  };
+}
+
+/** Docker has an address of its own for its own registry. */
+function configKey(host: string): string {
+  return host === 'docker.io' ? 'https://index.docker.io/v1/' : host;
+}
+
+/** What a cloud has not confirmed, or does not confirm any more, is used for nothing. */
+function requireVerified(cloud: FoundIssuer['cloud']): void {
+  if (!cloud || cloud.status === 'active') return;
+  const detail = `Its cloud account is ${cloud.status}: who administers it has it verified, \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
+  throw new Problem('integration_unusable', detail, {
+    members: { cloud_account_id: cloud.id, cloud_account_status: cloud.status },
+  });
+}
+
+function requireName(host: RegistryHost, text: string): string {
+  const name = imageRepository(host, text);
+  if (name !== undefined) return name;
+  throw new Problem('invalid_request', `${host.host} has no repository of that name.`, {
+    errors: [{ path: 'body.repositories', message: 'is no name of an image repository there, without tag or digest' }],
+  });
+}

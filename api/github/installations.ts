@@ -1,0 +1,199 @@
+import { z } from 'zod';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { type Installation, installationsIn, requestSync, syncCommand } from '../../db/github/installations.ts';
+import type { Integration } from '../../db/integrations/integrations.ts';
+import { type Operation, operationsIn } from '../../db/ops/operations.ts';
+import { commandsIn } from '../../db/store/commands.ts';
+import type { Db } from '../../db/store/connection.ts';
+import type { PageRequest } from '../../db/store/page.ts';
+import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import { lostFeatures } from '../../domain/github/github-features.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
+import { permissionsUpdateUrl } from '../../domain/github/github-urls.ts';
+import { syncWorkflowId } from '../../workflows/ids.ts';
+import { tenantFor } from '../http/caller.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+import { findIntegration, findReadable } from '../integrations/integrations.ts';
+
+const InstallationView = z.object({
+  id: z.string(),
+  installation_id: z.int().describe('GitHub’s number'),
+  org_id: z.string().nullable().describe('Whose it is; nobody’s while it is unbound'),
+  account: z.object({ id: z.int(), login: z.string(), type: z.string() }),
+  repository_selection: z.string(),
+  permissions: z.record(z.string(), z.string()),
+  events: z.array(z.string()),
+  drift: z
+    .object({
+      missing: z.record(z.string(), z.string()),
+      missing_events: z.array(z.string()),
+      lost: z.array(z.string()).describe('What Fairlead does not do because of it'),
+      approval_url: z.url().describe('Where an owner of the account grants what the App asks for'),
+    })
+    .nullable()
+    .describe('What Fairlead needs and the account’s owner has not granted; null where nothing is missing'),
+  suspended: z.boolean(),
+  sync_error: z
+    .string()
+    .nullable()
+    .describe('Why its repositories could not be read the last time: GitHub’s refusal, or `incomplete`'),
+  updated_at: epochSeconds,
+});
+
+const Params = z.strictObject({ integration: id('int') });
+
+export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  async function listUnbound({ githubAppId, orgId }: Integration, admins: TenantScope, page: PageRequest) {
+    if (!githubAppId) return { items: [], next: undefined };
+    return installationsIn(database.reader, admins).listUnbound({ githubAppId, orgId }, page);
+  }
+  async function viewsOf(installations: Installation[]) {
+    const apps = new Map<string, GithubApp>();
+    for (const id of new Set(installations.map(({ githubAppId }) => githubAppId))) {
+      const app = await githubAppsIn(database.reader).find(id);
+      if (app) apps.set(id, app);
+    }
+    return installations.map((one) => installationView(one, apps.get(one.githubAppId)));
+  }
+
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/installations',
+      operationId: 'listIntegrationInstallations',
+      tag: 'integrations',
+      summary: 'List the installations of an integration',
+      description:
+        'With `unbound=true` those of the organization’s own App that no integration is bound to, for its admins (`integrations:write`). Those of the operator’s App are the operator’s to see.',
+      access: 'integrations:read',
+      params: Params,
+      query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
+      success: { status: 200, body: z.array(InstallationView) },
+      async read({ tenant, caller, params, query: { unbound, ...query } }) {
+        const integration = await findReadable(database.reader, tenant, params.integration);
+        const page = pageRequest(query);
+        const { items, next } =
+          unbound === 'true'
+            ? await listUnbound(integration, tenantFor(caller, 'integrations:write'), page)
+            : await installationsIn(database.reader, tenant).listOf(integration.id, page);
+        return reply({ body: await viewsOf(items), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/installations',
+      operationId: 'syncIntegrationInstallations',
+      tag: 'integrations',
+      summary: 'Have the installations and repositories read again',
+      access: 'integrations:write',
+      params: Params,
+      success: { status: 202, body: Accepted },
+      async write({ trx, tenant, params, audit }) {
+        const integration = await findIntegration(trx, tenant, params.integration);
+        const { githubAppId, orgId, projectId } = integration;
+        if (!githubAppId) throw new Problem('not_found');
+        await audit({ orgId, projectId, action: 'installations.sync_requested', target: integration.id });
+        return reply({ operation: await startSync(trx, githubAppId, { orgId, projectId }) });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/installations',
+      operationId: 'listInstallations',
+      tag: 'integrations',
+      summary: 'List the installations of all Apps',
+      access: 'ops',
+      query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
+      success: { status: 200, body: z.array(InstallationView) },
+      async read({ tenant, query: { unbound, ...page } }) {
+        const filter = { unbound: unbound === 'true' };
+        const { items, next } = await installationsIn(database.reader, tenant).list(filter, pageRequest(page));
+        return reply({ body: await viewsOf(items), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/installations',
+      operationId: 'syncInstallations',
+      tag: 'integrations',
+      summary: 'Have the installations of the operator’s App read again',
+      access: 'ops',
+      success: { status: 202, body: Accepted },
+      problems: ['installation_unknown'],
+      async write({ trx, audit }) {
+        const apps = (await githubAppsIn(trx).list()).filter(({ orgId }) => orgId === null);
+        const operations: Operation[] = [];
+        for (const app of apps) {
+          operations.push(await startSync(trx, app.id, { orgId: null, projectId: null }));
+          await audit({ orgId: null, action: 'installations.sync_requested', target: app.id });
+        }
+        const newest = operations.at(-1);
+        if (!newest) throw new Problem('installation_unknown', 'No GitHub App is configured.');
+        return reply({ operation: newest });
+      },
+    }),
+  ];
+}
+
+/** Usually a pass begins within seconds, or follows the one that is under way. */
+const lostAfterMs = 60_000;
+
+/** One that waits to be taken up is enough for each owner. */
+async function startSync(
+  trx: Db,
+  githubAppId: string,
+  owner: { orgId: string | null; projectId: string | null },
+): Promise<Operation> {
+  const operations = operationsIn(trx, everything);
+  const wanted = { ...owner, kind: 'sync', subjectId: githubAppId };
+  // Two who ask at once, and the pass that begins meanwhile, come one after the other.
+  if (trx.client.config.client === 'pg') {
+    await trx('github_apps').where({ id: githubAppId }).forNoKeyUpdate().first('id');
+  }
+  const waiting = await operations.findWaiting(wanted);
+  if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
+  // A command of its own: one that is being carried out just now may be of a pass that has begun.
+  if (waiting) await requestSync(trx, githubAppId);
+  else await commandsIn(trx).add(syncCommand(githubAppId));
+  return waiting ?? operations.insert({ ...wanted, workflowId: syncWorkflowId(githubAppId) });
+}
+
+function installationView(installation: Installation, app: GithubApp | undefined): z.input<typeof InstallationView> {
+  return {
+    id: installation.id,
+    installation_id: installation.externalId,
+    org_id: installation.orgId,
+    account: {
+      id: installation.accountId,
+      login: installation.accountLogin,
+      type: installation.targetType,
+    },
+    repository_selection: installation.repositorySelection,
+    permissions: installation.permissions,
+    events: installation.events,
+    drift: driftOf(installation, app),
+    suspended: installation.suspendedAt !== null,
+    sync_error: installation.syncError,
+    updated_at: toSeconds(installation.updatedAt),
+  };
+}
+
+function driftOf(
+  { permissions, events, accountLogin, targetType: accountType, externalId: installationId }: Installation,
+  app: GithubApp | undefined,
+): z.input<typeof InstallationView>['drift'] {
+  const [missing, missingOfEvents] = [missingPermissions(permissions), missingEvents(events)];
+  if (!app || Object.keys(missing).length + missingOfEvents.length === 0) return null;
+  const { web } = githubHost(app.hostUrl, app.apiUrl);
+  return {
+    missing,
+    missing_events: missingOfEvents,
+    lost: lostFeatures(permissions).map(({ without }) => without),
+    approval_url: permissionsUpdateUrl(web, { accountLogin, accountType, installationId }),
+  };
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
+import type { Integration } from '../../db/integrations/integrations.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
+import { askProvider } from '../http/ask-provider.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { id, PageQuery, pageRequest } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { findReadable } from '../integrations/integrations.ts';
+
+const RepositoryView = z.object({
+  id: z.string(),
+  provider_id: z.int().describe('The provider’s number, which outlives every rename'),
+  name: z.string(),
+  full_name: z.string(),
+  url: z.string(),
+  visibility: z.string(),
+  default_branch: z.string(),
+  archived: z.boolean(),
+});
+
+const q = z.string().max(200).optional();
+
+export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' | 'broker'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/repositories',
+      operationId: 'listRepositories',
+      tag: 'integrations',
+      summary: 'List the repositories that an integration reaches',
+      access: 'integrations:read',
+      params: z.strictObject({ integration: id('int') }),
+      query: PageQuery.extend({ q: q.describe('Part of the full name') }),
+      success: { status: 200, body: z.array(RepositoryView) },
+      async read({ tenant, params, query: { q, ...page } }) {
+        const integration = await findReadable(database.reader, tenant, params.integration);
+        const { items, next } = await repositoriesIn(database.reader).listReachable(
+          integration.id,
+          pageRequest(page),
+          q,
+        );
+        return reply({ body: items.map(repositoryView), next });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/repositories/{repository}/branches',
+      operationId: 'listBranches',
+      tag: 'integrations',
+      summary: 'List branches, as the provider has them now',
+      description: 'Pages of 100; with `q`, all whose names begin with it.',
+      access: 'integrations:read',
+      params: z.strictObject({ integration: id('int'), repository: id('repo') }),
+      query: z.strictObject({ q, cursor: z.string().max(50).optional() }),
+      success: { status: 200, body: z.array(z.object({ name: z.string(), sha: z.string() })) },
+      problems: ['repository_not_reachable', 'provider_unavailable'],
+      async read({ tenant, params, query }) {
+        const integration = await findReadable(database.reader, tenant, params.integration);
+        const repository = await repositoriesIn(database.reader).findReachable(integration.id, params.repository);
+        if (!repository) throw new Problem('not_found');
+        const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
+        if (!Number.isSafeInteger(page) || page < 1)
+          throw new Problem('invalid_request', 'That is no cursor of this API.');
+        const asking = { ownerId: ownerFor(tenant, integration), repositoryId: repository.id };
+        const asked = { page, ...(query.q !== undefined && { q: query.q }) };
+        const { branches, next } = await askProvider(() => broker.branches(asking, asked));
+        return reply({ body: branches, next: next === undefined ? undefined : String(next) });
+      },
+    }),
+  ];
+}
+
+/** On whose behalf the provider is asked: the project's whose token this is, also where the organization granted it. */
+function ownerFor(tenant: TenantScope, { orgId, projectId }: Integration): string {
+  if (projectId !== null) return projectId;
+  const inOrg = tenant.kind === 'grants' ? tenant.grants.filter((grant) => grant.orgId === orgId) : [];
+  const whole = inOrg.length === 0 || inOrg.some((grant) => grant.projectId === undefined);
+  return whole ? orgId : (inOrg[0]?.projectId ?? orgId);
+}
+
+function repositoryView(repository: Repository): z.input<typeof RepositoryView> {
+  return {
+    id: repository.id,
+    provider_id: repository.externalId,
+    name: repository.name,
+    full_name: repository.fullName,
+    url: repository.url,
+    visibility: repository.visibility,
+    default_branch: repository.defaultBranch,
+    archived: repository.archived,
+  };
+}

@@ -1,0 +1,126 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Context } from 'koa';
+import { sessionsIn } from '../../db/people/sessions.ts';
+import { findToken, isUseDue, noteTokenUse } from '../../db/people/tokens.ts';
+import { usersIn } from '../../db/people/users.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { hashSecret } from '../../db/store/secret-text.ts';
+import { bearerToken } from '../../domain/bearer-token.ts';
+import { type Caller, callerOfToken, callerOfUser, operator } from './caller.ts';
+import { Problem } from './problems.ts';
+import type { RateLimiter } from './rate-limit.ts';
+
+export const sessionCookie = 'fairlead_session';
+
+const maxProven = 20_000;
+
+export type Authenticate = (ctx: Context) => Promise<Caller>;
+
+/** Finds out who asks: a Bearer token or session, or the session of a cookie. Throws where that is nobody. */
+export function createAuthenticate({
+  database,
+  adminToken,
+  publicUrl,
+  limiter,
+}: {
+  database: Database;
+  adminToken?: string | undefined;
+  publicUrl: string;
+  limiter: RateLimiter;
+}): Authenticate {
+  const { origin } = new URL(publicUrl);
+  const proven = createProven();
+  const noting = new Set<string>();
+
+  /** Those who only guess are refused before anything is looked up, and do not lock out the others of their address. */
+  async function prove(
+    ctx: Context,
+    secret: string,
+    find: () => Promise<Caller | undefined>,
+  ): Promise<Caller | undefined> {
+    const hash = hashSecret(secret);
+    if (!proven.has(hash)) limiter.admitGuess(ctx.ip);
+    const caller = await find();
+    if (!caller) {
+      proven.forget(hash);
+      limiter.noteFailure(ctx.ip);
+      return undefined;
+    }
+    proven.add(hash);
+    limiter.admitCaller(caller.id, caller.kind === 'token' ? caller.grants[0]?.orgId : undefined);
+    return caller;
+  }
+
+  async function bySecret(secret: string): Promise<Caller | undefined> {
+    if (secret.startsWith('fls_')) return bySession(secret);
+    if (!secret.startsWith('flt_')) return undefined;
+    const token = await findToken(database.reader, secret);
+    if (!token) return undefined;
+    // Only now and then, and once for all who come at the same time, since the one writer of SQLite has better to do;
+    // and it is no reason to refuse.
+    if (isUseDue(token) && !noting.has(token.id)) {
+      noting.add(token.id);
+      await database.write((trx) => noteTokenUse(trx, token.id)).catch(() => {});
+      noting.delete(token.id);
+    }
+    return callerOfToken(token);
+  }
+
+  async function bySession(secret: string): Promise<Caller | undefined> {
+    const session = await sessionsIn(database.reader).findByToken(secret);
+    const user = session && (await usersIn(database.reader).find(session.userId));
+    return session && user && callerOfUser(user, session.id);
+  }
+
+  return async (ctx) => {
+    const header = ctx.get('authorization');
+    if (header) {
+      const given = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
+      const secret = bearerToken.test(given) ? given : '';
+      if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
+      const caller = await prove(ctx, secret, () => bySecret(secret));
+      if (caller) return caller;
+      throw new Problem('unauthenticated', 'The token is unknown, revoked or expired.');
+    }
+    const cookie = ctx.cookies.get(sessionCookie);
+    if (!cookie) limiter.admitPublic(ctx.ip);
+    const caller = cookie && (await prove(ctx, cookie, () => bySession(cookie)));
+    if (!cookie || !caller) {
+      throw new Problem('unauthenticated', 'Send an API token or a session as `Authorization: Bearer …`.');
+    }
+    if (!['GET', 'HEAD'].includes(ctx.method)) requireSameSite(ctx, cookie, origin);
+    return caller;
+  };
+}
+
+/** The hashes of what was good a short while ago. */
+function createProven() {
+  const hashes = new Set<string>();
+  return {
+    has: (hash: string) => hashes.has(hash),
+    forget: (hash: string) => hashes.delete(hash),
+    add(hash: string): void {
+      hashes.delete(hash);
+      hashes.add(hash);
+      const oldest = hashes.size > maxProven && hashes.values().next().value;
+      if (oldest) hashes.delete(oldest);
+    },
+  };
+}
+
+/** A browser sends a cookie wherever it is led to; the origin and this token it does not. */
+function requireSameSite(ctx: Context, cookie: string, origin: string): void {
+  if (ctx.get('origin') !== origin) throw new Problem('csrf_rejected', `The Origin must be ${origin}.`);
+  if (!sameSecret(ctx.get('x-csrf-token'), csrfTokenOf(cookie))) {
+    throw new Problem('csrf_rejected', 'Send the `csrf_token` of `GET /v1/me` as `X-CSRF-Token`.');
+  }
+}
+
+/** Follows from the session's own token, which no script can read: nothing has to be kept for it. */
+export function csrfTokenOf(sessionToken: string): string {
+  return createHash('sha256').update(`csrf|${sessionToken}`).digest('base64url');
+}
+
+function sameSecret(given: string, right: string): boolean {
+  return timingSafeEqual(Buffer.from(hashSecret(given)), Buffer.from(hashSecret(right)));
+}

@@ -1,0 +1,79 @@
+import type { ApiToken } from '../../db/people/tokens.ts';
+import type { Membership, User } from '../../db/people/users.ts';
+import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import { scopes as allScopes, roleScopes, type Scope } from '../../domain/people/scopes.ts';
+import { Problem } from './problems.ts';
+
+export type Grant = { orgId: string; projectId?: string; scopes: ReadonlySet<Scope> };
+
+/** Who asks, and what they may do where. */
+export type Caller = {
+  /** `operator`, `user:user_…` or `token:tok_…`: the actor of the audit log. */
+  id: string;
+  kind: 'operator' | 'session' | 'token';
+  userId?: string;
+  sessionId?: string;
+  tokenId?: string;
+  grants: Grant[];
+  /** Of a token for one app, or for one build of it: routes that do not mind this refuse it. */
+  narrowedTo?: { appId: string; buildId: string | null };
+  /** Operates the instance: stands outside the organizations. */
+  ops: boolean;
+};
+
+/** What a route asks of its caller. */
+export type Access = Scope | 'public' | 'signed_in';
+
+export const operator: Caller = { id: 'operator', kind: 'operator', grants: [], ops: true };
+
+export function callerOfUser(user: User & { memberships: Membership[] }, sessionId: string): Caller {
+  return {
+    id: `user:${user.id}`,
+    kind: 'session',
+    userId: user.id,
+    sessionId,
+    grants: user.memberships.map(({ orgId, role }) => ({ orgId, scopes: new Set(roleScopes[role]) })),
+    ops: user.ops,
+  };
+}
+
+export function callerOfToken(token: ApiToken): Caller {
+  const where = token.projectId === null ? {} : { projectId: token.projectId };
+  return {
+    id: `token:${token.id}`,
+    kind: 'token',
+    tokenId: token.id,
+    grants: [{ orgId: token.orgId, ...where, scopes: new Set(token.scopes) }],
+    ...(token.appId !== null && { narrowedTo: { appId: token.appId, buildId: token.buildId } }),
+    ops: false,
+  };
+}
+
+/**
+ * The organizations and projects in which the caller holds the scope. Who holds it nowhere is refused before anything
+ * is looked up. The operator's token reaches everything; a person who operates the instance sees everything, and
+ * changes what belongs to an organization only by their role in it.
+ */
+export function tenantFor(caller: Caller, access: Exclude<Access, 'public'>): TenantScope {
+  if (caller.kind === 'operator') return everything;
+  if (caller.ops && (access === 'ops' || access === 'signed_in' || access.endsWith(':read'))) return everything;
+  const grants = caller.grants.filter(({ scopes }) => access === 'signed_in' || scopes.has(access));
+  if (grants.length === 0 && access !== 'signed_in') {
+    throw new Problem('missing_scope', `This needs the scope ${access}.`);
+  }
+  return { kind: 'grants', grants: grants.map(({ orgId, projectId }) => ({ orgId, projectId })) };
+}
+
+/** What is to be the organization's own, and so of all its projects, takes who administers it. */
+export function requireOrgAdmin(caller: Caller, orgId: string): void {
+  if (!scopesIn(caller, orgId).has('org:admin')) throw new Problem('missing_scope', 'This needs the scope org:admin.');
+}
+
+/** The scopes that the caller may hand on in this organization (and project). */
+export function scopesIn(caller: Caller, orgId: string, projectId?: string): ReadonlySet<Scope> {
+  if (caller.kind === 'operator') return new Set(allScopes);
+  const grants = caller.grants.filter(
+    (grant) => grant.orgId === orgId && (grant.projectId === undefined || grant.projectId === projectId),
+  );
+  return new Set(grants.flatMap(({ scopes }) => [...scopes]));
+}

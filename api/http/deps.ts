@@ -1,0 +1,72 @@
+import type { Registry } from 'prom-client';
+import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
+import type { GoogleConsents } from '../../broker/clouds/google-consent.ts';
+import type { OidcIssuer } from '../../broker/clouds/oidc-issuer.ts';
+import type { Exchange } from '../../broker/exchange/git-tokens.ts';
+import type { RegistryExchange } from '../../broker/exchange/image-credentials.ts';
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
+import type { Logger } from '../../log.ts';
+import type { Intake } from '../deliveries/intake.ts';
+import type { OperationLinks } from './operation-view.ts';
+import type { RateLimiter } from './rate-limit.ts';
+
+/** What the flows that connect a GitHub account need to know of the configuration. */
+export type ConnectSettings = {
+  /** The GitHub of those who name none. */
+  defaultHost: { hostUrl: string; apiUrl: string };
+  allowedHosts: AllowedHost[];
+  /** Beside our own origin: where a browser may be sent in the end. */
+  redirectOrigins: string[];
+  /** Where GitHub sends the webhooks of this App. */
+  webhookUrlFor(githubAppId: string): string;
+  /** How long a browser waits for us before it is shown a page that goes on by itself. */
+  patienceMs?: number;
+};
+
+/** An App as GitHub describes it to who has its key. */
+export type FoundApp = {
+  id: number;
+  slug: string | undefined;
+  name: string;
+  clientId: string | undefined;
+  permissions: Record<string, string>;
+  events: string[];
+  hook: { url: string | undefined; contentType: string | undefined };
+};
+
+/** What of connecting is read live while a person waits: what a host is, and whether an App's number and key fit. */
+export type ImportCheck = {
+  serverVersion(host: { hostUrl: string; apiUrl: string; orgId: string }): Promise<string | undefined>;
+  checkImport(app: {
+    hostUrl: string;
+    apiUrl: string;
+    appId: number;
+    privateKey: string;
+    orgId: string;
+  }): Promise<FoundApp>;
+};
+
+/** What the routes are built from. */
+export type ApiDeps = {
+  database: Database;
+  keyring: Keyring;
+  broker: Pick<GitHubBroker, 'branches' | 'branchHead' | 'liesOn' | 'inspectWorkflowFile'>;
+  exchange: Exchange;
+  registryExchange: RegistryExchange;
+  issuer: Pick<OidcIssuer, 'keys'>;
+  googleConsents: Pick<GoogleConsents, 'isOffered' | 'consentUrl' | 'redeemCode' | 'revoke'>;
+  cloudAccounts: Pick<CloudAccounts, 'awsIdentity' | 'principal'>;
+  connector: ImportCheck;
+  connect: ConnectSettings;
+  intake: Intake;
+  logger: Logger;
+  registry: Registry;
+  links: OperationLinks;
+  adminToken?: string | undefined;
+  corsOrigins: string[];
+  trustProxy: boolean;
+  limiter: RateLimiter;
+};

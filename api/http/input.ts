@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { PageRequest } from '../../db/store/page.ts';
+import { type IdPrefix, idPattern } from '../../domain/ids.ts';
+import { Problem } from './problems.ts';
+
+export const id = (prefix: IdPrefix) =>
+  z
+    .string()
+    .regex(idPattern(prefix), `must be an id that begins with ${prefix}_`)
+    .meta({ examples: [`${prefix}_01k4z9v7c1q8x0m3t5n2b6d4fa`] });
+export const name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .meta({ examples: ['shop'] });
+/** Seconds since 1970, as all times in the API. */
+export const epochSeconds = z.int().meta({ examples: [1_790_000_000] });
+
+export const PageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50).describe('How many at most'),
+  cursor: z.string().max(200).optional().describe('From the `Link` header of the page before'),
+});
+
+/** Of a route that takes no query: a misspelt parameter is an error there as well. */
+export const noQuery = z.strictObject({});
+
+/** Postgres compares no text that holds a NUL. */
+export function refuseNul(query: Record<string, string | string[] | undefined>): void {
+  for (const [field, value] of Object.entries(query)) {
+    if (!String(value).includes('\0')) continue;
+    throw new Problem('invalid_request', 'A query holds no NUL character.', {
+      errors: [{ path: `query.${field}`, message: 'holds a NUL character' }],
+    });
+  }
+}
+
+export function pageRequest({ limit, cursor }: z.output<typeof PageQuery>): PageRequest {
+  if (cursor === undefined) return { limit };
+  const after = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (!/^[a-z]+_[0-9a-z]{26}$/.test(after)) {
+    throw new Problem('invalid_request', 'Take the cursor from the `Link` header of the page before.', {
+      errors: [{ path: 'query.cursor', message: 'is not a cursor of this API' }],
+    });
+  }
+  return { limit, after };
+}
+
+export function cursorAfter(lastId: string): string {
+  return Buffer.from(lastId).toString('base64url');
+}
+
+export function toSeconds(ms: number): number;
+export function toSeconds(ms: number | null): number | null;
+export function toSeconds(ms: number | null): number | null {
+  return ms === null ? null : Math.floor(ms / 1000);
+}
+
+/** Throws a `Problem` that names each field that is not as the schema says. Values are not repeated. */
+export function check<Schema extends z.ZodType>(where: string, schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map(({ path, message }) => ({ path: [where, ...path].join('.'), message }));
+  throw new Problem(
+    'invalid_request',
+    errors
+      .map(({ path, message }) => `${path}: ${message}`)
+      .join('; ')
+      .slice(0, 500),
+    {
+      errors,
+    },
+  );
+}

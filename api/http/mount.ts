@@ -1,0 +1,222 @@
+import Router from '@koa/router';
+import type { Context, Middleware } from 'koa';
+import { type AuditEntry, appendAudit } from '../../db/ops/audit.ts';
+import { type Operation, operationsIn } from '../../db/ops/operations.ts';
+import { createBatch } from '../../db/store/batch.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import type { Authenticate } from './authenticate.ts';
+import { type Caller, tenantFor } from './caller.ts';
+import { type Endpoint, Reply, type ReplyParts, type Request } from './endpoint.ts';
+import { type Answer, answered, keyOf, onlyOnce } from './idempotency.ts';
+import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
+import { type OperationLinks, operationView } from './operation-view.ts';
+import { catalogue, Problem } from './problems.ts';
+import type { RateLimiter } from './rate-limit.ts';
+import { readJson } from './read-json.ts';
+import type { FrameState } from './request-frame.ts';
+
+const nobody: Caller = { id: 'anonymous', kind: 'session', grants: [], ops: false };
+const maxWaitSeconds = 30;
+
+export type MountDeps = { database: Database; authenticate: Authenticate; links: OperationLinks; limiter: RateLimiter };
+
+/** Routes the endpoints: who asks, what may they, is the request well formed, then the handler. */
+export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
+  // Exactly as documented: what is looked up by its path elsewhere (CORS, idempotency) has one spelling.
+  const router = new Router({ sensitive: true, strict: true });
+  for (const endpoint of endpoints) {
+    const path = endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1');
+    router[endpoint.method](path, async (ctx: Context) => {
+      (ctx.state as FrameState).routePath = endpoint.path;
+      if (endpoint.access === 'public' && !endpoint.unlimited) return visit(ctx, endpoint, deps);
+      await serve(ctx, endpoint, deps);
+    });
+  }
+  // With `Allow`; the frame makes a problem of the empty 405.
+  return [router.routes() as unknown as Middleware, router.allowedMethods() as unknown as Middleware];
+}
+
+async function serve(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<void> {
+  if (endpoint.raw) return endpoint.raw(ctx, deps);
+  await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
+}
+
+/** What anybody may ask is limited by address, and so is being wrong there. */
+async function visit(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<void> {
+  const { limiter } = deps;
+  limiter.admitPublic(ctx.ip);
+  try {
+    await serve(ctx, endpoint, deps);
+  } catch (error) {
+    // A wrong token was counted where it was looked up.
+    const wrong = error instanceof Problem && error.code !== 'unauthenticated' && catalogue[error.code].status === 401;
+    if (wrong) limiter.noteFailure(ctx.ip);
+    throw error;
+  }
+  if (ctx.status === 401) limiter.noteFailure(ctx.ip);
+}
+
+async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<Answer> {
+  const { database, links } = deps;
+  const request = await readRequest(ctx, endpoint, deps);
+  const { read, write } = endpoint;
+  const done = read
+    ? await presented(ctx, endpoint, links, () => read(request))
+    : write && (await carryOut(ctx, endpoint, request, write, deps));
+  if (!done) throw new Error(`${endpoint.operationId} does nothing`);
+
+  const { answer, operation, renew } = done;
+  const waitMs = waitSeconds(ctx) * 1000;
+  if (operation?.status !== 'running' || waitMs === 0) return answer;
+  const ended = await waitFor(database, operation.id, waitMs);
+  if (!ended) return answer;
+  const body = (await renew?.()) ?? JSON.parse(answer.body ?? '{}');
+  const parts = { ...body, operation: operationView(ended, links) };
+  // What was accepted is done now; what was made stays made.
+  const status = answer.status === 202 ? 200 : answer.status;
+  return { ...answer, status, body: JSON.stringify(endpoint.success.body?.parse(parts) ?? parts) };
+}
+
+type Write = (work: (trx: Transaction) => Promise<Done>) => Promise<Done>;
+const groups = new WeakMap<Database, Write>();
+
+/** One commit for those who write at the same time. */
+function groupOf(database: Database): Write {
+  const known = groups.get(database);
+  if (known) return known;
+  const batch = createBatch<Parameters<Write>[0], Done>({
+    database,
+    maxBatchItems: 50,
+    async write(trx, works) {
+      const results: Done[] = [];
+      for (const work of works) results.push(await work(trx));
+      return results;
+    },
+  });
+  groups.set(database, batch.add);
+  return batch.add;
+}
+
+type Done = Pick<ReplyParts, 'operation' | 'renew'> & { answer: Answer };
+
+/** One transaction for the effect, its audit rows and the key under which it may be asked for again. */
+async function carryOut(
+  ctx: Context,
+  endpoint: Endpoint,
+  request: Request,
+  write: NonNullable<Endpoint['write']>,
+  { database, links }: MountDeps,
+): Promise<Done> {
+  const { caller, ip, requestId, body } = request;
+  const key = ctx.get('idempotency-key');
+  const keyed =
+    key && caller !== nobody && keyOf({ callerId: caller.id, key, method: ctx.method, path: ctx.path, body });
+  // What was answered once is answered again, whatever a provider would say today.
+  const again = keyed && endpoint.prepare && (await answered(database.reader, keyed));
+  if (again) return { answer: again };
+
+  const prepared = await endpoint.prepare?.(request);
+  const inTransaction = endpoint.grouped ? groupOf(database) : database.write;
+  return inTransaction(async (trx) => {
+    let done: Done | undefined;
+    const work = async () => {
+      const audit = (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) =>
+        appendAudit(trx, { ...entry, actor: caller.id, ip, requestId });
+      done = await presented(ctx, endpoint, links, () => write({ ...request, prepared, trx, audit }));
+      return done.answer;
+    };
+    const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? [], work) : await work();
+    return { ...done, answer };
+  });
+}
+
+async function presented(
+  ctx: Context,
+  endpoint: Endpoint,
+  links: OperationLinks,
+  work: () => Promise<unknown>,
+): Promise<Done> {
+  const parts = toParts(await work());
+  const { operation, renew } = parts;
+  return { answer: present(ctx, endpoint, parts, links), ...(operation && { operation }), ...(renew && { renew }) };
+}
+
+async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: MountDeps): Promise<Request> {
+  const { access } = endpoint;
+  const caller = access === 'public' ? nobody : await authenticate(ctx);
+  if (caller.narrowedTo && !endpoint.forNarrow) {
+    throw new Problem('missing_scope', 'A token of one app or one build is good for exchanging credentials only.');
+  }
+  const tenant = access === 'public' ? { kind: 'grants' as const, grants: [] } : tenantFor(caller, access);
+  const params = endpoint.params?.safeParse(ctx['params']);
+  // An id that cannot be one is as absent as any other.
+  if (params && !params.success) throw new Problem('not_found');
+  const { wait: _, ...query } = ctx.query;
+  const match = /^(?:W\/)?"(\d{1,15})"$/.exec(ctx.get('if-match'))?.[1];
+  if (endpoint.write && ctx.get('if-match') && ctx.get('if-match') !== '*' && match === undefined) {
+    throw new Problem('precondition_failed');
+  }
+  refuseNul(query);
+  return {
+    params: params?.data,
+    query: check('query', endpoint.query ?? noQuery, query),
+    body: endpoint.body ? check('body', endpoint.body, await readJson(ctx.req)) : undefined,
+    caller,
+    tenant,
+    ip: ctx.ip,
+    requestId: (ctx.state as FrameState).requestId,
+    ...(match !== undefined && { ifMatch: Number(match) }),
+    ctx,
+  };
+}
+
+function toParts(result: unknown): ReplyParts {
+  return result instanceof Reply ? result.parts : { body: result };
+}
+
+/** The schema drops what it does not name, so that a new column cannot leak by accident. */
+function present(ctx: Context, endpoint: Endpoint, parts: ReplyParts, links: OperationLinks): Answer {
+  const headers: Record<string, string> = { ...parts.headers };
+  if (parts.revision !== undefined) headers['etag'] = `"${parts.revision}"`;
+  if (parts.next !== undefined) headers['link'] = nextLink(ctx, parts.next);
+  const { body: schema } = endpoint.success;
+  const body = parts.operation
+    ? { ...(parts.body as object | undefined), operation: operationView(parts.operation, links) }
+    : parts.body;
+  return {
+    status: parts.status ?? endpoint.success.status,
+    headers,
+    body: schema ? JSON.stringify(schema.parse(body)) : null,
+  };
+}
+
+function nextLink(ctx: Context, lastId: string): string {
+  const query = new URLSearchParams(ctx.querystring);
+  query.set('cursor', cursorAfter(lastId));
+  return `<${ctx.path}?${query}>; rel="next"`;
+}
+
+async function answer(ctx: Context, endpoint: Endpoint, { status, headers, body }: Answer): Promise<void> {
+  ctx.set(headers);
+  ctx.body = body;
+  ctx.status = status; // after the body: Koa turns a null body into 204
+  if (body !== null) ctx.type = endpoint.success.contentType ?? 'application/json';
+}
+
+function waitSeconds(ctx: Context): number {
+  const asked = ctx.query['wait'] ?? /(?:^|[,;\s])wait=(\d+)/.exec(ctx.get('prefer'))?.[1];
+  const seconds = Number(asked ?? 0);
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), maxWaitSeconds) : 0;
+}
+
+/** Waits on the operation's row: it is looked at when one has ended in this process, and every quarter second. */
+async function waitFor(database: Database, operationId: string, waitMs: number): Promise<Operation | undefined> {
+  const deadline = Date.now() + waitMs;
+  for (;;) {
+    const operation = await operationsIn(database.reader, everything).find(operationId);
+    if (operation && operation.status !== 'running') return operation;
+    if (Date.now() >= deadline) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import type { Operation } from '../../db/ops/operations.ts';
+import { type RevocationOutcome, revocationOutcomes } from '../../domain/deletion/revocation.ts';
+import { epochSeconds, toSeconds } from './input.ts';
+
+export const OperationView = z.object({
+  id: z.string(),
+  kind: z.string(),
+  subject_id: z.string(),
+  status: z.enum(['running', 'succeeded', 'failed']),
+  error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  outcome: z
+    .enum(revocationOutcomes)
+    .nullable()
+    .describe('Of the deletion of an integration, once it has ended: what came of it at the provider'),
+  workflow_id: z.string(),
+  status_url: z.string(),
+  temporal_url: z.string().nullable().describe('The workflow in the Temporal UI, where one is configured'),
+  created_at: epochSeconds,
+  finished_at: epochSeconds.nullable(),
+});
+
+export const Accepted = z.object({ operation: OperationView });
+
+export type OperationLinks = { publicUrl: string; temporalUiUrl?: string | undefined; namespace: string };
+
+export function temporalUrl({ temporalUiUrl, namespace }: OperationLinks, workflowId: string): string | null {
+  if (!temporalUiUrl) return null;
+  return `${temporalUiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
+}
+
+export function operationView(operation: Operation, links: OperationLinks): z.input<typeof OperationView> {
+  return {
+    id: operation.id,
+    kind: operation.kind,
+    subject_id: operation.subjectId,
+    status: operation.status,
+    outcome: operation.outcome as RevocationOutcome | null,
+    error: operation.errorCode === null ? null : { code: operation.errorCode, detail: operation.errorDetail ?? '' },
+    workflow_id: operation.workflowId,
+    status_url: `${links.publicUrl}/v1/operations/${operation.id}`,
+    temporal_url: temporalUrl(links, operation.workflowId),
+    created_at: toSeconds(operation.createdAt),
+    finished_at: toSeconds(operation.finishedAt),
+  };
+}

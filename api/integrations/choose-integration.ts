@@ -1,0 +1,42 @@
+import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { Problem } from '../http/problems.ts';
+
+type Wanted = {
+  projectId: string;
+  kinds: readonly string[];
+  named?: string | undefined;
+  /** Which host it has to be a connection to, where it is not named. */
+  host?: string | undefined;
+};
+
+/** The one that was named, or the only one of the kinds that the project can use: its own, or granted to it. */
+export async function chooseIntegration(db: Db, { projectId, kinds, named, host }: Wanted): Promise<string> {
+  const integrations = usableIntegrations(db, projectId);
+  if (named !== undefined) {
+    const integration = await integrations.find(named);
+    if (integration && kinds.includes(integration.kind)) return named;
+    throw new Problem('integration_missing', `The project has no such integration of the kind ${kinds.join(' or ')}.`);
+  }
+  const all = await integrations.list(...kinds);
+  const usable = host === undefined ? all : all.filter(({ hostUrl }) => new URL(hostUrl).host === host);
+  const [only, ...others] = usable;
+  if (!only) {
+    throw new Problem('no_integration', 'Connect an account to the project, or have one of the organization granted.');
+  }
+  if (others.length > 0) {
+    throw new Problem('ambiguous_integration', 'Send `integration_id`.', {
+      members: { integrations: usable.map((one) => ({ id: one.id, display_name: one.displayName })) },
+    });
+  }
+  return only.id;
+}
+
+/** An organization may have taken it from the project since it was chosen. */
+export async function requireGranted(db: Db, projectId: string, integrationId: string): Promise<void> {
+  if (await usableIntegrations(db, projectId).includes(integrationId)) return;
+  throw new Problem(
+    'integration_missing',
+    'The organization does not grant the app’s integration to this project: set another source.',
+  );
+}

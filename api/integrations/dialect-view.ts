@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { installationsIn } from '../../db/github/installations.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { type IntegrationView, kinds } from './integrations.ts';
+
+/** An integration as the dialect of `/api/integrations` prints it. */
+export const DialectIntegration = z.object({
+  id: z.string(),
+  kind: z.enum(kinds),
+  name: z.string(),
+  metadata: z
+    .record(z.string(), z.unknown())
+    .describe(
+      'Of `github`: `installationID`, GitHub’s number, and `githubOrg`, the account. Of a registry: `registry`, its host, and `cloudAccountID`. Then the caller’s own',
+    ),
+  createdAt: z.iso.datetime().describe('RFC 3339, in UTC'),
+});
+
+type V1 = z.input<typeof IntegrationView>;
+
+/** What an integration is known by; the caller's own notes have other names. */
+const ours = ['installation_id', 'installationID', 'githubOrg', 'registry', 'cloudAccountID'];
+
+/** The same integrations in the dialect's words. An App with several accounts shows the one that was connected first. */
+export async function inDialect(db: Db, views: V1[]): Promise<z.input<typeof DialectIntegration>[]> {
+  const accounts = await installationsIn(db, everything).firstOf(views.map(({ id }) => id));
+  return views.map((view) => {
+    const account = accounts.get(view.id);
+    return {
+      id: view.id,
+      kind: view.provider,
+      name: view.display_name,
+      metadata: {
+        ...(account && { installationID: account.externalId, githubOrg: account.accountLogin }),
+        ...(view.registry && { registry: view.registry.host }),
+        ...(view.registry?.cloud_account_id && { cloudAccountID: view.registry.cloud_account_id }),
+        ...withoutOurs(view.metadata),
+      },
+      createdAt: new Date(view.created_at * 1000).toISOString().replace('.000Z', 'Z'),
+    };
+  });
+}
+
+export function withoutOurs(metadata: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(metadata).filter(([name]) => !ours.includes(name)));
+}

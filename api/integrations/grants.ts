@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { appsIn } from '../../db/builds/apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { cutOffProject, type Grant, grantsIn } from '../../db/integrations/grants.ts';
+import type { Integration } from '../../db/integrations/integrations.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { projectsIn } from '../../db/people/projects.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { findIntegration } from './integrations.ts';
+
+const GrantView = z.object({ project_id: z.string(), created_by: z.string(), created_at: epochSeconds });
+const Granted = GrantView.extend({
+  rebound: z.int().describe('How many of the project’s apps are built through it again, by the repository they had'),
+});
+const Revoked = z.object({
+  project_id: z.string(),
+  canceled_builds: z.array(z.string()).describe('The builds of the project that this ends'),
+  apps: z
+    .array(z.object({ id: z.string(), name: z.string() }))
+    .describe('The apps whose events build nothing until they have another source'),
+});
+
+const OfIntegration = z.strictObject({ integration: id('int') });
+const Params = OfIntegration.extend({ project: id('prj') });
+
+/** An integration of the organization is used by those projects only to which the organization grants it. */
+export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  async function find(trx: Transaction, tenant: TenantScope, ids: z.output<typeof Params>): Promise<Integration> {
+    const integration = await findIntegration(trx, tenant, ids.integration);
+    const project = await projectsIn(trx, tenant).find(ids.project);
+    if (project?.orgId !== integration.orgId) throw new Problem('not_found');
+    return integration;
+  }
+
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/grants',
+      operationId: 'listGrants',
+      tag: 'integrations',
+      summary: 'List the projects that may use an integration of the organization',
+      access: 'integrations:read',
+      params: OfIntegration,
+      query: PageQuery,
+      success: { status: 200, body: z.array(GrantView) },
+      async read({ tenant, params, query }) {
+        const integration = await findIntegration(database.reader, tenant, params.integration);
+        const { items, next } = await grantsIn(database.reader, tenant).list(integration.id, pageRequest(query));
+        return reply({ body: items.map(grantView), next });
+      },
+    }),
+    endpoint({
+      method: 'put',
+      path: '/v1/integrations/{integration}/grants/{project}',
+      operationId: 'grantIntegration',
+      tag: 'integrations',
+      summary: 'Let a project use an integration of the organization',
+      description:
+        'The project’s apps that were built from a repository of its installations, through an integration that is gone, are built again. Once more changes nothing.',
+      access: 'org:admin',
+      params: Params,
+      success: { status: 200, body: Granted },
+      problems: ['not_grantable', 'invalid_transition'],
+      async write({ trx, tenant, caller, params, audit }) {
+        const integration = await find(trx, tenant, params);
+        const { id: integrationId, orgId } = integration;
+        const { project: projectId } = params;
+        if (!(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
+        if (integration.projectId !== null) throw new Problem('not_grantable', 'Connect the account once more there.');
+        if (integration.status === 'deleting') throw new Problem('invalid_transition', 'It is being deleted.');
+        const grants = grantsIn(trx, tenant);
+        const isNew = await grants.add(integration, { projectId, createdBy: caller.id });
+        const rebound = isNew ? await rebind(trx, integration, projectId) : 0;
+        if (isNew) {
+          const act = { action: 'integration.granted', target: integrationId, detail: { rebound } };
+          await audit({ orgId, projectId, ...act });
+        }
+        const grant = await grants.find(integrationId, projectId);
+        if (!grant) throw new Error('The grant is gone within its own transaction');
+        return { ...grantView(grant), rebound };
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/integrations/{integration}/grants/{project}',
+      operationId: 'revokeGrant',
+      tag: 'integrations',
+      summary: 'Take an integration of the organization from a project',
+      description:
+        'Effective from this answer: nothing more is built through it and no token is given out; what the project has under way is canceled, and its tokens are revoked. Once more changes nothing.',
+      access: 'org:admin',
+      params: Params,
+      success: { status: 200, body: Revoked },
+      async write({ trx, tenant, params, audit }) {
+        const { id: integrationId, orgId } = await find(trx, tenant, params);
+        const { project: projectId } = params;
+        if (!(await grantsIn(trx, tenant).remove(integrationId, projectId))) {
+          return { project_id: projectId, canceled_builds: [], apps: [] };
+        }
+        const reason = 'integration_not_granted';
+        const { tokens, builds, apps } = await cutOffProject(trx, { integrationId, projectId, reason });
+        const detail = { canceled_builds: builds.length, apps: apps.length, tokens };
+        await audit({ orgId, projectId, action: 'integration.grant_revoked', target: integrationId, detail });
+        return { project_id: projectId, canceled_builds: builds, apps };
+      },
+    }),
+  ];
+}
+
+/** As a connection of the project's own would do it. */
+async function rebind(trx: Transaction, { id: integrationId, orgId }: Integration, projectId: string): Promise<number> {
+  const bound = await installationsIn(trx, everything).boundIds(integrationId);
+  let rebound = 0;
+  for (const installationId of bound) {
+    rebound += await appsIn(trx, everything).rebind({ id: integrationId, orgId, projectId }, installationId);
+  }
+  return rebound;
+}
+
+function grantView({ projectId, createdBy, createdAt }: Grant): z.input<typeof GrantView> {
+  return { project_id: projectId, created_by: createdBy, created_at: toSeconds(createdAt) };
+}

@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { healthFactsOf, usedIntegrationIds } from '../../db/integrations/integration-health.ts';
+import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { projectsIn } from '../../db/people/projects.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import {
+  forecastOf,
+  forecasts,
+  healthOf,
+  healthStates,
+  inheritedAction,
+  nextAction,
+} from '../../domain/integrations/integration-health.ts';
+import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { epochSeconds, id, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { findReadable, kinds } from './integrations.ts';
+
+const HealthView = z.object({
+  integration_id: z.string(),
+  display_name: z.string(),
+  provider: z.enum(kinds),
+  host_url: z.string(),
+  state: z.enum(healthStates),
+  status: z.enum(integrationStatuses),
+  reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+  checked_at: epochSeconds.nullable(),
+  last_success_at: epochSeconds.nullable(),
+  last_used_at: epochSeconds.nullable().describe('When a credential was given out through it last'),
+  next_check_at: epochSeconds.nullable(),
+  expires_at: epochSeconds.nullable().describe('When its credential expires, where its owner has said so'),
+  forecast: z.enum(forecasts),
+  unanswered_checks: z
+    .int()
+    .describe('Checks in a row that got no answer: the provider’s trouble, not the credential’s'),
+  checks: z.array(
+    z.object({
+      repository: z.string(),
+      action: z.enum(registryPurposes),
+      outcome: z.enum(['allowed', 'denied', 'unproven']),
+      code: z.string().nullable(),
+      checked_at: epochSeconds,
+    }),
+  ),
+  next_action: z
+    .object({ text: z.string(), link: z.string().nullable() })
+    .nullable()
+    .describe('The one thing to do next; null where there is nothing to do'),
+});
+
+const ProjectHealth = z.object({
+  integrations: z.array(HealthView).describe('The worst first'),
+  forecast: z.object({ expired: z.int(), within_7_days: z.int(), within_30_days: z.int() }),
+});
+
+/** A project has few; whoever has more looks at them one by one. */
+const mostIntegrations = 200;
+
+export function healthRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}/health',
+      operationId: 'getIntegrationHealth',
+      tag: 'integrations',
+      summary: 'How an integration is, and what to do about it',
+      description: 'Tells what the last checks found; asks no provider. `POST …/verify` looks again.',
+      access: 'integrations:read',
+      params: z.strictObject({ integration: id('int') }),
+      success: { status: 200, body: HealthView },
+      async read({ tenant, params }) {
+        const integration = await findReadable(database.reader, tenant, params.integration);
+        return reply({ body: await healthView(database.reader, integration) });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/projects/{project}/integrations/health',
+      operationId: 'getProjectHealth',
+      tag: 'integrations',
+      summary: 'How all integrations of a project are, the worst first',
+      description: `Its own, and those that are granted to it; ${mostIntegrations} at most.`,
+      access: 'integrations:read',
+      params: z.strictObject({ project: id('prj') }),
+      success: { status: 200, body: ProjectHealth },
+      async read({ tenant, params }) {
+        if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
+        const ids = await usedIntegrationIds(database.reader, params.project, mostIntegrations);
+        const found = await Promise.all(ids.map((one) => integrationsIn(database.reader, everything).find(one)));
+        const views = await Promise.all(found.flatMap((one) => (one ? [healthView(database.reader, one)] : [])));
+        const count = (forecast: View['forecast']) => views.filter((one) => one.forecast === forecast).length;
+        return reply({
+          body: {
+            integrations: views.sort(byUrgency),
+            forecast: {
+              expired: count('expired'),
+              within_7_days: count('within_7_days'),
+              within_30_days: count('within_30_days'),
+            },
+          },
+        });
+      },
+    }),
+  ];
+}
+
+type View = z.input<typeof HealthView>;
+
+async function healthView(db: Db, integration: Integration): Promise<View> {
+  const facts = await healthFactsOf(db, integration.id);
+  const { status, statusReason: reason, kind } = integration;
+  const { checkedAt, strikes, refusals, expiresAt, checks, incidents, cloudAccount } = facts;
+  const judged = {
+    status,
+    checkedAt,
+    strikes,
+    refusals,
+    forecast: forecastOf(expiresAt, Date.now()),
+    denied: checks.filter(({ outcome }) => outcome === 'denied').length,
+    incidents: incidents.length,
+    cloudAccount,
+  };
+  return {
+    integration_id: integration.id,
+    display_name: integration.displayName,
+    provider: kind as View['provider'],
+    host_url: integration.hostUrl,
+    state: healthOf(judged),
+    status,
+    reason,
+    checked_at: toSeconds(checkedAt),
+    last_success_at: toSeconds(facts.lastSuccessAt),
+    last_used_at: toSeconds(facts.lastUsedAt),
+    next_check_at: toSeconds(facts.nextCheckAt),
+    expires_at: toSeconds(expiresAt),
+    forecast: judged.forecast,
+    unanswered_checks: strikes,
+    checks: checks.map(({ checkedAt: at, ...one }) => ({ ...one, checked_at: toSeconds(at) })),
+    next_action: nextStep(),
+  };
+
+  function nextStep(): View['next_action'] {
+    const inherited = inheritedAction(judged);
+    if (inherited !== null) return { text: inherited, link: null };
+    const [incident] = incidents;
+    if (incident) return { text: incident.action, link: incident.link };
+    const usual = nextAction({ ...judged, kind, reason });
+    return usual === null ? null : { text: usual.replace('{integration}', integration.id), link: null };
+  }
+}
+
+/** What fails before what will, and of those what ends sooner. */
+function byUrgency(one: View, other: View): number {
+  const state = healthStates.indexOf(one.state) - healthStates.indexOf(other.state);
+  if (state !== 0) return state;
+  const ends = (one.expires_at ?? Number.POSITIVE_INFINITY) - (other.expires_at ?? Number.POSITIVE_INFINITY);
+  return Number.isNaN(ends) || ends === 0 ? one.integration_id.localeCompare(other.integration_id) : ends;
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { isDuplicate } from '../../db/store/duplicate.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { id, name } from '../http/input.ts';
+import { jsonValue } from '../http/json-value.ts';
+import { Problem } from '../http/problems.ts';
+import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from '../registries/change-registry.ts';
+import { isRegistry } from '../registries/registry-view.ts';
+import { ChangedIntegration, detailById, detailOf, findIntegration } from './integrations.ts';
+
+const mostMetadata = 4_096;
+
+const IntegrationChanges = z
+  .strictObject({
+    display_name: name,
+    metadata: z
+      .record(z.string().min(1).max(100), jsonValue)
+      .refine((value) => JSON.stringify(value).length <= mostMetadata, `at most ${mostMetadata} characters as JSON`)
+      .describe('The caller’s own notes, replaced as a whole; no secrets. `installation_id` stays as it is'),
+    ...registryChanges,
+  })
+  .partial();
+
+export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'patch',
+      path: '/v1/integrations/{integration}',
+      operationId: 'updateIntegration',
+      tag: 'integrations',
+      summary: 'Change an integration: its name, its metadata and, of a registry, what it is reached with',
+      description:
+        'What may have made a registry work, or not work any more, has it verified anew: the operation in the answer. A name or metadata touch no credential; those of a GitHub App are replaced by `POST …/credentials/rotate`.',
+      access: 'integrations:write',
+      params: z.strictObject({ integration: id('int') }),
+      body: IntegrationChanges,
+      success: { status: 200, body: ChangedIntegration },
+      problems: [
+        'not_found',
+        'integration_deleted',
+        'integration_exists',
+        'precondition_failed',
+        'provider_not_supported',
+        'credentials_not_allowed_for_kind',
+        'credentials_short_lived',
+      ],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const integration = await integrationsIn(trx, tenant).take(params.integration);
+        if (!integration) throw new Problem('not_found');
+        const { id, orgId, projectId, revision } = integration;
+        if (integration.status === 'deleting') throw new Problem('integration_deleted');
+        requireRevision(request, revision);
+        const { display_name: displayName, metadata, ...changes } = body;
+        requireChangeable(integration, changes);
+        const registry =
+          isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
+        const changed = await integrationsIn(trx, tenant)
+          .update(id, revision, {
+            ...(displayName !== undefined && { displayName }),
+            ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),
+            ...(registry && { registry }),
+          })
+          .catch((error: unknown) => {
+            if (!isDuplicate(error)) throw error;
+            throw new Problem('integration_exists', 'Somebody else connects the same account just now.');
+          });
+        if (!changed) throw new Problem('precondition_failed');
+        const detail = { fields: Object.keys(body).join(' ') };
+        await audit({ orgId, projectId, action: 'integration.updated', target: id, detail });
+        const updated = await findIntegration(trx, tenant, id);
+        const operation = await verifyAfter(trx, updated, changes);
+        return reply({
+          body: await detailOf(trx, updated),
+          revision: updated.revision,
+          ...(operation && { operation, renew: () => detailById(database.reader, id) }),
+        });
+      },
+    }),
+  ];
+}
+
+/** What we have noted ourselves is not the caller's to change. */
+function withOwn(metadata: Record<string, unknown>, before: Record<string, unknown>): Record<string, unknown> {
+  const { installation_id: _, ...theirs } = metadata;
+  const ours = before['installation_id'];
+  return ours === undefined ? theirs : { ...theirs, installation_id: ours };
+}

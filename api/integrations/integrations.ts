@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { projectsIn } from '../../db/people/projects.ts';
+import { type RegistryCheck, registryChecksIn } from '../../db/registries/registry-checks.ts';
+import type { Db } from '../../db/store/connection.ts';
+import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
+import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
+import { bindInstallation, bindingProblems, lookForInstallation } from '../connect/bind-installation.ts';
+import { tenantFor } from '../http/caller.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { OperationView } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+import {
+  checkNewRegistry,
+  createRegistry,
+  NewCloudRegistry,
+  NewDockerHub,
+  NewOci,
+  type NewRegistry,
+} from '../registries/create-registry.ts';
+import { registryProblems } from '../registries/registry-input.ts';
+import { isRegistry, RegistryView, registryView } from '../registries/registry-view.ts';
+
+export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
+
+export const IntegrationView = z.object({
+  id: z.string(),
+  provider: z.enum(kinds),
+  host_url: z.string(),
+  auth_mode: z.string(),
+  status: z.enum(integrationStatuses),
+  status_reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+  display_name: z.string(),
+  metadata: z.record(z.string(), z.unknown()),
+  app_id: z.string().nullable(),
+  app_slug: z.string().nullable(),
+  registry: RegistryView.optional().describe('Of a registry: where it is, and what was proven of it'),
+  created_by: z.string(),
+  created_at: epochSeconds,
+  updated_at: epochSeconds,
+});
+
+/** With the verification that follows, where one does. */
+export const ChangedIntegration = IntegrationView.extend({ operation: OperationView.optional() });
+
+/** In a list, which has these members and no other. */
+const IntegrationItem = IntegrationView.pick({
+  id: true,
+  provider: true,
+  host_url: true,
+  auth_mode: true,
+  status: true,
+  display_name: true,
+  app_id: true,
+  app_slug: true,
+  created_by: true,
+  created_at: true,
+  updated_at: true,
+});
+
+const Params = z.strictObject({ integration: id('int') });
+
+export const NewIntegration = z.discriminatedUnion('provider', [
+  z.strictObject({
+    provider: z.literal('github'),
+    installation_id: z.int().positive().optional().describe('GitHub’s number of the installation'),
+    project_id: id('prj'),
+    display_name: name.optional(),
+  }),
+  NewDockerHub,
+  NewOci,
+  NewCloudRegistry,
+  z.looseObject({ provider: z.enum(['gitlab', 'git']) }),
+]);
+
+export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
+  const { database } = deps;
+  const list = async (tenant: TenantScope, filter: { kind?: string | undefined; projectId?: string }, page: Page) => {
+    const { items, next } = await integrationsIn(database.reader, tenant).list(filter, pageRequest(page));
+    return reply({ body: items.map((one) => integrationView(one)), next });
+  };
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations',
+      operationId: 'listIntegrations',
+      tag: 'integrations',
+      summary: 'List integrations',
+      access: 'integrations:read',
+      query: PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() }),
+      success: { status: 200, body: z.array(IntegrationItem) },
+      async read({ tenant, query: { kind, provider, ...page } }) {
+        if (kind && provider && kind !== provider) return [];
+        return list(tenant, { kind: kind ?? provider }, page);
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/projects/{project}/integrations',
+      operationId: 'listProjectIntegrations',
+      tag: 'integrations',
+      summary: 'List the integrations that a project may use: its own, and those granted to it',
+      access: 'integrations:read',
+      params: z.strictObject({ project: id('prj') }),
+      query: PageQuery,
+      success: { status: 200, body: z.array(IntegrationItem) },
+      async read({ tenant, params, query }) {
+        if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
+        return list(tenant, { projectId: params.project }, query);
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/integrations/{integration}',
+      operationId: 'getIntegration',
+      tag: 'integrations',
+      summary: 'Read an integration',
+      access: 'integrations:read',
+      params: Params,
+      success: { status: 200, body: IntegrationView },
+      async read({ tenant, params }) {
+        const integration = await findReadable(database.reader, tenant, params.integration);
+        return reply({ body: await detailOf(database.reader, integration), revision: integration.revision });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations',
+      operationId: 'createIntegration',
+      tag: 'integrations',
+      summary: 'Connect a registry, or bind an installation of the operator’s GitHub App',
+      description:
+        'A registry is `pending` until its verification, the operation in the answer, has proven what is stored for it. An installation takes the scope `ops`: its number does not prove who owns the account, so only who operates the instance may say whose it is. Everybody else connects GitHub by `POST /v1/integrations/github/start`.',
+      access: 'integrations:write',
+      body: NewIntegration,
+      success: { status: 201, body: ChangedIntegration },
+      problems: [...bindingProblems, ...registryProblems, 'cloud_account_missing'],
+      async prepare({ caller, body }): Promise<Prepared> {
+        if (body.provider === 'github') {
+          tenantFor(caller, 'ops');
+          const { installation_id: externalId } = body;
+          if (externalId === undefined) {
+            throw new Problem('provider_not_supported', 'Send `installation_id`, GitHub’s number of the installation.');
+          }
+          await lookForInstallation(database, externalId);
+          return { externalId, asked: body };
+        }
+        if (!isNewRegistry(body)) {
+          throw new Problem('provider_not_supported', `Integrations of ${body.provider} cannot be connected yet.`);
+        }
+        return { host: checkNewRegistry(body, deps), asked: body };
+      },
+      async write({ prepared, ...request }) {
+        if ('host' in prepared) {
+          const { host, asked: body } = prepared;
+          const { integration, operation } = await createRegistry(request, deps, { body, host });
+          const renew = () => detailById(database.reader, integration.id);
+          return reply({ body: integrationView(integration), revision: integration.revision, operation, renew });
+        }
+        const { externalId, asked } = prepared;
+        const { project_id: projectId, display_name: displayName } = asked;
+        const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
+        const integration = await bindInstallation(ops, { externalId, projectId, displayName });
+        return reply({ body: integrationView(integration), revision: integration.revision });
+      },
+    }),
+  ];
+}
+
+type Page = z.output<typeof PageQuery>;
+type Body = z.output<typeof NewIntegration>;
+type OfGithub = Extract<Body, { provider: 'github' }>;
+type Prepared = { externalId: number; asked: OfGithub } | { host: RegistryHost; asked: NewRegistry };
+
+function isNewRegistry(body: Body): body is NewRegistry {
+  return isRegistry({ kind: body.provider });
+}
+
+/** To be changed: one that was granted to the caller's project is not among them. */
+export async function findIntegration(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
+  const integration = await integrationsIn(db, tenant).find(integrationId);
+  if (!integration) throw new Problem('not_found');
+  return integration;
+}
+
+/** To be looked at and used: the caller's own, and what was granted to a project of theirs. */
+export async function findReadable(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
+  const integration = await integrationsIn(db, tenant).findReadable(integrationId);
+  if (!integration) throw new Problem('not_found');
+  return integration;
+}
+
+/** With what was found out about each of its repositories, where it is a registry. */
+export async function detailOf(db: Db, integration: Integration): Promise<z.input<typeof IntegrationView>> {
+  return integrationView(integration, isRegistry(integration) ? await registryChecksIn(db).of(integration.id) : []);
+}
+
+/** As it is by now; the request that made or changed it has said that its caller may see it. */
+export async function detailById(db: Db, integrationId: string): Promise<z.input<typeof IntegrationView> | undefined> {
+  const integration = await integrationsIn(db, everything).find(integrationId);
+  return integration && detailOf(db, integration);
+}
+
+export function integrationView(
+  integration: Integration,
+  checks: RegistryCheck[] = [],
+): z.input<typeof IntegrationView> {
+  return {
+    id: integration.id,
+    provider: integration.kind as (typeof kinds)[number],
+    host_url: integration.hostUrl,
+    auth_mode: integration.authMode,
+    status: integration.status,
+    status_reason: integration.statusReason,
+    display_name: integration.displayName,
+    metadata: integration.metadata,
+    app_id: integration.appId === null ? null : String(integration.appId),
+    app_slug: integration.appSlug,
+    ...(isRegistry(integration) && { registry: registryView(integration, checks) }),
+    created_by: integration.createdBy,
+    created_at: toSeconds(integration.createdAt),
+    updated_at: toSeconds(integration.updatedAt),
+  };
+}

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { operationsIn } from '../../db/ops/operations.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { id } from '../http/input.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+
+export function operationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/operations/{operation}',
+      operationId: 'getOperation',
+      tag: 'operations',
+      summary: 'See how long work is going',
+      access: 'signed_in',
+      params: z.strictObject({ operation: id('op') }),
+      success: { status: 200, body: Accepted },
+      async read({ tenant, params }) {
+        const operation = await operationsIn(database.reader, tenant).find(params.operation);
+        if (!operation) throw new Problem('not_found');
+        return reply({ operation });
+      },
+    }),
+  ];
+}

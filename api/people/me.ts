@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+
+const MeView = z.object({
+  id: z.string(),
+  kind: z.enum(['operator', 'session', 'token']),
+  ops: z.boolean(),
+  grants: z.array(z.object({ org_id: z.string(), project_id: z.string().nullable(), scopes: z.array(z.string()) })),
+  csrf_token: z.string().optional().describe('Of a session that came by cookie'),
+});
+
+export function meRoutes(): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/me',
+      operationId: 'getMe',
+      tag: 'people',
+      summary: 'Who is asking, and what they may do',
+      access: 'signed_in',
+      success: { status: 200, body: MeView },
+      async read({ caller, ctx }) {
+        const cookie = ctx.get('authorization') ? undefined : ctx.cookies.get(sessionCookie);
+        return {
+          id: caller.id,
+          kind: caller.kind,
+          ops: caller.ops,
+          grants: caller.grants.map(({ orgId, projectId = null, scopes }) => ({
+            org_id: orgId,
+            project_id: projectId,
+            scopes: [...scopes],
+          })),
+          ...(cookie && { csrf_token: csrfTokenOf(cookie) }),
+        };
+      },
+    }),
+  ];
+}

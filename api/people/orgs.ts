@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { deleteOrg } from '../../db/deletion/owner-deletion.ts';
+import { type Org, orgsIn } from '../../db/people/orgs.ts';
+import { revocation } from '../deletion/deletion-query.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+
+const OrgView = z.object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds });
+const Params = z.strictObject({ org: id('org') });
+
+export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/orgs',
+      operationId: 'listOrgs',
+      tag: 'organizations',
+      summary: 'List the organizations that the caller may see',
+      access: 'org:read',
+      query: PageQuery,
+      success: { status: 200, body: z.array(OrgView) },
+      async read({ tenant, query }) {
+        const { items, next } = await orgsIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map(orgView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/orgs',
+      operationId: 'createOrg',
+      tag: 'organizations',
+      summary: 'Make an organization',
+      description: 'Only who operates the instance may.',
+      access: 'ops',
+      body: z.strictObject({ name }),
+      success: { status: 201, body: OrgView },
+      async write({ trx, tenant, body, audit }) {
+        const org = await orgsIn(trx, tenant).insert(body);
+        await audit({ orgId: org.id, action: 'org.created', target: org.id });
+        return reply({ body: orgView(org), revision: org.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/orgs/{org}',
+      operationId: 'getOrg',
+      tag: 'organizations',
+      summary: 'Read an organization',
+      access: 'org:read',
+      params: Params,
+      success: { status: 200, body: OrgView },
+      async read({ tenant, params }) {
+        const org = await orgsIn(database.reader, tenant).find(params.org);
+        if (!org) throw new Problem('not_found');
+        return reply({ body: orgView(org), revision: org.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/orgs/{org}',
+      operationId: 'updateOrg',
+      tag: 'organizations',
+      summary: 'Rename an organization',
+      access: 'org:admin',
+      params: Params,
+      body: z.strictObject({ name }),
+      success: { status: 200, body: OrgView },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const orgs = orgsIn(trx, tenant);
+        const org = await orgs.find(params.org);
+        if (!org) throw new Problem('not_found');
+        requireRevision(request, org.revision);
+        if (!(await orgs.update(org.id, org.revision, body))) throw new Problem('precondition_failed');
+        await audit({ orgId: org.id, action: 'org.updated', target: org.id });
+        return reply({ body: orgView({ ...org, ...body, updatedAt: Date.now() }), revision: org.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/orgs/{org}',
+      operationId: 'deleteOrg',
+      tag: 'organizations',
+      summary: 'Delete an organization with everything in it',
+      description:
+        'Takes effect with the answer: its tokens are revoked, and nothing is built any more. The operation ends with the last of its integrations.',
+      access: 'org:admin',
+      params: Params,
+      query: z.strictObject({ revocation }),
+      success: { status: 202, body: Accepted },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, query, audit, ...request }) {
+        const org = await orgsIn(trx, tenant).find(params.org);
+        if (!org) throw new Problem('not_found');
+        requireRevision(request, org.revision);
+        return reply({ operation: await deleteOrg(trx, { orgId: org.id, revocation: query.revocation, audit }) });
+      },
+    }),
+  ];
+}
+
+function orgView({ id, name, createdAt, updatedAt }: Org): z.input<typeof OrgView> {
+  return { id, name, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) };
+}

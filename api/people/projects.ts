@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { deleteProject } from '../../db/deletion/owner-deletion.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { orgsIn } from '../../db/people/orgs.ts';
+import { type Project, projectsIn } from '../../db/people/projects.ts';
+import { covers } from '../../db/store/tenant.ts';
+import { DeletionQuery, requireMayRevoke } from '../deletion/deletion-query.ts';
+import { type Caller, scopesIn } from '../http/caller.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+
+const ProjectView = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  name: z.string(),
+  created_at: epochSeconds,
+  updated_at: epochSeconds,
+});
+const Params = z.strictObject({ project: id('prj') });
+
+export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/projects',
+      operationId: 'listProjects',
+      tag: 'projects',
+      summary: 'List projects',
+      access: 'projects:read',
+      query: PageQuery.extend({ org_id: id('org').optional() }),
+      success: { status: 200, body: z.array(ProjectView) },
+      async read({ tenant, query: { org_id, ...page } }) {
+        const { items, next } = await projectsIn(database.reader, tenant).list(pageRequest(page), org_id);
+        return reply({ body: items.map(projectView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/projects',
+      operationId: 'createProject',
+      tag: 'projects',
+      summary: 'Make a project in an organization',
+      access: 'projects:write',
+      body: z.strictObject({ org_id: id('org'), name }),
+      success: { status: 201, body: ProjectView },
+      problems: ['not_found'],
+      async write({ trx, tenant, body, audit }) {
+        // A token for one project may not make another.
+        const known = covers(tenant, body.org_id) && (await orgsIn(trx, tenant).find(body.org_id));
+        if (!known || !(await holdOwner(trx, { orgId: body.org_id }))) throw new Problem('not_found');
+        const project = await projectsIn(trx, tenant).insert({ orgId: body.org_id, name: body.name });
+        await audit({ orgId: project.orgId, projectId: project.id, action: 'project.created', target: project.id });
+        return reply({ body: projectView(project), revision: project.revision });
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/projects/{project}',
+      operationId: 'getProject',
+      tag: 'projects',
+      summary: 'Read a project',
+      access: 'projects:read',
+      params: Params,
+      success: { status: 200, body: ProjectView },
+      async read({ tenant, params }) {
+        const project = await projectsIn(database.reader, tenant).find(params.project);
+        if (!project) throw new Problem('not_found');
+        return reply({ body: projectView(project), revision: project.revision });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/projects/{project}',
+      operationId: 'updateProject',
+      tag: 'projects',
+      summary: 'Rename a project',
+      access: 'projects:write',
+      params: Params,
+      body: z.strictObject({ name }),
+      success: { status: 200, body: ProjectView },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const projects = projectsIn(trx, tenant);
+        const project = await projects.find(params.project);
+        if (!project) throw new Problem('not_found');
+        requireRevision(request, project.revision);
+        if (!(await projects.update(project.id, project.revision, body))) throw new Problem('precondition_failed');
+        await audit({ orgId: project.orgId, projectId: project.id, action: 'project.updated', target: project.id });
+        const changed = { ...project, ...body, updatedAt: Date.now() };
+        return reply({ body: projectView(changed), revision: project.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/projects/{project}',
+      operationId: 'deleteProject',
+      tag: 'projects',
+      summary: 'Delete a project with its apps and integrations',
+      description:
+        'Takes effect with the answer, as the deletion of an integration does. The operation ends with the last of its integrations.',
+      access: 'projects:write',
+      params: Params,
+      query: DeletionQuery,
+      success: { status: 202, body: Accepted },
+      problems: ['project_in_use', 'precondition_failed'],
+      async write({ trx, tenant, caller, params, query, audit, ...request }) {
+        const projects = projectsIn(trx, tenant);
+        const project = await projects.find(params.project);
+        if (!project) throw new Problem('not_found');
+        requireRevision(request, project.revision);
+        const { id, orgId } = project;
+        requireMayRevoke(caller, orgId, query.revocation);
+        const isInUse = await projects.isInUse(id);
+        if (isInUse && query.if_unused === 'true') {
+          throw new Problem('project_in_use', 'Delete its apps and integrations first, or leave out `if_unused`.');
+        }
+        requireMayEmpty(caller, project, isInUse);
+        return reply({ operation: await deleteProject(trx, id, { orgId, revocation: query.revocation, audit }) });
+      },
+    }),
+  ];
+}
+
+function projectView({ id, orgId, name, createdAt, updatedAt }: Project): z.input<typeof ProjectView> {
+  return { id, org_id: orgId, name, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) };
+}
+
+/** Who may delete a project and not what is in it, may delete an empty one. */
+function requireMayEmpty(caller: Caller, { id, orgId }: Project, isInUse: boolean): void {
+  if (!isInUse || scopesIn(caller, orgId, id).has('integrations:delete')) return;
+  throw new Problem('missing_scope', 'It is in use: that needs the scope integrations:delete as well.');
+}

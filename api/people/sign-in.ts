@@ -1,0 +1,81 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { comesFromElsewhere, showPage } from '../http/html-page.ts';
+import { toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { readBytes } from '../http/read-json.ts';
+import type { FrameState } from '../http/request-frame.ts';
+import { cookieHeader, requireCode, signIn } from './sessions.ts';
+
+/**
+ * The page behind the one-time link. Opening it uses nothing up, since mail scanners and previews open links too: a
+ * click does, and that needs no script.
+ */
+export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/sign-in',
+      operationId: 'getSignIn',
+      tag: 'people',
+      summary: 'The page behind the one-time link',
+      access: 'public',
+      success: { status: 200, body: z.string(), contentType: 'text/html' },
+      problems: ['invalid_request'],
+      async raw(ctx) {
+        const code = String(ctx.query['code'] ?? '');
+        if (!isCode(code))
+          return show(ctx, 400, 'This link is not whole', '<p>Open the one that was printed at start.</p>');
+        show(
+          ctx,
+          200,
+          'Sign in to Fairlead',
+          `<form method="post" action="/sign-in"><input type="hidden" name="code" value="${code}"><button>Sign in</button></form>`,
+        );
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/sign-in',
+      operationId: 'postSignIn',
+      tag: 'people',
+      summary: 'Redeem the one-time link in a browser',
+      access: 'public',
+      success: { status: 200, body: z.string(), contentType: 'text/html' },
+      problems: ['invalid_request', 'sign_in_code_invalid', 'csrf_rejected', 'body_too_large'],
+      async raw(ctx) {
+        if (comesFromElsewhere(ctx)) {
+          return show(ctx, 403, 'This was not sent from here', '<p>Open the link again, and press its button.</p>');
+        }
+        const code = new URLSearchParams((await readBytes(ctx.req)).toString('utf8')).get('code') ?? '';
+        const requestId = (ctx.state as FrameState).requestId;
+        try {
+          await requireCode(database.reader, code);
+          const { session, user } = await database.write((trx) => signIn(trx, code, { ip: ctx.ip, requestId }));
+          const seconds = toSeconds(session.expiresAt - Date.now());
+          ctx.set('set-cookie', cookieHeader(session.token, seconds, links.publicUrl));
+          show(ctx, 200, `Signed in as ${user.name}`, next);
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+          show(ctx, 401, 'This link was used or has expired', '<p>Start Fairlead again: it prints another one.</p>');
+        }
+      },
+    }),
+  ];
+}
+
+const next = `<ul>
+<li><a href="/docs">Read the API</a>.</li>
+<li><a href="/v1/me">See what you may do</a>: it shows your organization’s id, and the <code>csrf_token</code> that changes need.</li>
+<li>For scripts, make a token: <code>POST /v1/tokens</code> with <code>org_id</code>, <code>name</code> and <code>scopes</code>. It is shown once, and sent as <code>Authorization: Bearer flt_…</code>.</li>
+</ul>`;
+
+function show(ctx: Context, status: number, title: string, body: string): void {
+  showPage(ctx, { status, title, body });
+}
+
+function isCode(text: string): boolean {
+  return /^[\w-]{20,100}$/.test(text);
+}

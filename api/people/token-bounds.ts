@@ -1,0 +1,26 @@
+import { countLiveTokens, type TokensOf, takeLiveToken } from '../../db/people/tokens.ts';
+import type { Db } from '../../db/store/connection.ts';
+import type { Caller } from '../http/caller.ts';
+import { Problem } from '../http/problems.ts';
+
+/** Each may ask as often as every other, so they are counted; those of builds apart from the others. */
+const most = { build: 100, organization: 1_000 };
+
+/** When a token has to end that this caller makes: none outlives the token that has made it. */
+export async function endOfNewToken(trx: Db, caller: Caller, wanted: number | null): Promise<number | null> {
+  if (caller.tokenId === undefined) return wanted;
+  const maker = await takeLiveToken(trx, caller.tokenId);
+  if (!maker) throw new Problem('unauthenticated', 'The token was revoked meanwhile.');
+  if (maker.expiresAt === null) return wanted;
+  return Math.min(wanted ?? maker.expiresAt, maker.expiresAt);
+}
+
+/** Two that are made at once may be one more than that. */
+export async function requireRoomForToken(trx: Db, of: TokensOf): Promise<void> {
+  const whose = 'buildId' in of ? 'build' : 'organization';
+  if ((await countLiveTokens(trx, of)) < most[whose]) return;
+  throw new Problem(
+    'too_many_requests',
+    `${most[whose]} tokens of this ${whose} are good: revoke those that are not used, or let them end by themselves.`,
+  );
+}

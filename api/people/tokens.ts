@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import { type App, appsIn } from '../../db/builds/apps.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { orgsIn } from '../../db/people/orgs.ts';
+import { projectsIn } from '../../db/people/projects.ts';
+import { type ApiToken, tokensIn } from '../../db/people/tokens.ts';
+import { covers, everything } from '../../db/store/tenant.ts';
+import { scopes } from '../../domain/people/scopes.ts';
+import { scopesIn } from '../http/caller.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { endOfNewToken, requireRoomForToken } from './token-bounds.ts';
+
+const TokenView = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  project_id: z.string().nullable(),
+  app_id: z.string().nullable(),
+  build_id: z.string().nullable(),
+  name: z.string(),
+  hint: z.string().describe('How the token begins'),
+  scopes: z.array(z.string()),
+  created_by: z.string(),
+  created_at: epochSeconds,
+  expires_at: epochSeconds.nullable(),
+  last_used_at: epochSeconds.nullable(),
+});
+
+/** Operating the instance is not handed on: that is what `FAIRLEAD_ADMIN_TOKEN` is for. */
+const tokenScopes = scopes.filter((scope) => scope !== 'ops');
+
+const NewToken = z.strictObject({
+  org_id: id('org'),
+  project_id: id('prj').optional().describe('Narrows the token to one project'),
+  app_id: id('app')
+    .optional()
+    .describe('Narrows it to one app: such a token has `credentials:exchange` and nothing else'),
+  name,
+  scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
+  expires_in_days: z.int().min(1).max(3650).optional(),
+});
+
+export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/tokens',
+      operationId: 'listTokens',
+      tag: 'tokens',
+      summary: 'List API tokens',
+      access: 'tokens:admin',
+      query: PageQuery,
+      success: { status: 200, body: z.array(TokenView) },
+      async read({ tenant, query }) {
+        const { items, next } = await tokensIn(database.reader, tenant).list(pageRequest(query));
+        return reply({ body: items.map(tokenView), next });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/tokens',
+      operationId: 'createToken',
+      tag: 'tokens',
+      summary: 'Make an API token',
+      description:
+        'The token itself is in this answer and nowhere else. It may not do more than its maker, and not outlive it: one that is made with a token ends with that token, at its end or when it is revoked. An organization has up to 1,000.',
+      access: 'tokens:admin',
+      body: NewToken,
+      success: { status: 201, body: TokenView.extend({ token: z.string().optional(), code: z.string().optional() }) },
+      secret: ['token', 'csrf_token'],
+      problems: ['not_found', 'too_many_requests'],
+      async write({ trx, tenant, caller, body, audit }) {
+        const { org_id: orgId } = body;
+        const app = body.app_id === undefined ? undefined : await requireApp(trx, tenant, body);
+        const projectId = app?.projectId ?? body.project_id;
+        await requireOwner(trx, tenant, orgId, projectId);
+        const allowed = scopesIn(caller, orgId, projectId);
+        const wanted = tokenScopes.filter((scope) => body.scopes.includes(scope));
+        const beyond = wanted.filter((scope) => !allowed.has(scope));
+        if (beyond.length > 0) {
+          throw new Problem('missing_scope', `You do not have ${beyond.join(', ')} yourself.`);
+        }
+        await requireRoomForToken(trx, { orgId });
+        const end = body.expires_in_days === undefined ? null : Date.now() + body.expires_in_days * 86_400_000;
+        const { token, secret } = await tokensIn(trx, tenant).insert({
+          orgId,
+          projectId: projectId ?? null,
+          appId: app?.id ?? null,
+          name: body.name,
+          scopes: wanted,
+          createdBy: caller.id,
+          expiresAt: await endOfNewToken(trx, caller, end),
+        });
+        await audit({
+          orgId,
+          projectId,
+          action: 'token.created',
+          target: token.id,
+          detail: { scopes: wanted.join(' '), ...(app && { app: app.id }) },
+        });
+        return { ...tokenView(token), token: secret };
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/tokens/{token}',
+      operationId: 'revokeToken',
+      tag: 'tokens',
+      summary: 'Revoke an API token',
+      description:
+        'Takes effect with the next request that shows it. Tokens that were made with it are revoked with it.',
+      access: 'tokens:admin',
+      params: z.strictObject({ token: id('tok') }),
+      success: { status: 204 },
+      async write({ trx, tenant, params, audit }) {
+        const tokens = tokensIn(trx, tenant);
+        const token = await tokens.find(params.token);
+        if (!token) throw new Problem('not_found');
+        for (const { id: target, orgId, projectId } of await tokens.revoke(token.id)) {
+          const detail = target === token.id ? {} : { detail: { revoked_with: token.id } };
+          await audit({ orgId, projectId, action: 'token.revoked', target, ...detail });
+        }
+      },
+    }),
+  ];
+}
+
+async function requireOwner(
+  trx: Parameters<typeof orgsIn>[0],
+  tenant: Parameters<typeof orgsIn>[1],
+  orgId: string,
+  projectId: string | undefined,
+): Promise<void> {
+  const org = covers(tenant, orgId, projectId) && (await orgsIn(trx, everything).find(orgId));
+  const project = projectId === undefined ? undefined : await projectsIn(trx, tenant).find(projectId);
+  const isKnown = org && (projectId === undefined || project?.orgId === orgId);
+  if (!isKnown || !(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
+}
+
+/** What is narrowed to an app may do what is narrowed there, and nothing else. */
+async function requireApp(
+  trx: Parameters<typeof orgsIn>[0],
+  tenant: Parameters<typeof orgsIn>[1],
+  { app_id, project_id, scopes: wanted }: z.output<typeof NewToken>,
+): Promise<App> {
+  const app = await appsIn(trx, tenant).find(app_id ?? '');
+  if (!app || (project_id !== undefined && app.projectId !== project_id)) throw new Problem('not_found');
+  if (wanted.some((scope) => scope !== 'credentials:exchange')) {
+    throw new Problem('invalid_request', 'A token for one app has the scope `credentials:exchange` and no other.', {
+      errors: [{ path: 'body.scopes', message: 'must be ["credentials:exchange"] where `app_id` is given' }],
+    });
+  }
+  return app;
+}
+
+function tokenView(token: ApiToken): z.input<typeof TokenView> {
+  return {
+    id: token.id,
+    org_id: token.orgId,
+    project_id: token.projectId,
+    app_id: token.appId,
+    build_id: token.buildId,
+    name: token.name,
+    hint: token.hint,
+    scopes: token.scopes,
+    created_by: token.createdBy,
+    created_at: toSeconds(token.createdAt),
+    expires_at: toSeconds(token.expiresAt),
+    last_used_at: toSeconds(token.lastUsedAt),
+  };
+}

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import type { RegistryChanges } from '../../db/integrations/integrations.ts';
+import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import type { Operation } from '../../db/ops/operations.ts';
+import { requestVerification } from '../../db/registries/registry-verifications.ts';
+import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
+import { registryHost } from '../../domain/registries/registry-hosts.ts';
+import {
+  type RegistrySettings,
+  registryIdentity,
+  registryPasswordKind,
+} from '../../domain/registries/registry-settings.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import type { WriteRequest } from '../http/endpoint.ts';
+import { Problem } from '../http/problems.ts';
+import { existing } from './create-registry.ts';
+import {
+  caPem,
+  expiresAt,
+  NewCredentials,
+  realm,
+  refuseCredentials,
+  refuseShortLived,
+  repositories,
+  repositoriesOf,
+} from './registry-input.ts';
+import { isRegistry } from './registry-view.ts';
+
+/** What of a registry may be changed; where and what it is may not. */
+export const registryChanges = {
+  credentials: NewCredentials.describe(
+    'Replaces the password or access token; the user stays unless named. The old one stays for an hour as `retiring`, and is given to nobody',
+  ),
+  repositories,
+  realm: realm.nullable(),
+  ca_pem: caPem.nullable(),
+  expires_at: expiresAt.nullable(),
+};
+
+const Changes = z.object(registryChanges).partial();
+type Changes = z.output<typeof Changes>;
+const fields = Object.keys(registryChanges) as (keyof Changes)[];
+
+/** Refuses what an integration of this kind does not have. */
+export function requireChangeable({ kind, authMode }: Integration, changes: Changes): void {
+  const asked = fields.filter((field) => changes[field] !== undefined);
+  if (asked.includes('credentials') && authMode === 'cloud_account') refuseCredentials(kind);
+  const isOwn = (field: keyof Changes) => {
+    if (field === 'repositories') return isRegistry({ kind });
+    if (field === 'realm' || field === 'ca_pem') return kind === 'oci';
+    return isRegistry({ kind }) && authMode === 'basic';
+  };
+  const strange = asked.filter((field) => !isOwn(field));
+  if (strange.length === 0) return;
+  const rotate = strange.includes('credentials')
+    ? ' Use `POST /v1/integrations/{integration}/credentials/rotate`.'
+    : '';
+  const names = strange.map((field) => `\`${field}\``).join(', ');
+  throw new Problem('provider_not_supported', `An integration of \`${kind}\` has no ${names} to be set.${rotate}`);
+}
+
+/**
+ * What is to be written for these changes. A new credential is active from the commit on: whatever was made with the
+ * old one is given to nobody any more.
+ */
+export async function changeRegistry(
+  { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
+  { keyring }: Pick<ApiDeps, 'keyring'>,
+  { integration, changes }: { integration: Integration; changes: Changes },
+): Promise<RegistryChanges> {
+  const before = integration.settings as RegistrySettings;
+  const { credentials, realm: nextRealm, ca_pem: nextCa, repositories: nextNames, expires_at: nextEnd } = changes;
+  const { realm: pinned, ca_pem: ca, asked_realm: asked, ...kept } = before;
+  const host = registryHost(integration.hostUrl);
+  const agreed = nextRealm === undefined ? pinned : (nextRealm ?? undefined);
+  const trusted = nextCa === undefined ? ca : (nextCa ?? undefined);
+  const username = credentials?.username ?? before.username;
+  const settings: RegistrySettings = {
+    ...kept,
+    ...(username !== undefined && { username }),
+    ...(agreed !== undefined && { realm: agreed }),
+    ...(nextRealm === undefined && asked !== undefined && { asked_realm: asked }),
+    ...(trusted !== undefined && { ca_pem: trusted }),
+    ...(nextNames && host && { repositories: repositoriesOf(host, nextNames) }),
+  };
+  const isReplaced =
+    credentials !== undefined &&
+    (await replace({ trx, tenant }, { keyring }, integration, { ...credentials, username: username ?? '' }));
+  const identityKey = registryIdentity(before.registry, { username: username ?? '' });
+  // The date was the old one's.
+  const end = nextEnd === undefined && isReplaced ? null : nextEnd;
+  return {
+    settings,
+    ...(username !== before.username && { identityKey }),
+    ...(end !== undefined && { expiresAt: end === null ? null : end * 1000 }),
+    cutsOff: isReplaced || username !== before.username || agreed !== pinned || trusted !== ca,
+  };
+}
+
+/** Whether it is another one than before. */
+async function replace(
+  { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
+  { keyring }: Pick<ApiDeps, 'keyring'>,
+  { id, orgId, projectId, settings }: Integration,
+  login: { username: string; password: string },
+): Promise<boolean> {
+  refuseShortLived(login);
+  const { registry, username } = settings as RegistrySettings;
+  if (login.username !== username) {
+    const identityKey = registryIdentity(registry, login);
+    const other = await integrationsIn(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
+    if (other && other.id !== id) throw await existing({ trx, tenant }, { orgId, projectId }, identityKey);
+  }
+  return sealedSecrets(trx, keyring).put({ integrationId: id }, orgId, registryPasswordKind, login.password);
+}
+
+/** Whatever may have made it work, or not work any more, is looked at. */
+export async function verifyAfter(
+  trx: WriteRequest['trx'],
+  integration: Integration,
+  changes: Changes,
+): Promise<Operation | undefined> {
+  const matters = ['credentials', 'repositories', 'realm', 'ca_pem'] as const;
+  if (!matters.some((field) => changes[field] !== undefined)) return undefined;
+  return requestVerification(trx, integration);
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import type { Operation } from '../../db/ops/operations.ts';
+import { holdOwner } from '../../db/people/hold-owner.ts';
+import { requestVerification } from '../../db/registries/registry-verifications.ts';
+import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
+import type { CloudKind } from '../../domain/clouds/cloud-accounts.ts';
+import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
+import {
+  type RegistrySettings,
+  registryIdentity,
+  registryPasswordKind,
+} from '../../domain/registries/registry-settings.ts';
+import { ownerOf } from '../connect/start-flow.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import type { WriteRequest } from '../http/endpoint.ts';
+import { id, name } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import {
+  Credentials,
+  caPem,
+  expiresAt,
+  realm,
+  refuseCredentials,
+  refuseShortLived,
+  registry,
+  registryOf,
+  repositories,
+  repositoriesOf,
+} from './registry-input.ts';
+
+const ofAll = {
+  project_id: id('prj').optional().describe('Whose it will be; may be left out by who reaches one project only'),
+  org_id: id('org').optional().describe('Instead: of the whole organization (`org:admin`)'),
+  display_name: name.optional(),
+  repositories: repositories.default([]),
+};
+const withCredentials = { ...ofAll, credentials: Credentials, expires_at: expiresAt.optional() };
+
+export const NewDockerHub = z.strictObject({
+  provider: z.literal('dockerhub'),
+  registry: registry.default('docker.io'),
+  ...withCredentials,
+});
+export const NewOci = z.strictObject({
+  provider: z.literal('oci'),
+  registry,
+  ...withCredentials,
+  realm: realm.optional(),
+  ca_pem: caPem.optional(),
+});
+export const NewCloudRegistry = z.strictObject({
+  provider: z.enum(['ecr', 'gar', 'acr']),
+  registry,
+  ...ofAll,
+  cloud_account_id: id('ca').describe('Whose access it inherits'),
+  credentials: z.unknown().optional().describe('Is refused: these have none of their own'),
+});
+
+export type NewRegistry = z.output<typeof NewDockerHub> | z.output<typeof NewOci> | z.output<typeof NewCloudRegistry>;
+type Owner = { orgId: string; projectId: string | null };
+
+const clouds: Record<'ecr' | 'gar' | 'acr', CloudKind> = { ecr: 'aws', gar: 'gcp', acr: 'azure' };
+
+/** Everything that can be told from the request alone. */
+export function checkNewRegistry(body: NewRegistry, { connect }: Pick<ApiDeps, 'connect'>): RegistryHost {
+  if ('cloud_account_id' in body) {
+    if (body.credentials !== undefined) refuseCredentials(body.provider);
+  } else refuseShortLived(body.credentials);
+  const host = registryOf(body.provider, body.registry, connect.allowedHosts);
+  repositoriesOf(host, body.repositories);
+  return host;
+}
+
+/** Connects a registry, and has it verified: until that has proven it, it is `pending`. */
+export async function createRegistry(
+  request: Pick<WriteRequest, 'trx' | 'tenant' | 'caller' | 'audit'>,
+  { keyring }: Pick<ApiDeps, 'keyring'>,
+  { body, host }: { body: NewRegistry; host: RegistryHost },
+): Promise<{ integration: Integration; operation: Operation }> {
+  const { trx, tenant, caller, audit } = request;
+  const owner = await ownerOf(trx, request, body);
+  if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
+  const isCloud = 'cloud_account_id' in body;
+  if (isCloud) await requireCloudAccount(request, owner, body);
+  const settings: RegistrySettings = {
+    registry: host.host,
+    repositories: repositoriesOf(host, body.repositories),
+    ...(!isCloud && { username: body.credentials.username }),
+    ...('realm' in body && body.realm !== undefined && { realm: body.realm }),
+    ...('ca_pem' in body && body.ca_pem !== undefined && { ca_pem: body.ca_pem }),
+  };
+  const identityKey = registryIdentity(
+    host.host,
+    isCloud ? { cloud: body.cloud_account_id } : { username: body.credentials.username },
+  );
+  const integrations = integrationsIn(trx, tenant);
+  const made = await integrations.insert({
+    ...owner,
+    kind: body.provider,
+    hostUrl: host.kind === 'oci' ? host.origin : `https://${host.host}`,
+    authMode: isCloud ? 'cloud_account' : 'basic',
+    status: 'pending',
+    displayName: body.display_name ?? `${host.host}${isCloud ? '' : `: ${body.credentials.username}`}`.slice(0, 100),
+    githubAppId: null,
+    createdBy: caller.id,
+    identityKey,
+    metadata: {},
+    cloudAccountId: isCloud ? body.cloud_account_id : null,
+    settings,
+    expiresAt: isCloud || body.expires_at === undefined ? null : body.expires_at * 1000,
+  });
+  if (!made) throw await existing(request, owner, identityKey);
+  if (!isCloud) {
+    const secrets = sealedSecrets(trx, keyring);
+    await secrets.put({ integrationId: made.id }, owner.orgId, registryPasswordKind, body.credentials.password);
+  }
+  const detail = { provider: body.provider, registry: host.host };
+  await audit({ ...owner, action: 'integration.created', target: made.id, detail });
+  const integration = await integrations.find(made.id);
+  if (!integration) throw new Error('The integration is gone within its own transaction');
+  return { integration, operation: await requestVerification(trx, integration) };
+}
+
+/** One that there is already, named where the caller may read it. */
+export async function existing(
+  { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
+  { orgId, projectId }: Owner,
+  identityKey: string,
+): Promise<Problem> {
+  const other = await integrationsIn(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
+  return new Problem('integration_exists', 'Use the one that is there.', {
+    members: { integration_id: other?.id ?? null },
+  });
+}
+
+/** Of the same organization, and of no other project: one that is being deleted is not there any more. */
+async function requireCloudAccount(
+  { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
+  { orgId, projectId }: Owner,
+  { provider, cloud_account_id: wanted }: z.output<typeof NewCloudRegistry>,
+): Promise<void> {
+  const account = await cloudAccountsIn(trx, tenant).take(wanted);
+  const fits = account?.orgId === orgId && (account.projectId === null || account.projectId === projectId);
+  if (fits && account.kind === clouds[provider]) return;
+  const advice = `There is no cloud account of ${clouds[provider]} by this id that it could inherit from.`;
+  throw new Problem('cloud_account_missing', advice);
+}

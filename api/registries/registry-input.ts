@@ -1,0 +1,139 @@
+import { X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
+import { tenantHostUrl } from '../../domain/connect/host-url.ts';
+import { imageRepository } from '../../domain/registries/image-repository.ts';
+import {
+  cloudKindOf,
+  type RegistryHost,
+  type RegistryKind,
+  registryHost,
+} from '../../domain/registries/registry-hosts.ts';
+import { shortLivedLogin } from '../../domain/registries/short-lived-logins.ts';
+import { Problem, type ProblemCode } from '../http/problems.ts';
+
+/** What a registry's own fields may be refused for. */
+export const registryProblems: ProblemCode[] = [
+  'not_found',
+  'integration_exists',
+  'host_not_allowed',
+  'registry_host_mismatch',
+  'credentials_not_allowed_for_kind',
+  'credentials_short_lived',
+];
+
+/** Each is asked about twice whenever the registry is verified. */
+const mostRepositories = 20;
+
+// Neither a colon, which would end it, nor what no header can hold.
+const username = z.string().regex(/^[^:\p{Cc}]{1,256}$/u, 'must have no colon and no control character');
+const password = z.string().min(1).max(16_384);
+
+export const Credentials = z
+  .strictObject({ username, password })
+  .describe('An access token is better than a password. They are never returned');
+/** To be replaced: the user may stay the same. */
+export const NewCredentials = z.strictObject({ username: username.optional(), password });
+
+export const registry = z
+  .string()
+  .min(1)
+  .max(300)
+  .describe('Its host, as image references begin: `ghcr.io`, `123456789012.dkr.ecr.eu-west-1.amazonaws.com`');
+export const repositories = z
+  .array(z.string().min(1).max(300))
+  .max(mostRepositories)
+  .describe('Names of images (`acme/shop`) for which pull and push are proven, each on its own');
+export const realm = z
+  .string()
+  .min(1)
+  .max(300)
+  .refine(isHost, 'must be a host, with its port where it is not 443')
+  .describe('The host of a token service elsewhere: agrees that the credentials are sent there');
+export const caPem = z
+  .string()
+  .max(65_536)
+  .refine(isCertificates, 'must be certificates in PEM, and nothing else')
+  .describe('Certificates of the registry’s own authority, in PEM');
+export const expiresAt = z
+  .int()
+  .max(9_999_999_999)
+  .refine((seconds) => seconds * 1000 > Date.now(), 'must be in the future')
+  .describe('When the credentials end, in seconds since 1970, where that is known');
+
+/** The registry that is meant, where it is one of the kind and may be reached. */
+export function registryOf(kind: RegistryKind, text: string, allowedHosts: readonly AllowedHost[]): RegistryHost {
+  const host = registryHost(text.trim());
+  if (!host) {
+    const owner = cloudKindOf(text.trim().replace(/^https?:\/\//i, ''));
+    const advice = owner
+      ? `That is below a domain of \`${owner}\`, and no registry of it.`
+      : 'Send the host alone, as image references begin: no path, no user, no tag.';
+    throw new Problem('registry_host_mismatch', advice, {
+      errors: [{ path: 'body.registry', message: 'is not the host of a registry' }],
+    });
+  }
+  if (host.kind !== kind) throw new Problem('registry_host_mismatch', mismatch(kind, host));
+  if (host.kind === 'gar' && host.universe !== 'googleapis.com') {
+    const advice = `${host.host} is in a Google Cloud of its own (${host.universe}), for which no access is made here: only registries of googleapis.com can be connected.`;
+    throw new Problem('registry_host_mismatch', advice);
+  }
+  if (kind === 'oci' && tenantHostUrl(host.origin, allowedHosts) === undefined) {
+    const advice = 'Send the public name of the host, without a port; FAIRLEAD_ALLOWED_HOSTS opens others.';
+    throw new Problem('host_not_allowed', advice);
+  }
+  return host;
+}
+
+function mismatch(kind: RegistryKind, host: RegistryHost): string {
+  if (host.kind === 'oci') return `${host.host} is no registry of \`${kind}\`: send \`provider: "oci"\`.`;
+  const how = host.kind === 'dockerhub' ? '`credentials`' : 'a `cloud_account_id`, and no credentials';
+  return `${host.host} is a registry of \`${host.kind}\`: send \`provider: "${host.kind}"\` with ${how}.`;
+}
+
+/** Their names as the registry has them, each once. */
+export function repositoriesOf(host: RegistryHost, names: readonly string[]): string[] {
+  const found = names.map((text, at) => {
+    const name = imageRepository(host, text);
+    if (name !== undefined) return name;
+    const message = `is no name of a repository of ${host.host}, without a tag`;
+    throw new Problem('invalid_request', `body.repositories.${at}: ${message}`, {
+      errors: [{ path: `body.repositories.${at}`, message }],
+    });
+  });
+  return [...new Set(found)];
+}
+
+/** A token that is pasted as a password works today, and not tomorrow. */
+export function refuseShortLived({ username: user, password: secret }: z.output<typeof Credentials>): void {
+  const service = shortLivedLogin(user, secret);
+  if (service === undefined) return;
+  throw new Problem(
+    'credentials_short_lived',
+    `This is a token of ${service}, which is over within hours and cannot be renewed by who has nothing else. Connect the registry with a cloud account: Fairlead then makes such tokens anew, whenever one is needed.`,
+  );
+}
+
+export function refuseCredentials(kind: string): never {
+  throw new Problem(
+    'credentials_not_allowed_for_kind',
+    `A registry of \`${kind}\` has no credentials of its own: it inherits the access of its cloud account.`,
+  );
+}
+
+function isHost(text: string): boolean {
+  return URL.canParse(`https://${text}`) && new URL(`https://${text}`).host === text;
+}
+
+/** Also nothing between them: a private key that is pasted along must not be kept in clear. */
+function isCertificates(text: string): boolean {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----/g) ?? [];
+  const rest = blocks.reduce((left, block) => left.replace(block, ''), text);
+  if (blocks.length === 0 || rest.trim() !== '') return false;
+  try {
+    for (const block of blocks) new X509Certificate(block);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import type { Integration } from '../../db/integrations/integrations.ts';
+import type { RegistryCheck } from '../../db/registries/registry-checks.ts';
+import { registryKinds } from '../../domain/registries/registry-hosts.ts';
+import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
+import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
+import { epochSeconds, toSeconds } from '../http/input.ts';
+
+export const RegistryView = z.object({
+  host: z.string(),
+  username: z.string().nullable(),
+  cloud_account_id: z.string().nullable(),
+  repositories: z.array(z.string()),
+  realm: z.string().nullable().describe('The only host, beside the registry’s own, that the credentials are sent to'),
+  asked_realm: z
+    .string()
+    .nullable()
+    .describe('Where the registry wants them sent instead: agree by `PATCH` with this as `realm`'),
+  custom_ca: z.boolean(),
+  expires_at: epochSeconds.nullable().describe('When the credentials end, as their owner has said'),
+  checked_at: epochSeconds.nullable(),
+  last_success_at: epochSeconds.nullable(),
+  checks: z
+    .array(
+      z.object({
+        repository: z.string(),
+        action: z.enum(registryPurposes),
+        outcome: z.enum(['allowed', 'denied', 'unproven']),
+        code: z.string().nullable().describe('Why not'),
+        checked_at: epochSeconds,
+      }),
+    )
+    .describe('What was proven for each repository, without pushing'),
+});
+
+export function registryView(integration: Integration, checks: RegistryCheck[]): z.input<typeof RegistryView> {
+  const settings = integration.settings as RegistrySettings;
+  return {
+    host: settings.registry,
+    username: settings.username ?? null,
+    cloud_account_id: integration.cloudAccountId,
+    repositories: settings.repositories ?? [],
+    realm: settings.realm ?? null,
+    asked_realm: settings.asked_realm ?? null,
+    custom_ca: settings.ca_pem !== undefined,
+    expires_at: toSeconds(integration.expiresAt),
+    checked_at: toSeconds(integration.checkedAt),
+    last_success_at: toSeconds(integration.lastSuccessAt),
+    checks: checks.map(({ checkedAt, ...check }) => ({ ...check, checked_at: toSeconds(checkedAt) })),
+  };
+}
+
+export function isRegistry({ kind }: Pick<Integration, 'kind'>): boolean {
+  return (registryKinds as readonly string[]).includes(kind);
+}

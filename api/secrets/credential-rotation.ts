@@ -1,0 +1,246 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import type { Integration } from '../../db/integrations/integrations.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import { type Credential, credentialsIn } from '../../db/secrets/credentials.ts';
+import { type GithubSecretKind, githubAppSecrets, githubSecretKinds } from '../../db/secrets/github-app-secrets.ts';
+import { type Rotation, rotationsIn, wakeRotation } from '../../db/secrets/rotations.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { appSettingsUrl } from '../../domain/github/github-urls.ts';
+import { newId } from '../../domain/ids.ts';
+import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
+import { rotateWorkflowId } from '../../workflows/ids.ts';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { id } from '../http/input.ts';
+import { OperationView } from '../http/operation-view.ts';
+import { Problem } from '../http/problems.ts';
+import { findIntegration } from '../integrations/integrations.ts';
+
+const Params = z.strictObject({ integration: id('int') });
+const kind = z.enum(githubSecretKinds);
+
+const NewRotation = z.strictObject({
+  kind,
+  secret: z
+    .string()
+    .min(16)
+    .max(500)
+    .optional()
+    .describe('For `webhook_secret`: this one; without it, Fairlead makes one'),
+  private_key: z.string().min(100).max(20_000).optional().describe('For `private_key`: the new key’s PEM, from GitHub'),
+  client_secret: z.string().min(8).max(500).optional().describe('For `client_secret`: the new one, from GitHub'),
+});
+
+const RotationStarted = z.object({
+  operation: OperationView.describe('Has succeeded once the new one is in use'),
+  credential_id: z.string(),
+  mode: z.enum(['auto', 'assisted']),
+  settings_url: z
+    .string()
+    .describe('The App’s settings at GitHub, where its owner makes and deletes keys and client secrets'),
+});
+
+/** Only what belongs to the caller's organization is replaced here. */
+type Target = { integration: Integration; app: GithubApp; credential: Credential };
+
+export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/credentials/rotate',
+      operationId: 'rotateCredential',
+      tag: 'credentials',
+      summary: 'Replace a webhook secret, private key or client secret of the organization’s GitHub App',
+      description:
+        'The new one is proven at GitHub before it is used, and the old one stays good meanwhile. GitHub has no way to make or delete keys and client secrets by program: make the new one in the App’s settings, send it here, and delete the old one there once the operation has succeeded.',
+      access: 'credentials:rotate',
+      params: Params,
+      body: NewRotation,
+      success: { status: 202, body: RotationStarted },
+      problems: [
+        'not_found',
+        'integration_deleted',
+        'operator_credential',
+        'rotation_in_progress',
+        'provider_not_supported',
+        'credential_unchanged',
+      ],
+      async write({ trx, tenant, caller, params, body, audit }) {
+        const { integration, app, credential } = await findTarget(trx, tenant, params.integration, body.kind);
+        const { orgId, projectId } = integration;
+        const secret = secretIn(body);
+        const secrets = githubAppSecrets(trx, keyring);
+        await refuseSecond(trx, credential.id);
+        const oldVersion = await credentialsIn(trx).activeVersion(credential.id);
+        if (oldVersion === undefined) throw new Problem('not_found', 'The App has no such credential here.');
+        const old = await secrets.secretOf(credential.id, oldVersion);
+        if (old !== undefined && isSame(body.kind, old, secret)) {
+          throw new Problem('credential_unchanged', 'Make a new one in the App’s settings at GitHub, and send that.');
+        }
+
+        const newVersion = await secrets.addPending(credential, secret);
+        const operationId = newId('op');
+        const operation = await operationsIn(trx, everything).insert({
+          id: operationId,
+          orgId,
+          projectId,
+          kind: 'rotate',
+          subjectId: credential.id,
+          workflowId: rotateWorkflowId(credential.id, operationId),
+        });
+        const mode = body.kind === 'webhook_secret' ? 'auto' : 'assisted';
+        const rotation = await rotationsIn(trx).insert({
+          orgId,
+          projectId,
+          integrationId: integration.id,
+          credentialId: credential.id,
+          operationId,
+          mode,
+          newVersion,
+          oldVersion,
+          requestedBy: caller.id,
+        });
+        if (!rotation) throw new Problem('rotation_in_progress');
+        await wakeRotation(trx, rotation);
+        await audit({
+          orgId,
+          projectId,
+          action: 'credential.rotation_requested',
+          target: credential.id,
+          detail: { kind: body.kind, version: newVersion },
+        });
+        const settings_url = await settingsUrlOf(trx, app);
+        return reply({ operation, body: { credential_id: credential.id, mode, settings_url } });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations/{integration}/credentials/rollback',
+      operationId: 'rollbackCredential',
+      tag: 'credentials',
+      summary: 'Put the credential back that was in use before',
+      description: 'Possible while a rotation is under way and the old one is `retiring`.',
+      access: 'credentials:rotate',
+      params: Params,
+      body: z.strictObject({ kind }),
+      success: { status: 202, body: RotationStarted },
+      problems: [
+        'not_found',
+        'invalid_transition',
+        'integration_deleted',
+        'operator_credential',
+        'provider_not_supported',
+      ],
+      async write({ trx, tenant, params, body, audit }) {
+        const { integration, app, credential } = await findTarget(trx, tenant, params.integration, body.kind);
+        const { orgId, projectId } = integration;
+        const rotation = await rollBack(trx, credential, { orgId, projectId });
+        await audit({
+          orgId,
+          projectId,
+          action: 'credential.rollback_requested',
+          target: credential.id,
+          detail: { kind: body.kind, version: rotation.oldVersion },
+        });
+        const settings_url = await settingsUrlOf(trx, app);
+        const { mode, operation } = rotation;
+        return reply({ operation, body: { credential_id: credential.id, mode, settings_url } });
+      },
+    }),
+  ];
+}
+
+async function findTarget(
+  trx: Transaction,
+  tenant: TenantScope,
+  integrationId: string,
+  kind: GithubSecretKind,
+): Promise<Target> {
+  const integration = await findIntegration(trx, tenant, integrationId);
+  if (integration.status === 'deleting') throw new Problem('integration_deleted');
+  const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
+  if (!app) throw new Problem('provider_not_supported', 'Only the credentials of a GitHub App are replaced this way.');
+  // The environment would put its own back at the next start.
+  if (app.orgId === null) {
+    throw new Problem(
+      'operator_credential',
+      'This integration uses the operator’s App, whose credentials come from the environment (GITHUB_APP_…): the operator sets the new value there and restarts Fairlead.',
+    );
+  }
+  const credential = await credentialsIn(trx).takeOf(app.id, kind);
+  if (app.orgId !== integration.orgId || !credential) {
+    throw new Problem('not_found', 'The App has no such credential here.');
+  }
+  return { integration, app, credential };
+}
+
+/** What was sent for this kind, and nothing else. */
+function secretIn({
+  kind,
+  secret,
+  private_key: privateKey,
+  client_secret: clientSecret,
+}: z.output<typeof NewRotation>) {
+  const sent = { secret, private_key: privateKey, client_secret: clientSecret };
+  const wanted = kind === 'webhook_secret' ? 'secret' : kind;
+  const others = Object.entries(sent).filter(([name, value]) => name !== wanted && value !== undefined);
+  const errors = others.map(([name]) => ({ path: `body.${name}`, message: `does not belong to ${kind}` }));
+  const value = sent[wanted];
+  if (kind !== 'webhook_secret' && value === undefined) {
+    errors.push({ path: `body.${kind}`, message: 'is needed: GitHub has no way to make one by program' });
+  }
+  if (kind === 'private_key' && value !== undefined && keyFingerprint(value) === undefined) {
+    errors.push({ path: 'body.private_key', message: 'is no RSA private key in PEM' });
+  }
+  if (errors.length > 0) throw new Problem('invalid_request', undefined, { errors });
+  if (kind === 'private_key') return (value ?? '').replaceAll('\\n', '\n');
+  return value ?? randomBytes(32).toString('hex');
+}
+
+/** A key may be written in several ways. */
+function isSame(kind: GithubSecretKind, old: string, secret: string): boolean {
+  return kind === 'private_key' ? keyFingerprint(old) === keyFingerprint(secret) : old === secret;
+}
+
+async function refuseSecond(trx: Transaction, credentialId: string): Promise<void> {
+  const open = await rotationsIn(trx).findOpen(credentialId);
+  if (!open) return;
+  throw new Problem('rotation_in_progress', 'Wait until it has ended, or roll it back.', {
+    members: { operation_id: open.operationId, phase: open.phase },
+  });
+}
+
+async function rollBack(trx: Transaction, { id }: Credential, owner: { orgId: string; projectId: string | null }) {
+  const found = await rotationsIn(trx).findOpen(id);
+  const rotation: Rotation | undefined = found && (await rotationsIn(trx).take(found.id));
+  const { operationId = '', oldVersion = 0 } = rotation ?? {};
+  const operation = await operationsIn(trx, everything).insert({
+    ...owner,
+    kind: 'rollback',
+    subjectId: id,
+    workflowId: rotateWorkflowId(id, operationId),
+  });
+  const moved =
+    rotation && (await rotationsIn(trx).move(rotation.id, 'rolling_back', { rollbackOperationId: operation.id }));
+  if (!rotation || !moved) {
+    throw new Problem('invalid_transition', 'There is no rotation whose old version could be put back.', {
+      members: { phase: rotation?.phase ?? null },
+    });
+  }
+  // The time for which it verifies begins anew.
+  await credentialsIn(trx).prolong(id, oldVersion);
+  await wakeRotation(trx, rotation);
+  return { operation, mode: rotation.mode, oldVersion };
+}
+
+/** Whose the App is, only the flow that made it knows; its public page leads its owners to the settings, too. */
+async function settingsUrlOf(trx: Transaction, { id, hostUrl, apiUrl, slug }: GithubApp): Promise<string> {
+  const { web, appPathPrefix } = githubHost(hostUrl, apiUrl);
+  const flow = await connectFlowsIn(trx, everything).findManifest(id);
+  return appSettingsUrl({ web, appPathPrefix, slug, organization: flow?.accountLogin });
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { incidentsIn } from '../db/ops/incidents.ts';
+import { relayHealth } from '../db/ops/relays.ts';
+import { everything } from '../db/store/tenant.ts';
+import { instanceSubject } from '../domain/ops/incidents.ts';
+import type { ApiDeps } from './http/deps.ts';
+import { type Endpoint, endpoint } from './http/endpoint.ts';
+import { Problem } from './http/problems.ts';
+
+/** The routes for the systems that watch this process: health checks and metrics. */
+export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/healthz',
+      operationId: 'getHealth',
+      tag: 'service',
+      summary: 'The process answers',
+      access: 'public',
+      unlimited: true,
+      success: { status: 200, body: z.object({ status: z.literal('ok') }) },
+      read: async () => ({ status: 'ok' }),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/readyz',
+      operationId: 'getReadiness',
+      tag: 'service',
+      summary: 'Deliveries can be stored',
+      description:
+        '`degraded` says that builds start late (no relay is at work, or Temporal is away), or that the clock of this machine is wrong by more than a minute. Nothing is lost.',
+      access: 'public',
+      unlimited: true,
+      success: {
+        status: 200,
+        body: z.object({
+          status: z.enum(['ok', 'degraded']),
+          reason: z.enum(['no_relay', 'temporal_away', 'clock_skew']).nullable(),
+        }),
+      },
+      async read() {
+        const health = await relayHealth(database.reader).catch(() => {
+          throw new Problem('unavailable', 'Nothing can be stored: look at the database.');
+        });
+        if (health !== 'ok') return { status: 'degraded', reason: health };
+        const isOff = await incidentsIn(database.reader, everything).isOpen('clock_skew', instanceSubject);
+        return isOff ? { status: 'degraded', reason: 'clock_skew' } : { status: 'ok', reason: null };
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/metrics',
+      operationId: 'getMetrics',
+      tag: 'service',
+      summary: 'Figures for Prometheus',
+      access: 'public',
+      success: { status: 200, body: z.string(), contentType: 'text/plain' },
+      async raw(ctx) {
+        ctx.body = await registry.metrics();
+        ctx.type = registry.contentType;
+      },
+    }),
+  ];
+}

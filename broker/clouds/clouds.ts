@@ -1,0 +1,116 @@
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import { newId } from '../../domain/ids.ts';
+import type { AzureCloud } from '../../domain/registries/registry-hosts.ts';
+import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
+import type { AwsAccess } from '../../providers/clouds/aws/aws-sessions.ts';
+import type { AzureAccess } from '../../providers/clouds/azure/azure-token.ts';
+import type { GcpAccess } from '../../providers/clouds/gcp/gcp-token.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import type { OidcIssuer } from './oidc-issuer.ts';
+
+/** What an access is used for; a cloud writes it down. */
+export type CloudUse = {
+  projectId?: string | null;
+  /** None while the account itself is proven. */
+  integrationId?: string;
+};
+
+/** The operator's OAuth client at Google, with which people give their consent. */
+export type GoogleOauth = { clientId: string; clientSecret: string };
+
+type Deps = {
+  database: Database;
+  keyring: Keyring;
+  issuer: Pick<OidcIssuer, 'token'>;
+  google?: GoogleOauth | undefined;
+};
+
+/** What AWS is told our tokens are for. */
+export const awsAudience = 'sts.amazonaws.com';
+
+/** Opens the access of a cloud account for one use. What it holds is secret, and goes to that cloud only. */
+export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
+  async function secretOf(account: CloudAccount, mode: keyof typeof cloudSecretKinds): Promise<string> {
+    const secrets = sealedSecrets(database.reader, keyring);
+    const secret = await secrets.active({ cloudAccountId: account.id }, cloudSecretKinds[mode]);
+    if (secret !== undefined) return secret;
+    throw new ProviderError({
+      provider: account.kind,
+      code: 'credentials_missing',
+      message: `The cloud account ${account.displayName} has no secret here: store it again`,
+    });
+  }
+
+  const tokenFor = (account: CloudAccount, use: CloudUse, audience: string) =>
+    issuer.token({ orgId: account.orgId, cloudAccountId: account.id, audience, ...use });
+
+  /** As our issuer would make one for somebody else, but nobody has it. */
+  const strangersToken = (account: CloudAccount, use: CloudUse, audience: string) =>
+    tokenFor({ ...account, id: newId('ca') }, use, audience);
+
+  return {
+    async aws(account: CloudAccount, use: CloudUse): Promise<AwsAccess> {
+      const { config, authMode } = account;
+      const accountId = field(account, 'account_id');
+      if (authMode === 'ambient') return { mode: 'ambient', accountId };
+      if (authMode === 'access_key') {
+        const secretAccessKey = await secretOf(account, 'access_key');
+        return { mode: 'access_key', accountId, accessKeyId: field(account, 'access_key_id'), secretAccessKey };
+      }
+      const role = { accountId, roleArn: field(account, 'role_arn'), sessionName: use.integrationId ?? account.id };
+      if (authMode === 'assume_role') return { mode: 'assume_role', ...role, externalId: config['external_id'] ?? '' };
+      return {
+        mode: 'web_identity',
+        ...role,
+        token: await tokenFor(account, use, awsAudience),
+        strangersToken: () => strangersToken(account, use, awsAudience),
+      };
+    },
+
+    async gcp(account: CloudAccount, use: CloudUse): Promise<GcpAccess> {
+      const { config, authMode } = account;
+      if (authMode === 'service_account_key') {
+        const privateKey = await secretOf(account, 'service_account_key');
+        return { mode: 'service_account_key', clientEmail: field(account, 'client_email'), privateKey };
+      }
+      if (authMode === 'oauth') {
+        if (!google) throw unconfigured('gcp', 'GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET are not set');
+        return { mode: 'oauth', ...google, refreshToken: await secretOf(account, 'oauth') };
+      }
+      return {
+        mode: 'workload_identity',
+        provider: field(account, 'provider'),
+        serviceAccount: config['service_account'],
+        subjectToken: (audience) => tokenFor(account, use, audience),
+        strangersToken: (audience) => strangersToken(account, use, audience),
+      };
+    },
+
+    async azure(account: CloudAccount, use: CloudUse): Promise<AzureAccess> {
+      const app = {
+        tenantId: field(account, 'tenant_id'),
+        clientId: field(account, 'client_id'),
+        cloud: field(account, 'cloud') as AzureCloud,
+      };
+      if (account.authMode === 'client_secret') {
+        return { ...app, mode: 'client_secret', clientSecret: await secretOf(account, 'client_secret') };
+      }
+      return { ...app, mode: 'federated', assertion: (audience) => tokenFor(account, use, audience) };
+    },
+  };
+}
+
+function field({ config, displayName, kind }: CloudAccount, name: string): string {
+  const value = config[name];
+  if (value !== undefined) return value;
+  throw unconfigured(kind, `The cloud account ${displayName} has no ${name}`);
+}
+
+function unconfigured(provider: string, message: string): ProviderError {
+  return new ProviderError({ provider, code: 'validation', message });
+}
+
+export type CloudAccess = ReturnType<typeof createCloudAccess>;

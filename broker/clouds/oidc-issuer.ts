@@ -1,0 +1,89 @@
+import { createPrivateKey, randomUUID } from 'node:crypto';
+import { SignJWT } from 'jose';
+import { signingKeysIn } from '../../db/clouds/signing-keys.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
+import { backdatedSeconds, issuedTokenSeconds } from '../../domain/clouds/signing-key-life.ts';
+import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ensureSigningKey } from './signing-keys.ts';
+
+/** Whom a token speaks for, and to which cloud. */
+export type IssuerTokenRequest = {
+  orgId: string;
+  projectId?: string | null | undefined;
+  /** None while the cloud account itself is proven. */
+  integrationId?: string | undefined;
+  cloudAccountId: string;
+  /** Whom it is for, as that cloud expects it: of any other, it is refused. */
+  audience: string;
+};
+
+/** A public key as clouds read it. */
+export type PublishedJwk = { kid: string; alg: string; use: 'sig'; kty: string; n: string; e: string };
+
+/** Fairlead as an OIDC issuer: clouds that trust it let it in without a secret that anybody keeps. */
+export type OidcIssuer = {
+  /** Every key that a token may be signed with today or tomorrow. */
+  keys(): Promise<PublishedJwk[]>;
+  /** A JWT for one call to a cloud, minutes before it dies. It is neither stored nor logged. */
+  token(request: IssuerTokenRequest): Promise<string>;
+};
+
+/** Makes the issuer whose name is `publicUrl`. */
+export function createOidcIssuer({
+  database,
+  keyring,
+  publicUrl,
+}: {
+  database: Database;
+  keyring: Keyring;
+  publicUrl: string;
+}): OidcIssuer {
+  return {
+    async keys() {
+      await ensureSigningKey(database, keyring);
+      const published = await signingKeysIn(database.reader).published();
+      return published.map(({ kid, alg, publicJwk }) => ({ ...publicJwk, kid, alg, use: 'sig' }) as PublishedJwk);
+    },
+
+    async token({ orgId, projectId, integrationId, cloudAccountId, audience }) {
+      refuseUnreachable(publicUrl);
+      await ensureSigningKey(database, keyring);
+      const signer = await signingKeysIn(database.reader).signer(keyring, Date.now());
+      if (!signer) throw new Error('There is no key to sign with');
+      const now = Math.floor(Date.now() / 1000);
+      const claims = {
+        org_id: orgId,
+        ...(projectId && { project_id: projectId }),
+        ...(integrationId && { integration_id: integrationId }),
+      };
+      return new SignJWT(claims)
+        .setProtectedHeader({ alg: signer.alg, typ: 'JWT', kid: signer.kid })
+        .setIssuer(publicUrl)
+        .setSubject(issuerSubject(orgId, cloudAccountId))
+        .setAudience(audience)
+        .setJti(randomUUID())
+        .setIssuedAt(now - backdatedSeconds)
+        .setExpirationTime(now + issuedTokenSeconds)
+        .sign(createPrivateKey(signer.privatePem));
+    },
+  };
+}
+
+/**
+ * What a trust policy pins: the same for as long as the cloud account is connected, and nobody else's. Google takes at
+ * most 127 bytes; these are 78.
+ */
+export function issuerSubject(orgId: string, cloudAccountId: string): string {
+  return `org:${orgId}:cloud-account:${cloudAccountId}`;
+}
+
+/** A cloud fetches our keys by itself, and only by https. */
+function refuseUnreachable(publicUrl: string): void {
+  if (new URL(publicUrl).protocol === 'https:') return;
+  throw new ProviderError({
+    provider: 'fairlead',
+    code: 'issuer_not_public',
+    message: `No cloud trusts an issuer at ${publicUrl}: set FAIRLEAD_PUBLIC_URL to an https address that the cloud can reach.`,
+  });
+}

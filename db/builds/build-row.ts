@@ -1,0 +1,95 @@
+import type { BuildStatus } from '../../domain/builds/build-status.ts';
+import type { BuildRow } from '../store/tables.ts';
+import type { Pipeline } from './pipelines.ts';
+
+export type Build = {
+  id: string;
+  orgId: string;
+  projectId: string;
+  appId: string;
+  /** As it was when the build was triggered; also the name of its status, which must not change meanwhile. */
+  pipeline: Pipeline & { statusContext?: string };
+  integrationId: string;
+  repositoryId: string;
+  status: BuildStatus;
+  /** A stable code, and a sentence for it, where the status alone does not say why. */
+  reason: string | null;
+  detail: string | null;
+  event: string;
+  /** The full ref that triggered it, and its short name. */
+  ref: string;
+  refName: string;
+  sha: string;
+  /** The branch on which the workflow is dispatched, or the tag as `refs/tags/…`: a branch may have the same name. */
+  dispatchRef: string;
+  /** What the workflow checks out besides the sha: `refs/heads/…`, `refs/tags/…` or `refs/pull/N/head`. */
+  fairleadRef: string;
+  pullRequest: number | null;
+  fork: boolean;
+  message: string | null;
+  rerunOf: string | null;
+  deliveryId: string | null;
+  createdBy: string;
+  runId: number | null;
+  runAttempt: number | null;
+  runUrl: string | null;
+  cancelRequested: boolean;
+  /** Why, for whoever ends it. */
+  cancelReason: string | null;
+  deploymentId: number | null;
+  /** Of which status the provider was told last: by the commit's status, by the check run and by the deployment. */
+  reportedStatus: string | null;
+  checkRunId: number | null;
+  checkStatus: string | null;
+  deploymentStatus: string | null;
+  /** Until then a report without an answer may still take effect. */
+  reportDoubtUntil: number | null;
+  revision: number;
+  createdAt: number;
+  updatedAt: number;
+  startedAt: number | null;
+  finishedAt: number | null;
+};
+
+export function toBuild(row: BuildRow): Build {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    appId: row.app_id,
+    pipeline: JSON.parse(row.pipeline),
+    integrationId: row.integration_id,
+    repositoryId: row.repository_id,
+    status: row.status,
+    reason: row.reason,
+    detail: row.detail,
+    event: row.event,
+    ref: row.ref,
+    refName: row.ref_name,
+    sha: row.sha,
+    dispatchRef: row.dispatch_ref,
+    fairleadRef: row.fairlead_ref,
+    pullRequest: row.pull_request,
+    fork: Boolean(row.fork),
+    message: row.message,
+    rerunOf: row.rerun_of,
+    deliveryId: row.delivery_id,
+    createdBy: row.created_by,
+    runId: row.run_id,
+    runAttempt: row.run_attempt,
+    runUrl: row.run_url,
+    cancelRequested: Boolean(row.cancel_requested),
+    cancelReason: row.cancel_reason,
+    deploymentId: row.deployment_id,
+    reportedStatus: row.reported_status,
+    checkRunId: row.check_run_id,
+    checkStatus: row.check_status,
+    deploymentStatus: row.deployment_status,
+    reportDoubtUntil: row.report_doubt_until,
+    revision: row.revision,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+  };
+}

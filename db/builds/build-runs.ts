@@ -1,0 +1,97 @@
+import { findBuildId } from '../../domain/builds/build-marker.ts';
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts';
+import type { IncidentCode } from '../../domain/ops/incidents.ts';
+import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { incidentsIn } from '../ops/incidents.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Db } from '../store/connection.ts';
+import { everything } from '../store/tenant.ts';
+import { appendBuildEvent } from './build-events.ts';
+import { type Build, buildsIn, toBuild } from './builds.ts';
+import { dispatchesIn } from './dispatches.ts';
+
+/** A workflow run as a webhook or an answer of GitHub tells of it. */
+export type RunFacts = {
+  /** Ours. */
+  repositoryId: string;
+  runId: number;
+  runAttempt: number;
+  status: string;
+  conclusion: string | null;
+  url: string;
+  /** The evaluated `run-name`, which shows the build. */
+  displayTitle: string;
+};
+
+/** What the signal `reported` carries: ids and words of ours. */
+export type RunReport = { runId: number; ended?: BuildEnd };
+
+/**
+ * Takes in what a webhook says of a run, where it is a build's: remembers the run and, when that tells the build's
+ * workflow something new (the run it was looking for, or its end), signals it. A build that is over stays as it is,
+ * whatever a later attempt of its run does.
+ */
+export async function recordRun(trx: Db, run: RunFacts): Promise<{ buildId: string } | undefined> {
+  const build = await buildOf(trx, run);
+  if (!build) return undefined;
+  if (isFinalBuildStatus(build.status)) {
+    if (build.runId === null) await rememberLate(trx, build, run);
+    return { buildId: build.id };
+  }
+  const wanted = await adoptRun(trx, build, run);
+  const ended = endOfRun(run);
+  if (ended || wanted) {
+    const report: RunReport = { runId: run.runId, ...(ended && { ended }) };
+    await commandsIn(trx).add({
+      action: 'signal',
+      workflow: 'dispatchBuild',
+      workflowId: buildWorkflowId(build.id),
+      signal: 'reported',
+      input: report,
+    });
+  }
+  return { buildId: build.id };
+}
+
+/**
+ * Makes the run the build's, and the build `running`. True where the build had given up on the answer of its
+ * dispatch: its workflow is looking for this run.
+ */
+export async function adoptRun(
+  trx: Db,
+  build: Build,
+  run: { runId: number; runAttempt?: number; url?: string | undefined },
+): Promise<boolean> {
+  const builds = buildsIn(trx, everything);
+  const facts = { id: run.runId, attempt: run.runAttempt, url: run.url };
+  const found = await dispatchesIn(trx).find(build.id);
+  if (found?.state === 'unknown') await dispatchesIn(trx).move(build.id, 'sent', { runId: run.runId });
+  if (build.runId === null) await appendBuildEvent(trx, build, 'run_found', { run_id: run.runId });
+
+  const moved = await builds.moveStatus(build.id, 'running', { run: facts });
+  if (!moved) await builds.rememberRun(build.id, facts);
+  if (build.status === 'uncertain') await incidentsIn(trx, everything).resolveSubject(uncertainCode, build.id);
+  // While the dispatch is still being sent, its own activity finds the run in the build's row.
+  return build.runId === null && found?.state !== 'sending';
+}
+
+/** The incident of a dispatch whose answer was lost and whose run cannot be found. */
+export const uncertainCode = 'dispatch_uncertain' satisfies IncidentCode;
+
+async function buildOf(trx: Db, run: RunFacts): Promise<Build | undefined> {
+  const known = await trx('builds').where({ repository_id: run.repositoryId, run_id: run.runId }).first();
+  if (known) return toBuild(known);
+  const id = findBuildId(run.displayTitle);
+  if (id === undefined) return undefined;
+  // A title is written by whoever writes the workflow: it counts only in the build's own repository, and only for a
+  // build that was sent and has no other run.
+  const row = await trx('builds').where({ id, repository_id: run.repositoryId, run_id: null }).first();
+  const dispatch = row && (await dispatchesIn(trx).find(id));
+  return row && dispatch && ['sending', 'sent', 'unknown'].includes(dispatch.state) ? toBuild(row) : undefined;
+}
+
+async function rememberLate(trx: Db, build: Build, run: RunFacts): Promise<void> {
+  await buildsIn(trx, everything).rememberRun(build.id, { id: run.runId, attempt: run.runAttempt, url: run.url });
+  await appendBuildEvent(trx, build, 'run_found', { run_id: run.runId, late: true });
+}

@@ -1,0 +1,252 @@
+import { type BuildStatus, buildMoves, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { newId } from '../../domain/ids.ts';
+import { sourcesOf } from '../../domain/moves.ts';
+import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { leasesIn } from '../exchange/leases.ts';
+import { integrationDeleted, integrationDeletedDetail, isDeleted } from '../integrations/cut-off.ts';
+import { incidentsIn } from '../ops/incidents.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Db } from '../store/connection.ts';
+import { type Page, type PageRequest, pageOf } from '../store/page.ts';
+import type { BuildRow } from '../store/tables.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
+import { appendBuildEvent } from './build-events.ts';
+import { buildReportsIn } from './build-reports.ts';
+import { type Build, toBuild } from './build-row.ts';
+import { statusContextOf } from './status-context.ts';
+
+export { type Build, toBuild } from './build-row.ts';
+
+export type NewBuild = Pick<
+  Build,
+  | 'orgId'
+  | 'projectId'
+  | 'appId'
+  | 'pipeline'
+  | 'integrationId'
+  | 'repositoryId'
+  | 'event'
+  | 'ref'
+  | 'refName'
+  | 'sha'
+  | 'dispatchRef'
+  | 'fairleadRef'
+  | 'fork'
+  | 'createdBy'
+> & {
+  status: 'queued' | 'blocked' | 'failed';
+  pullRequest?: number | null | undefined;
+  message?: string | null | undefined;
+  reason?: string | undefined;
+  detail?: string | undefined;
+  rerunOf?: string | undefined;
+  deliveryId?: string | undefined;
+};
+
+/**
+ * Writes a build down with its first event and, where it is queued, the command that starts its workflow: all in the
+ * caller's transaction. A blocked build and one that failed at once start nothing; the provider is told of them.
+ */
+export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
+  const now = Date.now();
+  // Whatever it was asked for by: it says so at once instead of waiting for what will not come.
+  const cutOff = await isDeleted(trx, wanted.integrationId);
+  const input: NewBuild = cutOff
+    ? { ...wanted, status: 'failed', reason: integrationDeleted, detail: integrationDeletedDetail }
+    : wanted;
+  const statusContext =
+    input.pipeline.statusContext ?? (await statusContextOf(trx, input.pipeline, input.repositoryId));
+  const row: BuildRow = {
+    id: newId('bld'),
+    org_id: input.orgId,
+    project_id: input.projectId,
+    app_id: input.appId,
+    pipeline_id: input.pipeline.id,
+    integration_id: input.integrationId,
+    repository_id: input.repositoryId,
+    status: input.status,
+    reason: input.reason ?? null,
+    detail: input.detail ?? null,
+    event: input.event,
+    ref: input.ref,
+    ref_name: input.refName,
+    sha: input.sha,
+    dispatch_ref: input.dispatchRef,
+    fairlead_ref: input.fairleadRef,
+    pull_request: input.pullRequest ?? null,
+    fork: input.fork,
+    message: input.message ?? null,
+    pipeline: JSON.stringify({ ...input.pipeline, statusContext }),
+    rerun_of: input.rerunOf ?? null,
+    delivery_id: input.deliveryId ?? null,
+    created_by: input.createdBy,
+    run_id: null,
+    run_attempt: null,
+    run_url: null,
+    cancel_requested: false,
+    cancel_reason: null,
+    deployment_id: null,
+    reported_status: null,
+    check_run_id: null,
+    check_status: null,
+    deployment_status: null,
+    report_claim: null,
+    report_claim_until: null,
+    report_doubt_until: null,
+    revision: 1,
+    created_at: now,
+    updated_at: now,
+    started_at: null,
+    finished_at: input.status === 'failed' ? now : null,
+  };
+  await trx('builds').insert(row);
+  const build = toBuild(row);
+  await appendBuildEvent(trx, build, 'created', { status: build.status, reason: build.reason });
+  if (build.status === 'queued') await commandsIn(trx).add(startOf(build));
+  else if (!cutOff) await buildReportsIn(trx).request(build);
+  return build;
+}
+
+/** The command that starts a build's workflow. */
+export function startOf(build: Build) {
+  const commit = build.sha.slice(0, 7);
+  return {
+    action: 'start' as const,
+    workflow: 'dispatchBuild',
+    workflowId: buildWorkflowId(build.id),
+    input: { buildId: build.id, timeoutMinutes: build.pipeline.timeoutMinutes },
+    attributes: {
+      OrgId: build.orgId,
+      ProjectId: build.projectId,
+      IntegrationId: build.integrationId,
+      BuildId: build.id,
+      Kind: 'dispatchBuild',
+      Phase: 'queued',
+    },
+    summary: `Build ${build.refName} at ${commit} with pipeline ${build.pipeline.name}`.slice(0, 200),
+  };
+}
+
+export type BuildFilter = {
+  projectId?: string | undefined;
+  appId?: string | undefined;
+  pipelineId?: string | undefined;
+  status?: BuildStatus | undefined;
+};
+
+/** What else may change with a status. */
+export type BuildPatch = {
+  reason?: string | undefined;
+  detail?: string | undefined;
+  run?: { id: number; attempt?: number | undefined; url?: string | undefined } | undefined;
+  /** Narrows the statuses from which the move is made. */
+  from?: readonly BuildStatus[] | undefined;
+};
+
+/** Bind to a transaction for whatever writes more than one row: a move also appends its event. */
+export function buildsIn(db: Db, scope: TenantScope) {
+  const rows = () => within(scope, db('builds'));
+
+  return {
+    async find(id: string): Promise<Build | undefined> {
+      const row = await rows().where({ id }).first();
+      return row && toBuild(row);
+    },
+
+    /** Newest first. */
+    async list(filter: BuildFilter, page: PageRequest): Promise<Page<Build>> {
+      const query = rows();
+      if (filter.projectId) query.where({ project_id: filter.projectId });
+      if (filter.appId) query.where({ app_id: filter.appId });
+      if (filter.pipelineId) query.where({ pipeline_id: filter.pipelineId });
+      if (filter.status) query.where({ status: filter.status });
+      return pageOf(query, page, toBuild);
+    },
+
+    /** Moves the status only from one that allows it, so that a late writer cannot undo an end; false when not. */
+    async moveStatus(id: string, to: BuildStatus, patch: BuildPatch = {}): Promise<boolean> {
+      const now = Date.now();
+      // What was never started has no workflow that would tell the provider.
+      const endsHeld = isFinalBuildStatus(to) && buildMoves.blocked.includes(to);
+      const held = endsHeld && (await rows().where({ id, status: 'blocked' }).first('id'));
+      const [row] = await rows()
+        .where({ id })
+        .whereIn(
+          'status',
+          sourcesOf(buildMoves, to).filter((status) => patch.from?.includes(status) ?? true),
+        )
+        .update({
+          status: to,
+          revision: db.raw('revision + 1') as unknown as number,
+          updated_at: now,
+          reason: patch.reason ?? null,
+          detail: patch.detail ?? null,
+          ...runColumns(patch.run),
+          ...(to === 'running' && { started_at: now }),
+          ...(isFinalBuildStatus(to) && { finished_at: now }),
+        })
+        .returning('*');
+      if (!row) return false;
+      await appendBuildEvent(db, toBuild(row), 'status_changed', {
+        status: to,
+        reason: row.reason,
+        detail: row.detail,
+      });
+      if (isFinalBuildStatus(to)) {
+        await leasesIn(db, everything).revoke({ buildId: id });
+        await incidentsIn(db, everything).resolveAbout(id, 'dispatch_uncertain', 'build_stuck');
+      }
+      if (held) await buildReportsIn(db).request(toBuild(row));
+      return true;
+    },
+
+    /** Writes down which run is the build's, without moving it. */
+    async rememberRun(id: string, run: NonNullable<BuildPatch['run']>): Promise<void> {
+      await rows()
+        .where({ id })
+        .update({ ...runColumns(run), updated_at: Date.now() });
+    },
+
+    /**
+     * Asks the build's workflow to end it. False where the build is over; true, and no second command or reason, where
+     * asked before.
+     */
+    async requestCancel(id: string, reason: string): Promise<boolean> {
+      const build = await this.find(id);
+      if (!build || isFinalBuildStatus(build.status)) return false;
+      const [row] = await rows()
+        .where({ id, cancel_requested: false })
+        .update({
+          cancel_requested: true,
+          cancel_reason: reason,
+          revision: db.raw('revision + 1') as unknown as number,
+          updated_at: Date.now(),
+        })
+        .returning('*');
+      if (!row) return true;
+      await appendBuildEvent(db, build, 'cancel_requested', { reason });
+      await commandsIn(db).add({
+        action: 'signal',
+        workflow: 'dispatchBuild',
+        workflowId: buildWorkflowId(id),
+        signal: 'canceled',
+        input: null,
+      });
+      return true;
+    },
+
+    /** The status that the commit's status tells of. */
+    async markReported(id: string, status: BuildStatus): Promise<void> {
+      await rows().where({ id }).update({ reported_status: status, updated_at: Date.now() });
+    },
+  };
+}
+
+function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
+  if (!run) return {};
+  return {
+    run_id: run.id,
+    ...(run.attempt !== undefined && { run_attempt: run.attempt }),
+    ...(run.url !== undefined && { run_url: run.url }),
+  };
+}

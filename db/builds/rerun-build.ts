@@ -1,0 +1,86 @@
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { isDeleted } from '../integrations/cut-off.ts';
+import { usableIntegrations } from '../integrations/usable-integrations.ts';
+import type { Db } from '../store/connection.ts';
+import { everything } from '../store/tenant.ts';
+import { type App, appsIn } from './apps.ts';
+import { type Build, createBuild } from './builds.ts';
+import { pipelinesIn } from './pipelines.ts';
+
+/** Why a build is not made again, whoever asks. */
+export type RerunObstacle =
+  | 'build_not_over'
+  | 'pipeline_deleted'
+  | 'app_deleted'
+  | 'pipeline_disabled'
+  | 'integration_not_granted';
+
+type Through = Pick<Build, 'integrationId' | 'repositoryId'>;
+
+/**
+ * Another build of the same commit with the pipeline as it was: where it is there still, is enabled, and its project
+ * may use the integration.
+ */
+export async function rerunBuild(
+  trx: Db,
+  source: Build,
+  { createdBy, deliveryId }: { createdBy: string; deliveryId?: string },
+): Promise<{ build: Build } | { obstacle: RerunObstacle }> {
+  const app = await appsIn(trx, everything).find(source.appId);
+  const through = await sourceNow(trx, source, app);
+  const obstacle = await obstacleOf(trx, source, app, through);
+  if (obstacle) return { obstacle };
+  const build = await createBuild(trx, {
+    ...source,
+    ...through,
+    rerunOf: source.id,
+    createdBy,
+    deliveryId,
+    detail: undefined,
+    ...blockedIfFork(source),
+  });
+  return { build };
+}
+
+async function obstacleOf(
+  trx: Db,
+  { status, pipeline: { id: pipelineId }, projectId }: Build,
+  app: App | undefined,
+  { integrationId }: Through,
+): Promise<RerunObstacle | undefined> {
+  if (!isFinalBuildStatus(status)) return 'build_not_over';
+  const pipeline = await pipelinesIn(trx, everything).find(pipelineId);
+  if (!pipeline) return 'pipeline_deleted';
+  if (!app) return 'app_deleted';
+  if (!pipeline.enabled) return 'pipeline_disabled';
+  // The build itself says so, and ends at once.
+  if (await isDeleted(trx, integrationId)) return undefined;
+  return (await usableIntegrations(trx, projectId).includes(integrationId)) ? undefined : 'integration_not_granted';
+}
+
+/** An app that got another integration meanwhile is built through it, where the repository is the same at its host. */
+async function sourceNow(trx: Db, build: Build, app: App | undefined): Promise<Through> {
+  const { integrationId, repositoryId } = build;
+  const source = app?.source;
+  if (!source || source.integrationId === integrationId) return { integrationId, repositoryId };
+  const [before, now] = await Promise.all([identityOf(trx, repositoryId), identityOf(trx, source.repositoryId)]);
+  return before === undefined || before !== now
+    ? { integrationId, repositoryId }
+    : { integrationId: source.integrationId, repositoryId: source.repositoryId };
+}
+
+/** Two Apps of a host know the same repository by rows of their own. */
+async function identityOf(db: Db, repositoryId: string): Promise<string | undefined> {
+  const row: { external_id: number; host_url: string } | undefined = await db('repositories')
+    .join('github_apps', 'github_apps.id', 'repositories.github_app_id')
+    .where('repositories.id', repositoryId)
+    .first('repositories.external_id', 'github_apps.host_url');
+  return row && `${row.host_url} ${row.external_id}`;
+}
+
+/** What nobody has vouched for is not started by building it again. */
+function blockedIfFork({ fork }: Build) {
+  return fork
+    ? { status: 'blocked' as const, reason: 'fork_pull_request' }
+    : { status: 'queued' as const, reason: undefined };
+}

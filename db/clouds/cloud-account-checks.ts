@@ -1,0 +1,96 @@
+import { verifyCloudWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { appendAudit } from '../ops/audit.ts';
+import { type Operation, operationsIn } from '../ops/operations.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Transaction } from '../store/connection.ts';
+import { everything } from '../store/tenant.ts';
+import { type CloudAccount, cloudAccountsIn } from './cloud-accounts.ts';
+
+const kind = 'verify';
+
+/** Usually a check begins within seconds. */
+const lostAfterMs = 60_000;
+
+/** Why a cloud does not let the account in, in words that may be shown. */
+export type CloudRefusal = { code: string; detail: string };
+
+/** Has the cloud asked who this is. One that waits to be asked is enough. */
+export async function requestCloudCheck(
+  trx: Transaction,
+  { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
+): Promise<Operation> {
+  const operations = operationsIn(trx, everything);
+  const wanted = { orgId, projectId, kind, subjectId: id };
+  const waiting = await operations.findWaiting(wanted);
+  if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
+  const workflowId = verifyCloudWorkflowId(id);
+  const owner = { OrgId: orgId, ...(projectId !== null && { ProjectId: projectId }) };
+  await commandsIn(trx).add({
+    action: 'signal_with_start',
+    workflow: 'verifyCloudAccount',
+    workflowId,
+    signal: 'requested',
+    input: { cloudAccountId: id },
+    attributes: { ...owner, Kind: 'verifyCloudAccount', Phase: 'asking' },
+    summary: `Ask the cloud of ${id} who it is there`,
+  });
+  return operations.insert({ ...wanted, workflowId });
+}
+
+/** False where the account is gone; who waited for that is told so. */
+export async function beginCloudCheck(trx: Transaction, cloudAccountId: string): Promise<boolean> {
+  const operations = operationsIn(trx, everything);
+  const subject = { kind, subjectId: cloudAccountId };
+  await operations.takeUp(subject);
+  if (await cloudAccountsIn(trx, everything).find(cloudAccountId)) return true;
+  await operations.finish(subject, { code: 'cloud_account_deleted', detail: 'The cloud account was deleted.' });
+  return false;
+}
+
+/**
+ * Writes down what the cloud said of the access that the account had when it was asked, and ends the operations that
+ * waited for it. False where it was deleted, or has another access by now.
+ */
+export async function recordCloudCheck(
+  trx: Transaction,
+  account: CloudAccount,
+  refusal: CloudRefusal | undefined,
+): Promise<boolean> {
+  const { id, orgId, projectId } = account;
+  const accounts = cloudAccountsIn(trx, everything);
+  // In the order in which an exchange and a deletion lock them: the integrations first.
+  if (trx.client.config.client === 'pg') {
+    await trx('integrations').where({ cloud_account_id: id }).orderBy('id').forUpdate().select('id');
+  }
+  const before = await accounts.take(id);
+  const status = refusal ? 'action_required' : 'active';
+  const reason = refusal?.code ?? null;
+  if (!before || !(await accounts.moveStatus(account, status, reason))) return false;
+  if (before.status !== status || before.statusReason !== reason) {
+    const detail = { status, reason };
+    await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'cloud_account.verified', target: id, detail });
+    await checkInheritors(trx, id);
+  }
+  await operationsIn(trx, everything).finish({ kind, subjectId: id }, refusal);
+  return true;
+}
+
+/** What the registries may do that inherit its access is another thing now: they are asked when it is looked next. */
+async function checkInheritors(trx: Transaction, id: string): Promise<void> {
+  const now = Date.now();
+  await trx('integrations')
+    .where({ cloud_account_id: id })
+    .where('next_check_at', '>', now)
+    .update({ next_check_at: now });
+}
+
+/**
+ * Fails the operation when the cloud has not responded for as long as a person would wait. The status of the account
+ * does not change. A pending account shows the code of the failure.
+ */
+export async function giveUpCloudCheck(trx: Transaction, cloudAccountId: string, failure: CloudRefusal): Promise<void> {
+  await trx('cloud_accounts')
+    .where({ id: cloudAccountId, status: 'pending' })
+    .update({ status_reason: failure.code, updated_at: Date.now() });
+  await operationsIn(trx, everything).finish({ kind, subjectId: cloudAccountId }, failure);
+}

@@ -1,0 +1,30 @@
+import type { Deletion } from '../deletion/integration-deletion.ts';
+import { purgeCredentials } from '../secrets/purge-credentials.ts';
+import type { Transaction } from '../store/connection.ts';
+import { everything } from '../store/tenant.ts';
+import { type CloudAccount, cloudAccountsIn } from './cloud-accounts.ts';
+import { requestConsentEnd } from './google-consent-ends.ts';
+
+/** Takes effect with the transaction: from then on nobody opens its access, and its secret is destroyed. */
+export async function deleteCloudAccount(trx: Transaction, account: Deleted, audit: Deletion['audit']): Promise<void> {
+  const { id: target, orgId, projectId } = account;
+  await cloudAccountsIn(trx, everything).remove(target);
+  // Google is told with the secret itself, which is destroyed after that.
+  if (account.authMode === 'oauth') await requestConsentEnd(trx, account);
+  else await purgeCredentials(trx, { cloud_account_id: target });
+  await audit({ orgId, projectId, action: 'cloud_account.deleted', target });
+}
+
+type Deleted = Pick<CloudAccount, 'id' | 'orgId' | 'projectId' | 'authMode'>;
+
+/** Deletes every account that a project or an organization has. */
+export async function deleteCloudAccounts(
+  trx: Transaction,
+  of: { org_id: string } | { project_id: string },
+  audit: Deletion['audit'],
+): Promise<void> {
+  const left = await trx('cloud_accounts').where(of).whereNull('deleted_at').orderBy('id');
+  for (const { id, org_id: orgId, project_id: projectId, auth_mode: authMode } of left) {
+    await deleteCloudAccount(trx, { id, orgId, projectId, authMode }, audit);
+  }
+}

@@ -1,0 +1,152 @@
+import { type CloudAccountStatus, type CloudKind, cloudAccountMoves } from '../../domain/clouds/cloud-accounts.ts';
+import { newId } from '../../domain/ids.ts';
+import { sourcesOf } from '../../domain/moves.ts';
+import type { Db } from '../store/connection.ts';
+import { type Page, type PageRequest, pageOf } from '../store/page.ts';
+import type { CloudAccountRow } from '../store/tables.ts';
+import { type TenantScope, within } from '../store/tenant.ts';
+
+export type CloudAccount = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  kind: CloudKind;
+  authMode: string;
+  displayName: string;
+  /** Role, tenant, client and the like; nothing secret. */
+  config: Record<string, string>;
+  status: CloudAccountStatus;
+  statusReason: string | null;
+  checkedAt: number | null;
+  createdBy: string;
+  revision: number;
+  /** Goes up with whatever makes earlier access invalid. */
+  epoch: number;
+  createdAt: number;
+  updatedAt: number;
+};
+
+export type NewCloudAccount = Pick<
+  CloudAccount,
+  'orgId' | 'projectId' | 'kind' | 'authMode' | 'displayName' | 'config' | 'createdBy'
+>;
+
+type Changes = { displayName?: string; config?: Record<string, string> };
+
+/** Access to clouds, of an organization or of one of its projects. One that is deleted is found no more. */
+export function cloudAccountsIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('cloud_accounts')).whereNull('deleted_at');
+  return {
+    async find(id: string): Promise<CloudAccount | undefined> {
+      const row: CloudAccountRow | undefined = await visible().where({ id }).first();
+      return row && toCloudAccount(row);
+    },
+
+    /** Held until this transaction ends, so that nobody binds what is being deleted. */
+    async take(id: string): Promise<CloudAccount | undefined> {
+      const query = visible().where({ id }).first();
+      if (db.client.config.client === 'pg') query.forUpdate();
+      const row: CloudAccountRow | undefined = await query;
+      return row && toCloudAccount(row);
+    },
+
+    async list(page: PageRequest): Promise<Page<CloudAccount>> {
+      return pageOf<CloudAccountRow, CloudAccount>(visible(), page, toCloudAccount);
+    },
+
+    /** `id`, where what is written into the account has to name it. */
+    async insert(account: NewCloudAccount, id = newId('ca')): Promise<CloudAccount> {
+      const now = Date.now();
+      const row: CloudAccountRow = {
+        id,
+        org_id: account.orgId,
+        project_id: account.projectId,
+        kind: account.kind,
+        auth_mode: account.authMode,
+        display_name: account.displayName,
+        config: JSON.stringify(account.config),
+        status: 'pending',
+        status_reason: null,
+        checked_at: null,
+        created_by: account.createdBy,
+        revision: 1,
+        epoch: 0,
+        deleted_at: null,
+        created_at: now,
+        updated_at: now,
+      };
+      await db('cloud_accounts').insert(row);
+      return toCloudAccount(row);
+    },
+
+    /** False where the revision is not the current one any more. Another access is another epoch, and unproven. */
+    async update(id: string, revision: number, { displayName, config }: Changes, cutsOff: boolean): Promise<boolean> {
+      const changed = await visible()
+        .where({ id, revision })
+        .update({
+          ...(displayName !== undefined && { display_name: displayName }),
+          ...(config && { config: JSON.stringify(config) }),
+          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven }),
+          revision: revision + 1,
+          updated_at: Date.now(),
+        });
+      return changed === 1;
+    },
+
+    /** What a check has found; false where it was of an access that was replaced meanwhile. */
+    async moveStatus(
+      { id, epoch }: Pick<CloudAccount, 'id' | 'epoch'>,
+      to: CloudAccountStatus,
+      reason: string | null = null,
+    ): Promise<boolean> {
+      const now = Date.now();
+      const moved = await visible()
+        .where({ id, epoch })
+        .whereIn('status', [to, ...sourcesOf(cloudAccountMoves, to)])
+        .update({ status: to, status_reason: reason, checked_at: now, updated_at: now });
+      return moved === 1;
+    },
+
+    /** The integrations that inherit its access, those being deleted included. */
+    async boundTo(id: string): Promise<{ id: string; displayName: string }[]> {
+      const rows = await db('integrations')
+        .where({ cloud_account_id: id })
+        .whereNotIn('status', ['deleted', 'expired'])
+        .orderBy('id')
+        .select('id', 'display_name');
+      return rows.map((row) => ({ id: row.id, displayName: row.display_name }));
+    },
+
+    async remove(id: string): Promise<boolean> {
+      const now = Date.now();
+      const gone: Partial<CloudAccountRow> = { status: 'deleted', deleted_at: now, updated_at: now };
+      return (
+        (await visible()
+          .where({ id })
+          .update({ ...gone, epoch: db.raw('epoch + 1') as unknown as number })) === 1
+      );
+    },
+  };
+}
+
+const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
+
+function toCloudAccount(row: CloudAccountRow): CloudAccount {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    kind: row.kind,
+    authMode: row.auth_mode,
+    displayName: row.display_name,
+    config: JSON.parse(row.config) as Record<string, string>,
+    status: row.status,
+    statusReason: row.status_reason,
+    checkedAt: row.checked_at,
+    createdBy: row.created_by,
+    revision: row.revision,
+    epoch: row.epoch,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,62 @@
+import { revokeConsentWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
+import { incidentsIn } from '../ops/incidents.ts';
+import { purgeCredentials } from '../secrets/purge-credentials.ts';
+import { sealedSecrets } from '../secrets/sealed-secrets.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Db, Transaction } from '../store/connection.ts';
+import type { Keyring } from '../store/sealing.ts';
+import { everything } from '../store/tenant.ts';
+import type { CloudAccount } from './cloud-accounts.ts';
+
+/** Has the consent of an account that is deleted ended at Google. */
+export async function requestConsentEnd(
+  trx: Transaction,
+  { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
+): Promise<void> {
+  const owner = { OrgId: orgId, ...(projectId !== null && { ProjectId: projectId }) };
+  await commandsIn(trx).add({
+    action: 'start',
+    workflow: 'revokeConsent',
+    workflowId: revokeConsentWorkflowId(id),
+    input: { cloudAccountId: id },
+    attributes: { ...owner, Kind: 'revokeConsent' },
+    summary: `End the consent of ${id} at Google`,
+  });
+}
+
+/**
+ * Whether an account that is there has the consent of this person: ending one at Google ends them all. Of a person
+ * that nobody can name, every account may be.
+ */
+export async function isConsentInUse(db: Db, email: string | undefined): Promise<boolean> {
+  const rows = await db('cloud_accounts')
+    .where({ kind: 'gcp', auth_mode: 'oauth' })
+    .whereNull('deleted_at')
+    .select('config');
+  return rows.some(({ config }) => email === undefined || JSON.parse(config).email === email);
+}
+
+/** The consent that is to be ended; nothing where there is none any more, or where others need it. */
+export async function endingConsent(db: Db, keyring: Keyring, cloudAccountId: string): Promise<string | undefined> {
+  const row = await db('cloud_accounts').where({ id: cloudAccountId }).whereNotNull('deleted_at').first('config');
+  if (!row || (await isConsentInUse(db, JSON.parse(row.config).email))) return undefined;
+  return sealedSecrets(db, keyring).active({ cloudAccountId }, cloudSecretKinds.oauth);
+}
+
+/** Destroys what is kept of it. Who has given it is told where Google did not confirm its end. */
+export async function forgetConsent(trx: Transaction, cloudAccountId: string, isConfirmed: boolean): Promise<void> {
+  const deleted = trx('cloud_accounts').where({ id: cloudAccountId }).whereNotNull('deleted_at');
+  const account = await deleted.first('org_id', 'project_id', 'config');
+  if (!account) return;
+  await purgeCredentials(trx, { cloud_account_id: cloudAccountId });
+  if (isConfirmed) return;
+  await incidentsIn(trx, everything).raise({
+    orgId: account.org_id,
+    projectId: account.project_id,
+    code: 'revocation_unconfirmed',
+    subjectId: cloudAccountId,
+    action: `Have ${JSON.parse(account.config).email} take back Fairlead’s access in their Google account; then resolve this incident.`,
+    link: 'https://myaccount.google.com/connections',
+  });
+}

@@ -1,0 +1,114 @@
+import {
+  privateHalfGoneBefore,
+  removedBefore,
+  successorIsDue,
+  successorSignsFrom,
+} from '../../domain/clouds/signing-key-life.ts';
+import { newId } from '../../domain/ids.ts';
+import { appendAudit } from '../ops/audit.ts';
+import type { Db, Transaction } from '../store/connection.ts';
+import type { Keyring } from '../store/sealing.ts';
+import type { SigningKeyRow } from '../store/tables.ts';
+
+export type NewSigningKey = { kid: string; alg: 'RS256'; publicJwk: Record<string, unknown>; privatePem: string };
+
+export type PublicSigningKey = Pick<NewSigningKey, 'kid' | 'publicJwk'> & { alg: string };
+
+/** The keys of Fairlead as an issuer of tokens. They belong to the instance, and so do their audit rows. */
+export function signingKeysIn(db: Db) {
+  const alive = () => db('signing_keys').whereNull('removed_at');
+  return {
+    /** What a token that is still good may be signed with, and the key that comes next. */
+    async published(): Promise<PublicSigningKey[]> {
+      const rows = await alive().orderBy('published_at');
+      return rows.map(({ kid, alg, public_jwk }) => ({ kid, alg, publicJwk: JSON.parse(public_jwk) }));
+    },
+
+    /** When the newest key begins to sign; nothing where there is no key yet. */
+    async newestSignsFrom(): Promise<number | undefined> {
+      return (await db('signing_keys').whereNull('signs_until').first('signs_from'))?.signs_from;
+    },
+
+    /** The key to sign with; its private half stays with whoever asked, for that one use. */
+    async signer(keyring: Keyring, now: number): Promise<{ kid: string; alg: string; privatePem: string } | undefined> {
+      const rows = await alive().whereNotNull('sealed').orderBy('signs_from', 'desc');
+      // A clock that was put back finds none that signs yet; then the oldest is known best.
+      const row = rows.find(({ signs_from }) => signs_from <= now) ?? rows.at(-1);
+      return row && { kid: row.kid, alg: row.alg, privatePem: keyring.open(row.sealed ?? '', sealContext(row.id)) };
+    },
+  };
+}
+
+/** Keeps the instance's first key, unless another process has made one meanwhile. It signs at once: nobody knows another. */
+export async function addFirstSigningKey(
+  trx: Transaction,
+  keyring: Keyring,
+  key: NewSigningKey,
+  now: number,
+): Promise<void> {
+  const row = toRow(keyring, key, { published_at: now, signs_from: now });
+  await trx('signing_keys').insert(row).onConflict().ignore();
+  if (await trx('signing_keys').where({ id: row.id }).first('id')) await audit(trx, 'published', row);
+}
+
+/** Publishes the next key, unless it is not due any more. The one before signs until the next takes over. */
+export async function addSuccessor(trx: Transaction, keyring: Keyring, key: NewSigningKey, now: number): Promise<void> {
+  const query = trx('signing_keys').whereNull('signs_until').first();
+  // The one writer of SQLite needs no lock.
+  if (trx.client.config.client === 'pg') query.forUpdate();
+  const newest = await query;
+  if (!newest || !successorIsDue(newest.signs_from, now)) return;
+  const signsFrom = successorSignsFrom(now);
+  await trx('signing_keys').where({ id: newest.id }).update({ signs_until: signsFrom });
+  const row = toRow(keyring, key, { published_at: now, signs_from: signsFrom });
+  await trx('signing_keys').insert(row);
+  await audit(trx, 'published', row);
+}
+
+/** Destroys the private half of each key that signs no more, and withdraws those that nothing needs any more. */
+export async function endOldSigningKeys(trx: Transaction, now: number): Promise<void> {
+  const ended = (before: number) => trx('signing_keys').where('signs_until', '<', before).whereNull('removed_at');
+  for (const row of await ended(privateHalfGoneBefore(now)).whereNotNull('sealed')) {
+    const changed = await trx('signing_keys')
+      .where({ id: row.id })
+      .whereNotNull('sealed')
+      .update({ sealed: null, key_id: null });
+    if (changed === 1) await audit(trx, 'retired', row);
+  }
+  for (const row of await ended(removedBefore(now))) {
+    const changed = await trx('signing_keys').where({ id: row.id }).whereNull('removed_at').update({ removed_at: now });
+    if (changed === 1) await audit(trx, 'removed', row);
+  }
+}
+
+function toRow(
+  keyring: Keyring,
+  { kid, alg, publicJwk, privatePem }: NewSigningKey,
+  times: Pick<SigningKeyRow, 'published_at' | 'signs_from'>,
+): SigningKeyRow {
+  const id = newId('key');
+  const { sealed, keyId } = keyring.seal(privatePem, sealContext(id));
+  return {
+    id,
+    kid,
+    alg,
+    public_jwk: JSON.stringify(publicJwk),
+    sealed,
+    key_id: keyId,
+    ...times,
+    signs_until: null,
+    removed_at: null,
+  };
+}
+
+function sealContext(id: string) {
+  return { orgId: null, credentialId: id, version: 1, field: 'signing_key' };
+}
+
+async function audit(
+  trx: Transaction,
+  what: 'published' | 'retired' | 'removed',
+  { id, kid }: Pick<SigningKeyRow, 'id' | 'kid'>,
+): Promise<void> {
+  await appendAudit(trx, { orgId: null, actor: 'system', action: `signing_key.${what}`, target: id, detail: { kid } });
+}

@@ -1,0 +1,23 @@
+import type { Keyring } from '../store/sealing.ts';
+
+type SealedFlow = { id: string; orgId: string };
+export type SignInCode = { code: string; verifier?: string | undefined; redirectUri?: string | undefined };
+
+/**
+ * How the one-time codes of a flow rest: sealed for this flow and this field, so that one which is copied to another
+ * flow does not open there. They live for minutes, and are not re-wrapped when the master key changes.
+ */
+export function flowSeals(keyring: Keyring, { id, orgId }: SealedFlow) {
+  const context = (field: string) => ({ orgId, credentialId: id, version: 1, field });
+  const seal = (field: string, plain: string) => keyring.seal(plain, context(field)).sealed;
+  const open = (field: string, sealed: string) => keyring.open(sealed, context(field));
+  return {
+    sealManifestCode: (code: string) => seal('manifest_code', code),
+    openManifestCode: (sealed: string) => open('manifest_code', sealed),
+    sealSignInCode: (code: SignInCode) => seal('sign_in_code', JSON.stringify(code)),
+    openSignInCode: (sealed: string): SignInCode => JSON.parse(open('sign_in_code', sealed)),
+    /** A verifier belongs to the state that it was made with. */
+    sealVerifier: (verifier: string, stateHash: string) => seal(`pkce_verifier|${stateHash}`, verifier),
+    openVerifier: (sealed: string, stateHash: string) => open(`pkce_verifier|${stateHash}`, sealed),
+  };
+}

@@ -1,0 +1,83 @@
+import { type StatePurpose, stateLifetimes } from '../../domain/connect/flow-status.ts';
+import type { Db } from '../store/connection.ts';
+import { hashSecret, newSecret } from '../store/secret-text.ts';
+import type { FlowStateRow } from '../store/tables.ts';
+
+/** What a browser carries from one step of a flow to the next. */
+export type FlowState = {
+  hash: string;
+  flowId: string;
+  purpose: StatePurpose;
+  sealedVerifier: string | null;
+  expiresAt: number;
+  usedAt: number | null;
+  answerHash: string | null;
+};
+
+/** Reloads and second tabs each carry a state of their own; older ones are void. */
+const keptPerStep = 5;
+
+/**
+ * States are looked up by what the browser brings, before anybody knows whose flow it is, so they are bound to no
+ * tenant's scope: who may use one follows from its flow.
+ */
+export function flowStatesIn(db: Db) {
+  return {
+    /** 256 random bits, kept as their hash. `seal` is given that hash, and answers what is to be kept beside it. */
+    async issue(flowId: string, purpose: StatePurpose, seal?: (hash: string) => string): Promise<string> {
+      const now = Date.now();
+      const state = newSecret('');
+      const hash = hashSecret(state);
+      await db('flow_states').insert({
+        hash,
+        flow_id: flowId,
+        purpose,
+        sealed_verifier: seal?.(hash) ?? null,
+        created_at: now,
+        expires_at: now + stateLifetimes[purpose],
+        used_at: null,
+        answer_hash: null,
+      });
+      const unused = { flow_id: flowId, purpose, used_at: null };
+      const newest = await db('flow_states')
+        .where(unused)
+        .orderBy('created_at', 'desc')
+        .limit(keptPerStep)
+        .pluck('hash');
+      await db('flow_states')
+        .where(unused)
+        .whereNotIn('hash', [...newest, hash])
+        .delete();
+      return state;
+    },
+
+    async find(state: string): Promise<FlowState | undefined> {
+      const row = await db('flow_states')
+        .where({ hash: hashSecret(state) })
+        .first();
+      return row && toFlowState(row);
+    },
+
+    /** Uses it up, once: false where somebody else was first, or it is too late. */
+    async use(hash: string, answerHash: string | null = null): Promise<boolean> {
+      const now = Date.now();
+      const used = await db('flow_states')
+        .where({ hash, used_at: null })
+        .where('expires_at', '>', now)
+        .update({ used_at: now, answer_hash: answerHash });
+      return used === 1;
+    },
+  };
+}
+
+function toFlowState(row: FlowStateRow): FlowState {
+  return {
+    hash: row.hash,
+    flowId: row.flow_id,
+    purpose: row.purpose,
+    sealedVerifier: row.sealed_verifier,
+    expiresAt: row.expires_at,
+    usedAt: row.used_at,
+    answerHash: row.answer_hash,
+  };
+}

@@ -1,0 +1,109 @@
+import { buildStatuses, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import type { Revocation } from '../../domain/deletion/revocation.ts';
+import { integrationMoves } from '../../domain/integrations/integration-status.ts';
+import { sourcesOf } from '../../domain/moves.ts';
+import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { cancelBuild } from '../builds/cancel-build.ts';
+import { connectFlowsIn } from '../connect/connect-flows.ts';
+import { nudgeFlow } from '../connect/flow-commands.ts';
+import { leasesIn } from '../exchange/leases.ts';
+import { integrationDeleted } from '../integrations/cut-off.ts';
+import type { AuditEntry } from '../ops/audit.ts';
+import { type Operation, operationsIn } from '../ops/operations.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Db, Transaction } from '../store/connection.ts';
+import type { ConnectFlowRow, IntegrationRow } from '../store/tables.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
+
+export type Deletion = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  revocation: Revocation;
+  audit: (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) => Promise<void>;
+};
+
+/** By its id whatever its status: one that was deleted, too. */
+export async function findEvenDeleted(db: Db, scope: TenantScope, id: string): Promise<IntegrationRow | undefined> {
+  return within(scope, db('integrations')).where({ id }).first();
+}
+
+/**
+ * Cuts an integration off, and has what it has at its provider revoked. From this transaction's commit on nothing is
+ * issued, dispatched or decided for it; the rest is the workflow's. Asking again answers the same operation.
+ */
+export async function deleteIntegration(trx: Transaction, deletion: Deletion): Promise<Operation> {
+  const { id, orgId, projectId, revocation, audit } = deletion;
+  const operations = operationsIn(trx, everything);
+  const now = Date.now();
+  const cutOff = await trx('integrations')
+    .where({ id })
+    .whereIn('status', sourcesOf(integrationMoves, 'deleting'))
+    .update({
+      status: 'deleting',
+      status_reason: null,
+      revocation,
+      // The same account may be connected again meanwhile.
+      identity_key: `deleted:${id}`,
+      epoch: trx.raw('epoch + 1') as unknown as number,
+      revision: trx.raw('revision + 1') as unknown as number,
+      updated_at: now,
+    });
+  if (cutOff === 0) {
+    const under = await operations.findDeletion(id);
+    if (!under) throw new Error('An integration is being deleted without an operation');
+    return under;
+  }
+  const builds = await endBuilds(trx, id);
+  const tokens = await leasesIn(trx, everything).revoke({ integrationId: id });
+  await endFlows(trx, { integration_id: id });
+
+  const workflowId = deleteWorkflowId(id);
+  const operation = await operations.insert({ orgId, projectId, kind: 'delete', subjectId: id, workflowId });
+  await operations.takeUp({ kind: 'delete', subjectId: id });
+  await commandsIn(trx).add({
+    action: 'start',
+    workflow: 'deleteIntegration',
+    workflowId,
+    input: { integrationId: id },
+    attributes: {
+      OrgId: orgId,
+      ...(projectId !== null && { ProjectId: projectId }),
+      IntegrationId: id,
+      Kind: 'deleteIntegration',
+      Phase: 'cutting_off',
+    },
+    summary: `Delete ${id} (revocation: ${revocation})`,
+  });
+  await audit({
+    orgId,
+    projectId,
+    action: 'integration.deletion_requested',
+    target: id,
+    detail: { revocation, builds, tokens: tokens.length },
+  });
+  return operation;
+}
+
+/** What was not sent ends here; what was is ended at the provider by its own workflow. */
+async function endBuilds(trx: Transaction, integrationId: string): Promise<number> {
+  const open = await unendedBuilds(trx, integrationId).orderBy('id').select('id');
+  for (const { id } of open) await cancelBuild(trx, id, integrationDeleted);
+  return open.length;
+}
+
+export function unendedBuilds(db: Db, integrationId: string) {
+  return db('builds').where({ integration_id: integrationId }).whereIn('status', unended);
+}
+
+export const unended = buildStatuses.filter((status) => !isFinalBuildStatus(status));
+
+/** Nobody goes on connecting an account to what is gone. */
+export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): Promise<void> {
+  const flows = connectFlowsIn(trx, everything);
+  const open = await trx('connect_flows').where(of).whereNull('finished_at').orderBy('id').select('id');
+  for (const { id } of open) {
+    const flow = await flows.find(id);
+    if (flow && (await flows.move(id, 'canceled', { reason: integrationDeleted }))) await nudgeFlow(trx, flow);
+  }
+}

@@ -1,0 +1,121 @@
+import type { Revocation } from '../../domain/deletion/revocation.ts';
+import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { cancelBuild } from '../builds/cancel-build.ts';
+import { deleteCloudAccounts } from '../clouds/cloud-account-deletion.ts';
+import { leasesIn } from '../exchange/leases.ts';
+import { grantsIn } from '../integrations/grants.ts';
+import { type Operation, operationsIn } from '../ops/operations.ts';
+import { projectsIn } from '../people/projects.ts';
+import { purgeIdleApp } from '../secrets/purge-credentials.ts';
+import type { Transaction } from '../store/connection.ts';
+import type { IntegrationRow } from '../store/tables.ts';
+import { everything } from '../store/tenant.ts';
+import { type Deletion, deleteIntegration, endFlows, unended } from './integration-deletion.ts';
+
+type Owned = { orgId: string; revocation: Revocation; audit: Deletion['audit'] };
+
+/** Deletes a project with everything in it, its tokens too. The operation ends with the last of its integrations. */
+export async function deleteProject(trx: Transaction, projectId: string, owned: Owned): Promise<Operation> {
+  const { orgId, audit } = owned;
+  const operation = await begin(trx, projectId, { orgId, projectId });
+  const integrations = await emptyProject(trx, projectId, owned);
+  await audit({ orgId, projectId, action: 'project.deleted', target: projectId, detail: { integrations } });
+  await finishOwners(trx, { org_id: orgId, project_id: projectId });
+  return (await operationsIn(trx, everything).find(operation.id)) ?? operation;
+}
+
+/** Deletes an organization with all of its projects. Nobody's token is good for it any more. */
+export async function deleteOrg(trx: Transaction, { orgId, revocation, audit }: Owned): Promise<Operation> {
+  const owned = { orgId, revocation, audit };
+  const operation = await begin(trx, orgId, { orgId, projectId: null });
+  const now = Date.now();
+  await trx('orgs').where({ id: orgId }).update({ deleted_at: now });
+  const projects = await trx('projects').where({ org_id: orgId }).whereNull('deleted_at').orderBy('id').select('id');
+  let integrations = 0;
+  for (const { id } of projects) {
+    integrations += await emptyProject(trx, id, owned);
+    await audit({ orgId, projectId: id, action: 'project.deleted', target: id });
+  }
+  integrations += await deleteIntegrations(trx, { org_id: orgId }, owned);
+  await deleteCloudAccounts(trx, { org_id: orgId }, audit);
+  await endFlows(trx, { org_id: orgId });
+  await trx('tokens').where({ org_id: orgId, revoked_at: null }).update({ revoked_at: now });
+  const detail = { projects: projects.length, integrations };
+  await audit({ orgId, action: 'org.deleted', target: orgId, detail });
+  await finishOwners(trx, { org_id: orgId, project_id: null });
+  return (await operationsIn(trx, everything).find(operation.id)) ?? operation;
+}
+
+async function begin(
+  trx: Transaction,
+  subjectId: string,
+  owner: { orgId: string; projectId: string | null },
+): Promise<Operation> {
+  const operations = operationsIn(trx, everything);
+  const work = { kind: 'delete', subjectId, workflowId: deleteWorkflowId(subjectId) };
+  const operation = await operations.insert({ ...owner, ...work });
+  await operations.takeUp({ kind: 'delete', subjectId });
+  return operation;
+}
+
+/** Everything that a project has; answers how many integrations are being deleted. */
+async function emptyProject(trx: Transaction, projectId: string, owned: Owned): Promise<number> {
+  // First of all: what was begun in it is there by then, and what comes finds that it is gone.
+  await projectsIn(trx, everything).remove(projectId);
+  const deleted = { deleted_at: Date.now() };
+  for (const table of ['pipelines', 'apps'] as const) {
+    await trx(table).where({ project_id: projectId }).whereNull('deleted_at').update(deleted);
+  }
+  const builds = await trx('builds').where({ project_id: projectId }).whereIn('status', unended).orderBy('id');
+  for (const { id } of builds) await cancelBuild(trx, id, 'project_deleted');
+  // What the organization had granted to it.
+  const granted = await trx('grants').where({ project_id: projectId }).orderBy('integration_id');
+  for (const { integration_id: integrationId } of granted) {
+    // First the grant, then what was given out by it: nobody comes between.
+    await grantsIn(trx, everything).remove(integrationId, projectId);
+    await leasesIn(trx, everything).revoke({ integrationId, projectId });
+  }
+  const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
+  await deleteCloudAccounts(trx, { project_id: projectId }, owned.audit);
+  await endFlows(trx, { project_id: projectId });
+  await trx('tokens').where({ project_id: projectId, revoked_at: null }).update({ revoked_at: Date.now() });
+  return integrations;
+}
+
+async function deleteIntegrations(trx: Transaction, of: Partial<IntegrationRow>, owned: Owned): Promise<number> {
+  const open = await trx('integrations')
+    .where(of)
+    .whereNotIn('status', ['deleting', 'deleted', 'expired'])
+    .orderBy('id')
+    .select('id', 'project_id');
+  for (const { id, project_id: projectId } of open) await deleteIntegration(trx, { ...owned, id, projectId });
+  return open.length;
+}
+
+/** Ends the deletion of the project, and of the organization, whose last integration has gone. */
+export async function finishOwners(
+  trx: Transaction,
+  { org_id: orgId, project_id: projectId }: Pick<IntegrationRow, 'org_id' | 'project_id'>,
+): Promise<void> {
+  if (projectId !== null) await finishOwner(trx, projectId, { project_id: projectId });
+  await finishOwner(trx, orgId, { org_id: orgId });
+}
+
+async function finishOwner(trx: Transaction, subjectId: string, owned: Partial<IntegrationRow>): Promise<void> {
+  const running = trx('operations').where({ kind: 'delete', subject_id: subjectId, status: 'running' }).first('id');
+  // Two integrations that end at once: the second sees that the first is gone.
+  if (trx.client.config.client === 'pg') running.forUpdate();
+  if (!(await running)) return;
+  if (await trx('integrations').where(owned).where({ status: 'deleting' }).first('id')) return;
+  if ('org_id' in owned) await letGoOf(trx, subjectId);
+  await operationsIn(trx, everything).finish({ kind: 'delete', subjectId });
+}
+
+/** Of an organization that is gone: the secrets of Apps that were never used, and accounts, which others may claim. */
+async function letGoOf(trx: Transaction, orgId: string): Promise<void> {
+  for (const { id } of await trx('github_apps').where({ org_id: orgId }).select('id')) await purgeIdleApp(trx, id);
+  await trx('installations')
+    .where({ org_id: orgId })
+    .whereNotIn('id', trx('bindings').select('installation_id'))
+    .update({ org_id: null, updated_at: Date.now() });
+}

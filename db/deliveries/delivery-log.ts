@@ -1,0 +1,65 @@
+import type { DeliveryStatus } from '../../domain/deliveries/delivery-status.ts';
+import type { Db } from '../store/connection.ts';
+
+/** How much of a provider's log of deliveries is here. */
+export function deliveryLogIn(db: Db) {
+  const of = (githubAppId: string) => db('delivery_watermarks').where({ github_app_id: githubAppId });
+  return {
+    /** Up to when the log is here whole; nothing where it was never read. */
+    async completeUntil(githubAppId: string): Promise<number | undefined> {
+      return (await of(githubAppId).first())?.complete_until;
+    },
+
+    /**
+     * Never back: another process may have got further. Only one that is later than `now` by the provider's clock is
+     * taken back: it was by a clock of ours that was ahead, and would hide all that comes until then.
+     */
+    async advance(githubAppId: string, completeUntil: number, now = Number.MAX_SAFE_INTEGER): Promise<void> {
+      await this.begin(githubAppId, completeUntil);
+      await of(githubAppId)
+        .where((row) => row.where('complete_until', '<', completeUntil).orWhere('complete_until', '>', now))
+        .update({ complete_until: completeUntil, updated_at: Date.now() });
+    },
+
+    /** Makes the row that the claim is on; of a new App the log is wanted from when it was connected. */
+    async begin(githubAppId: string, completeUntil: number): Promise<void> {
+      await db('delivery_watermarks')
+        .insert({ github_app_id: githubAppId, complete_until: completeUntil, polled_at: 0, updated_at: Date.now() })
+        .onConflict('github_app_id')
+        .ignore();
+    },
+
+    /** Cheaper than to try the claim, which takes the write lock on SQLite. */
+    async isPollDue(githubAppId: string, everyMs: number): Promise<boolean> {
+      const row = await of(githubAppId).first('polled_at');
+      return row !== undefined && row.polled_at <= Date.now() - everyMs;
+    },
+
+    /** Of several processes one reads the log at a time. */
+    async claimPoll(githubAppId: string, everyMs: number): Promise<boolean> {
+      const now = Date.now();
+      const claimed = await of(githubAppId)
+        .where('polled_at', '<=', now - everyMs)
+        .update({ polled_at: now });
+      return claimed === 1;
+    },
+
+    /** After trouble: nobody reads it before `until`. */
+    async rest(githubAppId: string, until: number, everyMs: number): Promise<void> {
+      await of(githubAppId).update({ polled_at: until - everyMs });
+    },
+
+    /** What became of those of `guids` that are here. */
+    async known(githubAppId: string, guids: string[]): Promise<Map<string, DeliveryStatus>> {
+      const found = new Map<string, DeliveryStatus>();
+      for (let at = 0; at < guids.length; at += 500) {
+        const some = await db('deliveries')
+          .where({ github_app_id: githubAppId })
+          .whereIn('provider_delivery_id', guids.slice(at, at + 500))
+          .select('provider_delivery_id', 'status');
+        for (const { provider_delivery_id: guid, status } of some) found.set(guid, status);
+      }
+      return found;
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import type { CloudAccountStatus } from '../../domain/clouds/cloud-accounts.ts';
+import { type IntegrationStatus, usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { usedBy } from '../integrations/usable-integrations.ts';
+import type { Db } from '../store/connection.ts';
+
+/** An integration, as it was when a project asked for something through it. */
+export type Issuer = { id: string; projectId: string; epoch: number };
+
+export type FoundIssuer = {
+  issuer: Issuer;
+  kind: string;
+  status: IntegrationStatus;
+  hostUrl: string;
+  settings: Record<string, unknown>;
+  /** The access that it inherits, as it was. */
+  cloud: { id: string; epoch: number; status: CloudAccountStatus } | null;
+};
+
+/** The project's own, or one that is granted to it: also where it is being deleted, or was. */
+export async function findIssuer(db: Db, projectId: string, id: string): Promise<FoundIssuer | undefined> {
+  const row = await usedBy(db, db('integrations').where({ id }), projectId)
+    .whereNot('status', 'expired')
+    .first('kind', 'status', 'host_url', 'epoch', 'settings', 'cloud_account_id');
+  if (!row) return undefined;
+  const { kind, status, host_url: hostUrl, epoch } = row;
+  const cloud = row.cloud_account_id === null ? undefined : await cloudOf(db, row.cloud_account_id);
+  const settings = JSON.parse(row.settings) as Record<string, unknown>;
+  return { issuer: { id, projectId, epoch }, kind, status, hostUrl, settings, cloud: cloud ?? null };
+}
+
+async function cloudOf(db: Db, id: string): Promise<FoundIssuer['cloud'] | undefined> {
+  return db('cloud_accounts').where({ id }).first('id', 'epoch', 'status');
+}
+
+/**
+ * Whether the project may still use the integration, and nobody has cut it off since it was read. What cuts it off
+ * comes after this transaction, or has come before.
+ */
+export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): Promise<boolean> {
+  // Locked first, and looked at after: a grant that was taken away meanwhile is seen only by a statement of its own.
+  if (trx.client.config.client === 'pg') await trx('integrations').where({ id }).forShare().first('id');
+  const query = usedBy(trx, trx('integrations').where({ id, epoch }), projectId).whereIn('status', [
+    ...usableIntegrationStatuses,
+  ]);
+  return (await query.first('integrations.id')) !== undefined;
+}
+
+/** Whether the build that it is for has not ended, which holds until the transaction does. */
+export async function isStillRunning(trx: Db, buildId: string): Promise<boolean> {
+  const query = trx('builds').where({ id: buildId });
+  if (trx.client.config.client === 'pg') query.forShare();
+  const build = await query.first('status');
+  return build !== undefined && !isFinalBuildStatus(build.status);
+}

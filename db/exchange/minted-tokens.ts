@@ -1,0 +1,116 @@
+import { newId } from '../../domain/ids.ts';
+import { revokeTokenWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Db } from '../store/connection.ts';
+import type { Keyring, SealContext } from '../store/sealing.ts';
+import { hashSecret } from '../store/secret-text.ts';
+import type { MintedTokenRow } from '../store/tables.ts';
+
+export type NewMintedToken = {
+  orgId: string;
+  integrationId: string;
+  /** Through which its provider can revoke it; one that no provider revokes has none, and its text is not kept. */
+  installationId: string | null;
+  token: string;
+  expiresAt: number;
+};
+
+/** One that may have to be revoked: what only its bearer may do. */
+export type SealedToken = { id: string; githubAppId: string; token: string; expiresAt: number };
+
+/** GitHub's clock may be behind ours: for so long after its end a token may still be good there. */
+export const clockLeewayMs = 20 * 60_000;
+
+/**
+ * The tokens that a provider made: sealed until they are revoked or have expired, so that any process can end them. Of
+ * those that cannot be revoked only the row is kept, by which they are given out no more.
+ */
+export function mintedTokensIn(db: Db) {
+  return {
+    async insert(minted: NewMintedToken, keyring: Keyring): Promise<string> {
+      const id = newId('mnt');
+      const isRevocable = minted.installationId !== null;
+      const text = isRevocable && keyring.seal(minted.token, contextOf({ id, org_id: minted.orgId }));
+      const row: MintedTokenRow = {
+        id,
+        org_id: minted.orgId,
+        integration_id: minted.integrationId,
+        installation_id: minted.installationId,
+        // A password that somebody has stored is given out many times.
+        hash: isRevocable ? hashSecret(minted.token) : id,
+        sealed: text ? text.sealed : null,
+        key_id: text ? text.keyId : null,
+        created_at: Date.now(),
+        expires_at: minted.expiresAt,
+        revoked_at: null,
+      };
+      await db('minted_tokens').insert(row);
+      return id;
+    },
+
+    /** Whether it may still be given out; held until the transaction ends, if there is one, so that nobody revokes it meanwhile. */
+    async isGood(id: string): Promise<boolean> {
+      const query = db('minted_tokens').where({ id, revoked_at: null });
+      if (db.isTransaction && db.client.config.client === 'pg') query.forShare();
+      return (await query.first('id')) !== undefined;
+    },
+
+    /** Nothing where there is nothing left to revoke. */
+    async open(id: string, keyring: Keyring): Promise<SealedToken | undefined> {
+      const row = await db('minted_tokens').where({ id }).whereNotNull('sealed').first();
+      const installation =
+        row &&
+        (await db('installations')
+          .where({ id: row.installation_id ?? '' })
+          .first());
+      if (!row?.sealed || !installation) return undefined;
+      return {
+        id,
+        githubAppId: installation.github_app_id,
+        token: keyring.open(row.sealed, contextOf(row)),
+        expiresAt: row.expires_at,
+      };
+    },
+
+    /**
+     * Gives out none of these any more, and has each that can be revoked at its provider. Those on which another lease
+     * still counts are left alone. Answers which the provider is asked to revoke.
+     */
+    async retire(ids: readonly string[]): Promise<string[]> {
+      if (ids.length === 0) return [];
+      // Locked first, in one order: a lease that is being given out on one of them comes before this, or not at all.
+      const locking = db('minted_tokens').whereIn('id', ids).whereNull('revoked_at').orderBy('id').select('id');
+      if (db.client.config.client === 'pg') locking.forUpdate();
+      const open = (await locking).map(({ id }) => id);
+      const leased = await db('leases').whereIn('minted_token_id', open).where({ status: 'active' });
+      const held = new Set(leased.map(({ minted_token_id: id }) => id));
+      const ended: { id: string; sealed: string | null }[] = await db('minted_tokens')
+        .whereIn(
+          'id',
+          open.filter((id) => !held.has(id)),
+        )
+        .update({ revoked_at: Date.now() })
+        .returning(['id', 'sealed']);
+      const retired = ended.filter(({ sealed }) => sealed !== null);
+      await commandsIn(db).add(
+        ...retired.map(({ id }) => ({
+          action: 'start' as const,
+          workflow: 'revokeToken',
+          workflowId: revokeTokenWorkflowId(id),
+          input: { mintedTokenId: id },
+          summary: 'Revokes a token at its provider',
+        })),
+      );
+      return retired.map(({ id }) => id);
+    },
+
+    /** It is dead: nobody needs its text any more. */
+    async forget(id: string): Promise<void> {
+      await db('minted_tokens').where({ id }).update({ sealed: null, key_id: null });
+    },
+  };
+}
+
+function contextOf({ id, org_id: orgId }: Pick<MintedTokenRow, 'id' | 'org_id'>): SealContext {
+  return { orgId, credentialId: id, version: 1, field: 'installation_token' };
+}

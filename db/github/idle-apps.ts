@@ -1,0 +1,45 @@
+import { appendAudit } from '../ops/audit.ts';
+import { isAppInUse, purgeCredentials } from '../secrets/purge-credentials.ts';
+import type { Transaction } from '../store/connection.ts';
+import type { GithubAppRow } from '../store/tables.ts';
+import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.ts';
+
+type Number = Pick<NewGithubApp, 'hostUrl' | 'appId'>;
+
+/**
+ * The App that somebody has the key of: a new one, or one whose last integration is gone. Its organization finds what
+ * it had, but for the secrets; another one finds nothing. Nothing is answered where the App is in use.
+ */
+export async function addOwnApp(trx: Transaction, app: NewGithubApp): Promise<GithubApp | undefined> {
+  const idle = await takeIdle(trx, app);
+  if (idle?.org_id !== app.orgId) {
+    if (idle) await retire(trx, idle);
+    return githubAppsIn(trx).insert(app);
+  }
+  await purgeCredentials(trx, { github_app_id: idle.id });
+  return githubAppsIn(trx).describeAnew(idle.id, app);
+}
+
+/** Makes room for a row of its own where an organization has left the App. */
+export async function retireIdleApp(trx: Transaction, number: Number): Promise<void> {
+  const idle = await takeIdle(trx, number);
+  if (idle) await retire(trx, idle);
+}
+
+/** Held until the transaction ends, so that of two who take it one finds it gone. The operator's is never idle. */
+async function takeIdle(trx: Transaction, { hostUrl, appId }: Number): Promise<GithubAppRow | undefined> {
+  const query = trx('github_apps')
+    .where({ host_url: hostUrl, app_id: appId, retired_at: null })
+    .whereNotNull('org_id')
+    .first();
+  // The one writer of SQLite needs no lock.
+  if (trx.client.config.client === 'pg') query.forUpdate();
+  const app: GithubAppRow | undefined = await query;
+  return app && !(await isAppInUse(trx, app.id)) ? app : undefined;
+}
+
+async function retire(trx: Transaction, { id, org_id: orgId }: GithubAppRow): Promise<void> {
+  await purgeCredentials(trx, { github_app_id: id });
+  await githubAppsIn(trx).retire(id);
+  await appendAudit(trx, { orgId, actor: 'system', action: 'github_app.retired', target: id });
+}

@@ -1,0 +1,60 @@
+import { githubHost } from '../../domain/github/github-host.ts';
+import { installationSettingsUrl } from '../../domain/github/github-urls.ts';
+import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
+import type { IncidentCode } from '../../domain/ops/incidents.ts';
+import { incidentsIn } from '../ops/incidents.ts';
+import type { Db } from '../store/connection.ts';
+import { everything } from '../store/tenant.ts';
+
+const troubles = [
+  ['installation_suspended', 'suspended', 'is suspended'],
+  ['installation_gone', 'disconnected', 'was uninstalled'],
+] as const satisfies [IncidentCode, IntegrationStatus, string][];
+
+/**
+ * An incident for each integration whose installation is suspended or gone, with the page on which an owner mends it;
+ * resolved once the integration is in that state no more, for whichever reason.
+ */
+export async function followIntegrationIncidents(db: Db, githubAppId: string): Promise<void> {
+  const incidents = incidentsIn(db, everything);
+  const ofApp = () => db('integrations').where({ github_app_id: githubAppId });
+  for (const [code, status, what] of troubles) {
+    const open = () => db('incidents').where({ code, status: 'open' });
+    const over = await ofApp().whereNot({ status }).whereIn('id', open().select('subject_id')).select('id');
+    if (over.length > 0) await incidents.resolveSubject(code, ...over.map(({ id }) => id));
+
+    const fresh = await ofApp().where({ status }).whereNotIn('id', open().select('subject_id'));
+    for (const integration of fresh) {
+      const installation = await boundTo(db, integration.id, status);
+      const of = installation ? ` of ${installation.account_login}` : '';
+      await incidents.raise({
+        orgId: integration.org_id,
+        projectId: integration.project_id,
+        code,
+        subjectId: integration.id,
+        title: `The App’s installation${of} ${what} at GitHub: ${integration.display_name} cannot be used`,
+        link: status === 'suspended' && installation ? installation.page : null,
+      });
+    }
+  }
+}
+
+async function boundTo(db: Db, integrationId: string, status: IntegrationStatus) {
+  const query = db('installations')
+    .join('bindings', 'bindings.installation_id', 'installations.id')
+    .join('github_apps', 'github_apps.id', 'installations.github_app_id')
+    .where('bindings.integration_id', integrationId);
+  if (status === 'suspended') query.whereNotNull('installations.suspended_at');
+  const row = await query.first(
+    'installations.account_login',
+    'installations.target_type',
+    'installations.external_id',
+    'github_apps.host_url',
+    'github_apps.api_url',
+  );
+  if (!row) return undefined;
+  const { web } = githubHost(row.host_url, row.api_url);
+  const { account_login: accountLogin, target_type: targetType, external_id: installationId } = row;
+  const organization = targetType === 'User' ? undefined : accountLogin;
+  return { ...row, page: installationSettingsUrl(web, { organization, installationId }) };
+}

@@ -1,0 +1,66 @@
+import { appendAudit } from '../ops/audit.ts';
+import { type GithubSecretKind, githubAppSecrets } from '../secrets/github-app-secrets.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Database } from '../store/connection.ts';
+import { StoreError } from '../store/open-store.ts';
+import type { Keyring } from '../store/sealing.ts';
+import { type GithubApp, githubAppsIn } from './github-apps.ts';
+import { retireIdleApp } from './idle-apps.ts';
+
+/** The App that the environment configures, as far as the database needs to know it. */
+export type OperatorAppSettings = {
+  appId: number;
+  slug: string;
+  hostUrl: string;
+  apiUrl: string;
+  privateKey: string;
+  webhookSecret: string;
+  clientId?: string | undefined;
+  clientSecret?: string | undefined;
+};
+
+/**
+ * Takes the operator's App over from the environment: its row, its sealed secrets (a changed one becomes a new
+ * version), and a sync of its installations. Safe to run by every process at every start.
+ */
+export async function registerOperatorApp(
+  database: Database,
+  keyring: Keyring,
+  settings: OperatorAppSettings,
+  syncCommand: (githubAppId: string) => Parameters<ReturnType<typeof commandsIn>['add']>[0],
+): Promise<GithubApp> {
+  return database.write(async (trx) => {
+    await retireIdleApp(trx, settings);
+    const app = await githubAppsIn(trx).upsert({
+      orgId: null,
+      hostUrl: settings.hostUrl,
+      apiUrl: settings.apiUrl,
+      appId: settings.appId,
+      slug: settings.slug,
+      name: settings.slug,
+      clientId: settings.clientId ?? null,
+    });
+    if (app.orgId !== null) {
+      throw new StoreError(
+        `GITHUB_APP_ID: the App ${settings.appId} on ${settings.hostUrl} is connected by an organization already; delete its integration there first`,
+      );
+    }
+    const secrets: [GithubSecretKind, string | undefined][] = [
+      ['private_key', settings.privateKey],
+      ['webhook_secret', settings.webhookSecret],
+      ['client_secret', settings.clientSecret],
+    ];
+    for (const [kind, secret] of secrets) {
+      if (!secret || !(await githubAppSecrets(trx, keyring).put(app.id, null, kind, secret))) continue;
+      await appendAudit(trx, {
+        orgId: null,
+        actor: 'operator',
+        action: 'github_app.secret_set',
+        target: app.id,
+        detail: { kind },
+      });
+    }
+    await commandsIn(trx).add(syncCommand(app.id));
+    return app;
+  });
+}

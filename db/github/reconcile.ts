@@ -1,0 +1,124 @@
+import type { IncidentCode } from '../../domain/ops/incidents.ts';
+import { deleteWorkflowId, reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { type Build, toBuild } from '../builds/builds.ts';
+import { type Command, commandsIn } from '../store/commands.ts';
+import type { Db, Transaction } from '../store/connection.ts';
+import type { IntegrationRow } from '../store/tables.ts';
+import { type GithubApp, githubAppsIn } from './github-apps.ts';
+
+/** The Apps that somebody uses: the operator's, and those with an integration. What is left of others has no key. */
+export async function appsInUse(db: Db): Promise<GithubApp[]> {
+  const used = await db('integrations')
+    .whereNotIn('status', ['deleting', 'deleted', 'expired'])
+    .whereNotNull('github_app_id')
+    .distinct('github_app_id');
+  const ids = new Set(used.map(({ github_app_id: id }) => id));
+  return (await githubAppsIn(db).list()).filter(({ id, orgId }) => orgId === null || ids.has(id));
+}
+
+/** Has what is remembered of each App compared with what GitHub says; one that is compared just now is not begun anew. */
+export async function requestReconciliations(trx: Transaction): Promise<void> {
+  const apps = await appsInUse(trx);
+  await commandsIn(trx).add(
+    ...apps.map(
+      ({ id }): Command => ({
+        action: 'signal_with_start',
+        workflow: 'reconcileApp',
+        workflowId: reconcileWorkflowId(id),
+        signal: 'requested',
+        input: { githubAppId: id },
+        attributes: { Kind: 'reconcileApp' },
+        summary: `Compare ${id} with what GitHub says`,
+      }),
+    ),
+  );
+}
+
+/** Builds that nobody has heard of since `before`; those that wait for a person do not count. */
+export async function silentBuilds(db: Db, before: number, limit: number): Promise<Build[]> {
+  const rows = await db('builds')
+    .whereNull('finished_at')
+    .whereNotIn('status', ['blocked', 'uncertain'])
+    .where('updated_at', '<', before)
+    .orderBy('updated_at')
+    .limit(limit);
+  return rows.map(toBuild);
+}
+
+export async function silentDeletions(db: Db, before: number): Promise<IntegrationRow[]> {
+  return db('integrations').where({ status: 'deleting' }).where('updated_at', '<', before).orderBy('id');
+}
+
+/**
+ * Starts a workflow that has been lost, without a second one where it runs: then it is told something that it does not
+ * know, and goes on. What it does next is decided by what is written down.
+ */
+export async function startAgain(trx: Transaction, command: Command): Promise<void> {
+  const waiting = await trx('commands')
+    .where({ workflow_id: command.workflowId, status: 'pending' })
+    .whereIn('action', ['start', 'signal_with_start'])
+    .first('id');
+  if (!waiting) await commandsIn(trx).add({ ...command, action: 'signal_with_start', signal: 'nudged' });
+}
+
+export function deletionCommand({ id }: IntegrationRow): Command {
+  return {
+    action: 'start',
+    workflow: 'deleteIntegration',
+    workflowId: deleteWorkflowId(id),
+    input: { integrationId: id },
+    attributes: { IntegrationId: id, Kind: 'deleteIntegration' },
+    summary: `Delete ${id}`,
+  };
+}
+
+/** Ends what is about something that is no more: nobody can do anything about it. */
+export async function resolveMoot(trx: Transaction): Promise<void> {
+  const now = Date.now();
+  const gone = trx('integrations').whereIn('status', ['deleted', 'expired']);
+  const moot: [IncidentCode[], (ids: string[]) => Promise<{ id: string }[]>][] = [
+    [
+      ['installation_suspended', 'installation_gone', 'deletion_stuck'],
+      (ids) => gone.clone().whereIn('id', ids).select('id'),
+    ],
+    [
+      ['installation_unreadable', 'permissions_missing', 'revocation_unconfirmed'],
+      (ids) => trx('installations').whereNotNull('removed_at').whereIn('id', ids).select('id'),
+    ],
+    [['old_key_still_alive'], (ids) => purgedCredentials(trx, ids)],
+    [
+      ['dispatch_uncertain', 'build_stuck'],
+      (ids) => trx('builds').whereNotNull('finished_at').whereIn('id', ids).select('id'),
+    ],
+    [
+      ['app_credentials_rejected', 'app_incomplete', 'webhook_misdirected', 'delivery_log_unreadable'],
+      async (ids) => {
+        const used = new Set((await appsInUse(trx)).map(({ id }) => id));
+        return ids.filter((id) => !used.has(id)).map((id) => ({ id }));
+      },
+    ],
+  ];
+  for (const [codes, among] of moot) {
+    const open = () => trx('incidents').where({ status: 'open' }).whereIn('code', codes);
+    const subjects = [...new Set((await open().select('subject_id')).map((row) => row.subject_id))];
+    for (let from = 0; from < subjects.length; from += 500) {
+      const over = await among(subjects.slice(from, from + 500));
+      await open()
+        .whereIn(
+          'subject_id',
+          over.map(({ id }) => id),
+        )
+        .update({ status: 'resolved', resolved_at: now, updated_at: now });
+    }
+  }
+}
+
+/** Those of which no version is left: their App is used by nobody. */
+async function purgedCredentials(db: Db, ids: string[]): Promise<{ id: string }[]> {
+  const kept = await db('credential_versions')
+    .whereIn('credential_id', ids)
+    .whereNot({ status: 'purged' })
+    .distinct('credential_id');
+  const left = new Set(kept.map(({ credential_id: id }) => id));
+  return ids.filter((id) => !left.has(id)).map((id) => ({ id }));
+}

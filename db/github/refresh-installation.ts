@@ -1,0 +1,42 @@
+import { refreshWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Db } from '../store/connection.ts';
+
+export type Refresh = {
+  githubAppId: string;
+  /** GitHub's numbers of the installation and of the repositories that an event was about. */
+  installation: number;
+  repositories: number[];
+};
+
+/** A swarm of events is the sync's, which reads by the hundred; so is one with more repositories than these. */
+const mostRepositories = 20;
+/** Of one installation; and of an App, whose events may name any number of installations where its GitHub is anybody's. */
+const mostWaiting = { installation: 20, app: 500 };
+
+/** Has what an event or a flow was about read from GitHub at once: the sync that follows, too, takes its time. */
+export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh): Promise<void> {
+  if (refresh.repositories.length > mostRepositories) return;
+  if (await isSwarm(trx, refresh)) return;
+  await commandsIn(trx).add({
+    action: 'start',
+    workflow: 'refreshInstallation',
+    workflowId: refreshWorkflowId(causeId),
+    input: refresh,
+    attributes: { Kind: 'refreshInstallation' },
+    summary: `Read installation ${refresh.installation} of ${refresh.githubAppId}`,
+  });
+}
+
+async function isSwarm(trx: Db, { githubAppId, installation }: Refresh): Promise<boolean> {
+  const isPostgres = trx.client.config.client === 'pg';
+  const of = (name: keyof Refresh) =>
+    isPostgres ? `input::json ->> '${name}'` : `cast(json_extract(input, '$.${name}') as text)`;
+  const waiting = await trx('commands')
+    .where({ status: 'pending', workflow: 'refreshInstallation' })
+    .whereRaw(`${of('githubAppId')} = ?`, [githubAppId])
+    .limit(mostWaiting.app)
+    .select<{ installation: string }[]>(trx.raw(`${of('installation')} as installation`));
+  const ofInstallation = waiting.filter((one) => one.installation === String(installation));
+  return waiting.length >= mostWaiting.app || ofInstallation.length >= mostWaiting.installation;
+}

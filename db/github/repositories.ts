@@ -1,0 +1,242 @@
+import { newId } from '../../domain/ids.ts';
+import type { Db } from '../store/connection.ts';
+import { type Page, type PageRequest, pageOf } from '../store/page.ts';
+import type { RepositoryRow } from '../store/tables.ts';
+import { passOf } from './installations.ts';
+
+export type Repository = {
+  id: string;
+  githubAppId: string;
+  installationId: string;
+  externalId: number;
+  owner: string;
+  name: string;
+  fullName: string;
+  url: string;
+  visibility: string;
+  defaultBranch: string;
+  archived: boolean;
+  removedAt: number | null;
+};
+
+/** A repository as GitHub describes it. */
+export type SeenRepository = Pick<
+  Repository,
+  'externalId' | 'owner' | 'name' | 'fullName' | 'url' | 'visibility' | 'defaultBranch' | 'archived'
+>;
+
+/**
+ * Repositories have no tenant of their own: which organization may see one follows from the installation that
+ * reaches it and the integration that is bound to that. Routes ask by integration, which they find within their scope.
+ */
+export function repositoriesIn(db: Db) {
+  const bound = (integrationId: string) =>
+    db('repositories')
+      .join('bindings', 'bindings.installation_id', 'repositories.installation_id')
+      .join('installations', 'installations.id', 'repositories.installation_id')
+      .where('bindings.integration_id', integrationId)
+      .whereNull('repositories.removed_at')
+      .whereNull('installations.removed_at')
+      .select('repositories.*');
+  /** Through an integration that is being deleted nothing is, though it stays bound until its builds have ended. */
+  const reachable = (integrationId: string) =>
+    bound(integrationId)
+      .join('integrations', 'integrations.id', 'bindings.integration_id')
+      .whereNotIn('integrations.status', ['deleting', 'deleted']);
+  const unseen = (githubAppId: string, installationId: string) =>
+    db('repositories').where({ installation_id: installationId }).where('seen_pass', '<', passOf(db, githubAppId));
+  const ofApp = (githubAppId: string, externalIds: number[], from?: number) => {
+    const query = db('repositories').where({ github_app_id: githubAppId }).whereIn('external_id', externalIds);
+    if (from === undefined) return query;
+    const installation = { github_app_id: githubAppId, external_id: from };
+    return query.whereIn('installation_id', db('installations').where(installation).select('id'));
+  };
+  /** Answers our ids of those of them that were there, or were taken away by nothing but an event. */
+  const markGone = async (those: ReturnType<typeof ofApp>): Promise<string[]> => {
+    const now = Date.now();
+    const removed = await those
+      .where((believed) => believed.whereNull('removed_at').orWhereNotNull('unconfirmed_at'))
+      .update({
+        removed_at: db.raw('coalesce(removed_at, ?)', [now]) as unknown as number,
+        unconfirmed_at: null,
+        updated_at: now,
+      })
+      .returning('id');
+    return removed.map(({ id }) => id);
+  };
+  return {
+    async find(id: string): Promise<Repository | undefined> {
+      const row = await db('repositories').where({ id }).first();
+      return row && toRepository(row);
+    },
+
+    /** By our id or GitHub's number, where the integration reaches it. */
+    async findReachable(integrationId: string, id: string | number): Promise<Repository | undefined> {
+      const key = typeof id === 'number' ? { 'repositories.external_id': id } : { 'repositories.id': id };
+      const row: RepositoryRow | undefined = await reachable(integrationId).where(key).first();
+      return row && toRepository(row);
+    },
+
+    /** Those of these that the integration reaches. */
+    async findAllReachable(integrationId: string, ids: readonly string[]): Promise<Repository[]> {
+      const rows: RepositoryRow[] = await reachable(integrationId).whereIn('repositories.id', ids);
+      return rows.map(toRepository);
+    },
+
+    /** By their full names, in whatever case. Names change hands: for what a person, or a client of Git, names now. */
+    async findAllByName(integrationId: string, fullNames: readonly string[]): Promise<Repository[]> {
+      const names = fullNames.map((name) => name.toLowerCase());
+      const places = names.map(() => '?').join(', ');
+      const rows: RepositoryRow[] = await reachable(integrationId).whereRaw(
+        `lower(repositories.full_name) in (${places})`,
+        names,
+      );
+      return rows.map(toRepository);
+    },
+
+    /** Whether it is, or was until the integration was deleted. */
+    async isBound(integrationId: string, id: string): Promise<boolean> {
+      return (await bound(integrationId).where('repositories.id', id).first()) !== undefined;
+    },
+
+    /** With `q`, those whose full name contains it, in whatever case. */
+    async listReachable(integrationId: string, page: PageRequest, q?: string): Promise<Page<Repository>> {
+      const query = reachable(integrationId);
+      if (q) query.whereRaw(`lower(repositories.full_name) like ? escape '\\'`, [`%${escapeLike(q.toLowerCase())}%`]);
+      return pageOf<RepositoryRow, Repository>(query, page, toRepository, 'repositories.id');
+    },
+
+    /**
+     * By GitHub's number: names change hands, and a repository may move to another installation of the same App.
+     * `page` is the one of the installation's pages that they are on, where they were read by pages. What was taken
+     * away since `readAt`, when GitHub was asked, stays away: the answer is older than that.
+     */
+    async upsert(
+      githubAppId: string,
+      installationId: string,
+      seen: SeenRepository[],
+      { page, readAt }: { page?: number; readAt?: number },
+    ): Promise<void> {
+      const now = Date.now();
+      // A statement must not touch a row twice.
+      const distinct = [...new Map(seen.map((one) => [one.externalId, one])).values()];
+      const rows = distinct.map((repository) => ({
+        id: newId('repo'),
+        github_app_id: githubAppId,
+        installation_id: installationId,
+        external_id: repository.externalId,
+        owner: repository.owner,
+        name: repository.name,
+        full_name: repository.fullName,
+        url: repository.url,
+        visibility: repository.visibility,
+        default_branch: repository.defaultBranch,
+        archived: repository.archived,
+        removed_at: null,
+        unconfirmed_at: null,
+        seen_pass: passOf(db, githubAppId),
+        seen_page: page ?? null,
+        created_at: now,
+        updated_at: now,
+      }));
+      // SQLite takes a limited number of values in one statement.
+      for (let at = 0; at < rows.length; at += 50) {
+        const write = db('repositories')
+          .insert(rows.slice(at, at + 50))
+          .onConflict(['github_app_id', 'external_id'])
+          .merge([
+            'installation_id',
+            'owner',
+            'name',
+            'full_name',
+            'url',
+            'visibility',
+            'default_branch',
+            'archived',
+            'removed_at',
+            'unconfirmed_at',
+            'seen_pass',
+            'seen_page',
+            'updated_at',
+          ]);
+        if (readAt !== undefined) {
+          write.where((older) =>
+            older.whereNull('repositories.removed_at').orWhere('repositories.removed_at', '<', readAt),
+          );
+        }
+        await write;
+      }
+    },
+
+    /**
+     * Its new name, and what else GitHub says of it outside a sync. The page that it was on no longer tells of it as
+     * it is here, so the next pass reads that page; the pass that saw it stays.
+     */
+    async describeAnew(
+      id: string,
+      { owner, name, fullName, url, visibility, defaultBranch, archived }: SeenRepository,
+    ) {
+      const names = { owner, name, full_name: fullName, url, visibility, default_branch: defaultBranch, archived };
+      await db('repositories')
+        .where({ id })
+        .update({ ...names, seen_page: null, updated_at: Date.now() });
+    },
+
+    /** The account has another name: so have its repositories, which the next pass reads again. */
+    async renameOwner(installationId: string, owner: string, web: string): Promise<void> {
+      const fullName = db.raw("? || '/' || name", [owner]);
+      const url = db.raw("? || '/' || name", [`${web}/${owner}`]);
+      await db('repositories')
+        .where({ installation_id: installationId })
+        .whereNot({ owner })
+        .update({ owner, full_name: fullName, url, seen_page: null, updated_at: Date.now() } as never);
+    },
+
+    /**
+     * An event says that they were taken away. `from` is GitHub's number of the installation that lost them: what is in
+     * another one by now is not touched.
+     */
+    async noteRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<void> {
+      const now = Date.now();
+      await ofApp(githubAppId, externalIds, from)
+        .whereNull('removed_at')
+        .update({ removed_at: now, unconfirmed_at: now, updated_at: now });
+    },
+
+    /** GitHub was asked, and they are out of reach of that installation. Answers whose builds are to be stopped now. */
+    async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<string[]> {
+      return markGone(ofApp(githubAppId, externalIds, from));
+    },
+
+    /** Whether this pass has not seen something that the installation reached until now. */
+    async hasUnseen(githubAppId: string, installationId: string): Promise<boolean> {
+      return (await unseen(githubAppId, installationId).whereNull('removed_at').first('id')) !== undefined;
+    },
+
+    /** After a complete pass over the installation: what it has not seen is out of reach. Answers as `markRemoved`. */
+    async removeUnseen(githubAppId: string, installationId: string): Promise<string[]> {
+      return markGone(unseen(githubAppId, installationId));
+    },
+  };
+}
+
+function escapeLike(text: string): string {
+  return text.replaceAll(/[\\%_]/g, (character) => `\\${character}`);
+}
+
+function toRepository(row: RepositoryRow): Repository {
+  return {
+    id: row.id,
+    githubAppId: row.github_app_id,
+    installationId: row.installation_id,
+    externalId: row.external_id,
+    owner: row.owner,
+    name: row.name,
+    fullName: row.full_name,
+    url: row.url,
+    visibility: row.visibility,
+    defaultBranch: row.default_branch,
+    archived: Boolean(row.archived),
+    removedAt: row.removed_at,
+  };
+}

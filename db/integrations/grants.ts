@@ -1,0 +1,86 @@
+import { cancelBuild } from '../builds/cancel-build.ts';
+import { leasesIn } from '../exchange/leases.ts';
+import type { Db } from '../store/connection.ts';
+import { type Page, type PageRequest, pageOf } from '../store/page.ts';
+import type { GrantRow } from '../store/tables.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
+
+export type Grant = { projectId: string; createdBy: string; createdAt: number };
+
+/** Which projects may use an integration of their organization. The integration was found within the caller's scope. */
+export function grantsIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('grants'), { org: 'grants.org_id', project: 'grants.project_id' });
+  return {
+    async find(integrationId: string, projectId: string): Promise<Grant | undefined> {
+      const row = await visible().where({ integration_id: integrationId, project_id: projectId }).first();
+      return row && toGrant(row);
+    },
+
+    /** Those of projects that are still there. */
+    async list(integrationId: string, page: PageRequest): Promise<Page<Grant>> {
+      const query = visible()
+        .join('projects', 'projects.id', 'grants.project_id')
+        .where('grants.integration_id', integrationId)
+        .whereNull('projects.deleted_at')
+        .select('grants.*', 'projects.id as id');
+      return pageOf<GrantRow & { id: string }, Grant>(query, page, toGrant, 'grants.project_id');
+    },
+
+    /** False where it was granted before. */
+    async add(
+      { id, orgId }: { id: string; orgId: string },
+      { projectId, createdBy }: { projectId: string; createdBy: string },
+    ): Promise<boolean> {
+      const row = {
+        integration_id: id,
+        project_id: projectId,
+        org_id: orgId,
+        created_by: createdBy,
+        created_at: Date.now(),
+      };
+      const inserted = await db('grants').insert(row).onConflict().ignore().returning('project_id');
+      return inserted.length > 0;
+    },
+
+    /**
+     * False where it was not granted. Whoever gives something out for the project has the integration's row locked
+     * for as long: what they give is there to be ended after this, or they see that the grant is gone.
+     */
+    async remove(integrationId: string, projectId: string): Promise<boolean> {
+      if (db.client.config.client === 'pg')
+        await db('integrations').where({ id: integrationId }).forUpdate().first('id');
+      return (await visible().where({ integration_id: integrationId, project_id: projectId }).delete()) === 1;
+    },
+  };
+}
+
+/** What a project has running through an integration. */
+const openStatuses = ['blocked', 'queued', 'dispatching', 'uncertain', 'running'] as const;
+
+/**
+ * Ends what a project has of an integration that it may not use any more. Its tokens are revoked; its builds end at
+ * once where nothing was sent, else as soon as the provider has been asked to. Answers how many tokens that were, the
+ * builds, and the apps that have to get another source.
+ */
+export async function cutOffProject(
+  trx: Db,
+  { integrationId, projectId, reason }: { integrationId: string; projectId: string; reason: string },
+): Promise<{ tokens: number; builds: string[]; apps: { id: string; name: string }[] }> {
+  const builds: string[] = await trx('builds')
+    .where({ integration_id: integrationId, project_id: projectId })
+    .whereIn('status', [...openStatuses])
+    .orderBy('id')
+    .pluck('id');
+  for (const id of builds) await cancelBuild(trx, id, reason);
+  const tokens = await leasesIn(trx, everything).revoke({ integrationId, projectId });
+  const apps = await trx('apps')
+    .where({ source_integration_id: integrationId, project_id: projectId })
+    .whereNull('deleted_at')
+    .orderBy('id')
+    .select('id', 'name');
+  return { tokens: tokens.length, builds, apps };
+}
+
+function toGrant({ project_id, created_by, created_at }: GrantRow): Grant {
+  return { projectId: project_id, createdBy: created_by, createdAt: created_at };
+}

@@ -1,0 +1,92 @@
+import type { InheritedAccess } from '../../domain/integrations/integration-health.ts';
+import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
+import { outageSubject } from '../../domain/registries/registry-watch.ts';
+import type { Db } from '../store/connection.ts';
+import type { IncidentRow } from '../store/tables.ts';
+import { usedBy } from './usable-integrations.ts';
+
+export type RegistryCheck = {
+  repository: string;
+  action: RegistryPurpose;
+  outcome: 'allowed' | 'denied' | 'unproven';
+  code: string | null;
+  checkedAt: number;
+};
+
+/** What was written down about an integration: what its checks found, and what a person must do. */
+export type HealthFacts = {
+  checkedAt: number | null;
+  lastSuccessAt: number | null;
+  nextCheckAt: number | null;
+  /** Of its newest lease. */
+  lastUsedAt: number | null;
+  expiresAt: number | null;
+  strikes: number;
+  refusals: number;
+  checks: RegistryCheck[];
+  /** Null where its access is its own. */
+  cloudAccount: InheritedAccess | null;
+  /** Open ones of the integration's own organization, about it or what it depends on. */
+  incidents: { code: string; title: string; action: string; link: string | null }[];
+};
+
+/** Of each integration; what a registry's is checked for is listed by repository. */
+const mostChecks = 200;
+const mostIncidents = 10;
+
+/** The integration was found within the caller's scope. */
+export async function healthFactsOf(db: Db, integrationId: string): Promise<HealthFacts> {
+  const row = await db('integrations').where({ id: integrationId }).first();
+  const installations = await db('bindings')
+    .where({ integration_id: integrationId })
+    .limit(200)
+    .select('installation_id');
+  const app = row?.github_app_id ? await db('github_apps').where({ id: row.github_app_id }).first() : undefined;
+  const lease = await db('leases').where({ integration_id: integrationId }).orderBy('id', 'desc').first('created_at');
+  const checks = await db('registry_checks')
+    .where({ integration_id: integrationId })
+    .orderBy(['repository', 'action'])
+    .limit(mostChecks);
+  const inherited = row?.cloud_account_id
+    ? await db('cloud_accounts').where({ id: row.cloud_account_id }).first('id', 'status', 'status_reason')
+    : undefined;
+  const outage = row && outageSubject(row.org_id, row.host_url);
+  const subjects = [integrationId, row?.github_app_id, row?.cloud_account_id, outage];
+  const incidents: IncidentRow[] = await db('incidents')
+    .where({ status: 'open', org_id: row?.org_id ?? '' })
+    .whereIn('subject_id', [
+      ...subjects.flatMap((subject) => subject ?? []),
+      ...installations.map(({ installation_id: id }) => id),
+    ])
+    .orderBy('id')
+    .limit(mostIncidents);
+  return {
+    // What GitHub's is checked by is the sync of its App.
+    checkedAt: row?.checked_at ?? app?.synced_at ?? null,
+    lastSuccessAt: row?.last_success_at ?? (app?.sync_error === null ? app.synced_at : null),
+    nextCheckAt: row?.next_check_at ?? null,
+    lastUsedAt: lease?.created_at ?? null,
+    expiresAt: row?.expires_at ?? null,
+    strikes: row?.strikes ?? 0,
+    refusals: row?.refusals ?? 0,
+    checks: checks.map(({ repository, action, outcome, code, checked_at: checkedAt }) => ({
+      repository,
+      action,
+      outcome,
+      code,
+      checkedAt,
+    })),
+    cloudAccount: inherited ? { id: inherited.id, status: inherited.status, reason: inherited.status_reason } : null,
+    incidents: incidents.map(({ code, title, action, link }) => ({ code, title, action, link })),
+  };
+}
+
+/** All that the project may use, whether they work or not; the project was found within the caller's scope. */
+export async function usedIntegrationIds(db: Db, projectId: string, atMost: number): Promise<string[]> {
+  const rows: { id: string }[] = await usedBy(db, db('integrations'), projectId)
+    .whereNotIn('integrations.status', ['deleted', 'expired'])
+    .orderBy('integrations.id', 'desc')
+    .limit(atMost)
+    .select('integrations.id');
+  return rows.map(({ id }) => id);
+}

@@ -1,0 +1,42 @@
+import type { Knex } from 'knex';
+import { type IntegrationStatus, usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import type { Db } from '../store/connection.ts';
+
+export type UsableIntegration = { id: string; displayName: string; hostUrl: string };
+
+/** Narrows a query of integrations to the project's own and those that its organization has granted to it. */
+export function usedBy<Query extends Knex.QueryBuilder>(db: Db, query: Query, projectId: string): Query {
+  const granted = db('grants').where({ project_id: projectId }).select('integration_id');
+  query.where((either) => either.where('integrations.project_id', projectId).orWhereIn('integrations.id', granted));
+  return query;
+}
+
+/** The integrations that a project may use. The project was found within the caller's scope, or is that of a build. */
+export function usableIntegrations(db: Db, projectId: string) {
+  return {
+    /** One that is the project's to use, whether it works now or not. */
+    async find(id: string): Promise<{ id: string; kind: string; status: IntegrationStatus } | undefined> {
+      return usedBy(db, db('integrations').where({ id }), projectId)
+        .whereNotIn('integrations.status', ['deleted', 'expired'])
+        .first('integrations.id', 'integrations.kind', 'integrations.status');
+    },
+
+    /** Whether it is the project's to use, also while it does not work or is gone. */
+    async includes(id: string): Promise<boolean> {
+      return (await usedBy(db, db('integrations').where({ id }), projectId).first('integrations.id')) !== undefined;
+    },
+
+    /** Those of these kinds that work now, newest first. */
+    async list(...kinds: string[]): Promise<UsableIntegration[]> {
+      const rows: { id: string; display_name: string; host_url: string }[] = await usedBy(
+        db,
+        db('integrations').whereIn('kind', kinds),
+        projectId,
+      )
+        .whereIn('integrations.status', [...usableIntegrationStatuses])
+        .orderBy('integrations.id', 'desc')
+        .select('integrations.id', 'integrations.display_name', 'integrations.host_url');
+      return rows.map(({ id, display_name: displayName, host_url: hostUrl }) => ({ id, displayName, hostUrl }));
+    },
+  };
+}

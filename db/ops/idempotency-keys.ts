@@ -1,0 +1,52 @@
+import type { Db } from '../store/connection.ts';
+
+export type StoredAnswer = {
+  fingerprint: string;
+  status: number;
+  headers: Record<string, string>;
+  /** Without the secret, where the answer held one. */
+  body: string | null;
+};
+
+/** How long an answer is promised again. */
+export const answersKeptMs = 24 * 3_600_000;
+
+/** Answers that are promised again for 24 hours to whoever repeats a request with the same key. */
+export function idempotencyKeysIn(db: Db, callerId: string) {
+  return {
+    /**
+     * Claims the key for this transaction: a twin waits here until it has committed, and then finds its answer.
+     * Answers the stored one where there is one.
+     */
+    async claim(key: string, fingerprint: string): Promise<StoredAnswer | undefined> {
+      const now = Date.now();
+      const mine = { caller_id: callerId, key };
+      await db('idempotency_keys')
+        .where(mine)
+        .where('created_at', '<', now - answersKeptMs)
+        .delete();
+      await db('idempotency_keys')
+        .insert({ ...mine, fingerprint, status: 0, headers: '{}', body: null, created_at: now })
+        .onConflict(['caller_id', 'key'])
+        .ignore();
+      return this.find(key);
+    },
+
+    /** The answer that is promised for this key, where there is one. */
+    async find(key: string): Promise<StoredAnswer | undefined> {
+      const row = await db('idempotency_keys')
+        .where({ caller_id: callerId, key })
+        .where('created_at', '>=', Date.now() - answersKeptMs)
+        .first();
+      // Status 0 is the row of this very transaction: nobody else can see one.
+      if (!row || row.status === 0) return undefined;
+      return { fingerprint: row.fingerprint, status: row.status, headers: JSON.parse(row.headers), body: row.body };
+    },
+
+    async store(key: string, { status, headers, body }: Omit<StoredAnswer, 'fingerprint'>): Promise<void> {
+      await db('idempotency_keys')
+        .where({ caller_id: callerId, key })
+        .update({ status, headers: JSON.stringify(headers), body });
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import { newId } from '../../domain/ids.ts';
+import type { Db } from '../store/connection.ts';
+import type { OperationRow } from '../store/tables.ts';
+import { type TenantScope, within } from '../store/tenant.ts';
+import { wake } from '../store/wakes.ts';
+
+/** Long work that somebody may wait for. */
+export type Operation = {
+  id: string;
+  orgId: string | null;
+  projectId: string | null;
+  kind: string;
+  subjectId: string;
+  workflowId: string;
+  status: OperationRow['status'];
+  errorCode: string | null;
+  errorDetail: string | null;
+  createdAt: number;
+  finishedAt: number | null;
+  /** Of a deletion: what came of it at the provider. */
+  outcome: string | null;
+};
+
+export type NewOperation = Pick<Operation, 'orgId' | 'projectId' | 'kind' | 'subjectId' | 'workflowId'>;
+
+type OperationSubject = Pick<Operation, 'kind' | 'subjectId'>;
+
+export function operationsIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('operations'));
+  return {
+    async find(id: string): Promise<Operation | undefined> {
+      const row = await visible().where({ id }).first();
+      return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
+    },
+
+    /** The deletion of a thing, which has one for good. */
+    async findDeletion(subjectId: string): Promise<Operation | undefined> {
+      const row = await visible().where({ kind: 'delete', subject_id: subjectId }).orderBy('id').first();
+      return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
+    },
+
+    /** What this owner has asked for already, and nobody has taken up: whoever does serves both. */
+    async findWaiting({ kind, subjectId, orgId, projectId }: Omit<NewOperation, 'workflowId'>) {
+      const owner = { org_id: orgId, project_id: projectId };
+      const row = await visible()
+        .where({ kind, subject_id: subjectId, status: 'running', taken_up_at: null, ...owner })
+        .orderBy('id')
+        .first();
+      return row && toOperation(row);
+    },
+
+    async insert({ id = newId('op'), ...operation }: NewOperation & { id?: string }): Promise<Operation> {
+      const now = Date.now();
+      const row: OperationRow = {
+        id,
+        org_id: operation.orgId,
+        project_id: operation.projectId,
+        kind: operation.kind,
+        subject_id: operation.subjectId,
+        workflow_id: operation.workflowId,
+        status: 'running',
+        error_code: null,
+        error_detail: null,
+        taken_up_at: null,
+        created_at: now,
+        updated_at: now,
+        finished_at: null,
+      };
+      await db('operations').insert(row);
+      return toOperation(row);
+    },
+
+    /** What was asked for until now of this kind on the subject will be served by the work that begins. Answers how many. */
+    async takeUp({ kind, subjectId }: OperationSubject): Promise<number> {
+      const now = Date.now();
+      return visible()
+        .where({ kind, subject_id: subjectId, status: 'running' })
+        .update({ taken_up_at: now, updated_at: now });
+    },
+
+    /** Ends this one, unless it has ended. */
+    async end(id: string, error?: { code: string; detail: string }): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ id, status: 'running' })
+        .update({
+          status: error ? 'failed' : 'succeeded',
+          error_code: error?.code ?? null,
+          error_detail: error?.detail ?? null,
+          updated_at: now,
+          finished_at: now,
+        });
+      wake(db, 'operations');
+    },
+
+    /** Ends every operation that was taken up; with `orgId` those of that organization, or of none. */
+    async finish(
+      { kind, subjectId, orgId }: OperationSubject & { orgId?: string | null },
+      error?: { code: string; detail: string },
+    ): Promise<void> {
+      const now = Date.now();
+      await visible()
+        .where({ kind, subject_id: subjectId, status: 'running', ...(orgId !== undefined && { org_id: orgId }) })
+        .whereNotNull('taken_up_at')
+        .update({
+          status: error ? 'failed' : 'succeeded',
+          error_code: error?.code ?? null,
+          error_detail: error?.detail ?? null,
+          updated_at: now,
+          finished_at: now,
+        });
+      wake(db, 'operations');
+    },
+  };
+}
+
+async function outcomeOf(db: Db, { kind, subject_id: id }: OperationRow): Promise<string | null> {
+  if (kind !== 'delete') return null;
+  return (await db('integrations').where({ id }).first())?.revocation_outcome ?? null;
+}
+
+function toOperation(row: OperationRow): Operation {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    kind: row.kind,
+    subjectId: row.subject_id,
+    workflowId: row.workflow_id,
+    status: row.status,
+    errorCode: row.error_code,
+    errorDetail: row.error_detail,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+    outcome: null,
+  };
+}

@@ -1,0 +1,23 @@
+import type { Db } from '../store/connection.ts';
+
+const forgottenMs = 3_600_000;
+const freshMs = 15_000;
+
+/** The relays' signs of life: what readiness goes by, since no request asks Temporal. */
+export async function beat(db: Db, relay: { id: string; temporalReachable: boolean }): Promise<void> {
+  const now = Date.now();
+  const seen = { seen_at: now, temporal_reachable: relay.temporalReachable };
+  await db('relays')
+    .insert({ id: relay.id, ...seen })
+    .onConflict('id')
+    .merge(seen);
+  await db('relays')
+    .where('seen_at', '<', now - forgottenMs)
+    .delete();
+}
+
+export async function relayHealth(db: Db): Promise<'ok' | 'no_relay' | 'temporal_away'> {
+  const fresh = await db('relays').where('seen_at', '>', Date.now() - freshMs);
+  if (fresh.length === 0) return 'no_relay';
+  return fresh.some(({ temporal_reachable }) => Boolean(temporal_reachable)) ? 'ok' : 'temporal_away';
+}

@@ -1,0 +1,144 @@
+import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { newId } from '../../domain/ids.ts';
+import type { Scope } from '../../domain/people/scopes.ts';
+import type { Db } from '../store/connection.ts';
+import { type Page, type PageRequest, pageOf } from '../store/page.ts';
+import { hashSecret, newSecret } from '../store/secret-text.ts';
+import type { TokenRow } from '../store/tables.ts';
+import { type TenantScope, within } from '../store/tenant.ts';
+
+export type ApiToken = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  /** What it is narrowed to: it may exchange credentials for this app, or this build of it, and nothing else. */
+  appId: string | null;
+  buildId: string | null;
+  name: string;
+  /** Its first characters. */
+  hint: string;
+  scopes: Scope[];
+  createdBy: string;
+  createdAt: number;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+};
+
+export type NewApiToken = Pick<ApiToken, 'orgId' | 'projectId' | 'name' | 'scopes' | 'createdBy' | 'expiresAt'> &
+  Partial<Pick<ApiToken, 'appId' | 'buildId'>>;
+
+/** How often it is written down that a token is in use. */
+const lastUseEveryMs = 60_000;
+
+export function tokensIn(db: Db, scope: TenantScope) {
+  const visible = () => within(scope, db('tokens'));
+  return {
+    async list(page: PageRequest): Promise<Page<ApiToken>> {
+      return pageOf<TokenRow, ApiToken>(visible().whereNull('revoked_at'), page, toApiToken);
+    },
+
+    async find(id: string): Promise<ApiToken | undefined> {
+      const row = await visible().where({ id }).first();
+      return row && toApiToken(row);
+    },
+
+    /** The secret is in this answer and nowhere else. */
+    async insert(token: NewApiToken): Promise<{ token: ApiToken; secret: string }> {
+      const secret = newSecret('flt_');
+      const row: TokenRow = {
+        id: newId('tok'),
+        org_id: token.orgId,
+        project_id: token.projectId,
+        app_id: token.appId ?? null,
+        build_id: token.buildId ?? null,
+        name: token.name,
+        hash: hashSecret(secret),
+        hint: secret.slice(0, 8),
+        scopes: JSON.stringify(token.scopes),
+        created_by: token.createdBy,
+        created_at: Date.now(),
+        expires_at: token.expiresAt,
+        last_used_at: null,
+        revoked_at: null,
+      };
+      await db('tokens').insert(row);
+      return { token: toApiToken(row), secret };
+    },
+
+    /** With those that it has made, and those that they have; answers all that were good until now, itself first. */
+    async revoke(id: string): Promise<ApiToken[]> {
+      const all: TokenRow[] = [];
+      let makers = [id];
+      let next = visible().where({ id, revoked_at: null });
+      while (makers.length > 0) {
+        const revoked = await next.update({ revoked_at: Date.now() }).returning('*');
+        all.push(...revoked);
+        makers = revoked.map((row) => `token:${row.id}`);
+        next = visible().whereIn('created_by', makers).whereNull('revoked_at');
+      }
+      return all.map(toApiToken);
+    },
+  };
+}
+
+/** Finds a token by what its bearer shows: before that, nobody knows whose it is. */
+export async function findToken(db: Db, secret: string): Promise<ApiToken | undefined> {
+  const row = await db('tokens')
+    .where({ hash: hashSecret(secret), revoked_at: null })
+    .first();
+  if (!row || (row.expires_at !== null && row.expires_at <= Date.now())) return undefined;
+  // A build's token ends with it, however it ends.
+  const build = row.build_id === null ? undefined : await db('builds').where({ id: row.build_id }).first('status');
+  if (row.build_id !== null && (!build || isFinalBuildStatus(build.status))) return undefined;
+  return toApiToken(row);
+}
+
+/** A token that is good now; whoever revokes it waits for this transaction, and sees what it has made. */
+export async function takeLiveToken(trx: Db, id: string): Promise<ApiToken | undefined> {
+  const query = trx('tokens').where({ id, revoked_at: null }).first();
+  // The one writer of SQLite needs no lock.
+  if (trx.client.config.client === 'pg') query.forShare();
+  const row: TokenRow | undefined = await query;
+  return row && (row.expires_at === null || row.expires_at > Date.now()) ? toApiToken(row) : undefined;
+}
+
+/** Those of one build, or an organization’s others. */
+export type TokensOf = { buildId: string } | { orgId: string };
+
+export async function countLiveTokens(db: Db, of: TokensOf): Promise<number> {
+  const whose = 'buildId' in of ? { build_id: of.buildId } : { org_id: of.orgId, build_id: null };
+  const row = await db('tokens')
+    .where({ ...whose, revoked_at: null })
+    .where((live) => live.whereNull('expires_at').orWhere('expires_at', '>', Date.now()))
+    .count({ live: '*' })
+    .first();
+  return Number(row?.['live'] ?? 0);
+}
+
+/** Whether it is time to write down again that the token is in use. */
+export function isUseDue({ lastUsedAt }: ApiToken): boolean {
+  return lastUsedAt === null || Date.now() - lastUsedAt >= lastUseEveryMs;
+}
+
+export async function noteTokenUse(trx: Db, id: string): Promise<void> {
+  await trx('tokens').where({ id }).update({ last_used_at: Date.now() });
+}
+
+function toApiToken(row: TokenRow): ApiToken {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    appId: row.app_id,
+    buildId: row.build_id,
+    name: row.name,
+    hint: row.hint,
+    scopes: JSON.parse(row.scopes),
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    lastUsedAt: row.last_used_at,
+    revokedAt: row.revoked_at,
+  };
+}

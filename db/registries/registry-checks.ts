@@ -1,0 +1,50 @@
+import type { RegistryPurpose, RepositoryCheck } from '../../domain/registries/registry-purposes.ts';
+import type { Db } from '../store/connection.ts';
+
+export type RegistryCheck = {
+  repository: string;
+  action: RegistryPurpose;
+  outcome: RepositoryCheck['outcome'];
+  code: string | null;
+  checkedAt: number;
+};
+
+/** What was found out about each repository of a registry. The integration was found within the caller's scope. */
+export function registryChecksIn(db: Db) {
+  return {
+    async of(integrationId: string): Promise<RegistryCheck[]> {
+      const rows = await db('registry_checks')
+        .where({ integration_id: integrationId })
+        .orderBy(['repository', 'action']);
+      return rows.map(({ repository, action, outcome, code, checked_at: checkedAt }) => ({
+        repository,
+        action,
+        outcome,
+        code,
+        checkedAt,
+      }));
+    },
+
+    /** Those of repositories that are not checked any more are forgotten. */
+    async put(integrationId: string, repositories: string[], checks: RepositoryCheck[], now: number): Promise<void> {
+      await db('registry_checks')
+        .where({ integration_id: integrationId })
+        .whereNotIn('repository', repositories)
+        .delete();
+      if (checks.length === 0) return;
+      await db('registry_checks')
+        .insert(
+          checks.map(({ repository, action, outcome, code = null }) => ({
+            integration_id: integrationId,
+            repository,
+            action,
+            outcome,
+            code,
+            checked_at: now,
+          })),
+        )
+        .onConflict(['integration_id', 'repository', 'action'])
+        .merge();
+    },
+  };
+}

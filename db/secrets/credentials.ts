@@ -1,0 +1,113 @@
+import { sourcesOf } from '../../domain/moves.ts';
+import { type CredentialStatus, credentialMoves } from '../../domain/secrets/credential-status.ts';
+import type { Db } from '../store/connection.ts';
+import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
+import type { GithubSecretKind } from './github-app-secrets.ts';
+
+export type Credential = {
+  id: string;
+  /** None for the operator's own App. */
+  orgId: string | null;
+  githubAppId: string | null;
+  kind: string;
+  createdAt: number;
+  updatedAt: number;
+};
+
+export type CredentialVersion = Pick<CredentialVersionRow, 'version' | 'status'> & {
+  createdAt: number;
+  updatedAt: number;
+};
+
+/** Of each credential; older ones have been purged long ago. */
+const mostVersions = 20;
+
+/**
+ * What is known of secrets without the secrets. An App's credentials are reached only through the App, and that only
+ * through an integration or a workflow that was authorized.
+ */
+export function credentialsIn(db: Db) {
+  return {
+    async find(id: string): Promise<Credential | undefined> {
+      const row = await db('credentials').where({ id }).first();
+      return row && toCredential(row);
+    },
+
+    /** Held until this transaction ends, so that of two who would add a version the second sees the first's. */
+    async takeOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
+      const query = db('credentials').where({ github_app_id: githubAppId, kind }).first();
+      // The one writer of SQLite needs no lock.
+      if (db.client.config.client === 'pg') query.forUpdate();
+      const row: CredentialRow | undefined = await query;
+      return row && toCredential(row);
+    },
+
+    /** Of an App, or of an integration that has some of its own. */
+    async listOf(owner: { github_app_id: string } | { integration_id: string }): Promise<Credential[]> {
+      return (await db('credentials').where(owner).orderBy('kind')).map(toCredential);
+    },
+
+    /** The newest first. */
+    async versions(credentialId: string): Promise<CredentialVersion[]> {
+      const rows = await db('credential_versions')
+        .where({ credential_id: credentialId })
+        .orderBy('version', 'desc')
+        .limit(mostVersions);
+      return rows.map(({ version, status, created_at: createdAt, updated_at: updatedAt }) => ({
+        version,
+        status,
+        createdAt,
+        updatedAt,
+      }));
+    },
+
+    async statusOf(credentialId: string, version: number): Promise<CredentialStatus | undefined> {
+      const row = await db('credential_versions').where({ credential_id: credentialId, version }).first('status');
+      return row?.status;
+    },
+
+    async activeVersion(credentialId: string): Promise<number | undefined> {
+      const row = await db('credential_versions').where({ credential_id: credentialId, status: 'active' }).first();
+      return row?.version;
+    },
+
+    /** Moves a version only from where it may come; purging it forgets the secret. */
+    async move(credentialId: string, version: number, to: CredentialStatus): Promise<boolean> {
+      const moved = await db('credential_versions')
+        .where({ credential_id: credentialId, version })
+        .whereIn('status', sourcesOf(credentialMoves, to))
+        .update({
+          status: to,
+          updated_at: Date.now(),
+          ...(to === 'purged' && { sealed: null, key_id: null }),
+        });
+      return moved === 1;
+    },
+
+    /** Webhooks that are signed with a retiring version verify for a time from here on. */
+    async prolong(credentialId: string, version: number): Promise<void> {
+      await db('credential_versions')
+        .where({ credential_id: credentialId, version, status: 'retiring' })
+        .update({ updated_at: Date.now() });
+    },
+
+    /** Forgets every secret but the one in use: once a rotation is over, nothing else is good for anything. */
+    async purgeOthers(credentialId: string): Promise<void> {
+      await db('credential_versions')
+        .where({ credential_id: credentialId })
+        .whereNotIn('status', ['active', 'purged'])
+        .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
+    },
+  };
+}
+
+function toCredential(row: CredentialRow): Credential {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    githubAppId: row.github_app_id,
+    kind: row.kind,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,161 @@
+import { newId } from '../../domain/ids.ts';
+import { sourcesOf } from '../../domain/moves.ts';
+import { rotateWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { isFinalRotationPhase, type RotationPhase, rotationMoves } from '../../domain/secrets/rotation-phase.ts';
+import { type Command, commandsIn } from '../store/commands.ts';
+import type { Db } from '../store/connection.ts';
+import type { RotationRow } from '../store/tables.ts';
+
+/** One replacement of a credential by a new version, from the request until the old version is gone. */
+export type Rotation = {
+  id: string;
+  orgId: string | null;
+  projectId: string | null;
+  integrationId: string;
+  credentialId: string;
+  operationId: string;
+  rollbackOperationId: string | null;
+  mode: RotationRow['mode'];
+  phase: RotationPhase;
+  /** The version that is to be used, and the one that is to be ended: they change places in a rollback. */
+  newVersion: number;
+  oldVersion: number;
+  /** Since when the provider may know of the version that it is being told. */
+  toldAt: number | null;
+  requestedBy: string;
+  startedAt: number;
+  updatedAt: number;
+};
+
+export type NewRotation = Pick<
+  Rotation,
+  | 'orgId'
+  | 'projectId'
+  | 'integrationId'
+  | 'credentialId'
+  | 'operationId'
+  | 'mode'
+  | 'newVersion'
+  | 'oldVersion'
+  | 'requestedBy'
+>;
+
+type Note = Partial<Pick<Rotation, 'newVersion' | 'oldVersion' | 'toldAt' | 'rollbackOperationId'>>;
+
+/** Reached through a credential, or by a workflow that was authorized when it was started. */
+export function rotationsIn(db: Db) {
+  return {
+    async find(id: string): Promise<Rotation | undefined> {
+      const row = await db('rotations').where({ id }).first();
+      return row && toRotation(row);
+    },
+
+    /** The one that is under way. */
+    async findOpen(credentialId: string): Promise<Rotation | undefined> {
+      const row = await db('rotations').where({ credential_id: credentialId }).whereNull('finished_at').first();
+      return row && toRotation(row);
+    },
+
+    /** The same, held until this transaction ends: what it decides here, nobody changes meanwhile. */
+    async take(id: string): Promise<Rotation | undefined> {
+      const query = db('rotations').where({ id }).whereNull('finished_at').first();
+      // The one writer of SQLite needs no lock.
+      if (db.client.config.client === 'pg') query.forUpdate();
+      const row: RotationRow | undefined = await query;
+      return row && toRotation(row);
+    },
+
+    /** Nothing where the credential has one under way: the index decides, whoever asks at the same time. */
+    async insert(rotation: NewRotation): Promise<Rotation | undefined> {
+      const now = Date.now();
+      const row: RotationRow = {
+        id: newId('rot'),
+        org_id: rotation.orgId,
+        project_id: rotation.projectId,
+        integration_id: rotation.integrationId,
+        credential_id: rotation.credentialId,
+        operation_id: rotation.operationId,
+        rollback_operation_id: null,
+        mode: rotation.mode,
+        phase: 'proving',
+        new_version: rotation.newVersion,
+        old_version: rotation.oldVersion,
+        told_at: null,
+        requested_by: rotation.requestedBy,
+        started_at: now,
+        updated_at: now,
+        finished_at: null,
+      };
+      const inserted: { id: string }[] = await db('rotations').insert(row).onConflict().ignore().returning('id');
+      return inserted[0] && toRotation(row);
+    },
+
+    /** False where it is not in a phase that this may follow: a late writer changes nothing. */
+    async move(id: string, to: RotationPhase, note: Note = {}): Promise<boolean> {
+      const now = Date.now();
+      const moved = await db('rotations')
+        .where({ id })
+        .whereIn('phase', sourcesOf(rotationMoves, to))
+        .update({
+          phase: to,
+          updated_at: now,
+          ...toColumns(note),
+          ...(isFinalRotationPhase(to) && { finished_at: now }),
+        });
+      return moved === 1;
+    },
+
+    async note(id: string, note: Note): Promise<void> {
+      await db('rotations').where({ id }).whereNull('finished_at').update(toColumns(note));
+    },
+  };
+}
+
+/** Begins the rotation's workflow, or has it look at the row again. */
+export async function wakeRotation(trx: Db, rotation: Rotation): Promise<void> {
+  const { id, credentialId, operationId, orgId, projectId, integrationId } = rotation;
+  const command: Command = {
+    action: 'signal_with_start',
+    workflow: 'rotateCredential',
+    workflowId: rotateWorkflowId(credentialId, operationId),
+    signal: 'changed',
+    input: { rotationId: id },
+    attributes: {
+      Kind: 'rotateCredential',
+      IntegrationId: integrationId,
+      ...(orgId && { OrgId: orgId }),
+      ...(projectId && { ProjectId: projectId }),
+    },
+    summary: 'Replace a credential',
+  };
+  await commandsIn(trx).add(command);
+}
+
+function toColumns({ newVersion, oldVersion, toldAt, rollbackOperationId }: Note): Partial<RotationRow> {
+  return {
+    ...(newVersion !== undefined && { new_version: newVersion }),
+    ...(oldVersion !== undefined && { old_version: oldVersion }),
+    ...(toldAt !== undefined && { told_at: toldAt }),
+    ...(rollbackOperationId !== undefined && { rollback_operation_id: rollbackOperationId }),
+  };
+}
+
+function toRotation(row: RotationRow): Rotation {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    integrationId: row.integration_id,
+    credentialId: row.credential_id,
+    operationId: row.operation_id,
+    rollbackOperationId: row.rollback_operation_id,
+    mode: row.mode,
+    phase: row.phase,
+    newVersion: row.new_version,
+    oldVersion: row.old_version,
+    toldAt: row.told_at,
+    requestedBy: row.requested_by,
+    startedAt: row.started_at,
+    updatedAt: row.updated_at,
+  };
+}

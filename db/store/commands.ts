@@ -1,0 +1,124 @@
+import { newId } from '../../domain/ids.ts';
+import type { WorkflowAttributes } from '../../domain/ops/workflow-attributes.ts';
+import type { Db } from './connection.ts';
+import type { CommandRow } from './tables.ts';
+import { wake } from './wakes.ts';
+
+/** A start or a signal that the relay owes to Temporal. Input carries ids and safe text only. */
+export type Command = {
+  action: 'start' | 'signal' | 'signal_with_start';
+  /** The workflow function's name. */
+  workflow: string;
+  workflowId: string;
+  signal?: string;
+  input: unknown;
+  /** Found by operators in the Temporal UI. */
+  attributes?: WorkflowAttributes;
+  /** One line for the Temporal UI. */
+  summary?: string;
+};
+
+export type PendingCommand = Command & { id: string; attempts: number };
+
+/** What must be carried out before this one: on the same workflow, its start first, otherwise in order. */
+const before = `
+  select 1 from commands as earlier
+  where earlier.status = 'pending' and earlier.workflow_id = commands.workflow_id and earlier.id <> commands.id
+    and ((earlier.action = 'start' and commands.action <> 'start')
+      or ((earlier.action = 'start') = (commands.action = 'start') and earlier.id < commands.id))`;
+
+export function commandsIn(db: Db) {
+  const dueAt = (now: number) =>
+    db('commands').where({ status: 'pending' }).where('due_at', '<=', now).whereRaw(`not exists (${before})`);
+
+  return {
+    /** Whether there is anything to claim; cheaper than to try, which takes the write lock on SQLite. */
+    async hasDue(): Promise<boolean> {
+      return (await dueAt(Date.now()).select('id').first()) !== undefined;
+    },
+
+    /** Written in the transaction of what it follows from; the relay carries it out after the commit. */
+    async add(...commands: Command[]): Promise<void> {
+      if (commands.length === 0) return;
+      const now = Date.now();
+      await db('commands').insert(
+        commands.map((command) => ({
+          id: newId('cmd'),
+          action: command.action,
+          workflow: command.workflow,
+          workflow_id: command.workflowId,
+          signal: command.signal ?? null,
+          input: JSON.stringify(command.input),
+          attributes: JSON.stringify(command.attributes ?? {}),
+          summary: command.summary ?? '',
+          status: 'pending' as const,
+          attempts: 0,
+          due_at: now,
+          created_at: now,
+          updated_at: now,
+        })),
+      );
+      wake(db, 'commands');
+    },
+
+    /**
+     * Claims what is due for `claimMs`: a relay that dies in the middle leaves it to the others after that. Of one
+     * workflow only the first is claimed, and a start comes before everything else: a signal that overtook it would
+     * find nobody and be lost.
+     */
+    async claim(limit: number, claimMs: number): Promise<PendingCommand[]> {
+      const now = Date.now();
+      const due = dueAt(now).orderBy(['due_at', 'id']);
+      if (db.client.config.client === 'pg') due.forUpdate().skipLocked();
+      const rows: CommandRow[] = await due.limit(limit);
+      if (rows.length === 0) return [];
+      await db('commands')
+        .whereIn(
+          'id',
+          rows.map(({ id }) => id),
+        )
+        .update({ due_at: now + claimMs, attempts: db.raw('attempts + 1') as unknown as number, updated_at: now });
+      return rows.map(toPendingCommand);
+    },
+
+    async markDone(ids: string[]): Promise<void> {
+      await db('commands').whereIn('id', ids).update({ status: 'done', last_error: null, updated_at: Date.now() });
+    },
+
+    async markFailed(id: string, error: string): Promise<void> {
+      await db('commands').where({ id }).update({ status: 'failed', last_error: error, updated_at: Date.now() });
+    },
+
+    /** Gives the command back, to be tried again at `dueAt`. */
+    async release(id: string, dueAt: number, error: string): Promise<void> {
+      await db('commands')
+        .where({ id, status: 'pending' })
+        .update({ due_at: dueAt, last_error: error, updated_at: Date.now() });
+    },
+
+    /** Gives up every claim: for a relay that starts where it is the only one, and knows that nobody is at them. */
+    async releaseClaims(): Promise<void> {
+      const now = Date.now();
+      await db('commands').where({ status: 'pending' }).where('due_at', '>', now).update({ due_at: now });
+    },
+
+    async countPending(): Promise<number> {
+      const row = await db('commands').where({ status: 'pending' }).count({ count: '*' }).first();
+      return Number(row?.['count'] ?? 0);
+    },
+  };
+}
+
+function toPendingCommand(row: CommandRow): PendingCommand {
+  return {
+    id: row.id,
+    action: row.action,
+    workflow: row.workflow,
+    workflowId: row.workflow_id,
+    ...(row.signal === null ? {} : { signal: row.signal }),
+    input: JSON.parse(row.input),
+    attributes: JSON.parse(row.attributes),
+    summary: row.summary,
+    attempts: row.attempts,
+  };
+}

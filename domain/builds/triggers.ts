@@ -1,0 +1,107 @@
+import type { PullRequestEvent, PushEvent } from '../deliveries/github-events.ts';
+import { matchesGlobs } from './glob.ts';
+import { skipMarker } from './skip-markers.ts';
+
+export const triggerEvents = ['push', 'tag', 'pull_request', 'manual'] as const;
+export type TriggerEvent = (typeof triggerEvents)[number];
+
+export type Triggers = { events: readonly TriggerEvent[]; branches: readonly string[]; tags: readonly string[] };
+
+/** Why a pipeline builds, or why it does not. Stored with every decision. */
+export type DecisionReason =
+  | 'matched'
+  | 'fork_pull_request'
+  | 'pipeline_disabled'
+  | 'auto_deploy_off'
+  | 'event_not_selected'
+  | 'action_not_building'
+  | 'ref_deleted'
+  | 'branch_not_matched'
+  | 'tag_not_matched'
+  | 'skip_marker';
+
+export type BuildRequest = {
+  event: TriggerEvent;
+  ref: string;
+  refName: string;
+  sha: string;
+  /** The branch that the workflow is dispatched on, or the full ref of the tag. */
+  dispatchRef: string;
+  /** What the workflow is told to build. */
+  fairleadRef: string;
+  pullRequest?: number;
+  fork: boolean;
+  message?: string;
+};
+
+export type Decision =
+  | { outcome: 'build' | 'blocked'; reason: DecisionReason; build: BuildRequest }
+  | { outcome: 'skipped'; reason: DecisionReason };
+
+/** New code came in; the other actions change what is said about it. */
+const buildingActions = ['opened', 'reopened', 'synchronize'];
+
+/**
+ * Whether this pipeline builds this event. The first reason against it is the one that is stored, in this order:
+ * pipeline, app, event, action or deletion, branch or tag, skip marker. A fork's pull request is never dispatched by
+ * itself: it runs code for which nobody has vouched, so its build is blocked.
+ */
+export function decide(
+  pipeline: { enabled: boolean; triggers: Triggers; appAutoDeploy: boolean },
+  event: PushEvent | PullRequestEvent,
+): Decision {
+  if (!pipeline.enabled) return skipped('pipeline_disabled');
+  if (!pipeline.appAutoDeploy) return skipped('auto_deploy_off');
+  return event.kind === 'push' ? decidePush(pipeline.triggers, event) : decidePullRequest(pipeline.triggers, event);
+}
+
+function decidePush({ events, branches, tags }: Triggers, event: PushEvent): Decision {
+  const isTag = event.refType === 'tag';
+  const trigger = isTag ? 'tag' : 'push';
+  if (!events.includes(trigger)) return skipped('event_not_selected');
+  if (event.deleted) return skipped('ref_deleted');
+  if (isTag && !matchesGlobs(tags, event.refName)) return skipped('tag_not_matched');
+  if (!isTag && !matchesGlobs(branches, event.refName)) return skipped('branch_not_matched');
+  if (skipMarker(event.message)) return skipped('skip_marker');
+  return {
+    outcome: 'build',
+    reason: 'matched',
+    build: {
+      event: trigger,
+      ref: event.ref,
+      refName: event.refName,
+      sha: event.headSha,
+      // In full where a branch may have the same name.
+      dispatchRef: isTag ? event.ref : event.refName,
+      fairleadRef: event.ref,
+      fork: false,
+      ...(event.message !== undefined && { message: event.message }),
+    },
+  };
+}
+
+function decidePullRequest({ events, branches }: Triggers, event: PullRequestEvent): Decision {
+  if (!events.includes('pull_request')) return skipped('event_not_selected');
+  if (!buildingActions.includes(event.action)) return skipped('action_not_building');
+  if (!matchesGlobs(branches, event.baseRef)) return skipped('branch_not_matched');
+  const pullRef = `refs/pull/${event.number}/head`;
+  const build: BuildRequest = {
+    event: 'pull_request',
+    ref: pullRef,
+    refName: event.headRef,
+    sha: event.headSha,
+    // A fork's branch is not in this repository: its commits are served here under the pull request's ref.
+    dispatchRef: event.fork ? event.baseRef : event.headRef,
+    fairleadRef: event.fork ? pullRef : `refs/heads/${event.headRef}`,
+    pullRequest: event.number,
+    fork: event.fork,
+    ...(event.title !== undefined && { message: event.title }),
+  };
+  return event.fork
+    ? { outcome: 'blocked', reason: 'fork_pull_request', build }
+    : { outcome: 'build', reason: 'matched', build };
+}
+
+function skipped(reason: DecisionReason): Decision {
+  return { outcome: 'skipped', reason };
+}

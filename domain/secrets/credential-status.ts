@@ -1,0 +1,33 @@
+import type { Moves } from '../moves.ts';
+
+export const credentialStatuses = [
+  'pending',
+  'active',
+  'retiring',
+  'retired',
+  'purged',
+  'rejected',
+  'expired',
+  'revoked',
+  'uncertain',
+] as const;
+
+export type CredentialStatus = (typeof credentialStatuses)[number];
+
+export const credentialMoves: Moves<CredentialStatus> = {
+  pending: ['active', 'rejected', 'uncertain', 'revoked', 'purged'],
+  uncertain: ['active', 'rejected', 'revoked', 'purged'],
+  active: ['retiring', 'expired', 'revoked', 'purged'],
+  retiring: ['active', 'retired', 'revoked', 'purged'],
+  retired: ['purged'],
+  expired: ['purged'],
+  revoked: ['purged'],
+  rejected: ['purged'],
+  purged: [],
+};
+
+/**
+ * A webhook signed with any of these verifies. `pending` too: the provider signs with it as soon as it was told, which
+ * is before we know that it was. And `uncertain`, since the provider may have been told.
+ */
+export const verifyingCredentialStatuses: readonly CredentialStatus[] = ['pending', 'uncertain', 'active', 'retiring'];

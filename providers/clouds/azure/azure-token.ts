@@ -1,0 +1,101 @@
+import type { ClientSecretCredentialOptions } from '@azure/identity';
+import { azureClouds, azureId } from '../../../domain/clouds/azure-clouds.ts';
+import type { AzureCloud } from '../../../domain/registries/registry-hosts.ts';
+import { ProviderError } from '../../egress/guarded-fetch.ts';
+import type { WatchedFetch } from '../watched-fetch.ts';
+import { entraFailure, entraNumber } from './azure-failures.ts';
+
+export type AzureAccess = { tenantId: string; clientId: string; cloud: AzureCloud } & (
+  | {
+      mode: 'federated';
+      /** A token of ours for that audience; what it throws is thrown on. */
+      assertion(audience: string): Promise<string>;
+    }
+  | { mode: 'client_secret'; clientSecret: string }
+);
+
+type HttpClient = NonNullable<ClientSecretCredentialOptions['httpClient']>;
+type HttpHeaders = Awaited<ReturnType<HttpClient['sendRequest']>>['headers'];
+
+/** Registries take it wherever they are, also where tokens for the Resource Manager are switched off. */
+const registryScope = 'https://containerregistry.azure.net/.default';
+/** The tenant has no service of that name, which is so in some clouds that are not Microsoft's public one. */
+const unknownResource = 500011;
+
+/** A token of Entra's that registries take. `watch` is called for each attempt. Throws a `ProviderError`. */
+export async function entraToken(access: AzureAccess, watch: () => WatchedFetch, now: () => number): Promise<string> {
+  const { tenantId, clientId, cloud } = access;
+  if (!azureId.test(tenantId) || !azureId.test(clientId)) {
+    const message = 'A tenant and a client are named by their ids';
+    throw new ProviderError({ provider: 'azure', code: 'validation', message });
+  }
+  // Asked for outside: what goes wrong in our own house is not Entra's fault.
+  const proof =
+    access.mode === 'federated' ? await access.assertion(azureClouds[cloud].federationAudience) : access.clientSecret;
+
+  const first = await ask(access, proof, registryScope, watch());
+  if (typeof first === 'string') return first;
+  if (!first.seen || entraNumber(first.seen) !== unknownResource) throw entraFailure(first.seen, now());
+
+  const second = await ask(access, proof, `${azureClouds[cloud].resourceManager}/.default`, watch());
+  if (typeof second === 'string') return second;
+  throw entraFailure(second.seen, now());
+}
+
+type Refused = { seen: ReturnType<WatchedFetch['last']> };
+
+async function ask(
+  access: AzureAccess,
+  proof: string,
+  scope: string,
+  watched: WatchedFetch,
+): Promise<string | Refused> {
+  const { tenantId, clientId, cloud } = access;
+  const options = {
+    authorityHost: azureClouds[cloud].authority,
+    // The authority is one of ours above; nobody needs to be asked whether it is Microsoft's.
+    disableInstanceDiscovery: true,
+    httpClient: httpClientOver(watched),
+    // Retries are the caller's: the library's own would multiply them.
+    retryOptions: { maxRetries: 0 },
+    redirectOptions: { maxRetries: 0 },
+  };
+  // Loaded when it is first needed: every start would pay for it otherwise, most of a second.
+  const { ClientAssertionCredential, ClientSecretCredential } = await import('@azure/identity');
+  try {
+    const credential =
+      access.mode === 'federated'
+        ? new ClientAssertionCredential(tenantId, clientId, async () => proof, options)
+        : new ClientSecretCredential(tenantId, clientId, proof, options);
+    const { token } = await credential.getToken(scope);
+    if (token !== '') return token;
+  } catch {
+    // The watched exchange knows more, and the library's error has the request in it.
+  }
+  return { seen: watched.last() };
+}
+
+function httpClientOver(watched: WatchedFetch): HttpClient {
+  return {
+    async sendRequest(request) {
+      const { url, method, headers, body } = request;
+      const answer = await watched.fetch(url, {
+        method,
+        headers: headers.toJSON(),
+        body: typeof body === 'string' ? body : null,
+      });
+      return { request, status: answer.status, headers: headersOf(answer), bodyAsText: await answer.text() };
+    },
+  };
+}
+
+function headersOf({ headers }: Response): HttpHeaders {
+  return {
+    get: (name) => headers.get(name) ?? undefined,
+    has: (name) => headers.has(name),
+    set: (name, value) => headers.set(name, String(value)),
+    delete: (name) => headers.delete(name),
+    toJSON: () => Object.fromEntries(headers),
+    [Symbol.iterator]: () => headers.entries(),
+  };
+}

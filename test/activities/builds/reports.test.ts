@@ -1,0 +1,125 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildEventsIn } from '../../../db/builds/build-events.ts';
+import { buildsIn } from '../../../db/builds/builds.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { activitiesAgainst, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
+import { sha } from '../../support/scenes/world.ts';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+
+afterAll(() => database.drop());
+
+const started = { status: 200, body: { workflow_run_id: 77, html_url: 'https://github.com/acme/shop/77' } };
+const created = { status: 201, body: {} };
+
+test('GitHub is told of every end, and of nothing twice', async () => {
+  const build = await insertBuild(database);
+  const { run, seen } = await activitiesAgainst(database, [started, created]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  await run('reportBuild', { buildId: build.id });
+  await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
+  await run('reportBuild', { buildId: build.id });
+  await run('reportBuild', { buildId: build.id });
+
+  expect(seen.slice(1)).toMatchObject([
+    { path: `/repos/acme/shop/statuses/${sha}`, body: { state: 'pending', description: 'Running' } },
+    { path: `/repos/acme/shop/statuses/${sha}`, body: { state: 'failure', description: 'Failed: The run failed.' } },
+  ]);
+  expect((await stateOf(database, build)).build.reportedStatus).toBe('failed');
+});
+
+test('a report that comes late does not have the last word', async () => {
+  const build = await insertBuild(database);
+  const { run, seen } = await activitiesAgainst(database, [started, { status: 500 }, { hang: true }, created], {
+    timeoutMs: 1_000,
+  });
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  const late = run('reportBuild', { buildId: build.id }).catch(() => {});
+  await expect.poll(() => seen.length).toBe(3);
+  await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
+  // The first one got no answer, so it may still arrive: the end is told now, and once more when it surely has.
+  await expect(run('reportBuild', { buildId: build.id })).rejects.toMatchObject({
+    type: 'report_in_doubt',
+    nonRetryable: false,
+    nextRetryDelay: expect.any(Number),
+  });
+  await late;
+  expect(seen.at(-1)?.body).toMatchObject({ state: 'success' });
+});
+
+test('a build for an environment is a deployment, made once and followed', async () => {
+  const build = await insertBuild(database, { on: { environment: 'production' } });
+  const { run, seen } = await activitiesAgainst(database, [
+    started,
+    created,
+    { body: [] },
+    { status: 201, body: { id: 5 } },
+    { status: 201, body: { id: 6 } },
+    created,
+    { status: 201, body: { id: 7 } },
+  ]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
+  await run('reportBuild', { buildId: build.id });
+
+  expect(seen.slice(2)).toMatchObject([
+    { method: 'GET', path: expect.stringContaining('/deployments?') },
+    {
+      path: '/repos/acme/shop/deployments',
+      body: { ref: sha, environment: 'production', payload: { fairlead_build: build.id }, auto_merge: false },
+    },
+    { path: '/repos/acme/shop/deployments/5/statuses', body: { state: 'in_progress' } },
+    { path: `/repos/acme/shop/statuses/${sha}`, body: { state: 'success' } },
+    { path: '/repos/acme/shop/deployments/5/statuses', body: { state: 'success' } },
+  ]);
+});
+
+test('a deployment that was made but not written down is found again', async () => {
+  const build = await insertBuild(database, { on: { environment: 'production' } });
+  const theirs = { id: 4, sha, environment: 'production', payload: {}, created_at: '2026-11-01T00:00:00Z' };
+  const ours = { ...theirs, id: 5, payload: { fairlead_build: build.id } };
+  const { run, seen } = await activitiesAgainst(database, [
+    started,
+    created,
+    { body: [theirs, ours] },
+    { status: 201, body: { id: 6 } },
+  ]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  expect(seen.at(-1)?.path).toBe('/repos/acme/shop/deployments/5/statuses');
+  expect((await stateOf(database, build)).build.deploymentId).toBe(5);
+});
+
+test('a build that was never started deploys nothing, and fails its commit', async () => {
+  const build = await insertBuild(database, { on: { environment: 'production' } });
+  const { run, seen } = await activitiesAgainst(database, [{ status: 404, body: { message: 'Not Found' } }, created]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  await run('reportBuild', { buildId: build.id });
+  expect(seen).toHaveLength(2);
+  expect(seen[1]?.body).toMatchObject({ state: 'failure', description: expect.stringContaining('workflow file') });
+});
+
+test('a refused report is written down, and is not asked for again', async () => {
+  const build = await insertBuild(database);
+  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'failed', { reason: 'ref_missing' }));
+  const { run } = await activitiesAgainst(database, [
+    { status: 403, body: { message: 'Resource not accessible by integration' } },
+  ]);
+  const failure = await run('reportBuild', { buildId: build.id }).catch((error) => error);
+  expect(failure).toBeInstanceOf(ApplicationFailure);
+  expect(failure).toMatchObject({ type: 'permission_missing', nonRetryable: true, cause: undefined });
+  const { items } = await buildEventsIn(database.reader, everything).list(build.id, { limit: 10 });
+  expect(items[0]).toMatchObject({ type: 'report_refused', detail: { code: 'permission_missing' } });
+});
+
+test('a blocked build is not reported', async () => {
+  const build = await insertBuild(database, { status: 'blocked', reason: 'fork' });
+  const { run, seen } = await activitiesAgainst(database, [created]);
+  await run('reportBuild', { buildId: build.id });
+  expect(seen).toEqual([]);
+});

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildEventsIn } from '../../../db/builds/build-events.ts';
+import type { Build } from '../../../db/builds/builds.ts';
+import { cancelBuild } from '../../../db/builds/cancel-build.ts';
+import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { newId } from '../../../domain/ids.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { activitiesAgainst, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+
+afterAll(() => database.drop());
+
+function runBody(title: string, more: object = {}) {
+  return {
+    id: 77,
+    run_attempt: 1,
+    display_title: title,
+    status: 'in_progress',
+    conclusion: null,
+    head_sha: 'a'.repeat(40),
+    head_branch: 'main',
+    html_url: 'https://github.com/acme/shop/actions/runs/77',
+    created_at: new Date().toISOString(),
+    ...more,
+  };
+}
+
+const page = (...runs: object[]) => ({ status: 200, body: { total_count: runs.length, workflow_runs: runs } });
+
+/** A build whose dispatch got no answer. */
+async function unknownBuild(): Promise<Build> {
+  const build = await insertBuild(database);
+  const { run } = await activitiesAgainst(database, [{ status: 502 }]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  return build;
+}
+
+async function runningBuild(): Promise<Build> {
+  const build = await insertBuild(database);
+  const { run } = await activitiesAgainst(database, [{ status: 200, body: { workflow_run_id: 77 } }, { status: 500 }]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  return build;
+}
+
+async function openIncidents(build: Build): Promise<string[]> {
+  const { items } = await incidentsIn(database.reader, everything).list({ limit: 100 }, { status: 'open' });
+  return items.filter(({ subjectId }) => subjectId === build.id).map(({ code }) => code);
+}
+
+describe('a run that is looked for', () => {
+  test('is the one that shows the build in its name, on whichever page', async () => {
+    const build = await unknownBuild();
+    const next = { link: '<https://api.github.com/x?page=2>; rel="next"' };
+    const { run, seen } = await activitiesAgainst(database, [
+      { ...page(runBody(`Build ${newId('bld')}`, { id: 76 }), runBody('nothing', { id: 75 })), headers: next },
+      page(runBody(`Build ${build.id}`)),
+    ]);
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'running' });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'running', runId: 77, dispatch: 'sent' });
+    expect(seen[0]?.path).toMatch(/workflows\/deploy\.yml\/runs\?.*event=workflow_dispatch/);
+    expect(seen[0]?.path).toContain('created=%3E%3D');
+  });
+
+  test('may be absent; then a person is asked, once', async () => {
+    const build = await unknownBuild();
+    const { run } = await activitiesAgainst(database, [page(runBody(`Build ${newId('bld')}`))]);
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'absent' });
+
+    expect(await run('markUncertain', { buildId: build.id })).toBe(true);
+    expect(await run('markUncertain', { buildId: build.id })).toBe(true);
+    expect(await stateOf(database, build)).toMatchObject({ status: 'uncertain', reason: 'dispatch_uncertain' });
+    expect(await openIncidents(build)).toEqual(['dispatch_uncertain']);
+  });
+
+  test('settles the incident when it turns up after all', async () => {
+    const build = await unknownBuild();
+    const { run } = await activitiesAgainst(database, [
+      page(runBody(`Build ${build.id}`, { status: 'completed', conclusion: 'failure' })),
+    ]);
+    await run('markUncertain', { buildId: build.id });
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({
+      state: 'ended',
+      end: { status: 'failed', reason: 'run_failed' },
+    });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'running', reason: null, runId: 77 });
+    expect(await openIncidents(build)).toEqual([]);
+  });
+});
+
+describe('a run that is known', () => {
+  test('says how it is', async () => {
+    const build = await runningBuild();
+    const { run, seen } = await activitiesAgainst(database, [
+      { body: runBody('any title') },
+      { body: runBody('any title', { status: 'completed', conclusion: 'success' }) },
+      { status: 404 },
+    ]);
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'running' });
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'ended', end: { status: 'succeeded' } });
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'missing' });
+    expect(seen[0]?.path).toBe('/repos/acme/shop/actions/runs/77');
+  });
+
+  test('is asked to end', async () => {
+    const build = await runningBuild();
+    const { run, seen } = await activitiesAgainst(database, [{ status: 202, body: {} }]);
+    expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'running' });
+    expect(seen).toMatchObject([{ method: 'POST', path: '/repos/acme/shop/actions/runs/77/cancel' }]);
+  });
+
+  test('that cannot be ended any more says how it ended', async () => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [
+      { status: 409, body: { message: 'Cannot cancel a workflow run that is completed.' } },
+      { body: runBody('any title', { status: 'completed', conclusion: 'success' }) },
+    ]);
+    expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'ended', end: { status: 'succeeded' } });
+  });
+
+  test('belongs to a build that is over: nobody is asked', async () => {
+    const build = await runningBuild();
+    const { run, seen } = await activitiesAgainst(database, [{ status: 500 }]);
+    await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
+    expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'over' });
+    expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'over' });
+    expect(seen).toEqual([]);
+  });
+});
+
+describe('the end of a build', () => {
+  test('is the first one', async () => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
+    await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
+  });
+
+  test.each([
+    ['integration_not_granted', 'The organization no longer grants its integration to the project.'],
+    ['project_deleted', 'Its project was deleted.'],
+    ['integration_deleted', 'Its integration was deleted.'],
+    ['canceled_by_request', 'The build was canceled.'],
+  ])('that somebody wanted says why they did: %s', async (reason, detail) => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    for (const why of [reason, 'another']) await database.write((trx) => cancelBuild(trx, build.id, why));
+    await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
+    expect((await stateOf(database, build)).build).toMatchObject({ status: 'canceled', reason, detail });
+  });
+
+  test('says so in the build’s events, too, before the run has ended', async () => {
+    const build = await runningBuild();
+    await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
+    const { items } = await buildEventsIn(database.reader, everything).list(build.id, { limit: 1 });
+    expect(items).toMatchObject([{ type: 'cancel_requested', detail: { reason: 'project_deleted' } }]);
+  });
+
+  test('that an operator wanted in Temporal is a cancellation by request', async () => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'canceled_by_request' });
+  });
+
+  test('is the run’s where that came before it was asked to end', async () => {
+    const build = await runningBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
+    await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
+  });
+
+  test('makes an intent that was never sent void', async () => {
+    const build = await insertBuild(database);
+    const { run } = await activitiesAgainst(database, [{ status: 429, headers: { 'retry-after': '30' } }]);
+    await run('sendDispatch', { buildId: build.id, tries: 0 });
+    await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', dispatch: 'refused' });
+  });
+
+  test('settles the incident', async () => {
+    const build = await unknownBuild();
+    const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await run('markUncertain', { buildId: build.id });
+    await run('endBuild', { buildId: build.id, end: { status: 'timed_out', reason: 'run_not_found' } });
+    expect(await openIncidents(build)).toEqual([]);
+  });
+});

@@ -1,0 +1,163 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { refreshActivities } from '../../../activities/github/refresh.ts';
+import type { ReachableRepository } from '../../../broker/github/github.ts';
+import { type Build, buildsIn } from '../../../db/builds/builds.ts';
+import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
+import { repositoriesIn } from '../../../db/github/repositories.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
+import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { activitiesAgainst, buildSteps, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
+
+let database: TestDatabase;
+let build: Build;
+let githubAppId: string;
+let installationId: string;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  build = await insertBuild(database);
+  const repository = await repositoriesIn(database.reader).find(build.repositoryId);
+  ({ githubAppId, installationId } = repository ?? { githubAppId: '', installationId: '' });
+});
+
+const account = { login: 'acme', id: 2, type: 'Organization' };
+const repository = { id: 3, name: 'shop', full_name: 'acme/shop', owner: account };
+
+/** What an event says that is late: GitHub has the installation and the repository all the while. */
+function hear(name: string, payload: object): Promise<void> {
+  const event = readGitHubEvent(name, { sender: { id: 7 }, installation: { id: 1, account }, ...payload }) as never;
+  return database.write((trx) => applyInstallationEvent(trx, githubAppId, event));
+}
+
+const events = {
+  'a repository that was taken out': () =>
+    hear('installation_repositories', {
+      action: 'removed',
+      repositories_removed: [repository],
+      repositories_added: [],
+    }),
+  'a repository that was deleted': () => hear('repository', { action: 'deleted', repository }),
+  'an installation that was suspended': () => hear('installation', { action: 'suspend' }),
+  'an installation that is gone': () => hear('installation', { action: 'deleted' }),
+};
+
+/** Reads from GitHub what it is asked to say. */
+function ask(says: { suspended?: boolean; gone?: boolean; without?: boolean } = {}): Promise<void> {
+  const found = {
+    id: 1,
+    account: { login: 'acme', id: 2, type: 'Organization' },
+    repositorySelection: 'all',
+    permissions: {},
+    events: [],
+    ...(says.suspended && { suspendedAt: 5 }),
+  };
+  const names = { owner: 'acme', name: 'shop', fullName: 'acme/shop', url: 'https://github.com/acme/shop' };
+  const reached = { ...names, visibility: 'private', defaultBranch: 'main', archived: false };
+  const { readInstallation } = refreshActivities({
+    database,
+    broker: {
+      asApp: async () => ({ getInstallation: async () => (says.gone ? undefined : found) }) as never,
+      reachedRepository: async () => (says.without ? undefined : (reached as never)),
+    },
+  });
+  const refresh = { githubAppId, installation: 1, repositories: [3] };
+  return new MockActivityEnvironment().run(readInstallation, refresh);
+}
+
+const accepted = { status: 200, body: { workflow_run_id: 77 } };
+const nothing = { status: 500 };
+
+describe.each(Object.entries(events))('after an event of %s', (_, happens) => {
+  test('no build is stopped, and none is sent, until GitHub was asked', async () => {
+    await happens();
+    expect((await stateOf(database, build)).status).toBe('queued');
+    const { run, seen } = await activitiesAgainst(database, [accepted, nothing]);
+    const later = { outcome: 'later', code: 'removal_unconfirmed' };
+    expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ ...later, retryAfterMs: 1_000 });
+    expect(await run('sendDispatch', { buildId: build.id, tries: 2 })).toEqual({ ...later, retryAfterMs: 4_000 });
+    expect(seen).toEqual([]);
+
+    // The clock that says what is older counts milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await ask();
+    expect(await run('sendDispatch', { buildId: build.id, tries: 3 })).toEqual({ outcome: 'running' });
+  });
+
+  test('a run that is looked for is not given up', async () => {
+    const { run } = await activitiesAgainst(database, [accepted, nothing]);
+    await run('sendDispatch', { buildId: build.id, tries: 0 });
+    await happens();
+    const looked = run('lookForRun', { buildId: build.id });
+    await expect(looked).rejects.toMatchObject({ type: 'removal_unconfirmed', nonRetryable: false });
+  });
+
+  test('that GitHub could not be asked about for long, it is taken at its word', async () => {
+    await happens();
+    const longAgo = { unconfirmed_at: Date.now() - 3_600_000 };
+    await database.write(async (trx) => {
+      await trx('repositories').where({ id: build.repositoryId }).whereNotNull('unconfirmed_at').update(longAgo);
+      await trx('installations').where({ id: installationId }).whereNotNull('unconfirmed_at').update(longAgo);
+    });
+    const { run } = await activitiesAgainst(database, [accepted, nothing]);
+    expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
+  });
+});
+
+describe('what GitHub confirms is final', () => {
+  const dispatched = async () => {
+    const { run } = await activitiesAgainst(database, [nothing]);
+    await run('sendDispatch', { buildId: build.id, tries: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return () => run('sendDispatch', { buildId: build.id, tries: 1 });
+  };
+
+  test('a removed repository: what waits is canceled, also between two attempts', async () => {
+    await events['a repository that was taken out']();
+    await dispatched();
+    await ask({ without: true });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'repository_removed' });
+  });
+
+  test.each([
+    ['suspended', 'an installation that was suspended', { suspended: true }, 'integration_suspended'],
+    ['gone', 'an installation that is gone', { gone: true }, 'integration_disconnected'],
+  ] as const)('an installation that is %s', async (_, event, says, reason) => {
+    await events[event]();
+    const again = await dispatched();
+    await ask(says);
+    expect(await again()).toEqual({ outcome: 'over' });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason });
+  });
+
+  test('by a complete pass, too, where nobody asked about this repository', async () => {
+    await events['a repository that was deleted']();
+    const removeUnseen = () =>
+      database.write(async (trx) => {
+        await trx('github_apps').where({ id: githubAppId }).increment('sync_pass', 1);
+        return repositoriesIn(trx).removeUnseen(githubAppId, installationId);
+      });
+    expect(await removeUnseen()).toEqual([build.repositoryId]);
+    expect(await removeUnseen()).toEqual([]);
+  });
+});
+
+test('an event that comes while a token is made does not fail the build', async () => {
+  const run = buildSteps({
+    database,
+    broker: {
+      async forRepository(): Promise<ReachableRepository> {
+        await events['an installation that was suspended']();
+        throw new ProviderError({ provider: 'github', code: 'installation_suspended', message: 'It is suspended' });
+      },
+    },
+  });
+  const sent = await run('sendDispatch', { buildId: build.id, tries: 0 });
+  expect(sent).toMatchObject({ outcome: 'later', code: 'removal_unconfirmed' });
+  expect((await buildsIn(database.reader, everything).find(build.id))?.status).toBe('dispatching');
+});

@@ -1,0 +1,228 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ConnectFlow } from '../../../db/connect/connect-flows.ts';
+import { installationPayload } from '../../../stand-ins/github/payloads.ts';
+import type { Account, App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { startGitHub } from '../../support/github.ts';
+import { applyInstallation, connectorTo, flowRows, giveClient } from '../../support/scenes/connect-flow.ts';
+import { connectSteps } from '../../support/scenes/connect-steps.ts';
+import { addOperatorApp } from '../../support/scenes/operator-app.ts';
+import { seed } from '../../support/scenes/seed.ts';
+
+let database: TestDatabase;
+let github: GitHubStandIn;
+let steps: ReturnType<typeof connectSteps>;
+let rows: ReturnType<typeof flowRows>;
+let owner: { orgId: string; projectId: string };
+let app: { id: string; theirs: App };
+let organization: Account;
+let flow: ConnectFlow;
+let number = 7_000;
+
+const member: Account = { login: 'mona', id: 6_001, type: 'User' };
+const another: Account = { login: 'hubot', id: 6_002, type: 'User' };
+
+beforeAll(async () => {
+  [database, github] = await Promise.all([openTestDatabase(), startGitHub()]);
+  steps = connectSteps(database, connectorTo(database, github));
+  rows = flowRows(database, github);
+});
+
+beforeEach(async () => {
+  owner = await seed(database).org();
+  app = await addOperatorApp(database, github, { hostUrl: github.url });
+  await giveClient(database, app.id, app.theirs);
+  organization = { login: `org${++number}`, id: number, type: 'Organization' };
+  flow = await rows.installing(owner, app.id);
+  flow = { ...flow, integrationId: await rows.showIntegration(flow) };
+  await rows.move(flow.id, 'awaiting_approval');
+});
+
+afterEach(() => {
+  expect(github.violations).toEqual([]);
+  expect(github.requests({ path: /access_tokens$/ })).toEqual([]);
+  github.faults.clear();
+});
+
+afterAll(async () => {
+  await github?.close();
+  await database?.drop();
+});
+
+async function signIn(user: Account): Promise<void> {
+  await rows.land(flow, app.theirs, { user });
+  await steps.identifyInstaller({ flowId: flow.id });
+}
+
+const look = async () => (await steps.lookForApproval({ flowId: flow.id })).outcome;
+const step = async () => (await steps.readFlow({ flowId: flow.id })).step;
+const now = () => rows.find(flow.id);
+const confirm = () => rows.note(flow.id, { confirmedAt: Date.now() });
+/** The webhook of an approval, as the relay applies it. */
+const tell = (installation: Installation, requester?: Account) =>
+  applyInstallation(database, app.id, installationPayload(github.state, installation, 'created', requester));
+
+const recoveries = () => database.reader('commands').where({ workflow_id: `recover/${app.id}` });
+
+async function prove({ isFirst = true } = {}): Promise<string> {
+  const { outcome } = await steps.proveOwnership({ flowId: flow.id, isFirst });
+  if (outcome === 'proven') await steps.bindInstallation({ flowId: flow.id });
+  return outcome;
+}
+
+describe('a request that an owner approves', () => {
+  test('is bound once the person who asked has confirmed, and not before', async () => {
+    await signIn(member);
+    expect(await step()).toBe('look_for_approval');
+    expect(await look()).toBe('unseen');
+    const request = github.requestInstallation(app.theirs, organization, member);
+    expect(await look()).toBe('pending');
+    expect(await now()).toMatchObject({ requestedAccount: organization.id, accountLogin: organization.login });
+
+    const installation = await github.approveRequest(request);
+    await tell(installation, member);
+    expect(await look()).toBe('approved');
+    expect(await now()).toMatchObject({ approvedInstallation: installation.id, confirmedAt: null });
+    // From here on it is the person's turn.
+    expect(await step()).toBe('wait');
+    expect(await steps.proveOwnership({ flowId: flow.id })).toEqual({ outcome: 'changed' });
+    await steps.bindInstallation({ flowId: flow.id });
+    expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
+
+    await confirm();
+    expect(await step()).toBe('prove');
+    expect(await prove()).toBe('proven');
+    const after = await now();
+    expect(after).toMatchObject({ status: 'completed', reason: null });
+    const integration = await database
+      .reader('integrations')
+      .where({ id: after.integrationId ?? '' })
+      .first();
+    expect(integration).toMatchObject({ status: 'active' });
+    const [audit] = await database
+      .reader('audit_events')
+      .where({ action: 'integration.connected', org_id: owner.orgId });
+    expect(JSON.parse(audit?.detail ?? '')).toMatchObject({ proof: 'requester' });
+  });
+
+  test('is known by the webhook where it was approved before we had looked', async () => {
+    await signIn(member);
+    const installation = await github.approveRequest(github.requestInstallation(app.theirs, organization, member));
+    await tell(installation, member);
+    expect(await look()).toBe('approved');
+    await confirm();
+    expect(await prove()).toBe('proven');
+  });
+
+  test('is found where the webhook was missed, and waits for GitHub’s log of webhooks to bring it', async () => {
+    await signIn(member);
+    const request = github.requestInstallation(app.theirs, organization, member);
+    await look();
+    const installation = await github.approveRequest(request);
+    expect(await look()).toBe('approved');
+    await confirm();
+    expect(await prove()).toBe('not_yet');
+    expect(await recoveries()).toHaveLength(1);
+    expect(await prove({ isFirst: false })).toBe('not_yet');
+    expect(await recoveries()).toHaveLength(1);
+    await tell(installation, member);
+    expect(await prove({ isFirst: false })).toBe('proven');
+    expect(await now()).toMatchObject({ status: 'completed' });
+  });
+
+  test('is gone and not denied while nothing is installed', async () => {
+    await signIn(member);
+    const request = github.requestInstallation(app.theirs, organization, member);
+    await look();
+    github.denyRequest(request);
+    expect(await look()).toBe('gone');
+    expect(await now()).toMatchObject({ status: 'awaiting_approval', approvedInstallation: null });
+  });
+});
+
+describe('what is nobody’s approval of this request', () => {
+  test('another person’s request is not taken for this one’s', async () => {
+    await signIn(member);
+    const request = github.requestInstallation(app.theirs, organization, another);
+    expect(await look()).toBe('unseen');
+    await tell(await github.approveRequest(request), another);
+    expect(await look()).toBe('unseen');
+    expect(await now()).toMatchObject({ requestedAccount: null, approvedInstallation: null });
+  });
+
+  test('an owner who installs for themselves answers nobody', async () => {
+    await signIn(member);
+    const request = github.requestInstallation(app.theirs, organization, member);
+    await look();
+    github.denyRequest(request);
+    const installation = github.addInstallation(app.theirs, { account: organization });
+    await tell(installation);
+    expect(await look()).toBe('approved');
+    await confirm();
+    expect(await prove()).toBe('refused');
+    expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
+  });
+
+  test('nor does one whose webhook is late, however fast the person confirms', async () => {
+    await signIn(member);
+    const request = github.requestInstallation(app.theirs, organization, member);
+    await look();
+    github.denyRequest(request);
+    const installation = github.addInstallation(app.theirs, { account: organization });
+    expect(await look()).toBe('approved');
+    await confirm();
+    expect(await prove()).toBe('not_yet');
+    await steps.bindInstallation({ flowId: flow.id });
+    expect(await now()).toMatchObject({ status: 'awaiting_approval', integrationId: flow.integrationId });
+    await tell(installation);
+    expect(await prove()).toBe('refused');
+    expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
+  });
+
+  test('an approval of before this flow counts for another one', async () => {
+    const installation = github.addInstallation(app.theirs, { account: organization });
+    installation.createdAt = Date.now() - 3 * 60_000;
+    await tell(installation, member);
+    await signIn(member);
+    expect(await look()).toBe('unseen');
+  });
+
+  test('nobody is asked about before the person has signed in', async () => {
+    expect(await step()).toBe('wait');
+    expect(await look()).toBe('changed');
+  });
+});
+
+describe('a flow that comes to its end', () => {
+  test('expires only when its time is up', async () => {
+    const expire = () => steps.endFlow({ flowId: flow.id, status: 'expired', reason: 'not_approved' });
+    await expire();
+    expect(await now()).toMatchObject({ status: 'awaiting_approval' });
+    await rows.note(flow.id, { expiresAt: Date.now() - 1 });
+    await expire();
+    const after = await now();
+    expect(after).toMatchObject({ status: 'expired', reason: 'not_approved' });
+    const integration = await database
+      .reader('integrations')
+      .where({ id: after.integrationId ?? '' })
+      .first();
+    expect(integration).toMatchObject({ status: 'expired', status_reason: 'not_approved' });
+  });
+
+  test('stays as it ended', async () => {
+    await rows.move(flow.id, 'canceled', {});
+    await steps.endFlow({ flowId: flow.id, status: 'failed', reason: 'unavailable' });
+    await signIn(member);
+    expect(await now()).toMatchObject({ status: 'canceled', githubUserId: null });
+    expect(await step()).toBe('over');
+    expect(await steps.readFlow({ flowId: 'flow_0000000000000000000000000a' })).toMatchObject({ step: 'over' });
+  });
+
+  test('keeps the App that was made for it', async () => {
+    const made = await rows.installing(owner, app.id, { kind: 'own' });
+    const integrationId = await rows.showIntegration(made);
+    await steps.endFlow({ flowId: made.id, status: 'canceled', reason: 'canceled_by_request' });
+    const integration = await database.reader('integrations').where({ id: integrationId }).first();
+    expect(integration).toMatchObject({ status: 'registered' });
+  });
+});

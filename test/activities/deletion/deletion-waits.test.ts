@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readDeletion } from '../../../activities/deletion/read.ts';
+import { appendBuildEvent } from '../../../db/builds/build-events.ts';
+import { type Build, buildsIn } from '../../../db/builds/builds.ts';
+import type { BuildRow } from '../../../db/store/tables.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { insertBuild } from '../../support/scenes/some-build.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database?.drop());
+
+const waitingFor = async ({ integrationId }: Build) => (await readDeletion({ database })({ integrationId })).builds;
+const edit = ({ id }: Build, columns: Partial<BuildRow>) =>
+  database.write((trx) => trx('builds').where({ id }).update(columns));
+const refuse = (build: Build, part: string, status = 'canceled') =>
+  database.write((trx) => appendBuildEvent(trx, build, 'report_refused', { code: 'policy', status, part }));
+
+async function canceled(): Promise<Build> {
+  const build = await insertBuild(database, { on: { environment: 'live' } });
+  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
+  return build;
+}
+
+async function grantChecks({ repositoryId }: Build): Promise<void> {
+  await database.write((trx) =>
+    trx('installations')
+      .whereIn('id', trx('repositories').where({ id: repositoryId }).select('installation_id'))
+      .update({ permissions: JSON.stringify({ checks: 'write' }) }),
+  );
+}
+
+test('a deletion waits for a build until it has ended and GitHub was told so', async () => {
+  const build = await insertBuild(database);
+  expect(await waitingFor(build)).toBe(1);
+  await edit(build, { reported_status: 'queued' });
+  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
+  expect(await waitingFor(build)).toBe(1);
+  await edit(build, { reported_status: 'canceled' });
+  expect(await waitingFor(build)).toBe(0);
+});
+
+test('by each way that the build has', async () => {
+  const build = await canceled();
+  await grantChecks(build);
+  await edit(build, { reported_status: 'canceled', deployment_id: 1 });
+  expect(await waitingFor(build)).toBe(1);
+  await edit(build, { check_status: 'canceled', deployment_status: 'running' });
+  expect(await waitingFor(build)).toBe(1);
+  await edit(build, { deployment_status: 'canceled' });
+  expect(await waitingFor(build)).toBe(0);
+});
+
+test('not for what GitHub has refused to be told, nor what comes after it', async () => {
+  const build = await canceled();
+  await grantChecks(build);
+  await edit(build, { deployment_id: 1 });
+  await refuse(build, 'status', 'running');
+  expect(await waitingFor(build)).toBe(1);
+  await refuse(build, 'check');
+  expect(await waitingFor(build)).toBe(1);
+  await edit(build, { reported_status: 'canceled' });
+  expect(await waitingFor(build)).toBe(0);
+});
+
+test('nor for one that ended long ago, or that was refused when it was made', async () => {
+  const old = await canceled();
+  await edit(old, { finished_at: Date.now() - 3_600_000 });
+  expect(await waitingFor(old)).toBe(0);
+  const refused = await insertBuild(database, { status: 'failed', reason: 'integration_deleted' });
+  expect(await waitingFor(refused)).toBe(0);
+});

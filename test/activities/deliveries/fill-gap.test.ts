@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { deliveryLogIn } from '../../../db/deliveries/delivery-log.ts';
+import { refHeadsIn } from '../../../db/deliveries/ref-heads.ts';
+import { minute, type RecoveryScene, startRecoveryScene } from '../../support/scenes/recovery-scene.ts';
+import { sync } from '../../support/scenes/sync-pass.ts';
+import { world } from '../../support/scenes/world.ts';
+
+const day = 24 * 60 * minute;
+
+let scene: RecoveryScene;
+beforeEach(async () => {
+  scene = await startRecoveryScene();
+});
+afterEach(() => scene?.end());
+
+/** An app is built from the repository; answers our ids of it. */
+async function addSource() {
+  const { database, githubAppId, broker } = scene;
+  await sync(database, broker, githubAppId);
+  const repository = await database.reader('repositories').first();
+  const installation = await database.reader('installations').first();
+  const [repositoryId, installationId] = [repository?.id ?? '', installation?.id ?? ''];
+  const { projectId } = await world(database, { on: { githubAppId, installationId, repositoryId } });
+  return { repositoryId, ownerId: projectId };
+}
+
+const fallBehind = () =>
+  scene.database.write((trx) =>
+    trx('delivery_watermarks').update({ complete_until: Date.now() - 4 * day, polled_at: 0 }),
+  );
+
+test('past the window one push is made of each branch that has moved, to its newest head', async () => {
+  const { database, installation, repository, githubAppId, rows, activities } = scene;
+  const { repositoryId, ownerId } = await addSource();
+  const { begin, fillGap } = activities(true);
+  expect((await begin()).gaps).toEqual([]);
+  await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, 1));
+  await fallBehind();
+  expect((await begin()).gaps).toEqual([{ repositoryId, ownerId }]);
+
+  // Nothing was ever decided: nobody can tell what is new.
+  expect(await fillGap(repositoryId, ownerId)).toBe(0);
+  const old = 'a'.repeat(40);
+  const note = (ref: string, sha: string) =>
+    database.write((trx) => refHeadsIn(trx).note(repositoryId, { ref, sha, origin: 'webhook', pushedAt: 1 }));
+  await note('refs/heads/main', old);
+  repository.branches.set('still', 'b'.repeat(40));
+  await note('refs/heads/still', 'b'.repeat(40));
+  repository.branches.set('never-decided', 'c'.repeat(40));
+  expect(await fillGap(repositoryId, ownerId)).toBe(1);
+  // Once more, as after a crash: the same push.
+  expect(await fillGap(repositoryId, ownerId)).toBe(1);
+  const [row, ...others] = await rows();
+  expect(others).toEqual([]);
+  expect(row).toMatchObject({ origin: 'synthetic', event: 'push', status: 'received' });
+  const body = await database.reader('delivery_bodies').first();
+  expect(JSON.parse(String(body?.body))).toMatchObject({
+    ref: 'refs/heads/main',
+    before: old,
+    after: repository.branches.get('main'),
+    repository: { id: repository.id },
+    installation: { id: installation.id },
+  });
+});
+
+test('the heads are looked at also where another reader has moved the watermark meanwhile, until it was done', async () => {
+  const { database, github, githubAppId, watermark, activities, follow } = scene;
+  const gap = await addSource();
+  const { repositoryId, ownerId } = gap;
+  await database.write(async (trx) => {
+    await deliveryLogIn(trx).advance(githubAppId, 1);
+    await refHeadsIn(trx).note(repositoryId, {
+      ref: 'refs/heads/main',
+      sha: 'a'.repeat(40),
+      origin: 'webhook',
+      pushedAt: 1,
+    });
+  });
+  await fallBehind();
+  await follow(5_000);
+  expect(await watermark()).toBeGreaterThan(Date.now() - 5 * minute);
+
+  const { begin, fillGap } = activities(false);
+  expect((await begin()).gaps).toEqual([gap]);
+  github.faults.add({ method: 'GET', path: /branches/, kind: 'status', status: 503, times: 1 });
+  await expect(fillGap(repositoryId, ownerId)).rejects.toMatchObject({ type: 'unavailable' });
+  expect((await begin()).gaps).toEqual([gap]);
+  expect(await fillGap(repositoryId, ownerId)).toBe(1);
+  expect((await begin()).gaps).toEqual([]);
+});
+
+test('a repository that we are cut off from is not looked at again and again', async () => {
+  const { database, githubAppId, activities } = scene;
+  const gap = await addSource();
+  const { repositoryId, ownerId } = gap;
+  await database.write(async (trx) => {
+    await deliveryLogIn(trx).advance(githubAppId, 1);
+    await refHeadsIn(trx).note(repositoryId, {
+      ref: 'refs/heads/main',
+      sha: 'a'.repeat(40),
+      origin: 'webhook',
+      pushedAt: 1,
+    });
+    await trx('installations').update({ suspended_at: 1 });
+  });
+  await fallBehind();
+  const { begin, fillGap } = activities(true);
+  expect((await begin()).gaps).toEqual([gap]);
+  await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, Date.now()));
+  await expect(fillGap(repositoryId, ownerId)).rejects.toMatchObject({
+    type: 'installation_suspended',
+    nonRetryable: true,
+  });
+  expect((await begin()).gaps).toEqual([]);
+});

@@ -1,0 +1,260 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { GitHubBroker } from '../../../broker/github/github.ts';
+import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
+import { githubAppsIn } from '../../../db/github/github-apps.ts';
+import { repositoriesIn } from '../../../db/github/repositories.ts';
+import { integrationsIn } from '../../../db/integrations/integrations.ts';
+import { operationsIn } from '../../../db/ops/operations.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
+import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { startGitHub } from '../../support/github.ts';
+import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
+import { seed } from '../../support/scenes/seed.ts';
+import { sync, syncActivities } from '../../support/scenes/sync-pass.ts';
+
+let database: TestDatabase;
+let github: GitHubStandIn;
+let broker: GitHubBroker;
+let app: { id: string; theirs: App };
+
+beforeAll(async () => {
+  [database, github] = await Promise.all([openTestDatabase(), startGitHub()]);
+  broker = brokerTo(database, github);
+});
+
+beforeEach(async () => {
+  app = await addOperatorApp(database, github);
+});
+
+afterEach(() => {
+  expect(github.violations).toEqual([]);
+  github.faults.clear();
+});
+
+afterAll(async () => {
+  await github?.close();
+  await database?.drop();
+});
+
+const pass = () => sync(database, broker, app.id);
+const installationRow = ({ id }: Installation) =>
+  database.reader('installations').where({ github_app_id: app.id, external_id: id }).first();
+const repositoryRows = async () =>
+  database.reader('repositories').where({ github_app_id: app.id }).orderBy('external_id');
+const within = async () => (await repositoryRows()).filter(({ removed_at }) => removed_at === null);
+
+/** An active integration on an installation that was synced. */
+async function integrationOn(installation: Installation): Promise<{ id: string; status(): Promise<string> }> {
+  const rows = seed(database);
+  const row = await installationRow(installation);
+  const id = await rows.integration({ ...(await rows.org()), githubAppId: app.id, installationId: row?.id ?? '' });
+  return {
+    id,
+    async status() {
+      const found = await integrationsIn(database.reader, everything).find(id);
+      return [found?.status, found?.statusReason].filter(Boolean).join(': ');
+    },
+  };
+}
+
+/** A webhook, as the relay applies it. */
+const apply = (name: string, payload: unknown) =>
+  database.write((trx) => applyInstallationEvent(trx, app.id, readGitHubEvent(name, payload) as never));
+
+test('two hundred and fifty repositories are read in three pages, with a token that may read metadata only', async () => {
+  const installation = github.addInstallation(app.theirs, { account: { login: 'big', id: 12, type: 'User' } });
+  for (let at = 0; at < 250; at += 1) github.addRepository(installation, { name: `r${at}`, private: at % 2 === 0 });
+  await pass();
+
+  const row = await installationRow(installation);
+  expect(row).toMatchObject({ org_id: null, account_login: 'big', account_id: 12, target_type: 'User' });
+  expect(JSON.parse(row?.permissions ?? '')).toEqual(installation.permissions);
+  const repositories = await within();
+  expect(repositories).toHaveLength(250);
+  expect(repositories[1]).toMatchObject({ full_name: 'big/r1', visibility: 'public', default_branch: 'main' });
+  const pages = github.requests({ path: /^\/installation\/repositories$/ });
+  expect(pages.map(({ query }) => query)).toEqual([
+    'per_page=100&page=1',
+    'per_page=100&page=2',
+    'per_page=100&page=3',
+  ]);
+  const mints = github.requests({ path: new RegExp(`/${installation.id}/access_tokens$`) });
+  expect(mints.map(({ body }) => body)).toEqual([{ permissions: { metadata: 'read' } }]);
+  expect(await githubAppsIn(database.reader).find(app.id)).toMatchObject({ syncError: null });
+});
+
+test('more than a hundred installations are read', async () => {
+  for (let at = 0; at < 101; at += 1) github.addInstallation(app.theirs);
+  await pass();
+  expect(await database.reader('installations').where({ github_app_id: app.id })).toHaveLength(101);
+});
+
+test('a rename is followed by number, and a new repository of the old name is another one', async () => {
+  const installation = github.addInstallation(app.theirs);
+  const old = github.addRepository(installation, { name: 'shop' });
+  await pass();
+  const [before] = await repositoryRows();
+  github.renameRepository(old, 'store');
+  const another = github.addRepository(installation, { name: 'shop' });
+  await pass();
+
+  const rows = await repositoryRows();
+  expect(rows.map(({ external_id, full_name }) => [external_id, full_name])).toEqual([
+    [old.id, 'acme/store'],
+    [another.id, 'acme/shop'],
+  ]);
+  expect(rows[0]?.id).toBe(before?.id);
+});
+
+test('what vanished is marked as removed, and comes back as the same row', async () => {
+  const installation = github.addInstallation(app.theirs);
+  const kept = github.addRepository(installation);
+  const taken = github.addRepository(installation);
+  await pass();
+  const before = await repositoryRows();
+  github.removeRepository(taken);
+  await pass();
+  expect((await within()).map(({ external_id }) => external_id)).toEqual([kept.id]);
+  installation.repositoryIds.add(taken.id);
+  await pass();
+  expect((await within()).map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+});
+
+test('nothing is marked as removed by a pass that did not see every page', async () => {
+  const installation = github.addInstallation(app.theirs);
+  for (let at = 0; at < 101; at += 1) github.addRepository(installation);
+  await pass();
+  github.faults.add({ path: /^\/installation\/repositories$/, kind: 'status', status: 502 });
+  await expect(pass()).rejects.toMatchObject({ type: 'unavailable' });
+  expect(await within()).toHaveLength(101);
+});
+
+test('an installation that is suspended while its repositories are read keeps them', async () => {
+  const installation = github.addInstallation(app.theirs);
+  github.addRepository(installation);
+  await pass();
+  github.faults.add({
+    path: /^\/installation\/repositories$/,
+    kind: 'status',
+    status: 403,
+    body: { message: 'This installation has been suspended', documentation_url: 'https://docs.github.com/rest' },
+  });
+  await pass();
+  expect(await within()).toHaveLength(1);
+});
+
+test('what the clock says does not matter', async () => {
+  const installation = github.addInstallation(app.theirs);
+  github.addRepository(installation);
+  await pass();
+  const tomorrow = Date.now() + 86_400_000;
+  await database.write((trx) => trx('repositories').where({ github_app_id: app.id }).update({ updated_at: tomorrow }));
+  const [repository] = await repositoryRows();
+  github.removeRepository(github.state.repositories.get(repository?.external_id ?? 0) as never);
+  await pass();
+  expect(await within()).toHaveLength(0);
+});
+
+test('an installation that was suspended, taken back or removed takes its integration along', async () => {
+  const installation = github.addInstallation(app.theirs);
+  await pass();
+  const integration = await integrationOn(installation);
+
+  github.suspend(installation);
+  await pass();
+  expect(await integration.status()).toBe('suspended: installation_suspended');
+  github.unsuspend(installation);
+  await pass();
+  expect(await integration.status()).toBe('active');
+  github.uninstall(installation);
+  await pass();
+  expect(await integration.status()).toBe('disconnected: installation_gone');
+  expect((await installationRow(installation))?.removed_at).toBeGreaterThan(0);
+});
+
+test('a status that tells of something else is left alone', async () => {
+  const installation = github.addInstallation(app.theirs);
+  await pass();
+  const integration = await integrationOn(installation);
+  await database.write((trx) => integrationsIn(trx, everything).moveStatus(integration.id, 'deleting'));
+  github.suspend(installation);
+  await pass();
+  expect(await integration.status()).toBe('deleting');
+});
+
+test('the webhooks of a suspension, a removal and a taken repository hold before any sync', async () => {
+  const installation = github.addInstallation(app.theirs);
+  const repository = github.addRepository(installation);
+  await pass();
+  const integration = await integrationOn(installation);
+  const asked = github.ledger.length;
+
+  await apply('installation_repositories', github.removeRepository(repository));
+  expect(await within()).toHaveLength(0);
+  await apply('installation', github.suspend(installation));
+  expect(await integration.status()).toBe('suspended: installation_suspended');
+  await apply('installation', github.uninstall(installation));
+  expect(await integration.status()).toBe('disconnected: installation_gone');
+  expect(github.ledger.length).toBe(asked);
+});
+
+test('the webhook of a new installation shows it unclaimed, and one of an old event brings nothing back', async () => {
+  const installation = github.addInstallation(app.theirs);
+  const created = github.installationPayload(installation);
+  await apply('installation', created);
+  expect(await installationRow(installation)).toMatchObject({ org_id: null, account_login: 'acme', removed_at: null });
+  await apply('installation', github.uninstall(installation));
+  await apply('installation', created);
+  expect((await installationRow(installation))?.removed_at).toBeGreaterThan(0);
+});
+
+test('a row that a webhook adds while a pass is under way is not taken away by it', async () => {
+  const activities = syncActivities(database, broker);
+  await activities.beginSync({ githubAppId: app.id });
+  await activities.syncInstallationPage({ githubAppId: app.id, page: 1 });
+  const late = github.addInstallation(app.theirs);
+  await apply('installation', github.installationPayload(late));
+  await activities.finishSync({ githubAppId: app.id });
+  expect((await installationRow(late))?.removed_at).toBeNull();
+});
+
+test('a pass ends the operations that were asked for before it, and a later one those that came after', async () => {
+  const operations = operationsIn(database.reader, everything);
+  const ask = () =>
+    database.write((trx) =>
+      operationsIn(trx, everything).insert({
+        orgId: null,
+        projectId: null,
+        kind: 'sync',
+        subjectId: app.id,
+        workflowId: `sync/${app.id}`,
+      }),
+    );
+  const activities = syncActivities(database, broker);
+  const early = await ask();
+  await activities.beginSync({ githubAppId: app.id });
+  const late = await ask();
+  await activities.finishSync({ githubAppId: app.id });
+  expect(await operations.find(early.id)).toMatchObject({ status: 'succeeded' });
+  expect(await operations.find(late.id)).toMatchObject({ status: 'running' });
+
+  await activities.beginSync({ githubAppId: app.id });
+  await activities.finishSync({ githubAppId: app.id, failure: { code: 'unavailable', detail: 'GitHub failed' } });
+  expect(await operations.find(late.id)).toMatchObject({ status: 'failed', errorCode: 'unavailable' });
+  expect(await githubAppsIn(database.reader).find(app.id)).toMatchObject({ syncError: 'GitHub failed' });
+});
+
+test('a repository that moved to another installation of the App is reached through that one', async () => {
+  const [from, to] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
+  const repository = github.addRepository(from);
+  await pass();
+  github.removeRepository(repository);
+  repository.installationId = to.id;
+  to.repositoryIds.add(repository.id);
+  await pass();
+  const [row] = await within();
+  expect(row?.installation_id).toBe((await installationRow(to))?.id);
+  expect(await repositoriesIn(database.reader).find(row?.id ?? '')).toMatchObject({ removedAt: null });
+});

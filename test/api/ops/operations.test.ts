@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Operation, operationsIn } from '../../../db/ops/operations.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { newId } from '../../../domain/ids.ts';
+import { startApi, type TestApi } from '../../support/api.ts';
+import type { Client } from '../../support/client.ts';
+import { addEverything, addOrg, addProject, addToken, addUser, type Tenant } from '../../support/scenes/tenants.ts';
+
+type Answer = { operation: { id: string; status: string; status_url: string; error: { code: string } | null } };
+
+let api: TestApi;
+let tenant: Tenant;
+let client: Client;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+beforeEach(async () => {
+  const orgId = await addOrg(api.database);
+  tenant = await addEverything(api.database, { orgId, projectId: await addProject(api.database, orgId) });
+  client = api.as((await addToken(api.database, tenant)).secret);
+});
+
+function begin(changes: Partial<Operation> = {}): Promise<Operation> {
+  const { orgId, projectId } = tenant;
+  const subjectId = newId('gha');
+  const work = { orgId, projectId, kind: 'sync', subjectId, workflowId: `sync/${subjectId}`, ...changes };
+  return api.database.write((trx) => operationsIn(trx, everything).insert(work));
+}
+
+async function end({ id }: { id: string }, error?: { code: string; detail: string }): Promise<void> {
+  const now = Date.now();
+  const ended = error
+    ? { status: 'failed' as const, error_code: error.code, error_detail: error.detail }
+    : { status: 'succeeded' as const };
+  await api.database.write((trx) =>
+    trx('operations')
+      .where({ id })
+      .update({ ...ended, finished_at: now, updated_at: now }),
+  );
+}
+
+const get = (id: string, query = '', headers = {}) =>
+  client.send<Answer>('GET', `/v1/operations/${id}${query}`, undefined, headers);
+
+test('Long work is answered with where to ask about it, and that address tells how it goes', async () => {
+  const path = `/v1/integrations/${tenant.integrationId}/installations`;
+  const asked = await client.send<Answer>('POST', path);
+  expect(asked.status).toBe(202);
+  const { id, status, status_url } = asked.body.operation;
+  expect(status).toBe('running');
+  expect(status_url).toMatch(new RegExp(`/v1/operations/${id}$`));
+  await end({ id }, { code: 'installation_gone', detail: 'The App was uninstalled' });
+  const { body } = await get(id);
+  expect(body.operation).toMatchObject({ status: 'failed', error: { code: 'installation_gone' } });
+});
+
+test.each([
+  ['?wait=10', {}],
+  ['', { prefer: 'respond-async, wait=10' }],
+])('Whoever waits (%s %o) is answered when it ends', async (query, headers) => {
+  const operation = await begin();
+  const waiting = get(operation.id, query, headers);
+  const before = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 600, 'still waiting'))]);
+  expect(before).toBe('still waiting');
+  await end(operation);
+  const started = performance.now();
+  const answer = await waiting;
+  expect(answer).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
+  expect(performance.now() - started).toBeLessThan(3_000);
+});
+
+test('A mutation that is waited for answers 200 with the end of its work', async () => {
+  const path = `/v1/integrations/${tenant.integrationId}/installations`;
+  await end({ id: tenant.operationId });
+  const waiting = client.send<Answer>('POST', `${path}?wait=10`);
+  const row = () => api.database.reader('operations').where({ kind: 'sync', subject_id: tenant.githubAppId });
+  const running = async () => (await row()).find(({ id }) => id !== tenant.operationId);
+  await expect.poll(running, { timeout: 5_000 }).toBeTruthy();
+  await end({ id: (await running())?.id ?? '' });
+  expect(await waiting).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
+});
+
+test('Waiting ends after as long as was asked for, with the work still running', async () => {
+  const operation = await begin();
+  const answer = await get(operation.id, '?wait=1');
+  expect(answer).toMatchObject({ status: 200, body: { operation: { status: 'running' } } });
+});
+
+test('Work for the instance as a whole is shown to those who operate it', async () => {
+  const operation = await begin({ orgId: null, projectId: null });
+  expect((await get(operation.id)).status).toBe(404);
+  expect((await api.admin.send('GET', `/v1/operations/${operation.id}`)).status).toBe(200);
+  const person = await addUser(api.database, tenant.orgId, 'owner');
+  const asPerson = () => api.as(person.session).send('GET', `/v1/operations/${operation.id}`);
+  expect((await asPerson()).status).toBe(404);
+  await api.database.write((trx) => trx('users').where({ id: person.id }).update({ ops: true }));
+  expect((await asPerson()).status).toBe(200);
+});

@@ -1,0 +1,433 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import type { CloudKind } from '../../../domain/clouds/cloud-accounts.ts';
+import { newId } from '../../../domain/ids.ts';
+import { registryPasswordKind } from '../../../domain/registries/registry-settings.ts';
+import { startApi, type TestApi } from '../../support/api.ts';
+import type { Client } from '../../support/client.ts';
+import { keyring } from '../../support/hooks.ts';
+import { addEverything, addOrg, addProject, addToken, addUser } from '../../support/scenes/tenants.ts';
+
+type View = {
+  id: string;
+  code?: string;
+  detail?: string;
+  status: string;
+  integration_id?: string | null;
+  registry: Record<string, unknown>;
+  operation?: { id: string; kind: string; status: string; workflow_id: string };
+};
+
+const allowed = 'http://registry.internal:5000';
+const certificate = readFileSync(new URL('../../support/tls/certificate.pem', import.meta.url), 'utf8');
+const canary = 'c4nary-of-the-password';
+const ecr = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
+const hosts = { ecr, gar: 'europe-west1-docker.pkg.dev', acr: 'acmeshop.azurecr.io' };
+const clouds = { ecr: 'aws', gar: 'gcp', acr: 'azure' } as const;
+
+let api: TestApi;
+let client: Client;
+let orgId: string;
+let projectId: string;
+
+beforeAll(async () => {
+  api = await startApi({
+    connect: {
+      defaultHost: { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com' },
+      allowedHosts: [{ origin: allowed }, { host: 'harbor.internal' }],
+      redirectOrigins: [],
+      webhookUrlFor: () => 'https://fairlead.example.com/v1/webhooks/github',
+    },
+  });
+});
+afterAll(() => api?.stop());
+beforeEach(async () => {
+  orgId = await addOrg(api.database);
+  projectId = await addProject(api.database, orgId);
+  client = api.as((await addToken(api.database, { orgId, projectId })).secret);
+});
+
+const post = (body: object, who = client) => who.send<View>('POST', '/v1/integrations', body);
+const oci = (changes: object = {}) => ({
+  provider: 'oci',
+  registry: 'ghcr.io',
+  credentials: { username: 'robot$team', password: canary },
+  ...changes,
+});
+const patch = (id: string, body: object, headers?: Record<string, string>) =>
+  client.send<View>('PATCH', `/v1/integrations/${id}`, body, headers);
+const rowOf = async (id: string) => {
+  const row = await api.database.reader('integrations').where({ id }).first();
+  return { ...row, settings: JSON.parse(row?.settings ?? '{}') as Record<string, unknown> };
+};
+const versionsOf = (id: string) =>
+  api.database
+    .reader('credential_versions')
+    .join('credentials', 'credentials.id', 'credential_versions.credential_id')
+    .where({ integration_id: id })
+    .orderBy('version')
+    .select('version', 'credential_versions.status');
+const passwordOf = (id: string) =>
+  sealedSecrets(api.database.reader, keyring).active({ integrationId: id }, registryPasswordKind);
+const account = (kind: CloudKind, where: { orgId: string; projectId: string | null }) =>
+  api.database.write((trx) =>
+    cloudAccountsIn(trx, everything).insert({
+      ...where,
+      kind,
+      authMode: 'assume_role',
+      displayName: 'Production',
+      config: {},
+      createdBy: 'system',
+    }),
+  );
+
+describe('a registry with a password', () => {
+  test('is pending, and its verification is under way', async () => {
+    const made = await post(oci({ repositories: ['acme/shop', 'ghcr.io/acme/shop', 'acme/api'] }));
+    expect(made.status).toBe(201);
+    expect(made.headers.get('etag')).toBe('"1"');
+    const { operation, ...view } = made.body;
+    expect(view).toMatchObject({
+      provider: 'oci',
+      host_url: 'https://ghcr.io',
+      auth_mode: 'basic',
+      status: 'pending',
+      registry: {
+        host: 'ghcr.io',
+        username: 'robot$team',
+        cloud_account_id: null,
+        repositories: ['acme/shop', 'acme/api'],
+        checks: [],
+      },
+    });
+    expect(operation).toMatchObject({ kind: 'verify', status: 'running', workflow_id: `verify/${view.id}` });
+    expect(await client.ask('GET', `/v1/integrations/${view.id}`)).toEqual(view);
+    expect(await passwordOf(view.id)).toBe(canary);
+    const command = await api.database
+      .reader('commands')
+      .where({ workflow_id: `verify/${view.id}` })
+      .first();
+    expect(command).toMatchObject({ action: 'signal_with_start', workflow: 'verifyIntegration', signal: 'requested' });
+    expect(JSON.parse(command?.input ?? '')).toEqual({ integrationId: view.id });
+  });
+
+  test('shows its password to nobody', async () => {
+    const { body } = await post(oci(), client);
+    const key = { 'idempotency-key': randomBytes(8).toString('hex') };
+    await patch(body.id, { credentials: { password: `${canary}-2` } }, key);
+    const seen = [
+      await client.ask('GET', `/v1/integrations/${body.id}`),
+      await client.ask('GET', '/v1/integrations'),
+      await client.ask('GET', `/v1/integrations/${body.id}/credentials`),
+      await client.ask('GET', '/v1/audit'),
+      await client.send('PATCH', `/v1/integrations/${body.id}`, { credentials: { username: 'a:b', password: canary } }),
+    ];
+    expect(JSON.stringify(seen)).toContain(body.id);
+    const forms = [canary, Buffer.from(canary).toString('base64').slice(0, 24), Buffer.from(canary).toString('hex')];
+    const tables = [
+      'integrations',
+      'credentials',
+      'audit_events',
+      'commands',
+      'operations',
+      'idempotency_keys',
+    ] as const;
+    const cells = [];
+    for (const table of tables) cells.push(await api.database.reader(table));
+    for (const form of forms) expect(JSON.stringify([seen, cells])).not.toContain(form);
+  });
+
+  test.each([
+    ['docker.io', {}],
+    ['https://index.docker.io/v1/', {}],
+    ['registry-1.docker.io', { repositories: ['nginx'] }],
+  ])('is Docker Hub by any of its names: %s', async (registry, more) => {
+    const { status, body } = await post({ ...oci({ registry, ...more }), provider: 'dockerhub' });
+    expect([status, body.registry['host']]).toEqual([201, 'docker.io']);
+    if ('repositories' in more) expect(body.registry['repositories']).toEqual(['library/nginx']);
+  });
+
+  test('is the organization’s only for who administers it', async () => {
+    const member = api.as((await addUser(api.database, orgId, 'admin')).session);
+    expect(await post(oci({ org_id: orgId }), member)).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
+    const owner = api.as((await addUser(api.database, orgId, 'owner')).session);
+    const made = await post(oci({ org_id: orgId }), owner);
+    expect(made.status).toBe(201);
+    expect(await rowOf(made.body.id)).toMatchObject({ project_id: null, owner_id: orgId });
+    const foreign = await addProject(api.database, await addOrg(api.database));
+    expect(await post(oci({ project_id: foreign }))).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  });
+
+  test('is one: who connects it again is told which, if they may see it', async () => {
+    const first = await post(oci());
+    const again = await post(oci({ registry: 'https://GHCR.io' }));
+    expect(again).toMatchObject({ status: 409, body: { code: 'integration_exists', integration_id: first.body.id } });
+    expect((await post(oci({ credentials: { username: 'other', password: 'x' } }))).status).toBe(201);
+    const sibling = await addProject(api.database, orgId, 'Second');
+    const theirs = api.as((await addToken(api.database, { orgId, projectId: sibling })).secret);
+    expect((await post(oci(), theirs)).status).toBe(201);
+    const atOnce = await Promise.all(
+      Array.from({ length: 5 }, () => post(oci({ credentials: { username: 'same', password: 'x' } }))),
+    );
+    expect(atOnce.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409]);
+  });
+
+  const token = Buffer.from(JSON.stringify({ payload: 'x'.repeat(40), datakey: 'y', version: '2' })).toString('base64');
+  test.each([
+    ['the user AWS', { username: 'AWS', password: 'whatever' }],
+    ['a token of ECR under another name', { username: 'bot', password: token }],
+    ['all that AWS answers', { username: 'bot', password: Buffer.from(`AWS:${token}`).toString('base64') }],
+    ['a token of Google', { username: 'oauth2accesstoken', password: 'ya29.x' }],
+    ['a token of Azure', { username: '00000000-0000-0000-0000-000000000000', password: 'eyJx' }],
+  ])('is refused, with the reason, where it is %s', async (_, credentials) => {
+    const refused = await post(oci({ registry: 'mirror.example.org', credentials }));
+    expect(refused).toMatchObject({ status: 422, body: { code: 'credentials_short_lived' } });
+    expect(refused.body.detail).toContain('over within hours');
+    expect(refused.body.detail).toContain('cloud account');
+    const { body } = await post(oci());
+    expect(await patch(body.id, { credentials })).toMatchObject({
+      status: 422,
+      body: { code: 'credentials_short_lived' },
+    });
+  });
+});
+
+describe('a host', () => {
+  test.each([
+    [ecr, '`ecr`'],
+    [hosts.gar, '`gar`'],
+    ['gcr.io', '`gar`'],
+    [hosts.acr, '`acr`'],
+    ['docker.io', '`dockerhub`'],
+  ])('%s is no `oci`, and what it is is said', async (registry, kind) => {
+    const refused = await post(oci({ registry }));
+    expect(refused).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
+    expect(refused.body.detail).toContain(kind);
+  });
+
+  test.each([
+    ['oci', 'ghcr.io/acme'],
+    ['oci', 'user@ghcr.io'],
+    ['oci', 'ghcr.io?x=y'],
+    ['oci', 'x.dkr.ecr.eu-west-1.amazonaws.com'],
+    ['dockerhub', 'ghcr.io'],
+    ['dockerhub', 'docker.io.evil.example.org'],
+    ['ecr', `${ecr}.evil.example.org`],
+    ['gar', 'gcr.io.evil.example.org'],
+  ])('is refused as %s: %s', async (provider, registry) => {
+    const cloud = provider === 'ecr' || provider === 'gar';
+    const body = cloud ? { provider, registry, cloud_account_id: newId('ca') } : { ...oci({ registry }), provider };
+    expect(await post(body)).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
+  });
+
+  test('is refused of a Google Cloud that nobody here can log in to', async () => {
+    const body = { provider: 'gar', registry: 'docker.s3nsregistry.fr', cloud_account_id: newId('ca') };
+    const refused = await post(body);
+    expect(refused).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
+    expect(refused.body.detail).toMatch(/googleapis\.com/);
+  });
+
+  test.each([
+    ['127.0.0.1', 422],
+    ['169.254.169.254', 422],
+    ['localhost', 422],
+    ['registry.corp', 422],
+    ['http://ghcr.io', 422],
+    ['harbor.example.org:8443', 422],
+    ['registry.internal:5000', 422],
+    [allowed, 201],
+    ['harbor.internal', 201],
+    ['harbor.example.org', 201],
+  ])('%s may be reached only where it is public, or opened by the operator (%i)', async (registry, status) => {
+    const answer = await post(oci({ registry }));
+    expect([answer.status, answer.body.code]).toEqual([status, status === 422 ? 'host_not_allowed' : undefined]);
+    if (registry === allowed) expect(await rowOf(answer.body.id)).toMatchObject({ host_url: allowed });
+  });
+});
+
+describe('a registry of a cloud', () => {
+  test.each(['ecr', 'gar', 'acr'] as const)('%s inherits the access of a cloud account', async (provider) => {
+    const own = await account(clouds[provider], { orgId, projectId });
+    const body = { provider, registry: hosts[provider], cloud_account_id: own.id };
+    const made = await post(body);
+    expect(made).toMatchObject({
+      status: 201,
+      body: { status: 'pending', auth_mode: 'cloud_account', registry: { username: null, cloud_account_id: own.id } },
+    });
+    expect(await versionsOf(made.body.id)).toEqual([]);
+    expect(await post(body)).toMatchObject({ status: 409, body: { code: 'integration_exists' } });
+    const { id } = made.body;
+    for (const refused of [
+      await post({ ...body, credentials: { username: 'u', password: 'p' } }),
+      await post({ ...body, credentials: null }),
+      await patch(id, { credentials: { password: 'p' } }),
+    ]) {
+      expect(refused).toMatchObject({ status: 422, body: { code: 'credentials_not_allowed_for_kind' } });
+    }
+    expect(await patch(id, { realm: 'x.example.org' })).toMatchObject({ body: { code: 'provider_not_supported' } });
+  });
+
+  test('takes no cloud account of somebody else, of another cloud, or one that is gone', async () => {
+    const elsewhere = await addOrg(api.database);
+    const sibling = await addProject(api.database, orgId, 'Second');
+    const gone = await account('aws', { orgId, projectId });
+    await api.database.write((trx) => cloudAccountsIn(trx, everything).remove(gone.id));
+    const owner = api.as((await addUser(api.database, orgId, 'owner')).session);
+    const wrong = [
+      newId('ca'),
+      (await account('aws', { orgId: elsewhere, projectId: null })).id,
+      (await account('aws', { orgId, projectId: sibling })).id,
+      (await account('gcp', { orgId, projectId })).id,
+      gone.id,
+    ];
+    const answers = [];
+    for (const id of wrong) {
+      answers.push(await post({ provider: 'ecr', registry: ecr, cloud_account_id: id, project_id: projectId }, owner));
+    }
+    const shown = answers.map(({ status, body }) => [status, body.code, body.detail]);
+    expect(new Set(shown.map(String)).size).toBe(1);
+    expect(shown[0]?.slice(0, 2)).toEqual([422, 'cloud_account_missing']);
+    const ofOrg = await account('aws', { orgId, projectId: null });
+    expect(
+      (await post({ provider: 'ecr', registry: ecr, cloud_account_id: ofOrg.id, project_id: projectId }, owner)).status,
+    ).toBe(201);
+  });
+});
+
+describe('what is sent', () => {
+  test.each([
+    ['no credentials', { credentials: undefined }],
+    ['a user with a colon', { credentials: { username: 'a:b', password: 'x' } }],
+    ['an empty password', { credentials: { username: 'a', password: '' } }],
+    [
+      'a private key beside the certificate',
+      { ca_pem: `${certificate}-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----` },
+    ],
+    ['a certificate that is none', { ca_pem: '-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----' }],
+    ['a realm with a path', { realm: 'auth.example.org/token' }],
+    ['a realm with a user', { realm: 'me@auth.example.org' }],
+    ['an end in the past', { expires_at: 1_000 }],
+    ['a repository with a tag', { repositories: ['acme/shop:latest'] }],
+    ['a repository of another host', { repositories: ['acme/../shop'] }],
+    ['too many repositories', { repositories: Array.from({ length: 21 }, (_, at) => `acme/r${at}`) }],
+    ['something else', { secret: 'x' }],
+  ])('is refused with %s', async (_, changes) => {
+    const refused = await post(oci(changes));
+    expect(refused).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
+    expect(JSON.stringify(refused.body)).not.toContain(canary);
+    expect(await client.ask('GET', '/v1/integrations')).toEqual([]);
+  });
+
+  test('may have anything in a password, and a certificate of the registry’s own', async () => {
+    const password = `$ ' " ( : \n \\ é 🔑`;
+    const expires_at = Math.floor(Date.now() / 1000) + 86_400;
+    const credentials = { username: 'robot$proj+name', password };
+    const { body } = await post(oci({ credentials, ca_pem: certificate, realm: 'auth.example.org', expires_at }));
+    expect(await passwordOf(body.id)).toBe(password);
+    expect(body.registry).toMatchObject({ custom_ca: true, realm: 'auth.example.org', expires_at });
+  });
+});
+
+describe('a change', () => {
+  let id: string;
+  beforeEach(async () => {
+    id = (await post(oci())).body.id;
+  });
+
+  test('of the name touches no credential, and verifies nothing', async () => {
+    const before = await rowOf(id);
+    const { status, body } = await patch(id, { display_name: 'Images', metadata: { team: 'shop' } });
+    expect([status, body.operation]).toEqual([200, undefined]);
+    expect(await versionsOf(id)).toEqual([{ version: 1, status: 'active' }]);
+    expect(await rowOf(id)).toMatchObject({ epoch: before.epoch, settings: before.settings });
+  });
+
+  test('of the password makes a new version active and the old one retiring, and cuts off what the old one gave', async () => {
+    const { epoch = 0 } = await rowOf(id);
+    const { status, body } = await patch(id, { credentials: { password: 'new' } }, { 'if-match': '"1"' });
+    expect([status, body.operation?.kind]).toEqual([200, 'verify']);
+    expect(await versionsOf(id)).toEqual([
+      { version: 1, status: 'retiring' },
+      { version: 2, status: 'active' },
+    ]);
+    expect((await rowOf(id)).epoch).toBe(epoch + 1);
+    const shown = await client.ask<{ kind: string; versions: object[] }[]>('GET', `/v1/integrations/${id}/credentials`);
+    expect(shown).toMatchObject([
+      { kind: 'registry_password', versions: [{ status: 'active' }, { status: 'retiring' }] },
+    ]);
+    // The same once more is no other credential.
+    await patch(id, { credentials: { password: 'new' } });
+    expect(await versionsOf(id)).toHaveLength(2);
+    expect((await rowOf(id)).epoch).toBe(epoch + 1);
+  });
+
+  test('that is late is refused, and so is all but one of those at once', async () => {
+    const change = (password: string) => patch(id, { credentials: { password } }, { 'if-match': '"1"' });
+    const answers = await Promise.all(['one', 'two', 'three'].map(change));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
+    expect(await versionsOf(id)).toHaveLength(2);
+    expect((await change('late')).status).toBe(412);
+  });
+
+  test('of the user is one to another account, which may be connected already', async () => {
+    const { body: other } = await post(oci({ credentials: { username: 'other', password: 'x' } }));
+    const taken = await patch(id, { credentials: { username: 'other', password: 'y' } });
+    expect(taken).toMatchObject({ status: 409, body: { code: 'integration_exists', integration_id: other.id } });
+    expect(await passwordOf(id)).toBe(canary);
+    const moved = await patch(id, { credentials: { username: 'third', password: 'y' } });
+    expect(moved).toMatchObject({ status: 200, body: { registry: { username: 'third' } } });
+    expect((await post(oci())).status).toBe(201);
+  });
+
+  test('of two to the same user at once goes to one of them', async () => {
+    const { body: other } = await post(oci({ credentials: { username: 'other', password: 'x' } }));
+    const credentials = { username: 'wanted', password: 'y' };
+    const answers = await Promise.all([id, other.id].map((one) => patch(one, { credentials })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+  });
+
+  test('of the host that credentials are sent to cuts off, too, and may be taken back', async () => {
+    const { epoch = 0 } = await rowOf(id);
+    const agreed = await patch(id, { realm: 'auth.example.org' });
+    expect(agreed.body.registry).toMatchObject({ realm: 'auth.example.org' });
+    expect(agreed.body.operation?.kind).toBe('verify');
+    const back = await patch(id, { realm: null, repositories: ['acme/shop'] });
+    expect(back.body.registry).toMatchObject({ realm: null, repositories: ['acme/shop'] });
+    expect((await rowOf(id)).epoch).toBe(epoch + 2);
+  });
+
+  test('of what an integration of GitHub does not have is refused', async () => {
+    const { integrationId } = await addEverything(api.database, { orgId, projectId });
+    for (const body of [
+      { credentials: { password: 'x' } },
+      { repositories: [] },
+      { realm: null },
+      { expires_at: null },
+    ]) {
+      expect(await patch(integrationId, body)).toMatchObject({ status: 422, body: { code: 'provider_not_supported' } });
+    }
+    const verify = await client.send('POST', `/v1/integrations/${integrationId}/verify`);
+    expect(verify).toMatchObject({ status: 422, body: { code: 'provider_not_supported' } });
+  });
+});
+
+test('the apps whose images are there are told before it is deleted', async () => {
+  const tenant = await addEverything(api.database, { orgId, projectId });
+  const path = `/v1/integrations/${tenant.registryId}`;
+  await client.ask('PUT', `/v1/apps/${tenant.appId}/registry`, {
+    integration_id: tenant.registryId,
+    image_repository: 'acme/shop',
+  });
+  expect(await client.ask('GET', `${path}/impact`)).toMatchObject({ in_use: true, apps: [{ id: tenant.appId }] });
+  expect(await client.send('DELETE', `${path}?if_unused=true`)).toMatchObject({
+    status: 409,
+    body: { code: 'integration_in_use', apps: [{ id: tenant.appId }] },
+  });
+  expect((await client.send('DELETE', path)).status).toBe(202);
+  expect(await client.send('PATCH', path, { display_name: 'x' })).toMatchObject({ status: 409 });
+  expect(await client.send('POST', `${path}/verify`)).toMatchObject({ status: 409 });
+});

@@ -1,0 +1,207 @@
+import { createPrivateKey } from 'node:crypto';
+import { createRemoteJWKSet, decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createOidcIssuer } from '../../../broker/clouds/oidc-issuer.ts';
+import { rotateSigningKeys } from '../../../broker/clouds/signing-keys.ts';
+import { connect, type Database } from '../../../db/store/connection.ts';
+import { checkKeys } from '../../../db/store/key-check.ts';
+import { createKeyring } from '../../../db/store/sealing.ts';
+import { publicUrl, startApi, type TestApi } from '../../support/api.ts';
+import { spellingsOf } from '../../support/canaries/canaries.ts';
+import { keyring } from '../../support/hooks.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+let api: TestApi;
+let others: Database[];
+beforeEach(async () => {
+  api = await startApi();
+  others = [];
+  // Timers go on as usual: only the clock is moved.
+  vi.useFakeTimers({ toFake: ['Date'] });
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await Promise.all(others.map((other) => other.close()));
+  await api.stop();
+});
+
+function anotherProcess(): Database {
+  const other = connect(api.database.source);
+  others.push(other);
+  return other;
+}
+const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
+const rotate = () => rotateSigningKeys(api.database, keyring);
+const issuer = (database: Database = api.database) => createOidcIssuer({ database, keyring, publicUrl });
+const newToken = (database?: Database) =>
+  issuer(database).token({
+    orgId: 'org_0000000000000000000000000a',
+    integrationId: 'int_0000000000000000000000000a',
+    cloudAccountId: 'ca_0000000000000000000000000a',
+    audience: 'sts.amazonaws.com',
+  });
+const kidOf = (token: string) => decodeProtectedHeader(token).kid;
+const publishedKids = async () => (await issuer().keys()).map(({ kid }) => kid);
+const rows = () => api.database.reader('signing_keys').orderBy('published_at');
+const newKeySet = () => createRemoteJWKSet(new URL(`${api.url}/.well-known/jwks.json`));
+const verify = (token: string, keys = newKeySet()) => jwtVerify(token, keys, { issuer: publicUrl });
+const everyCell = async () => {
+  const { reader, dialect } = api.database;
+  const tables =
+    dialect === 'postgres'
+      ? await reader('pg_tables').where({ schemaname: 'public' }).select({ name: 'tablename' })
+      : await reader('sqlite_master').where({ type: 'table' }).select('name');
+  return JSON.stringify(await Promise.all(tables.map(({ name }) => reader(name))));
+};
+const audited = async () =>
+  (await api.database.reader('audit_events').whereLike('action', 'signing_key.%').orderBy('id')).map(
+    ({ chain, org_id, actor, action, target }) => ({ chain, org_id, actor, action, target }),
+  );
+
+test('the next key is published a day before it signs, and the old one verifies for as long as its tokens live', async () => {
+  const first = kidOf(await newToken());
+  await rotate();
+  pass(29 * day - 1);
+  await rotate();
+  expect(await publishedKids()).toEqual([first]);
+
+  pass(1);
+  await rotate();
+  const [, second] = await publishedKids();
+  expect(await publishedKids()).toEqual([first, second]);
+  expect(second).not.toBe(first);
+  // What a cloud reads from now on it may keep for a day.
+  const keptByCloud = newKeySet();
+  await verify(await newToken(), keptByCloud);
+
+  pass(day - 1);
+  await rotate();
+  const last = await newToken();
+  expect(kidOf(last)).toBe(first);
+  pass(1);
+  const fresh = await newToken();
+  expect(kidOf(fresh)).toBe(second);
+  await verify(fresh, keptByCloud);
+
+  pass(10 * minute - 2_000);
+  await rotate();
+  await verify(last);
+  pass(3_000);
+  await expect(verify(last)).rejects.toThrow(errors.JWTExpired);
+
+  pass(day);
+  await rotate();
+  expect(await publishedKids()).toEqual([first, second]);
+  pass(2 * hour);
+  await rotate();
+  expect(await publishedKids()).toEqual([second]);
+  await verify(await newToken());
+});
+
+test('the private half is destroyed once it signs no more, and each step is in the audit of the instance', async () => {
+  await newToken();
+  pass(29 * day);
+  await rotate();
+  pass(day + hour);
+  await rotate();
+  expect((await rows()).map(({ sealed }) => sealed !== null)).toEqual([true, true]);
+  pass(1);
+  await rotate();
+  expect((await rows()).map(({ sealed, key_id }) => [sealed !== null, key_id])).toEqual([
+    [false, null],
+    [true, 'k1'],
+  ]);
+  pass(day + 2 * hour);
+  await rotate();
+  await rotate();
+
+  const [first, second] = await rows();
+  const ofInstance = { chain: 'instance', org_id: null, actor: 'system' };
+  expect(await audited()).toEqual([
+    { ...ofInstance, action: 'signing_key.published', target: first?.id },
+    { ...ofInstance, action: 'signing_key.published', target: second?.id },
+    { ...ofInstance, action: 'signing_key.retired', target: first?.id },
+    { ...ofInstance, action: 'signing_key.removed', target: first?.id },
+  ]);
+  expect(first?.removed_at).toBe(Date.now());
+});
+
+test('a key goes on to sign for as long as nobody rotates, and then hands over as usual', async () => {
+  const first = kidOf(await newToken());
+  pass(200 * day);
+  expect(kidOf(await newToken())).toBe(first);
+  await rotate();
+  expect(kidOf(await newToken())).toBe(first);
+  expect(await publishedKids()).toHaveLength(2);
+  pass(day);
+  expect(kidOf(await newToken())).not.toBe(first);
+});
+
+test('an instance that nobody has asked for a key has none, however often it rotates', async () => {
+  await rotate();
+  pass(60 * day);
+  await rotate();
+  expect(await rows()).toEqual([]);
+});
+
+test('a clock that is put back behind the first key still signs with it', async () => {
+  const first = kidOf(await newToken());
+  pass(-day);
+  expect(kidOf(await newToken())).toBe(first);
+  expect(await publishedKids()).toEqual([first]);
+});
+
+test('several that ask at once, in several processes, make one key; and one successor', async () => {
+  const places = [api.database, anotherProcess(), anotherProcess()];
+  const tokens = await Promise.all(places.flatMap((place) => [newToken(place), newToken(place)]));
+  expect(new Set(tokens.map(kidOf)).size).toBe(1);
+  expect(await rows()).toHaveLength(1);
+
+  pass(29 * day);
+  await Promise.all(places.flatMap((place) => [1, 2].map(() => rotateSigningKeys(place, keyring))));
+  expect(await rows()).toHaveLength(2);
+  expect((await audited()).map(({ action }) => action)).toEqual(['signing_key.published', 'signing_key.published']);
+});
+
+test('a process that starts later signs with the key that is there', async () => {
+  const token = await newToken();
+  const later = await newToken(anotherProcess());
+  expect(kidOf(later)).toBe(kidOf(token));
+  await verify(later);
+});
+
+test('neither a private key nor a token is in any cell, and the seal opens in its own row only', async () => {
+  const token = await newToken();
+  pass(29 * day);
+  await rotate();
+  pass(day);
+  const made = await rows();
+  const openOf = ({ id, sealed }: { id: string; sealed: string | null }) =>
+    keyring.open(sealed ?? '', { orgId: null, credentialId: id, version: 1, field: 'signing_key' });
+  const pems = made.map(openOf);
+  expect(pems.every((pem) => pem.startsWith('-----BEGIN PRIVATE KEY-----'))).toBe(true);
+  expect(() => openOf({ ...made[0], id: made[1]?.id ?? '' } as (typeof made)[0])).toThrow(/belongs elsewhere/);
+
+  const numbers = pems.map((pem) => createPrivateKey(pem).export({ format: 'jwk' }));
+  const secrets = [
+    token,
+    ...pems.flatMap((pem) => pem.split('\n').filter((line) => /^[\w+/]{64}$/.test(line))),
+    ...numbers.flatMap(({ d, p, q }) => [String(d), String(p), String(q)]),
+  ];
+  expect(secrets.length).toBeGreaterThan(40);
+  const cells = await everyCell();
+  expect(cells).toContain(made[0]?.kid);
+  // In every spelling; the public half is there by right.
+  const found = secrets.filter((secret) => spellingsOf(secret).some((spelling) => cells.includes(String(spelling))));
+  expect(found).toEqual([]);
+  expect(JSON.stringify(made.map(({ public_jwk }) => JSON.parse(public_jwk)))).not.toMatch(/"(d|p|q|dp|dq|qi)":/);
+});
+
+test('a master key that seals a signing key cannot be left out', async () => {
+  await newToken();
+  const fresh = { id: 'k2', key: new Uint8Array(32) };
+  await expect(checkKeys(api.database, [fresh], createKeyring)).rejects.toThrow(/master key "k1", which/);
+});

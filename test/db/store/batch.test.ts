@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BatchFull, createBatch } from '../../../db/store/batch.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.drop());
+
+function batchOf(options: Partial<Parameters<typeof createBatch<string, string>>[0]> = {}) {
+  const sizes: number[] = [];
+  const batch = createBatch<string, string>({
+    database,
+    bytesOf: (item) => item.length,
+    async write(trx, items) {
+      sizes.push(items.length);
+      await trx('instance').insert(items.map((key) => ({ key, value: 'x' })));
+      return items.map((key) => `stored ${key}`);
+    },
+    ...options,
+  });
+  return { batch, sizes };
+}
+
+test('many callers share few commits, and each gets its own answer', async () => {
+  const { batch, sizes } = batchOf();
+  const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => batch.add(`many-${n}`)));
+  expect(answers[299]).toBe('stored many-299');
+  expect(sizes.length).toBeLessThan(10);
+  expect(await database.reader('instance').where('key', 'like', 'many-%')).toHaveLength(300);
+});
+
+test('one bad item fails alone', async () => {
+  const { batch } = batchOf();
+  const results = await Promise.allSettled([batch.add('good-1'), batch.add('good-1'), batch.add('good-2')]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+});
+
+test('an answer comes only after the commit', async () => {
+  const { batch } = batchOf();
+  await batch.add('committed');
+  expect(await database.reader('instance').where({ key: 'committed' }).first()).toBeDefined();
+});
+
+test('past its bounds it refuses instead of growing, and takes again once it has drained', async () => {
+  const { batch } = batchOf({ maxItems: 2 });
+  const results = await Promise.allSettled([batch.add('bound-1'), batch.add('bound-2'), batch.add('bound-3')]);
+  expect(results[2]).toMatchObject({ status: 'rejected', reason: expect.any(BatchFull) });
+  await batch.drain();
+  await expect(batch.add('bound-4')).resolves.toBe('stored bound-4');
+
+  const { batch: small } = batchOf({ maxBytes: 5 });
+  await expect(small.add('too many bytes')).rejects.toThrow(BatchFull);
+});

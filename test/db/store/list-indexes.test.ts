@@ -1,0 +1,145 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { appsIn } from '../../../db/builds/apps.ts';
+import { buildEventsIn } from '../../../db/builds/build-events.ts';
+import { buildsIn } from '../../../db/builds/builds.ts';
+import { pipelinesIn } from '../../../db/builds/pipelines.ts';
+import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { deliveriesIn } from '../../../db/deliveries/deliveries.ts';
+import { leasesIn } from '../../../db/exchange/leases.ts';
+import { installationsIn } from '../../../db/github/installations.ts';
+import { repositoriesIn } from '../../../db/github/repositories.ts';
+import { grantsIn } from '../../../db/integrations/grants.ts';
+import { integrationsIn } from '../../../db/integrations/integrations.ts';
+import { listAudit } from '../../../db/ops/audit-log.ts';
+import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { projectsIn } from '../../../db/people/projects.ts';
+import { tokensIn } from '../../../db/people/tokens.ts';
+import { connect, type Database, type Db } from '../../../db/store/connection.ts';
+import { migrate } from '../../../db/store/migrate.ts';
+import type { PageRequest } from '../../../db/store/page.ts';
+import { everything, type TenantScope } from '../../../db/store/tenant.ts';
+
+// SQLite says how it will go about a query without having rows; the indexes are the same on Postgres.
+let database: Database;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'fairlead-indexes-'));
+  database = connect({ sqliteFile: path.join(folder, 'fairlead.db') });
+  await migrate(database);
+});
+
+afterAll(async () => {
+  await database?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const ofOrg: TenantScope = { kind: 'grants', grants: [{ orgId: 'org_1' }] };
+const ofProject: TenantScope = { kind: 'grants', grants: [{ orgId: 'org_1', projectId: 'prj_1' }] };
+const firstPage = { limit: 50 };
+const laterPage = { limit: 50, after: 'x' };
+
+type List = (db: Db, scope: TenantScope, page: PageRequest) => Promise<unknown>;
+
+const lists: Record<string, List> = {
+  projects: (db, scope, page) => projectsIn(db, scope).list(page),
+  'projects of an organization': (db, scope, page) => projectsIn(db, scope).list(page, 'org_1'),
+  'apps of a project': (db, scope, page) => appsIn(db, scope).list('prj_1', page),
+  'pipelines of an app': (db, scope, page) => pipelinesIn(db, scope).list('app_1', page),
+  builds: (db, scope, page) => buildsIn(db, scope).list({}, page),
+  'builds of a project': (db, scope, page) => buildsIn(db, scope).list({ projectId: 'prj_1' }, page),
+  'builds of an app': (db, scope, page) => buildsIn(db, scope).list({ appId: 'app_1' }, page),
+  'builds of a pipeline': (db, scope, page) => buildsIn(db, scope).list({ pipelineId: 'pip_1' }, page),
+  'events of a build': (db, scope, page) => buildEventsIn(db, scope).list('bld_1', page),
+  incidents: (db, scope, page) => incidentsIn(db, scope).list(page),
+  'incidents of a project': (db, scope, page) => incidentsIn(db, scope).list(page, { projectId: 'prj_x' }),
+  'incidents of a subject': (db, scope, page) => incidentsIn(db, scope).list(page, { subjectId: 'int_x' }),
+  leases: (db, scope, page) => leasesIn(db, scope).list({}, page),
+  'leases of a project': (db, scope, page) => leasesIn(db, scope).list({ projectId: 'prj_1' }, page),
+  'leases of an integration': (db, scope, page) => leasesIn(db, scope).list({ integrationId: 'int_1' }, page),
+  'leases of a build': (db, scope, page) => leasesIn(db, scope).list({ buildId: 'bld_1' }, page),
+  'cloud accounts': (db, scope, page) => cloudAccountsIn(db, scope).list(page),
+  tokens: (db, scope, page) => tokensIn(db, scope).list(page),
+  'audit events': (db, scope, page) => listAudit(db, scope, page),
+};
+
+/** A project's own and those granted to it: of two indexes, sorted, and no more is read than that. */
+const withGranted: Record<string, List> = {
+  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
+  'integrations of a project': (db, scope, page) => integrationsIn(db, scope).list({ projectId: 'prj_1' }, page),
+  'grants of an integration': (db, scope, page) => grantsIn(db, scope).list('int_1', page),
+};
+
+/** What an integration reaches may lie in several installations: it is sorted, but no more is read than that. */
+const ofIntegration: Record<string, List> = {
+  'installations of an integration': (db, scope, page) => installationsIn(db, scope).listOf('int_1', page),
+  'repositories of an integration': (db, _, page) => repositoriesIn(db).listReachable('int_1', page),
+};
+
+/** How SQLite would go about what the list asks, of its first page and of a later one. */
+async function plansOf(list: List, scope: TenantScope): Promise<string[]> {
+  const asked: { sql: string; bindings: readonly unknown[] }[] = [];
+  const note = (query: { sql: string; bindings: readonly unknown[] }) => void asked.push(query);
+  database.reader.on('query', note);
+  for (const page of [firstPage, laterPage]) await list(database.reader, scope, page);
+  database.reader.off('query', note);
+  const plans: string[] = [];
+  for (const { sql, bindings } of asked) {
+    const steps: { detail: string }[] = await database.reader.raw(`explain query plan ${sql}`, bindings as never);
+    plans.push(...steps.map(({ detail }) => detail));
+  }
+  return plans;
+}
+
+/** Reads rows that it then leaves out: all there are, or all that are older than the page before. */
+const wasteful = (plans: string[]) => plans.filter((step) => /^SCAN|\(id<\?\)/.test(step));
+const sorted = (plans: string[]) => plans.filter((step) => step.includes('TEMP B-TREE'));
+
+describe.each([
+  ['an organization', ofOrg],
+  ['a project', ofProject],
+])('for %s', (_, scope) => {
+  test.each(Object.entries({ ...lists, ...withGranted, ...ofIntegration }))(
+    'the list of %s is found by an index',
+    async (_name, list) => {
+      const plans = await plansOf(list, scope);
+      expect(plans.length).toBeGreaterThan(1);
+      expect(wasteful(plans)).toEqual([]);
+    },
+  );
+
+  test.each(Object.entries(lists))('the list of %s lies there in its order', async (_name, list) => {
+    expect(sorted(await plansOf(list, scope))).toEqual([]);
+  });
+});
+
+test('the integrations of an organization lie there in their order', async () => {
+  expect(sorted(await plansOf((db, scope, page) => integrationsIn(db, scope).list({}, page), ofOrg))).toEqual([]);
+});
+
+const ofOperators: Record<string, List> = {
+  ...lists,
+  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
+  deliveries: (db, scope, page) => deliveriesIn(db, scope).list({}, page),
+  installations: (db, scope, page) => installationsIn(db, scope).list({}, page),
+};
+
+test.each(Object.entries(ofOperators))('for operators the list of %s is read in its order', async (_, list) => {
+  const plans = await plansOf(list, everything);
+  expect(plans.filter((step) => /^SCAN(?!.* USING INDEX)/.test(step))).toEqual([]);
+  expect(sorted(plans)).toEqual([]);
+});
+
+test('deliveries of an organization are found by an index', async () => {
+  const plans = await plansOf((db, scope, page) => deliveriesIn(db, scope).list({}, page), ofOrg);
+  expect([...wasteful(plans), ...sorted(plans)]).toEqual([]);
+});
+
+test('a list without an index would be seen', async () => {
+  const plans = await plansOf((db) => db('builds').where({ sha: 'x' }).orderBy('created_at'), everything);
+  expect(wasteful(plans)).not.toEqual([]);
+  expect(sorted(plans)).not.toEqual([]);
+});

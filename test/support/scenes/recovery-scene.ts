@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createLogFollower } from '../../../activities/deliveries/follow-log.ts';
+import { deliveryActivities } from '../../../activities/deliveries/recovery.ts';
+import { withFailures } from '../../../activities/failures.ts';
+import { deliveryLogIn } from '../../../db/deliveries/delivery-log.ts';
+import { openTestDatabase } from '../database.ts';
+import { startGitHub } from '../github.ts';
+import { addOperatorApp, brokerTo } from './operator-app.ts';
+
+export const minute = 60_000;
+
+export type RecoveryScene = Awaited<ReturnType<typeof startRecoveryScene>>;
+
+/** An App whose webhooks go nowhere, known here and at a GitHub of our own. */
+export async function startRecoveryScene() {
+  const database = await openTestDatabase();
+  const github = await startGitHub();
+  const theirs = github.addApp();
+  // Nobody listens there.
+  theirs.hookUrl = 'https://nowhere.invalid/hook';
+  const installation = github.addInstallation(theirs);
+  const repository = github.addRepository(installation);
+  const { id: githubAppId } = await addOperatorApp(database, github, { theirs });
+  const broker = brokerTo(database, github);
+
+  return {
+    database,
+    github,
+    theirs,
+    installation,
+    repository,
+    githubAppId,
+    broker,
+
+    /** Pushed, and logged as not delivered; answers the delivery's guid. */
+    async push(guid = randomUUID() as string): Promise<string> {
+      const payload = github.push(repository, { ref: 'refs/heads/main' });
+      await github.sendWebhook({ app: theirs, event: 'push', payload, guid }).catch(() => {});
+      return guid;
+    },
+    rows: () => database.reader('deliveries').orderBy('id'),
+    watermark: () => deliveryLogIn(database.reader).completeUntil(githubAppId),
+    asked: (path: RegExp, method = 'GET') => github.requests({ method, path }).length,
+
+    activities(reachable: boolean) {
+      const environment = new MockActivityEnvironment();
+      const all = withFailures(deliveryActivities({ database, broker, reachable }));
+      const run = async <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
+        (await environment.run(async () => activity(input))) as Result;
+      return {
+        read: (cursor?: string) =>
+          run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) }),
+        begin: () => run(all.beginRecovery, { githubAppId }),
+        fillGap: (repositoryId: string, ownerId: string) => run(all.fillGap, { repositoryId, ownerId }),
+      };
+    },
+
+    /** As one of the processes does every few seconds; the Apps whose log could not be read are put into `troubles`. */
+    async follow(everyMs: number, troubles: string[] = []): Promise<boolean> {
+      const onTrouble = (id: string) => troubles.push(id);
+      const follower = createLogFollower({ database, broker, reachable: false }, { everyMs, onTrouble });
+      return (await Promise.all(await follower.round())).includes(true);
+    },
+
+    async end(): Promise<void> {
+      await database.drop();
+      await github.close();
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { Worker } from '@temporalio/worker';
+import { withFailures } from '../../../activities/failures.ts';
+import { installationActivities } from '../../../activities/github/installations.ts';
+import { repositoryActivities } from '../../../activities/github/repositories.ts';
+import { syncCommand } from '../../../db/github/installations.ts';
+import type { Database } from '../../../db/store/connection.ts';
+import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
+import { requested, syncInstallations } from '../../../workflows/sync-installations.ts';
+import { connectTemporal } from '../temporal.ts';
+import { brokerTo } from './operator-app.ts';
+
+/** A worker that carries out syncs, on a queue of its own of the run's Temporal. */
+export async function startSyncWorker(
+  database: Database,
+  github: GitHubStandIn,
+  taskQueue: string = `test-${randomUUID()}`,
+) {
+  const temporal = await connectTemporal();
+  let broker = brokerTo(database, github);
+  const deps = {
+    database,
+    broker: {
+      asApp: (id: string) => broker.asApp(id),
+      forInstallation: (id: string) => broker.forInstallation(id),
+    },
+  };
+  const worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    taskQueue,
+    workflowBundle: { codePath: temporal.codePath },
+    activities: withFailures({ ...installationActivities(deps), ...repositoryActivities(deps) }),
+  });
+  const running = worker.run();
+
+  return {
+    client: temporal.client,
+    /** As the relay carries it out. */
+    request(githubAppId: string) {
+      const { workflowId } = syncCommand(githubAppId);
+      return temporal.client.workflow.signalWithStart(syncInstallations, {
+        taskQueue,
+        workflowId,
+        args: [{ githubAppId }],
+        signal: requested,
+      });
+    },
+    /** As after an hour, or in another process. */
+    forgetTokens(): void {
+      broker = brokerTo(database, github);
+    },
+    async stop(): Promise<void> {
+      worker.shutdown();
+      await running;
+      await temporal.close();
+    },
+  };
+}
+
+export type SyncWorker = Awaited<ReturnType<typeof startSyncWorker>>;

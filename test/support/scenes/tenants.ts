@@ -1,0 +1,152 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { connectFlowsIn } from '../../../db/connect/connect-flows.ts';
+import { decisionsIn } from '../../../db/deliveries/decisions.ts';
+import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
+import { leasesIn } from '../../../db/exchange/leases.ts';
+import { mintedTokensIn } from '../../../db/exchange/minted-tokens.ts';
+import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { operationsIn } from '../../../db/ops/operations.ts';
+import { orgsIn } from '../../../db/people/orgs.ts';
+import { projectsIn } from '../../../db/people/projects.ts';
+import { sessionsIn } from '../../../db/people/sessions.ts';
+import { tokensIn } from '../../../db/people/tokens.ts';
+import type { Database } from '../../../db/store/connection.ts';
+import { everything } from '../../../db/store/tenant.ts';
+import { newId } from '../../../domain/ids.ts';
+import { type Role, type Scope, scopes } from '../../../domain/people/scopes.ts';
+import { keyring } from '../hooks.ts';
+import { seed } from './seed.ts';
+import { world } from './world.ts';
+
+/** Every scope that a token may have. */
+export const tokenScopes = scopes.filter((scope) => scope !== 'ops');
+
+export async function addOrg(database: Database, name = 'Acme'): Promise<string> {
+  return database.write(async (trx) => (await orgsIn(trx, everything).insert({ name })).id);
+}
+
+export async function addProject(database: Database, orgId: string, name = 'Shop'): Promise<string> {
+  return database.write(async (trx) => (await projectsIn(trx, everything).insert({ orgId, name })).id);
+}
+
+/** The id and the secret of a token; with no project, for the whole organization. */
+export async function addToken(
+  database: Database,
+  where: { orgId: string; projectId?: string; narrowedTo?: { appId: string; buildId?: string } },
+  allowed: readonly Scope[] = tokenScopes,
+  expiresAt: number | null = null,
+): Promise<{ id: string; secret: string }> {
+  const { token, secret } = await database.write((trx) =>
+    tokensIn(trx, everything).insert({
+      orgId: where.orgId,
+      projectId: where.projectId ?? null,
+      ...where.narrowedTo,
+      name: 'test',
+      scopes: [...allowed],
+      createdBy: 'system',
+      expiresAt,
+    }),
+  );
+  return { id: token.id, secret };
+}
+
+/** A person with a role in the organization, signed in. */
+export async function addUser(database: Database, orgId: string, role: Role): Promise<{ id: string; session: string }> {
+  const id = newId('user');
+  const now = Date.now();
+  const times = { created_at: now, updated_at: now };
+  return database.write(async (trx) => {
+    await trx('users').insert({ id, name: role, ops: false, ...times });
+    await trx('memberships').insert({ org_id: orgId, user_id: id, role, ...times });
+    return { id, session: (await sessionsIn(trx).create(id)).token };
+  });
+}
+
+/** One of every thing that a project has. */
+export async function addEverything(database: Database, where: { orgId: string; projectId: string }) {
+  const of = await world(database, { owner: where });
+  const { githubAppId, installationId, repositoryId, integrationId, appId } = of;
+  const registryId = await seed(database).registry(where);
+  const cloudAccountId = await seed(database).cloudAccount(where);
+  const pipelineId = await of.newPipeline();
+  const build = await of.newBuild({}, pipelineId);
+  return database.write(async (trx) => {
+    const [stored] = await storeDeliveries(trx, [
+      {
+        githubAppId,
+        providerDeliveryId: randomUUID(),
+        event: 'push',
+        contentKey: null,
+        headers: {},
+        body: Buffer.from('{}'),
+      },
+    ]);
+    const deliveryId = stored?.id ?? '';
+    await trx('deliveries').where({ id: deliveryId }).update({ org_id: where.orgId });
+    await decisionsIn(trx, everything).add({
+      ...where,
+      deliveryId,
+      pipelineId,
+      outcome: 'build',
+      reason: 'matched',
+      buildId: build.id,
+    });
+    const work = { kind: 'sync', subjectId: githubAppId, workflowId: `sync-${githubAppId}` };
+    const operation = await operationsIn(trx, everything).insert({ ...where, ...work });
+    const trouble = { code: 'dispatch_uncertain' as const, title: 'A dispatch is unclear', action: 'Look at GitHub' };
+    await incidentsIn(trx, everything).raise({ ...where, ...trouble, subjectId: build.id });
+    const incident = await trx('incidents').where({ subject_id: build.id }).first('id');
+    const minted = await mintedTokensIn(trx).insert(
+      {
+        ...where,
+        integrationId,
+        installationId,
+        token: `ghs_${randomBytes(18).toString('hex')}`,
+        expiresAt: Date.now() + 3_600_000,
+      },
+      keyring,
+    );
+    const lease = await leasesIn(trx, everything).insert({
+      ...where,
+      integrationId,
+      appId,
+      buildId: build.id,
+      mintedTokenId: minted,
+      purpose: 'clone',
+      scope: { repositories: [repositoryId], permissions: { contents: 'read' } },
+      holder: 'system',
+      expiresAt: Date.now() + 3_600_000,
+    });
+    const flow = await connectFlowsIn(trx, everything).insert({
+      ...where,
+      kind: 'operator',
+      createdBy: 'system',
+      hostUrl: 'https://github.com',
+      apiUrl: 'https://api.github.com',
+      githubAppId,
+      integrationId: null,
+      displayName: null,
+      appName: 'Fairlead',
+      appPublic: true,
+      accountLogin: null,
+      accountId: null,
+      redirectUrl: null,
+      claimedInstallation: null,
+      expiresAt: Date.now() + 3_600_000,
+    });
+    return {
+      ...of,
+      flowId: flow.id,
+      registryId,
+      cloudAccountId,
+      pipelineId,
+      buildId: build.id,
+      deliveryId,
+      operationId: operation.id,
+      incidentId: incident?.id ?? '',
+      leaseId: lease.id,
+    };
+  });
+}
+
+export type Tenant = Awaited<ReturnType<typeof addEverything>>;

@@ -1,0 +1,158 @@
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Command, commandsIn, type PendingCommand } from '../../../db/store/commands.ts';
+import { connect, type Database } from '../../../db/store/connection.ts';
+import { createCommandWork } from '../../../worker/relay/commands.ts';
+import { startLoop } from '../../../worker/relay/loop.ts';
+import { createReachability } from '../../../worker/relay/reachability.ts';
+import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
+import { CommandRefused } from '../../../worker/temporal-starter.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { createFakeTemporal } from '../../support/fakes/fake-temporal.ts';
+import { silent } from '../../support/hooks.ts';
+import { postgresUrl } from '../../support/programs/postgres-server.ts';
+
+let database: TestDatabase;
+let stops: (() => Promise<unknown>)[];
+beforeEach(async () => {
+  database = await openTestDatabase();
+  stops = [];
+});
+afterEach(async () => {
+  for (const stop of stops.reverse()) await stop();
+  await database.drop();
+});
+
+const start = (name: string): Command => ({
+  action: 'start',
+  workflow: 'dispatchBuild',
+  workflowId: `build/${name}`,
+  input: { buildId: name },
+});
+const signal = (name: string, signalName: string): Command => ({
+  ...start(name),
+  action: 'signal',
+  signal: signalName,
+});
+
+async function add(...commands: Command[]): Promise<void> {
+  await database.write((trx) => commandsIn(trx).add(...commands));
+}
+
+const statuses = async () => {
+  const rows = await database.reader('commands').orderBy('id');
+  return rows.map(({ status }) => status);
+};
+
+/** The command loop of one relay. */
+function carryOut(temporal: ReturnType<typeof createFakeTemporal>, on: Database = database) {
+  const givenUp: PendingCommand[] = [];
+  const work = createCommandWork({
+    database: on,
+    temporal: temporal.starter,
+    reachability: createReachability(temporal.starter),
+    giveUp: async (_, command) => {
+      givenUp.push(command);
+    },
+    metrics: createRelayMetrics(new Registry(), on),
+    logger: silent,
+  });
+  const loop = startLoop({ name: 'commands', everyMs: 100, work, logger: silent });
+  const unhear = on.onWake('commands', loop.wake);
+  const stop = async () => {
+    unhear();
+    await loop.stop();
+  };
+  stops.push(stop);
+  return { givenUp, stop };
+}
+
+test('commands are carried out, at most sixteen at once, and each once', async () => {
+  const temporal = createFakeTemporal({ delayMs: 5 });
+  carryOut(temporal);
+  await add(...Array.from({ length: 150 }, (_, n) => start(`many-${n}`)));
+  await expect.poll(statuses, { timeout: 10_000 }).toEqual(Array(150).fill('done'));
+  expect(temporal.handed).toHaveLength(150);
+  expect(temporal.mostAtOnce).toBe(16);
+});
+
+test('while Temporal is away nothing is given up and hardly anything tried; when it is back all of it is done', async () => {
+  const temporal = createFakeTemporal();
+  temporal.setAway(true);
+  carryOut(temporal);
+  await add(...Array.from({ length: 100 }, (_, n) => start(`away-${n}`)));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(await statuses()).toEqual(Array(100).fill('pending'));
+  expect(temporal.asked).toBeLessThanOrEqual(64);
+
+  temporal.setAway(false);
+  await expect.poll(statuses, { timeout: 10_000 }).toEqual(Array(100).fill('done'));
+  expect(new Set(temporal.handed.map(({ workflowId }) => workflowId)).size).toBe(100);
+});
+
+test('what fails for an unknown reason is tried again later', async () => {
+  const temporal = createFakeTemporal();
+  temporal.failNext(new Error('not today'), new Error('nor now'));
+  carryOut(temporal);
+  await add(start('stubborn'));
+  await expect.poll(statuses, { timeout: 5_000 }).toEqual(['done']);
+  expect(temporal.asked).toBe(3);
+});
+
+test('what Temporal definitely refuses is failed, and the operators are told', async () => {
+  const temporal = createFakeTemporal();
+  temporal.failNext(new CommandRefused('no such workflow'));
+  const { givenUp } = carryOut(temporal);
+  await add(start('refused'));
+  await expect.poll(statuses).toEqual(['failed']);
+  expect(givenUp.map(({ workflowId }) => workflowId)).toEqual(['build/refused']);
+});
+
+test('a signal waits for the start of its workflow, and signals keep their order', async () => {
+  const temporal = createFakeTemporal();
+  temporal.failNext(new Error('the start fails at first'));
+  await add(signal('ordered', 'early'), start('ordered'), signal('ordered', 'second'), signal('ordered', 'third'));
+  carryOut(temporal);
+  await expect.poll(statuses, { timeout: 5_000 }).toEqual(Array(4).fill('done'));
+  expect(temporal.handed.map(({ action, signal }) => signal ?? action)).toEqual(['start', 'early', 'second', 'third']);
+});
+
+test('a start that is failed for good does not hold up what comes after it', async () => {
+  const temporal = createFakeTemporal();
+  temporal.failNext(new CommandRefused('no'));
+  await add(start('gone'), signal('gone', 'canceled'));
+  carryOut(temporal);
+  await expect.poll(statuses).toEqual(['failed', 'done']);
+});
+
+test('what a relay had claimed when it died is free again after the claim’s time', async () => {
+  await add(start('orphan'));
+  await database.write((trx) => commandsIn(trx).claim(10, 400));
+  const temporal = createFakeTemporal();
+  carryOut(temporal);
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(temporal.asked).toBe(0);
+  await expect.poll(statuses, { timeout: 3_000 }).toEqual(['done']);
+});
+
+test('stopping waits for what is at hand and marks it', async () => {
+  const temporal = createFakeTemporal({ delayMs: 200 });
+  const { stop } = carryOut(temporal);
+  await add(...Array.from({ length: 16 }, (_, n) => start(`stop-${n}`)));
+  await expect.poll(() => temporal.asked).toBe(16);
+  await stop();
+  expect(await statuses()).toEqual(Array(16).fill('done'));
+});
+
+test('several relays share the commands without doubling any', async () => {
+  const temporal = createFakeTemporal({ delayMs: 2 });
+  await add(...Array.from({ length: 400 }, (_, n) => start(`shared-${n}`)));
+  for (let n = 0; n < 3; n++) {
+    // On Postgres as processes of their own would; SQLite has one process only.
+    const other = postgresUrl ? connect(database.source) : database;
+    if (other !== database) stops.push(() => other.close());
+    carryOut(temporal, other);
+  }
+  await expect.poll(statuses, { timeout: 20_000 }).toEqual(Array(400).fill('done'));
+  expect(temporal.asked).toBe(400);
+});

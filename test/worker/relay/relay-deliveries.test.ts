@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DeliveryOutcome, PendingDelivery } from '../../../db/deliveries/delivery-queue.ts';
+import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
+import { connect, type Database, type Transaction } from '../../../db/store/connection.ts';
+import { createDeliveryWork, type Decider } from '../../../worker/relay/deliveries.ts';
+import { startLoop } from '../../../worker/relay/loop.ts';
+import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { addGithubApp, silent } from '../../support/hooks.ts';
+import { postgresUrl } from '../../support/programs/postgres-server.ts';
+
+let database: TestDatabase;
+let githubAppId: string;
+let stops: (() => Promise<unknown>)[];
+beforeEach(async () => {
+  database = await openTestDatabase();
+  stops = [];
+  githubAppId = (await addGithubApp(database, { appId: 1, secret: 'secret of the test' })).id;
+});
+afterEach(async () => {
+  for (const stop of stops.reverse()) await stop();
+  await database.drop();
+});
+
+async function receive(...bodies: (string | Buffer)[]): Promise<string[]> {
+  const deliveries = bodies.map((body) => ({
+    githubAppId,
+    providerDeliveryId: randomUUID(),
+    event: 'push',
+    contentKey: null,
+    headers: {},
+    body: Buffer.from(body),
+  }));
+  const stored = await database.write((trx) => storeDeliveries(trx, deliveries));
+  return stored.map(({ id }) => id);
+}
+
+type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<DeliveryOutcome>;
+
+function decideWith(decide: Decide, on: Database = database) {
+  const decider: Decider = (trx) => (delivery) => decide(trx, delivery);
+  const metrics = createRelayMetrics(new Registry(), on);
+  const work = createDeliveryWork({ database: on, decider, metrics, logger: silent, firstRestMs: 50 });
+  const loop = startLoop({ name: 'deliveries', everyMs: 50, work, logger: silent });
+  const unhear = on.onWake('deliveries', loop.wake);
+  stops.push(async () => {
+    unhear();
+    await loop.stop();
+  });
+}
+
+const processed: DeliveryOutcome = { status: 'processed', reason: 'test' };
+
+async function countByStatus(): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { status } of await database.reader('deliveries')) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+test('everything that is received is decided once, oldest first, also what came before the relay', async () => {
+  const seen: string[] = [];
+  const decide: Decide = async (_, { body }) => {
+    seen.push(body.toString());
+    return processed;
+  };
+  await receive('0', '1', '2');
+  decideWith(decide);
+  for (let n = 3; n < 60; n += 3) await receive(`${n}`, `${n + 1}`, `${n + 2}`);
+  await expect.poll(countByStatus).toEqual({ processed: 60 });
+  expect(seen).toEqual(Array.from({ length: 60 }, (_, n) => `${n}`));
+});
+
+test('a delivery that cannot be decided is given up after five tries, and the others of its batch are decided', async () => {
+  let tries = 0;
+  decideWith(async (trx, { id, body }) => {
+    // What a decision has written is undone when it fails.
+    await trx('instance').insert({ key: `decided ${id}`, value: '' });
+    if (body.toString() !== 'poison') return processed;
+    tries += 1;
+    throw new TypeError('this one is poison');
+  });
+  const [, poison] = await receive('good', 'poison', 'good', 'good');
+  await expect.poll(countByStatus).toMatchObject({ processed: 3 });
+  await receive('later');
+  await expect.poll(countByStatus).toMatchObject({ processed: 4, received: 1 });
+  await expect.poll(countByStatus, { timeout: 5_000 }).toEqual({ processed: 4, failed: 1 });
+  const row = await database
+    .reader('deliveries')
+    .where({ id: poison ?? '' })
+    .first();
+  expect(row).toMatchObject({ status: 'failed', reason: 'decision_failed', attempts: 5 });
+  // Once in its batch, then five times alone.
+  expect(tries).toBe(6);
+  expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(4);
+});
+
+test('trouble of the database is not held against the delivery', async () => {
+  let tries = 0;
+  decideWith(async () => {
+    tries += 1;
+    if (tries <= 8) throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
+    return processed;
+  });
+  await receive('unlucky');
+  await expect.poll(countByStatus, { timeout: 20_000 }).toEqual({ processed: 1 });
+  expect((await database.reader('deliveries').first())?.attempts).toBe(0);
+});
+
+test('large bodies are decided in batches of their own', async () => {
+  const sizes: number[] = [];
+  decideWith(async (_, { body }) => {
+    sizes.push(body.length);
+    return processed;
+  });
+  await receive(Buffer.alloc(9_000_000, 'x'), 'small', Buffer.alloc(9_000_000, 'x'));
+  await expect.poll(countByStatus, { timeout: 5_000 }).toEqual({ processed: 3 });
+  expect(sizes).toEqual([9_000_000, 5, 9_000_000]);
+});
+
+test('several relays share the deliveries, and each is decided once', async () => {
+  await receive(...Array.from({ length: 200 }, (_, n) => `${n}`));
+  for (let n = 0; n < 3; n++) {
+    // On Postgres as processes of their own would; SQLite has one process only.
+    const other = postgresUrl ? connect(database.source) : database;
+    if (other !== database) stops.push(() => other.close());
+    decideWith(async (trx, { id }) => {
+      await trx('instance').insert({ key: `decided ${id}`, value: '' });
+      return processed;
+    }, other);
+  }
+  await expect.poll(countByStatus, { timeout: 20_000 }).toEqual({ processed: 200 });
+  expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(200);
+});
+
+test('a batch that takes long is cut short, so that others get at the database', async () => {
+  const decideSlowly: Decide = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return processed;
+  };
+  await receive(...Array.from({ length: 12 }, (_, n) => `${n}`));
+  decideWith(decideSlowly);
+  await expect.poll(countByStatus, { timeout: 10_000 }).toEqual({ processed: 12 });
+  // Each transaction writes down when it decided.
+  const moments = await database.reader('deliveries').distinct('decided_at');
+  expect(moments.length).toBeGreaterThanOrEqual(3);
+});

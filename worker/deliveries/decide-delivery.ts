@@ -1,0 +1,206 @@
+import { recordRun } from '../../db/builds/build-runs.ts';
+import { applyAuthorizationEvent } from '../../db/connect/apply-authorization-event.ts';
+import type { DeliveryOutcome, PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
+import { type EventSubjects, eventSubjects } from '../../db/deliveries/event-subjects.ts';
+import { applyInstallationEvent } from '../../db/github/apply-installation-event.ts';
+import { requestSync } from '../../db/github/installations.ts';
+import { requestRefresh } from '../../db/github/refresh-installation.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
+import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
+import type {
+  AuthorizationEvent,
+  GitHubEvent,
+  InstallationEvent,
+  PullRequestEvent,
+  PushEvent,
+  WorkflowRunEvent,
+} from '../../domain/deliveries/github-events.ts';
+import { readGitHubEvent } from '../../domain/deliveries/github-events.ts';
+import { decidePipelines, type Subject } from './decide-pipelines.ts';
+import { decideReruns } from './decide-reruns.ts';
+import { isDecidedHead, noteHead } from './heads.ts';
+
+export type Decided = DeliveryOutcome & {
+  /** What it is about is not known yet, and may be once a sync is through. */
+  overtakes?: boolean;
+  /** Writes down what belongs to this outcome, where it is not waited for another one. */
+  conclude?(): Promise<void>;
+};
+
+type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
+
+/** What the deliveries of one transaction share. */
+export type Deciding = {
+  trx: Transaction;
+  subjects: EventSubjects;
+  requestSync(githubAppId: string): Promise<void>;
+};
+
+/**
+ * Decides deliveries within one transaction: everything that follows from each is written in it, with a reason for
+ * every pipeline that was looked at. What many of them look up is looked up once.
+ */
+export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) => Promise<Decided> {
+  const asked = new Set<string>();
+  const deciding: Deciding = {
+    trx,
+    subjects: eventSubjects(trx),
+    async requestSync(githubAppId) {
+      if (asked.has(githubAppId)) return;
+      asked.add(githubAppId);
+      await requestSync(trx, githubAppId);
+    },
+  };
+  return (delivery) => decideDelivery(deciding, delivery);
+}
+
+async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Promise<Decided> {
+  const event = readEvent(delivery);
+  const about = factsOf(event);
+  switch (event.kind) {
+    case 'ping':
+      return { ...about, status: 'ignored', reason: 'ping' };
+    case 'ignored':
+      return { ...about, status: 'ignored', reason: event.reason };
+    case 'malformed':
+      return { ...about, status: 'failed', reason: 'payload_malformed' };
+    case 'installation':
+    case 'installation_repositories':
+    case 'installation_target':
+    case 'repository':
+      return { ...about, ...(await applyChange(deciding, delivery, event)) };
+    case 'github_app_authorization':
+      return { ...about, ...(await applyAuthorization(deciding.trx, delivery, event)) };
+    case 'workflow_run':
+    case 'push':
+    case 'pull_request':
+    case 'check_run':
+    case 'check_suite':
+      return { ...about, ...(await decideForSubject(deciding, delivery, event)) };
+  }
+}
+
+function readEvent({ event, body }: PendingDelivery): GitHubEvent {
+  let payload: unknown;
+  try {
+    const text = body.toString('utf8');
+    // Postgres keeps no NUL in text, and nothing that we read needs one.
+    payload = text.includes('\\u0000') ? JSON.parse(text, withoutNul) : JSON.parse(text);
+  } catch {
+    return { kind: 'malformed', reason: 'the body is not JSON' };
+  }
+  return readGitHubEvent(event, payload);
+}
+
+function withoutNul(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll('\0', '') : value;
+}
+
+function factsOf(event: GitHubEvent) {
+  return {
+    action: 'action' in event ? event.action : undefined,
+    installationExternalId: 'installationId' in event ? event.installationId : undefined,
+    repositoryExternalId: 'repositoryId' in event ? event.repositoryId : undefined,
+  };
+}
+
+/** Nothing of a person is kept but what their flows under way have learnt: those end. */
+async function applyAuthorization(
+  trx: Transaction,
+  { githubAppId }: PendingDelivery,
+  { action, githubUserId }: AuthorizationEvent,
+): Promise<DeliveryOutcome> {
+  if (action !== 'revoked') return { status: 'ignored', reason: 'event_not_consumed' };
+  const ended = await applyAuthorizationEvent(trx, githubAppId, githubUserId);
+  return { status: 'processed', reason: ended > 0 ? 'flows_ended' : 'nothing_kept' };
+}
+
+async function applyChange(
+  { trx, subjects, requestSync }: Deciding,
+  { id, githubAppId }: PendingDelivery,
+  event: InstallationEvent | RepositoryEvent,
+): Promise<DeliveryOutcome> {
+  await applyInstallationEvent(trx, githubAppId, event);
+  const { installationId } = event;
+  // What the event says may be old by now: what it is about is asked for at once, and then the sync asks for all.
+  if (installationId !== undefined) {
+    await requestRefresh(trx, id, { githubAppId, installation: installationId, repositories: repositoriesOf(event) });
+  }
+  await requestSync(githubAppId);
+  subjects.forget();
+  const installation =
+    installationId === undefined ? undefined : await subjects.installation(githubAppId, installationId);
+  return { status: 'processed', reason: 'sync_requested', orgId: installation?.org_id ?? undefined };
+}
+
+function repositoriesOf(event: InstallationEvent | RepositoryEvent): number[] {
+  if (event.kind === 'repository') return [event.repositoryId];
+  return [...event.addedRepositoryIds, ...event.removedRepositoryIds];
+}
+
+async function decideForSubject(
+  deciding: Deciding,
+  delivery: PendingDelivery,
+  event: PushEvent | PullRequestEvent | WorkflowRunEvent | CheckEvent,
+): Promise<Decided> {
+  const subject = await subjectOf(deciding, delivery, event);
+  if (typeof subject === 'string') {
+    if (subject !== 'installation_missing') await deciding.requestSync(delivery.githubAppId);
+    return { status: 'ignored', reason: subject, overtakes: staleReasons.includes(subject) };
+  }
+  const { installation, repository } = subject;
+  const orgId = installation.org_id ?? undefined;
+  // No sync is asked for: it is a person who binds it.
+  if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
+  if (event.kind === 'check_run' || event.kind === 'check_suite') {
+    return { orgId, ...(await decideReruns(deciding.trx, delivery, event, subject)) };
+  }
+  if (event.kind !== 'workflow_run') {
+    if (await isDecidedHead(deciding.trx, delivery, event, repository.id)) {
+      return { orgId, status: 'ignored', reason: 'head_already_decided' };
+    }
+    const decided = await decidePipelines(deciding, delivery, event, subject);
+    if (decided.overtakes) await deciding.requestSync(delivery.githubAppId);
+    else if (decided.reason !== 'no_pipeline') await noteHead(deciding.trx, delivery, event, repository.id);
+    return { orgId, ...decided };
+  }
+
+  const { runId, runAttempt, status, conclusion = null, htmlUrl: url, displayTitle } = event;
+  // Only what was dispatched may name its build: others have titles that anybody may write.
+  const title = event.event === 'workflow_dispatch' ? displayTitle : '';
+  const run = { repositoryId: repository.id, runId, runAttempt, status, conclusion, url, displayTitle: title };
+  const known = await recordRun(deciding.trx, run);
+  if (known) return { orgId, status: 'processed', reason: 'run_recorded' };
+  return { orgId, status: 'ignored', reason: 'run_unknown' };
+}
+
+/**
+ * Our rows of what the event names, or why there are none. A signature proves only that the App's host sent it: the
+ * repository must be one that this very installation reaches.
+ */
+async function subjectOf(
+  { trx, subjects }: Deciding,
+  { id, githubAppId }: PendingDelivery,
+  event: PushEvent | PullRequestEvent | WorkflowRunEvent | CheckEvent,
+): Promise<Subject | string> {
+  if (event.installationId === undefined) return 'installation_missing';
+  const installation = await subjects.installation(githubAppId, event.installationId);
+  if (!installation || installation.removed_at !== null) return 'installation_unknown';
+  const repository = await subjects.repository(githubAppId, event.repositoryId);
+  if (!repository) return 'repository_unknown';
+  if (repository.installation_id !== installation.id) {
+    await appendAudit(trx, {
+      orgId: (await subjects.orgOf(repository.installation_id)) ?? null,
+      actor: 'system',
+      action: 'delivery.refused',
+      target: id,
+      outcome: 'refused',
+      detail: { reason: 'installation_mismatch', repository_id: repository.id },
+    });
+    return 'installation_mismatch';
+  }
+  if (repository.removed_at !== null) return 'repository_removed';
+  return { installation, repository };
+}

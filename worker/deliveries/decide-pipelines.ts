@@ -1,0 +1,119 @@
+import { createBuild } from '../../db/builds/builds.ts';
+import { decisionsIn } from '../../db/deliveries/decisions.ts';
+import type { PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
+import type { Candidate, EventSubjects } from '../../db/deliveries/event-subjects.ts';
+import { integrationDeleted, isDeletedStatus } from '../../db/integrations/cut-off.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import type { InstallationRow, RepositoryRow } from '../../db/store/tables.ts';
+import { everything } from '../../db/store/tenant.ts';
+import { type Decision, decide } from '../../domain/builds/triggers.ts';
+import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
+import type { PullRequestEvent, PushEvent } from '../../domain/deliveries/github-events.ts';
+import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import type { Decided } from './decide-delivery.ts';
+
+export type Subject = { installation: InstallationRow; repository: RepositoryRow };
+
+/** A commit's message may be as long as a book. */
+const longestMessage = 1_000;
+
+/** Decides every pipeline whose app has this repository as its source; each decision is written with its reason. */
+export async function decidePipelines(
+  { trx, subjects }: { trx: Transaction; subjects: EventSubjects },
+  delivery: PendingDelivery,
+  event: PushEvent | PullRequestEvent,
+  { installation, repository }: Subject,
+): Promise<Decided> {
+  const candidates = await subjects.candidates(repository.id, installation.id);
+  if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
+  const obstacles = candidates.map(obstacleOf);
+  // While others use the installation, what would be built through a deleted integration is shown as a build that fails.
+  if (obstacles.includes(integrationDeleted) && (await subjects.isUsed(installation.id))) {
+    for (const [index, obstacle] of obstacles.entries()) {
+      if (obstacle === integrationDeleted) obstacles[index] = undefined;
+    }
+  }
+
+  async function writeAll(): Promise<number> {
+    let builds = 0;
+    for (const [index, candidate] of candidates.entries()) {
+      const decision = obstacles[index] ?? decide(toTriggers(candidate), event);
+      if (await write(trx, { delivery, repository, candidate, decision })) builds += 1;
+    }
+    return builds;
+  }
+
+  if (obstacles.includes(undefined)) {
+    return { status: 'processed', reason: (await writeAll()) > 0 ? 'builds_created' : 'no_pipeline_matched' };
+  }
+  // One that can be used is never held up by those that may become so.
+  const stale = obstacles.find((obstacle) => obstacle && staleReasons.includes(obstacle));
+  return {
+    status: 'ignored',
+    reason: stale ?? obstacles[0] ?? '',
+    overtakes: stale !== undefined,
+    async conclude() {
+      await writeAll();
+    },
+  };
+}
+
+function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy }: Candidate) {
+  return { enabled, appAutoDeploy: autoDeploy, triggers: { events, branches, tags } };
+}
+
+/** Why nothing is built through the app's integration, whatever the event is. */
+function obstacleOf({ integrationStatus, granted, bound }: Candidate): string | undefined {
+  if (isDeletedStatus(integrationStatus)) return integrationDeleted;
+  if (!granted) return 'integration_not_granted';
+  if (!usableIntegrationStatuses.includes(integrationStatus)) return `integration_${integrationStatus}`;
+  return bound ? undefined : 'integration_unbound';
+}
+
+/** Writes the decision down, with its build where there is one; answers whether there is. */
+async function write(
+  trx: Transaction,
+  {
+    delivery,
+    repository,
+    candidate: { pipeline, integrationId },
+    decision,
+  }: { delivery: PendingDelivery; repository: RepositoryRow; candidate: Candidate; decision: Decision | string },
+): Promise<boolean> {
+  const { id: pipelineId, orgId, projectId, appId } = pipeline;
+  const claim = { deliveryId: delivery.id, pipelineId, orgId, projectId };
+  const decisions = decisionsIn(trx, everything);
+  if (typeof decision === 'string' || decision.outcome === 'skipped') {
+    const reason = typeof decision === 'string' ? decision : decision.reason;
+    await decisions.add({ ...claim, outcome: 'skipped', reason, buildId: null });
+    return false;
+  }
+  const { outcome, reason } = decision;
+  const actor = `integration:${integrationId}`;
+  const build = await createBuild(trx, {
+    ...decision.build,
+    message: decision.build.message?.slice(0, longestMessage),
+    orgId,
+    projectId,
+    appId,
+    pipeline,
+    integrationId,
+    repositoryId: repository.id,
+    status: outcome === 'blocked' ? 'blocked' : 'queued',
+    ...(outcome === 'blocked' && { reason }),
+    deliveryId: delivery.id,
+    createdBy: actor,
+  });
+  const why = build.status === 'failed' ? (build.reason ?? reason) : reason;
+  await decisions.add({ ...claim, outcome, reason: why, buildId: build.id });
+  await appendAudit(trx, {
+    orgId,
+    projectId,
+    actor,
+    action: 'build.triggered',
+    target: build.id,
+    detail: { delivery_id: delivery.id, pipeline_id: pipelineId, status: build.status },
+  });
+  return true;
+}

@@ -1,0 +1,69 @@
+import type { Build } from '../../db/builds/builds.ts';
+import { commitBuilds } from '../../db/builds/commit-builds.ts';
+import { rerunBuild } from '../../db/builds/rerun-build.ts';
+import { decisionsIn } from '../../db/deliveries/decisions.ts';
+import type { PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Transaction } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
+import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
+import type { Decided } from './decide-delivery.ts';
+import type { Subject } from './decide-pipelines.ts';
+
+/**
+ * Builds again what somebody asked for at GitHub: the build of one check run, or the latest of each pipeline that
+ * built the commit. The delivery is the claim: it makes one build of each pipeline, however often it comes.
+ */
+export async function decideReruns(
+  trx: Transaction,
+  delivery: PendingDelivery,
+  event: CheckEvent,
+  { installation, repository }: Subject,
+): Promise<Decided> {
+  const app = await githubAppsIn(trx).find(delivery.githubAppId);
+  if (app?.appId !== event.appId) return { status: 'ignored', reason: 'check_of_another_app' };
+
+  const latest = await commitBuilds(trx).lockLatest(repository.id, event.headSha);
+  const wanted = latest.filter((build) => build.orgId === installation.org_id && isMeant(build, event));
+  if (wanted.length === 0) return { status: 'ignored', reason: 'build_unknown' };
+  let builds = 0;
+  for (const source of wanted) if (await rerun(trx, delivery, event, source)) builds += 1;
+  return { status: 'processed', reason: builds > 0 ? 'builds_created' : 'no_build_rerun' };
+}
+
+/** What a check run says of its build was written by us; which check run it is, only where its answer was not lost. */
+function isMeant(build: Build, event: CheckEvent): boolean {
+  if (event.kind === 'check_suite') return true;
+  const { checkRun } = event;
+  return build.id === checkRun.externalId && (build.checkRunId ?? checkRun.id) === checkRun.id;
+}
+
+/** Writes the decision down, with its build where there is one; answers whether there is. */
+async function rerun(trx: Transaction, delivery: PendingDelivery, event: CheckEvent, source: Build): Promise<boolean> {
+  const { orgId, projectId, pipeline } = source;
+  const claim = { deliveryId: delivery.id, pipelineId: pipeline.id, orgId, projectId };
+  const decisions = decisionsIn(trx, everything);
+  const actor = `integration:${source.integrationId}`;
+  const done = await rerunBuild(trx, source, { createdBy: actor, deliveryId: delivery.id });
+  if ('obstacle' in done) {
+    await decisions.add({ ...claim, outcome: 'skipped', reason: done.obstacle, buildId: null });
+    return false;
+  }
+  const { build } = done;
+  const outcome = build.status === 'blocked' ? 'blocked' : 'build';
+  await decisions.add({ ...claim, outcome, reason: build.reason ?? 'rerun_requested', buildId: build.id });
+  await appendAudit(trx, {
+    orgId,
+    projectId,
+    actor,
+    action: 'build.rerun',
+    target: build.id,
+    detail: {
+      rerun_of: source.id,
+      delivery_id: delivery.id,
+      ...(event.senderId !== undefined && { github_user_id: event.senderId }),
+    },
+  });
+  return true;
+}

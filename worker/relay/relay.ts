@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Registry } from 'prom-client';
+import { chainAudit } from '../../db/ops/audit-chain.ts';
+import { hasUnchainedAudit } from '../../db/ops/backlog.ts';
+import { beat } from '../../db/ops/relays.ts';
+import { purgeSome } from '../../db/purge.ts';
+import { commandsIn } from '../../db/store/commands.ts';
+import type { Database } from '../../db/store/connection.ts';
+import type { Logger } from '../../log.ts';
+import { deliveryDecider } from '../deliveries/decide-delivery.ts';
+import type { TemporalStarter } from '../temporal-starter.ts';
+import { createCommandWork } from './commands.ts';
+import { createDeliveryWork } from './deliveries.ts';
+import { giveUpCommand } from './give-up-command.ts';
+import { type Loop, startLoop } from './loop.ts';
+import { createReachability } from './reachability.ts';
+import { createRelayMetrics } from './relay-metrics.ts';
+
+const sweepMs = 1_000;
+const heartbeatMs = 2_000;
+const purgeMs = 3_600_000;
+/** Between two batches the others get their turn. */
+const purgeRestMs = 100;
+
+export type Relay = {
+  start(): Promise<void>;
+  /** Ends after what is being done. */
+  stop(): Promise<void>;
+};
+
+/**
+ * Carries what the database owes further: deliveries to decisions and builds, commands to Temporal, audit rows into
+ * their chains. It is woken by commits and sweeps every second; any number of them share one Postgres.
+ */
+export function createRelay({
+  database,
+  temporal,
+  logger,
+  registry,
+  patienceMs,
+  pull,
+}: {
+  database: Database;
+  temporal: TemporalStarter;
+  logger: Logger;
+  registry: Registry;
+  /** How long a delivery waits for its repository to become known. */
+  patienceMs?: number;
+  /** Begins to read what the providers cannot tell us; nobody waits for its end. */
+  pull?: { everyMs: number; work(): Promise<unknown> };
+}): Relay {
+  const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  const reachability = createReachability(temporal);
+  const metrics = createRelayMetrics(registry, database);
+  const shared = { database, metrics, logger };
+  let stops: (() => unknown)[] = [];
+
+  function loop(name: string, everyMs: number, work: (isStopping: () => boolean) => Promise<boolean>): Loop {
+    const started = startLoop({ name, everyMs, work, logger });
+    stops.push(started.stop);
+    return started;
+  }
+
+  async function heartbeat(): Promise<boolean> {
+    const wasUp = reachability.isUp;
+    const temporalReachable = await reachability.check();
+    if (wasUp !== temporalReachable) {
+      logger.warn(temporalReachable ? 'Temporal is back' : 'Temporal is away: builds start once it is back');
+    }
+    await database.write((trx) => beat(trx, { id, temporalReachable }));
+    return false;
+  }
+
+  return {
+    async start() {
+      // Nobody else works on SQLite, so what is still claimed was claimed by a process that is gone.
+      if (database.dialect === 'sqlite') await database.write((trx) => commandsIn(trx).releaseClaims());
+      const deliveries = loop(
+        'deliveries',
+        sweepMs,
+        createDeliveryWork({ ...shared, decider: deliveryDecider, ...(patienceMs !== undefined && { patienceMs }) }),
+      );
+      const commands = loop(
+        'commands',
+        sweepMs,
+        createCommandWork({ ...shared, temporal, reachability, giveUp: giveUpCommand }),
+      );
+      const audit = loop('audit', sweepMs, async () => {
+        if (!(await hasUnchainedAudit(database.reader))) return false;
+        return (await database.write((trx) => chainAudit(trx))) > 0;
+      });
+      loop('heartbeat', heartbeatMs, heartbeat);
+      if (pull) loop('pull', pull.everyMs, () => pull.work().then(() => false));
+      loop('purge', purgeMs, async () => {
+        const more = await purgeSome(database);
+        if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));
+        return more;
+      });
+      stops.push(
+        database.onWake('deliveries', deliveries.wake),
+        database.onWake('commands', commands.wake),
+        database.onWake('audit', audit.wake),
+      );
+    },
+    async stop() {
+      const stopping = stops;
+      stops = [];
+      await Promise.all(stopping.map((stop) => stop()));
+    },
+  };
+}
