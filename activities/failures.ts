@@ -1,6 +1,6 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { redact } from '../domain/secrets/redact.ts';
-import { ProviderError, type ProviderErrorCode } from '../providers/egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
 import { NotYet, Refusal } from './refusals.ts';
 
 /** Asking again will not help until a person has changed something, or never. Anything else may pass by itself. */

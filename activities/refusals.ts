@@ -1,5 +1,4 @@
-import { ProviderError } from '../providers/egress/guarded-fetch.ts';
-import { inputsHint } from './builds/inputs.ts';
+import { ProviderError } from '../providers/failure.ts';
 
 /** Nothing was done, and the same request may well be accepted later. */
 const later = new Set(['rate_limited', 'secondary_limited', 'unavailable', 'network', 'timeout', 'clock_skew']);
@@ -66,3 +65,8 @@ export function detailOf(code: string, error: unknown): string {
   const said = error instanceof Error && code !== 'internal' ? error.message : 'Something failed on our side.';
   return code === 'workflow_inputs_undeclared' ? `${said}. ${inputsHint}` : said;
 }
+
+/** What is missing from a file that GitHub would not start with these inputs. */
+export const inputsHint =
+  'Declare fairlead_build, fairlead_sha and fairlead_ref, and the pipeline’s own inputs, below ' +
+  'on.workflow_dispatch.inputs, and show inputs.fairlead_build in run-name.';

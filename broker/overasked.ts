@@ -1,4 +1,4 @@
-import { ProviderError } from '../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../providers/failure.ts';
 
 /** One organization asks for more than its share of what all share. Nothing was sent. */
 export class Overasked extends ProviderError {

@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderErrorCode } from '../providers/egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
 import { Overasked } from './overasked.ts';
 
 type ToldFailure = {

@@ -6,7 +6,7 @@ import { type Build, buildsIn } from '../../db/builds/builds.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { codeOf, NotYet } from '../refusals.ts';

@@ -9,7 +9,7 @@ import {
 import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { NotYet } from '../refusals.ts';

@@ -5,8 +5,6 @@ import { giveUpUninstall } from './give-up.ts';
 import { readDeletion } from './read.ts';
 import { uninstall } from './uninstall.ts';
 
-export type { DeletionDeps };
-
 /** The steps after an integration was cut off. Each may run twice, and finds what the first time has left. */
 export function deletionActivities(deps: DeletionDeps) {
   return {

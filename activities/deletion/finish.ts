@@ -1,11 +1,12 @@
 import { release } from '../../db/deletion/bindings.ts';
 import { finishOwners } from '../../db/deletion/owner-deletion.ts';
 import { leaveUnseenToPerson } from '../../db/deletion/unconfirmed-revocations.ts';
+import { purgeIdleApp } from '../../db/github/idle-apps.ts';
 import { installationsIn } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import { operationsIn } from '../../db/ops/operations.ts';
-import { purgeCredentials, purgeIdleApp } from '../../db/secrets/purge-credentials.ts';
+import { purgeCredentials } from '../../db/secrets/purge-credentials.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { type RevocationOutcome, worstOutcome } from '../../domain/deletion/revocation.ts';
 import type { DeletionDeps } from './deps.ts';

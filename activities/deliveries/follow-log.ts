@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deliveryLogIn } from '../../db/deliveries/delivery-log.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
 import { type LogDeps, readLog } from './read-log.ts';
 import { createSlots } from './slots.ts';

@@ -3,7 +3,7 @@ import { type NewDelivery, storeDeliveries } from '../../db/deliveries/store-del
 import type { Database } from '../../db/store/connection.ts';
 import { contentKeyOf, signatureDigest } from '../../domain/deliveries/delivery-content.ts';
 import type { Missed } from '../../domain/deliveries/delivery-log.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 
 export type AsApp = Awaited<ReturnType<GitHubBroker['asApp']>>;
 

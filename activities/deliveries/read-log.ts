@@ -13,7 +13,7 @@ import {
   shortLogOverlapMs,
 } from '../../domain/deliveries/delivery-log.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { type AsApp, pull } from './pull.ts';
 
 export type LogDeps = {

@@ -7,7 +7,7 @@ import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubApp, GitHubAsApp } from '../../providers/github/github.ts';
 import { isPassing } from '../failures.ts';
 import { noteAppAccepted, settingsOf } from './sync-report.ts';

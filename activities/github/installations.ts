@@ -8,7 +8,7 @@ import { operationsIn } from '../../db/ops/operations.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { concernsTheApp } from '../../domain/github/sync-failures.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubAsApp } from '../../providers/github/github.ts';
 import { isPassing } from '../failures.ts';
 import { withHeartbeats } from '../heartbeats.ts';

@@ -9,7 +9,7 @@ import { repositoriesIn, type SeenRepository } from '../../db/github/repositorie
 import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { requireRoom } from './app-room.ts';
 import { seenInstallation } from './seen-installation.ts';

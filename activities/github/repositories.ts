@@ -10,7 +10,7 @@ import { syncPassesIn } from '../../db/github/sync-passes.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubWithToken } from '../../providers/github/github.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { mostOfInstallation, requireEnd, requireRoom } from './app-room.ts';

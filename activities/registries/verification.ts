@@ -7,7 +7,7 @@ import {
   type VerificationWish,
 } from '../../db/registries/registry-verifications.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { NotYet } from '../refusals.ts';
 import { type Settling, usualSettling } from '../settling.ts';

@@ -1,5 +1,5 @@
 import { rotationsIn } from '../../db/secrets/rotations.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { Refusal } from '../refusals.ts';
 import type { RotationDeps, RotationInput } from './deps.ts';
 import { kindOf, requireRotation } from './rotation-steps.ts';

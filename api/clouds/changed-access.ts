@@ -3,11 +3,11 @@ import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { accessIn, cloudModes } from './account-access.ts';
 
-type Sent = { config?: Record<string, string> | undefined; credentials?: Record<string, unknown> | undefined };
+type SentChange = { config?: Record<string, string> | undefined; credentials?: Record<string, unknown> | undefined };
 type Changed = { config: Record<string, string> | undefined; secret: string | undefined };
 
 /** What of an account's access is to be another one: checked as at its making, for the way in that it has. */
-export function changedAccess({ authMode, config: before }: CloudAccount, sent: Sent): Changed {
+export function changedAccess({ authMode, config: before }: CloudAccount, sent: SentChange): Changed {
   const mode = Object.hasOwn(cloudModes, authMode) ? cloudModes[authMode as keyof typeof cloudModes] : undefined;
   const config = sent.config && check('body.config', mode?.config ?? refuse('config'), sent.config);
   const credentials: NonNullable<Parameters<typeof accessIn>[0]['credentials']> | undefined =

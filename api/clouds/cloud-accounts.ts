@@ -8,13 +8,13 @@ import { requestVerificationsOf } from '../../db/registries/registry-verificatio
 import type { Db } from '../../db/store/connection.ts';
 import { newSecret } from '../../db/store/secret-text.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
-import { ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { id, name, PageQuery, pageRequest } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
 import { Accepted } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
+import { ownerOf } from '../people/owner.ts';
 import { accessIn, NewCloudAccount } from './account-access.ts';
 import { CloudAccountItem, CloudAccountView, cloudAccountView } from './account-view.ts';
 import { changedAccess } from './changed-access.ts';

@@ -1,11 +1,10 @@
 import type { Context } from 'koa';
 import { type ConsentFlow, googleConsentsIn } from '../../db/clouds/google-consents.ts';
-import { hasBegun, isItsBrowser, isItsPerson, seeOther } from '../connect/browser.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-json.ts';
-import { newFlowCookie } from '../people/browser.ts';
+import { hasBegun, isItsBrowser, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';
 import { ownerNameOf } from '../people/owner.ts';
 import { refuseConsent } from './consent-refusals.ts';
 

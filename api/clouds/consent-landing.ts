@@ -9,14 +9,13 @@ import { holdOwner } from '../../db/people/hold-owner.ts';
 import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { isItsBrowser } from '../connect/browser.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { escapeHtml, showPage } from '../http/html-page.ts';
 import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import type { FrameState } from '../http/request-frame.ts';
-import { endingFlowCookie } from '../people/browser.ts';
+import { endingFlowCookie, isItsBrowser } from '../people/browser.ts';
 import { refuseConsent } from './consent-refusals.ts';
 
 /** Everything that Google is known to send, and whatever else it comes up with. */

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { googleConsentsIn, type NewConsentFlow } from '../../db/clouds/google-consents.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { type Asking, ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { forPeople } from '../http/html-page.ts';
 import { check, epochSeconds, id, name, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
+import type { Asking } from '../people/owner.ts';
+import { ownerOf } from '../people/owner.ts';
 import { findCloudAccount } from './cloud-accounts.ts';
 import { beginConsentPath, consentBeginnings } from './consent-begin.ts';
 import { ConsentAnswer, consentLanding } from './consent-landing.ts';

@@ -1,11 +1,14 @@
 import type { z } from 'zod';
+import type { GithubApp } from '../../db/github/github-apps.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Db } from '../../db/store/connection.ts';
+import { tenantHostUrl } from '../../domain/connect/host-url.ts';
 import { githubHost, isSupportedServer, leastServerVersion } from '../../domain/github/github-host.ts';
 import { askProvider, ofHosts } from '../http/ask-provider.ts';
 import type { ConnectSettings, ImportCheck } from '../http/deps.ts';
 import { Problem } from '../http/problems.ts';
 import type { NewFlow } from './new-flow.ts';
-import { hostOf, newestOperatorApp } from './start-flow.ts';
+import type { Body } from './start-flow.ts';
 
 type Host = { hostUrl: string; apiUrl: string };
 
@@ -43,4 +46,25 @@ export async function hostToBe(
 ): Promise<Host | undefined> {
   if (body.app === 'manifest') return hostOf(connect, body);
   return body.app === 'operator' ? newestOperatorApp(db) : undefined;
+}
+
+/** The addresses of the GitHub that is meant, where they may be reached. */
+export function hostOf(
+  { allowedHosts, defaultHost }: ConnectSettings,
+  { host_url: web = defaultHost.hostUrl, api_url: api }: Pick<Body, 'host_url' | 'api_url'>,
+): { hostUrl: string; apiUrl: string } {
+  const hostUrl = tenantHostUrl(web, allowedHosts);
+  const usual = hostUrl === defaultHost.hostUrl ? defaultHost.apiUrl : hostUrl && githubHost(hostUrl).api;
+  const apiUrl = api?.replace(/\/+$/, '') ?? usual;
+  // Whose API speaks for a host says what its Apps are: nobody may bring another one for a host that is not theirs.
+  const origin = apiUrl !== undefined && URL.canParse(apiUrl) ? new URL(apiUrl).origin : '';
+  const isItsOwn = hostUrl && apiUrl && (apiUrl === usual || origin === hostUrl);
+  if (isItsOwn && tenantHostUrl(origin, allowedHosts)) return { hostUrl, apiUrl };
+  const advice = 'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.';
+  throw new Problem('host_not_allowed', advice);
+}
+
+/** The one that is configured now. */
+export async function newestOperatorApp(db: Db): Promise<GithubApp | undefined> {
+  return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null).at(-1);
 }

@@ -13,9 +13,9 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { name } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { findIntegration, IntegrationView, integrationView } from '../integrations/integrations.ts';
-import { requireSupportedHost } from './github-host.ts';
+import { ownerOf } from '../people/owner.ts';
+import { hostOf, requireSupportedHost } from './github-host.ts';
 import { NewFlow } from './new-flow.ts';
-import { hostOf, ownerOf } from './start-flow.ts';
 
 const NewImport = z.strictObject({
   ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,

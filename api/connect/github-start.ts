@@ -3,13 +3,14 @@ import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type WriteRequest } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
+import { ownerOf } from '../people/owner.ts';
 import { FlowView, flowView } from './flow-view.ts';
 import { hostToBe, requireSupportedHost } from './github-host.ts';
 import { findArrival, land } from './land.ts';
 import { NewFlow } from './new-flow.ts';
 import { startReauthorization } from './reauthorize.ts';
 import { refusedLanding } from './refused-landing.ts';
-import { ownerOf, startFlow } from './start-flow.ts';
+import { startFlow } from './start-flow.ts';
 
 const Started = z.object({
   flow_id: z.string(),

@@ -6,7 +6,8 @@ import type { Db, Transaction } from '../../db/store/connection.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import { requireOrgAdmin } from '../http/caller.ts';
 import { Problem } from '../http/problems.ts';
-import { type Asking, installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
+import type { Asking } from '../people/owner.ts';
+import { installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
 
 /** Without the App's own key, or once its end has begun, no sign-in helps. */
 const over: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired'];

@@ -5,27 +5,24 @@ import { flowStatesIn } from '../../db/connect/flow-states.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/hold-owner.ts';
-import { projectsIn } from '../../db/people/projects.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import { covers, everything, type TenantScope } from '../../db/store/tenant.ts';
+import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
-import { tenantHostUrl } from '../../domain/connect/host-url.ts';
 import { allowedRedirect } from '../../domain/connect/redirects.ts';
-import { githubHost } from '../../domain/github/github-host.ts';
 import { newId } from '../../domain/ids.ts';
-import { type Caller, requireOrgAdmin } from '../http/caller.ts';
+import { requireOrgAdmin } from '../http/caller.ts';
 import type { ConnectSettings } from '../http/deps.ts';
 import { Problem } from '../http/problems.ts';
+import type { Asking, Owner } from '../people/owner.ts';
+import { ownerOf } from '../people/owner.ts';
+import { hostOf, newestOperatorApp } from './github-host.ts';
 import type { NewFlow } from './new-flow.ts';
 
 export type StartDeps = { connect: ConnectSettings; publicUrl: string };
 /** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
 const mostOpen = 50;
-
-export type Asking = { tenant: TenantScope; caller: Caller };
-type Body = z.output<typeof NewFlow>;
-type Owner = { orgId: string; projectId: string | null };
+export type Body = z.output<typeof NewFlow>;
 
 /** Starts a flow, and answers the address on which its browser begins. */
 export async function startFlow(
@@ -94,30 +91,6 @@ async function whatOf(db: Db, deps: StartDeps, asking: Asking, body: Body): Prom
   return body.app === 'operator' ? operatorApp(db, owner) : newApp(db, deps, body, owner);
 }
 
-/** A project of the caller's, or the organization itself where the caller administers it. */
-export async function ownerOf(
-  db: Db,
-  { tenant, caller }: Asking,
-  { project_id: projectId, org_id: orgId }: Pick<Body, 'project_id' | 'org_id'>,
-): Promise<Owner> {
-  const projects = projectsIn(db, tenant);
-  if (projectId !== undefined) {
-    const project = await projects.find(projectId);
-    if (!project || (orgId !== undefined && orgId !== project.orgId)) throw new Problem('not_found');
-    return { orgId: project.orgId, projectId };
-  }
-  if (orgId !== undefined) {
-    const isThere = await db('orgs').where({ id: orgId }).whereNull('deleted_at').first('id');
-    if (!isThere || !covers(tenant, orgId)) throw new Problem('not_found');
-    requireOrgAdmin(caller, orgId);
-    return { orgId, projectId: null };
-  }
-  const { items } = await projects.list({ limit: 2 });
-  const [only, another] = items;
-  if (only && !another) return { orgId: only.orgId, projectId: only.id };
-  throw new Problem('invalid_request', 'Send `project_id`, or `org_id` to connect for the whole organization.');
-}
-
 async function newApp(db: Db, deps: StartDeps, body: Body, owner: Owner): Promise<What> {
   const { hostUrl, apiUrl } = hostOf(deps.connect, body);
   const org = await db('orgs').where({ id: owner.orgId }).first('name');
@@ -132,27 +105,6 @@ async function newApp(db: Db, deps: StartDeps, body: Body, owner: Owner): Promis
     appPublic: body.public,
     expiresAt: Date.now() + flowLifetimes.manifest,
   };
-}
-
-/** The addresses of the GitHub that is meant, where they may be reached. */
-export function hostOf(
-  { allowedHosts, defaultHost }: ConnectSettings,
-  { host_url: web = defaultHost.hostUrl, api_url: api }: Pick<Body, 'host_url' | 'api_url'>,
-): { hostUrl: string; apiUrl: string } {
-  const hostUrl = tenantHostUrl(web, allowedHosts);
-  const usual = hostUrl === defaultHost.hostUrl ? defaultHost.apiUrl : hostUrl && githubHost(hostUrl).api;
-  const apiUrl = api?.replace(/\/+$/, '') ?? usual;
-  // Whose API speaks for a host says what its Apps are: nobody may bring another one for a host that is not theirs.
-  const origin = apiUrl !== undefined && URL.canParse(apiUrl) ? new URL(apiUrl).origin : '';
-  const isItsOwn = hostUrl && apiUrl && (apiUrl === usual || origin === hostUrl);
-  if (isItsOwn && tenantHostUrl(origin, allowedHosts)) return { hostUrl, apiUrl };
-  const advice = 'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.';
-  throw new Problem('host_not_allowed', advice);
-}
-
-/** The one that is configured now. */
-export async function newestOperatorApp(db: Db): Promise<GithubApp | undefined> {
-  return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null).at(-1);
 }
 
 async function operatorApp(db: Db, owner: Owner): Promise<What> {

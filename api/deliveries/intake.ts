@@ -5,6 +5,7 @@ import { BatchFull, createBatch } from '../../db/store/batch.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { contentKeyOf, signatureDigest } from '../../domain/deliveries/delivery-content.ts';
 import type { Logger } from '../../log.ts';
+import type { Intake } from '../http/deps.ts';
 import { networkOf } from '../http/rate-limit.ts';
 import { type BodyPace, createBodyBudget, readBody, swallow } from '../http/read-body.ts';
 import { createIntakeMetrics } from './intake-metrics.ts';
@@ -30,13 +31,6 @@ const keptHeaders = [
   'user-agent',
   'content-type',
 ];
-
-export type Intake = {
-  /** Verifies and stores one webhook; answers after the commit. Nothing of a refused one is kept. */
-  receive(request: IncomingMessage, from: { ip: string; githubAppId?: string | undefined }): Promise<IntakeAnswer>;
-  /** Waits for what is being stored. */
-  drain(): Promise<void>;
-};
 
 export function createIntake({
   database,

@@ -1,23 +1,13 @@
 import { z } from 'zod';
-import { longestTtlMs, type Wanted } from '../../broker/exchange/git-tokens.ts';
+import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
 import { type App, appsIn } from '../../db/builds/apps.ts';
 import { type Build, buildsIn } from '../../db/builds/builds.ts';
 import type { Issuer } from '../../db/exchange/issuers.ts';
 import { type FoundIssuer, findIssuer } from '../../db/exchange/issuers.ts';
-import { installationsIn } from '../../db/github/installations.ts';
-import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
-import { type Project, projectsIn } from '../../db/people/projects.ts';
 import type { Database, Db } from '../../db/store/connection.ts';
-import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
-import {
-  type Narrowing,
-  type Purpose,
-  permissionsFor,
-  purposes,
-  unvouchedFor,
-} from '../../domain/exchange/token-purposes.ts';
-import { isId } from '../../domain/ids.ts';
+import { purposes } from '../../domain/exchange/token-purposes.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
@@ -28,7 +18,7 @@ import { chooseIntegration } from '../integrations/choose-integration.ts';
 
 export const formats = ['bearer', 'basic', 'env', 'docker_config'] as const;
 export type Format = (typeof formats)[number];
-const longestTtlSeconds = longestTtlMs / 1000;
+export const longestTtlSeconds = longestTtlMs / 1000;
 
 export const ExchangeBody = z.strictObject({
   purpose: z
@@ -67,79 +57,9 @@ export const ExchangeBody = z.strictObject({
     .describe('`bearer` unless given, for images `basic`; `docker_config` is a whole config.json'),
 });
 export type ExchangeBody = z.output<typeof ExchangeBody>;
-
-/** What is to be asked of the provider, and what of it the lease remembers. */
-export type ResolvedExchange = {
-  project: Project;
-  wanted: Wanted;
-  hostUrl: string;
-  repositories: Repository[];
-  purpose: Purpose;
-  appId: string | null;
-  /** Why it is less than what was asked for. */
-  narrowed: Narrowing | undefined;
-};
-
 export type Asked = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
 /** Whom it is for, and which repositories that may be; none of the two where a project asks for itself. */
 export type Subject = { app?: App; build?: Build; bound: boolean };
-
-/** Finds out what the caller may have of what it asks for. Looks only at what we know. */
-export async function resolveExchange(database: Database, asked: Asked, purpose: Purpose): Promise<ResolvedExchange> {
-  const { tenant, projectId, body } = asked;
-  const project = await projectsIn(database.reader, tenant).find(projectId);
-  if (!project) throw new Problem('not_found');
-  const { app, build, bound } = await subjectOf(database, asked);
-  if (app && !build && !app.source) throw new Problem('source_missing', 'Set the app’s source first.');
-  const source = build ?? app?.source;
-  const chosen = await integrationFor(database.reader, {
-    projectId: project.id,
-    kinds: ['github'],
-    own: source?.integrationId,
-    body,
-  });
-  const { issuer, hostUrl } = await requireIssuer(database.reader, {
-    projectId: project.id,
-    chosen,
-    kinds: ['github'],
-  });
-  requireHost(body, hostUrl);
-  const named = await namedRepositories(database, issuer.id, body.repositories);
-  const repositories = await reachable(
-    database,
-    issuer.id,
-    repositoriesOf({ own: source?.repositoryId, bound }, named),
-  );
-  const installationId = repositories[0]?.installationId ?? '';
-  const installation = await installationsIn(database.reader, everything).find(installationId);
-  const { permissions, narrowed } = permissionsFor(purpose, installation?.permissions ?? {}, build);
-  return {
-    project,
-    wanted: {
-      issuer,
-      orgId: project.orgId,
-      installationId,
-      repositoryIds: repositories.map(({ externalId }) => externalId),
-      permissions,
-      buildId: build?.id ?? null,
-      alone: unvouchedFor(build) !== undefined,
-      minTtlMs: minTtlOf(body),
-    },
-    hostUrl,
-    repositories,
-    purpose,
-    appId: app?.id ?? null,
-    narrowed,
-  };
-}
-
-function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {
-  if (seconds === undefined) return undefined;
-  if (seconds * 1000 > longestTtlMs) {
-    throw new Problem('min_ttl_too_long', `GitHub’s tokens live an hour: ask for ${longestTtlSeconds} at most.`);
-  }
-  return seconds * 1000;
-}
 
 /** The app or build it is for: the one that the token is narrowed to, or the one that the body names. */
 export async function subjectOf({ reader }: Database, { tenant, caller, projectId, body }: Asked): Promise<Subject> {
@@ -187,22 +107,6 @@ function hostOf(text: string): string {
   return registryHost(text)?.host ?? text.toLowerCase();
 }
 
-/** A build, and a token of an app, has one repository; others name theirs. */
-function repositoriesOf(
-  { own, bound }: { own: string | undefined; bound: boolean },
-  named: string[] | undefined,
-): string[] {
-  const beyond = bound ? named?.find((one) => one !== own) : undefined;
-  if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the repository of the app.`);
-  const wanted = named ?? (own === undefined ? [] : [own]);
-  if (wanted.length === 0) {
-    throw new Problem('invalid_request', 'Name an app, a build or `repositories`.', {
-      errors: [{ path: 'body.repositories', message: 'is needed where neither an app nor a build is named' }],
-    });
-  }
-  return [...new Set(wanted)];
-}
-
 type Using = { projectId: string; chosen: string; kinds: readonly string[] };
 
 /** Throws the problem that the integration has, if the project may not use it now. */
@@ -230,31 +134,4 @@ export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using)
 export async function refuseCutOff(db: Db, issuer: Issuer, kinds: readonly string[]): Promise<never> {
   await requireIssuer(db, { projectId: issuer.projectId, chosen: issuer.id, kinds });
   throw new Problem('unavailable', 'The integration was changed meanwhile: ask again.');
-}
-
-/** By our ids; names are looked up among what the integration reaches. */
-async function namedRepositories(
-  { reader }: Database,
-  integrationId: string,
-  named: string[] | undefined,
-): Promise<string[] | undefined> {
-  if (!named) return undefined;
-  const names = named.filter((one) => !isId('repo', one));
-  const found = names.length === 0 ? [] : await repositoriesIn(reader).findAllByName(integrationId, names);
-  return named.map((one) => {
-    if (isId('repo', one)) return one;
-    const repository = found.find(({ fullName }) => fullName.toLowerCase() === one.toLowerCase());
-    if (!repository) throw new Problem('repository_not_reachable', `The integration does not reach ${one}.`);
-    return repository.id;
-  });
-}
-
-async function reachable({ reader }: Database, integrationId: string, ids: string[]): Promise<Repository[]> {
-  const found = await repositoriesIn(reader).findAllReachable(integrationId, ids);
-  const missing = ids.find((one) => !found.some((repository) => repository.id === one));
-  if (missing) throw new Problem('repository_not_reachable', `The integration does not reach ${missing}.`);
-  if (new Set(found.map(({ installationId }) => installationId)).size > 1) {
-    throw new Problem('repository_not_reachable', 'They are in several installations: exchange once for each.');
-  }
-  return found;
 }

@@ -1,9 +1,26 @@
-import type { Exchange } from '../../broker/exchange/git-tokens.ts';
+import type { Exchange, Wanted } from '../../broker/exchange/git-tokens.ts';
+import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import type { Repository } from '../../db/github/repositories.ts';
+import { repositoriesIn } from '../../db/github/repositories.ts';
+import type { Project } from '../../db/people/projects.ts';
+import { projectsIn } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
-import type { Purpose } from '../../domain/exchange/token-purposes.ts';
+import { everything } from '../../db/store/tenant.ts';
+import type { Narrowing, Purpose } from '../../domain/exchange/token-purposes.ts';
+import { permissionsFor, unvouchedFor } from '../../domain/exchange/token-purposes.ts';
+import { isId } from '../../domain/ids.ts';
 import { askProvider, ofTokens } from '../http/ask-provider.ts';
 import { Problem } from '../http/problems.ts';
-import { type Asked, resolveExchange } from './exchange-request.ts';
+import {
+  type Asked,
+  type ExchangeBody,
+  integrationFor,
+  longestTtlSeconds,
+  requireHost,
+  requireIssuer,
+  subjectOf,
+} from './exchange-request.ts';
 import { onCutOff } from './on-cut-off.ts';
 import type { ReadyCredential } from './ready-credential.ts';
 import { formatToken } from './token-formats.ts';
@@ -46,4 +63,116 @@ export async function readyToken(
     claim: (trx) => exchange.claim(trx, wanted, issued),
     discard: () => exchange.discard(issued),
   };
+}
+
+/** What is to be asked of the provider, and what of it the lease remembers. */
+export type ResolvedExchange = {
+  project: Project;
+  wanted: Wanted;
+  hostUrl: string;
+  repositories: Repository[];
+  purpose: Purpose;
+  appId: string | null;
+  /** Why it is less than what was asked for. */
+  narrowed: Narrowing | undefined;
+};
+
+/** Finds out what the caller may have of what it asks for. Looks only at what we know. */
+export async function resolveExchange(database: Database, asked: Asked, purpose: Purpose): Promise<ResolvedExchange> {
+  const { tenant, projectId, body } = asked;
+  const project = await projectsIn(database.reader, tenant).find(projectId);
+  if (!project) throw new Problem('not_found');
+  const { app, build, bound } = await subjectOf(database, asked);
+  if (app && !build && !app.source) throw new Problem('source_missing', 'Set the app’s source first.');
+  const source = build ?? app?.source;
+  const chosen = await integrationFor(database.reader, {
+    projectId: project.id,
+    kinds: ['github'],
+    own: source?.integrationId,
+    body,
+  });
+  const { issuer, hostUrl } = await requireIssuer(database.reader, {
+    projectId: project.id,
+    chosen,
+    kinds: ['github'],
+  });
+  requireHost(body, hostUrl);
+  const named = await namedRepositories(database, issuer.id, body.repositories);
+  const repositories = await reachable(
+    database,
+    issuer.id,
+    repositoriesOf({ own: source?.repositoryId, bound }, named),
+  );
+  const installationId = repositories[0]?.installationId ?? '';
+  const installation = await installationsIn(database.reader, everything).find(installationId);
+  const { permissions, narrowed } = permissionsFor(purpose, installation?.permissions ?? {}, build);
+  return {
+    project,
+    wanted: {
+      issuer,
+      orgId: project.orgId,
+      installationId,
+      repositoryIds: repositories.map(({ externalId }) => externalId),
+      permissions,
+      buildId: build?.id ?? null,
+      alone: unvouchedFor(build) !== undefined,
+      minTtlMs: minTtlOf(body),
+    },
+    hostUrl,
+    repositories,
+    purpose,
+    appId: app?.id ?? null,
+    narrowed,
+  };
+}
+
+function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {
+  if (seconds === undefined) return undefined;
+  if (seconds * 1000 > longestTtlMs) {
+    throw new Problem('min_ttl_too_long', `GitHub’s tokens live an hour: ask for ${longestTtlSeconds} at most.`);
+  }
+  return seconds * 1000;
+}
+
+/** A build, and a token of an app, has one repository; others name theirs. */
+function repositoriesOf(
+  { own, bound }: { own: string | undefined; bound: boolean },
+  named: string[] | undefined,
+): string[] {
+  const beyond = bound ? named?.find((one) => one !== own) : undefined;
+  if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the repository of the app.`);
+  const wanted = named ?? (own === undefined ? [] : [own]);
+  if (wanted.length === 0) {
+    throw new Problem('invalid_request', 'Name an app, a build or `repositories`.', {
+      errors: [{ path: 'body.repositories', message: 'is needed where neither an app nor a build is named' }],
+    });
+  }
+  return [...new Set(wanted)];
+}
+
+/** By our ids; names are looked up among what the integration reaches. */
+async function namedRepositories(
+  { reader }: Database,
+  integrationId: string,
+  named: string[] | undefined,
+): Promise<string[] | undefined> {
+  if (!named) return undefined;
+  const names = named.filter((one) => !isId('repo', one));
+  const found = names.length === 0 ? [] : await repositoriesIn(reader).findAllByName(integrationId, names);
+  return named.map((one) => {
+    if (isId('repo', one)) return one;
+    const repository = found.find(({ fullName }) => fullName.toLowerCase() === one.toLowerCase());
+    if (!repository) throw new Problem('repository_not_reachable', `The integration does not reach ${one}.`);
+    return repository.id;
+  });
+}
+
+async function reachable({ reader }: Database, integrationId: string, ids: string[]): Promise<Repository[]> {
+  const found = await repositoriesIn(reader).findAllReachable(integrationId, ids);
+  const missing = ids.find((one) => !found.some((repository) => repository.id === one));
+  if (missing) throw new Problem('repository_not_reachable', `The integration does not reach ${missing}.`);
+  if (new Set(found.map(({ installationId }) => installationId)).size > 1) {
+    throw new Problem('repository_not_reachable', 'They are in several installations: exchange once for each.');
+  }
+  return found;
 }

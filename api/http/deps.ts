@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
 import type { GoogleConsents } from '../../broker/clouds/google-consent.ts';
@@ -9,7 +10,7 @@ import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import type { Logger } from '../../log.ts';
-import type { Intake } from '../deliveries/intake.ts';
+import type { IntakeAnswer } from '../deliveries/intake-refusals.ts';
 import type { OperationLinks } from './operation-view.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
@@ -69,4 +70,11 @@ export type ApiDeps = {
   corsOrigins: string[];
   trustProxy: boolean;
   limiter: RateLimiter;
+};
+
+export type Intake = {
+  /** Verifies and stores one webhook; answers after the commit. Nothing of a refused one is kept. */
+  receive(request: IncomingMessage, from: { ip: string; githubAppId?: string | undefined }): Promise<IntakeAnswer>;
+  /** Waits for what is being stored. */
+  drain(): Promise<void>;
 };

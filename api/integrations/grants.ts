@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { appsIn } from '../../db/builds/apps.ts';
+import { cutOffProject } from '../../db/deletion/integration-deletion.ts';
 import { installationsIn } from '../../db/github/installations.ts';
-import { cutOffProject, type Grant, grantsIn } from '../../db/integrations/grants.ts';
+import { type Grant, grantsIn } from '../../db/integrations/grants.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/hold-owner.ts';
 import { projectsIn } from '../../db/people/projects.ts';

@@ -1,5 +1,10 @@
 import type { Context } from 'koa';
+import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { sessionsIn } from '../../db/people/sessions.ts';
+import { usersIn } from '../../db/people/users.ts';
+import type { Db } from '../../db/store/connection.ts';
 import { hashSecret, newSecret } from '../../db/store/secret-text.ts';
+import { sessionCookie } from '../http/authenticate.ts';
 
 /** As long as an owner's approval may take. */
 const maxAgeSeconds = 31 * 24 * 3600;
@@ -32,4 +37,53 @@ function headerOf(flowId: string, secret: string, maxAge: number, publicUrl: str
   const isSecure = publicUrl.startsWith('https:');
   const cookie = `${nameOf(flowId, isSecure)}=${secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAge}`;
   return isSecure ? `${cookie}; Secure` : cookie;
+}
+
+/** What of a flow says whose it is. */
+export type BoundFlow = Pick<ConnectFlow, 'id' | 'orgId' | 'createdBy' | 'browserHash'>;
+
+/** Whether this browser may go through the flow: the one that was first, and not one where somebody else is signed in. */
+export async function isItsBrowser(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
+  const hash = flowCookieHash(ctx, flow.id);
+  return hash !== undefined && hash === flow.browserHash && (await isItsPerson(ctx, db, flow));
+}
+
+/** Nobody who is signed in here is led through another person's flow, nor into an organization that is not theirs. */
+export async function isItsPerson(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, db);
+  if (!user) return true;
+  return flow.createdBy.startsWith('user:') ? flow.createdBy === `user:${user.id}` : belongsTo(user, flow);
+}
+
+/** Whether the person at this browser is known to be of the organization: they need not be told where this leads. */
+export async function isKnownPerson(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, db);
+  return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, db, flow));
+}
+
+/** Whether the person at this browser is the one who began it: they know for whom without being told. */
+export async function hasBegun(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, db);
+  return user !== undefined && flow.createdBy === `user:${user.id}` && belongsTo(user, flow);
+}
+
+type Person = NonNullable<Awaited<ReturnType<ReturnType<typeof usersIn>['find']>>>;
+
+function belongsTo({ ops, memberships }: Person, { orgId }: BoundFlow): boolean {
+  return ops || memberships.some((one) => one.orgId === orgId);
+}
+
+/** A platform's people have no session here. */
+async function userAt(ctx: Context, db: Db): Promise<Person | undefined> {
+  const token = ctx.cookies.get(sessionCookie);
+  const session = token ? await sessionsIn(db).findByToken(token) : undefined;
+  return session && usersIn(db).find(session.userId);
+}
+
+/** Not `ctx.redirect`, which writes the address into a page. */
+export function seeOther(ctx: Context, url: string, status = 303): void {
+  ctx.status = status;
+  ctx.set('location', url);
+  ctx.body = null;
+  ctx.status = status; // Koa turns a null body into 204
 }

@@ -1,5 +1,11 @@
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { projectsIn } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
+import { covers, type TenantScope } from '../../db/store/tenant.ts';
+import type { Body } from '../connect/start-flow.ts';
+import type { Caller } from '../http/caller.ts';
+import { requireOrgAdmin } from '../http/caller.ts';
+import { Problem } from '../http/problems.ts';
 
 /** Whose the connection will be, as a person knows it. */
 export async function ownerNameOf(
@@ -10,4 +16,32 @@ export async function ownerNameOf(
   const project = projectId === null ? undefined : await db('projects').where({ id: projectId }).first('name');
   const name = org?.name ?? orgId;
   return project ? `the project ${project.name} of ${name}` : `the organization ${name}`;
+}
+
+export type Asking = { tenant: TenantScope; caller: Caller };
+
+export type Owner = { orgId: string; projectId: string | null };
+
+/** A project of the caller's, or the organization itself where the caller administers it. */
+export async function ownerOf(
+  db: Db,
+  { tenant, caller }: Asking,
+  { project_id: projectId, org_id: orgId }: Pick<Body, 'project_id' | 'org_id'>,
+): Promise<Owner> {
+  const projects = projectsIn(db, tenant);
+  if (projectId !== undefined) {
+    const project = await projects.find(projectId);
+    if (!project || (orgId !== undefined && orgId !== project.orgId)) throw new Problem('not_found');
+    return { orgId: project.orgId, projectId };
+  }
+  if (orgId !== undefined) {
+    const isThere = await db('orgs').where({ id: orgId }).whereNull('deleted_at').first('id');
+    if (!isThere || !covers(tenant, orgId)) throw new Problem('not_found');
+    requireOrgAdmin(caller, orgId);
+    return { orgId, projectId: null };
+  }
+  const { items } = await projects.list({ limit: 2 });
+  const [only, another] = items;
+  if (only && !another) return { orgId: only.orgId, projectId: only.id };
+  throw new Problem('invalid_request', 'Send `project_id`, or `org_id` to connect for the whole organization.');
 }

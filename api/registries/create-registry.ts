@@ -12,11 +12,11 @@ import {
   registryIdentity,
   registryPasswordKind,
 } from '../../domain/registries/registry-settings.ts';
-import { ownerOf } from '../connect/start-flow.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import type { WriteRequest } from '../http/endpoint.ts';
 import { id, name } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
+import { ownerOf } from '../people/owner.ts';
 import {
   Credentials,
   caPem,

@@ -8,7 +8,7 @@ import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import type { AwsAccess } from '../../providers/clouds/aws/aws-sessions.ts';
 import type { AzureAccess } from '../../providers/clouds/azure/azure-token.ts';
 import type { GcpAccess } from '../../providers/clouds/gcp/gcp-token.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { OidcIssuer } from './oidc-issuer.ts';
 
 /** What an access is used for; a cloud writes it down. */

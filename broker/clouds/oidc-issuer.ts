@@ -4,7 +4,7 @@ import { signingKeysIn } from '../../db/clouds/signing-keys.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { backdatedSeconds, issuedTokenSeconds } from '../../domain/clouds/signing-key-life.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { ensureSigningKey } from './signing-keys.ts';
 
 /** Whom a token speaks for, and to which cloud. */

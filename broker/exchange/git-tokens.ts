@@ -3,7 +3,7 @@ import { type Installation, installationsIn } from '../../db/github/installation
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { InstallationToken, MintRequest } from '../../providers/github/app/mint.ts';
 import type { GitHubBroker } from '../github/github.ts';
 import { refusedToken, refuseUnusable } from '../github/reach.ts';

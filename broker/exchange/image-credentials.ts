@@ -1,7 +1,7 @@
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import type { EffectiveScope, RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { RegistryAccess } from '../registries/registry-access.ts';
 import { createIssuance, type Made, type Request } from './issuance.ts';
 

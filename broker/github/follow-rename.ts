@@ -1,4 +1,4 @@
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubWithToken } from '../../providers/github/github.ts';
 import type { Repository } from '../../providers/github/repository/repositories.ts';
 

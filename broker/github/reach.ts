@@ -3,7 +3,7 @@ import { type Installation, installationsIn } from '../../db/github/installation
 import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { ProviderError, type ProviderErrorCode } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../../providers/failure.ts';
 
 export type Reach = { repository: Repository; installation: Installation; app: GithubApp };
 

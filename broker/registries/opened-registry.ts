@@ -5,9 +5,14 @@ import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { type RegistrySettings, registryPasswordKind } from '../../domain/registries/registry-settings.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import type { Aws } from '../../providers/clouds/aws/aws.ts';
+import type { Azure } from '../../providers/clouds/azure/azure.ts';
+import type { Gcp } from '../../providers/clouds/gcp/gcp.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { createRegistry } from '../../providers/registries/registry.ts';
 import type { FetchWithCa } from '../../providers/registries/wire.ts';
+import type { CloudAccess } from '../clouds/clouds.ts';
+import type { MintBudget } from '../mint-budget.ts';
 
 export type OpenerDeps = { database: Database; keyring: Keyring; fetch: FetchWithCa };
 
@@ -53,3 +58,11 @@ export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
 function gone(message: string): ProviderError {
   return new ProviderError({ provider: 'registry', code: 'gone', message });
 }
+
+export type RegistryAccessDeps = OpenerDeps & {
+  clouds: CloudAccess;
+  aws: Pick<Aws, 'identity' | 'ecrCredential'>;
+  gcp: Pick<Gcp, 'garCredential' | 'proveAccess' | 'testPermissions'>;
+  azure: Pick<Azure, 'acrCredential' | 'testPermissions'>;
+  budget?: MintBudget;
+};

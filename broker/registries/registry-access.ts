@@ -1,11 +1,7 @@
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import type { RegistryCredential, RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
-import type { Aws } from '../../providers/clouds/aws/aws.ts';
-import type { Azure } from '../../providers/clouds/azure/azure.ts';
-import type { Gcp } from '../../providers/clouds/gcp/gcp.ts';
-import type { CloudAccess } from '../clouds/clouds.ts';
-import { createMintBudget, type MintBudget } from '../mint-budget.ts';
-import { type Opened, type OpenerDeps, registryOpener } from './opened-registry.ts';
+import { createMintBudget } from '../mint-budget.ts';
+import { type Opened, type RegistryAccessDeps, registryOpener } from './opened-registry.ts';
 import { registryVerifier } from './registry-verifier.ts';
 
 export type CredentialWish = {
@@ -16,15 +12,6 @@ export type CredentialWish = {
   bearer: boolean;
   minTtlMs?: number;
 };
-
-export type RegistryAccessDeps = OpenerDeps & {
-  clouds: CloudAccess;
-  aws: Pick<Aws, 'identity' | 'ecrCredential'>;
-  gcp: Pick<Gcp, 'garCredential' | 'proveAccess' | 'testPermissions'>;
-  azure: Pick<Azure, 'acrCredential' | 'testPermissions'>;
-  budget?: MintBudget;
-};
-
 /** The accesses that begin with this instance's own identity, which all organizations share. */
 const sharedModes: readonly string[] = ['assume_role', 'ambient'];
 

@@ -6,10 +6,9 @@ import {
   registryPurposes,
 } from '../../domain/registries/registry-purposes.ts';
 import { type RegistryFindings, troubleOf } from '../../domain/registries/registry-verdicts.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { Proof, Verification } from '../../providers/registries/verification.ts';
-import { type Opened, registryOpener } from './opened-registry.ts';
-import type { RegistryAccessDeps } from './registry-access.ts';
+import { type Opened, type RegistryAccessDeps, registryOpener } from './opened-registry.ts';
 
 export type RegistryFound = RegistryFindings & {
   /** As they were when it was asked: what was found holds for these. */

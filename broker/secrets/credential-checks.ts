@@ -3,7 +3,7 @@ import { type Credential, credentialsIn } from '../../db/secrets/credentials.ts'
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { GitHub } from '../../providers/github/github.ts';
 
 /** One version of one credential of an App. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GitHubHost } from '../../domain/github/github-host.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { createHostClock, type Limit, type Traffic } from '../../providers/github/traffic.ts';
 import { createBreaker } from './breaker.ts';
 import { createQuota } from './quota.ts';

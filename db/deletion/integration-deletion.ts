@@ -107,3 +107,30 @@ export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): P
     if (flow && (await flows.move(id, 'canceled', { reason: integrationDeleted }))) await nudgeFlow(trx, flow);
   }
 }
+
+/** What a project has running through an integration. */
+const openStatuses = ['blocked', 'queued', 'dispatching', 'uncertain', 'running'] as const;
+
+/**
+ * Ends what a project has of an integration that it may not use any more. Its tokens are revoked; its builds end at
+ * once where nothing was sent, else as soon as the provider has been asked to. Answers how many tokens that were, the
+ * builds, and the apps that have to get another source.
+ */
+export async function cutOffProject(
+  trx: Db,
+  { integrationId, projectId, reason }: { integrationId: string; projectId: string; reason: string },
+): Promise<{ tokens: number; builds: string[]; apps: { id: string; name: string }[] }> {
+  const builds: string[] = await trx('builds')
+    .where({ integration_id: integrationId, project_id: projectId })
+    .whereIn('status', [...openStatuses])
+    .orderBy('id')
+    .pluck('id');
+  for (const id of builds) await cancelBuild(trx, id, reason);
+  const tokens = await leasesIn(trx, everything).revoke({ integrationId, projectId });
+  const apps = await trx('apps')
+    .where({ source_integration_id: integrationId, project_id: projectId })
+    .whereNull('deleted_at')
+    .orderBy('id')
+    .select('id', 'name');
+  return { tokens: tokens.length, builds, apps };
+}

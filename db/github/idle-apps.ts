@@ -1,5 +1,5 @@
 import { appendAudit } from '../ops/audit.ts';
-import { isAppInUse, purgeCredentials } from '../secrets/purge-credentials.ts';
+import { purgeCredentials } from '../secrets/purge-credentials.ts';
 import type { Transaction } from '../store/connection.ts';
 import type { GithubAppRow } from '../store/tables.ts';
 import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.ts';
@@ -42,4 +42,23 @@ async function retire(trx: Transaction, { id, org_id: orgId }: GithubAppRow): Pr
   await purgeCredentials(trx, { github_app_id: id });
   await githubAppsIn(trx).retire(id);
   await appendAudit(trx, { orgId, actor: 'system', action: 'github_app.retired', target: id });
+}
+
+/** An App of one's own is of no more use without an integration, so its secrets go; the operator's stays. */
+export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promise<number> {
+  const locked = trx('github_apps').where({ id: githubAppId }).first();
+  // Two integrations that end at once: the second sees that the first is gone.
+  if (trx.client.config.client === 'pg') locked.forUpdate();
+  const app = await locked;
+  if (!app || app.org_id === null) return 0;
+  return (await isAppInUse(trx, githubAppId)) ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
+}
+
+/** Also by an integration that is being deleted: its key is what that is done with. */
+export async function isAppInUse(trx: Transaction, githubAppId: string): Promise<boolean> {
+  const left = await trx('integrations')
+    .where({ github_app_id: githubAppId })
+    .whereNotIn('status', ['deleted', 'expired'])
+    .first('id');
+  return left !== undefined;
 }

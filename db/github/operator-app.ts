@@ -1,5 +1,6 @@
+import type { GithubSecretKind } from '../../domain/secrets/credential-status.ts';
 import { appendAudit } from '../ops/audit.ts';
-import { type GithubSecretKind, githubAppSecrets } from '../secrets/github-app-secrets.ts';
+import { githubAppSecrets } from '../secrets/github-app-secrets.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Database } from '../store/connection.ts';
 import { StoreError } from '../store/open-store.ts';

@@ -1,9 +1,7 @@
-import { cancelBuild } from '../builds/cancel-build.ts';
-import { leasesIn } from '../exchange/leases.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { GrantRow } from '../store/tables.ts';
-import { everything, type TenantScope, within } from '../store/tenant.ts';
+import { type TenantScope, within } from '../store/tenant.ts';
 
 export type Grant = { projectId: string; createdBy: string; createdAt: number };
 
@@ -52,33 +50,6 @@ export function grantsIn(db: Db, scope: TenantScope) {
       return (await visible().where({ integration_id: integrationId, project_id: projectId }).delete()) === 1;
     },
   };
-}
-
-/** What a project has running through an integration. */
-const openStatuses = ['blocked', 'queued', 'dispatching', 'uncertain', 'running'] as const;
-
-/**
- * Ends what a project has of an integration that it may not use any more. Its tokens are revoked; its builds end at
- * once where nothing was sent, else as soon as the provider has been asked to. Answers how many tokens that were, the
- * builds, and the apps that have to get another source.
- */
-export async function cutOffProject(
-  trx: Db,
-  { integrationId, projectId, reason }: { integrationId: string; projectId: string; reason: string },
-): Promise<{ tokens: number; builds: string[]; apps: { id: string; name: string }[] }> {
-  const builds: string[] = await trx('builds')
-    .where({ integration_id: integrationId, project_id: projectId })
-    .whereIn('status', [...openStatuses])
-    .orderBy('id')
-    .pluck('id');
-  for (const id of builds) await cancelBuild(trx, id, reason);
-  const tokens = await leasesIn(trx, everything).revoke({ integrationId, projectId });
-  const apps = await trx('apps')
-    .where({ source_integration_id: integrationId, project_id: projectId })
-    .whereNull('deleted_at')
-    .orderBy('id')
-    .select('id', 'name');
-  return { tokens: tokens.length, builds, apps };
 }
 
 function toGrant({ project_id, created_by, created_at }: GrantRow): Grant {

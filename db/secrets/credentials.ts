@@ -1,9 +1,11 @@
 import { sourcesOf } from '../../domain/moves.ts';
-import { type CredentialStatus, credentialMoves } from '../../domain/secrets/credential-status.ts';
+import {
+  type CredentialStatus,
+  credentialMoves,
+  type GithubSecretKind,
+} from '../../domain/secrets/credential-status.ts';
 import type { Db } from '../store/connection.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
-import type { GithubSecretKind } from './github-app-secrets.ts';
-
 export type Credential = {
   id: string;
   /** None for the operator's own App. */

@@ -1,14 +1,10 @@
 import { newId } from '../../domain/ids.ts';
-import { verifyingCredentialStatuses } from '../../domain/secrets/credential-status.ts';
+import { type GithubSecretKind, verifyingCredentialStatuses } from '../../domain/secrets/credential-status.ts';
 import { webhookOverlapMs } from '../../domain/secrets/rotation-phase.ts';
 import type { Db } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { Credential } from './credentials.ts';
 import { sealedSecrets } from './sealed-secrets.ts';
-
-export const githubSecretKinds = ['private_key', 'webhook_secret', 'client_secret'] as const;
-
-export type GithubSecretKind = (typeof githubSecretKinds)[number];
 
 /** The sealed secrets of GitHub Apps. What it answers is plain text: it stays with whoever asked, for that one use. */
 export function githubAppSecrets(db: Db, keyring: Keyring) {

@@ -31,3 +31,7 @@ export const credentialMoves: Moves<CredentialStatus> = {
  * is before we know that it was. And `uncertain`, since the provider may have been told.
  */
 export const verifyingCredentialStatuses: readonly CredentialStatus[] = ['pending', 'uncertain', 'active', 'retiring'];
+
+export const githubSecretKinds = ['private_key', 'webhook_secret', 'client_secret'] as const;
+
+export type GithubSecretKind = (typeof githubSecretKinds)[number];

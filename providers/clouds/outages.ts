@@ -1,5 +1,5 @@
 import { egressErrorIn } from '../egress/egress-error.ts';
-import { ProviderError, type ProviderErrorCode } from '../egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../failure.ts';
 import type { Exchange } from './watched-fetch.ts';
 
 /** `provider` as in `ProviderError`, `name` as people call it. */

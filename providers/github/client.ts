@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { Octokit } from '@octokit/core';
 import type { GitHubHost } from '../../domain/github/github-host.ts';
-import { type Fetch, ProviderError } from '../egress/guarded-fetch.ts';
+import type { Fetch } from '../egress/guarded-fetch.ts';
+import { ProviderError } from '../failure.ts';
 import { appJwt } from './app/app-jwt.ts';
 import { type Call, failureOf, limitOf, silenceOf } from './failures.ts';
 import type { Leaving, Limit, Traffic } from './traffic.ts';

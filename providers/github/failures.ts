@@ -1,6 +1,7 @@
 import { redact } from '../../domain/secrets/redact.ts';
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
-import { type GitHubErrorCode, ProviderError } from '../egress/guarded-fetch.ts';
+import type { GitHubErrorCode } from '../failure.ts';
+import { ProviderError } from '../failure.ts';
 import type { Limit } from './traffic.ts';
 
 /** Who asks, and for what: the same status means different things. */

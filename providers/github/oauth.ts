@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type Fetch, ProviderError, type ProviderErrorCode } from '../egress/guarded-fetch.ts';
+import type { Fetch } from '../egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
 

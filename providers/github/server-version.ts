@@ -1,4 +1,4 @@
-import { ProviderError } from '../egress/guarded-fetch.ts';
+import { ProviderError } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
 

@@ -1,27 +1,11 @@
-import type { GitHubHost } from '../../domain/github/github-host.ts';
-import { ProviderError } from '../egress/guarded-fetch.ts';
-import { hostNow, type Request, send, tokenRequest, type Wire } from './client.ts';
+import { ProviderError } from '../failure.ts';
+import { hostNow, send, tokenRequest, type Wire } from './client.ts';
+import type { Conversation } from './conversation.ts';
 import type { Call } from './failures.ts';
 import { checksOf } from './repository/checks.ts';
 import { reportsOf } from './repository/reports.ts';
 import { repositoriesOf } from './repository/repositories.ts';
 import { runsOf } from './repository/runs.ts';
-
-type Sending<Data> = Parameters<typeof send<Data, unknown>>[1];
-type Converting<Data, Result> = Parameters<typeof send<Data, Result>>[2];
-
-/** What every request under one token shares. */
-export type Conversation = {
-  host: GitHubHost;
-  request: Request;
-  read<Data, Result>(request: Sending<Data>, convert: Converting<Data, Result>): Promise<Result>;
-  /** A POST. `conflict` gives the result where a 409 is an answer and not a failure. */
-  write<Data, Result>(
-    request: Sending<Data>,
-    convert: Converting<Data, Result>,
-    options?: { dispatch?: boolean; conflict?: () => Result },
-  ): Promise<Result>;
-};
 
 /** What an installation token may ask. The token stays inside and in no error. */
 export function withToken(wire: Wire, token: string, installationId?: number) {

@@ -1,5 +1,5 @@
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
-import { ProviderError, type RegistryErrorCode } from '../egress/guarded-fetch.ts';
+import { ProviderError, type RegistryErrorCode } from '../failure.ts';
 
 /** What a certificate is refused for. A CA of the integration's own heals most of these. */
 const distrust =

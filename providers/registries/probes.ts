@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
-import type { RegistryErrorCode } from '../egress/guarded-fetch.ts';
+import type { RegistryErrorCode } from '../failure.ts';
 import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
 import { authorization, type Scoped, type WayIn, wayInOf } from './way-in.ts';

@@ -1,5 +1,5 @@
 import { getDomain } from 'tldts';
-import { ProviderError } from '../egress/guarded-fetch.ts';
+import { ProviderError } from '../failure.ts';
 
 /** Registries that are known to send credentials to one host, and to no other. */
 const knownRealms = new Map([

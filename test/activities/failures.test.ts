@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { originalOf, toFailure, withFailures } from '../../activities/failures.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../providers/failure.ts';
 
 const token = `ghs_${'A1b2'.repeat(9)}`;
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { grantedBy } from '../../providers/clouds/azure/acr-claims.ts';
 import { outageOf as cloudOutageOf, isClockWrong } from '../../providers/clouds/outages.ts';
-import { ProviderError } from '../../providers/egress/guarded-fetch.ts';
 import { nextHop } from '../../providers/egress/redirects.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import { nextPage } from '../../providers/github/client.ts';
 import { type Call, failureOf } from '../../providers/github/failures.ts';
 import { inspectWorkflow } from '../../providers/github/repository/workflow-file.ts';

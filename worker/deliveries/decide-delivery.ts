@@ -18,16 +18,9 @@ import type {
   WorkflowRunEvent,
 } from '../../domain/deliveries/github-events.ts';
 import { readGitHubEvent } from '../../domain/deliveries/github-events.ts';
-import { decidePipelines, type Subject } from './decide-pipelines.ts';
+import { type Decided, decidePipelines, type Subject } from './decide-pipelines.ts';
 import { decideReruns } from './decide-reruns.ts';
 import { isDecidedHead, noteHead } from './heads.ts';
-
-export type Decided = DeliveryOutcome & {
-  /** What it is about is not known yet, and may be once a sync is through. */
-  overtakes?: boolean;
-  /** Writes down what belongs to this outcome, where it is not waited for another one. */
-  conclude?(): Promise<void>;
-};
 
 type RepositoryEvent = Extract<GitHubEvent, { kind: 'repository' }>;
 

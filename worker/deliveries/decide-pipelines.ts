@@ -1,6 +1,6 @@
 import { createBuild } from '../../db/builds/builds.ts';
 import { decisionsIn } from '../../db/deliveries/decisions.ts';
-import type { PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
+import type { DeliveryOutcome, PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
 import type { Candidate, EventSubjects } from '../../db/deliveries/event-subjects.ts';
 import { integrationDeleted, isDeletedStatus } from '../../db/integrations/cut-off.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
@@ -11,8 +11,6 @@ import { type Decision, decide } from '../../domain/builds/triggers.ts';
 import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { PullRequestEvent, PushEvent } from '../../domain/deliveries/github-events.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
-import type { Decided } from './decide-delivery.ts';
-
 export type Subject = { installation: InstallationRow; repository: RepositoryRow };
 
 /** A commit's message may be as long as a book. */
@@ -117,3 +115,10 @@ async function write(
   });
   return true;
 }
+
+export type Decided = DeliveryOutcome & {
+  /** What it is about is not known yet, and may be once a sync is through. */
+  overtakes?: boolean;
+  /** Writes down what belongs to this outcome, where it is not waited for another one. */
+  conclude?(): Promise<void>;
+};

@@ -8,8 +8,7 @@ import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
-import type { Decided } from './decide-delivery.ts';
-import type { Subject } from './decide-pipelines.ts';
+import type { Decided, Subject } from './decide-pipelines.ts';
 
 /**
  * Builds again what somebody asked for at GitHub: the build of one check run, or the latest of each pipeline that

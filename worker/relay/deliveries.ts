@@ -2,7 +2,7 @@ import { type DeliveryOutcome, deliveryQueue, type PendingDelivery } from '../..
 import type { Database, Transaction } from '../../db/store/connection.ts';
 import { isTransient } from '../../db/store/errors.ts';
 import type { Logger } from '../../log.ts';
-import type { Decided } from '../deliveries/decide-delivery.ts';
+import type { Decided } from '../deliveries/decide-pipelines.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
 const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };

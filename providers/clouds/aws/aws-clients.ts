@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { type AwsPlace, type AwsService, awsEndpoint } from '../../../domain/clouds/aws-partitions.ts';
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { type AwsCall, awsError, awsFailureOf } from './aws-failures.ts';
 
 /** Other addresses than AWS's own, for all regions. */

@@ -1,4 +1,5 @@
-import { type AwsErrorCode, ProviderError } from '../../egress/guarded-fetch.ts';
+import type { AwsErrorCode } from '../../failure.ts';
+import { ProviderError } from '../../failure.ts';
 
 /** What was asked: the same refusal means different things. */
 export type AwsCall = 'assume_role' | 'web_identity' | 'identity' | 'token';

@@ -8,7 +8,7 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { type AwsPlace, awsPlace, parseRoleArn } from '../../../domain/clouds/aws-partitions.ts';
 import { type AwsPartition, type EcrHost, registryHost } from '../../../domain/registries/registry-hosts.ts';
 import type { RegistryCredential, RegistryPurpose } from '../../../domain/registries/registry-purposes.ts';
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { type AwsEndpoints, type AwsKeys, createAsk, createClientSettings } from './aws-clients.ts';
 import { awsError } from './aws-failures.ts';
 import { narrowings, unnarrowed } from './aws-narrowing.ts';

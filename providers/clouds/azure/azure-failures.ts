@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderErrorCode } from '../../egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../../failure.ts';
 import { type Cloud, failure, outageOf } from '../outages.ts';
 import type { Exchange } from '../watched-fetch.ts';
 

@@ -1,7 +1,7 @@
 import type { ClientSecretCredentialOptions } from '@azure/identity';
 import { azureClouds, azureId } from '../../../domain/clouds/azure-clouds.ts';
 import type { AzureCloud } from '../../../domain/registries/registry-hosts.ts';
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import type { WatchedFetch } from '../watched-fetch.ts';
 import { entraFailure, entraNumber } from './azure-failures.ts';
 

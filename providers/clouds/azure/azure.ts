@@ -6,7 +6,8 @@ import type {
   RegistryPurpose,
   RepositoryCheck,
 } from '../../../domain/registries/registry-purposes.ts';
-import { type Fetch, ProviderError } from '../../egress/guarded-fetch.ts';
+import type { Fetch } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { watchFetch } from '../watched-fetch.ts';
 import { claimsOf, grantedBy } from './acr-claims.ts';
 import { acrFailure, roleAdvice } from './azure-failures.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { objectIn, type WatchedFetch, watchFetch } from '../watched-fetch.ts';
 import type { GcpDeps } from './gcp.ts';
 import { googleFailure } from './gcp-failures.ts';

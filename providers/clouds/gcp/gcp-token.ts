@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { federationAudience, serviceAccountEmail, workloadIdentityProvider } from '../../../domain/clouds/gcp-names.ts';
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import type { WatchedFetch } from '../watched-fetch.ts';
 import { type GoogleStep, googleFailure } from './gcp-failures.ts';
 

@@ -5,7 +5,8 @@ import type {
   RegistryPurpose,
   RepositoryCheck,
 } from '../../../domain/registries/registry-purposes.ts';
-import { type Fetch, ProviderError, type ProviderErrorCode } from '../../egress/guarded-fetch.ts';
+import type { Fetch } from '../../egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../../failure.ts';
 import { watchFetch } from '../watched-fetch.ts';
 import { googleFailure } from './gcp-failures.ts';
 import { type GcpAccess, type GoogleToken, googleOrigins, googleToken } from './gcp-token.ts';

@@ -1,5 +1,5 @@
 import { Octokit } from '@octokit/core';
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { idIn, optionsOf, send, type Wire } from '../client.ts';
 
 /** A new App as GitHub hands it out, this once: its secrets cannot be read again. */

@@ -1,6 +1,6 @@
 import { idIn, nextPage } from '../client.ts';
-import type { Conversation } from '../with-token.ts';
-import { split } from './repositories.ts';
+import type { Conversation } from '../conversation.ts';
+import { split } from '../conversation.ts';
 
 export type CheckConclusion =
   | 'action_required'

@@ -1,7 +1,7 @@
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { idIn, timeIn } from '../client.ts';
-import type { Conversation } from '../with-token.ts';
-import { split } from './repositories.ts';
+import type { Conversation } from '../conversation.ts';
+import { split } from '../conversation.ts';
 
 /** What GitHub stores of a description; more is refused. */
 const maxDescription = 140;

@@ -1,6 +1,7 @@
-import { ProviderError } from '../../egress/guarded-fetch.ts';
+import { ProviderError } from '../../failure.ts';
 import { idIn, nextPage, orUndefined, pageIn, perPage, textIn } from '../client.ts';
-import type { Conversation } from '../with-token.ts';
+import type { Conversation } from '../conversation.ts';
+import { split } from '../conversation.ts';
 
 export type Repository = {
   id: number;
@@ -152,12 +153,6 @@ export function repositoriesOf({ request, read }: Conversation) {
       );
     },
   };
-}
-
-/** `owner/name` as GitHub's routes want it. */
-export function split(fullName: string): { owner: string; repo: string } {
-  const [owner = '', repo = ''] = fullName.split('/');
-  return { owner, repo };
 }
 
 type RawRepository = {

@@ -4,7 +4,7 @@ import { buildsIn } from '../../../db/builds/builds.ts';
 import { dispatchesIn } from '../../../db/builds/dispatches.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { everything } from '../../../db/store/tenant.ts';
-import { ProviderError, type ProviderErrorCode } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError, type ProviderErrorCode } from '../../../providers/failure.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 import { seed } from '../../support/scenes/seed.ts';

@@ -7,7 +7,7 @@ import { applyInstallationEvent } from '../../../db/github/apply-installation-ev
 import { repositoriesIn } from '../../../db/github/repositories.ts';
 import { everything } from '../../../db/store/tenant.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { activitiesAgainst, buildSteps, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
 

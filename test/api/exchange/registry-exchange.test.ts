@@ -5,7 +5,7 @@ import type { CredentialWish } from '../../../broker/registries/registry-access.
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { newId } from '../../../domain/ids.ts';
 import type { RegistryCredential } from '../../../domain/registries/registry-purposes.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { keyring } from '../../support/hooks.ts';

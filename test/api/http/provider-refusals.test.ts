@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { askProvider, ofRegistries } from '../../../api/http/ask-provider.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { registryCodes } from '../../support/fakes/registry-codes.ts';
 
 /** What may be different in a minute, with nothing changed here or there. */

@@ -6,7 +6,7 @@ import type { RegistryIssue, RegistryWanted } from '../../../broker/exchange/ima
 import { CutOff, TooShortLived } from '../../../broker/exchange/issuance.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { findIssuer } from '../../../db/exchange/issuers.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { type AwsStandIn, startAws } from '../../../stand-ins/aws/stand-in.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { insertApp, insertRegistry } from '../../../stand-ins/azure/state.ts';

@@ -1,12 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { RegistryAccessDeps } from '../../../broker/registries/registry-access.ts';
+import type { RegistryAccessDeps } from '../../../broker/registries/opened-registry.ts';
 import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
 import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
 import { everything } from '../../../db/store/tenant.ts';
 import type { CloudKind } from '../../../domain/clouds/cloud-accounts.ts';
 import type { RepositoryCheck } from '../../../domain/registries/registry-purposes.ts';
 import { registryPasswordKind } from '../../../domain/registries/registry-settings.ts';
-import { createGuardedFetch, ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { createGuardedFetch } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { type RegistryStandIn, startRegistry } from '../../../stand-ins/registry/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { registriesAt } from '../../support/fakes/registries.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createAws } from '../../../providers/clouds/aws/aws.ts';
 import type { AwsAccess } from '../../../providers/clouds/aws/aws-sessions.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { type AwsStandIn, type Fault, type Identity, startAws } from '../../../stand-ins/aws/stand-in.ts';
 
 const accountId = '444455556666';

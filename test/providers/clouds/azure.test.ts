@@ -2,7 +2,7 @@ import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Azure, createAzure } from '../../../providers/clouds/azure/azure.ts';
 import type { AzureAccess } from '../../../providers/clouds/azure/azure-token.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { type App, insertApp, insertRegistry, type Registry } from '../../../stand-ins/azure/state.ts';
 import { fetchTo, loopbackCertificate } from '../../support/programs/cloud-tls.ts';

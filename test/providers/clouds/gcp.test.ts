@@ -2,7 +2,7 @@ import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createGcp, type Gcp } from '../../../providers/clouds/gcp/gcp.ts';
 import type { GcpAccess } from '../../../providers/clouds/gcp/gcp-token.ts';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
 import { fetchTo, loopbackCertificate } from '../../support/programs/cloud-tls.ts';
 import { rsaKeyObjects as rsa } from '../../support/rsa-keys.ts';

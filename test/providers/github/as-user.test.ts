@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 
 const token = 'ghu_canaryCanaryCanaryCanaryCanaryCanary';

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { ProviderError, type ProviderFailure } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError, type ProviderFailure } from '../../../providers/failure.ts';
 import type { GitHub } from '../../../providers/github/github.ts';
 import { type Scripted, scriptedGitHub } from '../../support/fakes/scripted-github.ts';
 import { rsaKeyPair } from '../../support/rsa-keys.ts';

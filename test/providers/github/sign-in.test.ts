@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { githubHost } from '../../../domain/github/github-host.ts';
-import { createGuardedFetch, ProviderError } from '../../../providers/egress/guarded-fetch.ts';
+import { createGuardedFetch } from '../../../providers/egress/guarded-fetch.ts';
+import { ProviderError } from '../../../providers/failure.ts';
 import { createGitHub, type GitHub } from '../../../providers/github/github.ts';
 import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { startGitHub } from '../../support/github.ts';

@@ -1,6 +1,7 @@
 import { createOidcIssuer } from '../../../broker/clouds/oidc-issuer.ts';
 import { openRegistries } from '../../../broker/open-registries.ts';
-import { createRegistryAccess, type RegistryAccessDeps } from '../../../broker/registries/registry-access.ts';
+import type { RegistryAccessDeps } from '../../../broker/registries/opened-registry.ts';
+import { createRegistryAccess } from '../../../broker/registries/registry-access.ts';
 import type { Database } from '../../../db/store/connection.ts';
 import { registryFetch } from '../../../providers/registries/wire.ts';
 import { publicUrl } from '../api.ts';

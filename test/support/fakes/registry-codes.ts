@@ -4,7 +4,7 @@ import type {
   GoogleErrorCode,
   ProviderErrorCode,
   RegistryErrorCode,
-} from '../../../providers/egress/guarded-fetch.ts';
+} from '../../../providers/failure.ts';
 
 type Code =
   | AwsErrorCode

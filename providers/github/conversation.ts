@@ -1,0 +1,25 @@
+import type { GitHubHost } from '../../domain/github/github-host.ts';
+import type { Request, send } from './client.ts';
+
+type Sending<Data> = Parameters<typeof send<Data, unknown>>[1];
+
+type Converting<Data, Result> = Parameters<typeof send<Data, Result>>[2];
+
+/** What every request under one token shares. */
+export type Conversation = {
+  host: GitHubHost;
+  request: Request;
+  read<Data, Result>(request: Sending<Data>, convert: Converting<Data, Result>): Promise<Result>;
+  /** A POST. `conflict` gives the result where a 409 is an answer and not a failure. */
+  write<Data, Result>(
+    request: Sending<Data>,
+    convert: Converting<Data, Result>,
+    options?: { dispatch?: boolean; conflict?: () => Result },
+  ): Promise<Result>;
+};
+
+/** `owner/name` as GitHub's routes want it. */
+export function split(fullName: string): { owner: string; repo: string } {
+  const [owner = '', repo = ''] = fullName.split('/');
+  return { owner, repo };
+}
