@@ -12,8 +12,8 @@ import { everything } from '../../db/store/tenant.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import { seenInstallation } from '../github/seen-installation.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
-import type { ConnectDeps } from './deps.ts';
-import { closeFlow } from './end-flow.ts';
+import type { ConnectDeps } from './flow-steps.ts';
+import { closeFlow } from './flow-steps.ts';
 import { installationFor, type Proof, proofOf, subjectOf } from './prove-ownership.ts';
 
 type Found = NonNullable<Awaited<ReturnType<typeof installationFor>>>;

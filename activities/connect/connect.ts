@@ -1,8 +1,7 @@
 import { withHeartbeats } from '../heartbeats.ts';
 import { bindInstallation } from './bind-installation.ts';
 import { convertManifest } from './convert-manifest.ts';
-import type { ConnectDeps } from './deps.ts';
-import { flowSteps } from './flow-steps.ts';
+import { type ConnectDeps, flowSteps } from './flow-steps.ts';
 import { identifyInstaller } from './identify-installer.ts';
 import { lookForApproval } from './look-for-approval.ts';
 import { proveOwnership } from './prove-ownership.ts';

@@ -11,8 +11,8 @@ import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { codeOf, isDefinite, NotYet } from '../refusals.ts';
-import type { ConnectDeps } from './deps.ts';
-import { closeFlow } from './end-flow.ts';
+import type { ConnectDeps } from './flow-steps.ts';
+import { closeFlow } from './flow-steps.ts';
 
 type ConvertedApp = Awaited<ReturnType<ConnectDeps['connector']['convertManifest']>>;
 

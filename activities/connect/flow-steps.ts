@@ -1,8 +1,12 @@
-import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import type { GitHubConnector } from '../../broker/connect/github-connect.ts';
+import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { type FlowStatus, type FlowStep, nextStep } from '../../domain/connect/flow-status.ts';
-import type { ConnectDeps } from './deps.ts';
-import { closeFlow, type FlowEnd } from './end-flow.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
 
 /** How a flow stands: what is to be done next, and how long a person has for their part. */
 export type FlowStand = { step: FlowStep; status: FlowStatus; expiresInMs: number };
@@ -27,4 +31,65 @@ export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
       });
     },
   };
+}
+
+export type ConnectDeps = {
+  database: Database;
+  keyring: Keyring;
+  connector: Pick<
+    GitHubConnector,
+    'convertManifest' | 'identify' | 'installation' | 'installationRequests' | 'findInstallation'
+  >;
+};
+
+type FlowEnd = {
+  status: 'rejected' | 'expired' | 'canceled' | 'failed';
+  /** A stable code. */
+  reason: string;
+  /** What the reason's own sentence does not say. */
+  detail?: string;
+};
+
+/** Ends a flow that this transaction has taken. What only this flow was about ends with it; an App that was made stays. */
+export async function closeFlow(
+  trx: Transaction,
+  flow: ConnectFlow,
+  { status, reason, detail }: FlowEnd,
+): Promise<boolean> {
+  const said = detail ?? adviceOn(flow, reason);
+  if (!(await connectFlowsIn(trx, everything).move(flow.id, status, { reason, detail: said }))) return false;
+  if (flow.kind === 'operator' && flow.integrationId) {
+    await integrationsIn(trx, everything).moveStatus(flow.integrationId, 'expired', reason);
+  }
+  await appendAudit(trx, {
+    orgId: flow.orgId,
+    projectId: flow.projectId,
+    actor: 'system',
+    action: `flow.${status}`,
+    target: flow.id,
+    outcome: status === 'rejected' ? 'refused' : 'failed',
+    detail: { reason, initiator: flow.createdBy, github_user_id: flow.githubUserId },
+  });
+  return true;
+}
+
+/** Who has to do what, where that takes more than the reason. */
+function adviceOn(flow: ConnectFlow, reason: string): string | null {
+  if (reason === 'conversion_answer_lost') {
+    return `Delete the App ${flow.appName} at ${appsPage(flow)} and start again; or generate a private key and a client secret for it there, set a new webhook secret, and send them with the App ID to POST /v1/integrations/github/import.`;
+  }
+  if (reason === 'ownership_not_proven') {
+    const who = flow.githubLogin ? `@${flow.githubLogin}` : 'Whoever signed in';
+    const installation = flow.claimedInstallation ?? flow.approvedInstallation;
+    return `${who} was not shown to administer the account of installation ${installation}. An owner of that account has to sign in here, or to install the App after this is started again.`;
+  }
+  return null;
+}
+
+/** The App may have got another name on GitHub's page, so the way there is to the list. */
+function appsPage({ hostUrl, apiUrl, accountLogin }: ConnectFlow): string {
+  const { web } = githubHost(hostUrl, apiUrl);
+  return accountLogin === null
+    ? `${web}/settings/apps`
+    : `${web}/organizations/${encodeURIComponent(accountLogin)}/settings/apps`;
 }

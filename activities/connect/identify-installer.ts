@@ -3,7 +3,7 @@ import { flowSeals } from '../../db/connect/flow-seals.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { codeOf, isDefinite } from '../refusals.ts';
-import type { ConnectDeps } from './deps.ts';
+import type { ConnectDeps } from './flow-steps.ts';
 
 export type Identified = { outcome: 'identified' | 'sign_in_again' | 'changed' };
 

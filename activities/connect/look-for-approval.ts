@@ -2,7 +2,7 @@ import { cancellationSignal } from '@temporalio/activity';
 import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
 import { installationWitnessesIn } from '../../db/connect/installation-witnesses.ts';
 import { everything } from '../../db/store/tenant.ts';
-import type { ConnectDeps } from './deps.ts';
+import type { ConnectDeps } from './flow-steps.ts';
 
 /** `gone`: the request that was there is not, and nothing is installed. GitHub tells nobody of a refusal. */
 export type Approval = { outcome: 'approved' | 'pending' | 'unseen' | 'gone' | 'changed' };

@@ -10,7 +10,7 @@ import { installationsIn } from '../../db/github/installations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
-import type { ConnectDeps } from './deps.ts';
+import type { ConnectDeps } from './flow-steps.ts';
 
 /** How a person was shown to speak for the account: at the sign-in, or by a signed webhook. */
 export type Proof = 'account' | 'membership' | 'sender' | 'requester';

@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
 import { type FlowState, flowStatesIn } from '../../db/connect/flow-states.ts';
+import type { Db } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import type { StatePurpose } from '../../domain/connect/flow-status.ts';
 import { githubManifest } from '../../domain/connect/github-manifest.ts';
@@ -14,9 +15,8 @@ import { readBytes } from '../http/read-json.ts';
 import { flowCookieHash, isItsBrowser, isKnownPerson, seeOther } from '../people/browser.ts';
 import { ownerNameOf } from '../people/owner.ts';
 import { bindBrowser, goOn } from './browser.ts';
-import { askForConsent } from './consent.ts';
+import { refuse } from './land.ts';
 import { hopDeps } from './next-hop.ts';
-import { refuse } from './refused-landing.ts';
 
 export const CreateQuery = z.strictObject({ state: z.string().max(200).optional() });
 
@@ -111,4 +111,27 @@ export function beginnings(deps: ApiDeps) {
   }
 
   return { create, begin, redeemTicket };
+}
+
+export const consentPath = '/connect/begin';
+
+/**
+ * For a browser of which we do not know whose it is: a link that somebody sent may lead to somebody else's
+ * organization. It says so, and nothing begins before its button is pressed; a scanner of links uses nothing up.
+ */
+async function askForConsent(ctx: Context, db: Db, flow: ConnectFlow, state: string): Promise<void> {
+  const owner = escapeHtml(await ownerNameOf(db, flow));
+  const host = escapeHtml(new URL(flow.hostUrl).host);
+  const what =
+    flow.kind === 'manifest'
+      ? 'You will make a GitHub App there, and install it.'
+      : 'You will choose an account there.';
+  showPage(ctx, {
+    title: 'Connect a GitHub account',
+    body: `<p>This connects a GitHub account to <strong>${owner}</strong>: whoever works there can then build from its repositories.</p>
+<p>It goes on at <strong>${host}</strong>. ${what} Go on only if you meant to.</p>
+<form method="post" action="${consentPath}"><input type="hidden" name="state" value="${escapeHtml(state)}"><button>Continue</button></form>`,
+    // A browser holds the form to this through all redirects that follow it.
+    formActions: [new URL(flow.hostUrl).origin],
+  });
 }

@@ -17,8 +17,8 @@ import { isItsBrowser } from '../people/browser.ts';
 import { goOn } from './browser.ts';
 import { showFlow } from './flow-page.ts';
 import { FlowView, flowView } from './flow-view.ts';
+import { landingAdvice } from './land.ts';
 import { hopDeps, personStep } from './next-hop.ts';
-import { landingAdvice } from './refused-landing.ts';
 
 const Params = z.strictObject({ flow: id('flow') });
 

@@ -8,13 +8,11 @@ import { forPeople, showPage } from '../http/html-page.ts';
 import { check, id } from '../http/input.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
-import { beginnings, CreateQuery } from './begin.ts';
+import { beginnings, CreateQuery, consentPath } from './begin.ts';
 import { goOn } from './browser.ts';
-import { consentPath } from './consent.ts';
-import { findArrival, type GithubAnswer, land } from './land.ts';
+import { findArrival, type GithubAnswer, land, refuse } from './land.ts';
 import { NewFlow } from './new-flow.ts';
 import { hopDeps, ownAppIdOf } from './next-hop.ts';
-import { refuse } from './refused-landing.ts';
 import { startFlow } from './start-flow.ts';
 
 const html = { status: 200, body: z.string(), contentType: 'text/html' };

@@ -6,10 +6,9 @@ import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { ownerOf } from '../people/owner.ts';
 import { FlowView, flowView } from './flow-view.ts';
 import { hostToBe, requireSupportedHost } from './github-host.ts';
-import { findArrival, land } from './land.ts';
+import { findArrival, land, refusedLanding } from './land.ts';
 import { NewFlow } from './new-flow.ts';
 import { startReauthorization } from './reauthorize.ts';
-import { refusedLanding } from './refused-landing.ts';
 import { startFlow } from './start-flow.ts';
 
 const Started = z.object({

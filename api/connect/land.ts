@@ -9,6 +9,7 @@ import type { Keyring } from '../../db/store/sealing.ts';
 import { hashSecret } from '../../db/store/secret-text.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
+import { Problem } from '../http/problems.ts';
 
 /** What GitHub sends a browser back with. None of it is believed but the codes, which GitHub itself checks later. */
 export type GithubAnswer = {
@@ -151,4 +152,27 @@ async function showIntegration(trx: Transaction, flow: ConnectFlow, isRequest: b
 
 function hashOf({ code, installationId, setupAction, error }: GithubAnswer): string {
   return hashSecret(JSON.stringify([code ?? null, installationId ?? null, setupAction ?? null, error ?? null]));
+}
+
+/** What each refusal tells the person; all of them change nothing. */
+export const landingAdvice: Record<LandingRefusal, string> = {
+  state_missing: 'The address lacks its `state`. Start again from the page that sent you to GitHub.',
+  state_unknown:
+    'This state is not one of ours, or its flow is gone. Start again from the page that sent you to GitHub.',
+  state_expired: 'This took too long. Start again from the page that sent you to GitHub.',
+  state_used: 'This state was used before, with another answer. Start again from the page that sent you to GitHub.',
+  state_foreign: 'The flow was started in another browser, or by somebody else. Go on there, or start again here.',
+  callback_foreign:
+    'GitHub sent you back to the address of another App. Start again from the page that sent you there.',
+  answer_incomplete:
+    'GitHub’s answer lacks what belongs to this step. Start again from the page that sent you to GitHub.',
+};
+
+export function refusedLanding(refusal: LandingRefusal): Problem {
+  return new Problem('flow_state_refused', landingAdvice[refusal], { members: { reason: refusal } });
+}
+
+/** For where no answer follows. */
+export function refuse(refusal: LandingRefusal): never {
+  throw refusedLanding(refusal);
 }
