@@ -4,7 +4,7 @@ import { appsIn } from '../../db/builds/apps.ts';
 import { adoptRun } from '../../db/builds/build-runs.ts';
 import { type Build, buildsIn } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
-import { mostInputsFor } from '../../db/builds/input-limits.ts';
+import { mostInputsFor } from '../../db/builds/pipelines.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
 import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
 import type { Transaction } from '../../db/store/connection.ts';
@@ -14,10 +14,10 @@ import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from '../refusals.ts';
-import { inputsOf } from './inputs.ts';
+import type { Sent } from './builds.ts';
+import { settle } from './builds.ts';
 import { learnNewName, type ReachDeps, reachRepository, refuseUnconfirmed } from './reach.ts';
 import { reportBuild } from './reports.ts';
-import { type Sent, settle } from './settle.ts';
 
 /** The cause may be ours and gone by the next attempt: a token that lapsed, a name that is old. */
 const secondChance = new Set(['token_rejected', 'moved']);
@@ -195,4 +195,9 @@ async function recordUnknown(trx: Transaction, build: Build, error: unknown): Pr
   }
   await dispatchesIn(trx).move(build.id, 'unknown', { code: codeOf(error), detail: detailOf(codeOf(error), error) });
   return { outcome: 'unknown' };
+}
+
+/** What the workflow is given. Ours win over a pipeline's own of the same name: by them the run is found again. */
+function inputsOf({ id, sha, fairleadRef, pipeline }: Build): Record<string, string> {
+  return { ...pipeline.inputs, fairlead_build: id, fairlead_sha: sha, fairlead_ref: fairleadRef };
 }

@@ -2,9 +2,9 @@ import { adoptRun } from '../../db/builds/build-runs.ts';
 import { type Build, buildsIn } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { findBuildId } from '../../domain/builds/build-marker.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts';
+import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
 import type { Run } from '../../providers/github/repository/runs.ts';
 import { type ReachDeps, reachRepository } from './reach.ts';
 

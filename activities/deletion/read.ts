@@ -1,4 +1,4 @@
-import { endedSince, refusedPart } from '../../db/builds/ended-builds.ts';
+import { endedSince, refusedPart } from '../../db/builds/build-reports.ts';
 import { unendedBuilds } from '../../db/deletion/integration-deletion.ts';
 import { parts } from '../builds/report-parts.ts';
 import type { DeletionDeps } from './deps.ts';

@@ -1,14 +1,17 @@
 import { z } from 'zod';
-import { sourceStatusesOf } from '../../db/builds/app-sources.ts';
+import { registryStatusesOf, sourceStatusesOf } from '../../db/builds/app-sources.ts';
 import { type App, appsIn } from '../../db/builds/apps.ts';
-import { registryStatusesOf } from '../../db/builds/registry-status.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import { holdOwner } from '../../db/people/hold-owner.ts';
 import { projectsIn } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
-import { type SourceStatus, sourceStatuses } from '../../domain/builds/app-sources.ts';
-import { type RegistryStatus, registryStatuses } from '../../domain/builds/registry-status.ts';
+import {
+  type RegistryStatus,
+  registryStatuses,
+  type SourceStatus,
+  sourceStatuses,
+} from '../../domain/builds/app-sources.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';

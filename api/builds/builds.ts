@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { buildEventsIn } from '../../db/builds/build-events.ts';
 import { uncertainCode } from '../../db/builds/build-runs.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
-import { cancelBuild } from '../../db/builds/cancel-build.ts';
+import { type Build, buildsIn, cancelBuild } from '../../db/builds/builds.ts';
 import { type RerunObstacle, rerunBuild } from '../../db/builds/rerun-build.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import type { Transaction } from '../../db/store/connection.ts';

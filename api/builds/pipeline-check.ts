@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { appsIn } from '../../db/builds/apps.ts';
-import { mostInputsFor } from '../../db/builds/input-limits.ts';
+import { mostInputsFor } from '../../db/builds/pipelines.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { buildInputs, tooManyInputs, workflowSnippet } from '../../domain/builds/workflow-inputs.ts';

@@ -1,16 +1,15 @@
 import { z } from 'zod';
-import { type Pipeline, type PipelineSettings, pipelinesIn } from '../../db/builds/pipelines.ts';
+import { mostInputsFor, type Pipeline, type PipelineSettings, pipelinesIn } from '../../db/builds/pipelines.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { checkGlob } from '../../domain/builds/glob.ts';
 import { triggerEvents } from '../../domain/builds/triggers.ts';
-import { buildInputs } from '../../domain/builds/workflow-inputs.ts';
+import { buildInputs, tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { findApp } from './apps.ts';
-import { refuseManyInputs } from './refuse-many-inputs.ts';
 
 /** All of them are tried for every push, while others wait. */
 const glob = z
@@ -216,4 +215,15 @@ function pipelineView(pipeline: Pipeline): z.output<typeof PipelineView> {
     created_at: toSeconds(pipeline.createdAt),
     updated_at: toSeconds(pipeline.updatedAt),
   };
+}
+
+/** What the GitHub of this repository would not start: an Enterprise Server takes fewer inputs than github.com. */
+export async function refuseManyInputs(
+  db: Db,
+  repositoryId: string | undefined,
+  inputs: Record<string, string>,
+): Promise<void> {
+  if (repositoryId === undefined) return;
+  const complaint = tooManyInputs(inputs, await mostInputsFor(db, repositoryId));
+  if (complaint) throw new Problem('workflow_inputs_too_many', complaint);
 }

@@ -15,7 +15,7 @@ import { id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { requireGranted } from '../integrations/choose-integration.ts';
 import { BuildView, buildView } from './build-view.ts';
-import { refuseManyInputs } from './refuse-many-inputs.ts';
+import { refuseManyInputs } from './pipelines.ts';
 
 /** Characters that Git allows in a ref and that a name in an address can hold. */
 const ref = z

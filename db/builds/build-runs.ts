@@ -1,6 +1,6 @@
-import { findBuildId } from '../../domain/builds/build-marker.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts';
+import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { incidentsIn } from '../ops/incidents.ts';

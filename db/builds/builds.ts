@@ -12,8 +12,7 @@ import type { BuildRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 import { appendBuildEvent } from './build-events.ts';
 import { buildReportsIn } from './build-reports.ts';
-import { type Build, toBuild } from './build-row.ts';
-import { statusContextOf } from './status-context.ts';
+import { type Build, statusContextOf, toBuild } from './build-row.ts';
 
 export { type Build, toBuild } from './build-row.ts';
 
@@ -249,4 +248,11 @@ function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
     ...(run.attempt !== undefined && { run_attempt: run.attempt }),
     ...(run.url !== undefined && { run_url: run.url }),
   };
+}
+
+/** Ends a build at once where nothing was sent, else as soon as the provider was asked to. False where it is over. */
+export async function cancelBuild(trx: Db, id: string, reason: string): Promise<boolean> {
+  const builds = buildsIn(trx, everything);
+  if (await builds.moveStatus(id, 'canceled', { reason, from: ['queued', 'blocked'] })) return true;
+  return builds.requestCancel(id, reason);
 }

@@ -1,4 +1,5 @@
-import { type DispatchState, dispatchMoves } from '../../domain/builds/dispatch-state.ts';
+import type { DispatchState } from '../../domain/builds/build-status.ts';
+import { dispatchMoves } from '../../domain/builds/build-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
 import type { DispatchRow } from '../store/tables.ts';

@@ -1,4 +1,5 @@
 import type { TriggerEvent } from '../../domain/builds/triggers.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
 import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
@@ -112,4 +113,13 @@ export function toPipeline(row: PipelineRow): Pipeline {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+/** How many inputs a dispatch may carry on the GitHub that has this repository. */
+export async function mostInputsFor(db: Db, repositoryId: string): Promise<number> {
+  const app = await db('repositories')
+    .join('github_apps', 'github_apps.id', 'repositories.github_app_id')
+    .where('repositories.id', repositoryId)
+    .first('github_apps.host_url', 'github_apps.api_url');
+  return githubHost(app?.host_url ?? 'https://github.com', app?.api_url).maxInputs;
 }

@@ -4,7 +4,9 @@ import { usableIntegrations } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';
 import { type App, appsIn } from './apps.ts';
-import { type Build, createBuild } from './builds.ts';
+import type { Build } from './build-row.ts';
+import { toBuild } from './build-row.ts';
+import { createBuild } from './builds.ts';
 import { pipelinesIn } from './pipelines.ts';
 
 /** Why a build is not made again, whoever asks. */
@@ -83,4 +85,22 @@ function blockedIfFork({ fork }: Build) {
   return fork
     ? { status: 'blocked' as const, reason: 'fork_pull_request' }
     : { status: 'queued' as const, reason: undefined };
+}
+
+/** What of a commit's builds is read across pipelines: for the relay, which knows the repository by its number. */
+export function commitBuilds(trx: Db) {
+  return {
+    /**
+     * The latest build of each pipeline, which GitHub shows. Two who ask at once get them one after the other, and
+     * the second one sees what the first has added.
+     */
+    async lockLatest(repositoryId: string, sha: string): Promise<Build[]> {
+      const ofCommit = () => trx('builds').where({ repository_id: repositoryId, sha });
+      // SQLite has one writer anyway.
+      if (trx.client.config.client === 'pg') await ofCommit().orderBy('id').forUpdate().select('id');
+      const newest = ofCommit().groupBy('pipeline_id').max('id');
+      const rows = await trx('builds').whereIn('id', newest).orderBy('id');
+      return rows.map(toBuild);
+    },
+  };
 }

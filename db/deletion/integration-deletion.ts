@@ -3,7 +3,7 @@ import type { Revocation } from '../../domain/deletion/revocation.ts';
 import { integrationMoves } from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import { cancelBuild } from '../builds/cancel-build.ts';
+import { cancelBuild } from '../builds/builds.ts';
 import { connectFlowsIn } from '../connect/connect-flows.ts';
 import { nudgeFlow } from '../connect/flow-commands.ts';
 import { leasesIn } from '../exchange/leases.ts';

@@ -1,6 +1,6 @@
 import type { Revocation } from '../../domain/deletion/revocation.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import { cancelBuild } from '../builds/cancel-build.ts';
+import { cancelBuild } from '../builds/builds.ts';
 import { deleteCloudAccounts } from '../clouds/cloud-account-deletion.ts';
 import { leasesIn } from '../exchange/leases.ts';
 import { purgeIdleApp } from '../github/idle-apps.ts';

@@ -1,5 +1,4 @@
-import { buildsIn } from '../builds/builds.ts';
-import { cancelBuild } from '../builds/cancel-build.ts';
+import { buildsIn, cancelBuild } from '../builds/builds.ts';
 import { dispatchesIn } from '../builds/dispatches.ts';
 import type { Transaction } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';

@@ -1,5 +1,4 @@
-import type { BuildStatus } from '../../domain/builds/build-status.ts';
-import type { DispatchState } from '../../domain/builds/dispatch-state.ts';
+import type { BuildStatus, DispatchState } from '../../domain/builds/build-status.ts';
 import type { CloudAccountStatus, CloudKind } from '../../domain/clouds/cloud-accounts.ts';
 import type { FlowKind, FlowStatus, StatePurpose } from '../../domain/connect/flow-status.ts';
 import type { DeliveryOrigin, DeliveryStatus } from '../../domain/deliveries/delivery-status.ts';

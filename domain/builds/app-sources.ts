@@ -5,3 +5,8 @@
 export const sourceStatuses = ['connected', 'suspended', 'disconnected', 'repository_removed'] as const;
 
 export type SourceStatus = (typeof sourceStatuses)[number];
+
+/** How the registry of an app is. */
+export const registryStatuses = ['connected', 'disconnected'] as const;
+
+export type RegistryStatus = (typeof registryStatuses)[number];

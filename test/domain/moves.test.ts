@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildMoves, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
-import { dispatchMoves } from '../../domain/builds/dispatch-state.ts';
+import { buildMoves, dispatchMoves, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { cloudAccountMoves } from '../../domain/clouds/cloud-accounts.ts';
 import { flowMoves } from '../../domain/connect/flow-status.ts';
 import { deliveryMoves } from '../../domain/deliveries/delivery-status.ts';

@@ -1,6 +1,5 @@
 import type { Build } from '../../db/builds/builds.ts';
-import { commitBuilds } from '../../db/builds/commit-builds.ts';
-import { rerunBuild } from '../../db/builds/rerun-build.ts';
+import { commitBuilds, rerunBuild } from '../../db/builds/rerun-build.ts';
 import { decisionsIn } from '../../db/deliveries/decisions.ts';
 import type { PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildEventsIn } from '../../../db/builds/build-events.ts';
 import type { Build } from '../../../db/builds/builds.ts';
-import { cancelBuild } from '../../../db/builds/cancel-build.ts';
+import { cancelBuild } from '../../../db/builds/builds.ts';
 import { incidentsIn } from '../../../db/ops/incidents.ts';
 import { everything } from '../../../db/store/tenant.ts';
 import { newId } from '../../../domain/ids.ts';

@@ -5,7 +5,7 @@ import { type Build, buildsIn } from '../../../db/builds/builds.ts';
 import { dispatchesIn } from '../../../db/builds/dispatches.ts';
 import { commandsIn } from '../../../db/store/commands.ts';
 import { everything, type TenantScope } from '../../../db/store/tenant.ts';
-import type { DispatchState } from '../../../domain/builds/dispatch-state.ts';
+import type { DispatchState } from '../../../domain/builds/build-status.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { insertBuild, stateOf } from '../../support/scenes/some-build.ts';
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { findBuildId } from '../../../domain/builds/build-marker.ts';
+import { findBuildId } from '../../../domain/builds/workflow-inputs.ts';
 import { isZeroSha, readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { isId, newId } from '../../../domain/ids.ts';
 import { fc } from '../../support/properties.ts';
