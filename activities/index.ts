@@ -4,9 +4,13 @@ import { dispatchActivities } from './builds/dispatch.ts';
 import type { ReachDeps } from './builds/reach.ts';
 import { reportActivities } from './builds/reports.ts';
 import { runActivities } from './builds/runs.ts';
-import { type CloudAccountDeps, cloudAccountActivities } from './clouds/cloud-accounts.ts';
+import {
+  type CloudAccountDeps,
+  cloudAccountActivities,
+  type SigningKeyDeps,
+  signingKeyActivities,
+} from './clouds/cloud-accounts.ts';
 import { type GoogleConsentDeps, googleConsentActivities } from './clouds/google-consents.ts';
-import { type SigningKeyDeps, signingKeyActivities } from './clouds/signing-keys.ts';
 import { type ConnectDeps, connectActivities } from './connect/connect.ts';
 import { deletionActivities } from './deletion/deletion.ts';
 import { type DeliveryDeps, deliveryActivities } from './deliveries/recovery.ts';

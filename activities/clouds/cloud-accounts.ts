@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
+import { rotateSigningKeys } from '../../broker/clouds/signing-keys.ts';
 import {
   beginCloudCheck,
   type CloudRefusal,
@@ -8,6 +9,7 @@ import {
 } from '../../db/clouds/cloud-account-checks.ts';
 import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
 import type { Database } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
@@ -56,5 +58,14 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
 
     giveUpCloudCheck: ({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> =>
       database.write((trx) => giveUpCloudCheck(trx, cloudAccountId, failure)),
+  };
+}
+
+export type SigningKeyDeps = { database: Database; keyring: Keyring };
+
+/** What keeps the keys of Fairlead as an OIDC issuer young. */
+export function signingKeyActivities({ database, keyring }: SigningKeyDeps) {
+  return {
+    rotateSigningKeys: () => rotateSigningKeys(database, keyring),
   };
 }

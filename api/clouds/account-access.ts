@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
+import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { awsPlace, parseRoleArn } from '../../domain/clouds/aws-partitions.ts';
 import { azureId } from '../../domain/clouds/azure-clouds.ts';
 import { serviceAccountEmail, workloadIdentityProvider } from '../../domain/clouds/gcp-names.ts';
-import { id, name } from '../http/input.ts';
+import { check, id, name } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
 import { serviceAccountKey } from './service-account-key.ts';
 
 /** What is kept in the open. */
@@ -129,4 +132,45 @@ export function accessIn({ config, credentials }: Sent): SentAccess {
 
 function given(sent: Record<string, string | undefined>): Config {
   return Object.fromEntries(Object.entries(sent).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+type SentChange = { config?: Record<string, string> | undefined; credentials?: Record<string, unknown> | undefined };
+
+type Changed = { config: Record<string, string> | undefined; secret: string | undefined };
+
+/** What of an account's access is to be another one: checked as at its making, for the way in that it has. */
+export function changedAccess({ authMode, config: before }: CloudAccount, sent: SentChange): Changed {
+  const mode = Object.hasOwn(cloudModes, authMode) ? cloudModes[authMode as keyof typeof cloudModes] : undefined;
+  const config = sent.config && check('body.config', mode?.config ?? refuse('config'), sent.config);
+  const credentials: NonNullable<Parameters<typeof accessIn>[0]['credentials']> | undefined =
+    sent.credentials && check('body.credentials', mode?.credentials ?? refuse('credentials'), sent.credentials);
+  const access = accessIn({ config, credentials });
+  const isOther = config !== undefined || credentials?.config !== undefined;
+  return { config: isOther ? withExternalId(access.config, before) : undefined, secret: access.secret };
+}
+
+/** It is in the trust policy at AWS, and is nobody's to choose. */
+function withExternalId(config: Record<string, string>, { external_id }: Record<string, string>) {
+  return external_id === undefined ? config : { ...config, external_id };
+}
+
+function refuse(member: 'config' | 'credentials'): never {
+  const advice = 'Such an account has none: a person’s consent is given anew by POST /v1/cloud-accounts/gcp/start.';
+  throw new Problem('invalid_request', advice, { errors: [{ path: `body.${member}`, message: 'cannot be changed' }] });
+}
+
+/** Two of AWS's ways use the identity of the machine that Fairlead runs on, which is the operator's to offer. */
+export function requireOffered({ awsIdentity }: Pick<CloudAccounts, 'awsIdentity'>, authMode: string): void {
+  if (authMode === 'assume_role' && awsIdentity === 'none') {
+    throw new Problem(
+      'platform_identity_missing',
+      'This Fairlead has no identity of its own at AWS: take `web_identity`, or have FAIRLEAD_AWS_IDENTITY set to `assume`.',
+    );
+  }
+  if (authMode === 'ambient' && awsIdentity !== 'lend') {
+    throw new Problem(
+      'platform_identity_missing',
+      'This Fairlead does not lend its own identity at AWS: take `assume_role` or `web_identity`.',
+    );
+  }
 }

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
 import { deleteCloudAccount } from '../../db/clouds/cloud-account-deletion.ts';
-import { keepCloudSecret } from '../../db/clouds/cloud-account-secrets.ts';
-import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { holdOwner } from '../../db/people/hold-owner.ts';
 import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
 import type { Db } from '../../db/store/connection.ts';
@@ -15,10 +14,8 @@ import { jsonValue } from '../http/json-value.ts';
 import { Accepted } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
 import { ownerOf } from '../people/owner.ts';
-import { accessIn, NewCloudAccount } from './account-access.ts';
+import { accessIn, changedAccess, NewCloudAccount, requireOffered } from './account-access.ts';
 import { CloudAccountItem, CloudAccountView, cloudAccountView } from './account-view.ts';
-import { changedAccess } from './changed-access.ts';
-import { requireOffered } from './offered.ts';
 import { setupWith } from './setup.ts';
 
 const Params = z.strictObject({ account: id('ca') });

@@ -1,7 +1,6 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { keepCloudSecret } from '../../db/clouds/cloud-account-secrets.ts';
-import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { isConsentInUse } from '../../db/clouds/google-consent-ends.ts';
 import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/clouds/google-consents.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
@@ -16,7 +15,7 @@ import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { endingFlowCookie, isItsBrowser } from '../people/browser.ts';
-import { refuseConsent } from './consent-refusals.ts';
+import { refuseConsent } from './consent-begin.ts';
 
 /** Everything that Google is known to send, and whatever else it comes up with. */
 export const ConsentAnswer = z.looseObject({

@@ -1,8 +1,11 @@
 import { type CloudAccountStatus, type CloudKind, cloudAccountMoves } from '../../domain/clouds/cloud-accounts.ts';
 import { newId } from '../../domain/ids.ts';
 import { sourcesOf } from '../../domain/moves.ts';
-import type { Db } from '../store/connection.ts';
+import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
+import { sealedSecrets } from '../secrets/sealed-secrets.ts';
+import type { Db, Transaction } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
+import type { Keyring } from '../store/sealing.ts';
 import type { CloudAccountRow } from '../store/tables.ts';
 import { type TenantScope, within } from '../store/tenant.ts';
 
@@ -149,4 +152,17 @@ function toCloudAccount(row: CloudAccountRow): CloudAccount {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+/**
+ * Keeps the secret with which a cloud is entered, and destroys the one before it. False where it is the one in use.
+ */
+export async function keepCloudSecret(
+  trx: Transaction,
+  keyring: Keyring,
+  { id, orgId, authMode }: Pick<CloudAccount, 'id' | 'orgId' | 'authMode'>,
+  secret: string,
+): Promise<boolean> {
+  const kind = cloudSecretKinds[authMode as keyof typeof cloudSecretKinds];
+  return sealedSecrets(trx, keyring).replace({ cloudAccountId: id }, orgId, kind, secret);
 }

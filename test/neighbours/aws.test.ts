@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ecrPermissionsPolicy } from '../../domain/clouds/aws-policies.ts';
-import { trustPolicyFor } from '../../domain/clouds/aws-trust-policy.ts';
+import { ecrPermissionsPolicy, trustPolicyFor } from '../../domain/clouds/aws-policies.ts';
 import { createAws } from '../../providers/clouds/aws/aws.ts';
 import { machineIdentity } from '../../providers/clouds/aws/aws-machine.ts';
 import type { AwsAccess } from '../../providers/clouds/aws/aws-sessions.ts';

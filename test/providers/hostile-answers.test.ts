@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { grantedBy } from '../../providers/clouds/azure/acr-claims.ts';
+import { grantedBy } from '../../providers/clouds/azure/azure-token.ts';
 import { outageOf as cloudOutageOf, isClockWrong } from '../../providers/clouds/outages.ts';
 import { nextHop } from '../../providers/egress/redirects.ts';
 import { ProviderError } from '../../providers/failure.ts';

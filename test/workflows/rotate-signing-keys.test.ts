@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { signingKeyActivities } from '../../activities/clouds/signing-keys.ts';
+import { signingKeyActivities } from '../../activities/clouds/cloud-accounts.ts';
 import { createOidcIssuer } from '../../broker/clouds/oidc-issuer.ts';
 import { rotateSigningKeys } from '../../workflows/rotate-signing-keys.ts';
 import { historyText } from '../support/canaries/history-text.ts';

@@ -9,9 +9,8 @@ import type {
 import type { Fetch } from '../../egress/guarded-fetch.ts';
 import { ProviderError } from '../../failure.ts';
 import { watchFetch } from '../watched-fetch.ts';
-import { claimsOf, grantedBy } from './acr-claims.ts';
 import { acrFailure, roleAdvice } from './azure-failures.ts';
-import { type AzureAccess, entraToken } from './azure-token.ts';
+import { type AzureAccess, claimsOf, entraToken, grantedBy } from './azure-token.ts';
 
 export type AzureDeps = {
   fetch: Fetch;

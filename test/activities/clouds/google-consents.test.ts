@@ -3,8 +3,7 @@ import { googleConsentActivities } from '../../../activities/clouds/google-conse
 import { withFailures } from '../../../activities/failures.ts';
 import { createConsents } from '../../../broker/clouds/google-consent.ts';
 import { deleteCloudAccount } from '../../../db/clouds/cloud-account-deletion.ts';
-import { keepCloudSecret } from '../../../db/clouds/cloud-account-secrets.ts';
-import { type CloudAccount, cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import { everything } from '../../../db/store/tenant.ts';
 import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
 import { publicUrl } from '../../support/api.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Overasked } from '../../../broker/overasked.ts';
-import { keepCloudSecret } from '../../../db/clouds/cloud-account-secrets.ts';
+import { keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import { findIssuer } from '../../../db/exchange/issuers.ts';
 import { type AwsStandIn, startAws } from '../../../stand-ins/aws/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';

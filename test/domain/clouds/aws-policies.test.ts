@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { ecrPermissionsPolicy, ecrSessionPolicy, longestSessionPolicy } from '../../../domain/clouds/aws-policies.ts';
-import { trustPolicyFor } from '../../../domain/clouds/aws-trust-policy.ts';
+import {
+  ecrPermissionsPolicy,
+  ecrSessionPolicy,
+  longestSessionPolicy,
+  trustPolicyFor,
+} from '../../../domain/clouds/aws-policies.ts';
 
 describe('the trust policy to paste', () => {
   test('lets one principal in, with the external id only', () => {

@@ -1,8 +1,7 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { createOidcIssuer } from '../../../broker/clouds/oidc-issuer.ts';
 import { openRegistries } from '../../../broker/open-registries.ts';
-import { keepCloudSecret } from '../../../db/clouds/cloud-account-secrets.ts';
-import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { cloudAccountsIn, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import type { Database } from '../../../db/store/connection.ts';
 import { everything } from '../../../db/store/tenant.ts';
 import type { CloudKind } from '../../../domain/clouds/cloud-accounts.ts';
