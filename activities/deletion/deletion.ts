@@ -1,9 +1,26 @@
+import { activityInfo } from '@temporalio/activity';
+import type { GitHubBroker } from '../../broker/github/github.ts';
+import { endedSince, refusedPart } from '../../db/builds/build-reports.ts';
+import { type Release, release, releaseUnlessLast } from '../../db/deletion/bindings.ts';
+import { leaveUnseenToPerson, unendedBuilds } from '../../db/deletion/integration-deletion.ts';
+import { finishOwners } from '../../db/deletion/owner-deletion.ts';
+import { followInstallations } from '../../db/github/follow-installations.ts';
+import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { purgeIdleApp } from '../../db/github/idle-apps.ts';
+import { installationsIn } from '../../db/github/installations.ts';
+import { appendAudit } from '../../db/ops/audit.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import { operationsIn } from '../../db/ops/operations.ts';
+import { purgeCredentials } from '../../db/secrets/purge-credentials.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
+import type { IntegrationRow } from '../../db/store/tables.ts';
+import { everything } from '../../db/store/tenant.ts';
+import type { RevocationOutcome } from '../../domain/deletion/revocation.ts';
+import { worstOutcome } from '../../domain/deletion/revocation.ts';
+import { githubHost } from '../../domain/github/github-host.ts';
+import { installationSettingsUrl } from '../../domain/github/github-urls.ts';
+import { parts } from '../builds/report-parts.ts';
 import { withHeartbeats } from '../heartbeats.ts';
-import type { DeletionDeps, OfInstallation } from './deps.ts';
-import { finishDeletion } from './finish.ts';
-import { giveUpUninstall } from './give-up.ts';
-import { readDeletion } from './read.ts';
-import { uninstall } from './uninstall.ts';
 
 /** The steps after an integration was cut off. Each may run twice, and finds what the first time has left. */
 export function deletionActivities(deps: DeletionDeps) {
@@ -13,4 +30,175 @@ export function deletionActivities(deps: DeletionDeps) {
     giveUpUninstall: giveUpUninstall(deps),
     finishDeletion: finishDeletion(deps),
   };
+}
+
+export type DeletionDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'> };
+
+export type OfInstallation = { integrationId: string; installationId: string };
+
+/** The end: what is left of the integration says only that there was one, and what became of it at the provider. */
+function finishDeletion({ database }: DeletionDeps) {
+  return ({ integrationId, outcomes }: { integrationId: string; outcomes: RevocationOutcome[] }): Promise<void> =>
+    database.write(async (trx) => {
+      const outcome = worstOutcome(outcomes);
+      const now = Date.now();
+      const [ended] = await trx('integrations')
+        .where({ id: integrationId, status: 'deleting' })
+        .update({
+          status: 'deleted',
+          revocation_outcome: outcome,
+          deleted_at: now,
+          revision: trx.raw('revision + 1') as unknown as number,
+          updated_at: now,
+        })
+        .returning('*');
+      if (!ended) return;
+      for (const installationId of await installationsIn(trx, everything).boundIds(integrationId)) {
+        await release(trx, { integrationId, installationId });
+      }
+      await trx('grants').where({ integration_id: integrationId }).delete();
+      // Last of all: until here they were needed to revoke what they had given access to.
+      const purged = await purgeCredentials(trx, { integration_id: integrationId });
+      const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
+      await leaveUnseenToPerson(trx);
+      await operationsIn(trx, everything).finish({ kind: 'delete', subjectId: integrationId });
+      await incidentsIn(trx, everything).resolveAbout(
+        integrationId,
+        'deletion_stuck',
+        'installation_suspended',
+        'installation_gone',
+        'registry_refused',
+        'credential_expiring',
+      );
+      await appendAudit(trx, {
+        orgId: ended.org_id,
+        projectId: ended.project_id,
+        actor: 'system',
+        action: 'integration.deleted',
+        target: integrationId,
+        outcome: outcome === 'unconfirmed' ? 'failed' : 'succeeded',
+        detail: { revocation: ended.revocation, outcome, installations: outcomes.length, purged: purged + ofApp },
+      });
+      await finishOwners(trx, ended);
+    });
+}
+
+/** GitHub refused, or did not answer for a week: a person has to look there. `code` says what was in the way. */
+function giveUpUninstall({ database }: DeletionDeps) {
+  return ({ integrationId, installationId, code }: OfInstallation & { code: string }): Promise<RevocationOutcome> =>
+    database.write(async (trx) => {
+      const integration = await trx('integrations').where({ id: integrationId }).first();
+      const installation = await installationsIn(trx, everything).find(installationId);
+      const app = installation && (await githubAppsIn(trx).find(installation.githubAppId));
+      await release(trx, { integrationId, installationId });
+      if (!integration || !installation || !app) return 'unconfirmed';
+      // Its webhook may have told meanwhile.
+      if (installation.removedAt !== null) return 'revoked';
+      const { accountLogin, targetType, externalId } = installation;
+      const { web } = githubHost(app.hostUrl, app.apiUrl);
+      const url = installationSettingsUrl(web, {
+        organization: targetType === 'User' ? undefined : accountLogin,
+        installationId: externalId,
+      });
+      await incidentsIn(trx, everything).raise({
+        orgId: integration.org_id,
+        projectId: integration.project_id,
+        code: 'revocation_unconfirmed',
+        subjectId: installation.id,
+        title: `It is not confirmed that the App ${app.slug} was uninstalled from ${accountLogin} (${code})`,
+        action: 'Uninstall it at GitHub, if it is still there.',
+        link: url,
+      });
+      return 'unconfirmed';
+    });
+}
+
+/** GitHub was not willing to be told of what ended before: nobody waits for that. */
+const recentlyMs = 10 * 60_000;
+
+/**
+ * What is left to do: how many builds have not ended yet, or have ended and GitHub is still to be told so through the
+ * App; and which installations are still bound.
+ */
+export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
+  const { reader } = database;
+
+  async function countUntold(integrationId: string): Promise<number> {
+    let untold = 0;
+    for (const build of await endedSince(reader, integrationId, Date.now() - recentlyMs)) {
+      const refused = await refusedPart(reader, build);
+      // One refusal is written down for all that come after it.
+      const toTell = parts.slice(0, refused ? parts.findIndex(({ name }) => name === refused) : undefined);
+      const due = await Promise.all(toTell.map((part) => part.isDue({ database }, build)));
+      if (due.includes(true)) untold += 1;
+    }
+    return untold;
+  }
+
+  return async ({ integrationId }: { integrationId: string }): Promise<{ builds: number; installations: string[] }> => {
+    const builds = await unendedBuilds(reader, integrationId).select('id');
+    const bound = await reader('bindings').where({ integration_id: integrationId }).orderBy('installation_id');
+    const untold = await countUntold(integrationId);
+    return { builds: builds.length + untold, installations: bound.map(({ installation_id: id }) => id) };
+  };
+}
+
+/**
+ * Lets go of an installation, and uninstalls the App there where nobody else uses it. Who is the last is decided in
+ * a transaction, so that of two who let go at once exactly one asks GitHub.
+ */
+async function uninstall(deps: DeletionDeps, of: OfInstallation): Promise<RevocationOutcome> {
+  const { database, broker } = deps;
+  const integration = await database.reader('integrations').where({ id: of.integrationId }).first();
+  if (!integration) return 'none';
+  const keeps = integration.revocation === 'never';
+  const found = await database.write(async (trx) => {
+    const left = await releaseUnlessLast(trx, of, integration.revocation === 'always');
+    if (keeps && left.step === 'last') await release(trx, of);
+    return left;
+  });
+  if (found.step !== 'last') return outcomeWithout(found, keeps);
+  if (keeps) return 'retained';
+
+  const { installation } = found;
+  const again = activityInfo().attempt > 1;
+  const known = installation.removedAt !== null;
+  // GitHub's number is given to no other installation: one that is gone stays gone.
+  const there = known
+    ? false
+    : await (await broker.asApp(installation.githubAppId)).deleteInstallation(installation.externalId);
+  // An attempt whose answer was lost may well be what has removed it.
+  const outcome = there || again ? 'revoked' : 'already_gone';
+  await database.write((trx) => remember(trx, integration, of, outcome));
+  return outcome;
+}
+
+/** It was let go of by this attempt, or by one before it. */
+function outcomeWithout({ step, installation }: Release, keeps: boolean): RevocationOutcome {
+  if (keeps) return 'retained';
+  if (step === 'unbound' && (!installation || installation.removedAt !== null)) return 'revoked';
+  return 'retained_shared';
+}
+
+async function remember(
+  trx: Transaction,
+  { org_id: orgId, project_id: projectId, id: integrationId }: IntegrationRow,
+  of: OfInstallation,
+  outcome: RevocationOutcome,
+): Promise<void> {
+  const installations = installationsIn(trx, everything);
+  const installation = await installations.find(of.installationId);
+  if (!installation) return;
+  await installations.markRemoved(installation.githubAppId, installation.externalId);
+  await release(trx, of);
+  // Whoever else was bound to it is cut off as well, and shows it.
+  await followInstallations(trx, installation.githubAppId);
+  await appendAudit(trx, {
+    orgId,
+    projectId,
+    actor: 'system',
+    action: 'installation.uninstalled',
+    target: installation.id,
+    detail: { integration: integrationId, outcome },
+  });
 }

@@ -1,5 +1,5 @@
 import { startOf } from '../../db/builds/builds.ts';
-import { leaveUnseenToPerson } from '../../db/deletion/unconfirmed-revocations.ts';
+import { leaveUnseenToPerson } from '../../db/deletion/integration-deletion.ts';
 import { deletionCommand, resolveMoot, silentBuilds, silentDeletions, startAgain } from '../../db/github/reconcile.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readDeletion } from '../../../activities/deletion/read.ts';
+import { readDeletion } from '../../../activities/deletion/deletion.ts';
 import { appendBuildEvent } from '../../../db/builds/build-events.ts';
 import { type Build, buildsIn } from '../../../db/builds/builds.ts';
 import type { BuildRow } from '../../../db/store/tables.ts';
