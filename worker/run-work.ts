@@ -5,7 +5,7 @@ import { createLogFollower } from '../activities/deliveries/follow-log.ts';
 import { createActivities } from '../activities/index.ts';
 import type { Brokers } from '../broker/open-broker.ts';
 import type { TemporalSettings } from '../config.ts';
-import { requestRecoveries } from '../db/deliveries/recovery.ts';
+import { requestRecoveries } from '../db/deliveries/delivery-log.ts';
 import type { Store } from '../db/store/open-store.ts';
 import type { WebhookMode } from '../domain/deliveries/webhook-address.ts';
 import type { Logger } from '../log.ts';

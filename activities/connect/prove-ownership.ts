@@ -4,7 +4,7 @@ import {
   installationWitnessesIn,
   isMadeSince,
 } from '../../db/connect/installation-witnesses.ts';
-import { recoverCommand } from '../../db/deliveries/recovery.ts';
+import { recoverCommand } from '../../db/deliveries/delivery-log.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { installationsIn } from '../../db/github/installations.ts';
 import { commandsIn } from '../../db/store/commands.ts';

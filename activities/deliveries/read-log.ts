@@ -1,6 +1,6 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { deliveryLogIn } from '../../db/deliveries/delivery-log.ts';
-import { headChecksIn } from '../../db/deliveries/head-checks.ts';
+import { headChecksIn } from '../../db/deliveries/ref-heads.ts';
 import { armFailedDeliveries } from '../../db/deliveries/store-deliveries.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Database } from '../../db/store/connection.ts';

@@ -1,6 +1,7 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
-import { type HeadCheck, headChecksIn } from '../../db/deliveries/head-checks.ts';
-import { requestRecoveries } from '../../db/deliveries/recovery.ts';
+import { requestRecoveries } from '../../db/deliveries/delivery-log.ts';
+import type { HeadCheck } from '../../db/deliveries/ref-heads.ts';
+import { headChecksIn } from '../../db/deliveries/ref-heads.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import { operationsIn } from '../../db/ops/operations.ts';

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Registry } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import { type NewDelivery, type StoredDelivery, storeDeliveries } from '../../db/deliveries/store-deliveries.ts';
 import { BatchFull, createBatch } from '../../db/store/batch.ts';
 import type { Database } from '../../db/store/connection.ts';
@@ -8,10 +9,9 @@ import type { Logger } from '../../log.ts';
 import type { Intake } from '../http/deps.ts';
 import { networkOf } from '../http/rate-limit.ts';
 import { type BodyPace, createBodyBudget, readBody, swallow } from '../http/read-body.ts';
-import { createIntakeMetrics } from './intake-metrics.ts';
 import { type IntakeAnswer, refusals } from './intake-refusals.ts';
 import type { HookKeys } from './webhook-keys.ts';
-import { isSignedBy } from './webhook-signature.ts';
+import { isSignedBy } from './webhook-keys.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
 const maxBodyBytes = 25 * 1024 * 1024;
@@ -146,4 +146,28 @@ function one(headers: IncomingHttpHeaders, name: string): string | undefined {
 function allowed(headers: IncomingHttpHeaders): Record<string, string> {
   const kept = keptHeaders.map((name) => [name, one(headers, name)?.slice(0, 200)]);
   return Object.fromEntries(kept.filter(([, value]) => value !== undefined));
+}
+
+function createIntakeMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    accepted: new Counter({
+      name: 'fairlead_webhooks_accepted_total',
+      help: 'Webhooks that were stored, or known already',
+      labelNames: ['known'],
+      registers,
+    }),
+    refused: new Counter({
+      name: 'fairlead_webhooks_refused_total',
+      help: 'Webhooks that were refused, by reason',
+      labelNames: ['reason'],
+      registers,
+    }),
+    stored: new Histogram({
+      name: 'fairlead_webhook_store_seconds',
+      help: 'From a webhook’s headers to its commit',
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
+    }),
+  };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { recoverCommand } from '../../db/deliveries/recovery.ts';
+import { recoverCommand } from '../../db/deliveries/delivery-log.ts';
 import { operationsIn } from '../../db/ops/operations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import { everything } from '../../db/store/tenant.ts';

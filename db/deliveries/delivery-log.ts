@@ -1,5 +1,9 @@
 import type { DeliveryStatus } from '../../domain/deliveries/delivery-status.ts';
-import type { Db } from '../store/connection.ts';
+import { recoverWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { githubAppsIn } from '../github/github-apps.ts';
+import type { Command } from '../store/commands.ts';
+import { commandsIn } from '../store/commands.ts';
+import type { Database, Db } from '../store/connection.ts';
 
 /** How much of a provider's log of deliveries is here. */
 export function deliveryLogIn(db: Db) {
@@ -62,4 +66,23 @@ export function deliveryLogIn(db: Db) {
       return found;
     },
   };
+}
+
+/** Has the App's log of deliveries read back to what is here; many requests make one reading. */
+export function recoverCommand(githubAppId: string): Command {
+  return {
+    action: 'signal_with_start',
+    workflow: 'recoverDeliveries',
+    workflowId: recoverWorkflowId(githubAppId),
+    signal: 'requested',
+    input: { githubAppId },
+    attributes: { Kind: 'recoverDeliveries' },
+    summary: `Look for missed webhooks of ${githubAppId}`,
+  };
+}
+
+/** For every App there is. */
+export async function requestRecoveries(database: Database): Promise<void> {
+  const apps = await githubAppsIn(database.reader).list();
+  await database.write((trx) => commandsIn(trx).add(...apps.map(({ id }) => recoverCommand(id))));
 }
