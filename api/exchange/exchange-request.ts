@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
+import { type Claim, CutOff, TooShortLived } from '../../broker/exchange/issuance.ts';
 import { type App, appsIn } from '../../db/builds/apps.ts';
 import { type Build, buildsIn } from '../../db/builds/builds.ts';
 import type { Issuer } from '../../db/exchange/issuers.ts';
-import { type FoundIssuer, findIssuer } from '../../db/exchange/issuers.ts';
-import type { Database, Db } from '../../db/store/connection.ts';
+import { type FoundIssuer, findIssuer, isStillIssuer } from '../../db/exchange/issuers.ts';
+import type { LeaseScope } from '../../db/exchange/leases.ts';
+import type { Project } from '../../db/people/projects.ts';
+import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { purposes } from '../../domain/exchange/token-purposes.ts';
@@ -135,3 +138,35 @@ export async function refuseCutOff(db: Db, issuer: Issuer, kinds: readonly strin
   await requireIssuer(db, { projectId: issuer.projectId, chosen: issuer.id, kinds });
   throw new Problem('unavailable', 'The integration was changed meanwhile: ask again.');
 }
+
+/** What to answer where nothing could be given out: of one that was cut off, that, and not what its provider made of it. */
+export function onCutOff(db: Db, issuer: Issuer, kinds: readonly string[]) {
+  return async (error: unknown): Promise<never> => {
+    if (error instanceof CutOff) return refuseCutOff(db, issuer, kinds);
+    if (error instanceof TooShortLived) {
+      throw new Problem('min_ttl_too_long', 'The provider gives none that lives so long.');
+    }
+    if (error instanceof Problem && !(await isStillIssuer(db, issuer))) return refuseCutOff(db, issuer, kinds);
+    throw error;
+  };
+}
+
+/** What is at hand for a caller, and is theirs once it is claimed in the transaction that says so. */
+export type ReadyCredential = {
+  project: Project;
+  issuer: Issuer;
+  /** The kinds of integrations that could have given it. */
+  kinds: readonly string[];
+  mintedTokenId: string;
+  purpose: string;
+  appId: string | null;
+  buildId: string | null;
+  expiresAt: number;
+  scope: LeaseScope;
+  /** What the answer says of it beside that. */
+  effective: Record<string, unknown>;
+  /** The secret, in the form that was asked for. */
+  members: Record<string, unknown>;
+  claim(trx: Transaction): Promise<Claim>;
+  discard(): Promise<void>;
+};

@@ -7,10 +7,9 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
-import { type Asked, ExchangeBody, refuseCutOff } from './exchange-request.ts';
+import { type Asked, ExchangeBody, type ReadyCredential, refuseCutOff } from './exchange-request.ts';
 import { readyToken } from './git-token.ts';
-import type { ReadyCredential } from './ready-credential.ts';
-import { readyRegistryCredential } from './ready-registry-credential.ts';
+import { readyRegistryCredential } from './image-credential.ts';
 
 const TokenScope = z.object({
   host_url: z.string().describe('Where it may be sent to'),

@@ -1,4 +1,4 @@
-import type { RegistryIssue, RegistryWanted } from '../../broker/exchange/image-credentials.ts';
+import type { RegistryExchange, RegistryIssue, RegistryWanted } from '../../broker/exchange/image-credentials.ts';
 import type { FoundIssuer } from '../../db/exchange/issuers.ts';
 import { type Project, projectsIn } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
@@ -7,8 +7,18 @@ import { imageRepository } from '../../domain/registries/image-repository.ts';
 import { type RegistryHost, registryHost, registryKinds } from '../../domain/registries/registry-hosts.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
+import { askProvider, ofRegistries } from '../http/ask-provider.ts';
 import { Problem } from '../http/problems.ts';
-import { type Asked, type Format, integrationFor, requireHost, requireIssuer, subjectOf } from './exchange-request.ts';
+import {
+  type Asked,
+  type Format,
+  integrationFor,
+  onCutOff,
+  type ReadyCredential,
+  requireHost,
+  requireIssuer,
+  subjectOf,
+} from './exchange-request.ts';
 
 export type ResolvedRegistryExchange = {
   project: Project;
@@ -133,4 +143,40 @@ function requireName(host: RegistryHost, text: string): string {
   throw new Problem('invalid_request', `${host.host} has no repository of that name.`, {
     errors: [{ path: 'body.repositories', message: 'is no name of an image repository there, without tag or digest' }],
   });
+}
+
+/** A credential for images in a registry. */
+export async function readyRegistryCredential(
+  { database, registryExchange }: { database: Database; registryExchange: RegistryExchange },
+  asked: Asked,
+  purpose: RegistryPurpose,
+): Promise<ReadyCredential> {
+  const resolved = await resolveRegistryExchange(database, asked, purpose);
+  const { project, wanted, format, appId } = resolved;
+  const { issuer, buildId } = wanted;
+  const issued = await askProvider(() => registryExchange.get(wanted), ofRegistries).catch(
+    onCutOff(database.reader, issuer, registryKinds),
+  );
+  refuseTooMuch(resolved, issued);
+  const { host, effective, isStatic, expiresAt } = issued;
+  const { repositories, actions, narrowedTo, note } = effective;
+  return {
+    project,
+    issuer,
+    kinds: registryKinds,
+    mintedTokenId: issued.id,
+    purpose,
+    appId,
+    buildId,
+    expiresAt,
+    scope: {
+      repositories: repositories === '*' ? ['*'] : repositories,
+      permissions: { images: actions.join(',') },
+      ...(narrowedTo !== 'repository' && { narrowed: narrowedTo }),
+    },
+    effective: { host, repositories, actions, narrowed_to: narrowedTo, static: isStatic, note: note ?? null },
+    members: formatCredential(format, issued),
+    claim: (trx) => registryExchange.claim(trx, wanted, issued),
+    discard: () => registryExchange.discard(issued),
+  };
 }
