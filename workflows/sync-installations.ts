@@ -8,7 +8,7 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import { concernsTheApp } from '../domain/github/sync-failures.ts';
+import { concernsTheApp } from '../domain/github/github-features.ts';
 import {
   beginSync,
   confirmInstallations,

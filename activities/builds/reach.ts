@@ -1,7 +1,7 @@
 import type { GitHubBroker, ReachableRepository } from '../../broker/github/github.ts';
 import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { isUnconfirmed } from '../../db/github/refresh-installation.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
-import { isUnconfirmed } from '../../db/github/unconfirmed.ts';
 import type { Database, Db } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';

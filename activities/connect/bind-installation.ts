@@ -10,7 +10,7 @@ import { holdOwner } from '../../db/people/hold-owner.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
-import { seenInstallation } from '../github/seen-installation.ts';
+import { seenInstallation } from '../github/installations.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import type { ConnectDeps } from './flow-steps.ts';
 import { closeFlow } from './flow-steps.ts';

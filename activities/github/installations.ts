@@ -1,20 +1,25 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
-import { type AppLimits, appLimits } from '../../db/github/app-room.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
-import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { type AppLimits, appLimits, githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsIn, type SeenInstallation } from '../../db/github/installations.ts';
 import { syncPassesIn } from '../../db/github/sync-passes.ts';
 import { operationsIn } from '../../db/ops/operations.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
-import { concernsTheApp } from '../../domain/github/sync-failures.ts';
+import { concernsTheApp } from '../../domain/github/github-features.ts';
 import { ProviderError } from '../../providers/failure.ts';
+import type { Installation } from '../../providers/github/app/as-app.ts';
 import type { GitHubAsApp } from '../../providers/github/github.ts';
 import { isPassing } from '../failures.ts';
 import { withHeartbeats } from '../heartbeats.ts';
-import { requireEnd, requireRoom } from './app-room.ts';
-import { seenInstallation } from './seen-installation.ts';
-import { finishOperations, noteAppAccepted, type SyncFailure, skippedFailure } from './sync-report.ts';
+import {
+  finishOperations,
+  noteAppAccepted,
+  requireEnd,
+  requireRoom,
+  type SyncFailure,
+  skippedFailure,
+} from './sync-report.ts';
 
 export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp'>; limits?: AppLimits };
 
@@ -138,4 +143,25 @@ async function lookFor(app: GitHubAsApp, externalId: number): Promise<Found | 'u
     if (isPassing(error) && error.code !== 'unexpected') throw error;
     return 'unreadable';
   }
+}
+
+/** What GitHub says of an installation, as we remember it. */
+export function seenInstallation({
+  id,
+  account,
+  repositorySelection,
+  permissions,
+  events,
+  suspendedAt,
+}: Installation): SeenInstallation {
+  return {
+    externalId: id,
+    accountLogin: account.login,
+    accountId: account.id,
+    targetType: account.type,
+    repositorySelection,
+    permissions,
+    events,
+    suspendedAt: suspendedAt ?? null,
+  };
 }

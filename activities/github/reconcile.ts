@@ -1,7 +1,18 @@
-import { requestReconciliations } from '../../db/github/reconcile.ts';
+import { startOf } from '../../db/builds/builds.ts';
+import { leaveUnseenToPerson } from '../../db/deletion/integration-deletion.ts';
+import {
+  deletionCommand,
+  requestReconciliations,
+  resolveMoot,
+  silentBuilds,
+  silentDeletions,
+  startAgain,
+} from '../../db/github/reconcile.ts';
+import { incidentsIn } from '../../db/ops/incidents.ts';
+import type { Database } from '../../db/store/connection.ts';
+import { everything } from '../../db/store/tenant.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { checkApp, type ReconcileDeps } from './check-app.ts';
-import { sweepStuck } from './sweep.ts';
 
 export type { ReconcileDeps };
 
@@ -21,4 +32,38 @@ export function reconcileActivities(deps: ReconcileDeps) {
       await withHeartbeats(() => checkApp(deps, githubAppId), githubAppId);
     },
   };
+}
+
+const hour = 3_600_000;
+
+/** A deletion that waits for its provider says nothing for days; one that goes on longer than that is stuck. */
+const deletionMs = 8 * 24 * hour;
+
+/** In one night. */
+const mostBuilds = 1_000;
+
+/**
+ * Looks for what stands still although nothing holds it: its workflow is started once more, if it has been lost. Where
+ * that is not enough, a person is told.
+ */
+export async function sweepStuck(database: Database, now = Date.now()): Promise<void> {
+  const builds = await silentBuilds(database.reader, now - hour, mostBuilds);
+  for (const build of builds) {
+    if (build.updatedAt > now - build.pipeline.timeoutMinutes * 60_000 - hour) continue;
+    await database.write(async (trx) => {
+      await startAgain(trx, startOf(build));
+      const { orgId, projectId, id: subjectId } = build;
+      await incidentsIn(trx, everything).raise({ orgId, projectId, code: 'build_stuck', subjectId });
+    });
+  }
+  for (const integration of await silentDeletions(database.reader, now - hour)) {
+    await database.write(async (trx) => {
+      await startAgain(trx, deletionCommand(integration));
+      if (integration.updated_at > now - deletionMs) return;
+      const { org_id: orgId, project_id: projectId, id: subjectId } = integration;
+      await incidentsIn(trx, everything).raise({ orgId, projectId, code: 'deletion_stuck', subjectId });
+    });
+  }
+  await database.write(resolveMoot);
+  await database.write(leaveUnseenToPerson);
 }

@@ -1,7 +1,6 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
-import { followMoved } from '../../db/github/follow-moved.ts';
-import { stopBuildsOf } from '../../db/github/follow-repositories.ts';
+import { followMoved, stopBuildsOf } from '../../db/github/follow-repositories.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { type Installation, installationsIn } from '../../db/github/installations.ts';
 import type { Refresh } from '../../db/github/refresh-installation.ts';
@@ -11,8 +10,8 @@ import { everything } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { withHeartbeats } from '../heartbeats.ts';
-import { requireRoom } from './app-room.ts';
-import { seenInstallation } from './seen-installation.ts';
+import { seenInstallation } from './installations.ts';
+import { requireRoom } from './sync-report.ts';
 
 export type RefreshDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp' | 'reachedRepository'> };
 

@@ -1,8 +1,6 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
-import { type AppLimits, appLimits } from '../../db/github/app-room.ts';
-import { followMoved } from '../../db/github/follow-moved.ts';
-import { stopBuildsOf } from '../../db/github/follow-repositories.ts';
-import { githubAppsIn } from '../../db/github/github-apps.ts';
+import { followMoved, stopBuildsOf } from '../../db/github/follow-repositories.ts';
+import { type AppLimits, appLimits, githubAppsIn } from '../../db/github/github-apps.ts';
 import { installationsIn } from '../../db/github/installations.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import { type ReadPage, repositoryPagesIn } from '../../db/github/repository-pages.ts';
@@ -13,8 +11,14 @@ import { everything } from '../../db/store/tenant.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubWithToken } from '../../providers/github/github.ts';
 import { withHeartbeats } from '../heartbeats.ts';
-import { mostOfInstallation, requireEnd, requireRoom } from './app-room.ts';
-import { raiseUnreadable, type SyncFailure, unreadableCode } from './sync-report.ts';
+import {
+  mostOfInstallation,
+  raiseUnreadable,
+  requireEnd,
+  requireRoom,
+  type SyncFailure,
+  unreadableCode,
+} from './sync-report.ts';
 
 export type RepositoryDeps = {
   database: Database;

@@ -1,14 +1,17 @@
 import { appRejected, followInstallations, restoreAccepted } from '../../db/github/follow-installations.ts';
-import type { GithubApp } from '../../db/github/github-apps.ts';
+import type { AppLimits, GithubApp } from '../../db/github/github-apps.ts';
+import { appLimits, hasRoom } from '../../db/github/github-apps.ts';
 import type { Installation } from '../../db/github/installations.ts';
 import type { SkippedInstallation } from '../../db/github/sync-passes.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import { operationsIn } from '../../db/ops/operations.ts';
-import type { Transaction } from '../../db/store/connection.ts';
+import type { Database, Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { appSettingsUrl } from '../../domain/github/github-urls.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
+import { perPage } from '../../providers/github/client.ts';
+import { Refusal } from '../refusals.ts';
 
 export type SyncFailure = { code: string; detail: string };
 
@@ -103,3 +106,28 @@ export function skippedFailure(skipped: SkippedInstallation[], unreadable: numbe
 }
 
 const mostNamed = 10;
+
+/** So many repositories GitHub lets one account have. */
+export const mostOfInstallation = 100_000;
+
+/** Refuses what would make an organization's App larger than Fairlead keeps: its GitHub may be without an end. */
+export async function requireRoom(
+  database: Database,
+  app: Pick<GithubApp, 'id' | 'orgId'>,
+  kind: keyof AppLimits,
+  externalIds: number[],
+  limits = appLimits,
+): Promise<void> {
+  const most = limits[kind];
+  if (await hasRoom(database.reader, app, { kind, externalIds, most })) return;
+  throw tooMany(kind, `The App has more than ${most} ${kind}, which is as many as are kept of one App`);
+}
+
+/** Refuses a page that comes after as many pages as there may be. */
+export function requireEnd(page: number, kind: keyof AppLimits, most: number): void {
+  if (page > Math.ceil(most / perPage)) throw tooMany(kind, `There are more pages than ${most} ${kind} take`);
+}
+
+function tooMany(kind: keyof AppLimits, message: string): Refusal {
+  return new Refusal(`too_many_${kind}`, message);
+}

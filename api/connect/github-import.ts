@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { acceptAgain } from '../../db/github/follow-installations.ts';
 import { addOwnApp } from '../../db/github/idle-apps.ts';
 import { requestSync } from '../../db/github/installations.ts';
-import { acceptAgain } from '../../db/github/rejected-apps.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/hold-owner.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';

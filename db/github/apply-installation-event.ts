@@ -5,9 +5,8 @@ import { nudgeFlow } from '../connect/flow-commands.ts';
 import { installationWitnessesIn } from '../connect/installation-witnesses.ts';
 import type { Transaction } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';
-import { appLimits, hasRoom } from './app-room.ts';
 import { followInstallations } from './follow-installations.ts';
-import { githubAppsIn } from './github-apps.ts';
+import { appLimits, githubAppsIn, hasRoom } from './github-apps.ts';
 import { installationsIn } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
 

@@ -64,3 +64,11 @@ export function missingEssentials(granted: Record<string, string>): Record<strin
   const names = new Set<string>(essential.flatMap(({ permissions }) => permissions));
   return Object.fromEntries(Object.entries(missingPermissions(granted)).filter(([name]) => names.has(name)));
 }
+
+/** Failures that say something about the App itself, or about the way to its host; all others concern one installation. */
+const ofTheApp: ReadonlySet<string> = new Set(['app_credentials_rejected', 'clock_skew', 'address_refused']);
+
+/** Whether no other installation of the App could be read either. */
+export function concernsTheApp(code: string): boolean {
+  return ofTheApp.has(code);
+}

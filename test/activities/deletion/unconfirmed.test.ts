@@ -1,8 +1,8 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deletionActivities } from '../../../activities/deletion/deletion.ts';
+import { sweepStuck } from '../../../activities/github/reconcile.ts';
 import { refreshActivities } from '../../../activities/github/refresh.ts';
-import { sweepStuck } from '../../../activities/github/sweep.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { installationsIn } from '../../../db/github/installations.ts';

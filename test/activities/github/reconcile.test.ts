@@ -1,8 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { withFailures } from '../../../activities/failures.ts';
-import { reconcileActivities } from '../../../activities/github/reconcile.ts';
-import { sweepStuck } from '../../../activities/github/sweep.ts';
+import { reconcileActivities, sweepStuck } from '../../../activities/github/reconcile.ts';
 import { buildsIn } from '../../../db/builds/builds.ts';
 import { incidentsIn } from '../../../db/ops/incidents.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';

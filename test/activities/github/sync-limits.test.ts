@@ -4,8 +4,8 @@ import { installationActivities } from '../../../activities/github/installations
 import { refreshActivities } from '../../../activities/github/refresh.ts';
 import { repositoryActivities } from '../../../activities/github/repositories.ts';
 import type { GitHubBroker } from '../../../broker/github/github.ts';
-import { appLimits } from '../../../db/github/app-room.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
+import { appLimits } from '../../../db/github/github-apps.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { installationPayload } from '../../../stand-ins/github/payloads.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
