@@ -11,7 +11,7 @@ import { installationsIn } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { incidentsIn } from '../../db/ops/incidents.ts';
 import { operationsIn } from '../../db/ops/operations.ts';
-import { purgeCredentials } from '../../db/secrets/purge-credentials.ts';
+import { purgeCredentials } from '../../db/secrets/credentials.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { IntegrationRow } from '../../db/store/tables.ts';
 import { everything } from '../../db/store/tenant.ts';

@@ -1,8 +1,7 @@
 import { rotationsIn } from '../../db/secrets/rotations.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { Refusal } from '../refusals.ts';
-import type { RotationDeps, RotationInput } from './deps.ts';
-import { kindOf, requireRotation } from './rotation-steps.ts';
+import { kindOf, type RotationDeps, type RotationInput, requireRotation } from './rotation-steps.ts';
 
 /** What the provider is shown, told and asked. Each step may be made again: the provider is where it was before. */
 export function proveVersion({ database, connector }: Pick<RotationDeps, 'database' | 'connector'>) {

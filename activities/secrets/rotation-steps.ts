@@ -1,3 +1,4 @@
+import type { GitHubConnector } from '../../broker/connect/github-connect.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { requestSync } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
@@ -6,13 +7,13 @@ import { operationsIn } from '../../db/ops/operations.ts';
 import { credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { type Rotation, rotationsIn } from '../../db/secrets/rotations.ts';
-import type { Db, Transaction } from '../../db/store/connection.ts';
+import type { Database, Db, Transaction } from '../../db/store/connection.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
 import { isFinalRotationPhase, type RotationPhase } from '../../domain/secrets/rotation-phase.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { Refusal } from '../refusals.ts';
-import type { RotationDeps, RotationInput } from './deps.ts';
 
 /** What is to be done next: `overlap` is waited for by the clock, `probe` by asking until the old version is dead. */
 export type RotationStand = {
@@ -231,3 +232,11 @@ async function record(
     detail: { rotation: id, requested_by: requestedBy, ...detail },
   });
 }
+
+export type RotationDeps = {
+  database: Database;
+  keyring: Keyring;
+  connector: Pick<GitHubConnector, 'isAccepted' | 'tellWebhookSecret'>;
+};
+
+export type RotationInput = { rotationId: string };

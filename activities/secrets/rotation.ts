@@ -1,7 +1,6 @@
 import { withHeartbeats } from '../heartbeats.ts';
-import type { RotationDeps, RotationInput } from './deps.ts';
 import { proveVersion } from './prove-version.ts';
-import { rotationSteps } from './rotation-steps.ts';
+import { type RotationDeps, type RotationInput, rotationSteps } from './rotation-steps.ts';
 
 export type { RotationDeps };
 

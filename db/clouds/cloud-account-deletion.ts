@@ -1,5 +1,5 @@
 import type { Deletion } from '../deletion/integration-deletion.ts';
-import { purgeCredentials } from '../secrets/purge-credentials.ts';
+import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';
 import { type CloudAccount, cloudAccountsIn } from './cloud-accounts.ts';

@@ -1,7 +1,7 @@
 import { revokeConsentWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import { incidentsIn } from '../ops/incidents.ts';
-import { purgeCredentials } from '../secrets/purge-credentials.ts';
+import { purgeCredentials } from '../secrets/credentials.ts';
 import { sealedSecrets } from '../secrets/sealed-secrets.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';

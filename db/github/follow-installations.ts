@@ -3,7 +3,7 @@ import { type IntegrationStatus, integrationMoves } from '../../domain/integrati
 import { sourcesOf } from '../../domain/moves.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { incidentsIn } from '../ops/incidents.ts';
-import { purgeCredentials } from '../secrets/purge-credentials.ts';
+import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';
 import type { GithubApp, NewGithubApp } from './github-apps.ts';

@@ -1,5 +1,5 @@
 import { appendAudit } from '../ops/audit.ts';
-import { purgeCredentials } from '../secrets/purge-credentials.ts';
+import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
 import type { GithubAppRow } from '../store/tables.ts';
 import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.ts';

@@ -4,7 +4,7 @@ import {
   credentialMoves,
   type GithubSecretKind,
 } from '../../domain/secrets/credential-status.ts';
-import type { Db } from '../store/connection.ts';
+import type { Db, Transaction } from '../store/connection.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 export type Credential = {
   id: string;
@@ -112,4 +112,16 @@ function toCredential(row: CredentialRow): Credential {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+/** Destroys every version there is; that there were some stays known. */
+export async function purgeCredentials(
+  trx: Transaction,
+  owner: { integration_id: string } | { github_app_id: string } | { cloud_account_id: string },
+): Promise<number> {
+  const credentials = trx('credentials').where(owner).select('id');
+  return trx('credential_versions')
+    .whereIn('credential_id', credentials)
+    .whereNot({ status: 'purged' })
+    .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { purgeCredentials } from '../../../db/secrets/purge-credentials.ts';
+import { purgeCredentials } from '../../../db/secrets/credentials.ts';
 import {
   addClientSecret,
   addKey,
