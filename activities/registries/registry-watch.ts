@@ -1,6 +1,5 @@
-import { noteExpiring } from '../../db/registries/expiring-credentials.ts';
 import { endMootOutages } from '../../db/registries/registry-outages.ts';
-import { claimDueChecks } from '../../db/registries/registry-watch.ts';
+import { claimDueChecks, noteExpiring } from '../../db/registries/registry-watch.ts';
 import type { Database } from '../../db/store/connection.ts';
 
 /** Of one transaction: SQLite has one writer, and others wait for it. */

@@ -17,7 +17,7 @@ import { type Command, commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';
 import { registryChecksIn } from './registry-checks.ts';
-import { noteAnswer, noteSilence, refusalsOf } from './registry-strikes.ts';
+import { noteAnswer, noteSilence, refusalsOf } from './registry-outages.ts';
 
 const kind = 'verify';
 

@@ -5,9 +5,8 @@ import {
   type RegistryPurpose,
   registryPurposes,
 } from '../../domain/registries/registry-purposes.ts';
-import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
-import { scopeOf } from './probes.ts';
+import { accessIn, scopeOf } from './probes.ts';
 import type { Login } from './tokens.ts';
 import { findWayIn, noTokens, tokenFor } from './way-in.ts';
 import type { Wire } from './wire.ts';

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import type { RegistryErrorCode } from '../failure.ts';
-import { accessIn } from './access.ts';
 import { failure } from './failures.ts';
 import { authorization, type Scoped, type WayIn, wayInOf } from './way-in.ts';
-import { type Answer, ask, type Wire } from './wire.ts';
+import { type Answer, ask, fieldOf, jsonIn, type Wire } from './wire.ts';
 
 /** A tag that nobody has; asking for it counts as no pull. */
 const absentTag = 'fairlead-probe-of-a-tag-that-is-not-there';
@@ -84,3 +83,18 @@ const sentences: Partial<Record<RegistryErrorCode, string>> = {
   pull_unproven: 'The registry does not tell whether the credential may pull from',
   push_unproven: 'The registry does not tell, without a push, whether the credential may push to',
 };
+
+/** The actions by repository of a token that can be read. It is not verified: the registry does that. */
+export function accessIn(token: string): Map<string, string[]> | undefined {
+  const payload = token.split('.')[1];
+  const access = payload && fieldOf(jsonIn(Buffer.from(payload, 'base64url').toString('utf8')), 'access');
+  if (!Array.isArray(access)) return undefined;
+  const found = new Map<string, string[]>();
+  for (const one of access) {
+    const [type, name, actions] = ['type', 'name', 'actions'].map((field) => fieldOf(one, field));
+    if (type !== 'repository' || typeof name !== 'string' || !Array.isArray(actions)) continue;
+    const all = actions.includes('*') ? ['pull', 'push'] : [];
+    found.set(name, [...(found.get(name) ?? []), ...all, ...actions.filter((action) => typeof action === 'string')]);
+  }
+  return found;
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseChallenges } from '../../../providers/registries/challenge.ts';
+import { parseChallenges } from '../../../providers/registries/way-in.ts';
 import { fc } from '../../support/properties.ts';
 
 const read = (header: string) =>
