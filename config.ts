@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parse as parseConnectionString } from 'pg-connection-string';
 import { z } from 'zod';
 import type { MasterKey } from './db/store/sealing.ts';
-import { bearerToken } from './domain/bearer-token.ts';
 import { parseAllowedHosts } from './domain/connect/allowed-hosts.ts';
 import { looksPublic, type WebhookMode, webhookModes } from './domain/deliveries/webhook-address.ts';
+import { bearerToken } from './domain/ids.ts';
 
 /**
  * Every setting. This is the only file that reads the environment; it reads it once, reports all mistakes at once,

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { runApi } from './api/app.ts';
 import { listen } from './api/http/listen.ts';
-import { runApi } from './api/run-api.ts';
 import { openBrokers, operatorApp } from './broker/open-broker.ts';
 import type { Config } from './config.ts';
 import { syncCommand } from './db/github/installations.ts';

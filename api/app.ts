@@ -1,4 +1,10 @@
 import Koa, { type Middleware } from 'koa';
+import type { Registry } from 'prom-client';
+import { allowedHosts, type Brokers, defaultHost } from '../broker/open-broker.ts';
+import type { Config } from '../config.ts';
+import type { Store } from '../db/store/open-store.ts';
+import { webhookAddress } from '../domain/deliveries/webhook-address.ts';
+import type { Logger } from '../log.ts';
 import { appRegistryRoutes } from './builds/app-registry.ts';
 import { appRoutes } from './builds/apps.ts';
 import { buildRoutes } from './builds/builds.ts';
@@ -13,7 +19,9 @@ import { githubImportRoutes } from './connect/github-import.ts';
 import { githubStartRoutes } from './connect/github-start.ts';
 import { integrationDeleteRoutes } from './deletion/integration-delete.ts';
 import { deliveryRoutes } from './deliveries/deliveries.ts';
+import { createIntake } from './deliveries/intake.ts';
 import { recoverRoutes } from './deliveries/recover.ts';
+import { createHookKeys } from './deliveries/webhook-keys.ts';
 import { webhookRoutes } from './deliveries/webhooks.ts';
 import { buildTokenRoutes } from './exchange/build-tokens.ts';
 import { exchangeRoutes } from './exchange/exchange.ts';
@@ -23,7 +31,9 @@ import { repositoryRoutes } from './github/repositories.ts';
 import { createAuthenticate } from './http/authenticate.ts';
 import type { ApiDeps } from './http/deps.ts';
 import type { Endpoint } from './http/endpoint.ts';
+import type { Listening } from './http/listen.ts';
 import { mount } from './http/mount.ts';
+import { createRateLimiter } from './http/rate-limit.ts';
 import { requestFrame } from './http/request-frame.ts';
 import { dialectRoutes } from './integrations/dialect.ts';
 import { grantRoutes } from './integrations/grants.ts';
@@ -35,6 +45,7 @@ import { auditRoutes } from './ops/audit.ts';
 import { docsRoutes } from './ops/docs.ts';
 import { incidentRoutes } from './ops/incidents.ts';
 import { operationRoutes } from './ops/operations.ts';
+import { measureTraffic } from './ops/traffic-metrics.ts';
 import { meRoutes } from './people/me.ts';
 import { orgRoutes } from './people/orgs.ts';
 import { projectRoutes } from './people/projects.ts';
@@ -134,5 +145,51 @@ function cors(origins: string[]): Middleware {
       }
     }
     await next();
+  };
+}
+
+/** Answers on a port that is already held; `stop` finishes what is in flight, and keeps what was acknowledged. */
+export function runApi(options: {
+  config: Config;
+  store: Store;
+  brokers: Brokers;
+  listening: Listening;
+  temporalUiUrl?: string | undefined;
+  logger: Logger;
+  registry: Registry;
+}): { stop(): Promise<void> } {
+  const { config, store, brokers, listening, logger, registry } = options;
+  const { database, keyring } = store;
+  measureTraffic(brokers.traffic, registry);
+  const intake = createIntake({ database, hookKeys: createHookKeys({ database, keyring }), logger, registry });
+  const app = createApp({
+    database,
+    keyring,
+    ...brokers,
+    connect: {
+      defaultHost: defaultHost(config),
+      allowedHosts: allowedHosts(config),
+      redirectOrigins: config.corsOrigins,
+      webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
+    },
+    intake,
+    logger,
+    registry,
+    links: {
+      publicUrl: config.publicUrl,
+      temporalUiUrl: options.temporalUiUrl ?? config.temporal.uiUrl,
+      namespace: config.temporal.namespace,
+    },
+    adminToken: config.adminToken,
+    corsOrigins: config.corsOrigins,
+    trustProxy: config.trustProxy,
+    limiter: createRateLimiter(config.rateLimits, registry),
+  });
+  listening.serve(app.callback());
+  return {
+    async stop() {
+      await listening.stop(config.shutdownMs);
+      await intake.drain();
+    },
   };
 }

@@ -7,8 +7,8 @@ import { bootstrap, createSignInCode } from '../db/people/bootstrap.ts';
 import { openSharedStore } from '../db/store/open-store.ts';
 import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
+import { runApi } from './app.ts';
 import { listen } from './http/listen.ts';
-import { runApi } from './run-api.ts';
 
 /** `npm run api`: the HTTP process, of which there may be many. It has no connection to Temporal. */
 await run(async () => {

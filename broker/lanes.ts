@@ -1,4 +1,4 @@
-import { Overasked } from './overasked.ts';
+import { Overasked } from './provider-failure.ts';
 
 type Lane = { busy: number; waiting: (() => void)[] };
 

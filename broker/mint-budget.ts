@@ -1,4 +1,4 @@
-import { Overasked } from './overasked.ts';
+import { Overasked } from './provider-failure.ts';
 
 /** Of the 180 tokens that GitHub lets an App make in a minute: a third, and half of that at once. */
 const atOnce = 30;

@@ -1,5 +1,4 @@
 import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
-import { Overasked } from './overasked.ts';
 
 type ToldFailure = {
   code: ProviderErrorCode;
@@ -14,4 +13,11 @@ export function providerFailure(error: unknown): ToldFailure | undefined {
   if (!(error instanceof ProviderError)) return undefined;
   const { code, message, retryAfterMs } = error;
   return { code, message, retryAfterMs, overasked: error instanceof Overasked };
+}
+
+/** One organization asks for more than its share of what all share. Nothing was sent. */
+export class Overasked extends ProviderError {
+  constructor(message: string, retryAfterMs: number, provider = 'github') {
+    super({ provider, code: 'secondary_limited', message, retryAfterMs: Math.ceil(retryAfterMs) });
+  }
 }

@@ -1,5 +1,4 @@
-import { bearerToken } from '../domain/bearer-token.ts';
-import { isId } from '../domain/ids.ts';
+import { bearerToken, isId } from '../domain/ids.ts';
 import type { RegistryPurpose } from '../domain/registries/registry-purposes.ts';
 import { CliFailure } from './failure.ts';
 import { isOpenToOthers, readText, replaceFile } from './private-file.ts';

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { bearerToken } from '../domain/bearer-token.ts';
-import { isId } from '../domain/ids.ts';
+import { bearerToken, isId } from '../domain/ids.ts';
 import { type RegistryPurpose, registryPurposes } from '../domain/registries/registry-purposes.ts';
 import { CliFailure } from './failure.ts';
 import type { World } from './world.ts';

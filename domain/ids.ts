@@ -110,3 +110,6 @@ function isIdBody(text: string): boolean {
 export function idPattern(prefix: IdPrefix): RegExp {
   return new RegExp(`^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`);
 }
+
+/** What `Authorization: Bearer` can carry (RFC 6750, `b64token`). */
+export const bearerToken = /^[\w.~+/-]+=*$/;

@@ -1,5 +1,5 @@
 import type { Connection } from '@temporalio/client';
-import { workflowAttributeNames } from '../domain/ops/workflow-attributes.ts';
+import { workflowAttributeNames } from '../domain/ops/workflow-ids.ts';
 import type { Logger } from '../log.ts';
 
 const keyword = 2;

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { programEnvironment } from '../config.ts';
-import { workflowAttributeNames } from '../domain/ops/workflow-attributes.ts';
+import { workflowAttributeNames } from '../domain/ops/workflow-ids.ts';
 import { TemporalUnreachable, waitForTemporal } from './temporal-client.ts';
 import { stopLeftover } from './temporal-server-leftover.ts';
 

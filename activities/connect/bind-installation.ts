@@ -6,7 +6,7 @@ import { type Installation, installationsIn, requestSync } from '../../db/github
 import { requestRefresh } from '../../db/github/refresh-installation.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
+import { holdOwner } from '../../db/people/projects.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';

@@ -5,7 +5,7 @@ import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { retireIdleApp } from '../../db/github/idle-apps.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
+import { holdOwner } from '../../db/people/projects.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';

@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { registryStatusesOf, sourceStatusesOf } from '../../db/builds/app-sources.ts';
 import { type App, appsIn } from '../../db/builds/apps.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
-import { projectsIn } from '../../db/people/projects.ts';
+import { holdOwner, projectsIn } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import {

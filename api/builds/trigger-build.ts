@@ -5,7 +5,7 @@ import { createBuild } from '../../db/builds/builds.ts';
 import { type Pipeline, pipelinesIn } from '../../db/builds/pipelines.ts';
 import { refHeadsIn } from '../../db/deliveries/ref-heads.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
-import { isDeleted } from '../../db/integrations/cut-off.ts';
+import { isDeleted } from '../../db/integrations/usable-integrations.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { askProvider } from '../http/ask-provider.ts';

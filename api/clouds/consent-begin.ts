@@ -4,7 +4,7 @@ import type { LandingRefusal } from '../connect/land.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { Problem } from '../http/problems.ts';
-import { readBytes } from '../http/read-json.ts';
+import { readBytes } from '../http/read-body.ts';
 import { hasBegun, isItsBrowser, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';
 import { ownerNameOf } from '../people/owner.ts';
 

@@ -4,7 +4,7 @@ import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../db/cl
 import { isConsentInUse } from '../../db/clouds/google-consent-ends.ts';
 import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/clouds/google-consents.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
+import { holdOwner } from '../../db/people/projects.ts';
 import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';

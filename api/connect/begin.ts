@@ -11,7 +11,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
-import { readBytes } from '../http/read-json.ts';
+import { readBytes } from '../http/read-body.ts';
 import { flowCookieHash, isItsBrowser, isKnownPerson, seeOther } from '../people/browser.ts';
 import { ownerNameOf } from '../people/owner.ts';
 import { bindBrowser, goOn } from './browser.ts';

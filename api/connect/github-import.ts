@@ -3,7 +3,7 @@ import { acceptAgain } from '../../db/github/follow-installations.ts';
 import { addOwnApp } from '../../db/github/idle-apps.ts';
 import { requestSync } from '../../db/github/installations.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
+import { holdOwner } from '../../db/people/projects.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/connect/github-manifest.ts';
 import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';

@@ -4,7 +4,7 @@ import { nudgeFlow } from '../../db/connect/flow-commands.ts';
 import { flowStatesIn } from '../../db/connect/flow-states.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
+import { holdOwner } from '../../db/people/projects.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';

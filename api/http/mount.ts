@@ -13,7 +13,7 @@ import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
 import { type OperationLinks, operationView } from './operation-view.ts';
 import { catalogue, Problem } from './problems.ts';
 import type { RateLimiter } from './rate-limit.ts';
-import { readJson } from './read-json.ts';
+import { readJson } from './read-body.ts';
 import type { FrameState } from './request-frame.ts';
 
 const nobody: Caller = { id: 'anonymous', kind: 'session', grants: [], ops: false };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { integrationsIn } from '../../db/integrations/integrations.ts';
-import { isDuplicate } from '../../db/store/duplicate.ts';
+import { isDuplicate } from '../../db/store/errors.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { id, name } from '../http/input.ts';

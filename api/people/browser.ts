@@ -3,7 +3,7 @@ import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { sessionsIn } from '../../db/people/sessions.ts';
 import { usersIn } from '../../db/people/users.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { hashSecret, newSecret } from '../../db/store/secret-text.ts';
+import { hashSecret, newSecret } from '../../db/store/sealing.ts';
 import { sessionCookie } from '../http/authenticate.ts';
 
 /** As long as an owner's approval may take. */

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { deleteProject } from '../../db/deletion/owner-deletion.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
 import { orgsIn } from '../../db/people/orgs.ts';
-import { type Project, projectsIn } from '../../db/people/projects.ts';
+import { holdOwner, type Project, projectsIn } from '../../db/people/projects.ts';
 import { covers } from '../../db/store/tenant.ts';
 import { DeletionQuery, requireMayRevoke } from '../deletion/deletion-query.ts';
 import { type Caller, scopesIn } from '../http/caller.ts';

@@ -5,7 +5,7 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { comesFromElsewhere, showPage } from '../http/html-page.ts';
 import { toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
-import { readBytes } from '../http/read-json.ts';
+import { readBytes } from '../http/read-body.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { cookieHeader, requireCode, signIn } from './sessions.ts';
 

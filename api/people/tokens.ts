@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { type App, appsIn } from '../../db/builds/apps.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
 import { orgsIn } from '../../db/people/orgs.ts';
-import { projectsIn } from '../../db/people/projects.ts';
+import { holdOwner, projectsIn } from '../../db/people/projects.ts';
 import { type ApiToken, tokensIn } from '../../db/people/tokens.ts';
 import { covers, everything } from '../../db/store/tenant.ts';
 import { scopes } from '../../domain/people/scopes.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
 import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
 import type { Operation } from '../../db/ops/operations.ts';
-import { holdOwner } from '../../db/people/hold-owner.ts';
+import { holdOwner } from '../../db/people/projects.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
 import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
 import type { CloudKind } from '../../domain/clouds/cloud-accounts.ts';

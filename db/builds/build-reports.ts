@@ -1,5 +1,5 @@
 import { buildWorkflowId, reportWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import { integrationDeleted } from '../integrations/cut-off.ts';
+import { integrationDeleted } from '../integrations/usable-integrations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
 import type { BuildRow } from '../store/tables.ts';

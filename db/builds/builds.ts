@@ -3,7 +3,7 @@ import { newId } from '../../domain/ids.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { leasesIn } from '../exchange/leases.ts';
-import { integrationDeleted, integrationDeletedDetail, isDeleted } from '../integrations/cut-off.ts';
+import { integrationDeleted, integrationDeletedDetail, isDeleted } from '../integrations/usable-integrations.ts';
 import { incidentsIn } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';

@@ -1,6 +1,5 @@
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
-import { isDeleted } from '../integrations/cut-off.ts';
-import { usableIntegrations } from '../integrations/usable-integrations.ts';
+import { isDeleted, usableIntegrations } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
 import { everything } from '../store/tenant.ts';
 import { type App, appsIn } from './apps.ts';

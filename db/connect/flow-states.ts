@@ -1,6 +1,6 @@
 import { type StatePurpose, stateLifetimes } from '../../domain/connect/flow-status.ts';
 import type { Db } from '../store/connection.ts';
-import { hashSecret, newSecret } from '../store/secret-text.ts';
+import { hashSecret, newSecret } from '../store/sealing.ts';
 import type { FlowStateRow } from '../store/tables.ts';
 
 /** What a browser carries from one step of a flow to the next. */

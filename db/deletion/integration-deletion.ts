@@ -8,7 +8,7 @@ import { cancelBuild } from '../builds/builds.ts';
 import { connectFlowsIn } from '../connect/connect-flows.ts';
 import { nudgeFlow } from '../connect/flow-commands.ts';
 import { leasesIn } from '../exchange/leases.ts';
-import { integrationDeleted } from '../integrations/cut-off.ts';
+import { integrationDeleted } from '../integrations/usable-integrations.ts';
 import type { AuditEntry } from '../ops/audit.ts';
 import { type Operation, operationsIn } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';

@@ -1,5 +1,10 @@
 import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
+import type { Page, PageRequest } from '../store/page.ts';
+import { pageOf } from '../store/page.ts';
+import type { AuditEventRow } from '../store/tables.ts';
+import type { TenantScope } from '../store/tenant.ts';
+import { within } from '../store/tenant.ts';
 import { wake } from '../store/wakes.ts';
 
 /** Who did what to which thing. No secret, no token, no free text of a provider. */
@@ -43,4 +48,50 @@ export async function appendAudit(trx: Db, ...entries: AuditEntry[]): Promise<vo
     })),
   );
   wake(trx, 'audit');
+}
+
+export type AuditEvent = {
+  id: string;
+  orgId: string | null;
+  projectId: string | null;
+  actor: string;
+  action: string;
+  target: string;
+  outcome: string;
+  ip: string | null;
+  requestId: string | null;
+  detail: Record<string, unknown>;
+  createdAt: number;
+  sequence: number | null;
+};
+
+type AuditFilter = { action?: string | undefined; target?: string | undefined; actor?: string | undefined };
+
+export async function listAudit(
+  db: Db,
+  scope: TenantScope,
+  page: PageRequest,
+  filter: AuditFilter = {},
+): Promise<Page<AuditEvent>> {
+  const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+  // An organization's events are its chain, which is what the index knows.
+  const rows = within(scope, db('audit_events'), { org: 'chain', project: 'project_id' });
+  return pageOf<AuditEventRow, AuditEvent>(rows.where(wanted), page, toAuditEvent);
+}
+
+function toAuditEvent(row: AuditEventRow): AuditEvent {
+  return {
+    id: row.id,
+    orgId: row.org_id,
+    projectId: row.project_id,
+    actor: row.actor,
+    action: row.action,
+    target: row.target,
+    outcome: row.outcome,
+    ip: row.ip,
+    requestId: row.request_id,
+    detail: JSON.parse(row.detail),
+    createdAt: row.created_at,
+    sequence: row.sequence,
+  };
 }

@@ -1,7 +1,7 @@
 import { newId } from '../../domain/ids.ts';
 import { appendAudit } from '../ops/audit.ts';
 import type { Database } from '../store/connection.ts';
-import { hashSecret, newSecret } from '../store/secret-text.ts';
+import { hashSecret, newSecret } from '../store/sealing.ts';
 
 const linkMs = 15 * 60_000;
 const ownerKey = 'bootstrap-owner';

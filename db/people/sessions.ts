@@ -1,6 +1,6 @@
 import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
-import { hashSecret, newSecret } from '../store/secret-text.ts';
+import { hashSecret, newSecret } from '../store/sealing.ts';
 
 export type Session = { id: string; userId: string; expiresAt: number };
 export type NewSession = { id: string; token: string; expiresAt: number };

@@ -3,7 +3,7 @@ import { newId } from '../../domain/ids.ts';
 import type { Scope } from '../../domain/people/scopes.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
-import { hashSecret, newSecret } from '../store/secret-text.ts';
+import { hashSecret, newSecret } from '../store/sealing.ts';
 import type { TokenRow } from '../store/tables.ts';
 import { type TenantScope, within } from '../store/tenant.ts';
 

@@ -1,5 +1,5 @@
 import { newId } from '../../domain/ids.ts';
-import type { WorkflowAttributes } from '../../domain/ops/workflow-attributes.ts';
+import type { WorkflowAttributes } from '../../domain/ops/workflow-ids.ts';
 import type { Db } from './connection.ts';
 import type { CommandRow } from './tables.ts';
 import { wake } from './wakes.ts';

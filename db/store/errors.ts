@@ -10,3 +10,9 @@ export function isTransient(error: unknown): boolean {
   if (typeof code === 'string' && [postgres, sqlite, network].some((form) => form.test(code))) return true;
   return error.name === 'KnexTimeoutError' || /^Connection (terminated|ended)/.test(error.message);
 }
+
+/** Whether a row was refused because there is one like it: of two at once the second hears of it in this way only. */
+export function isDuplicate(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === '23505' || code === 'SQLITE_CONSTRAINT';
+}

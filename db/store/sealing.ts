@@ -1,4 +1,4 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import nacl from 'tweetnacl';
 
 /** What a secret belongs to: a ciphertext that is copied to another record does not open there. */
@@ -54,4 +54,14 @@ export function createKeyring(masterKeys: readonly MasterKey[]): Keyring {
 function recordKey(master: Uint8Array, { orgId, credentialId, version, field }: SealContext): Uint8Array {
   const info = `v1|${orgId ?? '-'}|${credentialId}|${version}|${field}`;
   return new Uint8Array(hkdfSync('sha512', master, new Uint8Array(0), info, nacl.secretbox.keyLength));
+}
+
+/** 32 random bytes behind a prefix that tells what it is, also to whoever scans for leaked secrets. */
+export function newSecret(prefix: 'flt_' | 'fls_' | ''): string {
+  return prefix + randomBytes(32).toString('base64url');
+}
+
+/** Secrets of 256 random bits are kept as a plain digest: there is nothing to guess that salt or work could slow. */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
 }

@@ -53,3 +53,10 @@ export function revokeConsentWorkflowId(cloudAccountId: string): string {
 export function verifyCloudWorkflowId(cloudAccountId: string): string {
   return `verify-cloud/${cloudAccountId}`;
 }
+
+/** Temporal search attributes (all Keyword) by which an operator finds a workflow. Ids and plain words only. */
+export const workflowAttributeNames = ['OrgId', 'ProjectId', 'IntegrationId', 'BuildId', 'Kind', 'Phase'] as const;
+
+type WorkflowAttribute = (typeof workflowAttributeNames)[number];
+
+export type WorkflowAttributes = Partial<Record<WorkflowAttribute, string>>;

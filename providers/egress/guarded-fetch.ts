@@ -3,11 +3,10 @@ import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { Agent, fetch as undiciFetch } from 'undici';
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
-import { checkUrl } from './allowed.ts';
+import { checkUrl } from './addresses.ts';
 import { EgressError, egressErrorIn } from './egress-error.ts';
 import { pinnedConnector, type Resolve, resolveByDns } from './pinned-connect.ts';
-import { readLimited } from './read-limited.ts';
-import { type Hop, maxRedirects, nextHop, refused } from './redirects.ts';
+import { type Hop, maxRedirects, nextHop, readLimited, refused } from './redirects.ts';
 
 /** The part of `fetch` that providers need; bodies are read whole, so text and bytes only. */
 export type Fetch = (url: string | URL, init?: FetchInit) => Promise<Response>;

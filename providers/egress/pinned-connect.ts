@@ -2,8 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
-import { isPublicAddress } from './addresses.ts';
-import { isTrusted } from './allowed.ts';
+import { isPublicAddress, isTrusted } from './addresses.ts';
 import { EgressError } from './egress-error.ts';
 
 /** Every address of a name, in the order in which they should be tried. */

@@ -1,6 +1,6 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { inject } from 'vitest';
-import { workflowAttributeNames } from '../../domain/ops/workflow-attributes.ts';
+import { workflowAttributeNames } from '../../domain/ops/workflow-ids.ts';
 import { keepOpened, type OpenedWorkflow, stopWorker } from './workflow-run.ts';
 
 /**

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { workflowAttributeNames } from '../../domain/ops/workflow-attributes.ts';
+import { workflowAttributeNames } from '../../domain/ops/workflow-ids.ts';
 import { createTemporalClient, waitForTemporal } from '../../worker/temporal-client.ts';
 import { startTemporalServer, type TemporalServer } from '../../worker/temporal-server.ts';
 import { freePort, isAlive } from '../support/programs/processes.ts';

@@ -2,7 +2,7 @@ import { createBuild } from '../../db/builds/builds.ts';
 import { decisionsIn } from '../../db/deliveries/decisions.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
 import type { Candidate, EventSubjects } from '../../db/deliveries/event-subjects.ts';
-import { integrationDeleted, isDeletedStatus } from '../../db/integrations/cut-off.ts';
+import { integrationDeleted, isDeletedStatus } from '../../db/integrations/usable-integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import type { InstallationRow, RepositoryRow } from '../../db/store/tables.ts';
@@ -11,6 +11,7 @@ import { type Decision, decide } from '../../domain/builds/triggers.ts';
 import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { PullRequestEvent, PushEvent } from '../../domain/deliveries/github-events.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+
 export type Subject = { installation: InstallationRow; repository: RepositoryRow };
 
 /** A commit's message may be as long as a book. */

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { countBacklog } from '../../db/ops/backlog.ts';
+import { countBacklog } from '../../db/ops/relays.ts';
 import type { Database } from '../../db/store/connection.ts';
 
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bootstrap, createSignInCode } from '../../../db/people/bootstrap.ts';
-import { hashSecret } from '../../../db/store/secret-text.ts';
+import { hashSecret } from '../../../db/store/sealing.ts';
 import { newId } from '../../../domain/ids.ts';
 import { publicUrl, startApi, type TestApi } from '../../support/api.ts';
 import { addOrg, addProject, addToken, addUser } from '../../support/scenes/tenants.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Overasked } from '../../../broker/overasked.ts';
+import { Overasked } from '../../../broker/provider-failure.ts';
 import { keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import { findIssuer } from '../../../db/exchange/issuers.ts';
 import { type AwsStandIn, startAws } from '../../../stand-ins/aws/stand-in.ts';

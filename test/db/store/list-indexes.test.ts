@@ -13,7 +13,7 @@ import { installationsIn } from '../../../db/github/installations.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
 import { grantsIn } from '../../../db/integrations/grants.ts';
 import { integrationsIn } from '../../../db/integrations/integrations.ts';
-import { listAudit } from '../../../db/ops/audit-log.ts';
+import { listAudit } from '../../../db/ops/audit.ts';
 import { incidentsIn } from '../../../db/ops/incidents.ts';
 import { projectsIn } from '../../../db/people/projects.ts';
 import { tokensIn } from '../../../db/people/tokens.ts';

@@ -1,2 +1,0 @@
-/** What `Authorization: Bearer` can carry (RFC 6750, `b64token`). */
-export const bearerToken = /^[\w.~+/-]+=*$/;
