@@ -1,9 +1,8 @@
 import { adoptRun, uncertainCode } from '../../db/builds/build-runs.ts';
-import { buildsIn } from '../../db/builds/builds.ts';
+import { allBuilds } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import type { BuildEnd } from '../../domain/builds/run-conclusions.ts';
 
@@ -18,14 +17,14 @@ export function buildActivities({ database }: { database: Database }) {
     /** The run was not found in time: a person is asked to look, and nothing is sent again. False where it was found. */
     async markUncertain({ buildId }: { buildId: string }): Promise<boolean> {
       return database.write(async (trx) => {
-        const build = await buildsIn(trx, everything).find(buildId);
+        const build = await allBuilds(trx).find(buildId);
         if (!build || build.runId !== null) return false;
-        const moved = await buildsIn(trx, everything).moveStatus(buildId, 'uncertain', {
+        const moved = await allBuilds(trx).moveStatus(buildId, 'uncertain', {
           reason: uncertainCode,
           detail: 'GitHub’s answer was lost and no run of this build has been found. It is not sent again by itself.',
         });
         if (!moved) return build.status === 'uncertain';
-        await incidentsIn(trx, everything).raise({
+        await allIncidents(trx).raise({
           orgId: build.orgId,
           projectId: build.projectId,
           code: uncertainCode,
@@ -43,11 +42,11 @@ export function buildActivities({ database }: { database: Database }) {
           await dispatchesIn(trx).move(buildId, 'refused', { code: end.reason ?? end.status });
         }
         const reason = await reasonOf(trx, buildId, end);
-        await buildsIn(trx, everything).moveStatus(buildId, end.status, {
+        await allBuilds(trx).moveStatus(buildId, end.status, {
           reason,
           detail: reason && sentences[reason],
         });
-        await incidentsIn(trx, everything).resolveSubject(uncertainCode, buildId);
+        await allIncidents(trx).resolveSubject(uncertainCode, buildId);
       });
     },
   };
@@ -56,7 +55,7 @@ export function buildActivities({ database }: { database: Database }) {
 /** Whoever asks a build's workflow to end it does not say why: that was written down with the build. */
 async function reasonOf(trx: Transaction, buildId: string, { reason }: BuildEnd): Promise<string | undefined> {
   if (reason !== 'canceled_by_request') return reason;
-  return (await buildsIn(trx, everything).find(buildId))?.cancelReason ?? reason;
+  return (await allBuilds(trx).find(buildId))?.cancelReason ?? reason;
 }
 
 const sentences: Record<string, string> = {
@@ -103,7 +102,7 @@ const pauseMs = 5_000;
  * call that was on its way has an unknown outcome, unless the run has shown itself by its webhook since.
  */
 export async function settle(trx: Transaction, buildId: string): Promise<Sent> {
-  const build = await buildsIn(trx, everything).find(buildId);
+  const build = await allBuilds(trx).find(buildId);
   const dispatch = await dispatchesIn(trx).find(buildId);
   if (!build || isFinalBuildStatus(build.status) || dispatch?.state === 'refused') return { outcome: 'over' };
   if (!dispatch || dispatch.state === 'intent') return { outcome: 'later', retryAfterMs: pauseMs, code: 'interrupted' };

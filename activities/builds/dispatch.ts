@@ -1,14 +1,13 @@
 import { log } from '@temporalio/activity';
 import type { ReachableRepository } from '../../broker/github/github.ts';
-import { appsIn } from '../../db/builds/apps.ts';
+import { allApps } from '../../db/builds/apps.ts';
 import { adoptRun } from '../../db/builds/build-runs.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
 import { mostInputsFor } from '../../db/builds/pipelines.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { skipMarker } from '../../domain/builds/skip-markers.ts';
 import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -63,7 +62,7 @@ export function dispatchActivities(deps: ReachDeps) {
    * not say, the build goes on: a marker that cannot be read skips nothing.
    */
   async function skipMarked(buildId: string): Promise<void> {
-    const build = await buildsIn(database.reader, everything).find(buildId);
+    const build = await allBuilds(database.reader).find(buildId);
     if (build?.status !== 'queued' || build.event !== 'pull_request' || build.rerunOf !== null) return;
     const message = await reachRepository(deps, build, { contents: 'read' })
       .then(({ github, fullName }) => github.getCommitMessage(fullName, build.sha))
@@ -74,13 +73,13 @@ export function dispatchActivities(deps: ReachDeps) {
     const marker = skipMarker(message);
     if (!marker) return;
     const why = { reason: 'skip_marker', detail: `The head commit says ${marker}.` };
-    await database.write((trx) => buildsIn(trx, everything).moveStatus(buildId, 'skipped', why));
+    await database.write((trx) => allBuilds(trx).moveStatus(buildId, 'skipped', why));
   }
 
   /** A build may have waited while its integration was taken away. */
   async function refuseCutOff(build: Build): Promise<void> {
     const { integrationId, projectId } = build;
-    const integration = await integrationsIn(database.reader, everything).find(integrationId);
+    const integration = await allIntegrations(database.reader).find(integrationId);
     if (!integration || integration.status === 'deleting') {
       throw new Refusal('integration_deleted', 'The integration was deleted before the build was started.');
     }
@@ -91,17 +90,16 @@ export function dispatchActivities(deps: ReachDeps) {
     if (usableIntegrationStatuses.includes(integration.status)) return;
     await refuseUnconfirmed(database.reader, build);
     // What an event had taken away may have been given back between the two.
-    const { status = integration.status } =
-      (await integrationsIn(database.reader, everything).find(integrationId)) ?? {};
+    const { status = integration.status } = (await allIntegrations(database.reader).find(integrationId)) ?? {};
     if (usableIntegrationStatuses.includes(status)) return;
     throw new Refusal(`integration_${status}`, `The integration is ${status}.`);
   }
 
   /** It could not push what it makes: better said before it has worked for it. */
   async function refuseLostRegistry({ appId }: Build): Promise<void> {
-    const app = await appsIn(database.reader, everything).find(appId);
+    const app = await allApps(database.reader).find(appId);
     if (!app?.registry) return;
-    const registry = await integrationsIn(database.reader, everything).find(app.registry.integrationId);
+    const registry = await allIntegrations(database.reader).find(app.registry.integrationId);
     if (registry && registry.status !== 'deleting') return;
     throw new Refusal('integration_deleted', 'The app’s registry was deleted: give it another one.');
   }
@@ -123,7 +121,7 @@ export function dispatchActivities(deps: ReachDeps) {
       }
       const detail = detailOf(code, error);
       const moved = await dispatchesIn(trx).move(build.id, 'refused', { code, detail });
-      if (moved) await buildsIn(trx, everything).moveStatus(build.id, 'failed', { reason: code, detail });
+      if (moved) await allBuilds(trx).moveStatus(build.id, 'failed', { reason: code, detail });
       return { outcome: 'over' as const };
     });
   }
@@ -147,7 +145,7 @@ export function dispatchActivities(deps: ReachDeps) {
 
 /** The dispatch's row is written before the build's, here and wherever both are: two at once must not wait in a ring. */
 async function intend(trx: Transaction, buildId: string): Promise<Build | undefined> {
-  const builds = buildsIn(trx, everything);
+  const builds = allBuilds(trx);
   const before = await builds.find(buildId);
   if (before?.status !== 'queued' && before?.status !== 'dispatching') return undefined;
   await dispatchesIn(trx).intend(buildId);
@@ -158,7 +156,7 @@ async function intend(trx: Transaction, buildId: string): Promise<Build | undefi
 
 /** The last moment to hold back: false where another attempt was here, or the build is not to be started any more. */
 async function startSending(trx: Transaction, build: Build): Promise<boolean> {
-  const now = await buildsIn(trx, everything).find(build.id);
+  const now = await allBuilds(trx).find(build.id);
   if (now?.status !== 'dispatching' || now.cancelRequested) return false;
   if (!(await isUsable(trx, build.integrationId))) return false;
   return dispatchesIn(trx).move(build.id, 'sending');
@@ -179,7 +177,7 @@ async function recordSent(
   build: Build,
   { runId, runUrl }: { runId?: number; runUrl?: string },
 ): Promise<Sent> {
-  const known = runId ?? (await buildsIn(trx, everything).find(build.id))?.runId ?? undefined;
+  const known = runId ?? (await allBuilds(trx).find(build.id))?.runId ?? undefined;
   await dispatchesIn(trx).move(build.id, 'sent', known === undefined ? {} : { runId: known });
   if (known === undefined) return { outcome: 'accepted' };
   await adoptRun(trx, build, { runId: known, url: runUrl });
@@ -188,7 +186,7 @@ async function recordSent(
 
 /** The run may have shown itself by its webhook before the answer was lost. */
 async function recordUnknown(trx: Transaction, build: Build, error: unknown): Promise<Sent> {
-  const { runId = null } = (await buildsIn(trx, everything).find(build.id)) ?? {};
+  const { runId = null } = (await allBuilds(trx).find(build.id)) ?? {};
   if (runId !== null) {
     await dispatchesIn(trx).move(build.id, 'sent', { runId });
     return { outcome: 'running' };

@@ -1,9 +1,8 @@
 import type { GitHubBroker, ReachableRepository } from '../../broker/github/github.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { isUnconfirmed } from '../../db/github/refresh-installation.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import type { Database, Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { NotYet, Refusal } from '../refusals.ts';
 
@@ -42,7 +41,7 @@ export async function reachRepository(
 async function refuseDeleted(db: Db, { id, integrationId }: Build): Promise<void> {
   const integration = await db('integrations').where({ id: integrationId }).first('status');
   if (integration?.status === 'deleting') {
-    const build = await buildsIn(db, everything).find(id);
+    const build = await allBuilds(db).find(id);
     if (build && (build.cancelRequested || isFinalBuildStatus(build.status))) return;
   } else if (integration?.status !== 'deleted') {
     return;

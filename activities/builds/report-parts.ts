@@ -1,9 +1,8 @@
 import { buildReportsIn, type ReportNotes } from '../../db/builds/build-reports.ts';
 import type { Build } from '../../db/builds/builds.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import type { CheckState } from '../../providers/github/repository/checks.ts';
 import { type ReachDeps, reachRepository } from './reach.ts';
@@ -51,8 +50,7 @@ const checkPart: Part = {
     if (build.checkStatus === build.status) return false;
     // An owner may have granted everything but this: then the commit's status alone tells.
     const repository = await repositoriesIn(database.reader).find(build.repositoryId);
-    const installation =
-      repository && (await installationsIn(database.reader, everything).find(repository.installationId));
+    const installation = repository && (await allInstallations(database.reader).find(repository.installationId));
     return installation?.permissions['checks'] === 'write';
   },
 

@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { appendBuildEvent } from '../../db/builds/build-events.ts';
 import { buildReportsIn, type ReportNotes } from '../../db/builds/build-reports.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
@@ -38,7 +37,7 @@ export async function reportBuild(deps: ReachDeps, buildId: string): Promise<voi
   const patience = Date.now() + patienceMs;
   const refused = new Set<string>();
   for (;;) {
-    const before = await buildsIn(database.reader, everything).find(buildId);
+    const before = await allBuilds(database.reader).find(buildId);
     if (!before || (await dueParts(deps, before, refused)).length === 0) return;
     const claim = randomUUID();
     const build = await database.write((trx) => buildReportsIn(trx).claim(buildId, claim));

@@ -1,7 +1,6 @@
 import { adoptRun } from '../../db/builds/build-runs.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts';
 import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
@@ -47,7 +46,7 @@ export function runActivities(deps: ReachDeps) {
   }
 
   async function open(buildId: string): Promise<Build | undefined> {
-    const build = await buildsIn(database.reader, everything).find(buildId);
+    const build = await allBuilds(database.reader).find(buildId);
     return build && !isFinalBuildStatus(build.status) ? build : undefined;
   }
 

@@ -7,10 +7,9 @@ import {
   giveUpCloudCheck,
   recordCloudCheck,
 } from '../../db/clouds/cloud-account-checks.ts';
-import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts, type CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
 import { withHeartbeats } from '../heartbeats.ts';
@@ -49,7 +48,7 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
     /** False where the access was replaced meanwhile. An outage is thrown, and changes nothing. */
     askCloud: ({ cloudAccountId }: OfAccount): Promise<boolean> =>
       withHeartbeats(async () => {
-        const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
+        const account = await allCloudAccounts(database.reader).find(cloudAccountId);
         if (!account) return false;
         const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
         const refusal = await refusalOf(account, isSettled);

@@ -1,14 +1,13 @@
-import { appsIn } from '../../db/builds/apps.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allApps } from '../../db/builds/apps.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsIn, requestSync } from '../../db/github/installations.ts';
+import { allInstallations, type Installation, requestSync } from '../../db/github/installations.ts';
 import { requestRefresh } from '../../db/github/refresh-installation.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import { seenInstallation } from '../github/installations.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
@@ -24,13 +23,13 @@ export function bindInstallation(deps: ConnectDeps) {
 
   async function bind(trx: Transaction, read: ConnectFlow, found: Found): Promise<void> {
     const isOwned = await holdOwner(trx, read);
-    const flow = await connectFlowsIn(trx, everything).takeOpen(read.id);
+    const flow = await allConnectFlows(trx).takeOpen(read.id);
     // The person may have named another installation since, or the proof was for that other one.
     if (!flow || subjectOf(flow) !== found.id) return;
     const proof = await proofOf(trx, flow, found);
     if (!proof) return;
 
-    const installations = installationsIn(trx, everything);
+    const installations = allInstallations(trx);
     const before = await installations.findByExternalId(flow.githubAppId, found.id);
     // Looked at first: a refused flow leaves nothing behind.
     if (before?.orgId != null && before.orgId !== flow.orgId) return refuse(trx, flow);
@@ -54,7 +53,7 @@ export function bindInstallation(deps: ConnectDeps) {
 
   /** Does nothing where the flow has moved on: how it stands then is for the next step to see. */
   return async ({ flowId }: { flowId: string }): Promise<void> => {
-    const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+    const flow = await allConnectFlows(database.reader).find(flowId);
     const externalId = flow && subjectOf(flow);
     if (!flow || externalId == null) return;
     const found = await installationFor(deps, flow, externalId);
@@ -69,7 +68,7 @@ async function refuse(trx: Transaction, flow: ConnectFlow): Promise<void> {
 /** The flow's integration was deleted while the person was at GitHub. */
 async function isCutOff(trx: Transaction, { integrationId }: ConnectFlow): Promise<boolean> {
   if (integrationId === null) return false;
-  const integration = await integrationsIn(trx, everything).find(integrationId);
+  const integration = await allIntegrations(trx).find(integrationId);
   return !integration || integration.status === 'deleting' || integration.status === 'expired';
 }
 
@@ -93,7 +92,7 @@ const cured: readonly IntegrationStatus[] = [
 
 /** Usable, as far as its installations are: what is wrong with those is seen right after. */
 async function revive(trx: Transaction, integrationId: string): Promise<void> {
-  const integrations = integrationsIn(trx, everything);
+  const integrations = allIntegrations(trx);
   const integration = await integrations.find(integrationId);
   if (integration && cured.includes(integration.status)) await integrations.moveStatus(integrationId, 'active');
 }
@@ -101,9 +100,9 @@ async function revive(trx: Transaction, integrationId: string): Promise<void> {
 async function connect(trx: Transaction, flow: ConnectFlow, installation: Installation, proof: Proof): Promise<void> {
   const { id: flowId, orgId, projectId, createdBy: actor } = flow;
   const ownerId = projectId ?? orgId;
-  const flows = connectFlowsIn(trx, everything);
-  const installations = installationsIn(trx, everything);
-  const integrations = integrationsIn(trx, everything);
+  const flows = allConnectFlows(trx);
+  const installations = allInstallations(trx);
+  const integrations = allIntegrations(trx);
 
   const already = await installations.boundTo(ownerId, installation.id);
   if (already !== undefined) {
@@ -116,7 +115,7 @@ async function connect(trx: Transaction, flow: ConnectFlow, installation: Instal
   }
   const integrationId = await integrationFor(trx, flow, installation);
   await installations.bind(integrationId, installation.id, ownerId);
-  const rebound = await appsIn(trx, everything).rebind({ id: integrationId, orgId, projectId }, installation.id);
+  const rebound = await allApps(trx).rebind({ id: integrationId, orgId, projectId }, installation.id);
   await flows.move(flowId, 'completed', { integrationId });
   await requestRefresh(trx, flowId, {
     githubAppId: flow.githubAppId,
@@ -142,7 +141,7 @@ async function sourcesOf(trx: Transaction, integrationId: string): Promise<numbe
 
 /** An App of one's own is one integration for all its accounts; on the operator's App each account is one. */
 async function integrationFor(trx: Transaction, flow: ConnectFlow, installation: Installation): Promise<string> {
-  const integrations = integrationsIn(trx, everything);
+  const integrations = allIntegrations(trx);
   const { integrationId, displayName } = flow;
   const identity = {
     identityKey: `installation:${installation.id}`,

@@ -1,14 +1,13 @@
 import { log } from '@temporalio/activity';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { flowSeals } from '../../db/connect/flow-seals.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { retireIdleApp } from '../../db/github/idle-apps.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { codeOf, isDefinite, NotYet } from '../refusals.ts';
 import type { ConnectDeps } from './flow-steps.ts';
@@ -30,12 +29,12 @@ const answerMs = 45_000;
 export function convertManifest({ database, keyring, connector }: ConnectDeps) {
   async function begin(flowId: string): Promise<Attempt | undefined> {
     return database.write(async (trx) => {
-      const flow = await connectFlowsIn(trx, everything).takeOpen(flowId);
+      const flow = await allConnectFlows(trx).takeOpen(flowId);
       if (flow?.status !== 'code_received' || flow.sealedManifestCode === null) return undefined;
       const before = flow.conversionSentAt;
       // No two attempts have the same mark.
       const sentAt = Math.max(Date.now(), (before ?? 0) + 1);
-      await connectFlowsIn(trx, everything).note(flowId, { conversionSentAt: sentAt });
+      await allConnectFlows(trx).note(flowId, { conversionSentAt: sentAt });
       return { flow, code: flowSeals(keyring, flow).openManifestCode(flow.sealedManifestCode), sentAt, before };
     });
   }
@@ -43,9 +42,9 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
   /** The mark that is left to those who come after; not where another attempt has made its own since. */
   async function mark({ flow, sentAt }: Attempt, left: number | null): Promise<void> {
     await database.write(async (trx) => {
-      const now = await connectFlowsIn(trx, everything).takeOpen(flow.id);
+      const now = await allConnectFlows(trx).takeOpen(flow.id);
       if (now?.conversionSentAt !== sentAt) return;
-      await connectFlowsIn(trx, everything).note(flow.id, { conversionSentAt: left });
+      await allConnectFlows(trx).note(flow.id, { conversionSentAt: left });
     });
   }
 
@@ -53,7 +52,7 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
   async function refused(attempt: Attempt): Promise<void> {
     const { flow, sentAt, before } = attempt;
     const decided = await database.write(async (trx) => {
-      const now = await connectFlowsIn(trx, everything).takeOpen(flow.id);
+      const now = await allConnectFlows(trx).takeOpen(flow.id);
       if (now?.status !== 'code_received') return true;
       const isAlone = now.conversionSentAt === sentAt;
       if (!isAlone || (before !== null && before > Date.now() - answerMs)) return false;
@@ -92,7 +91,7 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
     /** GitHub was asked for as long as a code lives, or refuses for good. */
     async giveUpConversion({ flowId, code }: { flowId: string; code: string }): Promise<void> {
       await database.write(async (trx) => {
-        const flow = await connectFlowsIn(trx, everything).takeOpen(flowId);
+        const flow = await allConnectFlows(trx).takeOpen(flowId);
         if (flow?.status !== 'code_received') return;
         const lost = flow.conversionSentAt !== null;
         const detail = `GitHub could not be asked for the App (${code}).`;
@@ -108,7 +107,7 @@ async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], before: C
   // Where it is gone the flow has ended.
   await holdOwner(trx, before);
   const { id } = before;
-  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
+  const flow = await allConnectFlows(trx).takeOpen(id);
   if (flow?.status !== 'code_received') return false;
   const { orgId, projectId, githubAppId, hostUrl, apiUrl, createdBy } = flow;
   const { appId, slug, name, clientId } = app;
@@ -123,7 +122,7 @@ async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], before: C
   await secrets.put(githubAppId, orgId, 'client_secret', app.clientSecret);
   if (app.webhookSecret !== undefined) await secrets.put(githubAppId, orgId, 'webhook_secret', app.webhookSecret);
 
-  const integration = await integrationsIn(trx, everything).insert({
+  const integration = await allIntegrations(trx).insert({
     orgId,
     projectId,
     kind: 'github',
@@ -137,7 +136,7 @@ async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], before: C
     metadata: {},
   });
   if (!integration) throw new Error('The integration of a new App was there before it');
-  await connectFlowsIn(trx, everything).move(id, 'app_created', {
+  await allConnectFlows(trx).move(id, 'app_created', {
     integrationId: integration.id,
     // A new App is for its owner's account first.
     accountId: app.owner.id,

@@ -1,10 +1,9 @@
 import type { GitHubConnector } from '../../broker/connect/github-connect.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { type FlowStatus, type FlowStep, nextStep } from '../../domain/connect/flow-status.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 
@@ -16,7 +15,7 @@ export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
   return {
     /** A flow that is not there is over. */
     async readFlow({ flowId }: { flowId: string }): Promise<FlowStand> {
-      const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+      const flow = await allConnectFlows(database.reader).find(flowId);
       if (!flow) return { step: 'over', status: 'failed', expiresInMs: 0 };
       const step = nextStep({ ...flow, hasSignInCode: flow.sealedSignInCode !== null });
       return { step, status: flow.status, expiresInMs: Math.max(0, flow.expiresAt - Date.now()) };
@@ -25,7 +24,7 @@ export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
     /** One that has been given more time meanwhile does not expire, and one that is over stays as it ended. */
     async endFlow({ flowId, ...end }: { flowId: string } & FlowEnd): Promise<void> {
       await database.write(async (trx) => {
-        const flow = await connectFlowsIn(trx, everything).takeOpen(flowId);
+        const flow = await allConnectFlows(trx).takeOpen(flowId);
         if (!flow || (end.status === 'expired' && flow.expiresAt > Date.now())) return;
         await closeFlow(trx, flow, end);
       });
@@ -57,9 +56,9 @@ export async function closeFlow(
   { status, reason, detail }: FlowEnd,
 ): Promise<boolean> {
   const said = detail ?? adviceOn(flow, reason);
-  if (!(await connectFlowsIn(trx, everything).move(flow.id, status, { reason, detail: said }))) return false;
+  if (!(await allConnectFlows(trx).move(flow.id, status, { reason, detail: said }))) return false;
   if (flow.kind === 'operator' && flow.integrationId) {
-    await integrationsIn(trx, everything).moveStatus(flow.integrationId, 'expired', reason);
+    await allIntegrations(trx).moveStatus(flow.integrationId, 'expired', reason);
   }
   await appendAudit(trx, {
     orgId: flow.orgId,

@@ -1,7 +1,6 @@
-import { type ConnectFlow, connectFlowsIn, type FlowNote } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow, type FlowNote } from '../../db/connect/connect-flows.ts';
 import { flowSeals } from '../../db/connect/flow-seals.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { codeOf, isDefinite } from '../refusals.ts';
 import type { ConnectDeps } from './flow-steps.ts';
 
@@ -11,7 +10,7 @@ export type Identified = { outcome: 'identified' | 'sign_in_again' | 'changed' }
 export function identifyInstaller({ database, keyring, connector }: ConnectDeps) {
   return {
     async identifyInstaller({ flowId }: { flowId: string }): Promise<Identified> {
-      const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+      const flow = await allConnectFlows(database.reader).find(flowId);
       const sealed = flow?.sealedSignInCode;
       if (!flow || flow.finishedAt !== null || sealed == null) return { outcome: 'changed' };
       const { code, verifier, redirectUri } = flowSeals(keyring, flow).openSignInCode(sealed);
@@ -43,7 +42,7 @@ export function identifyInstaller({ database, keyring, connector }: ConnectDeps)
 
     /** GitHub was asked for as long as a code lives. */
     async forgetSignIn({ flowId }: { flowId: string }): Promise<void> {
-      const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+      const flow = await allConnectFlows(database.reader).find(flowId);
       if (flow) await note(database, flow, { detail: 'GitHub did not answer. Please sign in once more.' });
     },
   };
@@ -63,7 +62,7 @@ async function note(
   found: FlowNote,
 ): Promise<boolean> {
   return database.write(async (trx) => {
-    const flows = connectFlowsIn(trx, everything);
+    const flows = allConnectFlows(trx);
     const now = await flows.takeOpen(id);
     const isSame =
       now?.sealedSignInCode === sealedSignInCode &&

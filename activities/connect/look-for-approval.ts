@@ -1,7 +1,6 @@
 import { cancellationSignal } from '@temporalio/activity';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { installationWitnessesIn } from '../../db/connect/installation-witnesses.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { ConnectDeps } from './flow-steps.ts';
 
 /** `gone`: the request that was there is not, and nothing is installed. GitHub tells nobody of a refusal. */
@@ -31,7 +30,7 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
     found: { requestedAccount?: number; accountLogin?: string; approvedInstallation?: number },
   ): Promise<boolean> {
     return database.write(async (trx) => {
-      const flows = connectFlowsIn(trx, everything);
+      const flows = allConnectFlows(trx);
       const now = await flows.takeOpen(flowId);
       if (now?.status !== 'awaiting_approval' || now.githubUserId !== githubUserId) return false;
       return flows.note(flowId, found);
@@ -39,7 +38,7 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
   }
 
   return async ({ flowId }: { flowId: string }): Promise<Approval> => {
-    const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+    const flow = await allConnectFlows(database.reader).find(flowId);
     if (flow?.status !== 'awaiting_approval' || flow.githubUserId === null) return { outcome: 'changed' };
     const { githubAppId, githubUserId } = flow;
     const answered = await answeredOf(flow, githubUserId);

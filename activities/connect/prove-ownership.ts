@@ -1,4 +1,4 @@
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import {
   type InstallationWitness,
   installationWitnessesIn,
@@ -6,10 +6,9 @@ import {
 } from '../../db/connect/installation-witnesses.ts';
 import { recoverCommand } from '../../db/deliveries/delivery-log.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { ConnectDeps } from './flow-steps.ts';
 
 /** How a person was shown to speak for the account: at the sign-in, or by a signed webhook. */
@@ -61,7 +60,7 @@ export async function proofOf(
 export function proveOwnership(deps: ConnectDeps) {
   const { database } = deps;
   return async ({ flowId, isFirst }: { flowId: string; isFirst?: boolean }): Promise<Proven> => {
-    const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+    const flow = await allConnectFlows(database.reader).find(flowId);
     const externalId = flow && subjectOf(flow);
     if (!flow || externalId == null) return { outcome: 'changed' };
     const installation = await installationFor(deps, flow, externalId);
@@ -78,7 +77,7 @@ export function proveOwnership(deps: ConnectDeps) {
 /** Whether the webhook of its creation has come, or came before the flow began. */
 async function isToldOf(db: Db, flow: ConnectFlow, { id }: ProviderInstallation): Promise<boolean> {
   if ((await witnessesOf(db, flow, id)).length > 0) return true;
-  const row = await installationsIn(db, everything).findByExternalId(flow.githubAppId, id);
+  const row = await allInstallations(db).findByExternalId(flow.githubAppId, id);
   return row !== undefined && row.createdAt < flow.createdAt;
 }
 

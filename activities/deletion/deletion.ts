@@ -7,14 +7,13 @@ import { finishOwners } from '../../db/deletion/owner-deletion.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { purgeIdleApp } from '../../db/github/idle-apps.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import { purgeCredentials } from '../../db/secrets/credentials.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { IntegrationRow } from '../../db/store/tables.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { RevocationOutcome } from '../../domain/deletion/revocation.ts';
 import { worstOutcome } from '../../domain/deletion/revocation.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
@@ -53,7 +52,7 @@ function finishDeletion({ database }: DeletionDeps) {
         })
         .returning('*');
       if (!ended) return;
-      for (const installationId of await installationsIn(trx, everything).boundIds(integrationId)) {
+      for (const installationId of await allInstallations(trx).boundIds(integrationId)) {
         await release(trx, { integrationId, installationId });
       }
       await trx('grants').where({ integration_id: integrationId }).delete();
@@ -61,8 +60,8 @@ function finishDeletion({ database }: DeletionDeps) {
       const purged = await purgeCredentials(trx, { integration_id: integrationId });
       const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
       await leaveUnseenToPerson(trx);
-      await operationsIn(trx, everything).finish({ kind: 'delete', subjectId: integrationId });
-      await incidentsIn(trx, everything).resolveAbout(
+      await allOperations(trx).finish({ kind: 'delete', subjectId: integrationId });
+      await allIncidents(trx).resolveAbout(
         integrationId,
         'deletion_stuck',
         'installation_suspended',
@@ -88,7 +87,7 @@ function giveUpUninstall({ database }: DeletionDeps) {
   return ({ integrationId, installationId, code }: OfInstallation & { code: string }): Promise<RevocationOutcome> =>
     database.write(async (trx) => {
       const integration = await trx('integrations').where({ id: integrationId }).first();
-      const installation = await installationsIn(trx, everything).find(installationId);
+      const installation = await allInstallations(trx).find(installationId);
       const app = installation && (await githubAppsIn(trx).find(installation.githubAppId));
       await release(trx, { integrationId, installationId });
       if (!integration || !installation || !app) return 'unconfirmed';
@@ -100,7 +99,7 @@ function giveUpUninstall({ database }: DeletionDeps) {
         organization: targetType === 'User' ? undefined : accountLogin,
         installationId: externalId,
       });
-      await incidentsIn(trx, everything).raise({
+      await allIncidents(trx).raise({
         orgId: integration.org_id,
         projectId: integration.project_id,
         code: 'revocation_unconfirmed',
@@ -186,7 +185,7 @@ async function remember(
   of: OfInstallation,
   outcome: RevocationOutcome,
 ): Promise<void> {
-  const installations = installationsIn(trx, everything);
+  const installations = allInstallations(trx);
   const installation = await installations.find(of.installationId);
   if (!installation) return;
   await installations.markRemoved(installation.githubAppId, installation.externalId);

@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { type RefHead, refHeadsIn } from '../../db/deliveries/ref-heads.ts';
 import { type NewDelivery, storeDeliveries } from '../../db/deliveries/store-deliveries.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { headDoubtMs } from '../../domain/deliveries/delivery-log.ts';
 
 export type GapDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
@@ -60,7 +59,7 @@ async function pushOf(
   { githubAppId, installationId, externalId, fullName }: Repository,
   { before, sha, message, readAt }: { before: RefHead; sha: string; message: string; readAt: number },
 ): Promise<NewDelivery> {
-  const installation = await installationsIn(database.reader, everything).find(installationId);
+  const installation = await allInstallations(database.reader).find(installationId);
   const { ref } = before;
   const payload = {
     ref,

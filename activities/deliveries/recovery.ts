@@ -3,10 +3,9 @@ import { requestRecoveries } from '../../db/deliveries/delivery-log.ts';
 import type { HeadCheck } from '../../db/deliveries/ref-heads.ts';
 import { headChecksIn } from '../../db/deliveries/ref-heads.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { isPassing } from '../failures.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { withHeartbeats } from '../heartbeats.ts';
@@ -25,7 +24,7 @@ export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
 
 /** Tried for hours by then. Where the App itself is not accepted, that is told already. */
 async function noteLogRead(trx: Transaction, app: GithubApp, failure: Failure | undefined): Promise<void> {
-  const incidents = incidentsIn(trx, everything);
+  const incidents = allIncidents(trx);
   if (!failure) {
     await incidents.resolveSubject('delivery_log_unreadable', app.id);
     // The log is read as the App.
@@ -50,7 +49,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
     /** What is asked for until here, the reading that begins answers. `gaps` is whose log was lost. */
     async beginRecovery({ githubAppId }: { githubAppId: string }): Promise<RecoveryBegun> {
       const begunAt = Date.now();
-      await database.write((trx) => operationsIn(trx, everything).takeUp({ kind: 'recover', subjectId: githubAppId }));
+      await database.write((trx) => allOperations(trx).takeUp({ kind: 'recover', subjectId: githubAppId }));
       const app = await githubAppsIn(database.reader).find(githubAppId);
       if (app) await noteLoss(database, app, begunAt);
       return { begunAt, gaps: await headChecksIn(database.reader).list(githubAppId, mostGaps) };
@@ -77,7 +76,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
 
     async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {
       await database.write(async (trx) => {
-        await operationsIn(trx, everything).finish({ kind: 'recover', subjectId: githubAppId }, failure);
+        await allOperations(trx).finish({ kind: 'recover', subjectId: githubAppId }, failure);
         const app = await githubAppsIn(trx).find(githubAppId);
         if (app) await noteLogRead(trx, app, failure);
       });

@@ -1,14 +1,13 @@
 import { createTokenRevoker, type RevocationDeps } from '../../broker/exchange/revocation.ts';
 import { revocationKind as kind } from '../../db/exchange/leases.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
-import { everything } from '../../db/store/tenant.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 
 /** The end of tokens that were given out. */
 export function leaseActivities({ database, keyring, broker }: RevocationDeps) {
   const revoker = createTokenRevoker({ database, keyring, broker });
   async function finish(mintedTokenId: string, failure?: { code: string; detail: string }): Promise<void> {
     await database.write(async (trx) => {
-      const operations = operationsIn(trx, everything);
+      const operations = allOperations(trx);
       await operations.takeUp({ kind, subjectId: mintedTokenId });
       await operations.finish({ kind, subjectId: mintedTokenId }, failure);
     });

@@ -2,9 +2,8 @@ import type { GitHubBroker } from '../../broker/github/github.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { requestSync } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { ProviderError } from '../../providers/failure.ts';
@@ -88,14 +87,14 @@ async function mendHook({ database, webhookUrlFor }: ReconcileDeps, app: GithubA
       target: app.id,
       detail: { url: comesHere ? null : wanted, content_type: 'json' },
     });
-    await incidentsIn(trx, everything).resolveSubject('webhook_misdirected', app.id);
+    await allIncidents(trx).resolveSubject('webhook_misdirected', app.id);
   });
 }
 
 /** Opens or counts the incident, or resolves it where there is nothing to tell. */
 async function note(database: Database, app: GithubApp, code: IncidentCode, title: string | undefined): Promise<void> {
   await database.write(async (trx) => {
-    const incidents = incidentsIn(trx, everything);
+    const incidents = allIncidents(trx);
     if (title === undefined) return incidents.resolveSubject(code, app.id);
     const link = settingsOf(app);
     await incidents.raise({ orgId: app.orgId, projectId: null, code, subjectId: app.id, title, link });

@@ -1,11 +1,10 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { type AppLimits, appLimits, githubAppsIn } from '../../db/github/github-apps.ts';
-import { installationsIn, type SeenInstallation } from '../../db/github/installations.ts';
+import { allInstallations, type SeenInstallation } from '../../db/github/installations.ts';
 import { syncPassesIn } from '../../db/github/sync-passes.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { concernsTheApp } from '../../domain/github/github-features.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { Installation } from '../../providers/github/app/as-app.ts';
@@ -36,7 +35,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
     async beginSync({ githubAppId }: OfApp): Promise<void> {
       await database.write(async (trx) => {
         await githubAppsIn(trx).beginPass(githubAppId);
-        await operationsIn(trx, everything).takeUp({ kind: 'sync', subjectId: githubAppId });
+        await allOperations(trx).takeUp({ kind: 'sync', subjectId: githubAppId });
       });
     },
 
@@ -61,11 +60,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
         return database.write(async (trx) => {
           const readable: string[] = [];
           for (const installation of installations) {
-            const row = await installationsIn(trx, everything).upsert(
-              githubAppId,
-              seenInstallation(installation),
-              readAt,
-            );
+            const row = await allInstallations(trx).upsert(githubAppId, seenInstallation(installation), readAt);
             if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
           }
           const known = await syncPassesIn(trx, githubAppId).keepUnreadable(unreadable);
@@ -88,7 +83,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
         const readAt = Date.now();
         for (const { externalId } of unseen) answers.push({ externalId, found: await lookFor(app, externalId) });
         return database.write(async (trx) => {
-          const installations = installationsIn(trx, everything);
+          const installations = allInstallations(trx);
           const readable: string[] = [];
           for (const { externalId, found } of answers) {
             if (found === undefined) await installations.markRemoved(githubAppId, externalId);
@@ -120,7 +115,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
         if (failure) {
           await apps.markSynced(githubAppId, { ended: false, error: failure.detail });
           if (failure.code === 'app_credentials_rejected') await noteAppAccepted(trx, app, false);
-          await operationsIn(trx, everything).finish({ kind: 'sync', subjectId: githubAppId }, failure);
+          await allOperations(trx).finish({ kind: 'sync', subjectId: githubAppId }, failure);
           return;
         }
         await noteAppAccepted(trx, app, true);

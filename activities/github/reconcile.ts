@@ -8,9 +8,8 @@ import {
   silentDeletions,
   startAgain,
 } from '../../db/github/reconcile.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { withHeartbeats } from '../heartbeats.ts';
 import { checkApp, type ReconcileDeps } from './check-app.ts';
 
@@ -53,7 +52,7 @@ export async function sweepStuck(database: Database, now = Date.now()): Promise<
     await database.write(async (trx) => {
       await startAgain(trx, startOf(build));
       const { orgId, projectId, id: subjectId } = build;
-      await incidentsIn(trx, everything).raise({ orgId, projectId, code: 'build_stuck', subjectId });
+      await allIncidents(trx).raise({ orgId, projectId, code: 'build_stuck', subjectId });
     });
   }
   for (const integration of await silentDeletions(database.reader, now - hour)) {
@@ -61,7 +60,7 @@ export async function sweepStuck(database: Database, now = Date.now()): Promise<
       await startAgain(trx, deletionCommand(integration));
       if (integration.updated_at > now - deletionMs) return;
       const { org_id: orgId, project_id: projectId, id: subjectId } = integration;
-      await incidentsIn(trx, everything).raise({ orgId, projectId, code: 'deletion_stuck', subjectId });
+      await allIncidents(trx).raise({ orgId, projectId, code: 'deletion_stuck', subjectId });
     });
   }
   await database.write(resolveMoot);

@@ -2,11 +2,10 @@ import type { GitHubBroker } from '../../broker/github/github.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { followMoved, stopBuildsOf } from '../../db/github/follow-repositories.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsIn } from '../../db/github/installations.ts';
+import { allInstallations, type Installation } from '../../db/github/installations.ts';
 import type { Refresh } from '../../db/github/refresh-installation.ts';
 import { repositoriesIn, type SeenRepository } from '../../db/github/repositories.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { withHeartbeats } from '../heartbeats.ts';
@@ -29,7 +28,7 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
     const found = await app.getInstallation(externalId);
     if (found) await requireRoomFor(githubAppId, 'installations', externalId);
     return database.write(async (trx): Promise<Installation | 'overtaken' | undefined> => {
-      const installations = installationsIn(trx, everything);
+      const installations = allInstallations(trx);
       const ours = await githubAppsIn(trx).find(githubAppId);
       if (!ours) return undefined;
       if (!found) await installations.markRemoved(githubAppId, externalId);

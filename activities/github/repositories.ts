@@ -1,13 +1,12 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { followMoved, stopBuildsOf } from '../../db/github/follow-repositories.ts';
 import { type AppLimits, appLimits, githubAppsIn } from '../../db/github/github-apps.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import { type ReadPage, repositoryPagesIn } from '../../db/github/repository-pages.ts';
 import { syncPassesIn } from '../../db/github/sync-passes.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubWithToken } from '../../providers/github/github.ts';
 import { withHeartbeats } from '../heartbeats.ts';
@@ -45,7 +44,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       whole?: boolean;
     }): Promise<{ next: number | null; cutOff: boolean }> {
       return withHeartbeats(async () => {
-        const installation = await installationsIn(database.reader, everything).find(installationId);
+        const installation = await allInstallations(database.reader).find(installationId);
         if (!installation) return { next: null, cutOff: true };
         const { githubAppId } = installation;
         requireEnd(page, 'repositories', mostOfInstallation);
@@ -85,7 +84,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
         await stopBuildsOf(trx, await repositories.removeUnseen(githubAppId, installationId));
         await followMoved(trx, installationId);
         await pass.noteRead(installationId);
-        await incidentsIn(trx, everything).resolveSubject(unreadableCode, installationId);
+        await allIncidents(trx).resolveSubject(unreadableCode, installationId);
         return 'done';
       });
     },
@@ -97,7 +96,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       failure,
     }: OfInstallation & { failure: SyncFailure }): Promise<void> {
       await database.write(async (trx) => {
-        const installation = await installationsIn(trx, everything).find(installationId);
+        const installation = await allInstallations(trx).find(installationId);
         const app = await githubAppsIn(trx).find(githubAppId);
         if (!installation || !app) return;
         await syncPassesIn(trx, githubAppId).noteSkipped(installationId, failure.code);

@@ -3,10 +3,9 @@ import type { AppLimits, GithubApp } from '../../db/github/github-apps.ts';
 import { appLimits, hasRoom } from '../../db/github/github-apps.ts';
 import type { Installation } from '../../db/github/installations.ts';
 import type { SkippedInstallation } from '../../db/github/sync-passes.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { appSettingsUrl } from '../../domain/github/github-urls.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
@@ -33,7 +32,7 @@ export async function raiseUnreadable(
 ): Promise<void> {
   const action = remedies[code];
   if (!action) return;
-  await incidentsIn(trx, everything).raise({
+  await allIncidents(trx).raise({
     orgId: installation.orgId ?? app.orgId,
     projectId: null,
     code: unreadableCode,
@@ -48,7 +47,7 @@ export async function raiseUnreadable(
  * integrations, which show it.
  */
 export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted: boolean): Promise<void> {
-  const incidents = incidentsIn(trx, everything);
+  const incidents = allIncidents(trx);
   if (accepted) {
     await incidents.resolveSubject(appRejected, app.id);
     return restoreAccepted(trx, app.id);
@@ -79,7 +78,7 @@ export async function finishOperations(
   skipped: SkippedInstallation[],
   unreadable: number,
 ): Promise<void> {
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const subject = { kind: 'sync', subjectId: app.id };
   const ownerOf = ({ orgId }: SkippedInstallation) => orgId ?? app.orgId;
   for (const orgId of new Set(skipped.map(ownerOf))) {

@@ -2,14 +2,13 @@ import type { GitHubConnector } from '../../broker/connect/github-connect.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { requestSync } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import { credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { type Rotation, rotationsIn } from '../../db/secrets/rotations.ts';
 import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
 import { isFinalRotationPhase, type RotationPhase } from '../../domain/secrets/rotation-phase.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
@@ -57,7 +56,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         await credentials.move(credentialId, oldVersion, 'retiring');
         await credentials.move(credentialId, newVersion, 'active');
         await rotationsIn(trx).move(rotationId, 'overlapping', { toldAt: null });
-        await operationsIn(trx, everything).end(operationId);
+        await allOperations(trx).end(operationId);
         await noteKeyTaken(trx, credentialId);
         await record(trx, rotation, 'credential.rotated', { version: newVersion });
       });
@@ -74,7 +73,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         await credentialsIn(trx).move(credentialId, newVersion, end);
         if (end === 'rejected') await githubAppSecrets(trx, keyring).blank(credentialId, newVersion);
         await rotationsIn(trx).move(rotationId, end);
-        await operationsIn(trx, everything).end(operationId, failure);
+        await allOperations(trx).end(operationId, failure);
         await record(
           trx,
           rotation,
@@ -97,7 +96,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         await credentials.move(credentialId, oldVersion, 'active');
         const swapped = { newVersion: oldVersion, oldVersion: newVersion, toldAt: null };
         await rotationsIn(trx).move(rotationId, 'returning', swapped);
-        if (rollbackOperationId) await operationsIn(trx, everything).end(rollbackOperationId);
+        if (rollbackOperationId) await allOperations(trx).end(rollbackOperationId);
         await noteKeyTaken(trx, credentialId);
         await record(trx, rotation, 'credential.rolled_back', { version: oldVersion });
       });
@@ -111,7 +110,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         const { credentialId, oldVersion, rollbackOperationId } = rotation;
         await rotationsIn(trx).move(rotationId, 'overlapping');
         await credentialsIn(trx).prolong(credentialId, oldVersion);
-        if (rollbackOperationId) await operationsIn(trx, everything).end(rollbackOperationId, failure);
+        if (rollbackOperationId) await allOperations(trx).end(rollbackOperationId, failure);
         await record(
           trx,
           rotation,
@@ -136,7 +135,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         await credentials.move(credentialId, oldVersion, 'purged');
         await credentials.purgeOthers(credentialId);
         await rotationsIn(trx).move(rotationId, rotation.phase === 'overlapping' ? 'done' : 'rolled_back');
-        if (isDead) await incidentsIn(trx, everything).resolveSubject(oldAlive, credentialId);
+        if (isDead) await allIncidents(trx).resolveSubject(oldAlive, credentialId);
         await record(trx, rotation, 'credential.purged', { version: oldVersion, seen_dead: isDead });
       });
     },
@@ -151,7 +150,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         if (secret === undefined) return;
         const fingerprint = kind === 'private_key' ? keyFingerprint(secret) : undefined;
         const what = kind === 'private_key' ? 'private key' : 'client secret';
-        await incidentsIn(trx, everything).raise({
+        await allIncidents(trx).raise({
           orgId,
           projectId,
           code: oldAlive,
@@ -209,8 +208,8 @@ async function isCredentialGone(db: Db, rotation: Rotation | undefined): Promise
 async function abandon(trx: Transaction, rotation: Rotation): Promise<void> {
   const failure = { code: 'credential_gone', detail: 'The credential was deleted meanwhile.' };
   await rotationsIn(trx).move(rotation.id, 'abandoned');
-  await incidentsIn(trx, everything).resolveSubject(oldAlive, rotation.credentialId);
-  const operations = operationsIn(trx, everything);
+  await allIncidents(trx).resolveSubject(oldAlive, rotation.credentialId);
+  const operations = allOperations(trx);
   for (const id of [rotation.operationId, rotation.rollbackOperationId]) if (id) await operations.end(id, failure);
   await record(trx, rotation, 'credential.rotation_failed', { code: failure.code }, 'failed');
 }

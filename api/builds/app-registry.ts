@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { appsIn } from '../../db/builds/apps.ts';
+import { appsFor } from '../../db/builds/apps.ts';
 import { findIssuer } from '../../db/exchange/issuers.ts';
 import { imageRepository } from '../../domain/registries/image-repository.ts';
 import { registryHost, registryKinds } from '../../domain/registries/registry-hosts.ts';
@@ -49,7 +49,7 @@ export function appRegistryRoutes(): Endpoint[] {
           throw new Problem('repository_not_reachable', `This is no name of a repository ${where}, without a tag.`);
         }
         const registry = { integrationId, imageRepository: name };
-        if (!(await appsIn(trx, tenant).setRegistry(app.id, app.revision, registry))) {
+        if (!(await appsFor(trx, tenant).setRegistry(app.id, app.revision, registry))) {
           throw new Problem('precondition_failed');
         }
         await audit({

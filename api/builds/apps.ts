@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { registryStatusesOf, sourceStatusesOf } from '../../db/builds/app-sources.ts';
-import { type App, appsIn } from '../../db/builds/apps.ts';
+import { type App, appsFor } from '../../db/builds/apps.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
-import { holdOwner, projectsIn } from '../../db/people/projects.ts';
+import { holdOwner, projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import {
@@ -14,7 +14,7 @@ import {
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 
 export const AppView = z.object({
@@ -64,8 +64,8 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       query: PageQuery,
       success: { status: 200, body: z.array(AppView) },
       async read({ tenant, params, query }) {
-        if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
-        const { items, next } = await appsIn(database.reader, tenant).list(params.project, pageRequest(query));
+        required(await projectsFor(database.reader, tenant).find(params.project));
+        const { items, next } = await appsFor(database.reader, tenant).list(params.project, pageRequest(query));
         return reply({ body: await appViews(database.reader, items), next });
       },
     }),
@@ -80,10 +80,10 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       body: z.strictObject({ name, auto_deploy: z.boolean().default(true) }),
       success: { status: 201, body: AppView },
       async write({ trx, tenant, params, body, audit }) {
-        const project = await projectsIn(trx, tenant).find(params.project);
+        const project = await projectsFor(trx, tenant).find(params.project);
         const isThere = project && (await holdOwner(trx, { orgId: project.orgId, projectId: project.id }));
         if (!isThere) throw new Problem('not_found');
-        const app = await appsIn(trx, tenant).insert(project, { name: body.name, autoDeploy: body.auto_deploy });
+        const app = await appsFor(trx, tenant).insert(project, { name: body.name, autoDeploy: body.auto_deploy });
         await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.created', target: app.id });
         return reply({ body: await appView(trx, app), revision: app.revision });
       },
@@ -116,7 +116,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         const app = await findApp(trx, tenant, params.app);
         requireRevision(request, app.revision);
         const settings = { name: body.name ?? app.name, autoDeploy: body.auto_deploy ?? app.autoDeploy };
-        if (!(await appsIn(trx, tenant).update(app.id, app.revision, settings)))
+        if (!(await appsFor(trx, tenant).update(app.id, app.revision, settings)))
           throw new Problem('precondition_failed');
         await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.updated', target: app.id });
         const changed = { ...app, ...settings, updatedAt: Date.now() };
@@ -136,7 +136,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       async write({ trx, tenant, params, audit, ...request }) {
         const app = await findApp(trx, tenant, params.app);
         requireRevision(request, app.revision);
-        await appsIn(trx, tenant).remove(app.id);
+        await appsFor(trx, tenant).remove(app.id);
         await audit({ orgId: app.orgId, projectId: app.projectId, action: 'app.deleted', target: app.id });
       },
     }),
@@ -170,7 +170,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
           branch: body.branch ?? repository.defaultBranch,
         };
         const autoDeploy = body.auto_deploy ?? app.autoDeploy;
-        if (!(await appsIn(trx, tenant).setSource(app.id, app.revision, source, autoDeploy))) {
+        if (!(await appsFor(trx, tenant).setSource(app.id, app.revision, source, autoDeploy))) {
           throw new Problem('precondition_failed');
         }
         await audit({
@@ -188,8 +188,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
 }
 
 export async function findApp(db: Db, tenant: TenantScope, appId: string): Promise<App> {
-  const app = await appsIn(db, tenant).find(appId);
-  if (!app) throw new Problem('not_found');
+  const app = required(await appsFor(db, tenant).find(appId));
   return app;
 }
 

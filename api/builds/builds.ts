@@ -1,16 +1,15 @@
 import { z } from 'zod';
-import { buildEventsIn } from '../../db/builds/build-events.ts';
+import { buildEventsFor } from '../../db/builds/build-events.ts';
 import { uncertainCode } from '../../db/builds/build-runs.ts';
-import { type Build, buildsIn, cancelBuild } from '../../db/builds/builds.ts';
+import { allBuilds, type Build, buildsFor, cancelBuild } from '../../db/builds/builds.ts';
 import { type RerunObstacle, rerunBuild } from '../../db/builds/rerun-build.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { buildStatuses, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { BuildEventView, BuildView, buildEventView, buildView } from './build-view.ts';
 import { triggerBuildRoutes } from './trigger-build.ts';
 
@@ -36,7 +35,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       success: { status: 200, body: z.array(BuildView) },
       async read({ tenant, query: { project_id, app_id, pipeline_id, status, ...page } }) {
         const filter = { projectId: project_id, appId: app_id, pipelineId: pipeline_id, status };
-        const { items, next } = await buildsIn(database.reader, tenant).list(filter, pageRequest(page));
+        const { items, next } = await buildsFor(database.reader, tenant).list(filter, pageRequest(page));
         return reply({ body: items.map((build) => buildView(build, links)), next });
       },
     }),
@@ -50,8 +49,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       params: Params,
       success: { status: 200, body: BuildView },
       async read({ tenant, params }) {
-        const build = await buildsIn(database.reader, tenant).find(params.build);
-        if (!build) throw new Problem('not_found');
+        const build = required(await buildsFor(database.reader, tenant).find(params.build));
         return reply({ body: buildView(build, links), revision: build.revision });
       },
     }),
@@ -66,9 +64,8 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       query: PageQuery,
       success: { status: 200, body: z.array(BuildEventView) },
       async read({ tenant, params, query }) {
-        const build = await buildsIn(database.reader, tenant).find(params.build);
-        if (!build) throw new Problem('not_found');
-        const { items, next } = await buildEventsIn(database.reader, tenant).list(build.id, pageRequest(query));
+        const build = required(await buildsFor(database.reader, tenant).find(params.build));
+        const { items, next } = await buildEventsFor(database.reader, tenant).list(build.id, pageRequest(query));
         return reply({ body: items.map(buildEventView), next });
       },
     }),
@@ -85,9 +82,8 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       success: { status: 202, body: BuildView },
       problems: ['invalid_transition'],
       async write({ trx, tenant, params, audit }) {
-        const builds = buildsIn(trx, tenant);
-        const build = await builds.find(params.build);
-        if (!build) throw new Problem('not_found');
+        const builds = buildsFor(trx, tenant);
+        const build = required(await builds.find(params.build));
         const done = build.status === 'canceled' || build.cancelRequested;
         if (!done) {
           await cancel(trx, build);
@@ -111,8 +107,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       success: { status: 201, body: BuildView },
       problems: ['invalid_transition', 'event_not_enabled', 'integration_missing'],
       async write({ trx, tenant, params, caller, audit }) {
-        const source = await buildsIn(trx, tenant).find(params.build);
-        if (!source) throw new Problem('not_found');
+        const source = required(await buildsFor(trx, tenant).find(params.build));
         const isUncertain = source.status === 'uncertain';
         if (isUncertain) await endUncertain(trx, source);
         const over: Build = isUncertain ? { ...source, status: 'superseded' } : source;
@@ -153,7 +148,7 @@ function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
 
 /** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */
 async function endUncertain(trx: Transaction, source: Build): Promise<void> {
-  const builds = buildsIn(trx, everything);
+  const builds = allBuilds(trx);
   const reason = 'rerun';
   await builds.requestCancel(source.id, reason);
   if (!(await builds.moveStatus(source.id, 'superseded', { reason, from: ['uncertain'] }))) {
@@ -161,5 +156,5 @@ async function endUncertain(trx: Transaction, source: Build): Promise<void> {
   }
   // The commit's status belongs to the new build from here on.
   await builds.markReported(source.id, 'superseded');
-  await incidentsIn(trx, everything).resolveSubject(uncertainCode, source.id);
+  await allIncidents(trx).resolveSubject(uncertainCode, source.id);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { appsIn } from '../../db/builds/apps.ts';
+import { appsFor } from '../../db/builds/apps.ts';
 import { mostInputsFor } from '../../db/builds/pipelines.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
@@ -35,7 +35,7 @@ type Check = z.input<typeof CheckView>;
 export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'database' | 'broker'>): Endpoint[] {
   /** The repository that the app is built from, while its integration reaches it. */
   async function sourceOf(tenant: TenantScope, appId: string): Promise<string> {
-    const app = await appsIn(database.reader, tenant).find(appId);
+    const app = await appsFor(database.reader, tenant).find(appId);
     const source = app?.source;
     if (!source) throw new Problem('source_missing', 'Set the source of the app: `PUT /v1/apps/{app}/source`.');
     const { integrationId, repositoryId } = source;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { mostInputsFor, type Pipeline, type PipelineSettings, pipelinesIn } from '../../db/builds/pipelines.ts';
+import { mostInputsFor, type Pipeline, type PipelineSettings, pipelinesFor } from '../../db/builds/pipelines.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { checkGlob } from '../../domain/builds/glob.ts';
@@ -8,7 +8,7 @@ import { buildInputs, tooManyInputs } from '../../domain/builds/workflow-inputs.
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { findApp } from './apps.ts';
 
 /** All of them are tried for every push, while others wait. */
@@ -88,7 +88,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       success: { status: 200, body: z.array(PipelineView) },
       async read({ tenant, params, query }) {
         const app = await findApp(database.reader, tenant, params.app);
-        const { items, next } = await pipelinesIn(database.reader, tenant).list(app.id, pageRequest(query));
+        const { items, next } = await pipelinesFor(database.reader, tenant).list(app.id, pageRequest(query));
         return reply({ body: items.map(pipelineView), next });
       },
     }),
@@ -106,7 +106,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       async write({ trx, tenant, params, body, audit }) {
         const app = await findApp(trx, tenant, params.app);
         await refuseManyInputs(trx, app.source?.repositoryId, body.inputs);
-        const pipeline = await pipelinesIn(trx, tenant).insert(app, toSettings(body));
+        const pipeline = await pipelinesFor(trx, tenant).insert(app, toSettings(body));
         const { orgId, projectId } = pipeline;
         await audit({ orgId, projectId, action: 'pipeline.created', target: pipeline.id });
         return reply({ body: pipelineView(pipeline), revision: pipeline.revision });
@@ -148,7 +148,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
         const before = pipelineView(pipeline);
         const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
         const after = { ...before, ...given } as typeof before;
-        const pipelines = pipelinesIn(trx, tenant);
+        const pipelines = pipelinesFor(trx, tenant);
         if (!(await pipelines.update(pipeline.id, pipeline.revision, toSettings(after)))) {
           throw new Problem('precondition_failed');
         }
@@ -171,7 +171,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       async write({ trx, tenant, params, audit, ...request }) {
         const pipeline = await findPipeline(trx, tenant, params.pipeline);
         requireRevision(request, pipeline.revision);
-        await pipelinesIn(trx, tenant).remove(pipeline.id);
+        await pipelinesFor(trx, tenant).remove(pipeline.id);
         const { orgId, projectId } = pipeline;
         await audit({ orgId, projectId, action: 'pipeline.deleted', target: pipeline.id });
       },
@@ -180,8 +180,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
 }
 
 export async function findPipeline(db: Db, tenant: TenantScope, pipelineId: string): Promise<Pipeline> {
-  const pipeline = await pipelinesIn(db, tenant).find(pipelineId);
-  if (!pipeline) throw new Problem('not_found');
+  const pipeline = required(await pipelinesFor(db, tenant).find(pipelineId));
   return pipeline;
 }
 

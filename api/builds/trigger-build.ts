@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Asking } from '../../broker/github/github.ts';
-import { type App, appsIn } from '../../db/builds/apps.ts';
+import { type App, appsFor } from '../../db/builds/apps.ts';
 import { createBuild } from '../../db/builds/builds.ts';
-import { type Pipeline, pipelinesIn } from '../../db/builds/pipelines.ts';
+import { type Pipeline, pipelinesFor } from '../../db/builds/pipelines.ts';
 import { refHeadsIn } from '../../db/deliveries/ref-heads.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import { isDeleted } from '../../db/integrations/usable-integrations.ts';
@@ -161,8 +161,8 @@ async function subjectOf(
   tenant: TenantScope,
   pipelineId: string,
 ): Promise<{ pipeline: Pipeline; source: NonNullable<App['source']>; cutOff: boolean }> {
-  const pipeline = await pipelinesIn(db, tenant).find(pipelineId);
-  const app = pipeline && (await appsIn(db, tenant).find(pipeline.appId));
+  const pipeline = await pipelinesFor(db, tenant).find(pipelineId);
+  const app = pipeline && (await appsFor(db, tenant).find(pipeline.appId));
   if (!pipeline || !app) throw new Problem('not_found');
   if (!pipeline.enabled || !pipeline.events.includes('manual')) {
     throw new Problem('event_not_enabled', 'Enable the pipeline, and its event `manual`.');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
 import { deleteCloudAccount } from '../../db/clouds/cloud-account-deletion.ts';
-import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
+import { type CloudAccount, cloudAccountsFor, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
 import type { Db } from '../../db/store/connection.ts';
@@ -12,7 +12,7 @@ import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoin
 import { id, name, PageQuery, pageRequest } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
 import { Accepted } from '../http/operation-view.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { ownerOf } from '../people/owner.ts';
 import { accessIn, changedAccess, NewCloudAccount, requireOffered } from './account-access.ts';
 import { CloudAccountItem, CloudAccountView, cloudAccountView } from './account-view.ts';
@@ -45,7 +45,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       query: PageQuery,
       success: { status: 200, body: z.array(CloudAccountItem) },
       async read({ tenant, query }) {
-        const { items, next } = await cloudAccountsIn(database.reader, tenant).list(pageRequest(query));
+        const { items, next } = await cloudAccountsFor(database.reader, tenant).list(pageRequest(query));
         return reply({ body: items.map(cloudAccountView), next });
       },
     }),
@@ -68,11 +68,11 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       },
       async write({ trx, tenant, caller, body, prepared: { config, secret, setup }, audit }) {
         const owner = await ownerOf(trx, { tenant, caller }, body);
-        if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
+        required(await holdOwner(trx, owner));
         const { kind, auth_mode: authMode, display_name: displayName } = body;
         const given = { ...owner, kind, authMode, displayName, createdBy: caller.id };
         const ours = authMode === 'assume_role' ? { external_id: newSecret('') } : {};
-        const account = await cloudAccountsIn(trx, tenant).insert({ ...given, config: { ...config, ...ours } });
+        const account = await cloudAccountsFor(trx, tenant).insert({ ...given, config: { ...config, ...ours } });
         if (secret !== undefined) await keepCloudSecret(trx, keyring, account, secret);
         const { id: target } = account;
         await audit({ ...owner, action: 'cloud_account.created', target, detail: { kind, mode: authMode } });
@@ -112,9 +112,8 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         return setupFor({ ...config, ...body.config });
       },
       async write({ trx, tenant, params, body, prepared: setup, audit, ...request }) {
-        const accounts = cloudAccountsIn(trx, tenant);
-        const account = await accounts.take(params.account);
-        if (!account) throw new Problem('not_found');
+        const accounts = cloudAccountsFor(trx, tenant);
+        const account = required(await accounts.take(params.account));
         requireRevision(request, account.revision);
         const { id: target, orgId, projectId, revision } = account;
         const { config, secret } = changedAccess(account, body);
@@ -166,10 +165,9 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       success: { status: 204 },
       problems: ['not_found', 'cloud_account_in_use'],
       async write({ trx, tenant, params, audit, ...request }) {
-        const accounts = cloudAccountsIn(trx, tenant);
+        const accounts = cloudAccountsFor(trx, tenant);
         // Held, so that nobody binds an integration to it meanwhile.
-        const account = await accounts.take(params.account);
-        if (!account) throw new Problem('not_found');
+        const account = required(await accounts.take(params.account));
         requireRevision(request, account.revision);
         refuseBound(await accounts.boundTo(account.id));
         await deleteCloudAccount(trx, account, audit);
@@ -179,8 +177,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
 }
 
 export async function findCloudAccount(db: Db, tenant: TenantScope, accountId: string): Promise<CloudAccount> {
-  const account = await cloudAccountsIn(db, tenant).find(accountId);
-  if (!account) throw new Problem('not_found');
+  const account = required(await cloudAccountsFor(db, tenant).find(accountId));
   return account;
 }
 

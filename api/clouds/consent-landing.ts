@@ -1,13 +1,12 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts, type CloudAccount, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { isConsentInUse } from '../../db/clouds/google-consent-ends.ts';
 import { type ConsentFlow, googleConsentsIn, verifierOf } from '../../db/clouds/google-consents.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { escapeHtml, showPage } from '../http/html-page.ts';
@@ -77,7 +76,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
       cloudAccountId === null ? await make(trx, flow, consent) : await renew(trx, cloudAccountId, consent);
     await keepCloudSecret(trx, keyring, account, consent.refreshToken);
     // Google has given a token for it just now.
-    await cloudAccountsIn(trx, everything).moveStatus(account, 'active');
+    await allCloudAccounts(trx).moveStatus(account, 'active');
     await requestVerificationsOf(trx, account.id);
     const action = cloudAccountId === null ? 'cloud_account.created' : 'cloud_account.updated';
     await appendAudit(trx, {
@@ -94,11 +93,11 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
   function make(trx: Transaction, flow: ConsentFlow, { email }: Consent): Promise<CloudAccount> {
     const { orgId, projectId, displayName, createdBy } = flow;
     const given = { orgId, projectId, displayName, createdBy, kind: 'gcp' as const, authMode: 'oauth' };
-    return cloudAccountsIn(trx, everything).insert({ ...given, config: { email } });
+    return allCloudAccounts(trx).insert({ ...given, config: { email } });
   }
 
   async function renew(trx: Transaction, id: string, { email }: Consent): Promise<CloudAccount> {
-    const accounts = cloudAccountsIn(trx, everything);
+    const accounts = allCloudAccounts(trx);
     const account = await accounts.take(id);
     if (!account) throw new Problem('flow_state_refused', 'The cloud account was deleted meanwhile.');
     if (account.config['email'] !== email) {

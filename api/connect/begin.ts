@@ -1,9 +1,8 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { type FlowState, flowStatesIn } from '../../db/connect/flow-states.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { StatePurpose } from '../../domain/connect/flow-status.ts';
 import { githubManifest } from '../../domain/connect/github-manifest.ts';
 import { manifestFormUrl } from '../../domain/github/github-urls.ts';
@@ -44,7 +43,7 @@ export function beginnings(deps: ApiDeps) {
   /** The state of one of our own first pages, and its flow. */
   async function beginning(given: string | undefined, ...purposes: StatePurpose[]) {
     const state = given === undefined ? undefined : await flowStatesIn(database.reader).find(given);
-    const flow = state && (await connectFlowsIn(database.reader, everything).find(state.flowId));
+    const flow = state && (await allConnectFlows(database.reader).find(state.flowId));
     if (!state || !flow || !purposes.includes(state.purpose)) return refuse(given ? 'state_unknown' : 'state_missing');
     return { state, flow };
   }
@@ -70,7 +69,7 @@ export function beginnings(deps: ApiDeps) {
       return seeOther(ctx, `${links.publicUrl}/connect/${flow.id}`);
     }
     const issued = await database.write(async (trx) => {
-      await connectFlowsIn(trx, everything).move(flow.id, 'page_served');
+      await allConnectFlows(trx).move(flow.id, 'page_served');
       return flowStatesIn(trx).issue(flow.id, 'manifest');
     });
     const { githubAppId, appName: name, appPublic: isPublic, hostUrl, accountLogin } = flow;

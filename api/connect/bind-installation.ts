@@ -1,10 +1,9 @@
-import { appsIn } from '../../db/builds/apps.ts';
+import { appsFor } from '../../db/builds/apps.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsIn, requestSync } from '../../db/github/installations.ts';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
-import { holdOwner, projectsIn } from '../../db/people/projects.ts';
+import { allInstallations, type Installation, requestSync } from '../../db/github/installations.ts';
+import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
+import { holdOwner, projectsFor } from '../../db/people/projects.ts';
 import type { Database, Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { WriteRequest } from '../http/endpoint.ts';
 import { Problem, type ProblemCode } from '../http/problems.ts';
 
@@ -27,16 +26,16 @@ export async function bindInstallation(
   { trx, tenant, caller, audit }: Pick<WriteRequest, 'trx' | 'tenant' | 'caller' | 'audit'>,
   { externalId, projectId, displayName }: { externalId: number; projectId: string; displayName?: string | undefined },
 ): Promise<Integration> {
-  const project = await projectsIn(trx, tenant).find(projectId);
+  const project = await projectsFor(trx, tenant).find(projectId);
   if (!project || !(await holdOwner(trx, { orgId: project.orgId, projectId }))) throw new Problem('not_found');
   const found = await findInstallation(trx, externalId);
   if (!found) throw new Problem('installation_unknown', 'It went away just now.');
   const { app, installation } = found;
-  const claimed = await installationsIn(trx, everything).claim(installation.id, project.orgId);
+  const claimed = await allInstallations(trx).claim(installation.id, project.orgId);
   if (!claimed) throw new Problem('installation_claimed', 'An installation belongs to one organization.');
 
   const identityKey = `installation:${installation.id}`;
-  const integrations = integrationsIn(trx, tenant);
+  const integrations = integrationsFor(trx, tenant);
   const made = await integrations.insert({
     orgId: project.orgId,
     projectId,
@@ -56,8 +55,8 @@ export async function bindInstallation(
       members: { integration_id: other?.id ?? null },
     });
   }
-  await installationsIn(trx, everything).bind(made.id, installation.id, projectId);
-  const rebound = await appsIn(trx, tenant).rebind({ id: made.id, orgId: project.orgId, projectId }, installation.id);
+  await allInstallations(trx).bind(made.id, installation.id, projectId);
+  const rebound = await appsFor(trx, tenant).rebind({ id: made.id, orgId: project.orgId, projectId }, installation.id);
   await audit({
     orgId: project.orgId,
     projectId,
@@ -77,7 +76,7 @@ async function listOperatorApps(db: Db): Promise<GithubApp[]> {
 
 async function findInstallation(db: Db, externalId: number) {
   for (const app of await listOperatorApps(db)) {
-    const found: Installation | undefined = await installationsIn(db, everything).findByExternalId(app.id, externalId);
+    const found: Installation | undefined = await allInstallations(db).findByExternalId(app.id, externalId);
     if (found && found.removedAt === null) return { app, installation: found };
   }
   return undefined;

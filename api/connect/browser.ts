@@ -1,6 +1,5 @@
 import type { Context } from 'koa';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
-import { everything } from '../../db/store/tenant.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { isFinalFlowStatus, nextStep } from '../../domain/connect/flow-status.ts';
 import { endingFlowCookie, flowCookieHash, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';
 import { showFlow } from './flow-page.ts';
@@ -15,7 +14,7 @@ export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps
   if (!(await isItsPerson(ctx, database.reader, flow))) return false;
   if (flow.browserHash !== null) return flowCookieHash(ctx, flow.id) === flow.browserHash;
   const { hash, header } = newFlowCookie(flow.id, publicUrl);
-  const bound = await database.write((trx) => connectFlowsIn(trx, everything).bindBrowser(flow.id, hash));
+  const bound = await database.write((trx) => allConnectFlows(trx).bindBrowser(flow.id, hash));
   if (bound) ctx.append('set-cookie', header);
   return bound;
 }
@@ -45,7 +44,7 @@ async function settled(
 ): Promise<ConnectFlow | undefined> {
   const deadline = Date.now() + patienceMs;
   for (;;) {
-    const flow = await connectFlowsIn(database.reader, everything).find(flowId);
+    const flow = await allConnectFlows(database.reader).find(flowId);
     const step = flow && nextStep(factsOf(flow));
     if (!flow || step === 'wait' || step === 'over' || step === 'look_for_approval') return flow;
     if (Date.now() >= deadline) return flow;

@@ -1,17 +1,17 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow, connectFlowsFor } from '../../db/connect/connect-flows.ts';
 import { nudgeFlow } from '../../db/connect/flow-commands.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { isId } from '../../domain/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { forPeople, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
 import { goOn } from './browser.ts';
@@ -29,7 +29,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
 
   async function pageFlow(ctx: Context): Promise<ConnectFlow | undefined> {
     const flowId = String(ctx['params']?.flow);
-    const flow = isId('flow', flowId) ? await connectFlowsIn(database.reader, everything).find(flowId) : undefined;
+    const flow = isId('flow', flowId) ? await allConnectFlows(database.reader).find(flowId) : undefined;
     if (flow && (await isItsBrowser(ctx, database.reader, flow))) return flow;
     showPage(ctx, { status: 403, title: 'This does not lead on', body: `<p>${landingAdvice.state_foreign}</p>` });
     return undefined;
@@ -82,7 +82,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       query: PageQuery,
       success: { status: 200, body: z.array(FlowView) },
       async read({ tenant, query }) {
-        const { items, next } = await connectFlowsIn(database.reader, tenant).list(pageRequest(query));
+        const { items, next } = await connectFlowsFor(database.reader, tenant).list(pageRequest(query));
         return reply({ body: items.map((flow) => flowView(flow, links)), next });
       },
     }),
@@ -183,26 +183,25 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
 }
 
 async function findFlow(db: Db, tenant: TenantScope, flowId: string): Promise<ConnectFlow> {
-  const flow = await connectFlowsIn(db, tenant).find(flowId);
-  if (!flow) throw new Problem('not_found');
+  const flow = required(await connectFlowsFor(db, tenant).find(flowId));
   return flow;
 }
 
 async function confirm(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
-  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
+  const flow = await allConnectFlows(trx).takeOpen(id);
   if (!flow || personStep(flow) !== 'confirm') return false;
-  const noted = await connectFlowsIn(trx, everything).note(flow.id, { confirmedAt: Date.now() });
+  const noted = await allConnectFlows(trx).note(flow.id, { confirmedAt: Date.now() });
   if (noted) await nudgeFlow(trx, flow);
   return noted;
 }
 
 async function cancel(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
-  const flow = await connectFlowsIn(trx, everything).takeOpen(id);
-  const moved = flow && (await connectFlowsIn(trx, everything).move(id, 'canceled', { reason: 'canceled_by_request' }));
+  const flow = await allConnectFlows(trx).takeOpen(id);
+  const moved = flow && (await allConnectFlows(trx).move(id, 'canceled', { reason: 'canceled_by_request' }));
   if (!moved) return false;
   // An App that was made is there all the same; what only this flow was about is not.
   if (flow.kind === 'operator' && flow.integrationId) {
-    await integrationsIn(trx, everything).moveStatus(flow.integrationId, 'expired', 'canceled_by_request');
+    await allIntegrations(trx).moveStatus(flow.integrationId, 'expired', 'canceled_by_request');
   }
   await nudgeFlow(trx, flow);
   return true;

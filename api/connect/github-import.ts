@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { acceptAgain } from '../../db/github/follow-installations.ts';
 import { addOwnApp } from '../../db/github/idle-apps.ts';
 import { requestSync } from '../../db/github/installations.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { integrationsFor } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/connect/github-manifest.ts';
@@ -11,7 +11,7 @@ import { askProvider, ofBroughtApps } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { name } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { findIntegration, IntegrationView, integrationView } from '../integrations/integrations.ts';
 import { ownerOf } from '../people/owner.ts';
 import { hostOf, requireSupportedHost } from './github-host.ts';
@@ -77,7 +77,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       },
       async write({ trx, tenant, caller, body, audit, prepared: { hostUrl, apiUrl, found } }) {
         const owner = await ownerOf(trx, { tenant, caller }, body);
-        if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
+        required(await holdOwner(trx, owner));
         const described = {
           orgId: owner.orgId,
           hostUrl,
@@ -98,7 +98,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         await secrets.put(app.id, owner.orgId, 'private_key', body.private_key.replaceAll('\\n', '\n'));
         await secrets.put(app.id, owner.orgId, 'webhook_secret', body.webhook_secret);
         await secrets.put(app.id, owner.orgId, 'client_secret', body.client_secret);
-        const integrations = integrationsIn(trx, tenant);
+        const integrations = integrationsFor(trx, tenant);
         const made = again
           ? await integrations.find(again.integrationId)
           : await integrations.insert({

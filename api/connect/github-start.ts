@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { connectFlowsFor } from '../../db/connect/connect-flows.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type WriteRequest } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
@@ -137,7 +137,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
         const answer = { state, code, installationId, setupAction };
         const arrival = await findArrival(trx, answer);
         if (typeof arrival === 'string') throw refusedLanding(arrival);
-        const flows = connectFlowsIn(trx, tenant);
+        const flows = connectFlowsFor(trx, tenant);
         const mine = await flows.find(arrival.flow.id);
         // Another's state is as unknown as none.
         if (!mine || mine.createdBy !== caller.id) throw refusedLanding('state_unknown');

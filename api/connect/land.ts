@@ -1,13 +1,12 @@
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { nudgeFlow } from '../../db/connect/flow-commands.ts';
 import { flowSeals } from '../../db/connect/flow-seals.ts';
 import { type FlowState, flowStatesIn } from '../../db/connect/flow-states.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { hashSecret } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { Problem } from '../http/problems.ts';
 
@@ -39,7 +38,7 @@ export async function findArrival(db: Db, answer: GithubAnswer): Promise<Arrival
   if (answer.state === undefined) return 'state_missing';
   const state = await flowStatesIn(db).find(answer.state);
   if (!state || !fromGithub.includes(state.purpose)) return 'state_unknown';
-  const flow = await connectFlowsIn(db, everything).find(state.flowId);
+  const flow = await allConnectFlows(db).find(state.flowId);
   return flow ? { state, flow } : 'state_unknown';
 }
 
@@ -62,7 +61,7 @@ export async function land(
     if (used?.used_at == null) return 'state_expired';
     return used.answer_hash === answerHash ? undefined : 'state_used';
   }
-  const current = await connectFlowsIn(trx, everything).takeOpen(flow.id);
+  const current = await allConnectFlows(trx).takeOpen(flow.id);
   if (!current) return undefined;
   await takeIn(trx, keyring, { state, flow: current }, answer);
   await nudgeFlow(trx, flow);
@@ -77,7 +76,7 @@ function isComplete({ purpose }: FlowState, { code, installationId, setupAction,
 
 async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answer: GithubAnswer): Promise<void> {
   const { state, flow } = arrival;
-  const flows = connectFlowsIn(trx, everything);
+  const flows = allConnectFlows(trx);
   const seals = flowSeals(keyring, flow);
   if (state.purpose === 'manifest') {
     await flows.move(flow.id, 'code_received', { sealedManifestCode: seals.sealManifestCode(answer.code ?? '') });
@@ -104,7 +103,7 @@ async function takeInstallation(
   flow: ConnectFlow,
   { installationId, setupAction }: GithubAnswer,
 ): Promise<void> {
-  const flows = connectFlowsIn(trx, everything);
+  const flows = allConnectFlows(trx);
   const isRequest = installationId === undefined;
   const note = {
     claimedInstallation: installationId ?? null,
@@ -128,7 +127,7 @@ async function takeInstallation(
 
 /** From here on the integration is shown, not yet usable: it is unique to the flow until the installation is proven. */
 async function showIntegration(trx: Transaction, flow: ConnectFlow, isRequest: boolean): Promise<void> {
-  const integrations = integrationsIn(trx, everything);
+  const integrations = allIntegrations(trx);
   const status = isRequest ? 'awaiting_approval' : 'registered';
   if (flow.integrationId) {
     if (isRequest) await integrations.moveStatus(flow.integrationId, 'awaiting_approval');
@@ -147,7 +146,7 @@ async function showIntegration(trx: Transaction, flow: ConnectFlow, isRequest: b
     identityKey: `flow:${flow.id}`,
     metadata: {},
   });
-  if (made) await connectFlowsIn(trx, everything).note(flow.id, { integrationId: made.id });
+  if (made) await allConnectFlows(trx).note(flow.id, { integrationId: made.id });
 }
 
 function hashOf({ code, installationId, setupAction, error }: GithubAnswer): string {

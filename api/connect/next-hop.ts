@@ -1,11 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type ConnectFlow, connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { flowSeals } from '../../db/connect/flow-seals.ts';
 import { flowStatesIn } from '../../db/connect/flow-states.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes, isFinalFlowStatus, nextStep } from '../../domain/connect/flow-status.ts';
 import { githubCallbackPath } from '../../domain/connect/github-manifest.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
@@ -69,7 +68,7 @@ export async function nextHop(deps: HopDeps, flow: ConnectFlow): Promise<string 
   return deps.database.write(async (trx) => {
     if (isTurned) {
       const expiresAt = Date.now() + flowLifetimes.install;
-      await connectFlowsIn(trx, everything).move(flow.id, 'install_pending', { expiresAt });
+      await allConnectFlows(trx).move(flow.id, 'install_pending', { expiresAt });
     }
     const states = flowStatesIn(trx);
     if (step === 'install') {

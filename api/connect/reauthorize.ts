@@ -1,7 +1,7 @@
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { appRejected } from '../../db/github/follow-installations.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import { requireOrgAdmin } from '../http/caller.ts';
@@ -22,7 +22,7 @@ export async function startReauthorization(
   asking: Asking,
   { integrationId, redirectUrl }: { integrationId: string; redirectUrl: string | undefined },
 ): Promise<{ flow: ConnectFlow; url: string }> {
-  const integration = await integrationsIn(trx, asking.tenant).find(integrationId);
+  const integration = await integrationsFor(trx, asking.tenant).find(integrationId);
   if (!integration || over.includes(integration.status)) throw new Problem('not_found');
   if (integration.projectId === null) requireOrgAdmin(asking.caller, integration.orgId);
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;

@@ -1,19 +1,18 @@
 import type { z } from 'zod';
-import { type ConnectFlow, connectFlowsIn, type NewConnectFlow } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow, type NewConnectFlow } from '../../db/connect/connect-flows.ts';
 import { nudgeFlow } from '../../db/connect/flow-commands.ts';
 import { flowStatesIn } from '../../db/connect/flow-states.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { integrationsFor } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
 import { allowedRedirect } from '../../domain/connect/redirects.ts';
 import { newId } from '../../domain/ids.ts';
 import { requireOrgAdmin } from '../http/caller.ts';
 import type { ConnectSettings } from '../http/deps.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import type { Asking, Owner } from '../people/owner.ts';
 import { ownerOf } from '../people/owner.ts';
 import { hostOf, newestOperatorApp } from './github-host.ts';
@@ -52,8 +51,8 @@ export async function openFlow(
   what: Opening,
 ): Promise<{ flow: ConnectFlow; url: string }> {
   const redirectUrl = redirectOf(deps, redirect);
-  if (!(await holdOwner(trx, what))) throw new Problem('not_found');
-  const flows = connectFlowsIn(trx, everything);
+  required(await holdOwner(trx, what));
+  const flows = allConnectFlows(trx);
   if ((await flows.countOpen(what.orgId)) >= mostOpen) {
     throw new Problem('too_many_requests', `${mostOpen} flows of this organization are open: end some of them first.`);
   }
@@ -119,7 +118,7 @@ async function operatorApp(db: Db, owner: Owner): Promise<What> {
 
 /** The App of an integration: what is installed beside it will be that integration's, and its owner's. */
 async function ownApp(db: Db, { tenant, caller }: Asking, integrationId: string): Promise<What> {
-  const integration = await integrationsIn(db, tenant).find(integrationId);
+  const integration = await integrationsFor(db, tenant).find(integrationId);
   const app = integration?.githubAppId ? await githubAppsIn(db).find(integration.githubAppId) : undefined;
   if (!integration || !app) throw new Problem('not_found');
   if (integration.projectId === null) requireOrgAdmin(caller, integration.orgId);

@@ -5,7 +5,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 import { Accepted } from '../http/operation-view.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { findIntegration } from '../integrations/integrations.ts';
 import { DeletionQuery, requireMayRevoke, revocation } from './deletion-query.ts';
 
@@ -52,8 +52,7 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
       success: { status: 202, body: Accepted },
       problems: ['not_found', 'integration_in_use'],
       async write({ trx, tenant, caller, params, query, audit }) {
-        const integration = await findEvenDeleted(trx, tenant, params.integration);
-        if (!integration) throw new Problem('not_found');
+        const integration = required(await findEvenDeleted(trx, tenant, params.integration));
         const { id, org_id: orgId, project_id: projectId, status } = integration;
         requireMayRevoke(caller, orgId, query.revocation);
         const isOver = status === 'deleting' || status === 'deleted';

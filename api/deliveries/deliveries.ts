@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { type Decision, decisionsIn } from '../../db/deliveries/decisions.ts';
-import { type Delivery, deliveriesIn } from '../../db/deliveries/deliveries.ts';
+import { type Decision, decisionsFor } from '../../db/deliveries/decisions.ts';
+import { type Delivery, deliveriesFor } from '../../db/deliveries/deliveries.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { deliveryOrigins, deliveryStatuses } from '../../domain/deliveries/delivery-status.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { required } from '../http/problems.ts';
 
 const DeliveryView = z.object({
   id: id('dlv'),
@@ -56,7 +56,7 @@ export function deliveryRoutes({ database }: { database: Database }): Endpoint[]
       query: PageQuery.extend(filters),
       success: { status: 200, body: z.array(DeliveryView) },
       async read({ query: { status, event, ...page }, tenant }) {
-        const deliveries = deliveriesIn(database.reader, tenant);
+        const deliveries = deliveriesFor(database.reader, tenant);
         const { items, next } = await deliveries.list({ status, event }, pageRequest(page));
         return reply({ body: items.map(deliveryView), next });
       },
@@ -71,9 +71,8 @@ export function deliveryRoutes({ database }: { database: Database }): Endpoint[]
       params: z.strictObject({ delivery: id('dlv') }),
       success: { status: 200, body: DeliveryView.extend({ decisions: z.array(DecisionView) }) },
       async read({ params, tenant }) {
-        const delivery = await deliveriesIn(database.reader, tenant).find(params.delivery);
-        if (!delivery) throw new Problem('not_found');
-        const decisions = await decisionsIn(database.reader, tenant).listOf(params.delivery);
+        const delivery = required(await deliveriesFor(database.reader, tenant).find(params.delivery));
+        const decisions = await decisionsFor(database.reader, tenant).listOf(params.delivery);
         return { ...deliveryView(delivery), decisions: decisions.map(decisionView) };
       },
     }),

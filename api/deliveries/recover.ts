@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { recoverCommand } from '../../db/deliveries/delivery-log.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { recoverWorkflowId } from '../../workflows/ids.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
@@ -29,7 +28,7 @@ export function recoverRoutes(): Endpoint[] {
         if (!githubAppId) throw new Problem('provider_not_supported', 'Only GitHub keeps a log of its deliveries.');
         await audit({ orgId, projectId, action: 'deliveries.recovery_requested', target });
         await commandsIn(trx).add(recoverCommand(githubAppId));
-        const operation = await operationsIn(trx, everything).insert({
+        const operation = await allOperations(trx).insert({
           orgId,
           projectId,
           kind: 'recover',

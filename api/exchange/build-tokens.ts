@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { buildsIn } from '../../db/builds/builds.ts';
-import { tokensIn } from '../../db/people/tokens.ts';
-import { everything } from '../../db/store/tenant.ts';
+import { buildsFor } from '../../db/builds/builds.ts';
+import { allTokens } from '../../db/people/tokens.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { scopesIn } from '../http/caller.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { endOfNewToken, requireRoomForToken } from '../people/token-bounds.ts';
 
 const BuildTokenView = z.object({
@@ -39,8 +38,7 @@ export function buildTokenRoutes(): Endpoint[] {
       secret: ['token'],
       problems: ['not_found', 'invalid_transition', 'too_many_requests'],
       async write({ trx, tenant, caller, params, audit }) {
-        const build = await buildsIn(trx, tenant).find(params.build);
-        if (!build) throw new Problem('not_found');
+        const build = required(await buildsFor(trx, tenant).find(params.build));
         const { orgId, projectId, appId } = build;
         const lacking = buildScopes.filter((scope) => !scopesIn(caller, orgId, projectId).has(scope));
         if (lacking.length > 0) throw new Problem('missing_scope', `You do not have ${lacking.join(', ')} yourself.`);
@@ -49,7 +47,7 @@ export function buildTokenRoutes(): Endpoint[] {
         }
         await requireRoomForToken(trx, { buildId: build.id });
         const expiresAt = await endOfNewToken(trx, caller, Date.now() + build.pipeline.timeoutMinutes * 60_000);
-        const { token, secret } = await tokensIn(trx, everything).insert({
+        const { token, secret } = await allTokens(trx).insert({
           orgId,
           projectId,
           appId,

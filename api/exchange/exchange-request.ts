@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
 import { type Claim, CutOff, TooShortLived } from '../../broker/exchange/issuance.ts';
-import { type App, appsIn } from '../../db/builds/apps.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
+import { type App, appsFor } from '../../db/builds/apps.ts';
+import { type Build, buildsFor } from '../../db/builds/builds.ts';
 import type { Issuer } from '../../db/exchange/issuers.ts';
 import { type FoundIssuer, findIssuer, isStillIssuer } from '../../db/exchange/issuers.ts';
 import type { LeaseScope } from '../../db/exchange/leases.ts';
@@ -71,7 +71,7 @@ export async function subjectOf({ reader }: Database, { tenant, caller, projectI
   const appId = bound?.appId ?? body.app_id;
   // Whatever is not the token's own is as absent as another tenant's.
   const foreign = (body.build_id ?? buildId) !== buildId || (body.app_id ?? appId) !== appId;
-  const build = buildId === undefined ? undefined : await buildsIn(reader, tenant).find(buildId);
+  const build = buildId === undefined ? undefined : await buildsFor(reader, tenant).find(buildId);
   const isOurs = !build || (build.projectId === projectId && (appId ?? build.appId) === build.appId);
   if (foreign || !isOurs || (buildId !== undefined && !build)) throw new Problem('not_found');
   if (build) {
@@ -79,7 +79,7 @@ export async function subjectOf({ reader }: Database, { tenant, caller, projectI
   }
   const subject = build?.appId ?? appId;
   if (subject === undefined) return { bound: false };
-  const app = await appsIn(reader, tenant).find(subject);
+  const app = await appsFor(reader, tenant).find(subject);
   if (app?.projectId !== projectId) throw new Problem('not_found');
   return { app, ...(build && { build }), bound: bound !== undefined || build !== undefined };
 }

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { leasesIn } from '../../db/exchange/leases.ts';
+import { allLeases } from '../../db/exchange/leases.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
@@ -91,7 +90,7 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
       async write({ trx, caller, prepared, audit }) {
         const { project, issuer, purpose, appId, buildId, expiresAt, scope } = prepared;
         await requireGood(trx, prepared);
-        const lease = await leasesIn(trx, everything).insert({
+        const lease = await allLeases(trx).insert({
           orgId: project.orgId,
           projectId: project.id,
           integrationId: issuer.id,

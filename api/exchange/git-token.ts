@@ -1,17 +1,16 @@
 import type { Exchange, Wanted } from '../../broker/exchange/git-tokens.ts';
 import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import type { Repository } from '../../db/github/repositories.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import type { Project } from '../../db/people/projects.ts';
-import { projectsIn } from '../../db/people/projects.ts';
+import { projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { Narrowing, Purpose } from '../../domain/exchange/token-purposes.ts';
 import { permissionsFor, unvouchedFor } from '../../domain/exchange/token-purposes.ts';
 import { isId } from '../../domain/ids.ts';
 import { askProvider, ofTokens } from '../http/ask-provider.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import {
   type Asked,
   type ExchangeBody,
@@ -80,8 +79,7 @@ export type ResolvedExchange = {
 /** Finds out what the caller may have of what it asks for. Looks only at what we know. */
 export async function resolveExchange(database: Database, asked: Asked, purpose: Purpose): Promise<ResolvedExchange> {
   const { tenant, projectId, body } = asked;
-  const project = await projectsIn(database.reader, tenant).find(projectId);
-  if (!project) throw new Problem('not_found');
+  const project = required(await projectsFor(database.reader, tenant).find(projectId));
   const { app, build, bound } = await subjectOf(database, asked);
   if (app && !build && !app.source) throw new Problem('source_missing', 'Set the app’s source first.');
   const source = build ?? app?.source;
@@ -104,7 +102,7 @@ export async function resolveExchange(database: Database, asked: Asked, purpose:
     repositoriesOf({ own: source?.repositoryId, bound }, named),
   );
   const installationId = repositories[0]?.installationId ?? '';
-  const installation = await installationsIn(database.reader, everything).find(installationId);
+  const installation = await allInstallations(database.reader).find(installationId);
   const { permissions, narrowed } = permissionsFor(purpose, installation?.permissions ?? {}, build);
   return {
     project,

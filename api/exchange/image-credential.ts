@@ -1,6 +1,6 @@
 import type { RegistryExchange, RegistryIssue, RegistryWanted } from '../../broker/exchange/image-credentials.ts';
 import type { FoundIssuer } from '../../db/exchange/issuers.ts';
-import { type Project, projectsIn } from '../../db/people/projects.ts';
+import { type Project, projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { unvouchedFor } from '../../domain/exchange/token-purposes.ts';
 import { imageRepository } from '../../domain/registries/image-repository.ts';
@@ -8,7 +8,7 @@ import { type RegistryHost, registryHost, registryKinds } from '../../domain/reg
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import { askProvider, ofRegistries } from '../http/ask-provider.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import {
   type Asked,
   type Format,
@@ -37,8 +37,7 @@ export async function resolveRegistryExchange(
   purpose: RegistryPurpose,
 ): Promise<ResolvedRegistryExchange> {
   const { tenant, projectId, body } = asked;
-  const project = await projectsIn(database.reader, tenant).find(projectId);
-  if (!project) throw new Problem('not_found');
+  const project = required(await projectsFor(database.reader, tenant).find(projectId));
   const { app, build, bound } = await subjectOf(database, asked);
   if (app && !app.registry && (bound || !(body.integration_id ?? body.host))) {
     throw new Problem('registry_missing', 'Set the app’s registry first: `PUT /v1/apps/{app}/registry`.');

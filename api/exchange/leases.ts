@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { type Lease, leaseStatuses, leasesIn, revocationKind } from '../../db/exchange/leases.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
-import { everything } from '../../db/store/tenant.ts';
+import { type Lease, leaseStatuses, leasesFor, revocationKind } from '../../db/exchange/leases.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import { revokeTokenWorkflowId } from '../../workflows/ids.ts';
 import type { Caller } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
@@ -54,7 +53,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       success: { status: 200, body: z.array(LeaseView) },
       async read({ tenant, query: { project_id, integration_id, build_id, status, ...page } }) {
         const filter = { projectId: project_id, integrationId: integration_id, buildId: build_id, status };
-        const { items, next } = await leasesIn(database.reader, tenant).list(filter, pageRequest(page));
+        const { items, next } = await leasesFor(database.reader, tenant).list(filter, pageRequest(page));
         return reply({ body: items.map(leaseView), next });
       },
     }),
@@ -72,7 +71,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       success: { status: 200, body: LeaseView.extend({ operation: OperationView.optional() }) },
       problems: ['not_found'],
       async write({ trx, tenant, params, caller, audit }) {
-        const leases = leasesIn(trx, tenant);
+        const leases = leasesFor(trx, tenant);
         const lease = await leases.find(params.lease);
         if (!lease || !mayRevoke(caller, lease)) throw new Problem('not_found');
         if (lease.status !== 'active') return reply({ body: leaseView(lease) });
@@ -81,7 +80,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         await audit({ orgId, projectId, action: 'lease.revoked', target });
         const now = (await leases.find(lease.id)) ?? lease;
         if (!mintedTokenId) return reply({ body: leaseView(now) });
-        const operation = await operationsIn(trx, everything).insert({
+        const operation = await allOperations(trx).insert({
           orgId,
           projectId,
           kind: revocationKind,

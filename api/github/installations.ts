@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsIn, requestSync, syncCommand } from '../../db/github/installations.ts';
+import { type Installation, installationsFor, requestSync, syncCommand } from '../../db/github/installations.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
-import { type Operation, operationsIn } from '../../db/ops/operations.ts';
+import { allOperations, type Operation } from '../../db/ops/operations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { PageRequest } from '../../db/store/page.ts';
-import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { lostFeatures } from '../../domain/github/github-features.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
@@ -50,7 +50,7 @@ const Params = z.strictObject({ integration: id('int') });
 export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   async function listUnbound({ githubAppId, orgId }: Integration, admins: TenantScope, page: PageRequest) {
     if (!githubAppId) return { items: [], next: undefined };
-    return installationsIn(database.reader, admins).listUnbound({ githubAppId, orgId }, page);
+    return installationsFor(database.reader, admins).listUnbound({ githubAppId, orgId }, page);
   }
   async function viewsOf(installations: Installation[]) {
     const apps = new Map<string, GithubApp>();
@@ -80,7 +80,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
         const { items, next } =
           unbound === 'true'
             ? await listUnbound(integration, tenantFor(caller, 'integrations:write'), page)
-            : await installationsIn(database.reader, tenant).listOf(integration.id, page);
+            : await installationsFor(database.reader, tenant).listOf(integration.id, page);
         return reply({ body: await viewsOf(items), next });
       },
     }),
@@ -112,7 +112,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       success: { status: 200, body: z.array(InstallationView) },
       async read({ tenant, query: { unbound, ...page } }) {
         const filter = { unbound: unbound === 'true' };
-        const { items, next } = await installationsIn(database.reader, tenant).list(filter, pageRequest(page));
+        const { items, next } = await installationsFor(database.reader, tenant).list(filter, pageRequest(page));
         return reply({ body: await viewsOf(items), next });
       },
     }),
@@ -149,7 +149,7 @@ async function startSync(
   githubAppId: string,
   owner: { orgId: string | null; projectId: string | null },
 ): Promise<Operation> {
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const wanted = { ...owner, kind: 'sync', subjectId: githubAppId };
   // Two who ask at once, and the pass that begins meanwhile, come one after the other.
   if (trx.client.config.client === 'pg') {

@@ -6,7 +6,7 @@ import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { findReadable } from '../integrations/integrations.ts';
 
 const RepositoryView = z.object({
@@ -58,8 +58,9 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       problems: ['repository_not_reachable', 'provider_unavailable'],
       async read({ tenant, params, query }) {
         const integration = await findReadable(database.reader, tenant, params.integration);
-        const repository = await repositoriesIn(database.reader).findReachable(integration.id, params.repository);
-        if (!repository) throw new Problem('not_found');
+        const repository = required(
+          await repositoriesIn(database.reader).findReachable(integration.id, params.repository),
+        );
         const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
         if (!Number.isSafeInteger(page) || page < 1)
           throw new Problem('invalid_request', 'That is no cursor of this API.');

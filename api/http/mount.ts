@@ -1,10 +1,9 @@
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { type AuditEntry, appendAudit } from '../../db/ops/audit.ts';
-import { type Operation, operationsIn } from '../../db/ops/operations.ts';
+import { allOperations, type Operation } from '../../db/ops/operations.ts';
 import { createBatch } from '../../db/store/batch.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type Caller, tenantFor } from './caller.ts';
 import { type Endpoint, Reply, type ReplyParts, type Request } from './endpoint.ts';
@@ -214,7 +213,7 @@ function waitSeconds(ctx: Context): number {
 async function waitFor(database: Database, operationId: string, waitMs: number): Promise<Operation | undefined> {
   const deadline = Date.now() + waitMs;
   for (;;) {
-    const operation = await operationsIn(database.reader, everything).find(operationId);
+    const operation = await allOperations(database.reader).find(operationId);
     if (operation && operation.status !== 'running') return operation;
     if (Date.now() >= deadline) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 250));

@@ -88,6 +88,15 @@ export class Problem extends Error {
   }
 }
 
+/**
+ * Returns the row that was found. Throws `not_found` for a row that does not exist or that the tenant scope excludes.
+ * `false` means that a row to be locked has been deleted.
+ */
+export function required<Found>(found: Found | undefined | false): Found {
+  if (found === undefined || found === false) throw new Problem('not_found');
+  return found;
+}
+
 export type ProblemExtra = {
   errors?: FieldError[];
   headers?: Record<string, string>;

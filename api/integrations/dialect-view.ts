@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { type IntegrationView, kinds } from './integrations.ts';
 
 /** An integration as the dialect of `/api/integrations` prints it. */
@@ -24,7 +23,7 @@ const ours = ['installation_id', 'installationID', 'githubOrg', 'registry', 'clo
 
 /** The same integrations in the dialect's words. An App with several accounts shows the one that was connected first. */
 export async function inDialect(db: Db, views: V1[]): Promise<z.input<typeof DialectIntegration>[]> {
-  const accounts = await installationsIn(db, everything).firstOf(views.map(({ id }) => id));
+  const accounts = await allInstallations(db).firstOf(views.map(({ id }) => id));
   return views.map((view) => {
     const account = accounts.get(view.id);
     return {

@@ -1,16 +1,16 @@
 import { z } from 'zod';
-import { appsIn } from '../../db/builds/apps.ts';
+import { allApps } from '../../db/builds/apps.ts';
 import { cutOffProject } from '../../db/deletion/integration-deletion.ts';
-import { installationsIn } from '../../db/github/installations.ts';
-import { type Grant, grantsIn } from '../../db/integrations/grants.ts';
+import { allInstallations } from '../../db/github/installations.ts';
+import { type Grant, grantsFor } from '../../db/integrations/grants.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
-import { holdOwner, projectsIn } from '../../db/people/projects.ts';
+import { holdOwner, projectsFor } from '../../db/people/projects.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { findIntegration } from './integrations.ts';
 
 const GrantView = z.object({ project_id: z.string(), created_by: z.string(), created_at: epochSeconds });
@@ -32,7 +32,7 @@ const Params = OfIntegration.extend({ project: id('prj') });
 export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   async function find(trx: Transaction, tenant: TenantScope, ids: z.output<typeof Params>): Promise<Integration> {
     const integration = await findIntegration(trx, tenant, ids.integration);
-    const project = await projectsIn(trx, tenant).find(ids.project);
+    const project = await projectsFor(trx, tenant).find(ids.project);
     if (project?.orgId !== integration.orgId) throw new Problem('not_found');
     return integration;
   }
@@ -50,7 +50,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       success: { status: 200, body: z.array(GrantView) },
       async read({ tenant, params, query }) {
         const integration = await findIntegration(database.reader, tenant, params.integration);
-        const { items, next } = await grantsIn(database.reader, tenant).list(integration.id, pageRequest(query));
+        const { items, next } = await grantsFor(database.reader, tenant).list(integration.id, pageRequest(query));
         return reply({ body: items.map(grantView), next });
       },
     }),
@@ -70,10 +70,10 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         const integration = await find(trx, tenant, params);
         const { id: integrationId, orgId } = integration;
         const { project: projectId } = params;
-        if (!(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
+        required(await holdOwner(trx, { orgId, projectId }));
         if (integration.projectId !== null) throw new Problem('not_grantable', 'Connect the account once more there.');
         if (integration.status === 'deleting') throw new Problem('invalid_transition', 'It is being deleted.');
-        const grants = grantsIn(trx, tenant);
+        const grants = grantsFor(trx, tenant);
         const isNew = await grants.add(integration, { projectId, createdBy: caller.id });
         const rebound = isNew ? await rebind(trx, integration, projectId) : 0;
         if (isNew) {
@@ -99,7 +99,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       async write({ trx, tenant, params, audit }) {
         const { id: integrationId, orgId } = await find(trx, tenant, params);
         const { project: projectId } = params;
-        if (!(await grantsIn(trx, tenant).remove(integrationId, projectId))) {
+        if (!(await grantsFor(trx, tenant).remove(integrationId, projectId))) {
           return { project_id: projectId, canceled_builds: [], apps: [] };
         }
         const reason = 'integration_not_granted';
@@ -114,10 +114,10 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
 
 /** As a connection of the project's own would do it. */
 async function rebind(trx: Transaction, { id: integrationId, orgId }: Integration, projectId: string): Promise<number> {
-  const bound = await installationsIn(trx, everything).boundIds(integrationId);
+  const bound = await allInstallations(trx).boundIds(integrationId);
   let rebound = 0;
   for (const installationId of bound) {
-    rebound += await appsIn(trx, everything).rebind({ id: integrationId, orgId, projectId }, installationId);
+    rebound += await allApps(trx).rebind({ id: integrationId, orgId, projectId }, installationId);
   }
   return rebound;
 }

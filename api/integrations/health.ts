@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { healthFactsOf, usedIntegrationIds } from '../../db/integrations/integration-health.ts';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
-import { projectsIn } from '../../db/people/projects.ts';
+import { allIntegrations, type Integration } from '../../db/integrations/integrations.ts';
+import { projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import {
   forecastOf,
   forecasts,
@@ -17,7 +16,7 @@ import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { required } from '../http/problems.ts';
 import { findReadable, kinds } from './integrations.ts';
 
 const HealthView = z.object({
@@ -88,9 +87,9 @@ export function healthRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[
       params: z.strictObject({ project: id('prj') }),
       success: { status: 200, body: ProjectHealth },
       async read({ tenant, params }) {
-        if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
+        required(await projectsFor(database.reader, tenant).find(params.project));
         const ids = await usedIntegrationIds(database.reader, params.project, mostIntegrations);
-        const found = await Promise.all(ids.map((one) => integrationsIn(database.reader, everything).find(one)));
+        const found = await Promise.all(ids.map((one) => allIntegrations(database.reader).find(one)));
         const views = await Promise.all(found.flatMap((one) => (one ? [healthView(database.reader, one)] : [])));
         const count = (forecast: View['forecast']) => views.filter((one) => one.forecast === forecast).length;
         return reply({

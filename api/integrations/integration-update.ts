@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { integrationsIn } from '../../db/integrations/integrations.ts';
+import { integrationsFor } from '../../db/integrations/integrations.ts';
 import { isDuplicate } from '../../db/store/errors.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { id, name } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from '../registries/change-registry.ts';
 import { isRegistry } from '../registries/registry-view.ts';
 import { ChangedIntegration, detailById, detailOf, findIntegration } from './integrations.ts';
@@ -47,8 +47,7 @@ export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'da
         'credentials_short_lived',
       ],
       async write({ trx, tenant, params, body, audit, ...request }) {
-        const integration = await integrationsIn(trx, tenant).take(params.integration);
-        if (!integration) throw new Problem('not_found');
+        const integration = required(await integrationsFor(trx, tenant).take(params.integration));
         const { id, orgId, projectId, revision } = integration;
         if (integration.status === 'deleting') throw new Problem('integration_deleted');
         requireRevision(request, revision);
@@ -56,7 +55,7 @@ export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'da
         requireChangeable(integration, changes);
         const registry =
           isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
-        const changed = await integrationsIn(trx, tenant)
+        const changed = await integrationsFor(trx, tenant)
           .update(id, revision, {
             ...(displayName !== undefined && { displayName }),
             ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),

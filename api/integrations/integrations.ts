@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
-import { projectsIn } from '../../db/people/projects.ts';
+import { allIntegrations, type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
+import { projectsFor } from '../../db/people/projects.ts';
 import { type RegistryCheck, registryChecksIn } from '../../db/registries/registry-checks.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
 import { bindInstallation, bindingProblems, lookForInstallation } from '../connect/bind-installation.ts';
@@ -12,7 +12,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import {
   checkNewRegistry,
   createRegistry,
@@ -79,7 +79,7 @@ export const NewIntegration = z.discriminatedUnion('provider', [
 export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
   const { database } = deps;
   const list = async (tenant: TenantScope, filter: { kind?: string | undefined; projectId?: string }, page: Page) => {
-    const { items, next } = await integrationsIn(database.reader, tenant).list(filter, pageRequest(page));
+    const { items, next } = await integrationsFor(database.reader, tenant).list(filter, pageRequest(page));
     return reply({ body: items.map((one) => integrationView(one)), next });
   };
   return [
@@ -108,7 +108,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       query: PageQuery,
       success: { status: 200, body: z.array(IntegrationItem) },
       async read({ tenant, params, query }) {
-        if (!(await projectsIn(database.reader, tenant).find(params.project))) throw new Problem('not_found');
+        required(await projectsFor(database.reader, tenant).find(params.project));
         return list(tenant, { projectId: params.project }, query);
       },
     }),
@@ -181,15 +181,13 @@ function isNewRegistry(body: Body): body is NewRegistry {
 
 /** To be changed: one that was granted to the caller's project is not among them. */
 export async function findIntegration(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
-  const integration = await integrationsIn(db, tenant).find(integrationId);
-  if (!integration) throw new Problem('not_found');
+  const integration = required(await integrationsFor(db, tenant).find(integrationId));
   return integration;
 }
 
 /** To be looked at and used: the caller's own, and what was granted to a project of theirs. */
 export async function findReadable(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
-  const integration = await integrationsIn(db, tenant).findReadable(integrationId);
-  if (!integration) throw new Problem('not_found');
+  const integration = required(await integrationsFor(db, tenant).findReadable(integrationId));
   return integration;
 }
 
@@ -200,7 +198,7 @@ export async function detailOf(db: Db, integration: Integration): Promise<z.inpu
 
 /** As it is by now; the request that made or changed it has said that its caller may see it. */
 export async function detailById(db: Db, integrationId: string): Promise<z.input<typeof IntegrationView> | undefined> {
-  const integration = await integrationsIn(db, everything).find(integrationId);
+  const integration = await allIntegrations(db).find(integrationId);
   return integration && detailOf(db, integration);
 }
 

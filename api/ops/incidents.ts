@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { type Incident, incidentsIn } from '../../db/ops/incidents.ts';
+import { type Incident, incidentsFor } from '../../db/ops/incidents.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { incidentCodes } from '../../domain/ops/incidents.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { required } from '../http/problems.ts';
 
 const IncidentView = z.object({
   id: z.string(),
@@ -44,7 +44,7 @@ export function incidentRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       success: { status: 200, body: z.array(IncidentView) },
       async read({ tenant, query: { status, code, project_id: projectId, subject_id: subjectId, ...page } }) {
         const filter = { status, code, projectId, subjectId };
-        const { items, next } = await incidentsIn(database.reader, tenant).list(pageRequest(page), filter);
+        const { items, next } = await incidentsFor(database.reader, tenant).list(pageRequest(page), filter);
         return reply({ body: items.map(incidentView), next });
       },
     }),
@@ -76,7 +76,7 @@ export function incidentRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       problems: ['not_found'],
       async write({ trx, tenant, params, audit }) {
         const { orgId, projectId, id: target, code } = await findIncident(trx, tenant, params.incident);
-        if (await incidentsIn(trx, tenant).resolve(target)) {
+        if (await incidentsFor(trx, tenant).resolve(target)) {
           await audit({ orgId, projectId, action: 'incident.resolved', target, detail: { code } });
         }
         return incidentView(await findIncident(trx, tenant, target));
@@ -86,8 +86,7 @@ export function incidentRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
 }
 
 async function findIncident(db: Db, tenant: TenantScope, incidentId: string): Promise<Incident> {
-  const incident = await incidentsIn(db, tenant).find(incidentId);
-  if (!incident) throw new Problem('not_found');
+  const incident = required(await incidentsFor(db, tenant).find(incidentId));
   return incident;
 }
 

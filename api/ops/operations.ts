@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { operationsFor } from '../../db/ops/operations.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 import { Accepted } from '../http/operation-view.ts';
-import { Problem } from '../http/problems.ts';
+import { required } from '../http/problems.ts';
 
 export function operationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [
@@ -18,8 +18,7 @@ export function operationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoi
       params: z.strictObject({ operation: id('op') }),
       success: { status: 200, body: Accepted },
       async read({ tenant, params }) {
-        const operation = await operationsIn(database.reader, tenant).find(params.operation);
-        if (!operation) throw new Problem('not_found');
+        const operation = required(await operationsFor(database.reader, tenant).find(params.operation));
         return reply({ operation });
       },
     }),

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { deleteOrg } from '../../db/deletion/owner-deletion.ts';
-import { type Org, orgsIn } from '../../db/people/orgs.ts';
+import { type Org, orgsFor } from '../../db/people/orgs.ts';
 import { revocation } from '../deletion/deletion-query.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Accepted } from '../http/operation-view.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 
 const OrgView = z.object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds });
 const Params = z.strictObject({ org: id('org') });
@@ -23,7 +23,7 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       query: PageQuery,
       success: { status: 200, body: z.array(OrgView) },
       async read({ tenant, query }) {
-        const { items, next } = await orgsIn(database.reader, tenant).list(pageRequest(query));
+        const { items, next } = await orgsFor(database.reader, tenant).list(pageRequest(query));
         return reply({ body: items.map(orgView), next });
       },
     }),
@@ -38,7 +38,7 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       body: z.strictObject({ name }),
       success: { status: 201, body: OrgView },
       async write({ trx, tenant, body, audit }) {
-        const org = await orgsIn(trx, tenant).insert(body);
+        const org = await orgsFor(trx, tenant).insert(body);
         await audit({ orgId: org.id, action: 'org.created', target: org.id });
         return reply({ body: orgView(org), revision: org.revision });
       },
@@ -53,8 +53,7 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       params: Params,
       success: { status: 200, body: OrgView },
       async read({ tenant, params }) {
-        const org = await orgsIn(database.reader, tenant).find(params.org);
-        if (!org) throw new Problem('not_found');
+        const org = required(await orgsFor(database.reader, tenant).find(params.org));
         return reply({ body: orgView(org), revision: org.revision });
       },
     }),
@@ -70,9 +69,8 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       success: { status: 200, body: OrgView },
       problems: ['precondition_failed'],
       async write({ trx, tenant, params, body, audit, ...request }) {
-        const orgs = orgsIn(trx, tenant);
-        const org = await orgs.find(params.org);
-        if (!org) throw new Problem('not_found');
+        const orgs = orgsFor(trx, tenant);
+        const org = required(await orgs.find(params.org));
         requireRevision(request, org.revision);
         if (!(await orgs.update(org.id, org.revision, body))) throw new Problem('precondition_failed');
         await audit({ orgId: org.id, action: 'org.updated', target: org.id });
@@ -93,8 +91,7 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       success: { status: 202, body: Accepted },
       problems: ['precondition_failed'],
       async write({ trx, tenant, params, query, audit, ...request }) {
-        const org = await orgsIn(trx, tenant).find(params.org);
-        if (!org) throw new Problem('not_found');
+        const org = required(await orgsFor(trx, tenant).find(params.org));
         requireRevision(request, org.revision);
         return reply({ operation: await deleteOrg(trx, { orgId: org.id, revocation: query.revocation, audit }) });
       },

@@ -1,5 +1,5 @@
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
-import { projectsIn } from '../../db/people/projects.ts';
+import { projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { covers, type TenantScope } from '../../db/store/tenant.ts';
 import type { Body } from '../connect/start-flow.ts';
@@ -28,7 +28,7 @@ export async function ownerOf(
   { tenant, caller }: Asking,
   { project_id: projectId, org_id: orgId }: Pick<Body, 'project_id' | 'org_id'>,
 ): Promise<Owner> {
-  const projects = projectsIn(db, tenant);
+  const projects = projectsFor(db, tenant);
   if (projectId !== undefined) {
     const project = await projects.find(projectId);
     if (!project || (orgId !== undefined && orgId !== project.orgId)) throw new Problem('not_found');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { deleteProject } from '../../db/deletion/owner-deletion.ts';
-import { orgsIn } from '../../db/people/orgs.ts';
-import { holdOwner, type Project, projectsIn } from '../../db/people/projects.ts';
+import { orgsFor } from '../../db/people/orgs.ts';
+import { holdOwner, type Project, projectsFor } from '../../db/people/projects.ts';
 import { covers } from '../../db/store/tenant.ts';
 import { DeletionQuery, requireMayRevoke } from '../deletion/deletion-query.ts';
 import { type Caller, scopesIn } from '../http/caller.ts';
@@ -9,7 +9,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Accepted } from '../http/operation-view.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 
 const ProjectView = z.object({
   id: z.string(),
@@ -32,7 +32,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       query: PageQuery.extend({ org_id: id('org').optional() }),
       success: { status: 200, body: z.array(ProjectView) },
       async read({ tenant, query: { org_id, ...page } }) {
-        const { items, next } = await projectsIn(database.reader, tenant).list(pageRequest(page), org_id);
+        const { items, next } = await projectsFor(database.reader, tenant).list(pageRequest(page), org_id);
         return reply({ body: items.map(projectView), next });
       },
     }),
@@ -48,9 +48,9 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       problems: ['not_found'],
       async write({ trx, tenant, body, audit }) {
         // A token for one project may not make another.
-        const known = covers(tenant, body.org_id) && (await orgsIn(trx, tenant).find(body.org_id));
+        const known = covers(tenant, body.org_id) && (await orgsFor(trx, tenant).find(body.org_id));
         if (!known || !(await holdOwner(trx, { orgId: body.org_id }))) throw new Problem('not_found');
-        const project = await projectsIn(trx, tenant).insert({ orgId: body.org_id, name: body.name });
+        const project = await projectsFor(trx, tenant).insert({ orgId: body.org_id, name: body.name });
         await audit({ orgId: project.orgId, projectId: project.id, action: 'project.created', target: project.id });
         return reply({ body: projectView(project), revision: project.revision });
       },
@@ -65,8 +65,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       params: Params,
       success: { status: 200, body: ProjectView },
       async read({ tenant, params }) {
-        const project = await projectsIn(database.reader, tenant).find(params.project);
-        if (!project) throw new Problem('not_found');
+        const project = required(await projectsFor(database.reader, tenant).find(params.project));
         return reply({ body: projectView(project), revision: project.revision });
       },
     }),
@@ -82,9 +81,8 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       success: { status: 200, body: ProjectView },
       problems: ['precondition_failed'],
       async write({ trx, tenant, params, body, audit, ...request }) {
-        const projects = projectsIn(trx, tenant);
-        const project = await projects.find(params.project);
-        if (!project) throw new Problem('not_found');
+        const projects = projectsFor(trx, tenant);
+        const project = required(await projects.find(params.project));
         requireRevision(request, project.revision);
         if (!(await projects.update(project.id, project.revision, body))) throw new Problem('precondition_failed');
         await audit({ orgId: project.orgId, projectId: project.id, action: 'project.updated', target: project.id });
@@ -106,9 +104,8 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       success: { status: 202, body: Accepted },
       problems: ['project_in_use', 'precondition_failed'],
       async write({ trx, tenant, caller, params, query, audit, ...request }) {
-        const projects = projectsIn(trx, tenant);
-        const project = await projects.find(params.project);
-        if (!project) throw new Problem('not_found');
+        const projects = projectsFor(trx, tenant);
+        const project = required(await projects.find(params.project));
         requireRevision(request, project.revision);
         const { id, orgId } = project;
         requireMayRevoke(caller, orgId, query.revocation);

@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { type App, appsIn } from '../../db/builds/apps.ts';
-import { orgsIn } from '../../db/people/orgs.ts';
-import { holdOwner, projectsIn } from '../../db/people/projects.ts';
-import { type ApiToken, tokensIn } from '../../db/people/tokens.ts';
-import { covers, everything } from '../../db/store/tenant.ts';
+import { type App, appsFor } from '../../db/builds/apps.ts';
+import { allOrgs, type orgsFor } from '../../db/people/orgs.ts';
+import { holdOwner, projectsFor } from '../../db/people/projects.ts';
+import { type ApiToken, tokensFor } from '../../db/people/tokens.ts';
+import { covers } from '../../db/store/tenant.ts';
 import { scopes } from '../../domain/people/scopes.ts';
 import { scopesIn } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { endOfNewToken, requireRoomForToken } from './token-bounds.ts';
 
 const TokenView = z.object({
@@ -53,7 +53,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       query: PageQuery,
       success: { status: 200, body: z.array(TokenView) },
       async read({ tenant, query }) {
-        const { items, next } = await tokensIn(database.reader, tenant).list(pageRequest(query));
+        const { items, next } = await tokensFor(database.reader, tenant).list(pageRequest(query));
         return reply({ body: items.map(tokenView), next });
       },
     }),
@@ -83,7 +83,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         }
         await requireRoomForToken(trx, { orgId });
         const end = body.expires_in_days === undefined ? null : Date.now() + body.expires_in_days * 86_400_000;
-        const { token, secret } = await tokensIn(trx, tenant).insert({
+        const { token, secret } = await tokensFor(trx, tenant).insert({
           orgId,
           projectId: projectId ?? null,
           appId: app?.id ?? null,
@@ -114,9 +114,8 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       params: z.strictObject({ token: id('tok') }),
       success: { status: 204 },
       async write({ trx, tenant, params, audit }) {
-        const tokens = tokensIn(trx, tenant);
-        const token = await tokens.find(params.token);
-        if (!token) throw new Problem('not_found');
+        const tokens = tokensFor(trx, tenant);
+        const token = required(await tokens.find(params.token));
         for (const { id: target, orgId, projectId } of await tokens.revoke(token.id)) {
           const detail = target === token.id ? {} : { detail: { revoked_with: token.id } };
           await audit({ orgId, projectId, action: 'token.revoked', target, ...detail });
@@ -127,24 +126,24 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
 }
 
 async function requireOwner(
-  trx: Parameters<typeof orgsIn>[0],
-  tenant: Parameters<typeof orgsIn>[1],
+  trx: Parameters<typeof orgsFor>[0],
+  tenant: Parameters<typeof orgsFor>[1],
   orgId: string,
   projectId: string | undefined,
 ): Promise<void> {
-  const org = covers(tenant, orgId, projectId) && (await orgsIn(trx, everything).find(orgId));
-  const project = projectId === undefined ? undefined : await projectsIn(trx, tenant).find(projectId);
+  const org = covers(tenant, orgId, projectId) && (await allOrgs(trx).find(orgId));
+  const project = projectId === undefined ? undefined : await projectsFor(trx, tenant).find(projectId);
   const isKnown = org && (projectId === undefined || project?.orgId === orgId);
   if (!isKnown || !(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
 }
 
 /** What is narrowed to an app may do what is narrowed there, and nothing else. */
 async function requireApp(
-  trx: Parameters<typeof orgsIn>[0],
-  tenant: Parameters<typeof orgsIn>[1],
+  trx: Parameters<typeof orgsFor>[0],
+  tenant: Parameters<typeof orgsFor>[1],
   { app_id, project_id, scopes: wanted }: z.output<typeof NewToken>,
 ): Promise<App> {
-  const app = await appsIn(trx, tenant).find(app_id ?? '');
+  const app = await appsFor(trx, tenant).find(app_id ?? '');
   if (!app || (project_id !== undefined && app.projectId !== project_id)) throw new Problem('not_found');
   if (wanted.some((scope) => scope !== 'credentials:exchange')) {
     throw new Problem('invalid_request', 'A token for one app has the scope `credentials:exchange` and no other.', {

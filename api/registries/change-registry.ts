@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RegistryChanges } from '../../db/integrations/integrations.ts';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import type { Operation } from '../../db/ops/operations.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
 import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
@@ -108,7 +108,7 @@ async function replace(
   const { registry, username } = settings as RegistrySettings;
   if (login.username !== username) {
     const identityKey = registryIdentity(registry, login);
-    const other = await integrationsIn(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
+    const other = await integrationsFor(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
     if (other && other.id !== id) throw await existing({ trx, tenant }, { orgId, projectId }, identityKey);
   }
   return sealedSecrets(trx, keyring).put({ integrationId: id }, orgId, registryPasswordKind, login.password);

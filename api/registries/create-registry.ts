@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { cloudAccountsFor } from '../../db/clouds/cloud-accounts.ts';
+import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import type { Operation } from '../../db/ops/operations.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
@@ -15,7 +15,7 @@ import {
 import type { ApiDeps } from '../http/deps.ts';
 import type { WriteRequest } from '../http/endpoint.ts';
 import { id, name } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, required } from '../http/problems.ts';
 import { ownerOf } from '../people/owner.ts';
 import {
   Credentials,
@@ -81,7 +81,7 @@ export async function createRegistry(
 ): Promise<{ integration: Integration; operation: Operation }> {
   const { trx, tenant, caller, audit } = request;
   const owner = await ownerOf(trx, request, body);
-  if (!(await holdOwner(trx, owner))) throw new Problem('not_found');
+  required(await holdOwner(trx, owner));
   const isCloud = 'cloud_account_id' in body;
   if (isCloud) await requireCloudAccount(request, owner, body);
   const settings: RegistrySettings = {
@@ -95,7 +95,7 @@ export async function createRegistry(
     host.host,
     isCloud ? { cloud: body.cloud_account_id } : { username: body.credentials.username },
   );
-  const integrations = integrationsIn(trx, tenant);
+  const integrations = integrationsFor(trx, tenant);
   const made = await integrations.insert({
     ...owner,
     kind: body.provider,
@@ -129,7 +129,7 @@ export async function existing(
   { orgId, projectId }: Owner,
   identityKey: string,
 ): Promise<Problem> {
-  const other = await integrationsIn(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
+  const other = await integrationsFor(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
   return new Problem('integration_exists', 'Use the one that is there.', {
     members: { integration_id: other?.id ?? null },
   });
@@ -141,7 +141,7 @@ async function requireCloudAccount(
   { orgId, projectId }: Owner,
   { provider, cloud_account_id: wanted }: z.output<typeof NewCloudRegistry>,
 ): Promise<void> {
-  const account = await cloudAccountsIn(trx, tenant).take(wanted);
+  const account = await cloudAccountsFor(trx, tenant).take(wanted);
   const fits = account?.orgId === orgId && (account.projectId === null || account.projectId === projectId);
   if (fits && account.kind === clouds[provider]) return;
   const advice = `There is no cloud account of ${clouds[provider]} by this id that it could inherit from.`;

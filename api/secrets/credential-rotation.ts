@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { connectFlowsIn } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows } from '../../db/connect/connect-flows.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import { type Credential, credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { type Rotation, rotationsIn, wakeRotation } from '../../db/secrets/rotations.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { appSettingsUrl } from '../../domain/github/github-urls.ts';
 import { newId } from '../../domain/ids.ts';
@@ -87,7 +87,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
 
         const newVersion = await secrets.addPending(credential, secret);
         const operationId = newId('op');
-        const operation = await operationsIn(trx, everything).insert({
+        const operation = await allOperations(trx).insert({
           id: operationId,
           orgId,
           projectId,
@@ -221,7 +221,7 @@ async function rollBack(trx: Transaction, { id }: Credential, owner: { orgId: st
   const found = await rotationsIn(trx).findOpen(id);
   const rotation: Rotation | undefined = found && (await rotationsIn(trx).take(found.id));
   const { operationId = '', oldVersion = 0 } = rotation ?? {};
-  const operation = await operationsIn(trx, everything).insert({
+  const operation = await allOperations(trx).insert({
     ...owner,
     kind: 'rollback',
     subjectId: id,
@@ -243,6 +243,6 @@ async function rollBack(trx: Transaction, { id }: Credential, owner: { orgId: st
 /** Whose the App is, only the flow that made it knows; its public page leads its owners to the settings, too. */
 async function settingsUrlOf(trx: Transaction, { id, hostUrl, apiUrl, slug }: GithubApp): Promise<string> {
   const { web, appPathPrefix } = githubHost(hostUrl, apiUrl);
-  const flow = await connectFlowsIn(trx, everything).findManifest(id);
+  const flow = await allConnectFlows(trx).findManifest(id);
   return appSettingsUrl({ web, appPathPrefix, slug, organization: flow?.accountLogin });
 }

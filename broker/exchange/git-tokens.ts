@@ -1,8 +1,7 @@
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsIn } from '../../db/github/installations.ts';
+import { allInstallations, type Installation } from '../../db/github/installations.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { InstallationToken, MintRequest } from '../../providers/github/app/mint.ts';
 import type { GitHubBroker } from '../github/github.ts';
@@ -50,7 +49,7 @@ export function createExchange({
   const revoker = createTokenRevoker({ database, keyring, broker });
 
   async function reach(installationId: string): Promise<{ installation: Installation; app: GithubApp }> {
-    const installation = await installationsIn(database.reader, everything).find(installationId);
+    const installation = await allInstallations(database.reader).find(installationId);
     const app = installation && (await githubAppsIn(database.reader).find(installation.githubAppId));
     if (!installation || !app) {
       throw new ProviderError({ provider: 'github', code: 'installation_gone', message: 'It is not installed' });

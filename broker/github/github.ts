@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { installationsIn } from '../../db/github/installations.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import { repositoriesIn, type SeenRepository } from '../../db/github/repositories.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import type { Fetch } from '../../providers/egress/guarded-fetch.ts';
 import { ProviderError } from '../../providers/failure.ts';
@@ -109,7 +108,7 @@ export function createGitHubBroker({
   }
 
   async function usable(installationId: string) {
-    const installation = await installationsIn(database.reader, everything).find(installationId);
+    const installation = await allInstallations(database.reader).find(installationId);
     if (!installation) {
       throw new ProviderError({
         provider: 'github',

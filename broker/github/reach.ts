@@ -1,8 +1,7 @@
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsIn } from '../../db/github/installations.ts';
+import { allInstallations, type Installation } from '../../db/github/installations.ts';
 import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { ProviderError, type ProviderErrorCode } from '../../providers/failure.ts';
 
 export type Reach = { repository: Repository; installation: Installation; app: GithubApp };
@@ -10,7 +9,7 @@ export type Reach = { repository: Repository; installation: Installation; app: G
 /** The way to a repository as we know it: throws a `ProviderError` where it is cut off, without asking GitHub. */
 export async function reachOf(db: Db, repositoryId: string): Promise<Reach> {
   const repository = await repositoriesIn(db).find(repositoryId);
-  const installation = repository && (await installationsIn(db, everything).find(repository.installationId));
+  const installation = repository && (await allInstallations(db).find(repository.installationId));
   const app = repository && (await githubAppsIn(db).find(repository.githubAppId));
   if (!repository || !installation || !app) throw cutOff('not_found', 'There is no such repository');
   refuseUnusable(installation);

@@ -1,9 +1,8 @@
-import { type CloudAccount, cloudAccountsIn } from '../../db/clouds/cloud-accounts.ts';
-import { type Integration, integrationsIn } from '../../db/integrations/integrations.ts';
+import { allCloudAccounts, type CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { allIntegrations, type Integration } from '../../db/integrations/integrations.ts';
 import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { type RegistrySettings, registryPasswordKind } from '../../domain/registries/registry-settings.ts';
 import type { Aws } from '../../providers/clouds/aws/aws.ts';
 import type { Azure } from '../../providers/clouds/azure/azure.ts';
@@ -23,12 +22,12 @@ export type Opened = { integration: Integration; settings: RegistrySettings; acc
 export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
   return {
     async open(integrationId: string): Promise<Opened> {
-      const integration = await integrationsIn(database.reader, everything).find(integrationId);
+      const integration = await allIntegrations(database.reader).find(integrationId);
       if (!integration) throw gone('There is no such integration any more');
       const settings = integration.settings as RegistrySettings;
       const { cloudAccountId } = integration;
       if (cloudAccountId === null) return { integration, settings, account: undefined };
-      const account = await cloudAccountsIn(database.reader, everything).find(cloudAccountId);
+      const account = await allCloudAccounts(database.reader).find(cloudAccountId);
       if (!account) throw gone('Its cloud account is gone');
       return { integration, settings, account };
     },

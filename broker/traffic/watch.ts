@@ -1,7 +1,6 @@
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { instanceSubject } from '../../domain/ops/incidents.ts';
 import type { Logger } from '../../log.ts';
 import type { TrafficWatch } from './traffic.ts';
@@ -38,8 +37,8 @@ export function watchTraffic(database: Database, logger: Logger, now = () => per
   }
 
   async function resolve(code: 'host_unavailable' | 'clock_skew', subjectId: string): Promise<void> {
-    if (!(await incidentsIn(database.reader, everything).isOpen(code, subjectId))) return;
-    await database.write((trx) => incidentsIn(trx, everything).resolveSubject(code, subjectId));
+    if (!(await allIncidents(database.reader).isOpen(code, subjectId))) return;
+    await database.write((trx) => allIncidents(trx).resolveSubject(code, subjectId));
   }
 
   return {
@@ -52,7 +51,7 @@ export function watchTraffic(database: Database, logger: Logger, now = () => per
         logger.warn({ host: origin }, 'A host has been away for a minute');
         const [only = null] = owners;
         await database.write((trx) =>
-          incidentsIn(trx, everything).raise({
+          allIncidents(trx).raise({
             orgId: owners.length === 1 ? only : null,
             projectId: null,
             code: 'host_unavailable',
@@ -74,7 +73,7 @@ export function watchTraffic(database: Database, logger: Logger, now = () => per
         const seconds = Math.round(offBy / 1000);
         logger.warn({ seconds }, 'The clock of this machine is wrong');
         await database.write((trx) =>
-          incidentsIn(trx, everything).raise({
+          allIncidents(trx).raise({
             orgId: null,
             projectId: null,
             code: 'clock_skew',

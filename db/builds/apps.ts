@@ -3,7 +3,7 @@ import type { IntegrationStatus } from '../../domain/integrations/integration-st
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { AppRow } from '../store/tables.ts';
-import { type TenantScope, within } from '../store/tenant.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type AppSource = { integrationId: string; repositoryId: string; branch: string };
 /** Where its images are: a registry, and a name in it. */
@@ -32,7 +32,7 @@ type Unreached = {
   status: IntegrationStatus;
 };
 
-export function appsIn(db: Db, scope: TenantScope) {
+export function appsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('apps')).whereNull('deleted_at');
   const change = async (id: string, revision: number, columns: Partial<AppRow>) => {
     const changed = await visible()
@@ -154,6 +154,9 @@ export function appsIn(db: Db, scope: TenantScope) {
     },
   };
 }
+
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allApps = (db: Db) => appsFor(db, everything);
 
 function toApp(row: AppRow): App {
   const { source_integration_id: integrationId, source_repository_id: repositoryId } = row;

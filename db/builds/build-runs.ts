@@ -3,12 +3,11 @@ import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts'
 import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 import { appendBuildEvent } from './build-events.ts';
-import { type Build, buildsIn, toBuild } from './builds.ts';
+import { allBuilds, type Build, toBuild } from './builds.ts';
 import { dispatchesIn } from './dispatches.ts';
 
 /** A workflow run as a webhook or an answer of GitHub tells of it. */
@@ -63,7 +62,7 @@ export async function adoptRun(
   build: Build,
   run: { runId: number; runAttempt?: number; url?: string | undefined },
 ): Promise<boolean> {
-  const builds = buildsIn(trx, everything);
+  const builds = allBuilds(trx);
   const facts = { id: run.runId, attempt: run.runAttempt, url: run.url };
   const found = await dispatchesIn(trx).find(build.id);
   if (found?.state === 'unknown') await dispatchesIn(trx).move(build.id, 'sent', { runId: run.runId });
@@ -71,7 +70,7 @@ export async function adoptRun(
 
   const moved = await builds.moveStatus(build.id, 'running', { run: facts });
   if (!moved) await builds.rememberRun(build.id, facts);
-  if (build.status === 'uncertain') await incidentsIn(trx, everything).resolveSubject(uncertainCode, build.id);
+  if (build.status === 'uncertain') await allIncidents(trx).resolveSubject(uncertainCode, build.id);
   // While the dispatch is still being sent, its own activity finds the run in the build's row.
   return build.runId === null && found?.state !== 'sending';
 }
@@ -92,6 +91,6 @@ async function buildOf(trx: Db, run: RunFacts): Promise<Build | undefined> {
 }
 
 async function rememberLate(trx: Db, build: Build, run: RunFacts): Promise<void> {
-  await buildsIn(trx, everything).rememberRun(build.id, { id: run.runId, attempt: run.runAttempt, url: run.url });
+  await allBuilds(trx).rememberRun(build.id, { id: run.runId, attempt: run.runAttempt, url: run.url });
   await appendBuildEvent(trx, build, 'run_found', { run_id: run.runId, late: true });
 }

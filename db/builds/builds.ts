@@ -2,9 +2,9 @@ import { type BuildStatus, buildMoves, isFinalBuildStatus } from '../../domain/b
 import { newId } from '../../domain/ids.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import { leasesIn } from '../exchange/leases.ts';
+import { allLeases } from '../exchange/leases.ts';
 import { integrationDeleted, integrationDeletedDetail, isDeleted } from '../integrations/usable-integrations.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
@@ -143,7 +143,7 @@ export type BuildPatch = {
 };
 
 /** Bind to a transaction for whatever writes more than one row: a move also appends its event. */
-export function buildsIn(db: Db, scope: TenantScope) {
+export function buildsFor(db: Db, scope: TenantScope) {
   const rows = () => within(scope, db('builds'));
 
   return {
@@ -192,8 +192,8 @@ export function buildsIn(db: Db, scope: TenantScope) {
         detail: row.detail,
       });
       if (isFinalBuildStatus(to)) {
-        await leasesIn(db, everything).revoke({ buildId: id });
-        await incidentsIn(db, everything).resolveAbout(id, 'dispatch_uncertain', 'build_stuck');
+        await allLeases(db).revoke({ buildId: id });
+        await allIncidents(db).resolveAbout(id, 'dispatch_uncertain', 'build_stuck');
       }
       if (held) await buildReportsIn(db).request(toBuild(row));
       return true;
@@ -241,6 +241,9 @@ export function buildsIn(db: Db, scope: TenantScope) {
   };
 }
 
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allBuilds = (db: Db) => buildsFor(db, everything);
+
 function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
   if (!run) return {};
   return {
@@ -252,7 +255,7 @@ function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
 
 /** Ends a build at once where nothing was sent, else as soon as the provider was asked to. False where it is over. */
 export async function cancelBuild(trx: Db, id: string, reason: string): Promise<boolean> {
-  const builds = buildsIn(trx, everything);
+  const builds = allBuilds(trx);
   if (await builds.moveStatus(id, 'canceled', { reason, from: ['queued', 'blocked'] })) return true;
   return builds.requestCancel(id, reason);
 }

@@ -1,12 +1,11 @@
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { isDeleted, usableIntegrations } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
-import { type App, appsIn } from './apps.ts';
+import { type App, allApps } from './apps.ts';
 import type { Build } from './build-row.ts';
 import { toBuild } from './build-row.ts';
 import { createBuild } from './builds.ts';
-import { pipelinesIn } from './pipelines.ts';
+import { allPipelines } from './pipelines.ts';
 
 /** Why a build is not made again, whoever asks. */
 export type RerunObstacle =
@@ -27,7 +26,7 @@ export async function rerunBuild(
   source: Build,
   { createdBy, deliveryId }: { createdBy: string; deliveryId?: string },
 ): Promise<{ build: Build } | { obstacle: RerunObstacle }> {
-  const app = await appsIn(trx, everything).find(source.appId);
+  const app = await allApps(trx).find(source.appId);
   const through = await sourceNow(trx, source, app);
   const obstacle = await obstacleOf(trx, source, app, through);
   if (obstacle) return { obstacle };
@@ -50,7 +49,7 @@ async function obstacleOf(
   { integrationId }: Through,
 ): Promise<RerunObstacle | undefined> {
   if (!isFinalBuildStatus(status)) return 'build_not_over';
-  const pipeline = await pipelinesIn(trx, everything).find(pipelineId);
+  const pipeline = await allPipelines(trx).find(pipelineId);
   if (!pipeline) return 'pipeline_deleted';
   if (!app) return 'app_deleted';
   if (!pipeline.enabled) return 'pipeline_disabled';

@@ -1,10 +1,9 @@
 import { verifyCloudWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { appendAudit } from '../ops/audit.ts';
-import { type Operation, operationsIn } from '../ops/operations.ts';
+import { allOperations, type Operation } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
-import { type CloudAccount, cloudAccountsIn } from './cloud-accounts.ts';
+import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 
 const kind = 'verify';
 
@@ -19,7 +18,7 @@ export async function requestCloudCheck(
   trx: Transaction,
   { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
 ): Promise<Operation> {
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const wanted = { orgId, projectId, kind, subjectId: id };
   const waiting = await operations.findWaiting(wanted);
   if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
@@ -39,10 +38,10 @@ export async function requestCloudCheck(
 
 /** False where the account is gone; who waited for that is told so. */
 export async function beginCloudCheck(trx: Transaction, cloudAccountId: string): Promise<boolean> {
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const subject = { kind, subjectId: cloudAccountId };
   await operations.takeUp(subject);
-  if (await cloudAccountsIn(trx, everything).find(cloudAccountId)) return true;
+  if (await allCloudAccounts(trx).find(cloudAccountId)) return true;
   await operations.finish(subject, { code: 'cloud_account_deleted', detail: 'The cloud account was deleted.' });
   return false;
 }
@@ -57,7 +56,7 @@ export async function recordCloudCheck(
   refusal: CloudRefusal | undefined,
 ): Promise<boolean> {
   const { id, orgId, projectId } = account;
-  const accounts = cloudAccountsIn(trx, everything);
+  const accounts = allCloudAccounts(trx);
   // In the order in which an exchange and a deletion lock them: the integrations first.
   if (trx.client.config.client === 'pg') {
     await trx('integrations').where({ cloud_account_id: id }).orderBy('id').forUpdate().select('id');
@@ -71,7 +70,7 @@ export async function recordCloudCheck(
     await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'cloud_account.verified', target: id, detail });
     await checkInheritors(trx, id);
   }
-  await operationsIn(trx, everything).finish({ kind, subjectId: id }, refusal);
+  await allOperations(trx).finish({ kind, subjectId: id }, refusal);
   return true;
 }
 
@@ -92,5 +91,5 @@ export async function giveUpCloudCheck(trx: Transaction, cloudAccountId: string,
   await trx('cloud_accounts')
     .where({ id: cloudAccountId, status: 'pending' })
     .update({ status_reason: failure.code, updated_at: Date.now() });
-  await operationsIn(trx, everything).finish({ kind, subjectId: cloudAccountId }, failure);
+  await allOperations(trx).finish({ kind, subjectId: cloudAccountId }, failure);
 }

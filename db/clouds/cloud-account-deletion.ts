@@ -1,14 +1,13 @@
 import type { Deletion } from '../deletion/integration-deletion.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
-import { type CloudAccount, cloudAccountsIn } from './cloud-accounts.ts';
+import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 import { requestConsentEnd } from './google-consent-ends.ts';
 
 /** Takes effect with the transaction: from then on nobody opens its access, and its secret is destroyed. */
 export async function deleteCloudAccount(trx: Transaction, account: Deleted, audit: Deletion['audit']): Promise<void> {
   const { id: target, orgId, projectId } = account;
-  await cloudAccountsIn(trx, everything).remove(target);
+  await allCloudAccounts(trx).remove(target);
   // Google is told with the secret itself, which is destroyed after that.
   if (account.authMode === 'oauth') await requestConsentEnd(trx, account);
   else await purgeCredentials(trx, { cloud_account_id: target });

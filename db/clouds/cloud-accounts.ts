@@ -7,7 +7,7 @@ import type { Db, Transaction } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CloudAccountRow } from '../store/tables.ts';
-import { type TenantScope, within } from '../store/tenant.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type CloudAccount = {
   id: string;
@@ -37,7 +37,7 @@ export type NewCloudAccount = Pick<
 type Changes = { displayName?: string; config?: Record<string, string> };
 
 /** Access to clouds, of an organization or of one of its projects. One that is deleted is found no more. */
-export function cloudAccountsIn(db: Db, scope: TenantScope) {
+export function cloudAccountsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('cloud_accounts')).whereNull('deleted_at');
   return {
     async find(id: string): Promise<CloudAccount | undefined> {
@@ -131,6 +131,9 @@ export function cloudAccountsIn(db: Db, scope: TenantScope) {
     },
   };
 }
+
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allCloudAccounts = (db: Db) => cloudAccountsFor(db, everything);
 
 const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
 

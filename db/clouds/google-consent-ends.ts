@@ -1,12 +1,11 @@
 import { revokeConsentWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import { sealedSecrets } from '../secrets/sealed-secrets.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
-import { everything } from '../store/tenant.ts';
 import type { CloudAccount } from './cloud-accounts.ts';
 
 /** Has the consent of an account that is deleted ended at Google. */
@@ -51,7 +50,7 @@ export async function forgetConsent(trx: Transaction, cloudAccountId: string, is
   if (!account) return;
   await purgeCredentials(trx, { cloud_account_id: cloudAccountId });
   if (isConfirmed) return;
-  await incidentsIn(trx, everything).raise({
+  await allIncidents(trx).raise({
     orgId: account.org_id,
     projectId: account.project_id,
     code: 'revocation_unconfirmed',

@@ -1,8 +1,7 @@
-import { integrationsIn } from '../integrations/integrations.ts';
+import { allIntegrations } from '../integrations/integrations.ts';
 import { appendAudit } from '../ops/audit.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
-import { connectFlowsIn } from './connect-flows.ts';
+import { allConnectFlows } from './connect-flows.ts';
 import { nudgeFlow } from './flow-commands.ts';
 
 export const authorizationRevoked = 'authorization_revoked';
@@ -16,7 +15,7 @@ export async function applyAuthorizationEvent(
   githubAppId: string,
   githubUserId: number,
 ): Promise<number> {
-  const flows = connectFlowsIn(trx, everything);
+  const flows = allConnectFlows(trx);
   const open = await trx('connect_flows')
     .where({ github_app_id: githubAppId, github_user_id: githubUserId })
     .whereNull('finished_at')
@@ -28,7 +27,7 @@ export async function applyAuthorizationEvent(
     if (!flow || !(await flows.move(id, 'canceled', { reason: authorizationRevoked }))) continue;
     ended += 1;
     if (flow.kind === 'operator' && flow.integrationId) {
-      await integrationsIn(trx, everything).moveStatus(flow.integrationId, 'expired', authorizationRevoked);
+      await allIntegrations(trx).moveStatus(flow.integrationId, 'expired', authorizationRevoked);
     }
     await nudgeFlow(trx, flow);
     await appendAudit(trx, {

@@ -4,7 +4,7 @@ import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { ConnectFlowRow } from '../store/tables.ts';
-import { type TenantScope, within } from '../store/tenant.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 /** A browser flow that connects a GitHub account. It holds no secret in plain text. */
 export type ConnectFlow = {
@@ -98,7 +98,7 @@ export type FlowNote = Partial<
   >
 >;
 
-export function connectFlowsIn(db: Db, scope: TenantScope) {
+export function connectFlowsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('connect_flows'));
   return {
     async insert(flow: NewConnectFlow): Promise<ConnectFlow> {
@@ -219,6 +219,9 @@ export function connectFlowsIn(db: Db, scope: TenantScope) {
     },
   };
 }
+
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allConnectFlows = (db: Db) => connectFlowsFor(db, everything);
 
 const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {
   integrationId: 'integration_id',

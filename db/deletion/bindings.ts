@@ -1,6 +1,5 @@
-import { type Installation, installationsIn } from '../github/installations.ts';
+import { allInstallations, type Installation } from '../github/installations.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 
 type Binding = { integrationId: string; installationId: string };
 
@@ -22,7 +21,7 @@ export async function releaseUnlessLast(
   always: boolean,
 ): Promise<Release> {
   await hold(trx, installationId);
-  const installation = await installationsIn(trx, everything).find(installationId);
+  const installation = await allInstallations(trx).find(installationId);
   const mine = await trx('bindings').where({ integration_id: integrationId, installation_id: installationId }).first();
   if (!installation || !mine) return { step: 'unbound', installation };
   const other = await trx('bindings')

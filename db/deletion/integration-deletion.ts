@@ -5,16 +5,16 @@ import { sourcesOf } from '../../domain/moves.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cancelBuild } from '../builds/builds.ts';
-import { connectFlowsIn } from '../connect/connect-flows.ts';
+import { allConnectFlows } from '../connect/connect-flows.ts';
 import { nudgeFlow } from '../connect/flow-commands.ts';
-import { leasesIn } from '../exchange/leases.ts';
+import { allLeases } from '../exchange/leases.ts';
 import { integrationDeleted } from '../integrations/usable-integrations.ts';
 import type { AuditEntry } from '../ops/audit.ts';
-import { type Operation, operationsIn } from '../ops/operations.ts';
+import { allOperations, type Operation } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { ConnectFlowRow, IntegrationRow } from '../store/tables.ts';
-import { everything, type TenantScope, within } from '../store/tenant.ts';
+import { type TenantScope, within } from '../store/tenant.ts';
 
 export type Deletion = {
   id: string;
@@ -35,7 +35,7 @@ export async function findEvenDeleted(db: Db, scope: TenantScope, id: string): P
  */
 export async function deleteIntegration(trx: Transaction, deletion: Deletion): Promise<Operation> {
   const { id, orgId, projectId, revocation, audit } = deletion;
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const now = Date.now();
   const cutOff = await trx('integrations')
     .where({ id })
@@ -56,7 +56,7 @@ export async function deleteIntegration(trx: Transaction, deletion: Deletion): P
     return under;
   }
   const builds = await endBuilds(trx, id);
-  const tokens = await leasesIn(trx, everything).revoke({ integrationId: id });
+  const tokens = await allLeases(trx).revoke({ integrationId: id });
   await endFlows(trx, { integration_id: id });
 
   const workflowId = deleteWorkflowId(id);
@@ -101,7 +101,7 @@ export const unended = buildStatuses.filter((status) => !isFinalBuildStatus(stat
 
 /** Nobody goes on connecting an account to what is gone. */
 export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): Promise<void> {
-  const flows = connectFlowsIn(trx, everything);
+  const flows = allConnectFlows(trx);
   const open = await trx('connect_flows').where(of).whereNull('finished_at').orderBy('id').select('id');
   for (const { id } of open) {
     const flow = await flows.find(id);
@@ -127,7 +127,7 @@ export async function cutOffProject(
     .orderBy('id')
     .pluck('id');
   for (const id of builds) await cancelBuild(trx, id, reason);
-  const tokens = await leasesIn(trx, everything).revoke({ integrationId, projectId });
+  const tokens = await allLeases(trx).revoke({ integrationId, projectId });
   const apps = await trx('apps')
     .where({ source_integration_id: integrationId, project_id: projectId })
     .whereNull('deleted_at')

@@ -2,14 +2,13 @@ import type { Revocation } from '../../domain/deletion/revocation.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cancelBuild } from '../builds/builds.ts';
 import { deleteCloudAccounts } from '../clouds/cloud-account-deletion.ts';
-import { leasesIn } from '../exchange/leases.ts';
+import { allLeases } from '../exchange/leases.ts';
 import { purgeIdleApp } from '../github/idle-apps.ts';
-import { grantsIn } from '../integrations/grants.ts';
-import { type Operation, operationsIn } from '../ops/operations.ts';
-import { projectsIn } from '../people/projects.ts';
+import { allGrants } from '../integrations/grants.ts';
+import { allOperations, type Operation } from '../ops/operations.ts';
+import { allProjects } from '../people/projects.ts';
 import type { Transaction } from '../store/connection.ts';
 import type { IntegrationRow } from '../store/tables.ts';
-import { everything } from '../store/tenant.ts';
 import { type Deletion, deleteIntegration, endFlows, unended } from './integration-deletion.ts';
 
 type Owned = { orgId: string; revocation: Revocation; audit: Deletion['audit'] };
@@ -21,7 +20,7 @@ export async function deleteProject(trx: Transaction, projectId: string, owned: 
   const integrations = await emptyProject(trx, projectId, owned);
   await audit({ orgId, projectId, action: 'project.deleted', target: projectId, detail: { integrations } });
   await finishOwners(trx, { org_id: orgId, project_id: projectId });
-  return (await operationsIn(trx, everything).find(operation.id)) ?? operation;
+  return (await allOperations(trx).find(operation.id)) ?? operation;
 }
 
 /** Deletes an organization with all of its projects. Nobody's token is good for it any more. */
@@ -43,7 +42,7 @@ export async function deleteOrg(trx: Transaction, { orgId, revocation, audit }: 
   const detail = { projects: projects.length, integrations };
   await audit({ orgId, action: 'org.deleted', target: orgId, detail });
   await finishOwners(trx, { org_id: orgId, project_id: null });
-  return (await operationsIn(trx, everything).find(operation.id)) ?? operation;
+  return (await allOperations(trx).find(operation.id)) ?? operation;
 }
 
 async function begin(
@@ -51,7 +50,7 @@ async function begin(
   subjectId: string,
   owner: { orgId: string; projectId: string | null },
 ): Promise<Operation> {
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const work = { kind: 'delete', subjectId, workflowId: deleteWorkflowId(subjectId) };
   const operation = await operations.insert({ ...owner, ...work });
   await operations.takeUp({ kind: 'delete', subjectId });
@@ -61,7 +60,7 @@ async function begin(
 /** Everything that a project has; answers how many integrations are being deleted. */
 async function emptyProject(trx: Transaction, projectId: string, owned: Owned): Promise<number> {
   // First of all: what was begun in it is there by then, and what comes finds that it is gone.
-  await projectsIn(trx, everything).remove(projectId);
+  await allProjects(trx).remove(projectId);
   const deleted = { deleted_at: Date.now() };
   for (const table of ['pipelines', 'apps'] as const) {
     await trx(table).where({ project_id: projectId }).whereNull('deleted_at').update(deleted);
@@ -72,8 +71,8 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
   const granted = await trx('grants').where({ project_id: projectId }).orderBy('integration_id');
   for (const { integration_id: integrationId } of granted) {
     // First the grant, then what was given out by it: nobody comes between.
-    await grantsIn(trx, everything).remove(integrationId, projectId);
-    await leasesIn(trx, everything).revoke({ integrationId, projectId });
+    await allGrants(trx).remove(integrationId, projectId);
+    await allLeases(trx).revoke({ integrationId, projectId });
   }
   const integrations = await deleteIntegrations(trx, { project_id: projectId }, owned);
   await deleteCloudAccounts(trx, { project_id: projectId }, owned.audit);
@@ -108,7 +107,7 @@ async function finishOwner(trx: Transaction, subjectId: string, owned: Partial<I
   if (!(await running)) return;
   if (await trx('integrations').where(owned).where({ status: 'deleting' }).first('id')) return;
   if ('org_id' in owned) await letGoOf(trx, subjectId);
-  await operationsIn(trx, everything).finish({ kind: 'delete', subjectId });
+  await allOperations(trx).finish({ kind: 'delete', subjectId });
 }
 
 /** Of an organization that is gone: the secrets of Apps that were never used, and accounts, which others may claim. */

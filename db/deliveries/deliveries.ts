@@ -31,7 +31,7 @@ export type DeliveryFilter = { status?: DeliveryStatus | undefined; event?: stri
  * Deliveries belong to an organization; one project sees those that meant something to one of its pipelines. Those of
  * no organization are seen by the operators only.
  */
-export function deliveriesIn(db: Db, scope: TenantScope) {
+export function deliveriesFor(db: Db, scope: TenantScope) {
   const rows = () => {
     const ofOrg = { org: 'org_id' };
     const perProject = scope.kind === 'grants' && scope.grants.some(({ projectId }) => projectId !== undefined);

@@ -1,13 +1,12 @@
 import type { InstallationEvent, OtherEvent } from '../../domain/deliveries/github-events.ts';
 import { idIn, objectIn, type Payload, textIn } from '../../domain/deliveries/github-payload.ts';
-import { connectFlowsIn } from '../connect/connect-flows.ts';
+import { allConnectFlows } from '../connect/connect-flows.ts';
 import { nudgeFlow } from '../connect/flow-commands.ts';
 import { installationWitnessesIn } from '../connect/installation-witnesses.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 import { followInstallations } from './follow-installations.ts';
 import { appLimits, githubAppsIn, hasRoom } from './github-apps.ts';
-import { installationsIn } from './installations.ts';
+import { allInstallations } from './installations.ts';
 import { repositoriesIn } from './repositories.ts';
 
 type RepositoryEvent = Extract<OtherEvent, { kind: 'repository' }>;
@@ -29,7 +28,7 @@ export async function applyInstallationEvent(
     }
     return;
   }
-  const installations = installationsIn(trx, everything);
+  const installations = allInstallations(trx);
   const { installationId, action } = event;
   if (event.kind === 'installation_repositories') {
     await repositories.noteRemoved(githubAppId, event.removedRepositoryIds, installationId);
@@ -66,7 +65,7 @@ async function noteWitnesses(trx: Transaction, githubAppId: string, event: Insta
 async function nudgeFlows(trx: Transaction, githubAppId: string, event: InstallationEvent): Promise<void> {
   const githubUserIds = [event.senderId, event.requesterId].filter((id) => id !== undefined);
   const subject = { externalId: event.installationId, githubUserIds };
-  for (const flow of await connectFlowsIn(trx, everything).listConcerned(githubAppId, subject)) {
+  for (const flow of await allConnectFlows(trx).listConcerned(githubAppId, subject)) {
     await nudgeFlow(trx, flow, 'installed');
   }
 }
@@ -77,7 +76,7 @@ async function noteNew(
   githubAppId: string,
   { installation, installationId }: InstallationEvent,
 ): Promise<void> {
-  const installations = installationsIn(trx, everything);
+  const installations = allInstallations(trx);
   if (await installations.findByExternalId(githubAppId, installationId)) return;
   const account = objectIn(installation, 'account');
   const accountId = idIn(account, 'id');

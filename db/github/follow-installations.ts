@@ -2,10 +2,9 @@ import type { Knex } from 'knex';
 import { type IntegrationStatus, integrationMoves } from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Db, Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 import type { GithubApp, NewGithubApp } from './github-apps.ts';
 import { githubAppsIn } from './github-apps.ts';
 import { followIntegrationIncidents, followPermissions, permissionsMissing } from './installation-incidents.ts';
@@ -92,7 +91,7 @@ export async function acceptAgain(
   if (!rejected || (await isBeingRotated(trx, row.id))) return undefined;
 
   await purgeCredentials(trx, { github_app_id: row.id });
-  await incidentsIn(trx, everything).resolveSubject(appRejected, row.id);
+  await allIncidents(trx).resolveSubject(appRejected, row.id);
   const described = await githubAppsIn(trx).describeAnew(row.id, app);
   await restoreAccepted(trx, row.id);
   return described && { app: described, integrationId: rejected.id };

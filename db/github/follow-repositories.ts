@@ -1,9 +1,8 @@
-import { appsIn } from '../builds/apps.ts';
-import { buildsIn, cancelBuild } from '../builds/builds.ts';
+import { allApps } from '../builds/apps.ts';
+import { allBuilds, cancelBuild } from '../builds/builds.ts';
 import { dispatchesIn } from '../builds/dispatches.ts';
 import { appendAudit } from '../ops/audit.ts';
 import type { Db, Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 
 export const repositoryRemoved = 'repository_removed';
 
@@ -18,7 +17,7 @@ export async function stopBuildsOf(trx: Transaction, repositoryIds: string[]): P
     .whereIn('status', ['blocked', 'queued', 'dispatching'])
     .orderBy('id')
     .select('id', 'status');
-  const builds = buildsIn(trx, everything);
+  const builds = allBuilds(trx);
   for (const { id, status } of waiting) {
     if (status !== 'dispatching') {
       await cancelBuild(trx, id, repositoryRemoved);
@@ -51,7 +50,7 @@ export async function followMoved(db: Db, installationId: string): Promise<void>
     .orderBy('integrations.id')
     .select('integrations.id', 'integrations.org_id', 'integrations.project_id');
   for (const { id, org_id: orgId, project_id: projectId } of bound) {
-    const rebound = await appsIn(db, everything).rebind({ id, orgId, projectId }, installationId);
+    const rebound = await allApps(db).rebind({ id, orgId, projectId }, installationId);
     if (rebound === 0) continue;
     const act = { action: 'integration.apps_rebound', target: id, detail: { installation: installationId, rebound } };
     await appendAudit(db, { orgId, projectId, actor: 'system', ...act });

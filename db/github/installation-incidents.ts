@@ -3,9 +3,8 @@ import { githubHost } from '../../domain/github/github-host.ts';
 import { installationSettingsUrl, permissionsUpdateUrl } from '../../domain/github/github-urls.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import type { Db } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 
 const troubles = [
   ['installation_suspended', 'suspended', 'is suspended'],
@@ -17,7 +16,7 @@ const troubles = [
  * resolved once the integration is in that state no more, for whichever reason.
  */
 export async function followIntegrationIncidents(db: Db, githubAppId: string): Promise<void> {
-  const incidents = incidentsIn(db, everything);
+  const incidents = allIncidents(db);
   const ofApp = () => db('integrations').where({ github_app_id: githubAppId });
   for (const [code, status, what] of troubles) {
     const open = () => db('incidents').where({ code, status: 'open' });
@@ -70,7 +69,7 @@ export const permissionsMissing = 'permissions_missing';
 export async function followPermissions(db: Db, githubAppId: string): Promise<void> {
   const app = await db('github_apps').where({ id: githubAppId }).first();
   if (!app) return;
-  const incidents = incidentsIn(db, everything);
+  const incidents = allIncidents(db);
   const lacking = await db('installations')
     .where({ github_app_id: githubAppId, removed_at: null })
     .whereNotNull('missing_permissions')

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { missingEssentials } from '../../domain/github/github-features.ts';
 import { newId } from '../../domain/ids.ts';
 import { syncWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
@@ -35,7 +35,7 @@ export type SeenInstallation = Pick<
   'externalId' | 'accountLogin' | 'accountId' | 'targetType' | 'repositorySelection' | 'permissions' | 'events'
 > & { suspendedAt: number | null };
 
-export function installationsIn(db: Db, scope: TenantScope) {
+export function installationsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('installations'), { org: 'installations.org_id' });
   return {
     async find(id: string): Promise<Installation | undefined> {
@@ -152,7 +152,7 @@ export function installationsIn(db: Db, scope: TenantScope) {
         created_at: Date.now(),
       });
       // Whoever has it connected again does not want it uninstalled any more.
-      await incidentsIn(db, everything).resolveSubject('revocation_unconfirmed', installationId);
+      await allIncidents(db).resolveSubject('revocation_unconfirmed', installationId);
     },
 
     async boundIds(integrationId: string): Promise<string[]> {
@@ -196,10 +196,13 @@ export function installationsIn(db: Db, scope: TenantScope) {
       await those().whereNull('removed_at').update({ removed_at: now, updated_at: now });
       await those().whereNotNull('unconfirmed_at').update({ unconfirmed_at: null });
       const ids = (await those().select('installations.id')).map(({ id }) => id);
-      await incidentsIn(db, everything).resolveSubject('revocation_unconfirmed', ...ids);
+      await allIncidents(db).resolveSubject('revocation_unconfirmed', ...ids);
     },
   };
 }
+
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allInstallations = (db: Db) => installationsFor(db, everything);
 
 /** The number of the App's latest pass, for use within a statement. */
 export function passOf(db: Db, githubAppId: string): Knex.Raw<number> {

@@ -4,7 +4,7 @@ import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { IntegrationRow } from '../store/tables.ts';
-import { type TenantScope, within } from '../store/tenant.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
 import { usedBy } from './usable-integrations.ts';
 
 export type Integration = {
@@ -60,7 +60,7 @@ export type IntegrationFilter = { kind?: string | undefined; projectId?: string 
 
 type Joined = IntegrationRow & { app_number: number | null; app_slug: string | null };
 
-export function integrationsIn(db: Db, scope: TenantScope) {
+export function integrationsFor(db: Db, scope: TenantScope) {
   const columns = { org: 'integrations.org_id', project: 'integrations.project_id' };
   const visible = () => within(scope, db('integrations'), columns);
   /** Those of the scope, and those that were granted to a project in it: to be read and used, not to be changed. */
@@ -206,6 +206,9 @@ export function integrationsIn(db: Db, scope: TenantScope) {
     },
   };
 }
+
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allIntegrations = (db: Db) => integrationsFor(db, everything);
 
 function toIntegration(row: Joined): Integration {
   return {

@@ -2,7 +2,7 @@ import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { ProjectRow } from '../store/tables.ts';
-import { type TenantScope, within } from '../store/tenant.ts';
+import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type Project = {
   id: string;
@@ -13,7 +13,7 @@ export type Project = {
   updatedAt: number;
 };
 
-export function projectsIn(db: Db, scope: TenantScope) {
+export function projectsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('projects'), { org: 'org_id', project: 'id' }).whereNull('deleted_at');
   return {
     async find(id: string): Promise<Project | undefined> {
@@ -65,6 +65,9 @@ export function projectsIn(db: Db, scope: TenantScope) {
     },
   };
 }
+
+/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+export const allProjects = (db: Db) => projectsFor(db, everything);
 
 function toProject({ id, org_id, name, revision, created_at, updated_at }: ProjectRow): Project {
   return { id, orgId: org_id, name, revision, createdAt: created_at, updatedAt: updated_at };

@@ -7,9 +7,8 @@ import {
   strikesToAct,
 } from '../../domain/registries/registry-watch.ts';
 import type { Integration } from '../integrations/integrations.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 
 type Place = { orgId: string; hostUrl: string };
 
@@ -27,12 +26,12 @@ export async function raiseOutage(trx: Transaction, { orgId, hostUrl }: Place): 
   if (heard) return;
   const title = `The registry ${new URL(hostUrl).host} cannot be reached, or fails`;
   const subjectId = outageSubject(orgId, hostUrl);
-  await incidentsIn(trx, everything).raise({ orgId, projectId: null, code, subjectId, title });
+  await allIncidents(trx).raise({ orgId, projectId: null, code, subjectId, title });
 }
 
 /** It has answered: that ends the outage, and those that wait for it are asked again soon. */
 export async function endOutage(trx: Transaction, { orgId, hostUrl }: Place): Promise<void> {
-  const incidents = incidentsIn(trx, everything);
+  const incidents = allIncidents(trx);
   const subjectId = outageSubject(orgId, hostUrl);
   if (!(await incidents.isOpen(code, subjectId))) return;
   await incidents.resolveSubject(code, subjectId);
@@ -60,7 +59,7 @@ export async function endMootOutages(trx: Transaction): Promise<void> {
     .distinct('org_id', 'host_url');
   const held = new Set(waiting.map(({ org_id: orgId, host_url: hostUrl }) => outageSubject(orgId, hostUrl)));
   const moot = open.map(({ subject_id: id }) => id).filter((id) => !held.has(id));
-  await incidentsIn(trx, everything).resolveSubject(code, ...moot);
+  await allIncidents(trx).resolveSubject(code, ...moot);
 }
 
 type Watched = Pick<Integration, 'id' | 'orgId' | 'hostUrl'>;

@@ -8,14 +8,13 @@ import {
   troubleOf,
   verdictOn,
 } from '../../domain/registries/registry-verdicts.ts';
-import { cloudAccountsIn } from '../clouds/cloud-accounts.ts';
-import { type Integration, integrationsIn } from '../integrations/integrations.ts';
+import { allCloudAccounts } from '../clouds/cloud-accounts.ts';
+import { allIntegrations, type Integration } from '../integrations/integrations.ts';
 import { appendAudit } from '../ops/audit.ts';
-import { incidentsIn } from '../ops/incidents.ts';
-import { type Operation, operationsIn } from '../ops/operations.ts';
+import { allIncidents } from '../ops/incidents.ts';
+import { allOperations, type Operation } from '../ops/operations.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 import { registryChecksIn } from './registry-checks.ts';
 import { noteAnswer, noteSilence, refusalsOf } from './registry-outages.ts';
 
@@ -35,7 +34,7 @@ export async function requestVerification(trx: Transaction, integration: Verifie
     .where({ id, next_check_at: null })
     .update({ next_check_at: Date.now() + lostAfterMs });
   const wanted = { orgId, projectId, kind, subjectId: id, workflowId: verifyWorkflowId(id) };
-  return operationsIn(trx, everything).insert(wanted);
+  return allOperations(trx).insert(wanted);
 }
 
 /** One that is being asked just now is asked once more after that. */
@@ -59,8 +58,8 @@ export function verificationCommand({ id, orgId, projectId }: Verified): Command
 
 /** All that inherit the access of a cloud account, which is another one now. */
 export async function requestVerificationsOf(trx: Transaction, cloudAccountId: string): Promise<void> {
-  for (const { id } of await cloudAccountsIn(trx, everything).boundTo(cloudAccountId)) {
-    const integration = await integrationsIn(trx, everything).find(id);
+  for (const { id } of await allCloudAccounts(trx).boundTo(cloudAccountId)) {
+    const integration = await allIntegrations(trx).find(id);
     if (integration && integration.status !== 'deleting') await requestVerification(trx, integration);
   }
 }
@@ -69,9 +68,9 @@ export async function requestVerificationsOf(trx: Transaction, cloudAccountId: s
 export type VerificationWish = 'asked' | 'due' | 'gone';
 
 export async function beginVerification(trx: Transaction, integrationId: string): Promise<VerificationWish> {
-  const operations = operationsIn(trx, everything);
+  const operations = allOperations(trx);
   const isAsked = (await operations.takeUp({ kind, subjectId: integrationId })) > 0;
-  const integration = await integrationsIn(trx, everything).find(integrationId);
+  const integration = await allIntegrations(trx).find(integrationId);
   if (integration && integration.status !== 'deleting') return isAsked ? 'asked' : 'due';
   const gone = { code: 'integration_deleted', detail: 'The integration was deleted.' };
   await operations.finish({ kind, subjectId: integrationId }, gone);
@@ -98,7 +97,7 @@ export async function recordVerification(
   found: Found,
   wish: 'asked' | 'due',
 ): Promise<(RegistryVerdict & { doubted: string | null }) | undefined> {
-  const integration = await integrationsIn(trx, everything).take(integrationId);
+  const integration = await allIntegrations(trx).take(integrationId);
   if (!integration || integration.status === 'deleting') return undefined;
   if (integration.epoch !== found.epoch || (await cloudEpochOf(trx, integration)) !== found.cloudEpoch)
     return undefined;
@@ -125,7 +124,7 @@ export async function recordVerification(
   await noteAnswer(trx, integration, refusals);
   await noteChange(trx, integration, verdict);
   const failure = login.ok || verdict.status === 'degraded' ? undefined : { code: login.code, detail: login.message };
-  await operationsIn(trx, everything).finish({ kind, subjectId: integrationId }, failure);
+  await allOperations(trx).finish({ kind, subjectId: integrationId }, failure);
   return { ...verdict, doubted: refusals > 0 && !login.ok ? login.code : null };
 }
 
@@ -135,11 +134,11 @@ export async function giveUpVerification(
   integrationId: string,
   failure: { code: string; detail: string },
 ): Promise<void> {
-  const integration = await integrationsIn(trx, everything).take(integrationId);
+  const integration = await allIntegrations(trx).take(integrationId);
   if (integration) await noteSilence(trx, integration, failure.code);
   // One that never worked tells what has kept it from it.
   await trx('integrations').where({ id: integrationId, status: 'pending' }).update({ status_reason: failure.code });
-  await operationsIn(trx, everything).finish({ kind, subjectId: integrationId }, failure);
+  await allOperations(trx).finish({ kind, subjectId: integrationId }, failure);
 }
 
 /**
@@ -168,7 +167,7 @@ async function noteChange(
   { id, orgId, projectId, status, statusReason, lastSuccessAt, displayName }: Integration,
   verdict: RegistryVerdict,
 ): Promise<void> {
-  const incidents = incidentsIn(trx, everything);
+  const incidents = allIncidents(trx);
   if (verdict.status === 'active' || verdict.status === 'degraded') {
     await incidents.resolveAbout(id, 'registry_refused');
   }
@@ -183,5 +182,5 @@ async function noteChange(
 
 async function cloudEpochOf(trx: Transaction, { cloudAccountId }: Integration): Promise<number | null> {
   if (cloudAccountId === null) return null;
-  return (await cloudAccountsIn(trx, everything).find(cloudAccountId))?.epoch ?? null;
+  return (await allCloudAccounts(trx).find(cloudAccountId))?.epoch ?? null;
 }

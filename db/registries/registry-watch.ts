@@ -1,9 +1,8 @@
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { expiryNoticeMs } from '../../domain/registries/registry-watch.ts';
-import { incidentsIn } from '../ops/incidents.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
-import { everything } from '../store/tenant.ts';
 import { verificationCommand } from './registry-verifications.ts';
 
 /** A check that is not heard of again is asked for once more after that. */
@@ -47,7 +46,7 @@ const mostNotices = 200;
 
 /** Tells once of each credential that ends soon by its owner's date, and no more where that is no longer so. */
 export async function noteExpiring(trx: Transaction): Promise<void> {
-  const incidents = incidentsIn(trx, everything);
+  const incidents = allIncidents(trx);
   const ending = trx('integrations')
     .where('expires_at', '<=', Date.now() + expiryNoticeMs)
     .whereNotIn('status', ['deleting', 'deleted', 'expired']);

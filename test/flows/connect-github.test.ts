@@ -3,9 +3,8 @@ import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectActivities } from '../../activities/connect/connect.ts';
 import { withFailures } from '../../activities/failures.ts';
-import { type ConnectFlow, connectFlowsIn, type NewConnectFlow } from '../../db/connect/connect-flows.ts';
+import { allConnectFlows, type ConnectFlow, type NewConnectFlow } from '../../db/connect/connect-flows.ts';
 import { flowSeals } from '../../db/connect/flow-seals.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { connectGithubWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import type { Account, App, GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { changed, connectGithub } from '../../workflows/connect-github.ts';
@@ -75,9 +74,7 @@ const reaches = (flow: { id: string }, status: string) =>
 /** The browser is back from GitHub's page with this code. */
 async function bring(flow: ConnectFlow, code: string): Promise<void> {
   const sealed = flowSeals(keyring, flow).sealManifestCode(code);
-  await database.write((trx) =>
-    connectFlowsIn(trx, everything).move(flow.id, 'code_received', { sealedManifestCode: sealed }),
-  );
+  await database.write((trx) => allConnectFlows(trx).move(flow.id, 'code_received', { sealedManifestCode: sealed }));
   await nudge(flow);
 }
 

@@ -4,8 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createGitHubConnector } from '../../broker/connect/github-connect.ts';
 import { createGitHubBroker } from '../../broker/github/github.ts';
-import { type Build, buildsIn } from '../../db/builds/builds.ts';
-import { everything } from '../../db/store/tenant.ts';
+import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { parseAllowedHosts } from '../../domain/connect/allowed-hosts.ts';
 import { createLogger } from '../../log.ts';
 import { createGuardedFetch } from '../../providers/egress/guarded-fetch.ts';
@@ -80,7 +79,7 @@ function start(build: Build, taskQueue: string) {
   });
 }
 
-const now = ({ id }: Build) => buildsIn(database.reader, everything).find(id);
+const now = ({ id }: Build) => allBuilds(database.reader).find(id);
 const until = (build: Build, status: string) =>
   expect.poll(async () => (await now(build))?.status, { timeout: 20_000, interval: 100 }).toBe(status);
 

@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { syncCommand } from '../../db/github/installations.ts';
-import { operationsIn } from '../../db/ops/operations.ts';
-import { everything } from '../../db/store/tenant.ts';
+import { allOperations } from '../../db/ops/operations.ts';
 import { newKeyPair } from '../../stand-ins/github/credentials.ts';
 import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { installationView } from '../../stand-ins/github/views.ts';
@@ -53,7 +52,7 @@ function fill(installation: Installation, count: number): void {
 
 const addOperation = (owner: { orgId: string; projectId: string } | { orgId: null; projectId: null } = nobody) =>
   database.write((trx) =>
-    operationsIn(trx, everything).insert({
+    allOperations(trx).insert({
       ...owner,
       kind: 'sync',
       subjectId: app.id,
@@ -71,7 +70,7 @@ test('250 repositories are read, what was asked for ends, and the history holds 
 
   expect(await reachable()).toHaveLength(250);
   expect(pagesOf(/^\/installation\/repositories$/, before)).toHaveLength(3);
-  expect(await operationsIn(database.reader, everything).find(id)).toMatchObject({ status: 'succeeded' });
+  expect(await allOperations(database.reader).find(id)).toMatchObject({ status: 'succeeded' });
   const history = await historyText(handle);
   expect(history).toContain(app.id);
   expect(history).not.toMatch(/ghs_|PRIVATE KEY/);
@@ -121,7 +120,7 @@ test('an App whose key GitHub rejects ends the operation with that code, at once
   await pass();
   expect(performance.now() - began).toBeLessThan(10_000);
 
-  const failed = await operationsIn(database.reader, everything).find(id);
+  const failed = await allOperations(database.reader).find(id);
   expect(failed).toMatchObject({ status: 'failed', errorCode: 'app_credentials_rejected' });
   expect(failed?.errorDetail).not.toMatch(/PRIVATE KEY|eyJ/);
   expect((await githubAppsIn(database.reader).find(app.id))?.syncError).toBe(failed?.errorDetail);
@@ -157,7 +156,7 @@ const refusal = {
   },
 } as const;
 const errorOf = async (id: string) => {
-  const { status, errorCode, errorDetail } = (await operationsIn(database.reader, everything).find(id)) ?? {};
+  const { status, errorCode, errorDetail } = (await allOperations(database.reader).find(id)) ?? {};
   return [status, errorCode, errorDetail];
 };
 const incidentsOf = (subject: string) => database.reader('incidents').where({ subject_id: subject });

@@ -1,12 +1,11 @@
 import { createBuild } from '../../db/builds/builds.ts';
-import { decisionsIn } from '../../db/deliveries/decisions.ts';
+import { allDecisions } from '../../db/deliveries/decisions.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
 import type { Candidate, EventSubjects } from '../../db/deliveries/event-subjects.ts';
 import { integrationDeleted, isDeletedStatus } from '../../db/integrations/usable-integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import type { InstallationRow, RepositoryRow } from '../../db/store/tables.ts';
-import { everything } from '../../db/store/tenant.ts';
 import { type Decision, decide } from '../../domain/builds/triggers.ts';
 import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { PullRequestEvent, PushEvent } from '../../domain/deliveries/github-events.ts';
@@ -82,7 +81,7 @@ async function write(
 ): Promise<boolean> {
   const { id: pipelineId, orgId, projectId, appId } = pipeline;
   const claim = { deliveryId: delivery.id, pipelineId, orgId, projectId };
-  const decisions = decisionsIn(trx, everything);
+  const decisions = allDecisions(trx);
   if (typeof decision === 'string' || decision.outcome === 'skipped') {
     const reason = typeof decision === 'string' ? decision : decision.reason;
     await decisions.add({ ...claim, outcome: 'skipped', reason, buildId: null });

@@ -1,11 +1,10 @@
 import type { Build } from '../../db/builds/builds.ts';
 import { commitBuilds, rerunBuild } from '../../db/builds/rerun-build.ts';
-import { decisionsIn } from '../../db/deliveries/decisions.ts';
+import { allDecisions } from '../../db/deliveries/decisions.ts';
 import type { PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
 import type { Decided, Subject } from './decide-pipelines.ts';
 
@@ -41,7 +40,7 @@ function isMeant(build: Build, event: CheckEvent): boolean {
 async function rerun(trx: Transaction, delivery: PendingDelivery, event: CheckEvent, source: Build): Promise<boolean> {
   const { orgId, projectId, pipeline } = source;
   const claim = { deliveryId: delivery.id, pipelineId: pipeline.id, orgId, projectId };
-  const decisions = decisionsIn(trx, everything);
+  const decisions = allDecisions(trx);
   const actor = `integration:${source.integrationId}`;
   const done = await rerunBuild(trx, source, { createdBy: actor, deliveryId: delivery.id });
   if ('obstacle' in done) {

@@ -1,20 +1,19 @@
 import { buildReportsIn } from '../../db/builds/build-reports.ts';
-import { buildsIn } from '../../db/builds/builds.ts';
-import { incidentsIn } from '../../db/ops/incidents.ts';
+import { allBuilds } from '../../db/builds/builds.ts';
+import { allIncidents } from '../../db/ops/incidents.ts';
 import type { PendingCommand } from '../../db/store/commands.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { everything } from '../../db/store/tenant.ts';
 
 /** A command that Temporal will never take: its build does not wait for ever, and the operators are told. */
 export async function giveUpCommand(trx: Transaction, command: PendingCommand): Promise<void> {
   const { OrgId: orgId = null, ProjectId: projectId = null, BuildId: buildId } = command.attributes ?? {};
   if (command.action === 'start' && buildId) {
-    const builds = buildsIn(trx, everything);
+    const builds = allBuilds(trx);
     const why = { reason: 'start_refused', detail: 'Temporal refused to start the build’s workflow' };
     const failed = (await builds.moveStatus(buildId, 'failed', why)) && (await builds.find(buildId));
     if (failed) await buildReportsIn(trx).request(failed);
   }
-  await incidentsIn(trx, everything).raise({
+  await allIncidents(trx).raise({
     orgId,
     projectId,
     code: 'command_refused',

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { buildEventsIn } from '../../../db/builds/build-events.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allBuildEvents } from '../../../db/builds/build-events.ts';
 import { type BuildStatus, buildStatuses, isFinalBuildStatus } from '../../../domain/builds/build-status.ts';
 import { startReportScene } from '../../support/scenes/report-scene.ts';
 
@@ -131,7 +130,7 @@ describe('without the permission to write checks', () => {
     scene.github.faults.add({ path: checkRuns, kind: 'status', status: 403, body });
     await scene.report(build);
     expect(scene.statusesOf(build)).toEqual(['success']);
-    const { items } = await buildEventsIn(scene.database.reader, everything).list(build.id, { limit: 5 });
+    const { items } = await allBuildEvents(scene.database.reader).list(build.id, { limit: 5 });
     expect(items[0]).toMatchObject({ type: 'report_refused', detail: { code: 'permission_missing', part: 'check' } });
   });
 

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { recordRun } from '../../../db/builds/build-runs.ts';
-import { buildsIn } from '../../../db/builds/builds.ts';
+import { allBuilds } from '../../../db/builds/builds.ts';
 import { dispatchesIn } from '../../../db/builds/dispatches.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { ProviderError, type ProviderErrorCode } from '../../../providers/failure.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { scriptedGitHub } from '../../support/fakes/scripted-github.ts';
@@ -226,7 +225,7 @@ describe('a dispatch of which nothing was sent', () => {
 
   test('is not sent to a build that was canceled first', async () => {
     const build = await insertBuild(database);
-    await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
+    await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'canceled'));
     const { run, seen } = await activitiesAgainst(database, [accepted]);
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
     expect(seen).toEqual([]);
@@ -234,7 +233,7 @@ describe('a dispatch of which nothing was sent', () => {
 
   test('is held back when somebody wants to cancel the build', async () => {
     const build = await insertBuild(database);
-    await database.write((trx) => buildsIn(trx, everything).requestCancel(build.id, 'canceled_by_request'));
+    await database.write((trx) => allBuilds(trx).requestCancel(build.id, 'canceled_by_request'));
     const { run, seen } = await activitiesAgainst(database, [accepted]);
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toMatchObject({ outcome: 'later' });
     expect(seen).toEqual([]);

@@ -1,8 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildEventsIn } from '../../../db/builds/build-events.ts';
-import { buildsIn } from '../../../db/builds/builds.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allBuildEvents } from '../../../db/builds/build-events.ts';
+import { allBuilds } from '../../../db/builds/builds.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { activitiesAgainst, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
 import { sha } from '../../support/scenes/world.ts';
@@ -106,14 +105,14 @@ test('a build that was never started deploys nothing, and fails its commit', asy
 
 test('a refused report is written down, and is not asked for again', async () => {
   const build = await insertBuild(database);
-  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'failed', { reason: 'ref_missing' }));
+  await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'failed', { reason: 'ref_missing' }));
   const { run } = await activitiesAgainst(database, [
     { status: 403, body: { message: 'Resource not accessible by integration' } },
   ]);
   const failure = await run('reportBuild', { buildId: build.id }).catch((error) => error);
   expect(failure).toBeInstanceOf(ApplicationFailure);
   expect(failure).toMatchObject({ type: 'permission_missing', nonRetryable: true, cause: undefined });
-  const { items } = await buildEventsIn(database.reader, everything).list(build.id, { limit: 10 });
+  const { items } = await allBuildEvents(database.reader).list(build.id, { limit: 10 });
   expect(items[0]).toMatchObject({ type: 'report_refused', detail: { code: 'permission_missing' } });
 });
 

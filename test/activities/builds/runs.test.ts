@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildEventsIn } from '../../../db/builds/build-events.ts';
+import { allBuildEvents } from '../../../db/builds/build-events.ts';
 import type { Build } from '../../../db/builds/builds.ts';
 import { cancelBuild } from '../../../db/builds/builds.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { newId } from '../../../domain/ids.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { activitiesAgainst, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
@@ -49,7 +48,7 @@ async function runningBuild(): Promise<Build> {
 }
 
 async function openIncidents(build: Build): Promise<string[]> {
-  const { items } = await incidentsIn(database.reader, everything).list({ limit: 100 }, { status: 'open' });
+  const { items } = await allIncidents(database.reader).list({ limit: 100 }, { status: 'open' });
   return items.filter(({ subjectId }) => subjectId === build.id).map(({ code }) => code);
 }
 
@@ -158,7 +157,7 @@ describe('the end of a build', () => {
   test('says so in the build’s events, too, before the run has ended', async () => {
     const build = await runningBuild();
     await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
-    const { items } = await buildEventsIn(database.reader, everything).list(build.id, { limit: 1 });
+    const { items } = await allBuildEvents(database.reader).list(build.id, { limit: 1 });
     expect(items).toMatchObject([{ type: 'cancel_requested', detail: { reason: 'project_deleted' } }]);
   });
 

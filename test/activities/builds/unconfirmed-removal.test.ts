@@ -2,10 +2,9 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { refreshActivities } from '../../../activities/github/refresh.ts';
 import type { ReachableRepository } from '../../../broker/github/github.ts';
-import { type Build, buildsIn } from '../../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../../db/builds/builds.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { ProviderError } from '../../../providers/failure.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -159,5 +158,5 @@ test('an event that comes while a token is made does not fail the build', async 
   });
   const sent = await run('sendDispatch', { buildId: build.id, tries: 0 });
   expect(sent).toMatchObject({ outcome: 'later', code: 'removal_unconfirmed' });
-  expect((await buildsIn(database.reader, everything).find(build.id))?.status).toBe('dispatching');
+  expect((await allBuilds(database.reader).find(build.id))?.status).toBe('dispatching');
 });

@@ -6,9 +6,8 @@ import { withFailures } from '../../../activities/failures.ts';
 import { cloudAccountView } from '../../../api/clouds/account-view.ts';
 import { issuerSubject } from '../../../broker/clouds/oidc-issuer.ts';
 import { requestCloudCheck } from '../../../db/clouds/cloud-account-checks.ts';
-import { cloudAccountsIn, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
-import { operationsIn } from '../../../db/ops/operations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allCloudAccounts, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
+import { allOperations } from '../../../db/ops/operations.ts';
 import { type AwsStandIn, startAws } from '../../../stand-ins/aws/stand-in.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { insertApp } from '../../../stand-ins/azure/state.ts';
@@ -61,7 +60,7 @@ beforeEach(async () => {
 });
 
 const account = async (id: string) => {
-  const found = await cloudAccountsIn(database.reader, everything).find(id);
+  const found = await allCloudAccounts(database.reader).find(id);
   if (!found) throw new Error('The account is not there');
   return found;
 };
@@ -100,7 +99,7 @@ async function requested(id: string) {
   const operation = await database.write(async (trx) => requestCloudCheck(trx, await account(id)));
   const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
   expect(await activities.beginCloudCheck({ cloudAccountId: id })).toBe(true);
-  return async () => operationsIn(database.reader, everything).find(operation.id);
+  return async () => allOperations(database.reader).find(operation.id);
 }
 
 describe('an account is active once its cloud has let it in', () => {
@@ -283,7 +282,7 @@ describe('an outage', () => {
   ];
   test.each(outages)('as %s changes nothing, and is tried again', async (_, fault, type) => {
     const id = await scene.add(where, secretAtAzure);
-    await database.write(async (trx) => cloudAccountsIn(trx, everything).moveStatus(await account(id), 'active'));
+    await database.write(async (trx) => allCloudAccounts(trx).moveStatus(await account(id), 'active'));
     const before = await account(id);
     const operation = await requested(id);
     standIns.azure.faults.add({ method: 'POST', path: /oauth2\/v2.0\/token/, ...fault } as never);
@@ -320,7 +319,7 @@ describe('what happens meanwhile', () => {
       async prove(...given: Parameters<CloudScene['cloudAccounts']['prove']>) {
         await database.write(async (trx) => {
           await keepCloudSecret(trx, keyring, given[0], 'a new secret');
-          await cloudAccountsIn(trx, everything).update(id, 1, {}, true);
+          await allCloudAccounts(trx).update(id, 1, {}, true);
         });
         return scene.cloudAccounts.prove(...given);
       },
@@ -333,7 +332,7 @@ describe('what happens meanwhile', () => {
   test('a deletion ends the check', async () => {
     const id = await scene.add(where, secretAtAzure);
     const operation = await requested(id);
-    await database.write((trx) => cloudAccountsIn(trx, everything).remove(id));
+    await database.write((trx) => allCloudAccounts(trx).remove(id));
     expect(await askCloud(id)).toBe(false);
     const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
     expect(await activities.beginCloudCheck({ cloudAccountId: id })).toBe(false);

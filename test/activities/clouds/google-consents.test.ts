@@ -3,8 +3,7 @@ import { googleConsentActivities } from '../../../activities/clouds/google-conse
 import { withFailures } from '../../../activities/failures.ts';
 import { createConsents } from '../../../broker/clouds/google-consent.ts';
 import { deleteCloudAccount } from '../../../db/clouds/cloud-account-deletion.ts';
-import { type CloudAccount, cloudAccountsIn, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allCloudAccounts, type CloudAccount, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import { type GoogleStandIn, startGoogle } from '../../../stand-ins/google/stand-in.ts';
 import { publicUrl } from '../../support/api.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -44,7 +43,7 @@ async function connect(email: string): Promise<CloudAccount> {
   google.state.consents.set(refreshToken, { clientId: googleClient.clientId, email, scope: '' });
   return database.write(async (trx) => {
     const given = { kind: 'gcp' as const, authMode: 'oauth', displayName: 'Google', createdBy: 'system' };
-    const account = await cloudAccountsIn(trx, everything).insert({ ...where, ...given, config: { email } });
+    const account = await allCloudAccounts(trx).insert({ ...where, ...given, config: { email } });
     await keepCloudSecret(trx, keyring, account, refreshToken);
     return account;
   });

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ConnectFlow } from '../../../db/connect/connect-flows.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import type { Account, App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
@@ -217,7 +216,7 @@ describe('who administers the account', () => {
 
   test('is not connected to what was deleted meanwhile', async () => {
     const flow = await landed(alice);
-    await database.write((trx) => integrationsIn(trx, everything).moveStatus(flow.integrationId ?? '', 'deleting'));
+    await database.write((trx) => allIntegrations(trx).moveStatus(flow.integrationId ?? '', 'deleting'));
     expect(await goThrough(flow)).toMatchObject({ status: 'canceled', reason: 'integration_deleted' });
     expect(await rowOf(installation)).toBeUndefined();
   });

@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { githubAppsIn } from '../../../db/github/github-apps.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
@@ -67,7 +66,7 @@ describe('a code that GitHub takes', () => {
     const after = await rows.find(flow.id);
     expect(after).toMatchObject({ status: 'app_created', sealedManifestCode: null, conversionSentAt: null });
     expect(after.expiresAt).toBeGreaterThan(Date.now() + 23 * 3_600_000);
-    expect(await integrationsIn(database.reader, everything).find(after.integrationId ?? '')).toMatchObject({
+    expect(await allIntegrations(database.reader).find(after.integrationId ?? '')).toMatchObject({
       status: 'registered',
       projectId: owner.projectId,
       displayName: 'GitHub: Fairlead acme',

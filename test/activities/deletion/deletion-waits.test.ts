@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readDeletion } from '../../../activities/deletion/deletion.ts';
 import { appendBuildEvent } from '../../../db/builds/build-events.ts';
-import { type Build, buildsIn } from '../../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../../db/builds/builds.ts';
 import type { BuildRow } from '../../../db/store/tables.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { insertBuild } from '../../support/scenes/some-build.ts';
 
@@ -21,7 +20,7 @@ const refuse = (build: Build, part: string, status = 'canceled') =>
 
 async function canceled(): Promise<Build> {
   const build = await insertBuild(database, { on: { environment: 'live' } });
-  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
+  await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'canceled'));
   return build;
 }
 
@@ -37,7 +36,7 @@ test('a deletion waits for a build until it has ended and GitHub was told so', a
   const build = await insertBuild(database);
   expect(await waitingFor(build)).toBe(1);
   await edit(build, { reported_status: 'queued' });
-  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
+  await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'canceled'));
   expect(await waitingFor(build)).toBe(1);
   await edit(build, { reported_status: 'canceled' });
   expect(await waitingFor(build)).toBe(0);

@@ -3,9 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { deletionActivities } from '../../../activities/deletion/deletion.ts';
 import { withFailures } from '../../../activities/failures.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
-import { installationsIn } from '../../../db/github/installations.ts';
+import { allInstallations } from '../../../db/github/installations.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { Revocation, RevocationOutcome } from '../../../domain/deletion/revocation.ts';
 import { newId } from '../../../domain/ids.ts';
 import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
@@ -154,14 +153,14 @@ describe('an installation', () => {
     github.faults.add({ method: 'DELETE', path: /installations/, times: 1, kind: 'status', status: 500 });
     await expect(letGo(id)).rejects.toMatchObject({ type: 'unavailable' });
 
-    const installations = installationsIn(database.reader, everything);
+    const installations = allInstallations(database.reader);
     expect(await installations.boundTo(owner.projectId, installationId)).toBeUndefined();
     await database.write(async (trx) => {
       const made = await trx('integrations').where({ id }).first();
       if (!made) throw new Error('It is not there');
       const again = { ...made, ...identity, id: newId('int'), status: 'active' as const, revocation: null };
       await trx('integrations').insert(again);
-      await installationsIn(trx, everything).bind(again.id, installationId, owner.projectId);
+      await allInstallations(trx).bind(again.id, installationId, owner.projectId);
     });
     expect(await letGo(id, 2)).toBe('retained_shared');
     expect(asked()).toBe(1);
@@ -181,8 +180,7 @@ describe('an installation', () => {
 });
 
 describe('an account whose installation stays at GitHub', () => {
-  const claim = async (orgId: string) =>
-    database.write((trx) => installationsIn(trx, everything).claim(installationId, orgId));
+  const claim = async (orgId: string) => database.write((trx) => allInstallations(trx).claim(installationId, orgId));
 
   test('is free for others once nobody of its organization is bound to it any more', async () => {
     const elsewhere = await seed(database).org();
@@ -213,7 +211,7 @@ describe('an account whose installation stays at GitHub', () => {
       await database.write((trx) => trx('bindings').where({ integration_id: again }).delete());
       await cutOff(id, 'never');
       const binding = database.write(async (trx) => {
-        const installations = installationsIn(trx, everything);
+        const installations = allInstallations(trx);
         await installations.claim(installationId, owner.orgId);
         await installations.bind(again, installationId, again);
       });

@@ -5,8 +5,7 @@ import { sweepStuck } from '../../../activities/github/reconcile.ts';
 import { refreshActivities } from '../../../activities/github/refresh.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
-import { installationsIn } from '../../../db/github/installations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allInstallations } from '../../../db/github/installations.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -89,7 +88,7 @@ describe('a revocation that GitHub did not confirm', () => {
     const again = await seed(database).integration({ ...owner, githubAppId: app.id, installationId });
     await database.write(async (trx) => {
       await trx('bindings').where({ integration_id: again }).delete();
-      await installationsIn(trx, everything).bind(again, installationId, owner.projectId);
+      await allInstallations(trx).bind(again, installationId, owner.projectId);
     });
     expect(await incident()).toMatchObject({ status: 'resolved' });
   });

@@ -4,9 +4,8 @@ import { deliveryActivities } from '../../../activities/deliveries/recovery.ts';
 import { withFailures } from '../../../activities/failures.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { followInstallations } from '../../../db/github/follow-installations.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import { addClientSecret, addKey, deleteKey } from '../../../stand-ins/github/credentials.ts';
@@ -57,7 +56,7 @@ async function status(): Promise<string> {
   const row = await api.database.reader('integrations').where({ id: scene.integrationId }).first();
   return [row?.status, row?.status_reason].filter(Boolean).join(': ');
 }
-const isOpen = () => incidentsIn(api.database.reader, everything).isOpen(rejected, scene.githubAppId);
+const isOpen = () => allIncidents(api.database.reader).isOpen(rejected, scene.githubAppId);
 const apply = (payload: unknown) =>
   api.database.write((trx) =>
     applyInstallationEvent(trx, scene.githubAppId, readGitHubEvent('installation', payload) as never),
@@ -127,7 +126,7 @@ describe('where GitHub rejects the App’s key', () => {
 
   test('that a person closes the incident makes no key good', async () => {
     await failSync();
-    await api.database.write((trx) => incidentsIn(trx, everything).resolveSubject(rejected, scene.githubAppId));
+    await api.database.write((trx) => allIncidents(trx).resolveSubject(rejected, scene.githubAppId));
     await api.database.write((trx) => followInstallations(trx, scene.githubAppId));
     expect(await status()).toBe(`reauth_required: ${rejected}`);
   });

@@ -2,11 +2,10 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { withFailures } from '../../../activities/failures.ts';
 import { reconcileActivities, sweepStuck } from '../../../activities/github/reconcile.ts';
-import { buildsIn } from '../../../db/builds/builds.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { allBuilds } from '../../../db/builds/builds.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { purgeCredentials } from '../../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { githubAppEvents, githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -55,7 +54,7 @@ const check = (reachable = true) =>
   new MockActivityEnvironment().run(activities(reachable).checkApp, { githubAppId }) as Promise<void>;
 
 async function open(subjectId = githubAppId) {
-  const { items } = await incidentsIn(database.reader, everything).list({ limit: 50 }, { subjectId, status: 'open' });
+  const { items } = await allIncidents(database.reader).list({ limit: 50 }, { subjectId, status: 'open' });
   return items.map(({ code }) => code).sort();
 }
 const commands = () => database.reader('commands').orderBy('id').select('workflow', 'workflow_id', 'action');
@@ -189,7 +188,7 @@ describe('what stands still', () => {
     expect(await open(buildId)).toEqual(['build_stuck']);
     expect(await startsOf(`build/${buildId}`)).toBe(1);
 
-    await database.write((trx) => buildsIn(trx, everything).moveStatus(buildId, 'failed'));
+    await database.write((trx) => allBuilds(trx).moveStatus(buildId, 'failed'));
     expect(await open(buildId)).toEqual([]);
     await sweepStuck(database);
     expect(await open(buildId)).toEqual([]);
@@ -225,7 +224,7 @@ describe('what stands still', () => {
       .select('id');
     const subjectId = credential?.id ?? '';
     await database.write((trx) =>
-      incidentsIn(trx, everything).raise({ orgId, projectId: null, code: 'old_key_still_alive', subjectId }),
+      allIncidents(trx).raise({ orgId, projectId: null, code: 'old_key_still_alive', subjectId }),
     );
     await sweepStuck(database);
     expect(await open(subjectId)).toEqual(['old_key_still_alive']);
@@ -237,7 +236,7 @@ describe('what stands still', () => {
   test('what is told of something that is no more is over', async () => {
     const { installationId, integrationId, buildId } = await tenant();
     const raise = (code: 'installation_unreadable' | 'installation_suspended', subjectId: string) =>
-      database.write((trx) => incidentsIn(trx, everything).raise({ orgId, projectId: null, code, subjectId }));
+      database.write((trx) => allIncidents(trx).raise({ orgId, projectId: null, code, subjectId }));
     await raise('installation_unreadable', installationId);
     await raise('installation_suspended', integrationId);
     await sweepStuck(database);

@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../../broker/github/github.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
-import { operationsIn } from '../../../db/ops/operations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allOperations } from '../../../db/ops/operations.ts';
 import type { App, GitHubStandIn, Installation, Repository } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
@@ -209,7 +208,7 @@ describe('while repositories come and go', () => {
   test('nothing is taken away where GitHub counts more than it shows, and those who asked are told', async () => {
     await begin();
     const operation = await database.write((trx) =>
-      operationsIn(trx, everything).insert({
+      allOperations(trx).insert({
         orgId: null,
         projectId: null,
         kind: 'sync',
@@ -229,7 +228,7 @@ describe('while repositories come and go', () => {
     }
     await activities.finishSync({ githubAppId: app.id });
     expect(await within()).toHaveLength(250);
-    expect(await operationsIn(database.reader, everything).find(operation.id)).toMatchObject({
+    expect(await allOperations(database.reader).find(operation.id)).toMatchObject({
       status: 'failed',
       errorCode: 'incomplete',
       errorDetail: '1 installation was not read, the others were: acme (incomplete)',

@@ -3,9 +3,8 @@ import type { GitHubBroker } from '../../../broker/github/github.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { githubAppsIn } from '../../../db/github/github-apps.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
-import { operationsIn } from '../../../db/ops/operations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
+import { allOperations } from '../../../db/ops/operations.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -53,7 +52,7 @@ async function integrationOn(installation: Installation): Promise<{ id: string; 
   return {
     id,
     async status() {
-      const found = await integrationsIn(database.reader, everything).find(id);
+      const found = await allIntegrations(database.reader).find(id);
       return [found?.status, found?.statusReason].filter(Boolean).join(': ');
     },
   };
@@ -178,7 +177,7 @@ test('a status that tells of something else is left alone', async () => {
   const installation = github.addInstallation(app.theirs);
   await pass();
   const integration = await integrationOn(installation);
-  await database.write((trx) => integrationsIn(trx, everything).moveStatus(integration.id, 'deleting'));
+  await database.write((trx) => allIntegrations(trx).moveStatus(integration.id, 'deleting'));
   github.suspend(installation);
   await pass();
   expect(await integration.status()).toBe('deleting');
@@ -221,10 +220,10 @@ test('a row that a webhook adds while a pass is under way is not taken away by i
 });
 
 test('a pass ends the operations that were asked for before it, and a later one those that came after', async () => {
-  const operations = operationsIn(database.reader, everything);
+  const operations = allOperations(database.reader);
   const ask = () =>
     database.write((trx) =>
-      operationsIn(trx, everything).insert({
+      allOperations(trx).insert({
         orgId: null,
         projectId: null,
         kind: 'sync',

@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { recordCloudCheck } from '../../../db/clouds/cloud-account-checks.ts';
-import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts } from '../../../db/clouds/cloud-accounts.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { type RegistryStandIn, startRegistry } from '../../../stand-ins/registry/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { seed } from '../../support/scenes/seed.ts';
@@ -127,7 +126,7 @@ test('a registry is asked soon where the cloud account that it inherits was refu
   const [id] = [await scene.add(owner, '', { ...inherited, ...later }), await scene.add(owner, password, later)];
   const record = (refusal?: { code: string; detail: string }) =>
     database.write(async (trx) => {
-      const account = await cloudAccountsIn(trx, everything).find(cloudAccountId);
+      const account = await allCloudAccounts(trx).find(cloudAccountId);
       if (account) await recordCloudCheck(trx, account, refusal);
     });
   const refusal = { code: 'assume_role_refused', detail: 'No' };

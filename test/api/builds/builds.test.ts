@@ -7,10 +7,9 @@ import { buildRoutes } from '../../../api/builds/builds.ts';
 import { createAuthenticate } from '../../../api/http/authenticate.ts';
 import { mount } from '../../../api/http/mount.ts';
 import { requestFrame } from '../../../api/http/request-frame.ts';
-import { type Build, buildsIn } from '../../../db/builds/builds.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
-import { tokensIn } from '../../../db/people/tokens.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allBuilds, type Build } from '../../../db/builds/builds.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
+import { allTokens } from '../../../db/people/tokens.ts';
 import type { BuildStatus } from '../../../domain/builds/build-status.ts';
 import { newId } from '../../../domain/ids.ts';
 import type { Scope } from '../../../domain/people/scopes.ts';
@@ -68,7 +67,7 @@ const admin = () => createClient(url, adminToken);
 
 async function clientOf({ orgId, projectId }: { orgId: string; projectId: string }, scopes: Scope[]) {
   const { secret } = await database.write((trx) =>
-    tokensIn(trx, everything).insert({
+    allTokens(trx).insert({
       orgId,
       projectId,
       name: 'test',
@@ -82,7 +81,7 @@ async function clientOf({ orgId, projectId }: { orgId: string; projectId: string
 
 const move = (build: Build, ...path: BuildStatus[]) =>
   database.write(async (trx) => {
-    for (const to of path) expect(await buildsIn(trx, everything).moveStatus(build.id, to)).toBe(true);
+    for (const to of path) expect(await allBuilds(trx).moveStatus(build.id, to)).toBe(true);
   });
 
 async function signalsOf(build: { id: string }): Promise<unknown[]> {
@@ -275,7 +274,7 @@ describe('a rerun', () => {
 
     expect(await stateOf(database, build)).toMatchObject({ status: 'superseded', reason: 'rerun' });
     expect(await signalsOf(build)).toEqual(['canceled']);
-    const { items } = await incidentsIn(database.reader, everything).list({ limit: 200 }, { status: 'open' });
+    const { items } = await allIncidents(database.reader).list({ limit: 200 }, { status: 'open' });
     expect(items.filter(({ subjectId }) => subjectId === build.id)).toEqual([]);
   });
 

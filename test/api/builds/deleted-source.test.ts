@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { appsIn } from '../../../db/builds/apps.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allApps } from '../../../db/builds/apps.ts';
 import { headSha, startApi, type TestApi } from '../../support/api.ts';
 import { seed } from '../../support/scenes/seed.ts';
 import { addEverything, addOrg, addProject, type Tenant } from '../../support/scenes/tenants.ts';
@@ -52,8 +51,8 @@ async function another(changes: { installation?: number; githubAppId?: string } 
 }
 
 const rebind = (to: Awaited<ReturnType<typeof another>>) =>
-  api.database.write((trx) => appsIn(trx, everything).rebind(to, to.installationId));
-const sourceOf = async () => (await appsIn(api.database.reader, everything).find(mine.appId))?.source;
+  api.database.write((trx) => allApps(trx).rebind(to, to.installationId));
+const sourceOf = async () => (await allApps(api.database.reader).find(mine.appId))?.source;
 
 describe('an app whose integration was deleted', () => {
   test.each(['deleting', 'deleted'] as const)('builds nothing, and says why at once (%s)', async (status) => {

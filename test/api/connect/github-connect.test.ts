@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { connectFlowsIn } from '../../../db/connect/connect-flows.ts';
+import { allConnectFlows } from '../../../db/connect/connect-flows.ts';
 import { githubAppsIn } from '../../../db/github/github-apps.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { corsOrigin, publicUrl, startApi, type TestApi } from '../../support/api.ts';
 import { createBrowser, type Shown } from '../../support/browser.ts';
 import { keyring } from '../../support/hooks.ts';
@@ -58,7 +57,7 @@ async function open(url: string, by = browser): Promise<Shown> {
   return shown.text.includes('>Continue<') ? by.press(shown, 'Continue') : shown;
 }
 const flowOf = (id: string) => client.ask<Flow>('GET', `/v1/flows/${id}`);
-const flows = () => connectFlowsIn(api.database.reader, everything);
+const flows = () => allConnectFlows(api.database.reader);
 const land = (query: Record<string, string>, by = browser, at = 'callback') =>
   visit(`/v1/integrations/github/${at}?${new URLSearchParams(query)}`.replace(/^/, publicUrl), by);
 const stateIn = (url: string | undefined) => new URL(url ?? '').searchParams.get('state') ?? '';
@@ -304,9 +303,7 @@ test('a member asks the owner: the flow waits, and nothing but the initiator’s
   expect((await client.send('POST', `/v1/flows/${flowId}/confirm`)).status).toBe(409);
 
   // What the worker finds out.
-  await api.database.write((trx) =>
-    connectFlowsIn(trx, everything).note(flowId, { githubUserId: 1, approvedInstallation: 77 }),
-  );
+  await api.database.write((trx) => allConnectFlows(trx).note(flowId, { githubUserId: 1, approvedInstallation: 77 }));
   const page = await visit(`${publicUrl}/connect/${flowId}`);
   expect(browser.read(page)).toContain('An owner has approved');
   const colleague = api.as((await addToken(api.database, { orgId })).secret);
@@ -385,7 +382,7 @@ test.each([
 
 test('in the end the browser goes back to the platform, told how it went; the Host header says nothing', async () => {
   const { flowId } = await toInstall({ redirect_url: `${corsOrigin}/done?step=2` });
-  await api.database.write((trx) => connectFlowsIn(trx, everything).move(flowId, 'completed'));
+  await api.database.write((trx) => allConnectFlows(trx).move(flowId, 'completed'));
   const cookies = await visit(`${publicUrl}/connect/${flowId}/continue`);
   const back = new URL(cookies.location ?? '');
   expect(back.origin).toBe(corsOrigin);
@@ -401,10 +398,8 @@ test('in the end the browser goes back to the platform, told how it went; the Ho
 
 test('who was not shown to own the account is answered 403', async () => {
   const { flowId } = await toInstall({ redirect_url: `${corsOrigin}/done` });
-  const flow = connectFlowsIn(api.database.reader, everything);
-  await api.database.write((trx) =>
-    connectFlowsIn(trx, everything).move(flowId, 'rejected', { reason: 'ownership_not_proven' }),
-  );
+  const flow = allConnectFlows(api.database.reader);
+  await api.database.write((trx) => allConnectFlows(trx).move(flowId, 'rejected', { reason: 'ownership_not_proven' }));
   expect((await flow.find(flowId))?.status).toBe('rejected');
   const shown = await visit(`${publicUrl}/connect/${flowId}/continue`);
   expect(shown.status).toBe(403);

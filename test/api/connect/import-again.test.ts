@@ -5,9 +5,8 @@ import { createHookKeys } from '../../../api/deliveries/webhook-keys.ts';
 import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
 import { syncCommand } from '../../../db/github/installations.ts';
 import { registerOperatorApp } from '../../../db/github/operator-app.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
 import { keyring } from '../../support/hooks.ts';
@@ -192,7 +191,7 @@ describe('an App that GitHub has refused', () => {
   async function refuse({ orgId }: Tenant, { integrationId, githubAppId }: Awaited<ReturnType<typeof imported>>) {
     const trouble = { code: reason, subjectId: githubAppId, title: 'The key does not fit', action: 'Rotate it' };
     await api.database.write(async (trx) => {
-      await incidentsIn(trx, everything).raise({ orgId, projectId: null, ...trouble });
+      await allIncidents(trx).raise({ orgId, projectId: null, ...trouble });
       const refused = { status: 'reauth_required' as const, status_reason: reason };
       await trx('integrations').where({ id: integrationId }).update(refused);
     });

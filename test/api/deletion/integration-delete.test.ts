@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { mintedTokensIn } from '../../../db/exchange/minted-tokens.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import { commandsIn } from '../../../db/store/commands.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { BuildStatus } from '../../../domain/builds/build-status.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { keyring } from '../../support/hooks.ts';
@@ -90,7 +89,7 @@ describe('a deletion', () => {
     const again = await client.ask<Accepted>('DELETE', path('?revocation=never&if_unused=true'));
     expect(again.operation).toMatchObject({ id: first.operation.id, status: 'running' });
     await api.database.write(async (trx) => {
-      await integrationsIn(trx, everything).moveStatus(mine.integrationId, 'deleted');
+      await allIntegrations(trx).moveStatus(mine.integrationId, 'deleted');
       await trx('integrations').where({ id: mine.integrationId }).update({ revocation_outcome: 'revoked' });
     });
     const late = await client.send<Accepted>('DELETE', path());

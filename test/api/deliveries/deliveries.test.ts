@@ -11,8 +11,7 @@ import { webhookRoutes } from '../../../api/deliveries/webhooks.ts';
 import { createAuthenticate } from '../../../api/http/authenticate.ts';
 import { mount } from '../../../api/http/mount.ts';
 import { requestFrame } from '../../../api/http/request-frame.ts';
-import { tokensIn } from '../../../db/people/tokens.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allTokens } from '../../../db/people/tokens.ts';
 import { createRelay } from '../../../worker/relay/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { createFakeTemporal } from '../../support/fakes/fake-temporal.ts';
@@ -66,7 +65,7 @@ async function tenant() {
   const token = async (projectId: string | null) => {
     const granted = { scopes: ['deliveries:read' as const], createdBy: 'system', expiresAt: null, name: 'test' };
     const { secret } = await database.write((trx) =>
-      tokensIn(trx, everything).insert({ orgId: mine.orgId, projectId, ...granted }),
+      allTokens(trx).insert({ orgId: mine.orgId, projectId, ...granted }),
     );
     return secret;
   };

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildsIn } from '../../../db/builds/builds.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allBuilds } from '../../../db/builds/builds.ts';
 import {
   type ExchangeScene,
   exchangeScene,
@@ -29,8 +28,7 @@ async function holderOf(mine: SceneProject, buildId: string) {
   return { made, holder, exchange };
 }
 
-const finish = (buildId: string) =>
-  scene.database.write((trx) => buildsIn(trx, everything).moveStatus(buildId, 'canceled'));
+const finish = (buildId: string) => scene.database.write((trx) => allBuilds(trx).moveStatus(buildId, 'canceled'));
 
 describe('a build’s token', () => {
   test('exchanges for its build, its app and its repository, and nothing is asked beside the purpose', async () => {

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import {
   type ExchangeScene,
   exchangeScene,
@@ -240,7 +239,7 @@ describe('an integration', () => {
   test('that does not work gives no token', async () => {
     const mine = await scene.project();
     await given(mine);
-    await scene.database.write((trx) => integrationsIn(trx, everything).moveStatus(mine.integrationId, 'suspended'));
+    await scene.database.write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'suspended'));
     expect(await exchange(mine)).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
   });
 

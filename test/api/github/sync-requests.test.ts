@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { requestRefresh } from '../../../db/github/refresh-installation.ts';
-import { operationsIn } from '../../../db/ops/operations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allOperations } from '../../../db/ops/operations.ts';
 import { newId } from '../../../domain/ids.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { seed } from '../../support/scenes/seed.ts';
@@ -48,7 +47,7 @@ test('who asks for a sync again before one has begun is told of the one that wai
   expect(await commands()).toBe(2);
 
   const write = api.database.write;
-  await write((trx) => operationsIn(trx, everything).takeUp({ kind: 'sync', subjectId: githubAppId }));
+  await write((trx) => allOperations(trx).takeUp({ kind: 'sync', subjectId: githubAppId }));
   const next = await ask();
   expect(next).not.toBe(first);
   expect(await ask()).toBe(next);

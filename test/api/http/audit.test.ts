@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../../api/http/endpoint.ts';
 import { flowStatesIn } from '../../../db/connect/flow-states.ts';
-import { grantsIn } from '../../../db/integrations/grants.ts';
+import { allGrants } from '../../../db/integrations/grants.ts';
 import { createSignInCode } from '../../../db/people/bootstrap.ts';
 import { credentialsIn } from '../../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
 import { rotationsIn } from '../../../db/secrets/rotations.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { adminToken, startApi, type TestApi } from '../../support/api.ts';
 import { bodyOf, pathOf } from '../../support/canaries/sweep.ts';
 import { keyring } from '../../support/hooks.ts';
@@ -52,7 +51,7 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     await api.database.write(async (trx) => {
       await trx('integrations').where({ id: integrationId }).update({ project_id: null, owner_id: orgId });
       const grant = { id: integrationId, orgId };
-      await grantsIn(trx, everything).add(grant, { projectId, createdBy: 'system' });
+      await allGrants(trx).add(grant, { projectId, createdBy: 'system' });
     });
     return usual;
   },

@@ -4,8 +4,7 @@ import type { ApiDeps } from '../../../api/http/deps.ts';
 import { type Endpoint, endpoint } from '../../../api/http/endpoint.ts';
 import { id } from '../../../api/http/input.ts';
 import { Problem } from '../../../api/http/problems.ts';
-import { decisionsIn } from '../../../db/deliveries/decisions.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allDecisions } from '../../../db/deliveries/decisions.ts';
 import type { Scope } from '../../../domain/people/scopes.ts';
 import { adminToken, startApi, type TestApi } from '../../support/api.ts';
 import {
@@ -140,7 +139,7 @@ test('A webhook that meant something to several projects shows each of them its 
     reason: 'x',
     buildId: null,
   } as const;
-  await api.database.write((trx) => decisionsIn(trx, everything).add(decision));
+  await api.database.write((trx) => allDecisions(trx).add(decision));
   const decided = async (where: { orgId: string; projectId?: string }) => {
     const client = api.as((await addToken(api.database, where)).secret);
     const { decisions } = await client.ask<{ decisions: { project_id: string }[] }>(

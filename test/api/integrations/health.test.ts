@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { seed } from '../../support/scenes/seed.ts';
 import { addEverything, addOrg, addProject, addToken, type Tenant } from '../../support/scenes/tenants.ts';
@@ -117,7 +116,7 @@ describe('the health of an integration', () => {
     expect(health.next_action?.text).toContain(cloudAccountId);
     // An incident of what comes of it is not what is to be mended first.
     await api.database.write((trx) =>
-      incidentsIn(trx, everything).raise({
+      allIncidents(trx).raise({
         orgId: mine.orgId,
         projectId: mine.projectId,
         code: 'permissions_missing',
@@ -139,7 +138,7 @@ describe('the health of an integration', () => {
     const link = 'https://github.com/organizations/octo/settings/installations/1';
     const raise = (subjectId: string, orgId: string) =>
       api.database.write((trx) =>
-        incidentsIn(trx, everything).raise({ orgId, projectId: null, code: 'permissions_missing', subjectId, link }),
+        allIncidents(trx).raise({ orgId, projectId: null, code: 'permissions_missing', subjectId, link }),
       );
     await raise(mine.githubAppId, await addOrg(api.database));
     expect((await healthOf(mine.integrationId)).next_action).toBeNull();

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../../broker/github/github.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
-import { operationsIn } from '../../../db/ops/operations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
+import { allOperations } from '../../../db/ops/operations.ts';
 import { newId } from '../../../domain/ids.ts';
 import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
@@ -224,7 +223,7 @@ describe('integrations', () => {
   test('that never came to be are not listed, and are still read by their id', async () => {
     const { body } = await bind((await install()).id);
     const never = await database.write((trx) =>
-      integrationsIn(trx, everything).insert({
+      allIntegrations(trx).insert({
         orgId,
         projectId,
         kind: 'github',
@@ -275,7 +274,7 @@ describe('a sync', () => {
     // The one that waits is enough for both.
     const { id } = accepted.operation;
     expect(await again).toMatchObject({ status: 200, body: { operation: { id, status: 'succeeded' } } });
-    const first = await operationsIn(database.reader, everything).find(accepted.operation.id);
+    const first = await allOperations(database.reader).find(accepted.operation.id);
     expect(first?.status).toBe('succeeded');
     const [audited] = await requests();
     expect(audited).toMatchObject({ org_id: orgId });

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { beat } from '../../../db/ops/relays.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { incidentCatalogue, instanceSubject } from '../../../domain/ops/incidents.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { addEverything, addOrg, addProject, addToken, addUser, type Tenant } from '../../support/scenes/tenants.ts';
@@ -23,7 +22,7 @@ type Shown = { id: string; code: string; status: string; link: string | null; ac
 
 const raise = (code: keyof typeof incidentCatalogue, subjectId: string, more: { orgId?: string | null } = {}) =>
   api.database.write((trx) =>
-    incidentsIn(trx, everything).raise({ orgId, projectId: tenant.projectId, code, subjectId, ...more }),
+    allIncidents(trx).raise({ orgId, projectId: tenant.projectId, code, subjectId, ...more }),
   );
 
 test('are found by what they are, what they are about and whose they are', async () => {
@@ -93,6 +92,6 @@ test('of the machine are the operators’, and a wrong clock shows where its hea
   expect(await client.ask('GET', '/v1/incidents?code=clock_skew')).toEqual([]);
   const [incident] = await api.admin.ask<Shown[]>('GET', '/v1/incidents?code=clock_skew');
   expect(incident?.action).toContain('NTP');
-  await api.database.write((trx) => incidentsIn(trx, everything).resolveSubject('clock_skew', instanceSubject));
+  await api.database.write((trx) => allIncidents(trx).resolveSubject('clock_skew', instanceSubject));
   expect(await ready()).toEqual({ status: 'ok', reason: null });
 });

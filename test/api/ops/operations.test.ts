@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Operation, operationsIn } from '../../../db/ops/operations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allOperations, type Operation } from '../../../db/ops/operations.ts';
 import { newId } from '../../../domain/ids.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
@@ -26,7 +25,7 @@ function begin(changes: Partial<Operation> = {}): Promise<Operation> {
   const { orgId, projectId } = tenant;
   const subjectId = newId('gha');
   const work = { orgId, projectId, kind: 'sync', subjectId, workflowId: `sync/${subjectId}`, ...changes };
-  return api.database.write((trx) => operationsIn(trx, everything).insert(work));
+  return api.database.write((trx) => allOperations(trx).insert(work));
 }
 
 async function end({ id }: { id: string }, error?: { code: string; detail: string }): Promise<void> {

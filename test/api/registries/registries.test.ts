@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts } from '../../../db/clouds/cloud-accounts.ts';
 import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { CloudKind } from '../../../domain/clouds/cloud-accounts.ts';
 import { newId } from '../../../domain/ids.ts';
 import { registryPasswordKind } from '../../../domain/registries/registry-settings.ts';
@@ -75,7 +74,7 @@ const passwordOf = (id: string) =>
   sealedSecrets(api.database.reader, keyring).active({ integrationId: id }, registryPasswordKind);
 const account = (kind: CloudKind, where: { orgId: string; projectId: string | null }) =>
   api.database.write((trx) =>
-    cloudAccountsIn(trx, everything).insert({
+    allCloudAccounts(trx).insert({
       ...where,
       kind,
       authMode: 'assume_role',
@@ -275,7 +274,7 @@ describe('a registry of a cloud', () => {
     const elsewhere = await addOrg(api.database);
     const sibling = await addProject(api.database, orgId, 'Second');
     const gone = await account('aws', { orgId, projectId });
-    await api.database.write((trx) => cloudAccountsIn(trx, everything).remove(gone.id));
+    await api.database.write((trx) => allCloudAccounts(trx).remove(gone.id));
     const owner = api.as((await addUser(api.database, orgId, 'owner')).session);
     const wrong = [
       newId('ca'),

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Wanted } from '../../../broker/exchange/git-tokens.ts';
 import { CutOff } from '../../../broker/exchange/issuance.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import { type ExchangeScene, exchangeScene, type SceneProject } from '../../support/scenes/exchange-scene.ts';
 
 let scene: ExchangeScene;
@@ -24,8 +23,8 @@ const wantedBy = (mine: SceneProject): Wanted => ({
 
 /** Whatever takes an integration away without asking anybody to revoke anything. */
 const cuts: [string, (mine: SceneProject) => Promise<unknown>][] = [
-  ['suspended', (mine) => write((trx) => integrationsIn(trx, everything).moveStatus(mine.integrationId, 'suspended'))],
-  ['deleting', (mine) => write((trx) => integrationsIn(trx, everything).moveStatus(mine.integrationId, 'deleting'))],
+  ['suspended', (mine) => write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'suspended'))],
+  ['deleting', (mine) => write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'deleting'))],
   [
     'cut off and back',
     (mine) => write((trx) => trx('integrations').where({ id: mine.integrationId }).update({ epoch: 1 })),
@@ -86,7 +85,7 @@ test('a token that came too late and could not be revoked at once is revoked by 
   scene.github.faults.add({ path: /^\/installation\/token$/, kind: 'reset', times: 1 });
   const refused = expect(scene.exchange.get(wantedBy(mine))).rejects.toThrow(CutOff);
   await expect.poll(() => mine.mints().length).toBe(1);
-  await write((trx) => integrationsIn(trx, everything).moveStatus(mine.integrationId, 'deleting'));
+  await write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'deleting'));
   await refused;
   const alive = () =>
     [...scene.github.state.tokens.values()].filter(

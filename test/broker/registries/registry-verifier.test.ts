@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RegistryAccessDeps } from '../../../broker/registries/opened-registry.ts';
-import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts } from '../../../db/clouds/cloud-accounts.ts';
 import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { CloudKind } from '../../../domain/clouds/cloud-accounts.ts';
 import type { RepositoryCheck } from '../../../domain/registries/registry-purposes.ts';
 import { registryPasswordKind } from '../../../domain/registries/registry-settings.ts';
@@ -103,7 +102,7 @@ async function connect(kind: keyof typeof hosts | 'oci', repositories: string[])
   const row = { kind, host_url: `https://${host}`, settings: JSON.stringify(settings), epoch: 7 };
   if (kind === 'oci') return seed(database).registry(where, row);
   const account = await database.write((trx) =>
-    cloudAccountsIn(trx, everything).insert({
+    allCloudAccounts(trx).insert({
       ...where,
       kind: kinds[kind],
       authMode: 'any',

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildEventsIn } from '../../../db/builds/build-events.ts';
+import { allBuildEvents, buildEventsFor } from '../../../db/builds/build-events.ts';
 import { recordRun } from '../../../db/builds/build-runs.ts';
-import { type Build, buildsIn } from '../../../db/builds/builds.ts';
+import { allBuilds, type Build, buildsFor } from '../../../db/builds/builds.ts';
 import { dispatchesIn } from '../../../db/builds/dispatches.ts';
 import { commandsIn } from '../../../db/store/commands.ts';
-import { everything, type TenantScope } from '../../../db/store/tenant.ts';
+import type { TenantScope } from '../../../db/store/tenant.ts';
 import type { DispatchState } from '../../../domain/builds/build-status.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { insertBuild, stateOf } from '../../support/scenes/some-build.ts';
@@ -26,7 +26,7 @@ async function commandsOf({ id }: Build) {
 }
 
 async function eventsOf({ id }: Build): Promise<unknown[]> {
-  const { items } = await buildEventsIn(database.reader, everything).list(id, { limit: 100 });
+  const { items } = await allBuildEvents(database.reader).list(id, { limit: 100 });
   return items.reverse().map(({ type, detail }) => [type, detail]);
 }
 
@@ -51,7 +51,7 @@ describe('a new build', () => {
     const before = await commandsIn(database.reader).countPending();
     const { id: _id, ...build } = await insertBuild(database);
     const failing = database.write(async (trx) => {
-      await buildsIn(trx, everything).moveStatus(_id, 'dispatching');
+      await allBuilds(trx).moveStatus(_id, 'dispatching');
       throw new Error('no');
     });
     await expect(failing).rejects.toThrow('no');
@@ -64,7 +64,7 @@ describe('the status of a build', () => {
   test('moves only as it may, and every move is told', async () => {
     const build = await insertBuild(database);
     const move = (to: 'running' | 'dispatching' | 'succeeded' | 'failed', reason?: string) =>
-      database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, to, { reason }));
+      database.write((trx) => allBuilds(trx).moveStatus(build.id, to, { reason }));
     expect(await move('running')).toBe(false);
     expect(await move('dispatching')).toBe(true);
     expect(await move('succeeded')).toBe(true);
@@ -80,9 +80,7 @@ describe('the status of a build', () => {
   test('is moved by one of many who try at once', async () => {
     const build = await insertBuild(database);
     const moved = await Promise.all(
-      Array.from({ length: 10 }, () =>
-        database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'dispatching')),
-      ),
+      Array.from({ length: 10 }, () => database.write((trx) => allBuilds(trx).moveStatus(build.id, 'dispatching'))),
     );
     expect(moved.filter(Boolean)).toHaveLength(1);
   });
@@ -91,24 +89,24 @@ describe('the status of a build', () => {
     const build = await insertBuild(database);
     const other = await insertBuild(database);
     const scope: TenantScope = { kind: 'grants', grants: [{ orgId: other.orgId, projectId: other.projectId }] };
-    expect(await buildsIn(database.reader, scope).find(build.id)).toBeUndefined();
-    expect((await buildsIn(database.reader, scope).list({}, { limit: 10 })).items.map(({ id }) => id)).toEqual([
+    expect(await buildsFor(database.reader, scope).find(build.id)).toBeUndefined();
+    expect((await buildsFor(database.reader, scope).list({}, { limit: 10 })).items.map(({ id }) => id)).toEqual([
       other.id,
     ]);
-    expect(await database.write((trx) => buildsIn(trx, scope).moveStatus(build.id, 'canceled'))).toBe(false);
-    expect(await database.write((trx) => buildsIn(trx, scope).requestCancel(build.id, 'canceled_by_request'))).toBe(
+    expect(await database.write((trx) => buildsFor(trx, scope).moveStatus(build.id, 'canceled'))).toBe(false);
+    expect(await database.write((trx) => buildsFor(trx, scope).requestCancel(build.id, 'canceled_by_request'))).toBe(
       false,
     );
-    expect((await buildEventsIn(database.reader, scope).list(build.id, { limit: 10 })).items).toEqual([]);
+    expect((await buildEventsFor(database.reader, scope).list(build.id, { limit: 10 })).items).toEqual([]);
   });
 });
 
 test('a cancellation is asked for once', async () => {
   const build = await insertBuild(database);
-  const ask = () => database.write((trx) => buildsIn(trx, everything).requestCancel(build.id, 'canceled_by_request'));
+  const ask = () => database.write((trx) => allBuilds(trx).requestCancel(build.id, 'canceled_by_request'));
   expect([await ask(), await ask()]).toEqual([true, true]);
   expect((await commandsOf(build)).slice(1)).toEqual([{ action: 'signal', signal: 'canceled', input: null }]);
-  await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'canceled'));
+  await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'canceled'));
   expect(await ask()).toBe(false);
 });
 
@@ -116,12 +114,12 @@ describe('what a webhook says of a run', () => {
   async function dispatched(state: DispatchState, runId?: number): Promise<Build> {
     const build = await insertBuild(database);
     await database.write(async (trx) => {
-      await buildsIn(trx, everything).moveStatus(build.id, 'dispatching');
+      await allBuilds(trx).moveStatus(build.id, 'dispatching');
       await dispatchesIn(trx).intend(build.id);
       if (state === 'intent') return;
       await dispatchesIn(trx).move(build.id, 'sending');
       if (state !== 'sending') await dispatchesIn(trx).move(build.id, state);
-      if (runId) await buildsIn(trx, everything).moveStatus(build.id, 'running', { run: { id: runId } });
+      if (runId) await allBuilds(trx).moveStatus(build.id, 'running', { run: { id: runId } });
     });
     return build;
   }
@@ -184,7 +182,7 @@ describe('what a webhook says of a run', () => {
 
   test('does not bring a build back that is over', async () => {
     const build = await dispatched('sent', 7);
-    await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'failed'));
+    await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'failed'));
     await say(build, { runAttempt: 2 });
     await say(build, { runAttempt: 2, status: 'completed', conclusion: 'success' });
     expect((await stateOf(database, build)).build).toMatchObject({ status: 'failed', runAttempt: null });
@@ -193,7 +191,7 @@ describe('what a webhook says of a run', () => {
 
   test('is kept with a build that gave up waiting for it', async () => {
     const build = await dispatched('unknown');
-    await database.write((trx) => buildsIn(trx, everything).moveStatus(build.id, 'timed_out'));
+    await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'timed_out'));
     await say(build);
     expect(await stateOf(database, build)).toMatchObject({ status: 'timed_out', runId: 7 });
     expect(await eventsOf(build)).toContainEqual(['run_found', { run_id: 7, late: true }]);

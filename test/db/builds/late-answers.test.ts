@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { applyAuthorizationEvent } from '../../../db/connect/apply-authorization-event.ts';
-import { type ConnectFlow, connectFlowsIn } from '../../../db/connect/connect-flows.ts';
-import { installationsIn, type SeenInstallation } from '../../../db/github/installations.ts';
+import { allConnectFlows, type ConnectFlow } from '../../../db/connect/connect-flows.ts';
+import { allInstallations, type SeenInstallation } from '../../../db/github/installations.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -54,8 +53,7 @@ const repository = () => ({
   defaultBranch: 'main',
   archived: false,
 });
-const upsert = (readAt: number) =>
-  database.write((trx) => installationsIn(trx, everything).upsert(githubAppId, seen(), readAt));
+const upsert = (readAt: number) => database.write((trx) => allInstallations(trx).upsert(githubAppId, seen(), readAt));
 const upsertRepository = (readAt: number) =>
   database.write((trx) => repositoriesIn(trx).upsert(githubAppId, installationId, [repository()], { readAt }));
 const removedAt = async (table: 'installations' | 'repositories', externalId: number) => {
@@ -66,14 +64,14 @@ const removedAt = async (table: 'installations' | 'repositories', externalId: nu
 describe('an answer that GitHub gave before something was taken away', () => {
   test('does not bring back an installation; a later one does', async () => {
     const before = Date.now() - 1_000;
-    await database.write((trx) => installationsIn(trx, everything).markRemoved(githubAppId, number));
+    await database.write((trx) => allInstallations(trx).markRemoved(githubAppId, number));
     expect((await upsert(before)).removedAt).not.toBeNull();
     expect((await upsert(Date.now() + 1)).removedAt).toBeNull();
   });
 
   test('does not end a suspension; a later one does', async () => {
     const before = Date.now() - 1_000;
-    await database.write((trx) => installationsIn(trx, everything).setSuspended(githubAppId, number, 1));
+    await database.write((trx) => allInstallations(trx).setSuspended(githubAppId, number, 1));
     expect((await upsert(before)).suspendedAt).toBe(1);
     expect((await upsert(Date.now() + 1)).suspendedAt).toBeNull();
   });
@@ -92,12 +90,12 @@ describe('an authorization that a person takes back', () => {
   const flowIn = async (githubUserId: number | null, appId = githubAppId): Promise<ConnectFlow> => {
     const flow = await flowRows(database, github).installing(await rows.org(), appId);
     if (githubUserId !== null) {
-      await database.write((trx) => connectFlowsIn(trx, everything).note(flow.id, { githubUserId }));
+      await database.write((trx) => allConnectFlows(trx).note(flow.id, { githubUserId }));
     }
     return flow;
   };
   const statusOf = async ({ id }: ConnectFlow) => {
-    const flow = await connectFlowsIn(database.reader, everything).find(id);
+    const flow = await allConnectFlows(database.reader).find(id);
     return [flow?.status, flow?.reason];
   };
 

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectFlowsIn, type FlowNote, type NewConnectFlow } from '../../../db/connect/connect-flows.ts';
+import { allConnectFlows, type FlowNote, type NewConnectFlow } from '../../../db/connect/connect-flows.ts';
 import { installationWitnessesIn } from '../../../db/connect/installation-witnesses.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import type { GithubApp } from '../../../db/github/github-apps.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { FlowStatus } from '../../../domain/connect/flow-status.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -214,7 +213,7 @@ describe('who made an installation', () => {
   async function newFlow(changes: Partial<NewConnectFlow> = {}) {
     const owner = await rows.org();
     return database.write((trx) =>
-      connectFlowsIn(trx, everything).insert({
+      allConnectFlows(trx).insert({
         ...owner,
         kind: 'operator',
         createdBy: 'operator',
@@ -235,7 +234,7 @@ describe('who made an installation', () => {
     );
   }
   const move = (id: string, to: FlowStatus, note: FlowNote = {}) =>
-    database.write((trx) => connectFlowsIn(trx, everything).move(id, to, note));
+    database.write((trx) => allConnectFlows(trx).move(id, to, note));
 
   async function asking(githubUserId: number, changes: Partial<NewConnectFlow> = {}) {
     const flow = await newFlow({ claimedInstallation: null, ...changes });
@@ -283,7 +282,7 @@ describe('who made an installation', () => {
 
   test('is waited for by so many flows of an organization', async () => {
     const owner = await rows.org();
-    const count = async (orgId: string) => connectFlowsIn(database.reader, everything).countOpen(orgId);
+    const count = async (orgId: string) => allConnectFlows(database.reader).countOpen(orgId);
     const over = await newFlow(owner);
     await move(over.id, 'canceled');
     await newFlow(owner);

@@ -2,21 +2,21 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { appsIn } from '../../../db/builds/apps.ts';
-import { buildEventsIn } from '../../../db/builds/build-events.ts';
-import { buildsIn } from '../../../db/builds/builds.ts';
-import { pipelinesIn } from '../../../db/builds/pipelines.ts';
-import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
-import { deliveriesIn } from '../../../db/deliveries/deliveries.ts';
-import { leasesIn } from '../../../db/exchange/leases.ts';
-import { installationsIn } from '../../../db/github/installations.ts';
+import { appsFor } from '../../../db/builds/apps.ts';
+import { buildEventsFor } from '../../../db/builds/build-events.ts';
+import { buildsFor } from '../../../db/builds/builds.ts';
+import { pipelinesFor } from '../../../db/builds/pipelines.ts';
+import { cloudAccountsFor } from '../../../db/clouds/cloud-accounts.ts';
+import { deliveriesFor } from '../../../db/deliveries/deliveries.ts';
+import { leasesFor } from '../../../db/exchange/leases.ts';
+import { installationsFor } from '../../../db/github/installations.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
-import { grantsIn } from '../../../db/integrations/grants.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
+import { grantsFor } from '../../../db/integrations/grants.ts';
+import { integrationsFor } from '../../../db/integrations/integrations.ts';
 import { listAudit } from '../../../db/ops/audit.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
-import { projectsIn } from '../../../db/people/projects.ts';
-import { tokensIn } from '../../../db/people/tokens.ts';
+import { incidentsFor } from '../../../db/ops/incidents.ts';
+import { projectsFor } from '../../../db/people/projects.ts';
+import { tokensFor } from '../../../db/people/tokens.ts';
 import { connect, type Database, type Db } from '../../../db/store/connection.ts';
 import { migrate } from '../../../db/store/migrate.ts';
 import type { PageRequest } from '../../../db/store/page.ts';
@@ -45,37 +45,37 @@ const laterPage = { limit: 50, after: 'x' };
 type List = (db: Db, scope: TenantScope, page: PageRequest) => Promise<unknown>;
 
 const lists: Record<string, List> = {
-  projects: (db, scope, page) => projectsIn(db, scope).list(page),
-  'projects of an organization': (db, scope, page) => projectsIn(db, scope).list(page, 'org_1'),
-  'apps of a project': (db, scope, page) => appsIn(db, scope).list('prj_1', page),
-  'pipelines of an app': (db, scope, page) => pipelinesIn(db, scope).list('app_1', page),
-  builds: (db, scope, page) => buildsIn(db, scope).list({}, page),
-  'builds of a project': (db, scope, page) => buildsIn(db, scope).list({ projectId: 'prj_1' }, page),
-  'builds of an app': (db, scope, page) => buildsIn(db, scope).list({ appId: 'app_1' }, page),
-  'builds of a pipeline': (db, scope, page) => buildsIn(db, scope).list({ pipelineId: 'pip_1' }, page),
-  'events of a build': (db, scope, page) => buildEventsIn(db, scope).list('bld_1', page),
-  incidents: (db, scope, page) => incidentsIn(db, scope).list(page),
-  'incidents of a project': (db, scope, page) => incidentsIn(db, scope).list(page, { projectId: 'prj_x' }),
-  'incidents of a subject': (db, scope, page) => incidentsIn(db, scope).list(page, { subjectId: 'int_x' }),
-  leases: (db, scope, page) => leasesIn(db, scope).list({}, page),
-  'leases of a project': (db, scope, page) => leasesIn(db, scope).list({ projectId: 'prj_1' }, page),
-  'leases of an integration': (db, scope, page) => leasesIn(db, scope).list({ integrationId: 'int_1' }, page),
-  'leases of a build': (db, scope, page) => leasesIn(db, scope).list({ buildId: 'bld_1' }, page),
-  'cloud accounts': (db, scope, page) => cloudAccountsIn(db, scope).list(page),
-  tokens: (db, scope, page) => tokensIn(db, scope).list(page),
+  projects: (db, scope, page) => projectsFor(db, scope).list(page),
+  'projects of an organization': (db, scope, page) => projectsFor(db, scope).list(page, 'org_1'),
+  'apps of a project': (db, scope, page) => appsFor(db, scope).list('prj_1', page),
+  'pipelines of an app': (db, scope, page) => pipelinesFor(db, scope).list('app_1', page),
+  builds: (db, scope, page) => buildsFor(db, scope).list({}, page),
+  'builds of a project': (db, scope, page) => buildsFor(db, scope).list({ projectId: 'prj_1' }, page),
+  'builds of an app': (db, scope, page) => buildsFor(db, scope).list({ appId: 'app_1' }, page),
+  'builds of a pipeline': (db, scope, page) => buildsFor(db, scope).list({ pipelineId: 'pip_1' }, page),
+  'events of a build': (db, scope, page) => buildEventsFor(db, scope).list('bld_1', page),
+  incidents: (db, scope, page) => incidentsFor(db, scope).list(page),
+  'incidents of a project': (db, scope, page) => incidentsFor(db, scope).list(page, { projectId: 'prj_x' }),
+  'incidents of a subject': (db, scope, page) => incidentsFor(db, scope).list(page, { subjectId: 'int_x' }),
+  leases: (db, scope, page) => leasesFor(db, scope).list({}, page),
+  'leases of a project': (db, scope, page) => leasesFor(db, scope).list({ projectId: 'prj_1' }, page),
+  'leases of an integration': (db, scope, page) => leasesFor(db, scope).list({ integrationId: 'int_1' }, page),
+  'leases of a build': (db, scope, page) => leasesFor(db, scope).list({ buildId: 'bld_1' }, page),
+  'cloud accounts': (db, scope, page) => cloudAccountsFor(db, scope).list(page),
+  tokens: (db, scope, page) => tokensFor(db, scope).list(page),
   'audit events': (db, scope, page) => listAudit(db, scope, page),
 };
 
 /** A project's own and those granted to it: of two indexes, sorted, and no more is read than that. */
 const withGranted: Record<string, List> = {
-  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
-  'integrations of a project': (db, scope, page) => integrationsIn(db, scope).list({ projectId: 'prj_1' }, page),
-  'grants of an integration': (db, scope, page) => grantsIn(db, scope).list('int_1', page),
+  integrations: (db, scope, page) => integrationsFor(db, scope).list({}, page),
+  'integrations of a project': (db, scope, page) => integrationsFor(db, scope).list({ projectId: 'prj_1' }, page),
+  'grants of an integration': (db, scope, page) => grantsFor(db, scope).list('int_1', page),
 };
 
 /** What an integration reaches may lie in several installations: it is sorted, but no more is read than that. */
 const ofIntegration: Record<string, List> = {
-  'installations of an integration': (db, scope, page) => installationsIn(db, scope).listOf('int_1', page),
+  'installations of an integration': (db, scope, page) => installationsFor(db, scope).listOf('int_1', page),
   'repositories of an integration': (db, _, page) => repositoriesIn(db).listReachable('int_1', page),
 };
 
@@ -117,14 +117,14 @@ describe.each([
 });
 
 test('the integrations of an organization lie there in their order', async () => {
-  expect(sorted(await plansOf((db, scope, page) => integrationsIn(db, scope).list({}, page), ofOrg))).toEqual([]);
+  expect(sorted(await plansOf((db, scope, page) => integrationsFor(db, scope).list({}, page), ofOrg))).toEqual([]);
 });
 
 const ofOperators: Record<string, List> = {
   ...lists,
-  integrations: (db, scope, page) => integrationsIn(db, scope).list({}, page),
-  deliveries: (db, scope, page) => deliveriesIn(db, scope).list({}, page),
-  installations: (db, scope, page) => installationsIn(db, scope).list({}, page),
+  integrations: (db, scope, page) => integrationsFor(db, scope).list({}, page),
+  deliveries: (db, scope, page) => deliveriesFor(db, scope).list({}, page),
+  installations: (db, scope, page) => installationsFor(db, scope).list({}, page),
 };
 
 test.each(Object.entries(ofOperators))('for operators the list of %s is read in its order', async (_, list) => {
@@ -134,7 +134,7 @@ test.each(Object.entries(ofOperators))('for operators the list of %s is read in 
 });
 
 test('deliveries of an organization are found by an index', async () => {
-  const plans = await plansOf((db, scope, page) => deliveriesIn(db, scope).list({}, page), ofOrg);
+  const plans = await plansOf((db, scope, page) => deliveriesFor(db, scope).list({}, page), ofOrg);
   expect([...wasteful(plans), ...sorted(plans)]).toEqual([]);
 });
 

@@ -1,9 +1,8 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { createOidcIssuer } from '../../../broker/clouds/oidc-issuer.ts';
 import { openRegistries } from '../../../broker/open-registries.ts';
-import { cloudAccountsIn, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import type { Database } from '../../../db/store/connection.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { CloudKind } from '../../../domain/clouds/cloud-accounts.ts';
 import { publicUrl } from '../api.ts';
 import { type CloudStandIns, cloudsAt, googleClient } from '../fakes/clouds.ts';
@@ -41,7 +40,7 @@ export async function cloudScene(database: Database, standIns: CloudStandIns, at
       const { secret, ...rest } = what;
       const account = await database.write(async (trx) => {
         const given = { ...where, displayName: 'Cloud', createdBy: 'system', ...rest };
-        const made = await cloudAccountsIn(trx, everything).insert(given);
+        const made = await allCloudAccounts(trx).insert(given);
         if (secret !== undefined) await keepCloudSecret(trx, keyring, made, secret);
         return made;
       });

@@ -1,16 +1,15 @@
 import { createGitHubConnector, type GitHubConnector } from '../../../broker/connect/github-connect.ts';
 import {
+  allConnectFlows,
   type ConnectFlow,
-  connectFlowsIn,
   type FlowNote,
   type NewConnectFlow,
 } from '../../../db/connect/connect-flows.ts';
 import { flowSeals } from '../../../db/connect/flow-seals.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
-import { integrationsIn } from '../../../db/integrations/integrations.ts';
+import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
 import type { Database } from '../../../db/store/connection.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { FlowStatus } from '../../../domain/connect/flow-status.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { newId } from '../../../domain/ids.ts';
@@ -34,11 +33,11 @@ type Owner = { orgId: string; projectId: string };
 
 /** Rows of flows, as the API leaves them when a browser has landed. */
 export function flowRows(database: Database, github: GitHubStandIn) {
-  const find = async (id: string) => (await connectFlowsIn(database.reader, everything).find(id)) as ConnectFlow;
+  const find = async (id: string) => (await allConnectFlows(database.reader).find(id)) as ConnectFlow;
 
   async function insert(owner: Owner, flow: Partial<NewConnectFlow> & Pick<NewConnectFlow, 'kind' | 'githubAppId'>) {
     return database.write((trx) =>
-      connectFlowsIn(trx, everything).insert({
+      allConnectFlows(trx).insert({
         ...owner,
         createdBy: 'user:user_0000000000000000000000000a',
         hostUrl: github.url,
@@ -58,8 +57,8 @@ export function flowRows(database: Database, github: GitHubStandIn) {
   }
 
   const move = (id: string, to: FlowStatus, note: FlowNote = {}) =>
-    database.write((trx) => connectFlowsIn(trx, everything).move(id, to, note));
-  const note = (id: string, what: FlowNote) => database.write((trx) => connectFlowsIn(trx, everything).note(id, what));
+    database.write((trx) => allConnectFlows(trx).move(id, to, note));
+  const note = (id: string, what: FlowNote) => database.write((trx) => allConnectFlows(trx).note(id, what));
 
   return {
     find,
@@ -85,7 +84,7 @@ export function flowRows(database: Database, github: GitHubStandIn) {
     /** What the landing shows of a flow on the operator's App. */
     async showIntegration({ id, orgId, projectId, githubAppId, createdBy }: ConnectFlow): Promise<string> {
       const made = await database.write((trx) =>
-        integrationsIn(trx, everything).insert({
+        allIntegrations(trx).insert({
           orgId,
           projectId,
           kind: 'github',

@@ -1,6 +1,5 @@
-import { cloudAccountsIn, type NewCloudAccount } from '../../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts, type NewCloudAccount } from '../../../db/clouds/cloud-accounts.ts';
 import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { registryPasswordKind } from '../../../domain/registries/registry-settings.ts';
 import type { TestDatabase } from '../database.ts';
 import { type Outside, openOutside } from '../fakes/registries.ts';
@@ -30,7 +29,7 @@ export function registryScene(database: TestDatabase, outside: Outside) {
       const { orgId, projectId } = await owner();
       const accountId = await database.write(async (trx) => {
         const named = { orgId, projectId, displayName: host, createdBy: 'system' };
-        const { id } = await cloudAccountsIn(trx, everything).insert({ ...named, ...account });
+        const { id } = await allCloudAccounts(trx).insert({ ...named, ...account });
         // Without a worker, no verification makes the account active. The tests in test/flows run one.
         await trx('cloud_accounts').where({ id }).update({ status: 'active' });
         return id;

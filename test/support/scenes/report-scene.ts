@@ -1,5 +1,4 @@
-import { type Build, buildsIn } from '../../../db/builds/builds.ts';
-import { everything } from '../../../db/store/tenant.ts';
+import { allBuilds, type Build } from '../../../db/builds/builds.ts';
 import type { BuildStatus } from '../../../domain/builds/build-status.ts';
 import { githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import { openTestDatabase } from '../database.ts';
@@ -24,7 +23,7 @@ export async function startReportScene() {
   const sha = repository.branches.get('main') ?? '';
 
   const now = async ({ id }: Build): Promise<Build> => {
-    const build = await buildsIn(database.reader, everything).find(id);
+    const build = await allBuilds(database.reader).find(id);
     if (!build) throw new Error('no such build');
     return build;
   };

@@ -1,8 +1,7 @@
-import { cloudAccountsIn } from '../../../db/clouds/cloud-accounts.ts';
+import { allCloudAccounts } from '../../../db/clouds/cloud-accounts.ts';
 import { githubAppsIn, type NewGithubApp } from '../../../db/github/github-apps.ts';
 import type { Database, Transaction } from '../../../db/store/connection.ts';
 import type { AppRow, InstallationRow, IntegrationRow, PipelineRow, RepositoryRow } from '../../../db/store/tables.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { newId } from '../../../domain/ids.ts';
 
 /** Rows put straight into the database, for tests that are not about how they come to be. */
@@ -146,7 +145,7 @@ export function seed(database: Database) {
       const role = { role_arn: 'arn:aws:iam::123456789012:role/fairlead', account_id: '123456789012' };
       const given = { kind: 'aws' as const, authMode: 'assume_role', displayName: 'AWS', createdBy: 'system' };
       const config = { ...role, external_id: 'an external id of our making' };
-      const account = await write((trx) => cloudAccountsIn(trx, everything).insert({ ...where, ...given, config }));
+      const account = await write((trx) => allCloudAccounts(trx).insert({ ...where, ...given, config }));
       return account.id;
     },
 

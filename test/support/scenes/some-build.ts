@@ -5,11 +5,10 @@ import type { ReachDeps } from '../../../activities/builds/reach.ts';
 import { reportActivities } from '../../../activities/builds/reports.ts';
 import { runActivities } from '../../../activities/builds/runs.ts';
 import { withFailures } from '../../../activities/failures.ts';
-import { type Build, buildsIn, type NewBuild } from '../../../db/builds/builds.ts';
+import { allBuilds, type Build, type NewBuild } from '../../../db/builds/builds.ts';
 import { dispatchesIn } from '../../../db/builds/dispatches.ts';
 import type { Database } from '../../../db/store/connection.ts';
 import type { PipelineRow } from '../../../db/store/tables.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { type Scripted, scriptedGitHub } from '../fakes/scripted-github.ts';
 import { world } from './world.ts';
 
@@ -40,7 +39,7 @@ export async function insertBuild(database: Database, options: Partial<NewBuild>
 
 /** What the database says of a build now. */
 export async function stateOf(database: Database, { id }: Build) {
-  const build = await buildsIn(database.reader, everything).find(id);
+  const build = await allBuilds(database.reader).find(id);
   const dispatch = await dispatchesIn(database.reader).find(id);
   if (!build) throw new Error('no such build');
   return { status: build.status, reason: build.reason, runId: build.runId, dispatch: dispatch?.state, build };

@@ -1,17 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { connectFlowsIn } from '../../../db/connect/connect-flows.ts';
-import { decisionsIn } from '../../../db/deliveries/decisions.ts';
+import { allConnectFlows } from '../../../db/connect/connect-flows.ts';
+import { allDecisions } from '../../../db/deliveries/decisions.ts';
 import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
-import { leasesIn } from '../../../db/exchange/leases.ts';
+import { allLeases } from '../../../db/exchange/leases.ts';
 import { mintedTokensIn } from '../../../db/exchange/minted-tokens.ts';
-import { incidentsIn } from '../../../db/ops/incidents.ts';
-import { operationsIn } from '../../../db/ops/operations.ts';
-import { orgsIn } from '../../../db/people/orgs.ts';
-import { projectsIn } from '../../../db/people/projects.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
+import { allOperations } from '../../../db/ops/operations.ts';
+import { allOrgs } from '../../../db/people/orgs.ts';
+import { allProjects } from '../../../db/people/projects.ts';
 import { sessionsIn } from '../../../db/people/sessions.ts';
-import { tokensIn } from '../../../db/people/tokens.ts';
+import { allTokens } from '../../../db/people/tokens.ts';
 import type { Database } from '../../../db/store/connection.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import { newId } from '../../../domain/ids.ts';
 import { type Role, type Scope, scopes } from '../../../domain/people/scopes.ts';
 import { keyring } from '../hooks.ts';
@@ -22,11 +21,11 @@ import { world } from './world.ts';
 export const tokenScopes = scopes.filter((scope) => scope !== 'ops');
 
 export async function addOrg(database: Database, name = 'Acme'): Promise<string> {
-  return database.write(async (trx) => (await orgsIn(trx, everything).insert({ name })).id);
+  return database.write(async (trx) => (await allOrgs(trx).insert({ name })).id);
 }
 
 export async function addProject(database: Database, orgId: string, name = 'Shop'): Promise<string> {
-  return database.write(async (trx) => (await projectsIn(trx, everything).insert({ orgId, name })).id);
+  return database.write(async (trx) => (await allProjects(trx).insert({ orgId, name })).id);
 }
 
 /** The id and the secret of a token; with no project, for the whole organization. */
@@ -37,7 +36,7 @@ export async function addToken(
   expiresAt: number | null = null,
 ): Promise<{ id: string; secret: string }> {
   const { token, secret } = await database.write((trx) =>
-    tokensIn(trx, everything).insert({
+    allTokens(trx).insert({
       orgId: where.orgId,
       projectId: where.projectId ?? null,
       ...where.narrowedTo,
@@ -83,7 +82,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
     ]);
     const deliveryId = stored?.id ?? '';
     await trx('deliveries').where({ id: deliveryId }).update({ org_id: where.orgId });
-    await decisionsIn(trx, everything).add({
+    await allDecisions(trx).add({
       ...where,
       deliveryId,
       pipelineId,
@@ -92,9 +91,9 @@ export async function addEverything(database: Database, where: { orgId: string; 
       buildId: build.id,
     });
     const work = { kind: 'sync', subjectId: githubAppId, workflowId: `sync-${githubAppId}` };
-    const operation = await operationsIn(trx, everything).insert({ ...where, ...work });
+    const operation = await allOperations(trx).insert({ ...where, ...work });
     const trouble = { code: 'dispatch_uncertain' as const, title: 'A dispatch is unclear', action: 'Look at GitHub' };
-    await incidentsIn(trx, everything).raise({ ...where, ...trouble, subjectId: build.id });
+    await allIncidents(trx).raise({ ...where, ...trouble, subjectId: build.id });
     const incident = await trx('incidents').where({ subject_id: build.id }).first('id');
     const minted = await mintedTokensIn(trx).insert(
       {
@@ -106,7 +105,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       },
       keyring,
     );
-    const lease = await leasesIn(trx, everything).insert({
+    const lease = await allLeases(trx).insert({
       ...where,
       integrationId,
       appId,
@@ -117,7 +116,7 @@ export async function addEverything(database: Database, where: { orgId: string; 
       holder: 'system',
       expiresAt: Date.now() + 3_600_000,
     });
-    const flow = await connectFlowsIn(trx, everything).insert({
+    const flow = await allConnectFlows(trx).insert({
       ...where,
       kind: 'operator',
       createdBy: 'system',

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Build, createBuild, type NewBuild } from '../../../db/builds/builds.ts';
-import { pipelinesIn } from '../../../db/builds/pipelines.ts';
+import { allPipelines } from '../../../db/builds/pipelines.ts';
 import type { Database } from '../../../db/store/connection.ts';
 import type { AppRow, InstallationRow, IntegrationRow, PipelineRow, RepositoryRow } from '../../../db/store/tables.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { Repository } from '../../../stand-ins/github/stand-in.ts';
 import { seed } from './seed.ts';
 
@@ -92,7 +91,7 @@ export async function world(database: Database, given: Given = {}) {
   async function pipelineOf(pipeline: string | Partial<PipelineRow>): Promise<NewBuild['pipeline']> {
     const name = randomUUID().slice(0, 8);
     const id = typeof pipeline === 'string' ? pipeline : await newPipeline({ name, ...pipeline });
-    const found = await pipelinesIn(database.reader, everything).find(id);
+    const found = await allPipelines(database.reader).find(id);
     if (!found) throw new Error('The pipeline is not there');
     return found;
   }

@@ -1,10 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Build, buildsIn, type NewBuild } from '../../../db/builds/builds.ts';
-import { pipelinesIn } from '../../../db/builds/pipelines.ts';
+import { allBuilds, type Build, type NewBuild } from '../../../db/builds/builds.ts';
+import { allPipelines } from '../../../db/builds/pipelines.ts';
 import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
-import { everything } from '../../../db/store/tenant.ts';
 import type { BuildStatus } from '../../../domain/builds/build-status.ts';
 import { contentKeyOf } from '../../../domain/deliveries/delivery-content.ts';
 import { createRelay, type Relay } from '../../../worker/relay/relay.ts';
@@ -54,7 +53,7 @@ async function scenario(owner = mine) {
       await trx('builds')
         .where({ id })
         .update({ check_run_id: checkRunId, ...(end && { status: end }) });
-      return (await buildsIn(trx, everything).find(id)) as Build;
+      return (await allBuilds(trx).find(id)) as Build;
     });
   }
 
@@ -182,7 +181,7 @@ test('"Re-run all checks" builds the latest of each pipeline again that is over'
   const other = await of.build({}, 'canceled');
   const building = await of.build({}, 'running');
   const gone = await of.build();
-  await database.write((trx) => pipelinesIn(trx, everything).remove(gone.pipeline.id));
+  await database.write((trx) => allPipelines(trx).remove(gone.pipeline.id));
   const disabled = await of.build();
   await database.write((trx) => trx('pipelines').where({ id: disabled.pipeline.id }).update({ enabled: false }));
   const elsewhere = await of.build({ sha: 'e'.repeat(40) });
@@ -224,14 +223,14 @@ test('builds that nobody starts are reported by a workflow of their own', async 
   const blocked = await of.build({ status: 'blocked', reason: 'fork_pull_request' }, null);
   const reports = () => temporal.handed.filter(({ workflowId }) => workflowId === `report/${blocked.id}`).length;
   await expect.poll(reports).toBe(1);
-  await database.write((trx) => buildsIn(trx, everything).moveStatus(blocked.id, 'declined'));
+  await database.write((trx) => allBuilds(trx).moveStatus(blocked.id, 'declined'));
   await expect.poll(reports).toBe(2);
 
   const failed = await of.build({ status: 'failed', reason: 'integration_deleted' }, null);
   await expect.poll(() => temporal.handed.some(({ workflowId }) => workflowId === `report/${failed.id}`)).toBe(true);
   // The workflow of one that is queued tells its end by itself.
   const queued = await of.build({}, null);
-  await database.write((trx) => buildsIn(trx, everything).moveStatus(queued.id, 'canceled'));
+  await database.write((trx) => allBuilds(trx).moveStatus(queued.id, 'canceled'));
   await expect.poll(() => temporal.handed.some(({ workflowId }) => workflowId === `build/${queued.id}`)).toBe(true);
   expect(temporal.handed.some(({ workflowId }) => workflowId === `report/${queued.id}`)).toBe(false);
 });
