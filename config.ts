@@ -1,15 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse as parseConnectionString } from 'pg-connection-string';
 import { z } from 'zod';
-import type { MasterKey } from './db/store/sealing.ts';
-import { parseAllowedHosts } from './domain/connect/allowed-hosts.ts';
+import { type AllowedHost, parseAllowedHosts } from './domain/connect/allowed-hosts.ts';
 import { looksPublic, type WebhookMode, webhookModes } from './domain/deliveries/webhook-address.ts';
+import { githubHost } from './domain/github/github-host.ts';
 import { bearerToken } from './domain/ids.ts';
 
-/**
- * Every setting. This is the only file that reads the environment; it reads it once, reports all mistakes at once,
- * and never prints a value.
- */
+// Every setting. Only this file reads the environment. It reports all mistakes at once and never prints a value.
+
 const port = z.coerce.number().int().min(0).max(65_535);
 const seconds = z.coerce.number().int().positive();
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
@@ -18,7 +16,7 @@ const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text)
 });
 const perMinute = z.coerce.number().int().min(0).max(1_000_000);
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
-const file = z.string().refine((name) => existsSync(name), 'names a file that is not there');
+const file = z.string().refine((name) => existsSync(name), 'names a file that does not exist');
 const list = z.string().transform((text) =>
   text
     .split(',')
@@ -26,7 +24,7 @@ const list = z.string().transform((text) =>
     .filter(Boolean),
 );
 
-const masterKeys = z.string().transform((text, context): MasterKey[] => {
+const masterKeys = z.string().transform((text, context) => {
   const keys = text.split(',').map((part) => {
     const [id = '', encoded = ''] = part.trim().split(':');
     return { id, key: new Uint8Array(Buffer.from(encoded, 'base64')) };
@@ -34,13 +32,15 @@ const masterKeys = z.string().transform((text, context): MasterKey[] => {
   const bad = keys.some(({ id, key }) => !/^[a-z0-9_-]{1,32}$/i.test(id) || key.length !== 32);
   const twice = new Set(keys.map(({ id }) => id)).size !== keys.length;
   if (bad || twice) {
-    context.addIssue('must be one or more id:base64 pairs of 32 bytes each, by different ids, the sealing one first');
+    context.addIssue(
+      'must be one or more id:base64 pairs with different ids and 32 bytes each; the first one seals new secrets',
+    );
     return z.NEVER;
   }
   return keys;
 });
 
-const allowedHosts = z.string().transform((text, context) => {
+const allowedHostList = z.string().transform((text, context) => {
   try {
     return parseAllowedHosts(text);
   } catch (error) {
@@ -77,10 +77,10 @@ const Environment = z.object({
     .min(32, 'must have at least 32 characters')
     .regex(
       bearerToken,
-      'may have letters, digits and any of - . _ ~ + / only, and = at its end: it is sent as a Bearer token',
+      'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
     )
     .optional(),
-  FAIRLEAD_ALLOWED_HOSTS: allowedHosts.default([]),
+  FAIRLEAD_ALLOWED_HOSTS: allowedHostList.default([]),
   FAIRLEAD_CORS_ORIGINS: list.default([]),
   FAIRLEAD_CALLER_REQUESTS_PER_MINUTE: perMinute.default(6_000),
   FAIRLEAD_PUBLIC_REQUESTS_PER_MINUTE: perMinute.default(300),
@@ -112,19 +112,19 @@ export class ConfigError extends Error {
   override name = 'ConfigError';
 }
 
-/** Reads `.env` of the working directory where there is one; what the environment already says wins. */
+/** Reads `.env` of the working directory if it exists. Variables that are already set win. */
 export function readEnvFile(): void {
   if (existsSync('.env')) process.loadEnvFile('.env');
 }
 
-/** What the Temporal server of our own is given of the environment: nothing that is a setting or a secret of ours. */
+/** Returns the variables that our own Temporal server may see. None of them is a setting or a secret of Fairlead. */
 export function programEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const needed = /^(PATH|HOME|USER|LOGNAME|TMPDIR|TMP|TEMP|TZ|LANG|LC_\w+|XDG_\w+|SYSTEMROOT|USERPROFILE|APPDATA)$/i;
   return Object.fromEntries(Object.entries(env).filter(([name]) => needed.test(name)));
 }
 
 export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
-  // An empty variable is one that somebody left empty, not a value.
+  // An empty variable counts as absent.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
   const parsed = Environment.safeParse(given);
   const problems = parsed.success
@@ -144,7 +144,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     databaseUrl: settings.DATABASE_URL,
     masterKeys: settings.FAIRLEAD_MASTER_KEYS,
     adminToken: settings.FAIRLEAD_ADMIN_TOKEN,
-    allowedHosts: settings.FAIRLEAD_ALLOWED_HOSTS,
+    allowedHosts: allowedHostsOf(settings),
     corsOrigins: settings.FAIRLEAD_CORS_ORIGINS,
     rateLimits: {
       callerPerMinute: settings.FAIRLEAD_CALLER_REQUESTS_PER_MINUTE,
@@ -154,7 +154,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     webhooks: webhooksOf(settings),
     logLevel: settings.FAIRLEAD_LOG_LEVEL,
     shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
-    // The process itself is given a little more than the requests in flight.
+    // The process gets a little more time than the requests in flight.
     stopLimitMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000 + 5_000,
     temporal: {
       address: settings.TEMPORAL_ADDRESS,
@@ -168,22 +168,19 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     },
     clouds: {
       /**
-       * What the machine's own identity at AWS is used for: nothing; to take on the roles of cloud accounts; or also as
-       * the access of whoever asks for it, which is for an instance with one tenant only.
+       * How Fairlead uses the AWS identity of its machine: `none` not at all; `assume` to assume the roles of cloud
+       * accounts; `lend` also as the access of any tenant that asks for it, so only for an instance with one tenant.
        */
       awsIdentity: settings.FAIRLEAD_AWS_IDENTITY,
       google: googleOauth(settings),
     },
-    /** The GitHub of those who name none. */
-    githubHost: {
-      hostUrl: trimmed(settings.GITHUB_HOST_URL),
-      apiUrl: settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL),
-    },
-    github: operatorApp(settings),
+    /** The GitHub host for requests that name none. */
+    githubHost: githubHostOf(settings),
+    github: operatorAppOf(settings),
   };
 }
 
-/** The demo's: nothing of a real instance's settings reaches it, only how to get at Temporal and how much to log. */
+/** Returns the demo's settings. Of the environment they take only where Temporal's CLI is and how much to log. */
 export function demoConfig(settings: Record<string, string>): Config {
   const { TEMPORAL_CLI_PATH, FAIRLEAD_LOG_LEVEL = 'warn' } = process.env;
   return loadConfig({ TEMPORAL_CLI_PATH, FAIRLEAD_LOG_LEVEL, ...settings });
@@ -199,22 +196,22 @@ function inconsistencies(settings: Settings): string[] {
   const anyOfApp =
     privateKey ?? settings.GITHUB_APP_WEBHOOK_SECRET ?? settings.GITHUB_APP_CLIENT_ID ?? settings.GITHUB_APP_SLUG;
   if (settings.GITHUB_APP_ID === undefined && anyOfApp !== undefined) {
-    problems.push('GITHUB_APP_ID: is missing, while other settings of the App are there');
+    problems.push('GITHUB_APP_ID: is missing, but other settings of the GitHub App are set');
   }
   if (settings.GITHUB_APP_ID !== undefined) {
     if (!privateKey) problems.push('GITHUB_APP_PRIVATE_KEY: is missing (or GITHUB_APP_PRIVATE_KEY_FILE)');
     if (!settings.GITHUB_APP_WEBHOOK_SECRET) problems.push('GITHUB_APP_WEBHOOK_SECRET: is missing');
-    if (!settings.GITHUB_APP_SLUG) problems.push('GITHUB_APP_SLUG: is missing (the last part of the App’s address)');
+    if (!settings.GITHUB_APP_SLUG) problems.push('GITHUB_APP_SLUG: is missing (the last part of the GitHub App’s URL)');
   }
   if (Boolean(settings.GOOGLE_OAUTH_CLIENT_ID) !== Boolean(settings.GOOGLE_OAUTH_CLIENT_SECRET)) {
-    problems.push('GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET: one is given without the other');
+    problems.push('GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET: set both or neither');
   }
   if (Boolean(settings.TEMPORAL_TLS_CERT_FILE) !== Boolean(settings.TEMPORAL_TLS_KEY_FILE)) {
-    problems.push('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: one is given without the other');
+    problems.push('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: set both or neither');
   }
   if (settings.DATABASE_URL && !settings.FAIRLEAD_MASTER_KEYS) {
     problems.push(
-      `FAIRLEAD_MASTER_KEYS: is needed with DATABASE_URL; make one with: node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`,
+      `FAIRLEAD_MASTER_KEYS: is needed with DATABASE_URL. Generate one with: node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`,
     );
   }
   return problems;
@@ -224,7 +221,7 @@ function publicUrlOf(settings: Settings): string {
   return (settings.FAIRLEAD_PUBLIC_URL ?? `http://localhost:${settings.FAIRLEAD_PORT}`).replace(/\/+$/, '');
 }
 
-/** Without an address that GitHub could call, its log of deliveries is read instead. */
+/** Chooses `pull` if GitHub cannot reach the webhook URL: Fairlead then reads GitHub's delivery log. */
 function webhooksOf(settings: Settings): { mode: WebhookMode; webhookUrl: string | undefined } {
   const webhookUrl = settings.FAIRLEAD_WEBHOOK_URL && trimmed(settings.FAIRLEAD_WEBHOOK_URL);
   const usual = looksPublic(webhookUrl ?? publicUrlOf(settings)) ? 'push' : 'pull';
@@ -241,20 +238,30 @@ function tlsOf(settings: Settings) {
   };
 }
 
-function operatorApp(settings: Settings) {
+/** Returns the hosts that tenants may connect to. The operator's own GitHub is always one of them. */
+function allowedHostsOf(settings: Settings): AllowedHost[] {
+  const { hostUrl, apiUrl } = githubHostOf(settings);
+  return [...settings.FAIRLEAD_ALLOWED_HOSTS, { origin: new URL(hostUrl).origin }, { origin: new URL(apiUrl).origin }];
+}
+
+function githubHostOf(settings: Settings): { hostUrl: string; apiUrl: string } {
+  const hostUrl = trimmed(settings.GITHUB_HOST_URL);
+  return { hostUrl, apiUrl: githubHost(hostUrl, settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL)).api };
+}
+
+function operatorAppOf(settings: Settings) {
   if (settings.GITHUB_APP_ID === undefined) return undefined;
   const keyFile = settings.GITHUB_APP_PRIVATE_KEY_FILE;
   const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? (keyFile ? readFileSync(keyFile, 'utf8') : '');
   return {
     appId: settings.GITHUB_APP_ID,
     slug: settings.GITHUB_APP_SLUG ?? '',
-    // A PEM on one line, as many secret stores keep it.
+    // Many secret stores keep a PEM on one line.
     privateKey: privateKey.replaceAll('\\n', '\n'),
     webhookSecret: settings.GITHUB_APP_WEBHOOK_SECRET ?? '',
     clientId: settings.GITHUB_APP_CLIENT_ID,
     clientSecret: settings.GITHUB_APP_CLIENT_SECRET,
-    hostUrl: trimmed(settings.GITHUB_HOST_URL),
-    apiUrl: settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL),
+    ...githubHostOf(settings),
   };
 }
 

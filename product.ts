@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { runApi } from './api/app.ts';
 import { listen } from './api/http/listen.ts';
-import { openBrokers, operatorApp } from './broker/open-broker.ts';
+import { openBrokers } from './broker/open-broker.ts';
 import type { Config } from './config.ts';
 import { syncCommand } from './db/github/installations.ts';
 import { registerOperatorApp } from './db/github/operator-app.ts';
@@ -35,7 +35,7 @@ export async function startProduct(config: Config): Promise<Product> {
     if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
 
     const brokers = openBrokers(config, store, logger);
-    const app = operatorApp(config);
+    const app = config.github;
     const { ownerId } = await bootstrap(store.database);
     if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
 

@@ -1,6 +1,6 @@
 import Koa, { type Middleware } from 'koa';
 import type { Registry } from 'prom-client';
-import { allowedHosts, type Brokers, defaultHost } from '../broker/open-broker.ts';
+import type { Brokers } from '../broker/open-broker.ts';
 import type { Config } from '../config.ts';
 import type { Store } from '../db/store/open-store.ts';
 import { webhookAddress } from '../domain/deliveries/webhook-address.ts';
@@ -167,8 +167,8 @@ export function runApi(options: {
     keyring,
     ...brokers,
     connect: {
-      defaultHost: defaultHost(config),
-      allowedHosts: allowedHosts(config),
+      defaultHost: config.githubHost,
+      allowedHosts: config.allowedHosts,
       redirectOrigins: config.corsOrigins,
       webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
     },

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { openBrokers, operatorApp } from '../broker/open-broker.ts';
+import { openBrokers } from '../broker/open-broker.ts';
 import { loadConfig, readEnvFile } from '../config.ts';
 import { syncCommand } from '../db/github/installations.ts';
 import { registerOperatorApp } from '../db/github/operator-app.ts';
@@ -21,7 +21,7 @@ await run(async () => {
   const store = await openSharedStore(config);
   const listening = await listen(config);
   const brokers = openBrokers(config, store, logger);
-  const app = operatorApp(config);
+  const app = config.github;
   const { ownerId } = await bootstrap(store.database);
   if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
   const api = runApi({ config, store, brokers, listening, logger, registry });

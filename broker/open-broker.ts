@@ -1,7 +1,5 @@
 import type { Config } from '../config.ts';
 import type { Store } from '../db/store/open-store.ts';
-import type { AllowedHost } from '../domain/connect/allowed-hosts.ts';
-import { githubHost } from '../domain/github/github-host.ts';
 import type { Logger } from '../log.ts';
 import { createGuardedFetch, type Fetch } from '../providers/egress/guarded-fetch.ts';
 import type { CloudAccounts } from './clouds/cloud-accounts.ts';
@@ -17,13 +15,13 @@ import type { RegistryAccess } from './registries/registry-access.ts';
 import { createTraffic, type TrafficControl } from './traffic/traffic.ts';
 import { watchTraffic } from './traffic/watch.ts';
 
-/** A page of a hundred takes one megabyte or two. What is longer, or should be shorter, is said with its request. */
+/** A page of a hundred entries takes one or two megabytes. Requests that need other limits set their own. */
 const limits = { timeoutMs: 30_000, maxBytes: 4 * 1024 * 1024 };
 
-/** The one way out: what the operator configured may be private and plain, nothing else may. */
+/** Returns the only fetch of the process. It reaches private or plain-HTTP addresses only if the operator allows them. */
 function openFetch(config: Config): Fetch {
   return createGuardedFetch({
-    allowedHosts: allowedHosts(config),
+    allowedHosts: config.allowedHosts,
     ...(config.caFile !== undefined && { caFile: config.caFile }),
     ...limits,
   });
@@ -41,7 +39,7 @@ export type Brokers = {
   traffic: TrafficControl;
 };
 
-/** All that speaks to providers for a whole process. */
+/** Opens everything that calls providers for a process. */
 export function openBrokers(config: Config, store: Store, logger: Logger): Brokers {
   const { database, keyring } = store;
   const fetch = openFetch(config);
@@ -55,23 +53,7 @@ export function openBrokers(config: Config, store: Store, logger: Logger): Broke
     exchange: createExchange({ database, keyring, broker, budget }),
     connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
     issuer,
-    ...openRegistries(config, store, { issuer, allowedHosts: allowedHosts(config) }),
+    ...openRegistries(config, store, { issuer, allowedHosts: config.allowedHosts }),
     traffic,
   };
-}
-
-/** Where tenants may point us at: the operator's own GitHub is as good as listed. */
-export function allowedHosts(config: Config): AllowedHost[] {
-  const { hostUrl, apiUrl } = defaultHost(config);
-  return [...config.allowedHosts, { origin: new URL(hostUrl).origin }, { origin: new URL(apiUrl).origin }];
-}
-
-/** The GitHub of those who name none, with the address of its API. */
-export function defaultHost({ githubHost: { hostUrl, apiUrl } }: Config): { hostUrl: string; apiUrl: string } {
-  return { hostUrl, apiUrl: githubHost(hostUrl, apiUrl).api };
-}
-
-/** The configured App, with the address of its host's API. */
-export function operatorApp({ github }: Config) {
-  return github && { ...github, apiUrl: githubHost(github.hostUrl, github.apiUrl).api };
 }
