@@ -1,23 +1,23 @@
-/** A value that is only good until a time. */
+/** A value with the time at which it expires. */
 export type Expiring = { expiresAt: number };
 
 type Kept<Value> = { value: Value; renewAt: number; spareMs: number; owner: string | undefined };
 
-/** `owner`: whose share of the room it takes; nobody's without one. */
+/** `owner`: the tenant whose share of the cache the entry takes. An entry without an owner counts against no share. */
 type Get = { owner?: string | undefined; leastMs?: number | undefined };
 
-/** Of a life that is short. */
+/** The fraction of a short lifetime that is left unused. */
 const mostSpared = 0.2;
 
-/** After a renewal that failed. */
+/** The pause after a renewal that failed. */
 const renewAgainMs = 30_000;
 
 /**
- * Keeps what was made until shortly before it expires (`marginMs`, and no more than a fifth of its life: a registry's
- * token may live for no longer than that margin), and makes each key once at a time: a thousand callers who find
- * nothing wait for one. A failure is given to those who waited for it and is not kept. With `renewAfter`, a share of
- * its life, whoever asks later than that still gets what is kept, and has the next one made meanwhile. Whoever asks for
- * ever more different things pushes out their own, and not what others have.
+ * Keeps each value until shortly before it expires. The margin is `marginMs`, and at most a fifth of the lifetime,
+ * because a registry's token may live no longer than that margin. Creates the value of a key once at a time: a thousand
+ * callers that find nothing wait for one creation. A failure reaches the callers that waited for it and is not cached.
+ * `renewAfter` is a share of the lifetime: a caller that comes later still gets the cached value, and the next value is
+ * created in the background. A tenant that requests many distinct values evicts only its own entries.
  */
 export function createExpiringCache<Value extends Expiring>({
   marginMs,
@@ -74,7 +74,7 @@ export function createExpiringCache<Value extends Expiring>({
   }
 
   return {
-    /** `leastMs`: how long it must still be good for, where that is longer than usual. */
+    /** `leastMs`: the remaining lifetime that the caller needs, if it needs more than usual. */
     async get(key: string, make: () => Promise<Value>, { owner, leastMs = 0 }: Get = {}): Promise<Value> {
       const known = kept.get(key);
       if (!known || known.value.expiresAt - Math.max(leastMs, known.spareMs) <= now()) {
@@ -82,13 +82,13 @@ export function createExpiringCache<Value extends Expiring>({
       }
       if (now() > known.renewAt) {
         known.renewAt = now() + renewAgainMs;
-        // Who finds nothing later on will be told why.
+        // A later caller that finds nothing gets the reason.
         makeOnce(key, make, owner).catch(() => {});
       }
       return known.value;
     },
 
-    /** Forgets the value, unless another one has taken its place. */
+    /** Forgets the value, unless another one has replaced it. */
     drop(key: string, value: Value): void {
       if (kept.get(key)?.value === value) forget(key);
     },

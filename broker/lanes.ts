@@ -2,16 +2,19 @@ import { Overasked } from './provider-failure.ts';
 
 type Lane = { busy: number; waiting: (() => void)[] };
 
-/** Runs what is of one owner `most` at a time; the others wait in line, and those beyond the line are refused. */
+/**
+ * Runs at most `most` tasks of one owner at a time. Other tasks wait in a queue; tasks beyond the queue's length are
+ * rejected.
+ */
 type Lanes = <Result>(owner: string, work: () => Promise<Result>) => Promise<Result>;
 
-/** For what a person's request has us read at once, from hosts that may be slow, or send as much as they may. */
+/** For reads that a person's request triggers, from hosts that may be slow or send large answers. */
 export function createLanes({ most = 8, mostWaiting = 100 } = {}): Lanes {
   const lanes = new Map<string, Lane>();
 
   function leave(owner: string, lane: Lane): void {
     const next = lane.waiting.shift();
-    // Whoever is next takes over the place.
+    // The next task in the queue takes over the place.
     if (next) {
       next();
       return;

@@ -1,22 +1,25 @@
 import { Overasked } from './provider-failure.ts';
 
-/** Of the 180 tokens that GitHub lets an App make in a minute: a third, and half of that at once. */
+/** GitHub lets an App create 180 tokens a minute. An organization may use a third of them, and half of that at once. */
 const atOnce = 30;
 const everyMs = 1_000;
 
-/** With what tokens are made: an App, or this instance's own identity at a cloud. `orgId`: the one that has it alone. */
+/**
+ * The identity that mints tokens: an App, or this instance's own identity at a cloud. `orgId`: the organization that
+ * uses it alone.
+ */
 type Means = { id: string; orgId: string | null; provider?: string };
 
-/** Takes one token's worth; throws where an organization has had its share. */
+/** Takes one token from the budget. Throws if the organization has used its share. */
 export type MintBudget = (means: Means, orgId: string) => void;
 
 /**
- * An App that many organizations share makes tokens at one pace for all: so each of them has a share of it, for what
- * its people and its builds ask for. An organization's own App is all its own. The same holds of our own identity at
- * a cloud, whose limits are wider.
+ * Organizations that share an App share its rate limit, so each of them gets a share for its people and builds. An
+ * organization's own App has the whole limit. The same holds for Fairlead's own identity at a cloud, whose limits are
+ * higher.
  */
 export function createMintBudget(now: () => number = () => performance.now(), mostKept = 10_000): MintBudget {
-  /** When what was taken will have been paid for. */
+  /** The time at which the budget is full again. */
   const paidUntil = new Map<string, number>();
 
   return (means, orgId) => {

@@ -14,7 +14,7 @@ import type { OidcIssuer } from './clouds/oidc-issuer.ts';
 import { createRegistryExchange } from './exchange/image-credentials.ts';
 import { createRegistryAccess } from './registries/registry-access.ts';
 
-/** Of one call of a cloud. */
+/** The limits of one call to a cloud. */
 const limits = { timeoutMs: 10_000, maxBytes: 1024 * 1024 };
 
 /** Lets tests replace the addresses of the clouds and of their registries. */
@@ -28,7 +28,7 @@ export type Elsewhere = {
   timeoutMs?: number;
 };
 
-/** All that speaks to registries, and to the clouds whose access they inherit. */
+/** Opens everything that calls registries, and the clouds whose access they inherit. */
 export function openRegistries(
   config: Pick<Config, 'caFile' | 'clouds' | 'publicUrl'>,
   { database, keyring }: Pick<Store, 'database' | 'keyring'>,

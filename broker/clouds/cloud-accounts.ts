@@ -11,23 +11,25 @@ type Deps = {
   aws: Pick<Aws, 'identity' | 'ownIdentity'>;
   gcp: Pick<Gcp, 'proveAccess'>;
   azure: Pick<Azure, 'proveAccess'>;
-  /** What the machine's own identity at AWS is used for. */
+  /** How Fairlead uses the cloud identity of its machine. */
   awsIdentity: 'none' | 'assume' | 'lend';
 };
 
-/** For how long it is not asked again who we are: a role of the machine is seldom another one. */
+/** How long the identity is cached. The role of a machine rarely changes. */
 const identityMs = 60 * 60_000;
-/** A person waits for it. */
+/** The timeout of a call that a person waits for. */
 const interactiveMs = 5_000;
 
-/** What clouds are asked about the accounts themselves, whatever these are used for. */
+/** Calls to clouds about the accounts themselves, independent of how integrations use them. */
 export function createCloudAccounts({ clouds, aws, gcp, azure, awsIdentity }: Deps) {
   const principals = new Map<AwsPartition, { arn: string; until: number }>();
 
   return {
     awsIdentity,
 
-    /** Fairlead's own identity there, to which a role is to be open; nothing where AWS does not say who that is. */
+    /**
+     * Returns Fairlead's own identity at the cloud, which a role must trust. Returns undefined if AWS does not name it.
+     */
     async principal(partition: AwsPartition): Promise<string | undefined> {
       if (awsIdentity === 'none') return undefined;
       const known = principals.get(partition);
@@ -38,12 +40,12 @@ export function createCloudAccounts({ clouds, aws, gcp, azure, awsIdentity }: De
         principals.set(partition, { arn, until: Date.now() + identityMs });
         return arn;
       } catch {
-        // It is shown beside other things, which do not depend on it.
+        // The page shows it beside other facts that do not depend on it.
         return known?.arn;
       }
     },
 
-    /** Asks the cloud who this is. Throws a `ProviderError` where it does not let the account in. */
+    /** Asks the cloud which identity this is. Throws a `ProviderError` if the cloud rejects the account. */
     async prove(account: CloudAccount, signal?: AbortSignal): Promise<void> {
       const use = { projectId: account.projectId };
       switch (account.kind) {

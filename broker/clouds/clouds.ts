@@ -11,10 +11,10 @@ import type { GcpAccess } from '../../providers/clouds/gcp/gcp-token.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { OidcIssuer } from './oidc-issuer.ts';
 
-/** What an access is used for; a cloud writes it down. */
+/** The use of an access. The cloud writes it to its log. */
 export type CloudUse = {
   projectId?: string | null;
-  /** None while the account itself is proven. */
+  /** Absent while the account itself is being proven. */
   integrationId?: string;
 };
 
@@ -28,10 +28,10 @@ type Deps = {
   google?: GoogleOauth | undefined;
 };
 
-/** What AWS is told our tokens are for. */
+/** The audience that AWS expects in our tokens. */
 export const awsAudience = 'sts.amazonaws.com';
 
-/** Opens the access of a cloud account for one use. What it holds is secret, and goes to that cloud only. */
+/** Opens the access of a cloud account for one use. The result is secret, and goes to that cloud only. */
 export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
   async function secretOf(account: CloudAccount, mode: keyof typeof cloudSecretKinds): Promise<string> {
     const secrets = sealedSecrets(database.reader, keyring);
@@ -47,7 +47,7 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
   const tokenFor = (account: CloudAccount, use: CloudUse, audience: string) =>
     issuer.token({ orgId: account.orgId, cloudAccountId: account.id, audience, ...use });
 
-  /** As our issuer would make one for somebody else, but nobody has it. */
+  /** Has the form of a subject of our issuer, but belongs to no account. */
   const strangersToken = (account: CloudAccount, use: CloudUse, audience: string) =>
     tokenFor({ ...account, id: newId('ca') }, use, audience);
 

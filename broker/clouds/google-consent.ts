@@ -4,13 +4,13 @@ import type { GoogleOauth } from './clouds.ts';
 
 export const consentCallbackPath = '/v1/cloud-accounts/gcp/callback';
 
-/** A person's consent at Google, given to the operator's OAuth client. Its addresses alone throw no `ProviderError`. */
+/** A person's consent at Google for the operator's OAuth client. Only building its URLs throws no `ProviderError`. */
 export function createConsents({
   google,
   publicUrl,
   ...deps
 }: GcpDeps & { google: GoogleOauth | undefined; publicUrl: string }) {
-  // To end a consent takes no client: that is possible also once the operator has taken theirs away.
+  // Revoking a consent needs no client, so it works even after the operator has removed the client.
   const client = google ?? { clientId: '', clientSecret: '' };
   const { consentUrl, redeemCode, revoke } = createGoogleConsent(
     { ...client, redirectUri: `${publicUrl}${consentCallbackPath}` },

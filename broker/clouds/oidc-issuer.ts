@@ -7,29 +7,29 @@ import { backdatedSeconds, issuedTokenSeconds } from '../../domain/clouds/signin
 import { ProviderError } from '../../providers/failure.ts';
 import { ensureSigningKey } from './signing-keys.ts';
 
-/** Whom a token speaks for, and to which cloud. */
+/** The cloud account that a token is for, and its cloud. */
 export type IssuerTokenRequest = {
   orgId: string;
   projectId?: string | null | undefined;
-  /** None while the cloud account itself is proven. */
+  /** Absent while the cloud account itself is being proven. */
   integrationId?: string | undefined;
   cloudAccountId: string;
-  /** Whom it is for, as that cloud expects it: of any other, it is refused. */
+  /** The audience that the cloud expects. The cloud rejects a token with any other audience. */
   audience: string;
 };
 
-/** A public key as clouds read it. */
+/** A public key in the form that clouds read. */
 export type PublishedJwk = { kid: string; alg: string; use: 'sig'; kty: string; n: string; e: string };
 
-/** Fairlead as an OIDC issuer: clouds that trust it let it in without a secret that anybody keeps. */
+/** Fairlead as an OIDC issuer. Clouds that trust it accept its tokens, so no cloud secret is stored. */
 export type OidcIssuer = {
-  /** Every key that a token may be signed with today or tomorrow. */
+  /** Every key that may sign a token today or tomorrow. */
   keys(): Promise<PublishedJwk[]>;
-  /** A JWT for one call to a cloud, minutes before it dies. It is neither stored nor logged. */
+  /** Returns a JWT for one call to a cloud. It expires within minutes and is neither stored nor logged. */
   token(request: IssuerTokenRequest): Promise<string>;
 };
 
-/** Makes the issuer whose name is `publicUrl`. */
+/** Creates the issuer with the name `publicUrl`. */
 export function createOidcIssuer({
   database,
   keyring,
@@ -71,14 +71,14 @@ export function createOidcIssuer({
 }
 
 /**
- * What a trust policy pins: the same for as long as the cloud account is connected, and nobody else's. Google takes at
- * most 127 bytes; these are 78.
+ * The subject that a trust policy pins. It is unique to the cloud account and stays the same while the account is
+ * connected. Google accepts at most 127 bytes; these are 78.
  */
 export function issuerSubject(orgId: string, cloudAccountId: string): string {
   return `org:${orgId}:cloud-account:${cloudAccountId}`;
 }
 
-/** A cloud fetches our keys by itself, and only by https. */
+/** A cloud fetches our keys without being asked to, and only over https. */
 function refuseUnreachable(publicUrl: string): void {
   if (new URL(publicUrl).protocol === 'https:') return;
   throw new ProviderError({

@@ -14,7 +14,7 @@ import { successorIsDue } from '../../domain/clouds/signing-key-life.ts';
 
 const generate = promisify(generateKeyPair);
 
-/** RS256, which every cloud takes; Azure takes nothing else. */
+/** RS256, which every cloud accepts. Azure accepts nothing else. */
 async function makeSigningKey(): Promise<NewSigningKey> {
   const { publicKey, privateKey } = await generate('rsa', { modulusLength: 2048 });
   const publicJwk = publicKey.export({ format: 'jwk' }) as Record<string, unknown>;
@@ -26,17 +26,17 @@ async function makeSigningKey(): Promise<NewSigningKey> {
   };
 }
 
-/** Makes the first key where there is none. Of several processes that do so at once, one is listened to. */
+/** Creates the first key if there is none. If several processes do so at once, one key wins. */
 export async function ensureSigningKey(database: Database, keyring: Keyring): Promise<void> {
   if ((await signingKeysIn(database.reader).newestSignsFrom()) !== undefined) return;
-  // Before the transaction: nobody waits for it.
+  // Before the transaction, so that no other writer waits for it.
   const key = await makeSigningKey();
   await database.write((trx) => addFirstSigningKey(trx, keyring, key, Date.now()));
 }
 
 /**
- * Publishes the next key a day before it signs, and ends those that are over; may be asked for at any time, and by
- * several at once. An instance that never had anything to sign has no key, and gets none here.
+ * Publishes the next key a day before it signs, and ends expired keys. It may run at any time and in several processes
+ * at once. An instance that has never signed anything has no key and gets none here.
  */
 export async function rotateSigningKeys(database: Database, keyring: Keyring): Promise<void> {
   const now = Date.now();

@@ -18,19 +18,19 @@ type Account = Pick<Installation['account'], 'id' | 'login' | 'type'>;
 type Host = { hostUrl: string; apiUrl: string };
 type Hook = Pick<Awaited<ReturnType<GitHubAsApp['getHookConfig']>>, 'url' | 'contentType'>;
 
-/** Who signed in, and how they were shown to own the account that was asked about, if they were. */
+/** The person who signed in, and how GitHub proved that they own the account, if it did. */
 export type Identity = { userId: number; login: string; owns: 'account' | 'membership' | null };
 
-/** What a person waits for. */
+/** The timeout of a call that a person waits for. */
 const interactiveMs = 5_000;
-/** Far more requests than an App has; a list without an end is not read to its end. */
+/** Far more requests than a GitHub App has. Fairlead does not read an endless list to its end. */
 const mostPages = 20;
-/** A shared App may be installed by thousands. */
+/** Thousands of accounts may have installed a shared App. */
 const mostPagesOfInstallations = 100;
 
 /**
- * What is asked of GitHub while an account is connected. A person's token lives within one call here: it is made, used
- * and revoked, and nobody else ever holds it.
+ * The calls to GitHub while an account is being connected. A person's token lives within one call here: it is created,
+ * used and revoked, and never leaves the call.
  */
 export function createGitHubConnector({
   database,
@@ -42,22 +42,22 @@ export function createGitHubConnector({
   database: Database;
   keyring: Keyring;
   fetch: Fetch;
-  /** Without it nothing is held back. */
+  /** If absent, no request is held back. */
   traffic?: TrafficControl | undefined;
-  /** Told by code of what does not stop anything: a person's token that could not be revoked. */
+  /** Receives the code of a failure that stops nothing: a person's token could not be revoked. */
   onTrouble?: (code: string) => void;
 }) {
-  /** `within` ends all of its requests, beside the limit that each of them has. */
+  /** `within` ends all of its requests, in addition to the timeout of each request. */
   const githubOf = ({ hostUrl, apiUrl }: Host, { within }: { within?: AbortSignal } = {}) => {
     const host = githubHost(hostUrl, apiUrl);
     const limited = within ? fetchWithin(fetch, within) : fetch;
-    // Whoever connects an account is waiting.
+    // The person who connects the account is waiting.
     return createGitHub({ host, fetch: limited, traffic: traffic?.of(host), urgent: true });
   };
 
   const lanes = createLanes();
 
-  /** For a person who waits, also for their turn: the host may be one that they brought, and answer slowly. */
+  /** The total timeout for a waiting person, their place in the queue included. The host may be theirs, and slow. */
   async function interactively<Result>(orgId: string, host: Host, work: (github: GitHub) => Promise<Result>) {
     const within = AbortSignal.timeout(interactiveMs);
     return lanes(orgId, async () => {
@@ -83,17 +83,23 @@ export function createGitHubConnector({
   return {
     ...createCredentialChecks({ database, keyring, githubOf }),
 
-    /** Which Enterprise Server this is, if it is one and says so. */
+    /** Returns the version of an Enterprise Server, if the host is one and says so. */
     serverVersion({ orgId, ...host }: Host & { orgId: string }): Promise<string | undefined> {
       return interactively(orgId, host, (github) => github.serverVersion());
     },
 
-    /** The App of a manifest's code, with its secrets, once. Whoever calls this seals them at once. */
+    /**
+     * Exchanges the code of a manifest for the App with its secrets. This works once, so the caller must seal them at
+     * once.
+     */
     convertManifest({ code, ...host }: Host & { code: string }): Promise<ConvertedApp> {
       return githubOf(host).convertManifest(code);
     },
 
-    /** Who signed in with this code, and whether they own `account`: as their own, or as an active admin of it. */
+    /**
+     * Returns the person who signed in with this code, and whether they own `account`: it is their own, or they are an
+     * active admin of it.
+     */
     async identify(wanted: {
       githubAppId: string;
       code: string;
@@ -123,7 +129,10 @@ export function createGitHubConnector({
       }
     },
 
-    /** As the App sees it, which proves nothing of who asks; undefined once it is gone. */
+    /**
+     * Returns the installation as the App sees it, which proves nothing about the caller. Returns undefined if it no
+     * longer exists.
+     */
     async installation(githubAppId: string, externalId: number): Promise<Installation | undefined> {
       return (await asApp(githubAppId)).getInstallation(externalId);
     },
@@ -141,7 +150,7 @@ export function createGitHubConnector({
       return all;
     },
 
-    /** The App's installation on this account, by GitHub's number; the search ends with `signal`. */
+    /** Finds the App's installation on this account by GitHub's account number. The search ends with `signal`. */
     async findInstallation(
       githubAppId: string,
       accountId: number,
@@ -160,14 +169,14 @@ export function createGitHubConnector({
     },
 
     /**
-     * An App that is not connected yet, by the number and key that somebody has brought. Nothing is kept. Whether the
-     * key fits is not known yet: it is the organization's doing, and not the App's, which may be anybody's.
+     * Reads an App that is not connected yet, by an App ID and a private key that a person has entered. Stores nothing.
+     * It proves whether the key fits, but not that the App belongs to the organization.
      */
     async checkImport({ orgId, ...brought }: Host & { appId: number; privateKey: string; orgId: string }) {
       const { appId, privateKey, ...host } = brought;
       return interactively(orgId, host, async (github) => {
         const app = github.asApp({ appId, privateKey, account: `import:${orgId}` });
-        // One after the other: who is refused leaves nothing under way.
+        // One after the other, so that a rejected request leaves no other request in flight.
         const found = await app.getApp();
         return { ...found, hook: await orNone(app.getHookConfig()) };
       });
@@ -182,7 +191,7 @@ function fetchWithin(fetch: Fetch, limit: AbortSignal): Fetch {
 
 const noHook = { url: undefined, contentType: undefined, insecureSsl: '0' };
 
-/** GitHub knows no address (404) where an App was made without a webhook. Whether there is such an App, /app tells. */
+/** GitHub returns 404 for an App without a webhook. `/app` shows whether the App itself exists. */
 async function orNone(hook: Promise<Hook>): Promise<Hook> {
   try {
     return await hook;
@@ -192,21 +201,21 @@ async function orNone(hook: Promise<Hook>): Promise<Hook> {
   }
 }
 
-/** An organization that was renamed may have left its name to another: its number decides. */
+/** An organization that was renamed may have left its name to another, so the account's number decides. */
 async function ownership(
   user: ReturnType<ReturnType<typeof createGitHub>['asUser']>,
   userId: number,
   account: Account,
 ): Promise<Identity['owns']> {
   if (account.type === 'User') return account.id === userId ? 'account' : null;
-  // An enterprise is counted apart: its number may be anybody's.
+  // Enterprises have numbers of their own, which may equal the number of an unrelated account.
   if (account.type !== 'Organization') return null;
   try {
     const membership = await user.getMembership(account.login);
     const isAdmin = membership?.role === 'admin' && membership.state === 'active';
     return isAdmin && membership.organizationId === account.id ? 'membership' : null;
   } catch (error) {
-    // Members that the App may not read, or an organization behind its own sign-in: not shown this way.
+    // The App may not read the members, or the organization requires its own sign-in: this proves no ownership.
     if (error instanceof ProviderError && (error.code === 'permission_missing' || error.code === 'policy')) return null;
     throw error;
   }

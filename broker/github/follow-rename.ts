@@ -3,8 +3,8 @@ import type { GitHubWithToken } from '../../providers/github/github.ts';
 import type { Repository } from '../../providers/github/repository/repositories.ts';
 
 /**
- * What GitHub answers where the name is not the repository's any more: it leads on, or knows nothing of that name, or
- * another repository has it by now, for which the token is not good.
+ * GitHub's answers for a name that is no longer the repository's: a redirect, "not found", or another repository that
+ * the token does not reach.
  */
 const mayBeTheName: ReadonlySet<string> = new Set([
   'moved',
@@ -14,15 +14,15 @@ const mayBeTheName: ReadonlySet<string> = new Set([
   'workflow_file_missing',
 ]);
 
-/** Whose answer is nothing where GitHub finds nothing. */
+/** Returns undefined if GitHub finds nothing. */
 const reads = /^(get|read)/;
 
 type Known = { fullName: string; externalId: number };
 
 /**
- * Asks again under the repository's present name where the one that we know may be an old one. The number decides: a
- * repository that took over an old name is never asked, nor could it be written to, since the token is made for one
- * repository's number. A repository that GitHub does not show under its number either is out of reach: `not_found`.
+ * Tries again under the repository's current name if the stored name may be old. The repository's number decides: the
+ * token is for that number only, so a repository that took over the old name is neither read nor written to. If GitHub
+ * does not show the number either, the repository is out of reach: `not_found`.
  */
 export function followingRename(
   github: GitHubWithToken,
@@ -36,7 +36,7 @@ export function followingRename(
     return named(parameter) === fullName ? { ...(parameter as object), fullName: name } : parameter;
   };
 
-  /** True where it has another name by now. */
+  /** Returns true if the repository has another name now. */
   async function resolve(): Promise<boolean> {
     const found = await github.getRepositoryById(externalId);
     if (!found) {
@@ -45,7 +45,7 @@ export function followingRename(
     }
     if (found.fullName === name) return false;
     name = found.fullName;
-    // Whoever comes next would only find it out once more.
+    // The next caller would only find the same.
     await learn(found).catch(() => undefined);
     return true;
   }
@@ -82,7 +82,7 @@ function isDefinite(error: unknown): error is ProviderError {
   return error instanceof ProviderError && !error.ambiguous;
 }
 
-/** That it is out of reach is news; that GitHub could not be asked leaves the first answer as it was. */
+/** That the repository is out of reach is news. If GitHub could not be asked, the first answer stands. */
 function refused(failure: unknown, first?: unknown): never | false {
   if (failure instanceof ProviderError && failure.code === 'not_found') throw failure;
   if (first !== undefined) throw first;

@@ -20,7 +20,7 @@ import { reachOf, refusedToken, refuseUnusable } from './reach.ts';
 export type GitHubBroker = ReturnType<typeof createGitHubBroker>;
 
 export type ReachableRepository = {
-  /** Carries a token that is good for this repository and these permissions only. */
+  /** A client with a token for this repository and these permissions only. */
   github: GitHubWithToken;
   fullName: string;
   externalId: number;
@@ -29,19 +29,19 @@ export type ReachableRepository = {
 
 type Permissions = Record<string, string>;
 type SeenName = Omit<SeenRepository, 'externalId'>;
-/** `ownerId` is the project, or the organization, on whose behalf GitHub is asked: no token is shared between two. */
+/** `ownerId` is the project or organization that the call is for. Owners never share a token. */
 export type Asking = { ownerId: string; repositoryId: string };
 /** `externalId` is GitHub's number of the installation. */
 type Minted = { token: string; expiresAt: number; externalId: number };
 
-/** A token is not handed out for its last minutes: the call that it is for must be over before. */
+/** Tokens near their expiry are not handed out, so that the call ends before the token does. */
 const marginMs = 5 * 60_000;
-/** What a person waits for. */
+/** The timeout of a call that a person waits for. */
 const interactiveMs = 5_000;
 
 /**
- * Gives short-lived access to GitHub. Tokens are minted narrow, shared by callers who ask for the same, kept in
- * memory only and never handed to anybody: callers get a client that carries one.
+ * Gives short-lived access to GitHub. Tokens are narrow, kept in memory only, and shared by callers that need the same.
+ * Callers never see a token: they get a client that carries one.
  */
 export function createGitHubBroker({
   database,
@@ -53,15 +53,15 @@ export function createGitHubBroker({
   database: Database;
   keyring: Keyring;
   fetch: Fetch;
-  /** Without it nothing is held back. */
+  /** If absent, no request is held back. */
   traffic?: TrafficControl | undefined;
-  /** Shared with whatever else makes tokens for people. */
+  /** Shared with all other code that mints tokens for people. */
   budget?: MintBudget;
 }) {
   const tokens = createExpiringCache<Minted>({ marginMs });
   const lanes = createLanes();
 
-  /** `timeoutMs` is a person's: what they wait for may use what is kept back for it. */
+  /** `timeoutMs` marks a call that a person waits for. Such a call may use the reserved part of the rate limit. */
   function githubOf({ hostUrl, apiUrl }: GithubApp, timeoutMs?: number) {
     const host = githubHost(hostUrl, apiUrl);
     const interactive = timeoutMs !== undefined && { timeoutMs, urgent: true };
@@ -80,14 +80,14 @@ export function createGitHubBroker({
     return githubOf(app, timeoutMs).asApp({ appId: app.appId, privateKey });
   }
 
-  /** `repositoryIds` are GitHub's numbers; none means every repository of the installation. */
+  /** `repositoryIds` are GitHub's numbers. If absent, the token reaches every repository of the installation. */
   async function installationClient(
     app: GithubApp,
     installationId: string,
     wanted: { ownerId: string; repositoryIds?: number[]; permissions: Permissions; timeoutMs?: number | undefined },
   ): Promise<GitHubWithToken> {
     const { ownerId, repositoryIds, permissions, timeoutMs } = wanted;
-    // The App's row stands for its host: installation numbers are unique only there.
+    // Installation numbers are unique per host only, and the App's row stands for its host.
     const narrowedTo = [repositoryIds ?? 'all', Object.entries(permissions).sort()];
     const key = JSON.stringify([ownerId, app.id, installationId, narrowedTo]);
     const mint = async (): Promise<Minted> => {
@@ -98,7 +98,7 @@ export function createGitHubBroker({
       const token = await asApp.mintToken(request).catch((error: unknown) => {
         throw refusedToken(error, installation, wanted);
       });
-      // It may have been cut off while the token was made.
+      // The integration may have been cut off while the token was minted.
       await usable(installationId);
       return { ...token, externalId: installation.externalId };
     };
@@ -139,7 +139,7 @@ export function createGitHubBroker({
     await database.write((trx) => repositoriesIn(trx).describeAnew(repositoryId, seen));
   }
 
-  /** For what a person waits for: reads, and gives up in time, whichever of its requests it is that takes long. */
+  /** Reads on behalf of a waiting person, and gives up in time, whichever of its requests is slow. */
   async function interactively<Result>(
     asking: Asking,
     read: (repository: ReachableRepository) => Promise<Result>,
@@ -172,14 +172,14 @@ export function createGitHubBroker({
       return appClient(app);
     },
 
-    /** Ends a token of this App's installations that was given out. One that is dead already is done. */
+    /** Revokes a token of this App's installations. A token that has already ended counts as revoked. */
     async revokeToken(githubAppId: string, token: string): Promise<void> {
       const app = await githubAppsIn(database.reader).find(githubAppId);
       if (!app) throw new ProviderError({ provider: 'github', code: 'gone', message: 'There is no such GitHub App' });
       await githubOf(app).withToken(token).revokeToken();
     },
 
-    /** For reading which repositories an installation has. */
+    /** A client that lists the repositories of an installation. */
     async forInstallation(installationId: string): Promise<GitHubWithToken> {
       const installation = await usable(installationId);
       const app = await githubAppsIn(database.reader).find(installation.githubAppId);
@@ -188,8 +188,9 @@ export function createGitHubBroker({
     },
 
     /**
-     * A repository by GitHub's number, where this installation reaches it now: a new token is made for it alone, which
-     * GitHub refuses (`not_found`) for any other. With an older one everybody's public repositories could be read.
+     * Finds a repository by GitHub's number if this installation reaches it now. A new token is minted for that number
+     * alone, which GitHub rejects (`not_found`) for any other repository. An older token could read every public
+     * repository.
      */
     async reachedRepository(installationId: string, externalId: number) {
       const installation = await usable(installationId);
@@ -204,12 +205,12 @@ export function createGitHubBroker({
       return githubOf(app).withToken(token, number).getRepositoryById(externalId);
     },
 
-    /** Live: a page of 100 branches, or all that begin with `q`. */
+    /** Live: a page of 100 branches, or all branches that begin with `q`. */
     async branches(asking: Asking, page: { page?: number; q?: string }) {
       return interactively(asking, ({ github, fullName }) => github.listBranches(fullName, page));
     },
 
-    /** Live: the commit at the head of a branch, if there is such a branch. */
+    /** Live: the commit at the head of a branch, if the branch exists. */
     async branchHead(asking: Asking, branch: string): Promise<string | undefined> {
       const found = await interactively(asking, async (known) => {
         const { fullName } = await asItIsNow(known);
@@ -218,7 +219,7 @@ export function createGitHubBroker({
       return found?.sha;
     },
 
-    /** Live: whether this very commit is the tag's, or is in the history of the branch. */
+    /** Live: whether the tag points to this commit, or the branch has it in its history. */
     async liesOn(asking: Asking, sha: string, ref: { kind: 'heads' | 'tags'; name: string }): Promise<boolean> {
       const found = await interactively(asking, async (known) => {
         const { fullName } = await asItIsNow(known);
@@ -227,7 +228,7 @@ export function createGitHubBroker({
       return found === 'identical' || (found === 'ahead' && ref.kind === 'heads');
     },
 
-    /** Live: what the workflow file on the default branch says; nothing where there is none. */
+    /** Live: the parsed workflow file on the default branch, if it exists. */
     async inspectWorkflowFile(asking: Asking, workflowFile: string, inputs: string[]) {
       const path = `.github/workflows/${workflowFile}`;
       const text = await interactively(asking, async (known) => {
@@ -240,8 +241,8 @@ export function createGitHubBroker({
 }
 
 /**
- * Asked for first by whoever decides by what they read: under an old name everybody might read another repository that
- * has taken it over.
+ * Callers that decide by what they read ask for this first. Under an old name they might read another repository that
+ * has taken over the name.
  */
 async function asItIsNow({ github, externalId }: ReachableRepository): Promise<SeenName> {
   const repository = await github.getRepositoryById(externalId);
@@ -253,7 +254,7 @@ async function asItIsNow({ github, externalId }: ReachableRepository): Promise<S
   });
 }
 
-/** A token that GitHub has rejected is not given to the next caller. */
+/** Prevents the next caller from getting a token that GitHub has rejected. */
 function forgettingRejected(client: GitHubWithToken, forget: () => void): GitHubWithToken {
   const wrapped = Object.entries(client).map(([name, method]) => [
     name,

@@ -6,7 +6,10 @@ import { ProviderError, type ProviderErrorCode } from '../../providers/failure.t
 
 export type Reach = { repository: Repository; installation: Installation; app: GithubApp };
 
-/** The way to a repository as we know it: throws a `ProviderError` where it is cut off, without asking GitHub. */
+/**
+ * Returns how to reach a repository as far as Fairlead knows. Throws a `ProviderError` without a call to GitHub if it
+ * is cut off.
+ */
 export async function reachOf(db: Db, repositoryId: string): Promise<Reach> {
   const repository = await repositoriesIn(db).find(repositoryId);
   const installation = repository && (await allInstallations(db).find(repository.installationId));
@@ -26,8 +29,8 @@ export function refuseUnusable({ accountLogin, removedAt, suspendedAt }: Install
 }
 
 /**
- * GitHub refuses a token with one status (422), whether the owner has not granted a permission or the repository is
- * out of reach: which of them it is, we know from the last sync.
+ * GitHub rejects a token with the same status (422) for a permission that was not granted and for a repository out of
+ * reach. The last sync tells them apart.
  */
 export function refusedToken(
   error: unknown,

@@ -15,10 +15,10 @@ import type { MintBudget } from '../mint-budget.ts';
 
 export type OpenerDeps = { database: Database; keyring: Keyring; fetch: FetchWithCa };
 
-/** An integration of a registry, with the cloud account whose access it inherits. */
+/** The integration of a registry, with the cloud account whose access it inherits. */
 export type Opened = { integration: Integration; settings: RegistrySettings; account: CloudAccount | undefined };
 
-/** What is stored of registries, for one use. All throw `ProviderError` where it is not there. */
+/** Opens what is stored for a registry, for one use. Each method throws a `ProviderError` if it is missing. */
 export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
   return {
     async open(integrationId: string): Promise<Opened> {
@@ -47,7 +47,7 @@ export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
 
     registryOf({ integration, settings }: Opened, signal?: AbortSignal) {
       const { realm, ca_pem: ca } = settings;
-      // By its whole address: one that the operator has opened may be spoken to in plain.
+      // Compares the whole origin: the operator may have allowed plain HTTP for it.
       const registry = integration.hostUrl;
       return createRegistry({ registry, pinnedRealm: realm, ca, fetch, ...(signal && { signal }) });
     },

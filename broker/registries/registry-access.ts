@@ -8,14 +8,17 @@ export type CredentialWish = {
   projectId?: string;
   purpose: RegistryPurpose;
   repositories: string[];
-  /** A token of the registry's own. */
+  /** A token that the registry itself issues. */
   bearer: boolean;
   minTtlMs?: number;
 };
-/** The accesses that begin with this instance's own identity, which all organizations share. */
+/** The access modes that use this instance's own identity, which all organizations share. */
 const sharedModes: readonly string[] = ['assume_role', 'ambient'];
 
-/** The providers of registries, for integrations. Secrets are opened here, for one call. All throw `ProviderError`. */
+/**
+ * The clients of registries, for integrations. Secrets are opened here, for one call. Each method throws a
+ * `ProviderError`.
+ */
 export function createRegistryAccess(deps: RegistryAccessDeps) {
   const { clouds, aws, gcp, azure, budget = createMintBudget() } = deps;
   const { open, loginOf, registryOf } = registryOpener(deps);
@@ -39,7 +42,7 @@ export function createRegistryAccess(deps: RegistryAccessDeps) {
     const { projectId = integration.projectId } = wish;
     const use = { projectId, integrationId: integration.id };
     const { repositories, purpose, minTtlMs = 0 } = wish;
-    // Who pushes pulls as well: layers that are there already, and the manifest it has pushed.
+    // A push also pulls: layers that already exist, and the pushed manifest.
     const actions: RegistryPurpose[] = purpose === 'push' ? [...bothActions] : ['pull'];
     const wanted = { host: settings.registry, actions, ...(repositories.length > 0 && { repositories }) };
     switch (account.kind) {
@@ -65,7 +68,7 @@ export function createRegistryAccess(deps: RegistryAccessDeps) {
       return ofCloud(account, opened, wish);
     },
 
-    /** What is stored for it, tried out. What the registry refuses is an answer, and no error. */
+    /** Tries out the stored credential. A rejection by the registry is a result and not an error. */
     verify: registryVerifier(deps),
   };
 }

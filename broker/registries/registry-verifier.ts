@@ -11,20 +11,20 @@ import type { Proof, Verification } from '../../providers/registries/verificatio
 import { type Opened, type RegistryAccessDeps, registryOpener } from './opened-registry.ts';
 
 export type RegistryFound = RegistryFindings & {
-  /** As they were when it was asked: what was found holds for these. */
+  /** The versions at the time of the check. The result is valid for these versions only. */
   epoch: number;
-  /** Of the access that it inherits; null where it has its own. */
+  /** The version of the inherited access; null if the registry has its own credential. */
   cloudEpoch: number | null;
   repositories: string[];
-  /** Where the registry has credentials sent, where it says so. */
+  /** The host that receives the registry's credentials, if the registry names one. */
   realm: string | undefined;
 };
 
 type Patience = {
   signal?: AbortSignal;
-  /** Whether a silence in the middle is an answer: otherwise it is thrown, to be tried again. */
+  /** Whether a missing answer counts as a result. Otherwise it is thrown, so that the check is repeated. */
   isLast?: boolean;
-  /** Whether what was made a moment ago, and is refused for that, is refused for good. */
+  /** Whether a rejection of a credential that is seconds old is final. */
   isSettled?: boolean;
 };
 
@@ -33,8 +33,8 @@ type Found = Omit<RegistryFound, 'epoch' | 'cloudEpoch' | 'repositories'>;
 const purposes = [...registryPurposes];
 
 /**
- * Tries out what a registry's integration has: first whether it is let in, then pull and push on their own in each
- * repository, and leaves no trace there. Throws a `ProviderError` where nobody answered, and changes nothing.
+ * Verifies a registry's integration: first the login, then pull and push for each repository. Leaves no trace there. If
+ * the registry or cloud does not respond, throws a `ProviderError` and changes nothing.
  */
 export function registryVerifier(deps: RegistryAccessDeps) {
   const { clouds, aws, gcp, azure } = deps;
@@ -54,7 +54,10 @@ export function registryVerifier(deps: RegistryAccessDeps) {
     const use = { projectId: integration.projectId, integrationId: integration.id };
     const host = settings.registry;
     const wanted = { host, actions: purposes, ...(signal && { signal }) };
-    /** A cloud that says itself what is allowed is asked for that; its registry only whether it lets us in. */
+    /**
+     * If the cloud itself says what is allowed, the cloud is asked for it. Its registry is only asked whether the login
+     * works.
+     */
     const letsIn = async (login: { username: string; password: string }, checked: string[]) =>
       toFound(await registryOf(opened, signal).verify({ login, repositories: checked, purposes }));
     switch (account.kind) {
@@ -67,7 +70,7 @@ export function registryVerifier(deps: RegistryAccessDeps) {
       }
       case 'gcp': {
         const access = await clouds.gcp(account, use);
-        // What others who use this Fairlead could enter as well tells them nothing either.
+        // A registry that other tenants of this Fairlead could reach as well proves nothing.
         await gcp.proveAccess(access, signal);
         const found = await letsIn(await gcp.garCredential(access, { ...wanted, minTtlMs: 0 }), []);
         return {
@@ -101,7 +104,7 @@ export function registryVerifier(deps: RegistryAccessDeps) {
   };
 }
 
-/** What is refused for good is what was found; everything else may be different in a moment. */
+/** A final rejection is a result. Every other failure may pass. */
 function refusalIn(error: unknown, isSettled: boolean): Found {
   if (!(error instanceof ProviderError)) throw error;
   const { code, message, settling } = error;
@@ -126,7 +129,7 @@ function toFound({ login, realm, repositories }: Verification): Found {
       return proof ? [toCheck(repository, action, proof)] : [];
     }),
   );
-  // Whoever is not let in was not asked about any repository.
+  // Without a login, no repository was checked.
   const isIn = login.ok || login.code === 'credentials_unproven';
   return { login, realm, checks: isIn ? checks : [] };
 }

@@ -9,7 +9,7 @@ import type { GitHub } from '../../providers/github/github.ts';
 /** One version of one credential of an App. */
 export type VersionAt = { credentialId: string; version: number };
 
-/** What GitHub says of one version of an App's credential. The secret is opened here, and goes to GitHub only. */
+/** Checks one version of an App's credential at GitHub. The secret is opened here, and goes to GitHub only. */
 export function createCredentialChecks({
   database,
   keyring,
@@ -29,8 +29,8 @@ export function createCredentialChecks({
 
   return {
     /**
-     * Whether GitHub takes this version now: of a private key by signing as the App, of a client secret by naming a
-     * token that nobody has. Throws where GitHub says neither yes nor no.
+     * Returns whether GitHub accepts this version. A private key is tried by signing as the App, a client secret by
+     * asking about a token that does not exist. Throws if GitHub says neither yes nor no.
      */
     async isAccepted(at: VersionAt): Promise<boolean> {
       const { credential, app, secret } = await open(at);
@@ -40,17 +40,17 @@ export function createCredentialChecks({
       }
       requireKind(credential, 'private_key');
       try {
-        // GitHub looks the App up by its number, so a key of another App does not sign for this one.
+        // GitHub looks up the App by its ID, so a key of another App does not sign for this one.
         return (await github.asApp({ appId: app.appId, privateKey: secret }).getApp()).id === app.appId;
       } catch (error) {
-        // No status: it is no key at all. 404: the App itself is gone, which says nothing of the key.
+        // No status: the key cannot be parsed. 404: the App no longer exists, which says nothing about the key.
         const isRefused = error instanceof ProviderError && error.code === 'app_credentials_rejected';
         if (isRefused && (error.status === 401 || error.status === undefined)) return false;
         throw error;
       }
     },
 
-    /** Has GitHub sign the App's webhooks with this version; nothing else of the webhook changes. */
+    /** Lets GitHub sign the App's webhooks with this version. Changes nothing else of the webhook. */
     async tellWebhookSecret(at: VersionAt): Promise<void> {
       const { credential, app, secret } = await open(at);
       requireKind(credential, 'webhook_secret');

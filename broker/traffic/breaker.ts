@@ -1,13 +1,13 @@
-/** So many failures in a row, and the host is left alone. */
+/** After this many failures in a row, no more requests are sent to the host. */
 const patience = 5;
 const firstPauseMs = 5_000;
 const longestPauseMs = 15_000;
-/** A probe that was never heard of again holds up nobody for longer. */
+/** A probe without a result stops blocking other requests after this time. */
 const probeMs = 40_000;
 
 /**
- * Spares a host that is away, and those who would wait for it: after some failures in a row nothing is sent for a
- * while, then one request at a time tries whether it is back. Any success closes it.
+ * A circuit breaker. It protects a host that is down, and the callers that would wait for it. After several failures in
+ * a row no request is sent for a while; then one request at a time probes the host. Any success closes the breaker.
  */
 export function createBreaker(now: () => number) {
   let failures = 0;
@@ -17,7 +17,10 @@ export function createBreaker(now: () => number) {
   let probedAt: number | undefined;
 
   return {
-    /** How long the host is left alone from now on; undefined where the request may be sent, which must be told of. */
+    /**
+     * How long requests are held back from now on. Returns undefined if the request may be sent; its result must be
+     * reported.
+     */
     admit(): number | undefined {
       if (openUntil === undefined) return undefined;
       const left = openUntil - now();
@@ -39,21 +42,21 @@ export function createBreaker(now: () => number) {
       failures += 1;
       failingSince ??= now();
       if (failures < patience) return;
-      // What was under way when it opened says nothing new.
+      // Requests that were in flight when the breaker opened say nothing new.
       if (openUntil !== undefined && probedAt === undefined) return;
       if (openUntil !== undefined) pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       openUntil = now() + pauseMs;
       probedAt = undefined;
     },
 
-    /** The probe was not sent after all: the next request is one. */
+    /** The probe was not sent after all, so the next request is the probe. */
     forgetProbe(): void {
       probedAt = undefined;
     },
 
     isOpen: () => openUntil !== undefined,
 
-    /** How long it has failed without a success, where it is left alone. */
+    /** How long the host has failed without a success, if the breaker is open. */
     downForMs: () => (openUntil === undefined || failingSince === undefined ? 0 : now() - failingSince),
   };
 }

@@ -1,13 +1,13 @@
 import type { Leaving, Limit } from '../../providers/github/traffic.ts';
 
-/** Kept back of each hour for what persons wait for. */
+/** The part of each hour's limit that is reserved for waiting people. */
 const reserve = 0.1;
-/** GitHub's limits are by the hour; a host that says more is not believed. */
+/** GitHub limits by the hour. A host that names a longer period is not believed. */
 const longestMs = 3_660_000;
 
 /**
- * What GitHub takes in any minute, half of it at once and the rest evenly: 80 writes that others see, and 900 points,
- * of which a read is one and a write five.
+ * What GitHub accepts in any minute, half of it at once and the rest evenly: 80 writes that others see, and 900 points.
+ * A read costs one point, a write five.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  */
 const paces = {
@@ -15,7 +15,7 @@ const paces = {
   points: { atOnce: 450, everyMs: 60_000 / 450 },
 };
 const pointsOf = { read: 1, control: 5, content: 5 };
-/** Who would wait longer comes back later. */
+/** A request that would wait longer fails and is retried later. */
 const longestRestMs = 1_000;
 
 type Account = {
@@ -23,13 +23,13 @@ type Account = {
   remaining?: number;
   resetAt: number;
   blocked?: { code: Limit['code']; until: number };
-  /** When what was let through will have been paid for. */
+  /** The time at which the budget is full again. */
   paidUntil: { content: number; points: number };
 };
 
 export type Verdict = { limit: Limit } | { restMs: number };
 
-/** What the accounts of one host may still ask for, as its answers say. Times are of a clock that only goes forward. */
+/** The remaining rate limits of the accounts of one host, from its answers. Times are of a monotonic clock. */
 export function createQuota(now: () => number, mostAccounts = 10_000) {
   const accounts = new Map<string, Account>();
 
@@ -43,7 +43,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
   }
 
   return {
-    /** Counts the request, where it may leave: at once or after a rest. */
+    /** Counts the request if it may be sent, at once or after a pause. */
     admit(name: string, { urgent, effect }: Pick<Leaving, 'urgent' | 'effect'>): Verdict {
       const account = accountOf(name);
       const at = now();
@@ -55,7 +55,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       if (knows && remaining <= (urgent ? 0 : limit * reserve)) {
         return { limit: { code: 'rate_limited', retryAfterMs: Math.ceil(resetAt - at) } };
       }
-      // A host without limits has no paces either.
+      // A host without rate limits needs no pauses either.
       if (limit === undefined) return { restMs: 0 };
       const price = { content: effect === 'content' ? 1 : 0, points: pointsOf[effect] };
       const restMs = Math.max(restOf(account, 'content', price, at), restOf(account, 'points', price, at));
@@ -69,7 +69,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       return { restMs };
     },
 
-    /** `hostNow` is the host's own time, by which it says when the hour is over. */
+    /** `hostNow` is the host's own time. The host's reset times refer to it. */
     learn(name: string, headers: Headers, hostNow: number, limit?: Limit): void {
       const account = accountOf(name);
       const at = now();
@@ -80,7 +80,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       const said = figuresIn(headers);
       if (!said || said.limit <= 0) return;
       const resetAt = at + Math.min(said.resetSeconds * 1000 - hostNow, longestMs);
-      // Answers overtake each other: within one hour the least counts.
+      // Answers can overtake each other. Within one hour the smallest remainder counts.
       const sameHour = account.remaining !== undefined && Math.abs(resetAt - account.resetAt) < 2_000;
       account.remaining = sameHour ? Math.min(account.remaining ?? 0, said.remaining) : said.remaining;
       account.limit = said.limit;
@@ -91,7 +91,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
 
 type Pace = keyof typeof paces;
 
-/** How long the next one has to wait for those before it. */
+/** How long the next request waits for the ones before it. */
 function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>, at: number): number {
   if (price[pace] === 0) return 0;
   const { atOnce, everyMs } = paces[pace];
@@ -99,7 +99,7 @@ function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>,
 }
 
 function figuresIn(headers: Headers): { limit: number; remaining: number; resetSeconds: number } | undefined {
-  // Searches and the like have limits of their own.
+  // Searches and similar calls have limits of their own.
   if ((headers.get('x-ratelimit-resource') ?? 'core') !== 'core') return undefined;
   const [limit, remaining, resetSeconds] = ['limit', 'remaining', 'reset'].map((name) => {
     const value = headers.get(`x-ratelimit-${name}`);

@@ -5,12 +5,12 @@ import { createHostClock, type Limit, type Traffic } from '../../providers/githu
 import { createBreaker } from './breaker.ts';
 import { createQuota } from './quota.ts';
 
-/** Told in passing; what it does must not hold up a request. */
+/** A callback for information. It must not delay a request. */
 export type TrafficWatch = {
-  /** No request has succeeded for so long. */
+  /** No request has succeeded for this long. */
   down(origin: string, forMs: number): void;
   up(origin: string): void;
-  /** How far this machine's clock is off, as the hosts say that were heard of lately. */
+  /** How far this machine's clock is off, according to the hosts that responded recently. */
   clock(offBy: number): void;
 };
 
@@ -18,14 +18,14 @@ export type TrafficControl = ReturnType<typeof createTraffic>;
 
 type Host = { traffic: Traffic; isDown(): boolean; heardAt(): number };
 
-/** Hosts are whatever tenants name: more than these are not remembered. */
+/** Tenants can name any number of hosts, so at most this many are remembered. */
 const mostHosts = 1_000;
-/** Clocks drift slowly, but a host that was last heard of yesterday says nothing of now. */
+/** Clocks drift slowly, but yesterday's answer of a host says nothing about now. */
 const latelyMs = 3_600_000;
 
 /**
- * The limits, the health and the clock of every host that this process speaks to. What is wrong with one never holds
- * up a request to another. `wall` is the time of day, `steady` one that only goes forward.
+ * The rate limits, the health and the clock of every host that this process calls. A problem of one host never delays a
+ * request to another. `wall` is the time of day, `steady` a monotonic clock.
  */
 export function createTraffic({
   watch,
@@ -48,7 +48,7 @@ export function createTraffic({
         const verdict = account === undefined ? { restMs: 0 } : quota.admit(account, leaving);
         if ('limit' in verdict) throw limited(verdict.limit);
         if (verdict.restMs > 0) await sleep(verdict.restMs);
-        // Last: whoever passes here is sent, and what becomes of it is told.
+        // Last: a request that passes here is sent, and its result is reported.
         const away = breaker.admit();
         if (away !== undefined) throw unavailable(origin, away);
       },
@@ -73,7 +73,7 @@ export function createTraffic({
     return { traffic, isDown: breaker.isOpen, heardAt: () => heardAt };
   }
 
-  /** Where one host agrees with us, it is the others' clocks that are wrong. */
+  /** If one host agrees with our clock, the clocks of the other hosts are wrong. */
   function clockOffBy(): number {
     const lately = [...hosts.values()].filter((host) => steady() - host.heardAt() < latelyMs);
     const offsets = lately.map(({ traffic }) => 0 - traffic.clockOffsetMs());
@@ -90,7 +90,7 @@ export function createTraffic({
       if (hosts.size > mostHosts && oldest !== undefined) hosts.delete(oldest);
       return host.traffic;
     },
-    /** Positive where our clock is ahead. */
+    /** Positive if our clock is ahead. */
     clockOffByMs: clockOffBy,
     hostsDown: () => [...hosts.values()].filter((host) => host.isDown()).length,
   };

@@ -5,27 +5,27 @@ import { instanceSubject } from '../../domain/ops/incidents.ts';
 import type { Logger } from '../../log.ts';
 import type { TrafficWatch } from './traffic.ts';
 
-/** An outage that is over by then is nobody's to mend. */
+/** A shorter outage needs no action from anybody. */
 const troubleMs = 60_000;
-/** How far our clock may be off. */
+/** The largest accepted clock error. */
 const skewMs = 60_000;
-/** Other processes may have opened an incident that this one sees the end of. */
+/** Another process may have opened an incident whose end this process sees. */
 const lookAgainMs = 60_000;
-/** Hosts are whatever tenants name. */
+/** Tenants can name any number of hosts. */
 const mostHosts = 1_000;
 
 /**
- * Makes one incident of a host's outage, however many requests fail, and one of a clock that is wrong; ends each as
- * soon as it is over. Whoever sends a request does not wait for it.
+ * Opens one incident for the outage of a host, however many requests fail, and one for a wrong clock. Resolves each
+ * incident as soon as its cause has ended. Requests do not wait for it.
  */
 export function watchTraffic(database: Database, logger: Logger, now = () => performance.now()): TrafficWatch {
   const told = new Map<string, { state: string; at: number; done: Promise<void> }>();
 
-  /** Once for each change, and now and then again. */
+  /** Once for each change, and again at intervals. */
   function tell(about: string, state: string, work: () => Promise<void>): void {
     const before = told.get(about);
     if (before?.state === state && now() - before.at < lookAgainMs) return;
-    // In their order: an end must not be noted before its beginning.
+    // In order: the end of an outage must not be stored before its beginning.
     const done = (before?.done ?? Promise.resolve()).then(work).catch((err: unknown) => {
       told.delete(about);
       logger.warn({ err, about }, 'An incident could not be noted');
@@ -46,7 +46,7 @@ export function watchTraffic(database: Database, logger: Logger, now = () => per
       if (forMs < troubleMs) return;
       tell(origin, 'down', async () => {
         const owners = await ownersOf(database, origin);
-        // An address that somebody only tried out is nobody's trouble but theirs, and they were told.
+        // An address that a person only tried out affects nobody else, and that person got the error.
         if (owners.length === 0) return;
         logger.warn({ host: origin }, 'A host has been away for a minute');
         const [only = null] = owners;
@@ -86,7 +86,7 @@ export function watchTraffic(database: Database, logger: Logger, now = () => per
   };
 }
 
-/** Whose Apps are there: organizations, or nobody in particular where one is the operator's. */
+/** The organizations whose Apps are on the host. The operator's App has no organization. */
 async function ownersOf(database: Database, origin: string): Promise<(string | null)[]> {
   const apps = await githubAppsIn(database.reader).list();
   const there = apps.filter(({ apiUrl }) => URL.canParse(apiUrl) && new URL(apiUrl).origin === origin);

@@ -5,7 +5,7 @@ import type { Exchange } from './watched-fetch.ts';
 /** `provider` as in `ProviderError`, `name` as people call it. */
 export type Cloud = { provider: string; name: string };
 
-/** What has nothing to do with the credential: nobody answered, or the answer is to come back later. */
+/** A failure that has nothing to do with the credential: no answer, or a request to come back later. */
 export function outageOf(cloud: Cloud, seen: Exchange, now: number): ProviderError | undefined {
   const { status } = seen;
   if (status === undefined) return silenceOf(cloud, seen.failure);
@@ -32,7 +32,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && (error.name === 'TimeoutError' || isTimeout(error.cause));
 }
 
-/** A failure with what the answer says about when to come back. Nothing else of the answer is in it. */
+/** A failure with the retry time from the answer, and nothing else of the answer. */
 export function failure(
   { provider }: Cloud,
   code: ProviderErrorCode,
@@ -62,7 +62,7 @@ function pauseIn(headers: Headers, now: number): number | undefined {
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }
 
-/** Clouds take a token of ours a few minutes around their own time. */
+/** Clouds accept our tokens within a few minutes of their own time. */
 const toleranceMs = 2 * 60_000;
 
 /** Whether the answer says that this machine's clock is wrong. */

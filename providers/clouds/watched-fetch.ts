@@ -1,12 +1,12 @@
 import type { Fetch, FetchInit } from '../egress/guarded-fetch.ts';
 
-/** The last thing that a library asked, and what came of it. */
+/** The library's last request, and its result. */
 export type Exchange = {
-  /** As the library meant it, whatever stands in for it. */
+  /** The URL that the library meant, even if a test replaces its host. */
   origin: string;
   status: number | undefined;
   headers: Headers;
-  /** Parsed, where it is an object in JSON. */
+  /** The parsed body, if it is a JSON object. */
   body: Record<string, unknown>;
   /** What `fetch` threw. */
   failure: unknown;
@@ -15,7 +15,7 @@ export type Exchange = {
 export type WatchOptions = {
   fetch: Fetch;
   timeoutMs: number;
-  /** The only origins that may be asked, and where each of them is. */
+  /** The only origins that may be called, with the address of each. */
   origins: ReadonlyMap<string, string>;
   signal?: AbortSignal | undefined;
 };
@@ -23,9 +23,9 @@ export type WatchOptions = {
 export type WatchedFetch = { fetch: Fetch; last(): Exchange | undefined };
 
 /**
- * For libraries of clouds: they wrap what went wrong in errors of their own, with the request and its secrets in them,
- * and some follow an address out of a file. So the answer is kept here for a failure of our own making, and nothing but
- * the cloud's own origins is asked, each within a time and without following a redirect.
+ * A fetch for the libraries of clouds. They wrap failures in errors that contain the request and its secrets, and some
+ * follow an address from a file. So this fetch keeps the answer for an error of our own. It calls only the cloud's own
+ * origins, with a timeout and without following redirects.
  */
 export function watchFetch({ fetch, timeoutMs, origins, signal }: WatchOptions): WatchedFetch {
   let last: Exchange | undefined;
@@ -63,7 +63,7 @@ export function watchFetch({ fetch, timeoutMs, origins, signal }: WatchOptions):
   };
 }
 
-/** Libraries give a form as an object, whose content type the platform's own `fetch` would have told. */
+/** Libraries pass a form as an object. The platform's own `fetch` would add its content type. */
 function plain({ method, headers, body }: FetchInit): FetchInit {
   const asked = new Headers(headers);
   const given: unknown = body;

@@ -1,12 +1,12 @@
 export type EgressErrorCode = 'host_not_allowed' | 'redirect_refused' | 'too_large' | 'timeout' | 'unreachable';
 
-/** Why an outbound request has no answer. The message names the host at most, never a path, a query or a header. */
+/** Why an outbound request has no answer. The message names at most the host, and never a path, a query or a header. */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
   readonly code: EgressErrorCode;
-  /** True where nothing of the request can have left this machine; false where the other side may have acted on it. */
+  /** True if nothing of the request can have left this machine. False if the other side may have acted on it. */
   readonly unsent: boolean;
-  /** The system's own code of what went wrong while connecting, such as `ECONNREFUSED`. */
+  /** The system's error code while connecting, such as `ECONNREFUSED`. */
   readonly reason: string | undefined;
 
   constructor(code: EgressErrorCode, message: string, more: { unsent?: boolean; reason?: string } = {}) {
@@ -17,7 +17,7 @@ export class EgressError extends Error {
   }
 }
 
-/** An error below `fetch` hides behind a `TypeError: fetch failed`. */
+/** `fetch` hides the actual error as the cause of `TypeError: fetch failed`. */
 export function egressErrorIn(error: unknown): EgressError | undefined {
   let current = error;
   for (let depth = 0; depth < 4 && current instanceof Error; depth += 1) {

@@ -8,37 +8,37 @@ import { EgressError, egressErrorIn } from './egress-error.ts';
 import { pinnedConnector, type Resolve, resolveByDns } from './pinned-connect.ts';
 import { type Hop, maxRedirects, nextHop, readLimited, refused } from './redirects.ts';
 
-/** The part of `fetch` that providers need; bodies are read whole, so text and bytes only. */
+/** The part of `fetch` that providers need. Bodies are read whole, so only text and bytes. */
 export type Fetch = (url: string | URL, init?: FetchInit) => Promise<Response>;
 export type FetchInit = {
   method?: string;
   headers?: NonNullable<RequestInit['headers']>;
   body?: string | Uint8Array | null;
-  /** `manual` hands a redirect back as it is; otherwise reads follow it within the host. */
+  /** `manual` returns a redirect unchanged. Otherwise reads follow redirects within the host. */
   redirect?: 'follow' | 'manual';
   signal?: AbortSignal | null;
-  /** Of this answer, where it may be longer than others, or must be shorter. */
+  /** The size limit of this answer, if it differs from the usual one. */
   maxBytes?: number;
 };
 
 export type GuardedFetchOptions = {
   allowedHosts: AllowedHost[];
-  /** Certificates trusted besides the well-known ones, as a PEM file. */
+  /** A PEM file with certificates that are trusted in addition to the well-known ones. */
   caFile?: string;
-  /** The same as text, of one host's own: PEM. */
+  /** PEM text with the certificates of one host. */
   ca?: string;
-  /** For the whole exchange, redirects and body included. */
+  /** The timeout of the whole exchange, redirects and body included. */
   timeoutMs: number;
-  /** Of an answer's body, after decompression, where the request does not say otherwise. */
+  /** The size limit of a body after decompression, unless the request sets its own. */
   maxBytes: number;
   resolve?: Resolve;
 };
 
 /**
- * The only way to an address that a tenant chose. https on its usual port (more where the operator says so), no user
- * in the address, no private or reserved network, redirects only within the host and without credentials to another
- * origin, within a time and a size. Throws an `EgressError`; an abort by the caller is thrown as the caller's reason.
- * Throws at once where `ca` is no certificate.
+ * The only fetch for addresses that a tenant chose. It allows https on port 443 (and what the operator has allowed), no
+ * user in the URL, and no private or reserved network. It follows redirects only within the host and without
+ * credentials to another origin, with a timeout and a size limit. Throws an `EgressError`; an abort by the caller is
+ * thrown as the caller's reason. Throws at once if `ca` is not a certificate.
  */
 export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
   const { allowedHosts, timeoutMs, maxBytes, resolve = resolveByDns } = options;
@@ -78,7 +78,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
 
 function trustOf({ caFile, ca }: GuardedFetchOptions): { ca?: string[] } {
   const own = [...(caFile === undefined ? [] : [readFileSync(caFile, 'utf8')]), ...(ca === undefined ? [] : [ca])];
-  // TLS itself passes over in silence what is no certificate.
+  // TLS itself ignores an invalid certificate without an error.
   if (ca !== undefined) new X509Certificate(ca);
   return own.length === 0 ? {} : { ca: [...rootCertificates, ...own] };
 }
@@ -91,7 +91,7 @@ function parse(address: string | URL): URL {
 type Answer = { status: number; statusText: string; headers: Iterable<[string, string]> };
 
 function toResponse({ status, statusText, headers }: Answer, body: Uint8Array): Response {
-  // The body is decompressed by now, and a status without a body must not be given one.
+  // The body is already decompressed, and a response with a bodiless status must not get one.
   const kept = [...headers].filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
   return new Response([204, 205, 304].includes(status) ? null : body, { status, statusText, headers: kept });
 }

@@ -5,17 +5,16 @@ import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { isPublicAddress, isTrusted } from './addresses.ts';
 import { EgressError } from './egress-error.ts';
 
-/** Every address of a name, in the order in which they should be tried. */
+/** Returns every address of a name, in the order in which they should be tried. */
 export type Resolve = (hostname: string) => Promise<string[]>;
 
 export const resolveByDns: Resolve = async (hostname) =>
   (await lookup(hostname, { all: true })).map(({ address }) => address);
 
 /**
- * Connects to an address that was checked, not to a name that was checked: the name is resolved once, all of its
- * addresses must be public (unless the operator has opened the host), and one of those very addresses is dialled.
- * TLS still verifies, and sends, the name. Node's own `lookup` option is of no use for this: it is never called for an
- * address written as a number.
+ * Connects to a checked address instead of a checked name, which prevents DNS rebinding. The name is resolved once. All
+ * of its addresses must be public, unless the operator has allowed the host, and one of them is dialled. TLS still
+ * sends and verifies the name. Node's own `lookup` option does not help: it is never called for an address in numbers.
  */
 export function pinnedConnector(
   allowed: AllowedHost[],

@@ -2,14 +2,19 @@ import { EgressError } from './egress-error.ts';
 
 export const maxRedirects = 3;
 
-/** All that may follow a redirect to another origin. An allow-list, because every provider names its token header anew. */
+/**
+ * The only headers that follow a redirect to another origin. An allow-list, because every provider has its own token
+ * header.
+ */
 const harmless = new Set(['accept', 'accept-language', 'git-protocol', 'range', 'user-agent']);
 
 const redirects = new Set([301, 302, 303, 307, 308]);
 
 export type Hop = { url: URL; headers: Headers };
 
-/** The next address, or undefined where the answer is no redirect. Only reads follow one, and only within a host. */
+/**
+ * Returns the next URL, or undefined if the answer is not a redirect. Only reads follow one, and only within a host.
+ */
 export function nextHop(
   from: Hop,
   method: string,
@@ -35,7 +40,7 @@ function onlyHarmless(headers: Headers): Headers {
 
 type Chunks = AsyncIterable<Uint8Array>;
 
-/** Reads a body to its end, decompressed, and gives up as soon as it is longer than `maxBytes`. */
+/** Reads a decompressed body to its end. Stops as soon as it is longer than `maxBytes`. */
 export async function readLimited(body: Chunks | null, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;

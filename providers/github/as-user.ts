@@ -7,10 +7,10 @@ export type Membership = {
   organizationId: number;
 };
 
-/** A person sees few installations; whoever sees more than these is asked no further. */
+/** A person sees few installations, so the search ends after this many. */
 const mostPages = 10;
 
-/** What a person's own token may ask: who they are, and what they administer. The token stays inside. */
+/** The calls with a person's own token: who they are, and what they administer. The token stays inside. */
 export function asUser(wire: Wire, token: string) {
   const request = tokenRequest(wire, token);
   const call: Call = { as: 'token', method: 'GET', secrets: [token], now: wire.now };
@@ -24,7 +24,7 @@ export function asUser(wire: Wire, token: string) {
       );
     },
 
-    /** Undefined where they are not a member. Throws `permission_missing` where the App may not read members. */
+    /** Undefined if the person is not a member. Throws `permission_missing` if the App may not read members. */
     getMembership(login: string): Promise<Membership | undefined> {
       const sent = send(
         call,
@@ -34,7 +34,7 @@ export function asUser(wire: Wire, token: string) {
       return orUndefined(sent);
     },
 
-    /** Proves that they can see it, and nothing more: any member of an organization can. */
+    /** Proves only that the person can see the installation: every member of an organization can. */
     async seesInstallation(installationId: number): Promise<boolean> {
       for (let page: number | undefined = 1; page !== undefined && page <= mostPages; ) {
         const { ids, next }: { ids: number[]; next: number | undefined } = await send(

@@ -5,12 +5,12 @@ type Sending<Data> = Parameters<typeof send<Data, unknown>>[1];
 
 type Converting<Data, Result> = Parameters<typeof send<Data, Result>>[2];
 
-/** What every request under one token shares. */
+/** What all requests with one token share. */
 export type Conversation = {
   host: GitHubHost;
   request: Request;
   read<Data, Result>(request: Sending<Data>, convert: Converting<Data, Result>): Promise<Result>;
-  /** A POST. `conflict` gives the result where a 409 is an answer and not a failure. */
+  /** A POST. `conflict` returns the result if a 409 is an expected answer. */
   write<Data, Result>(
     request: Sending<Data>,
     convert: Converting<Data, Result>,
@@ -18,7 +18,7 @@ export type Conversation = {
   ): Promise<Result>;
 };
 
-/** `owner/name` as GitHub's routes want it. */
+/** Splits `owner/name` for GitHub's routes. */
 export function split(fullName: string): { owner: string; repo: string } {
   const [owner = '', repo = ''] = fullName.split('/');
   return { owner, repo };

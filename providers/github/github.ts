@@ -14,17 +14,17 @@ export type GitHubOptions = {
   fetch: Fetch;
   userAgent?: string;
   now?: () => number;
-  /** For each request; Octokit itself would wait for ever. */
+  /** The timeout of each request. Octokit itself would wait forever. */
   timeoutMs?: number;
-  /** What all clients of this host share: without it, nothing is held back. */
+  /** Shared by all clients of this host. If absent, no request is held back. */
   traffic?: Traffic | undefined;
-  /** A person waits for what is asked. */
+  /** A person waits for the answer. */
   urgent?: boolean | undefined;
 };
 
 /**
- * One GitHub: github.com, a tenant of ghe.com or an Enterprise Server. Holds no state and no secret of its own. Every
- * method sends one request, waits 10 s for it at most, retries nothing, and throws a `ProviderError`.
+ * One GitHub: github.com, a tenant of ghe.com or an Enterprise Server. Holds no state and no secret. Every method sends
+ * one request, waits at most 10 s, does not retry, and throws a `ProviderError`.
  */
 export function createGitHub(options: GitHubOptions) {
   const { host, fetch, userAgent = 'fairlead', now = Date.now, timeoutMs = 10_000 } = options;
@@ -33,7 +33,7 @@ export function createGitHub(options: GitHubOptions) {
   return {
     host,
     asApp: (credentials: AppCredentials) => asApp(wire, credentials),
-    /** `installationId` is GitHub's number: the limit of its requests is shared by all of its tokens. */
+    /** `installationId` is GitHub's number. All tokens of an installation share its rate limit. */
     withToken: (token: string, installationId?: number) => withToken(wire, token, installationId),
     asUser: (token: string) => asUser(wire, token),
     serverVersion: () => serverVersion(wire),

@@ -9,11 +9,11 @@ export type CodeExchange = {
   clientSecret: string;
   code: string;
   redirectUri?: string | undefined;
-  /** PKCE's, where the sign-in began with a challenge. */
+  /** The PKCE verifier, if the sign-in started with a challenge. */
   codeVerifier?: string | undefined;
 };
 
-/** GitHub answers 200 to a refusal, too, and names its error in the body. */
+/** GitHub returns 200 for a rejection, too, and names the error in the body. */
 const refusals = new Map<unknown, ProviderErrorCode>([
   ['bad_verification_code', 'oauth_code_refused'],
   ['incorrect_client_credentials', 'client_credentials_rejected'],
@@ -28,8 +28,8 @@ const sentences: Partial<Record<ProviderErrorCode, string>> = {
 };
 
 /**
- * Changes the code of a sign-in for the person's token, on the web host. The refresh token that comes along is dropped:
- * nobody acts as this person later.
+ * Exchanges the code of a sign-in for the person's token, on the web host. Drops the refresh token, because Fairlead
+ * never acts as this person later.
  */
 export async function exchangeCode(wire: Wire, wanted: CodeExchange): Promise<{ token: string }> {
   const { clientId, clientSecret, code, redirectUri, codeVerifier } = wanted;
@@ -67,7 +67,7 @@ function tokenIn(text: string): string {
   if (typeof token === 'string' && token !== '' && error === undefined) return token;
   const code = refusals.get(error) ?? 'unexpected';
   const message = sentences[code] ?? code;
-  // Without an error's name, the code may have been taken all the same.
+  // Without an error name, GitHub may still have used up the code.
   throw new ProviderError({ provider: 'github', code, status: 200, message, ambiguous: typeof error !== 'string' });
 }
 
@@ -82,15 +82,15 @@ function parse(text: string): Record<string, unknown> {
 
 type Client = { clientId: string; clientSecret: string };
 
-/** Ends a person's token. One that is gone already is done. */
+/** Revokes a person's token. A token that no longer exists counts as revoked. */
 export async function revokeUserToken(wire: Wire, asked: Client & { token: string }): Promise<void> {
   const refusal = await askAboutToken(wire, 'DELETE', asked);
   if (refusal && refusal.status !== 404 && refusal.status !== 422) throw refusal;
 }
 
 /**
- * Whether GitHub takes the client's id and secret. It is asked about a token that nobody was given: who is let in is
- * told that there is no such token (404, or 422), who is not is told so (401).
+ * Returns whether GitHub accepts the client id and secret. Asks about a token that does not exist: GitHub returns 404
+ * or 422 to a valid client, 401 to others.
  */
 export async function isClientAccepted(wire: Wire, client: Client): Promise<boolean> {
   const refusal = await askAboutToken(wire, 'POST', { ...client, token: `ghu_${randomBytes(18).toString('hex')}` });
@@ -99,7 +99,7 @@ export async function isClientAccepted(wire: Wire, client: Client): Promise<bool
   throw refusal;
 }
 
-/** Answers the refusal, if it is one; throws where there was no answer. */
+/** Returns the rejection, if it is one. Throws if there was no answer. */
 async function askAboutToken(
   wire: Wire,
   method: 'DELETE' | 'POST',
@@ -125,7 +125,7 @@ async function askAboutToken(
     throw silenceOf(error, call);
   }
   const { status, headers } = answer;
-  // A proxy that answers everything is not GitHub that took the secret.
+  // A proxy that accepts everything is not GitHub.
   if (status === (method === 'DELETE' ? 204 : 200)) return undefined;
   return failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
 }

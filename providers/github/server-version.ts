@@ -2,14 +2,14 @@ import { ProviderError } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
 
-/** A server's own has a few hundred bytes, and nothing is known of the host yet. */
+/** A server's answer has a few hundred bytes, and the host is still unknown. */
 const mostBytes = 64 * 1024;
 
 const versionHeader = 'x-github-enterprise-version';
 
 /**
- * Which version of Enterprise Server this is, by what it tells anybody. Undefined where it is none (github.com has no
- * version), or tells nothing to whom it does not know.
+ * Returns the version of an Enterprise Server, from its public metadata. Undefined for github.com, which has no
+ * version, and for a host that hides it.
  */
 export async function serverVersion(wire: Wire): Promise<string | undefined> {
   const call: Call = { as: 'nobody', method: 'GET', secrets: [], now: wire.now };
@@ -27,7 +27,7 @@ export async function serverVersion(wire: Wire): Promise<string | undefined> {
     throw silenceOf(error, call);
   }
   const { status, headers, body } = answer;
-  // In private mode it wants a sign-in first, and says its version all the same.
+  // In private mode it requires a sign-in, but still returns its version.
   const said = versionIn(headers[versionHeader]) ?? versionIn(body?.installed_version);
   if (said !== undefined || status === 401 || status === 403) return said;
   if (status >= 500 || status === 429) throw failureOf({ status, headers, message: '' }, call);
@@ -40,7 +40,7 @@ export async function serverVersion(wire: Wire): Promise<string | undefined> {
   });
 }
 
-/** Digits alone: the rest of what a host writes is not repeated. */
+/** Keeps digits only, and nothing else that the host sends. */
 function versionIn(text: unknown): string | undefined {
   return typeof text === 'string' ? /\d{1,4}\.\d{1,4}(?:\.\d{1,6})?/.exec(text.slice(0, 100))?.[0] : undefined;
 }

@@ -7,7 +7,7 @@ import { reportsOf } from './repository/reports.ts';
 import { repositoriesOf } from './repository/repositories.ts';
 import { runsOf } from './repository/runs.ts';
 
-/** What an installation token may ask. The token stays inside and in no error. */
+/** The calls that an installation token allows. The token stays inside and appears in no error. */
 export function withToken(wire: Wire, token: string, installationId?: number) {
   const account = installationId === undefined ? undefined : `installation:${installationId}`;
   const request = tokenRequest(wire, token, account);
@@ -33,7 +33,7 @@ export function withToken(wire: Wire, token: string, installationId?: number) {
     ...reportsOf(conversation),
     ...checksOf(conversation),
 
-    /** Ends this very token. One that GitHub does not know any more is as good as ended. */
+    /** Revokes this token. A token that GitHub no longer knows counts as revoked. */
     async revokeToken(): Promise<void> {
       try {
         await send(

@@ -13,16 +13,22 @@ import type { Wire } from './wire.ts';
 
 export type BearerRequest = {
   login: Login;
-  /** By their names in the registry. */
+  /** The repositories, by their names in the registry. */
   repositories: string[];
   purpose: RegistryPurpose;
   pinnedRealm: string | undefined;
 };
 
-/** `expiresAt` in ms. `effective` is what the token says of itself; where it is opaque, all that the identity may. */
+/**
+ * `expiresAt` in ms. `effective` is the access that the token names. For an opaque token it is everything that the
+ * identity may do.
+ */
 export type Bearer = { token: string; expiresAt: number; effective: EffectiveScope };
 
-/** A token of the registry's own token service, for these repositories and no more where the service can narrow. */
+/**
+ * Gets a token from the registry's own token service. It reaches only these repositories, if the service can narrow
+ * tokens.
+ */
 export async function mintBearer(
   wire: Wire,
   host: RegistryHost,
@@ -40,7 +46,7 @@ export async function mintBearer(
   if (!minted) throw failure(denied, `${wire.origin.host} gives this credential no token for ${purpose}`);
 
   const granted = accessIn(minted.token);
-  // A service answers with less than was asked for. Docker Hub's claims alone do not decide what its registry allows.
+  // A service may grant less than requested. For Docker Hub the claims alone do not decide what its registry allows.
   const lacking = granted && repositories.find((name) => !granted.get(name)?.includes(purpose));
   if (lacking !== undefined && host.kind !== 'dockerhub') {
     throw failure(denied, `${wire.origin.host} gives this credential no token for ${purpose}: ${lacking}`);

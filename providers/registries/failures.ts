@@ -1,18 +1,18 @@
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
 import { ProviderError, type RegistryErrorCode } from '../failure.ts';
 
-/** What a certificate is refused for. A CA of the integration's own heals most of these. */
+/** The reasons to reject a certificate. A CA certificate on the integration fixes most of these. */
 const distrust =
   /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|CERT_[A-Z_]+|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
 type More = { status?: number; retryAfterMs?: number };
 
-/** The message is ours alone: nothing of an answer stands in it, since a realm's answers hold tokens. */
+/** The message contains only our own text, because the answers of a realm contain tokens. */
 export function failure(code: RegistryErrorCode, message: string, more: More = {}): ProviderError {
   return new ProviderError({ provider: 'registry', code, message, ...more });
 }
 
-/** No answer came, or none that is read. `strange` is what it is then, where somebody did answer. */
+/** No answer, or none that can be parsed. `strange` is the code if there was an answer. */
 export function silence(error: unknown, strange: 'not_a_registry' | 'token_unusable'): ProviderError {
   const egress = egressErrorIn(error);
   if (!egress) throw error;
@@ -33,20 +33,20 @@ function silenceCode(error: EgressError, strange: 'not_a_registry' | 'token_unus
   }
 }
 
-/** An answer that says nothing of the credential: come back later. */
+/** An answer that says nothing about the credential. Try again later. */
 export function outageOf(host: string, answer: { status: number; headers: Headers; codes: string[] }) {
   const { status, headers, codes } = answer;
   if (status >= 500) return failure('unavailable', `${host} failed (${status})`, { status });
   if (status !== 429) return undefined;
   const retryAfterMs = pauseOf(headers, Date.now());
   const more = { status, ...(retryAfterMs !== undefined && { retryAfterMs }) };
-  // Docker Hub answers 429 for two reasons, and only the used-up pull limit says so in the registry's own words.
+  // Docker Hub returns 429 for two reasons. Only the used-up pull limit has the registry's error format.
   return codes.includes('TOOMANYREQUESTS')
     ? failure('rate_limited', `The limit of pulls at ${host} is used up`, more)
     : failure('secondary_limited', `${host} asks for a pause`, more);
 }
 
-/** Seconds, an HTTP date or, in Docker Hub's own header, a Unix time. */
+/** Seconds, an HTTP date, or a Unix time in Docker Hub's own header. */
 function pauseOf(headers: Headers, now: number): number | undefined {
   const asked = headers.get('retry-after');
   if (asked !== null) {

@@ -5,21 +5,21 @@ import { failure } from './failures.ts';
 import { authorization, type Scoped, type WayIn, wayInOf } from './way-in.ts';
 import { type Answer, ask, fieldOf, jsonIn, type Wire } from './wire.ts';
 
-/** A tag that nobody has; asking for it counts as no pull. */
+/** A tag that does not exist. A request for it does not count as a pull. */
 const absentTag = 'fairlead-probe-of-a-tag-that-is-not-there';
 
 export type Probe = Omit<Scoped, 'scopes'> & {
   repository: string;
   purpose: RegistryPurpose;
-  /** Whether the registry answers alike for what is not there and for what may not be seen. */
+  /** Whether the registry responds alike for what does not exist and for what the identity may not see. */
   hides: boolean;
 };
 
 /**
- * Proves that a repository may be pulled from, or pushed to, and leaves nothing behind. For a push the next part is
- * sent of an upload that was never begun: who may push hears that there is no such upload, others that they may not.
- * Some registries look before they ask who it is, so the same request is made without a credential first, and where
- * that is not refused nothing is proven. Throws a `ProviderError` where there is no proof.
+ * Proves that the identity may pull from or push to a repository, and leaves nothing behind. For a push it sends the
+ * next part of an upload that never began: with push access the registry reports an unknown upload, otherwise a denial.
+ * Some registries look for the upload before they check access, so the same request is first sent without a credential.
+ * If that is not denied, nothing is proven. Throws a `ProviderError` without a proof.
  */
 export async function probe(wire: Wire, door: WayIn, wanted: Probe): Promise<void> {
   const { repository, purpose } = wanted;
@@ -30,7 +30,7 @@ export async function probe(wire: Wire, door: WayIn, wanted: Probe): Promise<voi
   const header = await authorization(wire, wayIn, { ...wanted, scopes });
   const answer = header === undefined ? undefined : await ask(wire, request.method, request.path, header);
   const told = header?.startsWith('Bearer ') ? accessIn(header.slice('Bearer '.length)) : undefined;
-  // Some look, once they know who it is, before they ask whether that one may.
+  // Some registries look for the upload after the login but before they check access.
   const calibrated =
     isRefused(control) && (purpose === 'pull' || !told || told.get(repository)?.includes('push') === true);
   const code = answer ? judge[purpose](answer, calibrated) : deniedCode[purpose];
@@ -51,14 +51,14 @@ function requestOf(purpose: RegistryPurpose, repository: string): { method: 'GET
     : { method: 'PATCH', path: `/v2/${repository}/blobs/uploads/${randomUUID()}` };
 }
 
-/** Distribution refuses with 401, most services with 403. */
+/** Distribution denies with 401, most other services with 403. */
 function isRefused({ status }: Answer): boolean {
   return status === 401 || status === 403;
 }
 
 const deniedCode = { pull: 'pull_denied', push: 'push_denied' } as const;
 
-/** What stands against the proof, or undefined where it holds. */
+/** Returns what contradicts the proof, or undefined if the proof holds. */
 const judge: Record<RegistryPurpose, (answer: Answer, calibrated: boolean) => RegistryErrorCode | undefined> = {
   pull(answer, calibrated) {
     if (isRefused(answer)) return 'pull_denied';
@@ -70,7 +70,7 @@ const judge: Record<RegistryPurpose, (answer: Answer, calibrated: boolean) => Re
   push(answer, calibrated) {
     if (isRefused(answer)) return 'push_denied';
     if (answer.codes.includes('NAME_UNKNOWN')) return 'not_visible';
-    // A bare 404 may come from anything in front of the registry.
+    // Any proxy in front of the registry may return a bare 404.
     const missesUpload = answer.codes.some((code) => code.startsWith('BLOB_UPLOAD_'));
     return calibrated && missesUpload && [400, 404, 416].includes(answer.status) ? undefined : 'push_unproven';
   },
@@ -84,7 +84,7 @@ const sentences: Partial<Record<RegistryErrorCode, string>> = {
   push_unproven: 'The registry does not tell, without a push, whether the credential may push to',
 };
 
-/** The actions by repository of a token that can be read. It is not verified: the registry does that. */
+/** The actions by repository of a readable token. The token is not verified, because the registry does that. */
 export function accessIn(token: string): Map<string, string[]> | undefined {
   const payload = token.split('.')[1];
   const access = payload && fieldOf(jsonIn(Buffer.from(payload, 'base64url').toString('utf8')), 'access');

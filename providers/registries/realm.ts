@@ -1,7 +1,7 @@
 import { getDomain } from 'tldts';
 import { ProviderError } from '../failure.ts';
 
-/** Registries that are known to send credentials to one host, and to no other. */
+/** Registries that are known to send credentials to exactly one other host. */
 const knownRealms = new Map([
   ['registry-1.docker.io', 'auth.docker.io'],
   ['registry.gitlab.com', 'gitlab.com'],
@@ -10,9 +10,9 @@ const knownRealms = new Map([
 ]);
 
 /**
- * Where a registry's challenge wants its credentials sent, if that may be trusted with them: the host that was pinned,
- * and without one the registry's own host, one of the same registrable domain, or what is known of it. A host with a
- * pin has no other, so a realm that changes is refused. https, unless the registry itself is spoken to in plain.
+ * Returns the host that a registry's challenge names for its credentials, if Fairlead may send them there. That is the
+ * pinned host; without a pin, the registry's own host, a host of the same registrable domain, or a known host. A
+ * changed realm does not match its pin and is rejected. Only https, unless the registry itself uses plain HTTP.
  */
 export function trustedRealm(registry: URL, realm: string, pinned?: string): URL {
   const url = URL.canParse(realm) ? new URL(realm) : undefined;
@@ -30,7 +30,7 @@ export function trustedRealm(registry: URL, realm: string, pinned?: string): URL
   return url;
 }
 
-/** The host that a challenge names, whether or not it is trusted: what a person is asked about. */
+/** The host that a challenge names, trusted or not. Fairlead asks a person about it. */
 export function realmHost(realm: string): string | undefined {
   return URL.canParse(realm) ? new URL(realm).host : undefined;
 }
@@ -39,7 +39,7 @@ function isRelated(registry: URL, realm: URL): boolean {
   const known = knownRealms.get(registry.hostname);
   if (known !== undefined) return realm.host === known;
   if (registry.hostname === realm.hostname) return true;
-  // With the list's private part: two customers of one hosting company share no domain.
+  // With the private part of the list, two customers of one hosting company share no domain.
   const domain = getDomain(registry.hostname, { allowPrivateDomains: true });
   return domain !== null && domain === getDomain(realm.hostname, { allowPrivateDomains: true });
 }

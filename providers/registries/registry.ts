@@ -5,19 +5,19 @@ import { type Verification, type VerificationRequest, verify } from './verificat
 import type { FetchWithCa, Wire } from './wire.ts';
 
 export type RegistryOptions = {
-  /** A host or an origin, as `registryHost` reads it. */
+  /** A host or an origin, in the form that `registryHost` returns. */
   registry: string;
-  /** The only host that credentials may be sent to besides, once a person has agreed to it. */
+  /** The only other host that may receive the credentials, after a person has agreed to it. */
   pinnedRealm?: string | undefined;
-  /** PEM, of a registry with a certificate authority of its own. */
+  /** PEM, for a registry with a certificate authority of its own. */
   ca?: string | undefined;
   fetch: FetchWithCa;
   signal?: AbortSignal;
 };
 
 /**
- * A registry that speaks the distribution protocol: Docker Hub, GHCR, GitLab, Harbor, Quay and all the others. Throws
- * a `ProviderError` at once where the address or the certificate is none.
+ * A registry that implements the distribution protocol: Docker Hub, GHCR, GitLab, Harbor, Quay and all others. Throws a
+ * `ProviderError` at once if the address or the certificate is invalid.
  */
 export function createRegistry({ registry, pinnedRealm, ca, fetch, signal }: RegistryOptions) {
   const host = registryHost(registry);

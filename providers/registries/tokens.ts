@@ -1,26 +1,26 @@
 import { failure, outageOf, silence } from './failures.ts';
 import { basic, fieldOf, jsonIn, type Wire } from './wire.ts';
 
-/** What proves who asks: a name and a password, or what a cloud calls a refresh token and Docker an identity token. */
+/** The credential: a name and a password, or a token that clouds call a refresh token and Docker an identity token. */
 export type Login = { username: string; password: string } | { identityToken: string };
 
 /** `expiresAt` in ms, by our clock. */
 export type Token = { token: string; expiresAt: number };
 
-/** What the protocol says where the answer tells nothing. */
+/** The protocol's default if the answer names no lifetime. */
 const usualLifeSeconds = 60;
 
 export type TokenRequest = {
   realm: URL;
   service: string | undefined;
-  /** `repository:acme/app:pull,push`; none proves the login alone. */
+  /** `repository:acme/app:pull,push`. Without scopes, the token proves the login alone. */
   scopes: string[];
   login: Login;
 };
 
 /**
- * Asks a token service; undefined where it refuses. No redirect is followed, since the next host was never checked,
- * and only JSON is read. That there is a token does not mean that it has all that was asked for.
+ * Requests a token. Undefined if the token service rejects the credential. Follows no redirect, because the next host
+ * was never checked, and reads only JSON. A token does not prove that everything requested was granted.
  */
 export async function requestToken(wire: Wire, request: TokenRequest): Promise<Token | undefined> {
   const { realm } = request;
@@ -32,7 +32,7 @@ export async function requestToken(wire: Wire, request: TokenRequest): Promise<T
   const body = jsonIn(await response.text());
   const outage = outageOf(realm.host, { status, headers, codes: limitsIn(body) });
   if (outage) throw outage;
-  // OAuth's own refusal is a 400.
+  // OAuth rejects with status 400.
   if (status === 401 || status === 403 || fieldOf(body, 'error') === 'invalid_grant') return undefined;
 
   const token = [fieldOf(body, 'token'), fieldOf(body, 'access_token')].find(isToken);
@@ -63,7 +63,7 @@ function send(wire: Wire, { realm, service, scopes, login }: TokenRequest): Prom
   return wire.fetch(url, { ...how, headers: { accept: 'application/json', authorization: basic(login) } });
 }
 
-/** It goes into a header as it stands. */
+/** The token is sent unchanged in a header. */
 function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,32768}$/.test(value);
 }

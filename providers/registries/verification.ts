@@ -8,11 +8,14 @@ import type { Login } from './tokens.ts';
 import { authorization, findWayIn, realmOf, type WayIn } from './way-in.ts';
 import { ask, type Wire } from './wire.ts';
 
-/** The message may be shown to whoever owns the credential. */
+/** The message may be shown to the owner of the credential. */
 export type Proof = { ok: true } | { ok: false; code: ProviderErrorCode; message: string; retryAfterMs?: number };
 
 export type Verification = {
-  /** The host that the registry sends credentials to; absent where it takes them itself. To be pinned once agreed to. */
+  /**
+   * The host that receives the registry's credentials. Absent if the registry takes them itself. Pinned once a person
+   * agrees.
+   */
   realm: string | undefined;
   login: Proof;
   repositories: { repository: string; pull?: Proof; push?: Proof }[];
@@ -26,12 +29,12 @@ export type VerificationRequest = {
   pinnedRealm: string | undefined;
 };
 
-/** What says nothing of the credential, and would be said again of the next repository. */
+/** A failure that says nothing about the credential, and would repeat for the next repository. */
 const outages = new Set<ProviderErrorCode>(['rate_limited', 'secondary_limited', 'unavailable', 'network', 'timeout']);
 
 /**
- * Proves the login, and each purpose for each repository on its own. Whatever goes wrong is an answer and not an
- * error, except an abort by the caller.
+ * Proves the login, and each purpose for each repository separately. A failure is a result and not an error, except an
+ * abort by the caller.
  */
 export async function verify(wire: Wire, host: RegistryHost, request: VerificationRequest): Promise<Verification> {
   let wayIn: WayIn | undefined;
@@ -40,7 +43,7 @@ export async function verify(wire: Wire, host: RegistryHost, request: Verificati
     await proveLogin(wire, wayIn, request);
   });
   const door = wayIn;
-  // A registry that is open at its door may ask for credentials at each repository.
+  // A registry that is open at `/v2/` may still ask for credentials at each repository.
   const stop = !login.ok && login.code !== 'credentials_unproven' ? login : undefined;
   const repositories = await proveRepositories(wire, host, request, door, stop);
   return { realm: door && realmOf(door), login, repositories };

@@ -3,13 +3,13 @@ import { realmHost, trustedRealm } from './realm.ts';
 import { type Login, requestToken, type Token } from './tokens.ts';
 import { type Answer, ask, basic, type Wire } from './wire.ts';
 
-/** How a registry lets somebody in. `open` asks nobody for anything at its door. */
+/** How a registry authenticates. `open` means that `/v2/` needs no credential. */
 export type WayIn =
   | { scheme: 'open' }
   | { scheme: 'basic' }
   | { scheme: 'bearer'; realm: string; service: string | undefined };
 
-/** Knocks at the registry's door without a credential. */
+/** Requests the registry's `/v2/` without a credential. */
 export async function findWayIn(wire: Wire): Promise<WayIn> {
   const answer = await ask(wire, 'GET', '/v2/');
   const { host } = wire.origin;
@@ -21,13 +21,16 @@ export async function findWayIn(wire: Wire): Promise<WayIn> {
   throw failure('not_a_registry', `${host} ${said}`, { status: answer.status });
 }
 
-/** Any web page answers 200, too. */
+/** Any web page returns 200, too. */
 function isRegistry({ headers }: Answer): boolean {
   const isJson = /\bjson\b/i.test(headers.get('content-type') ?? '');
   return isJson || headers.get('docker-distribution-api-version') !== null;
 }
 
-/** What the challenge of a refusal says. Where it offers both, a token can do less than the password itself. */
+/**
+ * What the challenge of a 401 asks for. If it offers both schemes, a token is better, because it can do less than the
+ * password.
+ */
 export function wayInOf({ headers }: Answer): WayIn | undefined {
   const challenges = parseChallenges(headers.get('www-authenticate') ?? '');
   const of = (scheme: string) => challenges.find((one: Challenge) => one.scheme === scheme);
@@ -36,14 +39,14 @@ export function wayInOf({ headers }: Answer): WayIn | undefined {
   return of('basic') && { scheme: 'basic' };
 }
 
-/** The host that credentials would be sent to, other than the registry's own; it may not be trusted yet. */
+/** The host that would receive the credentials, if it differs from the registry's own. It may not be trusted yet. */
 export function realmOf(wayIn: WayIn): string | undefined {
   return wayIn.scheme === 'bearer' ? realmHost(wayIn.realm) : undefined;
 }
 
 export type Scoped = { login: Login; scopes: string[]; pinnedRealm: string | undefined };
 
-/** A token of the registry's token service; undefined where that refuses. */
+/** Returns a token of the registry's token service. Undefined if the service rejects the credential. */
 export function tokenFor(
   wire: Wire,
   wayIn: WayIn & { scheme: 'bearer' },
@@ -53,7 +56,7 @@ export function tokenFor(
   return requestToken(wire, { realm, service: wayIn.service, scopes, login });
 }
 
-/** The header to ask with; undefined where the token service refuses. */
+/** Returns the `Authorization` header. Undefined if the token service rejects the credential. */
 export async function authorization(wire: Wire, wayIn: WayIn, scoped: Scoped): Promise<string | undefined> {
   if (wayIn.scheme === 'bearer') {
     const token = await tokenFor(wire, wayIn, scoped);
@@ -67,7 +70,7 @@ export function noTokens({ origin }: Wire) {
   return failure('bearer_unsupported', `${origin.host} gives no tokens: it takes a user name and a password only`);
 }
 
-/** One of the ways in that a `WWW-Authenticate` header offers; scheme and names in lower case, values as they stand. */
+/** One challenge of a `WWW-Authenticate` header. Scheme and names are in lower case, values are unchanged. */
 type Challenge = { scheme: string; params: ReadonlyMap<string, string> };
 
 const separators = /[\s,]*/y;
@@ -78,12 +81,15 @@ const equals = /\s*=\s*/y;
 
 const quoted = /"((?:[^"\\]|\\.)*)"/y;
 
-/** What Negotiate and its like send instead of parameters. Only where nothing else follows before the next comma. */
+/**
+ * The token that Negotiate and similar schemes send instead of parameters. Only if nothing else follows before the next
+ * comma.
+ */
 const token68 = /[ \t]+[\w.~+/-]+=*(?=\s*(?:,|$))/y;
 
 /**
- * Reads a header as RFC 9110 writes it: several challenges in one, commas inside of quotes, any case. What cannot be
- * read ends the reading; the challenges before it are kept.
+ * Parses a header as RFC 9110 defines it: several challenges in one, commas inside quotes, any case. A syntax error
+ * ends the parsing; the challenges before it are kept.
  */
 export function parseChallenges(header: string): Challenge[] {
   const found: { scheme: string; params: Map<string, string> }[] = [];
@@ -108,7 +114,7 @@ export function parseChallenges(header: string): Challenge[] {
     }
     const value = take(quoted)?.replaceAll(/\\(.)/g, '$1') ?? take(word);
     if (value === undefined || !current) return found;
-    // Of two parameters with one name, no other reader is to see another one than this does.
+    // Of two parameters with the same name, every reader must use the same one.
     if (current.params.has(name)) return found.slice(0, -1);
     current.params.set(name, value);
   }

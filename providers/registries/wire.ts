@@ -3,10 +3,10 @@ import { createGuardedFetch, type Fetch } from '../egress/guarded-fetch.ts';
 import type { Resolve } from '../egress/pinned-connect.ts';
 import { failure, outageOf, silence } from './failures.ts';
 
-/** Nothing that is asked of a registry here takes longer, or has a longer answer. */
+/** No request to a registry takes longer, and no answer is longer. */
 const timeoutMs = 10_000;
 const maxBytes = 64 * 1024;
-/** Each keeps connections of its own; who comes back later gets a new one. */
+/** Each fetch keeps its own connections. An evicted one is created again on the next use. */
 const mostFetches = 100;
 
 export type FetchWithCa = (ca?: string) => Fetch;
@@ -28,15 +28,15 @@ export function registryFetch(options: {
   };
 }
 
-/** One registry, as it is spoken to. */
+/** The HTTP conversation with one registry. */
 export type Wire = { origin: URL; fetch: Fetch; signal: AbortSignal | undefined };
 
-/** `codes` are the registry's own names of what is wrong, such as `NAME_UNKNOWN`. */
+/** `codes` are the registry's own error codes, such as `NAME_UNKNOWN`. */
 export type Answer = { status: number; headers: Headers; codes: string[] };
 
 /**
- * Asks a registry, and throws a `ProviderError` where it gives no answer that says anything: none at all, a failure of
- * its own, or that it is asked too much.
+ * Sends a request to a registry. Throws a `ProviderError` if there is no answer, a server error, or a rate-limit
+ * rejection.
  */
 export async function ask(wire: Wire, method: 'GET' | 'PATCH', path: string, authorization?: string): Promise<Answer> {
   const response = await wire
@@ -47,7 +47,7 @@ export async function ask(wire: Wire, method: 'GET' | 'PATCH', path: string, aut
         ...(method === 'PATCH' && { 'content-type': 'application/octet-stream' }),
         ...(authorization !== undefined && { authorization }),
       },
-      // A read may be led elsewhere within its host; a write is judged by its first answer.
+      // A read may follow redirects within its host. A write counts by its first answer.
       ...(method === 'PATCH' && { redirect: 'manual', body: '' }),
       signal: wire.signal ?? null,
     })
@@ -87,7 +87,7 @@ export function fieldOf(value: unknown, name: string): unknown {
 }
 
 export function basic({ username, password }: { username: string; password: string }): string {
-  // HTTP would end the name at the colon, and take the rest for a part of the password.
+  // HTTP would end the name at the colon, and read the rest as part of the password.
   if (username.includes(':')) throw failure('credentials_rejected', 'A user name must not have a colon in it');
   return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
 }

@@ -4,7 +4,7 @@ import { type AwsPlace, type AwsService, awsEndpoint } from '../../../domain/clo
 import { ProviderError } from '../../failure.ts';
 import { type AwsCall, awsError, awsFailureOf } from './aws-failures.ts';
 
-/** Other addresses than AWS's own, for all regions. */
+/** Replaces the addresses of AWS, for all regions. */
 export type AwsEndpoints = Partial<Record<AwsService, string>>;
 
 export type AwsKeys = { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
@@ -12,11 +12,12 @@ export type AwsKeys = { accessKeyId: string; secretAccessKey: string; sessionTok
 export type ClientSettings = ReturnType<typeof createClientSettings>;
 
 /**
- * The same for every client of AWS. All that it would otherwise read from the environment is said here: an endpoint
- * or a key in a variable must not lead a tenant's request elsewhere, or let it be somebody else. Retries are ours.
+ * The settings of every AWS client. Everything that the client would read from the environment is set here. This
+ * prevents an endpoint or a key in a variable from redirecting a tenant's request or giving it another identity.
+ * Fairlead does its own retries.
  */
 export function createClientSettings(endpoints: AwsEndpoints, timeoutMs: number) {
-  // A connection that is kept may be closed by the other side just when it is used again, which nobody would retry.
+  // The server may close a kept connection just when it is used again, and nothing would retry that request.
   const agents = { httpAgent: new HttpAgent({ keepAlive: false }), httpsAgent: new HttpsAgent({ keepAlive: false }) };
 
   return (service: AwsService, place: AwsPlace, keys: AwsKeys | undefined) => {
@@ -43,8 +44,8 @@ export function createClientSettings(endpoints: AwsEndpoints, timeoutMs: number)
 export type Ask = ReturnType<typeof createAsk>;
 
 /**
- * Sends one request within the time, its whole answer included: the client's own limit ends with the first byte, and
- * what looks for an identity has none.
+ * Sends one request with a timeout that covers the whole answer. The client's own timeout ends with the first byte, and
+ * its search for an identity has no timeout.
  */
 export function createAsk(timeoutMs: number) {
   return async <Answer>(
@@ -71,7 +72,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** Without this, a client would look for keys wherever the machine may have some. */
+/** Without this, a client would look for keys anywhere on the machine. */
 async function noKeys(): Promise<AwsKeys> {
   throw awsError('unexpected', 'A request that is not signed was to be signed');
 }

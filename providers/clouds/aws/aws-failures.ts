@@ -1,13 +1,13 @@
 import type { AwsErrorCode } from '../../failure.ts';
 import { ProviderError } from '../../failure.ts';
 
-/** What was asked: the same refusal means different things. */
+/** The call that failed. The same error means different things in different calls. */
 export type AwsCall = 'assume_role' | 'web_identity' | 'identity' | 'token';
 
 /**
- * Turns what AWS's clients throw into ours. They leave `$retryable` empty even where asking again helps, so the name
- * and the status decide. Of AWS's words nothing is kept but the name of an action: those about a wrong signature
- * repeat the headers that were sent.
+ * Converts the errors of AWS's clients. They leave `$retryable` empty even if a retry would help, so the name and the
+ * status decide. Of AWS's text only the name of an action is kept: errors about a wrong signature repeat the request's
+ * headers.
  */
 export function awsFailureOf(error: unknown, call: AwsCall): ProviderError {
   const { name, message, status, retryAfter } = read(error);
@@ -28,7 +28,7 @@ export function awsError(
   return new ProviderError({ provider: 'aws', code, message, settling: settling.has(code), ...rest });
 }
 
-/** A role, a key or an issuer is known everywhere only some seconds after it was made, a policy after it was changed. */
+/** AWS needs some seconds to make a new role, key or issuer, or a changed policy, known everywhere. */
 const settling: ReadonlySet<AwsErrorCode> = new Set<AwsErrorCode>([
   'access_denied',
   'assume_role_refused',
@@ -56,10 +56,10 @@ function read(error: unknown): Thrown {
   };
 }
 
-/** No answer came, or none that was complete. */
+/** No answer came, or an incomplete one. */
 function silenceOf(error: unknown): AwsErrorCode {
   const { name, code } = (error ?? {}) as { name?: string; code?: string };
-  // The client calls a connection that breaks a timeout, too.
+  // The client reports a broken connection as a timeout, too.
   return name === 'TimeoutError' && code !== 'ECONNRESET' && code !== 'EPIPE' ? 'timeout' : 'network';
 }
 
@@ -78,7 +78,7 @@ function codeOf(name: string, message: string, status: number, call: AwsCall): A
   if (name === 'ValidationError' || name === 'ValidationException' || name === 'InvalidParameterException') {
     return /DurationSeconds/.test(message) ? 'session_too_long' : 'validation';
   }
-  // An answer that could not be read, as from a proxy, or in XML where JSON was due: its status still says something.
+  // An answer that could not be parsed, for example from a proxy or in XML instead of JSON. Its status still counts.
   return status === 401 || status === 403 ? denied[call] : 'unexpected';
 }
 
@@ -103,7 +103,7 @@ const refusals: Record<string, AwsErrorCode> = {
   PackedPolicyTooLargeException: 'policy_too_large',
 };
 
-/** A role is asked for with Fairlead's own identity: where AWS does not know that, its owner has done nothing wrong. */
+/** Fairlead's own identity assumes the role. If AWS rejects that identity, the owner of the role is not at fault. */
 const ofOurs: Partial<Record<AwsErrorCode, AwsErrorCode>> = {
   invalid_key: 'platform_identity_refused',
   signature_mismatch: 'platform_identity_refused',
@@ -123,7 +123,7 @@ const expired: Record<AwsCall, AwsErrorCode> = {
   token: 'session_expired',
 };
 
-/** Only what is a name: an answer that is not AWS's can say anything. */
+/** Keeps only a name, because an answer that is not from AWS can contain anything. */
 function known(name: string): string {
   return /^[A-Z][A-Za-z]{3,60}$/.test(name) && name !== 'SyntaxError' ? `: ${name}` : '';
 }

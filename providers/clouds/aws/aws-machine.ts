@@ -2,8 +2,8 @@ import { STSClient } from '@aws-sdk/client-sts';
 import type { AwsKeys } from './aws-clients.ts';
 
 /**
- * The identity of the machine that Fairlead runs on, by the SDK's usual chain: environment, web identity of a pod,
- * container, instance. Looked for when it is first needed, and kept until it expires by the SDK itself.
+ * The identity of the machine that Fairlead runs on, from the SDK's usual chain: environment, web identity of a pod,
+ * container, instance. The SDK loads it on first use and caches it until it expires.
  */
 export function machineIdentity(): () => Promise<AwsKeys> {
   let client: STSClient | undefined;

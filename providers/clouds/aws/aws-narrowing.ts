@@ -3,12 +3,12 @@ import { isRepositoryName } from '../../../domain/registries/image-repository.ts
 import type { EffectiveScope, RegistryPurpose } from '../../../domain/registries/registry-purposes.ts';
 import { awsError } from './aws-failures.ts';
 
-/** A session's policy, and what somebody may do who has it. */
+/** A session policy, and what the session may do. */
 export type Narrowing = { policy?: string; effective: EffectiveScope };
 
 type Wish = { target: EcrTarget; actions: RegistryPurpose[]; repositories: string[] | undefined };
 
-/** What nothing can be taken away from. */
+/** Nothing can be removed from this access. */
 export const unnarrowed: Narrowing = {
   effective: {
     repositories: '*',
@@ -18,7 +18,7 @@ export const unnarrowed: Narrowing = {
   },
 };
 
-/** From the narrowest to the widest that AWS may be asked for: the next one is for when a policy is too large. */
+/** Ordered from the narrowest to the widest policy that AWS accepts. The next one is for a policy that is too large. */
 export function narrowings(wish: Wish): Narrowing[] {
   const { target, actions } = wish;
   const repositories = wish.repositories && [...new Set(wish.repositories)];
@@ -26,7 +26,7 @@ export function narrowings(wish: Wish): Narrowing[] {
   if (!repositories?.every(isRepositoryName) && repositories) {
     throw awsError('validation', 'This is not the name of a repository');
   }
-  // The right to push without pulling is of no use to any client.
+  // No client can use the right to push without the right to pull.
   const effective: EffectiveScope = {
     repositories: '*',
     actions: actions.includes('push') ? ['pull', 'push'] : ['pull'],
@@ -49,7 +49,7 @@ export function narrowings(wish: Wish): Narrowing[] {
 const tooMany = 'AWS does not take so many repositories at once: the credential is for all of the account’s.';
 const publicPull = 'Anybody may pull from ECR Public.';
 
-/** Its repositories are named `alias/name`, but an alias is not part of what a policy calls them. */
+/** Its repositories are named `alias/name`, but a policy names them without the alias. */
 function ofPublic(target: EcrTarget, effective: EffectiveScope, repositories: string[] | undefined): Narrowing[] {
   const wide = { policy: ecrSessionPolicy(target, effective.actions), effective: { ...effective, note: publicPull } };
   if (!repositories || !effective.actions.includes('push')) return [wide];

@@ -8,33 +8,33 @@ import { type AwsPlace, parseRoleArn } from '../../../domain/clouds/aws-partitio
 import type { Ask, AwsKeys, ClientSettings } from './aws-clients.ts';
 import { awsError } from './aws-failures.ts';
 
-/** How AWS is entered. The account is the one that was agreed on: an identity of another one is refused. */
+/** How Fairlead gets access to AWS. `accountId` is the agreed account; an identity of another account is rejected. */
 export type AwsAccess = { accountId: string } & (
   | { mode: 'assume_role'; roleArn: string; externalId: string; sessionName: string }
   | {
       mode: 'web_identity';
       roleArn: string;
-      /** One that the role's account trusts the issuer of; it is all that this request is known by. */
+      /** A token of the issuer that the role's account trusts. It is the only credential of the request. */
       token: string;
-      /** Of the same issuer, for a subject that is nobody's: no role may take it. */
+      /** A token of the same issuer for a subject that belongs to no account. No role may accept it. */
       strangersToken(): Promise<string>;
       sessionName: string;
     }
   | { mode: 'access_key'; accessKeyId: string; secretAccessKey: string }
-  /** Fairlead's own identity, lent. */
+  /** Fairlead's own identity, lent to the tenant. */
   | { mode: 'ambient' }
 );
 
 export type AwsSession = {
   keys: AwsKeys;
-  /** In ms; null for what does not end by itself. */
+  /** In ms; null if it does not expire. */
   expiresAt: number | null;
 };
 
 export type SessionWishes = {
   place: AwsPlace;
   seconds: number;
-  /** Takes away from what the role may do; for sessions of roles only. */
+  /** Restricts what the role may do. Only sessions of roles can have it. */
   policy?: string;
   signal?: AbortSignal | undefined;
 };
@@ -45,7 +45,7 @@ export function isNarrowable({ mode }: AwsAccess): boolean {
   return mode === 'assume_role' || mode === 'web_identity';
 }
 
-/** Opens a session of the access: a fresh one each time, where there is a role. */
+/** Opens a session with this access. A role gets a new session each time. */
 export function createSessions({ settings, ask, ambient, lend }: Deps) {
   async function open(access: AwsAccess, wishes: SessionWishes): Promise<AwsSession> {
     switch (access.mode) {
@@ -64,7 +64,7 @@ export function createSessions({ settings, ask, ambient, lend }: Deps) {
     access: Extract<AwsAccess, { mode: 'assume_role' }>,
     { place, seconds, policy, signal }: SessionWishes,
   ): Promise<AwsSession> {
-    // Without one, whoever knows the role could name it.
+    // Without an external id, any tenant that knows the role could use it.
     if (!/^[\w+=,.@:/-]{2,1224}$/.test(access.externalId)) throw awsError('validation', 'The external id is missing');
     const client = new STSClient(settings('sts', place, await ourKeys(signal)));
     const command = new AssumeRoleCommand({
@@ -98,7 +98,7 @@ export function createSessions({ settings, ask, ambient, lend }: Deps) {
       return await ask('identity', signal, () => ambient());
     } catch {
       signal?.throwIfAborted();
-      // Mostly the machine's own metadata service that does not answer; what it says may hold keys.
+      // Usually the machine's own metadata service that does not respond. Its answers may contain keys.
       throw awsError('unavailable', 'Fairlead’s own identity at AWS could not be had from the machine it runs on');
     }
   }
@@ -117,7 +117,7 @@ function toSession({ Credentials }: Pick<AssumeRoleCommandOutput, 'Credentials'>
   };
 }
 
-/** The id of a key goes into a header as it is. */
+/** The id of a key is sent unchanged in a header. */
 function keysOf({ accessKeyId, secretAccessKey }: Extract<AwsAccess, { mode: 'access_key' }>): AwsKeys {
   if (!/^\w{16,128}$/.test(accessKeyId)) throw awsError('invalid_key', 'This is not the id of an access key');
   return { accessKeyId, secretAccessKey };

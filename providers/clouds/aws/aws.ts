@@ -16,11 +16,14 @@ import { type AwsAccess, type AwsSession, createSessions, isNarrowable, type Ses
 
 export type AwsOptions = {
   endpoints?: AwsEndpoints;
-  /** Fairlead's own identity, with which it takes on roles; nothing where the operator has given it none. */
+  /** Fairlead's own identity, which assumes roles. Undefined if the operator has not configured one. */
   ambient?: () => Promise<AwsKeys>;
-  /** Whether a cloud account may be that identity itself. Then whoever may make one is, to AWS, Fairlead. */
+  /**
+   * Whether a cloud account may use that identity itself. AWS then sees no difference between Fairlead and the creator
+   * of such an account.
+   */
   lend?: boolean;
-  /** For each request. */
+  /** The timeout of each request. */
   timeoutMs?: number;
 };
 
@@ -29,35 +32,35 @@ export type AwsIdentity = { accountId: string; arn: string };
 export type EcrWish = {
   access: AwsAccess;
   host: string;
-  /** Names below the host; without them, all of the account's. */
+  /** Names below the host. If absent, all repositories of the account. */
   repositories?: string[];
   actions: RegistryPurpose[];
-  /** How long the credential has to live at least. */
+  /** The minimum remaining lifetime of the credential. */
   minTtlMs?: number;
   signal?: AbortSignal;
 };
 
-/** A token: what comes back of it, whichever of the two services has made it. */
+/** The fields of a token that both of AWS's services return. */
 type Authorization = { authorizationToken?: string | undefined; expiresAt?: Date | undefined };
 
 export type Aws = ReturnType<typeof createAws>;
 
-/** Speaks to AWS, always in the region that is meant. Its tokens are AWS's to end: they cannot be revoked. */
+/** The client of AWS. It always calls the given region. Its tokens cannot be revoked; they expire. */
 export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 10_000 }: AwsOptions = {}) {
   const settings = createClientSettings(endpoints, timeoutMs);
   const ask = createAsk(timeoutMs);
   const { open: openSession, ourKeys } = createSessions({ settings, ask, ambient, lend });
 
   return {
-    /** Who Fairlead itself is to AWS: the principal that roles are to trust. */
+    /** Fairlead's own principal at AWS, which roles must trust. */
     async ownIdentity({ region, signal }: AskedWhere = {}): Promise<AwsIdentity> {
       return callerIdentity(placeOf(region), await ourKeys(signal), signal);
     },
 
     /**
-     * Who the access is to AWS, which nobody needs a permission to ask. Throws where it is of another account, and
-     * where a role would let Fairlead in with any external id, or with a token of any subject: then everybody who uses
-     * this Fairlead could name it.
+     * Returns the principal of the access, which needs no permission. Throws if it belongs to another account. Also
+     * throws if a role accepts any external id, or a token of any subject: then any tenant of this Fairlead could use
+     * the role.
      */
     async identity(access: AwsAccess, { region, signal }: AskedWhere = {}): Promise<AwsIdentity> {
       const place = placeOf(region, 'roleArn' in access ? parseRoleArn(access.roleArn)?.partition : undefined);
@@ -72,7 +75,7 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
       return identity;
     },
 
-    /** A credential for a registry: narrowed as far as AWS can, and saying how far that is. */
+    /** Returns a credential for a registry, narrowed as far as AWS can, and says how far that is. */
     async ecrCredential(wish: EcrWish): Promise<RegistryCredential> {
       const registry = registryHost(wish.host);
       if (registry?.kind !== 'ecr') throw awsError('address_refused');
@@ -93,7 +96,7 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
           const token = await authorization(registry, session.keys, access.accountId, wish.signal);
           return { host: registry.host, ...toCredential(token, session), effective };
         } catch (error) {
-          // AWS packs a policy before it measures it, in a way of its own.
+          // AWS measures a policy after packing it in an undocumented format.
           const isTooLarge = error instanceof ProviderError && error.code === 'policy_too_large';
           if (!isTooLarge || step === ladder.length - 1) throw error;
         }
@@ -137,7 +140,7 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
     const command = new GetAuthorizationTokenCommand({});
     const { authorizationData } = await ask('token', signal, (options) => client.send(command, options));
     const first = authorizationData?.[0];
-    // The registry that is named is the identity's own, which need not be the one that is asked for.
+    // AWS names the registry of the identity itself, which can differ from the requested one.
     const own = /^https:\/\/(\d{12})\.dkr[.-]/.exec(first?.proxyEndpoint ?? '')?.[1];
     if (own !== undefined && own !== accountId) throw awsError('account_mismatch');
     return first ?? {};
@@ -146,7 +149,7 @@ export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 1
 
 type AwsRole = Extract<AwsAccess, { roleArn: string }>;
 
-/** How a stranger is to be refused, and what is missing where they are not. */
+/** How AWS must reject a stranger, and what is missing from the trust policy otherwise. */
 const refusalsDue = {
   assume_role: { refused: 'assume_role_refused', notRequired: 'external_id_not_required' },
   web_identity: { refused: 'web_identity_refused', notRequired: 'subject_not_required' },
@@ -164,7 +167,7 @@ const shortestSession = 900;
 const usualSession = 3600;
 const longestSession = 43_200;
 
-/** So much is added that the credential still lives long enough when it arrives, but never beyond a usual hour. */
+/** Adds time so that the credential still lives long enough when it arrives, up to AWS's default of one hour. */
 function sessionSeconds(minTtlMs: number | undefined): number {
   if (minTtlMs === undefined) return usualSession;
   const asked = Math.ceil(minTtlMs / 1000);
@@ -181,9 +184,9 @@ function toCredential({ authorizationToken, expiresAt }: Authorization, session:
   }
   return {
     username: text.slice(0, colon),
-    // A password may have colons of its own.
+    // A password may contain colons.
     password: text.slice(colon + 1),
-    // Whichever way AWS treats the tokens of a session that has ended.
+    // In case AWS ends the tokens of a session together with the session.
     expiresAt: Math.min(expiresAt.getTime(), session.expiresAt ?? Number.POSITIVE_INFINITY),
   };
 }

@@ -32,7 +32,7 @@ const refusals: Record<number, Refusal> = {
   700213: noTrust,
   70025: noTrust,
   700027: { code: 'federation_refused', message: 'Entra does not accept the signature of this Fairlead’s token' },
-  // Entra has asked us for the keys, and had no answer.
+  // Entra tried to fetch our keys and got no answer.
   50166: { code: 'issuer_unreachable', message: 'Entra could not read the keys of this Fairlead' },
   501661: { code: 'issuer_unreachable', message: 'Entra could not read the keys of this Fairlead' },
   700024: { code: 'clock_skew', message: 'Entra refuses the token because the clock of this machine is wrong' },
@@ -44,12 +44,12 @@ const refusals: Record<number, Refusal> = {
   90012: failing,
 };
 
-/** Entra's numbers decide; its words, which hold names of the tenant, are never repeated. */
+/** Entra's error numbers decide. Its text contains names of the tenant and is never repeated. */
 export function entraFailure(seen: Exchange | undefined, now: number): ProviderError {
   if (!seen) return new ProviderError({ provider: 'azure', code: 'unexpected', message: 'Entra was not asked' });
   const number = entraNumber(seen);
   const known = number === undefined ? undefined : refusals[number];
-  // Entra answers some of these with 500.
+  // Entra returns some of these with status 500.
   if (!known) {
     const outage = outageOf(entra, seen, now);
     if (outage) return outage;
@@ -65,12 +65,12 @@ export function entraNumber({ body }: Exchange): number | undefined {
   return typeof first === 'number' ? first : undefined;
 }
 
-/** With "RBAC registry + ABAC repository permissions", the usual roles are not honoured, and nothing tells so. */
+/** With "RBAC registry + ABAC repository permissions", Azure ignores the usual roles without an error. */
 export const roleAdvice =
   'it needs AcrPull or AcrPush there; on a registry with ABAC repository permissions those do not count, and it needs ' +
   'Container Registry Repository Reader or Writer';
 
-/** Of a registry's own two endpoints. */
+/** A failure of one of the registry's own two endpoints. */
 export function acrFailure(seen: Exchange | undefined, now: number): ProviderError {
   if (!seen) return new ProviderError({ provider: 'azure', code: 'unexpected', message: 'The registry was not asked' });
   const outage = outageOf(registry, seen, now);

@@ -9,7 +9,7 @@ import { entraFailure, entraNumber } from './azure-failures.ts';
 export type AzureAccess = { tenantId: string; clientId: string; cloud: AzureCloud } & (
   | {
       mode: 'federated';
-      /** A token of ours for that audience; what it throws is thrown on. */
+      /** Returns a token of ours for that audience. Its errors are passed on. */
       assertion(audience: string): Promise<string>;
     }
   | { mode: 'client_secret'; clientSecret: string }
@@ -18,19 +18,19 @@ export type AzureAccess = { tenantId: string; clientId: string; cloud: AzureClou
 type HttpClient = NonNullable<ClientSecretCredentialOptions['httpClient']>;
 type HttpHeaders = Awaited<ReturnType<HttpClient['sendRequest']>>['headers'];
 
-/** Registries take it wherever they are, also where tokens for the Resource Manager are switched off. */
+/** Every registry accepts this audience, even if tokens for the Resource Manager are disabled. */
 const registryScope = 'https://containerregistry.azure.net/.default';
-/** The tenant has no service of that name, which is so in some clouds that are not Microsoft's public one. */
+/** The tenant has no service of that name. This happens in some of Microsoft's separate clouds. */
 const unknownResource = 500011;
 
-/** A token of Entra's that registries take. `watch` is called for each attempt. Throws a `ProviderError`. */
+/** Returns an Entra token that registries accept. `watch` is called for each attempt. Throws a `ProviderError`. */
 export async function entraToken(access: AzureAccess, watch: () => WatchedFetch, now: () => number): Promise<string> {
   const { tenantId, clientId, cloud } = access;
   if (!azureId.test(tenantId) || !azureId.test(clientId)) {
     const message = 'A tenant and a client are named by their ids';
     throw new ProviderError({ provider: 'azure', code: 'validation', message });
   }
-  // Asked for outside: what goes wrong in our own house is not Entra's fault.
+  // Created outside the `try`, because our own failures are not Entra's fault.
   const proof =
     access.mode === 'federated' ? await access.assertion(azureClouds[cloud].federationAudience) : access.clientSecret;
 
@@ -54,14 +54,14 @@ async function ask(
   const { tenantId, clientId, cloud } = access;
   const options = {
     authorityHost: azureClouds[cloud].authority,
-    // The authority is one of ours above; nobody needs to be asked whether it is Microsoft's.
+    // The authority is one of the constants above, so no request has to verify that it is Microsoft's.
     disableInstanceDiscovery: true,
     httpClient: httpClientOver(watched),
-    // Retries are the caller's: the library's own would multiply them.
+    // The caller does the retries. The library's own would multiply them.
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
   };
-  // Loaded when it is first needed: every start would pay for it otherwise, most of a second.
+  // Loaded on first use. Otherwise every start would spend most of a second on it.
   const { ClientAssertionCredential, ClientSecretCredential } = await import('@azure/identity');
   try {
     const credential =
@@ -71,7 +71,7 @@ async function ask(
     const { token } = await credential.getToken(scope);
     if (token !== '') return token;
   } catch {
-    // The watched exchange knows more, and the library's error has the request in it.
+    // The watched exchange knows more, and the library's error contains the request.
   }
   return { seen: watched.last() };
 }
@@ -101,12 +101,12 @@ function headersOf({ headers }: Response): HttpHeaders {
   };
 }
 
-/** Of a token from a registry itself over TLS: nobody's signature needs checking. */
+/** Reads a token that came from the registry itself over TLS, so its signature needs no check. */
 export function claimsOf(token: string): Record<string, unknown> {
   return objectIn(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 }
 
-/** What a scoped token is for, by repository. */
+/** The access of a scoped token, by repository. */
 export function grantedBy(token: string): (repository: string) => Set<string> {
   const { access } = claimsOf(token);
   const entries: unknown[] = Array.isArray(access) ? access : [];

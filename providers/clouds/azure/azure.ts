@@ -16,26 +16,26 @@ export type AzureDeps = {
   fetch: Fetch;
   timeoutMs: number;
   now: () => number;
-  /** Where else Entra and every registry are, for tests. */
+  /** Replaces the addresses of Entra and of every registry, for tests. */
   endpoints?: { entra?: string; registry?: string };
 };
 
 export type AcrCredentialWanted = {
   host: string;
-  /** Without any, what comes is good for all that the app may reach. */
+  /** If absent, the token reaches everything that the app may reach. */
   repositories?: string[];
   actions: RegistryPurpose[];
-  /** What must be left of the token's life; the registry alone decides how long it is. */
+  /** The minimum remaining lifetime. The registry alone decides the lifetime. */
   minTtlMs: number;
   signal?: AbortSignal;
 };
 
 export type Azure = ReturnType<typeof createAzure>;
 
-/** Who logs in with a token of Entra's has no name. */
+/** The user name for a login with a token. It names nobody. */
 const nobody = '00000000-0000-0000-0000-000000000000';
 
-/** Azure's registries, by an app's access. All throw `ProviderError`. */
+/** The client of Azure's registries, with an app's access. Each method throws a `ProviderError`. */
 export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps) {
   function entraWatch({ cloud }: AzureAccess, signal: AbortSignal | undefined) {
     const { authority, alias } = azureClouds[cloud];
@@ -44,7 +44,7 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
     return () => watchFetch({ fetch, timeoutMs, origins, signal });
   }
 
-  /** Both endpoints of a registry take a form and give a token in JSON. */
+  /** Both endpoints of a registry take a form and return a token in JSON. */
   async function post(
     host: string,
     path: 'exchange' | 'token',
@@ -75,7 +75,7 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
     return post(host, 'exchange', new URLSearchParams(form), signal);
   }
 
-  /** A registry grants less than was asked for without a word. */
+  /** A registry grants less than requested without an error. */
   async function scopedToken(
     host: string,
     refresh: string,
@@ -85,14 +85,14 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
     const form = new URLSearchParams({ grant_type: 'refresh_token', service: host, refresh_token: refresh });
     const all = actions.includes('push') ? 'pull,push' : 'pull';
     for (const name of repositories) {
-      // A scope is a list in a text: what is no name could be a second entry.
+      // A scope is a list in one text, so an invalid name could add a second entry.
       if (!isRepositoryName(name)) throw invalid(`${JSON.stringify(name)} is not the name of a repository`);
       form.append('scope', `repository:${name}:${all}`);
     }
     return post(host, 'token', form, signal);
   }
 
-  /** Throws where it ends too soon. */
+  /** Throws if the token expires too soon. */
   function expiryOf(token: string, minTtlMs: number): number {
     const { exp } = claimsOf(token);
     if (typeof exp !== 'number') throw unexpected();
@@ -103,12 +103,15 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
   }
 
   return {
-    /** Has Entra let the app in. What it may do on a registry, only the registry says. */
+    /** Signs the app in at Entra. Only the registry says what the app may do there. */
     async proveAccess(access: AzureAccess, signal?: AbortSignal): Promise<void> {
       await entraToken(access, entraWatch(access, signal), now);
     },
 
-    /** A token for the repositories alone; where none is named, one for all that the app's roles allow. */
+    /**
+     * Returns a token for these repositories only. Without repositories, the token allows everything that the app's
+     * roles allow.
+     */
     async acrCredential(access: AzureAccess, wanted: AcrCredentialWanted): Promise<RegistryCredential> {
       const { host, repositories = [], actions, minTtlMs, signal } = wanted;
       const refresh = await refreshToken(access, host, signal);
@@ -145,7 +148,7 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
       };
     },
 
-    /** Whether the app may pull from and push to each repository, by what the registry would grant. */
+    /** Returns whether the app may pull from and push to each repository, from what the registry would grant. */
     async testPermissions(
       access: AzureAccess,
       { host, repositories, signal }: { host: string; repositories: string[]; signal?: AbortSignal },

@@ -4,24 +4,27 @@ import { objectIn, type WatchedFetch, watchFetch } from '../watched-fetch.ts';
 import type { GcpDeps } from './gcp.ts';
 import { googleFailure } from './gcp-failures.ts';
 
-/** The operator's OAuth client, of the kind "Web application". */
+/** The operator's OAuth client, of the type "Web application". */
 export type GoogleClient = { clientId: string; clientSecret: string; redirectUri: string };
 
 export type Consent = { refreshToken: string; email: string };
-/** What came of a consent of which something is missing. */
+/** The result of a consent that is incomplete. */
 type HalfConsent = { refreshToken: string; email: string | undefined };
 
 const oauthOrigin = 'https://oauth2.googleapis.com';
 const consentPage = 'https://accounts.google.com/o/oauth2/v2/auth';
 const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
 
-/** A person's consent at Google. All but the address throw `ProviderError`. */
+/** A person's consent at Google. Each method except the one for the URL throws a `ProviderError`. */
 export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, now, endpoints }: GcpDeps) {
   const origins = new Map([[oauthOrigin, endpoints?.oauth ?? oauthOrigin]]);
   const watch = () => watchFetch({ fetch, timeoutMs, origins });
 
   return {
-    /** `pkce` is the verifier; only its hash leaves. Asked anew each time, since only then a refresh token comes. */
+    /**
+     * `pkce` is the verifier; only its hash is sent. Asks for consent each time, because only then Google returns a
+     * refresh token.
+     */
     consentUrl({ state, pkce }: { state: string; pkce: string }): string {
       const url = new URL(consentPage);
       url.search = new URLSearchParams({
@@ -39,8 +42,8 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
     },
 
     /**
-     * A code is good once: after a failure the person has to begin again. What is left of half a consent is handed to
-     * `discard`, since to end it here would end all else that the person has let this client do.
+     * A code works once, so after a failure the person has to start again. An incomplete consent goes to `discard`:
+     * revoking it here would revoke everything else that the person has granted to this client.
      */
     async redeemCode(
       { code, pkce }: { code: string; pkce: string },
@@ -60,14 +63,14 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
       const { refresh_token: refreshToken, id_token: idToken, scope } = watched.last()?.body ?? {};
       if (typeof refreshToken !== 'string') throw incomplete(unticked);
       const email = emailIn(idToken);
-      // A person may untick what is asked for.
+      // A person may deselect a requested scope.
       const isTicked = String(scope).split(' ').includes(cloudPlatform);
       if (isTicked && email !== undefined) return { refreshToken, email };
       await discard({ refreshToken, email });
       throw incomplete(isTicked ? 'Google does not say whose consent this is' : unticked);
     },
 
-    /** Ends the consent itself, with all that was made of it. One that has ended already is done. */
+    /** Revokes the consent and all tokens of it. A consent that no longer exists counts as revoked. */
     async revoke(refreshToken: string): Promise<void> {
       const watched = watch();
       if (await post(watched, '/revoke', { token: refreshToken })) return;
@@ -93,7 +96,7 @@ export function createGoogleConsent(client: GoogleClient, { fetch, timeoutMs, no
 
 const unticked = 'The person did not let Google Cloud be used, or Google gave no lasting access';
 
-/** It comes from Google itself over TLS, so nobody's signature needs checking. */
+/** Comes from Google itself over TLS, so its signature needs no check. */
 function emailIn(idToken: unknown): string | undefined {
   const [, payload = ''] = String(idToken).split('.');
   const { email, email_verified: verified } = objectIn(Buffer.from(payload, 'base64url').toString());

@@ -4,12 +4,12 @@ import type { Exchange } from '../watched-fetch.ts';
 
 export const google: Cloud = { provider: 'gcp', name: 'Google' };
 
-/** What is being asked of Google, by whom: the same refusal means different things. */
+/** The call to Google, and the identity that makes it. The same error means different things in different calls. */
 export type GoogleStep = 'federation' | 'impersonation' | 'key' | 'refresh' | 'redeem' | 'repository';
 
 type Refusal = { code: ProviderErrorCode; message: string; settling?: boolean };
 
-/** Turns Google's refusal into ours. Its own words decide only where it gives nothing else, and are never repeated. */
+/** Converts Google's errors. Google's own text decides only if there is nothing else, and is never repeated. */
 export function googleFailure(seen: Exchange | undefined, step: GoogleStep, now: number): ProviderError {
   if (!seen) return new ProviderError({ provider: 'gcp', code: 'unexpected', message: 'Google was not asked' });
   const outage = outageOf(google, seen, now);
@@ -108,7 +108,7 @@ function ofRepository({ status }: Exchange): Refusal {
   return { code: 'unexpected', message: 'Google does not answer what the account may do' };
 }
 
-/** https://google.aip.dev/193: `details[].reason` is what programs may rely on. */
+/** https://google.aip.dev/193: programs may rely on `details[].reason`. */
 function ofApi({ body }: Exchange): Refusal | undefined {
   const { details } = (body['error'] ?? {}) as { details?: unknown };
   const reasons = Array.isArray(details) ? details.map((detail: { reason?: unknown } | null) => detail?.reason) : [];

@@ -9,20 +9,20 @@ export type GcpAccess =
       mode: 'workload_identity';
       /** `projects/…/locations/global/workloadIdentityPools/…/providers/…` */
       provider: string;
-      /** Who is acted for; without one, the roles are the pool's own principals'. */
+      /** The impersonated service account. Without one, the roles are those of the pool's own principals. */
       serviceAccount?: string | undefined;
-      /** A token of ours for that audience; what it throws is thrown on. */
+      /** Returns a token of ours for that audience. Its errors are passed on. */
       subjectToken(audience: string): Promise<string>;
-      /** The same of a subject that is nobody's: no service account may be acted for with it. */
+      /** A token for a subject that belongs to no account. No service account may be impersonated with it. */
       strangersToken(audience: string): Promise<string>;
     }
   | { mode: 'service_account_key'; clientEmail: string; privateKey: string }
-  /** A person's consent, given to the operator's OAuth client. */
+  /** A person's consent for the operator's OAuth client. */
   | { mode: 'oauth'; clientId: string; clientSecret: string; refreshToken: string };
 
 export type GoogleToken = { token: string; expiresAt: number };
 
-/** Default origins; a test may put others in their place. */
+/** Replaces the default origins in tests. */
 export const googleOrigins = {
   sts: 'https://sts.googleapis.com',
   iamCredentials: 'https://iamcredentials.googleapis.com',
@@ -32,22 +32,22 @@ export const googleOrigins = {
 
 export type TokenWanted = {
   scopes: string[];
-  /** Of a token for a service account that is acted for; the other kinds last as long as Google sees fit. */
+  /** The lifetime of a token for an impersonated service account. Google decides the lifetime of all other tokens. */
   lifetimeSeconds: number;
 };
 
-/** A token of the account. Throws a `ProviderError`. */
+/** Returns a token of the account. Throws a `ProviderError`. */
 export async function googleToken(
   access: GcpAccess,
   wanted: TokenWanted,
   watched: WatchedFetch,
   now: () => number,
 ): Promise<GoogleToken> {
-  // Asked for outside: what goes wrong in our own house is not Google's fault.
+  // Created outside the `try`, because our own failures are not Google's fault.
   const subjectToken = access.mode === 'workload_identity' ? await subjectTokenOf(access) : '';
   try {
     const { token, expiresAt } = await issue(access, subjectToken, wanted, watched);
-    // Where Google tells no end, the library says that it is now.
+    // If Google returns no expiry, the library reports the current time.
     const isUsable = typeof token === 'string' && token !== '' && (expiresAt ?? 0) > now();
     if (isUsable && typeof expiresAt === 'number') return { token, expiresAt };
   } catch (error) {
@@ -56,7 +56,7 @@ export async function googleToken(
   throw googleFailure(watched.last(), stepOf(access, watched), now());
 }
 
-/** Retries are the caller's: the library's own would multiply them. */
+/** The caller does the retries. The library's own would multiply them. */
 function transport(watched: WatchedFetch) {
   return {
     eagerRefreshThresholdMillis: 0,
@@ -75,14 +75,14 @@ async function issue(
   { scopes, lifetimeSeconds }: TokenWanted,
   watched: WatchedFetch,
 ): Promise<Issued> {
-  // Loaded when it is first needed: most Fairleads have accounts of some clouds, and every start would pay for all.
+  // Loaded on first use. Most instances use some clouds only, and each start would pay for all of them.
   const { ExternalAccountClient, JWT, OAuth2Client } = await import('google-auth-library');
   switch (access.mode) {
     case 'workload_identity': {
       const options = federation(access, subjectToken, { scopes, lifetimeSeconds }, watched);
       const client = ExternalAccountClient.fromJSON(options);
       if (!client) throw new TypeError('No client for an external account');
-      // The library gives its transport to the impersonation only; the exchange before it has one of its own.
+      // The library passes its transport to the impersonation only. The exchange before it has its own.
       client['stsCredential']['transporter'] = client.transporter;
       const { token } = await client.getAccessToken();
       return { token, expiresAt: client.credentials.expiry_date };
@@ -106,7 +106,9 @@ async function issue(
 
 type Federation = Extract<GcpAccess, { mode: 'workload_identity' }>;
 
-/** From parts, never from a file of the user's: that could name addresses, files and programs of this machine. */
+/**
+ * Built from its parts and never from a tenant's file, which could name addresses, files and programs of this machine.
+ */
 function federation(access: Federation, subjectToken: string, wanted: TokenWanted, watched: WatchedFetch) {
   const { provider, serviceAccount } = access;
   return {
@@ -139,7 +141,7 @@ function requireKey(pem: string): void {
   try {
     if (createPrivateKey(pem).asymmetricKeyType === 'rsa') return;
   } catch {
-    // What the parser says may quote the key.
+    // The parser's error may quote the key.
   }
   throw new ProviderError({ provider: 'gcp', code: 'key_rejected', message: 'That is not a private RSA key in PEM' });
 }

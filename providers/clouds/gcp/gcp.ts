@@ -15,16 +15,16 @@ export type GcpDeps = {
   fetch: Fetch;
   timeoutMs: number;
   now: () => number;
-  /** Where else Google is, for tests. */
+  /** Replaces the addresses of Google, for tests. */
   endpoints?: Partial<typeof googleOrigins>;
 };
 
 export type GarCredentialWanted = {
   host: string;
-  /** Google does not narrow to them. */
+  /** Google cannot narrow a token to repositories. */
   repositories?: string[];
   actions: RegistryPurpose[];
-  /** What must be left of the token's life, which may be told Google for a service account that is acted for. */
+  /** The minimum remaining lifetime. Google can be asked for a lifetime if a service account is impersonated. */
   minTtlMs: number;
   signal?: AbortSignal;
 };
@@ -34,13 +34,13 @@ type Wanted = { scopes: string[]; minTtlMs?: number; signal?: AbortSignal | unde
 export type Gcp = ReturnType<typeof createGcp>;
 
 const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
-/** The second is what a machine of Google's pulls with by default. */
+/** Google's own machines pull with the second scope by default. */
 const readOnly = [`${cloudPlatform}.read-only`, 'https://www.googleapis.com/auth/devstorage.read_only'];
 
-/** The most that Google gives; above the first, a policy of the organization has to allow it. */
+/** The longest lifetimes that Google grants. A policy of the organization must allow more than the first. */
 const usualSeconds = 3600;
 const longestSeconds = 12 * 3600;
-/** What the way here may take of a token's life. */
+/** How much of a token's lifetime the transport may take. */
 const spareSeconds = 60;
 
 const permissions = {
@@ -48,7 +48,7 @@ const permissions = {
   push: 'artifactregistry.repositories.uploadArtifacts',
 } as const satisfies Record<RegistryPurpose, string>;
 
-/** Google’s registries, by an account’s access. All throw `ProviderError`. */
+/** The client of Google’s registries, with an account’s access. Each method throws a `ProviderError`. */
 export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
   const origins = originsWith(endpoints);
   const watch = (signal?: AbortSignal) => watchFetch({ fetch, timeoutMs, origins, signal });
@@ -60,7 +60,7 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
     return googleToken(access, { scopes, lifetimeSeconds }, watch(signal), now);
   }
 
-  /** One answer for both actions on one repository, without touching it. */
+  /** One call answers for both actions on a repository without touching it. */
   async function granted(
     { project, location, repository }: ArtifactRepository,
     token: string,
@@ -76,7 +76,7 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
       });
       if (answer.status === 200) {
         const { permissions: held } = watched.last()?.body ?? {};
-        // None at all is told by an empty answer.
+        // An empty answer means that no permission is granted.
         return Array.isArray(held) ? held : [];
       }
     } catch {
@@ -89,9 +89,9 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
 
   return {
     /**
-     * Has Google let the account in, which is all that it says of itself without a further API. Throws where others who
-     * use this Fairlead could act for its service account, too. Without one, it is the roles of the pool's principals
-     * that count, which nobody can ask for.
+     * Signs the account in at Google, which needs no further API. Throws if other tenants of this Fairlead could
+     * impersonate its service account, too. Without a service account the roles of the pool's principals count, and
+     * those cannot be queried.
      */
     async proveAccess(access: GcpAccess, signal?: AbortSignal): Promise<void> {
       const wanted = { scopes: [cloudPlatform], signal };
@@ -107,8 +107,8 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
     },
 
     /**
-     * Good for everything that the account may reach, on every host of Google's: tokens for a part exist for storage
-     * alone. Only pulling can be told apart, by a scope that reads; a person's consent has its scope once and for all.
+     * Returns a token for everything that the account may reach, on every host of Google's. Narrowed tokens exist for
+     * storage only. A read-only scope limits it to pulling, except for a person's consent, whose scope is fixed.
      */
     async garCredential(access: GcpAccess, wanted: GarCredentialWanted): Promise<RegistryCredential> {
       const { host, actions, minTtlMs, signal } = wanted;
@@ -139,7 +139,7 @@ export function createGcp({ fetch, timeoutMs, now, endpoints }: GcpDeps) {
       };
     },
 
-    /** Whether the account may pull from and push to where each image lies. */
+    /** Returns whether the account may pull from and push to the location of each image. */
     async testPermissions(
       access: GcpAccess,
       { host, repositories, signal }: { host: string; repositories: string[]; signal?: AbortSignal },
@@ -165,7 +165,7 @@ const notPinned =
   'The service account lets in whomever Fairlead’s tokens are of, and so others who use this Fairlead: grant it to the ' +
   'one subject rather than to the whole pool, and pin the subject in the provider’s condition';
 
-/** A token of Google's is for nobody else: sovereign clouds have tokens of their own. */
+/** A token of Google's works at no other cloud. Sovereign clouds have tokens of their own. */
 function requireRegistry(host: string): void {
   const registry = registryHost(host);
   if (registry?.kind === 'gar' && registry.host === host && registry.universe === 'googleapis.com') return;
@@ -176,7 +176,7 @@ function checksOf(repository: string, held: string[] | ProviderError | undefined
   return (['pull', 'push'] as const).map((action) => {
     if (held === undefined) return { repository, action, outcome: 'unproven', code: 'validation' };
     if (held instanceof ProviderError) {
-      // Google tells "no such repository" and "not for you" apart for those alone who may see it.
+      // Google distinguishes "no such repository" from "no access" only for callers that may see the repository.
       const isHidden = held.code === 'permission_missing';
       if (isHidden) return { repository, action, outcome: 'denied', code: 'not_found' };
       return { repository, action, outcome: 'unproven', code: held.code };

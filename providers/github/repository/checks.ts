@@ -20,7 +20,7 @@ export type CheckReport = {
   state: CheckState;
   /** Plain text. */
   title: string;
-  /** Markdown: whoever calls this escapes what others have written. */
+  /** Markdown. Callers must escape text that others wrote. */
   summary: string;
   detailsUrl?: string;
   startedAt?: number;
@@ -29,14 +29,14 @@ export type CheckReport = {
 export type NewCheckRun = CheckReport & {
   name: string;
   sha: string;
-  /** Carries our build id, by which a check run is found again. */
+  /** Our build id, which finds the check run again. */
   externalId: string;
 };
 
-/** Pages of 100 that are looked through for one check run: GitHub keeps 1,000 of one name. */
+/** How many pages of 100 are searched for one check run. GitHub keeps 1,000 with the same name. */
 const mostPages = 10;
 
-/** Check runs: only the App that made one may change it. */
+/** Check runs. Only the App that created one may change it. */
 export function checksOf({ request, read, write }: Conversation) {
   return {
     createCheckRun({ fullName, name, sha, externalId, ...report }: NewCheckRun): Promise<{ id: number }> {
@@ -65,7 +65,7 @@ export function checksOf({ request, read, write }: Conversation) {
       );
     },
 
-    /** The App's own check run that carries this id of ours, if there is one. */
+    /** Returns the App's own check run with this build id, if it exists. */
     async findCheckRun(wanted: {
       fullName: string;
       sha: string;
@@ -88,7 +88,7 @@ export function checksOf({ request, read, write }: Conversation) {
               page: here,
             }),
           (data, answer) => ({
-            // Another App may write the same id into its own.
+            // Another App can use the same id in its own check run.
             found: data.check_runs.find((run) => run.external_id === externalId && run.app?.id === appId),
             next: nextPage(answer, here),
           }),

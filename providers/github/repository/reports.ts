@@ -3,14 +3,14 @@ import { idIn, timeIn } from '../client.ts';
 import type { Conversation } from '../conversation.ts';
 import { split } from '../conversation.ts';
 
-/** What GitHub stores of a description; more is refused. */
+/** The longest description that GitHub accepts. */
 const maxDescription = 140;
 
 export type CommitStatus = {
   fullName: string;
   sha: string;
   state: 'error' | 'failure' | 'pending' | 'success';
-  /** Case does not count; GitHub keeps 1,000 statuses per commit and context. */
+  /** Case does not count. GitHub keeps 1,000 statuses per commit and context. */
   context: string;
   description?: string;
   targetUrl?: string;
@@ -22,7 +22,7 @@ export type DeploymentRequest = {
   ref: string;
   environment: string;
   description?: string;
-  /** Carries our build id, by which a deployment is found again. */
+  /** Our build id, which finds the deployment again. */
   payload: Record<string, string>;
   production?: boolean;
   transient?: boolean;
@@ -39,7 +39,7 @@ export type DeploymentStatus = {
   environmentUrl?: string;
 };
 
-/** What we tell GitHub about a build. */
+/** The reports to GitHub about a build. */
 export function reportsOf({ request, read, write }: Conversation) {
   return {
     createStatus({ fullName, sha, state, context, description, targetUrl }: CommitStatus): Promise<void> {
@@ -57,10 +57,10 @@ export function reportsOf({ request, read, write }: Conversation) {
       );
     },
 
-    /** Never merges the base branch into the ref and never waits for other checks: a build is not asked for either. */
+    /** Never merges the base branch into the ref and never waits for other checks, because a build needs neither. */
     createDeployment(wanted: DeploymentRequest): Promise<{ id: number }> {
       const { fullName, ref, environment, description, payload, production, transient } = wanted;
-      // 202 says that GitHub merged the base branch instead; we ask it not to, and there is no id then.
+      // 202 means that GitHub merged the base branch, which we ask it not to do. The answer then has no id.
       return write<unknown, { id: number }>(
         () =>
           request('POST /repos/{owner}/{repo}/deployments', {
@@ -89,7 +89,7 @@ export function reportsOf({ request, read, write }: Conversation) {
             ...split(fullName),
             deployment_id: deploymentId,
             state,
-            // What was deployed before is so no longer.
+            // GitHub marks the earlier deployment as inactive.
             auto_inactive: true,
             ...described(description),
             ...(logUrl === undefined ? {} : { log_url: logUrl }),
@@ -99,7 +99,7 @@ export function reportsOf({ request, read, write }: Conversation) {
       );
     },
 
-    /** The newest 100 of a commit, or of an environment. */
+    /** The newest 100 of a commit or of an environment. */
     listDeployments(query: { fullName: string; environment?: string; sha?: string }): Promise<Deployment[]> {
       const { fullName, environment, sha } = query;
       return read(

@@ -7,7 +7,7 @@ export type Repository = {
   id: number;
   owner: string;
   name: string;
-  /** `owner/name`; changes with every rename and transfer, the id does not. */
+  /** `owner/name`. A rename or transfer changes it, but not the id. */
   fullName: string;
   url: string;
   visibility: 'public' | 'private' | 'internal';
@@ -29,7 +29,7 @@ export type Branch = { name: string; sha: string };
 
 export type Workflow = { id: number; name: string; path: string; state: string };
 
-/** Repositories, and what is in them, as far as the token reaches. */
+/** Repositories and their content, as far as the token reaches. */
 export function repositoriesOf({ request, read }: Conversation) {
   const listRepositories = (page: number, headers: Record<string, string>): Promise<RepositoryPage> =>
     read(
@@ -42,10 +42,10 @@ export function repositoriesOf({ request, read }: Conversation) {
       }),
     );
   return {
-    /** A page of 100; dedupe by id, because pages shift while they are read. */
+    /** A page of 100. Deduplicate by id, because pages shift while they are read. */
     listRepositories: (page = 1) => listRepositories(page, {}),
 
-    /** The same page, unless it is still the one with this ETag: GitHub does not count that question. */
+    /** The same page, unless it still has this ETag. GitHub does not count that request. */
     async listRepositoriesUnless(etag: string, page: number): Promise<RepositoryPage | undefined> {
       try {
         return await listRepositories(page, { 'if-none-match': etag });
@@ -55,7 +55,10 @@ export function repositoriesOf({ request, read }: Conversation) {
       }
     },
 
-    /** By the id that survives renames. Undefined where it is gone or out of the token's reach. */
+    /**
+     * Finds a repository by its id, which renames do not change. Undefined if it no longer exists or the token does not
+     * reach it.
+     */
     getRepositoryById(repositoryId: number): Promise<Repository | undefined> {
       return orUndefined(
         read(
@@ -65,7 +68,7 @@ export function repositoriesOf({ request, read }: Conversation) {
       );
     },
 
-    /** A page of 100 branches; with `q` all whose names begin with it, which GitHub gives in one answer. */
+    /** A page of 100 branches. With `q`, all branches whose names begin with it, in one answer. */
     listBranches(
       fullName: string,
       { page = 1, q = '' }: { page?: number; q?: string } = {},
@@ -93,14 +96,14 @@ export function repositoriesOf({ request, read }: Conversation) {
     },
 
     /**
-     * How a branch or tag stands to a commit: `ahead` of it where the commit is in its history. Undefined where one of
-     * the two is not there.
+     * Compares a branch or tag with a commit. `ahead` means that the commit is in its history. Undefined if one of them
+     * does not exist.
      */
     compare(fullName: string, sha: string, ref: string): Promise<Standing | undefined> {
       const basehead = `${sha}...${ref}`;
       return orUndefined(
         read(
-          // The files that differ come with the first page.
+          // The first page contains the changed files.
           () =>
             request('GET /repos/{owner}/{repo}/compare/{basehead}', {
               ...split(fullName),
@@ -116,7 +119,7 @@ export function repositoriesOf({ request, read }: Conversation) {
       );
     },
 
-    /** Undefined where the repository has no such commit. */
+    /** Undefined if the repository has no such commit. */
     getCommitMessage(fullName: string, sha: string): Promise<string | undefined> {
       return orUndefined(
         read(
@@ -126,7 +129,7 @@ export function repositoriesOf({ request, read }: Conversation) {
       );
     },
 
-    /** `file` is the name below `.github/workflows/`. Undefined where the default branch has no such workflow. */
+    /** `file` is the name below `.github/workflows/`. Undefined if the default branch has no such workflow. */
     getWorkflow(fullName: string, file: string): Promise<Workflow | undefined> {
       return orUndefined(
         read(
@@ -140,7 +143,7 @@ export function repositoriesOf({ request, read }: Conversation) {
       );
     },
 
-    /** A text file of at most 1 MB at a branch, tag or commit; undefined where there is no such file. */
+    /** A text file of at most 1 MB at a branch, tag or commit. Undefined if it does not exist. */
     readFile(fullName: string, path: string, ref: string): Promise<string | undefined> {
       return orUndefined(
         read(
@@ -182,13 +185,13 @@ function toRepository(raw: RawRepository): Repository {
   };
 }
 
-/** It decides whether repositories are taken away. */
+/** This answer decides whether repositories are removed, so it is checked. */
 function countIn(value: unknown): number {
   if (Number.isSafeInteger(value)) return value as number;
   throw new TypeError('not a count');
 }
 
-/** One that is no ETag would only make the next question fail. */
+/** A malformed ETag would make the next request fail. */
 function etagIn({ headers }: { headers: Record<string, unknown> }): string | undefined {
   const etag = String(headers['etag'] ?? '');
   return /^(?:W\/)?"[\x21\x23-\x7e]{0,200}"$/.test(etag) ? etag : undefined;

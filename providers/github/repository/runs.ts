@@ -26,15 +26,15 @@ export type Run = {
 
 export type RunQuery = {
   fullName: string;
-  /** The file's name; all workflows without it. */
+  /** The file's name. If absent, all workflows. */
   workflow?: string;
-  /** ms; GitHub compares whole seconds. */
+  /** In ms. GitHub compares whole seconds. */
   createdAfter?: number;
   event?: string;
   page?: number;
 };
 
-/** Workflow runs: starting, finding, following and ending them. */
+/** Workflow runs: start, find, follow and cancel them. */
 export function runsOf({ host, request, read, write }: Conversation) {
   async function getRun(fullName: string, runId: number): Promise<Run | undefined> {
     return orUndefined(
@@ -49,8 +49,8 @@ export function runsOf({ host, request, read, write }: Conversation) {
     getRun,
 
     /**
-     * Starts a run, exactly once per call, and GitHub has no way to make a second call harmless: after a failure that
-     * is `ambiguous`, look for the run before anything else. Older hosts do not say which run it is.
+     * Starts a run. GitHub has no idempotency key, so each call may start one. After an `ambiguous` failure, look for
+     * the run before anything else. Older hosts do not return the run's id.
      */
     dispatchWorkflow({ fullName, workflow, ref, inputs }: Dispatch): Promise<{ runId?: number; runUrl?: string }> {
       const details = host.returnsRunDetails ? { return_run_details: true } : {};
@@ -68,7 +68,7 @@ export function runsOf({ host, request, read, write }: Conversation) {
       );
     },
 
-    /** Newest first, 100 a page; with a filter GitHub lists 1,000 runs at most. */
+    /** Newest first, 100 a page. With a filter GitHub lists at most 1,000 runs. */
     listRuns(query: RunQuery): Promise<{ runs: Run[]; next: number | undefined }> {
       const { fullName, workflow, createdAfter, event, page = 1 } = query;
       const filter = {
@@ -91,7 +91,7 @@ export function runsOf({ host, request, read, write }: Conversation) {
       );
     },
 
-    /** Asks for the end of a run. GitHub refuses with 409 where it has ended already, so the run is read and returned. */
+    /** Cancels a run. GitHub returns 409 if it has already ended, so the run is read and returned. */
     async cancelRun(fullName: string, runId: number): Promise<{ accepted: boolean; run: Run | undefined }> {
       const accepted = await write(
         () => request('POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', { ...split(fullName), run_id: runId }),
@@ -101,7 +101,7 @@ export function runsOf({ host, request, read, write }: Conversation) {
       return { accepted, run: accepted ? undefined : await getRun(fullName, runId) };
     },
 
-    /** Runs all jobs of a finished run again, under the same run id and the next attempt. */
+    /** Runs all jobs of a finished run again, under the same run id and with the next attempt number. */
     rerun(fullName: string, runId: number): Promise<void> {
       return write(
         () => request('POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun', { ...split(fullName), run_id: runId }),
@@ -111,7 +111,7 @@ export function runsOf({ host, request, read, write }: Conversation) {
   };
 }
 
-/** 200 with the run since 2026, 204 with nothing from older hosts. The library's types know the latter only. */
+/** 200 with the run since 2026, 204 without a body on older hosts. The library's types know only the latter. */
 function toDispatched(data: unknown): { runId?: number; runUrl?: string } {
   if (typeof data !== 'object' || data === null || !('workflow_run_id' in data)) return {};
   const runId = idIn({ id: data.workflow_run_id });

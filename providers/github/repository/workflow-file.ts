@@ -1,16 +1,16 @@
 import { parseDocument } from 'yaml';
 
 export type WorkflowInspection = {
-  /** False where the text is no YAML, or no mapping: then nothing else is known. */
+  /** False if the text is not YAML or not a mapping. Then nothing else is known. */
   readable: boolean;
   dispatchable: boolean;
-  /** Of the inputs that a build sends, those that `workflow_dispatch` does not declare: GitHub would refuse it. */
+  /** The inputs of a build that `workflow_dispatch` does not declare. GitHub would reject the dispatch. */
   missingInputs: string[];
-  /** Whether `run-name` shows the build, by which a run is found again when GitHub's answer was lost. */
+  /** Whether `run-name` shows the build. Fairlead finds the run by it when GitHub's answer was lost. */
   runNameShowsBuild: boolean;
 };
 
-/** A workflow file is a few kilobytes. What is larger is not parsed. */
+/** A workflow file has a few kilobytes. A larger file is not parsed. */
 const maxLength = 512 * 1024;
 
 const unreadable: Omit<WorkflowInspection, 'missingInputs'> = {
@@ -20,14 +20,14 @@ const unreadable: Omit<WorkflowInspection, 'missingInputs'> = {
 };
 
 /**
- * What a workflow file must have so that a build can start it.
+ * What a workflow file needs so that a build can start it.
  * https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
  */
 export function inspectWorkflow(yamlText: string, requiredInputs: readonly string[]): WorkflowInspection {
   const file = parseMapping(yamlText);
   if (!file) return { ...unreadable, missingInputs: [...requiredInputs] };
 
-  // YAML 1.1 reads the key `on` as true, which a file can ask for with a %YAML directive.
+  // YAML 1.1 reads the key `on` as true. A file can select that version with a %YAML directive.
   const events = file.get('on') ?? file.get(true);
   const declared = inputsOf(events);
   return {
@@ -40,7 +40,10 @@ export function inspectWorkflow(yamlText: string, requiredInputs: readonly strin
 
 type Mapping = Map<unknown, unknown>;
 
-/** Maps, not objects: the keys are a stranger's. Aliases are few or refused, which ends what would grow without end. */
+/**
+ * Maps instead of objects, because strangers choose the keys. The limit on aliases stops a document that expands
+ * without end.
+ */
 function parseMapping(text: string): Mapping | undefined {
   if (text.length > maxLength) return undefined;
   try {
@@ -53,7 +56,7 @@ function parseMapping(text: string): Mapping | undefined {
   }
 }
 
-/** `on:` is one event, a list of events, or a mapping with settings; null stands for "without settings". */
+/** `on:` is one event, a list of events, or a mapping with settings. Null means "without settings". */
 function dispatchOf(events: unknown): unknown {
   if (events === 'workflow_dispatch') return null;
   if (Array.isArray(events)) return events.includes('workflow_dispatch') ? null : undefined;
@@ -66,7 +69,7 @@ function inputsOf(events: unknown): Set<unknown> {
   return new Set(inputs instanceof Map ? inputs.keys() : []);
 }
 
-/** An expression that reads the input, in any of the three ways in which it can be written. */
+/** An expression that reads the input, in any of the three notations. */
 function showsBuild(runName: unknown): boolean {
   if (typeof runName !== 'string') return false;
   return runName
