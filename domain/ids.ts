@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
-/** Every kind of thing that has an id of its own, by the prefix of that id. */
+/** Every kind of thing with an id, with the prefix of the id. */
 export const idPrefixes = {
   organization: 'org',
   project: 'prj',
@@ -32,7 +32,7 @@ export const idPrefixes = {
 
 export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes];
 
-/** Crockford's base 32 in lower case: no i, l, o or u, so that an id can be read out aloud. */
+/** Crockford's base 32 in lower case. It has no i, l, o or u, so people can read ids aloud. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 const pool = Buffer.alloc(8 * 256);
@@ -41,8 +41,8 @@ let lastMs = 0;
 let sequence = 0;
 
 /**
- * A new id: `<prefix>_` and a UUIDv7 (RFC 9562) in 26 characters of Crockford base 32.
- * Ids sort by time; within one millisecond, those of one process sort in the order they were made.
+ * Returns a new id: `<prefix>_` and a UUIDv7 (RFC 9562) in 26 characters of Crockford base 32. Ids sort by time. Within
+ * one millisecond, the ids of one process sort by creation.
  */
 export function newId(prefix: IdPrefix): string {
   const now = Date.now();
@@ -71,7 +71,7 @@ export function newId(prefix: IdPrefix): string {
   return `${prefix}_${encode(bytes)}`;
 }
 
-/** Below every id that was made at `ms` or later, and above all earlier ones. */
+/** Below every id that was created at `ms` or later, and above all earlier ids. */
 export function idAt(prefix: IdPrefix, ms: number): string {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
@@ -80,7 +80,7 @@ export function idAt(prefix: IdPrefix, ms: number): string {
   return `${prefix}_${encode(bytes)}`;
 }
 
-/** 128 bits as 26 characters, the first of which carries only three bits. */
+/** 128 bits as 26 characters. The first character has only three bits. */
 function encode(bytes: Uint8Array): string {
   let text = '';
   let bits = 2; // two zero bits in front make 130, a multiple of five
@@ -97,7 +97,7 @@ function encode(bytes: Uint8Array): string {
   return text;
 }
 
-/** Whether `text` has the form of an id with this prefix; says nothing of whether such a thing exists. */
+/** Whether `text` has the form of an id with this prefix. Does not check that it exists. */
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && isIdBody(text.slice(prefix.length + 1));
 }
@@ -111,5 +111,5 @@ export function idPattern(prefix: IdPrefix): RegExp {
   return new RegExp(`^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`);
 }
 
-/** What `Authorization: Bearer` can carry (RFC 6750, `b64token`). */
+/** The characters that `Authorization: Bearer` can carry (RFC 6750, `b64token`). */
 export const bearerToken = /^[\w.~+/-]+=*$/;

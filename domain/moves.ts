@@ -1,7 +1,7 @@
-/** From each status, the statuses that may follow. A status with no follower is final. */
+/** The statuses that may follow each status. A status without followers is final. */
 export type Moves<Status extends string> = Readonly<Record<Status, readonly Status[]>>;
 
-/** The statuses from which `to` may be reached in one move. */
+/** Returns the statuses that can move to `to`. */
 export function sourcesOf<Status extends string>(moves: Moves<Status>, to: Status): Status[] {
   return (Object.keys(moves) as Status[]).filter((from) => moves[from].includes(to));
 }

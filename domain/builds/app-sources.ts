@@ -1,12 +1,13 @@
 /**
- * Whether an app can be built from its source. `repository_removed`: it was deleted, taken from the App, or given to an
- * account without it. `disconnected`: the integration is gone, or was taken from the project.
+ * Whether an app can be built from its source. `repository_removed`: the repository was deleted, removed from the
+ * GitHub App, or transferred to an account without it. `disconnected`: the integration no longer exists, or the project
+ * may no longer use it.
  */
 export const sourceStatuses = ['connected', 'suspended', 'disconnected', 'repository_removed'] as const;
 
 export type SourceStatus = (typeof sourceStatuses)[number];
 
-/** How the registry of an app is. */
+/** The state of an app's registry. */
 export const registryStatuses = ['connected', 'disconnected'] as const;
 
 export type RegistryStatus = (typeof registryStatuses)[number];

@@ -18,8 +18,8 @@ export const buildStatuses = [
 export type BuildStatus = (typeof buildStatuses)[number];
 
 /**
- * How a build may move. `uncertain` is a dispatch whose answer was lost and whose run was not found: it is never
- * sent again by itself; a run found later makes it `running` (or at once what that run ended as).
+ * The moves of a build. `uncertain` is a dispatch without an answer whose run was not found. Fairlead never dispatches
+ * it again automatically. A run that is found later moves it to `running`, or to the run's result.
  */
 export const buildMoves: Moves<BuildStatus> = {
   blocked: ['queued', 'declined', 'canceled', 'superseded', 'failed'],
@@ -45,12 +45,12 @@ const dispatchStates = ['intent', 'sending', 'sent', 'refused', 'unknown'] as co
 export type DispatchState = (typeof dispatchStates)[number];
 
 /**
- * The one call that starts a run. `sending` is committed before the call, so `intent` proves that nothing was sent;
- * whatever is still `sending` when its attempt is over has an unknown outcome, and is looked for, never repeated.
+ * The one call that starts a run. `sending` is committed before the call, so `intent` proves that nothing was sent. If
+ * an attempt ends in `sending`, its result is unknown: Fairlead looks for the run and never repeats the call.
  */
 export const dispatchMoves: Moves<DispatchState> = {
   intent: ['sending', 'refused'],
-  // Back to `intent` only on a definite answer that nothing was started, such as a rate limit: never on silence.
+  // Back to `intent` only on a definite answer that nothing was started, such as a rate limit. Never without an answer.
   sending: ['sent', 'refused', 'unknown', 'intent'],
   unknown: ['sent'],
   sent: [],

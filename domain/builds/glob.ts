@@ -1,21 +1,23 @@
 /**
- * Branch and tag globs, matched in time proportional to pattern × text whatever they are: both come from people, and
- * a regular expression built from a pattern with a few stars can run for minutes.
+ * Branch and tag globs. People write both patterns and names, and a regular expression built from a pattern with a few
+ * stars can run for minutes. This matcher always takes time proportional to pattern × text.
  *
- * `*` any characters but `/` · `**` any characters · `?` one character but `/` · `[abc]`, `[a-z]`, `[!a]` classes,
- * none of which holds `/` · `\` outside a class takes the next character literally.
+ * `*` any characters but `/` · `**` any characters · `?` one character but `/` · `[abc]`, `[a-z]`, `[!a]` classes, none
+ * of which contains `/` · `\` outside a class takes the next character literally.
  */
 type Part = { kind: 'literal'; character: number } | { kind: 'one' | 'many'; slash: boolean } | Class;
 type Class = { kind: 'class'; negative: boolean; from: Int32Array; to: Int32Array };
 
 const maxLength = 256;
-/** Of a branch or tag; GitHub's own are shorter, but a host that a tenant chose may send any. */
+/**
+ * The longest name of a branch or tag. GitHub's own limit is lower, but a host that a tenant chose can send any name.
+ */
 const maxText = 512;
 const slash = 47;
 
 export type Glob = (text: string) => boolean;
 
-/** Throws where the pattern is not valid; `checkGlob` says beforehand why. */
+/** Throws if the pattern is invalid. `checkGlob` explains why. */
 export function compileGlob(pattern: string): Glob {
   const parts = parse(pattern);
   return (text) => text.length <= maxText && matches(parts, text);
@@ -25,7 +27,7 @@ export function matchesGlob(pattern: string, text: string): boolean {
   return compileGlob(pattern)(text);
 }
 
-/** Why a pattern cannot be used, in a sentence; nothing where it can. */
+/** Returns a sentence that explains why a pattern is invalid, or undefined if it is valid. */
 export function checkGlob(pattern: string): string | undefined {
   try {
     parse(pattern.startsWith('!') ? pattern.slice(1) : pattern);
@@ -36,8 +38,8 @@ export function checkGlob(pattern: string): string | undefined {
 }
 
 /**
- * A list of globs, as in a workflow file's `branches`: one that begins with `!` takes away what those before it
- * matched, and the last one that matches decides. An empty list matches nothing.
+ * A list of globs, as in a workflow file's `branches`. A glob that begins with `!` excludes what earlier globs matched;
+ * the last match decides. An empty list matches nothing.
  */
 export function matchesGlobs(patterns: readonly string[], text: string): boolean {
   let matched = false;
@@ -49,8 +51,8 @@ export function matchesGlobs(patterns: readonly string[], text: string): boolean
 }
 
 /**
- * Walks all states of the pattern at once, one character after the other, 32 of them in one step (Shift-And): this
- * runs within a transaction, for every pattern of every pipeline.
+ * Simulates all states of the pattern at once, 32 of them in one step (Shift-And). This matters because it runs inside
+ * a transaction, for every pattern of every pipeline.
  */
 function matches(parts: Part[], text: string): boolean {
   const words = (parts.length >> 5) + 1;
@@ -66,7 +68,7 @@ function matches(parts: Part[], text: string): boolean {
       const fitting = at(states, word) & at(accepted, word);
       const leaving = fitting & ~at(many, word);
       const reached = (fitting & at(many, word)) | (leaving << 1) | step;
-      // A part that may stand for nothing can also be passed over; two of them never follow each other.
+      // A part that matches the empty text can be skipped. Two such parts never follow each other.
       const passing = reached & at(many, word);
       states[word] = reached | (passing << 1) | pass;
       step = leaving >>> 31;
@@ -78,7 +80,7 @@ function matches(parts: Part[], text: string): boolean {
   return ((at(states, words - 1) >>> (parts.length & 31)) & 1) === 1;
 }
 
-/** Which parts accept a character: found once for each, and without asking every part. */
+/** Which parts accept a character. Computed once per character, without asking every part. */
 function acceptors(parts: Part[], words: number): (character: number) => Int32Array {
   const found = new Map<number, Int32Array>();
   const open = bitsWhere(parts, words, ({ kind }) => kind === 'one' || kind === 'many');

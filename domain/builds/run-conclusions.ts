@@ -1,15 +1,15 @@
 import type { BuildStatus } from './build-status.ts';
 
-/** How a build ends, and a stable code where the status alone does not say why. */
+/** The end status of a build, with a stable code if the status alone does not explain it. */
 export type BuildEnd = {
   status: Extract<BuildStatus, 'succeeded' | 'failed' | 'timed_out' | 'canceled'>;
   reason?: string;
 };
 
 /**
- * What a run's conclusion means for its build. Neutral and skipped count as a success, as they do for GitHub's own
- * required checks; the reason keeps them apart. GitHub documents no other conclusions than these; one that it adds
- * later is a failure, because nobody said that it succeeded.
+ * The build status for a run's conclusion. Neutral and skipped count as success, as they do for GitHub's required
+ * checks; the reason distinguishes them. GitHub documents no other conclusions. A future one counts as a failure,
+ * because it does not state success.
  */
 const ends: Record<string, BuildEnd> = {
   success: { status: 'succeeded' },
@@ -23,7 +23,7 @@ const ends: Record<string, BuildEnd> = {
   cancelled: { status: 'canceled', reason: 'run_canceled' },
 };
 
-/** How the build of this run ends; undefined while the run goes on. */
+/** Returns how the build of this run ends, or undefined while the run is in progress. */
 export function endOfRun(run: {
   status?: string | undefined;
   conclusion?: string | undefined | null;

@@ -1,9 +1,9 @@
 const markers = ['[skip ci]', '[ci skip]', '[no ci]', '[skip actions]', '[actions skip]'];
 
 /**
- * What in a commit's message asks for no build: one of the markers anywhere, or the trailer `skip-checks: true` at
- * its end (https://docs.github.com/actions/how-tos/manage-workflow-runs/skip-workflow-runs). GitHub heeds them for
- * push and pull_request only and not for a dispatch, so they are judged here. Give it the message of the head commit.
+ * Finds a request in a commit message not to build: one of the markers anywhere, or the trailer `skip-checks: true` at
+ * its end (https://docs.github.com/actions/how-tos/manage-workflow-runs/skip-workflow-runs). GitHub obeys markers for
+ * push and pull_request only and not for a dispatch, so Fairlead checks them. Pass the message of the head commit.
  */
 export function skipMarker(message: string | undefined): string | undefined {
   if (!message) return undefined;
@@ -11,7 +11,7 @@ export function skipMarker(message: string | undefined): string | undefined {
   return markers.find((marker) => lower.includes(marker)) ?? trailer(lower);
 }
 
-/** Trailers are the lines of the last paragraph, where that is not the subject itself. */
+/** Trailers are the lines of the last paragraph, unless that paragraph is the subject. */
 function trailer(message: string): string | undefined {
   const paragraphs = message.trim().split(/\n[ \t\r]*\n/);
   if (paragraphs.length < 2) return undefined;

@@ -7,7 +7,7 @@ export type TriggerEvent = (typeof triggerEvents)[number];
 
 export type Triggers = { events: readonly TriggerEvent[]; branches: readonly string[]; tags: readonly string[] };
 
-/** Why a pipeline builds, or why it does not. Stored with every decision. */
+/** Why a pipeline builds or does not build. Stored with every decision. */
 export type DecisionReason =
   | 'matched'
   | 'fork_pull_request'
@@ -25,9 +25,9 @@ export type BuildRequest = {
   ref: string;
   refName: string;
   sha: string;
-  /** The branch that the workflow is dispatched on, or the full ref of the tag. */
+  /** The branch whose workflow is dispatched, or the full ref of the tag. */
   dispatchRef: string;
-  /** What the workflow is told to build. */
+  /** The ref that the workflow builds. */
   fairleadRef: string;
   pullRequest?: number;
   fork: boolean;
@@ -38,13 +38,13 @@ export type Decision =
   | { outcome: 'build' | 'blocked'; reason: DecisionReason; build: BuildRequest }
   | { outcome: 'skipped'; reason: DecisionReason };
 
-/** New code came in; the other actions change what is said about it. */
+/** The actions that bring new code. Other actions change only a pull request's description. */
 const buildingActions = ['opened', 'reopened', 'synchronize'];
 
 /**
- * Whether this pipeline builds this event. The first reason against it is the one that is stored, in this order:
- * pipeline, app, event, action or deletion, branch or tag, skip marker. A fork's pull request is never dispatched by
- * itself: it runs code for which nobody has vouched, so its build is blocked.
+ * Decides whether this pipeline builds this event. Stores the first reason against it, in this order: pipeline, app,
+ * event, action or deletion, branch or tag, skip marker. The pull request of a fork is never dispatched automatically,
+ * because it runs unapproved code. Its build is blocked.
  */
 export function decide(
   pipeline: { enabled: boolean; triggers: Triggers; appAutoDeploy: boolean },
@@ -71,7 +71,7 @@ function decidePush({ events, branches, tags }: Triggers, event: PushEvent): Dec
       ref: event.ref,
       refName: event.refName,
       sha: event.headSha,
-      // In full where a branch may have the same name.
+      // The full ref, because a branch may have the same name.
       dispatchRef: isTag ? event.ref : event.refName,
       fairleadRef: event.ref,
       fork: false,
@@ -90,7 +90,7 @@ function decidePullRequest({ events, branches }: Triggers, event: PullRequestEve
     ref: pullRef,
     refName: event.headRef,
     sha: event.headSha,
-    // A fork's branch is not in this repository: its commits are served here under the pull request's ref.
+    // A fork's branch is not in this repository. Its commits are available under the pull request's ref.
     dispatchRef: event.fork ? event.baseRef : event.headRef,
     fairleadRef: event.fork ? pullRef : `refs/heads/${event.headRef}`,
     pullRequest: event.number,

@@ -1,7 +1,7 @@
-/** What every dispatched workflow has to declare: the build, the commit and the ref that it is to build. */
+/** The inputs that every dispatched workflow must declare: the build, and the commit and ref to build. */
 export const buildInputs = ['fairlead_build', 'fairlead_sha', 'fairlead_ref'] as const;
 
-/** A sentence where these inputs of a pipeline are more than fit beside ours. */
+/** Returns a sentence if the inputs of a pipeline do not fit beside Fairlead's own. */
 export function tooManyInputs(inputs: Record<string, string>, most: number): string | undefined {
   const ours: readonly string[] = buildInputs;
   const own = Object.keys(inputs).filter((name) => !ours.includes(name)).length;
@@ -10,7 +10,7 @@ export function tooManyInputs(inputs: Record<string, string>, most: number): str
   return `This GitHub starts a workflow with ${most} inputs at most. ${buildInputs.length} of them are Fairlead's own, so there is room for ${room}: there are ${own}.`;
 }
 
-/** What a workflow file needs, to be shown where it is missing. */
+/** What a workflow file needs. Shown to a person whose file lacks it. */
 export const workflowSnippet = `run-name: Build \${{ inputs.fairlead_build }}
 on:
   workflow_dispatch:
@@ -20,12 +20,12 @@ on:
       fairlead_ref: { description: Ref, required: true, type: string }
 `;
 
-/** A build's id as a run's name shows it. */
+/** The id of a build as it appears in a run's name. */
 const marker = /(?<![0-9a-z_])bld_[0-9a-hjkmnp-tv-z]{26}(?![0-9a-z])/g;
 
 /**
- * The build that a run's name speaks of. The name is written by a workflow file, so the id in it is only a claim:
- * whoever uses it also checks repository and state. A name with two different ids says nothing.
+ * Returns the build that a run's name contains. A workflow file writes the name, so the id is only a claim: callers
+ * must also check the repository and the state. A name with two different ids counts as none.
  */
 export function findBuildId(displayTitle: string): string | undefined {
   const found = new Set(displayTitle.match(marker));

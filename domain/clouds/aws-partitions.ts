@@ -4,11 +4,11 @@ type Names = {
   regions: RegExp;
   suffix: string;
   dualStackSuffix: string;
-  /** Where to ask for an identity when nothing says which region. */
+  /** The region to ask for an identity if nothing names one. */
   home: string;
 };
 
-/** As in the SDK's own table. A region is only ever put into a host name after it has matched one of these. */
+/** The same as in the SDK's own table. A region must match one of these before it becomes part of a host name. */
 const partitions: Record<AwsPartition, Names> = {
   aws: {
     regions: /^(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]{4,12}-\d{1,2}$/,
@@ -60,10 +60,12 @@ const partitions: Record<AwsPartition, Names> = {
   },
 };
 
-/** Which way to AWS: the same is behind several names. */
+/** The network variant. The same service has several host names. */
 export type AwsPlace = { partition: AwsPartition; region: string; fips: boolean; dualStack: boolean };
 
-/** The usual way to a region, or to a partition's own where none is named; nothing where it is no region of AWS. */
+/**
+ * Returns the default endpoint of a region, or of a partition without a region. Undefined if AWS has no such region.
+ */
 export function awsPlace(region: string | undefined, partition: AwsPartition = 'aws'): AwsPlace | undefined {
   const name = region ?? partitions[partition].home;
   const found = (Object.keys(partitions) as AwsPartition[]).find((id) => partitions[id].regions.test(name));
@@ -73,7 +75,7 @@ export function awsPlace(region: string | undefined, partition: AwsPartition = '
 export const awsServices = ['sts', 'ecr', 'ecrPublic'] as const;
 export type AwsService = (typeof awsServices)[number];
 
-/** The origin of a service there; nothing where the region is none of the partition's. */
+/** Returns the origin of a service, or undefined if the region is not in the partition. */
 export function awsEndpoint(service: AwsService, { partition, region, fips, dualStack }: AwsPlace): string | undefined {
   const { regions, suffix, dualStackSuffix } = partitions[partition];
   if (!regions.test(region)) return undefined;
@@ -85,14 +87,14 @@ export function awsEndpoint(service: AwsService, { partition, region, fips, dual
     case 'ecr':
       return `https://${api}ecr${fips ? '-fips' : ''}.${end}`;
     case 'sts':
-      // GovCloud's plain name is the validated one; the other does not exist.
+      // GovCloud's plain name is the FIPS-validated one; no other name exists.
       return `https://sts${fips && !(partition === 'aws-us-gov' && !dualStack) ? '-fips' : ''}.${end}`;
   }
 }
 
 export type RoleArn = { partition: AwsPartition; accountId: string };
 
-/** Paths and names as IAM allows them: nothing in them means anything in a policy. */
+/** Paths and names that IAM accepts. None of their characters has a meaning in a policy. */
 const role = /^arn:(aws[a-z-]{0,12}):iam::(\d{12}):role\/[\w+=,.@/-]{1,576}$/;
 
 export function parseRoleArn(arn: string): RoleArn | undefined {

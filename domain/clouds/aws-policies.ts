@@ -1,21 +1,23 @@
 import type { RegistryPurpose } from '../registries/registry-purposes.ts';
 
-/** What a policy speaks of: one account's registry in one region, or its part of the public one (no region). */
+/** The resources of a policy: one account's registry in one region, or its part of the public registry (no region). */
 export type EcrTarget = { partition: string; region?: string; accountId: string };
 
 type Statement = { Sid?: string; Effect: 'Allow'; Action: string | string[]; Resource: string | string[] };
 
 const pull = ['BatchCheckLayerAvailability', 'GetDownloadUrlForLayer', 'BatchGetImage'];
 const push = ['InitiateLayerUpload', 'UploadLayerPart', 'CompleteLayerUpload', 'PutImage'];
-/** Anybody may pull from the public registry. */
+/** Everyone may pull from the public registry. */
 const pushToPublic = ['BatchCheckLayerAvailability', ...push];
 
-/** Of a session policy, in characters: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
+/**
+ * The longest session policy, in characters: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ */
 export const longestSessionPolicy = 2048;
 
 /**
- * What an identity needs to pull, or to pull and push. The permission to get a token at all cannot be given for one
- * repository. Without repositories it is all of the account's.
+ * What an identity needs to pull, or to pull and push. The permission to get a token cannot be limited to one
+ * repository. Without repositories, the policy covers all of the account's.
  */
 function ecrStatements(target: EcrTarget, actions: RegistryPurpose[], repositories?: string[]): Statement[] {
   const pushes = actions.includes('push');
@@ -38,25 +40,31 @@ function ecrStatements(target: EcrTarget, actions: RegistryPurpose[], repositori
   ];
 }
 
-/** What a session is narrowed to; as short as it can be. */
+/** The session policy, as short as possible. */
 export function ecrSessionPolicy(target: EcrTarget, actions: RegistryPurpose[], repositories?: string[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: ecrStatements(target, actions, repositories) });
 }
 
-/** What somebody gives the role or the user, as a text to paste. */
+/** The permission policy of the role or user, as text to paste. */
 export function ecrPermissionsPolicy(target: EcrTarget, actions: RegistryPurpose[], repositories?: string[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: ecrStatements(target, actions, repositories) }, null, 2);
 }
 
-/** Whom a role is to trust: Fairlead's own identity at AWS with an id made for this account, or Fairlead as an issuer. */
+/**
+ * The trusted identity of a role: Fairlead's own identity at AWS with an external id for this account, or Fairlead as
+ * an issuer.
+ */
 type Trusted =
   | { principalArn: string; externalId: string }
   | { issuerUrl: string; subject: string; accountId: string; partition?: string; audience?: string };
 
-/** What AWS's own tools send, and what its console proposes. */
+/** The audience that AWS's own tools send and its console proposes. */
 const usualAudience = 'sts.amazonaws.com';
 
-/** The trust policy of a role, as a text to paste. Each part of its condition must hold, and holds for us alone. */
+/**
+ * The trust policy of a role, as text to paste. All parts of its condition must hold, and they hold for this account
+ * only.
+ */
 export function trustPolicyFor(trusted: Trusted): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: [statementFor(trusted)] }, null, 2);
 }
@@ -80,15 +88,15 @@ function statementFor(trusted: Trusted): object {
   };
 }
 
-/** AWS names an issuer by its address without `https://`. */
+/** AWS names an issuer by its URL without `https://`. */
 function issuerName(issuerUrl: string): string {
   const { host, pathname } = new URL(issuerUrl);
   return `${host}${pathname}`.replace(/\/+$/, '');
 }
 
 /**
- * Who asks AWS who it is, while it plays a role, is told its session, which is another one tomorrow: what lasts is the
- * role. A role's path is not part of the session's name, and is lost.
+ * AWS names a session, and not the role, when a role asks for its identity. Sessions change, so the role is derived
+ * from the session. The path of a role is not part of the session's name and is lost.
  */
 function roleOfSession(arn: string): string {
   const [, partition, accountId, role] = /^arn:([\w-]+):sts::(\d{12}):assumed-role\/([^/]+)\/[^/]+$/.exec(arn) ?? [];

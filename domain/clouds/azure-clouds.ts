@@ -1,12 +1,12 @@
 import type { AzureCloud } from '../registries/registry-hosts.ts';
 
 type Places = {
-  /** Entra's, where tokens are asked for; and the other name of the same, which it may answer with. */
+  /** The host of Entra that issues tokens, and its other name, which may appear in answers. */
   authority: string;
   alias?: string;
-  /** Azure Resource Manager, whose tokens registries take where they know no audience of their own. */
+  /** Azure Resource Manager. Registries accept its tokens if they have no audience of their own. */
   resourceManager: string;
-  /** What a federated credential expects in `aud`. */
+  /** The audience that a federated credential expects. */
   federationAudience: string;
 };
 
@@ -29,5 +29,5 @@ export const azureClouds: Record<AzureCloud, Places> = {
   },
 };
 
-/** Of a tenant or an application. */
+/** The id of a tenant or an application. */
 export const azureId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -6,7 +6,7 @@ import { shellCommand } from './shell-quote.ts';
 export type AzureTrusted = {
   clientId: string;
   cloud: AzureCloud;
-  /** Fairlead as an issuer of tokens; without it, the app has a client secret. */
+  /** Fairlead as an issuer of tokens. If absent, the app has a client secret. */
   federation?: { issuerUrl: string; subject: string };
 };
 
@@ -22,8 +22,8 @@ const roles: Record<RegistryPurpose, { usual: string; abac: string }> = {
 };
 
 /**
- * The commands that give what a cloud account needs and no more, as a text to paste: the trust in this one account of
- * this Fairlead, and a role on each registry. A registry tells itself which of two roles it goes by.
+ * The commands that grant a cloud account what it needs, as text to paste: the trust in this account of this Fairlead,
+ * and a role on each registry. A registry itself decides which of two roles it uses.
  */
 export function azureTrustCommands(
   { clientId, cloud, federation }: AzureTrusted,
@@ -44,7 +44,7 @@ export function azureTrustCommands(
   return commands.join('\n');
 }
 
-/** An app may be trusted by several accounts, whose credentials there need names of their own. */
+/** Several accounts may use one app. Their credentials at the app need different names. */
 function nameFor(subject: string): string {
   const account = subject.replace(/^.*:/, '').replaceAll(/[^\w-]/g, '');
   return `fairlead-${account}`.slice(0, 120);

@@ -1,18 +1,18 @@
-/** A provider of a workload identity pool: who may stand for whom is configured there. */
+/** A provider of a workload identity pool. Its configuration decides which identities may use it. */
 export const workloadIdentityProvider =
   /^projects\/\d{1,20}\/locations\/global\/workloadIdentityPools\/[a-z][a-z0-9-]{2,30}[a-z0-9]\/providers\/[a-z][a-z0-9-]{2,30}[a-z0-9]$/;
 
 export const serviceAccountEmail = /^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]{0,200}\.gserviceaccount\.com$/;
 
-/** What Google checks in `aud`, unless a provider names audiences of its own. */
+/** The audience that Google checks, unless a provider lists its own audiences. */
 export function federationAudience(provider: string): string {
   return `https://iam.googleapis.com/${provider}`;
 }
 
-/** Where an image lies: the roles are on this, not on the image. */
+/** The location of an image. Roles are granted on the location, not on the image. */
 export type ArtifactRepository = { project: string; location: string; repository: string };
 
-/** Before Artifact Registry had hosts of its own; it serves these by repositories of their names. */
+/** The hosts from before Artifact Registry. Artifact Registry serves them from repositories with their names. */
 const containerRegistries: Record<string, string> = {
   'gcr.io': 'us',
   'us.gcr.io': 'us',
@@ -21,8 +21,8 @@ const containerRegistries: Record<string, string> = {
 };
 
 /**
- * The repository of an image's path below its host, without tag or digest; nothing where it is no such path. A project
- * of a domain (`example.com:tools`) takes two segments, since a path has no colon.
+ * Returns the repository for an image's path below its host, without tag or digest. Undefined if the path is invalid. A
+ * domain-scoped project (`example.com:tools`) takes two segments, because a path has no colon.
  */
 export function artifactRepository(host: string, image: string): ArtifactRepository | undefined {
   const segments = image.split('/');

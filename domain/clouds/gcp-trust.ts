@@ -2,20 +2,22 @@ import type { RegistryPurpose } from '../registries/registry-purposes.ts';
 import type { ArtifactRepository } from './gcp-names.ts';
 import { shellCommand } from './shell-quote.ts';
 
-/** Who is to reach the repositories: an identity that Google has already, or Fairlead as an issuer of tokens. */
+/** The identity that reaches the repositories: an existing one at Google, or Fairlead as an issuer of tokens. */
 export type GcpTrusted =
   | { serviceAccount: string }
   | { person: string }
   | {
       issuerUrl: string;
       subject: string;
-      /** As it will be named: `projects/…/workloadIdentityPools/…/providers/…`. */
+      /** The future name: `projects/…/workloadIdentityPools/…/providers/…`. */
       provider: string;
-      /** Who is acted for. Without one, Google’s tokens live no longer than those they are exchanged for. */
+      /**
+       * The impersonated service account. Without one, Google’s tokens expire with the tokens they were exchanged for.
+       */
       serviceAccount?: string | undefined;
     };
 
-/** What is done for whom; the names in capitals are for the person who pastes it to fill in. */
+/** The purpose of each command. The person who pastes it replaces the names in capitals. */
 const somewhere: ArtifactRepository = { project: 'PROJECT', location: 'LOCATION', repository: 'REPOSITORY' };
 
 const roles: Record<RegistryPurpose, string> = {
@@ -24,8 +26,8 @@ const roles: Record<RegistryPurpose, string> = {
 };
 
 /**
- * The commands that give what a cloud account needs and no more, as a text to paste: the trust in this one account of
- * this Fairlead, and a role on each repository rather than on the project.
+ * The commands that grant a cloud account what it needs, as text to paste: the trust in this account of this Fairlead,
+ * and a role on each repository instead of the project.
  */
 export function gcpTrustCommands(
   trusted: GcpTrusted,
@@ -56,7 +58,7 @@ function federation({ issuerUrl, subject, provider, serviceAccount }: Federation
       'workload-identity-pool': pool,
       'issuer-uri': issuerUrl,
       'attribute-mapping': 'google.subject=assertion.sub',
-      // Whoever else has an account with this issuer stays outside, whatever roles the pool is given later.
+      // Keeps other accounts of this issuer outside, even if the pool gets more roles later.
       'attribute-condition': `assertion.sub == ${JSON.stringify(subject)}`,
     }),
   ];

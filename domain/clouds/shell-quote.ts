@@ -1,9 +1,9 @@
-/** One word of a POSIX shell, whatever is in it. */
+/** Quotes any text as one word of a POSIX shell. */
 export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A command on one line, of words as they are to arrive. */
+/** Returns a command on one line that passes these words unchanged. */
 export function shellCommand(...words: string[]): string {
   return words.map(shellQuote).join(' ');
 }

@@ -1,11 +1,13 @@
 /**
- * What an operator lets tenants' addresses reach although it looks internal. A host entry (`git.internal`) opens that
- * name on https and its usual port; an origin entry (`http://127.0.0.1:4010`) opens exactly that scheme, host and
- * port, and is the only way to plain HTTP or another port.
+ * Internal-looking addresses that the operator opens to tenants. A host entry (`git.internal`) opens that name on
+ * https, port 443. An origin entry (`http://127.0.0.1:4010`) opens exactly that scheme, host and port, and is the only
+ * way to plain HTTP or another port.
  */
 export type AllowedHost = { host: string } | { origin: string };
 
-/** Entries are separated by commas or white space. Throws a readable error that names every entry it cannot use. */
+/**
+ * Parses entries that are separated by commas or white space. Throws a readable error that names every invalid entry.
+ */
 export function parseAllowedHosts(text: string): AllowedHost[] {
   const allowed: AllowedHost[] = [];
   const wrong: string[] = [];
@@ -24,13 +26,13 @@ function toAllowedHost(entry: string): AllowedHost | undefined {
   if (!URL.canParse(text)) return undefined;
 
   const url = new URL(text);
-  // Whatever an origin does not hold (a path, a user, a query) would be ignored silently, so it is refused instead.
+  // A path, user or query would be ignored silently, so it is rejected.
   if (url.href !== `${url.origin}/` || url.hostname.includes('*')) return undefined;
   if (isOrigin) return { origin: url.origin };
   return hasPort(entry) ? undefined : { host: url.hostname };
 }
 
-/** `:443` counts too, though URL drops it: who writes a port means an origin. */
+/** `:443` counts too, although URL drops it: a port makes the entry an origin. */
 function hasPort(entry: string): boolean {
   return /:\d*$/.test(entry.startsWith('[') ? entry.slice(entry.indexOf(']') + 1) : entry);
 }

@@ -19,8 +19,8 @@ export type FlowStatus = (typeof flowStatuses)[number];
 const ends = ['expired', 'canceled', 'failed'] as const;
 
 /**
- * How a browser flow that connects a GitHub account may move. One that installs an App which is already there begins
- * at `created` and goes on with `install_pending`. `rejected` is a person who was not shown to own the account.
+ * The moves of a browser flow that connects a GitHub account. A flow that installs an existing App begins at `created`
+ * and continues with `install_pending`. `rejected` means that GitHub did not show the person to own the account.
  */
 export const flowMoves: Moves<FlowStatus> = {
   created: ['page_served', 'install_pending', ...ends],
@@ -43,12 +43,12 @@ export function isFinalFlowStatus(status: FlowStatus): boolean {
 export const flowKinds = ['manifest', 'operator', 'own'] as const;
 
 /**
- * `manifest` makes a new App and installs it; `operator` installs the operator's App; `own` installs an App that the
- * organization has already, for one more account.
+ * `manifest` creates and installs a new App. `operator` installs the operator's App. `own` installs an App of the
+ * organization on one more account.
  */
 export type FlowKind = (typeof flowKinds)[number];
 
-/** What a state that is sent through a browser is good for: one that comes back for something else is refused. */
+/** The purpose of a `state` that passes through a browser. A state that returns for another purpose is rejected. */
 export const statePurposes = ['ticket', 'create', 'manifest', 'install', 'oauth'] as const;
 export type StatePurpose = (typeof statePurposes)[number];
 
@@ -56,7 +56,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** How long each state may be on its way. GitHub gives a manifest an hour, and an authorization code ten minutes. */
+/** How long each state is valid. GitHub keeps a manifest for an hour and an authorization code for ten minutes. */
 export const stateLifetimes: Readonly<Record<StatePurpose, number>> = {
   ticket: 10 * minute,
   create: hour,
@@ -65,26 +65,26 @@ export const stateLifetimes: Readonly<Record<StatePurpose, number>> = {
   oauth: 10 * minute,
 };
 
-/** How long a flow waits for each thing that a person does. */
+/** How long a flow waits for each action of a person. */
 export const flowLifetimes = { manifest: hour, install: day, approval: 30 * day } as const;
 
-/** What a flow has so far, as far as it decides what comes next. */
+/** The facts of a flow that decide its next step. */
 export type FlowFacts = {
   status: FlowStatus;
-  /** A sealed authorization code waits to be changed for who the person is. */
+  /** A sealed authorization code that waits to be exchanged for the person's identity. */
   hasSignInCode: boolean;
-  /** Who signed in at GitHub, by GitHub's number. */
+  /** GitHub's number of the person who signed in. */
   githubUserId: number | null;
-  /** The installation that the browser named: a claim, until it is proven. */
+  /** The installation that the browser named. It is a claim until it is proven. */
   claimedInstallation: number | null;
-  /** The installation that an owner has approved, and that the initiator has confirmed. */
+  /** The installation that an owner has approved and the initiator has confirmed. */
   approvedInstallation: number | null;
   confirmedAt: number | null;
 };
 
 export type FlowStep = 'over' | 'convert' | 'identify' | 'prove' | 'look_for_approval' | 'wait';
 
-/** What is to be done next by us; `wait` is for a person. */
+/** The next step of Fairlead; `wait` means that a person is next. */
 export function nextStep(flow: FlowFacts): FlowStep {
   if (isFinalFlowStatus(flow.status)) return 'over';
   if (flow.status === 'code_received') return 'convert';

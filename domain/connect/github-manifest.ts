@@ -6,26 +6,26 @@ export const maxAppNameLength = 34;
 export type ManifestInput = {
   githubAppId: string;
   name: string;
-  /** Whether accounts other than its owner's may install it. */
+  /** Whether other accounts than the owner's may install it. */
   isPublic: boolean;
   publicUrl: string;
   webhookUrl: string;
 };
 
-/** Below the public address: where GitHub sends the browser after an installation. */
+/** Below the public URL: where GitHub sends the browser after an installation. */
 export const githubInstalledPath = '/v1/integrations/github/installed';
 
 /**
- * Where GitHub sends the browser back to with a code. An organization's own App has an address of its own: on one that
- * all of them share, a host that some tenant chose could have a code sent that is another App's (RFC 9700, 4.4).
+ * Where GitHub sends the browser back to with a code. An organization's own App has its own URL. On a shared URL, a
+ * host that a tenant chose could receive the code of another App (RFC 9700, 4.4).
  */
 export function githubCallbackPath(ownAppId?: string): string {
   return `/v1/integrations/github/callback${ownAppId === undefined ? '' : `/${ownAppId}`}`;
 }
 
 /**
- * The manifest of a new GitHub App. A setup URL and a separate sign-in: with GitHub's "request authorization during
- * installation" the setup URL could not be set, and updates and approvals would land nowhere.
+ * The manifest of a new GitHub App, with a setup URL and a separate sign-in. With GitHub's "request authorization
+ * during installation" the setup URL could not be set, and updates and approvals would arrive nowhere.
  * https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest
  */
 export function githubManifest({ githubAppId, name, isPublic, publicUrl, webhookUrl }: ManifestInput) {

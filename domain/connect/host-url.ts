@@ -2,9 +2,9 @@ import { isIP } from 'node:net';
 import type { AllowedHost } from './allowed-hosts.ts';
 
 /**
- * The origin of a Git host that a tenant names, or nothing where its form alone tells that it will not be fetched:
- * only https on its usual port, and no name or address of an internal network, unless the operator allows it. What
- * such a name resolves to is checked when it is fetched.
+ * Returns the origin of a Git host that a tenant names. Undefined if its form alone shows that Fairlead will not fetch
+ * it: only https on port 443, and no name or address of an internal network, unless the operator allows it. The fetch
+ * itself checks what the name resolves to.
  */
 export function tenantHostUrl(text: string, allowed: readonly AllowedHost[]): string | undefined {
   if (!URL.canParse(text)) return undefined;

@@ -1,9 +1,9 @@
 /**
- * Where a browser may be sent in the end: an address below one of the allowed origins, written so that every browser
- * reads it the same way. Answers the address as it will be sent, or nothing.
+ * Checks the final address for a browser: it must be below an allowed origin. Returns the address in a form that every
+ * browser reads the same way, or undefined.
  */
 export function allowedRedirect(text: string, origins: readonly string[]): string | undefined {
-  // Browsers drop tabs and line breaks, and read a backslash as a slash: such an address says two things.
+  // Browsers drop tabs and line breaks and read a backslash as a slash, so such an address is ambiguous.
   if (/[\s\\]/.test(text) || hasControlCharacter(text) || !/^https?:\/\/[^/]/i.test(text) || !URL.canParse(text)) {
     return undefined;
   }

@@ -1,11 +1,12 @@
-/** What is to become of the App's installations at the provider when an integration is deleted. */
+/** What happens to the App's installations at the provider when an integration is deleted. */
 export const revocations = ['auto', 'always', 'never'] as const;
 export type Revocation = (typeof revocations)[number];
 
 /**
- * What came of it. `revoked`: the provider has confirmed that it is cut off. `already_gone`: it was before. `retained`:
- * whoever deleted it wanted that. `retained_shared`: another integration still uses it. `unconfirmed`: the provider has
- * not confirmed it in time, so a person has to. `none`: there was nothing at the provider.
+ * The result of a revocation. `revoked`: the provider confirmed the revocation. `already_gone`: the installation no
+ * longer existed. `retained`: the caller asked to keep it. `retained_shared`: another integration still uses it.
+ * `unconfirmed`: the provider did not confirm in time, so a person must check. `none`: there was nothing at the
+ * provider.
  */
 export const revocationOutcomes = [
   'none',
@@ -17,7 +18,7 @@ export const revocationOutcomes = [
 ] as const;
 export type RevocationOutcome = (typeof revocationOutcomes)[number];
 
-/** Of several, the one that a person has to know of most. */
+/** Returns the result that a person most needs to see. */
 export function worstOutcome(outcomes: readonly RevocationOutcome[]): RevocationOutcome {
   return revocationOutcomes.findLast((outcome) => outcomes.includes(outcome)) ?? 'none';
 }

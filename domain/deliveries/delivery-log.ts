@@ -1,19 +1,19 @@
-/** One attempt of a provider to deliver a webhook, as its log has it. Several attempts share a guid. */
+/** One attempt of a provider to deliver a webhook, from its log. Several attempts share a guid. */
 export type LoggedAttempt = { id: number; guid: string; event: string; deliveredAt: number; redelivery: boolean };
 
-/** A delivery that is not here, by any of its attempts. */
+/** A missing delivery, found by any of its attempts. */
 export type Missed = {
   guid: string;
   event: string;
-  /** The attempt by which it can be read or sent again. */
+  /** The attempt that Fairlead reads or asks GitHub to redeliver. */
   attemptId: number;
-  /** When it was first tried. */
+  /** The time of the first attempt. */
   deliveredAt: number;
-  /** It was sent again already, and did not come then either. */
+  /** It was redelivered already, and did not arrive then either. */
   sentAgain: boolean;
 };
 
-/** What is missing, oldest first. Whether an attempt succeeded says nothing: what counts is that we have it. */
+/** Returns what is missing, oldest first. The success of an attempt does not count: only a stored delivery counts. */
 export function missedIn(attempts: readonly LoggedAttempt[], isKnown: (guid: string) => boolean): Missed[] {
   const byGuid = new Map<string, Missed>();
   for (const { id, guid, event, deliveredAt, redelivery } of attempts) {
@@ -31,21 +31,21 @@ export function missedIn(attempts: readonly LoggedAttempt[], isKnown: (guid: str
 const minute = 60_000;
 const day = 24 * 60 * minute;
 
-/** The log is not strictly in order, and clocks differ: this much before the watermark is looked at again. */
+/** The log is not strictly ordered, and clocks differ. So this much before the watermark is read again. */
 export const logOverlapMs = 10 * minute;
 
-/** Where it is looked at every few seconds: more of it would be more requests each time. */
+/** The same for a log that is read every few seconds. More would cost more requests each time. */
 export const shortLogOverlapMs = 2 * minute;
 
-/** A head that was read now may be of a push that GitHub dates so much earlier or later. */
+/** A head that is read now may belong to a push that GitHub dates this much earlier or later. */
 export const headDoubtMs = minute;
 
-/** How long GitHub's log remembers (https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks). */
+/** How long GitHub keeps its log (https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks). */
 export function logWindowMs(isEnterpriseServer: boolean): number {
   return (isEnterpriseServer ? 7 : 3) * day;
 }
 
-/** Whether something may have left the log before it was read. */
+/** Whether deliveries may have left the log before it was read. */
 export function isPastWindow(completeUntil: number, isEnterpriseServer: boolean, now: number): boolean {
   return completeUntil < now - logWindowMs(isEnterpriseServer) + logOverlapMs;
 }

@@ -2,15 +2,15 @@ import type { Moves } from '../moves.ts';
 
 export const deliveryStatuses = ['received', 'processed', 'ignored', 'failed'] as const;
 
-/** How a delivery came: by the provider's call, from its log, or from a head that nobody told us of. */
+/** How a delivery arrived: by the provider's request, from its log, or from a changed head without a webhook. */
 export const deliveryOrigins = ['webhook', 'pulled', 'synthetic'] as const;
 export type DeliveryOrigin = (typeof deliveryOrigins)[number];
 
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
 /**
- * A failed delivery is armed again when the provider sends it once more, and so is one that was ignored for one of
- * `staleReasons`; any other decided one never is.
+ * A redelivery re-arms a failed delivery, and one that was ignored for one of `staleReasons`. No other decided delivery
+ * is re-armed.
  */
 export const deliveryMoves: Moves<DeliveryStatus> = {
   received: ['processed', 'ignored', 'failed'],
@@ -20,7 +20,7 @@ export const deliveryMoves: Moves<DeliveryStatus> = {
 };
 
 /**
- * Why a delivery is ignored where it may only be that we do not know yet what the provider knows: it waits a while for
+ * The reasons for which a delivery is ignored although Fairlead may only be behind the provider. It waits some time for
  * a sync, or for a person who binds the installation.
  */
 export const staleReasons: readonly string[] = [

@@ -1,8 +1,8 @@
 import { idIn, objectIn, type Payload, textIn } from './github-payload.ts';
 
-/** Somebody has pressed "Re-run" at a check run, or "Re-run all checks" at a commit. */
+/** A person clicked "Re-run" on a check run, or "Re-run all checks" on a commit. */
 export type CheckEvent = Check &
-  // Its number, and what its App has written into it.
+  // The check run's id, and the external id that its App set.
   ({ kind: 'check_run'; checkRun: { id: number; externalId: string } } | { kind: 'check_suite' });
 
 type Check = {
@@ -10,14 +10,14 @@ type Check = {
   installationId?: number;
   repositoryId: number;
   senderId?: number;
-  /** GitHub's number of the App whose check it is. */
+  /** GitHub's id of the App that owns the check. */
   appId: number;
   headSha: string;
 };
 
 type Subject = Pick<CheckEvent, 'installationId' | 'repositoryId' | 'senderId'>;
 
-/** Reads the event of a check; nothing where it does not tell whose check it is. */
+/** Reads the event of a check. Undefined if it does not name the App. */
 export function readCheck(kind: CheckEvent['kind'], body: Payload, subject: Subject): CheckEvent | undefined {
   const check = objectIn(body, kind);
   const checkRunId = idIn(check, 'id');

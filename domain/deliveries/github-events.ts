@@ -1,7 +1,7 @@
 import { type CheckEvent, readCheck } from './github-check-events.ts';
 import { flagIn, idIn, listIn, objectIn, type Payload, textIn, timeIn } from './github-payload.ts';
 
-/** What we read of a webhook: numeric ids, refs and shas. Names in it are for display only. */
+/** The parts of a webhook that Fairlead reads: numeric ids, refs and shas. Names are for display only. */
 export type GitHubEvent =
   | PushEvent
   | PullRequestEvent
@@ -23,10 +23,10 @@ export type PushEvent = Subject & {
   created: boolean;
   deleted: boolean;
   forced: boolean;
-  /** The commit; of an annotated tag `after` is the tag object. */
+  /** The commit. For an annotated tag, `after` is the tag object. */
   headSha: string;
   message?: string;
-  /** By the provider's clock, ms. */
+  /** By the provider's clock, in ms. */
   pushedAt?: number;
 };
 
@@ -39,7 +39,7 @@ export type PullRequestEvent = Subject & {
   headRepositoryId?: number;
   baseRef: string;
   baseSha: string;
-  /** Its head lies in another repository than the one it is built in, or in one that is gone. */
+  /** Its head is in another repository than its base, or in a deleted one. */
   fork: boolean;
   draft: boolean;
   title?: string;
@@ -66,13 +66,13 @@ export type InstallationEvent = {
   addedRepositoryIds: number[];
   removedRepositoryIds: number[];
   senderId?: number;
-  /** Who had asked the account's owner for it. */
+  /** The person who requested it from the account's owner. */
   requesterId?: number;
-  /** When the installation was made, by GitHub's clock, ms. */
+  /** When the installation was created, by GitHub's clock, in ms. */
   installedAt?: number;
 };
 
-/** A person has taken back at GitHub what they had allowed the App to know of them. */
+/** A person revoked the App's authorization at GitHub. */
 export type AuthorizationEvent = { kind: 'github_app_authorization'; action: string; githubUserId: number };
 
 export type OtherEvent =
@@ -81,7 +81,7 @@ export type OtherEvent =
   | { kind: 'ignored'; reason: 'event_not_consumed' | 'ref_event' }
   | { kind: 'malformed'; reason: string };
 
-/** Reads a parsed payload of the event that the header names. Never throws: what cannot be used says why. */
+/** Reads a parsed payload of the event that the header names. Never throws: an unusable payload returns its reason. */
 export function readGitHubEvent(eventName: string, payload: unknown): GitHubEvent {
   const body = objectIn(payload);
   if (!body) return malformed('the payload is not an object');
@@ -107,14 +107,14 @@ export function readGitHubEvent(eventName: string, payload: unknown): GitHubEven
       return { kind: 'ping' };
     case 'create':
     case 'delete':
-      // Builds of branches and tags come from `push` alone.
+      // Only `push` builds branches and tags.
       return { kind: 'ignored', reason: 'ref_event' };
     default:
       return { kind: 'ignored', reason: 'event_not_consumed' };
   }
 }
 
-/** Forty zeros, or 64 in a repository of SHA-256: no commit on that side. */
+/** Forty zeros, or 64 in a SHA-256 repository: no commit on that side. */
 export function isZeroSha(sha: string): boolean {
   return /^(0{40}|0{64})$/.test(sha);
 }
@@ -233,7 +233,7 @@ function readAuthorization(body: Payload): GitHubEvent {
   return { kind: 'github_app_authorization', action: textIn(body, 'action') ?? '', githubUserId };
 }
 
-/** Of checks there are many events; only what somebody asks for is anything to us. */
+/** Checks have many events. Only a person's request matters here. */
 function readRerequest(kind: CheckEvent['kind'], body: Payload): GitHubEvent {
   if (textIn(body, 'action') !== 'rerequested') return { kind: 'ignored', reason: 'event_not_consumed' };
   const subject = subjectOf(body);

@@ -1,4 +1,4 @@
-/** Reads parts of a payload that anybody may have put together: whatever is not of the expected type is absent. */
+/** Reads parts of an untrusted payload. A part with another type than expected counts as absent. */
 export type Payload = Record<string, unknown>;
 
 export function objectIn(payload: unknown, ...path: string[]): Payload | undefined {
@@ -12,17 +12,17 @@ export function textIn(payload: Payload | undefined, key: string): string | unde
   return typeof value === 'string' ? value : undefined;
 }
 
-/** GitHub's ids: positive integers within what a double holds exactly. */
+/** GitHub's ids: positive integers that a double represents exactly. */
 export function idIn(payload: Payload | undefined, key: string): number | undefined {
   const value = payload?.[key];
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
 
-/** A time in ms; GitHub writes it as text, or as seconds. */
+/** A time in ms. GitHub sends text or seconds. */
 export function timeIn(payload: Payload | undefined, key: string): number | undefined {
   const text = textIn(payload, key) ?? '';
   const ms = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : (idIn(payload, key) ?? Number.NaN) * 1000;
-  // Neither what is no time at all, nor what no clock will ever show.
+  // Rejects invalid times, and times that no clock will ever show.
   return Number.isNaN(new Date(ms).getTime()) ? undefined : ms;
 }
 

@@ -2,10 +2,13 @@ import { isIPv4, isIPv6 } from 'node:net';
 
 export const webhookModes = ['push', 'pull'] as const;
 
-/** `push`: GitHub calls us. `pull`: we read its log of deliveries, since it cannot. */
+/**
+ * `push`: GitHub sends webhooks to Fairlead. `pull`: GitHub cannot reach Fairlead, so Fairlead reads GitHub's delivery
+ * log.
+ */
 export type WebhookMode = (typeof webhookModes)[number];
 
-/** Whether somebody outside may reach this address, as far as it tells by itself. */
+/** Whether the internet could reach this address, judged by its form alone. */
 export function looksPublic(url: string): boolean {
   const name = new URL(url).hostname.replace(/^\[|\]$|\.$/g, '');
   if (isIPv4(name))
@@ -15,8 +18,8 @@ export function looksPublic(url: string): boolean {
 }
 
 /**
- * The address that a new App's webhook gets. Where GitHub cannot reach us it is one that nobody has (RFC 2606), so that
- * no payload goes to a stranger; the log remembers what could not be delivered.
+ * Returns the webhook URL of a new App. If GitHub cannot reach Fairlead, it is a host that nobody can own (RFC 2606),
+ * so no payload goes to a stranger. The log still contains the failed deliveries.
  */
 export function webhookAddress(
   { mode, publicUrl, webhookUrl }: { mode: WebhookMode; publicUrl: string; webhookUrl?: string | undefined },

@@ -1,24 +1,24 @@
 import type { BuildStatus } from '../builds/build-status.ts';
 import { missingPermissions } from '../github/github-permissions.ts';
 
-/** What a token is wanted for. */
+/** The purpose of a token. */
 export const purposes = ['clone', 'status'] as const;
 export type Purpose = (typeof purposes)[number];
 
 export type Narrowing = 'fork_build' | 'blocked_build' | 'permission_missing';
 
-/** The least that serves the purpose. */
+/** The minimum permissions for the purpose. */
 const permissions: Record<Purpose, Record<string, string>> = {
   clone: { contents: 'read', metadata: 'read' },
   status: { checks: 'write', metadata: 'read', statuses: 'write' },
 };
 
-/** What a purpose is served without, though less well. */
+/** Permissions that improve the purpose but are not required. */
 const optional: Record<Purpose, string[]> = { clone: [], status: ['checks'] };
 
 /**
- * What a token for this purpose may do. A build that nobody has vouched for, because it is blocked or a fork's, may
- * read its base repository and nothing else, whatever it asks for. `granted` is what the account allows the App.
+ * Returns the permissions of a token for this purpose. A build of unapproved code, because it is blocked or from a
+ * fork, gets read access to its base repository only. `granted` is what the account allows the App.
  */
 export function permissionsFor(
   purpose: Purpose,
@@ -35,7 +35,7 @@ export function permissionsFor(
   };
 }
 
-/** Why the code of a build is nobody's responsibility yet; undefined where somebody's it is. */
+/** Why the code of a build is unapproved. Undefined if it is approved. */
 export function unvouchedFor(build?: { status: BuildStatus; fork: boolean }): Narrowing | undefined {
   if (build?.fork) return 'fork_build';
   return build?.status === 'blocked' ? 'blocked_build' : undefined;

@@ -4,17 +4,17 @@ type Permission = keyof typeof githubAppPermissions;
 type Event = (typeof githubAppEvents)[number];
 
 export type GithubFeature = {
-  /** What it is for a reader. */
+  /** The feature's name for people. */
   name: string;
   permissions: readonly Permission[];
   events: readonly Event[];
-  /** What is true of Fairlead without it. */
+  /** What Fairlead cannot do without it. */
   without: string;
-  /** Something else says or proves the same, so an integration without it is in order. */
+  /** Another source provides the same, so an integration without the permission is healthy. */
   optional?: true;
 };
 
-/** Which part of Fairlead needs which permission: one that was not granted takes away its own part, and no other. */
+/** The permissions that each part of Fairlead needs. A missing permission disables its own part only. */
 export const githubFeatures: readonly GithubFeature[] = [
   {
     name: 'builds',
@@ -52,20 +52,20 @@ export const githubFeatures: readonly GithubFeature[] = [
   },
 ];
 
-/** Features that are lost with these permissions; none where nothing is missing. */
+/** Returns the features that these missing permissions disable. */
 export function lostFeatures(granted: Record<string, string>): GithubFeature[] {
   const missing = missingPermissions(granted);
   return githubFeatures.filter(({ permissions }) => permissions.some((name) => name in missing));
 }
 
-/** The permissions without which something is lost for which there is no substitute. */
+/** Returns the missing permissions that have no substitute. */
 export function missingEssentials(granted: Record<string, string>): Record<string, string> {
   const essential = lostFeatures(granted).filter(({ optional }) => !optional);
   const names = new Set<string>(essential.flatMap(({ permissions }) => permissions));
   return Object.fromEntries(Object.entries(missingPermissions(granted)).filter(([name]) => names.has(name)));
 }
 
-/** Failures that say something about the App itself, or about the way to its host; all others concern one installation. */
+/** Failures of the App itself, or of the connection to its host. All other failures concern one installation. */
 const ofTheApp: ReadonlySet<string> = new Set(['app_credentials_rejected', 'clock_skew', 'address_refused']);
 
 /** Whether no other installation of the App could be read either. */

@@ -1,24 +1,24 @@
 export type GitHubFlavour = 'github.com' | 'ghec' | 'ghes';
 
-/** What differs from one GitHub to another. Addresses have no slash at the end. */
+/** The differences between GitHub hosts. URLs have no slash at the end. */
 export type GitHubHost = {
   web: string;
   api: string;
   flavour: GitHubFlavour;
   /** `WEB/PREFIX/SLUG` is an App's public page. */
   appPathPrefix: '/apps' | '/github-apps';
-  /** Sent with every request: without it each host picks its own default. */
+  /** Sent with every request. Otherwise each host uses its own default. */
   apiVersion: string;
-  /** Inputs that one workflow dispatch may carry. */
+  /** How many inputs one workflow dispatch may have. */
   maxInputs: number;
-  /** Whether a dispatch can be asked to answer with the run that it made. */
+  /** Whether a dispatch can return the run that it started. */
   returnsRunDetails: boolean;
 };
 
 /**
- * The profile of github.com, of a tenant on ghe.com (API on `api.SUB.ghe.com`), or of an Enterprise Server (API below
- * `/api/v3`). An API address given apart tells by its path which of them it is: only Enterprise Server has `/api/v3`,
- * so a proxy in front of github.com keeps github.com's abilities. Throws a TypeError for what is no address.
+ * Returns the profile of github.com, of a tenant on ghe.com (API on `api.SUB.ghe.com`), or of an Enterprise Server (API
+ * below `/api/v3`). The path of a separate API URL decides between them: only Enterprise Server has `/api/v3`, so a
+ * proxy in front of github.com keeps github.com's features. Throws a TypeError for an invalid URL.
  */
 export function githubHost(hostUrl: string, apiUrl?: string): GitHubHost {
   const web = new URL(hostUrl);
@@ -31,13 +31,15 @@ export function githubHost(hostUrl: string, apiUrl?: string): GitHubHost {
     flavour,
     appPathPrefix: isServer ? '/github-apps' : '/apps',
     apiVersion: '2022-11-28',
-    // GitHub's OpenAPI documents of Enterprise Server 3.17 to 3.19: 10 inputs, and a dispatch answers 204 only.
+    // GitHub's OpenAPI documents of Enterprise Server 3.17 to 3.19: 10 inputs, and a dispatch returns 204 only.
     maxInputs: isServer ? 10 : 25,
     returnsRunDetails: !isServer,
   };
 }
 
-/** The oldest Enterprise Server that does all that is asked of it; by GitHub's OpenAPI documents of each version. */
+/**
+ * The oldest Enterprise Server with everything that Fairlead needs, from GitHub's OpenAPI documents of each version.
+ */
 export const leastServerVersion = '3.17';
 
 export function isSupportedServer(version: string): boolean {

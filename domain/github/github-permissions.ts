@@ -1,4 +1,4 @@
-/** What Fairlead asks for where it makes an App, and what an installation must have granted for all of it to work. */
+/** The permissions that Fairlead requests for a new App. An installation needs all of them for every feature. */
 export const githubAppPermissions = {
   actions: 'write',
   checks: 'write',
@@ -11,8 +11,8 @@ export const githubAppPermissions = {
 } as const;
 
 /**
- * The events that Fairlead acts upon and that an App subscribes to. Those about the App and its installations come
- * to every App and cannot be subscribed to.
+ * The events that Fairlead handles and an App subscribes to. Every App receives the events about itself and its
+ * installations without a subscription.
  */
 export const githubAppEvents = [
   'check_run',
@@ -27,7 +27,7 @@ export const githubAppEvents = [
 
 const levels = ['read', 'write', 'admin'];
 
-/** What is needed and was not granted; who may write may read. */
+/** Returns the missing permissions. Write includes read. */
 export function missingPermissions(granted: Record<string, string>): Record<string, string> {
   const level = (name: string) => levels.indexOf(granted[name] ?? '');
   return Object.fromEntries(

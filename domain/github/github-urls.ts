@@ -1,6 +1,6 @@
-/** Addresses of GitHub's web pages that a person's browser is sent to. `web` is the host's origin. */
+/** The URLs of GitHub's web pages for a person's browser. `web` is the host's origin. */
 
-/** Where the form with a manifest is posted: to a person's own settings, or to an organization's. */
+/** Where the form with a manifest is posted: to the settings of a person or of an organization. */
 export function manifestFormUrl(
   web: string,
   { organization, state }: { organization?: string; state: string },
@@ -11,11 +11,11 @@ export function manifestFormUrl(
 
 export type InstallPage = {
   web: string;
-  /** Enterprise Server has its Apps elsewhere: see `githubHost`. */
+  /** Enterprise Server uses another path for Apps: see `githubHost`. */
   appPathPrefix: string;
   slug: string;
   state: string;
-  /** GitHub's number of an account: skips the choice of one. */
+  /** GitHub's number of an account, which preselects it. */
   targetId?: number;
 };
 
@@ -25,7 +25,7 @@ export function installUrl({ web, appPathPrefix, slug, state, targetId }: Instal
   return `${page}/permissions?${new URLSearchParams({ target_id: String(targetId), state })}`;
 }
 
-/** Where a person agrees that the App may know who they are. `challenge` is PKCE's, made with S256. */
+/** Where a person lets the App identify them. `challenge` is PKCE's, created with S256. */
 export function authorizeUrl(page: {
   web: string;
   clientId: string;
@@ -42,18 +42,18 @@ export function authorizeUrl(page: {
 }
 
 export type AppPage = Pick<InstallPage, 'web' | 'appPathPrefix' | 'slug'> & {
-  /** The organization that owns the App; null where it is a person's, and undefined where that is not known. */
+  /** The organization that owns the App. Null if a person owns it, undefined if the owner is unknown. */
   organization?: string | null | undefined;
 };
 
-/** Where an App's keys and secrets are made and deleted, or else its public page, which leads its owners there. */
+/** The page with an App's keys and secrets, or else its public page, which leads its owners there. */
 export function appSettingsUrl({ web, appPathPrefix, slug, organization }: AppPage): string {
   if (organization === undefined) return `${web}${appPathPrefix}/${segment(slug)}`;
   const owner = organization === null ? '' : `/organizations/${segment(organization)}`;
   return `${web}${owner}/settings/apps/${segment(slug)}`;
 }
 
-/** Where an owner of the account configures an installation, and uninstalls it. */
+/** Where an owner of the account configures or uninstalls an installation. */
 export function installationSettingsUrl(
   web: string,
   { organization, installationId }: { organization?: string | undefined; installationId: number },
@@ -62,7 +62,7 @@ export function installationSettingsUrl(
   return `${web}${owner}/settings/installations/${installationId}`;
 }
 
-/** Where the account's owner grants what the App has come to ask for. `accountType` is GitHub's. */
+/** Where the account's owner approves new permissions of the App. `accountType` is GitHub's. */
 export function permissionsUpdateUrl(
   web: string,
   { accountLogin, accountType, installationId }: { accountLogin: string; accountType: string; installationId: number },

@@ -1,4 +1,4 @@
-/** A workflow's id is its subject's: starting it twice is refused by Temporal, whoever asks. */
+/** The id of a workflow is its subject's. Temporal rejects a second start with the same id. */
 export function buildWorkflowId(buildId: string): string {
   return `build/${buildId}`;
 }
@@ -7,7 +7,7 @@ export function syncWorkflowId(githubAppId: string): string {
   return `sync/${githubAppId}`;
 }
 
-/** Of the delivery or the flow that asks for it, once. */
+/** One workflow for each delivery or flow that asks for it. */
 export function refreshWorkflowId(causeId: string): string {
   return `refresh/${causeId}`;
 }
@@ -20,7 +20,7 @@ export function connectGithubWorkflowId(flowId: string): string {
   return `connect-github/${flowId}`;
 }
 
-/** Each rotation has a workflow of its own; that a credential has only one at a time, the database sees to. */
+/** Each rotation has its own workflow. The database ensures that a credential has only one rotation at a time. */
 export function rotateWorkflowId(credentialId: string, operationId: string): string {
   return `rotate/${credentialId}/${operationId}`;
 }
@@ -33,7 +33,7 @@ export function reportWorkflowId(buildId: string): string {
   return `report/${buildId}`;
 }
 
-/** Of an integration, or of all that a project or an organization has. */
+/** The deletion of an integration, or of everything in a project or an organization. */
 export function deleteWorkflowId(subjectId: string): string {
   return `delete/${subjectId}`;
 }
@@ -54,7 +54,10 @@ export function verifyCloudWorkflowId(cloudAccountId: string): string {
   return `verify-cloud/${cloudAccountId}`;
 }
 
-/** Temporal search attributes (all Keyword) by which an operator finds a workflow. Ids and plain words only. */
+/**
+ * Temporal search attributes (all Keyword) with which an operator finds a workflow. They contain ids and plain words
+ * only.
+ */
 export const workflowAttributeNames = ['OrgId', 'ProjectId', 'IntegrationId', 'BuildId', 'Kind', 'Phase'] as const;
 
 type WorkflowAttribute = (typeof workflowAttributeNames)[number];

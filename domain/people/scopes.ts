@@ -1,4 +1,4 @@
-/** What a caller may do. `ops` stands outside the roles and across organizations. */
+/** What a caller may do. `ops` is outside the roles and covers all organizations. */
 export const scopes = [
   'org:read',
   'org:admin',
@@ -54,7 +54,7 @@ const admin: Scope[] = [
   'tokens:admin',
 ];
 
-/** The scopes of each role; each role has all that the one before it has. */
+/** The scopes of each role. Each role has all scopes of the one before it. */
 export const roleScopes: Readonly<Record<Role, readonly Scope[]>> = {
   viewer,
   developer,

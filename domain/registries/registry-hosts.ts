@@ -1,7 +1,7 @@
 export const registryKinds = ['dockerhub', 'oci', 'ecr', 'gar', 'acr'] as const;
 export type RegistryKind = (typeof registryKinds)[number];
 
-/** `host` is how image references name it; `origin` is where its API answers, without a slash at the end. */
+/** `host` is the name in image references. `origin` is the address of its API, without a slash at the end. */
 type At = { host: string; origin: string };
 
 export type DockerHubHost = At & { kind: 'dockerhub' };
@@ -10,18 +10,18 @@ export type EcrHost = At & {
   kind: 'ecr';
   partition: AwsPartition;
   region: string;
-  /** Absent for ECR Public, which names no account. */
+  /** Absent for ECR Public, whose host names no account. */
   account: string | undefined;
   fips: boolean;
   dualStack: boolean;
 };
 export type GarHost = At & {
   kind: 'gar';
-  /** A region (`europe-west1`) or a multi-region (`europe`); absent where the host does not tell. */
+  /** A region (`europe-west1`) or a multi-region (`europe`). Absent if the host does not name it. */
   location: string | undefined;
-  /** The host of one of the old gcr.io registries, which have no repositories of their own. */
+  /** The host of an old gcr.io registry, which has no repositories of its own. */
   isGcr: boolean;
-  /** Which Google Cloud it belongs to: Google's own, or a sovereign one. */
+  /** The Google Cloud that it belongs to: Google's own, or a sovereign one. */
   universe: 'googleapis.com' | 's3nsapis.fr';
 };
 export type AcrHost = At & { kind: 'acr'; cloud: AzureCloud };
@@ -39,14 +39,14 @@ export type AwsPartition =
 export type AzureCloud = 'public' | 'china' | 'usgov';
 
 /**
- * The registry that a host belongs to, by anchored patterns; `oci` where it is none of the known services'. Takes a
- * host (`ghcr.io`, `harbor.acme.com:8443`) or an origin (`https://ghcr.io`). Nothing where the text is neither, or
- * where it is below the domain of a cloud but no registry of it. Whether it may be reached is not judged here.
+ * Returns the registry of a host, by anchored patterns; `oci` if it belongs to no known service. Takes a host
+ * (`ghcr.io`, `harbor.acme.com:8443`) or an origin (`https://ghcr.io`). Undefined if the text is neither, or if it is
+ * below a cloud's domain but not a registry of that cloud. Does not check whether Fairlead may reach it.
  */
 export function registryHost(text: string): RegistryHost | undefined {
   const at = parse(text);
   if (!at) return undefined;
-  // Known services are named without a port and never spoken to in plain.
+  // Known services have no port and never use plain HTTP.
   const isUsual = at.origin === `https://${at.host}`;
   const known = isUsual ? (dockerHub(at) ?? ecr(at) ?? gar(at) ?? acr(at)) : undefined;
   if (known) return known;
@@ -54,8 +54,8 @@ export function registryHost(text: string): RegistryHost | undefined {
 }
 
 /**
- * The service that owns the domain of a host, whether or not the host is a registry of it: what is given as `oci` can
- * be told where it belongs.
+ * Returns the service that owns the domain of a host, whether or not the host is a registry. An error for a host given
+ * as `oci` can then name the right provider.
  */
 export function cloudKindOf(host: string): 'dockerhub' | 'ecr' | 'gar' | 'acr' | undefined {
   const name = host.toLowerCase().replace(/\.?(?::\d+)?$/, '');
@@ -66,7 +66,7 @@ export function cloudKindOf(host: string): 'dockerhub' | 'ecr' | 'gar' | 'acr' |
 const aliases = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com']);
 
 const owners: [RegExp, 'ecr' | 'gar' | 'acr'][] = [
-  // Whoever has the domain behind it, such a name would only be taken for AWS.
+  // Such a name would be mistaken for AWS, even if its domain has another owner.
   [/(?:^|\.)dkr[.-]ecr(?:-fips)?\.[a-z0-9.-]+$/, 'ecr'],
   [/^(?:public\.ecr\.aws|ecr-public\.aws\.com)$/, 'ecr'],
   [/(?:^|[.-])docker\.(?:pkg\.dev|s3nsregistry\.fr)$/, 'gar'],
@@ -74,7 +74,7 @@ const owners: [RegExp, 'ecr' | 'gar' | 'acr'][] = [
   [/\.azurecr\.(?:io|cn|us|de)$/, 'acr'],
 ];
 
-/** Lower case, and nothing beside a host and a port: no user, path, query or fragment. */
+/** Lower case, and only a host and a port: no user, path, query or fragment. */
 function parse(text: string): At | undefined {
   const [, scheme = 'https', authority = ''] = /^(?:(https?):\/\/)?([^/]+?)\/?$/i.exec(withoutConfigKey(text)) ?? [];
   const [, host = '', port = ''] = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/.exec(authority.toLowerCase()) ?? [];
@@ -87,7 +87,7 @@ function parse(text: string): At | undefined {
   return url.hostname === host ? { host: url.host, origin: url.origin } : undefined;
 }
 
-/** Docker's own key of Docker Hub in its config.json is the one address with a path that everybody pastes. */
+/** Docker Hub's key in Docker's own config.json. It is the only address with a path that people paste. */
 function withoutConfigKey(text: string): string {
   return /^https:\/\/index\.docker\.io\/v[12]\/?$/i.test(text) ? 'index.docker.io' : text;
 }
@@ -101,7 +101,7 @@ function dockerHub({ host }: At): DockerHubHost | undefined {
   return { kind: 'dockerhub', host: 'docker.io', origin: 'https://registry-1.docker.io' };
 }
 
-/** Which regions are below which domain: a partition's regions are never below another's. */
+/** The regions below each domain. The regions of one partition are never below the domain of another. */
 const ecrDomains: { domain: string; dualStack?: true; partition: AwsPartition; regions: RegExp }[] = [
   { domain: 'amazonaws.com', partition: 'aws-us-gov', regions: /^us-gov-/ },
   { domain: 'amazonaws.com', partition: 'aws', regions: /^(?!cn-|us-gov-|us-iso|eu-iso|eusc-)/ },
@@ -147,7 +147,7 @@ function gar(at: At): GarHost | undefined {
 
 const azureClouds: Record<string, AzureCloud> = { io: 'public', cn: 'china', us: 'usgov' };
 
-/** `NAME.azurecr.io`, or `NAME-HASH.azurecr.io` where the name was to be had more than once. */
+/** `NAME.azurecr.io`, or `NAME-HASH.azurecr.io` for a name that several registries may have. */
 function acr(at: At): AcrHost | undefined {
   const [, end = ''] = /^[a-z0-9]{5,50}(?:-[a-z0-9]{1,24})?\.azurecr\.(io|cn|us)$/.exec(at.host) ?? [];
   const cloud = azureClouds[end];

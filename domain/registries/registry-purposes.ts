@@ -1,7 +1,7 @@
 export const registryPurposes = ['pull', 'push'] as const;
 export type RegistryPurpose = (typeof registryPurposes)[number];
 
-/** What a credential is really good for, which may be more than what was asked for: providers narrow differently. */
+/** What a credential allows, which can be more than requested, because providers narrow differently. */
 export type EffectiveScope = {
   repositories: string[] | '*';
   actions: RegistryPurpose[];
@@ -9,23 +9,23 @@ export type EffectiveScope = {
   note?: string;
 };
 
-/** A credential for a registry, made for minutes. */
+/** A credential for a registry that lives for minutes. */
 export type RegistryCredential = {
   host: string;
   username: string;
   password: string;
-  /** In ms; null where it lives until it is replaced. */
+  /** In ms; null if it lives until it is replaced. */
   expiresAt: number | null;
-  /** For those who speak to the registry themselves. */
+  /** For clients that call the registry directly. */
   bearer?: string;
   effective: EffectiveScope;
 };
 
-/** What was found out about one repository without pushing or pulling anything. */
+/** The result for one repository, found without a push or a pull. */
 export type RepositoryCheck = {
   repository: string;
   action: RegistryPurpose;
   outcome: 'allowed' | 'denied' | 'unproven';
-  /** Why not. */
+  /** The reason if it does not work. */
   code?: string;
 };

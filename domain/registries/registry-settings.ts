@@ -1,23 +1,25 @@
-/** What an integration of a registry keeps besides its secret. */
+/** What the integration of a registry stores besides its secret. */
 export type RegistrySettings = {
-  /** As image references name it. */
+  /** The name in image references. */
   registry: string;
-  /** For a user name and password; a cloud's own are made anew each time. */
+  /** For a user name and a password. The credentials of clouds are created for each use. */
   username?: string;
-  /** The only host to which the credential may be sent besides: found when it was first proven, or agreed to by its owner. */
+  /**
+   * The only other host that may receive the credential. It was found in the first proof, or its owner agreed to it.
+   */
   realm?: string;
-  /** Another one that the registry wants it sent to, and that nobody has agreed to. */
+  /** Another host that the registry names. Nobody has agreed to it yet. */
   asked_realm?: string;
-  /** PEM, of a registry with a certificate authority of its own. */
+  /** PEM, for a registry with a certificate authority of its own. */
   ca_pem?: string;
-  /** What is proven when it is verified, and what is asked for where nothing is named. */
+  /** The repositories that a verification proves, and the default of a request that names none. */
   repositories?: string[];
 };
 
 /** The secret of an integration with a user name and password. */
 export const registryPasswordKind = 'registry_password';
 
-/** The secrets of cloud accounts, by how they are entered; the other ways have none. */
+/** The secrets of cloud accounts, by access mode. The other modes have none. */
 export const cloudSecretKinds = {
   access_key: 'aws_secret_access_key',
   service_account_key: 'gcp_service_account_key',
@@ -25,7 +27,7 @@ export const cloudSecretKinds = {
   client_secret: 'azure_client_secret',
 } as const;
 
-/** What makes a connection to a registry one: its owner has no second one to the same. */
+/** The identity of a connection. An owner has at most one connection with the same values. */
 export function registryIdentity(host: string, by: { username: string } | { cloud: string }): string {
   return `registry:${host}:${'cloud' in by ? `cloud:${by.cloud}` : `user:${by.username}`}`;
 }

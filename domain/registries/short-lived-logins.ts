@@ -1,4 +1,4 @@
-/** User names under which clouds take tokens of their own making, which are over within hours. */
+/** User names with which clouds accept their own tokens, which expire within hours. */
 const userNames: Record<string, string> = {
   AWS: 'ECR',
   oauth2accesstoken: 'Google Artifact Registry',
@@ -6,14 +6,14 @@ const userNames: Record<string, string> = {
 };
 
 /**
- * The service whose short-lived token this is, where it is one: pasted as a password it works today and is dead
- * tomorrow. Tokens of ECR are known by what is inside, whatever the user name.
+ * Returns the service of a short-lived token. Pasted as a password it works today and has expired tomorrow. Tokens of
+ * ECR are recognized by their content, with any user name.
  */
 export function shortLivedLogin(username: string, password: string): string | undefined {
   return userNames[username] ?? (isEcrToken(password) ? 'ECR' : undefined);
 }
 
-/** AWS hands out `AWS:` and a password, in base64; the password is base64 too, of a JSON object. */
+/** AWS returns `AWS:` and a password, in base64. The password is the base64 of a JSON object. */
 function isEcrToken(password: string): boolean {
   const text = decoded(password);
   if (text.startsWith('AWS:')) return true;

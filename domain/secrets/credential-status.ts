@@ -27,8 +27,8 @@ export const credentialMoves: Moves<CredentialStatus> = {
 };
 
 /**
- * A webhook signed with any of these verifies. `pending` too: the provider signs with it as soon as it was told, which
- * is before we know that it was. And `uncertain`, since the provider may have been told.
+ * A webhook that is signed with a version in any of these states is valid. `pending`: the provider signs with it before
+ * Fairlead knows that it was stored. `uncertain`: the provider may have stored it.
  */
 export const verifyingCredentialStatuses: readonly CredentialStatus[] = ['pending', 'uncertain', 'active', 'retiring'];
 

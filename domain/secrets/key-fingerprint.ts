@@ -1,12 +1,12 @@
 import { createHash, createPublicKey } from 'node:crypto';
 
 /**
- * By which GitHub's settings show a private key, of which GitHub has only the public half: base64 of the SHA-256 of
- * the public key's SPKI in DER. Nothing where `pem` is no RSA key.
+ * Returns the fingerprint with which GitHub's settings show a private key: base64 of the SHA-256 of the public key's
+ * SPKI in DER. Undefined if `pem` is not an RSA key.
  */
 export function keyFingerprint(pem: string): string | undefined {
   try {
-    // Line breaks may be written as `\n`, as they are in an environment variable.
+    // Environment variables may write line breaks as `\n`.
     const key = createPublicKey(pem.replaceAll('\\n', '\n'));
     if (key.asymmetricKeyType !== 'rsa') return undefined;
     return createHash('sha256')

@@ -1,11 +1,11 @@
 const removed = '[redacted]';
 
 /**
- * Shapes of secrets, ours and other people's. Every pattern runs in linear time on any text: a run that was scanned is
- * either consumed by the match or cannot contain the start of another one.
+ * The forms of secrets, ours and other people's. Every pattern runs in linear time on any text: the match consumes a
+ * scanned run, or the run cannot contain the start of another one.
  */
 const shapes: [RegExp, string][] = [
-  // A block without its end is redacted to the end of the text: a log line may have been cut inside a key.
+  // A block without an end is redacted to the end of the text, because a log line may have been cut inside a key.
   [/-----BEGIN [^-]{1,64}-----(?:(?!-----END)[\s\S])*(?:-----END [^-]{1,64}-----)?/g, removed],
   // GitHub: installation tokens are `ghs_` + 36 characters, or since 2026 `ghs_APPID_` + a JWT of several hundred.
   [/gh[opsur]_[A-Za-z0-9._-]{8,}/g, removed],
@@ -38,9 +38,9 @@ const shapes: [RegExp, string][] = [
 ];
 
 /**
- * Takes every secret out of a text that is to be logged, stored or sent: whatever has the shape of a secret, and the
- * `valuesInUse`, whatever shape they have (as they are, URL-encoded and as they stand in JSON). Values shorter than
- * six characters are left alone: removing them would mutilate the text and protect nothing.
+ * Removes every secret from a text before it is logged, stored or sent: everything with the form of a secret, and the
+ * `valuesInUse` in any form (unchanged, URL-encoded and JSON-encoded). Values shorter than six characters stay:
+ * removing them would damage the text and protect nothing.
  */
 export function redact(text: string, valuesInUse: Iterable<string> = []): string {
   let safe = text;
@@ -56,10 +56,10 @@ export function redact(text: string, valuesInUse: Iterable<string> = []): string
 const secretKey =
   /^(?:pem|.*(?:token|secret|authorization|password|passphrase|privatekey|apikey|masterkeys?|cookie))$/i;
 
-/** Deeper than this nothing is copied; a log line has no use for it. */
+/** Deeper levels are not copied, because a log line does not need them. */
 const maxDepth = 8;
 
-/** A copy of the value that is safe to print: secrets under telling keys and secrets inside strings are gone. */
+/** Returns a copy that is safe to print. It has no secrets under telling keys and none inside strings. */
 export function redactDeep(value: unknown, valuesInUse: Iterable<string> = []): unknown {
   return copy(value, [...valuesInUse], 0, new Set());
 }
@@ -91,7 +91,7 @@ function copyEntries(entries: [string, unknown][], next: (child: unknown) => unk
   );
 }
 
-/** An error's own words are not enumerable, and would be lost. */
+/** The message of an error is not enumerable and would be lost. */
 function entriesOf(value: object): [string, unknown][] {
   if (!(value instanceof Error)) return Object.entries(value);
   const own = ['name', 'message', 'stack', 'cause'] as const;

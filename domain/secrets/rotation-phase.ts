@@ -1,10 +1,10 @@
 import { isFinal, type Moves } from '../moves.ts';
 
 /**
- * How the replacement of a credential may move. `proving`: the new version is shown, or made known, to the provider.
- * `overlapping`: the new one is in use, the old one still good. `rolling_back`: the old one is being put back.
- * `returning`: it is in use again, the new one still good. `uncertain` ended without an answer that says whether the
- * provider took the new one.
+ * The moves of a credential's rotation. `proving`: the provider checks or stores the new version. `overlapping`: the
+ * new version is in use, and the old one still works. `rolling_back`: the old version is being restored. `returning`:
+ * the old version is in use again, and the new one still works. `uncertain`: the rotation ended without knowing whether
+ * the provider stored the new version.
  */
 export const rotationPhases = [
   'proving',
@@ -23,7 +23,7 @@ export type RotationPhase = (typeof rotationPhases)[number];
 export const rotationMoves: Moves<RotationPhase> = {
   proving: ['overlapping', 'rejected', 'uncertain', 'abandoned'],
   overlapping: ['rolling_back', 'done', 'abandoned'],
-  // Where the provider does not take the old one back, the new one stays.
+  // If the provider does not accept the old version, the new one stays.
   rolling_back: ['returning', 'overlapping', 'abandoned'],
   returning: ['rolled_back', 'abandoned'],
   done: [],
@@ -41,20 +41,20 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** How long a process may go on with the webhook secrets that it has read. */
+/** How long a process may use the webhook secrets that it has read. */
 export const webhookKeysKeptMs = 5 * second;
 
-/** Before the provider is told of a new webhook secret every process knows it. */
+/** Every process knows a new webhook secret before the provider gets it. */
 export const knownEverywhereMs = webhookKeysKeptMs + 2 * second;
 
 /**
- * How long a webhook that was signed with the secret before still verifies: longer than anything is redelivered, which
- * github.com does for three days and an Enterprise Server for seven.
+ * How long a webhook with the previous secret is still valid. It is longer than any redelivery: three days on
+ * github.com, seven on an Enterprise Server.
  */
 export const webhookOverlapMs = 8 * day;
 
-/** For how long a person is waited for to delete the old key or secret at the provider. */
+/** How long Fairlead waits for a person to delete the old key or secret at the provider. */
 export const oldAliveMs = 30 * day;
 
-/** After that, it becomes an incident that it is still there. */
+/** After this time, its existence becomes an incident. */
 export const oldAliveIncidentMs = day;
