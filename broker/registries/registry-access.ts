@@ -32,7 +32,7 @@ export function createRegistryAccess(deps: RegistryAccessDeps) {
       const { token, expiresAt, effective } = minted;
       return { host, username: login.username, password: token, bearer: token, expiresAt, effective };
     }
-    const note = 'The stored password itself: it may do whatever its user may, and lives until it is replaced.';
+    const note = 'The stored password itself: it has all permissions of its user, and lives until it is replaced.';
     const effective = { repositories: '*' as const, actions: [...bothActions], narrowedTo: 'identity' as const, note };
     return { host, ...login, expiresAt: null, effective };
   }

@@ -16,7 +16,7 @@ function scene() {
   return { run, open };
 }
 
-test('so many of one owner run at once, some wait in line, and those beyond it are refused', async () => {
+test('runs a few tasks of one owner at once, queues some more, and rejects the rest', async () => {
   const { run, open } = scene();
   const all = [run('greedy'), run('greedy'), run('greedy'), run('greedy')];
   await expect(run('greedy')).rejects.toMatchObject({ code: 'secondary_limited', retryAfterMs: 1_000 });
@@ -34,7 +34,7 @@ test('so many of one owner run at once, some wait in line, and those beyond it a
   await sleep(1);
   open[4]?.end();
   expect(await Promise.all(all.slice(1))).toEqual(['greedy', 'greedy', 'greedy']);
-  // The line is gone, and as many may run as before.
+  // The queue is empty, and as many may run as before.
   const again = [run('greedy'), run('greedy')];
   await sleep(1);
   expect(open).toHaveLength(7);

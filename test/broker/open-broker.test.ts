@@ -8,7 +8,7 @@ import { startGitHub } from '../support/github.ts';
 import { keyring } from '../support/hooks.ts';
 import { addOperatorApp } from '../support/scenes/operator-app.ts';
 
-test('the largest webhook that GitHub sends can be read out of its log', async () => {
+test('reads the largest webhook that GitHub sends from its log', async () => {
   const database = await openTestDatabase();
   const github = await startGitHub();
   onTestFinished(async () => {
@@ -30,7 +30,7 @@ test('the largest webhook that GitHub sends can be read out of its log', async (
   const logged = await asApp.getHookDelivery(entry?.id ?? 0);
   expect(JSON.stringify(logged.payload).length).toBeGreaterThan(25 * 1024 * 1024);
 
-  // Nothing else is so long with a GitHub.
+  // No other answer of GitHub's is this long.
   const page = Array.from({ length: 100 }, () => ({ id: 1, more: 'a'.repeat(50_000) }));
   github.faults.add({ path: /^\/app\/installations$/, kind: 'status', status: 200, body: page });
   await expect(asApp.listInstallations()).rejects.toMatchObject({

@@ -14,7 +14,7 @@ import { addOperatorApp } from '../../support/scenes/operator-app.ts';
 let database: TestDatabase;
 let github: GitHubStandIn;
 let connector: GitHubConnector;
-/** What the connector says of a token that it could not revoke. */
+/** What the connector reports about a token that it could not revoke. */
 const troubles: string[] = [];
 let app: { id: string; theirs: App };
 
@@ -36,7 +36,7 @@ beforeEach(async () => {
 
 afterEach(() => {
   expect(github.violations).toEqual([]);
-  // Whatever happened, nobody's token is left.
+  // No person's token is left, in any case.
   expect([...github.state.userTokens.values()].filter(({ appId }) => appId === app.theirs.appId)).toEqual([]);
   github.faults.clear();
   github.state.memberships.length = 0;
@@ -66,14 +66,14 @@ async function failureOf(work: Promise<unknown>, ...secrets: string[]): Promise<
   return error as ProviderError;
 }
 
-describe('who signs in', () => {
-  test('owns their own account, and nobody else does', async () => {
+describe('the person who signs in', () => {
+  test('owns their own account, and no other person does', async () => {
     expect(await signIn(alice, alice)).toEqual({ userId: 501, login: 'alice', owns: 'account' });
     expect(await signIn(mallory, alice)).toEqual({ userId: 666, login: 'mallory', owns: null });
     expect(await signIn(alice)).toEqual({ userId: 501, login: 'alice', owns: null });
   });
 
-  test('owns an organization as its admin, not as its member, and not by seeing its installation', async () => {
+  test('owns an organization as its admin, but not as a member or by seeing its installation', async () => {
     install(initech);
     github.addMembership(initech, alice, 'admin');
     github.addMembership(initech, mallory, 'member');
@@ -82,7 +82,7 @@ describe('who signs in', () => {
     expect(await signIn({ id: 999, login: 'eve', type: 'User' }, initech)).toMatchObject({ owns: null });
   });
 
-  test('owns nothing by administering the organization that took over the name', async () => {
+  test('does not own the organization that took over the name of theirs', async () => {
     const renamed = { ...initech, id: 7200 };
     install(renamed);
     github.addMembership(renamed, mallory, 'admin');
@@ -90,7 +90,7 @@ describe('who signs in', () => {
     expect(await signIn(mallory, renamed)).toMatchObject({ owns: 'membership' });
   });
 
-  test('owns no account of another kind that has the same number', async () => {
+  test('does not own an account of another type with the same number', async () => {
     for (const type of ['Organization', 'Enterprise', 'Bot', '']) {
       expect(await signIn(alice, { id: alice.id, login: 'globex', type })).toMatchObject({ owns: null });
     }
@@ -99,17 +99,17 @@ describe('who signs in', () => {
     expect(await signIn(alice, { ...initech, type: 'Enterprise' })).toMatchObject({ owns: null });
   });
 
-  test('has not accepted the invitation yet, and owns nothing', async () => {
+  test('owns nothing before accepting the invitation', async () => {
     const body = { ...theirs(), state: 'pending', role: 'admin' };
     github.faults.add({ path: /^\/user\/memberships/, kind: 'status', status: 200, times: 1, body });
     expect(await signIn(alice, initech)).toMatchObject({ owns: null });
-    // The body contains only those fields of the organization that Fairlead reads.
+    // The body contains only the fields of the organization that Fairlead reads.
     const [complaint, ...others] = new Set(github.violations.splice(0).map((text) => text.split(' must ')[0]));
     expect(complaint).toBe('GET /user/memberships/orgs/{org}: answer 200: /organization');
     expect(others).toEqual([]);
   });
 
-  test('is not shown to own what the App may not read members of', async () => {
+  test('does not count as owner if the App may not read members', async () => {
     github.addMembership(initech, alice, 'admin');
     github.addInstallation(app.theirs, { account: initech, permissions: { contents: 'read' } });
     expect(await signIn(alice, initech)).toMatchObject({ owns: null });
@@ -125,7 +125,7 @@ describe('who signs in', () => {
 });
 
 describe('a person’s token', () => {
-  test('is revoked before anybody hears who they are', async () => {
+  test('is revoked before any caller learns who the person is', async () => {
     const before = github.ledger.length;
     const found = await signIn(alice, alice);
     const asked = github.ledger.slice(before).map(({ method, path }) => `${method} ${path}`);
@@ -147,7 +147,7 @@ describe('a person’s token', () => {
     expect(github.requests({ method: 'DELETE' }).at(-1)).toMatchObject({ status: 204 });
   });
 
-  test('that cannot be revoked stops nothing, and is told of by code alone', async () => {
+  test('that cannot be revoked stops nothing, and only its error code is reported', async () => {
     github.faults.add({ method: 'DELETE', path: /^\/applications\//, kind: 'status', status: 503, times: 1 });
     expect(await signIn(alice, alice)).toMatchObject({ owns: 'account' });
     expect(troubles).toEqual(['unavailable']);
@@ -156,7 +156,7 @@ describe('a person’s token', () => {
 });
 
 describe('a code', () => {
-  test('with a wrong verifier, of another App, or used before, identifies nobody', async () => {
+  test('identifies no person with a wrong verifier, of another App, or after its use', async () => {
     const challenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
     const code = github.addOAuthCode(app.theirs, { user: alice, challenge });
     const codeVerifier = 'not-the-verifier-that-the-challenge-was-made-of';
@@ -173,14 +173,14 @@ describe('a code', () => {
     expect(await failureOf(again, used)).toMatchObject({ code: 'oauth_code_refused' });
   });
 
-  test('whose answer is lost may have been taken', async () => {
+  test('may have been used when its answer is lost', async () => {
     github.faults.add({ method: 'POST', path: /access_token$/, kind: 'lost_answer', times: 1 });
     expect(await failureOf(signIn(alice))).toMatchObject({ code: 'network', ambiguous: true });
-    // The token that was lost with it ends by itself.
+    // The token that was lost with the answer expires.
     github.state.userTokens.clear();
   });
 
-  test('is not even sent where the App has no client secret here, or is not here', async () => {
+  test('is not sent if the App or its client secret is missing', async () => {
     const bare = await addOperatorApp(database, github, { hostUrl: github.url });
     const before = github.ledger.length;
     const asked = connector.identify({ githubAppId: bare.id, code: 'a-code-for-nobody' });
@@ -194,13 +194,13 @@ describe('a code', () => {
 describe('a manifest’s code', () => {
   const convert = (code: string) => connector.convertManifest({ hostUrl: github.url, apiUrl: github.apiUrl, code });
 
-  test('gives the App, with nobody’s credentials', async () => {
+  test('returns the App without any person’s credentials', async () => {
     const converted = await convert(github.addManifestCode({ name: 'Deploys of acme' }));
     expect(converted).toMatchObject({ name: 'Deploys of acme', owner: { login: 'octocat', type: 'User' } });
     expect(github.ledger.at(-1)?.authorization).toBeUndefined();
   });
 
-  test('whose answer is lost is refused the second time: it was taken', async () => {
+  test('is rejected the second time, because the lost answer used it', async () => {
     const code = github.addManifestCode();
     github.faults.add({ path: /conversions$/, kind: 'lost_answer', times: 1 });
     expect(await failureOf(convert(code), code)).toMatchObject({ code: 'network', ambiguous: true });
@@ -209,7 +209,7 @@ describe('a manifest’s code', () => {
 });
 
 describe('what the App sees', () => {
-  test('an installation, until it is gone', async () => {
+  test('an installation, until it is deleted', async () => {
     const made = install(initech);
     expect(await connector.installation(app.id, made.id)).toMatchObject({
       id: made.id,
@@ -225,7 +225,7 @@ describe('what the App sees', () => {
     expect(await connector.installation(app.id, foreign.id)).toBeUndefined();
   });
 
-  test('an installation among all, and all requests, however many pages', async () => {
+  test('an installation among all installations and requests, on any number of pages', async () => {
     for (let at = 0; at < 101; at += 1) {
       const account: Account = { id: 80_000 + at, login: `org-${at}`, type: 'Organization' };
       install(account);
@@ -244,7 +244,7 @@ describe('an App to import', () => {
   const check = ({ appId, privateKey }: { appId: number; privateKey: string }, by = connector) =>
     by.checkImport({ hostUrl: github.url, apiUrl: github.apiUrl, appId, privateKey, orgId: 'org_1' });
 
-  test('is told with where its webhooks go, and nothing is kept', async () => {
+  test('is returned with its webhook URL, and nothing is stored', async () => {
     const theirs = github.addApp({ hookUrl: 'https://f.example/hook' });
     const count = () => database.reader('github_apps').count({ all: '*' }).first();
     const before = await count();
@@ -257,12 +257,12 @@ describe('an App to import', () => {
     expect(await count()).toEqual(before);
   });
 
-  test('without a webhook is told so', async () => {
+  test('says that it has no webhook', async () => {
     github.faults.add({ path: /^\/app\/hook\/config$/, kind: 'status', status: 404 });
     expect(await check(github.addApp())).toMatchObject({ hook: { url: undefined, contentType: undefined } });
   });
 
-  test('is refused with a key of another App, and with what is no key', async () => {
+  test('is rejected with a key of another App or an invalid key', async () => {
     const { appId } = github.addApp();
     const foreign = { appId, privateKey: app.theirs.privateKey };
     expect(await failureOf(check(foreign))).toMatchObject({ code: 'app_credentials_rejected' });
@@ -271,8 +271,8 @@ describe('an App to import', () => {
     expect(await failureOf(none, 'Y2FuYXJ5')).toMatchObject({ code: 'app_credentials_rejected' });
   });
 
-  test('keeps nobody waiting for longer than five seconds, however many requests it takes', async () => {
-    // A clock that is off is set by the first answer, and each request is sent once more.
+  test('keeps a person waiting for five seconds at most, however many requests it takes', async () => {
+    // The first answer corrects our clock, and each request is sent once more.
     github.clock.skewMs = -3_600_000;
     github.faults.add({ path: /^\/app/, kind: 'slow', delayMs: 3_000 });
     const start = performance.now();

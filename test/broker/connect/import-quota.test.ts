@@ -8,7 +8,7 @@ import { startGitHub } from '../../support/github.ts';
 import { keyring } from '../../support/hooks.ts';
 import { addOperatorApp, originsOf } from '../../support/scenes/operator-app.ts';
 
-test('whoever brings the number of the operator’s App uses up their own organization’s limits, not the App’s', async () => {
+test('importing the operator’s App by its ID uses the rate limit of the importing organization, not of the App', async () => {
   const [database, github] = await Promise.all([openTestDatabase(), startGitHub()]);
   onTestFinished(async () => {
     await github.close();

@@ -21,7 +21,7 @@ const wantedBy = (mine: SceneProject): Wanted => ({
   alone: false,
 });
 
-/** Whatever takes an integration away without asking anybody to revoke anything. */
+/** The ways to take away an integration without a revocation. */
 const cuts: [string, (mine: SceneProject) => Promise<unknown>][] = [
   ['suspended', (mine) => write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'suspended'))],
   ['deleting', (mine) => write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'deleting'))],
@@ -39,8 +39,8 @@ function write<Result>(work: Parameters<typeof scene.database.write<Result>>[0])
   return scene.database.write(work);
 }
 
-describe.each(cuts)('where the integration is %s', (_, cut) => {
-  test('while a token is made, the token is revoked and given to nobody', async () => {
+describe.each(cuts)('when the integration is %s', (_, cut) => {
+  test('while a token is being minted, the token is revoked and no caller gets it', async () => {
     const mine = await scene.project();
     scene.github.faults.add({ path: /access_tokens$/, kind: 'slow', delayMs: 300, times: 1 });
     const asked = scene.exchange.get(wantedBy(mine));
@@ -56,7 +56,7 @@ describe.each(cuts)('where the integration is %s', (_, cut) => {
     expect(kept.map(({ sealed }) => sealed)).toEqual([null]);
   });
 
-  test('after a token was made, nobody is given it any more', async () => {
+  test('after a token was minted, no caller gets it', async () => {
     const mine = await scene.project();
     const wanted = wantedBy(mine);
     const minted = await scene.exchange.get(wanted);
@@ -68,7 +68,7 @@ describe.each(cuts)('where the integration is %s', (_, cut) => {
   });
 });
 
-test('a token is made once for a thousand who ask at once, and for nobody else', async () => {
+test('mints one token for a thousand concurrent callers, and none for others', async () => {
   const [mine, other] = [await scene.project(), await scene.project()];
   const wanted = wantedBy(mine);
   const all = await Promise.all(Array.from({ length: 1_000 }, () => scene.exchange.get(wanted)));
@@ -79,7 +79,7 @@ test('a token is made once for a thousand who ask at once, and for nobody else',
   expect(new Set([all[0]?.token, elsewhere.token, less.token]).size).toBe(3);
 });
 
-test('a token that came too late and could not be revoked at once is revoked by the workflow', async () => {
+test('leaves a late token that cannot be revoked at once to the workflow', async () => {
   const mine = await scene.project();
   scene.github.faults.add({ path: /access_tokens$/, kind: 'slow', delayMs: 300, times: 1 });
   scene.github.faults.add({ path: /^\/installation\/token$/, kind: 'reset', times: 1 });
@@ -96,7 +96,7 @@ test('a token that came too late and could not be revoked at once is revoked by 
   expect(alive()).toEqual([]);
 });
 
-test('a token that cannot be remembered is revoked at once', async () => {
+test('revokes a token at once if it cannot be stored', async () => {
   const mine = await scene.project();
   const wanted = { ...wantedBy(mine), orgId: 'org_that_is_not_there' };
   await expect(scene.exchange.get(wanted)).rejects.toThrow();
@@ -106,7 +106,7 @@ test('a token that cannot be remembered is revoked at once', async () => {
   expect(made.map(({ revoked }) => revoked)).toEqual([true]);
 });
 
-test('that a token was made is written down as the integration’s own doing, whoever connected it', async () => {
+test('records the minting as an act of the integration, not of the person who connected it', async () => {
   const mine = await scene.project();
   const issued = await scene.exchange.get(wantedBy(mine));
   const rows = await scene.database.reader('audit_events').where({ action: 'token.minted', target: issued.id });

@@ -54,7 +54,7 @@ afterEach(() => {
   aws.state.clockAheadMs = 0;
 });
 
-/** As a request of the project has it once it was looked at. */
+/** The same as a request of the project after its check. */
 async function wantedBy(
   { orgId, projectId, integrationId }: Omit<RegistryProject, 'accountId'>,
   changes: Partial<RegistryWanted> = {},
@@ -100,7 +100,7 @@ describe('ECR', () => {
     ours = await scene.project('ecr', host, { kind: 'aws', authMode: 'assume_role', config });
   });
 
-  test('a thousand who find nothing are one session and one token at AWS', async () => {
+  test('opens one session and one token at AWS for a thousand callers', async () => {
     const wanted = await wantedBy(ours);
     const all = await Promise.all(Array.from({ length: 1_000 }, () => scene.exchange.get(wanted)));
     expect(calls()).toEqual(once);
@@ -112,17 +112,17 @@ describe('ECR', () => {
       effective: { repositories: [image], actions: ['pull'], narrowedTo: 'repository' },
     });
     expect(await claim(wanted, all[0] as (typeof all)[0])).toBe('good');
-    // What another repository, or a push, needs is another one.
+    // Another repository or a push needs another credential.
     await scene.exchange.get({ ...wanted, repositories: ['acme/other'] });
     await scene.exchange.get({ ...wanted, purpose: 'push' });
     expect(calls()).toEqual([...once, ...once, ...once]);
   });
 
-  test('is made anew in the background after four fifths of its life, and nobody waits for that', async () => {
+  test('mints the next one in the background after four fifths of the lifetime, and no caller waits', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const start = Date.now();
     const at = (passed: number) => {
-      // The stand-in looks at the same clock.
+      // The stand-in uses the same clock.
       vi.setSystemTime(start + passed);
       return scene.exchange.get(wanted);
     };
@@ -142,7 +142,7 @@ describe('ECR', () => {
     expect(calls()).toEqual([...once, ...once]);
   });
 
-  test('a token that its provider calls over already is given to nobody', async () => {
+  test('returns no token that its provider considers expired', async () => {
     aws.state.clockAheadMs = -4 * minute;
     aws.state.tokenSeconds = 60;
     try {
@@ -152,7 +152,7 @@ describe('ECR', () => {
     }
   });
 
-  test('is given out no more once its integration is deleted, also where it was just being made', async () => {
+  test('returns nothing once the integration is deleted, not even a credential in the making', async () => {
     const wanted = await wantedBy(ours);
     const before = await scene.exchange.get(wanted);
     const making = Array.from({ length: 20 }, (_, index) => {
@@ -183,7 +183,7 @@ describe('ECR', () => {
 describe('a registry with a user name and a password', () => {
   const tokens = () => registry.ledger.filter(({ path }) => path === '/token').length;
 
-  test('makes one token for all who ask within most of its few minutes', async () => {
+  test('mints one token for all callers during most of its few minutes', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const start = Date.now();
     const wanted = await wantedBy(await scene.withPassword(registry.url, robot), { bearer: true });
@@ -200,7 +200,7 @@ describe('a registry with a user name and a password', () => {
     expect(tokens()).toBe(2);
   });
 
-  test('gives the password itself where a client has to log in with one, and says so', async () => {
+  test('returns the password itself to clients that need to log in with it, and says so', async () => {
     const wanted = await wantedBy(await scene.withPassword(registry.url, robot));
     const all = await Promise.all(Array.from({ length: 100 }, () => scene.exchange.get(wanted)));
     expect(new Set(all.map(({ id }) => id)).size).toBe(1);
@@ -218,7 +218,7 @@ describe('Artifact Registry', () => {
   const host = 'europe-docker.pkg.dev';
   const provider = 'projects/123456/locations/global/workloadIdentityPools/fairlead/providers/fairlead-oidc';
 
-  test('gives what the whole account reaches, for as long as Google says, to who trusts us as an issuer', async () => {
+  test('returns the whole account’s access for as long as Google says, with Fairlead as the issuer', async () => {
     const ours = await scene.project('gar', host, {
       kind: 'gcp',
       authMode: 'workload_identity',
@@ -241,7 +241,7 @@ describe('Artifact Registry', () => {
     });
     const held = google.state.tokens.get(pull.token);
     expect(held).toMatchObject({ identity: `principal://${provider}/${subject}` });
-    // No longer than our own token, by which it was made, and as exact as seconds are.
+    // It expires no later than our own token, by which it was created, to the second.
     expect(Math.abs(pull.expiresAt - (held?.expiresAt ?? 0))).toBeLessThan(2_000);
     expect(pull.expiresAt).toBeLessThan(Date.now() + 11 * minute);
 
@@ -249,7 +249,7 @@ describe('Artifact Registry', () => {
     expect(push.effective).toMatchObject({ repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity' });
     expect(push.token).not.toBe(pull.token);
     const longer = wantedBy(ours, { minTtlMs: 30 * minute }).then((wanted) => scene.exchange.get(wanted));
-    // Whether Google's answer says so or our own look at it.
+    // Google's answer or our own token names the expiry.
     await expect(longer).rejects.toSatisfy((error) => error instanceof TooShortLived || isTooShort(error));
   });
 });
@@ -259,7 +259,7 @@ describe('ACR', () => {
   const tenantId = '11111111-2222-4333-8444-555555555555';
   const clientId = '99999999-8888-4777-8666-555555555555';
 
-  test('gives what is good for the repositories alone, for as long as its token says', async () => {
+  test('returns a token for the repositories only, with the lifetime that the token names', async () => {
     const config = { tenant_id: tenantId, client_id: clientId, cloud: 'public' };
     const ours = await scene.project('acr', host, { kind: 'azure', authMode: 'federated', config });
     const subject = issuerSubject(ours.orgId, ours.accountId);

@@ -53,7 +53,7 @@ const ownerId = newId('prj');
 const contents = { contents: 'read' };
 
 describe('a token', () => {
-  test('is minted once for a thousand who ask at once, for one repository and these permissions only', async () => {
+  test('is minted once for a thousand concurrent callers, for one repository and these permissions only', async () => {
     const { theirs, repositoryId, mints } = await reachable();
     const permissions = { statuses: 'write', contents: 'read' };
     const asked = Array.from({ length: 1000 }, () => broker.forRepository({ ownerId, repositoryId, permissions }));
@@ -65,7 +65,7 @@ describe('a token', () => {
     expect(mints()).toHaveLength(1);
   });
 
-  test('is asked for with the JWT of the App: RS256, back-dated a little, good for ten minutes at most', async () => {
+  test('is requested with the App’s JWT: RS256, slightly back-dated, valid for ten minutes at most', async () => {
     const { repositoryId, mints } = await reachable();
     await broker.forRepository({ ownerId, repositoryId, permissions: contents });
     const [header, claims] = (mints()[0]?.authorization ?? '')
@@ -83,21 +83,21 @@ describe('a token', () => {
     expect(now - iat).toBeLessThanOrEqual(90);
   });
 
-  test('of one project is not handed to another', async () => {
+  test('of one project is not given to another', async () => {
     const { repositoryId, mints } = await reachable();
     await broker.forRepository({ ownerId, repositoryId, permissions: contents });
     await broker.forRepository({ ownerId: newId('prj'), repositoryId, permissions: contents });
     expect(mints()).toHaveLength(2);
   });
 
-  test('that may more is another token', async () => {
+  test('with more permissions is another token', async () => {
     const { repositoryId, mints } = await reachable();
     await broker.forRepository({ ownerId, repositoryId, permissions: contents });
     await broker.forRepository({ ownerId, repositoryId, permissions: { ...contents, actions: 'write' } });
     expect(mints()).toHaveLength(2);
   });
 
-  test('of one host is not sent to another, though App, installation and repository have the same numbers', async () => {
+  test('of one host is not sent to another with equal App, installation and repository numbers', async () => {
     const here = await reachable();
     const enterprise = await addOperatorApp(database, other, {
       hostUrl: 'https://github.example.com',
@@ -134,7 +134,7 @@ describe('a token', () => {
     expect(mints()).toHaveLength(2);
   });
 
-  test('that was refused is asked for again by the next one', async () => {
+  test('that could not be minted is requested again by the next caller', async () => {
     const { repositoryId } = await reachable();
     const ask = (permissions: Record<string, string>) => broker.forRepository({ ownerId, repositoryId, permissions });
     github.faults.add({ path: /access_tokens$/, kind: 'status', status: 503, times: 1 });
@@ -143,7 +143,7 @@ describe('a token', () => {
   });
 });
 
-test('a permission that the owner has not granted is told from a repository that was taken away', async () => {
+test('tells a permission that was not granted from a repository that was removed', async () => {
   const { theirs, repositoryId } = await reachable();
   const ask = (permissions: Record<string, string>) => broker.forRepository({ ownerId, repositoryId, permissions });
   await expect(ask({ contents: 'write', checks: 'write', actions: 'write' })).rejects.toMatchObject({
@@ -158,7 +158,7 @@ describe('an installation that is cut off', () => {
   test.each([
     ['suspended', { suspended_at: 1 }, 'installation_suspended'],
     ['removed', { removed_at: 1 }, 'installation_gone'],
-  ])('and is known to be %s gets no token, and GitHub is not asked', async (_, changes, code) => {
+  ])('and is known to be %s gets no token, without a call to GitHub', async (_, changes, code) => {
     const { repositoryId, installationId, mints } = await reachable();
     await broker.branches({ ownerId, repositoryId }, {});
     await database.write((trx) => trx('installations').where({ id: installationId }).update(changes));
@@ -168,7 +168,7 @@ describe('an installation that is cut off', () => {
     expect(mints()).toHaveLength(1);
   });
 
-  test('while its token is made gets nothing of it', async () => {
+  test('while its token is minted gets nothing', async () => {
     const { repositoryId, installationId, mints } = await reachable();
     github.faults.add({ path: /access_tokens$/, kind: 'slow', delayMs: 500, times: 1 });
     const asked = broker.branches({ ownerId, repositoryId }, {});
@@ -181,7 +181,7 @@ describe('an installation that is cut off', () => {
     expect(mints()).toHaveLength(2);
   });
 
-  test('at GitHub, before we have heard of it, is told apart', async () => {
+  test('at GitHub, before Fairlead knows, has its own code', async () => {
     const suspended = await reachable();
     github.suspend(suspended.installation);
     const asking = { ownerId, repositoryId: suspended.repositoryId };
@@ -193,14 +193,14 @@ describe('an installation that is cut off', () => {
   });
 });
 
-test('a repository that the App no longer reaches is not asked for', async () => {
+test('does not request a repository that the App no longer reaches', async () => {
   const { repositoryId, mints } = await reachable();
   await database.write((trx) => trx('repositories').where({ id: repositoryId }).update({ removed_at: 1 }));
   await expect(broker.branches({ ownerId, repositoryId }, {})).rejects.toMatchObject({ code: 'not_found' });
   expect(mints()).toHaveLength(0);
 });
 
-test('who waits for branches waits five seconds at most, for the token and the answer together', async () => {
+test('lists branches within five seconds, token and answer together', async () => {
   const { repositoryId } = await reachable();
   github.faults.add({ path: /access_tokens$/, kind: 'slow', delayMs: 3_000, times: 1 });
   github.faults.add({ path: /\/branches$/, kind: 'hang', times: 1 });
@@ -211,7 +211,7 @@ test('who waits for branches waits five seconds at most, for the token and the a
   expect(tookMs).toBeLessThan(6_000);
 });
 
-test('a workflow file is judged as the default branch has it', async () => {
+test('judges the workflow file on the default branch', async () => {
   const { repositoryId } = await reachable({ workflows: { '.github/workflows/deploy.yml': workflowFile } });
   const inspect = (file: string) =>
     broker.inspectWorkflowFile({ ownerId, repositoryId }, file, ['fairlead_build', 'region']);

@@ -44,7 +44,7 @@ async function ask({ orgId, projectId, integrationId }: RegistryProject, reposit
 const askForMany = (of: RegistryProject, most: number) =>
   Promise.allSettled(Array.from({ length: most }, (_, at) => ask(of, `acme/image-${at}`)));
 
-test('each organization has a share of what is made with this instance’s own identity at AWS', {
+test('gives each organization a share of what this instance’s own AWS identity mints', {
   timeout: 60_000,
 }, async () => {
   const [greedy, other] = [await scene.project('ecr', host, asRole), await scene.project('ecr', host, asRole)];
@@ -61,7 +61,7 @@ test('each organization has a share of what is made with this instance’s own i
   await ask(other, 'acme/shop');
 });
 
-test('an access key of its own is all its own', { timeout: 60_000 }, async () => {
+test('gives an organization the whole limit of its own access key', { timeout: 60_000 }, async () => {
   const { accessKeyId, secretAccessKey } = aws.user({ accountId, name: 'ci' });
   const config = { account_id: accountId, access_key_id: accessKeyId };
   const ours = await scene.project('ecr', host, { kind: 'aws', authMode: 'access_key', config });

@@ -24,7 +24,7 @@ const username = 'robot';
 
 let database: TestDatabase;
 let registry: RegistryStandIn;
-/** What the clouds were asked, and what they answer instead of what they should. */
+/** The calls to the clouds, and the answers that replace theirs. */
 const asked: [string, unknown][] = [];
 let refusal: ProviderError | undefined;
 let permissions: RepositoryCheck[] = [];
@@ -125,7 +125,7 @@ const check = (action: string, outcome: string, code?: string) => ({
 const both = ['pull', 'push'];
 
 describe('of a cloud’s registry', () => {
-  test('AWS is asked who we are, in the registry’s region, and the registry what a credential for it may do', async () => {
+  test('asks AWS for the identity in the registry’s region, and the registry what its credential may do', async () => {
     registry.settings.auth = 'basic';
     const id = await connect('ecr', ['acme/shop']);
     expect(await verify(id)).toEqual({
@@ -144,7 +144,7 @@ describe('of a cloud’s registry', () => {
   });
 
   test.each(['gar', 'acr'] as const)(
-    '%s says itself what is allowed, and its registry whether it lets us in',
+    'asks %s what is allowed, and its registry whether the login works',
     async (kind) => {
       permissions = [
         { repository: 'acme/shop', action: 'pull', outcome: 'allowed' },
@@ -154,7 +154,7 @@ describe('of a cloud’s registry', () => {
       registry.ledger.length = 0;
       expect(await verify(id)).toMatchObject({ login: { ok: true }, realm: hosts[kind], checks: permissions });
       expect(asked).toEqual([
-        // Others who use this Fairlead are kept out, or nothing is told.
+        // Other tenants of this Fairlead are kept out, or nothing is said.
         ...(kind === 'gar' ? [['gcp access', {}]] : []),
         [kind, { actions: both }],
         [`${kind} permissions`, { repositories: ['acme/shop'] }],
@@ -163,7 +163,7 @@ describe('of a cloud’s registry', () => {
     },
   );
 
-  test('a refusal is what was found, and of what is new only once it had time to be known', async () => {
+  test('reports a rejection, but for a new account only after AWS had time to know it', async () => {
     const id = await connect('ecr', []);
     const message = 'AWS does not let us take on the role';
     refusal = new ProviderError({ provider: 'aws', code: 'assume_role_refused', message, settling: true });
@@ -174,7 +174,7 @@ describe('of a cloud’s registry', () => {
   });
 
   test.each(['unavailable', 'network', 'timeout', 'rate_limited', 'clock_skew', 'issuer_not_public'] as const)(
-    '%s is no answer',
+    'does not take %s as a result',
     async (code) => {
       const id = await connect('ecr', []);
       refusal = new ProviderError({ provider: 'aws', code, message: 'No' });
@@ -184,14 +184,14 @@ describe('of a cloud’s registry', () => {
 });
 
 describe('of a registry with a password', () => {
-  test('what is not here any more is refused, and nobody is asked', async () => {
+  test('rejects a registry that is no longer stored, without any call', async () => {
     const id = await connect('oci', ['acme/shop']);
     registry.ledger.length = 0;
     expect(await verify(id)).toMatchObject({ login: { ok: false, code: 'credentials_missing' }, checks: [] });
     expect(registry.ledger).toEqual([]);
   });
 
-  test('a silence in the middle is tried again first, and leaves the rest unproven at last', async () => {
+  test('retries first when there is no answer in the middle, and leaves the rest unproven at last', async () => {
     const id = await connect('oci', ['acme/shop']);
     await store(id);
     registry.fail({ path: /uploads/, kind: 'answer', status: 500 });
@@ -202,14 +202,14 @@ describe('of a registry with a password', () => {
     });
   });
 
-  test('a pause that it asks for is handed on', async () => {
+  test('passes on the retry time that the registry names', async () => {
     const id = await connect('oci', []);
     await store(id);
     registry.fail({ path: /token/, kind: 'answer', status: 429, headers: { 'retry-after': '17' } });
     await expect(verify(id)).rejects.toMatchObject({ code: 'secondary_limited', retryAfterMs: 17_000 });
   });
 
-  test('an integration that is gone is none', async () => {
+  test('returns nothing for a deleted integration', async () => {
     const found = await verify('int_0000000000000000000000000a').catch((error: unknown) => error);
     expect(found).toMatchObject({ code: 'gone' });
   });

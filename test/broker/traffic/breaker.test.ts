@@ -10,7 +10,7 @@ function breaker() {
   return { clock, one, fail };
 }
 
-test('some failures are borne, five in a row are not', () => {
+test('tolerates some failures, but not five in a row', () => {
   const { one, fail } = breaker();
   fail(4);
   expect(one.admit()).toBeUndefined();
@@ -22,7 +22,7 @@ test('some failures are borne, five in a row are not', () => {
   expect(one.isOpen()).toBe(true);
 });
 
-test('after the pause one request tries; the others wait for what becomes of it', () => {
+test('sends one probe after the pause, and the other requests wait for its result', () => {
   const { clock, one, fail } = breaker();
   fail(5);
   clock.ms += 5_000;
@@ -34,7 +34,7 @@ test('after the pause one request tries; the others wait for what becomes of it'
   expect(one.isOpen()).toBe(false);
 });
 
-test('a probe that fails makes the next pause longer, up to 15 s', () => {
+test('doubles the pause after a failed probe, up to 15 s', () => {
   const { clock, one, fail } = breaker();
   fail(5);
   const pauses = [10_000, 15_000, 15_000].map(() => {
@@ -46,7 +46,7 @@ test('a probe that fails makes the next pause longer, up to 15 s', () => {
   expect(pauses).toEqual([10_000, 15_000, 15_000]);
 });
 
-test('what was under way when it opened makes no pause longer', () => {
+test('ignores results of requests that were in flight when it opened', () => {
   const { clock, one, fail } = breaker();
   fail(5);
   clock.ms += 3_000;
@@ -54,7 +54,7 @@ test('what was under way when it opened makes no pause longer', () => {
   expect(one.admit()).toBe(2_000);
 });
 
-test('a probe of which nothing is heard holds up nobody for ever', () => {
+test('does not block other requests forever for a probe without a result', () => {
   const { clock, one, fail } = breaker();
   fail(5);
   clock.ms += 5_000;
@@ -63,7 +63,7 @@ test('a probe of which nothing is heard holds up nobody for ever', () => {
   expect(one.admit()).toBeUndefined();
 });
 
-test('a probe that was held back on this side leaves the next one to try', () => {
+test('lets the next request probe if the probe was held back', () => {
   const { clock, one, fail } = breaker();
   fail(5);
   clock.ms += 5_000;
@@ -72,7 +72,7 @@ test('a probe that was held back on this side leaves the next one to try', () =>
   expect(one.admit()).toBeUndefined();
 });
 
-test('it tells for how long nothing has succeeded', () => {
+test('says how long nothing has succeeded', () => {
   const { clock, one, fail } = breaker();
   fail(1);
   clock.ms += 1_000;

@@ -12,7 +12,7 @@ function quota() {
   return { clock, quota: createQuota(() => clock.ms) };
 }
 
-/** As an answer says it; the hour is over in `seconds`. */
+/** The headers of an answer. The hour ends in `seconds`. */
 function figures(remaining: number, { limit = 5000, seconds = 600, resource = 'core' } = {}) {
   return new Headers({
     'x-ratelimit-limit': String(limit),
@@ -22,11 +22,11 @@ function figures(remaining: number, { limit = 5000, seconds = 600, resource = 'c
   });
 }
 
-test('an account of which nothing is known may ask', () => {
+test('lets an unknown account send', () => {
   expect(quota().quota.admit('installation:1', write)).toEqual({ restMs: 0 });
 });
 
-test('what is used up is not asked for before the hour is over, and then again', () => {
+test('sends nothing after the limit is used up until the hour ends', () => {
   const { quota: one, clock } = quota();
   one.learn('installation:1', figures(0), hostNow);
   const limit = { code: 'rate_limited', retryAfterMs: 600_000 };
@@ -38,7 +38,7 @@ test('what is used up is not asked for before the hour is over, and then again',
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
 });
 
-test('one account’s limit is not another’s', () => {
+test('counts each account separately', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(0), hostNow);
   one.learn('installation:2', figures(4000), hostNow);
@@ -46,7 +46,7 @@ test('one account’s limit is not another’s', () => {
   expect(one.admit('app:1', read)).toEqual({ restMs: 0 });
 });
 
-test('the last tenth is for what persons wait for', () => {
+test('reserves the last tenth for waiting people', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(501), hostNow);
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
@@ -54,19 +54,19 @@ test('the last tenth is for what persons wait for', () => {
   expect(one.admit('installation:1', forPerson)).toEqual({ restMs: 0 });
 });
 
-test('requests that are under way count, although no answer has told of them', () => {
+test('counts requests in flight before their answers arrive', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(3, { limit: 10 }), hostNow);
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
   // One is left, and that is the reserve.
   expect(one.admit('installation:1', read)).toMatchObject({ limit: { code: 'rate_limited' } });
-  // An older answer, overtaken on its way, gives nothing back.
+  // An older answer that arrives late does not raise the remainder.
   one.learn('installation:1', figures(9, { limit: 10 }), hostNow);
   expect(one.admit('installation:1', read)).toMatchObject({ limit: { code: 'rate_limited' } });
 });
 
-test('GitHub’s request for a pause is kept, whoever asks; a shorter one does not shorten it', () => {
+test('keeps the pause that GitHub asks for, and a shorter one does not shorten it', () => {
   const { quota: one, clock } = quota();
   const pause = (retryAfterMs: number) =>
     one.learn('installation:1', new Headers(), hostNow, { code: 'secondary_limited', retryAfterMs });
@@ -79,7 +79,7 @@ test('GitHub’s request for a pause is kept, whoever asks; a shorter one does n
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
 });
 
-test('no host can have itself left alone for longer than an hour', () => {
+test('believes no host that asks for a pause of more than an hour', () => {
   const { quota: one, clock } = quota();
   one.learn('installation:1', figures(0, { seconds: 90_000 }), hostNow, {
     code: 'secondary_limited',
@@ -89,7 +89,7 @@ test('no host can have itself left alone for longer than an hour', () => {
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
 });
 
-test('other limits, and figures that are none, say nothing', () => {
+test('ignores other limits and invalid numbers', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(0, { resource: 'search' }), hostNow);
   one.learn('installation:1', new Headers({ 'x-ratelimit-remaining': '0' }), hostNow);
@@ -100,25 +100,28 @@ test.each([
   ['what others see', write, 80, 155],
   ['other writes', control, 180, 350],
   ['reads', read, 900, 1_750],
-] as const)('%s: never more in any minute than GitHub takes, and soon again', (_, request, most, inThreeMinutes) => {
-  const { quota: one, clock } = quota();
-  one.learn('installation:1', figures(4999), hostNow);
-  const sentAt: number[] = [];
-  const refused: number[] = [];
-  for (const start = clock.ms; clock.ms < start + 180_000; clock.ms += 50) {
-    const verdict = one.admit('installation:1', request);
-    if ('restMs' in verdict) sentAt.push(clock.ms + verdict.restMs);
-    else refused.push(verdict.limit.retryAfterMs);
-  }
-  const inMinuteFrom = (at: number) => sentAt.filter((one) => one >= at && one < at + 60_000).length;
-  const busiest = Math.max(...sentAt.map(inMinuteFrom));
-  expect(busiest).toBeLessThanOrEqual(most);
-  expect(busiest).toBeGreaterThan(most * 0.95);
-  expect(sentAt.length).toBeGreaterThan(inThreeMinutes);
-  expect(Math.min(...refused)).toBeGreaterThan(0);
-});
+] as const)(
+  '%s: never sends more in any minute than GitHub accepts, and resumes soon',
+  (_, request, most, inThreeMinutes) => {
+    const { quota: one, clock } = quota();
+    one.learn('installation:1', figures(4999), hostNow);
+    const sentAt: number[] = [];
+    const refused: number[] = [];
+    for (const start = clock.ms; clock.ms < start + 180_000; clock.ms += 50) {
+      const verdict = one.admit('installation:1', request);
+      if ('restMs' in verdict) sentAt.push(clock.ms + verdict.restMs);
+      else refused.push(verdict.limit.retryAfterMs);
+    }
+    const inMinuteFrom = (at: number) => sentAt.filter((one) => one >= at && one < at + 60_000).length;
+    const busiest = Math.max(...sentAt.map(inMinuteFrom));
+    expect(busiest).toBeLessThanOrEqual(most);
+    expect(busiest).toBeGreaterThan(most * 0.95);
+    expect(sentAt.length).toBeGreaterThan(inThreeMinutes);
+    expect(Math.min(...refused)).toBeGreaterThan(0);
+  },
+);
 
-test('a build is dispatched although its reports have to wait', () => {
+test('dispatches a build even if its reports have to wait', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(4999), hostNow);
   for (let count = 0; count < 41; count += 1) one.admit('installation:1', write);
@@ -126,12 +129,12 @@ test('a build is dispatched although its reports have to wait', () => {
   expect(one.admit('installation:1', control)).toEqual({ restMs: 0 });
 });
 
-test('writes are not held back where the host has no limits', () => {
+test('does not hold back writes to a host without limits', () => {
   const { quota: one } = quota();
   for (let count = 0; count < 500; count += 1) expect(one.admit('installation:1', write)).toEqual({ restMs: 0 });
 });
 
-test('accounts are forgotten, the one that was heard of first before the others', () => {
+test('forgets the accounts that were used longest ago first', () => {
   const clock = { ms: 0 };
   const one = createQuota(() => clock.ms, 2);
   for (const name of ['a', 'b', 'c']) one.learn(name, figures(0), hostNow);

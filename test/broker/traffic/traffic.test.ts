@@ -41,7 +41,7 @@ async function withTokenOf(
 
 const codeOf = (error: unknown) => (error as { code?: string }).code;
 
-test('an installation that is limited is not asked again before the reset, another one is', async () => {
+test('sends no request for a limited installation before the reset, but does for another', async () => {
   const all = await scene();
   const { standIn, steady, installed } = all;
   const [one, two] = [installed(standIn), installed(standIn)];
@@ -62,7 +62,7 @@ test('an installation that is limited is not asked again before the reset, anoth
   expect(await ask(first, one.repository)).toBe('answered');
 });
 
-test('a dispatch that is held back was certainly not sent', async () => {
+test('knows that a dispatch that was held back was not sent', async () => {
   const all = await scene();
   const { standIn, installed } = all;
   const one = installed(standIn);
@@ -77,7 +77,7 @@ test('a dispatch that is held back was certainly not sent', async () => {
   expect(standIn.requests({ path: /dispatches$/ })).toHaveLength(1);
 });
 
-test('a host that is away is left alone, others are not, and it is found when it is back', async () => {
+test('leaves a host alone that is down, calls others, and notices when it is back', async () => {
   const told: string[] = [];
   const watch: TrafficWatch = { down: (_, forMs) => told.push(`down ${forMs}`), up: () => {}, clock: () => {} };
   const all = await scene(watch);
@@ -107,7 +107,7 @@ test('a host that is away is left alone, others are not, and it is found when it
   expect(traffic.hostsDown()).toBe(0);
 });
 
-test.each([15, -15])('GitHub’s clock is %i minutes ahead: one refusal at most, then it is known', async (minutes) => {
+test.each([15, -15])('GitHub’s clock is %i minutes ahead: at most one rejection, then it is known', async (minutes) => {
   const all = await scene();
   const { standIn, clientOf, installed, traffic } = all;
   const { app, installation } = installed(standIn);
@@ -120,17 +120,17 @@ test.each([15, -15])('GitHub’s clock is %i minutes ahead: one refusal at most,
 
   const minted = await asApp().mintToken({ installationId: installation.id });
   expect(standIn.requests({ path: /access_tokens$/ }).map(({ status }) => status)).toEqual([201]);
-  // By our clock it lives an hour, as it does by GitHub's.
+  // It lives an hour by our clock, as it does by GitHub's.
   expect(Math.abs(minted.expiresAt - Date.now() - 3_600_000)).toBeLessThan(5_000);
   expect(Math.abs(traffic.clockOffByMs() + minutes * 60_000)).toBeLessThan(2_000);
 
-  // Ours was set right: what was learned is forgotten.
+  // Our clock was corrected, so the old difference is forgotten.
   standIn.clock.skewMs = 0;
   expect((await asApp().getApp()).id).toBe(app.appId);
   expect(traffic.clockOffByMs()).toBe(0);
 });
 
-test('where one host agrees with us, it is the other’s clock that is wrong', async () => {
+test('blames the other host’s clock if one host agrees with ours', async () => {
   const { standIn, other, clientOf, installed, traffic } = await scene();
   standIn.clock.skewMs = 900_000;
   await clientOf(standIn).asApp(installed(standIn).app).getApp();
@@ -139,7 +139,7 @@ test('where one host agrees with us, it is the other’s clock that is wrong', a
   expect(traffic.clockOffByMs()).toBe(0);
 });
 
-test('GitHub’s words alone, without a header, are a limit too', async () => {
+test('takes GitHub’s text without a header as a rate limit, too', async () => {
   const all = await scene();
   const { standIn, installed } = all;
   const one = installed(standIn);

@@ -33,7 +33,7 @@ const seen = async () => {
 };
 const soon = (expected: unknown[][]) => expect.poll(seen, { timeout: 5_000 }).toEqual(expected);
 
-test('an outage is one incident, opened after a minute and over with the first success, in whichever process', async () => {
+test('opens one incident for an outage after a minute, and resolves it with the first success in any process', async () => {
   await app('https://git.one.example', orgId, 1);
   const clock = { ms: 0 };
   const [one, other] = [1, 2].map(() => watchTraffic(database, silent, () => clock.ms));
@@ -56,7 +56,7 @@ test('an outage is one incident, opened after a minute and over with the first s
   await expect.poll(async () => (await seen()).at(-1)?.[3]).toBe('resolved');
 });
 
-test('a host that several use belongs to none of them, and one that nobody connected is nobody’s trouble', async () => {
+test('opens an instance-wide incident for a shared host, and none for a host that no one has connected', async () => {
   await app('https://git.two.example', orgId, 1);
   await app('https://git.two.example', null, 2);
   const watch = watchTraffic(database, silent);
@@ -65,7 +65,7 @@ test('a host that several use belongs to none of them, and one that nobody conne
   await soon([['host_unavailable', 'https://git.two.example', null, 'open', 1]]);
 });
 
-test('a wrong clock is one incident of the instance, until it is right within a minute', async () => {
+test('opens one incident of the instance for a wrong clock, until it is within a minute again', async () => {
   const watch = watchTraffic(database, silent);
   watch.clock(59_000);
   watch.clock(-900_000);

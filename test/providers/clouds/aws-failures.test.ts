@@ -45,7 +45,7 @@ describe('when a token for the registry is asked for', () => {
     expect(standIn.ledger).toHaveLength(1);
   });
 
-  test('an answer in XML is judged by its status', async () => {
+  test('judges an answer in XML by its status', async () => {
     const message = `<ErrorResponse><Errors><Error><Code>AccessDenied</Code>${canary}</Error></Errors></ErrorResponse>`;
     expect(await refusedToken({ kind: 'raw', status: 403, message })).toMatchObject({ code: 'access_denied' });
     expect(await refusedToken({ kind: 'raw', status: 502, message: canary })).toMatchObject({ code: 'unavailable' });
@@ -57,11 +57,11 @@ describe('when a token for the registry is asked for', () => {
     ['{"authorizationData":[]}'],
     ['{"authorizationData":[{"authorizationToken":"QVdTOg==","expiresAt":1800000000}]}'],
     ['{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA=="}]}'],
-  ])('an answer without a usable token is unexpected: %s', async (message) => {
+  ])('rejects an answer without a usable token: %s', async (message) => {
     expect(await refusedToken({ kind: 'raw', status: 200, message })).toMatchObject({ code: 'unexpected' });
   });
 
-  test('a pause that AWS names is kept', async () => {
+  test('keeps the retry time that AWS names', async () => {
     const failure = await refusedToken({
       kind: 'refuse',
       code: 'ThrottlingException',
@@ -71,7 +71,7 @@ describe('when a token for the registry is asked for', () => {
     expect(failure.retryAfterMs).toBe(7000);
   });
 
-  test('a permission that lacks is named, and nothing else of AWS’s words', async () => {
+  test('names the missing permission, and repeats no other text of AWS', async () => {
     standIn.state.identities.set(user.accessKeyId, { ...user, allowed: [] });
     const failure = await caught(createdBy(user));
 
@@ -80,25 +80,28 @@ describe('when a token for the registry is asked for', () => {
     );
   });
 
-  test('an inactive key is as unknown as a deleted one', async () => {
+  test('treats an inactive key like a deleted one', async () => {
     standIn.state.identities.set(user.accessKeyId, { ...user, active: false });
 
     expect(await caught(createdBy(user))).toMatchObject({ code: 'invalid_key', status: 400 });
   });
 
-  test('a wrong secret is told apart from a wrong key', async () => {
+  test('tells a wrong secret from a wrong key', async () => {
     expect(await caught(createdBy({ ...user, secretAccessKey: canary }))).toMatchObject({ code: 'signature_mismatch' });
     expect(await caught(createdBy({ ...user, accessKeyId: `AKIA${'0'.repeat(16)}` }))).toMatchObject({
       code: 'invalid_key',
     });
   });
 
-  test.each([`${'A'.repeat(16)}\r\nx-evil: 1`, 'AWS', ''])('%j is no key, and is not sent', async (accessKeyId) => {
-    expect(await caught(createdBy({ ...user, accessKeyId }))).toMatchObject({ code: 'invalid_key' });
-    expect(standIn.ledger).toEqual([]);
-  });
+  test.each([`${'A'.repeat(16)}\r\nx-evil: 1`, 'AWS', ''])(
+    'does not send %j, which is not a key',
+    async (accessKeyId) => {
+      expect(await caught(createdBy({ ...user, accessKeyId }))).toMatchObject({ code: 'invalid_key' });
+      expect(standIn.ledger).toEqual([]);
+    },
+  );
 
-  test.each([-6, 6])('a clock that is %s minutes off is nobody else’s fault', async (minutes) => {
+  test.each([-6, 6])('blames our own clock when it is %s minutes off', async (minutes) => {
     standIn.state.clockAheadMs = minutes * 60_000;
 
     expect(await caught(createdBy(user))).toMatchObject({ code: 'clock_skew', settling: false });
@@ -126,7 +129,7 @@ describe('when a role is asked for', () => {
     expect(failure.message).not.toContain(canary);
   });
 
-  test('another external id, another principal and no role are refused alike', async () => {
+  test('treats a wrong external id, a wrong principal and a missing role alike', async () => {
     const other = createAws({ endpoints: standIn.endpoints, ambient: async () => user });
     for (const refusal of [
       aws().identity({ ...byRole(), externalId: 'fl-2' }),
@@ -137,7 +140,7 @@ describe('when a role is asked for', () => {
     }
   });
 
-  test('a machine without its identity is not the tenant’s fault, and its words are not repeated', async () => {
+  test('does not blame the tenant when the machine has no identity, and repeats none of its text', async () => {
     const ambient = async () => {
       throw new Error(canary);
     };
@@ -147,16 +150,16 @@ describe('when a role is asked for', () => {
   });
 });
 
-describe('when the machine looks for its identity for ever', () => {
+describe('when the search for the machine’s identity never ends', () => {
   const never = () => new Promise<never>(() => {});
 
-  test('it is waited for as long as for AWS', async () => {
+  test('stops waiting after the timeout of an AWS call', async () => {
     const lost = createAws({ endpoints: standIn.endpoints, ambient: never, timeoutMs: 200 });
 
     expect(await caught(lost.identity(byRole()))).toMatchObject({ code: 'unavailable' });
   });
 
-  test('a caller who gives up gets their own reason', async () => {
+  test('passes on the abort reason of the caller', async () => {
     const lost = createAws({ endpoints: standIn.endpoints, ambient: never });
 
     await expect(lost.identity(byRole(), { signal: AbortSignal.timeout(100) })).rejects.toThrow('due to timeout');
@@ -165,7 +168,7 @@ describe('when the machine looks for its identity for ever', () => {
   });
 });
 
-describe('when it is asked who somebody is', () => {
+describe('when it asks for an identity', () => {
   test.each<Case>([
     ['InvalidClientTokenId', 403, 'invalid_key', true],
     ['SignatureDoesNotMatch', 403, 'signature_mismatch', true],
@@ -178,21 +181,21 @@ describe('when it is asked who somebody is', () => {
   });
 });
 
-describe('when AWS is silent', () => {
-  test.each(['hang', 'hang_body'] as const)('it is a timeout (%s)', async (kind) => {
+describe('when AWS does not respond', () => {
+  test.each(['hang', 'hang_body'] as const)('reports a timeout (%s)', async (kind) => {
     standIn.fail({ action: 'GetAuthorizationToken', kind });
     const failure = await caught(createdBy(user, 300));
 
     expect(failure).toMatchObject({ code: 'timeout', status: undefined });
   });
 
-  test('a connection that breaks is the network’s', async () => {
+  test('reports a broken connection as a network failure', async () => {
     expect(await refusedToken({ kind: 'reset' })).toMatchObject({ code: 'network', status: undefined });
     await standIn.stop();
     expect(await caught(createdBy(user))).toMatchObject({ code: 'network' });
   });
 
-  test('a caller who gives up gets their own reason', async () => {
+  test('passes on the abort reason of the caller', async () => {
     standIn.fail({ action: 'GetAuthorizationToken', kind: 'hang' });
     const giveUp = new AbortController();
     const asked = aws().ecrCredential({ access: byKey(user), host, actions: ['pull'], signal: giveUp.signal });
@@ -202,10 +205,10 @@ describe('when AWS is silent', () => {
   });
 });
 
-describe('variables of the environment', () => {
+describe('environment variables', () => {
   afterEach(() => vi.unstubAllEnvs());
 
-  test('lead no request elsewhere, and lend nobody a key', async () => {
+  test('redirect no request and supply no credential', async () => {
     vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9');
     vi.stubEnv('AWS_ACCESS_KEY_ID', platform.accessKeyId);
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', platform.secretAccessKey);
@@ -220,8 +223,8 @@ describe('variables of the environment', () => {
     expect(standIn.ledger.map(({ scope }) => scope?.accessKeyId)).toEqual([user.accessKeyId, user.accessKeyId]);
   });
 
-  // In a partition that has no names in the internet.
-  test('name no other address than AWS’s own', async () => {
+  // In a partition without names on the internet.
+  test('set no other address than AWS’s own', async () => {
     vi.stubEnv('AWS_ENDPOINT_URL', standIn.url);
     const isolated = `${accountId}.dkr.ecr.us-iso-east-1.c2s.ic.gov`;
     const asked = createAws({ timeoutMs: 2000 }).ecrCredential({

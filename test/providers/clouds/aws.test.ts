@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => standIn.stop());
 
 describe('a credential for ECR', () => {
-  test('comes from a session of the role, narrowed to the repositories', async () => {
+  test('comes from a session of the role that is narrowed to the repositories', async () => {
     const credential = await aws().ecrCredential({
       access: byRole(),
       host,
@@ -70,7 +70,7 @@ describe('a credential for ECR', () => {
     expect(standIn.state.issued[0]?.policy).toContain('ecr:PutImage');
   });
 
-  test('is for the registry of another account where its host names that, and says what it is not narrowed to', async () => {
+  test('is for the registry of another account if its host names that account, and says what is not narrowed', async () => {
     const foreign = host.replace(accountId, '777788889999');
     const { effective } = await aws().ecrCredential({ access: byRole(), host: foreign, actions: ['pull'] });
 
@@ -78,7 +78,7 @@ describe('a credential for ECR', () => {
     expect(standIn.state.issued[0]?.policy).toContain('"arn:aws:ecr:eu-west-1:777788889999:repository/*"');
   });
 
-  test('lives as long as its session where that ends first', async () => {
+  test('expires with its session if the session ends first', async () => {
     const before = Date.now();
     const { expiresAt } = await aws().ecrCredential({
       access: byRole(),
@@ -92,7 +92,7 @@ describe('a credential for ECR', () => {
     expect(expiresAt).toBeLessThan(before + 22 * minute);
   });
 
-  test('lives as long as its token where that ends first', async () => {
+  test('expires with its token if the token ends first', async () => {
     standIn.state.tokenSeconds = 300;
     const { expiresAt } = await aws().ecrCredential({ access: byRole(), host, actions: ['pull'] });
 
@@ -112,7 +112,7 @@ describe('a credential for ECR', () => {
     expect(standIn.ledger[0]?.fields['DurationSeconds']).toBe(seconds);
   });
 
-  test('is refused where the role does not allow such long sessions', async () => {
+  test('is refused if the role does not allow such long sessions', async () => {
     const wish = { access: byRole(), host, actions: ['pull' as const] };
 
     await expect(aws().ecrCredential({ ...wish, minTtlMs: 90 * minute })).rejects.toMatchObject({
@@ -124,7 +124,7 @@ describe('a credential for ECR', () => {
     });
   });
 
-  test('is for the whole account, and says so, where the policy would be too long', async () => {
+  test('covers the whole account, and says so, if the policy would be too long', async () => {
     const repositories = Array.from({ length: 40 }, (_, index) => `acme/service-${index}`);
     const { effective } = await aws().ecrCredential({ access: byRole(), host, repositories, actions: ['pull'] });
 
@@ -133,7 +133,7 @@ describe('a credential for ECR', () => {
     expect(standIn.ledger).toHaveLength(2);
   });
 
-  test('is for the whole account, and says so, where AWS finds the packed policy too large', async () => {
+  test('covers the whole account, and says so, if AWS finds the packed policy too large', async () => {
     standIn.state.packedPolicyLimit = 400;
     const { effective } = await aws().ecrCredential({
       access: byRole(),
@@ -146,7 +146,7 @@ describe('a credential for ECR', () => {
     expect(standIn.ledger.map(({ action }) => action)).toEqual(['AssumeRole', 'AssumeRole', 'GetAuthorizationToken']);
   });
 
-  test('is not made where AWS finds every policy too large', async () => {
+  test('is not created if AWS finds every policy too large', async () => {
     standIn.state.packedPolicyLimit = 10;
     const refusal = aws().ecrCredential({ access: byRole(), host, repositories: ['web'], actions: ['pull'] });
 
@@ -154,7 +154,7 @@ describe('a credential for ECR', () => {
   });
 
   test.each([[[]], [['acme/*']], [['acme/web', 'Acme']], [['acme/$web']], [['acme/"web']]])(
-    'is not made for repositories %j',
+    'is not created for repositories %j',
     async (repositories) => {
       const refusal = aws().ecrCredential({ access: byRole(), host, repositories, actions: ['pull'] });
 
@@ -163,7 +163,7 @@ describe('a credential for ECR', () => {
     },
   );
 
-  test('says that nothing was taken away from what a key may do', async () => {
+  test('says that the access of a key was not narrowed', async () => {
     const user = standIn.user({ accountId, name: 'ci' });
     const { effective, expiresAt } = await aws().ecrCredential({
       access: byKey(user),
@@ -177,7 +177,7 @@ describe('a credential for ECR', () => {
     expect(standIn.ledger.map(({ action }) => action)).toEqual(['GetAuthorizationToken']);
   });
 
-  test('comes from the machine’s own identity only where the operator has lent it', async () => {
+  test('uses the machine’s own identity only if the operator lends it', async () => {
     const access: AwsAccess = { mode: 'ambient', accountId: platform.accountId };
     const { endpoints } = standIn;
     const lending = createAws({ endpoints, ambient: async () => platform, lend: true });
@@ -192,7 +192,7 @@ describe('a credential for ECR', () => {
     for (const refusal of refused) await expect(refusal).rejects.toMatchObject({ code: 'platform_identity_missing' });
   });
 
-  test('is not made of the account’s own where another was agreed on', async () => {
+  test('is not created with an identity of another account than agreed', async () => {
     const user = standIn.user({ accountId: '999900001111' });
     const refusal = aws().ecrCredential({ access: { ...byKey(user), accountId }, host, actions: ['pull'] });
 
@@ -201,7 +201,7 @@ describe('a credential for ECR', () => {
 });
 
 describe('a credential for ECR Public', () => {
-  test('is made in the one region that makes them, and narrowed to what may be pushed', async () => {
+  test('is created in the one region that supports it, narrowed to the pushed repositories', async () => {
     const credential = await aws().ecrCredential({
       access: byRole(),
       host: 'public.ecr.aws',
@@ -217,7 +217,7 @@ describe('a credential for ECR Public', () => {
     expect(act.Resource).toEqual([`arn:aws:ecr-public::${accountId}:repository/web`]);
   });
 
-  test('pulls what anybody may pull', async () => {
+  test('pulls every public repository', async () => {
     const { effective } = await aws().ecrCredential({
       access: byRole(),
       host: 'public.ecr.aws',
@@ -228,7 +228,7 @@ describe('a credential for ECR Public', () => {
     expect(effective).toMatchObject({ repositories: '*', actions: ['pull'], note: expect.stringContaining('Anybody') });
   });
 
-  test('needs a right of STS, too', async () => {
+  test('also needs a permission of STS', async () => {
     standIn.role({ ...role, allowed: ['ecr-public:GetAuthorizationToken'] });
     const refusal = aws().ecrCredential({ access: byRole(), host: 'public.ecr.aws', actions: ['pull'] });
 
@@ -250,7 +250,7 @@ describe('a role that trusts an issuer', () => {
     sessionName: 'int_1',
   };
 
-  test('is refused where another subject’s would do as well', async () => {
+  test('is rejected if it also accepts another subject', async () => {
     role.tokens.push(strangers);
     await expect(aws().identity(access)).rejects.toMatchObject({
       code: 'subject_not_required',
@@ -268,13 +268,13 @@ describe('a role that trusts an issuer', () => {
     ]);
   });
 
-  test('is not proven while AWS does not say what it makes of another subject’s', async () => {
+  test('stays unproven while AWS does not say whether it accepts another subject', async () => {
     const fault = { kind: 'refuse', skip: 1, status: 400, code: 'IDPCommunicationError' } as const;
     standIn.fail({ action: 'AssumeRoleWithWebIdentity', ...fault });
     await expect(aws().identity(access)).rejects.toMatchObject({ code: 'issuer_unreachable' });
   });
 
-  test('is taken on without any signature', async () => {
+  test('is assumed without a signature', async () => {
     const credential = await createAws({ endpoints: standIn.endpoints }).ecrCredential({
       access,
       host,
@@ -297,7 +297,7 @@ describe('a role that trusts an issuer', () => {
     ['IDPCommunicationError', 400, 'issuer_unreachable', false],
     ['IDPRejectedClaim', 403, 'web_identity_refused', true],
     ['ExpiredTokenException', 400, 'web_identity_refused', true],
-  ])('that is answered %s', async (code, status, expected, settling) => {
+  ])('reports the answer %s', async (code, status, expected, settling) => {
     standIn.fail({ action: 'AssumeRoleWithWebIdentity', kind: 'refuse', status, code });
 
     await expect(aws().identity(access)).rejects.toMatchObject({ code: expected, status, settling });
@@ -305,7 +305,7 @@ describe('a role that trusts an issuer', () => {
 });
 
 describe('an identity', () => {
-  test('is who the session of the role is', async () => {
+  test('is the principal of the role’s session', async () => {
     expect(await aws().identity(byRole())).toEqual({
       accountId,
       arn: `arn:aws:sts::${accountId}:assumed-role/fairlead/int_1`,
@@ -318,17 +318,17 @@ describe('an identity', () => {
     });
   });
 
-  test('is asked for in the region that is named', async () => {
+  test('is requested in the given region', async () => {
     await aws().identity(byRole(), { region: 'eu-central-1' });
 
     expect(new Set(standIn.ledger.map(({ scope }) => scope?.region))).toEqual(new Set(['eu-central-1']));
   });
 
-  test('of Fairlead itself is what roles are to trust', async () => {
+  test('of Fairlead itself is the principal that roles must trust', async () => {
     expect(await aws().ownIdentity()).toEqual({ accountId: platform.accountId, arn: platform.arn });
   });
 
-  test('of a role that lets Fairlead in with any external id is refused', async () => {
+  test('of a role that accepts any external id is rejected', async () => {
     standIn.role({ ...role, externalId: undefined });
     await expect(aws().identity(byRole())).rejects.toMatchObject({ code: 'external_id_not_required', settling: true });
 
@@ -340,19 +340,19 @@ describe('an identity', () => {
     expect(other?.fields['ExternalId']).not.toBe(externalId);
   });
 
-  test('is not proven while AWS fails to say whether another external id would do', async () => {
+  test('stays unproven while AWS does not say whether it accepts another external id', async () => {
     standIn.fail({ action: 'AssumeRole', kind: 'refuse', skip: 1, status: 503, code: 'ServiceUnavailable' });
 
     await expect(aws().identity(byRole())).rejects.toMatchObject({ code: 'unavailable' });
     expect(standIn.ledger).toHaveLength(3);
   });
 
-  test('is not asked for without an external id', async () => {
+  test('is not requested without an external id', async () => {
     await expect(aws().identity({ ...byRole(), externalId: '' })).rejects.toMatchObject({ code: 'validation' });
     expect(standIn.ledger).toEqual([]);
   });
 
-  test('of another account is refused', async () => {
+  test('of another account is rejected', async () => {
     const user = standIn.user({ accountId: '999900001111' });
 
     await expect(aws().identity({ ...byKey(user), accountId })).rejects.toMatchObject({ code: 'account_mismatch' });
@@ -361,7 +361,7 @@ describe('an identity', () => {
   });
 });
 
-describe('no other host is reached', () => {
+describe('no other host is called', () => {
   test.each([
     'evil.example',
     `${accountId}.dkr.ecr.eu-west-1.amazonaws.com.evil.example`,
@@ -384,7 +384,7 @@ describe('no other host is reached', () => {
     },
   );
 
-  test('by a role of another partition, or by what is no role', async () => {
+  test('for a role of another partition, or an invalid role', async () => {
     const china = { ...byRole(), roleArn: roleArn.replace('arn:aws:', 'arn:aws-cn:') };
     await expect(aws().ecrCredential({ access: china, host, actions: ['pull'] })).rejects.toMatchObject({
       code: 'validation',

@@ -91,7 +91,7 @@ describe.each([
   ['a client secret', () => withSecret],
   ['a token of ours', () => federated()],
 ])('with %s', (_, access) => {
-  test('what is handed out is good for the named repositories alone, and says until when', async () => {
+  test('returns a token for the named repositories only, with its expiry', async () => {
     const credential = await azure.acrCredential(access(), push);
 
     expect(credential).toMatchObject({
@@ -108,7 +108,7 @@ describe.each([
   });
 });
 
-test('access is proven without any registry, by a token that nobody is handed', async () => {
+test('proves the access without a registry, with a token that no caller gets', async () => {
   cloud.state.registries.clear();
   await expect(azure.proveAccess(federated())).resolves.toBeUndefined();
 
@@ -116,7 +116,7 @@ test('access is proven without any registry, by a token that nobody is handed', 
   expect(await codeOf(azure.proveAccess(federated()))).toBe('federation_refused');
 });
 
-test('registries’ own audience is asked for first, and a tenant that does not know it is asked for another', async () => {
+test('asks for the registries’ own audience first, and for another if the tenant does not know it', async () => {
   registry.takesArmTokens = false;
   await azure.acrCredential(withSecret, pull);
   expect([...cloud.state.tokens.values()].map(({ audience }) => audience)).toEqual([
@@ -131,7 +131,7 @@ test('registries’ own audience is asked for first, and a tenant that does not 
   expect([...cloud.state.tokens.values()].map(({ audience }) => audience)).toEqual(['https://management.azure.com']);
 });
 
-test('who pulls is not given the right to push', async () => {
+test('grants no push to a pull credential', async () => {
   const { password, effective } = await azure.acrCredential(withSecret, pull);
 
   const { access } = JSON.parse(Buffer.from(password.split('.')[1] ?? '', 'base64url').toString());
@@ -139,14 +139,14 @@ test('who pulls is not given the right to push', async () => {
   expect(effective.actions).toEqual(['pull']);
 });
 
-test('without repositories it is the app’s own reach, and says so', async () => {
+test('returns the app’s own access without repositories, and says so', async () => {
   const { effective, expiresAt } = await azure.acrCredential(withSecret, { host, actions: ['pull'], minTtlMs: minute });
 
   expect(effective).toMatchObject({ repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity' });
   expect((expiresAt ?? 0) - Date.now()).toBeGreaterThan(170 * minute);
 });
 
-test('sovereign clouds have an Entra of their own, and its tokens go to no other registry', async () => {
+test('uses the Entra of a sovereign cloud, and sends its tokens to no other registry', async () => {
   for (const [name, suffix, authority, audience] of [
     ['china', 'cn', 'https://login.chinacloudapi.cn', 'api://AzureADTokenExchangeChina'],
     ['usgov', 'us', 'https://login.microsoftonline.us', 'api://AzureADTokenExchangeUSGov'],
@@ -167,7 +167,7 @@ test('sovereign clouds have an Entra of their own, and its tokens go to no other
   }
 });
 
-test('each way in which Entra refuses has a code of its own, and nothing secret is repeated', async () => {
+test('has a code for each rejection by Entra, and repeats no secret', async () => {
   const other = rsaKeyObjects();
   const unknown = '12345678-0000-4000-8000-000000000000';
   const cases: [string, AzureAccess][] = [
@@ -192,7 +192,7 @@ test('each way in which Entra refuses has a code of its own, and nothing secret 
   expect(await codeOf(azure.acrCredential(federated(), push))).toBe('clock_skew');
 });
 
-test('an app without a role is told which roles count where', async () => {
+test('names the missing roles of an app', async () => {
   registry.roles.clear();
 
   const failure = await failureOf(azure.acrCredential(withSecret, push));
@@ -202,7 +202,7 @@ test('an app without a role is told which roles count where', async () => {
   expect(failure.message).toContain('Container Registry Repository Reader or Writer');
 });
 
-test('a right that the registry leaves out in silence is missed before anybody uses the token', async () => {
+test('finds a permission that the registry left out before any caller uses the token', async () => {
   registry.roles.set(clientId, ['pull']);
 
   const failure = await failureOf(azure.acrCredential(withSecret, push));
@@ -212,7 +212,7 @@ test('a right that the registry leaves out in silence is missed before anybody u
   expect((await azure.acrCredential(withSecret, pull)).effective.actions).toEqual(['pull']);
 });
 
-test('pulling and pushing are told apart for each repository', async () => {
+test('tells pull from push for each repository', async () => {
   registry.abac = true;
   registry.repositoryRoles.set(
     clientId,
@@ -235,7 +235,7 @@ test('pulling and pushing are told apart for each repository', async () => {
   ]);
 });
 
-test('no role at all is a verdict, network rules and an outage are none', async () => {
+test('reports a missing role as a result, but not network rules or an outage', async () => {
   const asked = { host, repositories: ['team/web'] };
   registry.roles.clear();
   const checks = await azure.testPermissions(withSecret, asked);
@@ -257,7 +257,7 @@ test.each([
   ['a flood', { kind: 'status', status: 200, body: 'x'.repeat(200_000) }, { code: 'unexpected' }],
   ['a proxy’s page', { kind: 'status', status: 200, body: '<html>proxy</html>' }, { code: 'unexpected' }],
   ['a detour', { kind: 'status', status: 307, body: {} }, { code: 'unexpected' }],
-] as const)('%s is met once, and told for what it is', async (_, fault, expected) => {
+] as const)('meets %s once and reports it', async (_, fault, expected) => {
   azure = createAzure(deps(fault.kind === 'hang' ? 1500 : 5000));
 
   for (const path of [/oauth2\/v2.0\/token$/, /oauth2\/exchange$/, /^\/oauth2\/token$/]) {
@@ -270,7 +270,7 @@ test.each([
   }
 });
 
-test('Entra’s numbers count for more than its status', async () => {
+test('trusts Entra’s error numbers more than its status', async () => {
   const failing = (number: number) => ({ error: 'x', error_codes: [number], error_description: `AADSTS${number}: x` });
   for (const [number, status, code] of [
     [90033, 400, 'unavailable'],
@@ -286,7 +286,7 @@ test('Entra’s numbers count for more than its status', async () => {
   }
 });
 
-test('a token that ends too soon, or does not tell when, is not handed out', async () => {
+test('returns no token that expires too soon or has no expiry', async () => {
   cloud.state.lives.access = 300;
   expect(await codeOf(azure.acrCredential(withSecret, { ...push, minTtlMs: 10 * minute }))).toBe('lifetime_too_short');
 
@@ -297,14 +297,14 @@ test('a token that ends too soon, or does not tell when, is not handed out', asy
   expect(await codeOf(azure.acrCredential(withSecret, pull))).toBe('unexpected');
 });
 
-test('a name that would widen the scope is not sent', async () => {
+test('does not send a name that would widen the scope', async () => {
   const widened = { ...pull, repositories: ['team/web:pull repository:other'] };
 
   expect(await codeOf(azure.acrCredential(withSecret, widened))).toBe('validation');
   expect(cloud.ledger.some(({ path }) => path === '/oauth2/token')).toBe(false);
 });
 
-test('what goes wrong before Entra is asked stays what it was', async () => {
+test('passes on errors from before the call to Entra', async () => {
   const ours = new Error('the signing key is sealed with a key that is gone');
   const access = { ...federated(), assertion: () => Promise.reject(ours) } as AzureAccess;
 

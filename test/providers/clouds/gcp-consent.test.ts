@@ -11,7 +11,7 @@ const client = {
 };
 const pkce = 'v'.repeat(43);
 const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
-/** Where there is nothing to discard. */
+/** For a consent with nothing to discard. */
 const keepNone = async () => expect.unreachable();
 
 let google: GoogleStandIn;
@@ -37,7 +37,7 @@ function consentOf(asked: typeof client) {
   return createGoogleConsent(asked, { fetch: fetchTo(google.url), timeoutMs: 5000, now: Date.now, endpoints });
 }
 
-/** What a person agrees to in their browser, at the address that we send them to. */
+/** A person's consent in the browser, on the page that Fairlead links to. */
 function agree({ scope, lasting = true }: { scope?: string; lasting?: boolean } = {}): string {
   const { searchParams } = new URL(consent.consentUrl({ state: 'st4te', pkce }));
   const code = `4/${google.state.codes.size}${Math.random()}`;
@@ -54,7 +54,7 @@ function agree({ scope, lasting = true }: { scope?: string; lasting?: boolean } 
 
 const code = (value: string) => expect.objectContaining({ provider: 'gcp', code: value });
 
-test('the consent page is Google’s, asks for lasting access, and sees only the hash of the verifier', () => {
+test('links to Google’s consent page for lasting access with only the hash of the verifier', () => {
   const url = new URL(consent.consentUrl({ state: 'st4te', pkce }));
 
   expect(url.origin).toBe('https://accounts.google.com');
@@ -69,7 +69,7 @@ test('the consent page is Google’s, asks for lasting access, and sees only the
   expect(url.href).not.toContain(client.clientSecret);
 });
 
-test('a code becomes a lasting consent of the person who gave it, once', async () => {
+test('exchanges a code once for a lasting consent of that person', async () => {
   const given = agree();
 
   const redeemed = await consent.redeemCode({ code: given, pkce }, keepNone);
@@ -79,7 +79,7 @@ test('a code becomes a lasting consent of the person who gave it, once', async (
   await expect(consent.redeemCode({ code: given, pkce }, keepNone)).rejects.toEqual(code('oauth_code_refused'));
 });
 
-test('a code of another browser, another address or another client is refused by name', async () => {
+test('rejects a code of another browser, redirect URL or client by name', async () => {
   const refused = expect(consent.redeemCode({ code: agree(), pkce: 'w'.repeat(43) }, keepNone)).rejects;
   await refused.toEqual(code('oauth_code_refused'));
 
@@ -92,7 +92,7 @@ test('a code of another browser, another address or another client is refused by
   );
 });
 
-test('half a consent is not kept, nor ended here: it is handed to who knows what else would end with it', async () => {
+test('passes an incomplete consent to the caller instead of keeping or revoking it', async () => {
   const discard = vi.fn(async () => {});
   const half = (scope: string, lasting = true) =>
     consent.redeemCode({ code: agree({ scope, lasting }), pkce }, discard);
@@ -108,7 +108,7 @@ test('half a consent is not kept, nor ended here: it is handed to who knows what
   expect(discard).toHaveBeenCalledTimes(2);
 });
 
-test('ending a consent is done when it is gone, whoever ended it', async () => {
+test('counts a consent that no longer exists as revoked', async () => {
   const { refreshToken } = await consent.redeemCode({ code: agree(), pkce }, keepNone);
 
   await consent.revoke(refreshToken);

@@ -20,7 +20,7 @@ const pem = account.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString
 
 let google: GoogleStandIn;
 let gcp: Gcp;
-/** Seconds that the tokens of ours live. */
+/** The lifetime of our tokens in seconds. */
 let subjectLives = 3600;
 
 beforeAll(async () => {
@@ -82,7 +82,7 @@ async function failureOf(work: Promise<unknown>): Promise<ProviderError> {
 }
 const codeOf = async (work: Promise<unknown>) => (await failureOf(work)).code;
 
-test('a pool’s principal pulls with a token that reads only, and lives as long as the token of ours', async () => {
+test('gives a pool’s principal a read-only token for a pull, which expires with our token', async () => {
   subjectLives = 900;
 
   const credential = await gcp.garCredential(federated(), pull);
@@ -96,7 +96,7 @@ test('a pool’s principal pulls with a token that reads only, and lives as long
   expect(credential.effective.note).toContain('cannot be narrowed');
 });
 
-test('a service account is acted for, with a token of its own for pushing', async () => {
+test('impersonates a service account, with a separate token for pushes', async () => {
   const credential = await gcp.garCredential(federated({ serviceAccount: email }), push);
 
   expect(asked()).toEqual(['token', `${email}:generateAccessToken`]);
@@ -107,14 +107,14 @@ test('a service account is acted for, with a token of its own for pushing', asyn
   expect(credential.effective.actions).toEqual(['pull', 'push']);
 });
 
-test('the key of a service account is good at Google’s own token endpoint', async () => {
+test('exchanges the key of a service account at Google’s own token endpoint', async () => {
   const credential = await gcp.garCredential(withKey, push);
 
   expect(google.state.tokens.get(credential.password)?.identity).toBe(`serviceAccount:${email}`);
   expect((credential.expiresAt ?? 0) - Date.now()).toBeGreaterThan(59 * minute - 10_000);
 });
 
-test('a consent stands for the person, and is not narrowed', async () => {
+test('uses a consent as the person, without narrowing', async () => {
   google.state.clients.set('client', { secret: 'GOCSPX-secret', redirectUris: [] });
   google.state.consents.set('1//refresh', { clientId: 'client', email: 'ann@acme.test', scope: 'a b' });
   const access: GcpAccess = {
@@ -135,14 +135,14 @@ test('a consent stands for the person, and is not narrowed', async () => {
   expect(await codeOf(gcp.garCredential(access, pull))).toBe('consent_ended');
 });
 
-test('access is proven by a token that nobody is handed', async () => {
+test('proves the access with a token that no caller gets', async () => {
   await expect(gcp.proveAccess(withKey)).resolves.toBeUndefined();
 
   google.state.serviceAccounts.clear();
   expect(await codeOf(gcp.proveAccess(withKey))).toBe('key_rejected');
 });
 
-test('each refusal of the federation has a reason of its own, and none repeats the token', async () => {
+test('has a reason for each rejection of the federation, and repeats no token', async () => {
   const { state } = google;
   const trusted = { issuer: 'https://fairlead.test', publicKey: issuer.publicKey };
 
@@ -162,14 +162,14 @@ test('each refusal of the federation has a reason of its own, and none repeats t
   expect(messages.join()).not.toMatch(/eyJ|ya29/);
 });
 
-test('a Fairlead whose keys Google cannot read is told so, and asked again later', async () => {
+test('says that Google cannot read Fairlead’s keys, and allows a retry later', async () => {
   const body = { error: 'invalid_grant', error_description: 'Error connecting to the given credential’s issuer.' };
   google.faults.add({ path: /v1\/token$/, kind: 'status', status: 400, body });
 
   expect(await codeOf(gcp.garCredential(federated(), pull))).toBe('issuer_unreachable');
 });
 
-test('who may not act for the service account is refused by that name', async () => {
+test('names a service account that may not be impersonated', async () => {
   google.state.serviceAccounts.set(email, { keys: [], impersonators: [] });
   const access = federated({ serviceAccount: email });
   expect(await failureOf(gcp.garCredential(access, push))).toMatchObject({
@@ -182,7 +182,7 @@ test('who may not act for the service account is refused by that name', async ()
   expect(await codeOf(gcp.garCredential(access, push))).toBe('api_disabled');
 });
 
-test('a key that was deleted, that is another’s or that is none is rejected', async () => {
+test('rejects a key that was deleted, belongs to another account or is invalid', async () => {
   const other = rsa().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   expect(await codeOf(gcp.garCredential({ ...withKey, privateKey: other }, push))).toBe('key_rejected');
 
@@ -194,7 +194,7 @@ test('a key that was deleted, that is another’s or that is none is rejected', 
   expect(await codeOf(gcp.garCredential(withKey, push))).toBe('key_rejected');
 });
 
-test('a wrong clock is not blamed on the key', async () => {
+test('does not blame the key for a wrong clock', async () => {
   google.clock.offsetMs = 30 * minute;
 
   expect(await codeOf(gcp.garCredential(withKey, push))).toBe('clock_skew');
@@ -208,7 +208,7 @@ test.each([
   ['a flood', { kind: 'status', status: 200, body: 'x'.repeat(200_000) }, { code: 'unexpected' }],
   ['no expiry', { kind: 'status', status: 200, body: { access_token: 'ya29.endless' } }, { code: 'unexpected' }],
   ['a proxy’s page', { kind: 'status', status: 200, body: '<html>proxy</html>' }, { code: 'unexpected' }],
-] as const)('%s is met once, and told for what it is', async (_, fault, expected) => {
+] as const)('meets %s once and reports it', async (_, fault, expected) => {
   gcp = createGcp(deps({}, fault.kind === 'hang' ? 1500 : 5000));
 
   for (const access of [federated(), withKey]) {
@@ -220,7 +220,7 @@ test.each([
   }
 });
 
-test('a token that ends too soon for the caller is not handed out', async () => {
+test('returns no token that expires too soon for the caller', async () => {
   subjectLives = 600;
 
   const failure = await failureOf(gcp.garCredential(federated(), { ...pull, minTtlMs: 30 * minute }));
@@ -229,7 +229,7 @@ test('a token that ends too soon for the caller is not handed out', async () => 
   expect(failure.message).toMatch(/\b(9|10) minutes/);
 });
 
-test('more than an hour is asked for where it is needed, and had where the organization allows it', async () => {
+test('asks for more than an hour if needed, and gets it if the organization allows it', async () => {
   const access = federated({ serviceAccount: email });
   const wanted = { ...push, minTtlMs: 150 * minute };
   expect(await codeOf(gcp.garCredential(access, wanted))).toBe('lifetime_too_short');
@@ -239,7 +239,7 @@ test('more than an hour is asked for where it is needed, and had where the organ
   expect((expiresAt ?? 0) - Date.now()).toBeGreaterThanOrEqual(150 * minute);
 });
 
-test('names that would lead elsewhere never become an address', async () => {
+test('never builds a URL from a name that would change its target', async () => {
   for (const access of [
     federated({ provider: '../../evil' }),
     federated({ serviceAccount: 'x@evil.test/y?z=.gserviceaccount.com' }),
@@ -252,14 +252,14 @@ test('names that would lead elsewhere never become an address', async () => {
   expect(google.ledger).toEqual([]);
 });
 
-test('what goes wrong before Google is asked stays what it was', async () => {
+test('passes on errors from before the call to Google', async () => {
   const ours = new Error('the signing key is sealed with a key that is gone');
   const access = federated({ subjectToken: () => Promise.reject(ours) });
 
   await expect(gcp.garCredential(access, pull)).rejects.toBe(ours);
 });
 
-test('pulling and pushing are told apart for each repository, and asked for once', async () => {
+test('tells pull from push for each repository with one call', async () => {
   const reader = ['artifactregistry.repositories.downloadArtifacts'];
   google.state.grants.set('acme-prod/europe/images', new Map([[`serviceAccount:${email}`, reader]]));
   const repositories = ['acme-prod/images/web', 'acme-prod/images/team/api', 'acme-prod/gone/web', 'nonsense'];
@@ -279,7 +279,7 @@ test('pulling and pushing are told apart for each repository, and asked for once
   expect(asked()).toEqual(['token', 'images:testIamPermissions', 'gone:testIamPermissions']);
 });
 
-test('gcr.io is asked for as the repository of its name, also in a project of a domain', async () => {
+test('treats gcr.io as the repository with its name, also in a domain-scoped project', async () => {
   const writer = Object.values({ pull: 'downloadArtifacts', push: 'uploadArtifacts' });
   const grant = new Map([[`serviceAccount:${email}`, writer.map((name) => `artifactregistry.repositories.${name}`)]]);
   google.state.grants.set('acme.com:tools/europe/eu.gcr.io', grant);
@@ -289,7 +289,7 @@ test('gcr.io is asked for as the repository of its name, also in a project of a 
   expect(checks.map(({ outcome }) => outcome)).toEqual(['allowed', 'allowed']);
 });
 
-test('a project without the API proves nothing, and an outage is no verdict', async () => {
+test('takes neither a project without the API nor an outage as a result', async () => {
   const repositories = ['acme-prod/images/web'];
   google.state.projectsWithoutApi.add('acme-prod');
   const [check] = await gcp.testPermissions(withKey, { host, repositories });

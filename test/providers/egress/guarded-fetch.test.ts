@@ -51,7 +51,7 @@ async function codeOf(sent: Promise<unknown>): Promise<string> {
   return error instanceof EgressError ? error.code : `not refused: ${String(error)}`;
 }
 
-test('no way of writing an internal address is dialled', async () => {
+test('dials no internal address in any notation', async () => {
   const hosts = [
     '127.0.0.1',
     '0x7f000001',
@@ -106,7 +106,7 @@ test.each([
   ['plain HTTP to a public host', () => 'http://example.com/'],
   ['an unusual port', () => 'https://example.com:8443/'],
   ['something that is no address', () => 'not an address'],
-])('%s is refused before anything is resolved', async (_, address) => {
+])('refuses %s before resolving anything', async (_, address) => {
   const asked: string[] = [];
   const resolve = async (name: string) => {
     asked.push(name);
@@ -118,17 +118,17 @@ test.each([
   expect(connections).toBe(0);
 });
 
-test('a name with one internal address among public ones is refused', async () => {
+test('refuses a name with one internal address among public ones', async () => {
   const fetch = guarded('', { resolve: async () => ['93.184.216.34', '127.0.0.1'] });
 
   expect(await codeOf(fetch('https://rebind.example/'))).toBe('host_not_allowed');
 });
 
-test('the address that was checked is the one that is dialled: a second answer of the resolver is never asked for', async () => {
+test('dials the checked address, and never asks the resolver a second time', async () => {
   const answers = [['192.0.2.1'], ['127.0.0.1']];
   let asked = 0;
   const resolve = async () => answers[Math.min(asked++, 1)] ?? [];
-  // An origin entry trusts the name, so that only the dialled address decides where the request goes.
+  // An origin entry trusts the name, so only the dialled address decides where the request goes.
   const fetch = guarded(`http://rebind.example:${canaryPort}`, { resolve, timeoutMs: 300 });
 
   expect(await codeOf(fetch(`http://rebind.example:${canaryPort}/`))).toMatch(/timeout|unreachable/);
@@ -136,7 +136,7 @@ test('the address that was checked is the one that is dialled: a second answer o
   expect(connections).toBe(0);
 });
 
-test('a name that turns internal between two requests is refused at the second', async () => {
+test('refuses the second request when a name has become internal', async () => {
   const answers = [['192.0.2.1'], ['127.0.0.1']];
   let asked = 0;
   const fetch = guarded('', { resolve: async () => answers[Math.min(asked++, 1)] ?? [], timeoutMs: 300 });
@@ -145,7 +145,7 @@ test('a name that turns internal between two requests is refused at the second',
   expect(await codeOf(fetch('https://rebind.example/'))).toBe('host_not_allowed');
 });
 
-test('an origin entry opens exactly that scheme, host and port', async () => {
+test('opens exactly the scheme, host and port of an origin entry', async () => {
   const fetch = guarded(`http://127.0.0.1:${canaryPort}`);
 
   expect(await (await fetch(`http://127.0.0.1:${canaryPort}/`)).text()).toBe('reached');
@@ -154,14 +154,14 @@ test('an origin entry opens exactly that scheme, host and port', async () => {
   expect(await codeOf(fetch('http://127.0.0.1:1/'))).toBe('host_not_allowed');
 });
 
-test('a host entry opens https on its usual port only', async () => {
+test('opens only https on port 443 for a host entry', async () => {
   const fetch = guarded('127.0.0.1');
 
   expect(await codeOf(fetch('https://127.0.0.1/'))).toBe('unreachable');
   expect(await codeOf(fetch(`http://127.0.0.1:${canaryPort}/`))).toBe('host_not_allowed');
 });
 
-test('the name stays in the Host header while its checked address is dialled, the second one when the first is dead', async () => {
+test('sends the name in the Host header and dials its checked addresses, the second if the first fails', async () => {
   let host: string | undefined;
   const server = await listen((request, response) => {
     host = request.headers.host;
@@ -174,7 +174,7 @@ test('the name stays in the Host header while its checked address is dialled, th
   expect(host).toBe(`git.internal:${portOf(server)}`);
 });
 
-test('TLS names and verifies the host while its checked address is dialled', async () => {
+test('verifies the name with TLS and dials its checked address', async () => {
   // openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out certificate.pem
   //   -days 36500 -subj '/CN=git.internal' -addext 'subjectAltName=DNS:git.internal'
   const tls = (name: string) => fileURLToPath(new URL(`../../support/tls/${name}.pem`, import.meta.url));
@@ -198,18 +198,18 @@ test('TLS names and verifies the host while its checked address is dialled', asy
   expect(await codeOf(guarded(allowed, { resolve })(`https://git.internal:${port}/`))).toBe('unreachable');
 });
 
-test.each([301, 302, 303, 307, 308])('a %i to loopback is not followed', async (status) => {
+test.each([301, 302, 303, 307, 308])('does not follow a %i to loopback', async (status) => {
   const server = await listen((_, response) =>
     response.writeHead(status, { location: `http://localhost:${canaryPort}/` }).end(),
   );
   const origin = `http://127.0.0.1:${portOf(server)}`;
 
-  // Even an allowed host is not reached through another one.
+  // Not even an allowed host is reached through another one.
   expect(await codeOf(guarded(`${origin} http://localhost:${canaryPort}`)(`${origin}/`))).toBe('redirect_refused');
   expect(connections).toBe(0);
 });
 
-test('a redirect within the host but to a port that is not open is refused', async () => {
+test('refuses a redirect to a closed port of the same host', async () => {
   const server = await listen((_, response) =>
     response.writeHead(307, { location: `http://127.0.0.1:${canaryPort}/` }).end(),
   );
@@ -219,7 +219,7 @@ test('a redirect within the host but to a port that is not open is refused', asy
   expect(connections).toBe(0);
 });
 
-test('a redirect to plain HTTP or another port is refused before its name is resolved again', async () => {
+test('refuses a redirect to plain HTTP or another port before it resolves the name again', async () => {
   const asked: string[] = [];
   const resolve = async (name: string) => {
     asked.push(name);
@@ -232,7 +232,7 @@ test('a redirect to plain HTTP or another port is refused before its name is res
   expect(asked).toEqual(['git.internal']);
 });
 
-test('a redirect on the same origin is followed with the credentials, one to another origin without any', async () => {
+test('follows a redirect with the credentials on the same origin, and without them to another origin', async () => {
   const seen: IncomingMessage['headers'][] = [];
   const other = await listen((request, response) => {
     seen.push(request.headers);
@@ -260,7 +260,7 @@ test('a redirect on the same origin is followed with the credentials, one to ano
   expect(seen[2]).toMatchObject({ accept: 'text/plain' });
 });
 
-test('four redirects are too many, and a write follows none', async () => {
+test('stops after four redirects, and follows none for a write', async () => {
   const server = await listen((request, response) => {
     const step = Number(request.url?.slice(1));
     response.writeHead(step < 4 ? 302 : 200, { location: `/${step + 1}` }).end();
@@ -274,7 +274,7 @@ test('four redirects are too many, and a write follows none', async () => {
   expect((await fetch(`${origin}/1`, { method: 'POST', redirect: 'manual' })).status).toBe(302);
 });
 
-test('an answer longer than the limit is given up, compressed or not', async () => {
+test('stops reading an answer beyond the size limit, compressed or not', async () => {
   const server = await listen((request, response) => {
     if (request.url === '/gzip') response.setHeader('content-encoding', 'gzip');
     response.end(request.url === '/gzip' ? gzipSync(Buffer.alloc(1_000_000)) : Buffer.alloc(10_001));
@@ -285,7 +285,7 @@ test('an answer longer than the limit is given up, compressed or not', async () 
   expect(await codeOf(guarded(origin)(`${origin}/gzip`))).toBe('too_large');
 });
 
-test('a compressed answer arrives as text', async () => {
+test('returns a compressed answer as text', async () => {
   const server = await listen((_, response) => response.setHeader('content-encoding', 'gzip').end(gzipSync('{"a":1}')));
   const origin = `http://127.0.0.1:${portOf(server)}`;
   const answer = await guarded(origin)(`${origin}/`);
@@ -297,7 +297,7 @@ test('a compressed answer arrives as text', async () => {
 test.each([
   ['before its head', () => {}],
   ['in the middle of its body', (response: { write(text: string): void }) => response.write('half')],
-] as const)('an answer that stops %s is a timeout', async (_, act) => {
+] as const)('times out on an answer that stops %s', async (_, act) => {
   const server = await listen((_, response) => act(response));
   const origin = `http://127.0.0.1:${portOf(server)}`;
 
@@ -312,7 +312,7 @@ test("an abort by the caller is thrown as the caller's reason", async () => {
   await expect(guarded(origin)(`${origin}/`, init)).rejects.toMatchObject({ name: 'TimeoutError' });
 });
 
-test('a refused connection is known not to have sent anything, a broken one is not', async () => {
+test('knows that a refused connection sent nothing, and that a broken one may have', async () => {
   const server = await listen((request) => request.socket.destroy());
   const origin = `http://127.0.0.1:${portOf(server)}`;
   const closed = await listen(() => {});

@@ -20,7 +20,7 @@ const membership = { role: 'admin', state: 'active', organization: { id: 9000, l
 const installations = (...ids: number[]) => ({ total_count: ids.length, installations: ids.map((id) => ({ id })) });
 const nextIs = (page: number) => ({ link: `<https://elsewhere.example/?page=${page}>; rel="next"` });
 
-test('a membership is told with the number of its organization, by the person’s own token', async () => {
+test('returns a membership with the number of its organization, with the person’s own token', async () => {
   const { github, seen } = await scriptedGitHub([{ body: membership }]);
   const found = await github.asUser(token).getMembership('acme');
   expect(found).toEqual({ role: 'admin', state: 'active', organizationId: 9000 });
@@ -31,7 +31,7 @@ test('a membership is told with the number of its organization, by the person’
   });
 });
 
-test('a login that is no login leads nowhere else', async () => {
+test('sends no request for an invalid login', async () => {
   const { github, seen } = await scriptedGitHub([{ status: 404 }]);
   expect(await github.asUser(token).getMembership('acme/../../user?x=')).toBeUndefined();
   expect(seen[0]?.path).toBe('/user/memberships/orgs/acme%2F..%2F..%2Fuser%3Fx%3D');
@@ -55,13 +55,13 @@ test.each([
   ['an answer about no organization', { body: { ...membership, organization: { login: 'acme' } } }, 'unexpected'],
   ['a GitHub that breaks off', { drop: true }, 'network'],
   ['a GitHub that says nothing', { hang: true }, 'timeout'],
-] as const)('%s is a failure, never a membership', async (_, answer, code) => {
+] as const)('takes %s as a failure, never as a membership', async (_, answer, code) => {
   const { github } = await scriptedGitHub([answer], 'hang' in answer ? { timeoutMs: 200 } : {});
-  // Reading can be done again: nothing of it is ambiguous.
+  // A read can be repeated, so none is ambiguous.
   expect(await failureOf(github.asUser(token).getMembership('acme'))).toMatchObject({ code, ambiguous: false });
 });
 
-test('an installation is looked for on every page, and a page’s address is not followed', async () => {
+test('looks for an installation on every page, and never follows a page’s URL', async () => {
   const { github, seen } = await scriptedGitHub([
     { body: installations(1, 2), headers: nextIs(2) },
     { body: installations(3) },
@@ -74,7 +74,7 @@ test('an installation is looked for on every page, and a page’s address is not
   expect(await github.asUser(token).seesInstallation(4)).toBe(false);
 });
 
-test('a list without an end is given up', async () => {
+test('stops reading an endless list', async () => {
   const endless = await scriptedGitHub(
     Array.from({ length: 20 }, (_, at) => ({ body: installations(1), headers: nextIs(at + 2) })),
   );

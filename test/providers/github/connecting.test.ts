@@ -24,7 +24,7 @@ beforeEach(async () => {
   app = standIn.addApp();
 });
 afterEach(async () => {
-  // Two of our addresses are on the web host, which GitHub's document does not describe.
+  // Two of our URLs are on the web host, which GitHub's document does not describe.
   expect(standIn.violations).toEqual([]);
   await standIn.close();
 });
@@ -38,7 +38,7 @@ async function failureOf(work: Promise<unknown>): Promise<ProviderError> {
   return error as ProviderError;
 }
 
-/** Everything that a log, a history or an answer could show of it. */
+/** Everything of an error that a log, a history or an answer could show. */
 const shown = (error: Error) => inspect(error, { depth: 10 }) + error.stack + JSON.stringify(error);
 const pkce = () => {
   const verifier = randomBytes(32).toString('base64url');
@@ -46,7 +46,7 @@ const pkce = () => {
 };
 const credentials = () => ({ clientId: app.clientId, clientSecret: app.clientSecret });
 
-test('a code gives the App with its secrets, once', async () => {
+test('exchanges a code once for the App with its secrets', async () => {
   const code = standIn.addManifestCode({ name: 'Deploys', default_permissions: { contents: 'read' } });
   const converted = await github.convertManifest(code);
   expect(converted).toMatchObject({
@@ -70,7 +70,7 @@ test.each([
   [{ kind: 'status', status: 503 }, 'unavailable', true],
   [{ kind: 'lost_answer' }, 'network', true],
   [{ kind: 'hang' }, 'timeout', true],
-] as const)('a conversion that meets %j fails as %s', async (fault, code, ambiguous) => {
+] as const)('fails with %s when a conversion meets %j', async (fault, code, ambiguous) => {
   standIn.faults.add({ method: 'POST', path: /conversions$/, ...fault });
   const manifestCode = standIn.addManifestCode();
   const asked = fault.kind === 'hang' ? patientFor(200) : github;
@@ -79,7 +79,7 @@ test.each([
   expect(shown(failure)).not.toContain(manifestCode);
 });
 
-test('a host that says the code aloud is not repeated', async () => {
+test('does not repeat the code when the host does', async () => {
   const code = standIn.addManifestCode();
   const body = { message: `No App for ${code}`, documentation_url: 'https://docs.github.com' };
   for (const status of [401, 404, 503]) {
@@ -90,14 +90,14 @@ test('a host that says the code aloud is not repeated', async () => {
   }
 });
 
-test('a host that is not there was certainly sent nothing', async () => {
+test('knows that an unreachable host got nothing', async () => {
   const code = standIn.addManifestCode();
   await standIn.close();
   expect(await failureOf(github.convertManifest(code))).toMatchObject({ code: 'network', ambiguous: false });
   standIn = await startGitHub();
 });
 
-test('a sign-in’s code is changed with its verifier, once, and says who it is', async () => {
+test('exchanges a sign-in’s code with its verifier once, and identifies the person', async () => {
   const { verifier, challenge } = pkce();
   const code = standIn.addOAuthCode(app, { challenge });
   const { token, ...rest } = await github.exchangeCode({ ...credentials(), code, codeVerifier: verifier });
@@ -108,7 +108,7 @@ test('a sign-in’s code is changed with its verifier, once, and says who it is'
   expect(await failureOf(again)).toMatchObject({ code: 'oauth_code_refused', ambiguous: false });
 });
 
-test('a wrong verifier, a wrong secret and a wrong address are told apart, and none is shown', async () => {
+test('tells a wrong verifier, secret and redirect URL apart, and shows none of them', async () => {
   const code = () => standIn.addOAuthCode(app, { challenge: pkce().challenge });
   const wrong = pkce().verifier;
   const first = await failureOf(github.exchangeCode({ ...credentials(), code: code(), codeVerifier: wrong }));
@@ -126,20 +126,20 @@ test('a wrong verifier, a wrong secret and a wrong address are told apart, and n
   }
 });
 
-test('a lost answer of an exchange is not known to have failed', async () => {
+test('marks a lost answer of an exchange as ambiguous', async () => {
   standIn.faults.add({ method: 'POST', path: /access_token$/, kind: 'lost_answer' });
   const code = standIn.addOAuthCode(app);
   expect(await failureOf(github.exchangeCode({ ...credentials(), code }))).toMatchObject({ ambiguous: true });
 });
 
-test('a revoked token is dead, and revoking it again is done', async () => {
+test('counts revoking a revoked token as done', async () => {
   const { token } = await github.exchangeCode({ ...credentials(), code: standIn.addOAuthCode(app) });
   await github.revokeUserToken({ ...credentials(), token });
   expect(await failureOf(github.asUser(token).getUser())).toMatchObject({ code: 'token_rejected' });
   await github.revokeUserToken({ ...credentials(), token });
 });
 
-test('a request names whose account it is for, and who asked', async () => {
+test('names the account and the requester of each request', async () => {
   const acme = { id: 9000, login: 'acme', type: 'Organization' as const };
   const asked = standIn.requestInstallation(app, acme);
   const { requests, next } = await github.asApp(app).listInstallationRequests();
@@ -149,7 +149,7 @@ test('a request names whose account it is for, and who asked', async () => {
   expect(next).toBeUndefined();
 });
 
-test('pages of requests that lead back have an end', async () => {
+test('stops on pages that link back to earlier ones', async () => {
   const headers = { link: '<https://elsewhere.example/?page=2>; rel="next"' };
   const scripted = await scriptedGitHub([{ body: [], headers }]);
   const asApp = scripted.github.asApp(app);
@@ -157,7 +157,7 @@ test('pages of requests that lead back have an end', async () => {
   expect(await asApp.listInstallationRequests(2)).toMatchObject({ next: undefined });
 });
 
-test('where the App’s webhooks go is told without their secret', async () => {
+test('returns the App’s webhook URL without its secret', async () => {
   const hooked = standIn.addApp({ hookUrl: 'https://fairlead.example/hook' });
   const hook = await github.asApp(hooked).getHookConfig();
   expect(hook).toEqual({ url: 'https://fairlead.example/hook', contentType: 'json', insecureSsl: '0' });

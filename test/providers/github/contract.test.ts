@@ -6,7 +6,7 @@ import { createGitHub } from '../../../providers/github/github.ts';
 import { startGitHub } from '../../support/github.ts';
 import { workflowFile } from '../../support/scenes/platform.ts';
 
-test.each(['github.com', 'ghe.com', 'ghes'] as const)('what we ask of %s is what its API allows', async (flavour) => {
+test.each(['github.com', 'ghe.com', 'ghes'] as const)('sends %s only what its API allows', async (flavour) => {
   const standIn = await startGitHub({ flavour });
   onTestFinished(() => standIn.close());
   const app = standIn.addApp();

@@ -25,7 +25,7 @@ const attempt = {
   throttled_at: null,
 };
 
-test('a page of the log is told with where the next one begins', async () => {
+test('returns a page of the log with the cursor of the next one', async () => {
   const next = 'v1_12345677:a.b-c%==';
   const link = `<https://elsewhere.example/app/hook/deliveries?per_page=100&cursor=${encodeURIComponent(next)}>; rel="next"`;
   const { log, seen } = await scripted(
@@ -48,7 +48,7 @@ test('a page of the log is told with where the next one begins', async () => {
     now: Date.parse('2026-11-01T12:00:00Z'),
   });
   expect(await log.listHookDeliveries(page.next)).toEqual({ entries: [], next: undefined, now: undefined });
-  // Only the cursor is taken over: the address of the link is not ours to follow.
+  // Takes only the cursor, because Fairlead does not follow the URL of the link.
   expect(seen.map(({ path }) => path)).toEqual([
     '/app/hook/deliveries?per_page=100',
     `/app/hook/deliveries?per_page=100&cursor=${encodeURIComponent(next)}`,
@@ -61,13 +61,13 @@ test.each([
   ['one that is too long', 'a'.repeat(121)],
   ['one that cannot be decoded', 'v1_%zz'],
   ['none', ''],
-])('where the next page is %s, there is no next page', async (_, cursor) => {
+])('returns no next page for %s', async (_, cursor) => {
   const link = `<https://elsewhere.example/?cursor=${cursor}>; rel="next"`;
   const { log } = await scripted({ body: [attempt], headers: { link } });
   expect(await log.listHookDeliveries()).toMatchObject({ entries: [{ id: attempt.id }], next: undefined });
 });
 
-test('a delivery is read in full, its headers by lower-case names', async () => {
+test('reads a delivery in full, with lower-case header names', async () => {
   const request = {
     headers: { 'X-GitHub-Event': 'push', 'X-Hub-Signature-256': 'sha256=ab', Odd: 7 },
     payload: { a: 1 },
@@ -84,7 +84,7 @@ test('a delivery is read in full, its headers by lower-case names', async () => 
 test.each([
   ['without what was sent', { ...attempt, request: { headers: null, payload: null } }],
   ['that is no delivery', { message: 'something else' }],
-])('a delivery %s is not the documented answer', async (_, body) => {
+])('rejects a delivery %s', async (_, body) => {
   const { log } = await scripted({ body });
   await expect(log.getHookDelivery(attempt.id)).rejects.toMatchObject({ code: 'unexpected', status: 200 });
 });
@@ -92,12 +92,12 @@ test.each([
 test.each([
   ['an id that is no number', { ...attempt, id: '../../user' }],
   ['a time that is none', { ...attempt, delivered_at: 'yesterday' }],
-])('a log with %s is not read', async (_, entry) => {
+])('rejects a log with %s', async (_, entry) => {
   const { log } = await scripted({ body: [entry] });
   await expect(log.listHookDeliveries()).rejects.toMatchObject({ code: 'unexpected' });
 });
 
-test('to have one sent again is asked once, and a refusal is told', async () => {
+test('requests a redelivery once, and reports a rejection', async () => {
   const asked = await scripted({ status: 202, body: {} });
   await asked.log.redeliver(attempt.id);
   expect(asked.seen).toMatchObject([{ method: 'POST', path: `/app/hook/deliveries/${attempt.id}/attempts` }]);
@@ -107,7 +107,7 @@ test('to have one sent again is asked once, and a refusal is told', async () => 
   expect(refused.seen).toHaveLength(1);
 });
 
-test('a limit says how long to wait, and a refused key whose fault it is', async () => {
+test('returns the retry time of a rate limit, and the owner of a rejected key', async () => {
   const limited = await scripted({
     status: 403,
     headers: { 'retry-after': '77' },

@@ -53,13 +53,13 @@ const lists: [string, (github: GitHub) => Promise<unknown>, (count: number) => u
   ],
 ];
 
-test.each(lists)('a page of %s that is longer than it was asked to be is refused', async (_, list, bodyOf) => {
+test.each(lists)('rejects a page of %s with more entries than requested', async (_, list, bodyOf) => {
   const { github } = await scriptedGitHub([{ body: bodyOf(100) }, { body: bodyOf(101) }]);
   await list(github);
   await expect(list(github)).rejects.toMatchObject({ name: 'ProviderError', code: 'unexpected', status: 200 });
 });
 
-test('names that no GitHub gives are not kept, however many there are', async () => {
+test('keeps no names that GitHub never returns', async () => {
   const long = 'x'.repeat(1_001);
   const many = Array.from({ length: 1_001 }, (_, at) => `e${at}`);
   const { github } = await scriptedGitHub([

@@ -6,7 +6,7 @@ import { type Scripted, scriptedGitHub } from '../../support/fakes/scripted-gith
 import { rsaKeyPair } from '../../support/rsa-keys.ts';
 
 const { privateKey } = rsaKeyPair();
-// Without the shape of a token: an Enterprise Server, or another year, may have shapes that we do not know.
+// Not in the form of a token: an Enterprise Server or a future GitHub may use forms that we do not know.
 const token = 'cnry/0123456789+abcdef';
 
 const mint = (github: GitHub) => github.asApp({ appId: 7, privateKey }).mintToken({ installationId: 5 });
@@ -170,21 +170,21 @@ test.each<[string, (github: GitHub) => Promise<unknown>, Scripted, Partial<Provi
     { code: 'unavailable', ambiguous: true },
   ],
   ['a dispatch whose answer was lost', dispatch, { drop: true }, { code: 'network', ambiguous: true }],
-])('%s is told apart', async (_, act, answer, expected) => {
+])('reports %s with its own code', async (_, act, answer, expected) => {
   expect(await failureOf(act, answer)).toMatchObject(expected);
 });
 
 test.each([
   ['the whole call', { timeoutMs: 100 }],
   ['the connection', { connectionMs: 100 }],
-])('no answer within the time for %s is a timeout, ambiguous for a write', async (_, limits) => {
+])('reports %s without an answer in time as a timeout, ambiguous for a write', async (_, limits) => {
   const { github } = await scriptedGitHub([{ hang: true }], limits);
 
   await expect(post(github)).rejects.toMatchObject({ code: 'timeout', ambiguous: true });
   await expect(list(github)).rejects.toMatchObject({ code: 'timeout', ambiguous: false });
 });
 
-test('every request is sent once, whatever the answer', async () => {
+test('sends every request once, for any answer', async () => {
   for (const answer of [say(500, 'x'), say(429, 'x'), say(401, 'x'), say(404, 'x'), { drop: true }]) {
     const { github, seen } = await scriptedGitHub([answer]);
     await expect(dispatch(github)).rejects.toThrow();
@@ -192,7 +192,7 @@ test('every request is sent once, whatever the answer', async () => {
   }
 });
 
-test('a host that writes our secrets into its answer does not get them into an error', async () => {
+test('keeps our secrets out of errors when a host repeats them', async () => {
   const answer = say(422, `token ${token}, ${encodeURIComponent(token)}\r\nand more ${'x'.repeat(500)}`, {
     'x-echo': token,
   });
@@ -208,7 +208,7 @@ test('a host that writes our secrets into its answer does not get them into an e
   }
 });
 
-test('a private key that cannot be read is a failure of the App, and says nothing of the key', async () => {
+test('reports an unreadable private key as a failure of the App, without its content', async () => {
   const { github, seen } = await scriptedGitHub([]);
   const ecKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' });
 

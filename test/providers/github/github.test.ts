@@ -47,7 +47,7 @@ const minted = {
   repositories: [repository],
 };
 
-test('every request names its API version, its media type and us', async () => {
+test('sends the API version, the media type and our name with every request', async () => {
   const { github, seen } = await scriptedGitHub([{ body: [] }]);
 
   await github.withToken(token).listDeployments({ fullName: 'acme/web', sha: 'abc', environment: 'production' });
@@ -67,7 +67,7 @@ test('every request names its API version, its media type and us', async () => {
 test.each([
   ['github.com', false, ''],
   ['an Enterprise Server', true, '/api/v3'],
-])('a token of %s is minted with one POST that the App has signed', async (_, server, prefix) => {
+])('mints a token of %s with one POST signed by the App', async (_, server, prefix) => {
   const { github, seen } = await scriptedGitHub([{ status: 201, body: minted }], { server });
 
   const result = await github.asApp({ appId: 7, privateKey: privateKey.replaceAll('\n', '\\n') }).mintToken({
@@ -96,7 +96,7 @@ test.each([
   expect(JSON.parse(Buffer.from(claims, 'base64url').toString())).toMatchObject({ iss: '7' });
 });
 
-test('two hosts that number their installations alike get their own tokens, even at the same moment', async () => {
+test('keeps the tokens of two hosts with equal installation numbers apart, even at the same moment', async () => {
   const one = await scriptedGitHub([{ status: 201, body: { ...minted, token: 'ghs_one' } }], { server: true });
   const two = await scriptedGitHub([{ status: 201, body: { ...minted, token: 'ghs_two' } }], { server: true });
 
@@ -107,7 +107,7 @@ test('two hosts that number their installations alike get their own tokens, even
   expect(tokens.map(({ token }) => token)).toEqual(['ghs_one', 'ghs_two']);
 });
 
-test('a clock that is off is set by the answer, once', async () => {
+test('corrects its clock once from the answer', async () => {
   const skewed = {
     status: 401,
     headers: { date: new Date(Date.parse('2026-11-01T12:00:00Z') - 900_000).toUTCString() },
@@ -126,7 +126,7 @@ test('a clock that is off is set by the answer, once', async () => {
   expect((issued[0] ?? 0) - (issued[1] ?? 0)).toBeGreaterThan(890);
 });
 
-test('installations come in pages, and one that is gone is undefined', async () => {
+test('reads installations page by page, and returns undefined for a deleted one', async () => {
   const link = '<https://evil.example/app/installations?per_page=100&page=3>; rel="next", <x?page=9>; rel="last"';
   const { github, seen } = await scriptedGitHub([
     { headers: { link }, body: [installation, { ...installation, id: 6, account: null }] },
@@ -154,26 +154,26 @@ test('installations come in pages, and one that is gone is undefined', async () 
   expect(seen[0]?.path).toBe('/app/installations?per_page=100&page=2');
 });
 
-test.each([202, 204, 404])('uninstalling is done when GitHub answers %i', async (status) => {
+test.each([202, 204, 404])('counts %i as a successful uninstallation', async (status) => {
   const { github } = await scriptedGitHub([{ status, body: status === 204 ? undefined : { message: 'x' } }]);
 
   await expect(github.asApp({ appId: 7, privateKey }).deleteInstallation(5)).resolves.toBe(status !== 404);
 });
 
-test.each([204, 401, 404])('a token is revoked when GitHub answers %i', async (status) => {
+test.each([204, 401, 404])('counts %i as a successful revocation of a token', async (status) => {
   const { github, seen } = await scriptedGitHub([{ status, body: status === 204 ? undefined : { message: 'x' } }]);
 
   await expect(github.withToken(token).revokeToken()).resolves.toBeUndefined();
   expect(seen[0]).toMatchObject({ method: 'DELETE', path: '/installation/token' });
 });
 
-test('revoking fails while GitHub is away', async () => {
+test('fails to revoke while GitHub is down', async () => {
   const { github } = await scriptedGitHub([{ status: 503, body: {} }]);
 
   await expect(github.withToken(token).revokeToken()).rejects.toMatchObject({ code: 'unavailable' });
 });
 
-test('repositories are known by their numeric id', async () => {
+test('finds repositories by their numeric id', async () => {
   const { github, seen } = await scriptedGitHub([
     { body: { total_count: 250, repositories: [repository, { ...repository, id: 2, visibility: undefined }] } },
     { body: repository },
@@ -205,7 +205,7 @@ test('repositories are known by their numeric id', async () => {
   ]);
 });
 
-test('a page of repositories that has not changed is not read again', async () => {
+test('does not read an unchanged page of repositories again', async () => {
   const etag = 'W/"0123456789abcdef"';
   const { github, seen } = await scriptedGitHub([
     { headers: { etag }, body: { total_count: 0, repositories: [] } },
@@ -220,12 +220,12 @@ test('a page of repositories that has not changed is not read again', async () =
     ['/installation/repositories?per_page=100&page=1', undefined],
     ['/installation/repositories?per_page=100&page=2', etag],
   ]);
-  // What is no ETag is not sent back.
+  // Invalid ETags are not sent back.
   expect((await spoken.listRepositoriesUnless(etag, 2))?.etag).toBeUndefined();
   await expect(spoken.listRepositories()).rejects.toMatchObject({ code: 'unexpected' });
 });
 
-test('branches come in pages, or by how their names begin', async () => {
+test('reads branches page by page, or by the beginning of their names', async () => {
   const { github, seen } = await scriptedGitHub([
     { body: [{ name: 'main', commit: { sha: 'a1' } }] },
     { body: [{ ref: 'refs/heads/feat/x', object: { sha: 'b2' } }] },
@@ -245,7 +245,7 @@ test('branches come in pages, or by how their names begin', async () => {
   ]);
 });
 
-test('a file is read as text, and a folder or nothing is no file', async () => {
+test('reads a file as text, and returns undefined for a folder or nothing', async () => {
   const content = Buffer.from('on: push # ü\n')
     .toString('base64')
     .replace(/(.{6})/g, '$1\n');
@@ -261,7 +261,7 @@ test('a file is read as text, and a folder or nothing is no file', async () => {
   expect([await read(), await read(), await read()]).toEqual([undefined, undefined, undefined]);
 });
 
-test('a dispatch asks for its run and takes 200 and 204', async () => {
+test('asks a dispatch for its run, and accepts 200 and 204', async () => {
   const dispatch = { fullName: 'acme/web', workflow: 'build.yml', ref: 'main', inputs: { fairlead_build: 'bld_1' } };
   const { github, seen } = await scriptedGitHub([
     { body: { workflow_run_id: 30433642, run_url: 'https://api.github.com/x', html_url: run.html_url } },
@@ -277,7 +277,7 @@ test('a dispatch asks for its run and takes 200 and 204', async () => {
   });
 });
 
-test('an Enterprise Server is not asked for the run, which it does not know', async () => {
+test('does not ask an Enterprise Server for the run', async () => {
   const { github, seen } = await scriptedGitHub([{ status: 204 }], { server: true });
 
   await github.withToken(token).dispatchWorkflow({ fullName: 'acme/web', workflow: 'b.yml', ref: 'main', inputs: {} });
@@ -285,7 +285,7 @@ test('an Enterprise Server is not asked for the run, which it does not know', as
   expect(seen[0]?.body).toEqual({ ref: 'main', inputs: {} });
 });
 
-test('a name that climbs out of its path is sent nowhere', async () => {
+test('sends nothing for a name that leaves its path', async () => {
   const { github, seen } = await scriptedGitHub([{ body: {} }]);
   const spoken = github.withToken(token);
 
@@ -297,7 +297,7 @@ test('a name that climbs out of its path is sent nowhere', async () => {
   expect(seen).toEqual([]);
 });
 
-test('runs are listed by workflow, event and time', async () => {
+test('lists runs by workflow, event and time', async () => {
   const { github, seen } = await scriptedGitHub([{ body: { total_count: 1, workflow_runs: [run] } }]);
   const spoken = github.withToken(token);
   const createdAfter = Date.parse('2026-11-01T11:58:00.700Z');
@@ -329,7 +329,7 @@ test('runs are listed by workflow, event and time', async () => {
   ]);
 });
 
-test('cancelling is accepted, or tells how the run ended', async () => {
+test('cancels a run, or returns how it ended', async () => {
   const { github } = await scriptedGitHub([
     { status: 202, body: {} },
     { status: 409, body: { message: 'Cannot cancel a workflow run that is completed.' } },
@@ -341,7 +341,7 @@ test('cancelling is accepted, or tells how the run ended', async () => {
   expect(await spoken.cancelRun('acme/web', 1)).toMatchObject({ accepted: false, run: { conclusion: 'success' } });
 });
 
-test('a rerun, a status and a deployment are posted as GitHub wants them', async () => {
+test('posts a rerun, a status and a deployment in GitHub’s format', async () => {
   const { github, seen } = await scriptedGitHub([{ status: 201, body: { id: 42 } }]);
   const spoken = github.withToken(token);
   const fullName = 'acme/web';

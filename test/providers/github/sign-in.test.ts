@@ -39,7 +39,7 @@ async function failureOf(work: Promise<unknown>, ...secrets: string[]): Promise<
   return error as ProviderError;
 }
 
-/** What the code’s one use gave is lost, or nothing is known of it, where the failure is ambiguous. */
+/** The result of the code’s single use. After an ambiguous failure it is lost or unknown. */
 test.each([
   ['another refusal', { kind: 'status', status: 200, body: { error: 'unverified_user_email' } }, 'unexpected', false],
   [
@@ -61,7 +61,7 @@ test.each([
   ['a limit', { kind: 'status', status: 429, retryAfter: 9 }, 'secondary_limited', false],
   ['no answer', { kind: 'hang' }, 'timeout', true],
   ['a break before it', { kind: 'reset' }, 'network', true],
-] as const)('a code that meets %s is not changed', async (_, fault, code, ambiguous) => {
+] as const)('exchanges no code on %s', async (_, fault, code, ambiguous) => {
   standIn.faults.add({ method: 'POST', path: /access_token$/, times: 1, ...fault });
   const signInCode = standIn.addOAuthCode(app);
   const verifier = 'a-verifier-that-nobody-may-see-in-any-failure';
@@ -74,7 +74,7 @@ test.each([
   expect(failure).toMatchObject({ code, ambiguous });
 });
 
-test('a code is sent in the body, to the web host, and nowhere else', async () => {
+test('sends a code in the body, and only to the web host', async () => {
   const before = standIn.ledger.length;
   const code = standIn.addOAuthCode(app);
   await github.exchangeCode({ ...credentials(), code });
@@ -87,7 +87,7 @@ test('a code is sent in the body, to the web host, and nowhere else', async () =
   expect(sent[0]?.authorization).toBeUndefined();
 });
 
-test('a host that is not there was sent no code', async () => {
+test('sends no code to an unreachable host', async () => {
   const gone = await startGitHub();
   await gone.close();
   const fetch = createGuardedFetch({ allowedHosts: [{ origin: gone.url }], timeoutMs: 1_000, maxBytes: 1_000 });
@@ -96,7 +96,7 @@ test('a host that is not there was sent no code', async () => {
   expect(failure).toMatchObject({ code: 'network', ambiguous: false });
 });
 
-test.each([404, 422])('a token is gone where GitHub answers %i to its end', async (status) => {
+test.each([404, 422])('counts a token as revoked when GitHub returns %i', async (status) => {
   standIn.faults.add({ method: 'DELETE', path: /^\/applications\//, kind: 'status', status });
   await github.revokeUserToken({ ...credentials(), token });
 });
@@ -106,7 +106,7 @@ test.each([
   [{ kind: 'secondary_limit' }, 'secondary_limited'],
   [{ kind: 'hang' }, 'timeout'],
   [{ kind: 'lost_answer' }, 'network'],
-] as const)('an end of a token that meets %j is not known', async (fault, code) => {
+] as const)('does not know whether a token is revoked after %j', async (fault, code) => {
   standIn.faults.add({ method: 'DELETE', path: /^\/applications\//, ...fault });
   const asked = fault.kind === 'hang' ? patientFor(200) : github;
   expect(await failureOf(asked.revokeUserToken({ ...credentials(), token }))).toMatchObject({ code });

@@ -18,7 +18,7 @@ on:
 jobs: {}
 `;
 
-test('a file with the trigger, the inputs and the run name is fit', () => {
+test('accepts a file with the trigger, the inputs and the run name', () => {
   expect(inspectWorkflow(good, required)).toEqual({
     readable: true,
     dispatchable: true,
@@ -27,7 +27,7 @@ test('a file with the trigger, the inputs and the run name is fit', () => {
   });
 });
 
-test('the inputs that are not declared are named', () => {
+test('names the undeclared inputs', () => {
   const file = good.replace('fairlead_sha:', 'sha:');
 
   expect(inspectWorkflow(file, [...required, 'stage'])).toMatchObject({
@@ -78,7 +78,7 @@ test.each([
   ['on: push\non: workflow_dispatch', 'a key twice'],
   [bomb.join('\n'), 'aliases without end'],
   [`name: ${'x'.repeat(600_000)}`, 'far too much'],
-])('a file that is not a workflow is called unreadable (case %#)', (file) => {
+])('calls a file that is not a workflow unreadable (case %#)', (file) => {
   expect(inspectWorkflow(file, required)).toEqual({
     readable: false,
     dispatchable: false,

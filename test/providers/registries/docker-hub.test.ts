@@ -6,7 +6,7 @@ import { bob, both, startTeamRegistry } from '../../support/scenes/registry-prov
 
 const hub = ['https://registry-1.docker.io', 'https://auth.docker.io'];
 let registry: RegistryStandIn;
-/** Whoever was asked, by the name that was asked for. */
+/** The requests, by the requested host name. */
 let asked: string[];
 
 beforeEach(async () => {
@@ -35,7 +35,7 @@ const refused = (code: string) => expect.objectContaining({ ok: false, code });
 const wants = { login: bob, repositories: ['nginx', 'acme/private'], purposes: [...both] };
 
 test.each(['docker.io', 'https://index.docker.io/v1/', 'registry-1.docker.io'])(
-  '%s is asked where it answers',
+  'calls %s at its API host',
   async (name) => {
     const answer = await clientOf(name).verify(wants);
     expect(answer).toMatchObject({
@@ -50,7 +50,7 @@ test.each(['docker.io', 'https://index.docker.io/v1/', 'registry-1.docker.io'])(
   },
 );
 
-test('it answers alike for what is not there and what may not be seen, and so do we', async () => {
+test('reports alike what does not exist and what is not visible, as Docker Hub does', async () => {
   const { repositories } = await clientOf('docker.io').verify(wants);
   const hidden = refused('not_visible');
   expect(repositories).toEqual([
@@ -59,7 +59,7 @@ test('it answers alike for what is not there and what may not be seen, and so do
   ]);
 });
 
-test('only its own token service gets the credential, not even another host of its domain', async () => {
+test('sends the credential only to its own token service, not to another host of its domain', async () => {
   registry.settings.realm = 'https://evil.docker.io/token';
   expect((await clientOf('docker.io').verify(wants)).login).toEqual(refused('realm_not_trusted'));
   expect(new Set(asked)).toEqual(new Set(['https://registry-1.docker.io/v2/']));
@@ -74,7 +74,7 @@ test.each([
   expect(repositories).toEqual([{ repository: 'nginx', pull: refused(code), push: refused(code) }]);
 });
 
-test('the claims of its token do not decide: it is handed out, and said to be good for what it names', async () => {
+test('returns a token with the access that it names, because its claims alone do not decide', async () => {
   const minted = await clientOf('docker.io').mintBearer({ login: bob, repositories: ['nginx'], purpose: 'push' });
   expect(minted.effective).toEqual({ repositories: ['library/nginx'], actions: ['pull'], narrowedTo: 'repository' });
 });

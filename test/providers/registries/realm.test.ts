@@ -15,7 +15,7 @@ test.each([
   ['https://registry.digitalocean.com', 'https://api.digitalocean.com/v2/registry/auth'],
   ['http://127.0.0.1:5000', 'http://127.0.0.1:5001/token'],
   ['http://127.0.0.1:5000', 'https://127.0.0.1/token'],
-])('%s may send its users to %s', (registry, realm) => {
+])('lets %s send its users to %s', (registry, realm) => {
   expect(trusted(registry, realm)).toBe(realm);
 });
 
@@ -34,11 +34,11 @@ test.each([
   ['a user of its own', 'https://acme.com', 'https://user:secret@acme.com/token'],
   ['a fragment', 'https://acme.com', 'https://acme.com/token#x'],
   ['nothing', 'https://acme.com', ''],
-])('%s is not trusted with credentials', (_, registry, realm) => {
+])('does not trust %s with credentials', (_, registry, realm) => {
   expect(() => trusted(registry, realm)).toThrow(expect.objectContaining({ code: 'realm_not_trusted' }));
 });
 
-test('a realm that was agreed to is trusted, and any other one no longer, not even the registry itself', () => {
+test('trusts the pinned realm and no other, not even the registry itself', () => {
   const pinned = 'login.partner.net';
   expect(trusted('https://registry.acme.com', 'https://login.partner.net/token', pinned)).toBe(
     'https://login.partner.net/token',

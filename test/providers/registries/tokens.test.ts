@@ -13,10 +13,10 @@ const wants = { login: alice, repositories: ['team/app'], purposes: [...both] };
 const refused = (code: string) => expect.objectContaining({ ok: false, code });
 const secretsSeen = (one: RegistryStandIn) =>
   one.ledger.filter(({ authorization, body }) => authorization !== undefined || body !== '');
-/** The same listener by another name: another host, for all that a realm is judged by. */
+/** The same listener by another name, which counts as another host for a realm. */
 const renamed = ({ url }: RegistryStandIn) => url.replace('127.0.0.1', 'localhost');
 
-test('a token is asked for with GET, its service and scope encoded', async () => {
+test('requests a token with GET and an encoded service and scope', async () => {
   registry.settings.challenge = `Bearer realm="${registry.url}/token?tenant=a%26b",service="a b&scope=x:y:*",scope="ignored"`;
   await clientOf(registry).verify(wants);
   const asked = registry.ledger.filter(({ path }) => path === '/token');
@@ -28,7 +28,7 @@ test('a token is asked for with GET, its service and scope encoded', async () =>
   );
 });
 
-test('an identity token is sent in a form, and never as a password', async () => {
+test('sends an identity token in a form, and never as a password', async () => {
   const login = { identityToken: 'identity-of-alice' };
   expect(await clientOf(registry).verify({ ...wants, login })).toMatchObject({ login: { ok: true } });
   const asked = registry.ledger.filter(({ path }) => path === '/token');
@@ -44,7 +44,7 @@ test('an identity token is sent in a form, and never as a password', async () =>
   expect(wrong.login).toEqual(refused('credentials_rejected'));
 });
 
-test('a realm on another host gets no credential, and is named', async () => {
+test('sends no credential to a realm on another host, and names the host', async () => {
   registry.settings.realm = `${renamed(other)}/token`;
   const answer = await clientOf(registry, {}, [renamed(other)]).verify(wants);
   expect(answer).toMatchObject({
@@ -56,7 +56,7 @@ test('a realm on another host gets no credential, and is named', async () => {
   expect(secretsSeen(registry)).toEqual([]);
 });
 
-test('a realm that a person has agreed to gets it, until the registry names another one', async () => {
+test('sends the credential to a pinned realm until the registry names another', async () => {
   const pinnedRealm = new URL(renamed(registry)).host;
   registry.settings.realm = `${renamed(registry)}/token`;
   const client = clientOf(registry, { pinnedRealm }, [renamed(registry), renamed(other)]);
@@ -72,7 +72,7 @@ test('a realm that a person has agreed to gets it, until the registry names anot
   expect(other.ledger).toEqual([]);
 });
 
-test('a realm that changes between two repositories fails closed, too', async () => {
+test('fails closed when the realm changes between two repositories', async () => {
   const evil = { 'www-authenticate': `Bearer realm="${renamed(other)}/token",service="x"` };
   registry.fail({ path: /team\/app\/manifests/, times: 1, kind: 'answer', status: 401, headers: evil });
   const answer = await clientOf(registry, {}, [renamed(other)]).verify(wants);
@@ -80,13 +80,13 @@ test('a realm that changes between two repositories fails closed, too', async ()
   expect(other.ledger).toEqual([]);
 });
 
-test('a realm that the operator has not opened is not reached', async () => {
+test('does not reach a realm that the operator has not allowed', async () => {
   registry.settings.realm = `${other.url}/token`;
   expect((await clientOf(registry).verify(wants)).login).toEqual(refused('address_refused'));
   expect(other.ledger).toEqual([]);
 });
 
-test.each([301, 302, 303, 307, 308])('a realm that redirects (%i) is not followed anywhere', async (status) => {
+test.each([301, 302, 303, 307, 308])('does not follow a realm’s redirect (%i)', async (status) => {
   const headers = { location: `${registry.url}/elsewhere` };
   registry.fail({ path: /^\/token/, kind: 'answer', status, headers });
   for (const login of [alice, { identityToken: 'identity-of-alice' }]) {
