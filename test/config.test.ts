@@ -14,18 +14,18 @@ function problemsOf(env: Record<string, string>): string {
   return '';
 }
 
-test('nothing needs to be set for the embedded default', () => {
+test('needs no setting for the embedded default', () => {
   const config = loadConfig({});
   expect(config).toMatchObject({ port: 8080, dataDir: 'data', publicUrl: 'http://localhost:8080', host: '127.0.0.1' });
   expect(config.github).toBeUndefined();
   expect(config.masterKeys).toBeUndefined();
 });
 
-test('an empty variable counts as absent', () => {
+test('treats an empty variable as absent', () => {
   expect(loadConfig({ FAIRLEAD_PORT: '', DATABASE_URL: ' ', GITHUB_APP_ID: '' }).port).toBe(8080);
 });
 
-test('all mistakes are reported at once, by name and without any value', () => {
+test('reports all mistakes at once, by name and without any value', () => {
   const message = problemsOf({
     FAIRLEAD_PORT: 'eighty',
     DATABASE_URL: 'mysql://root:hunter2@db/fairlead',
@@ -45,7 +45,7 @@ test('all mistakes are reported at once, by name and without any value', () => {
   for (const value of ['hunter2', 'c2hvcnQ', 'tooshort-secret']) expect(message).not.toContain(value);
 });
 
-test('Postgres needs master keys of your own', () => {
+test('requires your own master keys with Postgres', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead' })).toMatch(/FAIRLEAD_MASTER_KEYS: is needed/);
   expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead', FAIRLEAD_MASTER_KEYS: `k1:${key}` })).toBe('');
   for (const unusable of ['mysql://db/fairlead', 'postgres://[::1', 'postgres://u:p@db:99999/f']) {
@@ -53,19 +53,19 @@ test('Postgres needs master keys of your own', () => {
     expect(said).toMatch(/DATABASE_URL: must be a postgres:\/\/ URL/);
     expect(said).not.toContain(unusable);
   }
-  // What the database client takes, we take: a Unix socket, and a password with a bare percent sign.
+  // Fairlead accepts what the database client accepts: a Unix socket, and a password with a bare percent sign.
   for (const usable of ['postgres://u:p@/db?host=/cloudsql/p:r:i', 'postgres://u:100%@h/db', 'postgres://u:pa%ss@h/db'])
     expect(problemsOf({ DATABASE_URL: usable, FAIRLEAD_MASTER_KEYS: `k1:${key}` })).toBe('');
 });
 
-test('master keys keep their order and refuse the same id twice', () => {
+test('keeps the order of master keys and rejects an id that occurs twice', () => {
   const other = randomBytes(32).toString('base64');
   const { masterKeys } = loadConfig({ FAIRLEAD_MASTER_KEYS: `k2:${other},k1:${key}` });
   expect(masterKeys?.map(({ id }) => id)).toEqual(['k2', 'k1']);
   expect(problemsOf({ FAIRLEAD_MASTER_KEYS: `k1:${other},k1:${key}` })).toMatch(/FAIRLEAD_MASTER_KEYS/);
 });
 
-test('an App of the operator is whole or absent', () => {
+test('requires all settings of the operator’s GitHub App or none', () => {
   expect(problemsOf({ GITHUB_APP_ID: '7' })).toMatch(
     /GITHUB_APP_PRIVATE_KEY[\s\S]*GITHUB_APP_WEBHOOK_SECRET[\s\S]*SLUG/,
   );
@@ -81,7 +81,7 @@ test('an App of the operator is whole or absent', () => {
   expect(config.github?.privateKey).toContain('\nabc\n');
 });
 
-test('an admin token that no Authorization header can carry is refused, and one that can is taken', () => {
+test('rejects an admin token that no Authorization header can carry', () => {
   for (const token of [
     'with a space in the middle of it 0123',
     'ümläute-are-no-ascii-0123456789abcdef',
@@ -95,7 +95,7 @@ test('an admin token that no Authorization header can carry is refused, and one 
   expect(loadConfig({ FAIRLEAD_ADMIN_TOKEN: token }).adminToken).toBe(token);
 });
 
-test('there is time to stop as long as the setting says, and a little more', () => {
+test('allows the configured time to stop, and a little more', () => {
   expect(loadConfig({})).toMatchObject({ shutdownMs: 25_000, stopLimitMs: 30_000 });
   expect(loadConfig({ FAIRLEAD_SHUTDOWN_SECONDS: '120' })).toMatchObject({ stopLimitMs: 125_000 });
 });
@@ -108,10 +108,10 @@ test.each([
   ['webhooks have a public address of their own', { FAIRLEAD_WEBHOOK_URL: `${tunnel}/` }, 'push', tunnel],
   ['somebody says so', { FAIRLEAD_PUBLIC_URL: open, FAIRLEAD_WEBHOOK_MODE: 'pull' }, 'pull', undefined],
   ['somebody knows better', { FAIRLEAD_PUBLIC_URL: local, FAIRLEAD_WEBHOOK_MODE: 'push' }, 'push', undefined],
-] as const)('where %s, webhooks come by the mode that fits', (_, env, mode, webhookUrl) => {
+] as const)('chooses the webhook mode for %s', (_, env, mode, webhookUrl) => {
   expect(loadConfig(env).webhooks).toEqual({ mode, webhookUrl });
 });
 
-test('a mode that there is not is a mistake', () => {
+test('rejects an unknown mode', () => {
   expect(problemsOf({ FAIRLEAD_WEBHOOK_MODE: 'both' })).toContain('FAIRLEAD_WEBHOOK_MODE');
 });

@@ -5,7 +5,7 @@ import { type Program, runProgram } from './support/programs/processes.ts';
 
 const run = JSON.stringify(path.join(import.meta.dirname, '..', 'run.ts'));
 
-/** A process of which starting and stopping take so long. */
+/** A process whose start and stop take this long. */
 function startProcess(startMs: number, stopMs: number, stopLimitMs?: number): Program {
   const code = `
     import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ function startProcess(startMs: number, stopMs: number, stopLimitMs?: number): Pr
   return runProgram(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {});
 }
 
-test('a signal that comes twice at once, as Ctrl-C under npm does, stops in good order', async () => {
+test('stops in order after a signal that comes twice at once, as Ctrl-C under npm does', async () => {
   const program = startProcess(0, 300);
   await program.line(/started/);
   process.kill(program.pid, 'SIGINT');
@@ -29,7 +29,7 @@ test('a signal that comes twice at once, as Ctrl-C under npm does, stops in good
   expect(program.output()).toMatch(/stopped/);
 });
 
-test('a second signal that is meant ends at once', async () => {
+test('ends at once after an intended second signal', async () => {
   const program = startProcess(0, 20_000);
   await program.line(/started/);
   process.kill(program.pid, 'SIGINT');
@@ -38,7 +38,7 @@ test('a second signal that is meant ends at once', async () => {
   expect(program.output()).not.toMatch(/stopped/);
 });
 
-test('a signal during the start waits for it, then stops what was started', async () => {
+test('finishes the start before it stops for a signal', async () => {
   const program = startProcess(500, 0);
   await program.line(/starting/);
   await sleep(100);
@@ -46,14 +46,14 @@ test('a signal during the start waits for it, then stops what was started', asyn
   expect(program.output()).toMatch(/started\nstopped/);
 });
 
-test('what takes longer to stop than it may is ended, with a sentence', async () => {
+test('ends with a sentence if stopping takes too long', async () => {
   const program = startProcess(0, 20_000, 500);
   await program.line(/started/);
   expect(await program.end('SIGTERM')).toBe(1);
   expect(program.output()).toMatch(/not everything stopped within 0\.5 s/);
 });
 
-test('a signal during the start is no reason for a shorter end', async () => {
+test('allows the full time to stop after a signal during the start', async () => {
   const program = startProcess(700, 400, 600);
   await program.line(/starting/);
   await sleep(100);

@@ -26,7 +26,7 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-/** Opens a link of ours, and says that it is meant. */
+/** Opens a link of ours and confirms it. */
 async function open(page: Page, url: string): Promise<void> {
   await page.goto(url);
   await page.getByRole('button', { name: 'Continue' }).click();
@@ -44,7 +44,7 @@ const flowOf = (id: string) => fairlead.client.ask<Flow>('GET', `/v1/flows/${id}
 test.each([
   { javaScript: true, how: 'with' },
   { javaScript: false, how: 'without' },
-])('an App is made, installed and active after four clicks, $how JavaScript', async ({ javaScript }) => {
+])('creates, installs and activates an App with four clicks, $how JavaScript', async ({ javaScript }) => {
   const { page, complaints, close } = await openPage(browser, { javaScript });
   const { create_url: url, flow_id: flowId } = await start({ app_name: `Shop ${javaScript}` });
 
@@ -63,7 +63,7 @@ test.each([
   await close();
 });
 
-test('the operator’s App is installed from the sign-in link on, by the session alone', async () => {
+test('installs the operator’s App from the sign-in link with only the session', async () => {
   const { page, complaints, close } = await openPage(browser);
   const link = /(http\S+\/sign-in\?code=\S+)/.exec(fairlead.output())?.[1] ?? '';
   await page.goto(link);
@@ -78,7 +78,7 @@ test('the operator’s App is installed from the sign-in link on, by the session
   await close();
 });
 
-test('a member asks, an owner approves elsewhere, and the member confirms', async () => {
+test('lets a member request, an owner approve elsewhere, and the member confirm', async () => {
   const { github, app } = scene;
   const organization = { login: 'globex', id: 9001, type: 'Organization' } as const;
   const [member, owner] = [person('mona', 9002), person('otto', 9003)];
@@ -99,7 +99,7 @@ test('a member asks, an owner approves elsewhere, and the member confirms', asyn
   await expect
     .poll(async () => (await fairlead.client.ask<{ person_step: string }>('GET', `/v1/flows/${flowId}`)).person_step)
     .toBe('confirm');
-  // Approved is not connected.
+  // An approved App is not connected yet.
   expect((await flowOf(flowId)).status).toBe('awaiting_approval');
   await page.reload();
   await page.getByRole('button', { name: 'Connect' }).click();
@@ -112,7 +112,7 @@ test('a member asks, an owner approves elsewhere, and the member confirms', asyn
   await close();
 });
 
-test('who writes another’s installation into the address gets nothing', async () => {
+test('gives nothing to a person who puts another installation into the URL', async () => {
   const { github, app } = scene;
   const victim = github.addInstallation(app, { account: { login: 'initech', id: 9100, type: 'Organization' } });
   victim.createdAt -= 3_600_000;
@@ -125,7 +125,7 @@ test('who writes another’s installation into the address gets nothing', async 
   await page.goto(`${at}?installation_id=${victim.id}&setup_action=install&state=${state}`);
   await expect.poll(() => page.getByRole('heading').first().textContent(), { timeout: 75_000 }).toBe('Not connected');
   expect(await flowOf(flowId)).toMatchObject({ status: 'rejected' });
-  // What the operator's own sync reads (the names of repositories) is all that was ever asked of it.
+  // Only the operator's own sync has read anything of it: the names of repositories.
   const minted = github.requests({ path: new RegExp(`/installations/${victim.id}/access_tokens$`) });
   for (const { body } of minted) expect(body).toEqual({ permissions: { metadata: 'read' } });
   const claimed = await fairlead.client.ask<{ installation_id: number; org_id: string | null }[]>(
@@ -136,7 +136,7 @@ test('who writes another’s installation into the address gets nothing', async 
   await close();
 });
 
-test('another browser is refused in the middle, and the first goes on', async () => {
+test('rejects another browser in the middle, and lets the first continue', async () => {
   scene.github.signInAs(octocat);
   const [mine, theirs] = [await openPage(browser), await openPage(browser)];
   const { create_url: url, flow_id: flowId } = await start({ app_name: 'Contested' });
@@ -151,7 +151,7 @@ test('another browser is refused in the middle, and the first goes on', async ()
   await Promise.all([mine.close(), theirs.close()]);
 });
 
-test('a restart in the middle changes nothing, and the account is shown that the App belongs to', async () => {
+test('continues after a restart in the middle, and shows the account that owns the App', async () => {
   const { page, close } = await openPage(browser);
   const { create_url: url, flow_id: flowId } = await start({ app_name: 'Restarted', redirect_url: backTo() });
   await open(page, url);
@@ -171,7 +171,7 @@ test('a restart in the middle changes nothing, and the account is shown that the
   await close();
 });
 
-test('a page that breaks its policy is seen to', async () => {
+test('notices a page that violates its policy', async () => {
   const { page, complaints, close } = await openPage(browser);
   await page.goto(`${fairlead.publicUrl}/sign-in?code=${'x'.repeat(30)}`);
   await page.evaluate(

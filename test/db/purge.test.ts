@@ -29,13 +29,13 @@ afterEach(async () => {
   await database.drop();
 });
 
-/** As it was done `ago` milliseconds before. */
+/** As if it was done `ago` milliseconds before. */
 async function before<Result>(ago: number, work: () => Promise<Result>): Promise<Result> {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - ago });
   return work().finally(() => vi.useRealTimers());
 }
 
-// A new id is never older than one that was made before.
+// A new id is never older than an existing one.
 let commands = 0;
 
 async function addCommand(workflowId: string, status: 'done' | 'failed' | 'pending'): Promise<void> {
@@ -54,7 +54,7 @@ const left = async () => ({
   commands: (await database.reader('commands').pluck('workflow_id')).sort(),
 });
 
-test('what has expired goes, in small batches, and everything else stays', async () => {
+test('deletes expired rows in small batches, and nothing else', async () => {
   const session = () => database.write((trx) => sessionsIn(trx).create(userId));
   const claim = (key: string) => database.write((trx) => idempotencyKeysIn(trx, 'user').claim(key, 'print'));
   await before(8 * day, async () => {
@@ -83,7 +83,7 @@ test('what has expired goes, in small batches, and everything else stays', async
   expect(await database.reader('sessions').pluck('id')).toEqual([kept.id]);
 });
 
-test('a code, a session and a key that are still good are left alone', async () => {
+test('keeps a code, a session and a key that are still valid', async () => {
   await createSignInCode(database, userId);
   await before(6 * day, () => database.write((trx) => sessionsIn(trx).create(userId)));
   await before(23 * 3_600_000, () => database.write((trx) => idempotencyKeysIn(trx, 'user').claim('a', 'print')));
@@ -93,7 +93,7 @@ test('a code, a session and a key that are still good are left alone', async () 
   expect(await left()).toEqual(all);
 });
 
-test('the relay does it', async () => {
+test('is run by the relay', async () => {
   await before(8 * day, () => database.write((trx) => sessionsIn(trx).create(userId)));
   const temporal = createFakeTemporal().starter;
   const relay = createRelay({ database, temporal, logger: silent, registry: new Registry() });
@@ -102,14 +102,14 @@ test('the relay does it', async () => {
   await relay.stop();
 });
 
-test('the first id of a moment lies between those before and those after it', () => {
+test('places the first id of a moment between earlier and later ids', () => {
   const now = Date.now();
   const id = newId('cmd');
   expect(idAt('cmd', now - 1) < id).toBe(true);
   expect(idAt('cmd', Date.now() + 2_000) > id).toBe(true);
 });
 
-test('the text of a token goes a little after its end, and the row of what was given out stays', async () => {
+test('deletes the text of a token soon after its expiry, and keeps the row of its lease', async () => {
   const { orgId, installationId, integrationId } = await world(database);
   const token = (name: string, expiresAt: number) =>
     database.write((trx) =>
@@ -125,7 +125,7 @@ test('the text of a token goes a little after its end, and the row of what was g
   expect(await database.reader('minted_tokens').pluck('id')).toContain(dead);
 });
 
-test('a password that was replaced is destroyed after an hour, and the one in use stays', async () => {
+test('destroys a replaced password after an hour, and keeps the active one', async () => {
   const integrationId = await seed(database).registry(await seed(database).org());
   const secrets = (trx: Transaction) => sealedSecrets(trx, keyring);
   for (const secret of ['the old password', 'the new password']) {

@@ -110,7 +110,7 @@ afterAll(async () => {
   rmSync(temporary, { recursive: true, force: true });
 });
 
-/** All of it, as it is now. */
+/** Everything, as it is now. */
 async function places(): Promise<Place[]> {
   return [
     { name: 'the output', content: product.output().replace(/sign-in\?code=[\w-]+/g, '') },

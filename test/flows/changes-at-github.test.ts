@@ -7,7 +7,7 @@ import { setUpApp, workflowFile } from '../support/scenes/platform.ts';
 
 type View = Record<string, unknown>;
 
-/** From the webhook's answer until it shows. */
+/** From the webhook's answer until the change shows. */
 const promisedMs = 2_000;
 
 let scene: Scene;
@@ -33,7 +33,7 @@ beforeAll(async () => {
   main = platform;
 }, 180_000);
 
-/** An account of its own for each test: one whose repository is built here. */
+/** A separate account for each test, with a repository that is built here. */
 beforeEach(async () => {
   const { github, app } = scene;
   github.faults.clear();
@@ -49,7 +49,7 @@ beforeEach(async () => {
   integrationId = (await vi.waitFor(bound, { timeout: 10_000, interval: 100 })).id;
   const made = await setUpApp(product.client, { projectId, integrationId, repositoryId: repository.id });
   appId = made.appId;
-  // From here on no sync gets through: what shows comes from the event and from what it has read at once.
+  // From here on no sync works, so changes come only from the event and from what it reads at once.
   github.faults.add({ method: 'GET', path: /^\/app\/installations$/, kind: 'status', status: 502 });
 }, 60_000);
 
@@ -92,7 +92,7 @@ async function lookedAtAll(): Promise<void> {
   await vi.waitFor(latest, { timeout: 10_000, interval: 20 });
 }
 
-/** Sends it, and expects that it shows in time; answers how long it took. */
+/** Sends a webhook and expects its effect in time. Returns how long it took. */
 async function shows(event: string, payload: Record<string, unknown>, look: () => Promise<void>): Promise<number> {
   await send(event, payload);
   const begun = performance.now();
@@ -110,12 +110,12 @@ const builds = () => product.client.ask<View[]>('GET', `/v1/builds?app_id=${appI
 const repositoryIs = (expected: View) => async () => expect(await listed()).toMatchObject([expected]);
 const statusIs = (status: string) => async () => expect(await integration()).toMatchObject({ status });
 
-test('a suspension and its end', async () => {
+test('shows a suspension and its end', async () => {
   await shows('installation', scene.github.suspend(installation), statusIs('suspended'));
   await shows('installation', scene.github.unsuspend(installation), statusIs('active'));
 });
 
-test('an end of a suspension that is told late, or twice, ends nothing', async () => {
+test('ignores an unsuspension that arrives late or twice', async () => {
   const late = scene.github.unsuspend(installation);
   await shows('installation', scene.github.suspend(installation), statusIs('suspended'));
   await sendRefreshed('installation', late);
@@ -123,14 +123,14 @@ test('an end of a suspension that is told late, or twice, ends nothing', async (
   await statusIs('suspended')();
 });
 
-test('a suspension that is told after its end does not last', async () => {
+test('ends a suspension whose webhook arrives after the unsuspension', async () => {
   const late = scene.github.suspend(installation);
   scene.github.unsuspend(installation);
   await send('installation', late);
   await vi.waitFor(statusIs('active'), { timeout: promisedMs, interval: 20 });
 });
 
-test('an uninstallation, and a creation that is told after it', async () => {
+test('shows an uninstallation, and ignores a creation that arrives after it', async () => {
   const created = scene.github.installationPayload(installation);
   await shows('installation', scene.github.uninstall(installation), statusIs('disconnected'));
   await sendRefreshed('installation', created);
@@ -138,13 +138,13 @@ test('an uninstallation, and a creation that is told after it', async () => {
   expect(await listed()).toEqual([]);
 });
 
-test('repositories that are taken away, and given back', async () => {
+test('shows repositories that are removed and added again', async () => {
   const removed = scene.github.removeRepository(repository);
   await shows('installation_repositories', removed, async () => expect(await listed()).toEqual([]));
   installation.repositoryIds.add(repository.id);
   const added = scene.github.repositoriesAdded(installation, [repository]);
   await shows('installation_repositories', added, repositoryIs({ provider_id: repository.id }));
-  // The same again, long after it is true no more.
+  // The same webhook again, long after it stopped being true.
   await shows('installation_repositories', scene.github.removeRepository(repository), async () =>
     expect(await listed()).toEqual([]),
   );
@@ -152,7 +152,7 @@ test('repositories that are taken away, and given back', async () => {
   expect(await listed()).toEqual([]);
 });
 
-test('what waits to be built from a repository that is taken away is canceled', async () => {
+test('cancels builds that wait for a removed repository', async () => {
   const { github } = scene;
   github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'rate_limit', retryAfter: 600 });
   const sent = github.push(repository, { ref: 'refs/heads/main' });
@@ -171,7 +171,7 @@ test('what waits to be built from a repository that is taken away is canceled', 
   expect(await builds()).toHaveLength(1);
 });
 
-test('what waits to be built is not canceled by a removal that is told after it was taken back, nor what comes then', async () => {
+test('cancels no builds when a removal arrives after the repository was added again', async () => {
   const { github } = scene;
   github.faults.add({ method: 'POST', path: /\/dispatches$/, times: 1, kind: 'rate_limit', retryAfter: 5 });
   await shows('push', github.push(repository, { ref: 'refs/heads/main' }), async () =>
@@ -190,10 +190,10 @@ test('what waits to be built is not canceled by a removal that is told after it 
   });
 });
 
-test('a repository that takes over an old name is neither bound nor built, and the renamed one still is', async () => {
+test('neither binds nor builds a repository that takes over an old name, and still builds the renamed one', async () => {
   const { github } = scene;
   const oldName = repository.name;
-  // GitHub's webhook is not there yet.
+  // GitHub's webhook has not arrived yet.
   github.renameRepository(repository, `moved-${number}`);
   const usurper = github.addRepository(installation, {
     name: oldName,
@@ -217,7 +217,7 @@ test('a repository that takes over an old name is neither bound nor built, and t
   expect(await builds()).toHaveLength(1);
 });
 
-test('a public repository that anybody may read is not given by an event', async () => {
+test('does not add a public repository because of an event', async () => {
   const elsewhere = scene.github.addOwnRepository(
     { login: 'others', id: 777, type: 'Organization' },
     { private: false },
@@ -226,7 +226,7 @@ test('a public repository that anybody may read is not given by an event', async
   expect(await listed()).toMatchObject([{ provider_id: repository.id }]);
 });
 
-test('a repository’s name, visibility and archive', async () => {
+test('shows a repository’s name, visibility and archive state', async () => {
   const { github } = scene;
   const name = `renamed-${number}`;
   await shows('repository', github.renameRepository(repository, name), repositoryIs({ name }));
@@ -238,7 +238,7 @@ test('a repository’s name, visibility and archive', async () => {
   await shows('repository', github.deleteRepository(repository), async () => expect(await listed()).toEqual([]));
 });
 
-test('an account’s name, and with it its repositories’', async () => {
+test('shows an account’s new name, and the new names of its repositories', async () => {
   const login = `${account.login}-ltd`;
   await shows('installation_target', scene.github.renameAccount(installation, login), async () => {
     expect(await installations()).toMatchObject([{ account: { login, id: account.id } }]);
@@ -246,7 +246,7 @@ test('an account’s name, and with it its repositories’', async () => {
   });
 });
 
-test('a repository that goes to another installation of the project takes its app along', async () => {
+test('moves an app along with its repository to another installation of the project', async () => {
   const { client } = product;
   const payload = scene.github.transferRepository(repository, scene.installation.account, scene.installation);
   await shows('repository', payload, async () => {
@@ -256,10 +256,10 @@ test('a repository that goes to another installation of the project takes its ap
   });
 });
 
-test('a repository that goes to an account without the App stops, and says so', async () => {
+test('stops an app whose repository moved to an account without the GitHub App, and says so', async () => {
   const stranger: Account = { login: 'stranger', id: 778, type: 'Organization' };
   scene.github.transferRepository(repository, stranger);
-  // GitHub tells the account that it has left only of the repository that is gone from its installation.
+  // GitHub only tells the former account that the repository has left its installation.
   const removed = scene.github.repositoriesRemoved(installation, [repository]);
   await shows('installation_repositories', removed, async () => {
     const app = await product.client.ask<View>('GET', `/v1/apps/${appId}`);
@@ -267,7 +267,7 @@ test('a repository that goes to an account without the App stops, and says so', 
   });
 });
 
-test('permissions that are taken back and granted again', async () => {
+test('shows permissions that are revoked and granted again', async () => {
   const { github } = scene;
   const { actions: _, ...fewer } = installation.permissions;
   const incidents = async () => {

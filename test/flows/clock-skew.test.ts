@@ -5,7 +5,7 @@ import { allBuilds } from '../support/scenes/platform.ts';
 let scene: Scene;
 let product: AllInOne;
 
-/** How far GitHub's clock is ahead; ours is as far behind. */
+/** How far GitHub's clock is ahead. Our clock is behind by as much. */
 const setClock = (minutes: number) => {
   scene.github.clock.skewMs = minutes * 60_000;
 };
@@ -33,7 +33,7 @@ async function build(count: number): Promise<void> {
   await expect.poll(statuses, waiting).toEqual(Array(count).fill('succeeded'));
 }
 
-test('builds go on with a clock that is 15 minutes off, either way; it is told, until it is right', async () => {
+test('keeps building with a clock that is 15 minutes off, and reports it until it is right', async () => {
   await build(1);
   await expect
     .poll(() => incidents('open'), waiting)
@@ -47,7 +47,7 @@ test('builds go on with a clock that is 15 minutes off, either way; it is told, 
   await expect.poll(() => incidents('open'), waiting).toEqual([]);
   expect(await incidents('resolved')).not.toEqual([]);
   expect(await ready()).toMatchObject({ status: 'ok' });
-  // Known once, it is not asked for with each request.
+  // Once known, the difference needs no further requests.
   const refused = scene.github.requests({ path: /^\/app/ }).filter(({ status }) => status === 401);
   expect(refused.length).toBeLessThanOrEqual(6);
 }, 300_000);

@@ -59,7 +59,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** As the relay carries it out. */
+/** Runs the command as the relay does. */
 const nudge = ({ id }: { id: string }) =>
   temporal.client.workflow.signalWithStart(connectGithub, {
     taskQueue,
@@ -71,7 +71,7 @@ const nudge = ({ id }: { id: string }) =>
 const reaches = (flow: { id: string }, status: string) =>
   expect.poll(async () => (await rows.find(flow.id)).status, { timeout: 20_000 }).toBe(status);
 
-/** The browser is back from GitHub's page with this code. */
+/** The browser returns from GitHub's page with this code. */
 async function bring(flow: ConnectFlow, code: string): Promise<void> {
   const sealed = flowSeals(keyring, flow).sealManifestCode(code);
   await database.write((trx) => allConnectFlows(trx).move(flow.id, 'code_received', { sealedManifestCode: sealed }));
@@ -95,10 +95,10 @@ const secretsOf = (app: App): Canary[] => [
   { name: 'the webhook secret', value: app.webhookSecret },
 ];
 
-test('a new App is made, installed and connected, and no history holds a secret', async () => {
+test('creates, installs and connects a new App, and leaves no secret in the history', async () => {
   const code = github.addManifestCode({ name: 'Fairlead acme' });
   const flow = await newManifest();
-  // Each kind of failure on the way leaves a trace in the history, too.
+  // Each kind of failure on the way also appears in the history.
   github.faults.add({ path: /conversions$/, kind: 'status', status: 503, times: 1 });
   await bring(flow, code);
   await reaches(flow, 'app_created');
@@ -129,11 +129,11 @@ test('a new App is made, installed and connected, and no history holds a secret'
   expect(history).toContain('unavailable');
   expect(sweep(canaries, [{ name: 'the history', content: history }])).toEqual([]);
   expect(sweep(canaries, [{ name: 'a file that has one', content: `x ${code} y` }])).not.toEqual([]);
-  // Few events, for a flow with two failures in it.
+  // Few events, for a flow with two failures.
   expect((await handle.describe()).historyLength).toBeLessThan(110);
 }, 60_000);
 
-test('a lost answer ends the flow with what to do, within a minute', async () => {
+test('ends the flow within a minute after a lost answer, and says what to do', async () => {
   const flow = await newManifest();
   github.faults.add({ path: /conversions$/, kind: 'lost_answer', times: 1 });
   await bring(flow, github.addManifestCode());
@@ -143,7 +143,7 @@ test('a lost answer ends the flow with what to do, within a minute', async () =>
   expect(after.detail).toContain('/v1/integrations/github/import');
 });
 
-test('a person who says they own somebody else’s account waits for a webhook, which names another', async () => {
+test('keeps waiting when a webhook names another account than the person claimed', async () => {
   const app = await addOperatorApp(database, github, { hostUrl: github.url });
   await giveClient(database, app.id, app.theirs);
   const installation = github.addInstallation(app.theirs);
@@ -161,7 +161,7 @@ test('a person who says they own somebody else’s account waits for a webhook, 
   expect(await rows.find(flow.id)).toMatchObject({ status: 'rejected', reason: 'ownership_not_proven' });
   expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
   expect(github.requests({ path: /access_tokens$/ })).toEqual([]);
-  // Whatever comes later finds it over.
+  // Everything that comes later finds the flow ended.
   const late = await nudge(flow);
   await late.result();
   expect(await rows.find(flow.id)).toMatchObject({ status: 'rejected' });

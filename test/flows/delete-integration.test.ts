@@ -18,7 +18,7 @@ let client: Client;
 let installation: Installation;
 let orgId: string;
 let repository: Repository;
-/** What the first project of a test has; the others use the same installation. */
+/** What the first project of a test owns. The other projects use the same installation. */
 let first: World | undefined;
 
 beforeAll(async () => {
@@ -55,13 +55,13 @@ async function connect() {
 
 type Connected = Awaited<ReturnType<typeof connect>>;
 
-/** Asked again where the machine is too busy for GitHub's answer to be here in time. */
+/** Asks again if the machine is too busy to get GitHub's answer in time. */
 const trigger = ({ pipelineId }: Connected) =>
   vi.waitFor(() => client.ask<BuildView>('POST', `/v1/pipelines/${pipelineId}/builds`, {}), { timeout: 20_000 });
 const remove = async ({ integrationId }: Connected) =>
   (await client.ask<{ operation: Operation }>('DELETE', `/v1/integrations/${integrationId}`)).operation;
 const build = (id: string) => client.ask<BuildView>('GET', `/v1/builds/${id}`);
-/** What GitHub has taken of the repository's commits and check runs, up to the first request to uninstall the App. */
+/** GitHub's changes to the repository's commits and check runs, up to the first request to uninstall the App. */
 function toldSoFar(): string[] {
   const path = `/app/installations/${installation.id}`;
   const first = github.ledger.findIndex((entry) => entry.method === 'DELETE' && entry.path === path);
@@ -84,7 +84,7 @@ async function outcomeOf({ id }: Operation): Promise<string | null> {
 }
 
 describe('deleting an integration', () => {
-  test('uninstalls the App at GitHub, however often it takes, and ends its builds first', {
+  test('ends its builds first, and retries until the App is uninstalled at GitHub', {
     timeout: 60_000,
   }, async () => {
     const mine = await connect();
@@ -105,7 +105,7 @@ describe('deleting an integration', () => {
     expect(await trigger(mine)).toMatchObject(failed);
   });
 
-  test('tells GitHub how its builds ended before the App is gone, though GitHub fails at first', {
+  test('tells GitHub how its builds ended before the App is gone, even if GitHub fails at first', {
     timeout: 60_000,
   }, async () => {
     const mine = await connect();
@@ -119,7 +119,7 @@ describe('deleting an integration', () => {
     expect(toldSoFar().sort()).toEqual(['check cancelled', begun[0], 'commit error', begun[1]]);
   });
 
-  test('leaves an installation to the other project that uses it, until that one lets go too', {
+  test('keeps an installation that another project uses, until that project deletes its integration, too', {
     timeout: 60_000,
   }, async () => {
     const [here, there] = [await connect(), await connect()];
@@ -131,7 +131,7 @@ describe('deleting an integration', () => {
     expect(uninstalled()).toHaveLength(1);
   });
 
-  test('in two projects at once uninstalls once', { timeout: 60_000 }, async () => {
+  test('uninstalls once when two projects delete at once', { timeout: 60_000 }, async () => {
     const both = [await connect(), await connect()];
     const operations = await Promise.all(both.map(remove));
     const outcomes = await Promise.all(operations.map(outcomeOf));
@@ -139,7 +139,7 @@ describe('deleting an integration', () => {
     expect(uninstalled()).toHaveLength(1);
   });
 
-  test('of all that an organization has is its deletion', { timeout: 60_000 }, async () => {
+  test('deletes everything that an organization has', { timeout: 60_000 }, async () => {
     await connect();
     await connect();
     const { operation } = await client.ask<{ operation: Operation }>('DELETE', `/v1/orgs/${orgId}`);

@@ -38,7 +38,7 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('whoever follows the walk of the demo connects, pushes and sees the build succeed', async () => {
+test('connects, pushes and shows the finished build to a person who follows the demo', async () => {
   const { program, output, client, connect, repository, temporalUi, simulated } = await npmRunDemo();
   expect(output).toContain('GitHub and the registry are SIMULATED: nothing here is real');
   expect((await fetch(temporalUi)).status).toBe(200);
@@ -66,7 +66,7 @@ test('whoever follows the walk of the demo connects, pushes and sees the build s
   await expect.poll(() => isAlive(program.pid)).toBe(false);
 }, 300_000);
 
-test('a second start finds the build and the connection, and builds again', async () => {
+test('finds the build and the connection after a second start, and builds again', async () => {
   const { output, client, connect, repository, program } = await npmRunDemo();
   expect(output).toContain('GitHub is connected already');
   expect(connect).toBe('');
@@ -76,14 +76,14 @@ test('a second start finds the build and the connection, and builds again', asyn
   await program.end('SIGTERM');
 }, 300_000);
 
-/** The commands of the walk as they are printed, in one shell. */
+/** The printed commands of the demo, in one shell. */
 function commandsOf(output: string, from: number, to: number): string {
   const steps = output.slice(output.indexOf(`\n${from}. `), output.indexOf(`\n${to}. `)).replaceAll('\\\n', ' ');
   const commands = steps.split('\n').filter((line) => /^ {5}(curl|export) /.test(line));
   return commands.map((command) => `${command}; echo`).join('\n');
 }
 
-test('who goes on gets a token, replaces a secret and deletes the integration, by the printed commands', async () => {
+test('gets a token, replaces a secret and deletes the integration with the printed commands', async () => {
   const { output, client, repository, program } = await npmRunDemo();
   const run = (from: number, to: number) =>
     execFileSync(
@@ -94,7 +94,7 @@ test('who goes on gets a token, replaces a secret and deletes the integration, b
       },
     );
   expect(run(4, 5)).toMatch(/"token":"ghs_/);
-  // The manifest that was pushed comes back, and what has pulled it does not push.
+  // The pushed manifest comes back, and the pull credential cannot push.
   expect(run(4, 6)).toMatch(/"mediaType":"application\/vnd\.oci\.image\.manifest\.v1\+json"[\s\S]*\n401\n$/);
   expect(run(6, 7)).toMatch(/"status":"succeeded"/);
   await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Rotated' } });

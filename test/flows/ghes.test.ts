@@ -15,7 +15,7 @@ const path = { start: '/v1/integrations/github/start', import: '/v1/integrations
 const alice: Account = { login: 'alice', id: 8_301, type: 'User' };
 const soon = { timeout: 30_000, interval: 200 };
 
-/** Where their Apps are shown, and whether a dispatch says which run it has made. */
+/** The path of its Apps, and whether a dispatch returns its run. */
 const hosts = [
   { flavour: 'ghes', apps: '/github-apps', tellsRun: false },
   { flavour: 'ghe.com', apps: '/apps', tellsRun: true },
@@ -47,18 +47,18 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
     await github?.close();
   });
 
-  /** The public address leads here. */
+  /** The public URL leads here. */
   const settle = (one: App) => {
     one.hookUrl = one.hookUrl?.replace(publicUrl, whole.url);
   };
   const completes = (id: string) =>
     expect.poll(() => mine.ask<Flow>('GET', `/v1/flows/${id}`), soon).toMatchObject({ status: 'completed' });
   const asked = (pattern: RegExp) => github.ledger.filter((entry) => pattern.test(entry.path));
-  /** Where a request went: the host that its sender named. */
+  /** The host that the sender of a request named. */
   const hostsOf = (pattern: RegExp) => [...new Set(asked(pattern).map(({ headers }) => headers['host']))];
   const [webHost, apiHost] = [() => new URL(github.url).host, () => new URL(github.apiUrl).host];
 
-  test('an App is made by its manifest and installed, at this host’s addresses', async () => {
+  test('creates an App from its manifest and installs it at this host’s URLs', async () => {
     const { create_url: url, flow_id: id } = await mine.ask<Started>('POST', path.start, { project_id: projectId });
     const browser = browserAt(whole);
     const ours = await browser.follow(await browser.press(await browser.visit(url), 'Continue'));
@@ -76,13 +76,13 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
       status: 'active',
       host_url: github.url,
     });
-    // The sign-in is the web host's; all else is the API's.
+    // The web host serves the sign-in, the API everything else.
     expect(hostsOf(/^\/login\/oauth\//)).toEqual([webHost()]);
     expect(hostsOf(/^\/(?:app-manifests|app|user|installation|applications)(?:\/|$)/)).toEqual([apiHost()]);
     expect(asked(/\/token$/).map(({ method, status }) => [method, status])).toEqual([['DELETE', 204]]);
   });
 
-  test('an App that was made elsewhere is imported and installed', async () => {
+  test('imports and installs an App that was created elsewhere', async () => {
     const elsewhere = github.addApp({ owner: alice });
     const { appId, privateKey, webhookSecret, clientSecret } = elsewhere;
     const secrets = { private_key: privateKey, webhook_secret: webhookSecret, client_secret: clientSecret };
@@ -105,7 +105,7 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
     await completes(id);
   });
 
-  test('a push is dispatched, its run is found, followed and reported to the end', async () => {
+  test('dispatches a push, finds and follows its run, and reports the result', async () => {
     const repository = [...github.state.repositories.values()].find(({ name }) => name === 'shop');
     if (!repository) throw new Error('no repository');
     const setUp = await setUpApp(mine, { projectId, integrationId, repositoryId: repository.id });
@@ -132,7 +132,7 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
     );
     await expect.poll(() => github.state.statuses.map(({ state }) => state), soon).toContain('success');
 
-    // Without webhooks the run is found by its marker alone.
+    // Without webhooks, only its marker finds the run.
     if (tellsRun) return;
     github.autoRuns = false;
     const next = await push();
@@ -143,7 +143,7 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
     github.autoRuns = true;
   }, 60_000);
 
-  test('a webhook that nobody took is read from the log', async () => {
+  test('reads a missed webhook from the log', async () => {
     const repository = [...github.state.repositories.values()].find(({ name }) => name === 'shop');
     if (!repository) throw new Error('no repository');
     const guid = crypto.randomUUID();
@@ -157,7 +157,7 @@ describe.each(hosts)('on $flavour', ({ flavour, apps, tellsRun }) => {
     expect(hostsOf(/^\/app\/hook\/deliveries/)).toEqual([apiHost()]);
   }, 60_000);
 
-  test('an integration that is deleted is uninstalled there', async () => {
+  test('uninstalls the App there when the integration is deleted', async () => {
     const installed = () => [...github.state.installations.values()].filter(({ appId }) => appId === app.appId);
     expect(installed()).toHaveLength(1);
     const { operation } = await mine.ask<{ operation: { id: string } }>('DELETE', `/v1/integrations/${integrationId}`);

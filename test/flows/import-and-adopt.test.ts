@@ -22,14 +22,14 @@ const person = (login: string, id: number): Account => ({ login, id, type: 'User
 const [alice, mallory] = [person('alice', 8_101), person('mallory', 8_102)];
 const globex: Account = { login: 'globex', id: 8_200, type: 'Organization' };
 const originalFetch = globalThis.fetch;
-/** Whatever we answered to anybody. */
+/** Every answer of Fairlead, to all callers. */
 const answers: Place[] = [];
 
 let github: GitHubStandIn;
 let whole: Whole;
-/** Made by somebody else, years ago: nothing of it is as it should be. */
+/** Another person created it years ago: nothing of it is as it should be. */
 let elsewhere: App;
-/** It was there before the App was imported. */
+/** It existed before the App was imported. */
 let early: Installation;
 let mine: Whole['admin'];
 let others: Whole['admin'];
@@ -86,14 +86,14 @@ const bodyOf = ({ appId, privateKey, webhookSecret, clientSecret }: App) => ({
 const importIt = (changes: Record<string, unknown> = {}, app = elsewhere, by = mine) =>
   by.send<Imported & Record<string, unknown>>('POST', path, { ...bodyOf(app), ...changes });
 
-/** All that an import may leave behind, row by row. */
+/** Every row that an import could leave behind. */
 async function kept(): Promise<Record<string, unknown[]>> {
   const tables = ['github_apps', 'credentials', 'integrations', 'commands', 'audit_events'];
   const rows = tables.map(async (table) => [table, await whole.database.reader(table as 'github_apps').orderBy('id')]);
   return Object.fromEntries(await Promise.all(rows));
 }
 
-test('a number and a key that do not fit are refused, and nothing is kept', async () => {
+test('rejects an App ID and a key that do not match, and stores nothing', async () => {
   const before = await kept();
   const notPem = `-----BEGIN RSA PRIVATE KEY-----\n${'A'.repeat(100)}\n-----END RSA PRIVATE KEY-----`;
   for (const wrong of [{ private_key: github.addApp().privateKey }, { private_key: notPem }, { app_id: 4_711 }]) {
@@ -105,7 +105,7 @@ test('a number and a key that do not fit are refused, and nothing is kept', asyn
   expect(await kept()).toEqual(before);
 });
 
-test('a GitHub that is away, or asks for a pause, is no fault of the key; nothing is kept', async () => {
+test('does not blame the key when GitHub is down or asks for a pause, and stores nothing', async () => {
   const before = await kept();
   for (const fault of [
     { kind: 'status', status: 503 },
@@ -121,7 +121,7 @@ test('a GitHub that is away, or asks for a pause, is no fault of the key; nothin
   expect(await kept()).toEqual(before);
 });
 
-test('what has to be changed on GitHub is named', async () => {
+test('names what you must change on GitHub', async () => {
   const { status, body } = await importIt();
   expect(status).toBe(201);
   imported = body;
@@ -144,7 +144,7 @@ test('what has to be changed on GitHub is named', async () => {
   expect(elsewhere).toMatchObject({ hookUrl: 'https://old.example.com/hook', contentType: 'form', callbackUrls: [] });
 });
 
-test('one App is one connection: another import changes nothing, whoever sends it', async () => {
+test('keeps one connection for one App: another import changes nothing, from any caller', async () => {
   const rows = async () => {
     const { github_apps: apps, credentials, integrations } = await kept();
     return { apps, credentials, integrations };
@@ -162,7 +162,7 @@ test('one App is one connection: another import changes nothing, whoever sends i
   expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
 });
 
-/** What the import's answer says, done by hand. */
+/** Does by hand what the import's answer asks for. */
 function settle(): void {
   const { differences, set_on_github: set } = imported;
   elsewhere.hookUrl = (differences['webhook_url'] as { expected: string }).expected.replace(publicUrl, whole.url);
@@ -185,7 +185,7 @@ const boundLogins = async () =>
     ({ account }) => account.login,
   );
 
-test('then an account is connected with it', async () => {
+test('connects an account with the imported App', async () => {
   settle();
   github.signInAs(alice);
   const browser = browserAt(whole);
@@ -217,27 +217,27 @@ async function adopt(as: Account): Promise<Flow> {
   const before = github.ledger.length;
   await browser.follow(await browser.press(await browser.visit(url), 'Continue'));
   await ends(id);
-  // Nothing is installed: the person signs in, no more.
+  // Nothing is installed: the person only signs in.
   const pages = github.ledger.slice(before).filter((entry) => entry.path.includes('/installations/new'));
   expect(pages).toEqual([]);
   return flowOf(id);
 }
 
-test('an installation that was there is not adopted as long as the App may not ask who administers its account', async () => {
+test('adopts no existing installation while the App may not read who administers its account', async () => {
   await expect.poll(unbound, { timeout: 20_000 }).toEqual([early.id]);
   expect(await adopt(alice)).toMatchObject({ status: 'rejected', reason: 'ownership_not_proven' });
   expect(await unbound()).toEqual([early.id]);
-  // An owner approves on GitHub what the App asks for since.
+  // An owner approves the new permissions on GitHub.
   Object.assign(early.permissions, elsewhere.permissions);
 });
 
-test('nor by a member of its account', async () => {
+test('adopts no installation for a member of its account', async () => {
   expect(await adopt(mallory)).toMatchObject({ status: 'rejected', reason: 'ownership_not_proven' });
   expect(await boundLogins()).toEqual(['alice']);
   expect(await unbound()).toEqual([early.id]);
 });
 
-test('it is adopted by who administers the account, and its pushes build', async () => {
+test('adopts it for a person who administers the account, and builds its pushes', async () => {
   expect(await adopt(alice)).toMatchObject({ status: 'completed', integration_id: imported.integration.id });
   expect((await boundLogins()).sort()).toEqual(['alice', 'globex']);
   expect(await unbound()).toEqual([]);
@@ -257,7 +257,7 @@ test('it is adopted by who administers the account, and its pushes build', async
   expect([...github.state.runs.values()].map(({ headSha }) => headSha)).toEqual([payload['after']]);
 }, 60_000);
 
-test('no answer has told a secret of the import', async () => {
+test('contains no secret of the import in any answer', async () => {
   const { appId, ...secrets } = elsewhere;
   expect(appId).toBeGreaterThan(0);
   const canaries: Canary[] = [

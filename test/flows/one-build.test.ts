@@ -58,7 +58,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** Runs `work` beside a worker as the product has it. */
+/** Runs `work` beside a worker with the product's settings. */
 async function withRealWorker<Result>(work: (taskQueue: string) => Promise<Result>): Promise<Result> {
   const taskQueue = `test-${randomUUID()}`;
   const worker = await Worker.create({
@@ -93,7 +93,7 @@ function statusesOf(build: Build) {
 }
 
 describe('one build, from its dispatch to its end at GitHub', () => {
-  test('is one run, a status and a deployment', async () => {
+  test('starts one run, and reports a status and a deployment', async () => {
     const build = await newBuild({}, { environment: 'production' });
     const history = await withRealWorker(async (taskQueue) => {
       const handle = await start(build, taskQueue);
@@ -117,7 +117,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     expect(github.violations).toEqual([]);
   });
 
-  test('is one run when the answer to its dispatch is lost after the effect', async () => {
+  test('starts one run when the answer to its dispatch is lost', async () => {
     github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'lost_answer', times: 1 });
     const build = await newBuild();
     await withRealWorker(async (taskQueue) => {
@@ -133,7 +133,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     expect(statusesOf(build).at(-1)).toBe('error');
   });
 
-  test('fails, and says so at GitHub, when the workflow file is not there', async () => {
+  test('fails, and reports it at GitHub, when the workflow file is missing', async () => {
     const build = await newBuild({}, { workflow_file: 'gone.yml' });
     await withRealWorker(async (taskQueue) => (await start(build, taskQueue)).result());
     expect(await now(build)).toMatchObject({ status: 'failed', reason: 'workflow_file_missing' });
@@ -153,7 +153,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     expect(statusesOf(build)).toEqual(['pending', 'success']);
   });
 
-  test('waits for as long as GitHub asks, and is sent then', async () => {
+  test('waits as long as GitHub asks, and is dispatched then', async () => {
     github.faults.add({ method: 'POST', path: /\/dispatches$/, kind: 'secondary_limit', retryAfter: 1, times: 1 });
     const build = await newBuild();
     await withRealWorker(async (taskQueue) => {

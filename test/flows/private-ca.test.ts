@@ -30,7 +30,7 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-test('an Enterprise Server with a certificate of its own is not spoken to by who does not trust it', async () => {
+test('does not call an Enterprise Server whose certificate it does not trust', async () => {
   const { url } = scene.github;
   expect(url).toMatch(/^https:/);
   const options = { allowedHosts: [{ origin: url }], timeoutMs: 5_000, maxBytes: 100_000 };
@@ -44,7 +44,7 @@ test('an Enterprise Server with a certificate of its own is not spoken to by who
   await expect(versionBy(pem('certificate'))).rejects.toMatchObject({ code: 'network' });
 });
 
-test('with FAIRLEAD_CA_FILE it is synced, and a push is built and reported', async () => {
+test('syncs with FAIRLEAD_CA_FILE, and builds and reports a push', async () => {
   await bind(scene, product.client);
   const { sha, acknowledged } = await scene.push();
   expect(acknowledged).toBe(true);
@@ -57,7 +57,7 @@ test('with FAIRLEAD_CA_FILE it is synced, and a push is built and reported', asy
 
 type Delivery = { origin: string; status: string };
 
-test('what was missed for four days is still in its log, and is read from there', async () => {
+test('reads what it missed for four days from the log', async () => {
   const [first] = scene.dispatched();
   await product.stop();
   const between = await scene.push();
@@ -72,7 +72,7 @@ test('what was missed for four days is still in its log, and is read from there'
   await database.close();
 
   await product.start();
-  // On github.com only the head would be left; both are here.
+  // github.com's log would contain only the newest push. This one contains both.
   await expect.poll(() => scene.dispatched().toSorted(), soon).toEqual([first, between.sha, last.sha].toSorted());
   const deliveries = await product.client.ask<Delivery[]>('GET', '/v1/deliveries?event=push&limit=200');
   expect(deliveries.map(({ origin }) => origin)).not.toContain('synthetic');

@@ -75,7 +75,7 @@ async function install(url: string, as: Account): Promise<void> {
   await browser.follow(await browser.press(page, 'Install'));
 }
 
-/** In a browser, where there is nothing to install. */
+/** In a browser, with nothing to install. */
 async function signIn(url: string, as: Account): Promise<void> {
   github.signInAs(as);
   const browser = browserAt(whole);
@@ -96,7 +96,7 @@ const rows = (status: 'reauth_required' | 'active', reason: string | null) =>
     trx('integrations').where({ id: integrationId }).update({ status, status_reason: reason }),
   );
 
-test('who administers the account signs in, and the same integration is in order again', async () => {
+test('repairs the same integration when a person who administers the account signs in', async () => {
   await rows('reauth_required', 'authorization_expired');
   const { status, body } = await reauthorize();
   expect(status).toBe(200);
@@ -110,7 +110,7 @@ test('who administers the account signs in, and the same integration is in order
   expect(await integration()).toMatchObject({ status: 'active', status_reason: null, display_name: 'Shop’s account' });
 });
 
-test('whoever does not administer it changes nothing', async () => {
+test('changes nothing for a person who does not administer the account', async () => {
   await rows('reauth_required', 'authorization_expired');
   const { body } = await reauthorize();
   await signIn(body.url, mallory);
@@ -119,7 +119,7 @@ test('whoever does not administer it changes nothing', async () => {
   await rows('active', null);
 });
 
-test('after the App was uninstalled it is installed anew, and everything goes on', async () => {
+test('installs the App again after it was uninstalled, and continues everything', async () => {
   await github.sendWebhook({ app: app.theirs, event: 'installation', payload: github.uninstall(installation) });
   await expect.poll(async () => (await integration())['status'], { timeout: 10_000 }).toBe('disconnected');
   expect(await mine.ask('GET', `/v1/apps/${appId}`)).toMatchObject({ source_status: 'disconnected' });
@@ -150,7 +150,7 @@ test('after the App was uninstalled it is installed anew, and everything goes on
     .toEqual([['running', payload['after']]]);
 }, 60_000);
 
-test('where GitHub does not take the App’s key, it says whose it is to set a new one', async () => {
+test('says who must replace the key if GitHub does not accept the App’s key', async () => {
   await rows('reauth_required', 'app_credentials_rejected');
   const { status, body } = await reauthorize();
   expect({ status, ...body }).toMatchObject({ status: 409, code: 'github_app_incomplete' });
@@ -158,6 +158,6 @@ test('where GitHub does not take the App’s key, it says whose it is to set a n
   await rows('active', null);
 });
 
-test('it is not another organization’s to ask for', async () => {
+test('is not available to another organization', async () => {
   expect(await reauthorize(others)).toMatchObject({ status: 404 });
 });

@@ -18,7 +18,7 @@ afterEach(async () => {
   await scene?.github.close();
 });
 
-/** All that is in GitHub's log by now is older than it remembers, and as long was nobody here. */
+/** Every entry of GitHub's log is now older than GitHub keeps it, and no process ran in the meantime. */
 async function letTimePass(): Promise<void> {
   for (const delivery of scene.github.state.deliveries) delivery.deliveredAt -= away;
   const database = connect({ sqliteFile: path.join(product.dataDir, 'fairlead.db') });
@@ -33,7 +33,7 @@ type Delivery = { provider_delivery_id: string; origin: string; status: string; 
 const deliveries = () => product.client.ask<Delivery[]>('GET', '/v1/deliveries?event=push&limit=200');
 
 test.each(['push', 'pull'])(
-  'in %s mode the head that nobody told of is built once, also where GitHub tells of it later',
+  'builds the unreported head once in %s mode, even if GitHub reports it later',
   async (mode) => {
     product = await startAllInOne({ ...scene, env: { FAIRLEAD_WEBHOOK_MODE: mode } });
     await bind(scene, product.client);
@@ -49,12 +49,12 @@ test.each(['push', 'pull'])(
     await expect.poll(() => scene.dispatched(), { timeout: 60_000 }).toEqual([before.sha, sha]);
     expect((await deliveries()).map(({ origin }) => origin)).toEqual(['synthetic', 'webhook']);
 
-    // By a person who presses the button at GitHub.
+    // A person clicks the button at GitHub.
     await scene.github.redeliver(guid);
     await expect
       .poll(async () => (await deliveries()).find((one) => one.provider_delivery_id === guid))
       .toMatchObject({ status: 'ignored', reason: 'head_already_decided' });
-    // What is pushed after that is built as ever.
+    // Later pushes build as usual.
     const next = await scene.push();
     await expect.poll(() => scene.dispatched(), { timeout: 30_000 }).toEqual([before.sha, sha, next.sha]);
     expect(await allBuilds(product.client)).toHaveLength(3);

@@ -35,7 +35,7 @@ async function allDeliveries(): Promise<Delivery[]> {
   return all;
 }
 
-test('500 pushes that nobody took are decided within two minutes of the start, each once', async () => {
+test('decides 500 missed pushes once each within two minutes of the start', async () => {
   await startIn('push');
   expect(await scene.push()).toMatchObject({ acknowledged: true });
   await product.stop();
@@ -57,11 +57,11 @@ test('500 pushes that nobody took are decided within two minutes of the start, e
   const deliveries = await allDeliveries();
   expect(new Set(deliveries.map((one) => one.provider_delivery_id)).size).toBe(501);
   for (const guid of guids) expect(deliveries.some((one) => one.provider_delivery_id === guid)).toBe(true);
-  // Some came by webhook once more, the rest was read; none of them made two builds.
+  // Some arrived again by webhook, the rest was read. None of them made two builds.
   expect(new Set(deliveries.map(({ origin }) => origin))).toEqual(new Set(['webhook', 'pulled']));
   expect(await allBuilds(product.client)).toHaveLength(501);
 
-  // What is asked for once more changes nothing.
+  // A second request changes nothing.
   const { operation } = await product.client.ask<{ operation: { id: string } }>(
     'POST',
     `/v1/integrations/${integrationId}/recover`,
@@ -74,10 +74,10 @@ test('500 pushes that nobody took are decided within two minutes of the start, e
   expect(await allBuilds(product.client)).toHaveLength(501);
 }, 300_000);
 
-test('a delivery whose first attempt failed is processed when it is asked for, in one workflow for all who ask', async () => {
+test('processes a delivery with a failed first attempt on request, in one workflow for all requests', async () => {
   await startIn('push');
   const guid = randomUUID();
-  // It went somewhere else.
+  // The webhook went to another address.
   expect(await scene.push({ guid, to: 'http://127.0.0.1:9/hook' })).toMatchObject({ acknowledged: false });
   const ask = () =>
     product.client.ask<{ operation: { workflow_id: string } }>(
@@ -92,7 +92,7 @@ test('a delivery whose first attempt failed is processed when it is asked for, i
   expect(await allBuilds(product.client)).toHaveLength(1);
 }, 120_000);
 
-test('without any request from outside a push becomes a build within seconds', async () => {
+test('builds a push within seconds without any incoming request', async () => {
   scene.github.autoRuns = true;
   await startIn('pull');
   scene.app.hookUrl = 'https://gha-x.fairlead.invalid/v1/webhooks/github/gha_x';
@@ -107,7 +107,7 @@ test('without any request from outside a push becomes a build within seconds', a
   latencies.sort((a, b) => a - b);
   console.log(`push to dispatch in pull mode, ms: ${latencies.join(' ')}`);
   expect(latencies.at(-1)).toBeLessThan(12_000);
-  // The end of each run was read as well.
+  // It also read the end of each run.
   await expect
     .poll(async () => (await allBuilds(product.client)).map(({ status }) => status), { timeout: 60_000, interval: 500 })
     .toEqual(Array.from({ length: 8 }, () => 'succeeded'));

@@ -28,7 +28,7 @@ const users = {
 
 let registry: RegistryStandIn;
 let elsewhere: RegistryStandIn;
-/** The same by another name, so that nothing relates the two. */
+/** The same stand-in by another name, so that nothing relates the two. */
 let foreign: string;
 let scene: Whole;
 let client: Client;
@@ -80,7 +80,7 @@ const verify = ({ id }: { id: string }) =>
 
 describe('a registry that is connected', () => {
   test.each(['bearer', 'basic'] as const)(
-    'is active once pull and push are proven, each on its own: %s',
+    'becomes active once pull and push are proven separately: %s',
     async (auth) => {
       registry.settings.auth = auth;
       const { status, body } = await connect();
@@ -97,7 +97,7 @@ describe('a registry that is connected', () => {
     },
   );
 
-  test('is degraded where something is denied, and says what', async () => {
+  test('is degraded if an action is denied, and names the action', async () => {
     const { body } = await connect({ credentials: { username: 'reader', password: 'may-only-pull' } });
     expect(body).toMatchObject({
       status: 'degraded',
@@ -110,7 +110,7 @@ describe('a registry that is connected', () => {
     ]);
   });
 
-  test('is never active with a credential that it refuses, and is once that is replaced', async () => {
+  test('becomes active only after a rejected credential is replaced', async () => {
     const { body } = await connect({ credentials: { username: 'robot$team', password: 'wrong' } });
     expect(body).toMatchObject({
       status: 'reauth_required',
@@ -122,7 +122,7 @@ describe('a registry that is connected', () => {
     expect(mended).toMatchObject({ status: 200, body: { status: 'active', status_reason: null } });
   });
 
-  test('is asked for each repository that is named later, and no more for those that are not', async () => {
+  test('verifies each repository that is added later, and no longer those that are removed', async () => {
     const { body } = await connect();
     const changed = await change(body, { repositories: ['team/other', `${registry.host}/elsewhere/app`] });
     expect(changed.body).toMatchObject({ status: 'degraded', status_reason: 'pull_denied' });
@@ -138,7 +138,7 @@ describe('a registry that is connected', () => {
 });
 
 describe('a registry that is watched', () => {
-  test('is asked again when its time has come, and nobody waits for that', async () => {
+  test('is checked when its time has come, without a waiting caller', async () => {
     const { body } = await connect();
     const first = await watched(body);
     expect(first.next_check_at).toBeGreaterThan(Date.now() + 4.9 * 3_600_000);
@@ -151,12 +151,12 @@ describe('a registry that is watched', () => {
     const { next_check_at: next, status } = await watched(body);
     expect(status).toBe('active');
     expect(next).toBeLessThanOrEqual(Date.now() + 2 * 60_000);
-    // Whoever asks hears at once.
+    // A caller that asks gets the result at once.
     await verify(body);
     expect(await read(body)).toMatchObject({ status: 'reauth_required', status_reason: 'credentials_rejected' });
   });
 
-  test('forgets the date of a credential with the credential', async () => {
+  test('forgets the expiry of a replaced credential', async () => {
     const end = Math.floor(Date.now() / 1000) + 3_600;
     const { body } = await connect({ expires_at: end });
     const ends = async () => (await watched(body)).expires_at;
@@ -170,8 +170,8 @@ describe('a registry that is watched', () => {
   });
 });
 
-describe('where the credential may be sent', () => {
-  test('is asked of its owner where it is another host, and it goes nowhere before', async () => {
+describe('the host that receives the credential', () => {
+  test('needs the owner’s consent if it is another host, and gets nothing before', async () => {
     elsewhere.ledger.length = 0;
     registry.settings.realm = `http://${foreign}/token`;
     const { body } = await connect();
@@ -186,7 +186,7 @@ describe('where the credential may be sent', () => {
     expect(await read(body)).toMatchObject({ registry: { realm: foreign, asked_realm: null } });
   });
 
-  test('stays what it was when it was proven: another one is refused', async () => {
+  test('stays the proven one: another host is rejected', async () => {
     const { body } = await connect();
     elsewhere.ledger.length = 0;
     registry.settings.realm = `http://${foreign}/token`;
@@ -206,8 +206,8 @@ describe('where the credential may be sent', () => {
   });
 });
 
-describe('a registry that does not answer', () => {
-  test('is asked again, and is no reason to doubt the credential', async () => {
+describe('a registry that does not respond', () => {
+  test('is checked again, and its credential stays trusted', async () => {
     const { body } = await connect();
     registry.fail({ path: /^\/v2\//, kind: 'answer', status: 503, times: 3 });
     const again = await verify(body);
@@ -215,7 +215,7 @@ describe('a registry that does not answer', () => {
     expect(await read(body)).toMatchObject({ status: 'active' });
   });
 
-  test('leaves an active integration active, with what is known of it, however long it is away', async () => {
+  test('leaves an active integration active with its last result, however long the outage takes', async () => {
     const { body } = await connect();
     registry.fail({ path: /./, kind: 'reset' });
     const asked = await client.send<Pick<View, 'operation'>>('POST', `/v1/integrations/${body.id}/verify`);
@@ -233,7 +233,7 @@ describe('a registry that does not answer', () => {
   });
 });
 
-test('what is given out is what is stored now, and nothing where that is refused or gone', async () => {
+test('returns the stored credential, and nothing once it is rejected or deleted', async () => {
   const { body } = await connect();
   const exchange = () =>
     client.send<{ username?: string; password?: string; code?: string }>(
@@ -254,7 +254,7 @@ test('what is given out is what is stored now, and nothing where that is refused
   expect(await exchange()).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
 });
 
-test('nothing of it shows the password', async () => {
+test('shows the password nowhere', async () => {
   const { body } = await connect();
   await change(body, { display_name: 'Images', credentials: { username: 'reader', password: 'another-c4nary' } });
   await client.send('DELETE', `/v1/integrations/${body.id}`, undefined, wait);

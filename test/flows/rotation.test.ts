@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => github?.close());
 
-describe('by a clock that skips', () => {
+describe('with a skipping clock', () => {
   let api: TestApi;
   let env: TimeSkipping;
   let scene: RotationScene;
@@ -40,7 +40,9 @@ describe('by a clock that skips', () => {
   afterEach(() => env?.teardown());
   afterAll(() => api?.stop());
 
-  /** The whole rotation: before and after every step whoever uses what is published succeeds, and each step is made twice. */
+  /**
+   * The whole rotation. Before and after every step each caller succeeds with what is published. Each step runs twice.
+   */
   async function run(rotationId: string, meanwhile: (step: string) => unknown = () => {}): Promise<string[]> {
     const watched = Object.entries(scene.activities).map(([name, activity]) => [
       name,
@@ -88,7 +90,7 @@ describe('by a clock that skips', () => {
       forget: deleteClientSecret,
       old: () => scene.theirs.clientSecret,
     },
-  ])('a $kind, whose old one a person deletes', { timeout: 60_000 }, async ({ kind, make, forget, old: oldOf }) => {
+  ])('a $kind whose old version a person deletes', { timeout: 60_000 }, async ({ kind, make, forget, old: oldOf }) => {
     const [old, fresh] = [oldOf(), make(scene.theirs)];
     await scene.rotate(kind, { [kind]: fresh });
     let looks = 0;
@@ -100,7 +102,7 @@ describe('by a clock that skips', () => {
     const nameOf = (secret: string) =>
       kind === 'private_key' ? `key ${fingerprintOf(secret)}` : `client_secret ${secret.slice(-8)}`;
     const answers = github.ledger.filter(({ credential }) => credential === nameOf(old)).map(({ status }) => status);
-    // It was good until it was deleted, and is asked with once more, to see that it is dead.
+    // It worked until it was deleted. One more request proves that it no longer works.
     expect(answers.at(-1)).toBe(401);
     expect(answers.filter((status) => status === 401)).toHaveLength(1);
     await scene.expectUsable();
@@ -109,7 +111,7 @@ describe('by a clock that skips', () => {
   });
 });
 
-describe('with webhooks coming all the time', () => {
+describe('with a steady flow of webhooks', () => {
   let whole: Whole;
 
   beforeAll(async () => {
@@ -117,7 +119,7 @@ describe('with webhooks coming all the time', () => {
   }, 60_000);
   afterAll(() => whole?.stop());
 
-  test('none is refused while the secret is replaced, put back and an answer is lost', {
+  test('rejects none while the secret is replaced and rolled back and an answer is lost', {
     timeout: 90_000,
   }, async () => {
     const app = await addOwnApp(whole.database, github);
@@ -152,7 +154,7 @@ describe('with webhooks coming all the time', () => {
     expect(statuses.filter((status) => status !== 202)).toEqual([]);
   });
 
-  test('a key of another App is refused with a code, and the old one mints on', { timeout: 60_000 }, async () => {
+  test('rejects a key of another App with a code, and mints with the old key', { timeout: 60_000 }, async () => {
     const app = await addOwnApp(whole.database, github);
     const caller = whole.as((await addToken(whole.database, app)).secret);
     const at = `/v1/integrations/${app.integrationId}/credentials`;

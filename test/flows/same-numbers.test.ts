@@ -18,7 +18,7 @@ let standIns: GitHubStandIn[];
 let whole: Whole;
 let hosts: (Host & Tenant)[];
 
-/** A host, with the operator's App on it and an organization that uses its installation. */
+/** A host with the operator's App and an organization that uses its installation. */
 async function settle(github: GitHubStandIn, at: number): Promise<Host & Tenant> {
   const { database } = whole;
   const name = `host${at}`;
@@ -62,7 +62,7 @@ afterAll(async () => {
   await Promise.all(standIns.map((one) => one.close()));
 });
 
-/** Nobody was ever shown a token of somebody else. */
+/** No host saw a token of another host. */
 function expectOwnTokens(): void {
   for (const github of standIns) {
     expect(github.ledger.filter(({ status }) => status === 401)).toEqual([]);
@@ -72,7 +72,7 @@ function expectOwnTokens(): void {
   }
 }
 
-test('three hosts with equal numbers are synced apart', async () => {
+test('syncs three hosts with equal numbers separately', async () => {
   for (const { githubAppId, name, mine, integrationId, github } of hosts) {
     const repositories = await whole.database.reader('repositories').where({ github_app_id: githubAppId });
     expect(repositories).toMatchObject([{ external_id: numbers.repository, full_name: `${name}/${name}` }]);
@@ -83,7 +83,7 @@ test('three hosts with equal numbers are synced apart', async () => {
   expectOwnTokens();
 });
 
-test('a push of each, at the one address that all of them have, is built where it was pushed', async () => {
+test('builds a push of each host where it was pushed, with one webhook URL for all', async () => {
   const pushes = hosts.map(({ github, repository }) => github.push(repository, { ref: 'refs/heads/main' }));
   const answers = hosts.map(({ github, app }, at) =>
     github.sendWebhook({ app, event: 'push', payload: pushes[at] as (typeof pushes)[0] }),
@@ -100,7 +100,7 @@ test('a push of each, at the one address that all of them have, is built where i
   expectOwnTokens();
 }, 60_000);
 
-test('what one host signs is not taken for another’s, whatever it says of itself', async () => {
+test('never takes a webhook that one host signed for another host’s, whatever host it names', async () => {
   const [, first, second] = hosts as [Host & Tenant, Host & Tenant, Host & Tenant];
   const before = await whole.database.reader('deliveries').count({ count: '*' }).first();
   const payload = first.github.push(first.repository, { ref: 'refs/heads/main' });
@@ -113,7 +113,7 @@ test('what one host signs is not taken for another’s, whatever it says of itse
   expect(await whole.database.reader('deliveries').count({ count: '*' }).first()).toEqual(before);
 });
 
-test('what happens to an installation on one host leaves those of the others', async () => {
+test('keeps the installations of other hosts when one host’s changes', async () => {
   const [first, gone, last] = hosts as [Host & Tenant, Host & Tenant, Host & Tenant];
   const installation = gone.github.state.installations.get(numbers.installation);
   if (!installation) throw new Error('no installation');

@@ -24,7 +24,7 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-test('SIGTERM in the middle of a load is over soon, and loses nothing that was acknowledged', async () => {
+test('stops soon after SIGTERM under load, and loses no acknowledged delivery', async () => {
   const load: ReturnType<Scene['push']>[] = [];
   let sentAt = 0;
   let stopping: Promise<void> | undefined;
@@ -38,7 +38,7 @@ test('SIGTERM in the middle of a load is over soon, and loses nothing that was a
   }
   const sent = await Promise.all(load);
   await stopping;
-  // The senders keep their connections open, and that is nothing to wait for.
+  // The senders keep their connections open, and the process does not wait for that.
   expect(Date.now() - sentAt).toBeLessThan(20_000);
   expect(await product.program().ended).toBe(0);
   const acknowledged = sent.filter((push) => push.acknowledged).map(({ sha }) => sha);

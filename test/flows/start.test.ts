@@ -27,7 +27,7 @@ function npmStart(): Program {
   return started(runProgram('npm', ['start'], env));
 }
 
-/** The same without npm in between. */
+/** The same without npm. */
 function nodeStart(extra: Record<string, string> = {}): Program {
   return started(runProgram(process.execPath, ['--import', 'tsx', 'start.ts'], { ...env, ...extra }));
 }
@@ -41,7 +41,7 @@ async function secondsToLoad(): Promise<number> {
   return (performance.now() - began) / 1000;
 }
 
-// A test that fails in the middle must not hold the ports of the next one.
+// A test that fails in the middle must not keep the ports of the next one.
 afterEach(async () => {
   for (const program of programs.splice(0)) if (isAlive(program.pid)) await program.end('SIGTERM');
 });
@@ -55,7 +55,7 @@ async function childrenGone(pid: number): Promise<void> {
 function answers(port: number): Promise<boolean> {
   return fetch(`http://127.0.0.1:${port}/`).then(
     () => true,
-    // Temporal speaks gRPC: what is no HTTP/1 answer is still somebody who listens.
+    // Temporal speaks gRPC, so a non-HTTP/1 answer also means that it listens.
     (error: { cause?: { code?: string } }) => error.cause?.code !== 'ECONNREFUSED',
   );
 }
@@ -97,7 +97,7 @@ const seeded = {} as {
 };
 
 describe('npm start', () => {
-  test('says where everything is, turns a signed push into one finished build, and leaves nothing behind', async () => {
+  test('prints where everything is, turns a signed push into one finished build, and leaves nothing behind', async () => {
     const program = npmStart();
     await program.line(/Fairlead is ready/, 120_000);
     const output = program.output();
@@ -145,7 +145,7 @@ describe('npm start', () => {
     await childrenGone(program.pid);
   }, 180_000);
 
-  test('starts again within three times the time that loading its code takes, and within ten seconds', async () => {
+  test('starts again within ten seconds and three times the loading time of its code', async () => {
     // Both times are measured in the same minute, so a busy machine slows both.
     const before = await secondsToLoad();
     const began = performance.now();
@@ -163,7 +163,7 @@ describe('npm start', () => {
     expect(taken).toBeLessThan(10);
   }, 180_000);
 
-  test('works again after everything but Temporal was killed', async () => {
+  test('works again after everything except Temporal was killed', async () => {
     const first = nodeStart();
     await first.line(/Fairlead is ready/, 60_000);
     await first.end('SIGKILL');
@@ -175,7 +175,7 @@ describe('npm start', () => {
   }, 150_000);
 });
 
-describe('what prevents the start is one sentence, and an exit code', () => {
+describe('names what prevents the start in one sentence, with an exit code', () => {
   async function refusal(extra: Record<string, string>): Promise<string> {
     const program = nodeStart(extra);
     expect(await program.ended).toBe(1);
@@ -197,11 +197,11 @@ describe('what prevents the start is one sentence, and an exit code', () => {
     other.close();
   });
 
-  test('a data directory that cannot be made', async () => {
+  test('a data directory that cannot be created', async () => {
     expect(await refusal({ FAIRLEAD_DATA_DIR: '/proc/fairlead' })).toMatch(/\/proc\/fairlead cannot be written/);
   });
 
-  test('a Temporal that does not answer', async () => {
+  test('a Temporal that does not respond', async () => {
     const port = await freePort();
     expect(await refusal({ TEMPORAL_ADDRESS: `127.0.0.1:${port}` })).toMatch(
       new RegExp(`127.0.0.1:${port} does not answer.*TEMPORAL_ADDRESS`),
@@ -213,7 +213,7 @@ describe('what prevents the start is one sentence, and an exit code', () => {
     expect(await refusal({ FAIRLEAD_MASTER_KEYS: wrong })).toMatch(/"k1" is not the one that sealed/);
   });
 
-  test('SQLite for the processes that come in numbers', async () => {
+  test('SQLite for several processes', async () => {
     const program = runProgram(process.execPath, ['--import', 'tsx', 'api/main.ts'], env);
     expect(await program.ended).toBe(1);
     expect(program.output()).toMatch(/SQLite serves one process only: set DATABASE_URL/);

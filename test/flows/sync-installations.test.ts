@@ -60,7 +60,7 @@ const addOperation = (owner: { orgId: string; projectId: string } | { orgId: nul
     }),
   );
 
-test('250 repositories are read, what was asked for ends, and the history holds no secret', async () => {
+test('reads 250 repositories, ends the requested operation, and leaves no secret in the history', async () => {
   const installation = github.addInstallation(app.theirs);
   fill(installation, 250);
   const before = github.ledger.length;
@@ -77,7 +77,7 @@ test('250 repositories are read, what was asked for ends, and the history holds 
   for (const secret of [app.theirs.webhookSecret, app.theirs.clientSecret]) expect(history).not.toContain(secret);
 });
 
-test('a page that fails is asked for again, and nothing is missed meanwhile', async () => {
+test('reads a failed page again and misses nothing', async () => {
   const installation = github.addInstallation(app.theirs);
   fill(installation, 120);
   await pass();
@@ -94,7 +94,7 @@ test('a page that fails is asked for again, and nothing is missed meanwhile', as
   expect(answers).toEqual([500, 500, 304, 304]);
 });
 
-test('requests that come during a pass are one more pass of the same workflow', async () => {
+test('runs one more pass of the same workflow for requests during a pass', async () => {
   const installation = github.addInstallation(app.theirs);
   fill(installation, 1);
   const before = github.ledger.length;
@@ -109,7 +109,7 @@ test('requests that come during a pass are one more pass of the same workflow', 
   expect(await reachable()).toHaveLength(2);
 });
 
-test('an App whose key GitHub rejects ends the operation with that code, at once, and takes nothing away', async () => {
+test('ends the operation at once with a code if GitHub rejects the App’s key, and removes nothing', async () => {
   const installation = github.addInstallation(app.theirs);
   fill(installation, 3);
   await pass();
@@ -132,7 +132,7 @@ test('an App whose key GitHub rejects ends the operation with that code, at once
   expect((await githubAppsIn(database.reader).find(app.id))?.syncError).toBeNull();
 });
 
-test('a suspended installation keeps what it had, and one that was uninstalled is gone after a pass', async () => {
+test('keeps the data of a suspended installation, and ends an uninstalled one after a pass', async () => {
   const [suspended, gone] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
   fill(suspended, 2);
   fill(gone, 2);
@@ -145,7 +145,7 @@ test('a suspended installation keeps what it had, and one that was uninstalled i
   expect((await reachable()).filter((one) => one.name.endsWith(`-${suspended.id}`))).toHaveLength(2);
 });
 
-/** GitHub's answer to whoever asks for a token from an address that the organization does not allow. */
+/** GitHub's answer to a token request from an address that the organization does not allow. */
 const refusal = {
   kind: 'status',
   status: 403,
@@ -161,7 +161,7 @@ const errorOf = async (id: string) => {
 };
 const incidentsOf = (subject: string) => database.reader('incidents').where({ subject_id: subject });
 
-test('an installation that refuses is left out, the others are read, and each organization hears of its own', async () => {
+test('skips an installation that fails, reads the others, and reports to each organization its own', async () => {
   const rows = seed(database);
   const [mine, theirs] = [await rows.org('mine'), await rows.org('theirs')];
   const account = (login: string, id: number) => ({ account: { login, id, type: 'Organization' as const } });
@@ -182,7 +182,7 @@ test('an installation that refuses is left out, the others are read, and each or
   for (const repository of github.state.repositories.values())
     if (repository.installationId === refusing.id) github.removeRepository(repository);
   github.addRepository(open, { name: 'new' });
-  // The token from before would still do.
+  // The earlier token would still work.
   syncs.forgetTokens();
   await pass();
 
@@ -213,7 +213,7 @@ test('an installation that refuses is left out, the others are read, and each or
   expect(await incidentsOf(subject)).toMatchObject([{ status: 'resolved' }]);
 });
 
-test('an installation without an account does not hide the others, and is not taken for gone', async () => {
+test('keeps the other installations when one has no account, and does not end that one', async () => {
   const [known, other] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
   fill(other, 2);
   await pass();
@@ -235,14 +235,14 @@ test('an installation without an account does not hide the others, and is not ta
   ]);
 });
 
-test('an installation that is on no page is asked for: one that is there is kept and read, one that is gone is gone', async () => {
+test('asks for an installation that is on no page, and ends it only if it no longer exists', async () => {
   const [hidden, gone] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
   fill(hidden, 1);
   fill(gone, 1);
   await pass();
   fill(hidden, 2);
   github.uninstall(gone);
-  // As where another one went while the pages were read.
+  // This happens when another installation ends while the pages are read.
   github.faults.add({ path: /^\/app\/installations$/, kind: 'status', status: 200, body: [], times: 1 });
   await pass();
   expect((await rowOf(hidden))?.removed_at).toBeNull();

@@ -5,7 +5,7 @@ import { startGitHub } from '../support/github.ts';
 import { addOperatorApp } from '../support/scenes/operator-app.ts';
 import { type SyncWorker, startSyncWorker } from '../support/scenes/sync-worker.ts';
 
-/** As large an account as we promise. */
+/** The largest account that Fairlead promises to sync. */
 const count = 10_000;
 const pages = count / 100;
 

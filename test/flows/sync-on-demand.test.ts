@@ -72,7 +72,7 @@ const names = async () => {
   return repositories.map((one) => [one['provider_id'], one['name']]);
 };
 
-test('two who ask at the same time wait for one workflow, and both are answered when it is done', async () => {
+test('runs one workflow for two concurrent requests, and completes both', async () => {
   const before = github.ledger.length;
   const answers = await Promise.all([ask('?wait=10'), ask('?wait=10')]);
   expect(answers.map(({ status, body }) => [status, body.operation.status, body.operation.workflow_id])).toEqual(
@@ -82,7 +82,7 @@ test('two who ask at the same time wait for one workflow, and both are answered 
   expect(passesSince(before)).toBeLessThanOrEqual(2);
 });
 
-test('thirty who ask at once are two passes at most, and whoever asks during one is served by the next', async () => {
+test('runs two passes at most for thirty concurrent requests, and serves requests during a pass with the next', async () => {
   const before = github.ledger.length;
   github.faults.add({ path: /^\/app\/installations$/, kind: 'slow', delayMs: 1_000, times: 1 });
   const answers = await Promise.all(Array.from({ length: 30 }, () => ask()));
@@ -99,7 +99,7 @@ test('thirty who ask at once are two passes at most, and whoever asks during one
   expect(passesSince(before)).toBeLessThanOrEqual(3);
 });
 
-test('what was added, removed or renamed is so afterwards, by GitHub’s numbers', async () => {
+test('shows added, removed and renamed repositories by GitHub’s numbers', async () => {
   const [renamed, removed] = [...installation.repositoryIds].flatMap((id) => github.state.repositories.get(id) ?? []);
   if (!renamed || !removed) throw new Error('there are some');
   const old = renamed.name;

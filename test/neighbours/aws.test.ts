@@ -9,7 +9,7 @@ const host = `${accountId}.dkr.ecr.eu-west-1.amazonaws.com`;
 const externalId = 'fl-0d0b3a4e5c';
 const roleArn = `arn:aws:iam::${accountId}:role/fairlead`;
 
-/** Done without rights, before moto begins to ask for them; every one counts. */
+/** Runs without permissions, before moto begins to check them. Every call counts. */
 const arrangements = 10;
 
 let moto: Moto;
@@ -32,41 +32,41 @@ afterAll(async () => {
   await moto?.end();
 });
 
-describe('a role of moto, which asks for rights', () => {
-  test('is taken on with the external id that its trust policy names', async () => {
+describe('a role of moto with enforced permissions', () => {
+  test('is assumed with the external id of its trust policy', async () => {
     const identity = await aws().identity(role({}));
 
     expect(identity).toEqual({ accountId, arn: expect.stringMatching(/assumed-role\/fairlead\/int_1$/) });
   });
 
-  test('makes a credential for the registry', async () => {
+  test('creates a credential for the registry', async () => {
     const credential = await aws().ecrCredential({ access: role({}), host, actions: ['pull'] });
 
     expect(credential).toMatchObject({ host, username: 'AWS', password: `${accountId}-auth-token` });
-    // What moto says, though its sessions live: see the stand-in's tests for what AWS does.
+    // moto's own answer, although its sessions live. The stand-in's tests show what AWS does.
     expect(credential.expiresAt).toBe(Date.UTC(2015, 0, 1));
   });
 
-  test('is refused with another external id', async () => {
+  test('is denied with another external id', async () => {
     const refusal = aws().identity(role({ externalId: 'fl-another' }));
 
     await expect(refusal).rejects.toMatchObject({ code: 'assume_role_refused', status: 403, settling: true });
   });
 
-  test('is refused to whom its trust policy does not name', async () => {
+  test('is denied to a principal that its trust policy does not name', async () => {
     const refusal = createAws({ endpoints: everything(), ambient: async () => puller }).identity(role({}));
 
     await expect(refusal).rejects.toMatchObject({ code: 'assume_role_refused' });
   });
 
-  test('is refused in words of our own where Fairlead’s keys are wrong', async () => {
+  test('is denied in our own words if Fairlead’s keys are wrong', async () => {
     const wrong = { ...platform, secretAccessKey: 'not-it' };
     const refusal = createAws({ endpoints: everything(), ambient: async () => wrong }).identity(role({}));
 
     await expect(refusal).rejects.toMatchObject({ code: 'platform_identity_refused', settling: false });
   });
 
-  test('is taken on with the identity that the machine has', async () => {
+  test('is assumed with the machine’s identity', async () => {
     const before = { ...process.env };
     process.env['AWS_ACCESS_KEY_ID'] = platform.accessKeyId;
     process.env['AWS_SECRET_ACCESS_KEY'] = platform.secretAccessKey;
@@ -79,8 +79,8 @@ describe('a role of moto, which asks for rights', () => {
   });
 });
 
-describe('an access key of moto, which asks for rights', () => {
-  test('is who it is, and gets a credential that is not narrowed', async () => {
+describe('an access key of moto with enforced permissions', () => {
+  test('has its identity, and gets a credential that is not narrowed', async () => {
     expect(await aws().identity(key(puller))).toEqual({ accountId, arn: `arn:aws:iam::${accountId}:user/puller` });
     const credential = await aws().ecrCredential({
       access: key(puller),
@@ -91,19 +91,19 @@ describe('an access key of moto, which asks for rights', () => {
     expect(credential.effective).toMatchObject({ repositories: '*', narrowedTo: 'identity' });
   });
 
-  test('is not accepted with another secret', async () => {
+  test('is rejected with another secret', async () => {
     const refusal = aws().identity(key({ ...puller, secretAccessKey: 'not-it' }));
 
     await expect(refusal).rejects.toMatchObject({ code: 'signature_mismatch', status: 403, settling: true });
   });
 
-  test('is not accepted where nobody knows it', async () => {
+  test('is rejected if it does not exist', async () => {
     const refusal = aws().identity(key({ ...puller, accessKeyId: 'AKIAUNKNOWNUNKNOWN00' }));
 
     await expect(refusal).rejects.toMatchObject({ code: 'invalid_key', status: 403 });
   });
 
-  test('is not accepted for another account', async () => {
+  test('is rejected for another account', async () => {
     const access = { ...key(puller), accountId: '210987654321' };
 
     await expect(aws().identity(access)).rejects.toMatchObject({ code: 'account_mismatch' });
@@ -112,7 +112,7 @@ describe('an access key of moto, which asks for rights', () => {
     });
   });
 
-  // moto answers in XML here, where the client reads JSON.
+  // moto returns XML here, but the client reads JSON.
   test('gets no credential without the permission', async () => {
     const refusal = aws().ecrCredential({ access: key(nobody), host, actions: ['pull'] });
 

@@ -82,7 +82,7 @@ async function arrange(): Promise<void> {
   }
   const { ours, theirs, bare } = accounts;
   await moto.role('ours', { trust: ours.setup.trust_policy, permissions: ours.setup.permissions_policy });
-  // Somebody has pasted what was made for another account: it names another external id.
+  // A person pasted the policy of another account, with another external id.
   await moto.role('theirs', { trust: ours.setup.trust_policy, permissions: theirs.setup.permissions_policy });
   await moto.role('bare', { trust: bare.setup.trust_policy });
 }
@@ -132,8 +132,8 @@ const exchange = (integrationId: string, body: object = {}) =>
 const actions = () => aws.calls.map(({ action }) => action);
 const leases = (integrationId: string) => whole.database.reader('leases').where({ integration_id: integrationId });
 
-describe('a registry that inherits the access of a role of moto, which asks for rights', () => {
-  test('gives what AWS makes for a session of the role, under the external id of our making, and keeps no secret', async () => {
+describe('a registry that inherits the access of a role of moto with enforced permissions', () => {
+  test('returns AWS’s credential for a session with our external id, and stores no secret', async () => {
     const id = await connectOurs();
     const given = await exchange(id, { purpose: 'push' });
     expect(given).toMatchObject({
@@ -166,7 +166,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(JSON.stringify(await reader('minted_tokens').where({ integration_id: id }))).not.toContain(password);
   });
 
-  test('is asked once where a thousand ask for the same at once', async () => {
+  test('asks AWS once for a thousand concurrent requests', async () => {
     const id = await connectOurs();
     const all = await Promise.all(Array.from({ length: 1_000 }, () => exchange(id)));
     expect(new Set(all.map(({ status, body }) => `${status} ${body.username} ${body.password}`))).toEqual(
@@ -193,7 +193,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(await leases(id)).toEqual([]);
   });
 
-  test('gives nothing that was made with a role that its account has no more', async () => {
+  test('returns nothing that was created with a former role of its account', async () => {
     const { ours } = accounts;
     const id = await connectOurs();
     const asked = async () => {
@@ -203,7 +203,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     };
     expect(await asked()).toMatchObject({ status: 200, actions: once });
     const registry = async () => (await client.ask<Integration>('GET', `/v1/integrations/${id}`)).status;
-    // The external id is the account's for good: it is the one that this role expects.
+    // The external id belongs to the account forever, and this role expects it.
     expect(await enterBy(ours, 'theirs')).toBe('active');
     await settled();
     expect(await asked()).toMatchObject({ status: 200, actions: once });
@@ -213,7 +213,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     await expect.poll(registry, { timeout: 20_000 }).toBe('active');
   });
 
-  test('gives nothing after it was deleted, and asks AWS no more', async () => {
+  test('returns nothing after its deletion, and no longer calls AWS', async () => {
     const id = await connectOurs();
     expect((await exchange(id)).status).toBe(200);
     aws.calls.length = 0;
@@ -224,7 +224,7 @@ describe('a registry that inherits the access of a role of moto, which asks for 
     expect(actions()).toEqual([]);
   });
 
-  test('gives to nobody what is over already: moto’s own tokens have ended in 2015', async () => {
+  test('returns no expired credential: moto’s own tokens expired in 2015', async () => {
     const id = await connectOurs();
     aws.corrects = false;
     expect(await exchange(id)).toMatchObject({
@@ -242,7 +242,7 @@ async function settled(): Promise<void> {
   await expect.poll(running, { timeout: 20_000 }).toEqual([]);
 }
 
-/** Passes everything on to moto and back, signatures and all, and corrects one thing: when a token ends. */
+/** Forwards everything to moto and back, signatures included, and corrects only the expiry of tokens. */
 async function startCorrection(url: string) {
   const calls: { action: string; fields: Record<string, string> }[] = [];
   const correction = { calls, corrects: true, url: '', close: async () => {} };

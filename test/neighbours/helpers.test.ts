@@ -17,7 +17,7 @@ let git: GitServer;
 let project: CommandsProject;
 let env: Record<string, string>;
 let me: Somebody;
-/** Tokens that the Git host does not take any more. */
+/** Tokens that the Git host no longer accepts. */
 const revoked = new Set<string>();
 
 beforeAll(async () => {
@@ -75,7 +75,7 @@ describe('with docker-registry behind a password', () => {
     await works('crane', ['append', '--new_layer', me.file('layer.tar'), '--new_tag', image(tag)], '', push);
   }
 
-  test('crane pushes and pulls, and what it is given is asked for once for each', async () => {
+  test('pushes and pulls with crane, with one exchange for each', async () => {
     await pushed('crane');
     await works('crane', ['pull', image('crane'), me.file('image.tar')]);
     await works('crane', ['digest', image('crane')]);
@@ -100,7 +100,7 @@ describe('with docker-registry behind a password', () => {
     expect(await works('crane', ['digest', image('copy')])).toBe(await works('crane', ['digest', image('skopeo')]));
   });
 
-  test('docker reads a manifest, and logs in with what was exchanged', async () => {
+  test('reads a manifest with docker, and logs in with the exchanged credential', async () => {
     await pushed('docker');
     const shown = await works('docker', ['manifest', 'inspect', '--insecure', image('docker')]);
     expect(JSON.parse(shown).layers).toHaveLength(1);
@@ -112,14 +112,14 @@ describe('with docker-registry behind a password', () => {
     const login = ['login', registry.host, '--username', Username, '--password-stdin'];
     expect(await works('docker', login, Secret, apart)).toContain('Login Succeeded');
     expect((await use('docker', login, 'not-that', apart)).code).toBe(1);
-    // With our helper there is nothing to store, and nothing to forget.
+    // With our helper there is nothing to store or forget.
     expect(await works('docker', login, Secret)).toContain('Login Succeeded');
     const config = JSON.parse(readFileSync(me.file('.docker', 'config.json'), 'utf8'));
     expect(config).toEqual({ auths: { [registry.host]: {} }, credHelpers: { [registry.host]: 'fairlead' } });
     await works('docker', ['manifest', 'inspect', '--insecure', image('docker')]);
   });
 
-  test('whoever is not logged in gets nothing, and is told why', async () => {
+  test('gives nothing without a login, and says why', async () => {
     await me.run('fairlead', ['logout']);
     const crane = await use('crane', ['digest', image('crane')]);
     expect(crane.code).toBe(1);
@@ -150,7 +150,7 @@ describe('with docker-registry behind a token service', () => {
     await signer?.close();
   });
 
-  test('skopeo and docker take what the helper gives to the token service', async () => {
+  test('gives skopeo and docker a credential that the token service accepts', async () => {
     const args = ['--tls-verify=false', '--raw', `docker://${tokens.host}/team/app:v1`];
     expect((await use('skopeo', ['inspect', ...args])).code).toBe(1);
     await project.registry(tokens.host);
@@ -172,7 +172,7 @@ describe('with a Git host', () => {
   const clone = (name: string, into: string) =>
     use('git', ['clone', `${git.url}/${name}.git`, me.file(into)], '', quiet);
 
-  test('git clones and fetches with a token for this one repository', async () => {
+  test('clones and fetches with a token for this one repository', async () => {
     for (const into of ['one', 'two']) {
       const done = await clone('acme/shop', into);
       expect(done.code, done.stderr).toBe(0);
@@ -183,19 +183,19 @@ describe('with a Git host', () => {
     expect((await clone('acme/lib', 'lib')).code).toBe(0);
     expect(scene.minted.map(({ repositoryIds }) => repositoryIds.length)).toEqual([1, 1]);
     expect(await leases()).toBe(2);
-    // It is in no file of git's.
+    // Git stores it in no file.
     const config = readFileSync(me.file('one', '.git', 'config'), 'utf8') + readFileSync(me.file('.gitconfig'), 'utf8');
     for (const { token } of scene.minted) expect(config).not.toContain(token);
   });
 
-  test('git gets no other repository, and says why', async () => {
+  test('gives git no other repository, and says why', async () => {
     const done = await clone('acme/secret', 'secret');
     expect(done.code).toBe(128);
     expect(done.stderr).toContain('does not reach acme/secret');
     expect(scene.minted).toEqual([]);
   });
 
-  test('a token that is refused is forgotten', async () => {
+  test('forgets a rejected token', async () => {
     expect((await clone('acme/shop', 'one')).code).toBe(0);
     expect(readdirSync(me.cacheFolder)).toHaveLength(1);
     revoked.add(scene.minted[0]?.token ?? '');

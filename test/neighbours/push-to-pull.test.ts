@@ -30,7 +30,7 @@ type Connected = {
 };
 
 const image = 'team/shop';
-/** All that a shell, a header or a JSON document could stumble over. */
+/** All characters that a shell, a header or a JSON document could misread. */
 const secretOf = (name: string) => `${name}-${randomBytes(12).toString('hex')}$'"(:\n\\ü`;
 const robot = { username: 'robot$team+ci', password: secretOf('tokens') };
 const plain = { username: 'builder', password: secretOf('passwords') };
@@ -39,7 +39,7 @@ const soon = { timeout: 40_000, interval: 200 };
 
 let scene: Scene;
 let signer: TokenSigner;
-/** By its name: crane sends no password to a token service at an internal address. */
+/** By name, because crane sends no password to a token service at an internal address. */
 let realm: URL;
 let tokens: DockerRegistry;
 let passwords: DockerRegistry;
@@ -49,9 +49,9 @@ let platform: Platform;
 let deployment: ApiClient;
 let integrationId: string;
 let folder: string;
-/** What the registry with tokens has made. */
+/** The tokens that the registry has issued. */
 const bearers: string[] = [];
-/** What the API has told of its integrations. */
+/** What the API has returned about its integrations. */
 const answers: Place[] = [];
 
 beforeAll(async () => {
@@ -115,7 +115,7 @@ const setRegistry = (integration: string) =>
 const exchange = (who: ApiClient, body: object) =>
   who.send<Given>('POST', `/v1/projects/${platform.projectId}/credentials/exchange`, body);
 
-/** A push at GitHub, up to where its run has begun; and who its runner is to us. */
+/** Pushes at GitHub, and waits for the start of the run. Returns the credential of its runner. */
 async function beginBuild(): Promise<{ id: string; runner: ApiClient; succeed(): Promise<void> }> {
   const { sha } = await scene.push();
   const mine = async () => (await listBuilds(me)).find((one) => one.sha === sha);
@@ -136,14 +136,14 @@ async function beginBuild(): Promise<{ id: string; runner: ApiClient; succeed():
   };
 }
 
-/** A folder with this configuration, as `DOCKER_CONFIG` names one. */
+/** A folder with this configuration, for `DOCKER_CONFIG`. */
 function configFolder(config: object | undefined): string {
   const made = mkdtempSync(path.join(folder, 'config-'));
   writeFileSync(path.join(made, 'config.json'), JSON.stringify(config));
   return made;
 }
 
-/** crane makes an image of one layer, and pushes it. */
+/** Creates an image of one layer with crane, and pushes it. */
 async function cranePushes({ host }: DockerRegistry, tag: string, config: object | undefined) {
   const layer = path.join(folder, `${tag}.tar`);
   const content = mkdtempSync(path.join(folder, 'layer-'));
@@ -155,7 +155,7 @@ async function cranePushes({ host }: DockerRegistry, tag: string, config: object
   return { code: await crane.ended, output: crane.output() };
 }
 
-/** skopeo copies from one place to another, with what it is given to log in with. */
+/** Copies an image with skopeo and the exchanged login. */
 async function skopeoCopies(from: string, to: string, options: string[]) {
   const args = ['--insecure-policy', 'copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...options, from, to];
   const skopeo = runProgram(program('skopeo'), args, {});
@@ -170,7 +170,7 @@ function layout(name: string): string {
 
 const authfile = (config: object | undefined) => ['--authfile', path.join(configFolder(config), 'config.json')];
 
-test('a registry with a token service is connected, and proven for the image of the app', async () => {
+test('connects a registry with a token service, and proves it for the image of the app', async () => {
   const { id, status, registry } = await connect(tokens, robot);
   integrationId = id;
   expect(status).toBe('active');
@@ -182,7 +182,7 @@ test('a registry with a token service is connected, and proven for the image of 
   expect(await setRegistry(id)).toMatchObject({ registry_status: 'connected' });
 }, 90_000);
 
-test('a push becomes a build, whose runner pushes the image and nothing else; a deployment pulls it and pushes nothing', async () => {
+test('turns a push into a build whose runner only pushes the image, and a deployment that only pulls it', async () => {
   const build = await beginBuild();
 
   const pushing = await exchange(build.runner, { purpose: 'push', format: 'docker_config' });
@@ -218,7 +218,7 @@ test('a push becomes a build, whose runner pushes the image and nothing else; a 
   expect(other).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
 }, 120_000);
 
-test('without its registry nobody is given anything, until the app has another one', async () => {
+test('gives nothing without the registry, until the app has another one', async () => {
   const build = await beginBuild();
   expect((await exchange(build.runner, { purpose: 'push' })).status).toBe(200);
   expect((await exchange(deployment, { purpose: 'pull' })).status).toBe(200);
@@ -232,7 +232,7 @@ test('without its registry nobody is given anything, until the app has another o
     const refused = await exchange(who, { purpose });
     expect(refused, purpose).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
   }
-  // Whoever pushes meanwhile learns why nothing is built.
+  // A push in the meantime says why nothing is built.
   const before = scene.dispatched().length;
   const { sha } = await scene.push();
   const refusal = async () => (await listBuilds(me)).find((one) => one.sha === sha);
@@ -254,12 +254,12 @@ test('without its registry nobody is given anything, until the app has another o
   const from = `docker://${passwords.host}/${image}:v3`;
   const pulled = await skopeoCopies(from, layout('v3'), authfile(pulling.body.docker_config));
   expect(pulled).toEqual({ code: 0, output: expect.any(String) });
-  // This registry makes no tokens, and a password cannot be made less than it is.
+  // This registry issues no tokens, and a password cannot be narrowed.
   const bearer = await exchange(deployment, { purpose: 'pull', format: 'bearer' });
   expect(bearer).toMatchObject({ status: 422, body: { code: 'provider_not_supported' } });
 }, 120_000);
 
-test('no password and no token of a registry lies in a log, a cell, an answer or a history', async () => {
+test('leaves no password or token of a registry in a log, a cell, an answer or a history', async () => {
   const connection = await Connection.connect({ address: product.temporalAddress });
   const histories = await historiesOf(new Client({ connection }));
   await connection.close();
@@ -279,7 +279,7 @@ test('no password and no token of a registry lies in a log, a cell, an answer or
   expect(canaries.filter(({ value }) => value.length < 20)).toEqual([]);
   expect(sweep(canaries, places)).toEqual([]);
 
-  // What is kept in clear is found: this can fail.
+  // The sweep finds values that are stored in clear, so it can fail.
   const found = sweep([{ name: 'the user', value: robot.username }], places).join('\n');
   expect(found).toContain('the user in the integration');
   expect(found).toMatch(/the user in fairlead\.db/);

@@ -55,7 +55,7 @@ afterAll(async () => {
 });
 
 describe('docker-registry with a token service', () => {
-  test('pull and push are proven each on its own, and nothing is left on its disk', async () => {
+  test('proves pull and push separately, and leaves nothing on its disk', async () => {
     const before = tokens.stored();
     expect(await verify(tokens, alice)).toEqual({
       realm: new URL(signer.settings.realm).host,
@@ -73,7 +73,7 @@ describe('docker-registry with a token service', () => {
     expect(tokens.stored()).toEqual(before);
   });
 
-  test('what was proven is what is true: Alice pushes, Bob pulls and does not push', async () => {
+  test('proves what is true: Alice pushes, and Bob pulls but cannot push', async () => {
     const pushing = await mint(tokens, alice, 'push');
     expect(pushing.effective).toEqual({
       repositories: ['team/app'],
@@ -88,13 +88,13 @@ describe('docker-registry with a token service', () => {
     await expect(mint(tokens, bob, 'push')).rejects.toMatchObject({ code: 'push_denied' });
   });
 
-  test('a narrow token opens no other repository of its user', async () => {
+  test('limits a narrow token to its own repository', async () => {
     const { token } = await mint(tokens, alice, 'push');
     expect(await pushImage(tokens.url, 'team/other', 'v1', `Bearer ${token}`)).toBe(401);
     expect(await pullImage(tokens.url, 'team/other', 'v1', `Bearer ${token}`)).toBe(401);
   });
 
-  test('a repository with images is proven in the same way, and left as it was', async () => {
+  test('proves a repository with images in the same way, and changes nothing in it', async () => {
     const before = tokens.stored();
     expect(before.length).toBeGreaterThan(0);
     expect(await verify(tokens, alice)).toMatchObject({ repositories: [{ pull: ok, push: ok }] });
@@ -104,7 +104,7 @@ describe('docker-registry with a token service', () => {
 });
 
 describe('docker-registry with htpasswd', () => {
-  test('everybody with a password may push, and nothing is left on its disk', async () => {
+  test('lets every user with a password push, and leaves nothing on its disk', async () => {
     expect(await verify(passwords, bob)).toEqual({
       realm: undefined,
       login: ok,
@@ -120,7 +120,7 @@ describe.each([
   ['a token service', () => tokens],
   ['htpasswd', () => passwords],
 ])('docker-registry with %s', (_, registry) => {
-  test('a wrong password is told as that', async () => {
+  test('reports a wrong password as such', async () => {
     const rejected = refused('credentials_rejected');
     expect(await verify(registry(), { ...alice, password: 's3cre' })).toMatchObject({
       login: rejected,
@@ -129,7 +129,7 @@ describe.each([
     expect((await verify(registry(), { ...alice, username: 'mallory' })).login).toEqual(rejected);
   });
 
-  test('names and passwords with every special character arrive as they are', async () => {
+  test('sends names and passwords with every special character unchanged', async () => {
     expect(await verify(registry(), robot)).toMatchObject({ login: ok, repositories: [{ pull: ok, push: ok }] });
     for (const password of [
       robot.password.replace('\n', ''),
@@ -143,7 +143,7 @@ describe.each([
   });
 });
 
-test('a certificate of an authority of its own is trusted where that is given, and only there', async () => {
+test('trusts the certificate of a private authority only for the integration that has it', async () => {
   const registry = await startDockerRegistry({ htpasswd: [alice] }, { tls: true });
   try {
     const given = { login: loginOf(alice), ...wants };
@@ -155,7 +155,7 @@ test('a certificate of an authority of its own is trusted where that is given, a
   }
 });
 
-describe('the stand-in answers as the real registry does', () => {
+describe('the stand-in responds as the real registry does', () => {
   let standIn: RegistryStandIn;
   const patterns = (access: Record<string, string[]>) =>
     Object.entries(access).map(([repository, actions]) => ({ repository, actions: actions as ('pull' | 'push')[] }));
@@ -189,20 +189,20 @@ describe('the stand-in answers as the real registry does', () => {
     const text = await answer.text();
     const { errors = [] } =
       answer.status >= 400 && text !== '' ? (JSON.parse(text) as { errors?: { code: string }[] }) : {};
-    // The real one writes the actions in any order.
+    // The real registry lists the actions in any order.
     const [, scope, actions] = /scope="([^"]*):([^":]*)"/.exec(answer.headers.get('www-authenticate') ?? '') ?? [];
     return [method, path, answer.status, errors.map(({ code }) => family(code)), scope, actions?.split(',').sort()];
   };
-  /** Distribution itself uses both for an upload that is not there. */
+  /** Distribution itself uses both for an unknown upload. */
   const family = (code: string) => code.replace(/^BLOB_UPLOAD_.*/, 'BLOB_UPLOAD');
 
-  test('skopeo and crane copy an image out of it and back into it', async () => {
+  test('copies an image out and back with skopeo and crane', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-clients-'));
     const auth = Buffer.from(`${alice.username}:${alice.password}`).toString('base64');
     const auths = Object.fromEntries([standIn, passwords].map(({ host }) => [host, { auth }]));
     const config = path.join(folder, 'config.json');
     writeFileSync(config, JSON.stringify({ auths }));
-    // Without a token service: crane goes to none on another port of an address written as a number.
+    // Without a token service: crane calls none on another port of a numeric address.
     const [there, back] = [`${passwords.host}/team/new:copied`, `${standIn.host}/team/new:back`];
     try {
       const plain = ['--src-tls-verify=false', '--dest-tls-verify=false', '--authfile', config];

@@ -73,7 +73,7 @@ test('fails when all steps together take more than the total budget', async () =
   expect(summary).toContain('the whole gate: took 1 s of 0.5 s');
 });
 
-test('ends a step that hangs, with all of its processes, and goes on', async () => {
+test('ends a step that hangs with all of its processes, and continues', async () => {
   const pidFile = path.join(folder, 'hanging.pid');
   const result = await run(
     { name: 'hangs', budget: 0.2, command: `sleep 600 & echo $! > ${pidFile}; wait` },
@@ -85,7 +85,7 @@ test('ends a step that hangs, with all of its processes, and goes on', async () 
   await expect.poll(() => isAlive(Number(readFileSync(pidFile, 'utf8'))), { timeout: 10_000 }).toBe(false);
 });
 
-test('ends the present step and begins no other when it is told to stop', async () => {
+test('ends the current step and begins no other when it is told to stop', async () => {
   const steps = [
     { name: 'long', command: 'sleep 600' },
     { name: 'next', command: 'true' },

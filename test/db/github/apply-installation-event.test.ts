@@ -37,7 +37,7 @@ afterAll(() => database?.drop());
 
 const account = { login: 'octo', id: 7, type: 'Organization' };
 
-/** As the relay applies it. */
+/** Applies the event as the relay does. */
 function apply(name: string, payload: Record<string, unknown>, to = app): Promise<void> {
   const event = readGitHubEvent(name, { sender: { id: 7 }, ...payload }) as never;
   return database.write((trx) => applyInstallationEvent(trx, to.id, event));
@@ -65,20 +65,20 @@ const within = async () => {
   return found.map(({ external_id }) => external_id - number).sort();
 };
 
-describe('what GitHub takes away', () => {
-  test('holds at once: an installation that was deleted, with what is built through it', async () => {
+describe('what GitHub removes', () => {
+  test('takes effect at once: a deleted installation, and the builds through it', async () => {
     await happened('deleted');
     expect((await installation())?.removed_at).toEqual(expect.any(Number));
     expect(await status()).toBe('disconnected');
   });
 
-  test('holds at once: an installation that was suspended, since when GitHub says', async () => {
+  test('takes effect at once: a suspended installation, with GitHub’s time', async () => {
     await happened('suspend', { suspended_at: '2026-01-02T03:04:05Z' });
     expect((await installation())?.suspended_at).toBe(Date.parse('2026-01-02T03:04:05Z'));
     expect(await status()).toBe('suspended');
   });
 
-  test('holds at once: repositories that were taken out, or deleted', async () => {
+  test('takes effect at once: removed or deleted repositories', async () => {
     await removed([number + 1]);
     expect(await within()).toEqual([2]);
     await apply('repository', {
@@ -89,7 +89,7 @@ describe('what GitHub takes away', () => {
     expect(await within()).toEqual([]);
   });
 
-  test('does not concern the same numbers of another App', async () => {
+  test('does not affect the same numbers of another App', async () => {
     await happened('deleted', {}, another);
     await happened('suspend', {}, another);
     await removed([number + 1], {}, another);
@@ -98,22 +98,22 @@ describe('what GitHub takes away', () => {
     expect(await status()).toBe('active');
   });
 
-  test('does not concern a repository that is in another installation by now', async () => {
+  test('does not affect a repository that is now in another installation', async () => {
     await rows.installation(app.id, number + 5);
     await removed([number + 1], { installation: { id: number + 5, account } });
     expect(await within()).toEqual([1, 2]);
   });
 
-  test('keeps the time of what was gone before', async () => {
+  test('keeps the time of an earlier removal', async () => {
     await database.write((trx) => trx('installations').where({ id: installationId }).update({ removed_at: 1 }));
     await happened('deleted');
     expect((await installation())?.removed_at).toBe(1);
   });
 });
 
-describe('what GitHub gives', () => {
+describe('what GitHub adds', () => {
   test.each(['created', 'unsuspend', 'new_permissions_accepted'])(
-    'is not taken from an event that says %s: it may be older than the deletion',
+    'is not taken from an event that says %s, which may be older than the deletion',
     async (action) => {
       await happened('suspend');
       await happened('deleted');
@@ -126,14 +126,14 @@ describe('what GitHub gives', () => {
     },
   );
 
-  test('is left to the sync, where repositories were added', async () => {
+  test('waits for the sync if repositories were added', async () => {
     await removed([number + 1]);
     const added = [{ id: number + 1, name: 'x', full_name: 'octo/x' }];
     await removed([], { action: 'added', repositories_added: added });
     expect(await within()).toEqual([2]);
   });
 
-  test('is shown at once where it is new, as nobody’s', async () => {
+  test('shows a new installation at once, without an owner', async () => {
     await apply('installation', {
       action: 'created',
       installation: {
@@ -156,14 +156,14 @@ describe('what GitHub gives', () => {
     expect(await database.reader('bindings').where({ installation_id: row?.id ?? '' })).toEqual([]);
   });
 
-  test('is not made up: what is unknown and gone leaves no row', async () => {
+  test('leaves no row for an unknown installation that is deleted', async () => {
     const gone = { id: number + 6, account };
     for (const action of ['deleted', 'suspend']) await apply('installation', { action, installation: gone });
     expect(await installation(number + 6)).toBeUndefined();
   });
 });
 
-describe('who made an installation', () => {
+describe('the person who created an installation', () => {
   const witnesses = (to = app) =>
     installationWitnessesIn(database.reader).list({ githubAppId: to.id, externalId: number });
   const people = { sender: { id: 21 }, requester: { id: 22 } };
@@ -171,7 +171,7 @@ describe('who made an installation', () => {
   const made = (changes: Record<string, unknown> = people, to = app) =>
     apply('installation', { action: 'created', installation: { id: number, account, created_at }, ...changes }, to);
 
-  test('is written down once, with the account and who had asked', async () => {
+  test('is recorded once, with the account and the requester', async () => {
     await made();
     await made({ sender: { id: 31 }, requester: { id: 32 } });
     const seen = await witnesses();
@@ -182,7 +182,7 @@ describe('who made an installation', () => {
     expect(await witnesses(another)).toEqual([]);
   });
 
-  test('is not told by anything but its creation', async () => {
+  test('comes only from the creation event', async () => {
     for (const action of ['unsuspend', 'new_permissions_accepted', 'deleted']) await happened(action);
     await removed([], { action: 'added', repositories_added: [], requester: { id: 22 } });
     expect(await witnesses()).toEqual([]);
@@ -191,20 +191,20 @@ describe('who made an installation', () => {
   test.each([
     ['text', created_at],
     ['seconds', Date.parse(created_at) / 1000],
-  ])('is written down with when that was by GitHub’s clock, in %s, however late we hear of it', async (_, at) => {
+  ])('is recorded with GitHub’s time in %s, however late the event arrives', async (_, at) => {
     await made({ ...people, installation: { id: number, account, created_at: at } });
     expect((await witnesses()).map(({ createdAt }) => createdAt)).toEqual([1, 2].map(() => Date.parse(created_at)));
   });
 
   test.each([undefined, null, '', 'yesterday', '7', 0, -1, Number.MAX_SAFE_INTEGER, '2026-13-02T03:04:05Z'])(
-    'is nobody where GitHub does not say when that was: %s',
+    'is unknown if GitHub does not name the time: %s',
     async (at) => {
       await made({ ...people, installation: { id: number, account, created_at: at } });
       expect(await witnesses()).toEqual([]);
     },
   );
 
-  test('is nobody where the event names nobody, or no account', async () => {
+  test('is unknown if the event names no person or account', async () => {
     await made({ sender: null, requester: null });
     await made({ sender: { id: '21' }, installation: { id: number, account: null, created_at } });
     expect(await witnesses()).toEqual([]);
@@ -252,7 +252,7 @@ describe('who made an installation', () => {
     return commands.map(({ workflow_id }) => names.get(workflow_id)).sort();
   }
 
-  test('wakes the open flows that name it, and those of who has asked for it', async () => {
+  test('wakes the open flows that name the installation, and those of its requester', async () => {
     const concerned = [await newFlow(), await asking(21), await asking(22)];
     const others = [
       await newFlow({ claimedInstallation: number + 1 }),
@@ -267,20 +267,20 @@ describe('who made an installation', () => {
     expect(await woken([...concerned, ...others, over])).toEqual(concerned.map(({ id }) => id).sort());
   });
 
-  test('wakes those that name it where the event names nobody', async () => {
+  test('wakes the flows that name the installation if the event names no person', async () => {
     const flows = [await newFlow(), await asking(21)];
     await made({ sender: null, requester: null });
     expect(await woken(flows)).toEqual([flows[0]?.id]);
   });
 
-  test('wakes a hundred of them at the most', async () => {
+  test('wakes a hundred flows at most', async () => {
     const flows = [];
     for (let at = 0; at < 102; at += 1) flows.push(await newFlow());
     await made();
     expect(await woken(flows)).toHaveLength(100);
   });
 
-  test('is waited for by so many flows of an organization', async () => {
+  test('counts the waiting flows of an organization', async () => {
     const owner = await rows.org();
     const count = async (orgId: string) => allConnectFlows(database.reader).countOpen(orgId);
     const over = await newFlow(owner);

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-test('a suspension and an uninstall are one incident each, for as long as they last', async () => {
+test('opens one incident each for a suspension and an uninstallation while they last', async () => {
   const of = await world(database);
   const { githubAppId, installationId, integrationId } = of;
   const become = (columns: { suspended_at: number | null; removed_at: number | null }) =>

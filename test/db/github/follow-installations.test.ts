@@ -29,7 +29,7 @@ const columns: Record<State, { removed_at: number | null; suspended_at: number |
   gone: { removed_at: 1, suspended_at: null },
 };
 
-/** An integration of this status, bound to installations in these states; answers what becomes of it. */
+/** Binds an integration with this status to installations in these states. Returns its next status. */
 async function follow(status: IntegrationStatus, states: State[]): Promise<string> {
   const of = await rows.org();
   const ids: string[] = [];
@@ -58,14 +58,14 @@ describe('an integration with several installations', () => {
     [['suspended', 'suspended'], 'suspended: installation_suspended'],
     [['suspended', 'gone'], 'suspended: installation_suspended'],
     [['gone', 'gone'], 'disconnected: installation_gone'],
-  ])('on %j is %s, whatever it was', async (states, status) => {
+  ])('on %j becomes %s from any status', async (states, status) => {
     for (const before of ['active', 'suspended', 'disconnected'] as const)
       expect(await follow(before, states)).toBe(status);
   });
 });
 
 test.each(['degraded', 'reauth_required'] as const)(
-  'one that is %s stays so while an installation is usable, and follows one that is not',
+  'that is %s stays so while an installation is usable, and follows one that is not',
   async (status) => {
     expect(await follow(status, ['usable', 'gone'])).toBe(status);
     expect(await follow(status, ['suspended'])).toBe('suspended: installation_suspended');
@@ -77,11 +77,11 @@ const apart = integrationStatuses.filter(
   (one) => !['active', 'suspended', 'disconnected', 'degraded', 'reauth_required'].includes(one),
 );
 
-test.each(apart)('one that is %s is left alone', async (status) => {
+test.each(apart)('that is %s does not change', async (status) => {
   for (const state of ['usable', 'suspended', 'gone'] as const) expect(await follow(status, [state])).toBe(status);
 });
 
-test('one that is bound to nothing, or on another App, is left alone', async () => {
+test('without a binding, or on another App, does not change', async () => {
   const other = (await addGithubApp(database, { appId: 42, secret: 'a secret of the test' })).id;
   const installationId = await rows.installation(other, 1, columns.gone);
   const elsewhere = await rows.integration({ ...(await rows.org()), githubAppId: other, installationId });

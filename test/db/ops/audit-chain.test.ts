@@ -40,7 +40,7 @@ const rows = (): Promise<AuditEventRow[]> =>
 const change = (sequence: number, columns: Partial<AuditEventRow>) =>
   database.write((trx) => trx('audit_events').where({ chain: orgId, sequence }).update(columns));
 
-test('Every row gets its place once, without gaps, and what came later is told apart', async () => {
+test('gives every row one place without gaps, and recognizes rows that came later', async () => {
   await record(5);
   expect(await verify()).toMatchObject({ intact: true, length: 0, unchained: 5 });
   expect(await chain()).toBeGreaterThanOrEqual(5);
@@ -53,12 +53,12 @@ test('Every row gets its place once, without gaps, and what came later is told a
   expect(await chain()).toBe(0);
 });
 
-test('A row that was committed late comes after those that were chained before it, which keep their places', async () => {
+test('places a row that was committed late after the chained ones, which keep their places', async () => {
   await record(2);
   await chain();
   const before = (await rows()).map(({ hash }) => hash);
   await record(1);
-  // Its transaction began first: its id is the smallest of all.
+  // Its transaction began first, so its id is the smallest.
   const late = (await rows()).find(({ sequence }) => sequence === null);
   const early = `aud_${'0'.repeat(26)}`.slice(0, 24) + (late?.id ?? '').slice(-6);
   await database.write((trx) =>
@@ -73,7 +73,7 @@ test('A row that was committed late comes after those that were chained before i
   expect(await verify()).toMatchObject({ intact: true, length: 3 });
 });
 
-test('Several writers at once give no place twice', async () => {
+test('gives no place twice with several concurrent writers', async () => {
   await record(30);
   await Promise.all(Array.from({ length: 6 }, () => chain(10)));
   for (;;) if ((await chain()) === 0) break;
@@ -81,7 +81,7 @@ test('Several writers at once give no place twice', async () => {
   expect(await verify()).toMatchObject({ intact: true, length: 30, unchained: 0 });
 });
 
-test('Each organization has a chain of its own, and so has what belongs to none', async () => {
+test('keeps a chain for each organization, and one for rows without an organization', async () => {
   const other = await addOrg(database, 'Other');
   await record(2);
   await record(3, other);
@@ -92,7 +92,7 @@ test('Each organization has a chain of its own, and so has what belongs to none'
   expect(await verify('instance')).toMatchObject({ intact: true, unchained: 0 });
 });
 
-test('An act that fails leaves no row, and so does one whose row cannot be written', async () => {
+test('leaves no row for an act that fails, and rolls back an act whose row cannot be written', async () => {
   const failing = database.write(async (trx) => {
     await appendAudit(trx, entry(1));
     throw new Error('the act failed');
@@ -108,7 +108,7 @@ test('An act that fails leaves no row, and so does one whose row cannot be writt
   expect(await database.reader('orgs').where({ id: orgId }).first()).toMatchObject({ name: 'Acme' });
 });
 
-describe('tampering with the third of five rows is found there', () => {
+describe('finds tampering with the third of five rows', () => {
   beforeEach(async () => {
     await record(5);
     await chain();
@@ -138,19 +138,19 @@ describe('tampering with the third of five rows is found there', () => {
     expect(await verify()).toMatchObject({ intact: false, firstBadSequence: 3 });
   });
 
-  test('changed places with the fourth', async () => {
+  test('swapped with the fourth', async () => {
     await change(3, { sequence: 99 });
     await change(4, { sequence: 3 });
     await change(99, { sequence: 4 });
     expect(await verify()).toMatchObject({ intact: false, firstBadSequence: 3 });
   });
 
-  test('taken out of the chain', async () => {
+  test('removed from the chain', async () => {
     await change(3, { sequence: null, hash: null, previous_hash: null });
     expect(await verify()).toMatchObject({ intact: false, firstBadSequence: 3, unchained: 1 });
   });
 
-  test('rows cut off at the end show only against a head that was kept', async () => {
+  test('finds rows that were cut off at the end only with a stored head', async () => {
     const { head } = await verify();
     await database.write((trx) => trx('audit_events').where({ chain: orgId }).where('sequence', '>', 3).delete());
     const verdict = await verify();

@@ -13,7 +13,7 @@ afterEach(() => database.drop());
 
 const count = async (table: 'orgs' | 'projects' | 'users' | 'memberships') => (await database.reader(table)).length;
 
-test('The first start makes one organization, one project and its owner, however many processes start at once', async () => {
+test('creates one organization, project and owner at the first start of any number of processes', async () => {
   const made = await Promise.all(Array.from({ length: 8 }, () => bootstrap(database)));
   const [{ ownerId } = { ownerId: '' }] = made;
   expect(new Set(made.map((one) => one.ownerId))).toEqual(new Set([ownerId]));
@@ -24,7 +24,7 @@ test('The first start makes one organization, one project and its owner, however
   expect(owner).toMatchObject({ ops: true, memberships: [{ role: 'owner' }] });
 });
 
-test('A later start changes nothing, and signs the same owner in', async () => {
+test('changes nothing at a later start, and signs in the same owner', async () => {
   const { ownerId } = await bootstrap(database);
   await database.write((trx) => trx('orgs').update({ name: 'Renamed' }));
   expect(await bootstrap(database)).toEqual({ ownerId });
@@ -33,7 +33,7 @@ test('A later start changes nothing, and signs the same owner in', async () => {
   expect(await database.write((trx) => sessionsIn(trx).redeem(code))).toBe(ownerId);
 });
 
-test('Codes that have expired are forgotten when the next one is made', async () => {
+test('deletes expired codes when it creates the next one', async () => {
   const { ownerId } = await bootstrap(database);
   await createSignInCode(database, ownerId);
   await database.write((trx) => trx('sign_in_links').update({ expires_at: Date.now() - 1 }));

@@ -23,7 +23,7 @@ function batchOf(options: Partial<Parameters<typeof createBatch<string, string>>
   return { batch, sizes };
 }
 
-test('many callers share few commits, and each gets its own answer', async () => {
+test('shares few commits among many callers, and each gets its own result', async () => {
   const { batch, sizes } = batchOf();
   const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => batch.add(`many-${n}`)));
   expect(answers[299]).toBe('stored many-299');
@@ -31,19 +31,19 @@ test('many callers share few commits, and each gets its own answer', async () =>
   expect(await database.reader('instance').where('key', 'like', 'many-%')).toHaveLength(300);
 });
 
-test('one bad item fails alone', async () => {
+test('fails one bad item alone', async () => {
   const { batch } = batchOf();
   const results = await Promise.allSettled([batch.add('good-1'), batch.add('good-1'), batch.add('good-2')]);
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
-test('an answer comes only after the commit', async () => {
+test('resolves only after the commit', async () => {
   const { batch } = batchOf();
   await batch.add('committed');
   expect(await database.reader('instance').where({ key: 'committed' }).first()).toBeDefined();
 });
 
-test('past its bounds it refuses instead of growing, and takes again once it has drained', async () => {
+test('rejects items beyond its bounds instead of growing, and accepts again when it has drained', async () => {
   const { batch } = batchOf({ maxItems: 2 });
   const results = await Promise.allSettled([batch.add('bound-1'), batch.add('bound-2'), batch.add('bound-3')]);
   expect(results[2]).toMatchObject({ status: 'rejected', reason: expect.any(BatchFull) });

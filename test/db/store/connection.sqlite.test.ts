@@ -11,7 +11,7 @@ test('a reader cannot write', async () => {
   await expect(database.reader('instance').insert({ key: 'x', value: 'y' })).rejects.toThrow(/readonly/);
 });
 
-test('every commit is synced to the disk', async () => {
+test('syncs every commit to the disk', async () => {
   const [row] = await database.migrationPool.raw('PRAGMA synchronous');
   expect(row).toEqual({ synchronous: 2 });
   expect(await database.reader.raw('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }]);

@@ -22,7 +22,7 @@ import { migrate } from '../../../db/store/migrate.ts';
 import type { PageRequest } from '../../../db/store/page.ts';
 import { everything, type TenantScope } from '../../../db/store/tenant.ts';
 
-// SQLite says how it will go about a query without having rows; the indexes are the same on Postgres.
+// SQLite explains its plan of a query without rows. The indexes are the same on Postgres.
 let database: Database;
 let folder: string;
 
@@ -66,20 +66,20 @@ const lists: Record<string, List> = {
   'audit events': (db, scope, page) => listAudit(db, scope, page),
 };
 
-/** A project's own and those granted to it: of two indexes, sorted, and no more is read than that. */
+/** A project's own and granted integrations come from two indexes and are sorted. Nothing else is read. */
 const withGranted: Record<string, List> = {
   integrations: (db, scope, page) => integrationsFor(db, scope).list({}, page),
   'integrations of a project': (db, scope, page) => integrationsFor(db, scope).list({ projectId: 'prj_1' }, page),
   'grants of an integration': (db, scope, page) => grantsFor(db, scope).list('int_1', page),
 };
 
-/** What an integration reaches may lie in several installations: it is sorted, but no more is read than that. */
+/** The repositories of an integration may be in several installations. They are sorted, and nothing else is read. */
 const ofIntegration: Record<string, List> = {
   'installations of an integration': (db, scope, page) => installationsFor(db, scope).listOf('int_1', page),
   'repositories of an integration': (db, _, page) => repositoriesIn(db).listReachable('int_1', page),
 };
 
-/** How SQLite would go about what the list asks, of its first page and of a later one. */
+/** SQLite's plan for the list's query, for its first page and for a later one. */
 async function plansOf(list: List, scope: TenantScope): Promise<string[]> {
   const asked: { sql: string; bindings: readonly unknown[] }[] = [];
   const note = (query: { sql: string; bindings: readonly unknown[] }) => void asked.push(query);
@@ -94,7 +94,7 @@ async function plansOf(list: List, scope: TenantScope): Promise<string[]> {
   return plans;
 }
 
-/** Reads rows that it then leaves out: all there are, or all that are older than the page before. */
+/** Finds plans that read rows to discard them: all rows, or all rows older than the previous page. */
 const wasteful = (plans: string[]) => plans.filter((step) => /^SCAN|\(id<\?\)/.test(step));
 const sorted = (plans: string[]) => plans.filter((step) => step.includes('TEMP B-TREE'));
 
@@ -103,7 +103,7 @@ describe.each([
   ['a project', ofProject],
 ])('for %s', (_, scope) => {
   test.each(Object.entries({ ...lists, ...withGranted, ...ofIntegration }))(
-    'the list of %s is found by an index',
+    'finds the list of %s with an index',
     async (_name, list) => {
       const plans = await plansOf(list, scope);
       expect(plans.length).toBeGreaterThan(1);
@@ -111,12 +111,12 @@ describe.each([
     },
   );
 
-  test.each(Object.entries(lists))('the list of %s lies there in its order', async (_name, list) => {
+  test.each(Object.entries(lists))('reads the list of %s in its order', async (_name, list) => {
     expect(sorted(await plansOf(list, scope))).toEqual([]);
   });
 });
 
-test('the integrations of an organization lie there in their order', async () => {
+test('reads the integrations of an organization in their order', async () => {
   expect(sorted(await plansOf((db, scope, page) => integrationsFor(db, scope).list({}, page), ofOrg))).toEqual([]);
 });
 
@@ -127,18 +127,18 @@ const ofOperators: Record<string, List> = {
   installations: (db, scope, page) => installationsFor(db, scope).list({}, page),
 };
 
-test.each(Object.entries(ofOperators))('for operators the list of %s is read in its order', async (_, list) => {
+test.each(Object.entries(ofOperators))('reads the list of %s for operators in its order', async (_, list) => {
   const plans = await plansOf(list, everything);
   expect(plans.filter((step) => /^SCAN(?!.* USING INDEX)/.test(step))).toEqual([]);
   expect(sorted(plans)).toEqual([]);
 });
 
-test('deliveries of an organization are found by an index', async () => {
+test('finds the deliveries of an organization with an index', async () => {
   const plans = await plansOf((db, scope, page) => deliveriesFor(db, scope).list({}, page), ofOrg);
   expect([...wasteful(plans), ...sorted(plans)]).toEqual([]);
 });
 
-test('a list without an index would be seen', async () => {
+test('notices a list without an index', async () => {
   const plans = await plansOf((db) => db('builds').where({ sha: 'x' }).orderBy('created_at'), everything);
   expect(wasteful(plans)).not.toEqual([]);
   expect(sorted(plans)).not.toEqual([]);

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-test('the published vector of NaCl’s secretbox holds for the library that seals', () => {
+test('reproduces NaCl’s published secretbox vector with the sealing library', () => {
   // https://cr.yp.to/highspeed/naclcrypto-20090310.pdf, section 9 (tests/secretbox.c).
   const firstKey = Buffer.from('1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389', 'hex');
   const nonce = Buffer.from('69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37', 'hex');
@@ -30,7 +30,7 @@ test('the published vector of NaCl’s secretbox holds for the library that seal
   expect(sealed.startsWith('f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce')).toBe(true);
 });
 
-test('a secret opens where it was sealed and nowhere else', () => {
+test('opens a secret only where it was sealed', () => {
   const keyring = createKeyring([key('k1')]);
   const { sealed } = keyring.seal('s3cret', context);
   expect(keyring.open(sealed, context)).toBe('s3cret');
@@ -47,7 +47,7 @@ test('a secret opens where it was sealed and nowhere else', () => {
   expect(() => keyring.open('', context)).toThrow(SealError);
 });
 
-test('the first key seals, every key opens, and a missing one is named', () => {
+test('seals with the first key, opens with every key, and names a missing one', () => {
   const [old, fresh] = [key('k1'), key('k2')];
   const { sealed } = createKeyring([old]).seal('s3cret', context);
   const both = createKeyring([fresh, old]);
@@ -56,7 +56,7 @@ test('the first key seals, every key opens, and a missing one is named', () => {
   expect(() => createKeyring([fresh]).open(sealed, context)).toThrow(/"k1"/);
 });
 
-test('a ciphertext that is moved to another row of the database does not open', async () => {
+test('does not open a ciphertext that was moved to another row', async () => {
   const keyring = createKeyring([key('row')]);
   const ids = await database.write(async (trx) => {
     const made = [];
@@ -89,7 +89,7 @@ test('a ciphertext that is moved to another row of the database does not open', 
   expect(await secrets.webhookSecrets(ids[0])).toEqual(['secret-of-1']);
 });
 
-test('a changed secret becomes a new version, and the old one still verifies', async () => {
+test('stores a changed secret as a new version, and the old one still verifies', async () => {
   const keyring = createKeyring([key('row2')]);
   const app = await database.write((trx) =>
     githubAppsIn(trx).upsert({
@@ -108,7 +108,7 @@ test('a changed secret becomes a new version, and the old one still verifies', a
   expect(await githubAppSecrets(database.reader, keyring).webhookSecrets(app.id)).toEqual(['two', 'one']);
 });
 
-test('another key under a known id refuses to start, and so does a key that is still needed and not there', async () => {
+test('refuses to start with another key of a known id, and without a key that is still needed', async () => {
   const known = key('boot');
   await checkKeys(database, [known, key('row'), key('row2')], createKeyring);
   await expect(checkKeys(database, [key('boot')], createKeyring)).rejects.toThrow(/"boot" is not the one/);

@@ -21,7 +21,7 @@ export async function ask(
   return { status: response.status, headers: response.headers, body: parsed };
 }
 
-/** `Bearer …`, signed as the App signs; times are seconds from now. */
+/** Returns `Bearer …`, signed as the App signs. Times are seconds from now. */
 export function appJwt(
   app: App,
   { iat = -30, exp = 500, iss = app.appId, key = app.privateKey }: Partial<JwtParts> = {},

@@ -20,7 +20,7 @@ async function asked() {
   return { github, app, url, tokens, ofClient, ...rest };
 }
 
-test('a person is asked once; whoever cancels sends the browser back with that', async () => {
+test('asks a person once, and sends the browser back with the error if the person cancels', async () => {
   const { github, browser, url } = await asked();
   const page = await browser.visit(url);
   expect(browser.read(page)).toContain('Authorize fairlead');
@@ -36,7 +36,7 @@ test('a person is asked once; whoever cancels sends the browser back with that',
   expect(await browser.visit(url)).toMatchObject({ status: 200 });
 });
 
-test('an App checks and revokes a token with its secret, and a grant with all of its tokens', async () => {
+test('lets an App check and revoke a token with its secret, and a grant with all its tokens', async () => {
   const { github, app, tokens, ofClient } = await asked();
   const user = (token: string) => ask(github.apiUrl, 'GET /user', { authorization: `Bearer ${token}` });
   const [first = {}, second = {}, third = {}] = [

@@ -5,7 +5,7 @@ import { installed } from './installed.ts';
 const sha = 'c'.repeat(40);
 const path = '/repos/acme/web/check-runs';
 
-test('a check run goes from its start to its conclusion, and is listed by its commit', async () => {
+test('moves a check run from its start to its conclusion, and lists it by its commit', async () => {
   const { github, minted } = await installed({ permissions: { checks: 'write' } });
   const authorization = await minted();
   const send = (request: string, body?: unknown) => ask(github.apiUrl, request, { authorization, body });
@@ -18,7 +18,7 @@ test('a check run goes from its start to its conclusion, and is listed by its co
   expect(made).toMatchObject({ status: 201, body: { status: 'in_progress', conclusion: null, external_id: 'bld_1' } });
 
   const one = `${path}/${made.body['id']}`;
-  // To complete takes a conclusion: GitHub refuses, and its document forbids it too.
+  // Completion needs a conclusion: GitHub rejects it otherwise, and so does its document.
   expect((await send(`PATCH ${one}`, { status: 'completed' })).status).toBe(422);
   expect(github.violations.splice(0).join()).toMatch(/^PATCH .*required property 'conclusion'/);
   const output = { title: 'Done', summary: 'All well' };
@@ -34,7 +34,7 @@ test('a check run goes from its start to its conclusion, and is listed by its co
   expect(github.violations).toEqual([]);
 });
 
-test('a check run needs the permission, and is changed by its own App alone', async () => {
+test('requires the permission for a check run, and lets only its own App change it', async () => {
   const { github, app, repository, installation, minted } = await installed();
   const body = { name: 'Fairlead', head_sha: sha };
   expect((await ask(github.apiUrl, `POST ${path}`, { authorization: await minted(), body })).status).toBe(403);

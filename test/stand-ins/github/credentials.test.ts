@@ -10,7 +10,7 @@ import {
 import { appJwt, ask } from './ask.ts';
 import { town } from './town.ts';
 
-test('an App signs with any of its keys, until it is deleted; the ledger says which one came', async () => {
+test('accepts any key of an App until it is deleted, and records the used key', async () => {
   const { github, app } = await town();
   const [first, second] = [app.privateKey, addKey(app)];
   const sign = (key: string) => ask(github.apiUrl, 'GET /app', { authorization: appJwt(app, { key }) });
@@ -27,13 +27,13 @@ test('an App signs with any of its keys, until it is deleted; the ledger says wh
   expect(() => deleteKey(app, first)).toThrow('Not Found');
 });
 
-test('it has 25 keys at most', async () => {
+test('allows 25 keys at most', async () => {
   const { app } = await town();
   app.otherPublicKeys = Array(24).fill(app.publicKey);
   expect(() => addKey(app)).toThrow('at most');
 });
 
-test('a client secret is good until it is deleted', async () => {
+test('accepts a client secret until it is deleted', async () => {
   const { github, app } = await town();
   const [first, second] = [app.clientSecret, addClientSecret(app)];
   const check = async (secret: string) => {
@@ -48,7 +48,7 @@ test('a client secret is good until it is deleted', async () => {
   expect(() => deleteClientSecret(app, second)).toThrow('only client secret');
 });
 
-test('an owner makes and deletes both in the App’s settings', async () => {
+test('lets an owner create and delete both in the App’s settings', async () => {
   const { github, app, browser } = await town();
   const path = `${github.url}/organizations/acme/settings/apps/${app.slug}`;
   const page = await browser.visit(path);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { appJwt, ask } from './ask.ts';
 import { installed, receiver } from './installed.ts';
 
-test('the log of deliveries comes in pages by cursor, without gap or repetition, and forgets', async () => {
+test('pages through the delivery log by cursor without gaps or repetitions, and forgets old entries', async () => {
   const { github, app, repository } = await installed();
   app.hookUrl = (await receiver()).hookUrl;
   const payload = github.push(repository, { ref: 'refs/heads/main' });
@@ -24,7 +24,7 @@ test('the log of deliveries comes in pages by cursor, without gap or repetition,
   expect(github.violations).toEqual([]);
 });
 
-test('a hook whose content type was forgotten in a change sends forms', async () => {
+test('sends forms for a hook whose update omitted the content type', async () => {
   const { github, app, repository } = await installed();
   const { received, hookUrl } = await receiver();
   const authorization = appJwt(app);
@@ -40,7 +40,7 @@ test('a hook whose content type was forgotten in a change sends forms', async ()
   expect(JSON.parse(new URLSearchParams(received[0]?.body).get('payload') ?? '')).toEqual(payload);
 });
 
-test('a secret that was changed over the API signs what follows', async () => {
+test('signs later webhooks with a secret that was changed over the API', async () => {
   const { github, app, repository } = await installed();
   const { received, hookUrl } = await receiver();
   const payload = github.push(repository, { ref: 'refs/heads/main' });

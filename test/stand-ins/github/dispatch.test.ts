@@ -7,7 +7,7 @@ const dispatches = 'POST /repos/acme/web/actions/workflows/deploy.yml/dispatches
 const inputs = { fairlead_build: 'bld_1', fairlead_sha: 'a'.repeat(40), fairlead_ref: 'refs/heads/main' };
 const versions = { old: { 'x-github-api-version': '2022-11-28' }, new: { 'x-github-api-version': '2026-03-10' } };
 
-test('by the version of 2026 a dispatch always tells its run, and uninstalling answers 202', async () => {
+test('returns the run of a dispatch, and 202 for an uninstallation, in the version of 2026', async () => {
   const { github, app, minted } = await installed();
   const authorization = await minted();
   const send = (headers: Record<string, string>) =>
@@ -21,7 +21,7 @@ test('by the version of 2026 a dispatch always tells its run, and uninstalling a
   expect(github.violations).toEqual([]);
 });
 
-test('an Enterprise Server knows the old version alone, and ten inputs', async () => {
+test('knows only the old version and ten inputs as an Enterprise Server', async () => {
   const { github, repository, minted } = await installed({ flavour: 'ghes' });
   const names = Array.from({ length: 11 }, (_, index) => `input_${index}`);
   const declared = names.map((name) => `      ${name}: {}`).join('\n');
@@ -36,7 +36,7 @@ test('an Enterprise Server knows the old version alone, and ten inputs', async (
   expect((await send(1, versions.new)).status).toBe(400);
 });
 
-test('a dispatch is told why it cannot be', async () => {
+test('says why a dispatch is impossible', async () => {
   const { github, repository, minted } = await installed();
   const authorization = await minted();
   const send = async (body: unknown, request = dispatches) => {
@@ -45,7 +45,7 @@ test('a dispatch is told why it cannot be', async () => {
   };
   expect(await send({ inputs })).toEqual([422, expect.stringContaining('"ref" wasn\'t supplied')]);
   expect(await send({ ref: 'main' }, dispatches.replace('deploy.yml', 'nothing.yml'))).toEqual([404, 'Not Found']);
-  // A file that is on a branch and not on the default branch does not exist.
+  // A file on a branch counts as missing if the default branch does not have it.
   repository.branches.set('feat', 'f'.repeat(40));
   repository.filesAt.set('feat', new Map([['.github/workflows/new.yml', workflowFile]]));
   expect(await send({ ref: 'feat', inputs }, dispatches.replace('deploy.yml', 'new.yml'))).toEqual([404, 'Not Found']);
@@ -60,7 +60,7 @@ test('a dispatch is told why it cannot be', async () => {
   expect(github.violations.splice(0)).toEqual([expect.stringContaining("must have required property 'ref'")]);
 });
 
-test('a request can arrive twice, and the ledger tells an effect from none', async () => {
+test('can receive a request twice, and its ledger shows which one had an effect', async () => {
   const { github, minted } = await installed();
   const authorization = await minted();
   const send = () => ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } });
@@ -80,7 +80,7 @@ test('a request can arrive twice, and the ledger tells an effect from none', asy
   expect(reset?.effect).toBeUndefined();
 });
 
-test('runs are found by the time of their beginning, and one of a push is none of a dispatch', async () => {
+test('finds runs by their start time, and keeps runs of pushes apart from dispatched ones', async () => {
   const { github, repository, minted } = await installed();
   const authorization = await minted();
   await ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } });

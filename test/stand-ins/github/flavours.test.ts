@@ -7,7 +7,7 @@ const jwtOf = async (options: Parameters<typeof installed>[0]) => {
   return { github, app, authorization: appJwt(app) };
 };
 
-test('an Enterprise Server says its version everywhere, has no limits, and does not know the newest API', async () => {
+test('an Enterprise Server shows its version everywhere, has no limits, and does not know the newest API', async () => {
   const { github, app, authorization } = await jwtOf({ flavour: 'ghes', enterpriseVersion: '3.17.4' });
   const meta = await ask(github.apiUrl, 'GET /meta', { headers: { 'user-agent': 'test' } });
   expect(meta).toMatchObject({ status: 200, body: { installed_version: '3.17.4' } });
@@ -16,7 +16,7 @@ test('an Enterprise Server says its version everywhere, has no limits, and does 
 
   const version = { 'x-github-api-version': '2026-03-10' };
   expect(await ask(github.apiUrl, 'GET /app', { authorization, headers: version })).toMatchObject({ status: 400 });
-  // The API is below its root alone, and the pages are not.
+  // Only the API is below its root, the pages are not.
   expect(await ask(github.url, 'GET /app', { authorization })).toMatchObject({ status: 404 });
   const page = await ask(github.apiUrl, 'GET /login/oauth/authorize?client_id=x', { authorization });
   expect(page.body['message']).toBe('Not Found');
@@ -31,7 +31,7 @@ test('an Enterprise Server says its version everywhere, has no limits, and does 
   expect(github.violations).toEqual([]);
 });
 
-test('github.com tells no version of itself, and what is left of the hour', async () => {
+test('github.com shows no version, but the rest of the hourly limit', async () => {
   const { github, authorization } = await jwtOf({});
   const meta = await ask(github.apiUrl, 'GET /meta', { authorization });
   expect(meta.body).toEqual({ verifiable_password_authentication: false });
@@ -39,7 +39,7 @@ test('github.com tells no version of itself, and what is left of the hour', asyn
   expect(meta.headers.get('x-github-enterprise-version')).toBeNull();
 });
 
-test('a tenant of ghe.com has its API at a host of its own, and the sign-in not there', async () => {
+test('a tenant of ghe.com has its API on a separate host without the sign-in', async () => {
   const { github, authorization } = await jwtOf({ flavour: 'ghe.com' });
   expect(new URL(github.apiUrl).host).not.toBe(new URL(github.url).host);
   const version = { 'x-github-api-version': '2026-03-10' };

@@ -2,27 +2,30 @@ import { expect, test } from 'vitest';
 import { receiver } from './installed.ts';
 import { acme, bob, mallory, queryOf, town } from './town.ts';
 
-test.each(['github.com', 'ghes'] as const)('on %s an owner installs and comes back with the state', async (flavour) => {
-  const { received, hookUrl } = await receiver();
-  const { github, browser, begin, app } = await town({ hookUrl, flavour });
-  const page = await browser.visit(browser.link(await begin(), 'Install on @acme'));
-  const back = await browser.press(page, 'Install', { repository_selection: 'selected', repository_ids: ['102'] });
+test.each(['github.com', 'ghes'] as const)(
+  'lets an owner install on %s and returns the browser with the state',
+  async (flavour) => {
+    const { received, hookUrl } = await receiver();
+    const { github, browser, begin, app } = await town({ hookUrl, flavour });
+    const page = await browser.visit(browser.link(await begin(), 'Install on @acme'));
+    const back = await browser.press(page, 'Install', { repository_selection: 'selected', repository_ids: ['102'] });
 
-  const [installation] = [...github.state.installations.values()];
-  expect(installation).toMatchObject({ appId: app.appId, account: acme, repositorySelection: 'selected' });
-  expect([...(installation?.repositoryIds ?? [])]).toEqual([102]);
-  expect(back.location).toMatch(/^https:\/\/fairlead\.example\/installed\?/);
-  expect(queryOf(back)).toEqual({ installation_id: `${installation?.id}`, setup_action: 'install', state: 's-1' });
-  await expect.poll(() => received.length).toBe(1);
-  expect(JSON.parse(received[0]?.body ?? '')).toMatchObject({
-    action: 'created',
-    requester: null,
-    sender: { login: 'octocat' },
-    repositories: [{ id: 102 }],
-  });
-});
+    const [installation] = [...github.state.installations.values()];
+    expect(installation).toMatchObject({ appId: app.appId, account: acme, repositorySelection: 'selected' });
+    expect([...(installation?.repositoryIds ?? [])]).toEqual([102]);
+    expect(back.location).toMatch(/^https:\/\/fairlead\.example\/installed\?/);
+    expect(queryOf(back)).toEqual({ installation_id: `${installation?.id}`, setup_action: 'install', state: 's-1' });
+    await expect.poll(() => received.length).toBe(1);
+    expect(JSON.parse(received[0]?.body ?? '')).toMatchObject({
+      action: 'created',
+      requester: null,
+      sender: { login: 'octocat' },
+      repositories: [{ id: 102 }],
+    });
+  },
+);
 
-test('an account is chosen beforehand, and all of its repositories come along, also later ones', async () => {
+test('preselects an account, and includes all of its repositories, also later ones', async () => {
   const { github, browser, base } = await town();
   const page = await browser.visit(`${github.url}${base}/installations/new/permissions?target_id=9000&state=s-2`);
   expect(queryOf(await browser.press(page, 'Install'))).toMatchObject({ state: 's-2' });
@@ -37,7 +40,7 @@ test('an account is chosen beforehand, and all of its repositories come along, a
   });
 });
 
-test('where an App asks for authorization too, its first callback gets code and installation', async () => {
+test('sends code and installation to the first callback if an App also asks for authorization', async () => {
   const { browser, begin, app, github } = await town({ requestOauthOnInstall: true });
   const page = await browser.visit(browser.link(await begin(), 'Install on @octocat'));
   const back = await browser.press(page, 'Install');
@@ -47,14 +50,14 @@ test('where an App asks for authorization too, its first callback gets code and 
   expect(github.state.oauthCodes.get(code)).toMatchObject({ appId: app.appId, user: { login: 'octocat' } });
 });
 
-test('an App that names nowhere to go leaves the browser at its own page', async () => {
+test('leaves the browser at its own page if the App names no URL', async () => {
   const { browser, begin, github, app } = await town();
   app.setupUrl = undefined;
   const page = await browser.visit(browser.link(await begin(), 'Install on @acme'));
   expect((await browser.press(page, 'Install')).location).toBe(`${github.url}/apps/fairlead`);
 });
 
-test('a mere member asks; no number of an installation comes back, and GitHub tells the App nothing', async () => {
+test('lets a member only request: no installation number comes back, and the App learns nothing', async () => {
   const { received, hookUrl } = await receiver();
   const { github, browser, begin, app } = await town({ hookUrl });
   github.signInAs(bob);
@@ -78,7 +81,7 @@ test("a private App is for its owner's account alone, and others do not see it",
   expect(await begin()).toMatchObject({ status: 404 });
 });
 
-test('a missed webhook is a matter of choice, and an unreachable hook fails at once', async () => {
+test('can lose a webhook on demand, and fails at once for an unreachable hook', async () => {
   const { received, hookUrl } = await receiver();
   const { github, browser, begin, app } = await town({ hookUrl });
   github.browserWebhooks = false;

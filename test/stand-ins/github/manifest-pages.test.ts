@@ -24,7 +24,7 @@ function post(github: GitHubStandIn, given: unknown, path = '/settings/apps/new?
 }
 
 test.each(['github.com', 'ghes'] as const)(
-  'on %s a manifest becomes an App, once, under the name that was chosen',
+  'turns a manifest on %s into an App once, with the chosen name',
   async (flavour) => {
     const standIn = await github({ flavour });
     const browser = createBrowser();
@@ -54,7 +54,7 @@ test.each(['github.com', 'ghes'] as const)(
   },
 );
 
-test('a code is worth nothing after an hour', async () => {
+test('rejects a code after an hour', async () => {
   const standIn = await github();
   const browser = createBrowser();
   const back = await browser.press(await post(standIn, manifest), /Create/);
@@ -63,7 +63,7 @@ test('a code is worth nothing after an hour', async () => {
   expect(await ask(standIn.apiUrl, `POST /app-manifests/${code}/conversions`)).toMatchObject({ status: 404 });
 });
 
-test('only an owner of the organization registers an App for it', async () => {
+test('lets only an owner of the organization register an App for it', async () => {
   const standIn = await github();
   const browser = createBrowser();
   const path = '/organizations/acme/settings/apps/new?state=s-1';
@@ -89,13 +89,13 @@ test.each([
   ['a key that GitHub does not know', { ...manifest, webhook_secret: 'x' }, 'webhook_secret is unknown'],
   ['an unknown level', { ...manifest, default_permissions: { contents: 'all' } }, 'must be read, write or admin'],
   ['a script in place of an address', { ...manifest, url: 'javascript:alert(1)' }, 'url must be a valid URL'],
-])('a manifest with %s is refused', async (_, given, text) => {
+])('rejects a manifest with %s', async (_, given, text) => {
   const shown = await post(await github(), given);
   expect(shown.status).toBe(422);
   expect(createBrowser().read(shown)).toContain(text);
 });
 
-test('a name is taken once; the page says so and keeps the rest', async () => {
+test('accepts a name once, says so on the page, and keeps the other fields', async () => {
   const standIn = await github();
   const browser = createBrowser();
   standIn.addApp({ slug: 'fairlead-of-acme' });
@@ -106,13 +106,13 @@ test('a name is taken once; the page says so and keeps the rest', async () => {
   expect(new URL(back.location ?? '').searchParams.get('state')).toBe('s-1');
 });
 
-test('nothing in a manifest becomes part of the page', async () => {
+test('never includes a manifest’s text unescaped in the page', async () => {
   const shown = await post(await github(), { ...manifest, name: `"><script>alert(1)</script>` });
   expect(shown.text).not.toContain('<script');
   expect(shown.headers.get('content-security-policy')).toContain("default-src 'none'");
 });
 
-test('a new hook is pinged; one under .invalid fails at once, and the log remembers', async () => {
+test('pings a new hook, fails at once for one under .invalid, and logs both', async () => {
   const standIn = await github();
   standIn.autoWebhooks = true;
   const { received, hookUrl } = await receiver();

@@ -7,7 +7,7 @@ import { appJwt, ask } from './ask.ts';
 import { github } from './installed.ts';
 import { acme } from './town.ts';
 
-test('with a file it finds everything again: Apps and their keys, installations, repositories and heads', async () => {
+test('restores Apps with their keys, installations, repositories and heads from its file', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-stand-in-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const memoryFile = path.join(folder, 'github.json');

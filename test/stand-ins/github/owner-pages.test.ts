@@ -6,7 +6,7 @@ import { acme, bob, mallory, queryOf, setupUrl, town } from './town.ts';
 
 const requestsPath = '/organizations/acme/settings/installation-requests';
 
-test('an owner approves; the requester is named, and the browser that comes back has no state', async () => {
+test('shows the requester to an owner who approves, and returns the browser without a state', async () => {
   const { received, hookUrl } = await receiver();
   const { github, app, browser } = await town({ hookUrl });
   github.requestInstallation(app, acme, bob);
@@ -27,7 +27,7 @@ test('an owner approves; the requester is named, and the browser that comes back
   });
 });
 
-test('nobody is told of a refusal, and only an owner decides', async () => {
+test('reports no refusal to anyone, and lets only an owner decide', async () => {
   const { received, hookUrl } = await receiver();
   const { github, app, browser } = await town({ hookUrl });
   const request = github.requestInstallation(app, acme, bob);
@@ -46,7 +46,7 @@ test('nobody is told of a refusal, and only an owner decides', async () => {
   expect(received.map(({ body }) => JSON.parse(body).repositories)).toMatchObject([[{ id: 102 }]]);
 });
 
-test('an App sees who asks for it, page by page', async () => {
+test('shows an App its requests, page by page', async () => {
   const { github, app } = await town();
   const other = github.addApp({ slug: 'other' });
   github.requestInstallation(other, acme, bob);
@@ -63,7 +63,7 @@ test('an App sees who asks for it, page by page', async () => {
   expect(github.violations).toEqual([]);
 });
 
-test('another choice of repositories is announced; the browser goes back only where the App wants it', async () => {
+test('announces another choice of repositories, and redirects only if the App asks for it', async () => {
   const { received, hookUrl } = await receiver();
   const { github, app, browser } = await town({ hookUrl });
   const installation = github.addInstallation(app, { account: acme });
@@ -82,7 +82,7 @@ test('another choice of repositories is announced; the browser goes back only wh
   expect(queryOf(updated)).toEqual({ installation_id: `${installation.id}`, setup_action: 'update' });
 });
 
-test('an owner suspends, unsuspends and uninstalls; others see nothing of it', async () => {
+test('lets an owner suspend, unsuspend and uninstall, and shows others nothing', async () => {
   const { received, hookUrl } = await receiver();
   const { github, app, browser } = await town({ hookUrl });
   const installation = github.addInstallation(app, { account: acme });
@@ -100,7 +100,7 @@ test('an owner suspends, unsuspends and uninstalls; others see nothing of it', a
   expect(await browser.visit(`${github.url}/settings/installations/${own.id}`)).toMatchObject({ status: 404 });
 });
 
-test('whoever is signed in is a matter of choice', async () => {
+test('can switch the signed-in person', async () => {
   const { github, browser } = await town();
   const page = await browser.visit(`${github.url}/simulate`);
   expect(browser.read(page)).toMatch(/@octocat, owner of @acme @bob, member of @acme @mallory, in no organization/);
@@ -109,7 +109,7 @@ test('whoever is signed in is a matter of choice', async () => {
   expect(await browser.press(page, 'Sign in', { person: 'acme' })).toMatchObject({ status: 404 });
 });
 
-test('a push by button moves the branch, and tells every App that is installed there', async () => {
+test('moves the branch with the push button, and notifies every installed App', async () => {
   const { received, hookUrl } = await receiver();
   const { github, app, web, browser } = await town({ hookUrl });
   const installation = github.addInstallation(app, { account: acme });
@@ -133,13 +133,13 @@ test('a push by button moves the branch, and tells every App that is installed t
   expect(browser.read(await browser.visit(`${github.url}/acme/web`))).toMatch(/CI #1 build 7 main [0-9a-f]{12} queued/);
 });
 
-test('a page that does not exist is left to the API, which knows no such thing', async () => {
+test('leaves an unknown page to the API, which returns 404', async () => {
   const { github } = await town();
   expect(await ask(github.url, 'GET /acme/nothing')).toMatchObject({ status: 404, body: { message: 'Not Found' } });
   expect(github.violations.splice(0)).toEqual(['GET /acme/nothing: there is no such operation']);
 });
 
-test('an App gets another key, and is deleted, by its owner alone', async () => {
+test('lets only its owner add a key to an App or delete it', async () => {
   const { github, app, browser } = await town();
   const installation = github.addInstallation(app, { account: acme });
   const url = `${github.url}/organizations/acme/settings/apps/fairlead`;

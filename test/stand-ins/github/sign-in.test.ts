@@ -19,7 +19,7 @@ async function registered() {
   return { github: standIn, app, authorize, exchange };
 }
 
-test('a browser comes back with a code that only the verifier opens, once', async () => {
+test('returns the browser with a code that works once and only with the verifier', async () => {
   const { github, authorize, exchange } = await registered();
   const query = { redirect_uri: callback, state: 's-1', code_challenge: challenge, code_challenge_method: 'S256' };
   const codes: string[] = [];
@@ -47,13 +47,13 @@ test.each([
   ['a callback that is not registered', { redirect_uri: 'https://evil.example/' }],
   ['a plain challenge', { code_challenge: challenge, code_challenge_method: 'plain' }],
   ['a challenge of no method', { code_challenge: challenge }],
-])('%s gives no code', async (_, query) => {
+])('gives no code for %s', async (_, query) => {
   const { github, authorize } = await registered();
   expect(await authorize(query)).toMatchObject({ status: 400 });
   expect(github.state.oauthCodes.size).toBe(0);
 });
 
-test('codes live ten minutes, tokens eight hours; a refresh ends both tokens before it', async () => {
+test('expires codes after ten minutes and tokens after eight hours, and a refresh ends both earlier tokens', async () => {
   const { github, app, exchange } = await registered();
   const user = (token: unknown) => ask(github.apiUrl, 'GET /user', { authorization: `Bearer ${token}` });
   const late = github.addOAuthCode(app);
@@ -71,7 +71,7 @@ test('codes live ten minutes, tokens eight hours; a refresh ends both tokens bef
   expect((await exchange({ code: 'x', client_secret: 'wrong' })).body['error']).toBe('incorrect_client_credentials');
 });
 
-test('a user sees the installations of organizations that the user belongs to, and the role there', async () => {
+test('shows a user the installations of their organizations, and their role there', async () => {
   const permissions = { members: 'read', actions: 'write' };
   const { github, app, installation } = await installed({ permissions });
   const sees = async (account: { login: string; id: number; type: 'User' }, org: string) => {
@@ -97,7 +97,7 @@ test('a user sees the installations of organizations that the user belongs to, a
   github.addMembership(installation.account, admin, 'admin');
   expect(await sees(admin, 'acme')).toMatchObject({ installations: 1, status: 200, role: 'admin', memberships: [{}] });
   expect(await sees(stranger, 'acme')).toMatchObject({ installations: 0, status: 404, memberships: [] });
-  // Without "Members: read" an App learns of no role.
+  // Without "Members: read" an App cannot see roles.
   installation.permissions = { actions: 'write' };
   expect(await sees(admin, 'acme')).toMatchObject({ installations: 1, status: 403, memberships: [] });
   expect(github.violations).toEqual([]);

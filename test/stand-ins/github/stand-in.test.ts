@@ -14,13 +14,13 @@ test.each([
   ['was issued in the future', { iat: 60 }, 401, /'Issued at' claim/],
   ['is signed by another key', { key: newKeyPair().privateKey }, 401, /could not be decoded/],
   ['names no App', { iss: 8 }, 404, /Integration not found/],
-])('a JWT is refused that %s', async (_, parts, status, message) => {
+])('rejects a JWT that %s', async (_, parts, status, message) => {
   const { github, app } = await installed();
   const answer = await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app, parts) });
   expect(answer).toMatchObject({ status, body: { message: expect.stringMatching(message), status: String(status) } });
 });
 
-test('a JWT names its App by number or by client id', async () => {
+test('accepts the number or the client id of an App in a JWT', async () => {
   const { github, app } = await installed();
   for (const iss of [7, '7', app.clientId]) {
     const answer = await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app, { iss }) });
@@ -28,7 +28,7 @@ test('a JWT names its App by number or by client id', async () => {
   }
 });
 
-test('the clock of GitHub can be another than ours, and its Date header says so', async () => {
+test('can have another clock than ours, and shows it in the Date header', async () => {
   const { github, app } = await installed();
   github.clock.skewMs = -900_000;
   const answer = await ask(github.apiUrl, 'GET /app', { authorization: appJwt(app) });
@@ -39,7 +39,7 @@ test('the clock of GitHub can be another than ours, and its Date header says so'
 test.each([
   ['classic', /^ghs_[A-Za-z0-9]{36}$/],
   ['stateless', /^ghs_7_[\w-]+\.[\w-]+\.[\w-]{100,}$/],
-] as const)('a %s token works until it is revoked', async (tokenFormat, form) => {
+] as const)('accepts a %s token until it is revoked', async (tokenFormat, form) => {
   const { github, minted } = await installed({ tokenFormat });
   const authorization = await minted();
   expect(authorization.slice(6)).toMatch(form);
@@ -49,14 +49,14 @@ test.each([
   expect(await list()).toMatchObject({ status: 401, body: { message: 'Bad credentials' } });
 });
 
-test('a token can be asked for in either format', async () => {
+test('issues a token in either format', async () => {
   const { mint } = await installed();
   const asked = async (value: string) => (await mint({}, { 'x-github-stateless-s2s-token': value })).body['token'];
   expect(await asked('enabled')).toMatch(/^ghs_7_.+\..+\..+$/);
   expect(await asked('disabled')).toMatch(/^ghs_[A-Za-z0-9]{36}$/);
 });
 
-test('a token cannot be minted for what the installation lacks', async () => {
+test('mints no token for more than the installation has', async () => {
   const { github, installation, mint } = await installed();
   const foreign = github.addRepository(github.addInstallation(github.addApp()), { name: 'other' });
   expect((await mint({ permissions: { contents: 'write' } })).status).toBe(422);
@@ -69,7 +69,7 @@ test('a token cannot be minted for what the installation lacks', async () => {
   expect((await mint()).status).toBe(404);
 });
 
-test('a token reaches no other repository and does nothing beyond its permissions', async () => {
+test('limits a token to its repositories and permissions', async () => {
   const { github, installation, repository, minted } = await installed();
   const other = github.addRepository(installation, { name: 'other' });
   const authorization = await minted({ repository_ids: [repository.id], permissions: { contents: 'read' } });
@@ -85,7 +85,7 @@ test('a token reaches no other repository and does nothing beyond its permission
   expect(github.state.runs.size).toBe(0);
 });
 
-test('a manifest code makes one App', async () => {
+test('creates one App from a manifest code', async () => {
   const standIn = await github();
   const code = standIn.addManifestCode({ name: 'Fair Lead', default_permissions: { actions: 'write' } });
   const first = await ask(standIn.apiUrl, `POST /app-manifests/${code}/conversions`);
@@ -98,14 +98,14 @@ test.each([
   ['a ref that is gone', { ref: 'gone', inputs }, 'No ref found for: gone'],
   ['an input too many', { ref: 'main', inputs: { ...inputs, x: '1' } }, 'Unexpected inputs provided: ["x"]'],
   ['an input too few', { ref: 'main', inputs: {} }, "Required input 'fairlead_build' not provided"],
-])('a dispatch is refused for %s', async (_, body, message) => {
+])('rejects a dispatch for %s', async (_, body, message) => {
   const { github, minted } = await installed();
   const answer = await ask(github.apiUrl, dispatches, { authorization: await minted(), body });
   expect(answer).toMatchObject({ status: 422, body: { message } });
   expect(github.state.runs.size).toBe(0);
 });
 
-test('a dispatch tells its run on github.com where asked to, and never on an Enterprise Server', async () => {
+test('returns the run of a dispatch on github.com if asked to, and never on an Enterprise Server', async () => {
   for (const [flavour, asked, status] of [
     ['github.com', true, 200],
     ['github.com', false, 204],
@@ -121,7 +121,7 @@ test('a dispatch tells its run on github.com where asked to, and never on an Ent
   }
 });
 
-test('an answer can be lost after its effect, and a failure can come before or after it', async () => {
+test('can lose an answer after its effect, and fail before or after it', async () => {
   const { github, minted } = await installed();
   const authorization = await minted();
   const dispatch = () => ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } });
@@ -151,7 +151,7 @@ test('an answer can be lost after its effect, and a failure can come before or a
   ]);
 });
 
-test('a webhook is signed, logged, and sent again with the same guid and bytes', async () => {
+test('signs and logs a webhook, and redelivers it with the same guid and bytes', async () => {
   const { github, app, installation, repository } = await installed();
   const { received, hookUrl } = await receiver();
   app.hookUrl = hookUrl;
@@ -184,7 +184,7 @@ test('a webhook is signed, logged, and sent again with the same guid and bytes',
   expect(received).toHaveLength(3);
 });
 
-test('a run that plays by itself is announced three times', async () => {
+test('announces an automatic run three times', async () => {
   const { github, app, minted } = await installed();
   const { received, hookUrl } = await receiver();
   app.hookUrl = hookUrl;
@@ -195,7 +195,7 @@ test('a run that plays by itself is announced three times', async () => {
     .toEqual(['requested', 'in_progress', 'completed']);
 });
 
-test('what has not changed is not sent again, and an old name leads to the new one', async () => {
+test('does not send unchanged data again, and redirects an old name to the new one', async () => {
   const { github, repository, minted } = await installed();
   const authorization = await minted();
   const get = (path: string, headers: Record<string, string> = {}) =>
@@ -208,13 +208,13 @@ test('what has not changed is not sent again, and an old name leads to the new o
   expect(moved.status).toBe(301);
   const followed = await get((moved.headers.get('location') ?? '').slice(github.apiUrl.length));
   expect(followed).toMatchObject({ status: 200, body: { name: 'main' } });
-  // A write is told so too, with a status that keeps its method.
+  // A write is redirected too, with a status that keeps its method.
   expect((await ask(github.apiUrl, dispatches, { authorization, body: { ref: 'main', inputs } })).status).toBe(307);
   expect(github.state.runs.size).toBe(0);
   expect(github.violations).toEqual([]);
 });
 
-test('lists come in pages', async () => {
+test('pages through lists', async () => {
   const { github, repository, minted } = await installed();
   for (let number = 0; number < 150; number++) repository.branches.set(`feat/${number}`, 'b'.repeat(40));
   const authorization = await minted();
@@ -228,7 +228,7 @@ test('lists come in pages', async () => {
   expect(some.body).toHaveLength(11);
 });
 
-test('a broken answer and a wrong request are violations of the contract', async () => {
+test('counts a malformed answer and a wrong request as violations of the contract', async () => {
   const { github, app, minted } = await installed();
   const authorization = await minted();
   expect(github.violations).toEqual([]);
@@ -252,13 +252,13 @@ test('a broken answer and a wrong request are violations of the contract', async
   ]);
 });
 
-test('closing the stand-in fails when a violation is left', async () => {
+test('fails to close when a violation is left', async () => {
   const github = await startGitHub();
   await ask(github.apiUrl, 'GET /nothing');
   await expect(github.close()).rejects.toThrow('GET /nothing: there is no such operation');
 });
 
-test.each(['github.com', 'ghes'] as const)('every operation on %s keeps the contract', async (flavour) => {
+test.each(['github.com', 'ghes'] as const)('keeps the contract in every operation on %s', async (flavour) => {
   const { github, app, installation, repository, minted } = await installed({ flavour });
   const { hookUrl } = await receiver();
   app.hookUrl = hookUrl;

@@ -9,7 +9,7 @@ export const mallory = { login: 'mallory', id: 666, type: 'User' as const };
 export const setupUrl = 'https://fairlead.example/installed';
 export const callback = 'https://fairlead.example/callback';
 
-/** octocat owns acme, which has two repositories; bob is a mere member; mallory is in no organization. */
+/** octocat owns acme, which has two repositories. bob is a mere member. mallory is in no organization. */
 export async function town({ flavour, ...input }: NewApp & StandInOptions = {}) {
   const standIn = await github({ ...(flavour && { flavour }) });
   const app = standIn.addApp({ slug: 'fairlead', setupUrl, callbackUrls: [callback], ...input });
@@ -24,7 +24,7 @@ export async function town({ flavour, ...input }: NewApp & StandInOptions = {}) 
   return { github: standIn, app, web, api, browser, begin, base };
 }
 
-/** What the next address would be told. */
+/** What the next address would receive. */
 export function queryOf(shown: Shown): Record<string, string> {
   return Object.fromEntries(new URL(shown.location ?? 'http://nowhere.invalid').searchParams);
 }
