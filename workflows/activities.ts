@@ -1,236 +1,202 @@
 import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import {
+  databaseStep,
+  type Exceptions,
+  giveUpSoon,
+  keepTrying,
+  once,
+  type Patience,
+  pauses,
+  tryForDays,
+  withExceptions,
+} from './patience.ts';
 
-/** GitHub would start another run: one attempt, and whoever calls this settles what it left behind. */
-export const { sendDispatch } = proxyActivities<Activities>({
-  startToCloseTimeout: '3 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { maximumAttempts: 1 },
-  summary: 'Ask GitHub to start the run, once',
+type Proxies = ReturnType<typeof proxyActivities<Activities>>;
+
+/** An activity that runs with the patience, except for the named differences. Operators read the summary. */
+function activity<Name extends keyof Activities>(
+  name: Name,
+  summary: string,
+  patience: Patience,
+  exceptions: Exceptions = {},
+): Proxies[Name] {
+  return proxyActivities<Activities>({ ...withExceptions(patience, exceptions), summary })[name];
+}
+
+/** A second request would start a second run, so there is one attempt. */
+export const sendDispatch = activity('sendDispatch', 'Ask GitHub to start the run, once', once);
+
+export const lookForRun = activity('lookForRun', 'Look up the run', giveUpSoon, {
+  total: '2 minutes',
+  heartbeat: 'none',
 });
 
-/** Someone else's API, and the workflow asks again anyway: give up soon. */
-export const { lookForRun } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '2 minutes',
-  retry: { maximumAttempts: 3, initialInterval: '2 seconds' },
-  summary: 'See how the run is',
-});
-
-/** A run that goes on after its build costs money: try for a while. */
-export const { cancelRun } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '5 minutes',
+/** A run that continues after its build has ended costs money. */
+export const cancelRun = activity('cancelRun', 'Cancel the run at GitHub', keepTrying, {
+  total: '5 minutes',
   retry: { maximumInterval: '30 seconds' },
-  summary: 'Ask GitHub to end the run',
+  heartbeat: 'none',
 });
 
-/** The next report makes up for one that failed. */
-export const { reportBuild: reportProgress } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '1 minute',
-  heartbeatTimeout: '15 seconds',
+/** The next report replaces one that failed. */
+export const reportProgress = activity('reportBuild', 'Report the progress of the build to GitHub', giveUpSoon, {
+  total: '1 minute',
   retry: { maximumAttempts: 3 },
-  summary: 'Tell GitHub how the build is',
 });
 
-/** A commit that stays pending blocks a merge: nothing but a refusal ends this before a day is over. */
-export const { reportBuild: reportEnd } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '1 day',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '2 seconds', maximumInterval: '10 minutes' },
-  summary: 'Tell GitHub how the build ended',
+/** A commit that stays pending blocks a merge, so only a refusal ends the attempts before a day has passed. */
+export const reportEnd = activity('reportBuild', 'Report the result of the build to GitHub', tryForDays, {
+  total: '1 day',
+  retry: pauses('2 seconds', '10 minutes'),
 });
 
-/** Reading is harmless: try until a person would rather know. */
-export const { syncInstallationPage, confirmInstallations } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '1 hour',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '2 minutes' },
-  summary: 'Read a page of installations from GitHub',
+const syncOptions: Exceptions = { retry: pauses('1 second', '2 minutes') };
+
+export const syncInstallationPage = activity(
+  'syncInstallationPage',
+  'Read a page of installations from GitHub',
+  keepTrying,
+  syncOptions,
+);
+
+export const confirmInstallations = activity(
+  'confirmInstallations',
+  'Check the installations that were on no page',
+  keepTrying,
+  syncOptions,
+);
+
+/** A person expects to see soon what they changed at GitHub. A sync follows in any case. */
+export const readInstallation = activity('readInstallation', 'Read one installation from GitHub', keepTrying, {
+  attempt: '30 seconds',
+  total: '2 minutes',
+  retry: pauses('200 milliseconds', '10 seconds'),
 });
 
-/** People look for the effect of what they did at GitHub just now, and a sync follows. */
-export const { readInstallation } = proxyActivities<Activities>({
-  startToCloseTimeout: '30 seconds',
-  scheduleToCloseTimeout: '2 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '200 milliseconds', maximumInterval: '10 seconds' },
-  summary: 'Read one installation from GitHub',
+/** Other installations wait for this one, and the workflow tries it again after them. */
+export const syncRepositoryPage = activity(
+  'syncRepositoryPage',
+  'Read a page of repositories from GitHub',
+  giveUpSoon,
+  { total: '2 minutes', retry: pauses('1 second', '10 seconds', 5) },
+);
+
+/** The total is longer than GitHub's hourly rate limit can last. */
+export const syncRepositoryPagePatiently = activity(
+  'syncRepositoryPage',
+  'Read a page of repositories from GitHub, with long pauses',
+  keepTrying,
+  { total: '65 minutes', retry: pauses('2 seconds', '2 minutes') },
+);
+
+/** The code is valid for an hour. GitHub accepts it once, so a second attempt creates no second App. */
+export const convertManifest = activity(
+  'convertManifest',
+  'Exchange the manifest code for the App and encrypt its secrets',
+  keepTrying,
+  { retry: pauses('2 seconds', '1 minute') },
+);
+
+/** The code is valid for ten minutes. The person waits, and can sign in again. */
+export const identifyInstaller = activity('identifyInstaller', 'Identify the person who signed in', keepTrying, {
+  total: '10 minutes',
+  retry: pauses('1 second', '30 seconds'),
 });
 
-/** Others wait meanwhile, and it is tried again after them. */
-export const { syncRepositoryPage } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '2 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '10 seconds', maximumAttempts: 5 },
-  summary: 'Read a page of repositories from GitHub',
+export const proveOwnership = activity('proveOwnership', 'Check that the person owns the account', keepTrying);
+
+export const bindInstallation = activity('bindInstallation', 'Connect the account', keepTrying);
+
+export const lookForApproval = activity('lookForApproval', 'Check whether an owner has approved', giveUpSoon);
+
+/** GitHub's clock can differ from ours, so the total is longer than the token lives. */
+export const revokeMintedToken = activity('revokeMintedToken', 'Revoke a token at its provider', keepTrying, {
+  total: '90 minutes',
+  heartbeat: 'none',
 });
 
-/** Longer than GitHub's hourly limit of requests holds anybody up. */
-export const { syncRepositoryPage: syncRepositoryPagePatiently } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '65 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '2 seconds', maximumInterval: '2 minutes' },
-  summary: 'Read a page of repositories from GitHub, whatever is in the way',
+export const revokeConsent = activity('revokeConsent', 'Revoke a consent at Google', tryForDays, {
+  heartbeat: 'none',
 });
 
-/** The code lives an hour, and GitHub takes it once: asking again makes no second App. */
-export const { convertManifest } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '1 hour',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '2 seconds', maximumInterval: '1 minute' },
-  summary: 'Change the code for the App, and seal its secrets',
+export const uninstallInstallation = activity(
+  'uninstallInstallation',
+  'Uninstall the App if no other integration uses it',
+  tryForDays,
+);
+
+/** GitHub keeps the log for days, and can ask for long pauses. */
+export const readDeliveryLog = activity('readDeliveryLog', 'Look for missed webhooks', keepTrying, {
+  attempt: '15 minutes',
+  total: '6 hours',
+  retry: pauses('2 seconds', '5 minutes'),
 });
 
-/** The code lives ten minutes; the person waits, and can sign in again. */
-export const { identifyInstaller } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
-  summary: 'Learn who signed in',
+/** Other repositories wait for this one, and the next recovery tries it again. */
+export const fillGap = activity(
+  'fillGap',
+  'Compare the branches of a repository with the last decided commits',
+  giveUpSoon,
+  { attempt: '3 minutes', total: '5 minutes', retry: pauses('2 seconds', '30 seconds', 5) },
+);
+
+const proofOptions: Exceptions = { total: '1 day', retry: pauses('1 second', '10 minutes') };
+
+/** The old version stays in use until the new one is proven, so nobody waits. */
+export const proveVersion = activity('proveVersion', 'Try the credential at the provider', tryForDays, proofOptions);
+
+export const proveOldVersion = activity(
+  'proveOldVersion',
+  'Try the credential at the provider',
+  tryForDays,
+  proofOptions,
+);
+
+/** Fairlead accepts both webhook secrets until this succeeds. */
+export const settleVersion = activity(
+  'settleVersion',
+  'Send the webhook secret in use to the provider again',
+  tryForDays,
+  { retry: pauses('10 seconds', '1 hour') },
+);
+
+export const probeOldVersion = activity('probeOldVersion', 'Check whether the old credential still works', giveUpSoon);
+
+/** The next night is another chance, but a short outage of the host should not cost this one. */
+export const checkApp = activity('checkApp', 'Compare the App with its settings at GitHub', keepTrying, {
+  attempt: '2 minutes',
+  total: '6 hours',
+  retry: pauses('5 seconds', '10 minutes'),
 });
 
-/** A person has done their part: try until they would rather begin anew. */
-export const { proveOwnership, bindInstallation } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '1 hour',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-  summary: 'Prove who owns the account, and connect it',
+/** A registry that is down proves nothing about the credential. */
+export const probeRegistry = activity('probeRegistry', 'Ask the registry what the credential may do', keepTrying, {
+  attempt: '5 minutes',
+  total: '10 minutes',
 });
 
-/** The workflow asks again anyway. */
-export const { lookForApproval } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '3 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { maximumAttempts: 3, initialInterval: '2 seconds' },
-  summary: 'See whether an owner has approved',
+/** Nobody waits for this check, and the registry is checked again when it is next due. */
+export const probeRegistryBriefly = activity(
+  'probeRegistry',
+  'Ask the registry whether it still accepts the credential',
+  giveUpSoon,
+  { attempt: '5 minutes', total: '10 minutes', retry: pauses('1 second', '1 minute', 4) },
+);
+
+/** A cloud that is down proves nothing about the account. */
+export const askCloud = activity('askCloud', 'Check the cloud account at its cloud', keepTrying, {
+  total: '5 minutes',
+  retry: pauses('1 second', '30 seconds'),
 });
 
-/** Until it has died by itself, and a little longer: GitHub's clock need not be ours. */
-export const { revokeMintedToken } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '90 minutes',
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-  summary: 'Revoke a token at its provider',
+/** One attempt looks at many rows, one after the other. */
+export const sweepStuck = activity('sweepStuck', 'Look for builds and deletions that are stuck', keepTrying, {
+  attempt: '10 minutes',
+  retry: pauses('5 seconds', '1 minute'),
 });
 
-/** It stays good until it is done: as often as it takes, for a week. */
-export const { revokeConsent } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '7 days',
-  retry: { initialInterval: '1 second', maximumInterval: '30 minutes' },
-  summary: 'End a consent at Google',
-});
-
-/** The account stays open until it is done: as often as it takes, for a week. */
-export const { uninstallInstallation } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '7 days',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '30 minutes' },
-  summary: 'Uninstall the App where nobody else uses it',
-});
-
-/** GitHub keeps the log for days: try for long, and wait as long as it asks. */
-export const { readDeliveryLog } = proxyActivities<Activities>({
-  startToCloseTimeout: '15 minutes',
-  scheduleToCloseTimeout: '6 hours',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '2 seconds', maximumInterval: '5 minutes' },
-  summary: 'Look for webhooks that were missed',
-});
-
-/** Others wait meanwhile, and the next recovery tries again. */
-export const { fillGap } = proxyActivities<Activities>({
-  startToCloseTimeout: '3 minutes',
-  scheduleToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '2 seconds', maximumInterval: '30 seconds', maximumAttempts: 5 },
-  summary: 'Compare the branches of a repository with what was decided last',
-});
-
-/** Nobody waits in vain: until it is proven the old version is in use, and GitHub is told of a secret as often as it takes. */
-export const { proveVersion, proveOldVersion } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '1 day',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '10 minutes' },
-  summary: 'Try the credential at the provider',
-});
-
-/** Both secrets verify meanwhile. */
-export const { settleVersion } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '7 days',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '10 seconds', maximumInterval: '1 hour' },
-  summary: 'Tell the provider once more of the secret in use',
-});
-
-/** The workflow asks again anyway. */
-export const { probeOldVersion } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '3 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { maximumAttempts: 3, initialInterval: '2 seconds' },
-  summary: 'See whether the old credential is dead',
-});
-
-/** The next night is another chance, but an outage of the host should not cost this one. */
-export const { checkApp } = proxyActivities<Activities>({
-  startToCloseTimeout: '2 minutes',
-  scheduleToCloseTimeout: '6 hours',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '5 seconds', maximumInterval: '10 minutes' },
-  summary: 'Compare the App with what GitHub says',
-});
-
-/** A registry that is away says nothing of the credential: try until a person would rather know, then leave all as it is. */
-export const { probeRegistry } = proxyActivities<Activities>({
-  startToCloseTimeout: '5 minutes',
-  scheduleToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-  summary: 'Ask the registry what the credential may do',
-});
-
-/** Nobody waits for it: a registry that is away is asked again when its time has come anew. */
-export const { probeRegistry: probeRegistryBriefly } = proxyActivities<Activities>({
-  startToCloseTimeout: '5 minutes',
-  scheduleToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 4 },
-  summary: 'Ask the registry whether it still takes the credential',
-});
-
-/** A cloud that is away says nothing of the account: try until a person would rather know. */
-export const { askCloud } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
-  summary: 'Ask the cloud who this is',
-});
-
-/** Many rows, one after the other. */
-export const { sweepStuck } = proxyActivities<Activities>({
-  startToCloseTimeout: '10 minutes',
-  scheduleToCloseTimeout: '1 hour',
-  heartbeatTimeout: '15 seconds',
-  retry: { initialInterval: '5 seconds', maximumInterval: '1 minute' },
-  summary: 'Look for what stands still',
-});
-
-/** Our own database: it comes back. */
+/** These activities use only the database, so they run in the process of the workflow. */
 export const {
   requestRecoveries,
   requestReconciliations,
@@ -266,7 +232,4 @@ export const {
   giveUpVerification,
   claimDueChecks,
   watchRegistries,
-} = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
-});
+} = proxyLocalActivities<Activities>(databaseStep);
