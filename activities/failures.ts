@@ -1,6 +1,7 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { redact } from '../domain/secrets/redact.ts';
 import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
+import type { AnyActivities } from './heartbeats.ts';
 import { NotYet, Refusal } from './refusals.ts';
 
 /** Asking again will not help until a person has changed something, or never. Anything else may pass by itself. */
@@ -101,11 +102,8 @@ function withoutStack(failure: ApplicationFailure): ApplicationFailure {
   return failure;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: any activity whatever its parameters; each keeps its own type.
-type Activity = (...parameters: any[]) => Promise<unknown>;
-
 /** The same activities, whose failures Temporal understands and operators may read. */
-export function withFailures<Activities extends Record<string, Activity>>(activities: Activities): Activities {
+export function withFailures<Activities extends AnyActivities>(activities: Activities): Activities {
   const wrapped = Object.entries(activities).map(([name, activity]) => [
     name,
     async (...parameters: unknown[]) => {

@@ -20,6 +20,7 @@ import { type InstallationDeps, installationActivities } from './github/installa
 import { type ReconcileDeps, reconcileActivities } from './github/reconcile.ts';
 import { type RefreshDeps, refreshActivities } from './github/refresh.ts';
 import { type RepositoryDeps, repositoryActivities } from './github/repositories.ts';
+import { withHeartbeats } from './heartbeats.ts';
 import { checkActivities } from './registries/registry-watch.ts';
 import { type VerificationDeps, verificationActivities } from './registries/verification.ts';
 import { type RotationDeps, rotationActivities } from './secrets/rotation.ts';
@@ -38,9 +39,9 @@ export type ActivityDeps = ReachDeps &
   VerificationDeps &
   ReconcileDeps;
 
-/** Every activity of the worker, by the name under which workflows ask for it. */
+/** Every activity of the worker, under the name that workflows call it by. */
 export function createActivities(deps: ActivityDeps) {
-  return withFailures({
+  const activities = {
     ...buildActivities(deps),
     ...dispatchActivities(deps),
     ...runActivities(deps),
@@ -59,7 +60,8 @@ export function createActivities(deps: ActivityDeps) {
     ...googleConsentActivities(deps),
     ...verificationActivities(deps),
     ...checkActivities(deps),
-  });
+  };
+  return withFailures(withHeartbeats(activities));
 }
 
 export type Activities = ReturnType<typeof createActivities>;

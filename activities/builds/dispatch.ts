@@ -11,7 +11,6 @@ import type { Transaction } from '../../db/store/connection.ts';
 import { skipMarker } from '../../domain/builds/skip-markers.ts';
 import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from '../refusals.ts';
 import type { Sent } from './builds.ts';
 import { settle } from './builds.ts';
@@ -129,16 +128,14 @@ export function dispatchActivities(deps: ReachDeps) {
   return {
     /** Asks GitHub to start the build's run. `tries` counts the attempts of which nothing was sent. */
     async sendDispatch({ buildId, tries }: { buildId: string; tries: number }): Promise<Sent> {
-      return withHeartbeats(async () => {
-        const sent = await sendOnce(buildId, tries);
-        if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
-        // Told here to spare the workflow a step. Where GitHub is not willing now, the build's next report makes up
-        // for it: each posts what is true by then.
-        await reportBuild(deps, buildId).catch((error) => {
-          log.warn('The start of a build was not reported', { buildId, code: codeOf(error) });
-        });
-        return sent;
+      const sent = await sendOnce(buildId, tries);
+      if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
+      // Told here to spare the workflow a step. Where GitHub is not willing now, the build's next report makes up
+      // for it: each posts what is true by then.
+      await reportBuild(deps, buildId).catch((error) => {
+        log.warn('The start of a build was not reported', { buildId, code: codeOf(error) });
       });
+      return sent;
     },
   };
 }

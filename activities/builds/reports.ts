@@ -7,7 +7,6 @@ import type { Transaction } from '../../db/store/connection.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { codeOf, NotYet } from '../refusals.ts';
 import type { ReachDeps } from './reach.ts';
 import { type Part, parts } from './report-parts.ts';
@@ -23,7 +22,7 @@ export function reportActivities(deps: ReachDeps) {
   return {
     /** Tells GitHub what is true of the build by now. Nothing is repeated that it has been told. */
     async reportBuild({ buildId }: { buildId: string }): Promise<void> {
-      await withHeartbeats(() => reportBuild(deps, buildId));
+      await reportBuild(deps, buildId);
     },
   };
 }

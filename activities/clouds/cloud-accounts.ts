@@ -12,7 +12,6 @@ import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { NotYet } from '../refusals.ts';
 import { type Settling, usualSettling } from '../settling.ts';
 
@@ -46,14 +45,13 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
       database.write((trx) => beginCloudCheck(trx, cloudAccountId)),
 
     /** False where the access was replaced meanwhile. An outage is thrown, and changes nothing. */
-    askCloud: ({ cloudAccountId }: OfAccount): Promise<boolean> =>
-      withHeartbeats(async () => {
-        const account = await allCloudAccounts(database.reader).find(cloudAccountId);
-        if (!account) return false;
-        const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
-        const refusal = await refusalOf(account, isSettled);
-        return database.write((trx) => recordCloudCheck(trx, account, refusal));
-      }),
+    async askCloud({ cloudAccountId }: OfAccount): Promise<boolean> {
+      const account = await allCloudAccounts(database.reader).find(cloudAccountId);
+      if (!account) return false;
+      const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
+      const refusal = await refusalOf(account, isSettled);
+      return database.write((trx) => recordCloudCheck(trx, account, refusal));
+    },
 
     giveUpCloudCheck: ({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> =>
       database.write((trx) => giveUpCloudCheck(trx, cloudAccountId, failure)),

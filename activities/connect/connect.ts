@@ -1,4 +1,3 @@
-import { withHeartbeats } from '../heartbeats.ts';
 import { bindInstallation } from './bind-installation.ts';
 import { convertManifest } from './convert-manifest.ts';
 import { type ConnectDeps, flowSteps } from './flow-steps.ts';
@@ -8,22 +7,14 @@ import { proveOwnership } from './prove-ownership.ts';
 
 export type { ConnectDeps };
 
-/** The steps of a flow that connects a GitHub account. Each looks first whether the flow still waits for it. */
+/** The steps of a flow that connects a GitHub account. Each one first checks that the flow still waits for it. */
 export function connectActivities(deps: ConnectDeps) {
-  const { convertManifest: convert, giveUpConversion } = convertManifest(deps);
-  const { identifyInstaller: identify, forgetSignIn } = identifyInstaller(deps);
   return {
     ...flowSteps(deps),
-    giveUpConversion,
-    forgetSignIn,
-    convertManifest: beating(convert),
-    identifyInstaller: beating(identify),
-    proveOwnership: beating(proveOwnership(deps)),
-    bindInstallation: beating(bindInstallation(deps)),
-    lookForApproval: beating(lookForApproval(deps)),
+    ...convertManifest(deps),
+    ...identifyInstaller(deps),
+    proveOwnership: proveOwnership(deps),
+    bindInstallation: bindInstallation(deps),
+    lookForApproval: lookForApproval(deps),
   };
-}
-
-function beating<Input extends { flowId: string }, Result>(step: (input: Input) => Promise<Result>): typeof step {
-  return (input) => withHeartbeats(() => step(input));
 }

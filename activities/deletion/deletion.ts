@@ -19,13 +19,12 @@ import { worstOutcome } from '../../domain/deletion/revocation.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { installationSettingsUrl } from '../../domain/github/github-urls.ts';
 import { parts } from '../builds/report-parts.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 
 /** The steps after an integration was cut off. Each may run twice, and finds what the first time has left. */
 export function deletionActivities(deps: DeletionDeps) {
   return {
     readDeletion: readDeletion(deps),
-    uninstallInstallation: (input: OfInstallation) => withHeartbeats(() => uninstall(deps, input)),
+    uninstallInstallation: (input: OfInstallation) => uninstall(deps, input),
     giveUpUninstall: giveUpUninstall(deps),
     finishDeletion: finishDeletion(deps),
   };

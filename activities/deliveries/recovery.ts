@@ -8,7 +8,6 @@ import { allOperations } from '../../db/ops/operations.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
 import { isPassing } from '../failures.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { fillRepositoryGap } from './fill-gap.ts';
 import { type LogReading, noteLoss, readLog } from './read-log.ts';
 
@@ -56,22 +55,20 @@ export function deliveryActivities(deps: DeliveryDeps) {
     },
 
     async readDeliveryLog(input: { githubAppId: string; cursor?: string; begunAt: number }): Promise<LogReading> {
-      return withHeartbeats(() => readLog(deps, { ...input, thorough: true }));
+      return readLog(deps, { ...input, thorough: true });
     },
 
     /** Answers how many pushes were made. Where trying again may help, the repository is looked at once more later. */
     async fillGap(input: HeadCheck): Promise<number> {
       const done = () => database.write((trx) => headChecksIn(trx).done(input.repositoryId));
-      return withHeartbeats(async () => {
-        try {
-          const made = await fillRepositoryGap(deps, input);
-          await done();
-          return made;
-        } catch (error) {
-          if (!isPassing(error)) await done();
-          throw error;
-        }
-      });
+      try {
+        const made = await fillRepositoryGap(deps, input);
+        await done();
+        return made;
+      } catch (error) {
+        if (!isPassing(error)) await done();
+        throw error;
+      }
     },
 
     async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {

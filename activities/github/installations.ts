@@ -10,7 +10,6 @@ import { ProviderError } from '../../providers/failure.ts';
 import type { Installation } from '../../providers/github/app/as-app.ts';
 import type { GitHubAsApp } from '../../providers/github/github.ts';
 import { isPassing } from '../failures.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import {
   finishOperations,
   noteAppAccepted,
@@ -48,26 +47,24 @@ export function installationActivities({ database, broker, limits = appLimits }:
       unreadable: number;
       next: number | null;
     }> {
-      return withHeartbeats(async () => {
-        const ours = await githubAppsIn(database.reader).find(githubAppId);
-        // The operator's App may be installed anywhere.
-        if (ours && ours.orgId !== null) requireEnd(page, 'installations', limits.installations);
-        const app = await broker.asApp(githubAppId);
-        const readAt = Date.now();
-        const { installations, unreadable, next } = await app.listInstallations(page);
-        const numbers = installations.map(({ id }) => id);
-        if (ours) await requireRoom(database, ours, 'installations', numbers, limits);
-        return database.write(async (trx) => {
-          const readable: string[] = [];
-          for (const installation of installations) {
-            const row = await allInstallations(trx).upsert(githubAppId, seenInstallation(installation), readAt);
-            if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
-          }
-          const known = await syncPassesIn(trx, githubAppId).keepUnreadable(unreadable);
-          await followInstallations(trx, githubAppId);
-          return { readable, unreadable: unreadable.length - known, next: next ?? null };
-        });
-      }, page);
+      const ours = await githubAppsIn(database.reader).find(githubAppId);
+      // The operator's App may be installed anywhere.
+      if (ours && ours.orgId !== null) requireEnd(page, 'installations', limits.installations);
+      const app = await broker.asApp(githubAppId);
+      const readAt = Date.now();
+      const { installations, unreadable, next } = await app.listInstallations(page);
+      const numbers = installations.map(({ id }) => id);
+      if (ours) await requireRoom(database, ours, 'installations', numbers, limits);
+      return database.write(async (trx) => {
+        const readable: string[] = [];
+        for (const installation of installations) {
+          const row = await allInstallations(trx).upsert(githubAppId, seenInstallation(installation), readAt);
+          if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
+        }
+        const known = await syncPassesIn(trx, githubAppId).keepUnreadable(unreadable);
+        await followInstallations(trx, githubAppId);
+        return { readable, unreadable: unreadable.length - known, next: next ?? null };
+      });
     },
 
     /**
@@ -75,27 +72,25 @@ export function installationActivities({ database, broker, limits = appLimits }:
      * gone. Answers as a page does, and whether there may be more.
      */
     async confirmInstallations({ githubAppId }: OfApp): Promise<{ readable: string[]; more: boolean }> {
-      return withHeartbeats(async () => {
-        const unseen = await syncPassesIn(database.reader, githubAppId).listUnseen(confirmedAtOnce);
-        if (unseen.length === 0) return { readable: [], more: false };
-        const app = await broker.asApp(githubAppId);
-        const answers: { externalId: number; found: Found | 'unreadable' }[] = [];
-        const readAt = Date.now();
-        for (const { externalId } of unseen) answers.push({ externalId, found: await lookFor(app, externalId) });
-        return database.write(async (trx) => {
-          const installations = allInstallations(trx);
-          const readable: string[] = [];
-          for (const { externalId, found } of answers) {
-            if (found === undefined) await installations.markRemoved(githubAppId, externalId);
-            else if (found === 'unreadable') await syncPassesIn(trx, githubAppId).keepUnreadable([externalId]);
-            else {
-              const row = await installations.upsert(githubAppId, seenInstallation(found), readAt);
-              if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
-            }
+      const unseen = await syncPassesIn(database.reader, githubAppId).listUnseen(confirmedAtOnce);
+      if (unseen.length === 0) return { readable: [], more: false };
+      const app = await broker.asApp(githubAppId);
+      const answers: { externalId: number; found: Found | 'unreadable' }[] = [];
+      const readAt = Date.now();
+      for (const { externalId } of unseen) answers.push({ externalId, found: await lookFor(app, externalId) });
+      return database.write(async (trx) => {
+        const installations = allInstallations(trx);
+        const readable: string[] = [];
+        for (const { externalId, found } of answers) {
+          if (found === undefined) await installations.markRemoved(githubAppId, externalId);
+          else if (found === 'unreadable') await syncPassesIn(trx, githubAppId).keepUnreadable([externalId]);
+          else {
+            const row = await installations.upsert(githubAppId, seenInstallation(found), readAt);
+            if (row.suspendedAt === null && row.removedAt === null) readable.push(row.id);
           }
-          await followInstallations(trx, githubAppId);
-          return { readable, more: unseen.length === confirmedAtOnce };
-        });
+        }
+        await followInstallations(trx, githubAppId);
+        return { readable, more: unseen.length === confirmedAtOnce };
       });
     },
 

@@ -10,7 +10,6 @@ import {
 } from '../../db/github/reconcile.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { checkApp, type ReconcileDeps } from './check-app.ts';
 
 export type { ReconcileDeps };
@@ -24,11 +23,11 @@ export function reconcileActivities(deps: ReconcileDeps) {
     },
 
     async sweepStuck(): Promise<void> {
-      await withHeartbeats(() => sweepStuck(deps.database));
+      await sweepStuck(deps.database);
     },
 
     async checkApp({ githubAppId }: { githubAppId: string }): Promise<void> {
-      await withHeartbeats(() => checkApp(deps, githubAppId), githubAppId);
+      await checkApp(deps, githubAppId);
     },
   };
 }

@@ -8,7 +8,6 @@ import { repositoriesIn, type SeenRepository } from '../../db/github/repositorie
 import type { Database } from '../../db/store/connection.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { ProviderError } from '../../providers/failure.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { seenInstallation } from './installations.ts';
 import { requireRoom } from './sync-report.ts';
 
@@ -77,16 +76,14 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
   return {
     /** Reads an installation, and some of its repositories by GitHub's numbers, as GitHub has them now. */
     async readInstallation(refresh: Refresh): Promise<void> {
-      await withHeartbeats(async () => {
-        let row: Awaited<ReturnType<typeof readOnce>> = 'overtaken';
-        for (let attempt = 0; attempt < attempts && row === 'overtaken'; attempt += 1) row = await readOnce(refresh);
-        if (row === 'overtaken' || !row || row.suspendedAt !== null) return;
-        const waiting = [...new Set(refresh.repositories)];
-        while (waiting.length > 0) {
-          const some = waiting.splice(0, atOnce);
-          await Promise.all(some.map((externalId) => readRepository(refresh, row as Installation, externalId)));
-        }
-      });
+      let row: Awaited<ReturnType<typeof readOnce>> = 'overtaken';
+      for (let attempt = 0; attempt < attempts && row === 'overtaken'; attempt += 1) row = await readOnce(refresh);
+      if (row === 'overtaken' || !row || row.suspendedAt !== null) return;
+      const waiting = [...new Set(refresh.repositories)];
+      while (waiting.length > 0) {
+        const some = waiting.splice(0, atOnce);
+        await Promise.all(some.map((externalId) => readRepository(refresh, row as Installation, externalId)));
+      }
     },
   };
 }

@@ -9,7 +9,6 @@ import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubWithToken } from '../../providers/github/github.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import {
   mostOfInstallation,
   raiseUnreadable,
@@ -43,24 +42,22 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       page: number;
       whole?: boolean;
     }): Promise<{ next: number | null; cutOff: boolean }> {
-      return withHeartbeats(async () => {
-        const installation = await allInstallations(database.reader).find(installationId);
-        if (!installation) return { next: null, cutOff: true };
-        const { githubAppId } = installation;
-        requireEnd(page, 'repositories', mostOfInstallation);
-        try {
-          const github = await broker.forInstallation(installationId);
-          const kept = whole ? undefined : await keepUnchanged(github, githubAppId, { installationId, page });
-          if (kept) return { next: kept.next, cutOff: false };
-          const read = await readPage(github, page);
-          await requireRoomFor(githubAppId, read);
-          await database.write((trx) => repositoryPagesIn(trx, githubAppId).store(installationId, read));
-          return { next: read.next, cutOff: false };
-        } catch (error) {
-          if (error instanceof ProviderError && isCutOff(error)) return { next: null, cutOff: true };
-          throw error;
-        }
-      }, page);
+      const installation = await allInstallations(database.reader).find(installationId);
+      if (!installation) return { next: null, cutOff: true };
+      const { githubAppId } = installation;
+      requireEnd(page, 'repositories', mostOfInstallation);
+      try {
+        const github = await broker.forInstallation(installationId);
+        const kept = whole ? undefined : await keepUnchanged(github, githubAppId, { installationId, page });
+        if (kept) return { next: kept.next, cutOff: false };
+        const read = await readPage(github, page);
+        await requireRoomFor(githubAppId, read);
+        await database.write((trx) => repositoryPagesIn(trx, githubAppId).store(installationId, read));
+        return { next: read.next, cutOff: false };
+      } catch (error) {
+        if (error instanceof ProviderError && isCutOff(error)) return { next: null, cutOff: true };
+        throw error;
+      }
     },
 
     /**

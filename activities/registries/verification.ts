@@ -8,7 +8,6 @@ import {
 } from '../../db/registries/registry-verifications.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { ProviderError } from '../../providers/failure.ts';
-import { withHeartbeats } from '../heartbeats.ts';
 import { NotYet } from '../refusals.ts';
 import { type Settling, usualSettling } from '../settling.ts';
 
@@ -33,17 +32,16 @@ export function verificationActivities({ database, registryAccess, settling = us
       database.write((trx) => beginVerification(trx, integrationId)),
 
     /** Nothing where the credential was changed meanwhile. What nobody answers is thrown, and changes nothing. */
-    probeRegistry: ({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> =>
-      withHeartbeats(async () => {
-        const { info, cancellationSignal: signal } = Context.current();
-        // Only what was changed just now has to settle, and then somebody has asked.
-        const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
-        const isLast = info.attempt >= mostAttempts;
-        const found = await registryAccess
-          .verify(integrationId, { signal, isLast, isSettled })
-          .catch((error: unknown) => notYetIn(error, settling));
-        return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
-      }),
+    async probeRegistry({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> {
+      const { info, cancellationSignal: signal } = Context.current();
+      // Only what was changed just now has to settle, and then somebody has asked.
+      const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
+      const isLast = info.attempt >= mostAttempts;
+      const found = await registryAccess
+        .verify(integrationId, { signal, isLast, isSettled })
+        .catch((error: unknown) => notYetIn(error, settling));
+      return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
+    },
 
     giveUpVerification: ({
       integrationId,
