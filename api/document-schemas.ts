@@ -25,10 +25,11 @@ export function createDocumentSchemas() {
 
   return {
     toSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-      const made = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
-      const { $schema: _, $defs = {}, ...rest } = withSharedRefs(made) as Json & { $defs?: Record<string, Json> };
+      // Zod does not put the outermost schema into `$defs`, so the schema is made as a member of another one.
+      const made = z.toJSONSchema(z.object({ schema }), { io, unrepresentable: 'any' });
+      const { $defs = {}, properties } = withSharedRefs(made) as { $defs?: Record<string, Json>; properties: Json };
       for (const [name, of] of Object.entries($defs)) keep(name, of);
-      return rest;
+      return properties['schema'] as Json;
     },
 
     /** Returns the named schemas for `components/schemas`, sorted by name. */

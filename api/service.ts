@@ -6,6 +6,14 @@ import type { ApiDeps } from './http/deps.ts';
 import { type Endpoint, endpoint } from './http/endpoint.ts';
 import { Problem } from './http/problems.ts';
 
+const Health = z.object({ status: z.literal('ok') }).meta({ id: 'Health' });
+const Readiness = z
+  .object({
+    status: z.enum(['ok', 'degraded']),
+    reason: z.enum(['no_relay', 'temporal_away', 'clock_skew']).nullable(),
+  })
+  .meta({ id: 'Readiness' });
+
 /** The routes for the systems that watch this process: health checks and metrics. */
 export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
   return [
@@ -17,7 +25,7 @@ export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
       summary: 'The process answers',
       access: 'public',
       unlimited: true,
-      success: { status: 200, body: z.object({ status: z.literal('ok') }) },
+      success: { status: 200, body: Health },
       read: async () => ({ status: 'ok' }),
     }),
     endpoint({
@@ -32,10 +40,7 @@ export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
       unlimited: true,
       success: {
         status: 200,
-        body: z.object({
-          status: z.enum(['ok', 'degraded']),
-          reason: z.enum(['no_relay', 'temporal_away', 'clock_skew']).nullable(),
-        }),
+        body: Readiness,
       },
       async read() {
         const health = await relayHealth(database.reader).catch(() => {

@@ -10,16 +10,18 @@ import { Problem } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 import { AppParams, AppView, appView, findApp } from './apps.ts';
 
-const NewRegistry = z.strictObject({
-  integration_id: id('int')
-    .optional()
-    .describe('May be left out where the project may use only one registry: its own, or granted to it'),
-  image_repository: z
-    .string()
-    .min(1)
-    .max(300)
-    .describe('`acme/shop`, with the registry’s host in front or without; no tag'),
-});
+const NewRegistry = z
+  .strictObject({
+    integration_id: id('int')
+      .optional()
+      .describe('May be left out where the project may use only one registry: its own, or granted to it'),
+    image_repository: z
+      .string()
+      .min(1)
+      .max(300)
+      .describe('`acme/shop`, with the registry’s host in front or without; no tag'),
+  })
+  .meta({ id: 'NewAppRegistry' });
 
 export function appRegistryRoutes(): Endpoint[] {
   return [

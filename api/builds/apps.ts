@@ -17,39 +17,48 @@ import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../ht
 import { Problem, required } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 
-export const AppView = z.object({
-  id: z.string(),
-  org_id: z.string(),
-  project_id: z.string(),
-  name: z.string(),
-  auto_deploy: z.boolean().describe('Whether events build by themselves'),
-  source: z.object({ integration_id: z.string(), repository_id: z.string(), branch: z.string() }).nullable(),
-  source_status: z
-    .enum(sourceStatuses)
-    .nullable()
-    .describe('Whether it can be built from there; null without a source'),
-  registry: z.object({ integration_id: z.string(), image_repository: z.string() }).nullable(),
-  registry_status: z
-    .enum(registryStatuses)
-    .nullable()
-    .describe('Whether images can be pushed and pulled there; null without a registry'),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-});
+export const AppView = z
+  .object({
+    id: z.string(),
+    org_id: z.string(),
+    project_id: z.string(),
+    name: z.string(),
+    auto_deploy: z.boolean().describe('Whether events build by themselves'),
+    source: z.object({ integration_id: z.string(), repository_id: z.string(), branch: z.string() }).nullable(),
+    source_status: z
+      .enum(sourceStatuses)
+      .nullable()
+      .describe('Whether it can be built from there; null without a source'),
+    registry: z.object({ integration_id: z.string(), image_repository: z.string() }).nullable(),
+    registry_status: z
+      .enum(registryStatuses)
+      .nullable()
+      .describe('Whether images can be pushed and pulled there; null without a registry'),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'App' });
+
+const NewApp = z.strictObject({ name, auto_deploy: z.boolean().default(true) }).meta({ id: 'NewApp' });
+const AppChange = z
+  .strictObject({ name: name.optional(), auto_deploy: z.boolean().optional() })
+  .meta({ id: 'AppChange' });
 
 export const AppParams = z.strictObject({ app: id('app') });
 const branch = z.string().min(1).max(250);
 
-const NewSource = z.strictObject({
-  integration_id: id('int')
-    .optional()
-    .describe('May be left out where the project may use only one: its own, or granted to it'),
-  repository_id: z
-    .union([id('repo'), z.int().positive()])
-    .describe('Our id of the repository, or the provider’s number of it'),
-  branch: branch.optional().describe('The default branch, unless given'),
-  auto_deploy: z.boolean().optional(),
-});
+const NewSource = z
+  .strictObject({
+    integration_id: id('int')
+      .optional()
+      .describe('May be left out where the project may use only one: its own, or granted to it'),
+    repository_id: z
+      .union([id('repo'), z.int().positive()])
+      .describe('Our id of the repository, or the provider’s number of it'),
+    branch: branch.optional().describe('The default branch, unless given'),
+    auto_deploy: z.boolean().optional(),
+  })
+  .meta({ id: 'NewAppSource' });
 
 export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [
@@ -77,7 +86,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       summary: 'Make an app',
       access: 'projects:write',
       params: z.strictObject({ project: id('prj') }),
-      body: z.strictObject({ name, auto_deploy: z.boolean().default(true) }),
+      body: NewApp,
       success: { status: 201, body: AppView },
       async write({ trx, tenant, params, body, audit }) {
         const project = await projectsFor(trx, tenant).find(params.project);
@@ -110,7 +119,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       summary: 'Rename an app, or stop its events from building',
       access: 'projects:write',
       params: AppParams,
-      body: z.strictObject({ name: name.optional(), auto_deploy: z.boolean().optional() }),
+      body: AppChange,
       success: { status: 200, body: AppView },
       async write({ trx, tenant, params, body, audit, ...request }) {
         const app = await findApp(trx, tenant, params.app);

@@ -6,52 +6,54 @@ import { buildWorkflowId } from '../../workflows/ids.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 
-export const BuildView = z.object({
-  id: z.string(),
-  org_id: z.string(),
-  project_id: z.string(),
-  app_id: z.string(),
-  pipeline_id: z.string(),
-  pipeline: z
-    .object({
-      name: z.string(),
-      workflow_file: z.string(),
-      inputs: z.record(z.string(), z.string()),
-      environment: z.string().nullable(),
-      environment_url: z.string().nullable(),
-      timeout_minutes: z.int(),
-    })
-    .describe('As it was when the build was triggered'),
-  integration_id: z.string(),
-  repository_id: z.string(),
-  status: z.enum(buildStatuses),
-  reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
-  detail: z.string().nullable(),
-  event: z.string(),
-  ref: z.string(),
-  ref_name: z.string(),
-  sha: z.string(),
-  dispatch_ref: z.string().describe('The branch on which the workflow is dispatched, or the tag as `refs/tags/…`'),
-  fairlead_ref: z.string().describe('The ref that the workflow is told to build'),
-  pull_request: z.int().nullable(),
-  fork: z.boolean(),
-  message: z.string().nullable(),
-  rerun_of: z.string().nullable(),
-  delivery_id: z.string().nullable(),
-  created_by: z.string(),
-  run_id: z.int().nullable().describe('The run at GitHub'),
-  run_attempt: z.int().nullable(),
-  run_url: z.string().nullable(),
-  check_run_id: z.int().nullable().describe('The check run at GitHub'),
-  deployment_id: z.int().nullable(),
-  cancel_requested: z.boolean(),
-  workflow_id: z.string(),
-  temporal_url: z.string().nullable(),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-  started_at: epochSeconds.nullable(),
-  finished_at: epochSeconds.nullable(),
-});
+export const BuildView = z
+  .object({
+    id: z.string(),
+    org_id: z.string(),
+    project_id: z.string(),
+    app_id: z.string(),
+    pipeline_id: z.string(),
+    pipeline: z
+      .object({
+        name: z.string(),
+        workflow_file: z.string(),
+        inputs: z.record(z.string(), z.string()),
+        environment: z.string().nullable(),
+        environment_url: z.string().nullable(),
+        timeout_minutes: z.int(),
+      })
+      .describe('As it was when the build was triggered'),
+    integration_id: z.string(),
+    repository_id: z.string(),
+    status: z.enum(buildStatuses),
+    reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+    detail: z.string().nullable(),
+    event: z.string(),
+    ref: z.string(),
+    ref_name: z.string(),
+    sha: z.string(),
+    dispatch_ref: z.string().describe('The branch on which the workflow is dispatched, or the tag as `refs/tags/…`'),
+    fairlead_ref: z.string().describe('The ref that the workflow is told to build'),
+    pull_request: z.int().nullable(),
+    fork: z.boolean(),
+    message: z.string().nullable(),
+    rerun_of: z.string().nullable(),
+    delivery_id: z.string().nullable(),
+    created_by: z.string(),
+    run_id: z.int().nullable().describe('The run at GitHub'),
+    run_attempt: z.int().nullable(),
+    run_url: z.string().nullable(),
+    check_run_id: z.int().nullable().describe('The check run at GitHub'),
+    deployment_id: z.int().nullable(),
+    cancel_requested: z.boolean(),
+    workflow_id: z.string(),
+    temporal_url: z.string().nullable(),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+    started_at: epochSeconds.nullable(),
+    finished_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Build' });
 
 export function buildView(build: Build, links: OperationLinks): z.input<typeof BuildView> {
   const { pipeline } = build;
@@ -102,12 +104,14 @@ export function buildView(build: Build, links: OperationLinks): z.input<typeof B
   };
 }
 
-export const BuildEventView = z.object({
-  id: z.string(),
-  type: z.string(),
-  detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
-  created_at: epochSeconds,
-});
+export const BuildEventView = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+    created_at: epochSeconds,
+  })
+  .meta({ id: 'BuildEvent' });
 
 export function buildEventView({ id, type, detail, createdAt }: BuildEvent): z.input<typeof BuildEventView> {
   return { id, type, detail, created_at: toSeconds(createdAt) };

@@ -12,23 +12,25 @@ import { Problem } from '../http/problems.ts';
 import { requireGranted } from '../integrations/choose-integration.ts';
 import { findPipeline } from './pipelines.ts';
 
-const CheckView = z.object({
-  ok: z.boolean(),
-  problems: z.array(
-    z.object({
-      code: z.enum([
-        'workflow_file_missing',
-        'workflow_file_unreadable',
-        'workflow_not_dispatchable',
-        'workflow_inputs_undeclared',
-        'workflow_inputs_too_many',
-        'run_name_unmarked',
-      ]),
-      detail: z.string(),
-    }),
-  ),
-  snippet: z.string().nullable().describe('What the workflow file needs, where something is missing'),
-});
+const CheckView = z
+  .object({
+    ok: z.boolean(),
+    problems: z.array(
+      z.object({
+        code: z.enum([
+          'workflow_file_missing',
+          'workflow_file_unreadable',
+          'workflow_not_dispatchable',
+          'workflow_inputs_undeclared',
+          'workflow_inputs_too_many',
+          'run_name_unmarked',
+        ]),
+        detail: z.string(),
+      }),
+    ),
+    snippet: z.string().nullable().describe('What the workflow file needs, where something is missing'),
+  })
+  .meta({ id: 'PipelineCheck' });
 
 type Check = z.input<typeof CheckView>;
 

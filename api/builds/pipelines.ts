@@ -45,31 +45,35 @@ const settings = {
   timeout_minutes: z.int().min(1).max(1440),
 };
 
-const NewPipeline = z.strictObject({
-  ...settings,
-  enabled: settings.enabled.default(true),
-  events: settings.events.default(['push', 'manual']),
-  branches: settings.branches.default(['**']),
-  tags: settings.tags.default([]),
-  inputs: settings.inputs.default({}),
-  environment: settings.environment.default(null),
-  environment_url: settings.environment_url.default(null),
-  timeout_minutes: settings.timeout_minutes.default(60),
-});
-const PipelineChange = z.strictObject(settings).partial();
+const NewPipeline = z
+  .strictObject({
+    ...settings,
+    enabled: settings.enabled.default(true),
+    events: settings.events.default(['push', 'manual']),
+    branches: settings.branches.default(['**']),
+    tags: settings.tags.default([]),
+    inputs: settings.inputs.default({}),
+    environment: settings.environment.default(null),
+    environment_url: settings.environment_url.default(null),
+    timeout_minutes: settings.timeout_minutes.default(60),
+  })
+  .meta({ id: 'NewPipeline' });
+const PipelineChange = z.strictObject(settings).partial().meta({ id: 'PipelineChange' });
 
-const PipelineView = z.object({
-  id: z.string(),
-  org_id: z.string(),
-  project_id: z.string(),
-  app_id: z.string(),
-  executor: z.literal('github_actions'),
-  ...settings,
-  branches: z.array(z.string()),
-  tags: z.array(z.string()),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-});
+const PipelineView = z
+  .object({
+    id: z.string(),
+    org_id: z.string(),
+    project_id: z.string(),
+    app_id: z.string(),
+    executor: z.literal('github_actions'),
+    ...settings,
+    branches: z.array(z.string()),
+    tags: z.array(z.string()),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'Pipeline' });
 
 const Params = z.strictObject({ pipeline: id('pip') });
 const AppParams = z.strictObject({ app: id('app') });

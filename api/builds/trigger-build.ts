@@ -27,19 +27,21 @@ const ref = z
     'must be the name of a branch or a tag',
   );
 
-const TriggerBuild = z.strictObject({
-  ref: ref.optional().describe('A branch, `refs/heads/…` or `refs/tags/…`. Usually the app’s branch'),
-  sha: z
-    .string()
-    .regex(/^[0-9a-f]{40}$/, 'must be a full commit id in lower case')
-    .optional()
-    .describe('One of that branch, usually its head; of a tag the one that it names, and needed'),
-  inputs: z
-    .record(z.string().regex(/^(?!fairlead_)[A-Za-z_][\w-]{0,99}$/), z.string().max(10_000))
-    .refine((inputs) => Object.keys(inputs).length <= 22, 'at most 22 inputs')
-    .optional()
-    .describe('Besides the pipeline’s own, and before them'),
-});
+const TriggerBuild = z
+  .strictObject({
+    ref: ref.optional().describe('A branch, `refs/heads/…` or `refs/tags/…`. Usually the app’s branch'),
+    sha: z
+      .string()
+      .regex(/^[0-9a-f]{40}$/, 'must be a full commit id in lower case')
+      .optional()
+      .describe('One of that branch, usually its head; of a tag the one that it names, and needed'),
+    inputs: z
+      .record(z.string().regex(/^(?!fairlead_)[A-Za-z_][\w-]{0,99}$/), z.string().max(10_000))
+      .refine((inputs) => Object.keys(inputs).length <= 22, 'at most 22 inputs')
+      .optional()
+      .describe('Besides the pipeline’s own, and before them'),
+  })
+  .meta({ id: 'NewBuild' });
 
 type Wanted = z.output<typeof TriggerBuild>;
 

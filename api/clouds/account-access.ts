@@ -103,22 +103,24 @@ const member = <Kind extends string, Mode extends string, Parts extends z.ZodRaw
 
 const { access_key: key, service_account_key: keyFile, client_secret: clientSecret } = cloudModes;
 
-export const NewCloudAccount = z.discriminatedUnion(
-  'auth_mode',
-  [
-    member('aws', 'assume_role', { config: ofRole }),
-    member('aws', 'web_identity', { config: ofRole }),
-    member('aws', 'access_key', { config: ofAccessKey, credentials: key.credentials }),
-    member('aws', 'ambient', { config: ofMachine }),
-    member('gcp', 'workload_identity', { config: ofPool }),
-    member('gcp', 'service_account_key', { credentials: keyFile.credentials }),
-    member('azure', 'federated', { config: ofApp }),
-    member('azure', 'client_secret', { config: ofApp, credentials: clientSecret.credentials }),
-  ],
-  {
-    error: `must be one of ${Object.keys(cloudModes).join(', ')}; a person’s consent at Google begins with POST /v1/cloud-accounts/gcp/start`,
-  },
-);
+export const NewCloudAccount = z
+  .discriminatedUnion(
+    'auth_mode',
+    [
+      member('aws', 'assume_role', { config: ofRole }),
+      member('aws', 'web_identity', { config: ofRole }),
+      member('aws', 'access_key', { config: ofAccessKey, credentials: key.credentials }),
+      member('aws', 'ambient', { config: ofMachine }),
+      member('gcp', 'workload_identity', { config: ofPool }),
+      member('gcp', 'service_account_key', { credentials: keyFile.credentials }),
+      member('azure', 'federated', { config: ofApp }),
+      member('azure', 'client_secret', { config: ofApp, credentials: clientSecret.credentials }),
+    ],
+    {
+      error: `must be one of ${Object.keys(cloudModes).join(', ')}; a person’s consent at Google begins with POST /v1/cloud-accounts/gcp/start`,
+    },
+  )
+  .meta({ id: 'NewCloudAccount' });
 
 /** What is sent of an account, and where it is kept. */
 export type SentAccess = { config: Config; secret: string | undefined };

@@ -28,7 +28,8 @@ const Changes = z
       .describe('As at its making, replaced as a whole; the way in itself stays, and so does an external id'),
     credentials: z.record(z.string().max(100), jsonValue).describe('As at its making: never to be read again'),
   })
-  .partial();
+  .partial()
+  .meta({ id: 'CloudAccountChange' });
 
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'cloudAccounts' | 'links'>;
 

@@ -15,13 +15,16 @@ import { ConsentAnswer, consentLanding } from './consent-landing.ts';
 /** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
 const mostOpen = 50;
 
-const NewConsent = z.strictObject({
-  project_id: id('prj').optional().describe('Whose the account will be; not needed where you reach one project only'),
-  org_id: id('org').optional().describe('Without `project_id`, the account belongs to the organization'),
-  display_name: name.default('Google Cloud'),
-  cloud_account_id: id('ca').optional().describe('An account by consent whose consent is to be given once more'),
-});
+const NewConsent = z
+  .strictObject({
+    project_id: id('prj').optional().describe('Whose the account will be; not needed where you reach one project only'),
+    org_id: id('org').optional().describe('Without `project_id`, the account belongs to the organization'),
+    display_name: name.default('Google Cloud'),
+    cloud_account_id: id('ca').optional().describe('An account by consent whose consent is to be given once more'),
+  })
+  .meta({ id: 'NewGoogleConsent' });
 
+const StartedConsent = z.object({ url: z.string(), expires_at: epochSeconds }).meta({ id: 'StartedGoogleConsent' });
 const Ticket = z.strictObject({ ticket: z.string().min(1).max(200).optional() });
 const html = { status: 200, body: z.string(), contentType: 'text/html' };
 
@@ -40,7 +43,7 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
         'Open `url` in the person’s browser, within ten minutes: it leads to Google, and back to a page that tells the outcome. The first browser that goes on from it goes through.',
       access: 'clouds:write',
       body: NewConsent,
-      success: { status: 201, body: z.object({ url: z.string(), expires_at: epochSeconds }) },
+      success: { status: 201, body: StartedConsent },
       problems: ['not_found', 'google_oauth_missing', 'provider_not_supported'],
       secret: ['url'],
       async write({ trx, tenant, caller, body, audit }) {

@@ -2,24 +2,30 @@ import { z } from 'zod';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 
-const discovery = z.object({
-  issuer: z.string(),
-  jwks_uri: z.string(),
-  response_types_supported: z.array(z.string()),
-  subject_types_supported: z.array(z.string()),
-  id_token_signing_alg_values_supported: z.array(z.string()),
-  scopes_supported: z.array(z.string()),
-  claims_supported: z.array(z.string()),
-});
+const discovery = z
+  .object({
+    issuer: z.string(),
+    jwks_uri: z.string(),
+    response_types_supported: z.array(z.string()),
+    subject_types_supported: z.array(z.string()),
+    id_token_signing_alg_values_supported: z.array(z.string()),
+    scopes_supported: z.array(z.string()),
+    claims_supported: z.array(z.string()),
+  })
+  .meta({ id: 'OpenIdConfiguration' });
 
-const jwk = z.object({
-  kid: z.string(),
-  kty: z.string(),
-  alg: z.string(),
-  use: z.literal('sig'),
-  n: z.string(),
-  e: z.string(),
-});
+const jwk = z
+  .object({
+    kid: z.string(),
+    kty: z.string(),
+    alg: z.string(),
+    use: z.literal('sig'),
+    n: z.string(),
+    e: z.string(),
+  })
+  .meta({ id: 'JsonWebKey' });
+
+const keySet = z.object({ keys: z.array(jwk) }).meta({ id: 'JsonWebKeySet' });
 
 /** A new key is published a day before it signs, so an hour late is no harm. */
 const cacheable = { 'cache-control': 'public, max-age=3600' };
@@ -62,7 +68,7 @@ export function oidcIssuerRoutes({ issuer, links }: ApiDeps): Endpoint[] {
       access: 'public',
       // Clouds share their addresses with everybody else’s tenants: being refused here would lock all of ours out.
       unlimited: true,
-      success: { status: 200, body: z.object({ keys: z.array(jwk) }) },
+      success: { status: 200, body: keySet },
       read: async () => reply({ body: { keys: await issuer.keys() }, headers: cacheable }),
     }),
   ];

@@ -14,18 +14,20 @@ import { shellCommand } from '../../domain/clouds/shell-quote.ts';
 import type { AzureCloud } from '../../domain/registries/registry-hosts.ts';
 import type { OperationLinks } from '../http/operation-view.ts';
 
-export const SetupView = z.object({
-  issuer: z
-    .object({ url: z.string(), subject: z.string(), audience: z.string() })
-    .nullable()
-    .describe('Where the cloud is to trust Fairlead as an OIDC issuer: what it is to ask of a token'),
-  external_id: z.string().nullable().describe('For `assume_role`: of our making, and it never changes'),
-  principal: z.string().nullable().describe('For `assume_role`: Fairlead’s own identity at AWS'),
-  trust_policy: z.string().nullable().describe('For a role of AWS: paste it as the trust policy'),
-  permissions_policy: z.string().nullable().describe('For AWS: paste it as the permissions of the role or the user'),
-  commands: z.string().nullable().describe('For a shell; names in capitals are for you to fill in'),
-  notes: z.array(z.string()),
-});
+export const SetupView = z
+  .object({
+    issuer: z
+      .object({ url: z.string(), subject: z.string(), audience: z.string() })
+      .nullable()
+      .describe('Where the cloud is to trust Fairlead as an OIDC issuer: what it is to ask of a token'),
+    external_id: z.string().nullable().describe('For `assume_role`: of our making, and it never changes'),
+    principal: z.string().nullable().describe('For `assume_role`: Fairlead’s own identity at AWS'),
+    trust_policy: z.string().nullable().describe('For a role of AWS: paste it as the trust policy'),
+    permissions_policy: z.string().nullable().describe('For AWS: paste it as the permissions of the role or the user'),
+    commands: z.string().nullable().describe('For a shell; names in capitals are for you to fill in'),
+    notes: z.array(z.string()),
+  })
+  .meta({ id: 'CloudAccountSetup' });
 
 type Setup = z.input<typeof SetupView>;
 

@@ -6,30 +6,32 @@ import { epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 import { personStep } from './next-hop.ts';
 
-export const FlowView = z.object({
-  id: z.string(),
-  kind: z.enum(flowKinds),
-  status: z.enum(flowStatuses),
-  reason: z.string().nullable().describe('Why it ended, as a stable code'),
-  detail: z.string().nullable(),
-  person_step: z
-    .enum(['create', 'install', 'sign_in', 'confirm', 'none'])
-    .describe('What the person has to do next; `none` while it is Fairlead’s turn, or it is over'),
-  org_id: z.string(),
-  project_id: z.string().nullable(),
-  integration_id: z.string().nullable(),
-  installation_id: z.int().nullable().describe('GitHub’s number of the installation that the browser named'),
-  github_login: z.string().nullable().describe('Who signed in at GitHub'),
-  continue_url: z.string().describe('The page on which its browser goes on'),
-  redirect_url: z.string().nullable(),
-  workflow_id: z.string(),
-  temporal_url: z.string().nullable(),
-  created_by: z.string(),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-  expires_at: epochSeconds,
-  finished_at: epochSeconds.nullable(),
-});
+export const FlowView = z
+  .object({
+    id: z.string(),
+    kind: z.enum(flowKinds),
+    status: z.enum(flowStatuses),
+    reason: z.string().nullable().describe('Why it ended, as a stable code'),
+    detail: z.string().nullable(),
+    person_step: z
+      .enum(['create', 'install', 'sign_in', 'confirm', 'none'])
+      .describe('What the person has to do next; `none` while it is Fairlead’s turn, or it is over'),
+    org_id: z.string(),
+    project_id: z.string().nullable(),
+    integration_id: z.string().nullable(),
+    installation_id: z.int().nullable().describe('GitHub’s number of the installation that the browser named'),
+    github_login: z.string().nullable().describe('Who signed in at GitHub'),
+    continue_url: z.string().describe('The page on which its browser goes on'),
+    redirect_url: z.string().nullable(),
+    workflow_id: z.string(),
+    temporal_url: z.string().nullable(),
+    created_by: z.string(),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+    expires_at: epochSeconds,
+    finished_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Flow' });
 
 export function flowView(flow: ConnectFlow, links: OperationLinks): z.input<typeof FlowView> {
   const workflowId = connectGithubWorkflowId(flow.id);

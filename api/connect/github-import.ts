@@ -17,29 +17,33 @@ import { ownerOf } from '../people/owner.ts';
 import { hostOf, requireSupportedHost } from './github-host.ts';
 import { NewFlow } from './new-flow.ts';
 
-const NewImport = z.strictObject({
-  ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
-  app_id: z.int().positive().describe('GitHub’s number of the App'),
-  private_key: z.string().min(100).max(20_000).describe('PEM, as GitHub hands it out'),
-  webhook_secret: z.string().min(8).max(500).describe('What the App’s webhook is signed with'),
-  client_secret: z.string().min(8).max(500).describe('With it people show by signing in that they own an account'),
-  display_name: name.optional(),
-});
+const NewImport = z
+  .strictObject({
+    ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
+    app_id: z.int().positive().describe('GitHub’s number of the App'),
+    private_key: z.string().min(100).max(20_000).describe('PEM, as GitHub hands it out'),
+    webhook_secret: z.string().min(8).max(500).describe('What the App’s webhook is signed with'),
+    client_secret: z.string().min(8).max(500).describe('With it people show by signing in that they own an account'),
+    display_name: name.optional(),
+  })
+  .meta({ id: 'NewGithubAppImport' });
 
-const Imported = z.object({
-  integration: IntegrationView,
-  differences: z
-    .object({
-      missing_permissions: z.record(z.string(), z.string()),
-      missing_events: z.array(z.string()),
-      webhook_url: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
-      content_type: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
-    })
-    .describe('What is to be changed in the App’s settings on GitHub; an empty list where nothing is'),
-  set_on_github: z
-    .object({ callback_url: z.string(), setup_url: z.string() })
-    .describe('GitHub does not say what these are set to: they have to be these'),
-});
+const Imported = z
+  .object({
+    integration: IntegrationView,
+    differences: z
+      .object({
+        missing_permissions: z.record(z.string(), z.string()),
+        missing_events: z.array(z.string()),
+        webhook_url: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
+        content_type: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
+      })
+      .describe('What is to be changed in the App’s settings on GitHub; an empty list where nothing is'),
+    set_on_github: z
+      .object({ callback_url: z.string(), setup_url: z.string() })
+      .describe('GitHub does not say what these are set to: they have to be these'),
+  })
+  .meta({ id: 'ImportedGithubApp' });
 
 /** An App that was made elsewhere: nothing of it is changed, and what differs from what is needed is named. */
 export function githubImportRoutes({ database, keyring, connector, connect, links }: ApiDeps): Endpoint[] {

@@ -11,25 +11,36 @@ import { NewFlow } from './new-flow.ts';
 import { startReauthorization } from './reauthorize.ts';
 import { startFlow } from './start-flow.ts';
 
-const Started = z.object({
-  flow_id: z.string(),
-  create_url: z.url().optional().describe('To be opened in the person’s browser: it makes a new App'),
-  install_url: z.url().optional().describe('To be opened in the person’s browser, once, within ten minutes'),
-  expires_at: epochSeconds,
-});
+const Started = z
+  .object({
+    flow_id: z.string(),
+    create_url: z.url().optional().describe('To be opened in the person’s browser: it makes a new App'),
+    install_url: z.url().optional().describe('To be opened in the person’s browser, once, within ten minutes'),
+    expires_at: epochSeconds,
+  })
+  .meta({ id: 'StartedFlow' });
 
-const Reauthorizing = z.object({
-  flow_id: z.string(),
-  url: z.url().describe('To be opened in the person’s browser, once, within ten minutes'),
-  expires_at: epochSeconds,
-});
+const Reauthorizing = z
+  .object({
+    flow_id: z.string(),
+    url: z.url().describe('To be opened in the person’s browser, once, within ten minutes'),
+    expires_at: epochSeconds,
+  })
+  .meta({ id: 'StartedReauthorization' });
 
-export const GithubAnswerBody = z.strictObject({
-  state: z.string().min(1).max(200),
-  code: z.string().min(1).max(300).optional(),
-  installation_id: z.int().positive().optional(),
-  setup_action: z.enum(['install', 'update', 'request']).optional(),
-});
+const NewAdoption = NewFlow.pick({ redirect_url: true })
+  .extend({ installation_id: z.int().positive() })
+  .meta({ id: 'NewAdoption' });
+const NewReauthorization = NewFlow.pick({ redirect_url: true }).meta({ id: 'NewReauthorization' });
+
+export const GithubAnswerBody = z
+  .strictObject({
+    state: z.string().min(1).max(200),
+    code: z.string().min(1).max(300).optional(),
+    installation_id: z.int().positive().optional(),
+    setup_action: z.enum(['install', 'update', 'request']).optional(),
+  })
+  .meta({ id: 'NewFlowAnswer' });
 
 /** Connecting a GitHub account: where a browser flow begins, and where a platform's own page may bring its answer. */
 export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
@@ -84,7 +95,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       description: 'The person shows by signing in to GitHub that they administer the account; nothing is installed.',
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
-      body: NewFlow.pick({ redirect_url: true }).extend({ installation_id: z.int().positive() }),
+      body: NewAdoption,
       secret: ['create_url', 'install_url'],
       success: { status: 200, body: Started },
       problems: ['not_found', 'provider_not_supported', 'github_app_incomplete'],
@@ -101,7 +112,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
         'For one that was uninstalled, or that GitHub lets in no more: whoever administers the account signs in, and installs the App again where it is gone. The integration keeps its id, its apps and its history.',
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
-      body: NewFlow.pick({ redirect_url: true }),
+      body: NewReauthorization,
       secret: ['url'],
       success: { status: 200, body: Reauthorizing },
       problems: ['not_found', 'provider_not_supported', 'github_app_incomplete', 'too_many_requests'],

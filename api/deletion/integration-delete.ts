@@ -13,25 +13,27 @@ const Params = z.strictObject({ integration: id('int') });
 
 const UsingAppView = z.object({ id: z.string(), project_id: z.string(), name: z.string() });
 
-const ImpactView = z.object({
-  integration_id: z.string(),
-  in_use: z.boolean(),
-  apps: z.array(UsingAppView).describe('Up to 100 of them'),
-  app_count: z.int(),
-  pipeline_count: z.int(),
-  unended_builds: z.int().describe('Would be canceled'),
-  installations: z.array(
-    z.object({
-      id: z.string(),
-      installation_id: z.int().describe('GitHub’s number'),
-      account: z.string(),
-      other_integrations: z.int(),
-      other_projects: z.int(),
-      would_be_uninstalled: z.boolean(),
-    }),
-  ),
-  would_uninstall: z.boolean(),
-});
+const ImpactView = z
+  .object({
+    integration_id: z.string(),
+    in_use: z.boolean(),
+    apps: z.array(UsingAppView).describe('Up to 100 of them'),
+    app_count: z.int(),
+    pipeline_count: z.int(),
+    unended_builds: z.int().describe('Would be canceled'),
+    installations: z.array(
+      z.object({
+        id: z.string(),
+        installation_id: z.int().describe('GitHub’s number'),
+        account: z.string(),
+        other_integrations: z.int(),
+        other_projects: z.int(),
+        would_be_uninstalled: z.boolean(),
+      }),
+    ),
+    would_uninstall: z.boolean(),
+  })
+  .meta({ id: 'DeletionImpact' });
 
 /** How many apps are named one by one. */
 const mostApps = 100;

@@ -7,32 +7,40 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { required } from '../http/problems.ts';
 
-const DeliveryView = z.object({
-  id: id('dlv'),
-  provider_delivery_id: z.string().describe('The provider’s own id: `X-GitHub-Delivery`'),
-  github_app_id: id('gha'),
-  event: z.string(),
-  origin: z
-    .enum(deliveryOrigins)
-    .describe('`pulled` was read from the provider’s log; `synthetic` follows from a head that nobody told of'),
-  action: z.string().nullable(),
-  status: z.enum(deliveryStatuses),
-  reason: z.string().nullable().describe('Why it was processed or ignored, or why it failed'),
-  installation_id: z.int().nullable().describe('The provider’s number'),
-  repository_id: z.int().nullable().describe('The provider’s number'),
-  size: z.int().describe('Bytes'),
-  headers: z.record(z.string(), z.string()),
-  received_at: epochSeconds,
-  decided_at: epochSeconds.nullable(),
-});
+const DeliveryView = z
+  .object({
+    id: id('dlv'),
+    provider_delivery_id: z.string().describe('The provider’s own id: `X-GitHub-Delivery`'),
+    github_app_id: id('gha'),
+    event: z.string(),
+    origin: z
+      .enum(deliveryOrigins)
+      .describe('`pulled` was read from the provider’s log; `synthetic` follows from a head that nobody told of'),
+    action: z.string().nullable(),
+    status: z.enum(deliveryStatuses),
+    reason: z.string().nullable().describe('Why it was processed or ignored, or why it failed'),
+    installation_id: z.int().nullable().describe('The provider’s number'),
+    repository_id: z.int().nullable().describe('The provider’s number'),
+    size: z.int().describe('Bytes'),
+    headers: z.record(z.string(), z.string()),
+    received_at: epochSeconds,
+    decided_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Delivery' });
 
-const DecisionView = z.object({
-  pipeline_id: id('pip'),
-  project_id: id('prj'),
-  outcome: z.enum(['build', 'blocked', 'skipped']),
-  reason: z.string(),
-  build_id: id('bld').nullable(),
-  created_at: epochSeconds,
+const DecisionView = z
+  .object({
+    pipeline_id: id('pip'),
+    project_id: id('prj'),
+    outcome: z.enum(['build', 'blocked', 'skipped']),
+    reason: z.string(),
+    build_id: id('bld').nullable(),
+    created_at: epochSeconds,
+  })
+  .meta({ id: 'Decision' });
+
+const DecidedDelivery = DeliveryView.extend({ decisions: z.array(DecisionView) }).meta({
+  id: 'DeliveryWithDecisions',
 });
 
 const filters = {
@@ -69,7 +77,7 @@ export function deliveryRoutes({ database }: { database: Database }): Endpoint[]
       summary: 'One webhook, with what it meant to each pipeline and why',
       access: 'deliveries:read',
       params: z.strictObject({ delivery: id('dlv') }),
-      success: { status: 200, body: DeliveryView.extend({ decisions: z.array(DecisionView) }) },
+      success: { status: 200, body: DecidedDelivery },
       async read({ params, tenant }) {
         const delivery = required(await deliveriesFor(database.reader, tenant).find(params.delivery));
         const decisions = await decisionsFor(database.reader, tenant).listOf(params.delivery);

@@ -7,10 +7,12 @@ import { id } from '../http/input.ts';
 const description = `The body is taken as it came, up to 25 MB, and its \`X-Hub-Signature-256\` is verified over these bytes. The answer
 comes after the webhook is safely stored; whatever follows from it happens later, and is shown by its delivery.`;
 
-const Accepted = z.object({
-  delivery_id: id('dlv'),
-  duplicate: z.boolean().describe('It was known already, by its id or by its content; nothing happens twice'),
-});
+const Accepted = z
+  .object({
+    delivery_id: id('dlv'),
+    duplicate: z.boolean().describe('It was known already, by its id or by its content; nothing happens twice'),
+  })
+  .meta({ id: 'ReceivedWebhook' });
 
 /** Outside the JSON frame: nothing is parsed, and no origin is allowed. */
 export function webhookRoutes({ intake, limiter }: Pick<ApiDeps, 'intake' | 'limiter'>): Endpoint[] {

@@ -8,16 +8,18 @@ import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { endOfNewToken, requireRoomForToken } from '../people/token-bounds.ts';
 
-const BuildTokenView = z.object({
-  id: z.string(),
-  build_id: z.string(),
-  app_id: z.string(),
-  project_id: z.string(),
-  scopes: z.array(z.string()),
-  expires_at: epochSeconds,
-  token: z.string().optional(),
-  code: z.string().optional(),
-});
+const BuildTokenView = z
+  .object({
+    id: z.string(),
+    build_id: z.string(),
+    app_id: z.string(),
+    project_id: z.string(),
+    scopes: z.array(z.string()),
+    expires_at: epochSeconds,
+    token: z.string().optional(),
+    code: z.string().optional(),
+  })
+  .meta({ id: 'BuildToken' });
 
 /** All that such a token is for. */
 const buildScopes = ['credentials:exchange'] as const;

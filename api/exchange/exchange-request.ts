@@ -23,42 +23,44 @@ export const formats = ['bearer', 'basic', 'env', 'docker_config'] as const;
 export type Format = (typeof formats)[number];
 export const longestTtlSeconds = longestTtlMs / 1000;
 
-export const ExchangeBody = z.strictObject({
-  purpose: z
-    .enum([...purposes, ...registryPurposes])
-    .describe(
-      '`clone` reads the contents of repositories; `status` writes commit statuses and checks; `pull` and `push` are for images, and who pushes may pull',
-    ),
-  integration_id: id('int').optional().describe('Where neither an app nor a build says it and several would fit'),
-  host: z
-    .string()
-    .min(1)
-    .max(300)
-    .optional()
-    .describe(
-      '`github.com`, `ghcr.io`: instead of `integration_id`, where the project has one connection to that host',
-    ),
-  app_id: id('app').optional().describe('For this app: its integration, and its repository unless others are named'),
-  build_id: id('bld').optional().describe('For this build: its repository, as long as it has not ended'),
-  repositories: z
-    .array(z.string().min(1).max(300))
-    .min(1)
-    .max(100)
-    .optional()
-    .describe('Of a Git host by id (`repo_…`) or name (`acme/shop`); of a registry by the name of the image'),
-  min_ttl: z
-    .int()
-    .min(0)
-    .max(42_900)
-    .optional()
-    .describe(
-      `Seconds that it must be good for; of GitHub ${longestTtlSeconds} at most, for images 42900, where the registry gives so much`,
-    ),
-  format: z
-    .enum(formats)
-    .optional()
-    .describe('`bearer` unless given, for images `basic`; `docker_config` is a whole config.json'),
-});
+export const ExchangeBody = z
+  .strictObject({
+    purpose: z
+      .enum([...purposes, ...registryPurposes])
+      .describe(
+        '`clone` reads the contents of repositories; `status` writes commit statuses and checks; `pull` and `push` are for images, and who pushes may pull',
+      ),
+    integration_id: id('int').optional().describe('Where neither an app nor a build says it and several would fit'),
+    host: z
+      .string()
+      .min(1)
+      .max(300)
+      .optional()
+      .describe(
+        '`github.com`, `ghcr.io`: instead of `integration_id`, where the project has one connection to that host',
+      ),
+    app_id: id('app').optional().describe('For this app: its integration, and its repository unless others are named'),
+    build_id: id('bld').optional().describe('For this build: its repository, as long as it has not ended'),
+    repositories: z
+      .array(z.string().min(1).max(300))
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Of a Git host by id (`repo_…`) or name (`acme/shop`); of a registry by the name of the image'),
+    min_ttl: z
+      .int()
+      .min(0)
+      .max(42_900)
+      .optional()
+      .describe(
+        `Seconds that it must be good for; of GitHub ${longestTtlSeconds} at most, for images 42900, where the registry gives so much`,
+      ),
+    format: z
+      .enum(formats)
+      .optional()
+      .describe('`bearer` unless given, for images `basic`; `docker_config` is a whole config.json'),
+  })
+  .meta({ id: 'NewCredentialExchange' });
 export type ExchangeBody = z.output<typeof ExchangeBody>;
 export type Asked = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
 /** Whom it is for, and which repositories that may be; none of the two where a project asks for itself. */

@@ -10,42 +10,48 @@ import { type Asked, ExchangeBody, type ReadyCredential, refuseCutOff } from './
 import { readyToken } from './git-token.ts';
 import { readyRegistryCredential } from './image-credential.ts';
 
-const TokenScope = z.object({
-  host_url: z.string().describe('Where it may be sent to'),
-  repositories: z.array(z.object({ id: z.string(), full_name: z.string() })),
-  permissions: z.record(z.string(), z.string()),
-  narrowed: z
-    .string()
-    .nullable()
-    .describe('Why it is less than was asked for: `fork_build`, `blocked_build`, `permission_missing`'),
-});
+const TokenScope = z
+  .object({
+    host_url: z.string().describe('Where it may be sent to'),
+    repositories: z.array(z.object({ id: z.string(), full_name: z.string() })),
+    permissions: z.record(z.string(), z.string()),
+    narrowed: z
+      .string()
+      .nullable()
+      .describe('Why it is less than was asked for: `fork_build`, `blocked_build`, `permission_missing`'),
+  })
+  .meta({ id: 'GitCredentialScope' });
 
-const ImageScope = z.object({
-  host: z.string(),
-  repositories: z.union([z.array(z.string()), z.literal('*')]).describe('`*`: all that the identity reaches'),
-  actions: z.array(z.enum(registryPurposes)),
-  narrowed_to: z
-    .enum(['repository', 'identity', 'account'])
-    .describe('How far the provider could narrow it; what is broader than was asked for says so here'),
-  static: z.boolean().describe('It is the stored password itself, which lives until it is replaced'),
-  note: z.string().nullable(),
-});
+const ImageScope = z
+  .object({
+    host: z.string(),
+    repositories: z.union([z.array(z.string()), z.literal('*')]).describe('`*`: all that the identity reaches'),
+    actions: z.array(z.enum(registryPurposes)),
+    narrowed_to: z
+      .enum(['repository', 'identity', 'account'])
+      .describe('How far the provider could narrow it; what is broader than was asked for says so here'),
+    static: z.boolean().describe('It is the stored password itself, which lives until it is replaced'),
+    note: z.string().nullable(),
+  })
+  .meta({ id: 'ImageCredentialScope' });
 
-const ExchangeView = z.object({
-  token: z.string().optional().describe('With the format `bearer`'),
-  username: z.string().optional().describe('With the format `basic`'),
-  password: z.string().optional(),
-  env: z.record(z.string(), z.string()).optional().describe('With the format `env`: for git and gh, or for Docker'),
-  docker_config: z
-    .object({ auths: z.record(z.string(), z.object({ auth: z.string() })) })
-    .optional()
-    .describe('With the format `docker_config`: what belongs into a `config.json`'),
-  expires_at: epochSeconds.describe('A stored password lives on after that; ask again all the same'),
-  effective_scope: z.union([TokenScope, ImageScope]),
-  lease_id: z.string(),
-  integration_id: z.string(),
-  code: z.string().optional(),
-});
+const ExchangeView = z
+  .object({
+    token: z.string().optional().describe('With the format `bearer`'),
+    username: z.string().optional().describe('With the format `basic`'),
+    password: z.string().optional(),
+    env: z.record(z.string(), z.string()).optional().describe('With the format `env`: for git and gh, or for Docker'),
+    docker_config: z
+      .object({ auths: z.record(z.string(), z.object({ auth: z.string() })) })
+      .optional()
+      .describe('With the format `docker_config`: what belongs into a `config.json`'),
+    expires_at: epochSeconds.describe('A stored password lives on after that; ask again all the same'),
+    effective_scope: z.union([TokenScope, ImageScope]),
+    lease_id: z.string(),
+    integration_id: z.string(),
+    code: z.string().optional(),
+  })
+  .meta({ id: 'ExchangedCredential' });
 
 type Deps = Pick<ApiDeps, 'database' | 'exchange' | 'registryExchange'>;
 

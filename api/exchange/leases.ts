@@ -9,31 +9,35 @@ import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/inp
 import { OperationView } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
 
-const LeaseView = z.object({
-  id: z.string(),
-  org_id: z.string(),
-  project_id: z.string(),
-  integration_id: z.string(),
-  app_id: z.string().nullable(),
-  build_id: z.string().nullable(),
-  purpose: z.string(),
-  scope: z.object({
-    repositories: z.array(z.string()),
-    permissions: z.record(z.string(), z.string()),
-    narrowed: z.string().nullable(),
-  }),
-  holder: z.string(),
-  status: z.enum(leaseStatuses),
-  outcome: z
-    .enum(['revoked', 'expires', 'unconfirmed'])
-    .nullable()
-    .describe(
-      'Of a lease that was revoked: its token is dead at the provider, dies by itself since others have it, or is not yet known to be dead',
-    ),
-  created_at: epochSeconds,
-  expires_at: epochSeconds,
-  revoked_at: epochSeconds.nullable(),
-});
+const LeaseView = z
+  .object({
+    id: z.string(),
+    org_id: z.string(),
+    project_id: z.string(),
+    integration_id: z.string(),
+    app_id: z.string().nullable(),
+    build_id: z.string().nullable(),
+    purpose: z.string(),
+    scope: z.object({
+      repositories: z.array(z.string()),
+      permissions: z.record(z.string(), z.string()),
+      narrowed: z.string().nullable(),
+    }),
+    holder: z.string(),
+    status: z.enum(leaseStatuses),
+    outcome: z
+      .enum(['revoked', 'expires', 'unconfirmed'])
+      .nullable()
+      .describe(
+        'Of a lease that was revoked: its token is dead at the provider, dies by itself since others have it, or is not yet known to be dead',
+      ),
+    created_at: epochSeconds,
+    expires_at: epochSeconds,
+    revoked_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Lease' });
+
+const RevokedLease = LeaseView.extend({ operation: OperationView.optional() }).meta({ id: 'RevokedLease' });
 
 export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [
@@ -68,7 +72,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       access: 'credentials:exchange',
       forNarrow: true,
       params: z.strictObject({ lease: id('lse') }),
-      success: { status: 200, body: LeaseView.extend({ operation: OperationView.optional() }) },
+      success: { status: 200, body: RevokedLease },
       problems: ['not_found'],
       async write({ trx, tenant, params, caller, audit }) {
         const leases = leasesFor(trx, tenant);

@@ -20,30 +20,32 @@ import { Accepted } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
 import { findIntegration, findReadable } from '../integrations/integrations.ts';
 
-const InstallationView = z.object({
-  id: z.string(),
-  installation_id: z.int().describe('GitHub’s number'),
-  org_id: z.string().nullable().describe('Whose it is; nobody’s while it is unbound'),
-  account: z.object({ id: z.int(), login: z.string(), type: z.string() }),
-  repository_selection: z.string(),
-  permissions: z.record(z.string(), z.string()),
-  events: z.array(z.string()),
-  drift: z
-    .object({
-      missing: z.record(z.string(), z.string()),
-      missing_events: z.array(z.string()),
-      lost: z.array(z.string()).describe('What Fairlead does not do because of it'),
-      approval_url: z.url().describe('Where an owner of the account grants what the App asks for'),
-    })
-    .nullable()
-    .describe('What Fairlead needs and the account’s owner has not granted; null where nothing is missing'),
-  suspended: z.boolean(),
-  sync_error: z
-    .string()
-    .nullable()
-    .describe('Why its repositories could not be read the last time: GitHub’s refusal, or `incomplete`'),
-  updated_at: epochSeconds,
-});
+const InstallationView = z
+  .object({
+    id: z.string(),
+    installation_id: z.int().describe('GitHub’s number'),
+    org_id: z.string().nullable().describe('Whose it is; nobody’s while it is unbound'),
+    account: z.object({ id: z.int(), login: z.string(), type: z.string() }),
+    repository_selection: z.string(),
+    permissions: z.record(z.string(), z.string()),
+    events: z.array(z.string()),
+    drift: z
+      .object({
+        missing: z.record(z.string(), z.string()),
+        missing_events: z.array(z.string()),
+        lost: z.array(z.string()).describe('What Fairlead does not do because of it'),
+        approval_url: z.url().describe('Where an owner of the account grants what the App asks for'),
+      })
+      .nullable()
+      .describe('What Fairlead needs and the account’s owner has not granted; null where nothing is missing'),
+    suspended: z.boolean(),
+    sync_error: z
+      .string()
+      .nullable()
+      .describe('Why its repositories could not be read the last time: GitHub’s refusal, or `incomplete`'),
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'Installation' });
 
 const Params = z.strictObject({ integration: id('int') });
 

@@ -9,16 +9,20 @@ import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findReadable } from '../integrations/integrations.ts';
 
-const RepositoryView = z.object({
-  id: z.string(),
-  provider_id: z.int().describe('The provider’s number, which outlives every rename'),
-  name: z.string(),
-  full_name: z.string(),
-  url: z.string(),
-  visibility: z.string(),
-  default_branch: z.string(),
-  archived: z.boolean(),
-});
+const RepositoryView = z
+  .object({
+    id: z.string(),
+    provider_id: z.int().describe('The provider’s number, which outlives every rename'),
+    name: z.string(),
+    full_name: z.string(),
+    url: z.string(),
+    visibility: z.string(),
+    default_branch: z.string(),
+    archived: z.boolean(),
+  })
+  .meta({ id: 'Repository' });
+
+const BranchView = z.object({ name: z.string(), sha: z.string() }).meta({ id: 'Branch' });
 
 const q = z.string().max(200).optional();
 
@@ -54,7 +58,7 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       access: 'integrations:read',
       params: z.strictObject({ integration: id('int'), repository: id('repo') }),
       query: z.strictObject({ q, cursor: z.string().max(50).optional() }),
-      success: { status: 200, body: z.array(z.object({ name: z.string(), sha: z.string() })) },
+      success: { status: 200, body: z.array(BranchView) },
       problems: ['repository_not_reachable', 'provider_unavailable'],
       async read({ tenant, params, query }) {
         const integration = await findReadable(database.reader, tenant, params.integration);

@@ -3,24 +3,26 @@ import type { Operation } from '../../db/ops/operations.ts';
 import { type RevocationOutcome, revocationOutcomes } from '../../domain/deletion/revocation.ts';
 import { epochSeconds, toSeconds } from './input.ts';
 
-export const OperationView = z.object({
-  id: z.string(),
-  kind: z.string(),
-  subject_id: z.string(),
-  status: z.enum(['running', 'succeeded', 'failed']),
-  error: z.object({ code: z.string(), detail: z.string() }).nullable(),
-  outcome: z
-    .enum(revocationOutcomes)
-    .nullable()
-    .describe('Of the deletion of an integration, once it has ended: what came of it at the provider'),
-  workflow_id: z.string(),
-  status_url: z.string(),
-  temporal_url: z.string().nullable().describe('The workflow in the Temporal UI, where one is configured'),
-  created_at: epochSeconds,
-  finished_at: epochSeconds.nullable(),
-});
+export const OperationView = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    subject_id: z.string(),
+    status: z.enum(['running', 'succeeded', 'failed']),
+    error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    outcome: z
+      .enum(revocationOutcomes)
+      .nullable()
+      .describe('Of the deletion of an integration, once it has ended: what came of it at the provider'),
+    workflow_id: z.string(),
+    status_url: z.string(),
+    temporal_url: z.string().nullable().describe('The workflow in the Temporal UI, where one is configured'),
+    created_at: epochSeconds,
+    finished_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Operation' });
 
-export const Accepted = z.object({ operation: OperationView });
+export const Accepted = z.object({ operation: OperationView }).meta({ id: 'AcceptedOperation' });
 
 export type OperationLinks = { publicUrl: string; temporalUiUrl?: string | undefined; namespace: string };
 

@@ -4,17 +4,19 @@ import type { Db } from '../../db/store/connection.ts';
 import { type IntegrationView, kinds } from './integrations.ts';
 
 /** An integration as the dialect of `/api/integrations` prints it. */
-export const DialectIntegration = z.object({
-  id: z.string(),
-  kind: z.enum(kinds),
-  name: z.string(),
-  metadata: z
-    .record(z.string(), z.unknown())
-    .describe(
-      'Of `github`: `installationID`, GitHub’s number, and `githubOrg`, the account. Of a registry: `registry`, its host, and `cloudAccountID`. Then the caller’s own',
-    ),
-  createdAt: z.iso.datetime().describe('RFC 3339, in UTC'),
-});
+export const DialectIntegration = z
+  .object({
+    id: z.string(),
+    kind: z.enum(kinds),
+    name: z.string(),
+    metadata: z
+      .record(z.string(), z.unknown())
+      .describe(
+        'Of `github`: `installationID`, GitHub’s number, and `githubOrg`, the account. Of a registry: `registry`, its host, and `cloudAccountID`. Then the caller’s own',
+      ),
+    createdAt: z.iso.datetime().describe('RFC 3339, in UTC'),
+  })
+  .meta({ id: 'DialectIntegration' });
 
 type V1 = z.input<typeof IntegrationView>;
 

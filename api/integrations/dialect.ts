@@ -18,31 +18,35 @@ const One = z.object({ data: DialectIntegration });
 const credentials = z.record(z.string().max(100), z.string().max(100_000));
 const metadata = z.record(z.string().min(1).max(100), jsonValue);
 
-const NewIntegration = z.strictObject({
-  kind: z.enum(kinds),
-  name,
-  metadata: metadata
-    .optional()
-    .describe(
-      'Of `github`: `installationID`, GitHub’s number of the installation. Of a registry: `registry`, its host, and for `ecr`, `gar` and `acr` `cloudAccountID`',
-    ),
-  credentials: credentials
-    .optional()
-    .describe('Of `dockerhub` and `oci`: `username` and `password`. Are never returned'),
-  projectId: id('prj')
-    .optional()
-    .describe('Whose it will be; needed for `github`, and by who reaches several projects'),
-  orgId: id('org').optional().describe('Of a registry, instead: of the whole organization'),
-});
-const Changes = z.strictObject({
-  name: name.optional(),
-  metadata: metadata
-    .optional()
-    .describe('The caller’s own, replaced as a whole; what the integration is known by stays'),
-  credentials: credentials
-    .optional()
-    .describe('Of `dockerhub` and `oci`: a new `password`, and a `username` where that changes too'),
-});
+const NewIntegration = z
+  .strictObject({
+    kind: z.enum(kinds),
+    name,
+    metadata: metadata
+      .optional()
+      .describe(
+        'Of `github`: `installationID`, GitHub’s number of the installation. Of a registry: `registry`, its host, and for `ecr`, `gar` and `acr` `cloudAccountID`',
+      ),
+    credentials: credentials
+      .optional()
+      .describe('Of `dockerhub` and `oci`: `username` and `password`. Are never returned'),
+    projectId: id('prj')
+      .optional()
+      .describe('Whose it will be; needed for `github`, and by who reaches several projects'),
+    orgId: id('org').optional().describe('Of a registry, instead: of the whole organization'),
+  })
+  .meta({ id: 'NewDialectIntegration' });
+const Changes = z
+  .strictObject({
+    name: name.optional(),
+    metadata: metadata
+      .optional()
+      .describe('The caller’s own, replaced as a whole; what the integration is known by stays'),
+    credentials: credentials
+      .optional()
+      .describe('Of `dockerhub` and `oci`: a new `password`, and a `username` where that changes too'),
+  })
+  .meta({ id: 'DialectIntegrationChange' });
 const Install = z.strictObject({
   ticket: z.string().optional(),
   projectId: id('prj').optional(),

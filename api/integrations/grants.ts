@@ -13,17 +13,21 @@ import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/inp
 import { Problem, required } from '../http/problems.ts';
 import { findIntegration } from './integrations.ts';
 
-const GrantView = z.object({ project_id: z.string(), created_by: z.string(), created_at: epochSeconds });
+const GrantView = z
+  .object({ project_id: z.string(), created_by: z.string(), created_at: epochSeconds })
+  .meta({ id: 'Grant' });
 const Granted = GrantView.extend({
   rebound: z.int().describe('How many of the project’s apps are built through it again, by the repository they had'),
-});
-const Revoked = z.object({
-  project_id: z.string(),
-  canceled_builds: z.array(z.string()).describe('The builds of the project that this ends'),
-  apps: z
-    .array(z.object({ id: z.string(), name: z.string() }))
-    .describe('The apps whose events build nothing until they have another source'),
-});
+}).meta({ id: 'GrantWithEffect' });
+const Revoked = z
+  .object({
+    project_id: z.string(),
+    canceled_builds: z.array(z.string()).describe('The builds of the project that this ends'),
+    apps: z
+      .array(z.object({ id: z.string(), name: z.string() }))
+      .describe('The apps whose events build nothing until they have another source'),
+  })
+  .meta({ id: 'GrantRevocation' });
 
 const OfIntegration = z.strictObject({ integration: id('int') });
 const Params = OfIntegration.extend({ project: id('prj') });

@@ -12,49 +12,45 @@ import {
   nextAction,
 } from '../../domain/integrations/integration-health.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
-import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { required } from '../http/problems.ts';
+import { RegistryCheckView } from '../registries/registry-view.ts';
 import { findReadable, kinds } from './integrations.ts';
 
-const HealthView = z.object({
-  integration_id: z.string(),
-  display_name: z.string(),
-  provider: z.enum(kinds),
-  host_url: z.string(),
-  state: z.enum(healthStates),
-  status: z.enum(integrationStatuses),
-  reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
-  checked_at: epochSeconds.nullable(),
-  last_success_at: epochSeconds.nullable(),
-  last_used_at: epochSeconds.nullable().describe('When a credential was given out through it last'),
-  next_check_at: epochSeconds.nullable(),
-  expires_at: epochSeconds.nullable().describe('When its credential expires, where its owner has said so'),
-  forecast: z.enum(forecasts),
-  unanswered_checks: z
-    .int()
-    .describe('Checks in a row that got no answer: the provider’s trouble, not the credential’s'),
-  checks: z.array(
-    z.object({
-      repository: z.string(),
-      action: z.enum(registryPurposes),
-      outcome: z.enum(['allowed', 'denied', 'unproven']),
-      code: z.string().nullable(),
-      checked_at: epochSeconds,
-    }),
-  ),
-  next_action: z
-    .object({ text: z.string(), link: z.string().nullable() })
-    .nullable()
-    .describe('The one thing to do next; null where there is nothing to do'),
-});
+const HealthView = z
+  .object({
+    integration_id: z.string(),
+    display_name: z.string(),
+    provider: z.enum(kinds),
+    host_url: z.string(),
+    state: z.enum(healthStates),
+    status: z.enum(integrationStatuses),
+    reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+    checked_at: epochSeconds.nullable(),
+    last_success_at: epochSeconds.nullable(),
+    last_used_at: epochSeconds.nullable().describe('When a credential was given out through it last'),
+    next_check_at: epochSeconds.nullable(),
+    expires_at: epochSeconds.nullable().describe('When its credential expires, where its owner has said so'),
+    forecast: z.enum(forecasts),
+    unanswered_checks: z
+      .int()
+      .describe('Checks in a row that got no answer: the provider’s trouble, not the credential’s'),
+    checks: z.array(RegistryCheckView),
+    next_action: z
+      .object({ text: z.string(), link: z.string().nullable() })
+      .nullable()
+      .describe('The one thing to do next; null where there is nothing to do'),
+  })
+  .meta({ id: 'IntegrationHealth' });
 
-const ProjectHealth = z.object({
-  integrations: z.array(HealthView).describe('The worst first'),
-  forecast: z.object({ expired: z.int(), within_7_days: z.int(), within_30_days: z.int() }),
-});
+const ProjectHealth = z
+  .object({
+    integrations: z.array(HealthView).describe('The worst first'),
+    forecast: z.object({ expired: z.int(), within_7_days: z.int(), within_30_days: z.int() }),
+  })
+  .meta({ id: 'ProjectHealth' });
 
 /** A project has few; whoever has more looks at them one by one. */
 const mostIntegrations = 200;

@@ -21,7 +21,8 @@ const IntegrationChanges = z
       .describe('The caller’s own notes, replaced as a whole; no secrets. `installation_id` stays as it is'),
     ...registryChanges,
   })
-  .partial();
+  .partial()
+  .meta({ id: 'IntegrationChange' });
 
 export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
   return [

@@ -26,25 +26,29 @@ import { isRegistry, RegistryView, registryView } from '../registries/registry-v
 
 export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
 
-export const IntegrationView = z.object({
-  id: z.string(),
-  provider: z.enum(kinds),
-  host_url: z.string(),
-  auth_mode: z.string(),
-  status: z.enum(integrationStatuses),
-  status_reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
-  display_name: z.string(),
-  metadata: z.record(z.string(), z.unknown()),
-  app_id: z.string().nullable(),
-  app_slug: z.string().nullable(),
-  registry: RegistryView.optional().describe('Of a registry: where it is, and what was proven of it'),
-  created_by: z.string(),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-});
+export const IntegrationView = z
+  .object({
+    id: z.string(),
+    provider: z.enum(kinds),
+    host_url: z.string(),
+    auth_mode: z.string(),
+    status: z.enum(integrationStatuses),
+    status_reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+    display_name: z.string(),
+    metadata: z.record(z.string(), z.unknown()),
+    app_id: z.string().nullable(),
+    app_slug: z.string().nullable(),
+    registry: RegistryView.optional().describe('Of a registry: where it is, and what was proven of it'),
+    created_by: z.string(),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'Integration' });
 
 /** With the verification that follows, where one does. */
-export const ChangedIntegration = IntegrationView.extend({ operation: OperationView.optional() });
+export const ChangedIntegration = IntegrationView.extend({ operation: OperationView.optional() }).meta({
+  id: 'IntegrationWithOperation',
+});
 
 /** In a list, which has these members and no other. */
 const IntegrationItem = IntegrationView.pick({
@@ -59,22 +63,28 @@ const IntegrationItem = IntegrationView.pick({
   created_by: true,
   created_at: true,
   updated_at: true,
-});
+}).meta({ id: 'IntegrationSummary' });
 
 const Params = z.strictObject({ integration: id('int') });
 
-export const NewIntegration = z.discriminatedUnion('provider', [
-  z.strictObject({
+const NewGithub = z
+  .strictObject({
     provider: z.literal('github'),
     installation_id: z.int().positive().optional().describe('GitHub’s number of the installation'),
     project_id: id('prj'),
     display_name: name.optional(),
-  }),
-  NewDockerHub,
-  NewOci,
-  NewCloudRegistry,
-  z.looseObject({ provider: z.enum(['gitlab', 'git']) }),
-]);
+  })
+  .meta({ id: 'NewGithubIntegration' });
+
+export const NewIntegration = z
+  .discriminatedUnion('provider', [
+    NewGithub,
+    NewDockerHub,
+    NewOci,
+    NewCloudRegistry,
+    z.looseObject({ provider: z.enum(['gitlab', 'git']) }),
+  ])
+  .meta({ id: 'NewIntegration' });
 
 export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
   const { database } = deps;

@@ -8,29 +8,33 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 
-const AuditView = z.object({
-  id: z.string(),
-  org_id: z.string().nullable(),
-  project_id: z.string().nullable(),
-  actor: z.string(),
-  action: z.string(),
-  target: z.string(),
-  outcome: z.string(),
-  ip: z.string().nullable(),
-  request_id: z.string().nullable(),
-  detail: z.record(z.string(), z.unknown()),
-  created_at: epochSeconds,
-  sequence: z.int().nullable().describe('Its place in the chain, given within a second'),
-});
+const AuditView = z
+  .object({
+    id: z.string(),
+    org_id: z.string().nullable(),
+    project_id: z.string().nullable(),
+    actor: z.string(),
+    action: z.string(),
+    target: z.string(),
+    outcome: z.string(),
+    ip: z.string().nullable(),
+    request_id: z.string().nullable(),
+    detail: z.record(z.string(), z.unknown()),
+    created_at: epochSeconds,
+    sequence: z.int().nullable().describe('Its place in the chain, given within a second'),
+  })
+  .meta({ id: 'AuditEvent' });
 
-const VerdictView = z.object({
-  chain: z.string(),
-  intact: z.boolean(),
-  length: z.int(),
-  head: z.string().describe('The last hash: kept elsewhere, it shows whether rows were cut off later'),
-  first_bad_sequence: z.int().nullable(),
-  unchained: z.int().describe('Rows that are not chained yet'),
-});
+const VerdictView = z
+  .object({
+    chain: z.string(),
+    intact: z.boolean(),
+    length: z.int(),
+    head: z.string().describe('The last hash: kept elsewhere, it shows whether rows were cut off later'),
+    first_bad_sequence: z.int().nullable(),
+    unchained: z.int().describe('Rows that are not chained yet'),
+  })
+  .meta({ id: 'AuditVerification' });
 
 const filter = z.string().max(100).optional();
 

@@ -8,21 +8,23 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { required } from '../http/problems.ts';
 
-const IncidentView = z.object({
-  id: z.string(),
-  org_id: z.string().nullable(),
-  project_id: z.string().nullable(),
-  code: z.string(),
-  subject_id: z.string(),
-  title: z.string(),
-  action: z.string().describe('What repairs it'),
-  link: z.string().nullable().describe('Where that is done, where it is a page'),
-  status: z.enum(['open', 'resolved']),
-  count: z.int().describe('How often it was seen'),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-  resolved_at: epochSeconds.nullable(),
-});
+const IncidentView = z
+  .object({
+    id: z.string(),
+    org_id: z.string().nullable(),
+    project_id: z.string().nullable(),
+    code: z.string(),
+    subject_id: z.string(),
+    title: z.string(),
+    action: z.string().describe('What repairs it'),
+    link: z.string().nullable().describe('Where that is done, where it is a page'),
+    status: z.enum(['open', 'resolved']),
+    count: z.int().describe('How often it was seen'),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+    resolved_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Incident' });
 
 const subject = z.string().min(1).max(300);
 

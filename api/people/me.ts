@@ -2,13 +2,15 @@ import { z } from 'zod';
 import { csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 
-const MeView = z.object({
-  id: z.string(),
-  kind: z.enum(['operator', 'session', 'token']),
-  ops: z.boolean(),
-  grants: z.array(z.object({ org_id: z.string(), project_id: z.string().nullable(), scopes: z.array(z.string()) })),
-  csrf_token: z.string().optional().describe('Of a session that came by cookie'),
-});
+const MeView = z
+  .object({
+    id: z.string(),
+    kind: z.enum(['operator', 'session', 'token']),
+    ops: z.boolean(),
+    grants: z.array(z.object({ org_id: z.string(), project_id: z.string().nullable(), scopes: z.array(z.string()) })),
+    csrf_token: z.string().optional().describe('Of a session that came by cookie'),
+  })
+  .meta({ id: 'Caller' });
 
 export function meRoutes(): Endpoint[] {
   return [

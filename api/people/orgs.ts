@@ -8,7 +8,11 @@ import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../ht
 import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 
-const OrgView = z.object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds });
+const OrgView = z
+  .object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds })
+  .meta({ id: 'Organization' });
+const NewOrg = z.strictObject({ name }).meta({ id: 'NewOrganization' });
+const OrgChange = z.strictObject({ name }).meta({ id: 'OrganizationChange' });
 const Params = z.strictObject({ org: id('org') });
 
 export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
@@ -35,7 +39,7 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       summary: 'Make an organization',
       description: 'Only who operates the instance may.',
       access: 'ops',
-      body: z.strictObject({ name }),
+      body: NewOrg,
       success: { status: 201, body: OrgView },
       async write({ trx, tenant, body, audit }) {
         const org = await orgsFor(trx, tenant).insert(body);
@@ -65,7 +69,7 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       summary: 'Rename an organization',
       access: 'org:admin',
       params: Params,
-      body: z.strictObject({ name }),
+      body: OrgChange,
       success: { status: 200, body: OrgView },
       problems: ['precondition_failed'],
       async write({ trx, tenant, params, body, audit, ...request }) {

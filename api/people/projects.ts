@@ -11,13 +11,17 @@ import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../ht
 import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 
-const ProjectView = z.object({
-  id: z.string(),
-  org_id: z.string(),
-  name: z.string(),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-});
+const ProjectView = z
+  .object({
+    id: z.string(),
+    org_id: z.string(),
+    name: z.string(),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'Project' });
+const NewProject = z.strictObject({ org_id: id('org'), name }).meta({ id: 'NewProject' });
+const ProjectChange = z.strictObject({ name }).meta({ id: 'ProjectChange' });
 const Params = z.strictObject({ project: id('prj') });
 
 export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
@@ -43,7 +47,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       tag: 'projects',
       summary: 'Make a project in an organization',
       access: 'projects:write',
-      body: z.strictObject({ org_id: id('org'), name }),
+      body: NewProject,
       success: { status: 201, body: ProjectView },
       problems: ['not_found'],
       async write({ trx, tenant, body, audit }) {
@@ -77,7 +81,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       summary: 'Rename a project',
       access: 'projects:write',
       params: Params,
-      body: z.strictObject({ name }),
+      body: ProjectChange,
       success: { status: 200, body: ProjectView },
       problems: ['precondition_failed'],
       async write({ trx, tenant, params, body, audit, ...request }) {

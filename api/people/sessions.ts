@@ -9,12 +9,16 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 
-const SessionView = z.object({
-  token: z.string(),
-  csrf_token: z.string().describe('To be sent as `X-CSRF-Token` with changes that carry the cookie'),
-  expires_at: epochSeconds,
-  user: z.object({ id: z.string(), name: z.string() }),
-});
+const SessionView = z
+  .object({
+    token: z.string(),
+    csrf_token: z.string().describe('To be sent as `X-CSRF-Token` with changes that carry the cookie'),
+    expires_at: epochSeconds,
+    user: z.object({ id: z.string(), name: z.string() }),
+  })
+  .meta({ id: 'Session' });
+
+const NewSignIn = z.strictObject({ code: z.string().min(1).max(200) }).meta({ id: 'NewSession' });
 
 /** Redeems a code once. The cookie is for browsers; other clients send the token as Bearer. */
 export async function signIn(
@@ -59,7 +63,7 @@ export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'l
       tag: 'people',
       summary: 'Sign in with a one-time code',
       access: 'public',
-      body: z.strictObject({ code: z.string().min(1).max(200) }),
+      body: NewSignIn,
       success: { status: 201, body: SessionView },
       secret: ['token', 'csrf_token'],
       problems: ['sign_in_code_invalid'],

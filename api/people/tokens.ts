@@ -12,34 +12,42 @@ import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../ht
 import { Problem, required } from '../http/problems.ts';
 import { endOfNewToken, requireRoomForToken } from './token-bounds.ts';
 
-const TokenView = z.object({
-  id: z.string(),
-  org_id: z.string(),
-  project_id: z.string().nullable(),
-  app_id: z.string().nullable(),
-  build_id: z.string().nullable(),
-  name: z.string(),
-  hint: z.string().describe('How the token begins'),
-  scopes: z.array(z.string()),
-  created_by: z.string(),
-  created_at: epochSeconds,
-  expires_at: epochSeconds.nullable(),
-  last_used_at: epochSeconds.nullable(),
+const TokenView = z
+  .object({
+    id: z.string(),
+    org_id: z.string(),
+    project_id: z.string().nullable(),
+    app_id: z.string().nullable(),
+    build_id: z.string().nullable(),
+    name: z.string(),
+    hint: z.string().describe('How the token begins'),
+    scopes: z.array(z.string()),
+    created_by: z.string(),
+    created_at: epochSeconds,
+    expires_at: epochSeconds.nullable(),
+    last_used_at: epochSeconds.nullable(),
+  })
+  .meta({ id: 'Token' });
+
+const CreatedToken = TokenView.extend({ token: z.string().optional(), code: z.string().optional() }).meta({
+  id: 'CreatedToken',
 });
 
 /** Operating the instance is not handed on: that is what `FAIRLEAD_ADMIN_TOKEN` is for. */
 const tokenScopes = scopes.filter((scope) => scope !== 'ops');
 
-const NewToken = z.strictObject({
-  org_id: id('org'),
-  project_id: id('prj').optional().describe('Narrows the token to one project'),
-  app_id: id('app')
-    .optional()
-    .describe('Narrows it to one app: such a token has `credentials:exchange` and nothing else'),
-  name,
-  scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
-  expires_in_days: z.int().min(1).max(3650).optional(),
-});
+const NewToken = z
+  .strictObject({
+    org_id: id('org'),
+    project_id: id('prj').optional().describe('Narrows the token to one project'),
+    app_id: id('app')
+      .optional()
+      .describe('Narrows it to one app: such a token has `credentials:exchange` and nothing else'),
+    name,
+    scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
+    expires_in_days: z.int().min(1).max(3650).optional(),
+  })
+  .meta({ id: 'NewToken' });
 
 export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [
@@ -67,7 +75,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         'The token itself is in this answer and nowhere else. It may not do more than its maker, and not outlive it: one that is made with a token ends with that token, at its end or when it is revoked. An organization has up to 1,000.',
       access: 'tokens:admin',
       body: NewToken,
-      success: { status: 201, body: TokenView.extend({ token: z.string().optional(), code: z.string().optional() }) },
+      success: { status: 201, body: CreatedToken },
       secret: ['token', 'csrf_token'],
       problems: ['not_found', 'too_many_requests'],
       async write({ trx, tenant, caller, body, audit }) {

@@ -38,25 +38,31 @@ const ofAll = {
 };
 const withCredentials = { ...ofAll, credentials: Credentials, expires_at: expiresAt.optional() };
 
-export const NewDockerHub = z.strictObject({
-  provider: z.literal('dockerhub'),
-  registry: registry.default('docker.io'),
-  ...withCredentials,
-});
-export const NewOci = z.strictObject({
-  provider: z.literal('oci'),
-  registry,
-  ...withCredentials,
-  realm: realm.optional(),
-  ca_pem: caPem.optional(),
-});
-export const NewCloudRegistry = z.strictObject({
-  provider: z.enum(['ecr', 'gar', 'acr']),
-  registry,
-  ...ofAll,
-  cloud_account_id: id('ca').describe('Whose access it inherits'),
-  credentials: z.unknown().optional().describe('Is refused: these have none of their own'),
-});
+export const NewDockerHub = z
+  .strictObject({
+    provider: z.literal('dockerhub'),
+    registry: registry.default('docker.io'),
+    ...withCredentials,
+  })
+  .meta({ id: 'NewDockerHubRegistry' });
+export const NewOci = z
+  .strictObject({
+    provider: z.literal('oci'),
+    registry,
+    ...withCredentials,
+    realm: realm.optional(),
+    ca_pem: caPem.optional(),
+  })
+  .meta({ id: 'NewOciRegistry' });
+export const NewCloudRegistry = z
+  .strictObject({
+    provider: z.enum(['ecr', 'gar', 'acr']),
+    registry,
+    ...ofAll,
+    cloud_account_id: id('ca').describe('Whose access it inherits'),
+    credentials: z.unknown().optional().describe('Is refused: these have none of their own'),
+  })
+  .meta({ id: 'NewCloudRegistry' });
 
 export type NewRegistry = z.output<typeof NewDockerHub> | z.output<typeof NewOci> | z.output<typeof NewCloudRegistry>;
 type Owner = { orgId: string; projectId: string | null };

@@ -6,32 +6,34 @@ import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 
-export const RegistryView = z.object({
-  host: z.string(),
-  username: z.string().nullable(),
-  cloud_account_id: z.string().nullable(),
-  repositories: z.array(z.string()),
-  realm: z.string().nullable().describe('The only host, beside the registry’s own, that the credentials are sent to'),
-  asked_realm: z
-    .string()
-    .nullable()
-    .describe('Where the registry wants them sent instead: agree by `PATCH` with this as `realm`'),
-  custom_ca: z.boolean(),
-  expires_at: epochSeconds.nullable().describe('When the credentials end, as their owner has said'),
-  checked_at: epochSeconds.nullable(),
-  last_success_at: epochSeconds.nullable(),
-  checks: z
-    .array(
-      z.object({
-        repository: z.string(),
-        action: z.enum(registryPurposes),
-        outcome: z.enum(['allowed', 'denied', 'unproven']),
-        code: z.string().nullable().describe('Why not'),
-        checked_at: epochSeconds,
-      }),
-    )
-    .describe('What was proven for each repository, without pushing'),
-});
+export const RegistryCheckView = z
+  .object({
+    repository: z.string(),
+    action: z.enum(registryPurposes),
+    outcome: z.enum(['allowed', 'denied', 'unproven']),
+    code: z.string().nullable().describe('Why not'),
+    checked_at: epochSeconds,
+  })
+  .meta({ id: 'RegistryCheck' });
+
+export const RegistryView = z
+  .object({
+    host: z.string(),
+    username: z.string().nullable(),
+    cloud_account_id: z.string().nullable(),
+    repositories: z.array(z.string()),
+    realm: z.string().nullable().describe('The only host, beside the registry’s own, that the credentials are sent to'),
+    asked_realm: z
+      .string()
+      .nullable()
+      .describe('Where the registry wants them sent instead: agree by `PATCH` with this as `realm`'),
+    custom_ca: z.boolean(),
+    expires_at: epochSeconds.nullable().describe('When the credentials end, as their owner has said'),
+    checked_at: epochSeconds.nullable(),
+    last_success_at: epochSeconds.nullable(),
+    checks: z.array(RegistryCheckView).describe('What was proven for each repository, without pushing'),
+  })
+  .meta({ id: 'Registry' });
 
 export function registryView(integration: Integration, checks: RegistryCheck[]): z.input<typeof RegistryView> {
   const settings = integration.settings as RegistrySettings;

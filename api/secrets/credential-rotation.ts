@@ -26,26 +26,37 @@ import { findIntegration } from '../integrations/integrations.ts';
 const Params = z.strictObject({ integration: id('int') });
 const kind = z.enum(githubSecretKinds);
 
-const NewRotation = z.strictObject({
-  kind,
-  secret: z
-    .string()
-    .min(16)
-    .max(500)
-    .optional()
-    .describe('For `webhook_secret`: this one; without it, Fairlead makes one'),
-  private_key: z.string().min(100).max(20_000).optional().describe('For `private_key`: the new key’s PEM, from GitHub'),
-  client_secret: z.string().min(8).max(500).optional().describe('For `client_secret`: the new one, from GitHub'),
-});
+const NewRotation = z
+  .strictObject({
+    kind,
+    secret: z
+      .string()
+      .min(16)
+      .max(500)
+      .optional()
+      .describe('For `webhook_secret`: this one; without it, Fairlead makes one'),
+    private_key: z
+      .string()
+      .min(100)
+      .max(20_000)
+      .optional()
+      .describe('For `private_key`: the new key’s PEM, from GitHub'),
+    client_secret: z.string().min(8).max(500).optional().describe('For `client_secret`: the new one, from GitHub'),
+  })
+  .meta({ id: 'NewCredentialRotation' });
 
-const RotationStarted = z.object({
-  operation: OperationView.describe('Has succeeded once the new one is in use'),
-  credential_id: z.string(),
-  mode: z.enum(['auto', 'assisted']),
-  settings_url: z
-    .string()
-    .describe('The App’s settings at GitHub, where its owner makes and deletes keys and client secrets'),
-});
+const NewRollback = z.strictObject({ kind }).meta({ id: 'NewCredentialRollback' });
+
+const RotationStarted = z
+  .object({
+    operation: OperationView.describe('Has succeeded once the new one is in use'),
+    credential_id: z.string(),
+    mode: z.enum(['auto', 'assisted']),
+    settings_url: z
+      .string()
+      .describe('The App’s settings at GitHub, where its owner makes and deletes keys and client secrets'),
+  })
+  .meta({ id: 'CredentialRotation' });
 
 /** Only what belongs to the caller's organization is replaced here. */
 type Target = { integration: Integration; app: GithubApp; credential: Credential };
@@ -129,7 +140,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
       description: 'Possible while a rotation is under way and the old one is `retiring`.',
       access: 'credentials:rotate',
       params: Params,
-      body: z.strictObject({ kind }),
+      body: NewRollback,
       success: { status: 202, body: RotationStarted },
       problems: [
         'not_found',

@@ -12,36 +12,40 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { findIntegration } from '../integrations/integrations.ts';
 
-const VersionView = z.object({
-  version: z.int(),
-  status: z.enum(credentialStatuses),
-  fingerprint: z
-    .string()
-    .nullable()
-    .describe('Of a private key: base64 of the SHA-256 of its public half (SPKI, DER), as GitHub’s settings show it'),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-});
+const VersionView = z
+  .object({
+    version: z.int(),
+    status: z.enum(credentialStatuses),
+    fingerprint: z
+      .string()
+      .nullable()
+      .describe('Of a private key: base64 of the SHA-256 of its public half (SPKI, DER), as GitHub’s settings show it'),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'CredentialVersion' });
 
-const CredentialView = z.object({
-  id: z.string(),
-  kind: z.string(),
-  versions: z.array(VersionView).describe('The newest first; a purged one is forgotten here'),
-  rotation: z
-    .object({
-      id: z.string(),
-      operation_id: z.string(),
-      mode: z.enum(['auto', 'assisted']),
-      phase: z.enum(rotationPhases),
-      new_version: z.int(),
-      old_version: z.int(),
-      started_at: epochSeconds,
-    })
-    .nullable()
-    .describe('The one that is under way'),
-  created_at: epochSeconds,
-  updated_at: epochSeconds,
-});
+const CredentialView = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    versions: z.array(VersionView).describe('The newest first; a purged one is forgotten here'),
+    rotation: z
+      .object({
+        id: z.string(),
+        operation_id: z.string(),
+        mode: z.enum(['auto', 'assisted']),
+        phase: z.enum(rotationPhases),
+        new_version: z.int(),
+        old_version: z.int(),
+        started_at: epochSeconds,
+      })
+      .nullable()
+      .describe('The one that is under way'),
+    created_at: epochSeconds,
+    updated_at: epochSeconds,
+  })
+  .meta({ id: 'Credential' });
 
 export function credentialRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
   /** A secret is opened for what may be told of it, and goes nowhere. */

@@ -9,7 +9,7 @@ type Operation = {
   summary?: string;
   tags: string[];
   security?: unknown[];
-  requestBody?: unknown;
+  requestBody?: { content?: Record<string, { schema: unknown }> };
   parameters: { name: string; in: string; required: boolean; schema: unknown }[];
   responses: Record<string, { description?: string; content?: Record<string, { schema: unknown }> }>;
 };
@@ -81,11 +81,28 @@ test('Every object that is sent in refuses what it does not name, and shows an e
   const bodies = operations().flatMap(({ operation }) => (operation.requestBody ? [operation] : []));
   expect(bodies.length).toBeGreaterThan(5);
   for (const { operationId, requestBody } of bodies) {
-    const text = JSON.stringify(requestBody);
+    const text = JSON.stringify(expanded(requestBody));
     expect(text, operationId).toContain('"additionalProperties":false');
     if (/_\[0-9a-hjkmnp/.test(text)) expect(text, operationId).toContain('"examples"');
   }
 });
+
+test('Every JSON body has a named schema, but for the document itself and the envelopes of the dialect', () => {
+  expect(Object.keys(document.components.schemas).filter((name) => !/^[A-Z][A-Za-z]+$/.test(name))).toEqual([]);
+  const unnamed = operations().flatMap(({ operation }) => {
+    const answers = Object.entries(operation.responses).flatMap(([status, of]) => (Number(status) < 300 ? [of] : []));
+    const bodies = [operation.requestBody, ...answers].flatMap((of) => of?.content?.['application/json'] ?? []);
+    return bodies.filter(({ schema }) => !isNamed(schema)).map(() => operation);
+  });
+  const expected = (tag: string) => ['service', 'dialect of /api/integrations'].includes(tag);
+  expect(unnamed.filter(({ tags }) => !tags.some(expected)).map(({ operationId }) => operationId)).toEqual([]);
+  expect(unnamed.map(({ operationId }) => operationId)).toContain('getOpenApi');
+});
+
+function isNamed(schema: unknown): boolean {
+  const { $ref, items } = schema as { $ref?: string; items?: { $ref?: string } };
+  return $ref !== undefined || items?.$ref !== undefined;
+}
 
 test('The document lists every code and both ways to sign in', () => {
   expect(document.components.schemas.Problem.properties.code.enum).toEqual(Object.keys(catalogue));
@@ -101,6 +118,14 @@ test('Every reference in the document resolves', () => {
   expect(referencesIn({ items: [{ $ref: dangling }] })).toEqual([dangling]);
   expect(resolve(document, dangling)).toBeUndefined();
 });
+
+/** Returns the value with each reference replaced by what it refers to. */
+function expanded(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(expanded);
+  if (typeof value !== 'object' || value === null) return value;
+  if ('$ref' in value) return expanded(resolve(document, String(value.$ref)));
+  return Object.fromEntries(Object.entries(value).map(([key, of]) => [key, expanded(of)]));
+}
 
 function referencesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return [];
