@@ -7,6 +7,7 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
+import type { BuildReason } from '../domain/builds/build-reasons.ts';
 import type { BuildEnd } from '../domain/builds/run-conclusions.ts';
 import {
   cancelRun,
@@ -200,8 +201,8 @@ async function look({ buildId, known }: Build): Promise<void> {
   }
 }
 
-/** Failures after which nothing more will be heard of a run, and the reason that they give its build. */
-const lostAccess: Record<string, string | undefined> = {
+/** Maps each failure that ends access to a run to the reason of its build. */
+const lostAccess: Record<string, BuildReason | undefined> = {
   app_credentials_rejected: 'app_credentials_rejected',
   installation_suspended: 'installation_suspended',
   installation_gone: 'installation_gone',

@@ -1,3 +1,4 @@
+import type { rerunObstacles } from '../../domain/builds/build-reasons.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { isDeleted, usableIntegrations } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
@@ -7,13 +8,8 @@ import { toBuild } from './build-row.ts';
 import { createBuild } from './builds.ts';
 import { allPipelines } from './pipelines.ts';
 
-/** Why a build is not made again, whoever asks. */
-export type RerunObstacle =
-  | 'build_not_over'
-  | 'pipeline_deleted'
-  | 'app_deleted'
-  | 'pipeline_disabled'
-  | 'integration_not_granted';
+/** The reason why a build cannot be rerun, through the API or at GitHub. */
+export type RerunObstacle = (typeof rerunObstacles)[number];
 
 type Through = Pick<Build, 'integrationId' | 'repositoryId'>;
 

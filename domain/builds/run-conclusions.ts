@@ -1,9 +1,10 @@
+import type { BuildReason } from './build-reasons.ts';
 import type { BuildStatus } from './build-status.ts';
 
-/** The end status of a build, with a stable code if the status alone does not explain it. */
+/** How a build ends, with a stable code if the status alone does not say why. */
 export type BuildEnd = {
   status: Extract<BuildStatus, 'succeeded' | 'failed' | 'timed_out' | 'canceled'>;
-  reason?: string;
+  reason?: BuildReason;
 };
 
 /**

@@ -1,4 +1,5 @@
 import type { PullRequestEvent, PushEvent } from '../deliveries/github-events.ts';
+import type { triggerReasons } from './build-reasons.ts';
 import { matchesGlobs } from './glob.ts';
 import { skipMarker } from './skip-markers.ts';
 
@@ -7,18 +8,8 @@ export type TriggerEvent = (typeof triggerEvents)[number];
 
 export type Triggers = { events: readonly TriggerEvent[]; branches: readonly string[]; tags: readonly string[] };
 
-/** Why a pipeline builds or does not build. Stored with every decision. */
-export type DecisionReason =
-  | 'matched'
-  | 'fork_pull_request'
-  | 'pipeline_disabled'
-  | 'auto_deploy_off'
-  | 'event_not_selected'
-  | 'action_not_building'
-  | 'ref_deleted'
-  | 'branch_not_matched'
-  | 'tag_not_matched'
-  | 'skip_marker';
+/** The reason why a pipeline builds an event or skips it. Every decision stores one. */
+export type DecisionReason = (typeof triggerReasons)[number];
 
 export type BuildRequest = {
   event: TriggerEvent;
