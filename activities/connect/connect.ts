@@ -1,4 +1,4 @@
-import { bindInstallation } from './bind-installation.ts';
+import { completeFlow } from './complete-flow.ts';
 import { convertManifest } from './convert-manifest.ts';
 import { type ConnectDeps, flowSteps } from './flow-steps.ts';
 import { identifyInstaller } from './identify-installer.ts';
@@ -14,7 +14,7 @@ export function connectActivities(deps: ConnectDeps) {
     ...convertManifest(deps),
     ...identifyInstaller(deps),
     proveOwnership: proveOwnership(deps),
-    bindInstallation: bindInstallation(deps),
+    bindInstallation: completeFlow(deps),
     lookForApproval: lookForApproval(deps),
   };
 }

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
+import { listOperatorApps } from '../../db/github/bind-installation.ts';
 import type { GithubApp } from '../../db/github/github-apps.ts';
-import { githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { tenantHostUrl } from '../../domain/connect/host-url.ts';
 import { githubHost, isSupportedServer, leastServerVersion } from '../../domain/github/github-host.ts';
@@ -66,5 +66,5 @@ export function hostOf(
 
 /** The one that is configured now. */
 export async function newestOperatorApp(db: Db): Promise<GithubApp | undefined> {
-  return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null).at(-1);
+  return (await listOperatorApps(db)).at(-1);
 }

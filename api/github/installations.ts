@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listOperatorApps } from '../../db/github/bind-installation.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { type Installation, installationsFor, requestSync, syncCommand } from '../../db/github/installations.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
@@ -128,7 +129,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       success: { status: 202, body: Accepted },
       problems: ['installation_unknown'],
       async write({ trx, audit }) {
-        const apps = (await githubAppsIn(trx).list()).filter(({ orgId }) => orgId === null);
+        const apps = await listOperatorApps(trx);
         const operations: Operation[] = [];
         for (const app of apps) {
           operations.push(await startSync(trx, app.id, { orgId: null, projectId: null }));

@@ -6,7 +6,6 @@ import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
-import { bindInstallation, bindingProblems, lookForInstallation } from '../connect/bind-installation.ts';
 import { tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
@@ -23,6 +22,7 @@ import {
 } from '../registries/create-registry.ts';
 import { registryProblems } from '../registries/registry-input.ts';
 import { isRegistry, RegistryView, registryView } from '../registries/registry-view.ts';
+import { bindingProblems, bindOperatorInstallation, requireInstallation } from './bind-operator-installation.ts';
 
 export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
 
@@ -155,7 +155,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
           if (externalId === undefined) {
             throw new Problem('provider_not_supported', 'Send `installation_id`, GitHub’s number of the installation.');
           }
-          await lookForInstallation(database, externalId);
+          await requireInstallation(database, externalId);
           return { externalId, asked: body };
         }
         if (!isNewRegistry(body)) {
@@ -173,7 +173,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
         const { externalId, asked } = prepared;
         const { project_id: projectId, display_name: displayName } = asked;
         const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
-        const integration = await bindInstallation(ops, { externalId, projectId, displayName });
+        const integration = await bindOperatorInstallation(ops, { externalId, projectId, displayName });
         return reply({ body: integrationView(integration), revision: integration.revision });
       },
     }),
