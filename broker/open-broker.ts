@@ -6,8 +6,8 @@ import type { CloudAccounts } from './clouds/cloud-accounts.ts';
 import type { GoogleConsents } from './clouds/google-consent.ts';
 import { createOidcIssuer, type OidcIssuer } from './clouds/oidc-issuer.ts';
 import { createGitHubConnector, type GitHubConnector } from './connect/github-connect.ts';
-import { createExchange, type Exchange } from './exchange/git-tokens.ts';
-import type { RegistryExchange } from './exchange/image-credentials.ts';
+import { createGitTokens, type GitTokens } from './exchange/git-tokens.ts';
+import type { ImageCredentials } from './exchange/image-credentials.ts';
 import { createGitHubBroker, type GitHubBroker } from './github/github.ts';
 import { createMintBudget } from './mint-budget.ts';
 import { openRegistries } from './open-registries.ts';
@@ -30,10 +30,10 @@ function openFetch(config: Config): Fetch {
 export type Brokers = {
   broker: GitHubBroker;
   connector: GitHubConnector;
-  exchange: Exchange;
+  gitTokens: GitTokens;
   issuer: OidcIssuer;
   registryAccess: RegistryAccess;
-  registryExchange: RegistryExchange;
+  imageCredentials: ImageCredentials;
   cloudAccounts: CloudAccounts;
   googleConsents: GoogleConsents;
   traffic: TrafficControl;
@@ -50,7 +50,7 @@ export function openBrokers(config: Config, store: Store, logger: Logger): Broke
   const issuer = createOidcIssuer({ database, keyring, publicUrl: config.publicUrl });
   return {
     broker,
-    exchange: createExchange({ database, keyring, broker, budget }),
+    gitTokens: createGitTokens({ database, keyring, broker, budget }),
     connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
     issuer,
     ...openRegistries(config, store, { issuer, allowedHosts: config.allowedHosts }),

@@ -11,7 +11,7 @@ import { createCloudAccounts } from './clouds/cloud-accounts.ts';
 import { createCloudAccess } from './clouds/clouds.ts';
 import { createConsents } from './clouds/google-consent.ts';
 import type { OidcIssuer } from './clouds/oidc-issuer.ts';
-import { createRegistryExchange } from './exchange/image-credentials.ts';
+import { createImageCredentials } from './exchange/image-credentials.ts';
 import { createRegistryAccess } from './registries/registry-access.ts';
 
 /** The limits of one call to a cloud. */
@@ -55,7 +55,7 @@ export function openRegistries(
   const access = createRegistryAccess({ database, keyring, clouds, ...providers, fetch: registries });
   return {
     registryAccess: access,
-    registryExchange: createRegistryExchange({ database, keyring, access }),
+    imageCredentials: createImageCredentials({ database, keyring, access }),
     cloudAccounts: createCloudAccounts({ clouds, ...providers, awsIdentity }),
     googleConsents: createConsents({ ...googleDeps, google, publicUrl: config.publicUrl }),
   };

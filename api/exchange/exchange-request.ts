@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
-import { type Claim, CutOff, TooShortLived } from '../../broker/exchange/issuance.ts';
+import { type Claim, CutOff, TooShortLived } from '../../broker/exchange/minter.ts';
 import { type App, appsFor } from '../../db/builds/apps.ts';
 import { type Build, buildsFor } from '../../db/builds/builds.ts';
-import type { Issuer } from '../../db/exchange/issuers.ts';
-import { type FoundIssuer, findIssuer, isStillIssuer } from '../../db/exchange/issuers.ts';
+import { type FoundIssuer, findIssuer, type Issuer, isStillIssuer } from '../../db/exchange/issuers.ts';
 import type { LeaseScope } from '../../db/exchange/leases.ts';
 import type { Project } from '../../db/people/projects.ts';
 import type { Database, Db, Transaction } from '../../db/store/connection.ts';
@@ -62,16 +61,20 @@ export const ExchangeBody = z
   })
   .meta({ id: 'NewCredentialExchange' });
 export type ExchangeBody = z.output<typeof ExchangeBody>;
-export type Asked = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
-/** Whom it is for, and which repositories that may be; none of the two where a project asks for itself. */
+/** What a caller exchanges, and for whom. */
+export type ExchangeRequest = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
+/** The app or build that the credential is for; neither if a project exchanges for itself. `bound`: no other repository. */
 export type Subject = { app?: App; build?: Build; bound: boolean };
 
-/** The app or build it is for: the one that the token is narrowed to, or the one that the body names. */
-export async function subjectOf({ reader }: Database, { tenant, caller, projectId, body }: Asked): Promise<Subject> {
+/** Finds the app or build that the caller's token is narrowed to, or that the body names. */
+export async function subjectOf(
+  { reader }: Database,
+  { tenant, caller, projectId, body }: ExchangeRequest,
+): Promise<Subject> {
   const bound = caller.narrowedTo;
   const buildId = bound?.buildId ?? body.build_id;
   const appId = bound?.appId ?? body.app_id;
-  // Whatever is not the token's own is as absent as another tenant's.
+  // To a narrowed token, every other app and build looks absent, like another tenant's.
   const foreign = (body.build_id ?? buildId) !== buildId || (body.app_id ?? appId) !== appId;
   const build = buildId === undefined ? undefined : await buildsFor(reader, tenant).find(buildId);
   const isOurs = !build || (build.projectId === projectId && (appId ?? build.appId) === build.appId);
@@ -88,7 +91,7 @@ export async function subjectOf({ reader }: Database, { tenant, caller, projectI
 
 type Choice = { projectId: string; kinds: readonly string[]; own: string | undefined; body: ExchangeBody };
 
-/** The app's or build's own, the one that the body names, or the only one of the project that fits. */
+/** Returns the app's or build's own integration, the one that the body names, or the only one that fits. */
 export async function integrationFor(db: Db, { projectId, kinds, own, body }: Choice): Promise<string> {
   const { integration_id: named, host } = body;
   if (own !== undefined && named !== undefined && named !== own) {
@@ -99,7 +102,7 @@ export async function integrationFor(db: Db, { projectId, kinds, own, body }: Ch
   );
 }
 
-/** Whoever names a host is given nothing of another one, also where an app or a build has its own connection. */
+/** Refuses a connection to another host than the body names, even if it is the app's or build's own. */
 export function requireHost({ host }: ExchangeBody, hostUrl: string): void {
   if (host === undefined) return;
   const own = new URL(hostUrl).host;
@@ -114,7 +117,7 @@ function hostOf(text: string): string {
 
 type Using = { projectId: string; chosen: string; kinds: readonly string[] };
 
-/** Throws the problem that the integration has, if the project may not use it now. */
+/** Throws the integration's problem if the project may not use it now. */
 export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using): Promise<FoundIssuer> {
   const found = await findIssuer(db, projectId, chosen);
   if (!found) throw new Problem('integration_missing', 'The project has no such integration: name another.');
@@ -135,13 +138,13 @@ export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using)
   return found;
 }
 
-/** It was cut off after it had been looked at: whatever is true of it now. */
+/** Throws the problem of an integration that was cut off after it was resolved. */
 export async function refuseCutOff(db: Db, issuer: Issuer, kinds: readonly string[]): Promise<never> {
   await requireIssuer(db, { projectId: issuer.projectId, chosen: issuer.id, kinds });
   throw new Problem('unavailable', 'The integration was changed meanwhile: ask again.');
 }
 
-/** What to answer where nothing could be given out: of one that was cut off, that, and not what its provider made of it. */
+/** Turns a failed mint into a problem. A cut-off integration is reported as such, and not by its provider's error. */
 export function onCutOff(db: Db, issuer: Issuer, kinds: readonly string[]) {
   return async (error: unknown): Promise<never> => {
     if (error instanceof CutOff) return refuseCutOff(db, issuer, kinds);
@@ -153,11 +156,11 @@ export function onCutOff(db: Db, issuer: Issuer, kinds: readonly string[]) {
   };
 }
 
-/** What is at hand for a caller, and is theirs once it is claimed in the transaction that says so. */
-export type ReadyCredential = {
+/** A credential that was minted for a caller, who gets it with a lease: `claim` it in the transaction that issues one. */
+export type MintedCredential = {
   project: Project;
   issuer: Issuer;
-  /** The kinds of integrations that could have given it. */
+  /** The kinds of integrations that mint such a credential. */
   kinds: readonly string[];
   mintedTokenId: string;
   purpose: string;
@@ -165,9 +168,9 @@ export type ReadyCredential = {
   buildId: string | null;
   expiresAt: number;
   scope: LeaseScope;
-  /** What the answer says of it beside that. */
+  /** The response's `effective_scope`. */
   effective: Record<string, unknown>;
-  /** The secret, in the form that was asked for. */
+  /** The secret members of the response, in the requested format. */
   members: Record<string, unknown>;
   claim(trx: Transaction): Promise<Claim>;
   discard(): Promise<void>;

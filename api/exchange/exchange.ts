@@ -6,9 +6,9 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
-import { type Asked, ExchangeBody, type ReadyCredential, refuseCutOff } from './exchange-request.ts';
-import { readyToken } from './git-token.ts';
-import { readyRegistryCredential } from './image-credential.ts';
+import { ExchangeBody, type ExchangeRequest, type MintedCredential, refuseCutOff } from './exchange-request.ts';
+import { exchangeGitToken } from './git-token.ts';
+import { exchangeImageCredential } from './image-credential.ts';
 
 const TokenScope = z
   .object({
@@ -53,7 +53,7 @@ const ExchangeView = z
   })
   .meta({ id: 'ExchangedCredential' });
 
-type Deps = Pick<ApiDeps, 'database' | 'exchange' | 'registryExchange'>;
+type Deps = Pick<ApiDeps, 'database' | 'gitTokens' | 'imageCredentials'>;
 
 export function exchangeRoutes(deps: Deps): Endpoint[] {
   return [
@@ -92,10 +92,11 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
         'min_ttl_too_long',
         'provider_unavailable',
       ],
-      prepare: ({ tenant, caller, params, body }) => ready(deps, { tenant, caller, projectId: params.project, body }),
+      prepare: ({ tenant, caller, params, body }) =>
+        exchange(deps, { tenant, caller, projectId: params.project, body }),
       async write({ trx, caller, prepared, audit }) {
         const { project, issuer, purpose, appId, buildId, expiresAt, scope } = prepared;
-        await requireGood(trx, prepared);
+        await requireClaim(trx, prepared);
         const lease = await allLeases(trx).insert({
           orgId: project.orgId,
           projectId: project.id,
@@ -135,11 +136,11 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
     }),
   ];
 
-  /** Throws where it may not be given out any more. */
-  async function requireGood(trx: Transaction, { claim, discard, issuer, kinds }: ReadyCredential): Promise<void> {
+  /** Throws if no lease may be issued on the credential any more. */
+  async function requireClaim(trx: Transaction, { claim, discard, issuer, kinds }: MintedCredential): Promise<void> {
     const claimed = await claim(trx);
     if (claimed === 'cut_off') {
-      // After this transaction, which it would otherwise wait for.
+      // It runs after this transaction, because it would wait for it.
       discard().catch(() => {});
       return refuseCutOff(trx, issuer, kinds);
     }
@@ -147,10 +148,10 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
     if (claimed === 'gone') throw new Problem('unavailable', 'The token was revoked meanwhile: ask again.');
   }
 
-  async function ready(of: Deps, asked: Asked): Promise<ReadyCredential> {
-    const { purpose } = asked.body;
-    if (purpose === 'pull' || purpose === 'push') return readyRegistryCredential(of, asked, purpose);
-    return readyToken(of, asked, purpose);
+  async function exchange(by: Deps, request: ExchangeRequest): Promise<MintedCredential> {
+    const { purpose } = request.body;
+    if (purpose === 'pull' || purpose === 'push') return exchangeImageCredential(by, request, purpose);
+    return exchangeGitToken(by, request, purpose);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Exchange, Wanted } from '../../broker/exchange/git-tokens.ts';
+import type { GitTokens, WantedGitToken } from '../../broker/exchange/git-tokens.ts';
 import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
 import { allInstallations } from '../../db/github/installations.ts';
 import type { Repository } from '../../db/github/repositories.ts';
@@ -12,13 +12,13 @@ import { isId } from '../../domain/ids.ts';
 import { askProvider, ofTokens } from '../http/ask-provider.ts';
 import { Problem, required } from '../http/problems.ts';
 import {
-  type Asked,
   type ExchangeBody,
-  type formats,
+  type ExchangeRequest,
+  type Format,
   integrationFor,
   longestTtlSeconds,
+  type MintedCredential,
   onCutOff,
-  type ReadyCredential,
   requireHost,
   requireIssuer,
   subjectOf,
@@ -26,30 +26,26 @@ import {
 
 const kinds = ['github'];
 
-/** A token for repositories of a Git host. */
-export async function readyToken(
-  { database, exchange }: { database: Database; exchange: Exchange },
-  asked: Asked,
+type Deps = { database: Database; gitTokens: GitTokens };
+
+/** Exchanges for a token for repositories of a Git host. */
+export async function exchangeGitToken(
+  deps: Deps,
+  request: ExchangeRequest,
   purpose: Purpose,
-): Promise<ReadyCredential> {
-  const format = asked.body.format ?? 'bearer';
-  if (format === 'docker_config') {
-    throw new Problem('invalid_request', 'The format `docker_config` is for the purposes `pull` and `push`.');
-  }
-  const { project, wanted, repositories, hostUrl, appId, narrowed } = await resolveExchange(database, asked, purpose);
-  const { issuer, buildId } = wanted;
-  const issued = await askProvider(() => exchange.get(wanted), ofTokens).catch(
-    onCutOff(database.reader, issuer, kinds),
-  );
-  const { permissions, expiresAt } = issued;
+): Promise<MintedCredential> {
+  const resolved = await resolve(deps, request, purpose);
+  const minted = await mint(deps, resolved);
+  const { project, wanted, repositories, hostUrl, appId, narrowed, format } = resolved;
+  const { permissions, expiresAt } = minted;
   return {
     project,
-    issuer,
+    issuer: wanted.issuer,
     kinds,
-    mintedTokenId: issued.id,
+    mintedTokenId: minted.id,
     purpose,
     appId,
-    buildId,
+    buildId: wanted.buildId,
     expiresAt,
     scope: { repositories: repositories.map((one) => one.id), permissions, ...(narrowed && { narrowed }) },
     effective: {
@@ -58,42 +54,40 @@ export async function readyToken(
       permissions,
       narrowed: narrowed ?? null,
     },
-    members: formatToken(format, issued.token, hostUrl),
-    claim: (trx) => exchange.claim(trx, wanted, issued),
-    discard: () => exchange.discard(issued),
+    members: formatToken(format, minted.token, hostUrl),
+    claim: (trx) => deps.gitTokens.claim(trx, wanted, minted),
+    discard: () => deps.gitTokens.discard(minted),
   };
 }
 
-/** What is to be asked of the provider, and what of it the lease remembers. */
-export type ResolvedExchange = {
+/** What the broker is to mint, and what the lease remembers of it. */
+type Resolved = {
   project: Project;
-  wanted: Wanted;
+  wanted: WantedGitToken;
   hostUrl: string;
   repositories: Repository[];
-  purpose: Purpose;
   appId: string | null;
-  /** Why it is less than what was asked for. */
+  format: TokenFormat;
+  /** Why the token may do less than the caller asked for. */
   narrowed: Narrowing | undefined;
 };
 
-/** Finds out what the caller may have of what it asks for. Looks only at what we know. */
-export async function resolveExchange(database: Database, asked: Asked, purpose: Purpose): Promise<ResolvedExchange> {
-  const { tenant, projectId, body } = asked;
+type TokenFormat = Exclude<Format, 'docker_config'>;
+
+/** Decides from the database alone what the caller may have. */
+async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Purpose): Promise<Resolved> {
+  const { tenant, projectId, body } = request;
+  const { format = 'bearer' } = body;
+  if (format === 'docker_config') {
+    throw new Problem('invalid_request', 'The format `docker_config` is for the purposes `pull` and `push`.');
+  }
   const project = required(await projectsFor(database.reader, tenant).find(projectId));
-  const { app, build, bound } = await subjectOf(database, asked);
+  const { app, build, bound } = await subjectOf(database, request);
   if (app && !build && !app.source) throw new Problem('source_missing', 'Set the app’s source first.');
   const source = build ?? app?.source;
-  const chosen = await integrationFor(database.reader, {
-    projectId: project.id,
-    kinds: ['github'],
-    own: source?.integrationId,
-    body,
-  });
-  const { issuer, hostUrl } = await requireIssuer(database.reader, {
-    projectId: project.id,
-    chosen,
-    kinds: ['github'],
-  });
+  const choice = { projectId: project.id, kinds, own: source?.integrationId, body };
+  const chosen = await integrationFor(database.reader, choice);
+  const { issuer, hostUrl } = await requireIssuer(database.reader, { projectId: project.id, chosen, kinds });
   requireHost(body, hostUrl);
   const named = await namedRepositories(database, issuer.id, body.repositories);
   const repositories = await reachable(
@@ -118,10 +112,14 @@ export async function resolveExchange(database: Database, asked: Asked, purpose:
     },
     hostUrl,
     repositories,
-    purpose,
     appId: app?.id ?? null,
+    format,
     narrowed,
   };
+}
+
+function mint({ database, gitTokens }: Deps, { wanted }: Resolved) {
+  return askProvider(() => gitTokens.mint(wanted), ofTokens).catch(onCutOff(database.reader, wanted.issuer, kinds));
 }
 
 function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {
@@ -132,7 +130,7 @@ function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {
   return seconds * 1000;
 }
 
-/** A build, and a token of an app, has one repository; others name theirs. */
+/** Returns the repository of the build or app, or those that the caller names. A bound caller may name no other. */
 function repositoriesOf(
   { own, bound }: { own: string | undefined; bound: boolean },
   named: string[] | undefined,
@@ -148,7 +146,7 @@ function repositoriesOf(
   return [...new Set(wanted)];
 }
 
-/** By our ids; names are looked up among what the integration reaches. */
+/** Returns the ids of the named repositories; looks names up among those that the integration reaches. */
 async function namedRepositories(
   { reader }: Database,
   integrationId: string,
@@ -175,11 +173,11 @@ async function reachable({ reader }: Database, integrationId: string, ids: strin
   return found;
 }
 
-/** GitHub takes any name beside a token, and documents this one. */
+/** GitHub accepts any user name with a token, and documents this one. */
 const username = 'x-access-token';
 
-/** The token as its user takes it; every member here is secret, or says how to use one that is. */
-function formatToken(format: (typeof formats)[number], token: string, hostUrl: string): Record<string, unknown> {
+/** Prints the token in the requested format. Every member is secret, or says how to use a secret one. */
+function formatToken(format: TokenFormat, token: string, hostUrl: string): Record<string, unknown> {
   if (format === 'bearer') return { token };
   if (format === 'basic') return { username, password: token };
   const basic = Buffer.from(`${username}:${token}`).toString('base64');
@@ -187,7 +185,7 @@ function formatToken(format: (typeof formats)[number], token: string, hostUrl: s
     env: {
       GH_HOST: new URL(hostUrl).host,
       [isHosted(hostUrl) ? 'GH_TOKEN' : 'GH_ENTERPRISE_TOKEN']: token,
-      // So that git asks nobody, and writes nothing into its configuration.
+      // Git must not prompt, and must not write the token into its configuration.
       GIT_TERMINAL_PROMPT: '0',
       GIT_CONFIG_COUNT: '1',
       GIT_CONFIG_KEY_0: `http.${new URL(hostUrl).origin}/.extraheader`,

@@ -1,50 +1,83 @@
-import type { RegistryExchange, RegistryIssue, RegistryWanted } from '../../broker/exchange/image-credentials.ts';
+import type {
+  ImageCredential,
+  ImageCredentials,
+  WantedImageCredential,
+} from '../../broker/exchange/image-credentials.ts';
 import type { FoundIssuer } from '../../db/exchange/issuers.ts';
 import { type Project, projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { unvouchedFor } from '../../domain/exchange/token-purposes.ts';
 import { imageRepository } from '../../domain/registries/image-repository.ts';
-import { type RegistryHost, registryHost, registryKinds } from '../../domain/registries/registry-hosts.ts';
+import { registryKinds as kinds, type RegistryHost, registryHost } from '../../domain/registries/registry-hosts.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import { askProvider, ofRegistries } from '../http/ask-provider.ts';
 import { Problem, required } from '../http/problems.ts';
 import {
-  type Asked,
+  type ExchangeRequest,
   type Format,
   integrationFor,
+  type MintedCredential,
   onCutOff,
-  type ReadyCredential,
   requireHost,
   requireIssuer,
   subjectOf,
 } from './exchange-request.ts';
 
-export type ResolvedRegistryExchange = {
+type Deps = { database: Database; imageCredentials: ImageCredentials };
+
+/** Exchanges for a credential for images in a registry. */
+export async function exchangeImageCredential(
+  deps: Deps,
+  request: ExchangeRequest,
+  purpose: RegistryPurpose,
+): Promise<MintedCredential> {
+  const resolved = await resolve(deps, request, purpose);
+  const minted = await mint(deps, resolved);
+  const { project, wanted, format, appId } = resolved;
+  const { host, effective, isStatic, expiresAt } = minted;
+  const { repositories, actions, narrowedTo, note } = effective;
+  return {
+    project,
+    issuer: wanted.issuer,
+    kinds,
+    mintedTokenId: minted.id,
+    purpose,
+    appId,
+    buildId: wanted.buildId,
+    expiresAt,
+    scope: {
+      repositories: repositories === '*' ? ['*'] : repositories,
+      permissions: { images: actions.join(',') },
+      ...(narrowedTo !== 'repository' && { narrowed: narrowedTo }),
+    },
+    effective: { host, repositories, actions, narrowed_to: narrowedTo, static: isStatic, note: note ?? null },
+    members: formatCredential(format, minted),
+    claim: (trx) => deps.imageCredentials.claim(trx, wanted, minted),
+    discard: () => deps.imageCredentials.discard(minted),
+  };
+}
+
+/** What the broker is to mint, and what the lease remembers of it. */
+type Resolved = {
   project: Project;
-  wanted: RegistryWanted;
-  purpose: RegistryPurpose;
-  format: Format;
+  wanted: WantedImageCredential;
   appId: string | null;
-  /** For code that nobody has vouched for. */
+  format: Format;
+  /** The build runs unapproved code. */
   unvouched: boolean;
 };
 
-/** Finds out what the caller may have of what it asks for. Looks only at what we know. */
-export async function resolveRegistryExchange(
-  database: Database,
-  asked: Asked,
-  purpose: RegistryPurpose,
-): Promise<ResolvedRegistryExchange> {
-  const { tenant, projectId, body } = asked;
+/** Decides from the database alone what the caller may have. */
+async function resolve({ database }: Deps, request: ExchangeRequest, purpose: RegistryPurpose): Promise<Resolved> {
+  const { tenant, projectId, body } = request;
   const project = required(await projectsFor(database.reader, tenant).find(projectId));
-  const { app, build, bound } = await subjectOf(database, asked);
+  const { app, build, bound } = await subjectOf(database, request);
   if (app && !app.registry && (bound || !(body.integration_id ?? body.host))) {
     throw new Problem('registry_missing', 'Set the app’s registry first: `PUT /v1/apps/{app}/registry`.');
   }
-  // Somebody may name another registry for an app of theirs; a build, and an app's own token, may not.
+  // A caller may name another registry for an app. A build and an app's own token may not.
   const own = bound || !(body.integration_id ?? body.host) ? app?.registry : undefined;
-  const kinds = registryKinds;
   const choice = { projectId: project.id, kinds, own: own?.integrationId, body };
   const chosen = await integrationFor(database.reader, choice);
   const { issuer, hostUrl, cloud, kind, settings } = await requireIssuer(database.reader, {
@@ -66,7 +99,7 @@ export async function resolveRegistryExchange(
     throw new Problem('invalid_request', 'ECR takes a user name and a password: ask for the format `basic`.');
   }
   const repositories = named ?? (image === undefined ? usual : [image]);
-  // Google's tokens are for all that the account reaches; every other service makes one for what is named.
+  // Google's tokens reach everything that the account reaches. Every other service mints one for named repositories.
   if (format === 'bearer' && kind !== 'gar' && repositories.length === 0) {
     throw new Problem('invalid_request', 'A token is for repositories that are named: send `repositories`.', {
       errors: [{ path: 'body.repositories', message: 'is needed for the format `bearer`' }],
@@ -89,16 +122,23 @@ export async function resolveRegistryExchange(
       alone: unvouched,
       ...(body.min_ttl !== undefined && { minTtlMs: body.min_ttl * 1000 }),
     },
-    purpose,
-    format,
     appId: app?.id ?? null,
+    format,
     unvouched,
   };
 }
 
-/** Code that nobody has vouched for is given no more than what it asks for: where that is impossible, nothing. */
-export function refuseTooMuch({ unvouched }: ResolvedRegistryExchange, { effective }: RegistryIssue): void {
-  if (!unvouched) return;
+async function mint({ database, imageCredentials }: Deps, resolved: Resolved) {
+  const { wanted, unvouched } = resolved;
+  const minted = await askProvider(() => imageCredentials.mint(wanted), ofRegistries).catch(
+    onCutOff(database.reader, wanted.issuer, kinds),
+  );
+  if (unvouched) refuseTooMuch(minted);
+  return minted;
+}
+
+/** Prevents unapproved code from getting a credential that reaches more than the one image, or that pushes. */
+function refuseTooMuch({ effective }: ImageCredential): void {
   if (effective.narrowedTo === 'repository' && !effective.actions.includes('push')) return;
   throw new Problem(
     'build_not_vouched',
@@ -106,8 +146,8 @@ export function refuseTooMuch({ unvouched }: ResolvedRegistryExchange, { effecti
   );
 }
 
-/** A credential as its user takes it; every member here is secret, or says how to use one that is. */
-export function formatCredential(format: Format, { host, username, token }: RegistryIssue): Record<string, unknown> {
+/** Prints the credential in the requested format. Every member is secret, or says how to use a secret one. */
+function formatCredential(format: Format, { host, username, token }: ImageCredential): Record<string, unknown> {
   if (format === 'bearer') return { token };
   if (format === 'basic') return { username, password: token };
   const config = { auths: { [configKey(host)]: { auth: Buffer.from(`${username}:${token}`).toString('base64') } } };
@@ -122,12 +162,12 @@ export function formatCredential(format: Format, { host, username, token }: Regi
   };
 }
 
-/** Docker has an address of its own for its own registry. */
+/** Docker keeps the login of its own registry under another address. */
 function configKey(host: string): string {
   return host === 'docker.io' ? 'https://index.docker.io/v1/' : host;
 }
 
-/** What a cloud has not confirmed, or does not confirm any more, is used for nothing. */
+/** Refuses a cloud account that the cloud has not confirmed, or no longer confirms. */
 function requireVerified(cloud: FoundIssuer['cloud']): void {
   if (!cloud || cloud.status === 'active') return;
   const detail = `Its cloud account is ${cloud.status}: who administers it has it verified, \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
@@ -142,40 +182,4 @@ function requireName(host: RegistryHost, text: string): string {
   throw new Problem('invalid_request', `${host.host} has no repository of that name.`, {
     errors: [{ path: 'body.repositories', message: 'is no name of an image repository there, without tag or digest' }],
   });
-}
-
-/** A credential for images in a registry. */
-export async function readyRegistryCredential(
-  { database, registryExchange }: { database: Database; registryExchange: RegistryExchange },
-  asked: Asked,
-  purpose: RegistryPurpose,
-): Promise<ReadyCredential> {
-  const resolved = await resolveRegistryExchange(database, asked, purpose);
-  const { project, wanted, format, appId } = resolved;
-  const { issuer, buildId } = wanted;
-  const issued = await askProvider(() => registryExchange.get(wanted), ofRegistries).catch(
-    onCutOff(database.reader, issuer, registryKinds),
-  );
-  refuseTooMuch(resolved, issued);
-  const { host, effective, isStatic, expiresAt } = issued;
-  const { repositories, actions, narrowedTo, note } = effective;
-  return {
-    project,
-    issuer,
-    kinds: registryKinds,
-    mintedTokenId: issued.id,
-    purpose,
-    appId,
-    buildId,
-    expiresAt,
-    scope: {
-      repositories: repositories === '*' ? ['*'] : repositories,
-      permissions: { images: actions.join(',') },
-      ...(narrowedTo !== 'repository' && { narrowed: narrowedTo }),
-    },
-    effective: { host, repositories, actions, narrowed_to: narrowedTo, static: isStatic, note: note ?? null },
-    members: formatCredential(format, issued),
-    claim: (trx) => registryExchange.claim(trx, wanted, issued),
-    discard: () => registryExchange.discard(issued),
-  };
 }

@@ -7,34 +7,34 @@ import type { InstallationToken, MintRequest } from '../../providers/github/app/
 import type { GitHubBroker } from '../github/github.ts';
 import { refusedToken, refuseUnusable } from '../github/reach.ts';
 import { createMintBudget, type MintBudget } from '../mint-budget.ts';
-import { createIssuance, type Made, marginMs, type Request } from './issuance.ts';
+import { createMinter, type Minted, marginMs, type Wanted } from './minter.ts';
 import { createTokenRevoker } from './revocation.ts';
 
-export type Wanted = Request & {
+export type WantedGitToken = Wanted & {
   installationId: string;
   /** GitHub's numbers. */
   repositoryIds: number[];
   permissions: Record<string, string>;
-  /** For code that nobody has vouched for: it shares its token with nobody, so that it ends with the build. */
+  /** For unapproved code: the build shares its token with no other caller, and the token ends with the build. */
   alone: boolean;
 };
 
-type Minted = Made & { githubAppId: string; permissions: Record<string, string> };
+type GitToken = Minted & { githubAppId: string; permissions: Record<string, string> };
 
-/** What of GitHub's broker is needed here. */
-type TokenMaker = Pick<GitHubBroker, 'revokeToken'> & {
+/** The part of GitHub's broker that mints tokens. */
+type TokenSource = Pick<GitHubBroker, 'revokeToken'> & {
   asApp(githubAppId: string): Promise<{
     mintToken(wanted: MintRequest): Promise<Pick<InstallationToken, 'token' | 'expiresAt' | 'permissions'>>;
   }>;
 };
 
-/** What GitHub gives. */
+/** The lifetime of GitHub's tokens. */
 const lifeMs = 3_600_000;
-/** The longest that may be asked for: an hour, less what a token loses on its way. */
+/** The longest `min_ttl`: an hour, less the margin in which no lease is issued. */
 export const longestTtlMs = lifeMs - marginMs;
 
-/** Gives away tokens of GitHub's installations, narrow and short-lived. */
-export function createExchange({
+/** Mints tokens of GitHub's installations, narrowed to repositories and permissions. */
+export function createGitTokens({
   database,
   keyring,
   broker,
@@ -42,8 +42,8 @@ export function createExchange({
 }: {
   database: Database;
   keyring: Keyring;
-  broker: TokenMaker;
-  /** Shared with whatever else makes tokens for people. */
+  broker: TokenSource;
+  /** Shared with everything else that mints tokens on the operator's App. */
   budget?: MintBudget;
 }) {
   const revoker = createTokenRevoker({ database, keyring, broker });
@@ -58,7 +58,7 @@ export function createExchange({
     return { installation, app };
   }
 
-  return createIssuance<Wanted, Minted>({
+  return createMinter<WantedGitToken, GitToken>({
     database,
     keyring,
     revoke: revoker.revoke,
@@ -74,22 +74,22 @@ export function createExchange({
       return [installationId, ...narrowedTo, alone ? buildId : null];
     },
 
-    async make(wanted) {
+    async mint(wanted) {
       const { installation, app } = await reach(wanted.installationId);
       const { repositoryIds, permissions } = wanted;
       budget(app, wanted.orgId);
       const asApp = await broker.asApp(app.id);
       const askedAt = Date.now();
-      const made = await asApp
+      const minted = await asApp
         .mintToken({ installationId: installation.externalId, repositoryIds, permissions })
         .catch((error: unknown) => {
           throw refusedToken(error, installation, wanted);
         });
-      // By our clock, which need not be GitHub's: nobody is told that it lives longer than it does.
-      const expiresAt = Math.min(made.expiresAt, askedAt + lifeMs);
-      return { token: made.token, expiresAt, permissions: made.permissions, githubAppId: app.id };
+      // By our clock, which may differ from GitHub's: a lease must not outlive its token.
+      const expiresAt = Math.min(minted.expiresAt, askedAt + lifeMs);
+      return { token: minted.token, expiresAt, permissions: minted.permissions, githubAppId: app.id };
     },
   });
 }
 
-export type Exchange = ReturnType<typeof createExchange>;
+export type GitTokens = ReturnType<typeof createGitTokens>;

@@ -3,31 +3,31 @@ import type { Keyring } from '../../db/store/sealing.ts';
 import type { EffectiveScope, RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { RegistryAccess } from '../registries/registry-access.ts';
-import { createIssuance, type Made, type Request } from './issuance.ts';
+import { createMinter, type Minted, type Wanted } from './minter.ts';
 
-export type RegistryWanted = Request & {
-  /** Names below the registry's host; none where all that the identity reaches is meant. */
+export type WantedImageCredential = Wanted & {
+  /** Names below the registry's host; an empty list means everything that the identity reaches. */
   repositories: string[];
   purpose: RegistryPurpose;
   /** A token of the registry's own, rather than what a client logs in with. */
   bearer: boolean;
-  /** The access that a registry of a cloud inherits, as it was read with the request. */
+  /** The cloud account from which the registry inherits its access, as it was read with the request. */
   cloud: { id: string; epoch: number } | null;
-  /** For code that nobody has vouched for: it shares what it gets with nobody. */
+  /** For unapproved code: the build shares its credential with no other caller. */
   alone: boolean;
 };
 
-/** What was made. `isStatic`: it is the stored password itself, and lives until somebody replaces it. */
-export type RegistryIssue = Made & { username: string; host: string; effective: EffectiveScope; isStatic: boolean };
+/** A minted credential. `isStatic`: it is the stored password itself, which lives until its owner replaces it. */
+export type ImageCredential = Minted & { username: string; host: string; effective: EffectiveScope; isStatic: boolean };
 
-/** An hour, less what is lost on the way. */
+/** An hour, less a margin for the way to the caller. */
 const usualTtlMs = 55 * 60_000;
 
-/** After so long a stored password is asked for anew, so that a replaced one is not used much longer. */
+/** The lifetime of a lease on a stored password, so that callers soon see a replaced one. */
 export const staticLeaseMs = 60 * 60_000;
 
-/** Gives away credentials of registries. None of them can be revoked at its provider: it ends by itself. */
-export function createRegistryExchange({
+/** Mints credentials of registries. No provider can revoke them: they end when they expire. */
+export function createImageCredentials({
   database,
   keyring,
   access,
@@ -36,7 +36,7 @@ export function createRegistryExchange({
   keyring: Keyring;
   access: Pick<RegistryAccess, 'credential'>;
 }) {
-  return createIssuance<RegistryWanted, RegistryIssue>({
+  return createMinter<WantedImageCredential, ImageCredential>({
     database,
     keyring,
     installationOf: () => null,
@@ -53,7 +53,7 @@ export function createRegistryExchange({
       bearer,
       [...repositories].sort(),
       cloud,
-      // Nobody is given what lives for longer because somebody else has asked for that.
+      // A caller must not get a longer-lived credential because another caller has asked for one.
       longerThanUsual(minTtlMs) ?? null,
       alone ? buildId : null,
     ],
@@ -65,37 +65,37 @@ export function createRegistryExchange({
       return (await query.first('id')) !== undefined;
     },
 
-    async make({ issuer, purpose, repositories, bearer, minTtlMs }) {
+    async mint({ issuer, purpose, repositories, bearer, minTtlMs }) {
       const longer = longerThanUsual(minTtlMs);
-      const made = await access.credential(issuer.id, {
+      const minted = await access.credential(issuer.id, {
         projectId: issuer.projectId,
         purpose,
         repositories,
         bearer,
         ...(longer !== undefined && { minTtlMs: longer }),
       });
-      if (made.expiresAt !== null && made.expiresAt <= Date.now()) throw isOver(made.host);
+      if (minted.expiresAt !== null && minted.expiresAt <= Date.now()) throw isOver(minted.host);
       return {
-        token: bearer ? (made.bearer ?? made.password) : made.password,
-        username: made.username,
-        host: made.host,
-        effective: made.effective,
-        isStatic: made.expiresAt === null,
-        expiresAt: made.expiresAt ?? Date.now() + Math.max(staticLeaseMs, (minTtlMs ?? 0) + 60_000),
+        token: bearer ? (minted.bearer ?? minted.password) : minted.password,
+        username: minted.username,
+        host: minted.host,
+        effective: minted.effective,
+        isStatic: minted.expiresAt === null,
+        expiresAt: minted.expiresAt ?? Date.now() + Math.max(staticLeaseMs, (minTtlMs ?? 0) + 60_000),
       };
     },
   });
 }
 
-/** What lives for an hour is what everybody is given; only more than that has to be asked for. */
+/** Every credential lives for an hour; returns the lifetime only if the caller needs more. */
 function longerThanUsual(minTtlMs: number | undefined): number | undefined {
   return minTtlMs !== undefined && minTtlMs > usualTtlMs ? minTtlMs : undefined;
 }
 
-/** Nobody could use it; the clocks may differ. */
+/** A credential that has expired when it arrives, for example because the clocks differ. */
 function isOver(host: string): ProviderError {
-  const message = `What was made for ${host} is over already, by its own account`;
+  const message = `The credential that was minted for ${host} has expired already, by its own account`;
   return new ProviderError({ provider: 'registry', code: 'unexpected', message });
 }
 
-export type RegistryExchange = ReturnType<typeof createRegistryExchange>;
+export type ImageCredentials = ReturnType<typeof createImageCredentials>;

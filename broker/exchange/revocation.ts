@@ -6,7 +6,7 @@ import type { GitHubBroker } from '../github/github.ts';
 
 export type RevocationDeps = { database: Database; keyring: Keyring; broker: Pick<GitHubBroker, 'revokeToken'> };
 
-/** Ends tokens that were given out, at their provider. */
+/** Revokes minted tokens at their provider. */
 export function createTokenRevoker({ database, keyring, broker }: RevocationDeps) {
   async function settle(mintedTokenId: string, outcome: 'revoked' | 'expires'): Promise<void> {
     await database.write(async (trx) => {
@@ -17,8 +17,8 @@ export function createTokenRevoker({ database, keyring, broker }: RevocationDeps
 
   return {
     /**
-     * May be repeated: a token that the provider does not know any more is dead, so an answer that was lost does not
-     * matter. Throws a `ProviderError` while the provider has not confirmed it.
+     * Safe to repeat: a token that the provider no longer knows is dead, so a lost response does not matter. Throws a
+     * `ProviderError` while the provider has not confirmed the revocation.
      */
     async revoke(mintedTokenId: string): Promise<void> {
       const minted = await mintedTokensIn(database.reader).open(mintedTokenId, keyring);

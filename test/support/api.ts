@@ -8,8 +8,8 @@ import { createHookKeys } from '../../api/deliveries/webhook-keys.ts';
 import type { ApiDeps } from '../../api/http/deps.ts';
 import type { Endpoint } from '../../api/http/endpoint.ts';
 import { createOidcIssuer } from '../../broker/clouds/oidc-issuer.ts';
-import { createExchange } from '../../broker/exchange/git-tokens.ts';
-import { createRegistryExchange } from '../../broker/exchange/image-credentials.ts';
+import { createGitTokens } from '../../broker/exchange/git-tokens.ts';
+import { createImageCredentials } from '../../broker/exchange/image-credentials.ts';
 import { githubAppEvents, githubAppPermissions } from '../../domain/github/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
@@ -58,7 +58,7 @@ const tokenMaker = {
 };
 
 /** A registry that gives whatever is asked for. */
-const registryAccess: Parameters<typeof createRegistryExchange>[0]['access'] = {
+const registryAccess: Parameters<typeof createImageCredentials>[0]['access'] = {
   credential: async (_, { repositories, purpose }) => ({
     host: 'registry.example.com',
     username: 'robot',
@@ -91,8 +91,8 @@ export async function startApi({ extra = () => [], webhooks = {}, ...changes }: 
   const intake = createIntake({ database, hookKeys, logger: silent, registry, ...webhooks });
   const deps: ApiDeps = {
     broker,
-    exchange: createExchange({ database, keyring, broker: tokenMaker }),
-    registryExchange: createRegistryExchange({ database, keyring, access: registryAccess }),
+    gitTokens: createGitTokens({ database, keyring, broker: tokenMaker }),
+    imageCredentials: createImageCredentials({ database, keyring, access: registryAccess }),
     googleConsents,
     cloudAccounts: { awsIdentity: 'assume', principal: async () => ownIdentity },
     issuer: createOidcIssuer({ database, keyring, publicUrl }),

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { createExchange } from '../../../broker/exchange/git-tokens.ts';
+import { createGitTokens } from '../../../broker/exchange/git-tokens.ts';
 import { githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { createRelay, type Relay } from '../../../worker/relay/relay.ts';
@@ -50,7 +50,7 @@ beforeAll(async () => {
   const [database, ...both] = await Promise.all([openTestDatabase(), startGitHub(), startGitHub({ flavour: 'ghes' })]);
   standIns = both;
   const broker = brokerTo(database, ...standIns);
-  api = await startApi({ database, broker, exchange: createExchange({ database, keyring, broker }) });
+  api = await startApi({ database, broker, gitTokens: createGitTokens({ database, keyring, broker }) });
   const temporal = createFakeTemporal();
   relay = createRelay({
     database,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createRegistryExchange } from '../../../broker/exchange/image-credentials.ts';
+import { createImageCredentials } from '../../../broker/exchange/image-credentials.ts';
 import type { CredentialWish } from '../../../broker/registries/registry-access.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { newId } from '../../../domain/ids.ts';
@@ -60,7 +60,7 @@ beforeAll(async () => {
       };
     },
   };
-  api = await startApi({ database, registryExchange: createRegistryExchange({ database, keyring, access }) });
+  api = await startApi({ database, imageCredentials: createImageCredentials({ database, keyring, access }) });
 });
 afterAll(() => api?.stop());
 

@@ -2,8 +2,8 @@ import { createPublicKey } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { issuerSubject } from '../../../broker/clouds/oidc-issuer.ts';
-import type { RegistryIssue, RegistryWanted } from '../../../broker/exchange/image-credentials.ts';
-import { CutOff, TooShortLived } from '../../../broker/exchange/issuance.ts';
+import type { ImageCredential, WantedImageCredential } from '../../../broker/exchange/image-credentials.ts';
+import { CutOff, TooShortLived } from '../../../broker/exchange/minter.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { findIssuer } from '../../../db/exchange/issuers.ts';
 import { ProviderError } from '../../../providers/failure.ts';
@@ -57,8 +57,8 @@ afterEach(() => {
 /** The same as a request of the project after its check. */
 async function wantedBy(
   { orgId, projectId, integrationId }: Omit<RegistryProject, 'accountId'>,
-  changes: Partial<RegistryWanted> = {},
-): Promise<RegistryWanted> {
+  changes: Partial<WantedImageCredential> = {},
+): Promise<WantedImageCredential> {
   const found = await findIssuer(database.reader, projectId, integrationId);
   if (!found) throw new Error('The project has no such registry');
   const { issuer, cloud } = found;
@@ -73,8 +73,8 @@ async function wantedBy(
   return { issuer, cloud: access, orgId, ...asked, ...changes };
 }
 
-const claim = (wanted: RegistryWanted, issued: RegistryIssue & { id: string }) =>
-  database.write((trx) => scene.exchange.claim(trx, wanted, issued));
+const claim = (wanted: WantedImageCredential, issued: ImageCredential & { id: string }) =>
+  database.write((trx) => scene.imageCredentials.claim(trx, wanted, issued));
 const remove = ({ orgId, projectId, integrationId: id }: RegistryProject) =>
   database.write((trx) =>
     deleteIntegration(trx, { orgId, projectId, id, revocation: 'auto', audit: async () => undefined }),
@@ -102,7 +102,7 @@ describe('ECR', () => {
 
   test('opens one session and one token at AWS for a thousand callers', async () => {
     const wanted = await wantedBy(ours);
-    const all = await Promise.all(Array.from({ length: 1_000 }, () => scene.exchange.get(wanted)));
+    const all = await Promise.all(Array.from({ length: 1_000 }, () => scene.imageCredentials.mint(wanted)));
     expect(calls()).toEqual(once);
     expect(new Set(all.map(({ id }) => id)).size).toBe(1);
     expect(all[0]).toMatchObject({
@@ -113,8 +113,8 @@ describe('ECR', () => {
     });
     expect(await claim(wanted, all[0] as (typeof all)[0])).toBe('good');
     // Another repository or a push needs another credential.
-    await scene.exchange.get({ ...wanted, repositories: ['acme/other'] });
-    await scene.exchange.get({ ...wanted, purpose: 'push' });
+    await scene.imageCredentials.mint({ ...wanted, repositories: ['acme/other'] });
+    await scene.imageCredentials.mint({ ...wanted, purpose: 'push' });
     expect(calls()).toEqual([...once, ...once, ...once]);
   });
 
@@ -124,7 +124,7 @@ describe('ECR', () => {
     const at = (passed: number) => {
       // The stand-in uses the same clock.
       vi.setSystemTime(start + passed);
-      return scene.exchange.get(wanted);
+      return scene.imageCredentials.mint(wanted);
     };
     const wanted = await wantedBy(ours);
     const first = await at(0);
@@ -136,8 +136,8 @@ describe('ECR', () => {
     expect(calls()).toEqual(once);
     expect((await at(life * 0.81)).id).toBe(first.id);
     await expect.poll(calls).toEqual([...once, ...once]);
-    await expect.poll(async () => (await scene.exchange.get(wanted)).id).not.toBe(first.id);
-    const second = await scene.exchange.get(wanted);
+    await expect.poll(async () => (await scene.imageCredentials.mint(wanted)).id).not.toBe(first.id);
+    const second = await scene.imageCredentials.mint(wanted);
     expect(second.expiresAt).toBeGreaterThan(first.expiresAt + 30 * minute);
     expect(calls()).toEqual([...once, ...once]);
   });
@@ -146,7 +146,7 @@ describe('ECR', () => {
     aws.state.clockAheadMs = -4 * minute;
     aws.state.tokenSeconds = 60;
     try {
-      await expect(scene.exchange.get(await wantedBy(ours))).rejects.toMatchObject({ code: 'unexpected' });
+      await expect(scene.imageCredentials.mint(await wantedBy(ours))).rejects.toMatchObject({ code: 'unexpected' });
     } finally {
       aws.state.tokenSeconds = 43_200;
     }
@@ -154,10 +154,10 @@ describe('ECR', () => {
 
   test('returns nothing once the integration is deleted, not even a credential in the making', async () => {
     const wanted = await wantedBy(ours);
-    const before = await scene.exchange.get(wanted);
+    const before = await scene.imageCredentials.mint(wanted);
     const making = Array.from({ length: 20 }, (_, index) => {
       const other = { ...wanted, repositories: [`acme/shop-${index}`] };
-      return scene.exchange.get(other).then(
+      return scene.imageCredentials.mint(other).then(
         (issued) => ({ other, issued }),
         (error: unknown) => error,
       );
@@ -168,7 +168,7 @@ describe('ECR', () => {
     for (const one of late) {
       if (one instanceof Error) expect(one).toBeInstanceOf(CutOff);
       else {
-        const { other, issued } = one as { other: RegistryWanted; issued: typeof before };
+        const { other, issued } = one as { other: WantedImageCredential; issued: typeof before };
         expect(await claim(other, issued)).toBe('cut_off');
       }
     }
@@ -187,22 +187,22 @@ describe('a registry with a user name and a password', () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const start = Date.now();
     const wanted = await wantedBy(await scene.withPassword(registry.url, robot), { bearer: true });
-    const first = await scene.exchange.get(wanted);
+    const first = await scene.imageCredentials.mint(wanted);
     expect(first).toMatchObject({ isStatic: false, effective: { repositories: [image], narrowedTo: 'repository' } });
     expect(first.expiresAt).toBeLessThanOrEqual(start + 5 * minute);
     for (const passed of [0, minute, 3 * minute]) {
       vi.setSystemTime(start + passed);
-      expect((await scene.exchange.get(wanted)).id).toBe(first.id);
+      expect((await scene.imageCredentials.mint(wanted)).id).toBe(first.id);
     }
     expect(tokens()).toBe(1);
     vi.setSystemTime(start + 4.5 * minute);
-    expect((await scene.exchange.get(wanted)).id).not.toBe(first.id);
+    expect((await scene.imageCredentials.mint(wanted)).id).not.toBe(first.id);
     expect(tokens()).toBe(2);
   });
 
   test('returns the password itself to clients that need to log in with it, and says so', async () => {
     const wanted = await wantedBy(await scene.withPassword(registry.url, robot));
-    const all = await Promise.all(Array.from({ length: 100 }, () => scene.exchange.get(wanted)));
+    const all = await Promise.all(Array.from({ length: 100 }, () => scene.imageCredentials.mint(wanted)));
     expect(new Set(all.map(({ id }) => id)).size).toBe(1);
     expect(all[0]).toMatchObject({
       username: robot.username,
@@ -232,7 +232,7 @@ describe('Artifact Registry', () => {
         sub === subject && org === ours.orgId && integration === ours.integrationId,
     });
 
-    const pull = await scene.exchange.get(await wantedBy(ours, { repositories: ['acme-prod/images/shop'] }));
+    const pull = await scene.imageCredentials.mint(await wantedBy(ours, { repositories: ['acme-prod/images/shop'] }));
     expect(pull).toMatchObject({
       username: 'oauth2accesstoken',
       host,
@@ -245,10 +245,10 @@ describe('Artifact Registry', () => {
     expect(Math.abs(pull.expiresAt - (held?.expiresAt ?? 0))).toBeLessThan(2_000);
     expect(pull.expiresAt).toBeLessThan(Date.now() + 11 * minute);
 
-    const push = await scene.exchange.get(await wantedBy(ours, { purpose: 'push', bearer: true }));
+    const push = await scene.imageCredentials.mint(await wantedBy(ours, { purpose: 'push', bearer: true }));
     expect(push.effective).toMatchObject({ repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity' });
     expect(push.token).not.toBe(pull.token);
-    const longer = wantedBy(ours, { minTtlMs: 30 * minute }).then((wanted) => scene.exchange.get(wanted));
+    const longer = wantedBy(ours, { minTtlMs: 30 * minute }).then((wanted) => scene.imageCredentials.mint(wanted));
     // Google's answer or our own token names the expiry.
     await expect(longer).rejects.toSatisfy((error) => error instanceof TooShortLived || isTooShort(error));
   });
@@ -268,7 +268,7 @@ describe('ACR', () => {
     insertRegistry(azure.state, host, { tenantId, roles: new Map([[clientId, ['pull']]]) });
     azure.state.lives.access = 1_234;
 
-    const pull = await scene.exchange.get(await wantedBy(ours, { bearer: true }));
+    const pull = await scene.imageCredentials.mint(await wantedBy(ours, { bearer: true }));
     expect(pull).toMatchObject({
       host,
       isStatic: false,
@@ -279,9 +279,9 @@ describe('ACR', () => {
     expect(Math.abs(pull.expiresAt - Date.now() - 1_234_000)).toBeLessThan(5_000);
     expect(access).toEqual([{ type: 'repository', name: image, actions: ['pull'] }]);
 
-    const push = wantedBy(ours, { purpose: 'push' }).then((wanted) => scene.exchange.get(wanted));
+    const push = wantedBy(ours, { purpose: 'push' }).then((wanted) => scene.imageCredentials.mint(wanted));
     await expect(push).rejects.toMatchObject({ code: 'registry_role_missing' });
-    const all = await scene.exchange.get(await wantedBy(ours, { repositories: [] }));
+    const all = await scene.imageCredentials.mint(await wantedBy(ours, { repositories: [] }));
     expect(all.effective).toMatchObject({ repositories: '*', narrowedTo: 'identity', note: expect.any(String) });
     expect(all.expiresAt).toBe((decodeJwt(all.token).exp ?? 0) * 1000);
   });

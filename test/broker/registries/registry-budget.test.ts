@@ -38,7 +38,7 @@ async function ask({ orgId, projectId, integrationId }: RegistryProject, reposit
   if (!found?.cloud) throw new Error('The project has no such registry');
   const { id, epoch } = found.cloud;
   const wanted = { buildId: null, alone: false, repositories: [repository], purpose: 'pull' as const, bearer: false };
-  return scene.exchange.get({ issuer: found.issuer, cloud: { id, epoch }, orgId, ...wanted });
+  return scene.imageCredentials.mint({ issuer: found.issuer, cloud: { id, epoch }, orgId, ...wanted });
 }
 
 const askForMany = (of: RegistryProject, most: number) =>

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createExchange } from '../../../broker/exchange/git-tokens.ts';
-import { createRegistryExchange } from '../../../broker/exchange/image-credentials.ts';
+import { createGitTokens } from '../../../broker/exchange/git-tokens.ts';
+import { createImageCredentials } from '../../../broker/exchange/image-credentials.ts';
 import type { CredentialWish } from '../../../broker/registries/registry-access.ts';
 import type { Scope } from '../../../domain/people/scopes.ts';
 import type { RegistryCredential } from '../../../domain/registries/registry-purposes.ts';
@@ -62,8 +62,8 @@ export async function commandsScene() {
   };
   const api = await startApi({
     database,
-    exchange: createExchange({ database, keyring, broker }),
-    registryExchange: createRegistryExchange({ database, keyring, access }),
+    gitTokens: createGitTokens({ database, keyring, broker }),
+    imageCredentials: createImageCredentials({ database, keyring, access }),
   });
 
   /** A project with an app of a repository `<owner>/shop` at this GitHub. */

@@ -1,5 +1,5 @@
 import { leaseActivities } from '../../../activities/exchange/leases.ts';
-import { createExchange } from '../../../broker/exchange/git-tokens.ts';
+import { createGitTokens } from '../../../broker/exchange/git-tokens.ts';
 import { githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import { startApi } from '../api.ts';
 import { openTestDatabase } from '../database.ts';
@@ -28,8 +28,8 @@ export async function exchangeScene() {
   const rows = seed(database);
   const app = await addOperatorApp(database, github);
   const broker = brokerTo(database, github);
-  const exchange = createExchange({ database, keyring, broker });
-  const api = await startApi({ database, exchange });
+  const gitTokens = createGitTokens({ database, keyring, broker });
+  const api = await startApi({ database, gitTokens });
   const leases = leaseActivities({ database, keyring, broker });
 
   /** A project with an integration that reaches a repository, and an app and a pipeline on it. */
@@ -98,7 +98,7 @@ export async function exchangeScene() {
     database,
     github,
     rows,
-    exchange,
+    gitTokens,
     leases,
     project,
     grant,

@@ -9,7 +9,7 @@ import { addOrg, addProject } from './tenants.ts';
 
 /** Opens the registry exchange of the product with the addresses of a test, and adds projects that use it. */
 export function registryScene(database: TestDatabase, outside: Outside) {
-  const { issuer, registryExchange } = openOutside(database, outside);
+  const { issuer, imageCredentials } = openOutside(database, outside);
 
   async function owner() {
     const orgId = await addOrg(database);
@@ -18,7 +18,7 @@ export function registryScene(database: TestDatabase, outside: Outside) {
 
   return {
     issuer,
-    exchange: registryExchange,
+    imageCredentials,
 
     /** A project with a registry that inherits the access of a cloud account. */
     async project(
