@@ -62,7 +62,11 @@ export function createGitHubConnector({
     const within = AbortSignal.timeout(interactiveMs);
     return lanes(orgId, async () => {
       if (!within.aborted) return work(githubOf(host, { within }));
-      throw new ProviderError({ provider: 'github', code: 'timeout', message: 'Too many other reads were in progress' });
+      throw new ProviderError({
+        provider: 'github',
+        code: 'timeout',
+        message: 'Too many other reads were in progress',
+      });
     });
   }
 
