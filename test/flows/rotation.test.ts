@@ -43,14 +43,14 @@ describe('with a skipping clock', () => {
   /**
    * The whole rotation. Before and after every step each caller succeeds with what is published. Each step runs twice.
    */
-  async function run(rotationId: string, meanwhile: (step: string) => unknown = () => {}): Promise<string[]> {
+  async function run(rotationId: string, during: (step: string) => unknown = () => {}): Promise<string[]> {
     const watched = Object.entries(scene.activities).map(([name, activity]) => [
       name,
       async (input: never) => {
         const step = activity as (input: never) => Promise<unknown>;
         const looks = name === 'readRotation' || name === 'probeOldVersion';
         if (looks) {
-          await meanwhile(name);
+          await during(name);
           return step(input);
         }
         await scene.expectUsable();

@@ -20,7 +20,7 @@ export const publicUrl = 'https://fairlead.example.com';
 export const corsOrigin = 'https://console.example.com';
 export const headSha = '89abcdef0123456789abcdef0123456789abcdef';
 
-/** Fairlead's own, at AWS. */
+/** Fairlead's own identity at AWS. */
 export const ownIdentity = 'arn:aws:iam::999999999999:role/fairlead';
 
 /** A GitHub on which every repository has the branch `main` and a workflow file that can be dispatched. */
@@ -45,7 +45,7 @@ const connector: ApiDeps['connector'] = {
   }),
 };
 
-/** Makes a token whenever one is asked for. */
+/** Mints a token for every request. */
 const tokenMaker = {
   asApp: async () => ({
     mintToken: async ({ permissions = {} }: { permissions?: Record<string, string> }) => ({
@@ -57,7 +57,7 @@ const tokenMaker = {
   revokeToken: async () => {},
 };
 
-/** A registry that gives whatever is asked for. */
+/** A registry that grants every request. */
 const registryAccess: Parameters<typeof createImageCredentials>[0]['access'] = {
   credential: async (_, { repositories, purpose }) => ({
     host: 'registry.example.com',
@@ -68,7 +68,7 @@ const registryAccess: Parameters<typeof createImageCredentials>[0]['access'] = {
   }),
 };
 
-/** A Google that nobody is sent to. */
+/** A Google for tests that send nobody there. */
 const googleConsents: ApiDeps['googleConsents'] = {
   isOffered: true,
   consentUrl: ({ state }) => `https://accounts.google.com/?state=${state}`,
@@ -83,7 +83,7 @@ type Changes = Partial<Omit<ApiDeps, 'intake' | 'registry'>> & {
   extra?: (deps: ApiDeps) => Endpoint[];
 };
 
-/** The whole API as it runs, behind a real HTTP server; with `extra` endpoints, where a test needs a wrong one. */
+/** Runs the whole API behind a real HTTP server, with `extra` endpoints for tests that need a broken one. */
 export async function startApi({ extra = () => [], webhooks = {}, ...changes }: Changes = {}) {
   const database = changes.database ?? (await openTestDatabase());
   const registry = new Registry();
@@ -118,7 +118,8 @@ export async function startApi({ extra = () => [], webhooks = {}, ...changes }: 
   };
   const added = extra(deps);
   const server = createServer(createApp(deps, added).callback());
-  // Making keys blocks this process, on a busy machine for seconds: an idle connection must not be closed just then.
+  // Creating keys blocks this process, on a busy machine for seconds. An idle connection must stay open during that
+  // time.
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

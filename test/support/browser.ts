@@ -1,9 +1,9 @@
-/** What a browser without JavaScript shows: where it is, or where it is sent to next. */
+/** What a browser without JavaScript shows: its URL, or the URL of the next redirect. */
 export type Shown = { url: string; status: number; location: string | undefined; headers: Headers; text: string };
 
 type Fields = Record<string, string | string[]>;
 
-/** Enough of a browser to walk through plain pages: cookies per origin, links, forms. It follows a redirect when told to. */
+/** A small browser for plain pages: cookies per origin, links, forms. It follows a redirect only on demand. */
 export function createBrowser() {
   const jars = new Map<string, Map<string, string>>();
 
@@ -33,14 +33,14 @@ export function createBrowser() {
   return {
     visit,
 
-    /** Follows redirects as long as they stay where `until` does not match. */
+    /** Follows redirects while they do not match `until`. */
     async follow(shown: Shown, until?: RegExp): Promise<Shown> {
       let at = shown;
       for (let hop = 0; hop < 10 && at.location && !until?.test(at.location); hop++) at = await visit(at.location);
       return at;
     },
 
-    /** Presses the button, with the form's fields as the page has them unless told otherwise. */
+    /** Submits the form with its own fields, or with the given values. */
     async press(shown: Shown, button: string | RegExp, changed: Fields = {}): Promise<Shown> {
       const forms = [...shown.text.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)];
       const matches = (text: string) => (typeof button === 'string' ? text === button : button.test(text));
@@ -59,7 +59,7 @@ export function createBrowser() {
       throw new Error(`There is no button ${button} on ${shown.url} (${shown.status}): ${plain(shown.text)}`);
     },
 
-    /** Where the link with this text leads. */
+    /** Returns the URL of the link with this text. */
     link(shown: Shown, text: string): string {
       const links = [...shown.text.matchAll(/<a\b([^>]*)>(.*?)<\/a>/gs)];
       const found = links.find(([, , inside = '']) => plain(inside) === text);
@@ -67,7 +67,7 @@ export function createBrowser() {
       return new URL(attributes(found[1] ?? '')['href'] ?? '', shown.url).href;
     },
 
-    /** The page's text alone. */
+    /** Returns only the page's text. */
     read: (shown: Shown): string => plain(shown.text.replace(/<style>.*?<\/style>/gs, '')),
   };
 }

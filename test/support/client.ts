@@ -19,7 +19,7 @@ export function createClient(url: string, token: string) {
     return answer;
   }
 
-  /** Like `send`, for what must succeed. */
+  /** Like `send`, but fails unless the request succeeds. */
   async function ask<Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> {
     const answer = await send<Body>(method, path, body);
     expect(answer.status, `${method} ${path}: ${JSON.stringify(answer.body)}`).toBeLessThan(300);

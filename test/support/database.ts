@@ -7,9 +7,9 @@ import { connect, type Database } from '../../db/store/connection.ts';
 import { onPostgresServer, postgresUrl } from './programs/postgres-server.ts';
 
 export type TestDatabase = Database & {
-  /** Where it lies: for the tests that start processes of their own on it, or look into its files. */
+  /** Where the database is, for tests that start processes on it or read its files. */
   source: { sqliteFile: string } | { databaseUrl: string };
-  /** Closes and removes it. */
+  /** Closes and removes the database. */
   drop(): Promise<void>;
 };
 

@@ -10,7 +10,7 @@ import { createLogger } from '../../log.ts';
 
 export const keyring = createKeyring([{ id: 'k1', key: new Uint8Array(randomBytes(32)) }]);
 export const silent = createLogger('silent');
-/** Tests ask more of one address than anybody should. */
+/** Tests send more requests from one address than the default limits allow. */
 export const unlimited = createRateLimiter(
   { callerPerMinute: 0, publicPerMinute: 0, failuresPerMinute: 0 },
   new Registry(),

@@ -6,7 +6,7 @@ import { type NativeConnection, Worker } from '@temporalio/worker';
 
 export type OpenedWorkflow = { workflowId: string; runId: string };
 
-/** For a client: keeps what it starts in the list. */
+/** An interceptor for a client. It records the workflows that the client starts. */
 export function keepOpened(opened: OpenedWorkflow[]): WorkflowClientInterceptor {
   return {
     async start(input, next) {
@@ -38,7 +38,7 @@ type SharedWorker = {
   /** The activities of the current test. */
   activities: HandWritten;
   steps: string[];
-  /** Activities that a workflow asked for and the present test does not have. */
+  /** Activities that a workflow called although the current test does not have them. */
   unknown: Set<string>;
   /** The workflows that have run an activity of the current test, including child workflows. */
   met: OpenedWorkflow[];

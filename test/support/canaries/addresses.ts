@@ -1,6 +1,6 @@
 import type { Canary } from './canaries.ts';
 
-/** Ids differ from one day to the next; what they are of does not. */
+/** Ids differ from one day to the next, but their kinds do not. */
 export const withoutIds = (path: string) => path.replaceAll(/\b([a-z]+)_[\da-z]{26}\b/g, '$1_…');
 
 /** Collects secrets in URLs and cookies. Names each one after the place where it was first seen. */
@@ -43,7 +43,7 @@ const answer = (to: string) => `in the answer to ${to}`;
 const github = '/v1/integrations/github';
 const google = '/v1/cloud-accounts/gcp';
 
-/** What a browser needs to go on is in the one answer that sends it on, and nowhere else. */
+/** Only the one answer that redirects the browser contains what the browser needs next. */
 export const toldToBrowsers = [
   ...[`POST ${github}/start (200)`, `GET ${github}/create (200)`].map((to) => `the state of …/create ${answer(to)}`),
   ...[`POST ${github}/start (200)`, `GET ${github}/install (200)`, 'GET /api/integrations/github/install (200)'].map(
@@ -64,7 +64,7 @@ export const toldToBrowsers = [
 ];
 
 const oauth = '/login/oauth/authorize';
-/** These as well, by how soon GitHub answers us: until then the browser waits on the page of its flow. */
+/** These appear depending on how soon GitHub responds. Until then the browser waits on the page of its flow. */
 export const perhapsToldToBrowsers = [
   ...[`GET ${github}/callback/gha_… (303)`, 'GET /connect/flow_…/continue (303)'].map(
     (to) => `the state of /apps/…/installations/new/permissions ${answer(to)}`,

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
 
-/** What must be found nowhere: a name to speak of it by, and its value. */
+/** A secret that must appear nowhere: its name for messages, and its value. */
 export type Canary = { name: string; value: string | Buffer };
 
-/** One place in which nothing may be found. */
+/** One place that must contain no secret. */
 export type Place = { name: string; content: string | Buffer };
 
 /**
@@ -95,7 +95,7 @@ export async function historiesOf(client: Client): Promise<Place[]> {
   return places;
 }
 
-/** `JSON.stringify` has turned a Buffer into this already; a plain Uint8Array it has not. */
+/** `JSON.stringify` has already converted a Buffer to this, but not a plain Uint8Array. */
 function readable(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
   if (!value || typeof value !== 'object') return typeof value === 'bigint' ? String(value) : value;

@@ -36,7 +36,7 @@ export async function connectAll({ scene, product, me }: Day): Promise<{ canarie
 
   const exchanged = github.requests({ path: /access_token$/ }).map(({ body }) => body as Record<string, string>);
   const verifiers = exchanged.flatMap(({ code_verifier: verifier }) => verifier ?? []);
-  // One sign-in for each of the two flows, and one more where an answer was lost.
+  // One sign-in for each of the two flows, and another one for the lost answer.
   expect(new Set(verifiers).size).toBeGreaterThan(2);
   expect(accessTokens.mock.calls.length).toBeGreaterThan(1);
   const canaries = [
@@ -91,7 +91,7 @@ async function byManifest({ github }: Scene, product: AllInOne, client: Client) 
   return { canaries, own: { app, integrationId } };
 }
 
-/** A page of ours, where our patience ended before GitHub had answered, or GitHub's own already. */
+/** A page of ours after a timeout while GitHub had not responded, or GitHub's own page. */
 async function whereItGoesOn(browser: ReturnType<typeof createBrowser>, shown: Shown): Promise<Shown> {
   if (!shown.url.includes('/connect/')) return shown;
   return vi.waitFor(

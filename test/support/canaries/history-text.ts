@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 
-/** A workflow's history with its payloads readable, as an operator sees it. */
+/** A workflow's history with readable payloads, as an operator sees it. */
 export async function historyText(handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<string> {
   return JSON.stringify(await handle.fetchHistory(), readable);
 }

@@ -4,7 +4,7 @@ import { newId } from '../../../domain/ids.ts';
 import type { TestApi } from '../api.ts';
 import { addToken, type Tenant, tokenScopes } from '../scenes/tenants.ts';
 
-/** What a tenant has, by the names that the addresses give it. */
+/** The things of a tenant, by the names of the path parameters. */
 const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => string> = {
   org: ({ orgId }) => orgId,
   project: ({ projectId }) => projectId,
@@ -22,7 +22,7 @@ const paramFixtures: Record<string, (tenant: Tenant & { tokenId: string }) => st
   account: ({ cloudAccountId }) => cloudAccountId,
 };
 
-/** A body that the route takes, by its `operationId`; what it names is the tenant's. */
+/** A valid body for the route, by its `operationId`. It names only the tenant's own things. */
 const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> = {
   createIntegration: ({ projectId }) => ({ provider: 'dockerhub', project_id: projectId, credentials: robot() }),
   startGithubFlow: ({ projectId }) => ({ project_id: projectId }),
@@ -72,12 +72,12 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   }),
 };
 
-/** Somebody else each time: nobody connects the same account twice. */
+/** Another account each time, because nobody can connect the same account twice. */
 function robot() {
   return { username: `robot-${randomUUID()}`, password: 'a password of the robot' };
 }
 
-/** Whom nobody has to sign in for: a new one belongs in this list only when everybody in the world may ask it. */
+/** The routes without a sign-in. A new route belongs in this list only if everyone in the world may call it. */
 export const publicOperations = [
   'receiveGithubWebhook',
   'receiveGithubAppWebhook',
@@ -86,7 +86,7 @@ export const publicOperations = [
   'getGithubAppCallback',
   'beginFlow',
   'getGithubInstalled',
-  // Signs in by itself: by session, Bearer or ticket.
+  // Authenticates on its own: by session, Bearer token or ticket.
   'getGithubInstall',
   'getGithubInstallInDialect',
   'getGithubCallbackInDialect',
@@ -112,7 +112,7 @@ export const publicOperations = [
   'getDocsStyles',
 ];
 
-/** The same with what answers outside the frame, where nothing checks who asks. */
+/** The same for routes outside the frame, which check no caller. */
 export const rawOperations = publicOperations.filter(
   (name) => !['createSession', 'getIssuer', 'getIssuerKeys', 'getHealth', 'getReadiness'].includes(name),
 );
@@ -120,7 +120,7 @@ export const rawOperations = publicOperations.filter(
 export const isPublic = (endpoint: Endpoint) => endpoint.access === 'public';
 export const namesAThing = (endpoint: Endpoint) => endpoint.path.includes('{');
 
-/** The address of this tenant's thing. */
+/** The URL of this tenant's thing. */
 export function pathOf(endpoint: Endpoint, tenant: Tenant & { tokenId: string }): string {
   return endpoint.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const fixture = paramFixtures[name];
@@ -129,7 +129,7 @@ export function pathOf(endpoint: Endpoint, tenant: Tenant & { tokenId: string })
   });
 }
 
-/** The same address with ids that have the right form and that nothing has. */
+/** The same URL with well-formed ids that belong to nothing. */
 export function absentPathOf(endpoint: Endpoint, tenant: Tenant & { tokenId: string }): string {
   return pathOf(endpoint, tenant).replaceAll(/\/([a-z]+)_[0-9a-z]{26}/g, (_, prefix) => `/${newId(prefix)}`);
 }
@@ -143,7 +143,7 @@ export function bodyOf(endpoint: Endpoint, tenant: Tenant): Record<string, unkno
 
 export type Asked = { status: number; code: string | undefined; text: string };
 
-/** Asks the endpoint; the answer without what differs from one request to the next. */
+/** Calls the endpoint. Returns the answer without the parts that differ between requests. */
 export async function ask(
   api: TestApi,
   endpoint: Endpoint,
@@ -168,7 +168,7 @@ export async function ask(
 }
 
 export type World = {
-  /** The tenant whose things are asked for. */
+  /** The tenant that owns the requested things. */
   mine: Tenant & { tokenId: string };
   /** Another project of the same organization. */
   sibling: Tenant & { tokenId: string };
@@ -176,7 +176,7 @@ export type World = {
   foreign: Tenant & { tokenId: string };
 };
 
-/** Everything that this endpoint gives away to whom it should not, one sentence each. */
+/** Returns one sentence for each answer of this endpoint to a caller without access. */
 export async function leaksOf(api: TestApi, endpoint: Endpoint, { mine, sibling, foreign }: World): Promise<string[]> {
   const found: string[] = [];
   const at = pathOf(endpoint, mine);
@@ -202,7 +202,7 @@ export async function leaksOf(api: TestApi, endpoint: Endpoint, { mine, sibling,
     const { secret: token } = await addToken(api.database, mine, others);
     expectAnswer(`a token without ${access}`, await ask(api, endpoint, at, { token, body }), 403);
   }
-  // Whatever it may do: the route has to mind what it is for.
+  // Even with every scope, the route must check the owner.
   const narrowed: [string, { appId: string; buildId?: string }][] = [
     ['an app’s token', { appId: mine.appId }],
     ['a build’s token', { appId: mine.appId, buildId: mine.buildId }],

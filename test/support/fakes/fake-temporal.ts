@@ -1,7 +1,7 @@
 import type { Command } from '../../../db/store/commands.ts';
 import { TemporalAway, type TemporalStarter } from '../../../worker/temporal-starter.ts';
 
-/** Plays Temporal for the relay: remembers what it was handed, is away when told so, and fails as it is told. */
+/** Plays Temporal for the relay. It records what it receives, and is down or fails on demand. */
 export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
   const handed: Command[] = [];
   const failures: Error[] = [];
@@ -47,7 +47,7 @@ export function createFakeTemporal({ delayMs = 0 }: { delayMs?: number } = {}) {
     get asked() {
       return asked;
     },
-    /** How often the relay found Temporal away, by a command or by a look. */
+    /** How often the relay found Temporal down, with a command or a check. */
     get refusals() {
       return refusals;
     },

@@ -15,12 +15,12 @@ export type Outside = {
   clouds?: Pick<Clouds, 'allowedHosts' | 'elsewhere'>;
 };
 
-/** For a test that gives no registry: a call to one is a mistake, and must not leave this machine. */
+/** For tests without a registry. A call to one is a mistake, and must not leave this machine. */
 const noRegistry = () => async () => {
   throw new Error('No registry is asked in this test');
 };
 
-/** Opens the product's access to registries and clouds, which reaches only those that are given. */
+/** Opens the product's access to registries and clouds. It reaches only the given ones. */
 export function openOutside(database: Database, { registries = [], clouds }: Outside = {}) {
   const issuer = createOidcIssuer({ database, keyring, publicUrl });
   const allowedHosts = [...registries.map((origin) => ({ origin })), ...(clouds?.allowedHosts ?? [])];
@@ -33,7 +33,7 @@ export function openOutside(database: Database, { registries = [], clouds }: Out
   return { issuer, allowedHosts, ...opened };
 }
 
-/** The access to registries as it runs, to those at these origins; without clouds unless some are given. */
+/** The product's access to the registries at these origins. Without clouds, unless some are given. */
 export function registriesAt(
   database: Database,
   origins: string[],

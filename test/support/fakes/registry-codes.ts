@@ -13,7 +13,7 @@ type Code =
   | RegistryErrorCode
   | Extract<ProviderErrorCode, 'issuer_not_public'>;
 
-/** Everything that a registry or a cloud may be said to have answered. A new code does not compile until it is here. */
+/** Every failure code of registries and clouds. A new code does not compile until it is in this list. */
 const codes: Record<Code, true> = {
   access_denied: true,
   account_mismatch: true,

@@ -15,14 +15,14 @@ export type Scripted = {
 };
 export type Seen = { method: string; path: string; headers: Record<string, unknown>; body: unknown };
 
-/** A GitHub that gives the answers it was told to give, in that order (the last one again and again), and records. */
+/** A GitHub that returns the given answers in order, repeats the last one, and records the requests. */
 export async function scriptedGitHub(
   answers: Scripted[],
   { server: isServer = false, timeoutMs = 5000, connectionMs = 5000 } = {},
 ) {
   const seen: Seen[] = [];
   const server = createServer((request, response) => {
-    // Its time is the one that the client is given below.
+    // Its time is the time of the client below.
     response.sendDate = false;
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));

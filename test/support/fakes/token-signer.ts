@@ -9,8 +9,8 @@ export type SignerUser = { username: string; password: string; access: Record<st
 export type TokenSigner = Awaited<ReturnType<typeof startTokenSigner>>;
 
 /**
- * A token service for a real registry: what docker-registry asks for, and nothing more. Whoever asks for more than they
- * have gets a token with less in it.
+ * A token service for a real registry, with only the parts that docker-registry needs. A caller that asks for more than
+ * its access gets a token with less.
  */
 export async function startTokenSigner(users: SignerUser[]) {
   const settings = { service: 'test-registry', issuer: 'test-issuer', certificate: tlsFile('certificate') };

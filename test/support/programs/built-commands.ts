@@ -17,8 +17,8 @@ const root = path.join(import.meta.dirname, '..', '..', '..');
 const cache = path.join(root, '.cache', 'commands');
 
 /**
- * The commands as `npm run build` makes them, which start much faster than their sources do; the folder that belongs on
- * the PATH. Made once for each state of the sources, whichever test comes first.
+ * Returns a folder for the PATH with the commands as `npm run build` makes them. They start much faster than from their
+ * sources. The first test that needs them builds them, once for each state of the sources.
  */
 export function builtCommands(): string {
   const built = path.join(cache, digest());

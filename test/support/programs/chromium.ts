@@ -8,7 +8,7 @@ const places = [
   '/usr/bin/google-chrome',
 ];
 
-/** Without a browser these tests cannot say anything, so they fail rather than pass. */
+/** Without a browser these tests prove nothing, so they fail. */
 export async function openChromium(): Promise<Browser> {
   const executablePath = places.find((place) => place && existsSync(place));
   if (!executablePath) throw new Error('There is no Chromium: install Debian’s package, or set CHROMIUM_PATH');
@@ -20,12 +20,12 @@ export async function openChromium(): Promise<Browser> {
 
 export type Watched = {
   page: Page;
-  /** What the browser complained of: policy violations, script errors. */
+  /** The browser's complaints: policy violations and script errors. */
   complaints: string[];
   close(): Promise<void>;
 };
 
-/** A fresh profile, whose complaints are kept. */
+/** Opens a new profile and records its complaints. */
 export async function openPage(browser: Browser, { javaScript = true } = {}): Promise<Watched> {
   const context = await browser.newContext({ javaScriptEnabled: javaScript });
   const complaints: string[] = [];

@@ -8,10 +8,10 @@ import { builtCommands } from './built-commands.ts';
 export type CommandName = 'fairlead' | 'docker-credential-fairlead' | 'git-credential-fairlead';
 export type Ended = { code: number | null; stdout: string; stderr: string };
 
-/** The commands of this checkout, from their sources. */
+/** The commands of this checkout, run from their sources. */
 export const commandsFolder = fileURLToPath(new URL('../../../cli/bin', import.meta.url));
 
-/** Somebody's home folder, with the commands run as they would: nothing of this process's environment but PATH. */
+/** A person's home folder. Commands run there with only PATH of this process's environment. */
 export function somebody(env: Record<string, string> = {}, bin = builtCommands()) {
   const home = mkdtempSync(path.join(tmpdir(), 'fairlead-home-'));
   const { PATH = '' } = process.env;
@@ -24,7 +24,7 @@ export function somebody(env: Record<string, string> = {}, bin = builtCommands()
     env: theirs,
     run: (name: CommandName, args: string[], input = '', more: Record<string, string> = {}) =>
       runCommand(path.join(bin, name), args, { input, env: { ...theirs, ...more }, cwd: home }),
-    /** Another program as this person starts it. */
+    /** Another program, started by this person. */
     runOther: (file: string, args: string[], input = '', more: Record<string, string> = {}) =>
       runCommand(file, args, { input, env: { ...theirs, ...more }, cwd: home }),
     leave: () => rmSync(home, { recursive: true, force: true }),
@@ -47,7 +47,7 @@ function runCommand(file: string, args: string[], { input, env, cwd }: How): Pro
     });
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
-    // It may end without having read any of it.
+    // It may exit without reading its input.
     child.stdin.on('error', () => {});
     child.stdin.end(input);
   });

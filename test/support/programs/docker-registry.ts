@@ -11,11 +11,11 @@ export const tlsFile = (name: string) => fileURLToPath(new URL(`../tls/${name}.p
 export type DockerRegistry = Awaited<ReturnType<typeof startDockerRegistry>>;
 
 type User = { username: string; password: string };
-/** `certificate` is a file: of the key that signs the tokens. */
+/** `certificate` is a file with the key that signs the tokens. */
 type TokenAuth = { realm: string; service: string; issuer: string; certificate: string };
 type Auth = { htpasswd: User[] } | { token: TokenAuth };
 
-/** Debian's docker-registry on a free port, with its storage in a folder of its own. */
+/** Debian's docker-registry on a free port, with its storage in a separate folder. */
 export async function startDockerRegistry(auth: Auth, { tls = false } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-registry-'));
   const storage = path.join(folder, 'storage');
@@ -43,7 +43,7 @@ export async function startDockerRegistry(auth: Auth, { tls = false } = {}) {
   return {
     host,
     url: `${tls ? 'https' : 'http'}://${host}`,
-    /** Every file and folder that it has stored. */
+    /** Returns every stored file and folder. */
     stored: (): string[] => {
       try {
         return readdirSync(storage, { recursive: true }).map(String).sort();
@@ -63,7 +63,7 @@ function tokenAuth({ certificate, ...rest }: TokenAuth) {
   return { ...rest, rootcertbundle: certificate };
 }
 
-/** bcrypt is all that the registry reads; the least rounds, since it is only a test. */
+/** The registry reads only bcrypt. The fewest rounds are enough for a test. */
 function htpasswdAuth(folder: string, users: User[]) {
   const lines = users.map(({ username, password }) =>
     execFileSync(program('htpasswd'), ['-nbB', '-C', '4', username, password], { encoding: 'utf8' }).trim(),

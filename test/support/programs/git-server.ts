@@ -9,7 +9,7 @@ import { program } from './programs.ts';
 type Login = { username: string; password: string };
 type Judge = (login: Login, repository: string) => boolean | Promise<boolean>;
 
-/** A Git host over HTTP, git's own `http-backend`, that serves a repository to whom `judge` lets have it. */
+/** A Git host over HTTP with git's own `http-backend`. `judge` decides who may read a repository. */
 export async function startGitServer(judge: Judge) {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-git-'));
   const git = program('git');
@@ -65,7 +65,7 @@ export async function startGitServer(judge: Judge) {
 
   return {
     url,
-    /** A repository `owner/name` with one file, which says its name. */
+    /** A repository `owner/name` with one file that contains its name. */
     addRepository(name: string): void {
       const bare = path.join(folder, `${name}.git`);
       const work = path.join(folder, 'work', name);

@@ -4,10 +4,10 @@ import { program } from './programs.ts';
 export type AwsUser = { accessKeyId: string; secretAccessKey: string };
 export type Moto = Awaited<ReturnType<typeof startMoto>>;
 
-/** The account that everything in moto belongs to. */
+/** The account that owns everything in moto. */
 export const motoAccount = '123456789012';
 
-/** moto, which asks for rights after so many `arrangements`: every one counts that is made here. */
+/** moto with enforced permissions. Enforcement begins after this number of calls, which set it up. */
 export async function startMoto(arrangements: number) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -19,7 +19,7 @@ export async function startMoto(arrangements: number) {
     throw error;
   });
 
-  /** moto finds the service in the scope of a signature that it does not look at yet. */
+  /** moto finds the service in the scope of the signature, which it does not verify yet. */
   async function iam(parameters: Record<string, string>): Promise<string> {
     const scope = 'none/20260101/us-east-1/iam/aws4_request';
     const response = await fetch(url, {
@@ -35,7 +35,7 @@ export async function startMoto(arrangements: number) {
   return {
     url,
 
-    /** Two arrangements; with a policy, three. */
+    /** Makes two calls; with a policy, three. */
     async user(name: string, policy?: string): Promise<AwsUser> {
       await iam({ Action: 'CreateUser', UserName: name });
       const answer = await iam({ Action: 'CreateAccessKey', UserName: name });
@@ -44,7 +44,7 @@ export async function startMoto(arrangements: number) {
       return { accessKeyId: field('AccessKeyId'), secretAccessKey: field('SecretAccessKey') };
     },
 
-    /** One arrangement; with permissions, two. */
+    /** Makes one call; with permissions, two. */
     async role(name: string, { trust, permissions }: { trust: string; permissions?: string }): Promise<void> {
       await iam({ Action: 'CreateRole', RoleName: name, AssumeRolePolicyDocument: trust });
       if (permissions === undefined) return;

@@ -6,16 +6,16 @@ const root = path.join(import.meta.dirname, '..', '..', '..');
 
 export type Program = {
   pid: number;
-  /** Everything that it wrote so far, both streams. */
+  /** Everything that the process has written, both streams. */
   output(): string;
-  /** Waits for a line of its output; fails with the output when the process ends first. */
+  /** Waits for a line of its output. Fails with the output if the process ends first. */
   line(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
-  /** Sends the signal and waits for the end; answers the exit code, or the signal that ended it. */
+  /** Sends the signal and waits for the end. Returns the exit code, or the signal that ended it. */
   end(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
   ended: Promise<number | NodeJS.Signals | null>;
 };
 
-/** Runs a program of this checkout with exactly this environment besides PATH and HOME. */
+/** Runs a program of this checkout with exactly this environment, plus PATH and HOME. */
 export function runProgram(command: string, args: string[], env: Record<string, string>): Program {
   const { PATH = '', HOME = '' } = process.env;
   const child: ChildProcess = spawn(command, args, {
@@ -65,7 +65,7 @@ export function runProgram(command: string, args: string[], env: Record<string, 
   };
 }
 
-/** A process of the product from its sources, as `npm run <name>` starts it. */
+/** A process of the product from its sources, started as `npm run <name>` does. */
 export function runFairlead(
   main: 'start.ts' | 'api/main.ts' | 'worker/main.ts' | 'db/main.ts',
   env: Record<string, string>,

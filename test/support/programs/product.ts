@@ -11,15 +11,15 @@ import { freePort, type Program, runFairlead } from './processes.ts';
 
 export const adminToken = 'an-operator-token-of-enough-characters';
 
-/** A process of the product that can be killed and started again at the same place. */
+/** A process of the product that can be killed and started again with the same data. */
 export type Member = {
   program(): Program;
   start(): Promise<void>;
-  /** SIGKILL: it learns nothing of it. */
+  /** SIGKILL: the process cannot react to it. */
   kill(): Promise<void>;
-  /** SIGTERM: it may finish what it has begun. */
+  /** SIGTERM: the process may finish what it has begun. */
   stop(): Promise<void>;
-  /** What all its lives have written. */
+  /** What all its runs have written. */
   output(): string;
 };
 
@@ -62,23 +62,23 @@ export async function startScene(options: StandInOptions = {}, newApp: Parameter
     app,
     installation,
     repository,
-    /** Commits and pushes; answers the commit and whether it was acknowledged. */
+    /** Commits and pushes. Returns the commit, and whether the webhook was acknowledged. */
     async push({ to, guid }: { to?: string; guid?: string } = {}): Promise<{ sha: string; acknowledged: boolean }> {
       const payload = github.push(repository, { ref: 'refs/heads/main' });
       const sent = github.sendWebhook({ app, event: 'push', payload, ...(to && { to }), ...(guid && { guid }) });
       const status = await sent.then((answer) => answer.status).catch(() => 0);
       return { sha: String(payload['after']), acknowledged: status === 202 };
     },
-    /** GitHub's log would bring back what we lose: without it, what is acknowledged has to be safe by itself. */
+    /** GitHub's log could restore what Fairlead loses. Without it, an acknowledged delivery must survive on its own. */
     forgetLog(): void {
       github.state.deliveries.length = 0;
     },
-    /** The commits that were dispatched, in order: one entry for each request, whatever became of it. */
+    /** The dispatched commits in order: one entry for each request, with any result. */
     dispatched: () =>
       github
         .requests({ method: 'POST', path: /\/dispatches$/ })
         .map(({ body }) => (body as { inputs: Record<string, string> }).inputs['fairlead_sha'] ?? ''),
-    /** The builds in whose name something was dispatched. */
+    /** The builds that the dispatches name. */
     dispatchedBuilds: () =>
       github
         .requests({ method: 'POST', path: /\/dispatches$/ })
@@ -102,7 +102,7 @@ function githubSettings(github: GitHubStandIn, app: App): Record<string, string>
   };
 }
 
-/** A Temporal of the test's own, which can be stopped and comes back at the same address with what it knew. */
+/** A Temporal for one test. It can be stopped, and comes back at the same address with its data. */
 export async function startOwnTemporal() {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'fairlead-own-temporal-'));
   const [port, uiPort] = [await freePort(), await freePort()];
@@ -127,7 +127,7 @@ export async function startOwnTemporal() {
   };
 }
 
-/** `npm start` with a data directory and ports of its own; its Temporal too, unless one is given. */
+/** `npm start` with a separate data directory and ports, and with its own Temporal unless one is given. */
 export async function startAllInOne({
   github,
   app,
@@ -160,7 +160,7 @@ export async function startAllInOne({
   return {
     ...member,
     url,
-    /** As it names itself, in what it gives out. */
+    /** The public URL that it prints. */
     publicUrl: `http://localhost:${port}`,
     dataDir,
     temporalAddress: temporalAddress ?? `127.0.0.1:${temporalPort}`,
@@ -227,7 +227,7 @@ export async function startCluster({
   };
 }
 
-/** A scene whose repository is an app's source here, with a pipeline for every push. */
+/** A scene with an app of the repository and a pipeline for every push. */
 export async function bind(
   { installation, repository }: Scene,
   client: ReturnType<typeof createClient>,

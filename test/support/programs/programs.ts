@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const tools = fileURLToPath(new URL('../../../.cache/neighbours', import.meta.url));
 
-/** Where a program is that the tests with real neighbours need. Its absence is a failure: nothing is skipped for it. */
+/** Finds a program for the tests with real neighbours. A missing program is a failure, and no test is skipped. */
 export function program(name: string): string {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   const found = [...folders, path.join(tools, 'bin'), path.join(tools, 'moto', 'bin')]

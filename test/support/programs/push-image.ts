@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 
-/** Pushes a small image as a client would, with this header; the status of the first refusal, or 201. */
+/** Pushes a small image with this header. Returns the status of the first rejection, or 201. */
 export async function pushImage(url: string, repository: string, tag: string, authorization: string): Promise<number> {
   const send = (method: string, to: string, body?: Uint8Array, type = 'application/octet-stream') =>
     fetch(new URL(to, url), { method, headers: { authorization, 'content-type': type }, body: body ?? null });
@@ -25,7 +25,7 @@ export async function pushImage(url: string, repository: string, tag: string, au
   return (await send('PUT', `/v2/${repository}/manifests/${tag}`, Buffer.from(JSON.stringify(manifest)), type)).status;
 }
 
-/** The status of the answer to a pull of the manifest. */
+/** Returns the status of a pull of the manifest. */
 export async function pullImage(url: string, repository: string, tag: string, authorization: string): Promise<number> {
   const headers = { authorization, accept: manifestType };
   return (await fetch(new URL(`/v2/${repository}/manifests/${tag}`, url), { headers })).status;

@@ -9,12 +9,12 @@ import { type CloudStandIns, cloudsAt, googleClient } from '../fakes/clouds.ts';
 import { keyring } from '../hooks.ts';
 import { loopbackCaFile } from '../programs/cloud-tls.ts';
 
-/** The brokers of cloud accounts as they run, on clouds that stand in for the real ones. */
+/** The brokers of cloud accounts on stand-ins for the clouds. */
 export async function cloudScene(database: Database, standIns: CloudStandIns, at = publicUrl) {
   const { aws, google, azure } = standIns;
   const platform = aws.user({ accountId: '999999999999', name: 'fairlead' });
   const issuer = createOidcIssuer({ database, keyring, publicUrl: at });
-  /** The last token that was made for a cloud. */
+  /** The last token that was created for a cloud. */
   const tokens: string[] = [];
   const noted = {
     async token(request: Parameters<typeof issuer.token>[0]): Promise<string> {

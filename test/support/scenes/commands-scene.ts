@@ -17,11 +17,11 @@ type Changes = Partial<RegistryCredential>;
 
 let lastNumber = 700_000;
 
-/** The API with projects that have a GitHub and registries, and whoever uses the commands with it. */
+/** The API with projects that have a GitHub and registries, and a person who uses the commands. */
 export async function commandsScene() {
   const database = await openTestDatabase();
   const rows = seed(database);
-  /** Every credential of a registry and every token of GitHub that was made, in order. */
+  /** Every registry credential and GitHub token that was minted, in order. */
   const made: Given[] = [];
   const minted: { token: string; repositoryIds: number[] }[] = [];
   const registries = new Map<string, string>();
@@ -111,7 +111,7 @@ export async function commandsScene() {
     };
   }
 
-  /** Somebody who has not logged in, and has nothing in their environment. */
+  /** A person without a login and with an empty environment. */
   function person(env: Record<string, string> = {}, bin?: string): Somebody {
     const one = somebody(env, bin);
     people.push(one);
@@ -125,7 +125,7 @@ export async function commandsScene() {
     minted,
     project,
     person,
-    /** How the registries' credentials are to be from now on. */
+    /** Sets the credentials that the registries return from now on. */
     answer: (next: typeof change) => {
       change = next;
     },

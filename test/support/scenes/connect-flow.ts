@@ -66,7 +66,7 @@ export function flowRows(database: Database, github: GitHubStandIn) {
     move,
     note,
 
-    /** The browser is back from "Create GitHub App". */
+    /** The browser returns from "Create GitHub App". */
     async withManifestCode(owner: Owner, code: string, changes: Partial<NewConnectFlow> = {}): Promise<ConnectFlow> {
       const flow = await insert(owner, { kind: 'manifest', githubAppId: newId('gha'), ...changes });
       await move(flow.id, 'page_served');
@@ -74,14 +74,14 @@ export function flowRows(database: Database, github: GitHubStandIn) {
       return find(flow.id);
     },
 
-    /** A flow on an App that is there, before anything is installed. */
+    /** A flow on an existing App, before anything is installed. */
     async installing(owner: Owner, githubAppId: string, changes: Partial<NewConnectFlow> = {}): Promise<ConnectFlow> {
       const flow = await insert(owner, { kind: 'operator', githubAppId, ...changes });
       await move(flow.id, 'install_pending');
       return find(flow.id);
     },
 
-    /** What the landing shows of a flow on the operator's App. */
+    /** What the landing page shows for a flow on the operator's App. */
     async showIntegration({ id, orgId, projectId, githubAppId, createdBy }: ConnectFlow): Promise<string> {
       const made = await database.write((trx) =>
         allIntegrations(trx).insert({
@@ -114,7 +114,7 @@ export function flowRows(database: Database, github: GitHubStandIn) {
   };
 }
 
-/** The client secret, without which nobody signs in. */
+/** Stores the client secret, without which no person can sign in. */
 export async function giveClient(database: Database, githubAppId: string, theirs: App): Promise<void> {
   await database.write(async (trx) => {
     await trx('github_apps').where({ id: githubAppId }).update({ client_id: theirs.clientId });
@@ -122,7 +122,7 @@ export async function giveClient(database: Database, githubAppId: string, theirs
   });
 }
 
-/** A signed webhook of an installation, as the relay applies it. */
+/** Applies a signed webhook of an installation as the relay does. */
 export function applyInstallation(database: Database, githubAppId: string, payload: unknown): Promise<void> {
   const event = readGitHubEvent('installation', payload);
   return database.write((trx) => applyInstallationEvent(trx, githubAppId, event as never));

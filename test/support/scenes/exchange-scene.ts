@@ -22,7 +22,7 @@ export type Given = {
   code?: string;
 };
 
-/** The API on a stand-in for GitHub, and whoever asks it for tokens. */
+/** The API on a stand-in for GitHub, with callers that ask for tokens. */
 export async function exchangeScene() {
   const [database, github] = await Promise.all([openTestDatabase(), startGitHub()]);
   const rows = seed(database);
@@ -32,14 +32,14 @@ export async function exchangeScene() {
   const api = await startApi({ database, gitTokens });
   const leases = leaseActivities({ database, keyring, broker });
 
-  /** A project with an integration that reaches a repository, and an app and a pipeline on it. */
+  /** A project with an integration that reaches a repository, and an app and a pipeline for it. */
   async function project(org?: string) {
     const orgId = org ?? (await addOrg(database));
     const projectId = await addProject(database, orgId);
     return connected({ orgId, projectId });
   }
 
-  /** Another connection of the project: to an installation of its own, or to this one. */
+  /** Another connection of the project: to a separate installation, or to this one. */
   async function connected(
     owner: { orgId: string; projectId: string },
     on?: { githubAppId: string; installationId: string; repositoryId: string },
@@ -68,7 +68,7 @@ export async function exchangeScene() {
     return api.as((await addToken(database, where)).secret);
   }
 
-  /** What the worker does with the tokens that are to be revoked, until nothing is left. */
+  /** Revokes the waiting tokens as the worker does, until none is left. */
   async function revokeAll(): Promise<void> {
     const due = await database.reader('commands').where({ workflow: 'revokeToken', status: 'pending' });
     for (const { id, input } of due) {
@@ -86,7 +86,7 @@ export async function exchangeScene() {
     );
   }
 
-  /** What the account has granted, at GitHub and here. */
+  /** Sets the permissions that the account has granted, at GitHub and here. */
   async function grant(of: Project, permissions: Record<string, string>): Promise<void> {
     of.installation.permissions = permissions;
     const known = { permissions: JSON.stringify(permissions) };
@@ -107,7 +107,7 @@ export async function exchangeScene() {
     build,
     client,
     revokeAll,
-    /** Whether GitHub still takes it. */
+    /** Whether GitHub still accepts the token. */
     isAlive: (token: string) => github.state.tokens.get(token)?.revoked === false,
     async stop() {
       await api.stop();

@@ -14,12 +14,12 @@ export function brokerTo(database: Database, ...standIns: GitHubStandIn[]): GitH
   return createGitHubBroker({ database, keyring, fetch });
 }
 
-/** Its API may be at an address of its own. */
+/** Its API may have a separate address. */
 export function originsOf({ url, apiUrl }: GitHubStandIn): AllowedHost[] {
   return [{ origin: url }, { origin: new URL(apiUrl).origin }];
 }
 
-/** The operator's App: at the stand-in and here. */
+/** The operator's App, at the stand-in and here. */
 export async function addOperatorApp(
   database: Database,
   github: GitHubStandIn,

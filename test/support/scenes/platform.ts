@@ -12,7 +12,9 @@ export type BuildView = {
 
 export type Platform = { projectId: string; integrationId: string; appId: string; pipelineId: string };
 
-/** What a platform team does by hand: binds an installation, makes an app from one repository, and a pipeline. */
+/**
+ * Does what a platform team does by hand: binds an installation, creates an app from one repository, and a pipeline.
+ */
 export async function setUpPlatform(
   client: Client,
   github: { installationId: number; repositoryId: number },
@@ -20,7 +22,7 @@ export async function setUpPlatform(
 ): Promise<Platform> {
   const [project] = await client.ask<{ id: string }[]>('GET', '/v1/projects');
   const projectId = project?.id ?? '';
-  // The installation is known once the first sync is through.
+  // The installation is known once the first sync has ended.
   const { id: integrationId } = await vi.waitFor(
     () =>
       client.ask<{ id: string }>('POST', '/v1/integrations', {
@@ -34,7 +36,7 @@ export async function setUpPlatform(
   return { projectId, integrationId, ...made };
 }
 
-/** An app from one repository that the integration reaches, and a pipeline. */
+/** An app from one repository of the integration, and a pipeline. */
 export async function setUpApp(
   client: Client,
   where: { projectId: string; integrationId: string; repositoryId: number },
@@ -79,7 +81,7 @@ jobs:
       - run: echo ok
 `;
 
-/** Every build, page by page. */
+/** Returns every build, page by page. */
 export async function allBuilds(client: Client): Promise<BuildView[]> {
   const all: BuildView[] = [];
   for (let path: string | undefined = '/v1/builds?limit=200'; path; ) {

@@ -12,12 +12,12 @@ export const minute = 60_000;
 
 export type RecoveryScene = Awaited<ReturnType<typeof startRecoveryScene>>;
 
-/** An App whose webhooks go nowhere, known here and at a GitHub of our own. */
+/** An App with an unreachable webhook URL, known here and at a separate GitHub. */
 export async function startRecoveryScene() {
   const database = await openTestDatabase();
   const github = await startGitHub();
   const theirs = github.addApp();
-  // Nobody listens there.
+  // Nothing listens at this address.
   theirs.hookUrl = 'https://nowhere.invalid/hook';
   const installation = github.addInstallation(theirs);
   const repository = github.addRepository(installation);
@@ -33,7 +33,7 @@ export async function startRecoveryScene() {
     githubAppId,
     broker,
 
-    /** Pushed, and logged as not delivered; answers the delivery's guid. */
+    /** Pushes, so that GitHub logs a failed delivery. Returns its guid. */
     async push(guid = randomUUID() as string): Promise<string> {
       const payload = github.push(repository, { ref: 'refs/heads/main' });
       await github.sendWebhook({ app: theirs, event: 'push', payload, guid }).catch(() => {});
@@ -56,7 +56,7 @@ export async function startRecoveryScene() {
       };
     },
 
-    /** As one of the processes does every few seconds; the Apps whose log could not be read are put into `troubles`. */
+    /** Reads the log as a process does every few seconds. Adds the Apps with an unreadable log to `troubles`. */
     async follow(everyMs: number, troubles: string[] = []): Promise<boolean> {
       const onTrouble = (id: string) => troubles.push(id);
       const follower = createLogFollower({ database, broker, reachable: false }, { everyMs, onTrouble });

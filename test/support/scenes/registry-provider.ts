@@ -7,7 +7,7 @@ export const alice = { username: 'alice', password: 'correct-horse-battery' };
 export const bob = { username: 'bob', password: 'staple-of-bob' };
 export const both = ['pull', 'push'] as const;
 
-/** Alice may do all in `team/`, Bob may pull `team/app`. */
+/** Alice has all access to `team/`. Bob may pull `team/app`. */
 export const users = {
   alice: {
     password: alice.password,
@@ -21,13 +21,13 @@ export function startTeamRegistry(input: RegistryInput = {}): Promise<RegistrySt
   return startRegistry({ users, ...input });
 }
 
-/** The product's client of it; `opened` are origins besides its own that the operator allows. */
+/** The product's client for it. `opened` are further origins that the operator allows. */
 export function clientOf(registry: { url: string }, more: Partial<RegistryOptions> = {}, opened: string[] = []) {
   const allowedHosts = parseAllowedHosts([registry.url, ...opened].join(' '));
   return createRegistry({ registry: registry.url, fetch: registryFetch({ allowedHosts }), ...more });
 }
 
-/** One that does not wait long for an answer. */
+/** A client with a short timeout. */
 export function hasty({ url }: { url: string }) {
   return createRegistry({ registry: url, fetch: registryFetch({ allowedHosts: [{ origin: url }], timeoutMs: 500 }) });
 }

@@ -47,7 +47,7 @@ export function registryScene(database: TestDatabase, outside: Outside) {
       return { orgId, projectId, accountId, integrationId };
     },
 
-    /** A project with a registry that takes this user name and password. */
+    /** A project with a registry that accepts this user name and password. */
     async withPassword(url: string, { username, password }: { username: string; password: string }) {
       const where = await owner();
       const { host: registry } = new URL(url);

@@ -7,7 +7,7 @@ import { addOperatorApp, brokerTo } from './operator-app.ts';
 import { buildSteps } from './some-build.ts';
 import { world } from './world.ts';
 
-/** A GitHub with one repository, and a database that knows it: what builds there are shown as, step by step. */
+/** A GitHub with one repository, and a database that knows it. Shows how builds appear there, step by step. */
 export async function startReportScene() {
   const [database, github] = await Promise.all([openTestDatabase(), startGitHub()]);
   const theirs = github.addApp({ permissions: { ...githubAppPermissions } });
@@ -40,7 +40,7 @@ export async function startReportScene() {
 
     newBuild,
 
-    /** Puts the build where it is told, whichever ways lead there. */
+    /** Moves the build to the status on any allowed path. */
     async put(build: Build, status: BuildStatus, more: Record<string, unknown> = {}): Promise<void> {
       await database.write((trx) =>
         trx('builds')
@@ -51,13 +51,13 @@ export async function startReportScene() {
 
     report: (build: Build): Promise<void> => run('reportBuild', { buildId: build.id }),
 
-    /** What GitHub shows of the build. */
+    /** Returns what GitHub shows of the build. */
     checksOf: ({ id }: Build) => [...github.state.checkRuns.values()].filter((check) => check.externalId === id),
     statusesOf: ({ pipeline }: Build) =>
       github.state.statuses.filter(({ context }) => context === pipeline.statusContext).map(({ state }) => state),
     deploymentsOf: ({ id }: Build) =>
       [...github.state.deployments.values()].filter(({ payload }) => JSON.stringify(payload).includes(id)),
-    /** What was sent to GitHub about check runs, in order. */
+    /** Returns what was sent to GitHub about check runs, in order. */
     checkRequests: ({ id }: Build) => {
       const numbers = [...github.state.checkRuns.values()].filter((one) => one.externalId === id).map((one) => one.id);
       return github

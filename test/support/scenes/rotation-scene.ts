@@ -29,7 +29,7 @@ export type CredentialBody = {
   rotation: { id: string; phase: string; operation_id: string } | null;
 };
 
-/** An organization's own App, with an account that is connected by it. */
+/** An organization's own App, with an account that it connects. */
 export async function addOwnApp(database: Database, github: GitHubStandIn, hookUrl = 'http://127.0.0.1:1/hooks') {
   const { orgId, projectId } = await seed(database).org();
   const theirs = github.addApp({ hookUrl });
@@ -58,7 +58,7 @@ export async function addOwnApp(database: Database, github: GitHubStandIn, hookU
 
 export type OwnApp = Awaited<ReturnType<typeof addOwnApp>>;
 
-/** A rotation of the App's, with its steps carried out by hand. */
+/** A rotation of the App's credential, with its steps run by hand. */
 export async function rotationScene(api: TestApi, github: GitHubStandIn) {
   const { database } = api;
   const app = await addOwnApp(database, github);
@@ -75,7 +75,7 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
     (input: never) => environment().run(step as (input: never) => Promise<unknown>, input),
   ]);
   const once = Object.fromEntries(bound) as typeof activities;
-  /** Each step and then once more: as where the worker died before it could say that the step was done. */
+  /** Runs each step twice, as after a worker that died before it could report the step. */
   const repeated = Object.entries(once).map(([name, step]) => [
     name,
     async (input: never) => {
@@ -121,7 +121,10 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
       return (await caller.ask<Rotated>('GET', `/v1/operations/${id}`)).operation;
     },
 
-    /** Whoever uses what is published succeeds: a new process mints, signs somebody in, and takes a webhook. */
+    /**
+     * Expects that users of the published credential succeed: a new process mints, signs a person in, and accepts a
+     * webhook.
+     */
     async expectUsable(): Promise<void> {
       const broker = brokerTo(database, github);
       await (await broker.forInstallation(app.installationId)).revokeToken();
@@ -130,7 +133,7 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
       expect(await this.answerTo(app.theirs.webhookSecret)).toBe(202);
     },
 
-    /** What a process that has just started answers to a webhook that is signed with this. */
+    /** Returns how a new process responds to a webhook with this signature. */
     async answerTo(secret: string): Promise<number> {
       const fresh = await startApi({ database });
       try {
@@ -148,7 +151,7 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
       }
     },
 
-    /** The status of the App's last request to GitHub with this credential. */
+    /** Returns the status of the App's last request to GitHub with this credential. */
     lastWith: (credentialName: string) =>
       github.ledger.filter(({ credential }) => credential === credentialName).at(-1)?.status,
   };

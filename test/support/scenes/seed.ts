@@ -4,7 +4,7 @@ import type { Database, Transaction } from '../../../db/store/connection.ts';
 import type { AppRow, InstallationRow, IntegrationRow, PipelineRow, RepositoryRow } from '../../../db/store/tables.ts';
 import { newId } from '../../../domain/ids.ts';
 
-/** Rows put straight into the database, for tests that are not about how they come to be. */
+/** Inserts rows directly, for tests that are not about how they come to exist. */
 export function seed(database: Database) {
   const now = Date.now();
   const times = { created_at: now, updated_at: now };
@@ -20,7 +20,7 @@ export function seed(database: Database) {
       return { orgId, projectId };
     },
 
-    /** An App without secrets: the operator's, unless `orgId` is given. */
+    /** An App without secrets. The operator's, unless `orgId` is given. */
     async githubApp(appId: number, changes: Partial<NewGithubApp> = {}): Promise<string> {
       const at = { hostUrl: 'https://github.com', apiUrl: 'https://api.github.com' };
       const app = { ...at, orgId: null, appId, slug: 'fairlead', name: 'Fairlead', clientId: null, ...changes };
@@ -85,7 +85,7 @@ export function seed(database: Database) {
       return id;
     },
 
-    /** An integration of the project on this installation, which belongs to the organization from then on. */
+    /** An integration of the project on this installation, which then belongs to the organization. */
     async integration(
       {
         orgId,
@@ -140,7 +140,7 @@ export function seed(database: Database) {
       return id;
     },
 
-    /** A role that nobody has verified. */
+    /** A role that has not been verified. */
     async cloudAccount(where: { orgId: string; projectId: string | null }): Promise<string> {
       const role = { role_arn: 'arn:aws:iam::123456789012:role/fairlead', account_id: '123456789012' };
       const given = { kind: 'aws' as const, authMode: 'assume_role', displayName: 'AWS', createdBy: 'system' };
@@ -149,7 +149,7 @@ export function seed(database: Database) {
       return account.id;
     },
 
-    /** A registry with a user name and a password, or with what a cloud account lends. */
+    /** A registry with a user name and a password, or with the access of a cloud account. */
     async registry(
       { orgId, projectId }: Record<'orgId' | 'projectId', string>,
       changes: Partial<IntegrationRow> = {},

@@ -37,7 +37,7 @@ export async function insertBuild(database: Database, options: Partial<NewBuild>
   return newBuild(changes, pipelineId);
 }
 
-/** What the database says of a build now. */
+/** Returns the build's present row. */
 export async function stateOf(database: Database, { id }: Build) {
   const build = await allBuilds(database.reader).find(id);
   const dispatch = await dispatchesIn(database.reader).find(id);
@@ -45,7 +45,7 @@ export async function stateOf(database: Database, { id }: Build) {
   return { status: build.status, reason: build.reason, runId: build.runId, dispatch: dispatch?.state, build };
 }
 
-/** The activities beside a GitHub that gives these answers, in order. The broker hands out one fixed token. */
+/** The activities with a GitHub that returns these answers in order. The broker returns one fixed token. */
 export async function activitiesAgainst(
   database: Database,
   answers: Scripted[],
@@ -66,7 +66,7 @@ export async function activitiesAgainst(
   return { run, seen };
 }
 
-/** The activities of a build, called as a worker would. */
+/** Returns the activities of a build, called as a worker calls them. */
 export function buildSteps(deps: ReachDeps) {
   const activities = withFailures({
     ...buildActivities(deps),

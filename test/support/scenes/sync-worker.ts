@@ -10,7 +10,7 @@ import { requested, syncInstallations } from '../../../workflows/sync-installati
 import { connectTemporal } from '../temporal.ts';
 import { brokerTo } from './operator-app.ts';
 
-/** A worker that carries out syncs, on a queue of its own of the run's Temporal. */
+/** A worker that runs syncs, on a separate queue of the run's Temporal. */
 export async function startSyncWorker(
   database: Database,
   github: GitHubStandIn,
@@ -35,7 +35,7 @@ export async function startSyncWorker(
 
   return {
     client: temporal.client,
-    /** As the relay carries it out. */
+    /** Runs the command as the relay does. */
     request(githubAppId: string) {
       const { workflowId } = syncCommand(githubAppId);
       return temporal.client.workflow.signalWithStart(syncInstallations, {
@@ -45,7 +45,7 @@ export async function startSyncWorker(
         signal: requested,
       });
     },
-    /** As after an hour, or in another process. */
+    /** The same as after an hour, or in another process. */
     forgetTokens(): void {
       broker = brokerTo(database, github);
     },

@@ -28,7 +28,7 @@ export async function addProject(database: Database, orgId: string, name = 'Shop
   return database.write(async (trx) => (await allProjects(trx).insert({ orgId, name })).id);
 }
 
-/** The id and the secret of a token; with no project, for the whole organization. */
+/** Returns the id and the secret of a token. Without a project, it covers the whole organization. */
 export async function addToken(
   database: Database,
   where: { orgId: string; projectId?: string; narrowedTo?: { appId: string; buildId?: string } },
@@ -49,7 +49,7 @@ export async function addToken(
   return { id: token.id, secret };
 }
 
-/** A person with a role in the organization, signed in. */
+/** A signed-in person with a role in the organization. */
 export async function addUser(database: Database, orgId: string, role: Role): Promise<{ id: string; session: string }> {
   const id = newId('user');
   const now = Date.now();
@@ -61,7 +61,7 @@ export async function addUser(database: Database, orgId: string, role: Role): Pr
   });
 }
 
-/** One of every thing that a project has. */
+/** One of every kind of thing that a project has. */
 export async function addEverything(database: Database, where: { orgId: string; projectId: string }) {
   const of = await world(database, { owner: where });
   const { githubAppId, installationId, repositoryId, integrationId, appId } = of;

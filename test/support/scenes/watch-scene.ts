@@ -15,18 +15,18 @@ import { seed } from './seed.ts';
 
 export type Owner = { orgId: string; projectId: string };
 
-/** Registries that are watched as the worker does it, without Temporal: the test's clock is the only one. */
+/** Watches registries as the worker does, without Temporal. The test's clock is the only one. */
 export function watchScene(database: Database, origin: string) {
   const registryAccess = registriesAt(database, [origin]);
   const verification = verificationActivities({ database, registryAccess });
   const { probeRegistry } = withFailures({ probeRegistry: verification.probeRegistry });
   const checks = checkActivities({ database });
 
-  /** As `verifyIntegration` does, at its last attempt. */
-  async function verify(integrationId: string, meanwhile = async () => {}): Promise<void> {
+  /** Verifies as `verifyIntegration` does at its last attempt. */
+  async function verify(integrationId: string, during = async () => {}): Promise<void> {
     const wish = await verification.beginVerification({ integrationId });
     if (wish === 'gone') return;
-    await meanwhile();
+    await during();
     const environment = new MockActivityEnvironment({ attempt: 4, scheduledTimestampMs: Date.now() - 61_000 });
     try {
       await environment.run(probeRegistry, { integrationId, wish });
@@ -47,7 +47,7 @@ export function watchScene(database: Database, origin: string) {
     ...checks,
     row,
 
-    /** A registry that has worked; its time has come now. */
+    /** A registry that has worked, and is due for its next check. */
     async add(owner: Owner, password: string, changes: Partial<IntegrationRow> = {}): Promise<string> {
       const now = Date.now();
       const settings = { registry: new URL(origin).host, username: 'robot', repositories: [] };
@@ -65,7 +65,7 @@ export function watchScene(database: Database, origin: string) {
       return id;
     },
 
-    /** What the schedule does: those whose time has come are asked, all at once. Answers which. */
+    /** Checks all due registries at once, as the schedule does. Returns the checked ones. */
     async tick(): Promise<string[]> {
       await checks.watchRegistries();
       await checks.claimDueChecks();
@@ -76,12 +76,12 @@ export function watchScene(database: Database, origin: string) {
       return ids;
     },
 
-    /** What a person asks for; `meanwhile` happens while it is under way. */
-    async asked(id: string, meanwhile?: () => Promise<void>): Promise<void> {
+    /** Verifies as a person requests it. `during` runs in the middle. */
+    async asked(id: string, during?: () => Promise<void>): Promise<void> {
       const { org_id: orgId, project_id: projectId } = await row(id);
       await database.write((trx) => requestVerification(trx, { id, orgId, projectId }));
       await database.write((trx) => trx('commands').delete());
-      await verify(id, meanwhile);
+      await verify(id, during);
     },
 
     async open(orgId: string) {

@@ -47,7 +47,7 @@ export async function startWhole(github?: GitHubStandIn, { others = [], settling
       webhookUrlFor: (githubAppId) => `${publicUrl}/v1/webhooks/github/${githubAppId}`,
     },
   });
-  // Of its own: other tests use this Temporal at the same time.
+  // A separate queue, because other tests use this Temporal at the same time.
   const taskQueue = `test-${randomUUID()}`;
   const worker = await Worker.create({
     connection: temporal.nativeConnection,
@@ -84,7 +84,7 @@ export async function startWhole(github?: GitHubStandIn, { others = [], settling
 
 export type Whole = Awaited<ReturnType<typeof startWhole>>;
 
-/** A browser for which the public address is this API's. */
+/** A browser that reaches this API at its public URL. */
 export function browserAt({ url: apiUrl }: Whole) {
   const browser = createBrowser();
   const here = (url: string) => url.replace(publicUrl, apiUrl);

@@ -31,8 +31,8 @@ type Given = {
 };
 
 /**
- * All that a build needs, as rows: an organization with a project, a GitHub App with an installation and a repository,
- * the project's integration on it, and an app with that source.
+ * All rows that a build needs: an organization with a project, a GitHub App with an installation and a repository, the
+ * project's integration on it, and an app with that source.
  */
 export async function world(database: Database, given: Given = {}) {
   const rows = seed(database);
