@@ -3,15 +3,13 @@ import { appRejected } from '../../db/github/follow-installations.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { requireOrgAdmin } from '../http/caller.ts';
 import { Problem } from '../http/problems.ts';
 import type { Asking } from '../people/owner.ts';
 import { installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
 
 /** Without the App's own key, or once its end has begun, no sign-in helps. */
-const over: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired'];
-
 /**
  * Starts a flow that ends at the same integration: whoever administers the account signs in and, where the App was
  * uninstalled, installs it again. What hangs on the integration stays as it is, and no other account comes to it.
@@ -23,7 +21,7 @@ export async function startReauthorization(
   { integrationId, redirectUrl }: { integrationId: string; redirectUrl: string | undefined },
 ): Promise<{ flow: ConnectFlow; url: string }> {
   const integration = await integrationsFor(trx, asking.tenant).find(integrationId);
-  if (!integration || over.includes(integration.status)) throw new Problem('not_found');
+  if (!integration || closedIntegrationStatuses.includes(integration.status)) throw new Problem('not_found');
   if (integration.projectId === null) requireOrgAdmin(asking.caller, integration.orgId);
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
   if (!app) throw new Problem('provider_not_supported', 'Only a connection by a GitHub App is authorized this way.');

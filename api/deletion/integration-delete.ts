@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type UsingApp, usersOf } from '../../db/deletion/impact.ts';
 import { deleteIntegration, findEvenDeleted } from '../../db/deletion/integration-deletion.ts';
+import { deletedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
@@ -57,7 +58,7 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
         const integration = required(await findEvenDeleted(trx, tenant, params.integration));
         const { id, org_id: orgId, project_id: projectId, status } = integration;
         requireMayRevoke(caller, orgId, query.revocation);
-        const isOver = status === 'deleting' || status === 'deleted';
+        const isOver = deletedIntegrationStatuses.includes(status);
         if (query.if_unused === 'true' && !isOver) refuseInUse(await usersOf(trx, id).apps(mostApps));
         const deletion = { id, orgId, projectId, revocation: query.revocation, audit };
         return reply({ operation: await deleteIntegration(trx, deletion) });

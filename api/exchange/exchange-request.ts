@@ -10,7 +10,7 @@ import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { purposes } from '../../domain/exchange/token-purposes.ts';
-import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { deletedIntegrationStatuses, usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { Caller } from '../http/caller.ts';
@@ -125,7 +125,7 @@ export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using)
   if (!kinds.includes(kind)) {
     throw new Problem('provider_not_supported', `An integration with ${kind} gives nothing for this purpose.`);
   }
-  if (status === 'deleting' || status === 'deleted') {
+  if (deletedIntegrationStatuses.includes(status)) {
     const part = kind === 'github' ? 'source' : 'registry';
     const advice = `Connect it again, or give the app another ${part}: \`PUT /v1/apps/{app}/${part}\`.`;
     throw new Problem('integration_deleted', advice);

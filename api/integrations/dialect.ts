@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Db } from '../../db/store/connection.ts';
+import { deletedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, Reply, type ReplyParts, reply } from '../http/endpoint.ts';
 import { check, id, name, PageQuery } from '../http/input.ts';
@@ -239,7 +240,7 @@ function partsOf(done: unknown): ReplyParts {
 
 /** The dialect has no status to tell that one is being deleted. */
 function isThere({ status }: V1): boolean {
-  return status !== 'deleting' && status !== 'deleted';
+  return !deletedIntegrationStatuses.includes(status);
 }
 
 function toNew({ kind, name, metadata = {}, credentials, projectId, orgId }: z.output<typeof NewIntegration>) {

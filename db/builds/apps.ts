@@ -1,5 +1,5 @@
 import { newId } from '../../domain/ids.ts';
-import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
+import { closedIntegrationStatuses, type IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { AppRow } from '../store/tables.ts';
@@ -22,7 +22,7 @@ export type App = {
   updatedAt: number;
 };
 
-const gone: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired', 'disconnected'];
+const gone: readonly IntegrationStatus[] = [...closedIntegrationStatuses, 'disconnected'];
 
 type Unreached = {
   id: string;

@@ -1,5 +1,6 @@
 import { type CloudAccountStatus, type CloudKind, cloudAccountMoves } from '../../domain/clouds/cloud-accounts.ts';
 import { newId } from '../../domain/ids.ts';
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import { sealedSecrets } from '../secrets/sealed-secrets.ts';
@@ -114,7 +115,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
     async boundTo(id: string): Promise<{ id: string; displayName: string }[]> {
       const rows = await db('integrations')
         .where({ cloud_account_id: id })
-        .whereNotIn('status', ['deleted', 'expired'])
+        .whereNotIn('status', endedIntegrationStatuses)
         .orderBy('id')
         .select('id', 'display_name');
       return rows.map((row) => ({ id: row.id, displayName: row.display_name }));

@@ -1,3 +1,4 @@
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { allInstallations, type Installation } from '../github/installations.ts';
 import type { Transaction } from '../store/connection.ts';
 
@@ -28,7 +29,7 @@ export async function releaseUnlessLast(
     .join('integrations', 'integrations.id', 'bindings.integration_id')
     .where('bindings.installation_id', installationId)
     .whereNot('bindings.integration_id', integrationId)
-    .whereNotIn('integrations.status', ['deleted', 'expired'])
+    .whereNotIn('integrations.status', endedIntegrationStatuses)
     .first('bindings.integration_id');
   if (!other || always) return { step: 'last', installation };
   await release(trx, { integrationId, installationId });

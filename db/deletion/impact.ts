@@ -1,4 +1,5 @@
 import type { Revocation } from '../../domain/deletion/revocation.ts';
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
 import { unendedBuilds } from './integration-deletion.ts';
 
@@ -42,7 +43,7 @@ export function usersOf(db: Db, integrationId: string) {
             .join('bindings', 'bindings.integration_id', 'integrations.id')
             .where('bindings.installation_id', id)
             .whereNot('integrations.id', integrationId)
-            .whereNotIn('integrations.status', ['deleting', 'deleted', 'expired'])
+            .whereNotIn('integrations.status', closedIntegrationStatuses)
             .select('integrations.id', 'integrations.project_id');
           const projects = new Set(others.flatMap(({ project_id: projectId }) => projectId ?? []));
           const uninstalled = revocation === 'always' || (revocation === 'auto' && others.length === 0);

@@ -1,4 +1,5 @@
 import type { Revocation } from '../../domain/deletion/revocation.ts';
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cancelBuild } from '../builds/builds.ts';
 import { deleteCloudAccounts } from '../clouds/cloud-account-deletion.ts';
@@ -84,7 +85,7 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
 async function deleteIntegrations(trx: Transaction, of: Partial<IntegrationRow>, owned: Owned): Promise<number> {
   const open = await trx('integrations')
     .where(of)
-    .whereNotIn('status', ['deleting', 'deleted', 'expired'])
+    .whereNotIn('status', closedIntegrationStatuses)
     .orderBy('id')
     .select('id', 'project_id');
   for (const { id, project_id: projectId } of open) await deleteIntegration(trx, { ...owned, id, projectId });

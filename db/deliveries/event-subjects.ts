@@ -1,4 +1,4 @@
-import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
+import { closedIntegrationStatuses, type IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import { type Pipeline, toPipeline } from '../builds/pipelines.ts';
 import type { Db } from '../store/connection.ts';
 import type { InstallationRow, PipelineRow, RepositoryRow } from '../store/tables.ts';
@@ -67,7 +67,7 @@ export function eventSubjects(db: Db) {
         const bound = await db('bindings')
           .join('integrations', 'integrations.id', 'bindings.integration_id')
           .where('bindings.installation_id', installationId)
-          .whereNotIn('integrations.status', ['deleting', 'deleted', 'expired'])
+          .whereNotIn('integrations.status', closedIntegrationStatuses)
           .first('integrations.id');
         return bound !== undefined;
       });

@@ -1,5 +1,9 @@
 import type { Knex } from 'knex';
-import { type IntegrationStatus, integrationMoves } from '../../domain/integrations/integration-status.ts';
+import {
+  type IntegrationStatus,
+  integrationMoves,
+  usableIntegrationStatuses,
+} from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { allIncidents } from '../ops/incidents.ts';
@@ -54,7 +58,7 @@ export async function followInstallations(db: Db, githubAppId: string): Promise<
   );
 
   const rejected = db('incidents').where({ code: appRejected, subject_id: githubAppId, status: 'open' });
-  await move(['active', 'degraded'], 'reauth_required', appRejected, (all) =>
+  await move([...usableIntegrationStatuses], 'reauth_required', appRejected, (all) =>
     all.where({ github_app_id: githubAppId }).whereIn('github_app_id', rejected.select('subject_id')),
   );
   await followPermissions(db, githubAppId);

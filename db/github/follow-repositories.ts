@@ -1,3 +1,4 @@
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { allApps } from '../builds/apps.ts';
 import { allBuilds, cancelBuild } from '../builds/builds.ts';
 import { dispatchesIn } from '../builds/dispatches.ts';
@@ -46,7 +47,7 @@ export async function followMoved(db: Db, installationId: string): Promise<void>
   const bound = await db('integrations')
     .join('bindings', 'bindings.integration_id', 'integrations.id')
     .where('bindings.installation_id', installationId)
-    .whereNotIn('integrations.status', ['deleting', 'deleted', 'expired'])
+    .whereNotIn('integrations.status', closedIntegrationStatuses)
     .orderBy('integrations.id')
     .select('integrations.id', 'integrations.org_id', 'integrations.project_id');
   for (const { id, org_id: orgId, project_id: projectId } of bound) {

@@ -1,3 +1,4 @@
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { appendAudit } from '../ops/audit.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
@@ -58,7 +59,7 @@ export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promi
 export async function isAppInUse(trx: Transaction, githubAppId: string): Promise<boolean> {
   const left = await trx('integrations')
     .where({ github_app_id: githubAppId })
-    .whereNotIn('status', ['deleted', 'expired'])
+    .whereNotIn('status', endedIntegrationStatuses)
     .first('id');
   return left !== undefined;
 }

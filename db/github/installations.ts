@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { missingEssentials } from '../../domain/github/github-features.ts';
 import { newId } from '../../domain/ids.ts';
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { syncWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
@@ -78,7 +79,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
       const apps = within(scope, db('github_apps').where({ id: githubAppId, org_id: orgId }), { org: 'org_id' });
       const bound = db('bindings')
         .join('integrations', 'integrations.id', 'bindings.integration_id')
-        .whereNotIn('integrations.status', ['deleted', 'expired']);
+        .whereNotIn('integrations.status', endedIntegrationStatuses);
       const query = db('installations')
         .whereIn('github_app_id', apps.select('id'))
         .whereNull('removed_at')

@@ -1,3 +1,4 @@
+import { closedIntegrationStatuses, endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { deleteWorkflowId, reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { type Build, toBuild } from '../builds/builds.ts';
@@ -9,7 +10,7 @@ import { type GithubApp, githubAppsIn } from './github-apps.ts';
 /** The Apps that somebody uses: the operator's, and those with an integration. What is left of others has no key. */
 export async function appsInUse(db: Db): Promise<GithubApp[]> {
   const used = await db('integrations')
-    .whereNotIn('status', ['deleting', 'deleted', 'expired'])
+    .whereNotIn('status', closedIntegrationStatuses)
     .whereNotNull('github_app_id')
     .distinct('github_app_id');
   const ids = new Set(used.map(({ github_app_id: id }) => id));
@@ -75,7 +76,7 @@ export function deletionCommand({ id }: IntegrationRow): Command {
 /** Ends what is about something that is no more: nobody can do anything about it. */
 export async function resolveMoot(trx: Transaction): Promise<void> {
   const now = Date.now();
-  const gone = trx('integrations').whereIn('status', ['deleted', 'expired']);
+  const gone = trx('integrations').whereIn('status', endedIntegrationStatuses);
   const moot: [IncidentCode[], (ids: string[]) => Promise<{ id: string }[]>][] = [
     [
       ['installation_suspended', 'installation_gone', 'deletion_stuck'],

@@ -1,4 +1,5 @@
 import { newId } from '../../domain/ids.ts';
+import { deletedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { RepositoryRow } from '../store/tables.ts';
@@ -42,7 +43,7 @@ export function repositoriesIn(db: Db) {
   const reachable = (integrationId: string) =>
     bound(integrationId)
       .join('integrations', 'integrations.id', 'bindings.integration_id')
-      .whereNotIn('integrations.status', ['deleting', 'deleted']);
+      .whereNotIn('integrations.status', deletedIntegrationStatuses);
   const unseen = (githubAppId: string, installationId: string) =>
     db('repositories').where({ installation_id: installationId }).where('seen_pass', '<', passOf(db, githubAppId));
   const ofApp = (githubAppId: string, externalIds: number[], from?: number) => {

@@ -1,4 +1,5 @@
 import type { InheritedAccess } from '../../domain/integrations/integration-health.ts';
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import { outageSubject } from '../../domain/registries/registry-watch.ts';
 import type { Db } from '../store/connection.ts';
@@ -84,7 +85,7 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
 /** All that the project may use, whether they work or not; the project was found within the caller's scope. */
 export async function usedIntegrationIds(db: Db, projectId: string, atMost: number): Promise<string[]> {
   const rows: { id: string }[] = await usedBy(db, db('integrations'), projectId)
-    .whereNotIn('integrations.status', ['deleted', 'expired'])
+    .whereNotIn('integrations.status', endedIntegrationStatuses)
     .orderBy('integrations.id', 'desc')
     .limit(atMost)
     .select('integrations.id');

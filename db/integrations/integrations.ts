@@ -1,5 +1,10 @@
 import { newId } from '../../domain/ids.ts';
-import { type IntegrationStatus, integrationMoves } from '../../domain/integrations/integration-status.ts';
+import {
+  deletedIntegrationStatuses,
+  endedIntegrationStatuses,
+  type IntegrationStatus,
+  integrationMoves,
+} from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
@@ -141,7 +146,7 @@ export function integrationsFor(db: Db, scope: TenantScope) {
     async findByIdentity(ownerId: string, identityKey: string): Promise<{ id: string } | undefined> {
       return visible()
         .where({ owner_id: ownerId, identity_key: identityKey })
-        .whereNotIn('integrations.status', ['deleted', 'expired'])
+        .whereNotIn('integrations.status', endedIntegrationStatuses)
         .first('integrations.id');
     },
 
@@ -157,7 +162,7 @@ export function integrationsFor(db: Db, scope: TenantScope) {
     ): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
-        .whereNotIn('status', ['deleting', 'deleted'])
+        .whereNotIn('status', deletedIntegrationStatuses)
         .update({
           ...(displayName !== undefined && { display_name: displayName }),
           ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),

@@ -1,5 +1,10 @@
 import type { Knex } from 'knex';
-import { type IntegrationStatus, usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import {
+  deletedIntegrationStatuses,
+  endedIntegrationStatuses,
+  type IntegrationStatus,
+  usableIntegrationStatuses,
+} from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
 
 export type UsableIntegration = { id: string; displayName: string; hostUrl: string };
@@ -17,7 +22,7 @@ export function usableIntegrations(db: Db, projectId: string) {
     /** One that is the project's to use, whether it works now or not. */
     async find(id: string): Promise<{ id: string; kind: string; status: IntegrationStatus } | undefined> {
       return usedBy(db, db('integrations').where({ id }), projectId)
-        .whereNotIn('integrations.status', ['deleted', 'expired'])
+        .whereNotIn('integrations.status', endedIntegrationStatuses)
         .first('integrations.id', 'integrations.kind', 'integrations.status');
     },
 
@@ -47,7 +52,7 @@ export const integrationDeleted = 'integration_deleted';
 export const integrationDeletedDetail = 'Its integration was deleted: give the app another source.';
 
 export function isDeletedStatus(status: IntegrationStatus): boolean {
-  return status === 'deleting' || status === 'deleted';
+  return deletedIntegrationStatuses.includes(status);
 }
 
 /** Whether it was deleted by now. Who begins something just before finds out when it is to be dispatched. */

@@ -1,4 +1,5 @@
 import { newId } from '../../domain/ids.ts';
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { ProjectRow } from '../store/tables.ts';
@@ -55,7 +56,7 @@ export function projectsFor(db: Db, scope: TenantScope) {
       const app = await db('apps').where({ project_id: id }).whereNull('deleted_at').first();
       const integration = await db('integrations')
         .where({ project_id: id })
-        .whereNotIn('status', ['deleted', 'expired'])
+        .whereNotIn('status', endedIntegrationStatuses)
         .first();
       return Boolean(app ?? integration);
     },

@@ -1,3 +1,4 @@
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { isSilence } from '../../domain/registries/registry-verdicts.ts';
 import {
   afterRefusal,
@@ -55,7 +56,7 @@ export async function endMootOutages(trx: Transaction): Promise<void> {
   const waiting = await trx('integrations')
     .whereIn('org_id', [...new Set(open.flatMap(({ org_id: orgId }) => orgId ?? []))])
     .where('strikes', '>', 0)
-    .whereNotIn('status', ['deleting', 'deleted', 'expired'])
+    .whereNotIn('status', closedIntegrationStatuses)
     .distinct('org_id', 'host_url');
   const held = new Set(waiting.map(({ org_id: orgId, host_url: hostUrl }) => outageSubject(orgId, hostUrl)));
   const moot = open.map(({ subject_id: id }) => id).filter((id) => !held.has(id));

@@ -1,3 +1,4 @@
+import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import type { RepositoryCheck } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
@@ -168,7 +169,7 @@ async function noteChange(
   verdict: RegistryVerdict,
 ): Promise<void> {
   const incidents = allIncidents(trx);
-  if (verdict.status === 'active' || verdict.status === 'degraded') {
+  if (usableIntegrationStatuses.includes(verdict.status)) {
     await incidents.resolveAbout(id, 'registry_refused');
   }
   if (verdict.status === status && verdict.reason === statusReason) return;

@@ -1,3 +1,4 @@
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { expiryNoticeMs } from '../../domain/registries/registry-watch.ts';
 import { allIncidents } from '../ops/incidents.ts';
@@ -8,8 +9,6 @@ import { verificationCommand } from './registry-verifications.ts';
 /** A check that is not heard of again is asked for once more after that. */
 const heldMs = 3_600_000;
 
-const over = ['deleting', 'deleted', 'expired'] as const;
-
 /**
  * Has the registries asked whose time has come: those that have waited longest, and none of them twice, however many
  * workers do so at once. Answers how many there were.
@@ -17,8 +16,8 @@ const over = ['deleting', 'deleted', 'expired'] as const;
 export async function claimDueChecks(trx: Transaction, limit: number): Promise<number> {
   const now = Date.now();
   const due = () => trx('integrations').where('next_check_at', '<=', now);
-  await due().whereIn('status', over).update({ next_check_at: null });
-  const oldest = due().whereNotIn('status', over).orderBy(['next_check_at', 'id']).limit(limit);
+  await due().whereIn('status', closedIntegrationStatuses).update({ next_check_at: null });
+  const oldest = due().whereNotIn('status', closedIntegrationStatuses).orderBy(['next_check_at', 'id']).limit(limit);
   // The one writer of SQLite needs no lock.
   if (trx.client.config.client === 'pg') oldest.forUpdate().skipLocked();
   const rows = await oldest.select('id', 'org_id', 'project_id');
@@ -49,7 +48,7 @@ export async function noteExpiring(trx: Transaction): Promise<void> {
   const incidents = allIncidents(trx);
   const ending = trx('integrations')
     .where('expires_at', '<=', Date.now() + expiryNoticeMs)
-    .whereNotIn('status', ['deleting', 'deleted', 'expired']);
+    .whereNotIn('status', closedIntegrationStatuses);
   const told = trx('incidents').where({ code, status: 'open' });
   const moot = await told.clone().whereNotIn('subject_id', ending.clone().select('id')).select('subject_id');
   for (let from = 0; from < moot.length; from += 500) {

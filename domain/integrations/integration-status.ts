@@ -32,5 +32,14 @@ export const integrationMoves: Moves<IntegrationStatus> = {
   deleted: [],
 };
 
-/** The statuses in which an integration may be used to build. */
+/** Statuses in which builds may use the integration. */
 export const usableIntegrationStatuses: readonly IntegrationStatus[] = ['active', 'degraded'];
+
+/** Statuses in which the integration has ended. Its name and its installations are free again. */
+export const endedIntegrationStatuses: readonly IntegrationStatus[] = ['deleted', 'expired'];
+
+/** Statuses in which the integration is being deleted or was deleted. */
+export const deletedIntegrationStatuses: readonly IntegrationStatus[] = ['deleting', 'deleted'];
+
+/** Statuses in which the integration never becomes usable again. */
+export const closedIntegrationStatuses: readonly IntegrationStatus[] = ['deleting', 'deleted', 'expired'];

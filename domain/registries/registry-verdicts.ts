@@ -1,4 +1,4 @@
-import type { IntegrationStatus } from '../integrations/integration-status.ts';
+import { type IntegrationStatus, usableIntegrationStatuses } from '../integrations/integration-status.ts';
 import type { RepositoryCheck } from './registry-purposes.ts';
 import { strikesToAct } from './registry-watch.ts';
 
@@ -143,7 +143,7 @@ export function isSilence(code: string): boolean {
 }
 
 function works({ status }: RegistryVerdict): boolean {
-  return status === 'active' || status === 'degraded';
+  return usableIntegrationStatuses.includes(status);
 }
 
 function isAllowed({ outcome }: RepositoryCheck): boolean {
