@@ -1,7 +1,7 @@
-import * as payloads from './payloads.ts';
+import * as payloads from './events/payloads.ts';
+import type { Payload } from './events/webhooks.ts';
 import { insertInstallation } from './seeds.ts';
 import type { Account, App, Installation, InstallationRequest, Repository, State } from './state.ts';
-import type { Payload } from './webhooks.ts';
 
 /** All of the account's repositories, or these. */
 export type Selection = 'all' | number[];

@@ -3,13 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { answerOAuth } from './access/oauth.ts';
 import { type Answer, type Call, errorBody, type Page, Refused, type Route } from './answers.ts';
 import { credentialOf } from './credentials.ts';
 import type { Fault, Faults } from './faults.ts';
-import { answerOAuth } from './oauth.ts';
+import { errorPage } from './html.ts';
 import { createRouter } from './router.ts';
 import type { State } from './state.ts';
-import { errorPage } from './web/html.ts';
 
 export type LedgerEntry = {
   at: number;

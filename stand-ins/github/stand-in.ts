@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { changesOf } from './changes.ts';
+import { addCode } from './access/oauth.ts';
+import type { TokenFormat } from './access/tokens.ts';
 import { checkExchange } from './contract.ts';
+import { changesOf } from './events/changes.ts';
+import type { Push } from './events/move-ref.ts';
+import * as payloads from './events/payloads.ts';
+import { checkRunRerequestedPayload, checkSuiteRerequestedPayload } from './events/payloads-of-checks.ts';
+import { pingPayload } from './events/payloads-of-hooks.ts';
+import { createWebhooks, type Payload, type SendWebhook } from './events/webhooks.ts';
 import { createFaults } from './faults.ts';
 import { type Announcement, approve, requestInstallation, type Selection } from './installing.ts';
 import { createMemory } from './memory.ts';
-import { addCode } from './oauth.ts';
-import * as payloads from './payloads.ts';
-import { checkRunRerequestedPayload, checkSuiteRerequestedPayload } from './payloads-of-checks.ts';
-import { pingPayload } from './payloads-of-hooks.ts';
 import { actionsRoutes } from './routes/actions.ts';
 import { appRoutes } from './routes/app.ts';
 import { authorizationRoutes } from './routes/authorizations.ts';
@@ -43,7 +46,6 @@ import {
   type Repository,
   type Run,
 } from './state.ts';
-import type { TokenFormat } from './tokens.ts';
 import { appSettingsPages } from './web/apps.ts';
 import { installPages } from './web/install.ts';
 import { manifestPages } from './web/manifest.ts';
@@ -51,7 +53,6 @@ import { repositoryPages } from './web/repository.ts';
 import { requestPages } from './web/requests.ts';
 import { settingsPages } from './web/settings.ts';
 import { simulatePages } from './web/simulate.ts';
-import { createWebhooks, type Payload, type SendWebhook } from './webhooks.ts';
 
 export type { Account, App, Installation, InstallationRequest, Repository, Run } from './state.ts';
 export type { LedgerEntry };
@@ -275,7 +276,7 @@ export async function startGitHub(options: StandInOptions = {}) {
       return payloads.installationRepositoriesPayload(state, installation, { removed: [repository] });
     },
 
-    push: (repository: Repository, push: payloads.Push) => payloads.pushPayload(state, repository, push),
+    push: (repository: Repository, push: Push) => payloads.pushPayload(state, repository, push),
     pullRequest: (repository: Repository, input: payloads.PullRequest = {}) =>
       payloads.pullRequestPayload(state, repository, input),
     installationPayload: (installation: Installation, action = 'created') =>

@@ -4,7 +4,7 @@ import { syncCommand } from '../../db/github/installations.ts';
 import { allOperations } from '../../db/ops/operations.ts';
 import { newKeyPair } from '../../stand-ins/github/credentials.ts';
 import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
-import { installationView } from '../../stand-ins/github/views.ts';
+import { installationView } from '../../stand-ins/github/views/views.ts';
 import { historyText } from '../support/canaries/history-text.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startGitHub } from '../support/github.ts';

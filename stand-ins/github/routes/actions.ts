@@ -1,11 +1,11 @@
+import { requireRepository } from '../access/tokens.ts';
 import { type Answer, type Call, isVersionOf2026, ok, page, Refused, type Route } from '../answers.ts';
 import { insertRun, workflowIdOf } from '../runs.ts';
 import type { Repository, Run, State } from '../state.ts';
-import { requireRepository } from '../tokens.ts';
-import { nodeId, timestamp } from '../views.ts';
-import { runView } from '../views-of-runs.ts';
-import { evaluateRunName, readDefinition } from '../workflow-definition.ts';
+import { nodeId, timestamp } from '../views/views.ts';
+import { runView } from '../views/views-of-runs.ts';
 import { filesAt } from './repositories.ts';
+import { evaluateRunName, readDefinition } from './workflow-definition.ts';
 
 export type RunHooks = {
   /** A run was created by a dispatch. */

@@ -1,7 +1,7 @@
+import { grants, mintToken, requireApp, type TokenFormat } from '../access/tokens.ts';
 import { type Call, isVersionOf2026, ok, page, Refused, type Route } from '../answers.ts';
 import type { Installation, Permissions, Repository } from '../state.ts';
-import { grants, mintToken, requireApp, type TokenFormat } from '../tokens.ts';
-import { appView, installationRequestView, installationView, repositoryView, timestamp } from '../views.ts';
+import { appView, installationRequestView, installationView, repositoryView, timestamp } from '../views/views.ts';
 
 /** What an App asks about itself, and the tokens of its installations. */
 export function appRoutes(

@@ -1,8 +1,8 @@
+import { grantOf } from '../access/oauth.ts';
 import { type Call, ok, Refused, type Route } from '../answers.ts';
 import { clientSecretsOf } from '../credentials.ts';
-import { grantOf } from '../oauth.ts';
 import type { App, UserToken } from '../state.ts';
-import { appView, nodeId, timestamp, userView } from '../views.ts';
+import { appView, nodeId, timestamp, userView } from '../views/views.ts';
 
 const base = '/applications/{client_id}';
 

@@ -1,8 +1,8 @@
+import { requireRepository } from '../access/tokens.ts';
 import { type Call, ok, page, Refused, type Route } from '../answers.ts';
 import type { CheckRun, Repository } from '../state.ts';
-import { requireRepository } from '../tokens.ts';
-import { timestamp } from '../views.ts';
-import { checkView } from '../views-of-runs.ts';
+import { timestamp } from '../views/views.ts';
+import { checkView } from '../views/views-of-runs.ts';
 import { shaOfRef } from './repositories.ts';
 
 const base = '/repos/{owner}/{repo}';

@@ -1,7 +1,7 @@
+import { requireApp } from '../access/tokens.ts';
 import { type Call, ok, Refused, type Route } from '../answers.ts';
 import type { App, Delivery } from '../state.ts';
-import { requireApp } from '../tokens.ts';
-import { timestamp } from '../views.ts';
+import { timestamp } from '../views/views.ts';
 
 const day = 86_400_000;
 /** How long the log remembers. */

@@ -1,7 +1,7 @@
 import { Refused, type Route } from '../answers.ts';
 import { insertApp } from '../seeds.ts';
 import type { App } from '../state.ts';
-import { appView } from '../views.ts';
+import { appView } from '../views/views.ts';
 
 /** How Apps come to be. */
 export function registrationRoutes(registered: (app: App) => void): Route[] {

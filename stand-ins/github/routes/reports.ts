@@ -1,7 +1,7 @@
+import { requireRepository } from '../access/tokens.ts';
 import { type Call, page, Refused, type Route } from '../answers.ts';
 import type { App, Deployment, DeploymentStatus, Repository, State, Status } from '../state.ts';
-import { requireRepository } from '../tokens.ts';
-import { deploymentStatusView, deploymentView, statusView } from '../views-of-runs.ts';
+import { deploymentStatusView, deploymentView, statusView } from '../views/views-of-runs.ts';
 import { shaOfRef } from './repositories.ts';
 
 const mostStatuses = 1000;

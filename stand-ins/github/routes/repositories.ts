@@ -1,7 +1,7 @@
+import { reaches, requireInstallation, requireRepository } from '../access/tokens.ts';
 import { type Call, ok, page, Refused, type Route } from '../answers.ts';
 import { type Repository, shaOf } from '../state.ts';
-import { reaches, requireInstallation, requireRepository } from '../tokens.ts';
-import { commitView, fullRepositoryView, gitCommitView, nodeId, repositoryView } from '../views.ts';
+import { commitView, fullRepositoryView, gitCommitView, nodeId, repositoryView } from '../views/views.ts';
 
 /** What an installation's token may read of repositories. */
 export const repositoryRoutes: Route[] = [

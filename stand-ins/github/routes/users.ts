@@ -1,7 +1,7 @@
+import { grants } from '../access/tokens.ts';
 import { type Call, ok, page, Refused, type Route } from '../answers.ts';
 import type { Membership, State, UserToken } from '../state.ts';
-import { grants } from '../tokens.ts';
-import { installationView, nodeId, userView } from '../views.ts';
+import { installationView, nodeId, userView } from '../views/views.ts';
 
 /** What a user's token says of the user: who it is, and where the user has a say. */
 export const userRoutes: Route[] = [

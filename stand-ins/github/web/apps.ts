@@ -8,9 +8,9 @@ import {
   fingerprintOf,
   keysOf,
 } from '../credentials.ts';
+import { hidden, html, page, redirectTo } from '../html.ts';
 import type { App } from '../state.ts';
 import { appPath, roleIn } from './accounts.ts';
-import { hidden, html, page, redirectTo } from './html.ts';
 
 /** An App's settings: what GitHub has no API for, a person does here. */
 export const appSettingsPages: Page[] = ['/settings/apps/{slug}', '/organizations/{org}/settings/apps/{slug}'].flatMap(

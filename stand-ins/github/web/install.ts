@@ -1,9 +1,9 @@
+import { addCode } from '../access/oauth.ts';
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
+import { type Html, hidden, html, page, redirectTo } from '../html.ts';
 import { type Announcement, install, repositoriesOf, requestInstallation, type Selection } from '../installing.ts';
-import { addCode } from '../oauth.ts';
 import type { Account, App, Installation, State } from '../state.ts';
 import { appPath, field, fields, requireVisibleApp, roleIn, targetsOf } from './accounts.ts';
-import { type Html, hidden, html, page, redirectTo } from './html.ts';
 
 /** An App's public page, and the way from "Install" back to the site that sent the browser here. */
 export function installPages(announce: (announcement: Announcement) => Promise<void>): Page[] {

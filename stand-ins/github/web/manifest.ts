@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
+import { hidden, html, page, redirectTo } from '../html.ts';
 import { slugOf } from '../routes/registration.ts';
 import type { Account, Manifest, State } from '../state.ts';
 import { field, requireOwned } from './accounts.ts';
-import { hidden, html, page, redirectTo } from './html.ts';
 
 const hour = 3_600_000;
 

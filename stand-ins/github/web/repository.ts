@@ -1,10 +1,11 @@
 import type { Answer, Call, Page } from '../answers.ts';
+import type { Push } from '../events/move-ref.ts';
+import { pushPayload } from '../events/payloads.ts';
+import { short } from '../events/webhooks.ts';
+import { html, page, redirectTo } from '../html.ts';
 import type { Announcement } from '../installing.ts';
-import { type Push, pushPayload } from '../payloads.ts';
 import { newSha, type Repository, type State } from '../state.ts';
-import { short } from '../webhooks.ts';
 import { field } from './accounts.ts';
-import { html, page, redirectTo } from './html.ts';
 
 /** A repository, with a button that stands for `git push`. */
 export function repositoryPages(announce: (announcement: Announcement) => Promise<void>): Page[] {

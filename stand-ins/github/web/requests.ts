@@ -1,8 +1,8 @@
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
+import { html, page, redirectTo } from '../html.ts';
 import { type Announcement, approve } from '../installing.ts';
 import type { InstallationRequest } from '../state.ts';
 import { field, requireOwned } from './accounts.ts';
-import { html, page, redirectTo } from './html.ts';
 import { backFrom, selectionFields, selectionOf } from './install.ts';
 
 const base = '/organizations/{org}/settings/installation-requests';

@@ -1,9 +1,9 @@
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
+import { installationPayload } from '../events/payloads.ts';
+import { html, page, redirectTo } from '../html.ts';
 import { type Announcement, reselect } from '../installing.ts';
-import { installationPayload } from '../payloads.ts';
 import type { App, Installation } from '../state.ts';
 import { appPath, roleIn } from './accounts.ts';
-import { html, page, redirectTo } from './html.ts';
 import { selectionFields, selectionOf, settingsPath } from './install.ts';
 
 type Announce = (announcement: Announcement) => Promise<void>;

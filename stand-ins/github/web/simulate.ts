@@ -1,8 +1,8 @@
 import { type Answer, type Call, type Page, Refused } from '../answers.ts';
+import { html, page, redirectTo } from '../html.ts';
 import { repositoriesOf } from '../installing.ts';
 import type { Account, State } from '../state.ts';
 import { field, roleIn } from './accounts.ts';
-import { html, page, redirectTo } from './html.ts';
 import { settingsPath } from './install.ts';
 
 /** What GitHub has not: who sits at the browser is a matter of choice. */

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ConnectFlow } from '../../../db/connect/connect-flows.ts';
-import { installationPayload } from '../../../stand-ins/github/payloads.ts';
+import { installationPayload } from '../../../stand-ins/github/events/payloads.ts';
 import type { Account, App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';

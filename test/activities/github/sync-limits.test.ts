@@ -7,7 +7,7 @@ import type { GitHubBroker } from '../../../broker/github/github.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { appLimits } from '../../../db/github/github-apps.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
-import { installationPayload } from '../../../stand-ins/github/payloads.ts';
+import { installationPayload } from '../../../stand-ins/github/events/payloads.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';

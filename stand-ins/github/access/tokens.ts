@@ -1,7 +1,7 @@
 import { createPrivateKey, createSign, createVerify, randomBytes } from 'node:crypto';
-import { type Call, type Caller, Refused } from './answers.ts';
-import { keysOf } from './credentials.ts';
-import type { App, Installation, Permissions, Repository, State, Token } from './state.ts';
+import { type Call, type Caller, Refused } from '../answers.ts';
+import { keysOf } from '../credentials.ts';
+import type { App, Installation, Permissions, Repository, State, Token } from '../state.ts';
 
 export type TokenFormat = 'classic' | 'stateless';
 

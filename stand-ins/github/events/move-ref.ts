@@ -1,5 +1,16 @@
-import type { Push } from './payloads.ts';
-import { newSha, type Repository, zeroSha } from './state.ts';
+import { newSha, type Repository, zeroSha } from '../state.ts';
+
+export type Push = {
+  /** `refs/heads/…` or `refs/tags/…`. */
+  ref: string;
+  before?: string;
+  after?: string;
+  headCommit?: { message?: string; id?: string };
+  /** The oldest first; the last is the head. */
+  commits?: { message?: string; id: string }[];
+  deleted?: boolean;
+  forced?: boolean;
+};
 
 /** Moves a branch or a tag, and remembers what came before what. */
 export function moveRef(repository: Repository, push: Push): { before: string; after: string; deleted: boolean } {

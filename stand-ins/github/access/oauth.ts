@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Answer } from './answers.ts';
-import { clientSecretsOf } from './credentials.ts';
-import type { Account, App, State } from './state.ts';
-import { hidden, html, page, redirectTo } from './web/html.ts';
+import type { Answer } from '../answers.ts';
+import { clientSecretsOf } from '../credentials.ts';
+import { hidden, html, page, redirectTo } from '../html.ts';
+import type { Account, App, State } from '../state.ts';
 
 const eightHours = 28_800;
 const sixMonths = 15_811_200;

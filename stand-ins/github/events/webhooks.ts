@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import type { App, Delivery, Installation, State } from './state.ts';
+import type { App, Delivery, Installation, State } from '../state.ts';
 
 export type Payload = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-import type { App } from './state.ts';
+import type { App } from '../state.ts';
 import type { Payload } from './webhooks.ts';
 
 /** The first event of a new hook. */

@@ -1,7 +1,7 @@
-import { moveRef } from './move-ref.ts';
-import { type Account, type Installation, newSha, type Repository, type Run, type State, zeroSha } from './state.ts';
-import { installationView, nodeId, repositoryView, senderView, timestamp, userView } from './views.ts';
-import { runView } from './views-of-runs.ts';
+import { type Account, type Installation, newSha, type Repository, type Run, type State, zeroSha } from '../state.ts';
+import { installationView, nodeId, repositoryView, senderView, timestamp, userView } from '../views/views.ts';
+import { runView } from '../views/views-of-runs.ts';
+import { moveRef, type Push } from './move-ref.ts';
 import { type Payload, short } from './webhooks.ts';
 
 /** What every event of a repository carries. */
@@ -35,18 +35,6 @@ function organization(state: State, { ownerAccount: { login, id } }: Repository)
     description: '',
   };
 }
-
-export type Push = {
-  /** `refs/heads/…` or `refs/tags/…`. */
-  ref: string;
-  before?: string;
-  after?: string;
-  headCommit?: { message?: string; id?: string };
-  /** The oldest first; the last is the head. */
-  commits?: { message?: string; id: string }[];
-  deleted?: boolean;
-  forced?: boolean;
-};
 
 /** Moves the ref, and says so as GitHub does. */
 export function pushPayload(state: State, repository: Repository, push: Push): Payload {

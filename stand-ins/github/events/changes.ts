@@ -1,5 +1,5 @@
+import type { Account, Installation, Permissions, Repository, State } from '../state.ts';
 import * as payloads from './payloads.ts';
-import type { Account, Installation, Permissions, Repository, State } from './state.ts';
 import type { Payload } from './webhooks.ts';
 
 /** What else people change in a browser. Each returns the payload of the webhook that follows it. */

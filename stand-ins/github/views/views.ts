@@ -1,4 +1,4 @@
-import type { Account, App, Installation, InstallationRequest, Repository, State } from './state.ts';
+import type { Account, App, Installation, InstallationRequest, Repository, State } from '../state.ts';
 
 /** A time as GitHub's API writes it: whole seconds. */
 export function timestamp(ms: number): string {

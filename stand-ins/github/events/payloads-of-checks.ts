@@ -1,7 +1,7 @@
+import { type CheckRun, type Repository, type State, zeroSha } from '../state.ts';
+import { nodeId, timestamp } from '../views/views.ts';
+import { checkView } from '../views/views-of-runs.ts';
 import { context } from './payloads.ts';
-import { type CheckRun, type Repository, type State, zeroSha } from './state.ts';
-import { nodeId, timestamp } from './views.ts';
-import { checkView } from './views-of-runs.ts';
 import type { Payload } from './webhooks.ts';
 
 /** Somebody has pressed "Re-run": of one check run, or of all that an App has at the commit. */

@@ -1,4 +1,4 @@
-import type { App, CheckRun, Deployment, DeploymentStatus, Repository, Run, State, Status } from './state.ts';
+import type { App, CheckRun, Deployment, DeploymentStatus, Repository, Run, State, Status } from '../state.ts';
 import { appView, botView, nodeId, repositoryView, senderView, timestamp } from './views.ts';
 
 export function runView(state: State, run: Run, repository: Repository) {

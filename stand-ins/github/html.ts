@@ -1,5 +1,5 @@
-import type { Answer } from '../answers.ts';
-import type { State } from '../state.ts';
+import type { Answer } from './answers.ts';
+import type { State } from './state.ts';
 
 /** Text that is already safe to put into a page. */
 export class Html {
