@@ -21,7 +21,7 @@ const NewRegistry = z
       .max(300)
       .describe('`acme/shop`, with the registry’s host in front or without; no tag'),
   })
-  .meta({ id: 'NewAppRegistry' });
+  .meta({ id: 'NewAppRegistry', examples: [{ image_repository: 'acme/shop' }] });
 
 export function appRegistryRoutes(): Endpoint[] {
   return [

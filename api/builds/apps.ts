@@ -13,7 +13,7 @@ import {
 } from '../../domain/builds/app-sources.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
-import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 
@@ -39,10 +39,12 @@ export const AppView = z
   })
   .meta({ id: 'App' });
 
-const NewApp = z.strictObject({ name, auto_deploy: z.boolean().default(true) }).meta({ id: 'NewApp' });
+const NewApp = z
+  .strictObject({ name, auto_deploy: z.boolean().default(true) })
+  .meta({ id: 'NewApp', examples: [{ name: 'shop', auto_deploy: true }] });
 const AppChange = z
   .strictObject({ name: name.optional(), auto_deploy: z.boolean().optional() })
-  .meta({ id: 'AppChange' });
+  .meta({ id: 'AppChange', examples: [{ auto_deploy: false }] });
 
 export const AppParams = z.strictObject({ app: id('app') });
 const branch = z.string().min(1).max(250);
@@ -58,7 +60,10 @@ const NewSource = z
     branch: branch.optional().describe('The default branch, unless given'),
     auto_deploy: z.boolean().optional(),
   })
-  .meta({ id: 'NewAppSource' });
+  .meta({
+    id: 'NewAppSource',
+    examples: [{ integration_id: exampleId('int'), repository_id: exampleId('repo'), branch: 'main' }],
+  });
 
 export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [

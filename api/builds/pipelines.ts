@@ -57,8 +57,23 @@ const NewPipeline = z
     environment_url: settings.environment_url.default(null),
     timeout_minutes: settings.timeout_minutes.default(60),
   })
-  .meta({ id: 'NewPipeline' });
-const PipelineChange = z.strictObject(settings).partial().meta({ id: 'PipelineChange' });
+  .meta({
+    id: 'NewPipeline',
+    examples: [
+      {
+        name: 'deploy',
+        workflow_file: 'deploy.yml',
+        events: ['push', 'manual'],
+        branches: ['main'],
+        inputs: { region: 'eu' },
+        environment: 'production',
+      },
+    ],
+  });
+const PipelineChange = z
+  .strictObject(settings)
+  .partial()
+  .meta({ id: 'PipelineChange', examples: [{ branches: ['main'], timeout_minutes: 30 }] });
 
 const PipelineView = z
   .object({

@@ -41,7 +41,7 @@ const TriggerBuild = z
       .optional()
       .describe('Besides the pipeline’s own, and before them'),
   })
-  .meta({ id: 'NewBuild' });
+  .meta({ id: 'NewBuild', examples: [{ ref: 'main', inputs: { environment: 'staging' } }] });
 
 type Wanted = z.output<typeof TriggerBuild>;
 

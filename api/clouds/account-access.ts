@@ -4,7 +4,7 @@ import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { awsPlace, parseRoleArn } from '../../domain/clouds/aws-partitions.ts';
 import { azureId } from '../../domain/clouds/azure-clouds.ts';
 import { serviceAccountEmail, workloadIdentityProvider } from '../../domain/clouds/gcp-names.ts';
-import { check, id, name } from '../http/input.ts';
+import { check, exampleId, id, name } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { serviceAccountKey } from './service-account-key.ts';
 
@@ -120,7 +120,37 @@ export const NewCloudAccount = z
       error: `must be one of ${Object.keys(cloudModes).join(', ')}; a person’s consent at Google begins with POST /v1/cloud-accounts/gcp/start`,
     },
   )
-  .meta({ id: 'NewCloudAccount' });
+  .meta({
+    id: 'NewCloudAccount',
+    examples: [
+      {
+        kind: 'aws',
+        auth_mode: 'web_identity',
+        project_id: exampleId('prj'),
+        display_name: 'AWS of Acme',
+        config: { role_arn: 'arn:aws:iam::123456789012:role/fairlead' },
+      },
+      {
+        kind: 'gcp',
+        auth_mode: 'workload_identity',
+        project_id: exampleId('prj'),
+        display_name: 'Google Cloud of Acme',
+        config: {
+          provider: 'projects/123456789012/locations/global/workloadIdentityPools/fairlead/providers/fairlead',
+        },
+      },
+      {
+        kind: 'azure',
+        auth_mode: 'federated',
+        project_id: exampleId('prj'),
+        display_name: 'Azure of Acme',
+        config: {
+          tenant_id: '00000000-0000-4000-8000-000000000000',
+          client_id: '00000000-0000-4000-8000-000000000001',
+        },
+      },
+    ],
+  });
 
 /** What is sent of an account, and where it is kept. */
 export type SentAccess = { config: Config; secret: string | undefined };

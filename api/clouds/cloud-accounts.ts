@@ -29,7 +29,10 @@ const Changes = z
     credentials: z.record(z.string().max(100), jsonValue).describe('As at its making: never to be read again'),
   })
   .partial()
-  .meta({ id: 'CloudAccountChange' });
+  .meta({
+    id: 'CloudAccountChange',
+    examples: [{ display_name: 'AWS of Acme', config: { role_arn: 'arn:aws:iam::123456789012:role/fairlead' } }],
+  });
 
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'cloudAccounts' | 'links'>;
 

@@ -4,7 +4,7 @@ import type { Transaction } from '../../db/store/connection.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { forPeople } from '../http/html-page.ts';
-import { check, epochSeconds, id, name, toSeconds } from '../http/input.ts';
+import { check, epochSeconds, exampleId, id, name, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import type { Asking } from '../people/owner.ts';
 import { ownerOf } from '../people/owner.ts';
@@ -22,7 +22,7 @@ const NewConsent = z
     display_name: name.default('Google Cloud'),
     cloud_account_id: id('ca').optional().describe('An account by consent whose consent is to be given once more'),
   })
-  .meta({ id: 'NewGoogleConsent' });
+  .meta({ id: 'NewGoogleConsent', examples: [{ project_id: exampleId('prj'), display_name: 'Google Cloud of Acme' }] });
 
 const StartedConsent = z.object({ url: z.string(), expires_at: epochSeconds }).meta({ id: 'StartedGoogleConsent' });
 const Ticket = z.strictObject({ ticket: z.string().min(1).max(200).optional() });

@@ -10,12 +10,15 @@ import { missingEvents, missingPermissions } from '../../domain/github/github-pe
 import { askProvider, ofBroughtApps } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { name } from '../http/input.ts';
+import { exampleId, name } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findIntegration, IntegrationView, integrationView } from '../integrations/integrations.ts';
 import { ownerOf } from '../people/owner.ts';
 import { hostOf, requireSupportedHost } from './github-host.ts';
 import { NewFlow } from './new-flow.ts';
+
+/** GitHub downloads a file of about 1,700 characters, so a shorter text is refused. */
+const pemPlaceholder = `<the content of the .pem file from GitHub: ${'…'.repeat(60)}>`;
 
 const NewImport = z
   .strictObject({
@@ -26,7 +29,18 @@ const NewImport = z
     client_secret: z.string().min(8).max(500).describe('With it people show by signing in that they own an account'),
     display_name: name.optional(),
   })
-  .meta({ id: 'NewGithubAppImport' });
+  .meta({
+    id: 'NewGithubAppImport',
+    examples: [
+      {
+        project_id: exampleId('prj'),
+        app_id: 123456,
+        private_key: pemPlaceholder,
+        webhook_secret: '<the webhook secret of the GitHub App>',
+        client_secret: '<the client secret of the GitHub App>',
+      },
+    ],
+  });
 
 const Imported = z
   .object({

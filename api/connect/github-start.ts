@@ -30,8 +30,14 @@ const Reauthorizing = z
 
 const NewAdoption = NewFlow.pick({ redirect_url: true })
   .extend({ installation_id: z.int().positive() })
-  .meta({ id: 'NewAdoption' });
-const NewReauthorization = NewFlow.pick({ redirect_url: true }).meta({ id: 'NewReauthorization' });
+  .meta({
+    id: 'NewAdoption',
+    examples: [{ installation_id: 12345678, redirect_url: 'https://console.example.com/connected' }],
+  });
+const NewReauthorization = NewFlow.pick({ redirect_url: true }).meta({
+  id: 'NewReauthorization',
+  examples: [{ redirect_url: 'https://console.example.com/connected' }],
+});
 
 export const GithubAnswerBody = z
   .strictObject({
@@ -40,7 +46,10 @@ export const GithubAnswerBody = z
     installation_id: z.int().positive().optional(),
     setup_action: z.enum(['install', 'update', 'request']).optional(),
   })
-  .meta({ id: 'NewFlowAnswer' });
+  .meta({
+    id: 'NewFlowAnswer',
+    examples: [{ state: '<the state from the address>', code: '<the code from the address>' }],
+  });
 
 /** Connecting a GitHub account: where a browser flow begins, and where a platform's own page may bring its answer. */
 export function githubStartRoutes(deps: ApiDeps): Endpoint[] {

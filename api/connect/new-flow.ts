@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
-import { id, name } from '../http/input.ts';
+import { exampleId, id, name } from '../http/input.ts';
 
 /** A login of GitHub's: letters, digits and single hyphens, 39 at most. */
 const login = z
@@ -43,4 +43,14 @@ export const NewFlow = z
     display_name: name.optional(),
     redirect_url: z.string().max(2_000).optional().describe('Where the browser goes in the end'),
   })
-  .meta({ id: 'NewFlow' });
+  .meta({
+    id: 'NewFlow',
+    examples: [
+      {
+        app: 'manifest',
+        project_id: exampleId('prj'),
+        owner: 'acme',
+        redirect_url: 'https://console.example.com/connected',
+      },
+    ],
+  });

@@ -14,7 +14,7 @@ import { deletedIntegrationStatuses, usableIntegrationStatuses } from '../../dom
 import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { Caller } from '../http/caller.ts';
-import { id } from '../http/input.ts';
+import { exampleId, id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 
@@ -59,7 +59,13 @@ export const ExchangeBody = z
       .optional()
       .describe('`bearer` unless given, for images `basic`; `docker_config` is a whole config.json'),
   })
-  .meta({ id: 'NewCredentialExchange' });
+  .meta({
+    id: 'NewCredentialExchange',
+    examples: [
+      { purpose: 'clone', app_id: exampleId('app'), min_ttl: 600 },
+      { purpose: 'push', build_id: exampleId('bld'), format: 'docker_config' },
+    ],
+  });
 export type ExchangeBody = z.output<typeof ExchangeBody>;
 /** What a caller exchanges, and for whom. */
 export type ExchangeRequest = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };

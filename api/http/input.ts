@@ -3,11 +3,14 @@ import type { PageRequest } from '../../db/store/page.ts';
 import { type IdPrefix, idPattern } from '../../domain/ids.ts';
 import { Problem } from './problems.ts';
 
+/** An id for the examples of the OpenAPI document. */
+export const exampleId = (prefix: IdPrefix) => `${prefix}_01k4z9v7c1q8x0m3t5n2b6d4fa`;
+
 export const id = (prefix: IdPrefix) =>
   z
     .string()
     .regex(idPattern(prefix), `must be an id that begins with ${prefix}_`)
-    .meta({ examples: [`${prefix}_01k4z9v7c1q8x0m3t5n2b6d4fa`] });
+    .meta({ examples: [exampleId(prefix)] });
 export const name = z
   .string()
   .trim()

@@ -4,7 +4,7 @@ import type { Db } from '../../db/store/connection.ts';
 import { deletedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, Reply, type ReplyParts, reply } from '../http/endpoint.ts';
-import { check, id, name, PageQuery } from '../http/input.ts';
+import { check, exampleId, id, name, PageQuery } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
 import { Problem } from '../http/problems.ts';
 import { NewCredentials } from '../registries/registry-input.ts';
@@ -36,7 +36,17 @@ const NewIntegration = z
       .describe('Whose it will be; needed for `github`, and by who reaches several projects'),
     orgId: id('org').optional().describe('Of a registry, instead: of the whole organization'),
   })
-  .meta({ id: 'NewDialectIntegration' });
+  .meta({
+    id: 'NewDialectIntegration',
+    examples: [
+      {
+        kind: 'ecr',
+        name: 'Images of Acme',
+        projectId: exampleId('prj'),
+        metadata: { registry: '123456789012.dkr.ecr.eu-west-1.amazonaws.com', cloudAccountID: exampleId('ca') },
+      },
+    ],
+  });
 const Changes = z
   .strictObject({
     name: name.optional(),
@@ -47,7 +57,7 @@ const Changes = z
       .optional()
       .describe('Of `dockerhub` and `oci`: a new `password`, and a `username` where that changes too'),
   })
-  .meta({ id: 'DialectIntegrationChange' });
+  .meta({ id: 'DialectIntegrationChange', examples: [{ name: 'Images of Acme' }] });
 const Install = z.strictObject({
   ticket: z.string().optional(),
   projectId: id('prj').optional(),

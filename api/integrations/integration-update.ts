@@ -22,7 +22,7 @@ const IntegrationChanges = z
     ...registryChanges,
   })
   .partial()
-  .meta({ id: 'IntegrationChange' });
+  .meta({ id: 'IntegrationChange', examples: [{ display_name: 'Docker Hub of Acme', repositories: ['acme/shop'] }] });
 
 export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
   return [

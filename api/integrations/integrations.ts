@@ -9,7 +9,7 @@ import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
 import { tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 import {
@@ -84,7 +84,24 @@ export const NewIntegration = z
     NewCloudRegistry,
     z.looseObject({ provider: z.enum(['gitlab', 'git']) }),
   ])
-  .meta({ id: 'NewIntegration' });
+  .meta({
+    id: 'NewIntegration',
+    examples: [
+      {
+        provider: 'dockerhub',
+        project_id: exampleId('prj'),
+        credentials: { username: 'acme', password: '<an access token of Docker Hub>' },
+        repositories: ['acme/shop'],
+      },
+      {
+        provider: 'ecr',
+        project_id: exampleId('prj'),
+        registry: '123456789012.dkr.ecr.eu-west-1.amazonaws.com',
+        cloud_account_id: exampleId('ca'),
+      },
+      { provider: 'github', project_id: exampleId('prj'), installation_id: 12345678 },
+    ],
+  });
 
 export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
   const { database } = deps;

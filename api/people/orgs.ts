@@ -11,8 +11,8 @@ import { Problem, required } from '../http/problems.ts';
 const OrgView = z
   .object({ id: z.string(), name: z.string(), created_at: epochSeconds, updated_at: epochSeconds })
   .meta({ id: 'Organization' });
-const NewOrg = z.strictObject({ name }).meta({ id: 'NewOrganization' });
-const OrgChange = z.strictObject({ name }).meta({ id: 'OrganizationChange' });
+const NewOrg = z.strictObject({ name }).meta({ id: 'NewOrganization', examples: [{ name: 'Acme' }] });
+const OrgChange = z.strictObject({ name }).meta({ id: 'OrganizationChange', examples: [{ name: 'Acme' }] });
 const Params = z.strictObject({ org: id('org') });
 
 export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {

@@ -7,7 +7,7 @@ import { DeletionQuery, requireMayRevoke } from '../deletion/deletion-query.ts';
 import { type Caller, scopesIn } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
-import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 
@@ -20,8 +20,10 @@ const ProjectView = z
     updated_at: epochSeconds,
   })
   .meta({ id: 'Project' });
-const NewProject = z.strictObject({ org_id: id('org'), name }).meta({ id: 'NewProject' });
-const ProjectChange = z.strictObject({ name }).meta({ id: 'ProjectChange' });
+const NewProject = z
+  .strictObject({ org_id: id('org'), name })
+  .meta({ id: 'NewProject', examples: [{ org_id: exampleId('org'), name: 'shop' }] });
+const ProjectChange = z.strictObject({ name }).meta({ id: 'ProjectChange', examples: [{ name: 'shop' }] });
 const Params = z.strictObject({ project: id('prj') });
 
 export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {

@@ -18,7 +18,9 @@ const SessionView = z
   })
   .meta({ id: 'Session' });
 
-const NewSignIn = z.strictObject({ code: z.string().min(1).max(200) }).meta({ id: 'NewSession' });
+const NewSignIn = z
+  .strictObject({ code: z.string().min(1).max(200) })
+  .meta({ id: 'NewSession', examples: [{ code: '<the code from the sign-in link>' }] });
 
 /** Redeems a code once. The cookie is for browsers; other clients send the token as Bearer. */
 export async function signIn(

@@ -8,7 +8,7 @@ import { scopes } from '../../domain/people/scopes.ts';
 import { scopesIn } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { endOfNewToken, requireRoomForToken } from './token-bounds.ts';
 
@@ -47,7 +47,18 @@ const NewToken = z
     scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
     expires_in_days: z.int().min(1).max(3650).optional(),
   })
-  .meta({ id: 'NewToken' });
+  .meta({
+    id: 'NewToken',
+    examples: [
+      {
+        org_id: exampleId('org'),
+        project_id: exampleId('prj'),
+        name: 'deploy',
+        scopes: ['builds:read', 'builds:trigger'],
+        expires_in_days: 90,
+      },
+    ],
+  });
 
 export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [

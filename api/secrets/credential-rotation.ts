@@ -43,9 +43,17 @@ const NewRotation = z
       .describe('For `private_key`: the new key’s PEM, from GitHub'),
     client_secret: z.string().min(8).max(500).optional().describe('For `client_secret`: the new one, from GitHub'),
   })
-  .meta({ id: 'NewCredentialRotation' });
+  .meta({
+    id: 'NewCredentialRotation',
+    examples: [
+      { kind: 'webhook_secret' },
+      { kind: 'client_secret', client_secret: '<the new client secret from GitHub>' },
+    ],
+  });
 
-const NewRollback = z.strictObject({ kind }).meta({ id: 'NewCredentialRollback' });
+const NewRollback = z
+  .strictObject({ kind })
+  .meta({ id: 'NewCredentialRollback', examples: [{ kind: 'webhook_secret' }] });
 
 const RotationStarted = z
   .object({
