@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { createDocumentSchemas, type DocumentSchemas } from './document-schemas.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { catalogue, type ProblemCode } from './http/problems.ts';
+import { problemHeaders, responseHeaders, successHeaders } from './http/response-headers.ts';
+import { tags } from './http/tags.ts';
 
 type Json = Record<string, unknown>;
 
@@ -46,7 +48,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
-    tags: [...new Set(endpoints.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     security: [{ bearer: [] }, { cookie: [] }],
     paths,
     components: {
@@ -59,6 +61,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
           description: 'With `X-CSRF-Token` on changes',
         },
       },
+      headers: responseHeaders,
       schemas: { Problem: ProblemSchema, ...schemas.named() },
     },
   };
@@ -86,8 +89,8 @@ function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
     responses: {
       // What is waited for, or has ended before, is answered in full.
       ...(success.status === 202 &&
-        !endpoint.raw && { 200: { ...successOf(endpoint, schemas), description: 'It has ended' } }),
-      [success.status]: successOf(endpoint, schemas),
+        !endpoint.raw && { 200: { ...successOf(endpoint, schemas, 200), description: 'It has ended' } }),
+      [success.status]: successOf(endpoint, schemas, success.status),
       ...problemResponses(problemsOf(endpoint)),
     },
   };
@@ -137,13 +140,21 @@ function parametersOf(
   ];
 }
 
-function successOf({ success, secret }: Endpoint, schemas: DocumentSchemas): Json {
+function successOf(endpoint: Endpoint, schemas: DocumentSchemas, status: number): Json {
+  const { success, secret } = endpoint;
   const description = success.description ?? (secret ? 'Holds a secret that is shown once' : 'Done');
-  if (!success.body) return { description };
+  const headers = headersOf(successHeaders(endpoint, status));
+  if (!success.body) return { description, ...headers };
   return {
     description,
+    ...headers,
     content: { [success.contentType ?? 'application/json']: { schema: schemas.toSchema(success.body, 'output') } },
   };
+}
+
+function headersOf(names: (keyof typeof responseHeaders)[]): Json {
+  if (names.length === 0) return {};
+  return { headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])) };
 }
 
 /** What the route names, and what the frame itself may answer. */
@@ -169,6 +180,7 @@ function problemResponses(codes: ProblemCode[]): Json {
       status,
       {
         description: some.map((code) => `\`${code}\`: ${catalogue[code].title}`).join('\n\n'),
+        ...headersOf(problemHeaders(status)),
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]),

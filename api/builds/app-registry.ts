@@ -30,6 +30,7 @@ export function appRegistryRoutes(): Endpoint[] {
       path: '/v1/apps/{app}/registry',
       operationId: 'setAppRegistry',
       tag: 'apps',
+      etag: true,
       summary: 'Say where the images of an app are',
       description: 'Its builds then obtain a credential to push there, and its deployments one to pull.',
       access: 'projects:write',

@@ -44,6 +44,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       path: '/v1/builds/{build}',
       operationId: 'getBuild',
       tag: 'builds',
+      etag: true,
       summary: 'Read a build',
       access: 'builds:read',
       params: Params,

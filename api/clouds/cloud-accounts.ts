@@ -58,6 +58,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       path: '/v1/cloud-accounts',
       operationId: 'createCloudAccount',
       tag: 'clouds',
+      etag: true,
       summary: 'Say how an account at a cloud is entered',
       description:
         'Nothing is asked of the cloud yet: paste there what `setup` shows, then verify the account. Secrets are sent in `credentials`, and no answer holds one.',
@@ -88,6 +89,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       path: '/v1/cloud-accounts/{account}',
       operationId: 'getCloudAccount',
       tag: 'clouds',
+      etag: true,
       summary: 'Read a cloud account, and what to paste at the cloud',
       access: 'clouds:read',
       params: Params,
@@ -103,6 +105,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       path: '/v1/cloud-accounts/{account}',
       operationId: 'updateCloudAccount',
       tag: 'clouds',
+      etag: true,
       summary: 'Rename a cloud account, or enter the cloud with another role or secret',
       description:
         'With another `config` or secret nothing that was given out before is given out again. The account is `pending`, and gives nothing, until the cloud has let it in; that is asked at once, and what inherits its access is proven anew.',

@@ -67,6 +67,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       path: '/v1/integrations/github/import',
       operationId: 'importGithubApp',
       tag: 'integrations',
+      etag: true,
       summary: 'Connect a GitHub App that was made elsewhere',
       description:
         'The key is tried at GitHub before anything is kept. Secrets go in and never come out. Afterwards connect accounts with `POST /v1/integrations/github/start` and `"app":"own"`.',

@@ -6,6 +6,7 @@ import type { Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import type { Access, Caller } from './caller.ts';
 import { Problem, type ProblemCode } from './problems.ts';
+import type { Tag } from './tags.ts';
 
 /** A member of a union is strict as well. */
 type BodySchema = z.ZodObject | z.ZodDiscriminatedUnion;
@@ -45,7 +46,7 @@ export type ReplyParts = {
   body?: unknown;
   status?: number;
   headers?: Record<string, string>;
-  /** Becomes the `ETag`. */
+  /** Becomes the `ETag` of an endpoint that has one. */
   revision?: number;
   /** The last id of this page, where there is a next one: becomes the `Link`. */
   next?: string | undefined;
@@ -66,7 +67,7 @@ export type Endpoint = {
   method: Method;
   path: string;
   operationId: string;
-  tag: string;
+  tag: Tag;
   summary: string;
   description?: string;
   access: Access;
@@ -77,6 +78,8 @@ export type Endpoint = {
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: BodySchema;
+  /** Sends the revision of the resource as its `ETag`. */
+  etag?: boolean;
   success: { status: number; body?: z.ZodType; description?: string; contentType?: string };
   /** Beyond those that every route may answer. */
   problems?: ProblemCode[];

@@ -14,6 +14,7 @@ import { catalogue, Problem } from './problems.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { readJson } from './read-body.ts';
 import type { FrameState } from './request-frame.ts';
+import { isPaged } from './response-headers.ts';
 
 const nobody: Caller = { id: 'anonymous', kind: 'session', grants: [], ops: false };
 const maxWaitSeconds = 30;
@@ -177,8 +178,8 @@ function toParts(result: unknown): ReplyParts {
 /** The schema drops what it does not name, so that a new column cannot leak by accident. */
 function present(ctx: Context, endpoint: Endpoint, parts: ReplyParts, links: OperationLinks): Answer {
   const headers: Record<string, string> = { ...parts.headers };
-  if (parts.revision !== undefined) headers['etag'] = `"${parts.revision}"`;
-  if (parts.next !== undefined) headers['link'] = nextLink(ctx, parts.next);
+  if (endpoint.etag && parts.revision !== undefined) headers['etag'] = `"${parts.revision}"`;
+  if (isPaged(endpoint) && parts.next !== undefined) headers['link'] = nextLink(ctx, parts.next);
   const { body: schema } = endpoint.success;
   const body = parts.operation
     ? { ...(parts.body as object | undefined), operation: operationView(parts.operation, links) }

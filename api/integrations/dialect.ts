@@ -78,6 +78,7 @@ export function dialectRoutes({ database }: Pick<ApiDeps, 'database'>, v1: Endpo
       path: '/api/integrations/{integration}',
       operationId,
       tag,
+      etag: true,
       summary: 'Rename an integration, replace its metadata or, of a registry, its credentials',
       access: same('updateIntegration').access,
       params: Params,
@@ -121,6 +122,7 @@ export function dialectRoutes({ database }: Pick<ApiDeps, 'database'>, v1: Endpo
       path: '/api/integrations',
       operationId: 'createIntegrationInDialect',
       tag,
+      etag: true,
       summary: 'Create an integration by hand',
       description:
         'Of `github`, an installation of the operator’s App, by who operates the instance; all others connect by `GET /api/integrations/github/install`. A registry is verified afterwards.',
@@ -141,6 +143,7 @@ export function dialectRoutes({ database }: Pick<ApiDeps, 'database'>, v1: Endpo
       path: '/api/integrations/{integration}',
       operationId: 'getIntegrationInDialect',
       tag,
+      etag: true,
       summary: 'Read an integration',
       access: same('getIntegration').access,
       params: Params,

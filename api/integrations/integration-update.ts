@@ -31,6 +31,7 @@ export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'da
       path: '/v1/integrations/{integration}',
       operationId: 'updateIntegration',
       tag: 'integrations',
+      etag: true,
       summary: 'Change an integration: its name, its metadata and, of a registry, what it is reached with',
       description:
         'What may have made a registry work, or not work any more, has it verified anew: the operation in the answer. A name or metadata touch no credential; those of a GitHub App are replaced by `POST …/credentials/rotate`.',

@@ -144,6 +144,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       path: '/v1/integrations/{integration}',
       operationId: 'getIntegration',
       tag: 'integrations',
+      etag: true,
       summary: 'Read an integration',
       access: 'integrations:read',
       params: Params,
@@ -158,6 +159,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       path: '/v1/integrations',
       operationId: 'createIntegration',
       tag: 'integrations',
+      etag: true,
       summary: 'Connect a registry, or bind an installation of the operator’s GitHub App',
       description:
         'A registry is `pending` until its verification, the operation in the answer, has proven what is stored for it. An installation takes the scope `ops`: its number does not prove who owns the account, so only who operates the instance may say whose it is. Everybody else connects GitHub by `POST /v1/integrations/github/start`.',

@@ -88,7 +88,7 @@ describe('a refusal', () => {
           method: 'get',
           path: '/v1/fails',
           operationId: 'fails',
-          tag: 'test',
+          tag: 'service',
           summary: 'Fails',
           access: 'public',
           success: { status: 200 },
