@@ -13,11 +13,12 @@ import { pipelineRoutes } from './builds/pipelines.ts';
 import { cloudAccountRoutes } from './clouds/cloud-accounts.ts';
 import { googleConsentRoutes } from './clouds/google-consent.ts';
 import { oidcIssuerRoutes } from './clouds/oidc-issuer.ts';
+import { dialectBrowserRoutes } from './connect/dialect-browser.ts';
 import { flowRoutes } from './connect/flows.ts';
 import { githubBrowserRoutes } from './connect/github-browser.ts';
 import { githubImportRoutes } from './connect/github-import.ts';
 import { githubStartRoutes } from './connect/github-start.ts';
-import { integrationDeleteRoutes } from './deletion/integration-delete.ts';
+import { dialectDeleteRoutes, integrationDeleteRoutes } from './deletion/integration-delete.ts';
 import { deliveryRoutes } from './deliveries/deliveries.ts';
 import { createIntake } from './deliveries/intake.ts';
 import { recoverRoutes } from './deliveries/recover.ts';
@@ -58,10 +59,11 @@ import { serviceRoutes } from './service.ts';
 
 /** Every operation of the API. */
 export function endpointsOf(deps: ApiDeps): Endpoint[] {
+  const githubBrowser = githubBrowserRoutes(deps);
   const all: Endpoint[] = [
     ...githubStartRoutes(deps),
     ...githubImportRoutes(deps),
-    ...githubBrowserRoutes(deps),
+    ...Object.values(githubBrowser),
     ...flowRoutes(deps),
     ...integrationRoutes(deps),
     ...integrationDeleteRoutes(deps),
@@ -98,8 +100,10 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...oidcIssuerRoutes(deps),
     ...serviceRoutes(deps),
     ...docsRoutes(() => all),
+    ...dialectRoutes(deps),
+    ...dialectDeleteRoutes(),
+    ...dialectBrowserRoutes(deps, githubBrowser),
   ];
-  all.push(...dialectRoutes(deps, all));
   return all;
 }
 

@@ -35,10 +35,10 @@ const Install = z.strictObject({
   redirect_url: NewFlow.shape.redirect_url,
 });
 
-/** The addresses that a browser goes through. Nobody signs in for them: the state and the flow's cookie tell who it is. */
-export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
+/** The functions behind the landing and install routes, which the routes of the dialect call as well. */
+export function githubBrowserHandlers(deps: ApiDeps) {
   const { database, keyring, connect, links } = deps;
-  const { create, begin, redeemTicket } = beginnings(deps);
+  const { redeemTicket } = beginnings(deps);
 
   /** `callback` and `installed` are the same: what the state was given out for tells what comes back. */
   async function landed(ctx: Context, callbackOf: string | undefined): Promise<void> {
@@ -97,8 +97,15 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
     });
   }
 
-  return [
-    endpoint({
+  return { landed, install };
+}
+
+/** The routes that a browser visits. They need no sign-in: the state and the flow's cookie identify the browser. */
+export function githubBrowserRoutes(deps: ApiDeps) {
+  const { create, begin } = beginnings(deps);
+  const { landed, install } = githubBrowserHandlers(deps);
+  return {
+    createPage: endpoint({
       method: 'get',
       path: '/v1/integrations/github/create',
       operationId: 'getGithubCreatePage',
@@ -111,19 +118,25 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       problems: ['flow_state_refused'],
       raw: forPeople(create),
     }),
-    landing('/callback', 'getGithubCallback', 'Where GitHub sends the browser back to, for the operator’s App', (ctx) =>
-      landed(ctx, undefined),
+    callback: landing(
+      '/callback',
+      'getGithubCallback',
+      'Where GitHub sends the browser back to, for the operator’s App',
+      (ctx) => landed(ctx, undefined),
     ),
-    {
+    appCallback: {
       ...landing('/callback/{github_app}', 'getGithubAppCallback', 'The same for an App of one’s own', (ctx) =>
         landed(ctx, String(ctx['params']?.github_app)),
       ),
       params: z.strictObject({ github_app: id('gha') }),
     },
-    landing('/installed', 'getGithubInstalled', 'Where GitHub sends the browser after an installation', (ctx) =>
-      landed(ctx, 'any'),
+    installed: landing(
+      '/installed',
+      'getGithubInstalled',
+      'Where GitHub sends the browser after an installation',
+      (ctx) => landed(ctx, 'any'),
     ),
-    endpoint({
+    begin: endpoint({
       method: 'post',
       path: consentPath,
       operationId: 'beginFlow',
@@ -134,7 +147,7 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
       raw: forPeople(begin),
     }),
-    endpoint({
+    install: endpoint({
       method: 'get',
       path: '/v1/integrations/github/install',
       operationId: 'getGithubInstall',
@@ -156,7 +169,7 @@ export function githubBrowserRoutes(deps: ApiDeps): Endpoint[] {
       ],
       raw: forPeople(install),
     }),
-  ];
+  };
 }
 
 function landing(path: string, operationId: string, summary: string, raw: NonNullable<Endpoint['raw']>): Endpoint {

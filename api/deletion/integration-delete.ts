@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { type UsingApp, usersOf } from '../../db/deletion/impact.ts';
 import { deleteIntegration, findEvenDeleted } from '../../db/deletion/integration-deletion.ts';
+import type { Operation } from '../../db/ops/operations.ts';
 import { deletedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, reply, type WriteRequest } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 import { Accepted } from '../http/operation-view.ts';
-import { Problem, required } from '../http/problems.ts';
+import { Problem, type ProblemCode, required } from '../http/problems.ts';
+import { dialectTag } from '../integrations/dialect-view.ts';
 import { findIntegration } from '../integrations/integrations.ts';
 import { DeletionQuery, requireMayRevoke, revocation } from './deletion-query.ts';
 
@@ -39,6 +41,27 @@ const ImpactView = z
 /** How many apps are named one by one. */
 const mostApps = 100;
 
+/** What the same operation asks of its caller here and in the dialect. */
+const deleting = {
+  access: 'integrations:delete',
+  problems: ['not_found', 'integration_in_use'] satisfies ProblemCode[],
+} as const;
+
+type DeleteRequest = Pick<
+  WriteRequest<z.output<typeof Params>, z.output<typeof DeletionQuery>>,
+  'trx' | 'tenant' | 'caller' | 'params' | 'query' | 'audit'
+>;
+
+/** Starts the deletion, or returns its operation if it has started already. */
+async function deleteById({ trx, tenant, caller, params, query, audit }: DeleteRequest): Promise<Operation> {
+  const integration = required(await findEvenDeleted(trx, tenant, params.integration));
+  const { id, org_id: orgId, project_id: projectId, status } = integration;
+  requireMayRevoke(caller, orgId, query.revocation);
+  const isOver = deletedIntegrationStatuses.includes(status);
+  if (query.if_unused === 'true' && !isOver) refuseInUse(await usersOf(trx, id).apps(mostApps));
+  return deleteIntegration(trx, { id, orgId, projectId, revocation: query.revocation, audit });
+}
+
 export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [
     endpoint({
@@ -49,20 +72,11 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
       summary: 'Delete an integration, and revoke what it has at its provider',
       description:
         'Takes effect with the answer: nothing is issued, dispatched or decided for it any more. What is left to do is the operation’s, whose `outcome` says what became of it at the provider. Asking again answers the same operation.',
-      access: 'integrations:delete',
+      ...deleting,
       params: Params,
       query: DeletionQuery,
       success: { status: 202, body: Accepted },
-      problems: ['not_found', 'integration_in_use'],
-      async write({ trx, tenant, caller, params, query, audit }) {
-        const integration = required(await findEvenDeleted(trx, tenant, params.integration));
-        const { id, org_id: orgId, project_id: projectId, status } = integration;
-        requireMayRevoke(caller, orgId, query.revocation);
-        const isOver = deletedIntegrationStatuses.includes(status);
-        if (query.if_unused === 'true' && !isOver) refuseInUse(await usersOf(trx, id).apps(mostApps));
-        const deletion = { id, orgId, projectId, revocation: query.revocation, audit };
-        return reply({ operation: await deleteIntegration(trx, deletion) });
-      },
+      write: async (request) => reply({ operation: await deleteById(request) }),
     }),
     endpoint({
       method: 'get',
@@ -96,6 +110,31 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
           })),
           would_uninstall: installations.some(({ uninstalled }) => uninstalled),
         };
+      },
+    }),
+  ];
+}
+
+/** The deletion in the dialect of `/api/integrations`, which has no query. */
+export function dialectDeleteRoutes(): Endpoint[] {
+  return [
+    endpoint({
+      method: 'delete',
+      path: '/api/integrations/{integration}',
+      operationId: 'deleteIntegrationInDialect',
+      tag: dialectTag,
+      summary: 'Delete an integration, and revoke what it has at its provider',
+      description:
+        'Takes effect with the answer. An installation is uninstalled at GitHub with the last integration on it; `GET /v1/operations/{operationId}` says what became of that.',
+      ...deleting,
+      params: Params,
+      success: {
+        status: 202,
+        body: z.object({ data: z.object({ id: z.string(), operationId: z.string().optional() }) }),
+      },
+      async write(request) {
+        const operation = await deleteById({ ...request, query: DeletionQuery.parse({}) });
+        return { data: { id: request.params.integration, operationId: operation.id } };
       },
     }),
   ];

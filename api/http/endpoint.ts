@@ -56,6 +56,9 @@ export type ReplyParts = {
   renew?(): Promise<unknown>;
 };
 
+/** The parts of a reply whose body has a known type, for functions that several routes call. */
+export type ReplyOf<Body> = ReplyParts & { body: Body };
+
 export function reply(parts: ReplyParts): Reply {
   return new Reply(parts);
 }

@@ -3,6 +3,9 @@ import { allInstallations } from '../../db/github/installations.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { type IntegrationView, kinds } from './integrations.ts';
 
+/** Groups the dialect's operations in the API's documentation. */
+export const dialectTag = 'dialect of /api/integrations';
+
 /** An integration as the dialect of `/api/integrations` prints it. */
 export const DialectIntegration = z
   .object({

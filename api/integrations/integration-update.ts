@@ -2,17 +2,17 @@ import { z } from 'zod';
 import { integrationsFor } from '../../db/integrations/integrations.ts';
 import { isDuplicate } from '../../db/store/errors.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, type ReplyOf, reply, requireRevision, type WriteRequest } from '../http/endpoint.ts';
 import { id, name } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
-import { Problem, required } from '../http/problems.ts';
+import { Problem, type ProblemCode, required } from '../http/problems.ts';
 import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from '../registries/change-registry.ts';
 import { isRegistry } from '../registries/registry-view.ts';
 import { ChangedIntegration, detailById, detailOf, findIntegration } from './integrations.ts';
 
 const mostMetadata = 4_096;
 
-const IntegrationChanges = z
+export const IntegrationChanges = z
   .strictObject({
     display_name: name,
     metadata: z
@@ -24,7 +24,70 @@ const IntegrationChanges = z
   .partial()
   .meta({ id: 'IntegrationChange', examples: [{ display_name: 'Docker Hub of Acme', repositories: ['acme/shop'] }] });
 
-export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
+const Params = z.strictObject({ integration: id('int') });
+
+/** What the same operation asks of its caller here and in the dialect. */
+export const updating = {
+  access: 'integrations:write',
+  problems: [
+    'not_found',
+    'integration_deleted',
+    'integration_exists',
+    'precondition_failed',
+    'provider_not_supported',
+    'credentials_not_allowed_for_kind',
+    'credentials_short_lived',
+  ] satisfies ProblemCode[],
+} as const;
+
+type UpdateRequest = Pick<
+  WriteRequest<z.output<typeof Params>, unknown, z.output<typeof IntegrationChanges>>,
+  'trx' | 'tenant' | 'params' | 'body' | 'audit' | 'ifMatch'
+>;
+
+/** Returns the function behind `PATCH /v1/integrations/{integration}`, which the routes of the dialect call as well. */
+export function updateIntegration({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>) {
+  return async ({
+    trx,
+    tenant,
+    params,
+    body,
+    audit,
+    ...request
+  }: UpdateRequest): Promise<ReplyOf<z.input<typeof ChangedIntegration>>> => {
+    const integration = required(await integrationsFor(trx, tenant).take(params.integration));
+    const { id, orgId, projectId, revision } = integration;
+    if (integration.status === 'deleting') throw new Problem('integration_deleted');
+    requireRevision(request, revision);
+    const { display_name: displayName, metadata, ...changes } = body;
+    requireChangeable(integration, changes);
+    const registry =
+      isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
+    const changed = await integrationsFor(trx, tenant)
+      .update(id, revision, {
+        ...(displayName !== undefined && { displayName }),
+        ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),
+        ...(registry && { registry }),
+      })
+      .catch((error: unknown) => {
+        if (!isDuplicate(error)) throw error;
+        throw new Problem('integration_exists', 'Somebody else connects the same account just now.');
+      });
+    if (!changed) throw new Problem('precondition_failed');
+    const detail = { fields: Object.keys(body).join(' ') };
+    await audit({ orgId, projectId, action: 'integration.updated', target: id, detail });
+    const updated = await findIntegration(trx, tenant, id);
+    const operation = await verifyAfter(trx, updated, changes);
+    return {
+      body: await detailOf(trx, updated),
+      revision: updated.revision,
+      ...(operation && { operation, renew: () => detailById(database.reader, id) }),
+    };
+  };
+}
+
+export function integrationUpdateRoutes(deps: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
+  const update = updateIntegration(deps);
   return [
     endpoint({
       method: 'patch',
@@ -35,49 +98,11 @@ export function integrationUpdateRoutes({ database, keyring }: Pick<ApiDeps, 'da
       summary: 'Change an integration: its name, its metadata and, of a registry, what it is reached with',
       description:
         'What may have made a registry work, or not work any more, has it verified anew: the operation in the answer. A name or metadata touch no credential; those of a GitHub App are replaced by `POST …/credentials/rotate`.',
-      access: 'integrations:write',
-      params: z.strictObject({ integration: id('int') }),
+      ...updating,
+      params: Params,
       body: IntegrationChanges,
       success: { status: 200, body: ChangedIntegration },
-      problems: [
-        'not_found',
-        'integration_deleted',
-        'integration_exists',
-        'precondition_failed',
-        'provider_not_supported',
-        'credentials_not_allowed_for_kind',
-        'credentials_short_lived',
-      ],
-      async write({ trx, tenant, params, body, audit, ...request }) {
-        const integration = required(await integrationsFor(trx, tenant).take(params.integration));
-        const { id, orgId, projectId, revision } = integration;
-        if (integration.status === 'deleting') throw new Problem('integration_deleted');
-        requireRevision(request, revision);
-        const { display_name: displayName, metadata, ...changes } = body;
-        requireChangeable(integration, changes);
-        const registry =
-          isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
-        const changed = await integrationsFor(trx, tenant)
-          .update(id, revision, {
-            ...(displayName !== undefined && { displayName }),
-            ...(metadata !== undefined && { metadata: withOwn(metadata, integration.metadata) }),
-            ...(registry && { registry }),
-          })
-          .catch((error: unknown) => {
-            if (!isDuplicate(error)) throw error;
-            throw new Problem('integration_exists', 'Somebody else connects the same account just now.');
-          });
-        if (!changed) throw new Problem('precondition_failed');
-        const detail = { fields: Object.keys(body).join(' ') };
-        await audit({ orgId, projectId, action: 'integration.updated', target: id, detail });
-        const updated = await findIntegration(trx, tenant, id);
-        const operation = await verifyAfter(trx, updated, changes);
-        return reply({
-          body: await detailOf(trx, updated),
-          revision: updated.revision,
-          ...(operation && { operation, renew: () => detailById(database.reader, id) }),
-        });
-      },
+      write: async (request) => reply(await update(request)),
     }),
   ];
 }

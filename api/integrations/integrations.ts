@@ -8,10 +8,10 @@ import { integrationStatuses } from '../../domain/integrations/integration-statu
 import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
 import { tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, type ReplyOf, type Request, reply, type WriteRequest } from '../http/endpoint.ts';
 import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
-import { Problem, required } from '../http/problems.ts';
+import { Problem, type ProblemCode, required } from '../http/problems.ts';
 import {
   checkNewRegistry,
   createRegistry,
@@ -66,6 +66,14 @@ const IntegrationItem = IntegrationView.pick({
 }).meta({ id: 'IntegrationSummary' });
 
 const Params = z.strictObject({ integration: id('int') });
+const ListQuery = PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() });
+
+/** What the same operation asks of its caller here and in the dialect. */
+export const reading = { access: 'integrations:read' } as const;
+export const creating = {
+  access: 'integrations:write',
+  problems: [...bindingProblems, ...registryProblems, 'cloud_account_missing'] satisfies ProblemCode[],
+} as const;
 
 const NewGithub = z
   .strictObject({
@@ -103,12 +111,78 @@ export const NewIntegration = z
     ],
   });
 
-export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
+type View = z.input<typeof IntegrationView>;
+type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'connect'>;
+
+/** The functions behind the routes of `/v1/integrations`, which the routes of the dialect call as well. */
+export function integrationHandlers(deps: Deps) {
   const { database } = deps;
-  const list = async (tenant: TenantScope, filter: { kind?: string | undefined; projectId?: string }, page: Page) => {
-    const { items, next } = await integrationsFor(database.reader, tenant).list(filter, pageRequest(page));
-    return reply({ body: items.map((one) => integrationView(one)), next });
+  return {
+    async list({
+      tenant,
+      query: { kind, provider, ...page },
+    }: Pick<Request<unknown, z.output<typeof ListQuery>>, 'tenant' | 'query'>): Promise<ReplyOf<View[]>> {
+      if (kind && provider && kind !== provider) return { body: [] };
+      return listWithin(database.reader, tenant, { kind: kind ?? provider }, page);
+    },
+
+    async read({
+      tenant,
+      params,
+    }: Pick<Request<z.output<typeof Params>>, 'tenant' | 'params'>): Promise<ReplyOf<View>> {
+      const integration = await findReadable(database.reader, tenant, params.integration);
+      return { body: await detailOf(database.reader, integration), revision: integration.revision };
+    },
+
+    /** Checks what is to be connected, before the transaction of `create`. */
+    async prepare({ caller, body }: Pick<Request<unknown, unknown, Body>, 'caller' | 'body'>): Promise<Prepared> {
+      if (body.provider === 'github') {
+        tenantFor(caller, 'ops');
+        const { installation_id: externalId } = body;
+        if (externalId === undefined) {
+          throw new Problem('provider_not_supported', 'Send `installation_id`, GitHub’s number of the installation.');
+        }
+        await requireInstallation(database, externalId);
+        return { externalId, asked: body };
+      }
+      if (!isNewRegistry(body)) {
+        throw new Problem('provider_not_supported', `Integrations of ${body.provider} cannot be connected yet.`);
+      }
+      return { host: checkNewRegistry(body, deps), asked: body };
+    },
+
+    async create(
+      request: Pick<WriteRequest, 'trx' | 'tenant' | 'caller' | 'audit'>,
+      prepared: Prepared,
+    ): Promise<ReplyOf<View>> {
+      if ('host' in prepared) {
+        const { host, asked: body } = prepared;
+        const { integration, operation } = await createRegistry(request, deps, { body, host });
+        const renew = () => detailById(database.reader, integration.id);
+        return { body: integrationView(integration), revision: integration.revision, operation, renew };
+      }
+      const { externalId, asked } = prepared;
+      const { project_id: projectId, display_name: displayName } = asked;
+      const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
+      const integration = await bindOperatorInstallation(ops, { externalId, projectId, displayName });
+      return { body: integrationView(integration), revision: integration.revision };
+    },
   };
+}
+
+async function listWithin(
+  db: Db,
+  tenant: TenantScope,
+  filter: { kind?: string | undefined; projectId?: string },
+  page: Page,
+): Promise<ReplyOf<View[]>> {
+  const { items, next } = await integrationsFor(db, tenant).list(filter, pageRequest(page));
+  return { body: items.map((one) => integrationView(one)), next };
+}
+
+export function integrationRoutes(deps: Deps): Endpoint[] {
+  const { database } = deps;
+  const { list, read, prepare, create } = integrationHandlers(deps);
   return [
     endpoint({
       method: 'get',
@@ -116,13 +190,10 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       operationId: 'listIntegrations',
       tag: 'integrations',
       summary: 'List integrations',
-      access: 'integrations:read',
-      query: PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() }),
+      ...reading,
+      query: ListQuery,
       success: { status: 200, body: z.array(IntegrationItem) },
-      async read({ tenant, query: { kind, provider, ...page } }) {
-        if (kind && provider && kind !== provider) return [];
-        return list(tenant, { kind: kind ?? provider }, page);
-      },
+      read: async (request) => reply(await list(request)),
     }),
     endpoint({
       method: 'get',
@@ -136,7 +207,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       success: { status: 200, body: z.array(IntegrationItem) },
       async read({ tenant, params, query }) {
         required(await projectsFor(database.reader, tenant).find(params.project));
-        return list(tenant, { projectId: params.project }, query);
+        return reply(await listWithin(database.reader, tenant, { projectId: params.project }, query));
       },
     }),
     endpoint({
@@ -146,13 +217,10 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       tag: 'integrations',
       etag: true,
       summary: 'Read an integration',
-      access: 'integrations:read',
+      ...reading,
       params: Params,
       success: { status: 200, body: IntegrationView },
-      async read({ tenant, params }) {
-        const integration = await findReadable(database.reader, tenant, params.integration);
-        return reply({ body: await detailOf(database.reader, integration), revision: integration.revision });
-      },
+      read: async (request) => reply(await read(request)),
     }),
     endpoint({
       method: 'post',
@@ -163,38 +231,11 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
       summary: 'Connect a registry, or bind an installation of the operator’s GitHub App',
       description:
         'A registry is `pending` until its verification, the operation in the answer, has proven what is stored for it. An installation takes the scope `ops`: its number does not prove who owns the account, so only who operates the instance may say whose it is. Everybody else connects GitHub by `POST /v1/integrations/github/start`.',
-      access: 'integrations:write',
+      ...creating,
       body: NewIntegration,
       success: { status: 201, body: ChangedIntegration },
-      problems: [...bindingProblems, ...registryProblems, 'cloud_account_missing'],
-      async prepare({ caller, body }): Promise<Prepared> {
-        if (body.provider === 'github') {
-          tenantFor(caller, 'ops');
-          const { installation_id: externalId } = body;
-          if (externalId === undefined) {
-            throw new Problem('provider_not_supported', 'Send `installation_id`, GitHub’s number of the installation.');
-          }
-          await requireInstallation(database, externalId);
-          return { externalId, asked: body };
-        }
-        if (!isNewRegistry(body)) {
-          throw new Problem('provider_not_supported', `Integrations of ${body.provider} cannot be connected yet.`);
-        }
-        return { host: checkNewRegistry(body, deps), asked: body };
-      },
-      async write({ prepared, ...request }) {
-        if ('host' in prepared) {
-          const { host, asked: body } = prepared;
-          const { integration, operation } = await createRegistry(request, deps, { body, host });
-          const renew = () => detailById(database.reader, integration.id);
-          return reply({ body: integrationView(integration), revision: integration.revision, operation, renew });
-        }
-        const { externalId, asked } = prepared;
-        const { project_id: projectId, display_name: displayName } = asked;
-        const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
-        const integration = await bindOperatorInstallation(ops, { externalId, projectId, displayName });
-        return reply({ body: integrationView(integration), revision: integration.revision });
-      },
+      prepare,
+      write: async ({ prepared, ...request }) => reply(await create(request, prepared)),
     }),
   ];
 }
@@ -202,7 +243,7 @@ export function integrationRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | '
 type Page = z.output<typeof PageQuery>;
 type Body = z.output<typeof NewIntegration>;
 type OfGithub = Extract<Body, { provider: 'github' }>;
-type Prepared = { externalId: number; asked: OfGithub } | { host: RegistryHost; asked: NewRegistry };
+export type Prepared = { externalId: number; asked: OfGithub } | { host: RegistryHost; asked: NewRegistry };
 
 function isNewRegistry(body: Body): body is NewRegistry {
   return isRegistry({ kind: body.provider });

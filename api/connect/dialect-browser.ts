@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { ApiDeps } from '../http/deps.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { forPeople } from '../http/html-page.ts';
+import { id } from '../http/input.ts';
+import { dialectTag } from '../integrations/dialect-view.ts';
+import { githubBrowserHandlers, type githubBrowserRoutes } from './github-browser.ts';
+
+const Install = z.strictObject({
+  ticket: z.string().optional(),
+  projectId: id('prj').optional(),
+  orgId: id('org').optional(),
+  redirectUrl: z.string().optional(),
+});
+
+/** The browser's routes in the dialect of `/api/integrations`: the handlers of `v1` at other addresses. */
+export function dialectBrowserRoutes(deps: ApiDeps, v1: ReturnType<typeof githubBrowserRoutes>): Endpoint[] {
+  const { install, landed } = githubBrowserHandlers(deps);
+  return [
+    endpoint({
+      method: 'get',
+      path: '/api/integrations/github/install',
+      operationId: 'getGithubInstallInDialect',
+      tag: dialectTag,
+      summary: 'Install the operator’s App, in a browser',
+      description: v1.install.description ?? '',
+      access: 'public',
+      query: Install,
+      success: { status: 302, description: 'To GitHub' },
+      problems: v1.install.problems ?? [],
+      raw: forPeople(async (ctx, tools) => {
+        const { ticket, projectId, orgId, redirectUrl, ...others } = ctx.query;
+        const asked = { ...others, ticket, project_id: projectId, org_id: orgId, redirect_url: redirectUrl };
+        ctx.query = Object.fromEntries(
+          Object.entries(asked).filter(([, value]) => value !== undefined),
+        ) as typeof ctx.query;
+        await install(ctx, tools);
+        if (ctx.status === 200 && ctx.type === 'application/json') {
+          const { url } = JSON.parse(String(ctx.body)) as { url: string };
+          ctx.body = JSON.stringify({ url });
+          ctx.type = 'application/json';
+        }
+      }),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/api/integrations/github/callback',
+      operationId: 'getGithubCallbackInDialect',
+      tag: dialectTag,
+      summary: 'Where GitHub may send the browser back to, for the operator’s App',
+      description: v1.callback.description ?? '',
+      access: 'public',
+      ...(v1.callback.query && { query: v1.callback.query }),
+      success: v1.callback.success,
+      problems: v1.callback.problems ?? [],
+      // A landing without a code is the same for every App. A code belongs to the operator's App only.
+      raw: forPeople((ctx) => landed(ctx, ctx.query['code'] === undefined ? 'any' : undefined)),
+    }),
+  ];
+}
