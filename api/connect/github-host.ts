@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { listOperatorApps } from '../../db/github/bind-installation.ts';
 import type { GithubApp } from '../../db/github/github-apps.ts';
 import type { Db } from '../../db/store/connection.ts';
@@ -8,7 +7,6 @@ import { askProvider, ofHosts } from '../http/ask-provider.ts';
 import type { ConnectSettings, ImportCheck } from '../http/deps.ts';
 import { Problem } from '../http/problems.ts';
 import type { NewFlow } from './new-flow.ts';
-import type { Body } from './start-flow.ts';
 
 type Host = { hostUrl: string; apiUrl: string };
 
@@ -38,20 +36,16 @@ export async function requireSupportedHost(
   }
 }
 
-/** The host of a new App, or of the operator's; of an App that is connected already it is known what it is. */
-export async function hostToBe(
-  db: Db,
-  connect: ConnectSettings,
-  body: z.output<typeof NewFlow>,
-): Promise<Host | undefined> {
+/** Returns the host of a new App or of the operator's App. The host of an App that is connected already is known. */
+export async function hostToBe(db: Db, connect: ConnectSettings, body: NewFlow): Promise<Host | undefined> {
   if (body.app === 'manifest') return hostOf(connect, body);
   return body.app === 'operator' ? newestOperatorApp(db) : undefined;
 }
 
-/** The addresses of the GitHub that is meant, where they may be reached. */
+/** Returns the addresses of the GitHub host in the body, or of the default one; refuses a host that is not allowed. */
 export function hostOf(
   { allowedHosts, defaultHost }: ConnectSettings,
-  { host_url: web = defaultHost.hostUrl, api_url: api }: Pick<Body, 'host_url' | 'api_url'>,
+  { host_url: web = defaultHost.hostUrl, api_url: api }: Pick<NewFlow, 'host_url' | 'api_url'>,
 ): { hostUrl: string; apiUrl: string } {
   const hostUrl = tenantHostUrl(web, allowedHosts);
   const usual = hostUrl === defaultHost.hostUrl ? defaultHost.apiUrl : hostUrl && githubHost(hostUrl).api;
@@ -64,7 +58,7 @@ export function hostOf(
   throw new Problem('host_not_allowed', advice);
 }
 
-/** The one that is configured now. */
+/** Returns the operator's App that is configured now. */
 export async function newestOperatorApp(db: Db): Promise<GithubApp | undefined> {
   return (await listOperatorApps(db)).at(-1);
 }

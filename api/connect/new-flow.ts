@@ -54,3 +54,4 @@ export const NewFlow = z
       },
     ],
   });
+export type NewFlow = z.output<typeof NewFlow>;

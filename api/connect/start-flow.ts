@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { allConnectFlows, type ConnectFlow, type NewConnectFlow } from '../../db/connect/connect-flows.ts';
 import { nudgeFlow } from '../../db/connect/flow-commands.ts';
 import { flowStatesIn } from '../../db/connect/flow-states.ts';
@@ -21,14 +20,13 @@ import type { NewFlow } from './new-flow.ts';
 export type StartDeps = { connect: ConnectSettings; publicUrl: string };
 /** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
 const mostOpen = 50;
-export type Body = z.output<typeof NewFlow>;
 
 /** Starts a flow, and answers the address on which its browser begins. */
 export async function startFlow(
   trx: Transaction,
   deps: StartDeps,
   asking: Asking,
-  body: Body,
+  body: NewFlow,
 ): Promise<{ flow: ConnectFlow; url: string }> {
   refuseMixed(body);
   return openFlow(trx, deps, asking, body.redirect_url, {
@@ -68,7 +66,7 @@ export async function openFlow(
   return { flow, url: isManifest ? `${base}/create?state=${state}` : `${base}/install?ticket=${state}` };
 }
 
-function refuseMixed({ app, integration_id: integrationId, installation_id: installationId }: Body): void {
+function refuseMixed({ app, integration_id: integrationId, installation_id: installationId }: NewFlow): void {
   const refuse = (path: string, message: string) => {
     throw new Problem('invalid_request', `\`${path}\` ${message}.`, { errors: [{ path: `body.${path}`, message }] });
   };
@@ -84,13 +82,13 @@ type What = Owner &
     'kind' | 'hostUrl' | 'apiUrl' | 'githubAppId' | 'integrationId' | 'appName' | 'appPublic' | 'expiresAt'
   >;
 
-async function whatOf(db: Db, deps: StartDeps, asking: Asking, body: Body): Promise<What> {
+async function whatOf(db: Db, deps: StartDeps, asking: Asking, body: NewFlow): Promise<What> {
   if (body.app === 'own') return ownApp(db, asking, body.integration_id ?? '');
   const owner = await ownerOf(db, asking, body);
   return body.app === 'operator' ? operatorApp(db, owner) : newApp(db, deps, body, owner);
 }
 
-async function newApp(db: Db, deps: StartDeps, body: Body, owner: Owner): Promise<What> {
+async function newApp(db: Db, deps: StartDeps, body: NewFlow, owner: Owner): Promise<What> {
   const { hostUrl, apiUrl } = hostOf(deps.connect, body);
   const org = await db('orgs').where({ id: owner.orgId }).first('name');
   return {

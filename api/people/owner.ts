@@ -2,12 +2,10 @@ import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { covers, type TenantScope } from '../../db/store/tenant.ts';
-import type { Body } from '../connect/start-flow.ts';
-import type { Caller } from '../http/caller.ts';
-import { requireOrgAdmin } from '../http/caller.ts';
+import { type Caller, requireOrgAdmin } from '../http/caller.ts';
 import { Problem } from '../http/problems.ts';
 
-/** Whose the connection will be, as a person knows it. */
+/** Returns the owner's name for a page, for example "the project shop of acme". */
 export async function ownerNameOf(
   db: Db,
   { orgId, projectId }: Pick<ConnectFlow, 'orgId' | 'projectId'>,
@@ -20,13 +18,16 @@ export async function ownerNameOf(
 
 export type Asking = { tenant: TenantScope; caller: Caller };
 
+/** The owner that a request body names. */
+type NamedOwner = { project_id?: string | undefined; org_id?: string | undefined };
+
 export type Owner = { orgId: string; projectId: string | null };
 
-/** A project of the caller's, or the organization itself where the caller administers it. */
+/** Returns a project of the caller's, or the organization if the caller administers it. */
 export async function ownerOf(
   db: Db,
   { tenant, caller }: Asking,
-  { project_id: projectId, org_id: orgId }: Pick<Body, 'project_id' | 'org_id'>,
+  { project_id: projectId, org_id: orgId }: NamedOwner,
 ): Promise<Owner> {
   const projects = projectsFor(db, tenant);
   if (projectId !== undefined) {
