@@ -19,6 +19,8 @@ import { githubBrowserRoutes } from './connect/github-browser.ts';
 import { githubImportRoutes } from './connect/github-import.ts';
 import { githubStartRoutes } from './connect/github-start.ts';
 import { dialectDeleteRoutes, integrationDeleteRoutes } from './deletion/integration-delete.ts';
+import { orgDeleteRoutes } from './deletion/org-delete.ts';
+import { projectDeleteRoutes } from './deletion/project-delete.ts';
 import { deliveryRoutes } from './deliveries/deliveries.ts';
 import { createIntake } from './deliveries/intake.ts';
 import { recoverRoutes } from './deliveries/recover.ts';
@@ -42,6 +44,7 @@ import { healthRoutes } from './integrations/health.ts';
 import { integrationUpdateRoutes } from './integrations/integration-update.ts';
 import { integrationVerifyRoutes } from './integrations/integration-verify.ts';
 import { integrationRoutes } from './integrations/integrations.ts';
+import { openApiDocument } from './openapi.ts';
 import { auditRoutes } from './ops/audit.ts';
 import { docsRoutes } from './ops/docs.ts';
 import { incidentRoutes } from './ops/incidents.ts';
@@ -77,6 +80,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...recoverRoutes(),
     ...webhookRoutes(deps),
     ...projectRoutes(deps),
+    ...projectDeleteRoutes(),
     ...appRoutes(deps),
     ...appRegistryRoutes(),
     ...healthRoutes(deps),
@@ -90,6 +94,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...cloudAccountRoutes(deps),
     ...deliveryRoutes(deps),
     ...orgRoutes(deps),
+    ...orgDeleteRoutes(),
     ...meRoutes(),
     ...sessionRoutes(deps),
     ...signInRoutes(deps),
@@ -99,7 +104,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...operationRoutes(deps),
     ...oidcIssuerRoutes(deps),
     ...serviceRoutes(deps),
-    ...docsRoutes(() => all),
+    ...docsRoutes(() => openApiDocument(all)),
     ...dialectRoutes(deps),
     ...dialectDeleteRoutes(),
     ...dialectBrowserRoutes(deps, githubBrowser),

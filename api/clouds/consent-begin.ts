@@ -1,6 +1,5 @@
 import type { Context } from 'koa';
 import { type ConsentFlow, googleConsentsIn } from '../../db/clouds/google-consents.ts';
-import type { LandingRefusal } from '../connect/land.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { Problem } from '../http/problems.ts';
@@ -68,7 +67,13 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
   return { open, begin };
 }
 
-type ConsentRefusal = Exclude<LandingRefusal, 'callback_foreign'>;
+type ConsentRefusal =
+  | 'state_missing'
+  | 'state_unknown'
+  | 'state_expired'
+  | 'state_used'
+  | 'state_foreign'
+  | 'answer_incomplete';
 
 const again = 'Start again from the page that sent you here.';
 

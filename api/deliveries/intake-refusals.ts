@@ -1,6 +1,5 @@
+import type { IntakeAnswer } from '../http/deps.ts';
 import { catalogue, type ProblemCode } from '../http/problems.ts';
-
-export type IntakeAnswer = { status: number; headers: Record<string, string>; body: string };
 
 /**
  * What a webhook that is not taken is answered. Every answer is the same bytes each time, and all that can be wrong

@@ -6,10 +6,10 @@ import { BatchFull, createBatch } from '../../db/store/batch.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { contentKeyOf, signatureDigest } from '../../domain/deliveries/delivery-content.ts';
 import type { Logger } from '../../log.ts';
-import type { Intake } from '../http/deps.ts';
+import type { Intake, IntakeAnswer } from '../http/deps.ts';
 import { networkOf } from '../http/rate-limit.ts';
 import { type BodyPace, createBodyBudget, readBody, swallow } from '../http/read-body.ts';
-import { type IntakeAnswer, refusals } from './intake-refusals.ts';
+import { refusals } from './intake-refusals.ts';
 import type { HookKeys } from './webhook-keys.ts';
 import { isSignedBy } from './webhook-keys.ts';
 

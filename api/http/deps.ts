@@ -10,7 +10,6 @@ import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import type { Logger } from '../../log.ts';
-import type { IntakeAnswer } from '../deliveries/intake-refusals.ts';
 import type { OperationLinks } from './operation-view.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
@@ -71,6 +70,9 @@ export type ApiDeps = {
   trustProxy: boolean;
   limiter: RateLimiter;
 };
+
+/** The response to a webhook. */
+export type IntakeAnswer = { status: number; headers: Record<string, string>; body: string };
 
 export type Intake = {
   /** Verifies and stores one webhook; answers after the commit. Nothing of a refused one is kept. */

@@ -2,15 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { openApiDocument } from '../openapi.ts';
 import { docsPage, docsPolicy, docsScript, docsStyles } from './docs-page.ts';
 
 const { resolve } = createRequire(import.meta.url);
 const viewerScript = resolve('swagger-ui-dist/swagger-ui-bundle.js');
 const viewerStyles = resolve('swagger-ui-dist/swagger-ui.css');
 
-/** The OpenAPI document and the page that shows it. `documented` returns all endpoints, including these. */
-export function docsRoutes(documented: () => Endpoint[]): Endpoint[] {
+/** The OpenAPI document and the page that shows it. `documentOfAll` describes all endpoints, including these. */
+export function docsRoutes(documentOfAll: () => object): Endpoint[] {
   let document: string | undefined;
   return [
     endpoint({
@@ -22,7 +21,7 @@ export function docsRoutes(documented: () => Endpoint[]): Endpoint[] {
       access: 'public',
       success: { status: 200, body: z.record(z.string(), z.unknown()) },
       async raw(ctx) {
-        document ??= JSON.stringify(openApiDocument(documented()));
+        document ??= JSON.stringify(documentOfAll());
         ctx.body = document;
         ctx.type = 'application/json';
       },

@@ -1,11 +1,8 @@
 import { z } from 'zod';
-import { deleteOrg } from '../../db/deletion/owner-deletion.ts';
 import { type Org, orgsFor } from '../../db/people/orgs.ts';
-import { revocation } from '../deletion/deletion-query.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 
 const OrgView = z
@@ -82,25 +79,6 @@ export function orgRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         if (!(await orgs.update(org.id, org.revision, body))) throw new Problem('precondition_failed');
         await audit({ orgId: org.id, action: 'org.updated', target: org.id });
         return reply({ body: orgView({ ...org, ...body, updatedAt: Date.now() }), revision: org.revision + 1 });
-      },
-    }),
-    endpoint({
-      method: 'delete',
-      path: '/v1/orgs/{org}',
-      operationId: 'deleteOrg',
-      tag: 'organizations',
-      summary: 'Delete an organization with everything in it',
-      description:
-        'Takes effect with the answer: its tokens are revoked, and nothing is built any more. The operation ends with the last of its integrations.',
-      access: 'org:admin',
-      params: Params,
-      query: z.strictObject({ revocation }),
-      success: { status: 202, body: Accepted },
-      problems: ['precondition_failed'],
-      async write({ trx, tenant, params, query, audit, ...request }) {
-        const org = required(await orgsFor(trx, tenant).find(params.org));
-        requireRevision(request, org.revision);
-        return reply({ operation: await deleteOrg(trx, { orgId: org.id, revocation: query.revocation, audit }) });
       },
     }),
   ];

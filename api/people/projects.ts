@@ -1,14 +1,10 @@
 import { z } from 'zod';
-import { deleteProject } from '../../db/deletion/owner-deletion.ts';
 import { orgsFor } from '../../db/people/orgs.ts';
 import { holdOwner, type Project, projectsFor } from '../../db/people/projects.ts';
 import { covers } from '../../db/store/tenant.ts';
-import { DeletionQuery, requireMayRevoke } from '../deletion/deletion-query.ts';
-import { type Caller, scopesIn } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
 import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 
 const ProjectView = z
@@ -99,42 +95,9 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
         return reply({ body: projectView(changed), revision: project.revision + 1 });
       },
     }),
-    endpoint({
-      method: 'delete',
-      path: '/v1/projects/{project}',
-      operationId: 'deleteProject',
-      tag: 'projects',
-      summary: 'Delete a project with its apps and integrations',
-      description:
-        'Takes effect with the answer, as the deletion of an integration does. The operation ends with the last of its integrations.',
-      access: 'projects:write',
-      params: Params,
-      query: DeletionQuery,
-      success: { status: 202, body: Accepted },
-      problems: ['project_in_use', 'precondition_failed'],
-      async write({ trx, tenant, caller, params, query, audit, ...request }) {
-        const projects = projectsFor(trx, tenant);
-        const project = required(await projects.find(params.project));
-        requireRevision(request, project.revision);
-        const { id, orgId } = project;
-        requireMayRevoke(caller, orgId, query.revocation);
-        const isInUse = await projects.isInUse(id);
-        if (isInUse && query.if_unused === 'true') {
-          throw new Problem('project_in_use', 'Delete its apps and integrations first, or leave out `if_unused`.');
-        }
-        requireMayEmpty(caller, project, isInUse);
-        return reply({ operation: await deleteProject(trx, id, { orgId, revocation: query.revocation, audit }) });
-      },
-    }),
   ];
 }
 
 function projectView({ id, orgId, name, createdAt, updatedAt }: Project): z.input<typeof ProjectView> {
   return { id, org_id: orgId, name, created_at: toSeconds(createdAt), updated_at: toSeconds(updatedAt) };
-}
-
-/** Who may delete a project and not what is in it, may delete an empty one. */
-function requireMayEmpty(caller: Caller, { id, orgId }: Project, isInUse: boolean): void {
-  if (!isInUse || scopesIn(caller, orgId, id).has('integrations:delete')) return;
-  throw new Problem('missing_scope', 'It is in use: that needs the scope integrations:delete as well.');
 }

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { deleteOrg } from '../../db/deletion/owner-deletion.ts';
+import { orgsFor } from '../../db/people/orgs.ts';
+import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
+import { id } from '../http/input.ts';
+import { Accepted } from '../http/operation-view.ts';
+import { required } from '../http/problems.ts';
+import { revocation } from './deletion-query.ts';
+
+export function orgDeleteRoutes(): Endpoint[] {
+  return [
+    endpoint({
+      method: 'delete',
+      path: '/v1/orgs/{org}',
+      operationId: 'deleteOrg',
+      tag: 'organizations',
+      summary: 'Delete an organization with everything in it',
+      description:
+        'Takes effect with the answer: its tokens are revoked, and nothing is built any more. The operation ends with the last of its integrations.',
+      access: 'org:admin',
+      params: z.strictObject({ org: id('org') }),
+      query: z.strictObject({ revocation }),
+      success: { status: 202, body: Accepted },
+      problems: ['precondition_failed'],
+      async write({ trx, tenant, params, query, audit, ...request }) {
+        const org = required(await orgsFor(trx, tenant).find(params.org));
+        requireRevision(request, org.revision);
+        return reply({ operation: await deleteOrg(trx, { orgId: org.id, revocation: query.revocation, audit }) });
+      },
+    }),
+  ];
+}
