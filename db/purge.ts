@@ -4,6 +4,7 @@ import { registryPasswordKind } from '../domain/registries/registry-settings.ts'
 import { clockLeewayMs } from './exchange/minted-tokens.ts';
 import { answersKeptMs } from './ops/idempotency-keys.ts';
 import type { Database, Db } from './store/connection.ts';
+import { skipLocked } from './store/locks.ts';
 
 const retiredPasswordsKeptMs = 3_600_000;
 const commandsKeptMs = 7 * 24 * 3_600_000;
@@ -88,8 +89,7 @@ export async function purgeSome(database: Database, atMost = 500): Promise<boole
       const some = due(trx, now)
         .select(...key)
         .limit(atMost);
-      if (database.dialect === 'postgres') some.forUpdate().skipLocked();
-      const rows = trx(table).whereIn(key, some);
+      const rows = trx(table).whereIn(key, skipLocked(some));
       return clear ? rows.update(clear) : rows.delete();
     });
     more ||= purged === atMost;

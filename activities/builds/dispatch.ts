@@ -8,6 +8,7 @@ import { mostInputsFor } from '../../db/builds/pipelines.ts';
 import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
 import type { Transaction } from '../../db/store/connection.ts';
+import { shared } from '../../db/store/locks.ts';
 import { skipMarker } from '../../domain/builds/skip-markers.ts';
 import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -161,12 +162,8 @@ async function startSending(trx: Transaction, build: Build): Promise<boolean> {
 
 /** Held until the transaction ends: a deletion comes before it, or finds a build that is being sent and ends it. */
 async function isUsable(trx: Transaction, integrationId: string): Promise<boolean> {
-  const query = trx('integrations')
-    .where({ id: integrationId })
-    .whereIn('status', usableIntegrationStatuses)
-    .first('id');
-  if (trx.client.config.client === 'pg') query.forShare();
-  return (await query) !== undefined;
+  const usable = trx('integrations').where({ id: integrationId }).whereIn('status', usableIntegrationStatuses);
+  return (await shared(usable.first('id'))) !== undefined;
 }
 
 async function recordSent(

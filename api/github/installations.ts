@@ -6,6 +6,7 @@ import type { Integration } from '../../db/integrations/integrations.ts';
 import { allOperations, type Operation } from '../../db/ops/operations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Db } from '../../db/store/connection.ts';
+import { hold, lockedExceptKey } from '../../db/store/locks.ts';
 import type { PageRequest } from '../../db/store/page.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { lostFeatures } from '../../domain/github/github-features.ts';
@@ -155,9 +156,7 @@ async function startSync(
   const operations = allOperations(trx);
   const wanted = { ...owner, kind: 'sync', subjectId: githubAppId };
   // Two who ask at once, and the pass that begins meanwhile, come one after the other.
-  if (trx.client.config.client === 'pg') {
-    await trx('github_apps').where({ id: githubAppId }).forNoKeyUpdate().first('id');
-  }
+  await hold(lockedExceptKey(trx('github_apps').where({ id: githubAppId }).first('id')));
   const waiting = await operations.findWaiting(wanted);
   if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
   // A command of its own: one that is being carried out just now may be of a pass that has begun.

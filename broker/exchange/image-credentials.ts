@@ -1,4 +1,5 @@
 import type { Database } from '../../db/store/connection.ts';
+import { shared } from '../../db/store/locks.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import type { EffectiveScope, RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import { ProviderError } from '../../providers/failure.ts';
@@ -60,9 +61,10 @@ export function createImageCredentials({
 
     async isCurrent(trx, { cloud }) {
       if (!cloud) return true;
-      const query = trx('cloud_accounts').where({ ...cloud, status: 'active' });
-      if (trx.client.config.client === 'pg') query.forShare();
-      return (await query.first('id')) !== undefined;
+      const active = trx('cloud_accounts')
+        .where({ ...cloud, status: 'active' })
+        .first('id');
+      return (await shared(active)) !== undefined;
     },
 
     async mint({ issuer, purpose, repositories, bearer, minTtlMs }) {

@@ -2,6 +2,7 @@ import type { rerunObstacles } from '../../domain/builds/build-reasons.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { isDeleted, usableIntegrations } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
+import { hold, locked } from '../store/locks.ts';
 import { type App, allApps } from './apps.ts';
 import type { Build } from './build-row.ts';
 import { toBuild } from './build-row.ts';
@@ -90,8 +91,7 @@ export function commitBuilds(trx: Db) {
      */
     async lockLatest(repositoryId: string, sha: string): Promise<Build[]> {
       const ofCommit = () => trx('builds').where({ repository_id: repositoryId, sha });
-      // SQLite has one writer anyway.
-      if (trx.client.config.client === 'pg') await ofCommit().orderBy('id').forUpdate().select('id');
+      await hold(locked(ofCommit().orderBy('id').select('id')));
       const newest = ofCommit().groupBy('pipeline_id').max('id');
       const rows = await trx('builds').whereIn('id', newest).orderBy('id');
       return rows.map(toBuild);

@@ -3,6 +3,7 @@ import { appendAudit } from '../ops/audit.ts';
 import { allOperations, type Operation } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
+import { hold, locked } from '../store/locks.ts';
 import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 
 const kind = 'verify';
@@ -58,9 +59,7 @@ export async function recordCloudCheck(
   const { id, orgId, projectId } = account;
   const accounts = allCloudAccounts(trx);
   // In the order in which an exchange and a deletion lock them: the integrations first.
-  if (trx.client.config.client === 'pg') {
-    await trx('integrations').where({ cloud_account_id: id }).orderBy('id').forUpdate().select('id');
-  }
+  await hold(locked(trx('integrations').where({ cloud_account_id: id }).orderBy('id').select('id')));
   const before = await accounts.take(id);
   const status = refusal ? 'action_required' : 'active';
   const reason = refusal?.code ?? null;

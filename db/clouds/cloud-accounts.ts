@@ -5,6 +5,7 @@ import { sourcesOf } from '../../domain/moves.ts';
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import { sealedSecrets } from '../secrets/sealed-secrets.ts';
 import type { Db, Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CloudAccountRow } from '../store/tables.ts';
@@ -48,9 +49,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
 
     /** Held until this transaction ends, so that nobody binds what is being deleted. */
     async take(id: string): Promise<CloudAccount | undefined> {
-      const query = visible().where({ id }).first();
-      if (db.client.config.client === 'pg') query.forUpdate();
-      const row: CloudAccountRow | undefined = await query;
+      const row: CloudAccountRow | undefined = await locked(visible().where({ id }).first());
       return row && toCloudAccount(row);
     },
 

@@ -7,6 +7,7 @@ import {
 import { newId } from '../../domain/ids.ts';
 import { appendAudit } from '../ops/audit.ts';
 import type { Db, Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { SigningKeyRow } from '../store/tables.ts';
 
@@ -53,10 +54,7 @@ export async function addFirstSigningKey(
 
 /** Publishes the next key, unless it is not due any more. The one before signs until the next takes over. */
 export async function addSuccessor(trx: Transaction, keyring: Keyring, key: NewSigningKey, now: number): Promise<void> {
-  const query = trx('signing_keys').whereNull('signs_until').first();
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') query.forUpdate();
-  const newest = await query;
+  const newest = await locked(trx('signing_keys').whereNull('signs_until').first());
   if (!newest || !successorIsDue(newest.signs_from, now)) return;
   const signsFrom = successorSignsFrom(now);
   await trx('signing_keys').where({ id: newest.id }).update({ signs_until: signsFrom });

@@ -2,6 +2,7 @@ import { type FlowKind, type FlowStatus, flowMoves, isFinalFlowStatus } from '..
 import { newId } from '../../domain/ids.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { ConnectFlowRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
@@ -137,10 +138,8 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
 
     /** One that is not over, held by this transaction: what is decided from it stays true until the commit. */
     async takeOpen(id: string): Promise<ConnectFlow | undefined> {
-      const query = visible().where({ id }).whereNull('finished_at').first();
-      // The one writer of SQLite needs no lock.
-      if (db.client.config.client === 'pg') query.forUpdate();
-      const row: ConnectFlowRow | undefined = await query;
+      const open = visible().where({ id }).whereNull('finished_at');
+      const row: ConnectFlowRow | undefined = await locked(open.first());
       return row && toConnectFlow(row);
     },
 

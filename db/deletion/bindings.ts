@@ -1,6 +1,7 @@
 import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { allInstallations, type Installation } from '../github/installations.ts';
 import type { Transaction } from '../store/connection.ts';
+import { hold, locked } from '../store/locks.ts';
 
 type Binding = { integrationId: string; installationId: string };
 
@@ -21,7 +22,7 @@ export async function releaseUnlessLast(
   { integrationId, installationId }: Binding,
   always: boolean,
 ): Promise<Release> {
-  await hold(trx, installationId);
+  await holdInstallation(trx, installationId);
   const installation = await allInstallations(trx).find(installationId);
   const mine = await trx('bindings').where({ integration_id: integrationId, installation_id: installationId }).first();
   if (!installation || !mine) return { step: 'unbound', installation };
@@ -38,7 +39,7 @@ export async function releaseUnlessLast(
 
 /** With its last binding an installation that stays at GitHub is nobody's: any organization may claim it again. */
 export async function release(trx: Transaction, { integrationId, installationId }: Binding): Promise<void> {
-  await hold(trx, installationId);
+  await holdInstallation(trx, installationId);
   await trx('bindings').where({ integration_id: integrationId, installation_id: installationId }).delete();
   await trx('installations')
     .where({ id: installationId, removed_at: null })
@@ -47,10 +48,7 @@ export async function release(trx: Transaction, { integrationId, installationId 
     .update({ org_id: null, updated_at: Date.now() });
 }
 
-/** Whoever claims it, or lets go of it, waits for this transaction. */
-async function hold(trx: Transaction, installationId: string): Promise<void> {
-  const locked = trx('installations').where({ id: installationId }).select('id');
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') locked.forUpdate();
-  await locked;
+/** Makes a transaction that claims the installation, or lets go of it, wait for this one. */
+async function holdInstallation(trx: Transaction, installationId: string): Promise<void> {
+  await hold(locked(trx('installations').where({ id: installationId }).select('id')));
 }

@@ -9,6 +9,7 @@ import { allGrants } from '../integrations/grants.ts';
 import { allOperations, type Operation } from '../ops/operations.ts';
 import { allProjects } from '../people/projects.ts';
 import type { Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { IntegrationRow } from '../store/tables.ts';
 import { type Deletion, deleteIntegration, endFlows, unended } from './integration-deletion.ts';
 
@@ -104,8 +105,7 @@ export async function finishOwners(
 async function finishOwner(trx: Transaction, subjectId: string, owned: Partial<IntegrationRow>): Promise<void> {
   const running = trx('operations').where({ kind: 'delete', subject_id: subjectId, status: 'running' }).first('id');
   // Two integrations that end at once: the second sees that the first is gone.
-  if (trx.client.config.client === 'pg') running.forUpdate();
-  if (!(await running)) return;
+  if (!(await locked(running))) return;
   if (await trx('integrations').where(owned).where({ status: 'deleting' }).first('id')) return;
   if ('org_id' in owned) await letGoOf(trx, subjectId);
   await allOperations(trx).finish({ kind: 'delete', subjectId });

@@ -1,5 +1,6 @@
 import type { DeliveryOrigin, DeliveryStatus } from '../../domain/deliveries/delivery-status.ts';
 import type { Db } from '../store/connection.ts';
+import { skipLocked } from '../store/locks.ts';
 import type { DeliveryRow } from '../store/tables.ts';
 
 /** A delivery that nobody has decided yet, with its body. */
@@ -29,9 +30,7 @@ export function deliveryQueue(db: Db) {
 
   /** The oldest of them; on Postgres those that another relay is at are passed over. */
   async function lock(query: ReturnType<typeof pending>, limit: number): Promise<DeliveryRow[]> {
-    query.orderBy('id').limit(limit);
-    if (db.client.config.client === 'pg') query.forUpdate().skipLocked();
-    return query;
+    return skipLocked(query.orderBy('id').limit(limit));
   }
 
   async function withBodies(rows: DeliveryRow[]): Promise<PendingDelivery[]> {

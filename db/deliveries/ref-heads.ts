@@ -1,5 +1,6 @@
 import type { DeliveryOrigin } from '../../domain/deliveries/delivery-status.ts';
 import type { Db } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { RefHeadRow } from '../store/tables.ts';
 
 export type RefHead = {
@@ -16,9 +17,7 @@ export function refHeadsIn(db: Db) {
   return {
     /** On Postgres nobody else decides a push to this branch until the transaction ends. */
     async lock(repositoryId: string, ref: string): Promise<RefHead | undefined> {
-      const query = db('ref_heads').where({ repository_id: repositoryId, ref }).first();
-      if (db.client.config.client === 'pg') query.forUpdate();
-      const row = await query;
+      const row = await locked(db('ref_heads').where({ repository_id: repositoryId, ref }).first());
       return row && toHead(row);
     },
 

@@ -3,6 +3,7 @@ import type { CloudAccountStatus } from '../../domain/clouds/cloud-accounts.ts';
 import { type IntegrationStatus, usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { usedBy } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
+import { hold, shared } from '../store/locks.ts';
 
 /** An integration, as it was when a project asked for something through it. */
 export type Issuer = { id: string; projectId: string; epoch: number };
@@ -39,7 +40,7 @@ async function cloudOf(db: Db, id: string): Promise<FoundIssuer['cloud'] | undef
  */
 export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): Promise<boolean> {
   // Locked first, and looked at after: a grant that was taken away meanwhile is seen only by a statement of its own.
-  if (trx.client.config.client === 'pg') await trx('integrations').where({ id }).forShare().first('id');
+  await hold(shared(trx('integrations').where({ id }).first('id')));
   const query = usedBy(trx, trx('integrations').where({ id, epoch }), projectId).whereIn('status', [
     ...usableIntegrationStatuses,
   ]);
@@ -48,8 +49,6 @@ export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): 
 
 /** Whether the build that it is for has not ended, which holds until the transaction does. */
 export async function isStillRunning(trx: Db, buildId: string): Promise<boolean> {
-  const query = trx('builds').where({ id: buildId });
-  if (trx.client.config.client === 'pg') query.forShare();
-  const build = await query.first('status');
+  const build = await shared(trx('builds').where({ id: buildId }).first('status'));
   return build !== undefined && !isFinalBuildStatus(build.status);
 }

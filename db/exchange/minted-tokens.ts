@@ -2,6 +2,7 @@ import { newId } from '../../domain/ids.ts';
 import { revokeTokenWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
+import { locked, shared } from '../store/locks.ts';
 import type { Keyring, SealContext } from '../store/sealing.ts';
 import { hashSecret } from '../store/sealing.ts';
 import type { MintedTokenRow } from '../store/tables.ts';
@@ -50,9 +51,8 @@ export function mintedTokensIn(db: Db) {
 
     /** Whether it may still be given out; held until the transaction ends, if there is one, so that nobody revokes it meanwhile. */
     async isGood(id: string): Promise<boolean> {
-      const query = db('minted_tokens').where({ id, revoked_at: null });
-      if (db.isTransaction && db.client.config.client === 'pg') query.forShare();
-      return (await query.first('id')) !== undefined;
+      const good = db('minted_tokens').where({ id, revoked_at: null }).first('id');
+      return (await (db.isTransaction ? shared(good) : good)) !== undefined;
     },
 
     /** Nothing where there is nothing left to revoke. */
@@ -80,8 +80,7 @@ export function mintedTokensIn(db: Db) {
       if (ids.length === 0) return [];
       // Locked first, in one order: a lease that is being given out on one of them comes before this, or not at all.
       const locking = db('minted_tokens').whereIn('id', ids).whereNull('revoked_at').orderBy('id').select('id');
-      if (db.client.config.client === 'pg') locking.forUpdate();
-      const open = (await locking).map(({ id }) => id);
+      const open = (await locked(locking)).map(({ id }) => id);
       const leased = await db('leases').whereIn('minted_token_id', open).where({ status: 'active' });
       const held = new Set(leased.map(({ minted_token_id: id }) => id));
       const ended: { id: string; sealed: string | null }[] = await db('minted_tokens')

@@ -9,6 +9,7 @@ import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Db, Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { GithubApp, NewGithubApp } from './github-apps.ts';
 import { githubAppsIn } from './github-apps.ts';
 import { followIntegrationIncidents, followPermissions, permissionsMissing } from './installation-incidents.ts';
@@ -84,10 +85,7 @@ export async function acceptAgain(
   ownerId: string,
 ): Promise<{ app: GithubApp; integrationId: string } | undefined> {
   const number = { host_url: app.hostUrl, app_id: app.appId, org_id: app.orgId, retired_at: null };
-  const query = trx('github_apps').where(number).first('id');
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') query.forUpdate();
-  const row: { id: string } | undefined = await query;
+  const row: { id: string } | undefined = await locked(trx('github_apps').where(number).first('id'));
   if (!row) return undefined;
   const rejected = await trx('integrations')
     .where({ github_app_id: row.id, owner_id: ownerId, status: 'reauth_required', status_reason: appRejected })
@@ -103,9 +101,8 @@ export async function acceptAgain(
 
 /** Who begins a rotation takes the credential first, and waits for this. */
 async function isBeingRotated(trx: Transaction, githubAppId: string): Promise<boolean> {
-  const query = trx('credentials').where({ github_app_id: githubAppId }).orderBy('kind').select('id');
-  if (trx.client.config.client === 'pg') query.forUpdate();
-  const ids = (await query).map(({ id }) => id);
+  const credentials = trx('credentials').where({ github_app_id: githubAppId }).orderBy('kind').select('id');
+  const ids = (await locked(credentials)).map(({ id }) => id);
   const open = await trx('rotations').whereIn('credential_id', ids).whereNull('finished_at').first('id');
   return open !== undefined;
 }

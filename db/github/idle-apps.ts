@@ -2,6 +2,7 @@ import { endedIntegrationStatuses } from '../../domain/integrations/integration-
 import { appendAudit } from '../ops/audit.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { GithubAppRow } from '../store/tables.ts';
 import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.ts';
 
@@ -29,13 +30,8 @@ export async function retireIdleApp(trx: Transaction, number: Number): Promise<v
 
 /** Held until the transaction ends, so that of two who take it one finds it gone. The operator's is never idle. */
 async function takeIdle(trx: Transaction, { hostUrl, appId }: Number): Promise<GithubAppRow | undefined> {
-  const query = trx('github_apps')
-    .where({ host_url: hostUrl, app_id: appId, retired_at: null })
-    .whereNotNull('org_id')
-    .first();
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') query.forUpdate();
-  const app: GithubAppRow | undefined = await query;
+  const owned = trx('github_apps').where({ host_url: hostUrl, app_id: appId, retired_at: null }).whereNotNull('org_id');
+  const app: GithubAppRow | undefined = await locked(owned.first());
   return app && !(await isAppInUse(trx, app.id)) ? app : undefined;
 }
 
@@ -47,10 +43,8 @@ async function retire(trx: Transaction, { id, org_id: orgId }: GithubAppRow): Pr
 
 /** An App of one's own is of no more use without an integration, so its secrets go; the operator's stays. */
 export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promise<number> {
-  const locked = trx('github_apps').where({ id: githubAppId }).first();
   // Two integrations that end at once: the second sees that the first is gone.
-  if (trx.client.config.client === 'pg') locked.forUpdate();
-  const app = await locked;
+  const app = await locked(trx('github_apps').where({ id: githubAppId }).first());
   if (!app || app.org_id === null) return 0;
   return (await isAppInUse(trx, githubAppId)) ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
 }

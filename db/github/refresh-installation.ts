@@ -1,6 +1,7 @@
 import { refreshWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
+import { jsonText } from '../store/postgres.ts';
 
 export type Refresh = {
   githubAppId: string;
@@ -29,9 +30,7 @@ export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh)
 }
 
 async function isSwarm(trx: Db, { githubAppId, installation }: Refresh): Promise<boolean> {
-  const isPostgres = trx.client.config.client === 'pg';
-  const of = (name: keyof Refresh) =>
-    isPostgres ? `input::json ->> '${name}'` : `cast(json_extract(input, '$.${name}') as text)`;
+  const of = (name: keyof Refresh) => jsonText(trx, 'input', name);
   const waiting = await trx('commands')
     .where({ status: 'pending', workflow: 'refreshInstallation' })
     .whereRaw(`${of('githubAppId')} = ?`, [githubAppId])

@@ -1,4 +1,5 @@
 import type { Db } from '../store/connection.ts';
+import { hold, locked } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { GrantRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
@@ -45,8 +46,7 @@ export function grantsFor(db: Db, scope: TenantScope) {
      * for as long: what they give is there to be ended after this, or they see that the grant is gone.
      */
     async remove(integrationId: string, projectId: string): Promise<boolean> {
-      if (db.client.config.client === 'pg')
-        await db('integrations').where({ id: integrationId }).forUpdate().first('id');
+      await hold(locked(db('integrations').where({ id: integrationId }).first('id')));
       return (await visible().where({ integration_id: integrationId, project_id: projectId }).delete()) === 1;
     },
   };

@@ -7,6 +7,7 @@ import {
 } from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
+import { hold, locked } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { IntegrationRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
@@ -178,7 +179,7 @@ export function integrationsFor(db: Db, scope: TenantScope) {
 
     /** Held until this transaction ends: of two who change what it keeps the second sees what the first has written. */
     async take(id: string): Promise<Integration | undefined> {
-      if (db.client.config.client === 'pg') await visible().where({ id }).forUpdate().first('id');
+      await hold(locked(visible().where({ id }).first('id')));
       return this.find(id);
     },
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Db } from '../store/connection.ts';
+import { holdNumber } from '../store/locks.ts';
 import type { AuditEventRow } from '../store/tables.ts';
 
 const advisoryLock = 4_242_001;
@@ -9,8 +10,7 @@ const advisoryLock = 4_242_001;
  * a hash over the row and the one before it. What is chained is never moved. Answers how many rows it took.
  */
 export async function chainAudit(trx: Db, limit = 500): Promise<number> {
-  // One writer at a time; on SQLite there is no other.
-  if (trx.client.config.client === 'pg') await trx.raw('select pg_advisory_xact_lock(?)', [advisoryLock]);
+  await holdNumber(trx, advisoryLock);
   const rows = await trx('audit_events').whereNull('sequence').orderBy(['chain', 'id']).limit(limit);
   const heads = new Map<string, { sequence: number; hash: string }>();
   for (const row of rows) {

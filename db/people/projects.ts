@@ -1,6 +1,7 @@
 import { newId } from '../../domain/ids.ts';
 import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
+import { shared } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { ProjectRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
@@ -84,7 +85,5 @@ export async function holdOwner(
   { orgId, projectId }: { orgId: string; projectId?: string | null | undefined },
 ): Promise<boolean> {
   const one = trx(projectId == null ? 'orgs' : 'projects').where({ id: projectId ?? orgId });
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') one.forShare();
-  return (await one.whereNull('deleted_at').first()) !== undefined;
+  return (await shared(one).whereNull('deleted_at').first()) !== undefined;
 }

@@ -2,6 +2,7 @@ import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { newId } from '../../domain/ids.ts';
 import type { Scope } from '../../domain/people/scopes.ts';
 import type { Db } from '../store/connection.ts';
+import { shared } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import { hashSecret, newSecret } from '../store/sealing.ts';
 import type { TokenRow } from '../store/tables.ts';
@@ -99,10 +100,7 @@ export async function findToken(db: Db, secret: string): Promise<ApiToken | unde
 
 /** A token that is good now; whoever revokes it waits for this transaction, and sees what it has made. */
 export async function takeLiveToken(trx: Db, id: string): Promise<ApiToken | undefined> {
-  const query = trx('tokens').where({ id, revoked_at: null }).first();
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') query.forShare();
-  const row: TokenRow | undefined = await query;
+  const row: TokenRow | undefined = await shared(trx('tokens').where({ id, revoked_at: null }).first());
   return row && (row.expires_at === null || row.expires_at > Date.now()) ? toApiToken(row) : undefined;
 }
 

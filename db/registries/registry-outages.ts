@@ -10,6 +10,7 @@ import {
 import type { Integration } from '../integrations/integrations.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import type { Transaction } from '../store/connection.ts';
+import { skipLocked } from '../store/locks.ts';
 
 type Place = { orgId: string; hostUrl: string };
 
@@ -44,8 +45,7 @@ export async function endOutage(trx: Transaction, { orgId, hostUrl }: Place): Pr
     .orderBy('id')
     .select('id');
   // One that is asked just now holds its row: it tells by itself.
-  if (trx.client.config.client === 'pg') waiting.forUpdate().skipLocked();
-  const ids = (await waiting).map(({ id }) => id);
+  const ids = (await skipLocked(waiting)).map(({ id }) => id);
   await trx('integrations').whereIn('id', ids).update({ next_check_at: now });
 }
 

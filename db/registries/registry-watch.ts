@@ -4,6 +4,7 @@ import { expiryNoticeMs } from '../../domain/registries/registry-watch.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
+import { skipLocked } from '../store/locks.ts';
 import { verificationCommand } from './registry-verifications.ts';
 
 /** A check that is not heard of again is asked for once more after that. */
@@ -18,9 +19,7 @@ export async function claimDueChecks(trx: Transaction, limit: number): Promise<n
   const due = () => trx('integrations').where('next_check_at', '<=', now);
   await due().whereIn('status', closedIntegrationStatuses).update({ next_check_at: null });
   const oldest = due().whereNotIn('status', closedIntegrationStatuses).orderBy(['next_check_at', 'id']).limit(limit);
-  // The one writer of SQLite needs no lock.
-  if (trx.client.config.client === 'pg') oldest.forUpdate().skipLocked();
-  const rows = await oldest.select('id', 'org_id', 'project_id');
+  const rows = await skipLocked(oldest).select('id', 'org_id', 'project_id');
   const ids = rows.map(({ id }) => id);
   await trx('integrations')
     .whereIn('id', ids)

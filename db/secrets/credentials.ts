@@ -5,6 +5,7 @@ import {
   type GithubSecretKind,
 } from '../../domain/secrets/credential-status.ts';
 import type { Db, Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 export type Credential = {
   id: string;
@@ -37,10 +38,8 @@ export function credentialsIn(db: Db) {
 
     /** Held until this transaction ends, so that of two who would add a version the second sees the first's. */
     async takeOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
-      const query = db('credentials').where({ github_app_id: githubAppId, kind }).first();
-      // The one writer of SQLite needs no lock.
-      if (db.client.config.client === 'pg') query.forUpdate();
-      const row: CredentialRow | undefined = await query;
+      const credential = db('credentials').where({ github_app_id: githubAppId, kind });
+      const row: CredentialRow | undefined = await locked(credential.first());
       return row && toCredential(row);
     },
 

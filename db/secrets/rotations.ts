@@ -4,6 +4,7 @@ import { rotateWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { isFinalRotationPhase, type RotationPhase, rotationMoves } from '../../domain/secrets/rotation-phase.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { RotationRow } from '../store/tables.ts';
 
 /** One replacement of a credential by a new version, from the request until the old version is gone. */
@@ -58,10 +59,8 @@ export function rotationsIn(db: Db) {
 
     /** The same, held until this transaction ends: what it decides here, nobody changes meanwhile. */
     async take(id: string): Promise<Rotation | undefined> {
-      const query = db('rotations').where({ id }).whereNull('finished_at').first();
-      // The one writer of SQLite needs no lock.
-      if (db.client.config.client === 'pg') query.forUpdate();
-      const row: RotationRow | undefined = await query;
+      const open = db('rotations').where({ id }).whereNull('finished_at');
+      const row: RotationRow | undefined = await locked(open.first());
       return row && toRotation(row);
     },
 

@@ -1,6 +1,7 @@
 import { newId } from '../../domain/ids.ts';
 import type { WorkflowAttributes } from '../../domain/ops/workflow-ids.ts';
 import type { Db } from './connection.ts';
+import { skipLocked } from './locks.ts';
 import type { CommandRow } from './tables.ts';
 import { wake } from './wakes.ts';
 
@@ -68,9 +69,8 @@ export function commandsIn(db: Db) {
      */
     async claim(limit: number, claimMs: number): Promise<PendingCommand[]> {
       const now = Date.now();
-      const due = dueAt(now).orderBy(['due_at', 'id']);
-      if (db.client.config.client === 'pg') due.forUpdate().skipLocked();
-      const rows: CommandRow[] = await due.limit(limit);
+      const due = dueAt(now).orderBy(['due_at', 'id']).limit(limit);
+      const rows: CommandRow[] = await skipLocked(due);
       if (rows.length === 0) return [];
       await db('commands')
         .whereIn(
