@@ -3,7 +3,7 @@ import { appendAudit } from '../ops/audit.ts';
 import { githubAppSecrets } from '../secrets/github-app-secrets.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Database } from '../store/connection.ts';
-import { StoreError } from '../store/open-store.ts';
+import { StoreError } from '../store/errors.ts';
 import type { Keyring } from '../store/sealing.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
 import { retireIdleApp } from './idle-apps.ts';

@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import knex, { type Knex } from 'knex';
 import pg from 'pg';
 import { createWakes, type Topic, topicsOf, type Wakes } from './wakes.ts';
@@ -44,10 +46,17 @@ function connectSqlite(filename: string): Database {
   };
 }
 
-function sqlitePool(filename: string, pool: { min: number; max: number }, pragmas: string[]): Knex {
+/** Opens the file of a SQLite database without the right to change it, not even when the connection closes. */
+export function openReadOnly(filename: string): Knex {
+  // Knex always asks for the right to write. A URI can take that away.
+  const { href } = pathToFileURL(path.resolve(filename));
+  return sqlitePool(`${href}?mode=ro`, { min: 0, max: 1 }, [], ['OPEN_URI']);
+}
+
+function sqlitePool(filename: string, pool: { min: number; max: number }, pragmas: string[], flags?: string[]): Knex {
   return knex({
     client: createSqliteClient(),
-    connection: { filename },
+    connection: { filename, ...(flags && { flags }) },
     useNullAsDefault: true,
     // Otherwise an error's message holds the values of its statement: bodies, sealed secrets.
     compileSqlOnError: false,

@@ -1,14 +1,12 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { connect, type Database } from './connection.ts';
+import { connect, type Database, openReadOnly } from './connection.ts';
+import { StoreError } from './errors.ts';
 import { checkKeys } from './key-check.ts';
 import { embeddedMasterKeys } from './master-key.ts';
 import { migrate, pendingMigrations } from './migrate.ts';
+import { refuseOtherVersions } from './other-versions.ts';
 import { createKeyring, type Keyring, type MasterKey } from './sealing.ts';
-
-export class StoreError extends Error {
-  override name = 'StoreError';
-}
 
 export type Store = { database: Database; keyring: Keyring; where: string; madeKeyFile?: string };
 
@@ -23,7 +21,7 @@ export async function openStore(settings: StoreSettings): Promise<Store> {
   return settings.databaseUrl ? openPostgres(settings, settings.databaseUrl, migrate) : openEmbedded(settings);
 }
 
-/** For the processes of which there are many: Postgres only, and the schema is somebody else's to change. */
+/** Opens the store of a process that runs beside others. Needs Postgres, and does not change the schema. */
 export async function openSharedStore(settings: StoreSettings): Promise<Store> {
   if (!settings.databaseUrl) {
     throw new StoreError(
@@ -36,7 +34,7 @@ export async function openSharedStore(settings: StoreSettings): Promise<Store> {
   });
 }
 
-/** One level at a time: Node's recursive way never returns where a parent takes no folders, as in /proc. */
+/** Makes one level at a time: `recursive` never returns if a parent takes no folders, as in /proc. */
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(path.dirname(folder));
@@ -52,9 +50,17 @@ async function openEmbedded({ dataDir, masterKeys }: StoreSettings): Promise<Sto
     throw new StoreError(`The data directory ${folder} cannot be written: change its owner or set FAIRLEAD_DATA_DIR`);
   }
   const databaseFile = path.join(folder, 'fairlead.db');
+  if (existsSync(databaseFile)) await refuseOtherFile(databaseFile, folder);
   const { keys, madeFile } = embeddedMasterKeys(masterKeys, { dataDir: folder, databaseFile });
   const database = connect({ sqliteFile: databaseFile });
   return prepare(database, keys, migrate, { where: folder, ...(madeFile && { madeKeyFile: madeFile }) });
+}
+
+/** Reads through a connection that cannot write: closing the usual one moves the write-ahead log into the file. */
+async function refuseOtherFile(databaseFile: string, folder: string): Promise<void> {
+  const file = openReadOnly(databaseFile);
+  const toUseAnother = 'set FAIRLEAD_DATA_DIR to a new directory';
+  await refuseOtherVersions(file, { name: `The data directory ${folder}`, toUseAnother }).finally(() => file.destroy());
 }
 
 async function openPostgres(
@@ -63,7 +69,12 @@ async function openPostgres(
   bringUp: (database: Database) => Promise<unknown>,
 ): Promise<Store> {
   const { hostname, pathname } = new URL(databaseUrl);
-  return prepare(connect({ databaseUrl }), masterKeys ?? [], bringUp, { where: `Postgres ${hostname}${pathname}` });
+  const where = `Postgres ${hostname}${pathname}`;
+  const refuseOrBringUp = async (database: Database) => {
+    await refuseOtherVersions(database.reader, { name: where, toUseAnother: 'set DATABASE_URL to a new database' });
+    await bringUp(database);
+  };
+  return prepare(connect({ databaseUrl }), masterKeys ?? [], refuseOrBringUp, { where });
 }
 
 async function prepare(

@@ -10,7 +10,7 @@ export async function up(db: Knex): Promise<void> {
     table.text('created_by').notNullable();
     table.text('host_url').notNullable();
     table.text('api_url').notNullable();
-    // Of a manifest's App the id is given out before the App is there: its webhook address has it.
+    // The id of a manifest's App is chosen before the App exists, because its webhook address contains the id.
     table.text('github_app_id').notNullable();
     table.text('integration_id').references('integrations.id');
     table.text('display_name');
@@ -22,23 +22,25 @@ export async function up(db: Knex): Promise<void> {
     table.text('status').notNullable();
     table.text('reason');
     table.text('detail');
-    // The one browser that goes through it, by the hash of its cookie.
+    // The hash of the cookie of the one browser that may go through the flow.
     table.text('browser_hash');
-    // One-time codes on their way from the browser to the worker; gone once they were used.
+    // One-time codes on their way from the browser to the worker. Null once they are used.
     table.text('sealed_manifest_code');
     table.text('sealed_sign_in_code');
-    // The write-ahead mark of a conversion: whether its answer may have been lost.
+    // Set before the conversion request is sent. Tells that its response may have been lost.
     table.bigInteger('conversion_sent_at');
     table.bigInteger('claimed_installation');
     table.text('setup_action');
     table.bigInteger('github_user_id');
     table.text('github_login');
-    // How the person was shown to own the account that they signed in for: `account` or `membership`.
+    // How the person proved that they own the account: `account` or `membership`.
     table.text('owner_proof');
     table.bigInteger('owner_proof_account');
     table.bigInteger('requested_account');
     table.bigInteger('approved_installation');
     table.bigInteger('confirmed_at');
+    // Limits the flow to the accounts that its integration has. A new account needs another flow.
+    table.boolean('reauthorizes').notNullable().defaultTo(false);
     table.bigInteger('expires_at').notNullable();
     table.bigInteger('finished_at');
     timeColumns(table);
@@ -61,11 +63,11 @@ export async function up(db: Knex): Promise<void> {
     );
     table.check(`(finished_at is not null) = (status in ('completed', 'rejected', 'expired', 'canceled', 'failed'))`);
   });
-  // The flows that a webhook about this App may concern.
+  // A webhook about an App looks for its open flows.
   await db.raw('create index connect_flows_open on connect_flows (github_app_id) where finished_at is null');
-
+  await db.raw('create index connect_flows_of_app on connect_flows (github_app_id)');
   await db.schema.createTable('flow_states', (table) => {
-    // What the browser carries is kept as its hash only.
+    // The hash of the value that the browser carries.
     table.text('hash').primary();
     table.text('flow_id').notNullable().references('connect_flows.id');
     table.text('purpose').notNullable();
@@ -73,13 +75,12 @@ export async function up(db: Knex): Promise<void> {
     table.bigInteger('created_at').notNullable();
     table.bigInteger('expires_at').notNullable();
     table.bigInteger('used_at');
-    // Of what came back with it, so that the same again is told from something else.
+    // The hash of the callback. Tells a repeated callback from a different one.
     table.text('answer_hash');
     table.index(['flow_id']);
     table.check(oneOf('purpose', ['ticket', 'create', 'manifest', 'install', 'oauth']));
   });
-
-  // Who made or asked for an installation, as the signed webhook said: one of the proofs of who owns the account.
+  // Who made or requested an installation, as the signed webhook said. One of the proofs of who owns the account.
   await db.schema.createTable('installation_witnesses', (table) => {
     table.text('github_app_id').notNullable().references('github_apps.id');
     table.bigInteger('external_id').notNullable();

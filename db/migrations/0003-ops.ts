@@ -2,26 +2,6 @@ import type { Knex } from 'knex';
 import { idColumn, oneOf, timeColumns } from './columns.ts';
 
 export async function up(db: Knex): Promise<void> {
-  await db.schema.createTable('commands', (table) => {
-    idColumn(table);
-    table.text('action').notNullable();
-    table.text('workflow').notNullable();
-    table.text('workflow_id').notNullable();
-    table.text('signal');
-    table.text('input').notNullable();
-    table.text('attributes').notNullable();
-    table.text('summary').notNullable();
-    table.text('status').notNullable();
-    table.text('last_error');
-    table.integer('attempts').notNullable().defaultTo(0);
-    // Not before this time: the back-off after a failure, and the claim of the relay that is at it.
-    table.bigInteger('due_at').notNullable();
-    timeColumns(table);
-    table.check(oneOf('action', ['start', 'signal', 'signal_with_start']));
-    table.check(oneOf('status', ['pending', 'done', 'failed']));
-  });
-  await db.raw(`create index commands_pending on commands (due_at, id) where status = 'pending'`);
-  await db.raw(`create index commands_of_workflow on commands (workflow_id, id) where status = 'pending'`);
   await db.schema.createTable('operations', (table) => {
     idColumn(table);
     table.text('org_id').references('orgs.id');
@@ -32,20 +12,21 @@ export async function up(db: Knex): Promise<void> {
     table.text('status').notNullable();
     table.text('error_code');
     table.text('error_detail');
-    // Since when somebody works on it: what is asked for later waits for the next round.
+    // When the work began. A later request waits for the next round.
     table.bigInteger('taken_up_at');
     timeColumns(table);
     table.bigInteger('finished_at');
     table.check(oneOf('status', ['running', 'succeeded', 'failed']));
   });
   await db.raw(`create index operations_running on operations (subject_id, kind) where status = 'running'`);
+  await db.raw(`create index operations_deletions on operations (subject_id, id) where kind = 'delete'`);
   await db.schema.createTable('idempotency_keys', (table) => {
     table.text('caller_id').notNullable();
     table.text('key').notNullable();
     table.text('fingerprint').notNullable();
     table.integer('status').notNullable();
     table.text('headers').notNullable();
-    // Without the secret, where the answer held one: that is never stored.
+    // The response without its secret, if it held one: secrets are never stored here.
     table.text('body');
     table.bigInteger('created_at').notNullable();
     table.primary(['caller_id', 'key']);
@@ -53,7 +34,7 @@ export async function up(db: Knex): Promise<void> {
   });
   await db.schema.createTable('audit_events', (table) => {
     idColumn(table);
-    // The organization's id, or `instance` for what belongs to none.
+    // The organization's id, or `instance` if the event belongs to none.
     table.text('chain').notNullable();
     table.text('org_id').references('orgs.id');
     table.text('project_id').references('projects.id');
@@ -81,14 +62,18 @@ export async function up(db: Knex): Promise<void> {
     table.text('subject_id').notNullable();
     table.text('title').notNullable();
     table.text('action').notNullable();
+    // The page on which a person can take the action, if there is one.
+    table.text('link');
     table.text('status').notNullable();
     table.integer('count').notNullable().defaultTo(1);
     timeColumns(table);
     table.bigInteger('resolved_at');
     table.index(['org_id', 'id']);
+    table.index(['project_id', 'id']);
+    table.index(['subject_id', 'id']);
     table.check(oneOf('status', ['open', 'resolved']));
   });
-  // The same trouble twice is one incident that counts.
+  // The same problem again raises the count of the open incident.
   await db.raw(`create unique index incidents_open on incidents (code, subject_id) where status = 'open'`);
   await db.schema.createTable('relays', (table) => {
     table.text('id').primary();
@@ -98,7 +83,6 @@ export async function up(db: Knex): Promise<void> {
 }
 
 export async function down(db: Knex): Promise<void> {
-  for (const table of ['relays', 'incidents', 'audit_events', 'idempotency_keys', 'operations', 'commands']) {
+  for (const table of ['relays', 'incidents', 'audit_events', 'idempotency_keys', 'operations'])
     await db.schema.dropTable(table);
-  }
 }

@@ -8,9 +8,11 @@ export async function up(db: Knex): Promise<void> {
     table.text('project_id').notNullable().references('projects.id');
     table.text('name').notNullable();
     table.text('source_integration_id').references('integrations.id');
-    // Our row of the repository, which is itself keyed by the provider's numeric id: names are display.
+    // The id of the row in `repositories`, which has the provider's numeric id. Names are for display only.
     table.text('source_repository_id').references('repositories.id');
     table.text('source_branch');
+    table.text('registry_integration_id');
+    table.text('image_repository');
     table.boolean('auto_deploy').notNullable().defaultTo(true);
     table.integer('revision').notNullable().defaultTo(1);
     timeColumns(table);
@@ -19,6 +21,9 @@ export async function up(db: Knex): Promise<void> {
     table.index(['source_repository_id']);
     table.check(`(source_integration_id is null) = (source_repository_id is null)`);
   });
+  await db.raw(
+    'create index apps_registry on apps (registry_integration_id, id) where registry_integration_id is not null',
+  );
   await db.schema.createTable('pipelines', (table) => {
     idColumn(table);
     table.text('org_id').notNullable().references('orgs.id');
@@ -33,6 +38,8 @@ export async function up(db: Knex): Promise<void> {
     table.text('workflow_file').notNullable();
     table.text('inputs').notNullable();
     table.text('environment');
+    // The address of what the pipeline deploys.
+    table.text('environment_url');
     table.integer('timeout_minutes').notNullable().defaultTo(60);
     table.integer('revision').notNullable().defaultTo(1);
     timeColumns(table);
@@ -49,7 +56,7 @@ export async function up(db: Knex): Promise<void> {
     table.text('integration_id').notNullable().references('integrations.id');
     table.text('repository_id').notNullable().references('repositories.id');
     table.text('status').notNullable();
-    // A stable code and a sentence for it, where the status alone does not say why.
+    // A stable code and a sentence for it, if the status alone does not say why.
     table.text('reason');
     table.text('detail');
     table.text('event').notNullable();
@@ -61,7 +68,7 @@ export async function up(db: Knex): Promise<void> {
     table.integer('pull_request');
     table.boolean('fork').notNullable().defaultTo(false);
     table.text('message');
-    // The pipeline as it was when the build was triggered.
+    // The pipeline at the time when the build was triggered.
     table.text('pipeline').notNullable();
     table.text('rerun_of').references('builds.id');
     table.text('delivery_id');
@@ -70,9 +77,21 @@ export async function up(db: Knex): Promise<void> {
     table.integer('run_attempt');
     table.text('run_url');
     table.boolean('cancel_requested').notNullable().defaultTo(false);
+    // Why the build was canceled. It becomes the build's reason once the run has ended.
+    table.text('cancel_reason');
     table.bigInteger('deployment_id');
-    // The last status that the provider was told.
+    // The last status that Fairlead reported to the provider.
     table.text('reported_status');
+    // GitHub's id of the build's check run.
+    table.bigInteger('check_run_id');
+    // The status that the check run and the deployment show. `reported_status` is the one of the commit status.
+    table.text('check_status');
+    table.text('deployment_status');
+    // Who reports right now: two reporters at once could send an old status after a new one.
+    table.text('report_claim');
+    table.bigInteger('report_claim_until');
+    // Until this time a request whose response was lost can still take effect.
+    table.bigInteger('report_doubt_until');
     table.integer('revision').notNullable().defaultTo(1);
     timeColumns(table);
     table.bigInteger('started_at');
@@ -82,6 +101,9 @@ export async function up(db: Knex): Promise<void> {
     table.index(['app_id', 'id']);
     table.index(['pipeline_id', 'id']);
     table.index(['repository_id', 'run_id']);
+    table.index(['repository_id', 'sha', 'id']);
+    table.index(['integration_id', 'status']);
+    table.index(['integration_id', 'finished_at']);
     table.check(
       oneOf('status', [
         'blocked',
@@ -99,6 +121,12 @@ export async function up(db: Knex): Promise<void> {
       ]),
     );
   });
+  // The reconciliation looks for unfinished builds without news.
+  await db.raw('create index builds_unfinished on builds (updated_at) where finished_at is null');
+  // The deletion of an integration ends these builds.
+  await db.raw(
+    `create index builds_unended on builds (integration_id, id) where status in ('blocked', 'queued', 'dispatching', 'uncertain', 'running')`,
+  );
   await db.schema.createTable('build_events', (table) => {
     idColumn(table);
     table.text('org_id').notNullable().references('orgs.id');
