@@ -4,7 +4,7 @@ import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
 import type { AnyActivities } from './heartbeats.ts';
 import { NotYet, Refusal } from './refusals.ts';
 
-/** Asking again will not help until a person has changed something, or never. Anything else may pass by itself. */
+/** Failures that a retry cannot fix until a person changes something. All others can pass without help. */
 const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'app_credentials_rejected',
   'installation_suspended',
@@ -59,15 +59,16 @@ const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
   'lifetime_too_short',
 ]);
 
-/** Whether the same request could succeed later without anybody doing anything. */
+/** Whether the same request can succeed later without a change by a person. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof Refusal) return false;
   return !(error instanceof ProviderError) || !final.has(error.code);
 }
 
 /**
- * The only place that knows Temporal's language of retries. A failure ends up in the workflow's history, which
- * operators read: so it is made anew, with the code as its type and a redacted sentence, and without cause or stack.
+ * Converts an error into a Temporal failure, and is the only place that knows Temporal's retry options. A failure
+ * becomes part of the workflow's history, which operators read. So the new failure has a code as its type and a
+ * redacted message, but no cause and no stack.
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof TemporalFailure) return error;
@@ -82,27 +83,28 @@ export function toFailure(error: unknown): Error {
     });
     return withoutStack(failure);
   }
-  // What nobody foresaw may say anything: a database's error has rows in it, a parser's the text that it read.
+  // An unexpected error can contain anything, such as rows of the database or the text that a parser read.
   const failure = withoutStack(ApplicationFailure.create({ message: unforeseen, type: 'internal' }));
   originals.set(failure, error);
   return failure;
 }
 
-const unforeseen = 'Something failed that was not foreseen: the worker’s log says what, by this workflow and activity.';
+const unforeseen =
+  'An unexpected error occurred. The log of the worker has the details, under the ID of this workflow.';
 const originals = new WeakMap<Error, unknown>();
 
-/** What a failure was made from, for the log only. */
+/** Returns the error that a failure was made from. Use it only for the log. */
 export function originalOf(failure: unknown): unknown {
   return (failure instanceof Error && originals.get(failure)) || failure;
 }
 
-/** The stack would name our files only, but its first lines repeat the message of whoever made it. */
+/** Removes the stack. It shows only our files, and its first lines repeat the unredacted message. */
 function withoutStack(failure: ApplicationFailure): ApplicationFailure {
   failure.stack = `${failure.name}: ${failure.message}`;
   return failure;
 }
 
-/** The same activities, whose failures Temporal understands and operators may read. */
+/** The same activities, with failures that Temporal understands and operators can read. */
 export function withFailures<Activities extends AnyActivities>(activities: Activities): Activities {
   const wrapped = Object.entries(activities).map(([name, activity]) => [
     name,

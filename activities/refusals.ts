@@ -1,9 +1,9 @@
 import { ProviderError } from '../providers/failure.ts';
 
-/** Nothing was done, and the same request may well be accepted later. */
+/** Nothing was done, and the same request can succeed later. */
 const later = new Set(['rate_limited', 'secondary_limited', 'unavailable', 'network', 'timeout', 'clock_skew']);
 
-/** We refuse ourselves, before anybody is asked. */
+/** An error for a request that Fairlead refuses before it contacts a provider. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: string;
@@ -14,7 +14,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Nothing is wrong, but it is too early: to be tried again, and told by its code. */
+/** An error for a step that is too early. It is retried, and its code says why. */
 export class NotYet extends Error {
   override readonly name = 'NotYet';
   readonly code: string;
@@ -30,43 +30,46 @@ export class NotYet extends Error {
 const firstPauseMs = 5_000;
 const longestPauseMs = 5 * 60_000;
 
-/** The stable code of a failure. */
+/** Returns the stable code of a failure. */
 export function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return error instanceof Error && typeof code === 'string' && /^[a-z_]{3,60}$/.test(code) ? code : 'internal';
 }
 
-/** The code as a build's reason: for a build, what is not found is always its repository. */
+/** Returns the code as a build's reason. For a build, only its repository can be missing. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error);
   return code === 'not_found' || code === 'gone' ? 'repository_gone' : code;
 }
 
-/** Whether the answer (or a connection that was never made) proves that GitHub did not do what it was asked. */
+/** Whether the error proves that GitHub did not carry out the request. */
 export function isDefinite(error: unknown): boolean {
   return error instanceof ProviderError && !error.ambiguous;
 }
 
-/** Whether a person must change something first. A failure of our own (the database is away) is no refusal. */
+/** Whether a person must change something first. Our own failures, such as an unavailable database, are no refusals. */
 export function isRefusal(error: unknown): boolean {
   if (later.has(codeOf(error))) return false;
   return error instanceof ProviderError || error instanceof Refusal;
 }
 
-/** What the provider asks for, or ever longer up to 5 min: from 5 s, or from what is said where it is too early. */
+/**
+ * Returns the pause that the provider asks for. Otherwise the pause doubles from 5 seconds, or from the `NotYet`
+ * error's own pause, up to 5 minutes.
+ */
 export function pauseOf(error: unknown, tries: number): number {
   const asked = error instanceof ProviderError ? error.retryAfterMs : undefined;
   const first = error instanceof NotYet ? (error.retryAfterMs ?? firstPauseMs) : firstPauseMs;
   return asked ?? Math.min(first * 2 ** Math.min(tries, 10), longestPauseMs);
 }
 
-/** A sentence that was made by us, or redacted where it was raised. */
+/** Returns a text that Fairlead wrote or that was redacted when it was thrown. */
 export function detailOf(code: string, error: unknown): string {
-  const said = error instanceof Error && code !== 'internal' ? error.message : 'Something failed on our side.';
+  const said = error instanceof Error && code !== 'internal' ? error.message : 'Fairlead had an internal error.';
   return code === 'workflow_inputs_undeclared' ? `${said}. ${inputsHint}` : said;
 }
 
-/** What is missing from a file that GitHub would not start with these inputs. */
+/** Says what is missing from a workflow file that GitHub does not start with these inputs. */
 export const inputsHint =
   'Declare fairlead_build, fairlead_sha and fairlead_ref, and the pipeline’s own inputs, below ' +
   'on.workflow_dispatch.inputs, and show inputs.fairlead_build in run-name.';

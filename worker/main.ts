@@ -13,7 +13,7 @@ await run(async () => {
   const config = loadConfig();
   const { address } = config.temporal;
   const store = await openSharedStore(config);
-  if (!address) throw new ConfigError('TEMPORAL_ADDRESS: is needed by the worker (host:port)');
+  if (!address) throw new ConfigError('TEMPORAL_ADDRESS: the worker needs it (host:port)');
 
   const logger = createLogger(config.logLevel);
   const brokers = openBrokers(config, store, logger);

@@ -20,7 +20,7 @@ const schedules: Schedule[] = [
     catchupWindow: '1 minute',
     workflow: 'recoverAllDeliveries',
     workflowId: 'recover/all',
-    summary: 'Have every App’s log of deliveries read',
+    summary: 'Read every App’s log of deliveries',
   },
   {
     scheduleId: 'check-registries',
@@ -29,7 +29,7 @@ const schedules: Schedule[] = [
     catchupWindow: '1 minute',
     workflow: 'checkRegistries',
     workflowId: 'check-registries',
-    summary: 'Ask the registries whose time has come, and tell of credentials that end soon',
+    summary: 'Check the registries that are due, and report credentials that expire soon',
   },
   {
     scheduleId: 'reconcile',
@@ -38,7 +38,7 @@ const schedules: Schedule[] = [
     catchupWindow: '12 hours',
     workflow: 'reconcile',
     workflowId: 'reconcile/all',
-    summary: 'Compare every App with what GitHub says, and look for what stands still',
+    summary: 'Compare every App with GitHub, and look for stuck builds and deletions',
   },
   {
     scheduleId: 'rotate-signing-keys',
@@ -47,7 +47,7 @@ const schedules: Schedule[] = [
     catchupWindow: '12 hours',
     workflow: 'rotateSigningKeys',
     workflowId: 'rotate-signing-keys',
-    summary: 'Publish the next key of Fairlead as an OIDC issuer, and end old ones',
+    summary: 'Publish the next signing key of the OIDC issuer, and remove old ones',
   },
 ];
 

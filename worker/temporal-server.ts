@@ -64,7 +64,7 @@ export async function startTemporalServer(options: {
   } catch (error) {
     await stop();
     if (!(error instanceof TemporalUnreachable)) throw error;
-    throw new TemporalServerError(`The Temporal server was started but does not answer: see ${logFile}`);
+    throw new TemporalServerError(`The Temporal server was started but does not respond. See ${logFile}`);
   }
   return { address, uiUrl: `http://${host}:${uiPort}`, failed, stop };
 }
@@ -128,7 +128,7 @@ async function requireUnused(folder: string, pidFile: string): Promise<void> {
 async function requireFree(port: number, variable: string): Promise<void> {
   if (await isFree(port)) return;
   throw new TemporalServerError(
-    `Port ${port}, for the Temporal server, is taken: stop what listens there, set ${variable}, or set TEMPORAL_ADDRESS to a server of yours`,
+    `Port ${port} of the Temporal server is in use. Stop the process on that port, set ${variable}, or set TEMPORAL_ADDRESS to your own server`,
   );
 }
 

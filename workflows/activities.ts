@@ -14,7 +14,7 @@ import {
 
 type Proxies = ReturnType<typeof proxyActivities<Activities>>;
 
-/** An activity that runs with the patience, except for the named differences. Operators read the summary. */
+/** Returns an activity that runs with the patience, apart from the given exceptions. Operators see the summary. */
 function activity<Name extends keyof Activities>(
   name: Name,
   summary: string,
@@ -196,7 +196,7 @@ export const sweepStuck = activity('sweepStuck', 'Look for builds and deletions 
   retry: pauses('5 seconds', '1 minute'),
 });
 
-/** These activities use only the database, so they run in the process of the workflow. */
+/** These activities use only the database, so they run as local activities. */
 export const {
   requestRecoveries,
   requestReconciliations,

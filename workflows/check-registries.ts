@@ -1,12 +1,12 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import { claimDueChecks, watchRegistries } from './activities.ts';
 
-/** Of one run: after a long downtime all are due at once, and the next run goes on. */
+/** The limit of one run. After a long downtime all registries are due at once, and the next run continues. */
 const mostBatches = 10;
 
 /**
- * Started every five minutes: has the registries asked whose time has come, each by a workflow of its own, and tells of
- * credentials that end soon.
+ * Runs every five minutes. Starts a check for each registry that is due, and raises incidents for credentials that
+ * expire soon.
  */
 export async function checkRegistries(): Promise<void> {
   await watchRegistries();
@@ -16,5 +16,5 @@ export async function checkRegistries(): Promise<void> {
     asked += claimed;
     if (!more) break;
   }
-  setCurrentDetails(asked === 0 ? 'No registry’s time had come' : `Asked, each by \`verify/…\`: ${asked} registries`);
+  setCurrentDetails(asked === 0 ? 'No registry was due' : `Started a check of ${asked} registries, each in a workflow \`verify/…\``);
 }

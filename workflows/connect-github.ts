@@ -26,54 +26,61 @@ import { showPhase } from './phase.ts';
 
 export type ConnectGithub = {
   flowId: string;
-  /** What an earlier run had in hand. */
+  /** The state that an earlier run of this workflow passes on. */
   goOn?: InHand;
 };
 
-/** How a long wait stands. */
+/** The state of a long wait. */
 type InHand = {
-  /** When the proof was first asked for of whom nothing spoke yet. */
+  /** When the first check found no proof of ownership. */
   provingSince: number | null;
   pollMs: number;
   /** When the request for an owner's approval was first found to be gone. */
   goneSince: number | null;
-  /** When it was last looked whether an owner has approved, for the person who signed in last. */
+  /** When Fairlead last checked for an owner's approval, for the person who signed in last. */
   lookedAt: number | null;
 };
 
-/** The flow's row has changed, or a person asks. */
+/** The flow's row has changed, or a person asks for a check. */
 export const changed = defineSignal('changed');
 
-/** A webhook has told of an installation that may be the one: worth a look at once. */
+/** A webhook has reported an installation that can be the right one, so the workflow checks at once. */
 export const installed = defineSignal('installed');
 
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** How long the webhook that tells who made an installation may take. */
+/** How long to wait for the webhook that names the installer. */
 const witnessMs = minute;
 const witnessPollMs = 2_000;
 
 const firstPollMs = 10 * minute;
 const slowestPollMs = hour;
-/** Whoever presses "Look now" again and again is answered by one look. */
+/** The shortest time between two checks. Pressing "Look now" repeatedly causes one check. */
 const lookAgainMs = minute / 2;
-/** GitHub tells nobody that a request was denied: it is gone, and nothing is installed for so long. */
+/**
+ * GitHub does not notify anyone when a request is denied. After this long without the request or an installation it
+ * counts as denied.
+ */
 const deniedAfterMs = hour;
 
-/** Far below Temporal's limit: an approval may take thirty days of looking, with others' webhooks in between. */
+/**
+ * Far below Temporal's limit. An approval can take thirty days of checks, with webhooks of other installations in
+ * between.
+ */
 const longHistory = 1_000;
 
 type Flow = InHand & { flowId: string; news: boolean; cancelWanted: boolean };
 
 /**
- * One browser's way to a connected account. All that a person does lands in the flow's row; this does what is ours to
- * do next, whichever way the row came to be as it is, and waits for the person otherwise.
+ * Connects a GitHub account. Every action of the person is stored in the flow's row. The workflow reads the row, takes
+ * the next step, or waits for the person.
  */
 export async function connectGithub({ flowId, goOn }: ConnectGithub): Promise<void> {
   const flow = listen(flowId, goOn);
 
-  // An operator's cancellation in Temporal means what a person's in Fairlead does, and does not interrupt a step.
+  // Canceling this workflow in Temporal has the same effect as canceling the flow in Fairlead. It does not interrupt a
+  // step.
   await CancellationScope.nonCancellable(async () => {
     for (;;) {
       flow.news = false;
@@ -108,7 +115,7 @@ async function advance(flow: Flow, stand: FlowStand): Promise<void> {
   const { flowId } = flow;
   if (stand.step !== 'prove') flow.provingSince = null;
   if (stand.step !== 'look_for_approval') flow.lookedAt = null;
-  // A code that was sent is not taken back: the App it makes would be nobody's.
+  // A sent code cannot be taken back. Canceling now would leave an App without an owner.
   if (stand.step === 'convert') return convert(flow);
   if (flow.cancelWanted) return endFlow({ flowId, status: 'canceled', reason: 'canceled_by_request' });
   if (stand.step === 'identify') return identify(flow);
@@ -124,7 +131,7 @@ async function pause(flow: Flow, ms: number): Promise<void> {
 }
 
 async function convert({ flowId }: Flow): Promise<void> {
-  showPhase('code_received', 'Changing the manifest’s code for the App');
+  showPhase('code_received', 'Exchanging the manifest code for the App');
   try {
     await convertManifest({ flowId });
   } catch (failure) {
@@ -144,7 +151,7 @@ async function identify({ flowId }: Flow): Promise<void> {
 
 async function prove(flow: Flow): Promise<void> {
   const { flowId } = flow;
-  showPhase('proving', 'Looking whether the person who signed in administers the account');
+  showPhase('proving', 'Checking whether the person who signed in administers the account');
   try {
     const proof = await proveOwnership({ flowId, isFirst: flow.provingSince === null });
     if (proof.outcome === 'proven') await bindInstallation({ flowId });
@@ -156,33 +163,33 @@ async function prove(flow: Flow): Promise<void> {
   flow.provingSince ??= Date.now();
   const waited = Date.now() - flow.provingSince;
   if (waited >= witnessMs) return endFlow({ flowId, status: 'rejected', reason: 'ownership_not_proven' });
-  showPhase('proving', 'Waiting for the webhook that tells who installed the App');
-  // The webhook wakes us; this is for the one whose wake was lost.
+  showPhase('proving', 'Waiting for the webhook that names the installer of the App');
+  // The webhook normally ends this pause. The timer covers a lost signal.
   await pause(flow, Math.min(Math.max(witnessPollMs, waited / 2), witnessMs - waited));
 }
 
 async function look(flow: Flow, { expiresInMs }: FlowStand): Promise<void> {
   const { flowId } = flow;
   const restMs = flow.lookedAt === null ? 0 : flow.lookedAt + lookAgainMs - Date.now();
-  // Woken too soon. Other news is in the row, which is read before this.
+  // It is too soon for the next check. The row has already been read, so other changes are not missed.
   if (restMs > 0) return pause(flow, Math.min(restMs, expiresInMs));
   flow.lookedAt = Date.now();
   const outcome = await lookForApproval({ flowId }).then(
     (approval) => approval.outcome,
     (failure) => {
-      log.warn('It could not be seen whether an owner has approved', { flowId, code: codeOf(failure) });
+      log.warn('Could not check whether an owner has approved', { flowId, code: codeOf(failure) });
       return 'unknown';
     },
   );
   if (outcome === 'approved' || outcome === 'changed') return;
-  // Where GitHub does not answer, nothing is known to be gone.
+  // If GitHub does not respond, the request is not known to be gone.
   if (outcome === 'pending') flow.goneSince = null;
   if (outcome === 'gone') flow.goneSince ??= Date.now();
   if (flow.goneSince !== null && Date.now() - flow.goneSince >= deniedAfterMs) {
     return endFlow({ flowId, status: 'rejected', reason: 'request_denied_or_withdrawn' });
   }
   const wait = outcome === 'gone' ? firstPollMs : flow.pollMs;
-  showPhase('awaiting_approval', `Waiting for an owner to approve the App; looking again in ${wait / minute} min`);
+  showPhase('awaiting_approval', `Waiting for an owner to approve the App; checking again in ${wait / minute} min`);
   await pause(flow, Math.min(wait, expiresInMs));
   if (!flow.news) flow.pollMs = Math.min(flow.pollMs * 1.5, slowestPollMs);
 }
@@ -194,9 +201,9 @@ function waitingFor(status: FlowStatus): string {
 const sentences: Partial<Record<FlowStatus, string>> = {
   created: 'Waiting for the person to open the link',
   page_served: 'Waiting for the person to create the App on GitHub',
-  app_created: 'Waiting for the person to go on and install the App',
+  app_created: 'Waiting for the person to continue and install the App',
   install_pending: 'Waiting for the person to install the App and to sign in at GitHub',
-  awaiting_approval: 'Waiting for the person to sign in at GitHub, or to confirm what an owner has approved',
+  awaiting_approval: 'Waiting for the person to sign in at GitHub, or to confirm the owner’s approval',
 };
 
 function expiryOf(status: FlowStatus): string {

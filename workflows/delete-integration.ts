@@ -6,19 +6,18 @@ import { showPhase } from './phase.ts';
 
 export type DeleteIntegration = { integrationId: string };
 
-/** Builds are ended by workflows of their own, which need the App for that; so long they are waited for, in all a minute. */
+/** Pauses that add up to a minute. Builds end in their own workflows and still need the App for that. */
 const pausesMs = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
 /**
- * What follows once an integration is cut off: its builds end, the App is uninstalled wherever nobody else uses it,
- * and what is secret is destroyed last. It only goes forward, and always comes to an end: what the provider does not
- * confirm in time is left to a person.
+ * Deletes an integration: its builds end, the App is uninstalled if no other integration uses it, and secrets are
+ * destroyed last. The workflow always ends. What the provider does not confirm in time becomes a task for a person.
  */
 export async function deleteIntegration({ integrationId }: DeleteIntegration): Promise<void> {
-  // Nobody takes a deletion back, not even in Temporal.
+  // A deletion cannot be canceled, not even in Temporal.
   await CancellationScope.nonCancellable(async () => {
     const installations = await waitForBuilds(integrationId);
-    showPhase('revoking', `Letting go of ${installations.length} installations`);
+    showPhase('revoking', `Releasing ${installations.length} installations`);
     const outcomes = await Promise.all(installations.map((installationId) => letGo({ integrationId, installationId })));
     await finishDeletion({ integrationId, outcomes });
     showPhase('deleted', `Deleted: ${outcomes.join(', ') || 'nothing at the provider'}`);
@@ -29,7 +28,7 @@ async function waitForBuilds(integrationId: string): Promise<string[]> {
   for (const pause of pausesMs) {
     const { builds, installations } = await readDeletion({ integrationId });
     if (builds === 0) return installations;
-    showPhase('ending_builds', `Waiting a moment for the end of ${builds} builds`);
+    showPhase('ending_builds', `Waiting for ${builds} builds to end`);
     await sleep(pause);
   }
   return (await readDeletion({ integrationId })).installations;

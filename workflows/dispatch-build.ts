@@ -24,38 +24,39 @@ import { showPhase } from './phase.ts';
 
 export type DispatchBuild = { buildId: string; timeoutMinutes: number };
 
-/** What a webhook said of the build's run. */
+/** A webhook about the build's run. */
 export const reported = defineSignal<[{ runId: number; ended?: BuildEnd }]>('reported');
 export const canceled = defineSignal<[unknown?]>('canceled');
 
-/** When a run whose dispatch got no answer is looked for: 5, 15, 30, 60 and 120 s after. */
+/** The pauses between searches for a run whose response was lost. The searches are 5, 15, 30, 60 and 120 s after it. */
 const searchPausesMs = [5_000, 10_000, 15_000, 30_000, 60_000];
 
-/** Webhooks tell first; these polls are for the one that never came. */
+/** Webhooks normally come first. These polls cover a webhook that never arrived. */
 const firstPollMs = 60_000;
 const slowestPollMs = 5 * 60_000;
 
-/** What is known of the build so far, from whichever side it came. */
+/** What is known about the build so far, from any source. */
 type Known = {
   run: boolean;
   ended?: BuildEnd;
-  /** It ended without us, in the database. */
+  /** The build ended in the database, without this workflow. */
   over: boolean;
   cancelWanted: boolean;
-  /** A webhook brought the run, and nobody has been told yet. */
+  /** A webhook reported the run, and GitHub does not show it yet. */
   news: boolean;
 };
 
 type Build = { buildId: string; deadline: number; known: Known };
 
 /**
- * One build: asks GitHub for its run exactly once, finds the run again where the answer was lost, and follows it to
- * its end. What cannot be known is held for a person, never sent again.
+ * Runs one build. It asks GitHub for a run exactly once, finds the run if the response was lost, and follows it to its
+ * end. If the outcome stays unknown, a person decides and nothing is sent again.
  */
 export async function dispatchBuild({ buildId, timeoutMinutes }: DispatchBuild): Promise<void> {
   const build = { buildId, deadline: Date.now() + timeoutMinutes * 60_000, known: listen() };
 
-  // An operator's cancellation in Temporal means what a person's in Fairlead does, and does not interrupt a step.
+  // Canceling this workflow in Temporal has the same effect as canceling the build in Fairlead. It does not interrupt a
+  // step.
   await CancellationScope.nonCancellable(async () => {
     const outcome = await send(build);
     if (outcome !== 'certain') await search(build);
@@ -81,7 +82,7 @@ function listen(): Known {
   return known;
 }
 
-/** Waits until something is to be done: the time is up, a person or a webhook spoke, or so long. */
+/** Waits until the deadline, a signal, or the given time, whichever comes first. */
 async function pause({ known, deadline }: Build, ms: number): Promise<void> {
   const left = Math.max(0, deadline - Date.now());
   if (left > 0) await condition(() => isDecided(known) || known.cancelWanted || known.news, Math.min(ms, left));
@@ -91,7 +92,7 @@ function isDecided(known: Known): boolean {
   return known.over || known.ended !== undefined;
 }
 
-/** `accepted`: GitHub started a run and did not say which. `unknown`: nobody knows whether it did. */
+/** `accepted`: GitHub started a run and did not name it. `unknown`: it is not known whether GitHub started a run. */
 async function send(build: Build): Promise<'certain' | 'accepted' | 'unknown'> {
   const { buildId, known, deadline } = build;
   for (let tries = 0; ; tries += 1) {
@@ -100,29 +101,29 @@ async function send(build: Build): Promise<'certain' | 'accepted' | 'unknown'> {
     if (known.ended) return 'certain';
 
     setCurrentDetails('Asking GitHub to start the run');
-    // An attempt that died is never simply repeated: what it wrote down tells whether anything can have been sent.
+    // A failed attempt is never repeated blindly. Its stored steps say whether anything can have been sent.
     const sent = await sendDispatch({ buildId, tries }).catch(() => settleDispatch({ buildId }));
     if (sent.outcome !== 'later') {
       known.run ||= sent.outcome === 'running';
       known.over = sent.outcome === 'over';
       return sent.outcome === 'accepted' || sent.outcome === 'unknown' ? sent.outcome : 'certain';
     }
-    showPhase('waiting', `Nothing was sent (${sent.code}); asking again in ${Math.ceil(sent.retryAfterMs / 1000)} s`);
+    showPhase('waiting', `Nothing was sent (${sent.code}); trying again in ${Math.ceil(sent.retryAfterMs / 1000)} s`);
     await pause(build, Math.max(sent.retryAfterMs, 1));
   }
 }
 
-/** Looks for the run by the mark in its name. */
+/** Looks for the run by the build's ID in its name. */
 async function search(build: Build): Promise<void> {
-  setCurrentDetails('GitHub has not said which run it started: looking for the build’s id in the names of the runs');
-  // People see meanwhile that there is a build. Nobody waits for this: it is GitHub that was not well just now.
+  setCurrentDetails('GitHub has not named the run: looking for the build’s ID in the names of the runs');
+  // This report shows people that there is a build. The search does not wait for it, because GitHub has just failed.
   const told = patched('tell-while-searching') ? tellProgress(build) : undefined;
   const found = await lookAgainAndAgain(build);
   await told;
   if (found) await tellProgress(build);
 }
 
-/** Whether a look has brought news. */
+/** Returns whether a search has found something new. */
 async function lookAgainAndAgain(build: Build): Promise<boolean> {
   const { known, deadline } = build;
   for (const ms of searchPausesMs) {
@@ -134,10 +135,10 @@ async function lookAgainAndAgain(build: Build): Promise<boolean> {
   return false;
 }
 
-/** The run did not turn up: a person is asked, and nothing is sent again. */
+/** Asks a person to decide if the run was not found. Nothing is sent again. */
 async function hold(build: Build): Promise<void> {
   if (build.known.cancelWanted || !(await markUncertain({ buildId: build.buildId }))) return;
-  showPhase('uncertain', 'No run of this build was found: waiting for its webhook, a person, or the time limit');
+  showPhase('uncertain', 'No run was found: waiting for its webhook, a person, or the time limit');
   await tellProgress(build);
 }
 
@@ -167,16 +168,16 @@ async function follow(build: Build): Promise<void> {
 async function finish({ buildId, known }: Build): Promise<void> {
   if (known.ended) await endBuild({ buildId, end: known.ended });
   const phase = known.ended?.status ?? 'over';
-  showPhase(phase, 'Telling GitHub how the build ended');
+  showPhase(phase, 'Reporting the result of the build to GitHub');
   await reportEnd({ buildId }).catch((failure) => {
     log.warn('The end of a build could not be reported', { buildId, code: codeOf(failure) });
   });
   setCurrentDetails(`Ended: ${phase}`);
 }
 
-/** The run's own end counts where it came first. */
+/** Cancels the run. If the run has already ended, its own result counts. */
 async function stopRun({ buildId, known }: Build, end: BuildEnd): Promise<void> {
-  setCurrentDetails('Asking GitHub to end the run');
+  setCurrentDetails('Asking GitHub to cancel the run');
   try {
     const found = await cancelRun({ buildId });
     known.over = found.state === 'over';
@@ -194,7 +195,7 @@ async function look({ buildId, known }: Build): Promise<void> {
     if (found.state === 'ended') known.ended ??= found.end;
     if (found.state === 'missing') known.ended ??= { status: 'failed', reason: 'run_missing' };
   } catch (failure) {
-    // GitHub will not tell us any more; anything that may pass is asked again later.
+    // Only lost access ends the build here. Other failures are retried by the next poll.
     const code = codeOf(failure);
     const reason = lostAccess[code];
     if (reason !== undefined) known.ended ??= { status: 'failed', reason };

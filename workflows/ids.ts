@@ -7,5 +7,5 @@ export {
   syncWorkflowId,
 } from '../domain/ops/workflow-ids.ts';
 
-/** The one queue that every worker listens to. */
+/** The task queue of every worker. */
 export const taskQueue = 'fairlead';

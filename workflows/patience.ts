@@ -8,7 +8,7 @@ export type Patience = Pick<
 
 type Duration = NonNullable<ActivityOptions['startToCloseTimeout']>;
 
-/** What one activity needs otherwise than its patience says. */
+/** How one activity differs from its patience. */
 export type Exceptions = {
   /** The time limit of one attempt. */
   attempt?: Duration;
@@ -58,7 +58,7 @@ export const databaseStep: LocalActivityOptions = {
   retry: pauses('500 milliseconds', '30 seconds'),
 };
 
-/** The pauses between attempts double from the first one up to the longest one. */
+/** Returns a retry policy whose pauses double from the first one up to the longest one. */
 export function pauses(first: Duration, longest: Duration, maximumAttempts?: number) {
   return {
     initialInterval: first,
@@ -67,7 +67,7 @@ export function pauses(first: Duration, longest: Duration, maximumAttempts?: num
   };
 }
 
-/** A patience with the exceptions of one activity. */
+/** Returns a patience with the exceptions of one activity. */
 export function withExceptions(patience: Patience, { attempt, total, retry, heartbeat }: Exceptions): Patience {
   const { heartbeatTimeout: usual, ...rest } = patience;
   return {

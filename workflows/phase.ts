@@ -4,8 +4,8 @@ import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@tempor
 const phaseKey = defineSearchAttributeKey('Phase', SearchAttributeType.KEYWORD);
 
 /**
- * Shows an operator where a workflow is, and what it waits for. The search attribute is moved only where the workflow
- * was started with one: a cluster that does not know it would fail the workflow's every step.
+ * Shows operators the phase of a workflow and what it waits for. It sets the search attribute only if the workflow was
+ * started with one. A cluster that does not know the attribute would fail every step.
  */
 export function showPhase(phase: string, details: string): void {
   setCurrentDetails(details);

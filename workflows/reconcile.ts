@@ -6,19 +6,21 @@ export type ReconcileApp = { githubAppId: string };
 
 export const reconciliationRequested = defineSignal('requested');
 
-/** Started each night: has every App compared with what GitHub says, and looks for what stands still. */
+/** Runs each night. Asks for a comparison of every App with GitHub, and looks for stuck builds and deletions. */
 export async function reconcile(): Promise<void> {
   await requestReconciliations();
   await sweepStuck();
 }
 
-/** One App, by itself: a host that is away holds up nobody else. What is wrong is an incident by then. */
+/**
+ * Compares one App in a workflow of its own, so a host that is down delays no other App. Differences become incidents.
+ */
 export async function reconcileApp({ githubAppId }: ReconcileApp): Promise<void> {
-  // Whoever asks while it runs is answered by it.
+  // A request during the run needs no second run.
   setHandler(reconciliationRequested, () => {});
   try {
     await checkApp({ githubAppId });
-    setCurrentDetails('Compared; its installations and repositories are read by a sync');
+    setCurrentDetails('Compared; a sync reads its installations and repositories');
   } catch (failure) {
     if (!(failure instanceof ActivityFailure)) throw failure;
     setCurrentDetails(`Not compared: ${codeOf(failure)}`);

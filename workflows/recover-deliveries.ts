@@ -17,25 +17,25 @@ export type RecoverDeliveries = { githubAppId: string };
 
 export const recoveryRequested = defineSignal('requested');
 
-/** What was sent again has come by then, or does not come. */
+/** By this time a redelivery has arrived or will not arrive. */
 const secondLook = '30 seconds';
-/** Between two readings, however many ask: what is asked for meanwhile, the next one answers. */
+/** The pause between two readings. One reading serves all requests made before it. */
 const rest = '15 seconds';
-/** The rest was a part of it. */
+/** The remaining wait, because the rest is already a part of it. */
 const secondLookAfterRest = '15 seconds';
-/** Of one reading: more than a log can have, but a host that is not GitHub's may never say that it ends. */
+/** The limit of one reading. A log cannot have more parts, but a hostile server might never end it. */
 const mostParts = 200;
-/** Each of them looks for what the one before had sent again. */
+/** Each reading checks what the one before had GitHub redeliver. */
 const mostLooks = 3;
 
-/** Started by the schedule: has every App's log read. */
+/** Runs on a schedule and asks for a reading of every App's log. */
 export async function recoverAllDeliveries(): Promise<void> {
   await requestRecoveries();
 }
 
 /**
- * Reads an App's log of deliveries back to what is known to be here, and gets what is missing. For what the log no
- * longer has, the heads of the branches are compared with those that were decided last. One of these runs per App.
+ * Reads an App's log of deliveries back to the watermark and gets what is missing. If the log no longer reaches back
+ * far enough, it compares the branches with the last decided commits. There is one of these workflows per App.
  */
 export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Promise<void> {
   let wanted = true;
@@ -58,9 +58,10 @@ export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Pro
     }
     if (lookAgain) {
       looks += 1;
-      setCurrentDetails('Waiting for what GitHub sends again');
+      setCurrentDetails('Waiting for GitHub to redeliver');
     }
-    // Here and not before the next one: whoever asks after the end of this workflow would have another begin at once.
+    // The rest comes after the reading. Otherwise a request after the end of this workflow would start another one at
+    // once.
     const rests = patched('rest-between-readings');
     if (rests) await sleep(rest);
     if (lookAgain) {
@@ -72,7 +73,10 @@ export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Pro
   setCurrentDetails('Done');
 }
 
-/** Part by part, since a long downtime is a long log. Answers whether GitHub was asked to send anything again. */
+/**
+ * Reads the log in parts, because a long downtime makes a long log. Returns whether GitHub was asked to redeliver
+ * anything.
+ */
 async function readAll(githubAppId: string, from: number): Promise<boolean> {
   let begunAt = from;
   let sentAgain = false;
@@ -92,9 +96,9 @@ async function readAll(githubAppId: string, from: number): Promise<boolean> {
   return sentAgain;
 }
 
-/** A repository that cannot be read does not hold up the others. */
+/** Compares one repository. A repository that cannot be read does not hold up the others. */
 async function fill(gap: { repositoryId: string; ownerId: string }): Promise<void> {
-  setCurrentDetails(`Comparing the branches of ${gap.repositoryId} with what was decided last`);
+  setCurrentDetails(`Comparing the branches of ${gap.repositoryId} with the last decided commits`);
   try {
     await fillGap(gap);
   } catch (failure) {

@@ -9,10 +9,10 @@ export type RefreshInstallation = {
   repositories: number[];
 };
 
-/** After an event: reads one installation, and the repositories that the event was about, as GitHub has them now. */
+/** Runs after an event. Reads one installation and the repositories of the event from GitHub. */
 export async function refreshInstallation(asked: RefreshInstallation): Promise<void> {
   await readInstallation(asked).catch((failure) => {
-    // The sync that was asked for by the same event reads all of it.
+    // The sync that the same event requested reads everything.
     log.warn('An installation could not be read at once', { installation: asked.installation, code: codeOf(failure) });
   });
 }

@@ -5,10 +5,10 @@ import { showPhase } from './phase.ts';
 
 export type ReportBuild = { buildId: string };
 
-/** The build has moved (again), and GitHub is to be told. */
+/** The build's status has changed, and GitHub must show it. */
 export const moved = defineSignal('moved');
 
-/** Tells GitHub of a build that was not started: it has no workflow of its own which would. */
+/** Reports a build that was not started. Such a build has no workflow of its own that would report it. */
 export async function reportBuild({ buildId }: ReportBuild): Promise<void> {
   let wanted = true;
   setHandler(moved, () => {
@@ -16,10 +16,10 @@ export async function reportBuild({ buildId }: ReportBuild): Promise<void> {
   });
   while (wanted) {
     wanted = false;
-    showPhase('reporting', 'Telling GitHub how the build is');
+    showPhase('reporting', 'Reporting the build to GitHub');
     await reportEnd({ buildId }).catch((failure) => {
       log.warn('A build that was not started could not be reported', { buildId, code: codeOf(failure) });
     });
   }
-  showPhase('over', 'GitHub has been told');
+  showPhase('over', 'Reported to GitHub');
 }

@@ -36,34 +36,34 @@ import { showPhase } from './phase.ts';
 
 export type RotateCredential = {
   rotationId: string;
-  /** What an earlier run had in hand. */
+  /** The state that an earlier run of this workflow passes on. */
   goOn?: InHand;
 };
 
-/** How the wait for the old version's end stands. */
+/** The state of the wait for the end of the old version. */
 type InHand = { phase: RotationPhase | null; since: number; pauseMs: number; isReported: boolean };
 
-/** The rotation's row has changed: somebody wants the old version back. */
+/** The rotation's row has changed, because a person wants the old version back. */
 export const changed = defineSignal('changed');
 
 const minute = 60_000;
-/** A person may delete the old key at once, or in a month. */
+/** A person can delete the old key at once or in a month. */
 const firstPauseMs = minute;
 const longestPauseMs = 30 * minute;
-/** Who has not done it on the first day does it when they see the incident. */
+/** The pause after the first day. By then an incident asks the person to delete the key. */
 const reportedPauseMs = 360 * minute;
 
-/** Of rotations that were under way before Enterprise Servers were thought of. */
+/** The overlap of rotations that began before Fairlead supported Enterprise Server. */
 const formerOverlapMs = 4 * 1_440 * minute;
 
-/** Far below Temporal's limit: a month of looking is long. */
+/** Far below Temporal's limit, because the checks can continue for a month. */
 const longHistory = 1_000;
 
 type Rotating = InHand & { rotationId: string; news: boolean };
 
 /**
- * Replaces a credential: the new version is proven at the provider, then it is the one in use, and the old one is good
- * until nobody can need it any more. Whatever is asked meanwhile lands in the rotation's row; this does what is next.
+ * Replaces a credential. The provider proves the new version, then it is put in use, and the old one stays valid for
+ * some time. Every request is stored in the rotation's row. The workflow reads the row and takes the next step.
  */
 export async function rotateCredential({ rotationId, goOn }: RotateCredential): Promise<void> {
   const inHand = goOn ?? { phase: null, since: 0, pauseMs: firstPauseMs, isReported: false };
@@ -72,7 +72,7 @@ export async function rotateCredential({ rotationId, goOn }: RotateCredential): 
     rotating.news = true;
   });
 
-  // Half a rotation would leave two secrets for ever, so nobody ends it in the middle.
+  // A rotation that ended halfway would leave two valid secrets, so it cannot be canceled.
   await CancellationScope.nonCancellable(async () => {
     for (;;) {
       rotating.news = false;
@@ -90,7 +90,7 @@ export async function rotateCredential({ rotationId, goOn }: RotateCredential): 
 async function advance(rotating: Rotating, { step, phase, isWebhook }: RotationStand): Promise<void> {
   if (step === 'prove') return prove(rotating, isWebhook);
   if (step === 'roll_back') return rollBack(rotating);
-  // The wait begins anew where the versions have changed places.
+  // The wait starts again if the versions have changed places.
   if (rotating.phase !== phase) {
     Object.assign(rotating, { phase, since: Date.now(), pauseMs: firstPauseMs, isReported: false });
   }
@@ -102,7 +102,7 @@ async function prove({ rotationId }: Rotating, isWebhook: boolean): Promise<void
     showPhase('proving', 'Waiting until every process knows the new webhook secret');
     await sleep(knownEverywhereMs);
   }
-  showPhase('proving', isWebhook ? 'Telling GitHub the new webhook secret' : 'Trying the new one at GitHub');
+  showPhase('proving', isWebhook ? 'Sending the new webhook secret to GitHub' : 'Trying the new credential at GitHub');
   try {
     await proveVersion({ rotationId });
   } catch (failure) {
@@ -113,7 +113,7 @@ async function prove({ rotationId }: Rotating, isWebhook: boolean): Promise<void
 }
 
 async function rollBack({ rotationId }: Rotating): Promise<void> {
-  showPhase('rolling_back', 'Putting the old one back');
+  showPhase('rolling_back', 'Putting the old version back');
   try {
     await proveOldVersion({ rotationId });
   } catch (failure) {
@@ -123,13 +123,13 @@ async function rollBack({ rotationId }: Rotating): Promise<void> {
   await cutBack({ rotationId });
 }
 
-/** GitHub may send again for days what it has signed with the secret before. */
+/** GitHub can redeliver for days what it signed with the previous secret. */
 async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> {
   const { rotationId, since } = rotating;
   const overlapMs = patched('overlap-as-long-as-any-redelivery') ? webhookOverlapMs : formerOverlapMs;
   const leftMs = since + overlapMs - Date.now();
   if (leftMs > 0) {
-    showPhase(phase, 'Webhooks that were signed with the secret before still verify');
+    showPhase(phase, 'Webhooks signed with the previous secret still verify');
     await condition(() => rotating.news, leftMs);
     return;
   }
@@ -137,25 +137,25 @@ async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> 
     await settleVersion({ rotationId });
   } catch (failure) {
     // An App that GitHub refuses for days sends no webhooks.
-    log.warn('GitHub could not be told once more of the webhook secret', { rotationId, code: codeOf(failure) });
+    log.warn('Could not send the webhook secret to GitHub again', { rotationId, code: codeOf(failure) });
   }
   await retireOldVersion({ rotationId, isDead: true });
 }
 
-/** What only a person can delete is tried until it is refused. */
+/** Checks an old version that only a person can delete, until the provider refuses it. */
 async function probe(rotating: Rotating, phase: RotationPhase): Promise<void> {
   const { rotationId, since, pauseMs } = rotating;
-  showPhase(phase, `Waiting for the old one to be deleted at GitHub; looking again in ${pauseMs / minute} min`);
+  showPhase(phase, `Waiting for a person to delete the old version at GitHub; checking again in ${pauseMs / minute} min`);
   if (await condition(() => rotating.news, pauseMs)) return;
   rotating.pauseMs = Math.min(pauseMs * 2, rotating.isReported ? reportedPauseMs : longestPauseMs);
 
   const found = await probeOldVersion({ rotationId }).catch((failure) => {
-    log.warn('It could not be seen whether the old one is dead', { rotationId, code: codeOf(failure) });
+    log.warn('Could not check whether the old version still works', { rotationId, code: codeOf(failure) });
     return 'unknown';
   });
   if (found === 'dead') return retireOldVersion({ rotationId, isDead: true });
   const waitedMs = Date.now() - since;
-  // A look that failed has seen nothing.
+  // A failed check has seen nothing.
   const isToTell = found === 'alive' || !patched('tell-what-is-seen');
   if (waitedMs >= oldAliveIncidentMs && !rotating.isReported && isToTell) {
     await reportOldAlive({ rotationId });

@@ -1,6 +1,6 @@
 import * as activities from './activities.ts';
 
-/** Started each day: publishes the next key of the issuer when its day has come, and ends those that are over. */
+/** Runs each day. Publishes the next signing key of the issuer when it is due, and removes keys that have ended. */
 export async function rotateSigningKeys(): Promise<void> {
   await activities.rotateSigningKeys();
 }

@@ -23,33 +23,33 @@ import { tell } from './failure.ts';
 
 export type SyncInstallations = {
   githubAppId: string;
-  /** A pass that an earlier run began: where it goes on, and whether there was another request meanwhile. */
+  /** A pass that an earlier run began: its position, and whether there was another request since. */
   goOn?: { position: Position; wanted: boolean };
 };
 
-/** How far a pass has come. Installations are named by our ids. */
+/** The position of a pass. Installations have our IDs. */
 export type Position = {
-  /** The next page of installations; none after the last one. */
+  /** The next page of installations, or null after the last one. */
   page: number | null;
-  /** Whether those that were on no page were asked for. */
+  /** Whether the installations on no page were confirmed. */
   confirmed: boolean;
-  /** Whose repositories are read now, one after the other, and whose once all others were. */
+  /** The installations whose repositories are read now, and those that are read after all others. */
   waiting: string[];
   later: string[];
-  /** Of the first one that waits: its next page, and why it is read once more, if it is. */
+  /** The next page of the first waiting installation, and why it is read again. */
   repositories: { page: number; again?: 'read_whole' | 'read_changes' };
-  /** While those are read that failed at first: one trouble is waited out, for more of it there is no time. */
+  /** Set while failed installations are read again. The first failure is waited for, and later ones are not. */
   retrying?: 'patiently' | 'briefly';
-  /** How many installations there are of which GitHub tells too little. */
+  /** The number of installations that GitHub does not fully describe. */
   unreadable: number;
 };
 
 export const requested = defineSignal('requested');
 
-/** Requests come in swarms: a hundred repositories added are a hundred webhooks. */
+/** Requests arrive in bursts: a hundred added repositories are a hundred webhooks. */
 const debounce = '1 second';
 
-/** A pass may be longer than one history should be. */
+/** A pass can be longer than one workflow history should be. */
 const pagesInOneRun = 50;
 
 const start: Position = {
@@ -62,8 +62,8 @@ const start: Position = {
 };
 
 /**
- * Reads an App's installations and their repositories, page by page and by GitHub's numbers, and once more while it
- * is asked again meanwhile. One of these runs per App.
+ * Reads an App's installations and their repositories page by page. It repeats this if there was another request in
+ * between. There is one of these workflows per App.
  */
 export async function syncInstallations({ githubAppId, goOn }: SyncInstallations): Promise<void> {
   let wanted = goOn?.wanted ?? true;
@@ -76,7 +76,7 @@ export async function syncInstallations({ githubAppId, goOn }: SyncInstallations
 
   while (position || wanted) {
     if (!position) {
-      setCurrentDetails('Waiting a moment for more requests');
+      setCurrentDetails('Waiting briefly for more requests');
       await sleep(debounce);
       wanted = false;
       await beginSync({ githubAppId });
@@ -98,7 +98,7 @@ export async function syncInstallations({ githubAppId, goOn }: SyncInstallations
   }
 }
 
-/** One page further; nothing where that was the last. */
+/** Reads one more page. Returns nothing after the last one. */
 async function goFurther(githubAppId: string, position: Position): Promise<Position | undefined> {
   const [installationId, ...others] = position.waiting;
   if (installationId !== undefined) return readRepositories(githubAppId, position, installationId, others);
@@ -108,7 +108,7 @@ async function goFurther(githubAppId: string, position: Position): Promise<Posit
     return { ...position, page: next, waiting: readable, unreadable: position.unreadable + unreadable };
   }
   if (!position.confirmed) {
-    setCurrentDetails('Asking for the installations that were on no page');
+    setCurrentDetails('Checking the installations that were on no page');
     const { readable, more } = await confirmInstallations({ githubAppId });
     return { ...position, confirmed: !more, waiting: readable };
   }
@@ -128,7 +128,7 @@ async function readRepositories(
   setCurrentDetails(`Reading page ${page} of the repositories of ${installationId}`);
   try {
     const { next, cutOff } = await readPage({ installationId, page, whole: again === 'read_whole' });
-    // Nothing is taken away for want of an answer.
+    // An installation that could not be read keeps its repositories.
     if (cutOff) return over;
     if (next !== null) return { ...position, repositories: { ...position.repositories, page: next } };
     const outcome = await finishRepositories({ githubAppId, installationId, again: again !== undefined });
@@ -136,7 +136,7 @@ async function readRepositories(
   } catch (failure) {
     if (!(failure instanceof ActivityFailure) || concernsTheApp(tell(failure).code)) throw failure;
     const isRefusal = failure.cause instanceof ApplicationFailure && failure.cause.nonRetryable === true;
-    // Whatever is wrong with one installation, the others do not wait for it.
+    // A failing installation does not hold up the others.
     if (!isRefusal && !position.retrying) return { ...over, later: [...position.later, installationId] };
     await skipInstallation({ githubAppId, installationId, failure: tell(failure) });
     return isRefusal ? over : { ...over, retrying: 'briefly' };

@@ -8,8 +8,8 @@ export type VerifyCloudAccount = { cloudAccountId: string };
 export const requested = defineSignal('requested');
 
 /**
- * Asks a cloud whether it lets an account in; once more while it is asked for again meanwhile. One of these runs per
- * account. A cloud that does not answer proves nothing, and nothing is changed.
+ * Checks a cloud account at its cloud. It repeats this if there was another request in between. There is one of these
+ * workflows per account. A cloud that does not respond proves nothing and changes nothing.
  */
 export async function verifyCloudAccount({ cloudAccountId }: VerifyCloudAccount): Promise<void> {
   let wanted = true;
@@ -22,16 +22,16 @@ export async function verifyCloudAccount({ cloudAccountId }: VerifyCloudAccount)
       showPhase('gone', 'The account was deleted');
       continue;
     }
-    showPhase('asking', 'Asking the cloud who this is');
+    showPhase('asking', 'Checking the account at the cloud');
     try {
-      // The access was replaced while it was tried: that says nothing of the new one.
+      // The access was replaced during the check, so the result says nothing about the new access.
       if (!(await askCloud({ cloudAccountId }))) wanted = true;
-      else showPhase('done', 'The cloud has answered');
+      else showPhase('done', 'The cloud has responded');
     } catch (failure) {
       if (!(failure instanceof ActivityFailure)) throw failure;
       const told = tell(failure);
       await giveUpCloudCheck({ cloudAccountId, failure: told });
-      showPhase('unanswered', `No answer that says anything (${told.code}): everything stays as it is`);
+      showPhase('unanswered', `No usable response (${told.code}): nothing changes`);
     }
   }
 }

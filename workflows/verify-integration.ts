@@ -8,9 +8,9 @@ export type VerifyIntegration = { integrationId: string };
 export const requested = defineSignal('requested');
 
 /**
- * Asks a registry whether it takes what is stored for it, and what that may do in each repository; once more while it
- * is asked for again meanwhile. One of these runs per integration. A registry that does not answer proves nothing, and
- * nothing is changed.
+ * Checks at a registry whether it accepts the stored credential, and what the credential may do in each repository. It
+ * repeats this if there was another request in between. There is one of these workflows per integration. A registry
+ * that does not respond proves nothing and changes nothing.
  */
 export async function verifyIntegration({ integrationId }: VerifyIntegration): Promise<void> {
   let wanted = true;
@@ -21,7 +21,7 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
     wanted = false;
     const wish = await beginVerification({ integrationId });
     if (wish === 'gone') {
-      showPhase('gone', 'There is nothing to verify any more');
+      showPhase('gone', 'The integration was deleted');
       continue;
     }
     showPhase('probing', 'Asking the registry what the credential may do');
@@ -33,12 +33,12 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
       if (!(failure instanceof ActivityFailure)) throw failure;
       const told = tell(failure);
       await giveUpVerification({ integrationId, failure: told });
-      showPhase('unanswered', `Nobody answered (${told.code}): everything stays as it is`);
+      showPhase('unanswered', `No response (${told.code}): nothing changes`);
     }
   }
 }
 
 function found({ status, reason, doubted }: { status: string; reason: string | null; doubted: string | null }): string {
-  if (doubted) return `Refused (${doubted}), and asked again before that is believed: still ${status}`;
+  if (doubted) return `Refused (${doubted}); checking again before the status changes from ${status}`;
   return `Found: ${status}${reason ? `, ${reason}` : ''}`;
 }

@@ -18,13 +18,13 @@ import { settle } from './builds.ts';
 import { learnNewName, type ReachDeps, reachRepository, refuseUnconfirmed } from './reach.ts';
 import { reportBuild } from './reports.ts';
 
-/** The cause may be ours and gone by the next attempt: a token that lapsed, a name that is old. */
+/** The cause can be ours and gone by the next attempt: an expired token or an old name. */
 const secondChance = new Set(['token_rejected', 'moved']);
 
 export function dispatchActivities(deps: ReachDeps) {
   const { database } = deps;
 
-  /** GitHub repeats whatever it is asked twice, so this runs with one attempt and writes down each step before it. */
+  /** GitHub starts a run for each request, so this makes one attempt and stores each step before it takes it. */
   async function sendOnce(buildId: string, tries: number): Promise<Sent> {
     await skipMarked(buildId);
     const build = await database.write((trx) => intend(trx, buildId));
@@ -58,8 +58,8 @@ export function dispatchActivities(deps: ReachDeps) {
   }
 
   /**
-   * A push brings its head commit's message; a pull request's webhook does not, so it is asked for. Where GitHub does
-   * not say, the build goes on: a marker that cannot be read skips nothing.
+   * A push carries the message of its head commit. A pull request's webhook does not, so this reads it from GitHub. If
+   * GitHub does not return it, the build continues.
    */
   async function skipMarked(buildId: string): Promise<void> {
     const build = await allBuilds(database.reader).find(buildId);
@@ -76,7 +76,7 @@ export function dispatchActivities(deps: ReachDeps) {
     await database.write((trx) => allBuilds(trx).moveStatus(buildId, 'skipped', why));
   }
 
-  /** A build may have waited while its integration was taken away. */
+  /** A build can wait while its integration is deleted or revoked. */
   async function refuseCutOff(build: Build): Promise<void> {
     const { integrationId, projectId } = build;
     const integration = await allIntegrations(database.reader).find(integrationId);
@@ -89,28 +89,30 @@ export function dispatchActivities(deps: ReachDeps) {
     await refuseLostRegistry(build);
     if (usableIntegrationStatuses.includes(integration.status)) return;
     await refuseUnconfirmed(database.reader, build);
-    // What an event had taken away may have been given back between the two.
+    // A later event can have restored access between the two reads.
     const { status = integration.status } = (await allIntegrations(database.reader).find(integrationId)) ?? {};
     if (usableIntegrationStatuses.includes(status)) return;
     throw new Refusal(`integration_${status}`, `The integration is ${status}.`);
   }
 
-  /** It could not push what it makes: better said before it has worked for it. */
+  /** The build could not push its image, so it fails before it starts. */
   async function refuseLostRegistry({ appId }: Build): Promise<void> {
     const app = await allApps(database.reader).find(appId);
     if (!app?.registry) return;
     const registry = await allIntegrations(database.reader).find(app.registry.integrationId);
     if (registry && registry.status !== 'deleting') return;
-    throw new Refusal('integration_deleted', 'The app’s registry was deleted: give it another one.');
+    throw new Refusal('integration_deleted', 'The app’s registry was deleted. Give the app another one.');
   }
 
-  /** It would be refused at GitHub, in words that say less. */
+  /** GitHub would reject the request with a less helpful message. */
   async function refuseManyInputs({ repositoryId, pipeline }: Build): Promise<void> {
     const complaint = tooManyInputs(pipeline.inputs, await mostInputsFor(database.reader, repositoryId));
     if (complaint) throw new Refusal('workflow_inputs_too_many', complaint);
   }
 
-  /** Nothing was started. Either it may be tried again, or the build has failed and its reason says why. */
+  /**
+   * Records that nothing was started. The workflow tries again later, or the build has failed and its reason says why.
+   */
   async function notSent(build: Build, error: unknown, tries: number): Promise<Sent> {
     const code = reasonOf(error);
     const refused = isRefusal(error) && !(secondChance.has(code) && tries === 0);
@@ -127,12 +129,12 @@ export function dispatchActivities(deps: ReachDeps) {
   }
 
   return {
-    /** Asks GitHub to start the build's run. `tries` counts the attempts of which nothing was sent. */
+    /** Asks GitHub to start the build's run. `tries` counts the attempts that sent nothing. */
     async sendDispatch({ buildId, tries }: { buildId: string; tries: number }): Promise<Sent> {
       const sent = await sendOnce(buildId, tries);
       if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
-      // Told here to spare the workflow a step. Where GitHub is not willing now, the build's next report makes up
-      // for it: each posts what is true by then.
+      // Reporting here saves the workflow a step. If GitHub fails now, the next report of the build posts the status of
+      // that time.
       await reportBuild(deps, buildId).catch((error) => {
         log.warn('The start of a build was not reported', { buildId, code: codeOf(error) });
       });
@@ -141,7 +143,7 @@ export function dispatchActivities(deps: ReachDeps) {
   };
 }
 
-/** The dispatch's row is written before the build's, here and wherever both are: two at once must not wait in a ring. */
+/** Every writer locks the dispatch's row before the build's row, so two writers cannot deadlock. */
 async function intend(trx: Transaction, buildId: string): Promise<Build | undefined> {
   const builds = allBuilds(trx);
   const before = await builds.find(buildId);
@@ -152,7 +154,7 @@ async function intend(trx: Transaction, buildId: string): Promise<Build | undefi
   return build?.status === 'dispatching' ? build : undefined;
 }
 
-/** The last moment to hold back: false where another attempt was here, or the build is not to be started any more. */
+/** The last check before sending. Returns false if another attempt was here or the build must not start. */
 async function startSending(trx: Transaction, build: Build): Promise<boolean> {
   const now = await allBuilds(trx).find(build.id);
   if (now?.status !== 'dispatching' || now.cancelRequested) return false;
@@ -160,7 +162,10 @@ async function startSending(trx: Transaction, build: Build): Promise<boolean> {
   return dispatchesIn(trx).move(build.id, 'sending');
 }
 
-/** Held until the transaction ends: a deletion comes before it, or finds a build that is being sent and ends it. */
+/**
+ * Locks the integration until the transaction ends. A deletion comes before it, or finds the build that is being sent
+ * and ends it.
+ */
 async function isUsable(trx: Transaction, integrationId: string): Promise<boolean> {
   const usable = trx('integrations').where({ id: integrationId }).whereIn('status', usableIntegrationStatuses);
   return (await shared(usable.first('id'))) !== undefined;
@@ -178,7 +183,7 @@ async function recordSent(
   return { outcome: 'running' };
 }
 
-/** The run may have shown itself by its webhook before the answer was lost. */
+/** A webhook can have shown the run before the response was lost. */
 async function recordUnknown(trx: Transaction, build: Build, error: unknown): Promise<Sent> {
   const { runId = null } = (await allBuilds(trx).find(build.id)) ?? {};
   if (runId !== null) {
@@ -189,7 +194,10 @@ async function recordUnknown(trx: Transaction, build: Build, error: unknown): Pr
   return { outcome: 'unknown' };
 }
 
-/** What the workflow is given. Ours win over a pipeline's own of the same name: by them the run is found again. */
+/**
+ * Returns the inputs for the workflow file. Fairlead's inputs override the pipeline's inputs of the same name, because
+ * the run is found by them.
+ */
 function inputsOf({ id, sha, fairleadRef, pipeline }: Build): Record<string, string> {
   return { ...pipeline.inputs, fairlead_build: id, fairlead_sha: sha, fairlead_ref: fairleadRef };
 }

@@ -9,9 +9,9 @@ import { NotYet, Refusal } from '../refusals.ts';
 export type ReachDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepository'> };
 
 /**
- * Access to a build's repository, for as long as its integration is bound to the installation that reaches it: a
- * build outlives the moment at which that was checked first. Of an integration that is being deleted only what is
- * needed to end its builds: asked before a token is made and once more after.
+ * Returns access to a build's repository while its integration is bound to an installation that reaches it. An
+ * integration that is being deleted gives access only to end its builds. The check runs before and after the token is
+ * minted.
  */
 export async function reachRepository(
   { database, broker }: ReachDeps,
@@ -23,14 +23,14 @@ export async function reachRepository(
   const isBound = () => repositoriesIn(database.reader).isBound(integrationId, repositoryId);
   const wasBound = await isBound();
   await refuseUnconfirmed(database.reader, build);
-  // What an event had taken away may have been given back between the two.
+  // A later event can have restored access between the two reads.
   if (!wasBound && !(await isBound())) {
     throw new Refusal('repository_gone', 'The integration no longer reaches the repository.');
   }
   const repository = await broker
     .forRepository({ ownerId: projectId, repositoryId, permissions })
     .catch(async (error) => {
-      // An event may have come meanwhile.
+      // An event can have arrived in between.
       await refuseUnconfirmed(database.reader, build);
       throw error;
     });
@@ -49,14 +49,15 @@ async function refuseDeleted(db: Db, { id, integrationId }: Build): Promise<void
   throw new Refusal('integration_deleted', 'The integration was deleted.');
 }
 
-/** What an event took away may be there: GitHub is being asked, and nothing is final until it has answered. */
+/** Throws `NotYet` if an event removed access and GitHub has not confirmed it. Nothing is final before that. */
 export async function refuseUnconfirmed(db: Db, { repositoryId }: Build): Promise<void> {
   if (!(await isUnconfirmed(db, repositoryId))) return;
-  const message = 'A webhook says that the repository was taken away or the App suspended: GitHub is being asked.';
+  const message =
+    'A webhook says that the App lost the repository or was suspended. Fairlead is checking this at GitHub.';
   throw new NotYet('removal_unconfirmed', message, 1_000);
 }
 
-/** A repository that was renamed keeps its number: its new name is asked for and remembered, for whoever tries again. */
+/** Stores the new name of a renamed repository for the next attempt. A repository keeps its number. */
 export async function learnNewName(
   { database }: ReachDeps,
   { repositoryId }: Build,

@@ -11,11 +11,11 @@ import { descriptionOf, summaryOf, webAddress, wordsOf } from './report-words.ts
 /** One of the ways in which GitHub shows a build. */
 export type Part = {
   name: 'status' | 'check' | 'deployment';
-  /** What its refusal takes away is told by the others, too. */
+  /** The other parts show the same information, so a refusal of this part is harmless. */
   mayBeMissing?: true;
-  /** Whether it is to be told something that it has not been told yet. */
+  /** Whether GitHub does not yet show the present status. */
   isDue(deps: Pick<ReachDeps, 'database'>, build: Build): Promise<boolean> | boolean;
-  /** `ready` comes before each request that changes something, and throws where somebody else reports by now. */
+  /** Call `ready` before each request that changes something. It throws if another step reports the build by now. */
   tell(deps: ReachDeps, build: Build, ready: () => Promise<void>): Promise<ReportNotes>;
 };
 
@@ -48,7 +48,7 @@ const checkPart: Part = {
 
   async isDue({ database }, build) {
     if (build.checkStatus === build.status) return false;
-    // An owner may have granted everything but this: then the commit's status alone tells.
+    // An owner can grant everything except this permission. Then only the commit status shows the build.
     const repository = await repositoriesIn(database.reader).find(build.repositoryId);
     const installation = repository && (await allInstallations(database.reader).find(repository.installationId));
     return installation?.permissions['checks'] === 'write';
@@ -67,7 +67,7 @@ const checkPart: Part = {
     };
     const told = { checkStatus: build.status };
     const key = { sha: build.sha, name: nameOf(build), externalId: build.id };
-    // One may be there already, made by an attempt whose answer was lost.
+    // An attempt whose response was lost can have created one already.
     const appId = await appIdOf(deps, build);
     const id = build.checkRunId ?? (await github.findCheckRun({ fullName, appId, ...key }))?.id;
     await ready();
@@ -84,7 +84,7 @@ const deploymentPart: Part = {
   name: 'deployment',
   isDue(_, build) {
     if (!build.pipeline.environment || !wordsOf[build.status].deployment) return false;
-    // What was never started deploys nothing.
+    // A build that never started deploys nothing.
     return build.deploymentStatus !== build.status && (build.deploymentId !== null || build.runId !== null);
   },
 
@@ -109,7 +109,7 @@ const deploymentPart: Part = {
           payload: { fairlead_build: build.id },
         }));
       deploymentId = made.id;
-      // Known from here on, whatever becomes of its status.
+      // The ID is stored even if the request for its status fails.
       const { id } = made;
       await deps.database.write((trx) => buildReportsIn(trx).noteMade(build.id, { deploymentId: id }));
     }
@@ -128,10 +128,10 @@ const deploymentPart: Part = {
   },
 };
 
-/** In the order in which they are told. */
+/** All parts, in the order in which they are reported. */
 export const parts = [statusPart, checkPart, deploymentPart];
 
-/** Of the commit's status and of the check run. A build of an earlier version goes on as it began. */
+/** Returns the name of the commit status and the check run. A build from an earlier version keeps its old name. */
 function nameOf({ pipeline }: Build): string {
   return pipeline.statusContext ?? `fairlead/${pipeline.name}`;
 }
@@ -149,7 +149,7 @@ async function appIdOf({ database }: ReachDeps, { repositoryId }: Build): Promis
   return app?.appId ?? 0;
 }
 
-/** GitHub gives a payload back as it was sent, or as the text of it. */
+/** GitHub returns a payload as it was sent or as text. */
 function buildIn(payload: unknown): unknown {
   const text = typeof payload === 'string' ? payload : JSON.stringify(payload ?? null);
   return text.match(/"fairlead_build":\s*"([^"]+)"/)?.[1];

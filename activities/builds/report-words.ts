@@ -2,27 +2,27 @@ import type { Build } from '../../db/builds/builds.ts';
 import type { BuildStatus } from '../../domain/builds/build-status.ts';
 import type { CheckConclusion } from '../../providers/github/repository/checks.ts';
 
-/** What GitHub is told of a status, by each of the three ways in which it shows a build. */
+/** How each of the three parts at GitHub shows a status. */
 export type Words = {
-  /** None where the commit has neither passed nor failed, and nothing is under way. */
+  /** Undefined if the commit has neither passed nor failed and nothing is running. */
   commit: 'error' | 'failure' | 'pending' | 'success' | undefined;
-  /** A conclusion, or how far a build is that has none. */
+  /** A conclusion, or the progress of a build without one. */
   check: 'queued' | 'in_progress' | CheckConclusion;
-  /** None where nothing was deployed. */
+  /** Undefined if nothing was deployed. */
   deployment: 'error' | 'failure' | 'in_progress' | 'queued' | 'success' | undefined;
   sentence: string;
 };
 
 /**
- * Builds that were never started on purpose are no failure of the commit: a commit's status has no word for them, a
- * check run has.
+ * A build that was skipped on purpose does not fail the commit. A commit status has no word for that, but a check run
+ * has one.
  */
 export const wordsOf: Record<BuildStatus, Words> = {
   blocked: {
     commit: undefined,
     check: 'action_required',
     deployment: undefined,
-    sentence: 'Held back until somebody approves it',
+    sentence: 'Waiting for approval',
   },
   queued: { commit: 'pending', check: 'queued', deployment: 'queued', sentence: 'Waiting to be started' },
   dispatching: { commit: 'pending', check: 'queued', deployment: 'queued', sentence: 'Being started' },
@@ -30,7 +30,7 @@ export const wordsOf: Record<BuildStatus, Words> = {
     commit: 'pending',
     check: 'queued',
     deployment: 'queued',
-    sentence: 'It is not known whether the run was started',
+    sentence: 'Unknown whether the run was started',
   },
   running: { commit: 'pending', check: 'in_progress', deployment: 'in_progress', sentence: 'Running' },
   succeeded: { commit: 'success', check: 'success', deployment: 'success', sentence: 'Succeeded' },
@@ -42,7 +42,7 @@ export const wordsOf: Record<BuildStatus, Words> = {
   skipped: { commit: undefined, check: 'skipped', deployment: undefined, sentence: 'Skipped' },
 };
 
-/** One line, of which GitHub keeps the first 140 characters. */
+/** Returns one line. GitHub keeps its first 140 characters. */
 export function descriptionOf({ status, detail }: Build): string {
   const { sentence } = wordsOf[status];
   return detail === null ? sentence : `${sentence}: ${detail}`;
@@ -50,13 +50,13 @@ export function descriptionOf({ status, detail }: Build): string {
 
 const longestDetail = 2_000;
 
-/** Markdown. Names of branches and GitHub's own sentences are anybody's text. */
+/** Returns Markdown. Branch names and GitHub's messages are untrusted text. */
 export function summaryOf({ pipeline, refName, sha, detail }: Build): string {
   const what = `Pipeline **${asText(pipeline.name)}** with ${asText(refName)} at ${sha.slice(0, 7)}.`;
   return detail === null ? what : `${what}\n\n${asText(detail.slice(0, longestDetail))}`;
 }
 
-/** As Markdown that shows the text and does nothing else: no link, picture, mention or HTML. */
+/** Escapes text for Markdown, so that it cannot contain links, images, mentions or HTML. */
 export function asText(text: string): string {
   return text
     .replace(/\s+/g, ' ')
@@ -64,7 +64,7 @@ export function asText(text: string): string {
     .replace(/[\\`*_{}[\]()+\-.!|~^=$]/g, '\\$&');
 }
 
-/** What a browser can open, if that is what it is: it comes from outside. */
+/** Returns the URL if a browser can open it. The URL comes from outside. */
 export function webAddress(url: string | null | undefined): string | undefined {
   const address = url && URL.canParse(url) ? new URL(url) : undefined;
   return address && ['https:', 'http:'].includes(address.protocol) ? address.href : undefined;

@@ -11,16 +11,16 @@ import { codeOf, NotYet } from '../refusals.ts';
 import type { ReachDeps } from './reach.ts';
 import { type Part, parts } from './report-parts.ts';
 
-/** For how long one report waits for another one of the same build. */
+/** How long a report waits for another report of the same build. */
 const patienceMs = 20_000;
 const lookAgainMs = 100;
 
-/** How long a request that was given up can still be on its way to take effect. */
+/** How long an abandoned request can still take effect. */
 const doubtMs = 30_000;
 
 export function reportActivities(deps: ReachDeps) {
   return {
-    /** Tells GitHub what is true of the build by now. Nothing is repeated that it has been told. */
+    /** Reports the present status of the build to GitHub. It repeats nothing that GitHub already shows. */
     async reportBuild({ buildId }: { buildId: string }): Promise<void> {
       await reportBuild(deps, buildId);
     },
@@ -28,8 +28,9 @@ export function reportActivities(deps: ReachDeps) {
 }
 
 /**
- * Tells the build's status as it is in the database, and again while it changed meanwhile. Only one does so at a
- * time, so what GitHub shows never goes back. A crash between a post and its note repeats the post, which is harmless.
+ * Reports the build's status from the database, and repeats this if the status changes in between. Only one step
+ * reports a build at a time, so GitHub never shows an older status. A crash between a post and its note repeats the
+ * post, which is harmless.
  */
 export async function reportBuild(deps: ReachDeps, buildId: string): Promise<void> {
   const { database } = deps;
@@ -41,12 +42,12 @@ export async function reportBuild(deps: ReachDeps, buildId: string): Promise<voi
     const claim = randomUUID();
     const build = await database.write((trx) => buildReportsIn(trx).claim(buildId, claim));
     if (build) await tellParts(deps, build, claim, refused);
-    else if (Date.now() >= patience) throw new NotYet('report_under_way', 'Another step reports the build just now');
+    else if (Date.now() >= patience) throw new NotYet('report_under_way', 'Another step is reporting the build');
     else await sleep(lookAgainMs);
   }
 }
 
-/** Those to be told something that they have not been told, nor refused to be told. */
+/** Returns the parts that GitHub does not show yet and has not refused. */
 async function dueParts(deps: ReachDeps, build: Build, refused: Set<string>): Promise<Part[]> {
   const due: Part[] = [];
   for (const part of parts) {
@@ -59,14 +60,14 @@ function refusalOf({ name }: Part, { status }: Build): string {
   return `${name} ${status}`;
 }
 
-/** Each part on its own: where GitHub refuses one, or fails at it, the others are told all the same. */
+/** Reports each part separately. If GitHub refuses one part, the others are still reported. */
 async function tellParts(deps: ReachDeps, build: Build, claim: string, refused: Set<string>): Promise<void> {
   const { database } = deps;
   const failures: { part: Part; error: unknown }[] = [];
   let notes: ReportNotes = {};
   async function ready(): Promise<void> {
     if (await database.write((trx) => buildReportsIn(trx).keep(build.id, claim))) return;
-    throw new NotYet('report_taken_over', 'Another step reports the build by now');
+    throw new NotYet('report_taken_over', 'Another step has taken over the report of the build');
   }
 
   for (const part of await dueParts(deps, build, refused)) {
@@ -82,7 +83,7 @@ async function tellParts(deps: ReachDeps, build: Build, claim: string, refused: 
   await database.write(async (trx) => {
     await noteRefusals(trx, build, failures);
     await buildReportsIn(trx).release(build.id, claim, {
-      // What is to be repeated was not told.
+      // A part that must be reported again is not noted as reported.
       notes: doubt > 0 ? { checkRunId: notes.checkRunId, deploymentId: notes.deploymentId } : notes,
       ...(leavesDoubt(build, failures) && { doubtUntil: Date.now() + doubtMs }),
     });
@@ -91,11 +92,15 @@ async function tellParts(deps: ReachDeps, build: Build, claim: string, refused: 
   const serious = failures.find(({ part }) => !part.mayBeMissing);
   if (passing ?? serious) throw (passing ?? serious)?.error;
   if (doubt > 0) {
-    throw new NotYet('report_in_doubt', 'An earlier report may yet take effect: the end is told again then', doubt);
+    throw new NotYet(
+      'report_in_doubt',
+      'An earlier report can still take effect, so the result is reported again later',
+      doubt,
+    );
   }
 }
 
-/** For how long a request that told of an earlier status, and got no answer, may still arrive. */
+/** Returns how long a request for an earlier status can still take effect if its response was lost. */
 function doubtLeft({ reportDoubtUntil }: Build): number {
   return Math.max(0, (reportDoubtUntil ?? 0) - Date.now());
 }
@@ -105,7 +110,7 @@ function leavesDoubt({ status }: Build, failures: { error: unknown }[]): boolean
   return failures.some(({ error }) => error instanceof ProviderError && error.ambiguous);
 }
 
-/** Each code once: what cuts off the repository is refused to all parts alike. */
+/** Notes each code once, because losing the repository refuses all parts with the same code. */
 async function noteRefusals(trx: Transaction, build: Build, failures: { part: Part; error: unknown }[]): Promise<void> {
   const seen = new Set<string>();
   for (const { part, error } of failures.filter((one) => !isPassing(one.error))) {

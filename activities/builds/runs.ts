@@ -7,18 +7,18 @@ import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
 import type { Run } from '../../providers/github/repository/runs.ts';
 import { type ReachDeps, reachRepository } from './reach.ts';
 
-/** `absent`: no run shows this build. `missing`: its run is known, and GitHub no longer has it. */
+/** `absent`: no run shows this build. `missing`: the run is known, but GitHub no longer has it. */
 export type Look = { state: 'absent' | 'missing' | 'running' | 'over' } | { state: 'ended'; end: BuildEnd };
 
-/** The clocks of GitHub and of this machine may differ. */
+/** The clock of GitHub can differ from the clock of this machine. */
 const clockMarginMs = 2 * 60_000;
-/** Of 100 runs each; GitHub lists no more than 1,000. */
+/** A page has 100 runs. GitHub lists at most 1,000. */
 const maxPages = 10;
 
 export function runActivities(deps: ReachDeps) {
   const { database } = deps;
 
-  /** The run that shows the build in its name, among those that were dispatched since. */
+  /** Returns the run that shows the build in its name, among the runs created since the dispatch. */
   async function findRun(build: Build, access: 'read' | 'write'): Promise<Run | undefined> {
     const { github, fullName } = await reachRepository(deps, build, { actions: access });
     if (build.runId !== null) return github.getRun(fullName, build.runId);
@@ -51,7 +51,7 @@ export function runActivities(deps: ReachDeps) {
   }
 
   return {
-    /** Asks GitHub how the build's run is, or whether there is one that shows this build. */
+    /** Asks GitHub for the state of the build's run, or whether any run shows this build. */
     async lookForRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
       if (!build) return { state: 'over' };
@@ -63,7 +63,7 @@ export function runActivities(deps: ReachDeps) {
       return end ? { state: 'ended', end } : { state: 'running' };
     },
 
-    /** Asks GitHub to end the build's run, if there is one. A run that had ended by itself says how. */
+    /** Asks GitHub to cancel the build's run, if there is one. If the run has already ended, its own result counts. */
     async cancelRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
       if (!build) return { state: 'over' };

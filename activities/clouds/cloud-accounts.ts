@@ -23,7 +23,7 @@ export type CloudAccountDeps = {
 
 type OfAccount = { cloudAccountId: string };
 
-/** The steps of asking a cloud who an account is there. */
+/** The steps that check a cloud account at its cloud. */
 export function cloudAccountActivities({ database, cloudAccounts, settling = usualSettling }: CloudAccountDeps) {
   async function refusalOf(account: CloudAccount, isSettled: boolean): Promise<CloudRefusal | undefined> {
     try {
@@ -33,18 +33,18 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
       if (!(error instanceof ProviderError)) throw error;
       const { code, message } = error;
       if (error.settling && !isSettled) throw new NotYet(code, message, settling.everyMs);
-      // What passes by itself says nothing of the account.
+      // A temporary failure says nothing about the account.
       if (isPassing(error) && code !== 'credentials_missing') throw error;
       return { code, detail: message };
     }
   }
 
   return {
-    /** False where there is nothing to ask any more. */
+    /** Returns false if the account no longer exists. */
     beginCloudCheck: ({ cloudAccountId }: OfAccount): Promise<boolean> =>
       database.write((trx) => beginCloudCheck(trx, cloudAccountId)),
 
-    /** False where the access was replaced meanwhile. An outage is thrown, and changes nothing. */
+    /** Returns false if the access was replaced in between. An outage throws and changes nothing. */
     async askCloud({ cloudAccountId }: OfAccount): Promise<boolean> {
       const account = await allCloudAccounts(database.reader).find(cloudAccountId);
       if (!account) return false;
@@ -60,7 +60,7 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
 
 export type SigningKeyDeps = { database: Database; keyring: Keyring };
 
-/** What keeps the keys of Fairlead as an OIDC issuer young. */
+/** The step that rotates the signing keys of the OIDC issuer. */
 export function signingKeyActivities({ database, keyring }: SigningKeyDeps) {
   return {
     rotateSigningKeys: () => rotateSigningKeys(database, keyring),

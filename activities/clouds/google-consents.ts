@@ -11,10 +11,10 @@ export type GoogleConsentDeps = {
 
 type OfAccount = { cloudAccountId: string };
 
-/** The end of the consent that an account had, which is deleted. */
+/** The steps that end the Google consent of a deleted cloud account. */
 export function googleConsentActivities({ database, keyring, googleConsents }: GoogleConsentDeps) {
   return {
-    /** May be repeated, whatever became of the time before: one that has ended is done. */
+    /** Safe to repeat. A consent that has already ended counts as revoked. */
     async revokeConsent({ cloudAccountId }: OfAccount): Promise<void> {
       const refreshToken = await endingConsent(database.reader, keyring, cloudAccountId);
       if (refreshToken !== undefined) await googleConsents.revoke(refreshToken);

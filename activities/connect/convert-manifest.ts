@@ -15,16 +15,16 @@ import { closeFlow } from './flow-steps.ts';
 
 type ConvertedApp = Awaited<ReturnType<ConnectDeps['connector']['convertManifest']>>;
 
-/** An attempt that has sent the code at `sentAt`, and what an earlier one without an answer had left behind. */
+/** An attempt that sent the code at `sentAt`, and the mark of an earlier attempt without a response. */
 type Attempt = { flow: ConnectFlow; code: string; sentAt: number; before: number | null };
 
-/** For longer than any attempt waits for its answer: until then, one that was not heard of may still bring it. */
+/** Longer than any attempt waits for its response. Until then an attempt without a result can still succeed. */
 const answerMs = 45_000;
 
 /**
- * Changes the code of a manifest for its App, whose secrets are sealed at once and never leave this activity. GitHub
- * takes a code once, so asking again cannot make a second App; but it says no more than "not found" to a code whose
- * answer was lost. So each attempt is written down before it is made.
+ * Exchanges the code of a manifest for its App. The App's secrets are encrypted at once and never leave this activity.
+ * GitHub accepts a code once, so a second attempt creates no second App. GitHub returns only "not found" for a code
+ * whose response was lost, so each attempt is stored before it is made.
  */
 export function convertManifest({ database, keyring, connector }: ConnectDeps) {
   async function begin(flowId: string): Promise<Attempt | undefined> {
@@ -39,7 +39,7 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
     });
   }
 
-  /** The mark that is left to those who come after; not where another attempt has made its own since. */
+  /** Stores the mark for later attempts, unless another attempt has stored its own since. */
   async function mark({ flow, sentAt }: Attempt, left: number | null): Promise<void> {
     await database.write(async (trx) => {
       const now = await allConnectFlows(trx).takeOpen(flow.id);
@@ -48,7 +48,7 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
     });
   }
 
-  /** GitHub does not know the code. Was it ours? */
+  /** Decides what it means that GitHub does not know the code. */
   async function refused(attempt: Attempt): Promise<void> {
     const { flow, sentAt, before } = attempt;
     const decided = await database.write(async (trx) => {
@@ -61,19 +61,19 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
     });
     if (decided) return;
     await mark(attempt, before);
-    throw new NotYet('conversion_under_way', 'Another attempt may still bring the answer.');
+    throw new NotYet('conversion_under_way', 'Another attempt can still succeed.');
   }
 
   async function failed(attempt: Attempt, error: unknown): Promise<void> {
     if (codeOf(error) === 'manifest_code_refused') return refused(attempt);
-    // Where the answer is known to be lost, nobody waits for it any more.
+    // The response is known to be lost, so no later attempt waits for it.
     const isLost = !isDefinite(error) || codeOf(error) === 'unexpected';
     await mark(attempt, attempt.before ?? (isLost ? Date.now() - answerMs : null));
     throw error;
   }
 
   return {
-    /** The flow is at `app_created` or has failed when this ends without a failure. */
+    /** If this succeeds, the flow is at `app_created` or has failed. */
     async convertManifest({ flowId }: { flowId: string }): Promise<void> {
       const attempt = await begin(flowId);
       if (!attempt) return;
@@ -85,16 +85,16 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
         return failed(attempt, error);
       }
       const kept = await database.write((trx) => keep(trx, keyring, attempt.flow, app));
-      if (!kept) log.warn('An App was made for a flow that was over', { flowId });
+      if (!kept) log.warn('GitHub created an App for a flow that had ended', { flowId });
     },
 
-    /** GitHub was asked for as long as a code lives, or refuses for good. */
+    /** Ends the flow after the code has expired or GitHub has refused it permanently. */
     async giveUpConversion({ flowId, code }: { flowId: string; code: string }): Promise<void> {
       await database.write(async (trx) => {
         const flow = await allConnectFlows(trx).takeOpen(flowId);
         if (flow?.status !== 'code_received') return;
         const lost = flow.conversionSentAt !== null;
-        const detail = `GitHub could not be asked for the App (${code}).`;
+        const detail = `Fairlead could not get the App from GitHub (${code}).`;
         const end = lost ? { reason: 'conversion_answer_lost' } : { reason: 'manifest_code_refused', detail };
         await closeFlow(trx, flow, { status: 'failed', ...end });
       });
@@ -102,16 +102,16 @@ export function convertManifest({ database, keyring, connector }: ConnectDeps) {
   };
 }
 
-/** All of it or nothing: the App, its secrets, and the integration that shows it. */
+/** Stores the App, its secrets and its integration in one transaction. */
 async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], before: ConnectFlow, app: ConvertedApp) {
-  // Where it is gone the flow has ended.
+  // If the owner was deleted, the flow has ended.
   await holdOwner(trx, before);
   const { id } = before;
   const flow = await allConnectFlows(trx).takeOpen(id);
   if (flow?.status !== 'code_received') return false;
   const { orgId, projectId, githubAppId, hostUrl, apiUrl, createdBy } = flow;
   const { appId, slug, name, clientId } = app;
-  // A server that was set up anew gives its numbers out again.
+  // A server that was set up again reuses its App IDs.
   await retireIdleApp(trx, { hostUrl, appId });
   const row = { id: githubAppId, orgId, hostUrl, apiUrl, appId, slug, name, clientId };
   if (!(await githubAppsIn(trx).insert(row))) {
@@ -135,10 +135,10 @@ async function keep(trx: Transaction, keyring: ConnectDeps['keyring'], before: C
     identityKey: `github_app:${githubAppId}`,
     metadata: {},
   });
-  if (!integration) throw new Error('The integration of a new App was there before it');
+  if (!integration) throw new Error('The integration of a new App already exists');
   await allConnectFlows(trx).move(id, 'app_created', {
     integrationId: integration.id,
-    // A new App is for its owner's account first.
+    // A new App is installed on its owner's account first.
     accountId: app.owner.id,
     sealedManifestCode: null,
     conversionSentAt: null,

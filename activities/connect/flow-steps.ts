@@ -7,13 +7,13 @@ import type { Keyring } from '../../db/store/sealing.ts';
 import { type FlowStatus, type FlowStep, nextStep } from '../../domain/connect/flow-status.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 
-/** How a flow stands: what is to be done next, and how long a person has for their part. */
+/** The state of a flow: the next step, and how much time the person has left. */
 export type FlowStand = { step: FlowStep; status: FlowStatus; expiresInMs: number };
 
-/** What of a flow touches nothing but our database. */
+/** The steps of a flow that use only the database. */
 export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
   return {
-    /** A flow that is not there is over. */
+    /** A flow that does not exist counts as ended. */
     async readFlow({ flowId }: { flowId: string }): Promise<FlowStand> {
       const flow = await allConnectFlows(database.reader).find(flowId);
       if (!flow) return { step: 'over', status: 'failed', expiresInMs: 0 };
@@ -21,7 +21,7 @@ export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
       return { step, status: flow.status, expiresInMs: Math.max(0, flow.expiresAt - Date.now()) };
     },
 
-    /** One that has been given more time meanwhile does not expire, and one that is over stays as it ended. */
+    /** Ends a flow. A flow whose time was extended does not expire, and an ended flow keeps its end. */
     async endFlow({ flowId, ...end }: { flowId: string } & FlowEnd): Promise<void> {
       await database.write(async (trx) => {
         const flow = await allConnectFlows(trx).takeOpen(flowId);
@@ -45,11 +45,14 @@ type FlowEnd = {
   status: 'rejected' | 'expired' | 'canceled' | 'failed';
   /** A stable code. */
   reason: string;
-  /** What the reason's own sentence does not say. */
+  /** Details that the reason's own text does not contain. */
   detail?: string;
 };
 
-/** Ends a flow that this transaction has taken. What only this flow was about ends with it; an App that was made stays. */
+/**
+ * Ends a flow that this transaction has locked. An integration that exists only for this flow ends with it. An App that
+ * was created stays.
+ */
 export async function closeFlow(
   trx: Transaction,
   flow: ConnectFlow,
@@ -72,20 +75,20 @@ export async function closeFlow(
   return true;
 }
 
-/** Who has to do what, where that takes more than the reason. */
+/** Returns what to do if the reason alone does not say it. */
 function adviceOn(flow: ConnectFlow, reason: string): string | null {
   if (reason === 'conversion_answer_lost') {
     return `Delete the App ${flow.appName} at ${appsPage(flow)} and start again; or generate a private key and a client secret for it there, set a new webhook secret, and send them with the App ID to POST /v1/integrations/github/import.`;
   }
   if (reason === 'ownership_not_proven') {
-    const who = flow.githubLogin ? `@${flow.githubLogin}` : 'Whoever signed in';
+    const who = flow.githubLogin ? `@${flow.githubLogin}` : 'the person who signed in';
     const installation = flow.claimedInstallation ?? flow.approvedInstallation;
-    return `${who} was not shown to administer the account of installation ${installation}. An owner of that account has to sign in here, or to install the App after this is started again.`;
+    return `GitHub did not confirm that ${who} administers the account of installation ${installation}. An owner of that account must sign in here, or install the App after a new start.`;
   }
   return null;
 }
 
-/** The App may have got another name on GitHub's page, so the way there is to the list. */
+/** Returns the address of the list of Apps, because the App can have another name at GitHub. */
 function appsPage({ hostUrl, apiUrl, accountLogin }: ConnectFlow): string {
   const { web } = githubHost(hostUrl, apiUrl);
   return accountLogin === null

@@ -6,7 +6,7 @@ import type { ConnectDeps } from './flow-steps.ts';
 
 export type Identified = { outcome: 'identified' | 'sign_in_again' | 'changed' };
 
-/** Learns who signed in at GitHub, and whether that person administers the account of the installation they named. */
+/** Identifies who signed in at GitHub, and whether that person administers the account of the named installation. */
 export function identifyInstaller({ database, keyring, connector }: ConnectDeps) {
   return {
     async identifyInstaller({ flowId }: { flowId: string }): Promise<Identified> {
@@ -25,9 +25,9 @@ export function identifyInstaller({ database, keyring, connector }: ConnectDeps)
           account,
         });
       } catch (error) {
-        // GitHub takes a code once: what was lost with its answer, only another sign-in brings.
+        // GitHub accepts a code once. If the response is lost, the person must sign in again.
         if (codeOf(error) !== 'oauth_code_refused' && isDefinite(error)) throw error;
-        const detail = 'GitHub did not tell who signed in. Please sign in once more.';
+        const detail = 'GitHub did not confirm who signed in. Please sign in again.';
         return { outcome: (await note(database, flow, { detail })) ? 'sign_in_again' : 'changed' };
       }
       const noted = await note(database, flow, {
@@ -40,22 +40,25 @@ export function identifyInstaller({ database, keyring, connector }: ConnectDeps)
       return { outcome: noted ? 'identified' : 'changed' };
     },
 
-    /** GitHub was asked for as long as a code lives. */
+    /** Drops the sign-in code after it has expired without a response from GitHub. */
     async forgetSignIn({ flowId }: { flowId: string }): Promise<void> {
       const flow = await allConnectFlows(database.reader).find(flowId);
-      if (flow) await note(database, flow, { detail: 'GitHub did not answer. Please sign in once more.' });
+      if (flow) await note(database, flow, { detail: 'GitHub did not respond. Please sign in again.' });
     },
   };
 }
 
-/** By the App itself, never by what the browser said. None, where nothing is installed yet or it is gone. */
+/** Reads the account with the App's key and never trusts the browser. Returns nothing if the App is not installed. */
 async function accountOf(connector: ConnectDeps['connector'], flow: ConnectFlow) {
   const externalId = flow.claimedInstallation ?? flow.approvedInstallation;
   if (externalId === null) return undefined;
   return (await connector.installation(flow.githubAppId, externalId))?.account;
 }
 
-/** The code goes with what it brought. Where the person has named another installation since, nothing of it counts. */
+/**
+ * Stores what the code returned and deletes the code. If the person has chosen another installation since, the result
+ * does not count.
+ */
 async function note(
   database: Database,
   { id, sealedSignInCode, claimedInstallation, approvedInstallation }: ConnectFlow,

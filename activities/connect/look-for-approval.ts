@@ -3,14 +3,16 @@ import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flow
 import { installationWitnessesIn } from '../../db/connect/installation-witnesses.ts';
 import type { ConnectDeps } from './flow-steps.ts';
 
-/** `gone`: the request that was there is not, and nothing is installed. GitHub tells nobody of a refusal. */
+/** `gone`: the request no longer exists and nothing is installed. GitHub notifies no one about a refusal. */
 export type Approval = { outcome: 'approved' | 'pending' | 'unseen' | 'gone' | 'changed' };
 
 type Request = Awaited<ReturnType<ConnectDeps['connector']['installationRequests']>>[number];
 
-/** Looks whether an owner has approved what this person had asked for. It binds nothing: the person confirms. */
+/**
+ * Checks whether an owner has approved the person's request. This binds nothing, because the person must confirm first.
+ */
 export function lookForApproval({ database, connector }: ConnectDeps) {
-  /** By the webhook of an installation that names this person as who had asked. */
+  /** Returns the installation whose webhook names this person as the requester. */
   async function answeredOf({ githubAppId, createdAt }: ConnectFlow, githubUserId: number) {
     const witnesses = installationWitnessesIn(database.reader);
     for (const externalId of await witnesses.listAnswered(githubAppId, githubUserId, createdAt)) {
@@ -24,7 +26,7 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
     return (await connector.findInstallation(githubAppId, requestedAccount, cancellationSignal()))?.id;
   }
 
-  /** Somebody else may have signed in meanwhile, or the person has found another way. */
+  /** Another person can have signed in since, or this person has chosen another installation. */
   async function note(
     { flowId, githubUserId }: { flowId: string; githubUserId: number },
     found: { requestedAccount?: number; accountLogin?: string; approvedInstallation?: number },
@@ -58,10 +60,10 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
   };
 }
 
-/** A person may have asked several owners: the account that this flow is about comes first, then the latest. */
+/** Prefers the request for the flow's account, then the latest. A person can have asked several owners. */
 function requestOf({ githubUserId, requestedAccount, accountLogin }: ConnectFlow, all: Request[]): Request | undefined {
   const mine = all.filter(({ requester }) => requester.id === githubUserId);
-  // Once it is known which account was asked for, no other counts.
+  // Once the requested account is known, no other account counts.
   if (requestedAccount !== null) return mine.find(({ account }) => account.id === requestedAccount);
   const named = mine.find(({ account }) => account.login.toLowerCase() === accountLogin?.toLowerCase());
   return named ?? mine.sort((one, other) => other.createdAt - one.createdAt)[0];

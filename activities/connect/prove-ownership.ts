@@ -11,21 +11,21 @@ import { commandsIn } from '../../db/store/commands.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { ConnectDeps } from './flow-steps.ts';
 
-/** How a person was shown to speak for the account: at the sign-in, or by a signed webhook. */
+/** How a person proved that they speak for the account: at the sign-in or by a signed webhook. */
 export type Proof = 'account' | 'membership' | 'sender' | 'requester';
 
 export type Proven = { outcome: 'proven' | 'not_yet' | 'changed' } | { outcome: 'refused'; reason: string };
 
 type ProviderInstallation = NonNullable<Awaited<ReturnType<ConnectDeps['connector']['installation']>>>;
 
-/** The installation that is to be bound: the one that the browser named, or the one that an owner has approved. */
+/** Returns the installation to bind: the one that the browser named, or the one that an owner has approved. */
 export function subjectOf(flow: ConnectFlow): number | null {
   if (flow.githubUserId === null) return null;
   if (flow.status === 'install_pending') return flow.claimedInstallation;
   return flow.status === 'awaiting_approval' && flow.confirmedAt !== null ? flow.approvedInstallation : null;
 }
 
-/** Reads the installation by the App's own key: what the browser says of it counts for nothing. */
+/** Reads the installation with the App's own key, because the browser's data cannot be trusted. */
 export async function installationFor({ database, connector }: ConnectDeps, flow: ConnectFlow, externalId: number) {
   const [installation, app] = await Promise.all([
     connector.installation(flow.githubAppId, externalId),
@@ -35,9 +35,10 @@ export async function installationFor({ database, connector }: ConnectDeps, flow
 }
 
 /**
- * Whether this person may connect the account. That the installation is one of the App's proves nothing: everybody's
- * is. Nor does it that the person sees it: every member does. Nor that they had asked for it, and that it is there: its
- * owner may have said no, and have installed the App for themselves. Only the webhook tells whom an owner has answered.
+ * Returns the proof that this person may connect the account. Three facts prove nothing: the installation belongs to
+ * the App, the person sees it, or the person asked for it. Any account can install the App, every member sees it, and
+ * an owner can refuse a request and install the App for themselves. Only the webhook names the person whom an owner
+ * answered.
  */
 export async function proofOf(
   db: Db,
@@ -54,8 +55,8 @@ export async function proofOf(
 }
 
 /**
- * `not_yet`: the installation is new, and the webhook that tells who made it may be on its way. Or it was missed: at the
- * first time of a proof GitHub's log of webhooks is read, which brings it.
+ * Returns `not_yet` for a new installation whose webhook can still arrive. On the first check it also asks for a
+ * recovery, which brings a webhook that was missed.
  */
 export function proveOwnership(deps: ConnectDeps) {
   const { database } = deps;
@@ -74,7 +75,7 @@ export function proveOwnership(deps: ConnectDeps) {
   };
 }
 
-/** Whether the webhook of its creation has come, or came before the flow began. */
+/** Returns whether the webhook of its creation has arrived, or arrived before the flow began. */
 async function isToldOf(db: Db, flow: ConnectFlow, { id }: ProviderInstallation): Promise<boolean> {
   if ((await witnessesOf(db, flow, id)).length > 0) return true;
   const row = await allInstallations(db).findByExternalId(flow.githubAppId, id);

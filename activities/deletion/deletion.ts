@@ -20,7 +20,7 @@ import { githubHost } from '../../domain/github/github-host.ts';
 import { installationSettingsUrl } from '../../domain/github/github-urls.ts';
 import { parts } from '../builds/report-parts.ts';
 
-/** The steps after an integration was cut off. Each may run twice, and finds what the first time has left. */
+/** The steps that follow when an integration is cut off. Each step can run twice. */
 export function deletionActivities(deps: DeletionDeps) {
   return {
     readDeletion: readDeletion(deps),
@@ -34,7 +34,7 @@ export type DeletionDeps = { database: Database; broker: Pick<GitHubBroker, 'asA
 
 export type OfInstallation = { integrationId: string; installationId: string };
 
-/** The end: what is left of the integration says only that there was one, and what became of it at the provider. */
+/** Marks the integration as deleted. Only its existence and the result of the revocation are kept. */
 function finishDeletion({ database }: DeletionDeps) {
   return ({ integrationId, outcomes }: { integrationId: string; outcomes: RevocationOutcome[] }): Promise<void> =>
     database.write(async (trx) => {
@@ -55,7 +55,7 @@ function finishDeletion({ database }: DeletionDeps) {
         await release(trx, { integrationId, installationId });
       }
       await trx('grants').where({ integration_id: integrationId }).delete();
-      // Last of all: until here they were needed to revoke what they had given access to.
+      // The credentials were needed until here to revoke the access.
       const purged = await purgeCredentials(trx, { integration_id: integrationId });
       const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
       await leaveUnseenToPerson(trx);
@@ -81,7 +81,9 @@ function finishDeletion({ database }: DeletionDeps) {
     });
 }
 
-/** GitHub refused, or did not answer for a week: a person has to look there. `code` says what was in the way. */
+/**
+ * Asks a person to uninstall the App after GitHub has refused or has not responded for a week. `code` names the cause.
+ */
 function giveUpUninstall({ database }: DeletionDeps) {
   return ({ integrationId, installationId, code }: OfInstallation & { code: string }): Promise<RevocationOutcome> =>
     database.write(async (trx) => {
@@ -90,7 +92,7 @@ function giveUpUninstall({ database }: DeletionDeps) {
       const app = installation && (await githubAppsIn(trx).find(installation.githubAppId));
       await release(trx, { integrationId, installationId });
       if (!integration || !installation || !app) return 'unconfirmed';
-      // Its webhook may have told meanwhile.
+      // The webhook about it can have arrived in between.
       if (installation.removedAt !== null) return 'revoked';
       const { accountLogin, targetType, externalId } = installation;
       const { web } = githubHost(app.hostUrl, app.apiUrl);
@@ -103,20 +105,20 @@ function giveUpUninstall({ database }: DeletionDeps) {
         projectId: integration.project_id,
         code: 'revocation_unconfirmed',
         subjectId: installation.id,
-        title: `It is not confirmed that the App ${app.slug} was uninstalled from ${accountLogin} (${code})`,
-        action: 'Uninstall it at GitHub, if it is still there.',
+        title: `GitHub has not confirmed that the App ${app.slug} was uninstalled from ${accountLogin} (${code})`,
+        action: 'Uninstall the App at GitHub if it is still installed.',
         link: url,
       });
       return 'unconfirmed';
     });
 }
 
-/** GitHub was not willing to be told of what ended before: nobody waits for that. */
+/** Older reports that GitHub refused do not hold up a deletion. */
 const recentlyMs = 10 * 60_000;
 
 /**
- * What is left to do: how many builds have not ended yet, or have ended and GitHub is still to be told so through the
- * App; and which installations are still bound.
+ * Returns what is left to do: the builds that have not ended or whose end GitHub does not show, and the bound
+ * installations.
  */
 export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
   const { reader } = database;
@@ -125,7 +127,7 @@ export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
     let untold = 0;
     for (const build of await endedSince(reader, integrationId, Date.now() - recentlyMs)) {
       const refused = await refusedPart(reader, build);
-      // One refusal is written down for all that come after it.
+      // One refusal is noted for all parts after it.
       const toTell = parts.slice(0, refused ? parts.findIndex(({ name }) => name === refused) : undefined);
       const due = await Promise.all(toTell.map((part) => part.isDue({ database }, build)));
       if (due.includes(true)) untold += 1;
@@ -142,8 +144,8 @@ export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
 }
 
 /**
- * Lets go of an installation, and uninstalls the App there where nobody else uses it. Who is the last is decided in
- * a transaction, so that of two who let go at once exactly one asks GitHub.
+ * Releases an installation, and uninstalls the App if no other integration uses it. A transaction decides who is last,
+ * so only one of two parallel deletions asks GitHub.
  */
 async function uninstall(deps: DeletionDeps, of: OfInstallation): Promise<RevocationOutcome> {
   const { database, broker } = deps;
@@ -161,17 +163,17 @@ async function uninstall(deps: DeletionDeps, of: OfInstallation): Promise<Revoca
   const { installation } = found;
   const again = activityInfo().attempt > 1;
   const known = installation.removedAt !== null;
-  // GitHub's number is given to no other installation: one that is gone stays gone.
+  // GitHub never reuses the number of an installation, so a removed installation stays removed.
   const there = known
     ? false
     : await (await broker.asApp(installation.githubAppId)).deleteInstallation(installation.externalId);
-  // An attempt whose answer was lost may well be what has removed it.
+  // An earlier attempt whose response was lost can have removed it.
   const outcome = there || again ? 'revoked' : 'already_gone';
   await database.write((trx) => remember(trx, integration, of, outcome));
   return outcome;
 }
 
-/** It was let go of by this attempt, or by one before it. */
+/** Returns the outcome if this attempt or an earlier one has already released the installation. */
 function outcomeWithout({ step, installation }: Release, keeps: boolean): RevocationOutcome {
   if (keeps) return 'retained';
   if (step === 'unbound' && (!installation || installation.removedAt !== null)) return 'revoked';
@@ -189,7 +191,7 @@ async function remember(
   if (!installation) return;
   await installations.markRemoved(installation.githubAppId, installation.externalId);
   await release(trx, of);
-  // Whoever else was bound to it is cut off as well, and shows it.
+  // Other integrations on this installation have lost access too, and must show it.
   await followInstallations(trx, installation.githubAppId);
   await appendAudit(trx, {
     orgId,

@@ -11,12 +11,12 @@ export type GapDeps = { database: Database; broker: Pick<GitHubBroker, 'forRepos
 type Head = { name: string; sha: string };
 type GitHub = Awaited<ReturnType<GitHubBroker['forRepository']>>['github'];
 
-/** A repository with more branches has the rest of them told by its next push. */
+/** The next push reports the branches of a repository with more pages. */
 const mostPages = 20;
 
 /**
- * For what the provider's log no longer has: where a branch is not where it was decided last, one push is made of it,
- * to its newest head. Branches that were never decided are left alone: nobody can tell whether they are new.
+ * Replaces deliveries that the provider's log no longer has. If a branch has moved since it was last decided, one push
+ * to its newest commit is created. Branches that were never decided are skipped, because they could be new.
  */
 export async function fillRepositoryGap(
   { database, broker }: GapDeps,
@@ -51,8 +51,8 @@ async function headsOf(github: GitHub, fullName: string): Promise<Head[]> {
 }
 
 /**
- * As the provider would have told it, as far as anything is decided by it. Made once more from what was decided before,
- * it is the same push.
+ * Builds the push as the provider would have sent it, as far as decisions depend on it. The same input always gives the
+ * same push.
  */
 async function pushOf(
   database: Database,
@@ -69,7 +69,7 @@ async function pushOf(
     deleted: false,
     forced: false,
     head_commit: { id: sha, message },
-    // Before anything that is pushed after the head was read, whatever GitHub's clock says.
+    // The time is earlier than any push after the head was read, even if GitHub's clock differs.
     repository: { id: externalId, full_name: fullName, pushed_at: Math.floor((readAt - headDoubtMs) / 1000) },
     installation: { id: installation?.externalId },
   };
@@ -84,7 +84,7 @@ async function pushOf(
   };
 }
 
-/** A UUID that follows from the text (RFC 9562, version 8). */
+/** Returns a UUID derived from the text (RFC 9562, version 8). */
 function guidOf(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;

@@ -8,34 +8,34 @@ import { createSlots } from './slots.ts';
 
 export type Following = {
   everyMs: number;
-  /** How long one App may take of a round. */
+  /** How long one App can take in a round. */
   limitMs?: number;
   onTrouble(githubAppId: string, error: unknown): void;
 };
 
 export type LogFollower = {
-  /** Begins with every App that is not still being read; each tells whether anything came. */
+  /** Starts with every App that is not being read already. Each promise says whether anything arrived. */
   round(): Promise<Promise<boolean>[]>;
-  /** Waits a little for those that are being read: what is not stored then is read by whoever comes next. */
+  /** Waits briefly for the Apps that are being read. The next process reads what is not stored by then. */
   stop(): Promise<void>;
 };
 
-/** A log that is being read part by part. */
+/** The position in a log that is read in parts. */
 type Place = { cursor: string | undefined; begunAt: number; part: number };
 
 const atOnce = 20;
-/** More than a log can have: then it is begun anew, since what is new is at its other end. */
+/** More parts than a log can have. After that the reading starts again, because new deliveries are at the other end. */
 const mostParts = 200;
-/** A log that could not be read is left alone for so long, or for longer where GitHub says so. */
+/** The pause after a log could not be read. GitHub can ask for a longer one. */
 const restMs = 15_000;
-/** Until a person has changed something, it will not be different. */
+/** The pause after a failure that a person must fix. */
 const longRestMs = 5 * 60_000;
 const stopMs = 2_000;
 
 /**
- * Reads the log of every App, one process at a time: where GitHub cannot reach us, this is how webhooks come. Hosts are
- * anyone's, so none is waited for by the others: an App has one part of its log read in a round, within a time, and goes
- * on from there in the next. Only what is new is looked at; `recoverDeliveries` looks for what was overlooked.
+ * Reads the log of every App in one process at a time. If GitHub cannot reach Fairlead, webhooks arrive this way. A
+ * slow host must not delay the others, so each App has one part of its log read per round, within a time limit. This
+ * reads only new entries. `recoverDeliveries` looks for older ones.
  */
 export function createLogFollower(deps: LogDeps, following: Following): LogFollower {
   const { everyMs, limitMs = 8_000, onTrouble } = following;
@@ -89,7 +89,7 @@ export function createLogFollower(deps: LogDeps, following: Following): LogFollo
       return begun.map((app) => {
         const followed = follow(app)
           .catch((error: unknown) => {
-            // Our own database; when stopping it may be closed already.
+            // The database can already be closed during a stop.
             if (!stopping.signal.aborted) onTrouble(app.id, error);
             return false;
           })

@@ -8,12 +8,12 @@ import { ProviderError } from '../../providers/failure.ts';
 export type AsApp = Awaited<ReturnType<GitHubBroker['asApp']>>;
 
 const atOnce = 5;
-/** A commit holds up everybody who writes, and what is in it is in memory. One that is larger goes by itself. */
+/** A commit blocks all other writers, and its contents are in memory. A larger delivery has a commit of its own. */
 const perCommit = { deliveries: 25, bytes: 8 * 1024 * 1024 };
-/** With so many that cannot be read it is not about them. */
+/** After so many failures the cause is not a single delivery. */
 const mostTroubles = 5;
 
-/** The same headers that a webhook's row keeps, and nothing of the signature. */
+/** The headers that the row of a webhook also keeps. The signature is not one of them. */
 const keptHeaders = [
   'x-github-hook-id',
   'x-github-hook-installation-target-type',
@@ -21,9 +21,9 @@ const keptHeaders = [
 ];
 
 /**
- * Reads deliveries out of the log and stores them: oldest first, a few at once (large ones one by one), and in commits
- * of their own, so that what was got is kept. One that cannot be read does not hold up the others, but is thrown in the
- * end. Answers how many it got to before it was over.
+ * Reads deliveries from the log and stores them, oldest first. Several are read at once, large ones singly, and each
+ * commit keeps what was read. A delivery that cannot be read does not hold up the others, but its error is thrown at
+ * the end. Returns how many deliveries were tried before the time was over.
  */
 export async function pull(
   database: Database,
@@ -45,7 +45,7 @@ export async function pull(
 
   let at = 0;
   while (at < missed.length && !isEnough() && (at === 0 || !isOver())) {
-    // How large one is shows when it is here: those before it are what there is to go by.
+    // The size of a delivery is unknown before it is read, so the sizes of earlier ones are the estimate.
     if (!fits(largest)) await commit();
     const room = Math.floor((perCommit.bytes - bytesOf(found)) / Math.max(1, largest));
     const few = missed.slice(at, at + Math.max(1, Math.min(atOnce, room)));
@@ -61,7 +61,7 @@ export async function pull(
     }
   }
   await commit();
-  // A limit says how long to wait.
+  // A rate limit says how long to wait.
   if (troubles.length > 0) throw troubles.find(isLimit) ?? troubles[0];
   return at;
 }
@@ -70,7 +70,7 @@ function bytesOf(deliveries: NewDelivery[]): number {
   return deliveries.reduce((sum, { body }) => sum + body.length, 0);
 }
 
-/** Nothing where the log has lost it meanwhile. */
+/** Returns nothing if the log has deleted it. */
 async function readOne(github: AsApp, githubAppId: string, missed: Missed): Promise<NewDelivery | undefined> {
   const { guid, event, attemptId } = missed;
   try {
@@ -80,7 +80,7 @@ async function readOne(github: AsApp, githubAppId: string, missed: Missed): Prom
       githubAppId,
       providerDeliveryId: logged.guid,
       event: logged.event,
-      // The bytes that were signed are not in the log, but what they were signed with is.
+      // The log does not have the signed bytes, but it has their signature.
       contentKey: contentKeyOf(logged.event, signatureDigest(logged.headers['x-hub-signature-256'])),
       headers: Object.fromEntries(headers.filter(([, value]) => value !== undefined)),
       body: Buffer.from(JSON.stringify(logged.payload)),
@@ -89,9 +89,9 @@ async function readOne(github: AsApp, githubAppId: string, missed: Missed): Prom
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
     if (error.status === 404) return undefined;
-    // No status: the answer was longer than anything that GitHub sends.
+    // The response has no status if it was longer than anything that GitHub sends.
     if (error.code !== 'unexpected' || (error.status !== 200 && error.status !== undefined)) throw error;
-    // It will never be otherwise: it is shown as one that could not be read.
+    // This will never succeed, so the delivery is stored as unreadable.
     const empty = { contentKey: null, headers: {}, body: Buffer.alloc(0) };
     return { githubAppId, providerDeliveryId: guid, event, ...empty, origin: 'pulled' };
   }

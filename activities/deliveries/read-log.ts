@@ -19,7 +19,7 @@ import { type AsApp, pull } from './pull.ts';
 export type LogDeps = {
   database: Database;
   broker: Pick<GitHubBroker, 'asApp'>;
-  /** Whether GitHub can reach us: then some of what is missing is sent again, which proves the way. */
+  /** Whether GitHub can reach Fairlead. Then GitHub redelivers some missing deliveries, which also tests the path. */
   reachable: boolean;
 };
 
@@ -27,35 +27,35 @@ export type LogPart = {
   githubAppId: string;
   cursor?: string | undefined;
   begunAt: number;
-  /** Looks further back behind the watermark, and has decided anew what failed here. */
+  /** Reads further back behind the watermark, and retries deliveries that failed here. */
   thorough: boolean;
-  /** After so long, or once it is told to, the reading ends with what it has got; at least a little of it is read. */
+  /** The reading ends after this time or when the signal aborts, but always reads a little. */
   limitMs?: number;
   signal?: AbortSignal;
 };
 
-/** One reading of the log. `next` is where an even older part of it begins, `again` whether anything is left to do. */
+/** The result of one reading. `next` is the start of the older part, and `again` says whether anything is left. */
 export type LogReading = {
   recovered: number;
   sentAgain: number;
   next: string | null;
   again: boolean;
-  /** When the reading of the whole log began, by the earlier of the two clocks: for the next part. */
+  /** When the reading of the whole log began, by the earlier of the two clocks. The next part needs it. */
   begunAt?: number;
 };
 
-/** Of one reading: a day's downtime is many of them. */
+/** The limits of one reading. A downtime of a day takes many readings. */
 const mostPages = 30;
 const mostRecovered = 500;
-/** GitHub allows 80 writes a minute, and much more to who only reads. */
+/** GitHub allows 80 writes a minute, and many more reads. */
 const mostSentAgain = 20;
-/** What GitHub has sent just now may be in the log a moment later. */
+/** A delivery can appear in the log a moment after it was sent. */
 const settleMs = 60_000;
 
 /**
- * Reads the App's log of deliveries back to what is known to be here, and gets what is missing: by having it sent
- * again, or out of the log itself, which comes through the App's own key and needs no signature. Everything is deduped
- * by GitHub's own id, so that reading twice, or beside the webhooks, is harmless.
+ * Reads the App's log of deliveries back to the watermark, and gets the missing ones. GitHub redelivers them, or they
+ * are read from the log with the App's own key, which needs no signature. GitHub's own ID removes duplicates, so a
+ * second reading is harmless.
  */
 export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading> {
   const { database, broker, reachable } = deps;
@@ -74,7 +74,7 @@ export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading>
     since,
     now: theirNow,
   } = await scan(github, { wanted, overlapMs, isOver: () => isOver(0.5) }, cursor);
-  // The log is dated by GitHub's clock: were ours ahead, what comes until then would be taken for known.
+  // The log has the times of GitHub's clock. If our clock were ahead, later deliveries would count as known.
   const begunAt = Math.min(part.begunAt, theirNow);
   const known = await deliveryLogIn(database.reader).known(githubAppId, [...new Set(attempts.map(({ guid }) => guid))]);
   const failed = [...known].filter(([, status]) => status === 'failed').map(([guid]) => guid);
@@ -83,7 +83,7 @@ export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading>
   }
   const missed = missedIn(attempts, (guid) => known.has(guid)).filter(({ deliveredAt }) => deliveredAt >= since);
   const now = missed.slice(0, mostRecovered);
-  // Only where the whole log is in sight: what does not come then is still seen to be missing by the next reading.
+  // Redelivery needs the whole log in sight, so that the next reading notices what did not arrive.
   const inSight = reachable && cursor === undefined && next === undefined;
   const again = inSight ? now.filter(({ sentAgain }) => !sentAgain).slice(0, mostSentAgain) : [];
   const underWay = await sendAgain(github, again);
@@ -92,7 +92,7 @@ export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading>
 
   const isLeft = missed.length > now.length || read < toRead.length;
   const isWhole = next === undefined && !isLeft;
-  // What is on its way may still not come: the watermark stays before it, and the next reading looks for it.
+  // A redelivery can still fail. The watermark stays before it, so the next reading looks for it.
   const completeUntil = Math.min(begunAt - settleMs, ...underWay.map(({ deliveredAt }) => deliveredAt - 1));
   if (isWhole) await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, completeUntil, theirNow));
   return {
@@ -105,11 +105,11 @@ export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading>
 }
 
 /**
- * Answers from when on the log is wanted. Where that is longer ago than the log remembers, it is written down that
- * the heads are to be looked at: whoever reads the log first moves the watermark, and nobody could tell any more.
+ * Returns the time from which the log is needed. If the log no longer reaches back that far, it notes that the branches
+ * must be compared. The first reading moves the watermark, so a later one could not notice the gap.
  */
 export async function noteLoss(database: Database, app: GithubApp, now: number): Promise<number> {
-  // Of a new App the log holds nothing that is ours before it was connected.
+  // Before a new App was connected, its log has nothing that belongs to Fairlead.
   const since = (await deliveryLogIn(database.reader).completeUntil(app.id)) ?? app.createdAt;
   const isServer = githubHost(app.hostUrl, app.apiUrl).flavour === 'ghes';
   if (isPastWindow(since, isServer, now)) await database.write((trx) => headChecksIn(trx).want(app.id));
@@ -118,7 +118,7 @@ export async function noteLoss(database: Database, app: GithubApp, now: number):
 
 type Scanned = { attempts: LoggedAttempt[]; next: string | undefined; since: number; now: number };
 
-/** Newest first, back to a little before `wanted`. `now` is by GitHub's clock at the first page. */
+/** Reads the newest entries first, back to a little before `wanted`. `now` is GitHub's time at the first page. */
 async function scan(
   github: AsApp,
   { wanted, overlapMs, isOver }: { wanted: number; overlapMs: number; isOver: () => boolean },
@@ -143,7 +143,7 @@ async function scan(
   return { attempts, next: cursor, since, now: now ?? Number.MAX_SAFE_INTEGER };
 }
 
-/** Those that GitHub has agreed to send; it says no to some that it could still be read of. */
+/** Returns the deliveries that GitHub agreed to redeliver. GitHub refuses some that the log still has. */
 async function sendAgain(github: AsApp, missed: Missed[]): Promise<Missed[]> {
   const underWay: Missed[] = [];
   for (const one of missed) {
@@ -152,7 +152,7 @@ async function sendAgain(github: AsApp, missed: Missed[]): Promise<Missed[]> {
       underWay.push(one);
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
-      // Out of the log itself, then.
+      // The rest is read from the log.
       return underWay;
     }
   }

@@ -14,38 +14,42 @@ import { type LogReading, noteLoss, readLog } from './read-log.ts';
 export type DeliveryDeps = {
   database: Database;
   broker: Pick<GitHubBroker, 'asApp' | 'forRepository'>;
-  /** Whether GitHub can reach us by webhook. */
+  /** Whether GitHub can reach Fairlead by webhook. */
   reachable: boolean;
 };
 
 type Failure = { code: string; detail: string };
 export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
 
-/** Tried for hours by then. Where the App itself is not accepted, that is told already. */
+/**
+ * Raises or resolves the incident about the log, after hours of attempts. A rejected App has an incident of its own.
+ */
 async function noteLogRead(trx: Transaction, app: GithubApp, failure: Failure | undefined): Promise<void> {
   const incidents = allIncidents(trx);
   if (!failure) {
     await incidents.resolveSubject('delivery_log_unreadable', app.id);
-    // The log is read as the App.
+    // The App's key reads the log, so GitHub accepts the App.
     return noteAppAccepted(trx, app, true);
   }
   if (failure.code === 'app_credentials_rejected') return noteAppAccepted(trx, app, false);
   await incidents.raise({ orgId: app.orgId, projectId: null, code: 'delivery_log_unreadable', subjectId: app.id });
 }
 
-/** Of one recovery: the next one goes on. */
+/** The limit of one recovery. The next one continues. */
 const mostGaps = 500;
 
-/** Getting what the webhooks did not bring. */
+/** The steps that get missed deliveries. */
 export function deliveryActivities(deps: DeliveryDeps) {
   const { database } = deps;
   return {
-    /** Has the log of every App read; many requests make one reading. */
+    /** Asks for a reading of every App's log. Many requests lead to one reading. */
     async requestRecoveries(): Promise<void> {
       await requestRecoveries(database);
     },
 
-    /** What is asked for until here, the reading that begins answers. `gaps` is whose log was lost. */
+    /**
+     * Begins the reading that serves all requests up to now. `gaps` are the repositories whose log entries were lost.
+     */
     async beginRecovery({ githubAppId }: { githubAppId: string }): Promise<RecoveryBegun> {
       const begunAt = Date.now();
       await database.write((trx) => allOperations(trx).takeUp({ kind: 'recover', subjectId: githubAppId }));
@@ -58,7 +62,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
       return readLog(deps, { ...input, thorough: true });
     },
 
-    /** Answers how many pushes were made. Where trying again may help, the repository is looked at once more later. */
+    /** Returns the number of pushes created. If a retry can help, the repository stays on the list. */
     async fillGap(input: HeadCheck): Promise<number> {
       const done = () => database.write((trx) => headChecksIn(trx).done(input.repositoryId));
       try {

@@ -1,6 +1,6 @@
 /**
- * Lets `count` works go on at once, and the others wait in turn. One that takes longer than `holdMs` goes on without its
- * place: it keeps nobody else waiting.
+ * Runs `count` tasks at once, while others wait in turn. A task that takes longer than `holdMs` continues without its
+ * slot, so it does not block the others.
  */
 export function createSlots(count: number, holdMs: number) {
   const waiting: (() => void)[] = [];

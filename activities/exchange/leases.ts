@@ -2,7 +2,7 @@ import { createTokenRevoker, type RevocationDeps } from '../../broker/exchange/r
 import { revocationKind as kind } from '../../db/exchange/leases.ts';
 import { allOperations } from '../../db/ops/operations.ts';
 
-/** The end of tokens that were given out. */
+/** The steps that revoke tokens. */
 export function leaseActivities({ database, keyring, broker }: RevocationDeps) {
   const revoker = createTokenRevoker({ database, keyring, broker });
   async function finish(mintedTokenId: string, failure?: { code: string; detail: string }): Promise<void> {
@@ -14,13 +14,13 @@ export function leaseActivities({ database, keyring, broker }: RevocationDeps) {
   }
 
   return {
-    /** May be repeated, whatever became of the time before. */
+    /** Safe to repeat. */
     async revokeMintedToken({ mintedTokenId }: { mintedTokenId: string }): Promise<void> {
       await revoker.revoke(mintedTokenId);
       await finish(mintedTokenId);
     },
 
-    /** The leases stay `unconfirmed`: nobody has said that the token is dead. */
+    /** The leases stay `unconfirmed`, because the provider has not confirmed the end of the token. */
     async giveUpRevocation(given: { mintedTokenId: string; failure: { code: string; detail: string } }): Promise<void> {
       await finish(given.mintedTokenId, given.failure);
     },

@@ -14,17 +14,17 @@ import { noteAppAccepted, settingsOf } from './sync-report.ts';
 export type ReconcileDeps = {
   database: Database;
   broker: Pick<GitHubBroker, 'asApp'>;
-  /** Whether GitHub can reach us by webhook. */
+  /** Whether GitHub can reach Fairlead by webhook. */
   reachable: boolean;
-  /** Where the webhooks of this App belong. */
+  /** Returns the webhook address of this App. */
   webhookUrlFor(githubAppId: string): string;
 };
 
 type Hook = Awaited<ReturnType<GitHubAsApp['getHookConfig']>>;
 
 /**
- * Compares one App with what GitHub says of it: whether it is there, what it asks for, where its webhooks go. What can
- * be mended is; of the rest a person is told. Then its installations and repositories are read, as any sync does.
+ * Compares one App with its settings at GitHub: whether it exists, its permissions and events, and its webhook address.
+ * It fixes what it can and raises incidents for the rest. Then it requests a sync of installations and repositories.
  */
 export async function checkApp(deps: ReconcileDeps, githubAppId: string): Promise<void> {
   const { database, broker } = deps;
@@ -51,15 +51,15 @@ async function noteComplete({ database }: ReconcileDeps, app: GithubApp, found: 
   const permissions = Object.entries(missingPermissions(found.permissions)).map(([name, level]) => `${name}: ${level}`);
   const events = missingEvents(found.events).map((event) => `the event ${event}`);
   const lacking = [...permissions, ...events];
-  const title = `The App ${app.slug} asks for less than Fairlead needs: ${lacking.join(', ')}`;
+  const title = `The App ${app.slug} lacks permissions or events that Fairlead needs: ${lacking.join(', ')}`;
   await note(database, app, 'app_incomplete', lacking.length === 0 ? undefined : title);
 }
 
-/** Only an App that was given to us is changed: the operator's has been set up by hand. */
+/** Fixes only an App that belongs to an organization. The operator configures the operator's App by hand. */
 async function mendHook({ database, webhookUrlFor }: ReconcileDeps, app: GithubApp, asApp: GitHubAsApp): Promise<void> {
   const wanted = webhookUrlFor(app.id);
   const hook = await asApp.getHookConfig().catch((error: unknown): Hook => {
-    // An App without a webhook.
+    // The App has no webhook.
     if (error instanceof ProviderError && error.status === 404) {
       return { url: undefined, contentType: undefined, insecureSsl: '0' };
     }
@@ -70,8 +70,8 @@ async function mendHook({ database, webhookUrlFor }: ReconcileDeps, app: GithubA
   if (comesHere && hook.contentType === 'json') return note(database, app, 'webhook_misdirected', undefined);
 
   const title = comesHere
-    ? `The webhooks of the App ${app.slug} come as ${hook.contentType ?? 'form'} and not as json`
-    : `The webhooks of the App ${app.slug} do not come to ${wanted}`;
+    ? `The App ${app.slug} sends its webhooks as ${hook.contentType ?? 'form'} and not as json`
+    : `The App ${app.slug} does not send its webhooks to ${wanted}`;
   if (app.orgId === null) return note(database, app, 'webhook_misdirected', title);
   try {
     await asApp.setHookAddress({ url: wanted, insecureSsl: hook.insecureSsl });
@@ -91,7 +91,7 @@ async function mendHook({ database, webhookUrlFor }: ReconcileDeps, app: GithubA
   });
 }
 
-/** Opens or counts the incident, or resolves it where there is nothing to tell. */
+/** Raises the incident, or resolves it if there is no title. */
 async function note(database: Database, app: GithubApp, code: IncidentCode, title: string | undefined): Promise<void> {
   await database.write(async (trx) => {
     const incidents = allIncidents(trx);

@@ -24,13 +24,13 @@ export type InstallationDeps = { database: Database; broker: Pick<GitHubBroker, 
 type OfApp = { githubAppId: string };
 type Found = Awaited<ReturnType<GitHubAsApp['getInstallation']>>;
 
-/** So many are asked for one by one in one go. */
+/** The number of installations that one step confirms. */
 const confirmedAtOnce = 50;
 
-/** A sync's beginning, its pages of installations, and its end. Each may run twice: it writes what GitHub says now. */
+/** The steps of a sync that read installations. Each step can run twice, because it writes what GitHub says now. */
 export function installationActivities({ database, broker, limits = appLimits }: InstallationDeps) {
   return {
-    /** What is asked for until here, the pass that begins answers. */
+    /** Begins a pass that serves all requests up to now. */
     async beginSync({ githubAppId }: OfApp): Promise<void> {
       await database.write(async (trx) => {
         await githubAppsIn(trx).beginPass(githubAppId);
@@ -39,8 +39,8 @@ export function installationActivities({ database, broker, limits = appLimits }:
     },
 
     /**
-     * A page of the App's installations; answers our ids of those whose repositories can be read, and how many there
-     * are of which we know nothing but that they are there.
+     * Reads a page of the App's installations. Returns our IDs of the installations whose repositories can be read, and
+     * the number of those that GitHub does not describe.
      */
     async syncInstallationPage({ githubAppId, page }: OfApp & { page: number }): Promise<{
       readable: string[];
@@ -48,7 +48,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
       next: number | null;
     }> {
       const ours = await githubAppsIn(database.reader).find(githubAppId);
-      // The operator's App may be installed anywhere.
+      // The operator's App can be installed on any account.
       if (ours && ours.orgId !== null) requireEnd(page, 'installations', limits.installations);
       const app = await broker.asApp(githubAppId);
       const readAt = Date.now();
@@ -68,8 +68,8 @@ export function installationActivities({ database, broker, limits = appLimits }:
     },
 
     /**
-     * After the last page of installations, some of those that were on none: GitHub is asked for each whether it is
-     * gone. Answers as a page does, and whether there may be more.
+     * Confirms some of the installations that were on no page, by asking GitHub for each one. Returns the same as a
+     * page does, and whether there can be more.
      */
     async confirmInstallations({ githubAppId }: OfApp): Promise<{ readable: string[]; more: boolean }> {
       const unseen = await syncPassesIn(database.reader, githubAppId).listUnseen(confirmedAtOnce);
@@ -95,8 +95,8 @@ export function installationActivities({ database, broker, limits = appLimits }:
     },
 
     /**
-     * Ends the pass, and the operations that waited for it. `failure` is a code and a sentence, `unreadable` how many
-     * installations there are besides those that we know.
+     * Ends the pass and the operations that waited for it. `unreadable` is the number of installations beyond the known
+     * ones.
      */
     async finishSync({
       githubAppId,
@@ -124,7 +124,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
   };
 }
 
-/** Nothing but a plain "not found" is taken for gone. */
+/** Treats only a plain "not found" as removed. */
 async function lookFor(app: GitHubAsApp, externalId: number): Promise<Found | 'unreadable'> {
   try {
     return await app.getInstallation(externalId);
@@ -135,7 +135,7 @@ async function lookFor(app: GitHubAsApp, externalId: number): Promise<Found | 'u
   }
 }
 
-/** What GitHub says of an installation, as we remember it. */
+/** Converts an installation from GitHub to the form that is stored. */
 export function seenInstallation({
   id,
   account,

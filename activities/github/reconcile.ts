@@ -14,10 +14,10 @@ import { checkApp, type ReconcileDeps } from './check-app.ts';
 
 export type { ReconcileDeps };
 
-/** What the night is for. Each may run twice: it looks at what is, and writes what is true. */
+/** The steps of the nightly check. Each step can run twice. */
 export function reconcileActivities(deps: ReconcileDeps) {
   return {
-    /** Has every App that is used compared with what GitHub says of it. */
+    /** Asks for a comparison of every App in use with its settings at GitHub. */
     async requestReconciliations(): Promise<void> {
       await deps.database.write(requestReconciliations);
     },
@@ -34,15 +34,15 @@ export function reconcileActivities(deps: ReconcileDeps) {
 
 const hour = 3_600_000;
 
-/** A deletion that waits for its provider says nothing for days; one that goes on longer than that is stuck. */
+/** A deletion that waits for its provider is quiet for days. After this time it is stuck. */
 const deletionMs = 8 * 24 * hour;
 
-/** In one night. */
+/** The limit for one night. */
 const mostBuilds = 1_000;
 
 /**
- * Looks for what stands still although nothing holds it: its workflow is started once more, if it has been lost. Where
- * that is not enough, a person is told.
+ * Looks for builds and deletions that make no progress, and starts their workflow again if it was lost. If that is not
+ * enough, it raises an incident.
  */
 export async function sweepStuck(database: Database, now = Date.now()): Promise<void> {
   const builds = await silentBuilds(database.reader, now - hour, mostBuilds);

@@ -13,14 +13,16 @@ import { requireRoom } from './sync-report.ts';
 
 export type RefreshDeps = { database: Database; broker: Pick<GitHubBroker, 'asApp' | 'reachedRepository'> };
 
-/** Of one event; each is a token and a read. */
+/** The number of repositories read at once. Each one takes a token and a request. */
 const atOnce = 5;
 
-/** How often GitHub is asked once more because something was taken away while it answered. */
+/** How often an installation is read again because an event removed access in between. */
 const attempts = 3;
 
 export function refreshActivities({ database, broker }: RefreshDeps) {
-  /** Undefined once GitHub does not have it; `overtaken` where an event took it away meanwhile. */
+  /**
+   * Returns undefined if GitHub does not have the installation, and `overtaken` if an event removed access in between.
+   */
   async function readOnce({ githubAppId, installation: externalId }: Refresh) {
     const app = await broker.asApp(githubAppId);
     const readAt = Date.now();
@@ -62,7 +64,7 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
     if (app) await requireRoom(database, app, kind, [externalId]);
   }
 
-  /** None where this installation does not reach it: that everybody may read it, and so may we, is not enough. */
+  /** Returns nothing if this installation does not reach the repository. Public read access is not enough. */
   async function reached(installationId: string, externalId: number): Promise<SeenRepository | undefined> {
     try {
       const found = await broker.reachedRepository(installationId, externalId);
@@ -74,7 +76,7 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
   }
 
   return {
-    /** Reads an installation, and some of its repositories by GitHub's numbers, as GitHub has them now. */
+    /** Reads an installation and some of its repositories from GitHub. */
     async readInstallation(refresh: Refresh): Promise<void> {
       let row: Awaited<ReturnType<typeof readOnce>> = 'overtaken';
       for (let attempt = 0; attempt < attempts && row === 'overtaken'; attempt += 1) row = await readOnce(refresh);

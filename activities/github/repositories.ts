@@ -26,12 +26,12 @@ export type RepositoryDeps = {
 
 type OfInstallation = { githubAppId: string; installationId: string };
 
-/** A sync's pages of repositories. Each may run twice: it writes what GitHub says now, by GitHub's numbers. */
+/** The steps of a sync that read repositories. Each step can run twice, because it writes what GitHub says now. */
 export function repositoryActivities({ database, broker, limits = appLimits }: RepositoryDeps) {
   return {
     /**
-     * A page of an installation's repositories, unless GitHub says that it is as we have it; `whole` reads it in any
-     * case. `cutOff` is an installation that can be read no more.
+     * Reads a page of an installation's repositories, unless GitHub says that it has not changed. `whole` always reads
+     * it. `cutOff` means that the installation can no longer be read.
      */
     async syncRepositoryPage({
       installationId,
@@ -61,8 +61,9 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
     },
 
     /**
-     * After the last page. What was not seen is out of reach if it was not seen when asked `again` either, for pages
-     * shift while repositories come and go: answers whether to read once more, every page or what has changed.
+     * Ends the reading of an installation. A repository that was missing from two readings is out of reach, because
+     * pages shift while repositories change. Returns whether to read again, and whether to read every page or only the
+     * changes.
      */
     async finishRepositories({
       githubAppId,
@@ -86,7 +87,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       });
     },
 
-    /** One that refuses, or fails for too long, keeps what it had; the pass goes on with the others. */
+    /** Skips an installation that GitHub refuses or that fails for too long. It keeps its stored repositories. */
     async skipInstallation({
       githubAppId,
       installationId,

@@ -16,14 +16,14 @@ export type SyncFailure = { code: string; detail: string };
 
 export const unreadableCode = 'installation_unreadable' satisfies IncidentCode;
 
-/** What only the account's owner can mend. */
+/** Failures that only the account's owner can fix. */
 const remedies: Record<string, string> = {
   policy:
-    'Let the addresses of this Fairlead pass the account’s IP allow list, and allow the App for its SAML single sign-on; then have the installations read again.',
-  permission_missing: 'Grant the App the permissions that it asks for; then have the installations read again.',
+    'Add the addresses of Fairlead to the account’s IP allow list and authorize the App for SAML single sign-on. Then start a sync.',
+  permission_missing: 'Grant the App the permissions that it requests. Then start a sync.',
 };
 
-/** Tells those whose installation it is why its repositories cannot be read, where it is theirs to mend. */
+/** Raises an incident for the owners of the installation if they can fix why its repositories cannot be read. */
 export async function raiseUnreadable(
   trx: Transaction,
   app: GithubApp,
@@ -43,8 +43,8 @@ export async function raiseUnreadable(
 }
 
 /**
- * GitHub accepts the App, or does not: whoever's it is has to mend that, and until then nothing can be done through its
- * integrations, which show it.
+ * Records whether GitHub accepts the App. A rejected App raises an incident, and its integrations become unusable until
+ * its owner fixes it.
  */
 export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted: boolean): Promise<void> {
   const incidents = allIncidents(trx);
@@ -57,20 +57,20 @@ export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted
     projectId: null,
     code: appRejected,
     subjectId: app.id,
-    title: `GitHub does not accept the App ${app.slug}: its private key does not fit, or the App was deleted`,
+    title: `GitHub rejects the App ${app.slug}: its private key is wrong, or the App was deleted`,
     link: settingsOf(app),
   });
   await followInstallations(trx, app.id);
 }
 
-/** Where the App's keys and its webhook are set. */
+/** Returns the address of the App's settings, with its keys and its webhook. */
 export function settingsOf({ hostUrl, apiUrl, slug }: GithubApp): string {
   return appSettingsUrl({ ...githubHost(hostUrl, apiUrl), slug });
 }
 
 /**
- * Ends what was asked for of a pass that came to its end. Everybody learns of the installations that are theirs: an
- * App of the operator's has many tenants.
+ * Ends the operations of a finished pass. Each operation reports only the tenant's own installations, because the
+ * operator's App has many tenants.
  */
 export async function finishOperations(
   trx: Transaction,
@@ -90,7 +90,7 @@ export async function finishOperations(
   await operations.finish(subject);
 }
 
-/** Nothing, where nothing was skipped. */
+/** Returns nothing if no installation was skipped. */
 export function skippedFailure(skipped: SkippedInstallation[], unreadable: number): SyncFailure | undefined {
   const count = skipped.length + unreadable;
   if (count === 0) return undefined;
@@ -106,10 +106,10 @@ export function skippedFailure(skipped: SkippedInstallation[], unreadable: numbe
 
 const mostNamed = 10;
 
-/** So many repositories GitHub lets one account have. */
+/** The most repositories that GitHub allows one account. */
 export const mostOfInstallation = 100_000;
 
-/** Refuses what would make an organization's App larger than Fairlead keeps: its GitHub may be without an end. */
+/** Throws if an organization's App would exceed the limits. Prevents a hostile server from filling the database. */
 export async function requireRoom(
   database: Database,
   app: Pick<GithubApp, 'id' | 'orgId'>,
@@ -122,7 +122,7 @@ export async function requireRoom(
   throw tooMany(kind, `The App has more than ${most} ${kind}, which is as many as are kept of one App`);
 }
 
-/** Refuses a page that comes after as many pages as there may be. */
+/** Throws if a list has more pages than allowed. */
 export function requireEnd(page: number, kind: keyof AppLimits, most: number): void {
   if (page > Math.ceil(most / perPage)) throw tooMany(kind, `There are more pages than ${most} ${kind} take`);
 }

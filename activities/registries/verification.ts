@@ -19,22 +19,22 @@ export type VerificationDeps = {
 
 type OfIntegration = { integrationId: string };
 
-/** `doubted`: it was refused, and is asked again before that is believed. */
+/** `doubted`: the registry refused the credential once, and Fairlead checks again before it believes that. */
 type Verdict = { status: string; reason: string | null; doubted: string | null };
 
-/** A registry that falls silent in the middle is asked anew so often; then the rest stays unproven. */
+/** A registry that stops responding is asked this many times. After that the remaining checks stay unproven. */
 const mostAttempts = 4;
 
-/** The steps of asking a registry what its credential may do. */
+/** The steps that check a registry's credential. */
 export function verificationActivities({ database, registryAccess, settling = usualSettling }: VerificationDeps) {
   return {
     beginVerification: ({ integrationId }: OfIntegration): Promise<VerificationWish> =>
       database.write((trx) => beginVerification(trx, integrationId)),
 
-    /** Nothing where the credential was changed meanwhile. What nobody answers is thrown, and changes nothing. */
+    /** Returns nothing if the credential was replaced in between. An outage throws and changes nothing. */
     async probeRegistry({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> {
       const { info, cancellationSignal: signal } = Context.current();
-      // Only what was changed just now has to settle, and then somebody has asked.
+      // Only a credential that a person has just changed needs time to take effect.
       const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
       const isLast = info.attempt >= mostAttempts;
       const found = await registryAccess

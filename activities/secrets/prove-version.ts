@@ -3,11 +3,11 @@ import { ProviderError } from '../../providers/failure.ts';
 import { Refusal } from '../refusals.ts';
 import { kindOf, type RotationDeps, type RotationInput, requireRotation } from './rotation-steps.ts';
 
-/** What the provider is shown, told and asked. Each step may be made again: the provider is where it was before. */
+/** The steps of a rotation at the provider. Each step is safe to repeat. */
 export function proveVersion({ database, connector }: Pick<RotationDeps, 'database' | 'connector'>) {
   /**
-   * Has GitHub sign with this version. That GitHub may have been told is written down first and crossed out only where
-   * it surely was not, since an answer may be lost.
+   * Makes GitHub sign with this version. The attempt is stored first and deleted only if GitHub certainly refused,
+   * because a response can be lost.
    */
   async function tell(rotationId: string, credentialId: string, version: number): Promise<void> {
     const before = (await rotationsIn(database.reader).find(rotationId))?.toldAt ?? null;
@@ -24,7 +24,7 @@ export function proveVersion({ database, connector }: Pick<RotationDeps, 'databa
   }
 
   return {
-    /** Fails for good, with a code, where the provider does not take the new version. */
+    /** Fails permanently, with a code, if the provider does not accept the new version. */
     async proveVersion({ rotationId }: RotationInput): Promise<void> {
       const { phase, credentialId, newVersion: version } = await requireRotation(database.reader, rotationId);
       if (phase !== 'proving') return;
@@ -34,24 +34,27 @@ export function proveVersion({ database, connector }: Pick<RotationDeps, 'databa
       throw new Refusal(
         'credential_refused',
         kind === 'private_key'
-          ? 'GitHub does not take this private key for this App: it is another App’s, or it was deleted. The key before it stays in use.'
-          : 'GitHub does not take this client secret for this App. The secret before it stays in use.',
+          ? 'GitHub rejects this private key: it belongs to another App or was deleted. The previous key stays in use.'
+          : 'GitHub rejects this client secret. The previous secret stays in use.',
       );
     },
 
-    /** The same for the old version, which is to be used again. */
+    /** Does the same for the old version, which is used again. */
     async proveOldVersion({ rotationId }: RotationInput): Promise<void> {
       const { phase, credentialId, oldVersion: version } = await requireRotation(database.reader, rotationId);
       if (phase !== 'rolling_back') return;
       const kind = await kindOf(database.reader, credentialId);
       if (kind === 'webhook_secret') return tell(rotationId, credentialId, version);
       if (await connector.isAccepted({ credentialId, version })) return;
-      throw new Refusal('credential_refused', 'GitHub does not take the old one any more. The new one stays in use.');
+      throw new Refusal(
+        'credential_refused',
+        'GitHub no longer accepts the old version. The new version stays in use.',
+      );
     },
 
     /**
-     * Where it is not sure which version GitHub signs with, it is told once more of the one in use before the other is
-     * forgotten.
+     * If it is uncertain which version GitHub signs with, this sends the version in use again before the other one is
+     * deleted.
      */
     async settleVersion({ rotationId }: RotationInput): Promise<void> {
       const { phase, credentialId, newVersion: version, toldAt } = await requireRotation(database.reader, rotationId);
@@ -61,8 +64,8 @@ export function proveVersion({ database, connector }: Pick<RotationDeps, 'databa
     },
 
     /**
-     * Whether the old version is still good. `dead` only where GitHub refuses it and takes the one in use: a host that
-     * refuses everything proves nothing.
+     * Returns whether the old version still works. `dead` requires that GitHub refuses it and accepts the version in
+     * use, because a host that refuses everything proves nothing.
      */
     async probeOldVersion({ rotationId }: RotationInput): Promise<'alive' | 'dead' | 'unknown'> {
       const { credentialId, oldVersion, newVersion } = await requireRotation(database.reader, rotationId);

@@ -14,24 +14,27 @@ import { isFinalRotationPhase, type RotationPhase } from '../../domain/secrets/r
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { Refusal } from '../refusals.ts';
 
-/** What is to be done next: `overlap` is waited for by the clock, `probe` by asking until the old version is dead. */
+/**
+ * The next step of a rotation. `overlap` ends after a fixed time, and `probe` ends when the old version no longer
+ * works.
+ */
 export type RotationStand = {
   step: 'prove' | 'overlap' | 'probe' | 'roll_back' | 'over';
   phase: RotationPhase;
-  /** Whether the new version is a webhook's secret, which every process has to know before GitHub does. */
+  /** Whether the new version is a webhook secret. Every process must know it before GitHub does. */
   isWebhook: boolean;
 };
 
-/** What went wrong, as an operation shows it. */
+/** A failure, as an operation shows it. */
 type Failure = { code: string; detail: string };
 
-/** A person has to delete it: nobody else can. */
+/** Only a person can delete the old version at GitHub. */
 const oldAlive = 'old_key_still_alive';
 
-/** What of a rotation touches nothing but our database. */
+/** The steps of a rotation that use only the database. */
 export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'database' | 'keyring'>) {
   return {
-    /** A rotation that is not there is over, and so is one whose credential was deleted with its integration. */
+    /** A rotation that does not exist has ended, and so has one whose credential was deleted. */
     async readRotation({ rotationId }: RotationInput): Promise<RotationStand> {
       if (await isCredentialGone(database.reader, await rotationsIn(database.reader).find(rotationId))) {
         await database.write(async (trx) => {
@@ -45,7 +48,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
       return { step: stepOf(rotation.phase, isWebhook), phase: rotation.phase, isWebhook };
     },
 
-    /** From here on the new version is the one in use, and the old one is good for a while. */
+    /** Puts the new version in use. The old version stays valid for some time. */
     async cutOver({ rotationId }: RotationInput): Promise<void> {
       await database.write(async (trx) => {
         const rotation = await rotationsIn(trx).take(rotationId);
@@ -62,7 +65,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
       });
     },
 
-    /** The new version was not taken. Where the provider may have been told of it, webhooks of it still verify. */
+    /** Rejects the new version. If the provider may have received it, webhooks signed with it still verify. */
     async giveUpProof({ rotationId, ...failure }: RotationInput & Failure): Promise<void> {
       await database.write(async (trx) => {
         const rotation = await rotationsIn(trx).take(rotationId);
@@ -84,7 +87,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
       });
     },
 
-    /** The version that was before is in use again; what is to be ended now is the new one. */
+    /** Puts the old version in use again. The new version is the one to end. */
     async cutBack({ rotationId }: RotationInput): Promise<void> {
       await database.write(async (trx) => {
         const rotation = await rotationsIn(trx).take(rotationId);
@@ -102,7 +105,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
       });
     },
 
-    /** The old version cannot be put back, so the rotation goes on as if nobody had asked. */
+    /** Continues the rotation if the old version cannot be put back. */
     async giveUpRollback({ rotationId, ...failure }: RotationInput & Failure): Promise<void> {
       await database.write(async (trx) => {
         const rotation = await rotationsIn(trx).take(rotationId);
@@ -122,8 +125,8 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
     },
 
     /**
-     * The end: the old version is forgotten. `isDead` says that the provider was seen to refuse it; otherwise it is
-     * good there for whoever has it, which stays an incident.
+     * Ends the rotation and deletes the old version. `isDead` says that the provider refused it. Otherwise it still
+     * works there, and an incident stays open.
      */
     async retireOldVersion({ rotationId, isDead }: RotationInput & { isDead: boolean }): Promise<void> {
       await database.write(async (trx) => {
@@ -155,7 +158,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
           projectId,
           code: oldAlive,
           subjectId: credentialId,
-          title: `The App’s old ${what} is still good at GitHub`,
+          title: `GitHub still accepts the App’s old ${what}`,
           action: `Delete the old ${what}${fingerprint ? ` (SHA256:${fingerprint})` : ''} in the App’s settings on GitHub`,
         });
       });
@@ -172,7 +175,7 @@ function stepOf(phase: RotationPhase, isWebhook: boolean): RotationStand['step']
 
 export async function requireRotation(db: Db, rotationId: string): Promise<Rotation> {
   const rotation = await rotationsIn(db).find(rotationId);
-  if (!rotation) throw new Refusal('gone', 'There is no such rotation any more.');
+  if (!rotation) throw new Refusal('gone', 'The rotation no longer exists.');
   return rotation;
 }
 
@@ -180,15 +183,15 @@ export async function kindOf(db: Db, credentialId: string): Promise<string | und
   return (await credentialsIn(db).find(credentialId))?.kind;
 }
 
-/** Not where its integration was deleted meanwhile, and the secret with it. */
+/** Does nothing if the integration and its secret were deleted in between. */
 async function isUsable(db: Db, credentialId: string, version: number): Promise<boolean> {
   const status = await credentialsIn(db).statusOf(credentialId, version);
   return status === 'pending' || status === 'uncertain' || status === 'retiring';
 }
 
 /**
- * GitHub has just taken the private key that is in use from here on, so nobody has to wait for the next reading. A sync
- * that was refused with the key before may still be about to say so: the one that is asked for comes after it.
+ * GitHub has just accepted the private key in use, so this clears the incident at once. A sync with the old key can
+ * still report a refusal, so this requests a new sync that runs after it.
  */
 async function noteKeyTaken(trx: Transaction, credentialId: string): Promise<void> {
   const credential = await credentialsIn(trx).find(credentialId);
@@ -204,9 +207,9 @@ async function isCredentialGone(db: Db, rotation: Rotation | undefined): Promise
   return (await credentialsIn(db).statusOf(rotation.credentialId, rotation.newVersion)) === 'purged';
 }
 
-/** Nobody has to delete anything any more, either: what the old version was good for is gone from here. */
+/** Resolves the incident, because the old version no longer exists here. */
 async function abandon(trx: Transaction, rotation: Rotation): Promise<void> {
-  const failure = { code: 'credential_gone', detail: 'The credential was deleted meanwhile.' };
+  const failure = { code: 'credential_gone', detail: 'The credential was deleted during the rotation.' };
   await rotationsIn(trx).move(rotation.id, 'abandoned');
   await allIncidents(trx).resolveSubject(oldAlive, rotation.credentialId);
   const operations = allOperations(trx);

@@ -18,7 +18,7 @@ export function createRelayMetrics(registry: Registry, database: Database) {
   return {
     deliveries: new Counter({
       name: 'fairlead_deliveries_decided_total',
-      help: 'Deliveries by what became of them',
+      help: 'Deliveries by outcome',
       labelNames: ['status', 'reason'],
       registers,
     }),

@@ -398,7 +398,7 @@ describe('a sign-in', () => {
       status: 'install_pending',
       sealedSignInCode: null,
       githubUserId: null,
-      detail: expect.stringContaining('sign in once more'),
+      detail: expect.stringContaining('sign in again'),
     });
     const code = await rows.land(flow, app.theirs, { user: alice });
     github.state.oauthCodes.delete(code);
