@@ -5,7 +5,7 @@ import { type HttpAnswer, sendJson } from './http.ts';
 import type { Account } from './logins.ts';
 import type { Settings } from './settings.ts';
 
-/** The instance understood the request and says no. */
+/** The instance understood the request and rejected it. */
 export class Refused extends CliFailure {
   readonly status: number;
   readonly code: string;
@@ -19,7 +19,7 @@ export class Refused extends CliFailure {
 
 export type Api = (method: 'GET' | 'POST', path: string, body?: unknown) => Promise<Record<string, unknown>>;
 
-/** Speaks to the instance of an account. */
+/** Returns a client for the instance of an account. */
 export function apiOf(
   { url, token, from }: Pick<Account, 'url' | 'token'> & { from: Account['from'] | 'input' },
   { caFile, timeoutMs }: Pick<Settings, 'caFile' | 'timeoutMs'>,
@@ -40,7 +40,7 @@ export function apiOf(
   function refusal({ status }: HttpAnswer, members: Record<string, unknown> | undefined): CliFailure {
     const { code, title, detail } = members ?? {};
     if (typeof code !== 'string' || typeof title !== 'string') {
-      return new CliFailure(`${url} answers ${status}, and not as Fairlead does: is that its address?`);
+      return new CliFailure(`${url} returned ${status}, but not as Fairlead does: is the address correct?`);
     }
     if (status === 401) return new Refused(status, code, refusedToken[from](url));
     const said = typeof detail === 'string' && detail ? `${title}: ${detail}` : title;
@@ -49,17 +49,17 @@ export function apiOf(
 }
 
 const refusedToken = {
-  login: (url: string) => `${url} does not accept the stored token any more: run \`fairlead login\` again`,
-  environment: (url: string) => `${url} does not accept FAIRLEAD_TOKEN`,
-  input: (url: string) => `${url} does not accept this token`,
+  login: (url: string) => `${url} no longer accepts the stored token: run \`fairlead login\` again`,
+  environment: (url: string) => `${url} rejected FAIRLEAD_TOKEN`,
+  input: (url: string) => `${url} rejected this token`,
 };
 
-/** Beside those that Node trusts, as everywhere in Fairlead. */
+/** Adds the file’s certificates to those that Node trusts, as everywhere in Fairlead. */
 function trusted(file: string): string[] {
   try {
     return [...rootCertificates, readFileSync(file, 'utf8')];
   } catch {
-    throw new CliFailure('FAIRLEAD_CA_FILE names a file that cannot be read', 'usage');
+    throw new CliFailure('The file in FAIRLEAD_CA_FILE cannot be read', 'usage');
   }
 }
 

@@ -3,19 +3,19 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { readText, replaceFile } from './private-file.ts';
 
-/** A credential as it is handed on. `at`: what it is good for, a host or an address. `expiresAt`: in seconds. */
+/** A credential for docker or git. `at` is the host or address that it is valid for, `expiresAt` is in seconds. */
 export type Credential = { at: string; username: string; password: string; expiresAt: number };
 
-/** After that it might die in the hands of whoever is given it. */
+/** Keeps a credential from expiring while docker or git uses it. */
 const marginSeconds = 300;
 const draftMs = 60 * 60_000;
 const [ivBytes, tagBytes] = [12, 16];
 
 /**
- * Credentials between two calls, each in a file of its own, sealed with a key that only the token yields: without the
- * token they say nothing but when they expire, and another token never gets at them. Files are replaced at once and
- * nothing is locked: processes that miss at the same moment each ask, and the last one’s answer stays. A cache that
- * cannot be read or written is none.
+ * Caches credentials between calls, one encrypted file for each. The key is derived from the token: without the token
+ * a file shows only when its credential expires, and another token cannot decrypt it. Files are replaced atomically,
+ * without locks: processes that miss at the same time each ask Fairlead, and the last response stays. A cache that
+ * cannot be read or written counts as empty.
  */
 export function openCache({ folder, token }: { folder: string; token: string }) {
   const key = Buffer.from(hkdfSync('sha256', token, '', 'fairlead credential cache', 32));
@@ -52,23 +52,23 @@ export function openCache({ folder, token }: { folder: string; token: string }) 
       replaceFile(path.join(folder, name), JSON.stringify({ expires_at: credential.expiresAt, sealed }));
       sweep();
     } catch {
-      // The credential is good all the same.
+      // The credential works without the cache.
     }
   }
 
-  /** Forgets it; where a password is named, only if it is that one. */
+  /** Removes a credential. If a password is given, removes it only if it has that password. */
   function drop(parts: unknown[], password?: string): void {
     const name = nameOf(parts);
     if (password !== undefined && open(name)?.password !== password) return;
     remove(name);
   }
 
-  /** Forgets all that this token has been given. */
+  /** Removes all credentials that this token got. */
   function clear(): void {
     for (const name of names()) if (open(name)) remove(name);
   }
 
-  /** What has expired, and drafts of processes that were killed. */
+  /** Removes expired credentials, and drafts of processes that were killed. */
   function sweep(): void {
     for (const name of names()) {
       const text = name.endsWith('.json') ? readText(path.join(folder, name)) : undefined;

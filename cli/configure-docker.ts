@@ -9,12 +9,12 @@ import { readSettings } from './settings.ts';
 import type { World } from './world.ts';
 
 const ours = 'fairlead';
-/** Docker asks for its own registry by the first, crane by the second, skopeo by the third. */
+/** Docker uses the first name for its own registry, crane the second, skopeo the third. */
 const namesOfDockerHub = ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io'];
 
 type Config = Record<string, unknown> & { credHelpers?: Record<string, string> };
 
-/** `fairlead configure-docker`: entries in Docker’s config.json, and nothing else of it is changed. */
+/** `fairlead configure-docker`: adds entries to Docker’s config.json, and changes nothing else in it. */
 export async function configureDocker(world: World): Promise<number> {
   const { values, positionals } = parseOptions('configure-docker', world.args, { yes: { type: 'boolean' } });
   const hosts = positionals.length > 0 ? positionals.map(requireHost) : await connectedHosts(world);
@@ -25,7 +25,7 @@ export async function configureDocker(world: World): Promise<number> {
     .flatMap((host) => (host === 'docker.io' ? namesOfDockerHub : [host]))
     .filter((name) => helpers[name] !== ours);
   if (changes.length === 0) {
-    world.out(`${file} has all of it already.\n`);
+    world.out(`${file} has all of these entries already.\n`);
     return 0;
   }
 
@@ -34,7 +34,7 @@ export async function configureDocker(world: World): Promise<number> {
     const instead = helpers[name] ? `   instead of ${JSON.stringify(helpers[name])}` : '';
     world.out(`  ${JSON.stringify(name)}: "${ours}"${instead}\n`);
   }
-  if (world.hasTerminal && !values.yes && !/^y(es)?$/i.test(await world.ask('Write it? [y/N] '))) {
+  if (world.hasTerminal && !values.yes && !/^y(es)?$/i.test(await world.ask('Write these entries? [y/N] '))) {
     world.out('Nothing was written.\n');
     return 1;
   }
@@ -49,7 +49,7 @@ function folderOf({ env, home }: World): string {
   return env['DOCKER_CONFIG']?.trim() || path.join(home, '.docker');
 }
 
-/** What is not as Docker writes it is not ours to repair, and is not overwritten. */
+/** Throws if the file is not valid, so that it is not overwritten. */
 function readConfig(file: string): Config {
   const text = readText(file);
   if (!text?.trim()) return {};
@@ -58,9 +58,9 @@ function readConfig(file: string): Config {
     const helpers = isObject(config) ? (config['credHelpers'] ?? {}) : undefined;
     if (isObject(helpers)) return config as Config;
   } catch {
-    // Said below.
+    // Thrown below.
   }
-  throw new CliFailure(`${file} is not a config.json of Docker’s: it was left as it is`);
+  throw new CliFailure(`${file} is not a valid Docker config.json. It was not changed`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -70,17 +70,17 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function requireHost(text: string): string {
   const host = registryHost(text)?.host;
   if (host) return host;
-  throw new CliFailure('A host is expected such as ghcr.io or registry.example.com:5000', 'usage');
+  throw new CliFailure('Expected a host, such as ghcr.io or registry.example.com:5000', 'usage');
 }
 
-/** Those of the registries that the project may use. */
+/** Returns the hosts of the registries that the project can use. */
 async function connectedHosts(world: World): Promise<string[]> {
   const settings = readSettings(world);
   const account = chooseAccount(settings);
   const api = apiOf(account, settings);
   const hosts: string[] = [];
   const list: unknown = await api('GET', `/v1/projects/${account.project}/integrations?limit=200`);
-  if (!Array.isArray(list)) throw new CliFailure(`${account.url} did not return a list: is that its address?`);
+  if (!Array.isArray(list)) throw new CliFailure(`${account.url} did not return a list: is the address correct?`);
   for (const one of list.filter(isObject)) {
     const { provider, host_url: url } = one;
     const isRegistry = registryKinds.some((kind) => kind === provider);
@@ -88,5 +88,5 @@ async function connectedHosts(world: World): Promise<string[]> {
     if (host) hosts.push(host);
   }
   if (hosts.length > 0) return [...new Set(hosts)];
-  throw new CliFailure('The project is connected to no registry: name the hosts');
+  throw new CliFailure('The project has no registry integration: name the hosts');
 }

@@ -5,21 +5,21 @@ import { parseOptions } from './options.ts';
 import { readText, replaceFile } from './private-file.ts';
 import type { World } from './world.ts';
 
-/** `fairlead configure-git`: shows what makes git ask Fairlead for a host, or appends it to the user’s configuration. */
+/** `fairlead configure-git`: shows the lines that make git ask Fairlead for a host, or appends them to its configuration. */
 export async function configureGit(world: World): Promise<number> {
   const { values, positionals } = parseOptions('configure-git', world.args, { write: { type: 'boolean' } });
   const [host = 'github.com', ...others] = positionals;
-  if (others.length > 0) throw new CliFailure('fairlead configure-git takes one host', 'usage');
+  if (others.length > 0) throw new CliFailure('fairlead configure-git accepts one host', 'usage');
   const server = requireServer(host);
   const section = sectionFor(server);
   const file = configurationFile(world);
   if (!values.write) {
-    world.out(`# Into ${file}, by yourself or with --write:\n${section}`);
+    world.out(`# Add this to ${file}, or run the command with --write:\n${section}`);
     return 0;
   }
   const text = readText(file) ?? '';
   if (text.includes(section)) {
-    world.out(`${file} has it already.\n`);
+    world.out(`${file} has this section already.\n`);
     return 0;
   }
   const separator = text === '' || text.endsWith('\n') ? '' : '\n';
@@ -28,7 +28,7 @@ export async function configureGit(world: World): Promise<number> {
   return 0;
 }
 
-/** The empty helper makes git forget those that were named before: nobody else is asked for this host. */
+/** The empty helper clears the helpers configured before, so that git asks only Fairlead for this host. */
 function sectionFor(server: string): string {
   return `[credential "${server}"]\n\thelper =\n\thelper = fairlead\n\tuseHttpPath = true\n`;
 }
@@ -37,10 +37,10 @@ function requireServer(text: string): string {
   const [, protocol = 'https', host = ''] = /^(?:(https?):\/\/)?([^/]+)\/?$/.exec(text) ?? [];
   const server = serverOf(new Map(Object.entries({ protocol, host })));
   if (server) return server;
-  throw new CliFailure('A host is expected such as github.com', 'usage');
+  throw new CliFailure('Expected a host, such as github.com', 'usage');
 }
 
-/** Where `git config --global` writes. */
+/** Returns the file that `git config --global` writes. */
 function configurationFile({ env, home }: World): string {
   if (env['GIT_CONFIG_GLOBAL']) return env['GIT_CONFIG_GLOBAL'];
   const usual = path.join(home, '.gitconfig');

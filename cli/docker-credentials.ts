@@ -4,12 +4,12 @@ import { type Desk, openDesk, type Wish } from './obtain.ts';
 import { versionLine } from './version.ts';
 import type { World } from './world.ts';
 
-/** Docker, and all who imitate it, look for this very sentence, and then go on without a credential. */
+/** Docker and compatible clients compare this exact sentence, and then continue without a credential. */
 const notFound = 'credentials not found in native keychain';
 
 /**
- * `docker-credential-fairlead`: the protocol of Docker’s credential helpers. What goes wrong is said on standard
- * output, where its callers look for it.
+ * `docker-credential-fairlead`: implements the protocol of Docker’s credential helpers. Errors go to standard output,
+ * because that is where Docker reads them.
  */
 export async function dockerCredentials(world: World): Promise<number> {
   const [action, ...more] = world.args;
@@ -32,10 +32,10 @@ async function act(world: World, action: string | undefined): Promise<number> {
       return erase(world);
     case 'store':
       await world.input();
-      world.err('fairlead: nothing was stored: Fairlead hands out the credentials of this registry itself\n');
+      world.err('fairlead: nothing was stored, because Fairlead provides the credentials of this registry\n');
       return 0;
     case 'list':
-      // Listing would mean to ask for every credential there is.
+      // A list would need a request for every credential.
       world.out('{}\n');
       return 0;
     case 'version':
@@ -53,7 +53,7 @@ async function get(world: World): Promise<number> {
   if (host === undefined) return absent(world);
   const desk = openDesk(world);
   const credential = await desk.obtain(wishFor(desk, host));
-  // What a host is given is good for that host, whatever the answer holds.
+  // Never returns a credential for another host, even if the response contains one.
   if (!credential || hostOf(credential.at) !== host) return absent(world);
   const { username: Username, password: Secret } = credential;
   world.out(`${JSON.stringify({ ServerURL: server, Username, Secret })}\n`);
@@ -77,7 +77,7 @@ function wishFor({ account, settings }: Desk, host: string): Wish {
   return { purpose: account.purpose ?? 'pull', host, repositories: settings.repositories };
 }
 
-/** From `ghcr.io`, `https://ghcr.io/v2/`, and Docker’s own `https://index.docker.io/v1/`. */
+/** Parses `ghcr.io`, `https://ghcr.io/v2/`, and Docker’s own `https://index.docker.io/v1/`. */
 function hostOf(server: string): string | undefined {
   return registryHost(server.replace(/\/v[12]\/?$/, ''))?.host;
 }

@@ -1,4 +1,4 @@
-/** What ends a command with a sentence for whoever runs it. `usage`: it was called in a way that it does not know. */
+/** Ends a command with a message for its user. The kind `usage` means that the command was called incorrectly. */
 export class CliFailure extends Error {
   override name = 'CliFailure';
   readonly exitCode: 1 | 2;
@@ -9,7 +9,7 @@ export class CliFailure extends Error {
   }
 }
 
-/** What somebody else wrote, on one line and without what a terminal would take for a command. */
+/** Puts foreign text on one line, and removes characters that a terminal would execute. */
 export function plain(text: string): string {
   return text
     .replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ')
@@ -17,9 +17,9 @@ export function plain(text: string): string {
     .slice(0, 500);
 }
 
-/** Of a file that cannot be read or written, say; a mistake of ours shows where it happened, and no value. */
+/** Returns the message for an error. A bug shows its stack; errors of the system, such as for a file, do not. */
 export function sentenceOf(error: unknown): string {
   if (error instanceof CliFailure) return error.message;
   const { code, message, stack } = error as NodeJS.ErrnoException;
-  return code?.startsWith('E') ? plain(message) : `this should not happen: ${stack ?? String(error)}`;
+  return code?.startsWith('E') ? plain(message) : `internal error: ${stack ?? String(error)}`;
 }

@@ -14,7 +14,7 @@ const commands: Record<string, (world: World) => Promise<number>> = {
   'configure-git': configureGit,
 };
 
-/** `fairlead COMMAND`: what a person sets up once. */
+/** `fairlead COMMAND`: the commands that a person runs to set up the helpers. */
 export async function fairlead(world: World): Promise<number> {
   const [name = '--help', ...args] = world.args;
   if (name === '--version' || name === 'version') {
@@ -26,6 +26,6 @@ export async function fairlead(world: World): Promise<number> {
     return 0;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new CliFailure('There is no such command: see `fairlead --help`', 'usage');
+  if (!command) throw new CliFailure('Unknown command: see `fairlead --help`', 'usage');
   return command({ ...world, args });
 }

@@ -6,16 +6,16 @@ import type { World } from './world.ts';
 
 const usage = 'usage: git-credential-fairlead get|store|erase';
 
-/** `git-credential-fairlead`: a credential helper for `git` over HTTP(S), as gitcredentials(7) describes them. */
+/** `git-credential-fairlead`: a credential helper for git over HTTP(S), as gitcredentials(7) describes. */
 export async function gitCredentials(world: World): Promise<number> {
   const [action] = world.args;
   if (action === undefined || action === '--help') throw new CliFailure(usage, 'usage');
   if (action === '--version') world.out(`git-credential-fairlead, ${versionLine()}\n`);
-  // Git may come to know more, and `store` has nothing to do: we keep what we hand out ourselves.
+  // `store` has nothing to do, because the cache keeps the credentials. Git might add other actions.
   if (action !== 'get' && action !== 'erase') return 0;
   const request = requestIn(await world.input());
   const server = serverOf(request);
-  // Not for us, and not our error: git asks its next helper.
+  // This is not an error: git asks its next helper.
   if (!server) return 0;
 
   const desk = openDesk(world);
@@ -30,17 +30,17 @@ export async function gitCredentials(world: World): Promise<number> {
   }
   if (!wish.repositories && !desk.account.app) {
     throw new CliFailure(
-      `git does not say which repository it wants: \`git config --global credential.${server}.useHttpPath true\`, or name an app in FAIRLEAD_APP`,
+      `git did not name the repository. Run \`git config --global credential.${server}.useHttpPath true\`, or set FAIRLEAD_APP`,
     );
   }
   const credential = await desk.obtain(wish);
-  // The address as a whole: what is for https is not sent in plain.
+  // Compares the whole origin, so that git does not send an https credential over plain HTTP.
   if (!credential || originOf(credential.at) !== server) return 0;
   world.out(answer(credential));
   return 0;
 }
 
-/** The last of several wins, as with git; what comes in lists (`wwwauth[]`) is not for us. */
+/** Parses git’s request. The last of several values wins, as in git. Lists such as `wwwauth[]` are not used. */
 function requestIn(text: string): Map<string, string> {
   const [block = ''] = text.split(/\r?\n\r?\n/);
   const request = new Map<string, string>();
@@ -61,6 +61,7 @@ function originOf(url: string): string | undefined {
 }
 
 function answer({ username, password, expiresAt }: { username: string; password: string; expiresAt: number }): string {
-  if (/[\r\n\0]/.test(username + password)) throw new CliFailure('git cannot take this credential: it has a line end');
+  if (/[\r\n\0]/.test(username + password))
+    throw new CliFailure('git cannot use this credential: it contains a line break');
   return `username=${username}\npassword=${password}\npassword_expiry_utc=${expiresAt}\n`;
 }

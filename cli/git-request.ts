@@ -1,6 +1,6 @@
 /**
- * The origin that git wants a credential for. Nothing unless it is plainly a host over HTTP: whatever git and we might
- * read differently (`github.com@evil.example`, `github.com\.evil`) is given nothing.
+ * Returns the origin that git wants a credential for, or undefined if it is not plainly a host over HTTP. This rejects
+ * text that git might parse differently, such as `github.com@evil.example` or `github.com\.evil`.
  */
 export function serverOf(request: ReadonlyMap<string, string>): string | undefined {
   const [protocol = '', host = ''] = [request.get('protocol'), request.get('host')];
@@ -8,13 +8,13 @@ export function serverOf(request: ReadonlyMap<string, string>): string | undefin
   const text = `${protocol}://${host}`;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  // URL drops what is beside a host, and rewrites some hosts: only what it leaves as it was is one.
+  // URL removes text around a host, and rewrites some hosts. Accept only a host that it leaves unchanged.
   return url.hostname === host.replace(/:\d+$/, '').toLowerCase() ? url.origin : undefined;
 }
 
 /**
- * `acme/shop` from the path of its address: with `.git` at its end or without, and for git-lfs with what it appends.
- * Nothing where it is no name of a repository.
+ * Returns `acme/shop` from the path of its address, with or without `.git`, and with the suffix that git-lfs appends.
+ * Returns undefined if the path does not name a repository.
  */
 export function repositoryIn(path: string): string | undefined {
   const name = path

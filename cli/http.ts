@@ -14,13 +14,13 @@ export type JsonRequest = {
 
 const answerLimit = 4 * 1024 * 1024;
 const pauseMs = 300;
-/** Nobody has looked at the request, or at most one more lease is the price of asking again. */
+/** A retry after these errors is safe: it creates at most one more lease. */
 const connectionErrors = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH)$/;
 const certificateErrors = /CERT|SIGNATURE|ISSUER|ALTNAME/;
 
 /**
- * JSON in and out, with Node alone, so that the commands run where nothing is installed. Follows no redirect: it would
- * take the token along. Asks once more after a connection failed, and where the instance says to come again.
+ * Sends and receives JSON with Node alone, so that the commands need no packages. Follows no redirect, because it would
+ * send the token to another address. Retries once if the connection fails or the instance returns 503.
  */
 export async function sendJson(url: string, request: JsonRequest): Promise<HttpAnswer> {
   const deadline = AbortSignal.timeout(request.timeoutMs);
@@ -34,7 +34,7 @@ export async function sendJson(url: string, request: JsonRequest): Promise<HttpA
     return await once(url, request, deadline);
   } catch (error) {
     throw deadline.aborted
-      ? new CliFailure(`${url} did not answer within ${request.timeoutMs / 1000} s`)
+      ? new CliFailure(`${url} did not respond within ${request.timeoutMs / 1000} s`)
       : unreachable(url, error as NodeJS.ErrnoException);
   }
 }
@@ -42,7 +42,7 @@ export async function sendJson(url: string, request: JsonRequest): Promise<HttpA
 function unreachable(url: string, { code = '', message }: NodeJS.ErrnoException): CliFailure {
   const { origin } = new URL(url);
   if (certificateErrors.test(code)) {
-    const advice = 'name the file of the authority that signed it in FAIRLEAD_CA_FILE';
+    const advice = 'set FAIRLEAD_CA_FILE to the certificate file of its authority';
     return new CliFailure(`${origin} has a certificate that is not trusted (${code}): ${advice}`);
   }
   return new CliFailure(`${origin} cannot be reached: ${code || plain(message)}`);
@@ -53,7 +53,7 @@ function once(url: string, { method, token, body, ca }: JsonRequest, signal: Abo
   const options: RequestOptions & { ca?: string[] } = {
     method,
     signal,
-    // One request, and then the process ends.
+    // The process ends after one request.
     agent: false,
     headers: {
       accept: 'application/json',
@@ -78,7 +78,7 @@ async function readAll(response: IncomingMessage): Promise<string> {
   let length = 0;
   for await (const chunk of response) {
     length += chunk.length;
-    if (length > answerLimit) throw new Error('the answer is too long');
+    if (length > answerLimit) throw new Error('the response is too long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -13,11 +13,11 @@ const options = {
   'token-stdin': { type: 'boolean' },
 } as const;
 
-/** `fairlead login`: stores a token after the instance has accepted it, for a project that it reaches. */
+/** `fairlead login`: stores a token for a project, after the instance has accepted both. */
 export async function login(world: World): Promise<number> {
   const { values, positionals } = parseOptions('login', world.args, options);
   if (positionals.length > 0) {
-    throw new CliFailure('fairlead login takes no argument, least of all a token: use --token-stdin', 'usage');
+    throw new CliFailure('fairlead login accepts no arguments. To pass a token, use --token-stdin', 'usage');
   }
   const settings = readSettings(world);
   const logins = readLogins(settings);
@@ -40,7 +40,7 @@ export async function login(world: World): Promise<number> {
   return 0;
 }
 
-/** Undefined where the token is one app’s or build’s own, which may do nothing but exchange. */
+/** Undefined if the token belongs to one app or build, and can only exchange credentials. */
 type Who = { id: string; kind: string; grants: Grant[] } | undefined;
 type Grant = { org_id: string; project_id: string | null; scopes: string[] };
 
@@ -53,21 +53,22 @@ async function whoIs(api: Api): Promise<Who> {
 }
 
 function theOnlyProject(who: Who): string {
-  const projects = who?.grants.map(({ project_id: project }) => project) ?? [];
+  if (!who) throw new CliFailure('The token does not say which project it is for. Set it with --project', 'usage');
+  const projects = who.grants.map(({ project_id: project }) => project);
   const [only] = projects;
   if (projects.length === 1 && only) return only;
-  throw new CliFailure('Which project? The token alone does not tell: name it with --project prj_…', 'usage');
+  throw new CliFailure('The token can access several projects. Choose one with --project', 'usage');
 }
 
-/** The project’s name, if the token may know it. */
+/** Returns the project’s name for the message, if the token may read it. */
 async function checkProject(api: Api, who: Who, project: string): Promise<string> {
-  if (!who) return 'what the token was made for';
+  if (!who) return 'the project of the token';
   const mayExchange = who.kind === 'operator' || who.grants.some((grant) => isFor(grant, project));
   if (!mayExchange) {
-    throw new CliFailure(`The token may not exchange credentials (${needed}) in ${project}`);
+    throw new CliFailure(`The token lacks the scope ${needed} in ${project}`);
   }
   const found = await unlessForbidden(api('GET', `/v1/projects/${project}`)).catch((error: unknown) => {
-    if (error instanceof Refused && error.status === 404) throw new CliFailure(`The token reaches no ${project}`);
+    if (error instanceof Refused && error.status === 404) throw new CliFailure(`The token cannot access ${project}`);
     throw error;
   });
   return typeof found?.['name'] === 'string' ? `the project ${plain(found['name'])}` : 'the project';
@@ -79,13 +80,13 @@ function isFor({ project_id: only, scopes }: Grant, project: string): boolean {
 
 async function checkApp(api: Api, app: string, project: string): Promise<void> {
   const found = await unlessForbidden(api('GET', `/v1/apps/${app}`)).catch((error: unknown) => {
-    if (error instanceof Refused && error.status === 404) throw new CliFailure(`The token reaches no ${app}`);
+    if (error instanceof Refused && error.status === 404) throw new CliFailure(`The token cannot access ${app}`);
     throw error;
   });
-  if (found && found['project_id'] !== project) throw new CliFailure(`${app} is an app of another project`);
+  if (found && found['project_id'] !== project) throw new CliFailure(`${app} belongs to another project`);
 }
 
-/** Nothing where the token is good and may not read this. */
+/** Returns undefined if the token is valid but lacks the scope to read this. */
 async function unlessForbidden(asking: ReturnType<Api>): Promise<Record<string, unknown> | undefined> {
   return asking.catch((error: unknown) => {
     if (error instanceof Refused && error.code === 'missing_scope') return undefined;
@@ -94,18 +95,18 @@ async function unlessForbidden(asking: ReturnType<Api>): Promise<Record<string, 
 }
 
 async function askUrl(world: World): Promise<string> {
-  if (!world.hasTerminal) throw new CliFailure('Which instance? Name its address with --url', 'usage');
-  return checkUrl(await world.ask('Address of Fairlead: '), 'This');
+  if (!world.hasTerminal) throw new CliFailure('Set the address of the instance with --url', 'usage');
+  return checkUrl(await world.ask('Address of Fairlead: '), 'The input');
 }
 
 async function readToken(world: World, fromInput: boolean): Promise<string> {
   if (fromInput) return checkToken((await world.input()).trim(), 'Standard input');
-  if (!world.hasTerminal) throw new CliFailure('There is no terminal to ask for the token: use --token-stdin', 'usage');
-  return checkToken(await world.ask('Token (it is not shown): ', { secret: true }), 'What was entered');
+  if (!world.hasTerminal) throw new CliFailure('There is no terminal to ask for the token. Use --token-stdin', 'usage');
+  return checkToken(await world.ask('API token (not shown): ', { secret: true }), 'The input');
 }
 
 function warnOfPlainHttp(world: World, url: string): void {
   const { protocol, hostname } = new URL(url);
   if (protocol === 'https:' || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return;
-  world.err(`fairlead: ${url} is not encrypted: whoever is on the way can read the token\n`);
+  world.err(`fairlead: ${url} is not encrypted: others on the network can read the token\n`);
 }

@@ -4,13 +4,13 @@ import { CliFailure } from './failure.ts';
 import { isOpenToOthers, readText, replaceFile } from './private-file.ts';
 import type { Settings } from './settings.ts';
 
-/** What `fairlead login` stores of one project at one instance. */
+/** What `fairlead login` stores for one project of one instance. */
 export type Login = { url: string; project: string; app?: string; purpose?: RegistryPurpose; token: string };
 
-/** A login that a command uses; `from` says what to repair when its token is refused. */
+/** The login that a command uses. `from` decides the advice if its token is rejected. */
 export type Account = Login & { from: 'login' | 'environment' };
 
-/** The one that was logged in last comes first, and is used where nothing says another. */
+/** Returns the stored logins. The last login comes first, and is the default. */
 export function readLogins({ configFile: file }: Pick<Settings, 'configFile'>): Login[] {
   const text = readText(file);
   if (text === undefined) return [];
@@ -18,12 +18,12 @@ export function readLogins({ configFile: file }: Pick<Settings, 'configFile'>): 
     const { logins } = JSON.parse(text) as { logins: Login[] };
     if (logins.every(isWhole)) return logins;
   } catch {
-    // Said below: what a parser says might show a part of the file.
+    // Thrown below, without the parser’s message, which might contain a part of the file.
   }
-  throw new CliFailure(`${file} is not as \`fairlead login\` writes it: repair or remove it`);
+  throw new CliFailure(`${file} is not a valid login file. Fix it or delete it`);
 }
 
-/** Checks an entry of the file, which a person may have edited by hand. */
+/** Checks an entry of the file, which a person might have edited. */
 function isWhole({ url, project, token }: Login): boolean {
   const areTexts = [url, project, token].every((one) => typeof one === 'string');
   return areTexts && URL.canParse(url) && isId('prj', project) && bearerToken.test(token);
@@ -33,18 +33,18 @@ export function writeLogins({ configFile: file }: Pick<Settings, 'configFile'>, 
   replaceFile(file, `${JSON.stringify({ logins }, null, 2)}\n`);
 }
 
-/** What a person should know of the file with their tokens. */
+/** Returns a warning if other users can read the file with the tokens. */
 export function complaintAbout({ configFile: file }: Pick<Settings, 'configFile'>): string | undefined {
-  return isOpenToOthers(file) ? `${file} holds tokens, and others can read it: chmod 600 it` : undefined;
+  return isOpenToOthers(file) ? `${file} contains tokens, and other users can read it: run chmod 600 on it` : undefined;
 }
 
 /**
- * The account that the environment and the logins make together. A stored token is only ever used with the address and
- * the project that it was stored for.
+ * Combines the environment and the logins to an account. A stored token is used only with the address and the project
+ * that it was stored for.
  */
 export function chooseAccount(settings: Settings): Account {
   const { url, project, token } = settings;
-  // Complete without them, nothing of a broken file matters.
+  // If the environment is complete, a broken file does not matter.
   const logins = url && project && token ? [] : readLogins(settings);
   const stored = logins.find(
     (login) => (url ?? login.url) === login.url && (project ?? login.project) === login.project,
@@ -56,8 +56,8 @@ export function chooseAccount(settings: Settings): Account {
   };
   const missing = Object.entries(found).flatMap(([name, value]) => (value ? [] : [`FAIRLEAD_${name.toUpperCase()}`]));
   if (!found.url || !found.project || !found.token) {
-    const where = url || project ? ' there' : '';
-    throw new CliFailure(`Not logged in${where}: run \`fairlead login\`, or set ${missing.join(', ')}`);
+    const where = url || project ? ' to this instance and project' : '';
+    throw new CliFailure(`Not logged in${where}. Run \`fairlead login\`, or set ${missing.join(', ')}`);
   }
   const app = settings.app ?? stored?.app;
   const purpose = settings.purpose ?? stored?.purpose;

@@ -11,9 +11,9 @@ const commands: Record<string, (world: World) => Promise<number>> = {
   'git-credential-fairlead': gitCredentials,
 };
 
-/** Runs one of the commands in this process. What cannot be done is one sentence, and an exit code other than 0. */
+/** Runs one of the commands in this process. A failure prints one message, and sets an exit code other than 0. */
 export async function main(name: string, args: string[], env: Record<string, string | undefined>): Promise<void> {
-  // Whoever reads our output may have enough of it.
+  // The reader of a pipe might close it early.
   process.stdout.on('error', () => {});
   try {
     process.exitCode = (await commands[name]?.(processWorld(args, env))) ?? 2;

@@ -6,19 +6,19 @@ import { type Account, chooseAccount, complaintAbout } from './logins.ts';
 import { readSettings, type Settings } from './settings.ts';
 import type { World } from './world.ts';
 
-/** `host` as Fairlead names it; `repositories` where it is to be good for no more than these. */
+/** `host` is the name that Fairlead uses. `repositories` limits the credential to these. */
 export type Wish = { purpose: 'clone' | RegistryPurpose; host: string; repositories: string[] | undefined };
 
 export type Desk = {
   account: Account;
   settings: Settings;
-  /** From the cache, or from Fairlead; nothing where the project has no connection to that host. */
+  /** Returns a credential from the cache or from Fairlead, or undefined if the project has no integration with the host. */
   obtain(wish: Wish): Promise<Credential | undefined>;
-  /** Has it asked for anew the next time; where a password is named, only if it is that one. */
+  /** Removes a credential from the cache. If a password is given, removes it only if it has that password. */
   forget(wish: Wish, password?: string): void;
 };
 
-/** Where the two helpers get their credentials from. */
+/** Opens the source of credentials that both helpers use. */
 export function openDesk(world: World): Desk {
   const settings = readSettings(world);
   const account = chooseAccount(settings);
@@ -69,5 +69,5 @@ function credentialIn(answer: Record<string, unknown>): Credential {
   if (typeof username === 'string' && typeof password === 'string' && typeof at === 'string') {
     if (typeof expiresAt === 'number') return { at, username, password, expiresAt };
   }
-  throw new CliFailure('Fairlead’s answer lacks something: is this an older or a newer one than the instance?');
+  throw new CliFailure('Fairlead’s response is incomplete: does the version of this command match the instance?');
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The text of a file, or nothing where there is none. */
+/** Returns the text of a file, or undefined if it does not exist. */
 export function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
@@ -13,8 +13,8 @@ export function readText(file: string): string | undefined {
 }
 
 /**
- * Replaces a file at once: a reader sees the old one or the new one, and of several writers the last one wins. A new
- * file, and every folder made for it, is for its owner only; an old one keeps its mode where `keepMode` says so.
+ * Replaces a file atomically: a reader sees the old text or the new text, and the last of several writers wins. Only its
+ * owner can read a new file and the folders created for it. With `keepMode` an existing file keeps its mode.
  */
 export function replaceFile(file: string, text: string, { keepMode = false } = {}): void {
   const target = realFile(file);
@@ -30,12 +30,12 @@ export function replaceFile(file: string, text: string, { keepMode = false } = {
   }
 }
 
-/** Whether others than its owner may read it. */
+/** Whether other users can read the file. */
 export function isOpenToOthers(file: string): boolean {
   return process.platform !== 'win32' && ((modeOf(file) ?? 0) & 0o077) !== 0;
 }
 
-/** Somebody may keep their settings elsewhere and link to them. */
+/** Follows a link, because a person might keep their settings elsewhere. */
 function realFile(file: string): string {
   try {
     return realpathSync(file);

@@ -6,7 +6,7 @@ import type { World } from './world.ts';
 
 const inputLimit = 64 * 1024;
 
-/** The process as it is. The environment comes from whoever starts us. */
+/** Returns this process as a `World`. The caller passes the environment. */
 export function processWorld(args: string[], env: Record<string, string | undefined>): World {
   return {
     args,
@@ -25,13 +25,13 @@ async function readInput(): Promise<string> {
   let length = 0;
   for await (const chunk of process.stdin) {
     length += chunk.length;
-    if (length > inputLimit) throw new CliFailure('There is more on standard input than this takes.');
+    if (length > inputLimit) throw new CliFailure('Standard input is too long.');
     chunks.push(Buffer.from(chunk));
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Questions go to standard error, so that standard output stays the command's. */
+/** Writes questions to standard error, so that standard output contains only the command’s result. */
 async function ask(question: string, { secret = false } = {}): Promise<string> {
   const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: secret ? hidden : process.stderr, terminal: true });

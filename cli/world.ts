@@ -1,11 +1,11 @@
-/** What a command knows of the process that it runs in; everything is handed in, nothing is taken. */
+/** The process that a command runs in. A command receives everything here, and reads nothing from the process itself. */
 export type World = {
   args: string[];
   env: Record<string, string | undefined>;
   home: string;
-  /** Standard input to its end. */
+  /** Reads standard input to its end. */
   input(): Promise<string>;
-  /** Asks the person at the terminal, without showing what they type where it is a secret; throws where there is none. */
+  /** Asks the person at the terminal, and hides the input if it is a secret. Throws if nothing is entered. */
   ask(question: string, options?: { secret?: boolean }): Promise<string>;
   hasTerminal: boolean;
   out(text: string): void;

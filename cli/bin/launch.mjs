@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 
 /**
- * Starts a command: from the JavaScript beside it where `npm run build` has put this folder, otherwise from the sources
- * of the checkout. Here alone the commands are given the environment.
+ * Starts a command: from the built JavaScript if this folder is part of a build, otherwise from the sources of the
+ * checkout. This is the only place that passes the environment to the commands.
  */
 export async function launch(name) {
   const built = new URL('../main.js', import.meta.url);

@@ -40,13 +40,13 @@ async function secret(more = {}, who = me): Promise<string> {
 const asked = async () => (await scene.database.reader('leases').where({ project_id: project.projectId })).length;
 const files = () => readdirSync(me.cacheFolder).map((name) => path.join(me.cacheFolder, name));
 
-/** For a process whose clock is ahead by so many seconds. */
+/** Returns the environment of a process whose clock is ahead by this many seconds. */
 function later(seconds: number): { NODE_OPTIONS: string } {
   const code = `const now = Date.now; Date.now = () => now() + ${seconds * 1000};`;
   return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` };
 }
 
-test('what is kept is for its owner only, and says nothing without the token', async () => {
+test('a cached credential is readable by its owner only, and is encrypted with the token', async () => {
   const password = await secret();
   const [file = '', ...others] = files();
   expect(others).toEqual([]);
@@ -60,7 +60,7 @@ test('what is kept is for its owner only, and says nothing without the token', a
   }
 });
 
-test('another token, project, purpose, app or image never gets what was kept for this one', async () => {
+test('never returns a cached credential for another token, project, purpose, app or image', async () => {
   await secret();
   await secret();
   expect(await asked()).toBe(1);
@@ -88,7 +88,7 @@ test('another token, project, purpose, app or image never gets what was kept for
   expect(files()).toHaveLength(5);
 });
 
-test('what lives no longer than five minutes is not kept, and what has died is removed', async () => {
+test('does not cache a credential that expires within five minutes, and removes expired ones', async () => {
   scene.answer(async () => ({ expiresAt: Date.now() + 299_000 }));
   await secret();
   await secret();
@@ -115,10 +115,10 @@ test('what lives no longer than five minutes is not kept, and what has died is r
 test.each([
   ['is cut short', (text: string) => text.slice(0, 40)],
   ['is empty', () => ''],
-  ['is no JSON', () => 'null'],
+  ['is not an object', () => 'null'],
   ['was changed', (text: string) => text.replace(/"sealed":"(.)/, (_, one) => `"sealed":"${one === 'A' ? 'B' : 'A'}`)],
-  ['has too little sealed in it', () => '{"expires_at":99999999999,"sealed":"AAAA"}'],
-])('a file that %s is none', async (_, change) => {
+  ['has too little ciphertext', () => '{"expires_at":99999999999,"sealed":"AAAA"}'],
+])('ignores a cache file that %s', async (_, change) => {
   const password = await secret();
   const [file = ''] = files();
   writeFileSync(file, change(readFileSync(file, 'utf8')));
@@ -128,7 +128,7 @@ test.each([
   expect(await asked()).toBe(2);
 });
 
-test('a file of another name is not taken for this one', async () => {
+test('does not decrypt a cache file that was copied to another name', async () => {
   await secret();
   const [file = ''] = files();
   const kept = readFileSync(file, 'utf8');
@@ -140,7 +140,7 @@ test('a file of another name is not taken for this one', async () => {
   expect(scene.made.slice(before).every(({ purpose }) => purpose === 'push')).toBe(true);
 });
 
-test('a folder that cannot be written costs nothing but speed', async () => {
+test('works without a cache when the folder cannot be written', async () => {
   mkdirSync(path.dirname(me.cacheFolder), { recursive: true });
   writeFileSync(me.cacheFolder, 'in the way');
   await secret();
@@ -152,7 +152,9 @@ test('a folder that cannot be written costs nothing but speed', async () => {
   expect(files()).toHaveLength(1);
 });
 
-test('twenty at once all get it, with one call upstream, and leave one whole file', { timeout: 120_000 }, async () => {
+test('twenty processes at once get the credential, with one upstream call and one complete file', {
+  timeout: 120_000,
+}, async () => {
   scene.made.length = 0;
   const all = await Promise.all(Array.from({ length: 20 }, () => secret()));
   expect(new Set(all).size).toBe(1);

@@ -26,7 +26,7 @@ describe('fairlead configure-docker', () => {
   const read = () => JSON.parse(readFileSync(me.file('.docker', 'config.json'), 'utf8'));
   const write = (text: string) => writeFileSync(me.file('.docker', 'config.json'), text);
 
-  test('adds the hosts that are named, shows them, and keeps everything else', async () => {
+  test('adds the named hosts, shows them, and keeps all other settings', async () => {
     const before = {
       auths: { 'ghcr.io': { auth: 'dTpw' }, 'quay.io': {} },
       credsStore: 'desktop',
@@ -44,10 +44,10 @@ describe('fairlead configure-docker', () => {
     expect(read()).toEqual({ ...before, credHelpers: { ...before.credHelpers, ...ours } });
     expect(Object.keys(read())).toEqual(Object.keys(before));
     expect(statSync(me.file('.docker', 'config.json')).mode & 0o777).toBe(0o640);
-    expect((await configure(['ghcr.io'])).stdout).toContain('has all of it already');
+    expect((await configure(['ghcr.io'])).stdout).toContain('has all of these entries already');
   });
 
-  test('adds the project’s registries where none is named, and Docker Hub by all of its names', async () => {
+  test('adds the project’s registries when no host is named, and Docker Hub under all of its names', async () => {
     const env = { FAIRLEAD_URL: scene.api.url, FAIRLEAD_PROJECT: project.projectId };
     expect((await configure([], env)).stderr).toContain('FAIRLEAD_TOKEN');
     const done = await configure([], { ...env, FAIRLEAD_TOKEN: await project.token() });
@@ -63,20 +63,23 @@ describe('fairlead configure-docker', () => {
   });
 
   test.each(['{', '[]', '"x"', 'null', '{"credHelpers":[]}', '{"credHelpers":"x"}'])(
-    'leaves %s as it is',
+    'does not change the invalid file %s',
     async (text) => {
       write(text);
       const done = await configure(['ghcr.io']);
-      expect(done).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('left as it is') });
+      expect(done).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('It was not changed') });
       expect(readFileSync(me.file('.docker', 'config.json'), 'utf8')).toBe(text);
     },
   );
 
-  test.each(['ghcr.io/acme', 'http://docker.io', 'a b', '--', '.', '__proto__'])('%s is no host', async (host) => {
-    expect((await configure([host])).code).toBeGreaterThan(0);
-  });
+  test.each(['ghcr.io/acme', 'http://docker.io', 'a b', '--', '.', '__proto__'])(
+    'rejects %s as a host',
+    async (host) => {
+      expect((await configure([host])).code).toBeGreaterThan(0);
+    },
+  );
 
-  test('writes through a link, where DOCKER_CONFIG says', async () => {
+  test('follows a link in the folder that DOCKER_CONFIG names', async () => {
     const [folder, link] = [me.file('elsewhere'), me.file('elsewhere', 'config.json')];
     mkdirSync(folder);
     writeFileSync(me.file('real.json'), '{}');
@@ -94,7 +97,7 @@ describe('fairlead configure-git', () => {
     return answer.stdout.trim();
   };
 
-  test('shows what belongs where, and writes nothing', async () => {
+  test('shows the lines and the file, and writes nothing', async () => {
     const done = await configure();
     expect(done).toMatchObject({ code: 0, stderr: '' });
     expect(done.stdout).toContain(
@@ -103,7 +106,7 @@ describe('fairlead configure-git', () => {
     expect(await git('credential.helper', 'https://github.com/acme/shop')).toBe('');
   });
 
-  test('appends it once, and git reads it as it is meant', async () => {
+  test('appends the lines once, and git reads them as intended', async () => {
     writeFileSync(me.file('.gitconfig'), '[user]\n\tname = Ada');
     for (const _ of [1, 2]) await configure(['git.example.com', '--write']);
     await configure(['--write', 'http://127.0.0.1:8099/']);
@@ -117,7 +120,7 @@ describe('fairlead configure-git', () => {
     expect(await git('credential.helper', 'https://github.com/a/b')).toBe('');
   });
 
-  test('writes where git reads it', async () => {
+  test('writes the file that git reads', async () => {
     mkdirSync(me.file('.config', 'git'), { recursive: true });
     writeFileSync(me.file('.config', 'git', 'config'), '');
     await configure(['--write']);
@@ -128,7 +131,7 @@ describe('fairlead configure-git', () => {
   });
 
   test.each(['github.com/acme', 'ssh://github.com', 'x"]\n[core]', 'a b', 'user@github.com'])(
-    '%s is no host',
+    'rejects %s as a host',
     async (host) => {
       expect(await configure([host, '--write'])).toMatchObject({ code: 2, stdout: '' });
     },

@@ -34,7 +34,7 @@ async function given(input = asked(), more = {}) {
 }
 
 describe('get', () => {
-  test('answers with a token for this repository alone, and when it ends', async () => {
+  test('returns a token for this repository only, with its expiry', async () => {
     const answer = await given();
     expect([...answer.keys()]).toEqual(['username', 'password', 'password_expiry_utc', '']);
     expect(answer.get('username')).toBe('x-access-token');
@@ -45,7 +45,7 @@ describe('get', () => {
     expect(left).toBeLessThan(3_601);
   });
 
-  test('gives the same until it is erased, and another one for another repository', async () => {
+  test('returns the same token until it is erased, and a different one for another repository', async () => {
     const leases = () => scene.database.reader('leases').where({ project_id: project.projectId });
     const before = (await leases()).length;
     const password = (await given()).get('password') ?? '';
@@ -53,7 +53,7 @@ describe('get', () => {
     expect(await leases()).toHaveLength(before + 1);
     expect((await given(asked({ path: 'acme/lib.git' }))).get('password')).not.toBe(password);
 
-    // Git says what was refused: an older one than ours is none of ours.
+    // Git names the refused password. One that is not in the cache erases nothing.
     await ask(asked({ password: 'of-somebody-else' }), {}, 'erase');
     await given();
     expect(await leases()).toHaveLength(before + 2);
@@ -62,14 +62,14 @@ describe('get', () => {
     expect(await leases()).toHaveLength(before + 3);
   });
 
-  test('without a path is for the app, and without both says what is missing', async () => {
+  test('without a path uses the app, and without both says what is missing', async () => {
     const app = { FAIRLEAD_APP: project.appId };
     expect((await given('protocol=https\nhost=github.com\n\n', app)).get('username')).toBe('x-access-token');
     const answer = await ask('protocol=https\nhost=github.com\n');
     expect(answer).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('useHttpPath') });
   });
 
-  test('understands what git and git-lfs send beside it', async () => {
+  test('accepts the additional lines that git and git-lfs send', async () => {
     const more =
       'capability[]=authtype\nwwwauth[]=Basic realm="x"\nusername=bob\nno-value\n=nothing\n\nhost=evil.example';
     expect((await given(`host=evil.example\n${asked()}${more}`)).get('username')).toBe('x-access-token');
@@ -80,7 +80,7 @@ describe('get', () => {
 
   test.each([
     ['another host', { host: 'gitlab.com' }],
-    ['plain HTTP to a host that is spoken to over TLS', { protocol: 'http' }],
+    ['plain HTTP to a host that uses TLS', { protocol: 'http' }],
     ['another protocol', { protocol: 'ssh' }],
     ['another port', { host: 'github.com:8443' }],
     ['a user in the host', { host: 'github.com@evil.example' }],
@@ -91,42 +91,42 @@ describe('get', () => {
     ['a path', { host: 'github.com/.evil.example' }],
     ['a percent', { host: 'gith%75b.com' }],
     ['another alphabet', { host: 'ｇithub.com' }],
-    ['a dot at its end', { host: 'github.com.' }],
+    ['a trailing dot', { host: 'github.com.' }],
     ['no host', { host: '' }],
-    ['a number for an address', { host: '2130706433' }],
+    ['an address as a number', { host: '2130706433' }],
     ['a file', { protocol: 'file', host: '' }],
-  ])('%s is left to the next helper', async (_, changes) => {
+  ])('leaves %s to the next helper', async (_, changes) => {
     expect(await ask(asked(changes))).toEqual(nothing);
     expect(scene.minted).toEqual([]);
   });
 
   test.each([
-    ['a repository that is not reached', 'acme/secret.git', /does not reach acme\/secret/],
-    ['a path that climbs', '../../v1/tokens', /which repository/],
-    ['a path that is no repository', 'acme', /which repository/],
-    ['a line end', 'acme/sh\u0085op', /which repository/],
-  ])('%s is refused aloud', async (_, path, said) => {
+    ['a repository without access', 'acme/secret.git', /does not reach acme\/secret/],
+    ['a path with dots', '../../v1/tokens', /did not name the repository/],
+    ['a path that names no repository', 'acme', /did not name the repository/],
+    ['a line break', 'acme/sh\u0085op', /did not name the repository/],
+  ])('rejects %s with a message', async (_, path, said) => {
     const answer = await ask(asked({ path }));
     expect(answer).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(said) });
     expect(scene.minted).toEqual([]);
   });
 
-  test('an app’s own token is never sent elsewhere, whichever host asks', async () => {
+  test('never returns an app’s own token for another host', async () => {
     const narrow = { FAIRLEAD_TOKEN: await project.token(undefined, true), FAIRLEAD_APP: project.appId };
     expect(await ask(asked({ host: 'evil.example' }), narrow)).toEqual(nothing);
     expect((await given(asked(), narrow)).get('username')).toBe('x-access-token');
   });
 });
 
-describe('the rest of the protocol', () => {
-  test('store and what git may yet invent do nothing', async () => {
+describe('other actions', () => {
+  test('store and unknown actions do nothing', async () => {
     for (const action of ['store', 'approve', 'capability', '__proto__']) {
       expect(await ask(asked({ password: 'hunter2' }), {}, action), action).toEqual(nothing);
     }
     expect(await me.run('git-credential-fairlead', [])).toMatchObject({ code: 2, stderr: /usage/ });
   });
 
-  test('without a login it says so, and git goes on', async () => {
+  test('without a login says so, and git continues', async () => {
     const nobody = scene.person();
     const answer = await nobody.run('git-credential-fairlead', ['get'], asked());
     expect(answer).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('fairlead login') });

@@ -23,7 +23,7 @@ const askVersion = {
   'git-credential-fairlead': '--version',
 };
 
-test('the commands run from their sources, wherever one is', async () => {
+test('the commands run from their sources, from any folder', async () => {
   const me = person(commandsFolder);
   for (const name of names) {
     expect(await me.run(name, [askVersion[name]]), name).toMatchObject({
@@ -33,7 +33,7 @@ test('the commands run from their sources, wherever one is', async () => {
   }
 });
 
-test('what the build makes of them needs Node alone, also through links on the PATH', async () => {
+test('the built commands need only Node, also through links on the PATH', async () => {
   const me = person();
   const [there, bin] = [me.file('opt', 'fairlead'), me.file('bin')];
   const built = path.join(builtCommands(), '..', '..');

@@ -1,5 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { adminToken } from '../support/api.ts';
+
 import type { Somebody } from '../support/programs/commands.ts';
 import { type CommandsProject, type CommandsScene, commandsScene } from '../support/scenes/commands-scene.ts';
 
@@ -25,7 +27,7 @@ const get = (more = {}) => me.run('docker-credential-fairlead', ['get'], 'regist
 const stored = () => JSON.parse(readFileSync(me.configFile, 'utf8')) as { logins: Record<string, string>[] };
 
 describe('fairlead login', () => {
-  test('stores a token that was checked, in a file that nobody else can read', async () => {
+  test('stores a checked token in a file that no other user can read', async () => {
     const done = await login(['--app', project.appId], `${token}\n`);
     expect(done).toMatchObject({ code: 0, stderr: '' });
     expect(done.stdout).toMatch(new RegExp(`as token:tok_\\w+, for the project Shop \\(${project.projectId}\\)`));
@@ -36,21 +38,32 @@ describe('fairlead login', () => {
     expect(await get()).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('an app’s own token is taken for what it is', async () => {
+  test('accepts an app’s own token for a named project', async () => {
     const narrow = await project.token(undefined, true);
-    expect(await login([], narrow)).toMatchObject({ code: 2, stderr: expect.stringContaining('--project') });
+    expect(await login([], narrow)).toMatchObject({
+      code: 2,
+      stderr: 'fairlead: The token does not say which project it is for. Set it with --project\n',
+    });
     const done = await login(['--project', project.projectId], narrow);
-    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('what the token was made for') });
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('the project of the token') });
   });
 
-  test('may have the credentials of images push', async () => {
+  test('needs --project if the token can access several projects', async () => {
+    expect(await login([], adminToken)).toMatchObject({
+      code: 2,
+      stderr: 'fairlead: The token can access several projects. Choose one with --project\n',
+    });
+    expect((await login(['--project', project.projectId], adminToken)).code).toBe(0);
+  });
+
+  test('with --push requests credentials that can push', async () => {
     await login(['--push']);
     scene.made.length = 0;
     await get();
     expect(scene.made).toMatchObject([{ purpose: 'push' }]);
   });
 
-  test('keeps several, of which the last is used unless the environment says another', async () => {
+  test('stores several logins, and uses the last unless the environment selects another', async () => {
     const other = await scene.project();
     await other.registry('other.example.com');
     await login();
@@ -60,23 +73,36 @@ describe('fairlead login', () => {
     expect(stored().logins.map((one) => one['project'])).toEqual([other.projectId, project.projectId]);
     expect((await get()).code).toBe(1);
     expect((await get({ FAIRLEAD_PROJECT: project.projectId })).code).toBe(0);
-    // A stored token goes to no other address than the one that it was stored for.
+    // A stored token is sent only to the address that it was stored for.
     const away = await get({ FAIRLEAD_URL: 'http://127.0.0.1:9', FAIRLEAD_PROJECT: project.projectId });
-    expect(away).toMatchObject({ code: 1, stdout: expect.stringContaining('Not logged in there') });
+    expect(away).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('Not logged in to this instance and project'),
+    });
   });
 
   test.each([
-    ['a token of nobody', async () => 'flt_of-nobody', [], /does not accept this token/],
-    ['no token', async () => ' \n', [], /Standard input holds something that is no token/],
-    ['two lines', async () => `${token}\nmore`, [], /no token/],
-    ['a token that may not', async () => project.token(['builds:read']), [], /may not exchange credentials/],
-    ['another project', async () => token, ['--project', `prj_${'0'.repeat(26)}`], /may not exchange credentials/],
-    ['another app', async () => token, ['--app', `app_${'0'.repeat(26)}`], /reaches no app_0/],
-    ['no id', async () => token, ['--project', 'shop'], /--project is no id/],
-    ['no address', async () => token, ['--url', 'fairlead.example.com'], /--url is no address/],
-    ['an argument', async () => token, ['flt_hunter2'], /takes no argument/],
-    ['a token as an option', async () => token, ['--token=flt_hunter2'], /does not take --token that way: see/],
-  ])('%s is refused, and nothing is stored', async (_, secret, args, said) => {
+    ['an unknown token', async () => 'flt_of-nobody', [], /rejected this token/],
+    ['no token', async () => ' \n', [], /Standard input is not a valid token/],
+    ['two lines', async () => `${token}\nmore`, [], /not a valid token/],
+    [
+      'a token without the scope',
+      async () => project.token(['builds:read']),
+      [],
+      /lacks the scope credentials:exchange/,
+    ],
+    [
+      'another project',
+      async () => token,
+      ['--project', `prj_${'0'.repeat(26)}`],
+      /lacks the scope credentials:exchange/,
+    ],
+    ['another app', async () => token, ['--app', `app_${'0'.repeat(26)}`], /cannot access app_0/],
+    ['an invalid id', async () => token, ['--project', 'shop'], /--project is not the id/],
+    ['an invalid address', async () => token, ['--url', 'fairlead.example.com'], /--url is not an address/],
+    ['an argument', async () => token, ['flt_hunter2'], /accepts no arguments/],
+    ['a token as an option', async () => token, ['--token=flt_hunter2'], /invalid use of --token\. See/],
+  ])('rejects %s, and stores nothing', async (_, secret, args, said) => {
     const given = await secret();
     const done = await login(args, given);
     expect(done.code).toBeGreaterThan(0);
@@ -85,11 +111,11 @@ describe('fairlead login', () => {
     expect(readdirSync(me.home)).toEqual([]);
   });
 
-  test('is not taken in by something else at that address', async () => {
+  test('reports an address that is not Fairlead’s', async () => {
     const done = await login(['--url', `${scene.api.url}/docs`]);
     expect(done).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/is that its address\?|There is no such thing/),
+      stderr: expect.stringMatching(/is the address correct\?|\(not_found\)/),
     });
     const closed = await login(['--url', 'http://127.0.0.1:9']);
     expect(closed).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot be reached: ECONNREFUSED') });
@@ -97,7 +123,7 @@ describe('fairlead login', () => {
     expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('--token-stdin') });
   });
 
-  test('leaves a file alone that it did not write, and tells of one that others can read', async () => {
+  test('does not change a broken file, and warns when other users can read it', async () => {
     await login();
     const mine = readFileSync(me.configFile, 'utf8');
     chmodSync(me.configFile, 0o644);
@@ -110,7 +136,7 @@ describe('fairlead login', () => {
       writeFileSync(me.configFile, broken);
       for (const done of [await login(), await get()]) {
         expect(done.code).toBe(1);
-        expect(done.stdout + done.stderr).toMatch(/is not as `fairlead login` writes it/);
+        expect(done.stdout + done.stderr).toMatch(/is not a valid login file/);
         expect(done.stdout + done.stderr).not.toContain(token.slice(0, 20));
       }
       expect(readFileSync(me.configFile, 'utf8')).toBe(broken);
@@ -119,7 +145,7 @@ describe('fairlead login', () => {
 });
 
 describe('fairlead logout', () => {
-  test('forgets the login in use and what it was given, and no other', async () => {
+  test('removes the login in use and its credentials, and no other', async () => {
     const other = await scene.project();
     await other.registry('registry.example.com');
     const theirs = await other.token();
@@ -134,12 +160,12 @@ describe('fairlead logout', () => {
     expect(readdirSync(me.cacheFolder)).toHaveLength(1);
     expect((await me.run('fairlead', ['logout', '--all'])).code).toBe(0);
     expect(readdirSync(me.cacheFolder)).toEqual([]);
-    expect((await me.run('fairlead', ['logout'])).stderr).toContain('There is no such login');
+    expect((await me.run('fairlead', ['logout'])).stderr).toContain('No matching login');
   });
 });
 
 describe('fairlead', () => {
-  test('shows how it is used, and its version', async () => {
+  test('shows its usage and its version', async () => {
     for (const args of [[], ['--help'], ['login', '--help']]) {
       expect((await me.run('fairlead', args)).stdout).toContain('FAIRLEAD_TOKEN');
     }

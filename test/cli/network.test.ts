@@ -17,7 +17,7 @@ const credential = {
 
 let me: Somebody;
 const open: (() => void)[] = [];
-/** What arrived: the lines that say what was asked, and whose token came along. */
+/** The requests that arrived, with their tokens. */
 let asked: string[] = [];
 
 beforeEach(() => {
@@ -35,7 +35,7 @@ async function listen(server: ReturnType<typeof createTcpServer>): Promise<numbe
   return (server.address() as AddressInfo).port;
 }
 
-/** An instance that answers as it is told. */
+/** Starts an instance that responds with `answer`, and returns its address. */
 async function instance(answer: RequestListener, tls?: { cert: Buffer; key: Buffer }): Promise<string> {
   const noted: RequestListener = (request, response) => {
     asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
@@ -59,13 +59,13 @@ const json = (body: unknown, status = 200): RequestListener => {
 };
 const wire = `POST /v1/projects/${project}/credentials/exchange Bearer ${token}`;
 
-test('an instance may lie below a path, and takes the token as a header alone', async () => {
+test('supports an instance below a path, and sends the token only as a header', async () => {
   const url = await instance(json(credential));
   expect((await get(`${url}/fairlead/`)).code).toBe(0);
   expect(asked).toEqual([wire.replace('/v1', '/fairlead/v1')]);
 });
 
-test('a certificate is trusted where it is named, and nothing is sent before', async () => {
+test('trusts a named certificate, and sends nothing without it', async () => {
   const tls = { cert: readFileSync(tlsFile('loopback')), key: readFileSync(tlsFile('loopback-key')) };
   const url = await instance(json(credential), tls);
   const distrusted = await get(url);
@@ -77,7 +77,7 @@ test('a certificate is trusted where it is named, and nothing is sent before', a
   expect(asked).toEqual([wire]);
 });
 
-test('a connection that breaks is tried once more, and not twice', async () => {
+test('retries once after a broken connection', async () => {
   let connections = 0;
   const breaks = (times: number) => {
     const whole = createServer((_, response) => void response.end(JSON.stringify(credential)));
@@ -95,7 +95,7 @@ test('a connection that breaks is tried once more, and not twice', async () => {
   expect(connections).toBe(2);
 });
 
-test('who says to come again is asked once more', async () => {
+test('retries once after a 503', async () => {
   const busy = { code: 'unavailable', title: 'Not possible right now' };
   const url = await instance((request, response) => {
     const answer = asked.length === 1 ? json(busy, 503) : json(credential);
@@ -105,36 +105,36 @@ test('who says to come again is asked once more', async () => {
   expect(asked).toHaveLength(2);
 });
 
-test('one that hangs is not waited for longer than is said', async () => {
+test('stops waiting for a response after FAIRLEAD_TIMEOUT', async () => {
   const url = await instance((_, response) => void response.writeHead(200).write('{'));
   const since = Date.now();
   const answer = await get(url, { FAIRLEAD_TIMEOUT: '1' });
-  expect(answer).toMatchObject({ code: 1, stdout: expect.stringContaining('did not answer within 1 s') });
+  expect(answer).toMatchObject({ code: 1, stdout: expect.stringContaining('did not respond within 1 s') });
   expect(Date.now() - since).toBeLessThan(8_000);
   expect(asked).toHaveLength(1);
 });
 
-test('a redirect takes the token nowhere', async () => {
+test('does not follow a redirect with the token', async () => {
   const url = await instance((_, response) => void response.writeHead(307, { location: '/elsewhere' }).end());
-  expect(await get(url)).toMatchObject({ code: 1, stdout: expect.stringContaining('answers 307') });
+  expect(await get(url)).toMatchObject({ code: 1, stdout: expect.stringContaining('returned 307') });
   expect(asked).toEqual([wire]);
 });
 
 test.each<[string, RequestListener, RegExp]>([
   ['a page', (_, response) => void response.end('<html>hello</html>'), /not as Fairlead does/],
   ['nothing', (_, response) => void response.writeHead(204).end(), /not as Fairlead does/],
-  ['a list', json([]), /lacks something/],
-  ['no password', json({ ...credential, password: undefined }), /lacks something/],
-  ['a number for a password', json({ ...credential, password: 7 }), /lacks something/],
-  ['no end', json({ ...credential, expires_at: undefined }), /lacks something/],
-  ['no host', json({ ...credential, effective_scope: {} }), /lacks something/],
-  ['too much', (_, response) => void response.end('x'.repeat(5_000_000)), /too long/],
+  ['a list', json([]), /response is incomplete/],
+  ['no password', json({ ...credential, password: undefined }), /response is incomplete/],
+  ['a number for a password', json({ ...credential, password: 7 }), /response is incomplete/],
+  ['no expiry', json({ ...credential, expires_at: undefined }), /response is incomplete/],
+  ['no host', json({ ...credential, effective_scope: {} }), /response is incomplete/],
+  ['too long a body', (_, response) => void response.end('x'.repeat(5_000_000)), /too long/],
   [
-    'a refusal that would play with the terminal',
+    'control characters for the terminal',
     json({ code: 'not\u001b[31m', title: 'a\u0007b\nc', detail: '\u202ed'.repeat(2_000) }, 409),
     /^a b c: .{1,520}\n$/s,
   ],
-])('an answer with %s is none', async (_, answer, said) => {
+])('reports a response with %s', async (_, answer, said) => {
   const done = await get(await instance(answer));
   expect(done).toMatchObject({ code: 1, stdout: expect.stringMatching(said), stderr: '' });
   expect(done.stdout).not.toMatch(/[^\n\P{Cc}]|\u202e|pw|flt_/u);

@@ -22,7 +22,7 @@ beforeEach(() => {
   me = scene.person();
 });
 
-/** Runs a command at a terminal of its own, and types an answer after each question. */
+/** Runs a command at its own terminal, and types an answer after each question. */
 function atTerminal(
   args: string[],
   answers: [question: RegExp, typed: string][],
@@ -39,18 +39,18 @@ function atTerminal(
     const [next] = open;
     if (!next?.[0].test(shown)) return;
     open.shift();
-    // A person takes a moment, until then the terminal would still show what they type.
+    // A person takes a moment to type. Before that the terminal would still show the input.
     setTimeout(() => child.stdin?.write(next[1]), 300);
   });
   return new Promise((resolve) => child.once('close', (code) => resolve({ code: code ?? -1, shown })));
 }
 
-test('login asks for what it was not told, and does not show the token', async () => {
+test('login asks for missing settings, and does not show the token', async () => {
   const done = await atTerminal(
     ['login'],
     [
       [/Address of Fairlead: /, `${scene.api.url}\r`],
-      [/Token \(it is not shown\): /, `${token}\r`],
+      [/API token \(not shown\): /, `${token}\r`],
     ],
   );
   expect(done.code, done.shown).toBe(0);
@@ -59,17 +59,17 @@ test('login asks for what it was not told, and does not show the token', async (
   expect(readFileSync(me.configFile, 'utf8')).toContain(token);
 });
 
-test('login ends where nothing is entered', async () => {
+test('login fails when nothing is entered', async () => {
   const done = await atTerminal(['login', '--url', scene.api.url], [[/not shown\): /, '\u0003']]);
   expect(done).toMatchObject({ code: 1, shown: expect.stringContaining('Nothing was entered') });
 });
 
 test('configure-docker asks before it writes', async () => {
   const file = me.file('.docker', 'config.json');
-  const no = await atTerminal(['configure-docker', 'ghcr.io'], [[/Write it\? \[y\/N\] /, '\r']]);
+  const no = await atTerminal(['configure-docker', 'ghcr.io'], [[/Write these entries\? \[y\/N\] /, '\r']]);
   expect(no).toMatchObject({ code: 1, shown: expect.stringContaining('Nothing was written') });
   expect(() => readFileSync(file)).toThrow('ENOENT');
-  const yes = await atTerminal(['configure-docker', 'ghcr.io'], [[/Write it\? \[y\/N\] /, 'y\r']]);
+  const yes = await atTerminal(['configure-docker', 'ghcr.io'], [[/Write these entries\? \[y\/N\] /, 'y\r']]);
   expect(yes).toMatchObject({ code: 0, shown: expect.stringContaining('"ghcr.io": "fairlead"') });
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ credHelpers: { 'ghcr.io': 'fairlead' } });
 });

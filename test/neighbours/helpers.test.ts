@@ -67,7 +67,7 @@ describe('with docker-registry behind a password', () => {
   const push = { FAIRLEAD_PURPOSE: 'push' };
   const image = (tag: string) => `${registry.host}/team/app:${tag}`;
 
-  /** An image of one small file. */
+  /** Pushes an image of one small file. */
   async function pushed(tag: string): Promise<void> {
     mkdirSync(me.file('layer'), { recursive: true });
     writeFileSync(me.file('layer', 'hello'), tag);
@@ -75,7 +75,7 @@ describe('with docker-registry behind a password', () => {
     await works('crane', ['append', '--new_layer', me.file('layer.tar'), '--new_tag', image(tag)], '', push);
   }
 
-  test('pushes and pulls with crane, with one exchange for each', async () => {
+  test('crane pushes and pulls, with one exchange for each purpose', async () => {
     await pushed('crane');
     await works('crane', ['pull', image('crane'), me.file('image.tar')]);
     await works('crane', ['digest', image('crane')]);
@@ -100,7 +100,7 @@ describe('with docker-registry behind a password', () => {
     expect(await works('crane', ['digest', image('copy')])).toBe(await works('crane', ['digest', image('skopeo')]));
   });
 
-  test('reads a manifest with docker, and logs in with the exchanged credential', async () => {
+  test('docker reads a manifest, and logs in with an exchanged credential', async () => {
     await pushed('docker');
     const shown = await works('docker', ['manifest', 'inspect', '--insecure', image('docker')]);
     expect(JSON.parse(shown).layers).toHaveLength(1);
@@ -112,14 +112,14 @@ describe('with docker-registry behind a password', () => {
     const login = ['login', registry.host, '--username', Username, '--password-stdin'];
     expect(await works('docker', login, Secret, apart)).toContain('Login Succeeded');
     expect((await use('docker', login, 'not-that', apart)).code).toBe(1);
-    // With our helper there is nothing to store or forget.
+    // With the helper, docker stores no credential.
     expect(await works('docker', login, Secret)).toContain('Login Succeeded');
     const config = JSON.parse(readFileSync(me.file('.docker', 'config.json'), 'utf8'));
     expect(config).toEqual({ auths: { [registry.host]: {} }, credHelpers: { [registry.host]: 'fairlead' } });
     await works('docker', ['manifest', 'inspect', '--insecure', image('docker')]);
   });
 
-  test('gives nothing without a login, and says why', async () => {
+  test('without a login nothing is returned, and the message says why', async () => {
     await me.run('fairlead', ['logout']);
     const crane = await use('crane', ['digest', image('crane')]);
     expect(crane.code).toBe(1);
@@ -150,7 +150,7 @@ describe('with docker-registry behind a token service', () => {
     await signer?.close();
   });
 
-  test('gives skopeo and docker a credential that the token service accepts', async () => {
+  test('skopeo and docker send the helper’s credential to the token service', async () => {
     const args = ['--tls-verify=false', '--raw', `docker://${tokens.host}/team/app:v1`];
     expect((await use('skopeo', ['inspect', ...args])).code).toBe(1);
     await project.registry(tokens.host);
@@ -183,19 +183,19 @@ describe('with a Git host', () => {
     expect((await clone('acme/lib', 'lib')).code).toBe(0);
     expect(scene.minted.map(({ repositoryIds }) => repositoryIds.length)).toEqual([1, 1]);
     expect(await leases()).toBe(2);
-    // Git stores it in no file.
+    // No file of git contains the token.
     const config = readFileSync(me.file('one', '.git', 'config'), 'utf8') + readFileSync(me.file('.gitconfig'), 'utf8');
     for (const { token } of scene.minted) expect(config).not.toContain(token);
   });
 
-  test('gives git no other repository, and says why', async () => {
+  test('git gets no token for another repository, and says why', async () => {
     const done = await clone('acme/secret', 'secret');
     expect(done.code).toBe(128);
     expect(done.stderr).toContain('does not reach acme/secret');
     expect(scene.minted).toEqual([]);
   });
 
-  test('forgets a rejected token', async () => {
+  test('removes a refused token from the cache', async () => {
     expect((await clone('acme/shop', 'one')).code).toBe(0);
     expect(readdirSync(me.cacheFolder)).toHaveLength(1);
     revoked.add(scene.minted[0]?.token ?? '');
