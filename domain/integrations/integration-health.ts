@@ -2,11 +2,11 @@ import type { CloudAccountStatus } from '../clouds/cloud-accounts.ts';
 import { cloudAdvice } from '../clouds/cloud-advice.ts';
 import type { IntegrationStatus } from './integration-status.ts';
 
-/** From worst to best. `unknown`: nobody has looked yet. */
+/** From worst to best. `unknown` means that there was no check yet. */
 export const healthStates = ['failing', 'attention', 'unknown', 'healthy'] as const;
 export type HealthState = (typeof healthStates)[number];
 
-/** How soon something ends that somebody has to replace by hand. */
+/** How soon a credential expires that a person has to replace. */
 export const forecasts = ['expired', 'within_7_days', 'within_30_days', 'later', 'never'] as const;
 export type Forecast = (typeof forecasts)[number];
 
@@ -19,18 +19,18 @@ export function forecastOf(expiresAt: number | null, now: number): Forecast {
   return expiresAt <= now + 30 * day ? 'within_30_days' : 'later';
 }
 
-/** The account that an integration inherits its access from; nothing is given out unless it is active. */
+/** The account that an integration inherits its access from. It must be active before Fairlead returns credentials. */
 export type InheritedAccess = { id: string; status: CloudAccountStatus; reason: string | null };
 
 export type Judged = {
   status: IntegrationStatus;
   checkedAt: number | null;
   forecast: Forecast;
-  /** What was found out of repositories. */
+  /** The number of repository checks that were denied. */
   denied: number;
-  /** Checks in a row that got no answer. */
+  /** The number of checks in a row that got no response. */
   strikes: number;
-  /** Checks in a row that were refused, and are not believed yet. */
+  /** The number of refused checks in a row, too few to change the status. */
   refusals: number;
   incidents: number;
   cloudAccount: InheritedAccess | null;
@@ -49,31 +49,32 @@ export function healthOf(judged: Judged): HealthState {
   return checkedAt === null || status !== 'active' ? 'unknown' : 'healthy';
 }
 
-/** What to do about the cloud account, which comes before all that came of it; nothing where it is all right. */
+/** Returns what to do about the cloud account, or null if it is fine. This comes before problems that it causes. */
 export function inheritedAction({ status, cloudAccount }: Pick<Judged, 'status' | 'cloudAccount'>): string | null {
   if (cloudAccount === null || cloudAccount.status === 'active' || status === 'deleting') return null;
   const { id, reason } = cloudAccount;
-  if (cloudAccount.status === 'pending') return `Verify the cloud account ${id}: nothing is given out before.`;
-  return `Mend the cloud account ${id}: ${cloudAdvice(reason ?? '')}`;
+  if (cloudAccount.status === 'pending')
+    return `Verify the cloud account ${id}. Until then Fairlead returns no credentials.`;
+  return `Fix the cloud account ${id}: ${cloudAdvice(reason ?? '')}`;
 }
 
-/** What to do about a status, where no incident says it better. */
+/** What to do about a status, if no incident says it better. */
 const byStatus: Partial<Record<IntegrationStatus, string>> = {
-  pending: 'Wait for its verification, or finish connecting it.',
-  registered: 'Finish connecting it: install the App.',
-  awaiting_approval: 'Have an owner of the account approve the installation.',
-  degraded: 'Look at the checks: something that was asked for is not allowed.',
+  pending: 'Wait for the verification, or finish connecting the integration.',
+  registered: 'Install the GitHub App to finish connecting.',
+  awaiting_approval: 'Ask an owner of the account to approve the installation.',
+  degraded: 'Check `checks`: a requested access is denied.',
   suspended: 'Unsuspend the installation at the provider.',
-  disconnected: 'Connect it again: `POST /v1/integrations/{integration}/reauthorize`.',
-  deleting: 'Nothing: it is being deleted. Give its apps another one.',
+  disconnected: 'Connect the account again: `POST /v1/integrations/{integration}/reauthorize`.',
+  deleting: 'The integration is being deleted. Give its apps another one.',
 };
 
-/** What to do about a reason that says more than the status does. */
+/** What to do about a reason that is more specific than the status. */
 const byReason: Record<string, string> = {
   realm_not_trusted:
-    'Look at the host that the registry wants credentials sent to; if it is the registry’s, agree with `PATCH {"realm": …}`.',
-  tls_untrusted: 'Store the certificate of the registry’s authority: `PATCH {"ca_pem": …}`.',
-  app_credentials_rejected: 'Bring a new private key: `POST /v1/integrations/{integration}/credentials/rotate`.',
+    'The registry wants credentials sent to the host in `asked_realm`. If you trust that host, approve it with `PATCH {"realm": …}`.',
+  tls_untrusted: 'Store the certificate of the registry’s certificate authority: `PATCH {"ca_pem": …}`.',
+  app_credentials_rejected: 'Rotate to a new private key: `POST /v1/integrations/{integration}/credentials/rotate`.',
 };
 
 export function nextAction({
@@ -88,15 +89,16 @@ export function nextAction({
   const known = reason === null ? undefined : byReason[reason];
   if (known) return known;
   if (status === 'reauth_required') {
-    if (kind === 'github') return 'Authorize it again: `POST /v1/integrations/{integration}/reauthorize`.';
+    if (kind === 'github') return 'Authorize the integration again: `POST /v1/integrations/{integration}/reauthorize`.';
     return ['dockerhub', 'oci'].includes(kind)
-      ? 'Store a credential that the registry accepts: `PATCH {"credentials": …}`.'
-      : 'Mend the cloud account that it inherits its access from, then verify it again.';
+      ? 'Store credentials that the registry accepts: `PATCH {"credentials": …}`.'
+      : 'Fix the cloud account of the integration. Then verify the integration again.';
   }
-  if (forecast === 'expired') return 'Its credential has expired by its own date: store a new one.';
+  if (forecast === 'expired') return 'The credential has expired. Store a new one.';
   if (status !== 'active') return byStatus[status] ?? null;
-  if (denied > 0) return 'Allow at the registry what the checks say is denied, or take it off the list.';
+  if (denied > 0)
+    return 'Allow the access that `checks` shows as denied at the registry, or remove the repository from the list.';
   if (forecast === 'within_7_days' || forecast === 'within_30_days') return 'Store a new credential before it expires.';
-  if (refusals > 0) return 'Nothing yet: it was refused, and is asked again before that is believed.';
-  return strikes > 0 ? 'Nothing yet: the provider did not answer, and is asked again.' : null;
+  if (refusals > 0) return 'No action needed: a check failed, Fairlead will retry.';
+  return strikes > 0 ? 'No action needed: the provider did not respond, Fairlead will retry.' : null;
 }

@@ -1,112 +1,114 @@
-/** What a person is told of one kind of trouble. */
+/** The texts of one kind of incident. */
 type Kind = {
   title: string;
-  /** The one action that repairs it. */
+  /** The one action that fixes it. */
   action: string;
-  /** What ends it without anybody telling us. */
+  /** What resolves it automatically. */
   resolvedBy: string;
 };
 
-/** Every kind of incident there is. Each resolves itself once what is wrong is right again, where that can be seen. */
+/** All kinds of incidents. An incident resolves automatically when Fairlead can see that its cause is gone. */
 export const incidentCatalogue = {
   dispatch_uncertain: {
-    title: 'It is not known whether a build was started',
-    action: 'Look at the runs of the repository at GitHub; then cancel the build, or rerun it.',
+    title: 'Unknown whether a build was started',
+    action: 'Check the workflow runs of the repository on GitHub. Then cancel the build or rerun it.',
     resolvedBy: 'The run is found, or the build ends.',
   },
   build_stuck: {
-    title: 'A build has had no news for longer than its pipeline allows',
-    action: 'Look at its workflow in Temporal; then cancel the build, or rerun it.',
+    title: 'A build has stopped reporting',
+    action: 'Check its workflow in Temporal. Then cancel the build or rerun it.',
     resolvedBy: 'The build ends.',
   },
   deletion_stuck: {
-    title: 'The deletion of an integration does not come to its end',
-    action: 'Look at its workflow in Temporal: it is started once more each night.',
+    title: 'A deletion has not finished',
+    action: 'Check its workflow in Temporal. Fairlead starts it again every night.',
     resolvedBy: 'The integration is deleted.',
   },
   command_refused: {
     title: 'Temporal refused a command',
-    action: 'Look at the relay’s log for the reason: it is not tried again by itself.',
-    resolvedBy: 'Nothing: it is for a person to say that it is done.',
+    action: 'Find the reason in the relay’s log. Fairlead does not retry the command automatically.',
+    resolvedBy: 'Only a person can resolve it.',
   },
   installation_unreadable: {
-    title: 'The repositories of an installation cannot be read',
-    action: 'Mend what GitHub says is wrong; then have the installations read again.',
-    resolvedBy: 'A sync reads them, or the App is uninstalled.',
+    title: 'Installation repositories cannot be read',
+    action: 'Fix the problem that GitHub reports. Then start a sync of the installations.',
+    resolvedBy: 'A sync reads the repositories, or the App is uninstalled.',
   },
   installation_suspended: {
-    title: 'The App’s installation is suspended at GitHub',
-    action: 'Unsuspend the installation at GitHub, in the settings of the account.',
+    title: 'The GitHub App’s installation is suspended',
+    action: 'Unsuspend the installation in the settings of the account on GitHub.',
     resolvedBy: 'The installation is unsuspended, or the integration is deleted.',
   },
   installation_gone: {
-    title: 'The App was uninstalled at GitHub',
+    title: 'The GitHub App was uninstalled',
     action: 'Connect the account again, or delete the integration.',
     resolvedBy: 'The App is installed again, or the integration is deleted.',
   },
   permissions_missing: {
-    title: 'The installation lacks permissions that the App needs',
-    action: 'Have an owner of the account approve the permissions at GitHub.',
+    title: 'The installation lacks permissions',
+    action: 'Ask an owner of the account to approve the permissions on GitHub.',
     resolvedBy: 'The permissions are granted.',
   },
   app_credentials_rejected: {
-    title: 'GitHub does not accept the App: its private key does not fit, or the App was deleted',
-    action: 'Make a new private key in the App’s settings at GitHub, and bring it here by a rotation.',
+    title: 'GitHub rejected the App’s credentials',
+    action:
+      'Check that the App still exists on GitHub. Create a new private key in its settings there, and rotate to it.',
     resolvedBy: 'GitHub accepts the App again.',
   },
   app_incomplete: {
-    title: 'The App asks for less than Fairlead needs',
-    action: 'Add the missing permissions and events in the App’s settings at GitHub.',
-    resolvedBy: 'The App asks for all of them.',
+    title: 'The App lacks permissions or events',
+    action: 'Add the missing permissions and events in the App’s settings on GitHub.',
+    resolvedBy: 'The App requests all of them.',
   },
   webhook_misdirected: {
-    title: 'The App’s webhooks do not come here, and GitHub did not let that be mended',
-    action: 'Set the address and the content type of the webhook in the App’s settings at GitHub.',
-    resolvedBy: 'The webhook’s address and content type are right.',
+    title: 'The App’s webhook settings are wrong',
+    action: 'Set the URL and the content type of the webhook in the App’s settings on GitHub.',
+    resolvedBy: 'The URL and the content type of the webhook are right.',
   },
   delivery_log_unreadable: {
-    title: 'The App’s log of webhook deliveries cannot be read, so missed ones are not made up for',
-    action: 'Look at why the recovery of deliveries failed; then start it again.',
-    resolvedBy: 'A recovery comes to its end.',
+    title: 'The webhook log cannot be read',
+    action: 'Find out why the recovery of missed webhooks failed. Then start it again.',
+    resolvedBy: 'A recovery succeeds.',
   },
   host_unavailable: {
-    title: 'A GitHub cannot be reached, or fails',
-    action: 'See whether it is up, and whether the network lets Fairlead reach it. What waits goes on by itself.',
-    resolvedBy: 'A request to it succeeds.',
+    title: 'A GitHub host is unavailable',
+    action:
+      'Check that the host is up, and that the network lets Fairlead reach it. Waiting work continues automatically.',
+    resolvedBy: 'A request to the host succeeds.',
   },
   clock_skew: {
-    title: 'The clock of this machine is wrong',
-    action: 'Have NTP set the clock of the machine that Fairlead runs on.',
-    resolvedBy: 'The clock is right within a minute.',
+    title: 'The machine’s clock is wrong',
+    action: 'Enable NTP on the Fairlead host.',
+    resolvedBy: 'The clock is right to within a minute.',
   },
   revocation_unconfirmed: {
-    title: 'It is not known whether access at the provider was ended',
-    action: 'Uninstall the App, or revoke the token, at the provider by hand.',
+    title: 'Revocation at the provider is unconfirmed',
+    action: 'Uninstall the App, or revoke the token, at the provider.',
     resolvedBy:
-      'A webhook or a sync tells that the App is uninstalled, or the account is connected again. Where the App’s key is gone from here, a person says that it is done.',
+      'A webhook or a sync reports that the App is uninstalled, or the account is connected again. If Fairlead no longer has the App’s key, a person resolves it.',
   },
   registry_refused: {
-    title: 'A registry does not accept what is stored for it',
+    title: 'A registry rejects the stored credentials',
     action:
-      'Store new credentials (`PATCH /v1/integrations/{id}`) or mend the cloud account; then have it verified again.',
+      'Store new credentials (`PATCH /v1/integrations/{id}`) or fix the cloud account. Then verify the integration again.',
     resolvedBy: 'A verification succeeds, or the integration is deleted.',
   },
   registry_unavailable: {
-    title: 'A registry cannot be reached, or fails',
+    title: 'A registry is unavailable',
     action:
-      'See whether it is up, and whether its network lets Fairlead in. No credential is doubted for it, and it is asked again by itself.',
-    resolvedBy: 'It answers any of the organization’s integrations, or none of them is left.',
+      'Check that the registry is up, and that its network lets Fairlead in. The credentials stay valid, and Fairlead retries automatically.',
+    resolvedBy: 'The registry responds to any of the organization’s integrations, or none of them is left.',
   },
   credential_expiring: {
-    title: 'A credential expires within seven days, or has expired',
+    title: 'A credential is expiring or expired',
     action:
-      'Make a new one at the registry and store it with its date: `PATCH /v1/integrations/{id}` with `credentials` and `expires_at`.',
-    resolvedBy: 'It is replaced, its date is moved, or the integration is deleted.',
+      'Create a new credential at the registry and store it with its date: `PATCH /v1/integrations/{id}` with `credentials` and `expires_at`.',
+    resolvedBy: 'The credential is replaced, its date is changed, or the integration is deleted.',
   },
   old_key_still_alive: {
-    title: 'A credential that was replaced is still accepted',
-    action: 'Delete the old key in the App’s settings at GitHub.',
-    resolvedBy: 'GitHub refuses the old one, or the App’s last integration is deleted.',
+    title: 'A replaced credential still works',
+    action: 'Delete the old key in the App’s settings on GitHub.',
+    resolvedBy: 'GitHub rejects the old credential, or the App’s last integration is deleted.',
   },
 } as const satisfies Record<string, Kind>;
 
@@ -114,5 +116,5 @@ export type IncidentCode = keyof typeof incidentCatalogue;
 
 export const incidentCodes = Object.keys(incidentCatalogue) as [IncidentCode, ...IncidentCode[]];
 
-/** What is about the machine, and not about anything on it. */
+/** The subject of incidents about the machine itself. */
 export const instanceSubject = 'instance';

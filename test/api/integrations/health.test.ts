@@ -77,8 +77,8 @@ describe('the health of an integration', () => {
       /realm/,
     ],
     ['inherits what is refused', { kind: 'ecr', status: 'reauth_required' }, 'failing', 'never', /cloud account/],
-    ['got no answer', { strikes: 2 }, 'attention', 'never', /asked again/],
-    ['was refused once', { refusals: 1 }, 'attention', 'never', /asked again before/],
+    ['got no answer', { strikes: 2 }, 'attention', 'never', /did not respond, Fairlead will retry/],
+    ['was refused once', { refusals: 1 }, 'attention', 'never', /a check failed, Fairlead will retry/],
     ['has expired', { expires_at: Date.now() - 1 }, 'failing', 'expired', /expired/],
     ['ends in six days', { expires_at: Date.now() + 6 * day }, 'attention', 'within_7_days', /before it expires/],
     ['ends in four weeks', { expires_at: Date.now() + 28 * day }, 'attention', 'within_30_days', /before it expires/],
@@ -114,7 +114,7 @@ describe('the health of an integration', () => {
     expect(health).toMatchObject({ state, status: 'active' });
     expect(health.next_action?.text).toMatch(action);
     expect(health.next_action?.text).toContain(cloudAccountId);
-    // An incident of what comes of it is not what is to be mended first.
+    // The cloud account comes before an incident that it caused.
     await api.database.write((trx) =>
       allIncidents(trx).raise({
         orgId: mine.orgId,

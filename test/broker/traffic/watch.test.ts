@@ -73,7 +73,7 @@ test('opens one incident of the instance for a wrong clock, until it is within a
   await soon([['clock_skew', 'instance', null, 'open', 1]]);
   expect(await database.reader('incidents').first('title', 'action')).toEqual({
     title: 'The clock of this machine is 900 s behind',
-    action: 'Have NTP set the clock of the machine that Fairlead runs on.',
+    action: 'Enable NTP on the Fairlead host.',
   });
   watch.clock(0);
   await soon([['clock_skew', 'instance', null, 'resolved', 1]]);
