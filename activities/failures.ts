@@ -1,68 +1,14 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { failureFacts } from '../domain/ops/provider-failures.ts';
 import { redact } from '../domain/secrets/redact.ts';
-import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
+import { ProviderError } from '../providers/failure.ts';
 import type { AnyActivities } from './heartbeats.ts';
 import { NotYet, Refusal } from './refusals.ts';
-
-/** Failures that a retry cannot fix until a person changes something. All others can pass without help. */
-const final: ReadonlySet<ProviderErrorCode> = new Set<ProviderErrorCode>([
-  'app_credentials_rejected',
-  'installation_suspended',
-  'installation_gone',
-  'permission_missing',
-  'policy',
-  'address_refused',
-  'not_found',
-  'moved',
-  'conflict',
-  'gone',
-  'validation',
-  'workflow_file_missing',
-  'workflow_not_dispatchable',
-  'workflow_inputs_undeclared',
-  'workflow_inputs_too_many',
-  'workflow_disabled',
-  'actions_disabled',
-  'ref_missing',
-  'manifest_code_refused',
-  'oauth_code_refused',
-  'client_credentials_rejected',
-  'redirect_uri_mismatch',
-  'issuer_not_public',
-  'platform_identity_missing',
-  'access_denied',
-  'account_mismatch',
-  'assume_role_refused',
-  'external_id_not_required',
-  'subject_not_required',
-  'web_identity_refused',
-  'invalid_key',
-  'signature_mismatch',
-  'region_disabled',
-  'policy_malformed',
-  'policy_too_large',
-  'session_too_long',
-  'key_rejected',
-  'federation_refused',
-  'impersonation_denied',
-  'api_disabled',
-  'consent_ended',
-  'consent_incomplete',
-  'client_secret_rejected',
-  'client_secret_expired',
-  'tenant_not_found',
-  'app_not_found',
-  'audience_unknown',
-  'registry_role_missing',
-  'registry_not_found',
-  'network_rules',
-  'lifetime_too_short',
-]);
 
 /** Whether the same request can succeed later without a change by a person. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof Refusal) return false;
-  return !(error instanceof ProviderError) || !final.has(error.code);
+  return !(error instanceof ProviderError) || failureFacts(error.code)?.retry !== false;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { ProviderError, type ProviderErrorCode } from '../providers/failure.ts';
+import type { ProviderErrorCode } from '../domain/ops/provider-failures.ts';
+import { ProviderError } from '../providers/failure.ts';
 
 type ToldFailure = {
   code: ProviderErrorCode;

@@ -16,5 +16,7 @@ export async function checkRegistries(): Promise<void> {
     asked += claimed;
     if (!more) break;
   }
-  setCurrentDetails(asked === 0 ? 'No registry was due' : `Started a check of ${asked} registries, each in a workflow \`verify/…\``);
+  setCurrentDetails(
+    asked === 0 ? 'No registry was due' : `Started a check of ${asked} registries, each in a workflow \`verify/…\``,
+  );
 }

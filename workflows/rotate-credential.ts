@@ -145,7 +145,10 @@ async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> 
 /** Checks an old version that only a person can delete, until the provider refuses it. */
 async function probe(rotating: Rotating, phase: RotationPhase): Promise<void> {
   const { rotationId, since, pauseMs } = rotating;
-  showPhase(phase, `Waiting for a person to delete the old version at GitHub; checking again in ${pauseMs / minute} min`);
+  showPhase(
+    phase,
+    `Waiting for a person to delete the old version at GitHub; checking again in ${pauseMs / minute} min`,
+  );
   if (await condition(() => rotating.news, pauseMs)) return;
   rotating.pauseMs = Math.min(pauseMs * 2, rotating.isReported ? reportedPauseMs : longestPauseMs);
 

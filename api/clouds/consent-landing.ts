@@ -23,13 +23,6 @@ export const ConsentAnswer = z.looseObject({
   error: z.string().max(100).optional(),
 });
 
-const ofConsents = {
-  oauth_code_refused: 'credential_rejected',
-  consent_incomplete: 'credential_rejected',
-  client_credentials_rejected: 'credential_rejected',
-  redirect_uri_mismatch: 'credential_rejected',
-} as const;
-
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'googleConsents' | 'links' | 'logger'>;
 type Consent = { email: string; refreshToken: string };
 type HalfConsent = { email: string | undefined; refreshToken: string };
@@ -48,7 +41,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     if (error !== undefined) return showDeclined(ctx);
     if (code === undefined) return refuseConsent('answer_incomplete');
 
-    const consent = await askProvider(() => googleConsents.redeemCode({ code, pkce }, discard), ofConsents);
+    const consent = await askProvider(() => googleConsents.redeemCode({ code, pkce }, discard), 'consent');
     const act = { actor: flow.createdBy, ip: ctx.ip, requestId: (ctx.state as FrameState).requestId };
     try {
       showConnected(ctx, await database.write((trx) => keep(trx, flow, consent, act)));

@@ -3,7 +3,7 @@ import type { GithubApp } from '../../db/github/github-apps.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { tenantHostUrl } from '../../domain/connect/host-url.ts';
 import { githubHost, isSupportedServer, leastServerVersion } from '../../domain/github/github-host.ts';
-import { askProvider, ofHosts } from '../http/ask-provider.ts';
+import { askProvider } from '../http/ask-provider.ts';
 import type { ConnectSettings, ImportCheck } from '../http/deps.ts';
 import { Problem } from '../http/problems.ts';
 import type { NewFlow } from './new-flow.ts';
@@ -22,7 +22,7 @@ export async function requireSupportedHost(
   const { flavour } = githubHost(host.hostUrl, host.apiUrl);
   const { hostname } = new URL(host.hostUrl);
   if (hostname === 'github.com' || flavour === 'ghec') return;
-  const version = await askProvider(() => connector.serverVersion({ ...host, orgId }), ofHosts);
+  const version = await askProvider(() => connector.serverVersion({ ...host, orgId }), 'host');
   if (version === undefined) return;
   const members = { version, least_version: leastServerVersion };
   if (!isSupportedServer(version)) {

@@ -7,7 +7,7 @@ import { holdOwner } from '../../db/people/projects.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { githubCallbackPath, githubInstalledPath } from '../../domain/connect/github-manifest.ts';
 import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
-import { askProvider, ofBroughtApps } from '../http/ask-provider.ts';
+import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { exampleId, name } from '../http/input.ts';
@@ -90,7 +90,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         const { app_id: appId, private_key: privateKey } = body;
         const found = await askProvider(
           () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey, orgId }),
-          ofBroughtApps,
+          'app',
         );
         return { hostUrl, apiUrl, found };
       },

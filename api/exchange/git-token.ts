@@ -9,7 +9,7 @@ import type { Database } from '../../db/store/connection.ts';
 import type { Narrowing, Purpose } from '../../domain/exchange/token-purposes.ts';
 import { permissionsFor, unvouchedFor } from '../../domain/exchange/token-purposes.ts';
 import { isId } from '../../domain/ids.ts';
-import { askProvider, ofTokens } from '../http/ask-provider.ts';
+import { askProvider } from '../http/ask-provider.ts';
 import { Problem, required } from '../http/problems.ts';
 import {
   type ExchangeBody,
@@ -119,7 +119,7 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Pu
 }
 
 function mint({ database, gitTokens }: Deps, { wanted }: Resolved) {
-  return askProvider(() => gitTokens.mint(wanted), ofTokens).catch(onCutOff(database.reader, wanted.issuer, kinds));
+  return askProvider(() => gitTokens.mint(wanted), 'token').catch(onCutOff(database.reader, wanted.issuer, kinds));
 }
 
 function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {

@@ -11,7 +11,7 @@ import { imageRepository } from '../../domain/registries/image-repository.ts';
 import { registryKinds as kinds, type RegistryHost, registryHost } from '../../domain/registries/registry-hosts.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
-import { askProvider, ofRegistries } from '../http/ask-provider.ts';
+import { askProvider } from '../http/ask-provider.ts';
 import { Problem, required } from '../http/problems.ts';
 import {
   type ExchangeRequest,
@@ -130,7 +130,7 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Re
 
 async function mint({ database, imageCredentials }: Deps, resolved: Resolved) {
   const { wanted, unvouched } = resolved;
-  const minted = await askProvider(() => imageCredentials.mint(wanted), ofRegistries).catch(
+  const minted = await askProvider(() => imageCredentials.mint(wanted), 'registry').catch(
     onCutOff(database.reader, wanted.issuer, kinds),
   );
   if (unvouched) refuseTooMuch(minted);

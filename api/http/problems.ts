@@ -1,3 +1,7 @@
+import type { ProviderProblem } from '../../domain/ops/provider-failures.ts';
+
+type Entry = { status: number; title: string };
+
 /** Every way in which a request can be refused. Codes are stable; titles are for people. */
 export const catalogue = {
   invalid_request: { status: 400, title: 'The request does not match the schema' },
@@ -58,7 +62,7 @@ export const catalogue = {
   internal: { status: 500, title: 'We failed' },
   provider_unavailable: { status: 502, title: 'The provider did not answer as it should' },
   unavailable: { status: 503, title: 'Not possible right now' },
-} as const satisfies Record<string, { status: number; title: string }>;
+} as const satisfies Record<string, Entry> & Record<ProviderProblem, Entry>;
 
 export type ProblemCode = keyof typeof catalogue;
 

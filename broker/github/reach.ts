@@ -2,7 +2,8 @@ import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { allInstallations, type Installation } from '../../db/github/installations.ts';
 import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { ProviderError, type ProviderErrorCode } from '../../providers/failure.ts';
+import type { ProviderErrorCode } from '../../domain/ops/provider-failures.ts';
+import { ProviderError } from '../../providers/failure.ts';
 
 export type Reach = { repository: Repository; installation: Installation; app: GithubApp };
 

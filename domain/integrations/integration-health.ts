@@ -1,5 +1,6 @@
 import type { CloudAccountStatus } from '../clouds/cloud-accounts.ts';
 import { cloudAdvice } from '../clouds/cloud-advice.ts';
+import { failureFacts, type ProviderErrorCode } from '../ops/provider-failures.ts';
 import type { IntegrationStatus } from './integration-status.ts';
 
 /** From worst to best. `unknown` means that there was no check yet. */
@@ -69,13 +70,12 @@ const byStatus: Partial<Record<IntegrationStatus, string>> = {
   deleting: 'The integration is being deleted. Give its apps another one.',
 };
 
-/** What to do about a reason that is more specific than the status. */
-const byReason: Record<string, string> = {
-  realm_not_trusted:
-    'The registry wants credentials sent to the host in `asked_realm`. If you trust that host, approve it with `PATCH {"realm": …}`.',
-  tls_untrusted: 'Store the certificate of the registry’s certificate authority: `PATCH {"ca_pem": …}`.',
-  app_credentials_rejected: 'Rotate to a new private key: `POST /v1/integrations/{integration}/credentials/rotate`.',
-};
+/** Reasons whose advice is more precise than the advice for the status. */
+const preciseReasons: readonly string[] = [
+  'realm_not_trusted',
+  'tls_untrusted',
+  'app_credentials_rejected',
+] satisfies ProviderErrorCode[];
 
 export function nextAction({
   kind,
@@ -86,8 +86,8 @@ export function nextAction({
   strikes,
   refusals,
 }: Judged & { kind: string; reason: string | null }): string | null {
-  const known = reason === null ? undefined : byReason[reason];
-  if (known) return known;
+  const precise = reason !== null && preciseReasons.includes(reason) ? failureFacts(reason)?.advice : undefined;
+  if (precise) return precise;
   if (status === 'reauth_required') {
     if (kind === 'github') return 'Authorize the integration again: `POST /v1/integrations/{integration}/reauthorize`.';
     return ['dockerhub', 'oci'].includes(kind)

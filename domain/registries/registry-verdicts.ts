@@ -1,93 +1,16 @@
 import { type IntegrationStatus, usableIntegrationStatuses } from '../integrations/integration-status.ts';
+import type { Fault } from '../ops/failure-facts.ts';
+import { failureFacts } from '../ops/provider-failures.ts';
 import type { RepositoryCheck } from './registry-purposes.ts';
 import { strikesToAct } from './registry-watch.ts';
 
-/**
- * What a failed check says of the connection. `outage`: nothing, for nobody answered. `ours`: nothing either, for it is
- * the instance that lacks something. `wrong`: it does not work as it is set up, though the credential may be good.
- * `refused`: the credential, or the access that it is made with, is not accepted.
- */
-export type Trouble = 'outage' | 'ours' | 'wrong' | 'refused';
+/** Codes of failures on Fairlead's side. They say nothing about the registry. */
+const ownFailures = ['internal', 'unknown'];
 
-/** Every code that a registry or a cloud may be refused with has its place here. */
-export const troubles: Record<Trouble, readonly string[]> = {
-  outage: [
-    'rate_limited',
-    'secondary_limited',
-    'unavailable',
-    'network',
-    'timeout',
-    'unexpected',
-    'session_expired',
-    'internal',
-    'unknown',
-  ],
-  ours: [
-    'clock_skew',
-    'issuer_not_public',
-    'issuer_unreachable',
-    'platform_identity_missing',
-    'platform_identity_refused',
-  ],
-  wrong: [
-    'address_refused',
-    'not_a_registry',
-    'tls_untrusted',
-    'token_unusable',
-    'registry_not_found',
-    'network_rules',
-    'api_disabled',
-    'region_disabled',
-    'policy_malformed',
-    'policy_too_large',
-    'lifetime_too_short',
-    'session_too_long',
-    'validation',
-    'not_found',
-    // A door that is closed to wherever we come from, or for now: it would be open to the same credential.
-    'policy',
-    'bearer_unsupported',
-    'redirect_uri_mismatch',
-    'credentials_unproven',
-    'pull_unproven',
-    'push_unproven',
-  ],
-  refused: [
-    'access_denied',
-    'account_mismatch',
-    'app_not_found',
-    'assume_role_refused',
-    'audience_unknown',
-    'client_credentials_rejected',
-    'client_secret_expired',
-    'client_secret_rejected',
-    'consent_ended',
-    'consent_incomplete',
-    'credentials_missing',
-    'credentials_rejected',
-    'external_id_not_required',
-    'federation_refused',
-    'impersonation_denied',
-    'invalid_key',
-    'key_rejected',
-    'not_visible',
-    'oauth_code_refused',
-    'permission_missing',
-    'pull_denied',
-    'push_denied',
-    'realm_not_trusted',
-    'registry_role_missing',
-    'signature_mismatch',
-    'subject_not_required',
-    'tenant_not_found',
-    'web_identity_refused',
-  ],
-};
-
-/** Whatever nobody has thought of is not held against the credential. */
-export function troubleOf(code: string): Trouble {
-  for (const [trouble, codes] of Object.entries(troubles)) if (codes.includes(code)) return trouble as Trouble;
-  return 'wrong';
+/** Returns what a failed check says about the connection. An unknown code does not end a good credential. */
+export function troubleOf(code: string): Fault {
+  if (ownFailures.includes(code)) return 'outage';
+  return failureFacts(code)?.fault ?? 'wrong';
 }
 
 /** What was found out: whether the registry takes the credential, and what it may do in each repository. */

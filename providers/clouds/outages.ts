@@ -1,5 +1,6 @@
+import type { ProviderErrorCode } from '../../domain/ops/provider-failures.ts';
 import { egressErrorIn } from '../egress/egress-error.ts';
-import { ProviderError, type ProviderErrorCode } from '../failure.ts';
+import { ProviderError } from '../failure.ts';
 import type { Exchange } from './watched-fetch.ts';
 
 /** `provider` as in `ProviderError`, `name` as people call it. */

@@ -1,6 +1,6 @@
+import type { GitHubErrorCode } from '../../domain/ops/provider-failures.ts';
 import { redact } from '../../domain/secrets/redact.ts';
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
-import type { GitHubErrorCode } from '../failure.ts';
 import { ProviderError } from '../failure.ts';
 import type { Limit } from './traffic.ts';
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { ProviderErrorCode } from '../../domain/ops/provider-failures.ts';
 import type { Fetch } from '../egress/guarded-fetch.ts';
-import { ProviderError, type ProviderErrorCode } from '../failure.ts';
+import { ProviderError } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
 

@@ -1,5 +1,6 @@
+import type { RegistryErrorCode } from '../../domain/ops/provider-failures.ts';
 import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
-import { ProviderError, type RegistryErrorCode } from '../failure.ts';
+import { ProviderError } from '../failure.ts';
 
 /** The reasons to reject a certificate. A CA certificate on the integration fixes most of these. */
 const distrust =

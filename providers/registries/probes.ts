@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { RegistryErrorCode } from '../../domain/ops/provider-failures.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
-import type { RegistryErrorCode } from '../failure.ts';
 import { failure } from './failures.ts';
 import { authorization, type Scoped, type WayIn, wayInOf } from './way-in.ts';
 import { type Answer, ask, fieldOf, jsonIn, type Wire } from './wire.ts';

@@ -1,7 +1,8 @@
+import type { ProviderErrorCode } from '../../domain/ops/provider-failures.ts';
 import { imageRepository } from '../../domain/registries/image-repository.ts';
 import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
-import { ProviderError, type ProviderErrorCode } from '../failure.ts';
+import { ProviderError } from '../failure.ts';
 import { failure } from './failures.ts';
 import { probe } from './probes.ts';
 import type { Login } from './tokens.ts';

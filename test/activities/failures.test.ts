@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { originalOf, toFailure, withFailures } from '../../activities/failures.ts';
+import { type ProviderErrorCode, providerFailures } from '../../domain/ops/provider-failures.ts';
 import { ProviderError } from '../../providers/failure.ts';
 
 const token = `ghs_${'A1b2'.repeat(9)}`;
@@ -22,6 +23,38 @@ describe('a failure that Temporal sees', () => {
   test('is tried again where it may pass', () => {
     expect(failed({ provider: 'github', code: 'unavailable', message: 'No' }).nonRetryable).toBe(false);
     expect((toFailure(new Error('database is locked')) as ApplicationFailure).nonRetryable).toBe(false);
+  });
+
+  test('is tried again for these codes of providers only', () => {
+    const codes = Object.keys(providerFailures) as ProviderErrorCode[];
+    const retried = codes.filter((code) => !failed({ provider: 'github', code, message: 'No' }).nonRetryable);
+    expect(retried.sort()).toEqual([
+      'bearer_unsupported',
+      'clock_skew',
+      'conversion_unauthorized',
+      'credentials_missing',
+      'credentials_rejected',
+      'credentials_unproven',
+      'issuer_unreachable',
+      'network',
+      'not_a_registry',
+      'not_visible',
+      'platform_identity_refused',
+      'pull_denied',
+      'pull_unproven',
+      'push_denied',
+      'push_unproven',
+      'rate_limited',
+      'realm_not_trusted',
+      'secondary_limited',
+      'session_expired',
+      'timeout',
+      'tls_untrusted',
+      'token_rejected',
+      'token_unusable',
+      'unavailable',
+      'unexpected',
+    ]);
   });
 
   test('holds neither a secret nor what lay below it', async () => {

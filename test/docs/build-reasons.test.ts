@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { type BuildReason, buildReasons, decisionReasons, deliveryReasons } from '../../domain/builds/build-reasons.ts';
-import type { GitHubErrorCode } from '../../providers/failure.ts';
+import type { GitHubErrorCode } from '../../domain/ops/provider-failures.ts';
 import { readPage, root } from '../support/docs.ts';
 
 const page = readPage('docs/builds.md').text;

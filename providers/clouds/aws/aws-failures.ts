@@ -1,4 +1,4 @@
-import type { AwsErrorCode } from '../../failure.ts';
+import type { AwsErrorCode } from '../../../domain/ops/provider-failures.ts';
 import { ProviderError } from '../../failure.ts';
 
 /** The call that failed. The same error means different things in different calls. */

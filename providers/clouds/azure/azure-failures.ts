@@ -1,11 +1,12 @@
-import { ProviderError, type ProviderErrorCode } from '../../failure.ts';
+import type { AzureErrorCode } from '../../../domain/ops/provider-failures.ts';
+import { ProviderError } from '../../failure.ts';
 import { type Cloud, failure, outageOf } from '../outages.ts';
 import type { Exchange } from '../watched-fetch.ts';
 
 const entra: Cloud = { provider: 'azure', name: 'Microsoft Entra' };
 const registry: Cloud = { provider: 'azure', name: 'The registry' };
 
-type Refusal = { code: ProviderErrorCode; message: string; settling?: boolean };
+type Refusal = { code: AzureErrorCode; message: string; settling?: boolean };
 
 const noTenant: Refusal = { code: 'tenant_not_found', message: 'Entra knows no such tenant in this cloud' };
 const noTrust: Refusal = {

@@ -1,4 +1,5 @@
-import { ProviderError, type ProviderErrorCode } from '../../failure.ts';
+import type { GoogleErrorCode } from '../../../domain/ops/provider-failures.ts';
+import { ProviderError } from '../../failure.ts';
 import { type Cloud, failure, isClockWrong, outageOf } from '../outages.ts';
 import type { Exchange } from '../watched-fetch.ts';
 
@@ -7,7 +8,7 @@ export const google: Cloud = { provider: 'gcp', name: 'Google' };
 /** The call to Google, and the identity that makes it. The same error means different things in different calls. */
 export type GoogleStep = 'federation' | 'impersonation' | 'key' | 'refresh' | 'redeem' | 'repository';
 
-type Refusal = { code: ProviderErrorCode; message: string; settling?: boolean };
+type Refusal = { code: GoogleErrorCode; message: string; settling?: boolean };
 
 /** Converts Google's errors. Google's own text decides only if there is nothing else, and is never repeated. */
 export function googleFailure(seen: Exchange | undefined, step: GoogleStep, now: number): ProviderError {

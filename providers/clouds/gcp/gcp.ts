@@ -1,4 +1,5 @@
 import { type ArtifactRepository, artifactRepository } from '../../../domain/clouds/gcp-names.ts';
+import type { ProviderErrorCode } from '../../../domain/ops/provider-failures.ts';
 import { registryHost } from '../../../domain/registries/registry-hosts.ts';
 import type {
   RegistryCredential,
@@ -6,7 +7,7 @@ import type {
   RepositoryCheck,
 } from '../../../domain/registries/registry-purposes.ts';
 import type { Fetch } from '../../egress/guarded-fetch.ts';
-import { ProviderError, type ProviderErrorCode } from '../../failure.ts';
+import { ProviderError } from '../../failure.ts';
 import { watchFetch } from '../watched-fetch.ts';
 import { googleFailure } from './gcp-failures.ts';
 import { type GcpAccess, type GoogleToken, googleOrigins, googleToken } from './gcp-token.ts';

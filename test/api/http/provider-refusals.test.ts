@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
-import { askProvider, ofRegistries } from '../../../api/http/ask-provider.ts';
+import { askProvider } from '../../../api/http/ask-provider.ts';
+import { catalogue, type Problem } from '../../../api/http/problems.ts';
+import type { AskedFor } from '../../../domain/ops/failure-facts.ts';
+import { type ProviderErrorCode, providerFailures } from '../../../domain/ops/provider-failures.ts';
 import { ProviderError } from '../../../providers/failure.ts';
 import { registryCodes } from '../../support/fakes/registry-codes.ts';
 
-/** What may be different in a minute, with nothing changed here or there. */
+/** The codes of failures that might pass within a minute although nobody changes anything. */
 const passing = [
   'clock_skew',
   'network',
@@ -15,11 +18,76 @@ const passing = [
   'unexpected',
 ];
 
+async function problemFor(code: ProviderErrorCode, ...asked: AskedFor[]): Promise<Problem> {
+  const refusal = askProvider(
+    () => {
+      throw new ProviderError({ provider: 'registry', code, message: 'No' });
+    },
+    ...asked,
+  );
+  return refusal.then(
+    () => expect.unreachable(),
+    (error) => error,
+  );
+}
+
 test.each(registryCodes)('%s of a registry tells whether it helps to send it again', async (code) => {
-  const refusal = askProvider(() => {
-    throw new ProviderError({ provider: 'registry', code, message: 'No' });
-  }, ofRegistries);
-  const choice = ofRegistries[code] ?? 'provider_unavailable';
-  await expect(refusal).rejects.toMatchObject({ code: choice, extra: { members: { provider_code: code } } });
-  expect(choice === 'provider_unavailable').toBe(passing.includes(code));
+  const problem = await problemFor(code, 'registry');
+  expect(problem).toMatchObject({ extra: { members: { provider_code: code } } });
+  expect(Object.keys(catalogue)).toContain(problem.code);
+  expect(problem.code === 'provider_unavailable').toBe(passing.includes(code));
+});
+
+const unreachable = ['gone', 'installation_gone', 'installation_suspended', 'moved', 'not_found'].map(
+  (code) => [code, 'repository_not_reachable'] as const,
+);
+const rejected = (...codes: ProviderErrorCode[]) => codes.map((code) => [code, 'credential_rejected'] as const);
+
+/** The failures that are a problem of their own, by what was asked for. */
+const ofGitHub = [
+  ['repository', unreachable],
+  ['token', [...unreachable, ['permission_missing', 'permission_missing']]],
+  [
+    'app',
+    [
+      ['address_refused', 'host_not_allowed'],
+      ['app_credentials_rejected', 'github_app_rejected'],
+    ],
+  ],
+  [
+    'host',
+    [
+      ['address_refused', 'host_not_allowed'],
+      ['unexpected', 'host_not_supported'],
+    ],
+  ],
+] as const;
+
+async function ownProblems(provider: 'github' | 'gcp', ...asked: AskedFor[]) {
+  const codes = (Object.keys(providerFailures) as ProviderErrorCode[]).filter((code) =>
+    (providerFailures[code].from as readonly string[]).includes(provider),
+  );
+  const found = await Promise.all(codes.map(async (code) => [code, (await problemFor(code, ...asked)).code] as const));
+  return found.filter(([, problem]) => problem !== 'provider_unavailable').sort();
+}
+
+test.each(ofGitHub)(
+  'names the failures that the sender of the request can fix, when it asks GitHub for: %s',
+  async (asked, own) => {
+    expect(await ownProblems('github', asked)).toEqual(own);
+  },
+);
+
+test('a request that says nothing else asks for a repository', async () => {
+  expect(await ownProblems('github')).toEqual(unreachable);
+});
+
+test('a rejected consent at Google is not an outage', async () => {
+  const codes = ['client_credentials_rejected', 'consent_incomplete', 'oauth_code_refused', 'redirect_uri_mismatch'];
+  expect(await ownProblems('gcp', 'consent')).toEqual(
+    expect.arrayContaining(rejected(...(codes as ProviderErrorCode[]))),
+  );
+  for (const code of ['permission_missing', 'validation', 'address_refused', 'unexpected'] as const) {
+    expect((await problemFor(code, 'consent')).code).toBe('provider_unavailable');
+  }
 });
