@@ -80,7 +80,7 @@ const reasons: Record<string, Record<string, number>> = {
     'api/http/idempotency.ts': 1,
     'api/http/mount.ts': 1,
     'api/http/operation-view.ts': 1,
-    'api/integrations/dialect.ts': 1,
+    'api/connect/dialect-browser.ts': 1,
     'api/exchange/token-formats.ts': 3,
     'cli/version.ts': 1,
     'db/ops/audit-log.ts': 1,

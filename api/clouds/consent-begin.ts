@@ -1,7 +1,8 @@
 import type { Context } from 'koa';
 import { type ConsentFlow, googleConsentsIn } from '../../db/clouds/google-consents.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
+import { html } from '../http/html.ts';
+import { isFromOwnPage, showPage } from '../http/html-page.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
 import { hasBegun, isItsBrowser, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';
@@ -30,12 +31,12 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
   async function open(ctx: Context, ticket: string | undefined): Promise<void> {
     const flow = await find(ticket);
     if (flow.browserHash !== null || (await hasBegun(ctx, database.reader, flow))) return goOn(ctx, flow);
-    const owner = escapeHtml(await ownerNameOf(database.reader, flow));
+    const owner = await ownerNameOf(database.reader, flow);
     showPage(ctx, {
       title: 'Let a Google account be used',
-      body: `<p>This lets <strong>${owner}</strong> use Google Cloud in your name: whoever works there can then reach all that you reach, until you take it back.</p>
+      body: html`<p>This lets <strong>${owner}</strong> use Google Cloud in your name: whoever works there can then reach all that you reach, until you take it back.</p>
 <p>It goes on at <strong>accounts.google.com</strong>. Go on only if you meant to.</p>
-<form method="post" action="${beginConsentPath}"><input type="hidden" name="ticket" value="${escapeHtml(ticket ?? '')}"><button>Continue</button></form>`,
+<form method="post" action="${beginConsentPath}"><input type="hidden" name="ticket" value="${ticket}"><button>Continue</button></form>`,
       // A browser holds the form to this through all redirects that follow it.
       formActions: [googlePages],
     });

@@ -9,7 +9,8 @@ import { requestVerificationsOf } from '../../db/registries/registry-verificatio
 import type { Transaction } from '../../db/store/connection.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { escapeHtml, showPage } from '../http/html-page.ts';
+import { html } from '../http/html.ts';
+import { showPage } from '../http/html-page.ts';
 import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import type { FrameState } from '../http/request-frame.ts';
@@ -115,15 +116,14 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
 function showDeclined(ctx: Context): void {
   showPage(ctx, {
     title: 'Nothing was connected',
-    body: '<p>Google says that the consent was not given. Start again if you did not mean that.</p>',
+    body: html`<p>Google says that the consent was not given. Start again if you did not mean that.</p>`,
   });
 }
 
 function showConnected(ctx: Context, { id, config }: CloudAccount): void {
-  const email = escapeHtml(config['email'] ?? '');
   showPage(ctx, {
     title: 'The Google account is connected',
-    body: `<p><strong>${email}</strong> has given the consent: the cloud account is <code>${escapeHtml(id)}</code>. Go back to the page where you began.</p>
+    body: html`<p><strong>${config['email']}</strong> has given the consent: the cloud account is <code>${id}</code>. Go back to the page where you began.</p>
 <p>It can be taken back at any time by deleting the cloud account, or in the Google account itself.</p>`,
   });
 }

@@ -7,7 +7,8 @@ import type { StatePurpose } from '../../domain/connect/flow-status.ts';
 import { githubManifest } from '../../domain/connect/github-manifest.ts';
 import { manifestFormUrl } from '../../domain/github/github-urls.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { escapeHtml, isFromOwnPage, showPage } from '../http/html-page.ts';
+import { html } from '../http/html.ts';
+import { isFromOwnPage, showPage } from '../http/html-page.ts';
 import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
@@ -82,8 +83,8 @@ export function beginnings(deps: ApiDeps) {
     const where = new URL(hostUrl);
     showPage(ctx, {
       title: 'Create a GitHub App',
-      body: `<p>For ${escapeHtml(await ownerNameOf(database.reader, flow))}. The next page is on ${escapeHtml(where.host)}: it shows the name of the App and what it may do, and asks you to create it.</p>
-<form method="post" action="${escapeHtml(action)}"><input type="hidden" name="manifest" value="${escapeHtml(JSON.stringify(manifest))}"><button>Go on to ${escapeHtml(where.host)}</button></form>`,
+      body: html`<p>For ${await ownerNameOf(database.reader, flow)}. The next page is on ${where.host}: it shows the name of the App and what it may do, and asks you to create it.</p>
+<form method="post" action="${action}"><input type="hidden" name="manifest" value="${JSON.stringify(manifest)}"><button>Go on to ${where.host}</button></form>`,
       formActions: [where.origin],
       script: submitScript,
     });
@@ -119,17 +120,17 @@ export const consentPath = '/connect/begin';
  * organization. It says so, and nothing begins before its button is pressed; a scanner of links uses nothing up.
  */
 async function askForConsent(ctx: Context, db: Db, flow: ConnectFlow, state: string): Promise<void> {
-  const owner = escapeHtml(await ownerNameOf(db, flow));
-  const host = escapeHtml(new URL(flow.hostUrl).host);
+  const owner = await ownerNameOf(db, flow);
+  const { host } = new URL(flow.hostUrl);
   const what =
     flow.kind === 'manifest'
       ? 'You will make a GitHub App there, and install it.'
       : 'You will choose an account there.';
   showPage(ctx, {
     title: 'Connect a GitHub account',
-    body: `<p>This connects a GitHub account to <strong>${owner}</strong>: whoever works there can then build from its repositories.</p>
+    body: html`<p>This connects a GitHub account to <strong>${owner}</strong>: whoever works there can then build from its repositories.</p>
 <p>It goes on at <strong>${host}</strong>. ${what} Go on only if you meant to.</p>
-<form method="post" action="${consentPath}"><input type="hidden" name="state" value="${escapeHtml(state)}"><button>Continue</button></form>`,
+<form method="post" action="${consentPath}"><input type="hidden" name="state" value="${state}"><button>Continue</button></form>`,
     // A browser holds the form to this through all redirects that follow it.
     formActions: [new URL(flow.hostUrl).origin],
   });

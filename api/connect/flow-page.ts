@@ -3,7 +3,8 @@ import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { isFinalFlowStatus } from '../../domain/connect/flow-status.ts';
-import { escapeHtml, type HtmlPage, showPage } from '../http/html-page.ts';
+import { type Content, type Html, html } from '../http/html.ts';
+import { type HtmlPage, showPage } from '../http/html-page.ts';
 import { ownerNameOf } from '../people/owner.ts';
 import { redirectBack } from './flow-view.ts';
 import { personStep } from './next-hop.ts';
@@ -47,8 +48,8 @@ export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise
   const page = isFinalFlowStatus(flow.status) ? ended(flow) : open(flow, app);
   // A browser holds a form to this through all redirects: its buttons lead to GitHub, or back to the platform.
   const formActions = [flow.hostUrl, flow.redirectUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
-  const owner = `<p>For ${escapeHtml(await ownerNameOf(db, flow))}.</p>`;
-  showPage(ctx, { ...page, body: owner + page.body, formActions });
+  const owner = html`<p>For ${await ownerNameOf(db, flow)}.</p>`;
+  showPage(ctx, { ...page, body: html`${owner}${page.body}`, formActions });
 }
 
 function ended(flow: ConnectFlow): HtmlPage {
@@ -58,8 +59,8 @@ function ended(flow: ConnectFlow): HtmlPage {
   return {
     status: flow.status === 'rejected' ? 403 : 200,
     title: titles[flow.status] ?? flow.status,
-    body: `<p>${escapeHtml(done)}</p>${flow.detail ? `<p>${escapeHtml(flow.detail)}</p>` : ''}${
-      back ? `<p><a class="button" href="${escapeHtml(back)}">Go on</a></p>` : '<p>You can close this page.</p>'
+    body: html`<p>${done}</p>${paragraph(flow.detail)}${
+      back ? html`<p><a class="button" href="${back}">Go on</a></p>` : html`<p>You can close this page.</p>`
     }`,
   };
 }
@@ -67,38 +68,38 @@ function ended(flow: ConnectFlow): HtmlPage {
 function open(flow: ConnectFlow, app: GithubApp | undefined): HtmlPage {
   const step = personStep(flow);
   const base = `/connect/${flow.id}`;
-  const body = [list(flow), flow.detail ? `<p>${escapeHtml(flow.detail)}</p>` : ''];
-  const appName = escapeHtml(app?.name ?? flow.appName);
+  const body = [list(flow), paragraph(flow.detail)];
+  const appName = app?.name ?? flow.appName;
   let title = 'Connecting GitHub';
   if (step === 'create') {
     title = 'Create a GitHub App';
-    body.push(`<p><a class="button" href="${base}/continue">Go on to GitHub</a></p>`);
+    body.push(html`<p><a class="button" href="${base}/continue">Go on to GitHub</a></p>`);
   }
   if (step === 'install') {
-    title = `Install ${app?.name ?? flow.appName}`;
-    body.push(`<p><a class="button" href="${base}/continue">Choose an account on GitHub</a></p>`);
+    title = `Install ${appName}`;
+    body.push(html`<p><a class="button" href="${base}/continue">Choose an account on GitHub</a></p>`);
   }
   if (step === 'sign_in') {
     title = 'Show GitHub who you are';
     body.push(
-      `<p>GitHub tells us whether you administer the account. We keep nothing but your GitHub name.</p>
+      html`<p>GitHub tells us whether you administer the account. We keep nothing but your GitHub name.</p>
 <p><a class="button" href="${base}/continue">Sign in with GitHub</a></p>`,
     );
   }
   if (step === 'confirm') {
     title = 'An owner has approved';
     body.push(
-      `<p>${appName} is installed on ${escapeHtml(flow.accountLogin ?? 'the account')} now. Connect it?</p>${button(`${base}/confirm`, 'Connect')}`,
+      html`<p>${appName} is installed on ${flow.accountLogin ?? 'the account'} now. Connect it?</p>${button(`${base}/confirm`, 'Connect')}`,
     );
   }
   if (step === 'none' && flow.status === 'awaiting_approval') {
     title = 'Waiting for an owner';
     body.push(
-      `<p>An owner of the account has to approve ${appName} on GitHub; they were sent a mail. This page looks every minute, and you may close it and come back.</p>${button(`${base}/check`, 'Look now')}`,
+      html`<p>An owner of the account has to approve ${appName} on GitHub; they were sent a mail. This page looks every minute, and you may close it and come back.</p>${button(`${base}/check`, 'Look now')}`,
     );
-  } else if (step === 'none') body.push('<p>One moment: this page goes on by itself.</p>');
+  } else if (step === 'none') body.push(html`<p>One moment: this page goes on by itself.</p>`);
   if (flow.status !== 'code_received') body.push(button(`${base}/cancel`, 'Cancel', 'quiet'));
-  return { title, body: body.join('\n'), ...refreshOf(flow, step) };
+  return { title, body: html`${body.map((part) => html`${part}\n`)}`, ...refreshOf(flow, step) };
 }
 
 function refreshOf(flow: ConnectFlow, step: string): { refreshSeconds?: number } {
@@ -107,12 +108,12 @@ function refreshOf(flow: ConnectFlow, step: string): { refreshSeconds?: number }
 }
 
 /** Where the flow stands, for those who see colours and those who do not. */
-function list(flow: ConnectFlow): string {
+function list(flow: ConnectFlow): Html {
   const steps = flow.kind === 'manifest' ? ['Create the App on GitHub'] : [];
   steps.push('Install it on an account', 'Show who you are', 'Done');
   const at = currentStep(flow);
-  const items = steps.map((text, index) => `<li${index === at ? ' aria-current="step"' : ''}>${text}</li>`);
-  return `<ol class="steps">${items.join('')}</ol>`;
+  const items = steps.map((text, index) => html`<li${index === at && html` aria-current="step"`}>${text}</li>`);
+  return html`<ol class="steps">${items}</ol>`;
 }
 
 function currentStep(flow: ConnectFlow): number {
@@ -122,6 +123,10 @@ function currentStep(flow: ConnectFlow): number {
   return flow.claimedInstallation === null ? first : first + 1;
 }
 
-function button(action: string, text: string, look = ''): string {
-  return `<form method="post" action="${action}"><button${look ? ` class="${look}"` : ''}>${text}</button></form>`;
+function paragraph(text: string | null): Content {
+  return text ? html`<p>${text}</p>` : undefined;
+}
+
+function button(action: string, text: string, look?: string): Html {
+  return html`<form method="post" action="${action}"><button${look && html` class="${look}"`}>${text}</button></form>`;
 }

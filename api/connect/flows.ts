@@ -9,6 +9,7 @@ import type { TenantScope } from '../../db/store/tenant.ts';
 import { isId } from '../../domain/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
+import { html } from '../http/html.ts';
 import { forPeople, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
@@ -31,7 +32,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     const flowId = String(ctx['params']?.flow);
     const flow = isId('flow', flowId) ? await allConnectFlows(database.reader).find(flowId) : undefined;
     if (flow && (await isItsBrowser(ctx, database.reader, flow))) return flow;
-    showPage(ctx, { status: 403, title: 'This does not lead on', body: `<p>${landingAdvice.state_foreign}</p>` });
+    showPage(ctx, { status: 403, title: 'This does not lead on', body: html`<p>${landingAdvice.state_foreign}</p>` });
     return undefined;
   }
 

@@ -4,6 +4,7 @@ import { appendAudit } from '../../db/ops/audit.ts';
 import { tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type RawTools } from '../http/endpoint.ts';
+import { html } from '../http/html.ts';
 import { forPeople, showPage } from '../http/html-page.ts';
 import { check, id } from '../http/input.ts';
 import type { FrameState } from '../http/request-frame.ts';
@@ -15,7 +16,7 @@ import { NewFlow } from './new-flow.ts';
 import { hopDeps, ownAppIdOf } from './next-hop.ts';
 import { startFlow } from './start-flow.ts';
 
-const html = { status: 200, body: z.string(), contentType: 'text/html' };
+const shownPage = { status: 200, body: z.string(), contentType: 'text/html' };
 const onward = { status: 303, description: 'To GitHub, back to the platform, or to the page of the flow' };
 
 /** Everything that GitHub is known to send, and whatever else it comes up with. */
@@ -114,7 +115,7 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       description: 'Works without JavaScript. The first browser that opens it goes through the flow.',
       access: 'public',
       query: CreateQuery,
-      success: html,
+      success: shownPage,
       problems: ['flow_state_refused'],
       raw: forPeople(create),
     }),
@@ -143,7 +144,7 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       tag: 'integrations',
       summary: 'Go on to GitHub, having been told for whom',
       access: 'public',
-      success: html,
+      success: shownPage,
       problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
       raw: forPeople(begin),
     }),
@@ -200,6 +201,6 @@ function strayed(ctx: Context, setupAction: string | undefined): void {
   };
   showPage(ctx, {
     title: 'Thank you',
-    body: `<p>${said[setupAction ?? ''] ?? 'There is nothing to do here. Go back to the page where you began.'}</p>`,
+    body: html`<p>${said[setupAction ?? ''] ?? 'There is nothing to do here. Go back to the page where you began.'}</p>`,
   });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import type { Endpoint } from './endpoint.ts';
+import { Html, html } from './html.ts';
 import { catalogue, Problem } from './problems.ts';
 
 type Raw = NonNullable<Endpoint['raw']>;
@@ -23,8 +24,7 @@ export type HtmlPage = {
   status?: number;
   /** Plain text. */
   title: string;
-  /** HTML: whatever is not ours in it was escaped by `escapeHtml`. */
-  body: string;
+  body: Html;
   /** Where its forms may lead, beside this server. */
   formActions?: string[];
   /** A script of ours, in the page's own text. */
@@ -48,12 +48,12 @@ export function showPage(ctx: Context, page: HtmlPage): void {
   // A form's origin is looked at, and `no-referrer` would hide it; the address itself is not passed on by this.
   ctx.set('referrer-policy', 'strict-origin');
   ctx.status = status;
-  const refresh = refreshSeconds === undefined ? '' : `<meta http-equiv="refresh" content="${refreshSeconds}">`;
-  ctx.body = `<!doctype html>
+  const refresh = refreshSeconds !== undefined && html`<meta http-equiv="refresh" content="${refreshSeconds}">`;
+  ctx.body = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">${refresh}
-<title>${escapeHtml(title)}</title><style>${style}</style></head>
-<body><main><h1>${escapeHtml(title)}</h1>${body}</main>${script === undefined ? '' : `<script>${script}</script>`}</body></html>
-`;
+<title>${title}</title><style>${new Html(style)}</style></head>
+<body><main><h1>${title}</h1>${body}</main>${script !== undefined && html`<script>${new Html(script)}</script>`}</body></html>
+`.text;
   ctx.type = 'text/html; charset=utf-8';
 }
 
@@ -65,13 +65,9 @@ export function forPeople(raw: Raw): Raw {
     } catch (error) {
       if (!(error instanceof Problem) || ctx.accepts('json', 'html') !== 'html') throw error;
       const { status, title } = catalogue[error.code];
-      showPage(ctx, { status, title, body: `<p>${escapeHtml(error.detail ?? '')}</p>` });
+      showPage(ctx, { status, title, body: html`<p>${error.detail}</p>` });
     }
   };
-}
-
-export function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 function hashSource(text: string): string {

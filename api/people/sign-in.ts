@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type Html, html } from '../http/html.ts';
 import { comesFromElsewhere, showPage } from '../http/html-page.ts';
 import { toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
@@ -27,12 +28,12 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       async raw(ctx) {
         const code = String(ctx.query['code'] ?? '');
         if (!isCode(code))
-          return show(ctx, 400, 'This link is not whole', '<p>Open the one that was printed at start.</p>');
+          return show(ctx, 400, 'This link is not whole', html`<p>Open the one that was printed at start.</p>`);
         show(
           ctx,
           200,
           'Sign in to Fairlead',
-          `<form method="post" action="/sign-in"><input type="hidden" name="code" value="${code}"><button>Sign in</button></form>`,
+          html`<form method="post" action="/sign-in"><input type="hidden" name="code" value="${code}"><button>Sign in</button></form>`,
         );
       },
     }),
@@ -47,7 +48,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       problems: ['invalid_request', 'sign_in_code_invalid', 'csrf_rejected', 'body_too_large'],
       async raw(ctx) {
         if (comesFromElsewhere(ctx)) {
-          return show(ctx, 403, 'This was not sent from here', '<p>Open the link again, and press its button.</p>');
+          return show(ctx, 403, 'This was not sent from here', html`<p>Open the link again, and press its button.</p>`);
         }
         const code = new URLSearchParams((await readBytes(ctx.req)).toString('utf8')).get('code') ?? '';
         const requestId = (ctx.state as FrameState).requestId;
@@ -59,20 +60,25 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
           show(ctx, 200, `Signed in as ${user.name}`, next);
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
-          show(ctx, 401, 'This link was used or has expired', '<p>Start Fairlead again: it prints another one.</p>');
+          show(
+            ctx,
+            401,
+            'This link was used or has expired',
+            html`<p>Start Fairlead again: it prints another one.</p>`,
+          );
         }
       },
     }),
   ];
 }
 
-const next = `<ul>
+const next = html`<ul>
 <li><a href="/docs">Read the API</a>.</li>
 <li><a href="/v1/me">See what you may do</a>: it shows your organization’s id, and the <code>csrf_token</code> that changes need.</li>
 <li>For scripts, make a token: <code>POST /v1/tokens</code> with <code>org_id</code>, <code>name</code> and <code>scopes</code>. It is shown once, and sent as <code>Authorization: Bearer flt_…</code>.</li>
 </ul>`;
 
-function show(ctx: Context, status: number, title: string, body: string): void {
+function show(ctx: Context, status: number, title: string, body: Html): void {
   showPage(ctx, { status, title, body });
 }
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { escapeHtml } from '../../api/http/html-page.ts';
+import { html } from '../../api/http/html.ts';
 import { sweep } from '../support/canaries/canaries.ts';
 import { keyCanaries } from '../support/canaries/keys.ts';
 
@@ -11,7 +11,7 @@ test('the sweep finds a secret in each spelling', () => {
     plain: `…${secret}…`,
     'in a URL': `https://example.com/?q=${encodeURIComponent(secret)}&x=1`,
     'in a form': new URLSearchParams({ q: secret, x: '1' }).toString(),
-    'on a page': `<input value="${escapeHtml(secret)}">`,
+    'on a page': html`<input value="${secret}">`.text,
     'in JSON': JSON.stringify({ secret }),
     'in JSON in JSON': JSON.stringify({ text: JSON.stringify({ secret }) }),
     'in hexadecimal': encoded('').toString('hex'),
