@@ -1,7 +1,10 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 
-/** What every intake is measured against: reads the body and answers; with `--hmac` it also checks the signature. */
+/**
+ * The server that every intake is compared with. It reads the body and responds. With `--hmac` it also checks the
+ * signature.
+ */
 const key = process.argv.includes('--hmac') ? createSecretKey(Buffer.from(process.argv.at(-1) ?? '')) : undefined;
 
 const server = createServer((request, response) => {

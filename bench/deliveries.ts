@@ -5,7 +5,10 @@ export type SignedDelivery = { guid: string; event: string; body: string; signat
 
 type Example = { name: string; examples: Record<string, unknown>[] };
 
-/** GitHub's own example pushes and pull requests, padded to the size of real ones, each made unique and signed. */
+/**
+ * Creates deliveries from GitHub's own example pushes and pull requests. Each one is padded to a realistic size, unique
+ * and signed.
+ */
 export function signedDeliveries(count: number, secret: string): SignedDelivery[] {
   const all = createRequire(import.meta.url)('@octokit/webhooks-examples') as Example[];
   const wanted = all.filter(({ name }) => name === 'push' || name === 'pull_request');

@@ -3,7 +3,7 @@ import type { SignedDelivery } from './deliveries.ts';
 
 export type Load = { requests: number; seconds: number; perSecond: number; p50: number; p99: number; refused: number };
 
-/** Sends each delivery once over `connections` connections, as fast as they are answered. */
+/** Sends each delivery once over `connections` connections, as fast as the server responds. */
 export async function sendAll(
   url: string,
   deliveries: SignedDelivery[],
@@ -30,7 +30,7 @@ export async function sendAll(
       },
       (error, result) => (error ? reject(error) : resolve(result)),
     );
-    // autocannon itself counts in whole seconds.
+    // autocannon itself counts only whole seconds.
     instance.on('response', () => {
       last = performance.now();
     });
@@ -41,7 +41,7 @@ export async function sendAll(
   return { requests: deliveries.length, seconds, perSecond: deliveries.length / seconds, p50, p99, refused };
 }
 
-/** As GitHub sends them. */
+/** The headers that GitHub sends. */
 export function headersOf({ guid, event, signature }: SignedDelivery, appId: number): Record<string, string> {
   return {
     'content-type': 'application/json',

@@ -8,8 +8,8 @@ import { headersOf, type Load, sendAll } from './load.ts';
 import { newFolder, type Subject, startBare, startProduct } from './subject.ts';
 
 /**
- * `npm run bench`: how much slower than a bare `node:http` server a durable acknowledgement is, in ratios from one
- * run. `--quick` is one round without thresholds. It verifies what it times: stored rows equal acknowledged ones.
+ * `npm run bench`: compares a durable acknowledgement with a bare `node:http` server, in ratios from one run. `--quick`
+ * is one round without thresholds. The stored rows must equal the acknowledged deliveries.
  */
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
 const rounds = values.quick ? 1 : 5;
@@ -37,7 +37,7 @@ async function measureIntake(): Promise<Measured> {
   const product = await startProduct(secret, appId);
   try {
     const fresh = signedDeliveries(count, secret);
-    // One in a hundred comes twice, and must give no new row.
+    // One in a hundred is sent twice, and must create no new row.
     const repeated = fresh.map((delivery, index) => (index % 100 === 99 ? (fresh[index - 50] ?? delivery) : delivery));
     const measured = await measure(product, repeated);
     await product.stop();
@@ -51,7 +51,7 @@ async function measureIntake(): Promise<Measured> {
   }
 }
 
-/** Kills the product in the middle of a load: whatever was acknowledged must be there when it is opened again. */
+/** Kills the product during a load. Every acknowledged delivery must be there after a restart. */
 async function verifyKill(): Promise<void> {
   const folder = newFolder();
   const product = await startProduct(secret, appId, folder);
@@ -77,7 +77,7 @@ function expectEqual(what: string, is: number, should: number): void {
   console.log(`${what}: ${is}, as it should be`);
 }
 
-/** How many times a second this disk can be told to keep something: what a durable answer costs at least. */
+/** Returns how often per second the disk can sync, which is the minimum cost of a durable response. */
 function fsyncsPerSecond(): number {
   const file = path.join(tmpdir(), `fairlead-fsync-${process.pid}`);
   const descriptor = openSync(file, 'w');

@@ -10,10 +10,10 @@ import knex from 'knex';
 const root = path.join(import.meta.dirname, '..');
 const ticksPerSecond = 100;
 
-/** A server under measurement: a process of its own, started as users start it. */
+/** A server under measurement, in a process of its own. */
 export type Subject = {
   url: string;
-  /** CPU seconds that the process has used so far. */
+  /** The CPU seconds that the process has used so far. */
   cpuSeconds(): number;
   residentMiB(): number;
   kill(): Promise<void>;
@@ -28,7 +28,7 @@ export async function startBare(secret?: string): Promise<Subject> {
 
 export type Product = Subject & { storedDeliveries(): Promise<number>; remove(): void };
 
-/** The whole product on an empty data directory; its GitHub is a server that knows nothing. */
+/** Starts the whole product on an empty data directory. Its GitHub is a server that knows nothing. */
 export async function startProduct(secret: string, appId: number, folder = newFolder()): Promise<Product> {
   const github = await startSilentGitHub();
   const { privateKey } = generateKeyPairSync('rsa', {
@@ -71,7 +71,7 @@ export function newFolder(): string {
   return mkdtempSync(path.join(tmpdir(), 'fairlead-bench-'));
 }
 
-/** From a connection of its own, so that what is counted is what reached the file. */
+/** Counts the rows over a separate connection, so that only rows in the file count. */
 async function countDeliveries(filename: string): Promise<number> {
   const database = knex({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true });
   try {

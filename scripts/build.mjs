@@ -1,6 +1,6 @@
-// `npm run build`: the product as plain JavaScript in dist/, with the workflows bundled ahead, to be run by
-// `node dist/start.js`, `dist/api/main.js`, `dist/worker/main.js` and `dist/db/main.js`; and the commands of
-// dist/cli/bin, which need nothing but Node.
+// `npm run build`: writes the product as plain JavaScript to dist/, with the workflows bundled. Run it with `node
+// dist/start.js`, `dist/api/main.js`, `dist/worker/main.js` or `dist/db/main.js`. The commands in dist/cli/bin need
+// only Node.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// Cuts GitHub's OpenAPI document to the operations that our stand-in for GitHub has, into
-// stand-ins/github/contract.json. The document comes from npm, pinned, and is not installed: it is 70 MB unpacked.
-// `--check` writes nothing and fails where the committed file is another.
+// Reduces GitHub's OpenAPI document to the operations of the GitHub stand-in, and writes
+// stand-ins/github/contract.json. The document comes from npm with a pinned version. It is not installed, because it
+// takes 70 MB. `--check` writes nothing and fails if the committed file differs.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import path from 'node:path';
 
 const source = {
   package: '@octokit/openapi@23.0.2',
-  // As the registry gives it: `npm view @octokit/openapi@23.0.2 dist.integrity`.
+  // The value from `npm view @octokit/openapi@23.0.2 dist.integrity`.
   integrity: 'sha512-pV8M7L9GY23AybNvTmo2nyjmpmnt6+2sRE/tqr0ZLQcPS4lnw7u5eZGNmwRNkBC3D7gZXbFx5AHzLUVRBXGDhg==',
   file: 'package/generated/api.github.com.json',
 };
@@ -66,7 +66,7 @@ const operations = [
   'GET /repos/{owner}/{repo}/commits/{ref}/check-runs',
 ];
 
-/** Said for people, or of no use to a check. */
+/** Fields that are for people or useless for a check. */
 const unneeded = new Set([
   'description',
   'summary',
@@ -101,7 +101,7 @@ async function openApi() {
     const archive = path.join(folder, filename.replace(/^@/, '').replaceAll('/', '-'));
     const digest = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
     if (digest !== source.integrity) throw new Error(`${source.package} has the integrity ${digest}`);
-    // One file to the standard output; nothing is unpacked.
+    // Writes one file to the standard output and unpacks nothing.
     const json = execFileSync('tar', ['-xzOf', archive, source.file], { maxBuffer: 64 * 1024 * 1024 });
     return JSON.parse(json.toString('utf8'));
   } finally {
@@ -109,7 +109,7 @@ async function openApi() {
   }
 }
 
-/** In this one list the document has an account be a user and an enterprise at once, where it elsewhere says "or". */
+/** In this list the document requires an account to be a user and an enterprise at once. Elsewhere it says "or". */
 function corrected(document) {
   const list = document.paths['/app/installations'].get.responses['200'].content['application/json'];
   if (!list.schema.items.properties.account.allOf) throw new Error('GET /app/installations needs no correction now');
@@ -120,7 +120,7 @@ function corrected(document) {
 function cut(document) {
   const components = new Map();
 
-  /** A copy without what is unneeded; components that it refers to are copied too. */
+  /** Returns a copy without the unneeded fields, and copies the components that it refers to. */
   function copy(node, isMapOfNames = false) {
     if (Array.isArray(node)) return node.map((one) => copy(one));
     if (typeof node !== 'object' || node === null) return node;
@@ -131,7 +131,7 @@ function cut(document) {
     return Object.fromEntries(kept.map((key) => [key, copy(node[key], key === 'properties' && !isMapOfNames)]));
   }
 
-  /** Schemas stay references, for some are needed often; all else is put in place. */
+  /** Schemas stay references, because some are used often. Everything else is inlined. */
   function copyReference($ref) {
     const value = resolve($ref);
     if (!$ref.startsWith('#/components/schemas/')) return copy(value);
@@ -168,7 +168,7 @@ function cut(document) {
           schema: closed(requestBody.content['application/json'].schema),
         },
       }),
-      // Null: an answer without a body.
+      // Null means a response without a body.
       responses: Object.fromEntries(
         Object.entries(responses).map(([status, { content }]) => [
           status,
@@ -183,7 +183,7 @@ function cut(document) {
   return { source: source.package, operations: cutOperations, components: { schemas } };
 }
 
-/** GitHub ignores most of what it does not know; we want to know when we send it. */
+/** GitHub ignores most unknown fields, but the check must report them. */
 function closed(schema) {
   if (schema.items) return { ...schema, items: closed(schema.items) };
   if (schema.type !== 'object' || !schema.properties) return schema;

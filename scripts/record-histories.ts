@@ -25,9 +25,9 @@ import { rotations, tellRotation } from './histories/rotations.ts';
 import { tellVerification, verifications } from './histories/verifications.ts';
 
 /**
- * Records the histories that test/workflows/replay.test.ts replays, those that are not there yet:
- * `npx tsx scripts/record-histories.ts`. Only for a new workflow or a new story of it. When the replay of an old history fails, the change needs `patched()`, not a new
- * recording: builds that are under way when a new version is installed have histories like the old ones.
+ * Records the missing histories that test/workflows/replay.test.ts replays: `npx tsx scripts/record-histories.ts`. Use
+ * it only for a new workflow or a new story. If the replay of an old history fails, the change needs `patched()` and
+ * not a new recording. Builds that are running during an upgrade have histories like the old ones.
  */
 const folder = path.join(import.meta.dirname, '../test/fixtures/histories');
 const buildId = 'bld_0000000000000000000000000a';
@@ -62,7 +62,7 @@ const stories: Record<string, { activities?: object; tell: Tell }> = {
       await handle.signal(reported, end);
     },
   },
-  // As the one before; GitHub is told of the build meanwhile.
+  // Like the previous story, but the build is reported to GitHub in between.
   'dispatch-build-told-while-searching': {
     activities: { sendDispatch: async () => ({ outcome: 'unknown' }) },
     async tell(handle, sleep) {
@@ -80,7 +80,7 @@ const stories: Record<string, { activities?: object; tell: Tell }> = {
   },
 };
 
-/** Two pages of installations, the first with one of two pages of repositories; a request meanwhile is another pass. */
+/** Two pages of installations, the first with two pages of repositories. A request in between causes another pass. */
 const reading = {
   beginSync: async () => {},
   syncInstallationPage: async ({ page }: { page: number }) =>
@@ -98,7 +98,7 @@ const reading = {
 };
 const syncs: Record<string, { activities?: object; requests: number }> = {
   'sync-installations-done': { requests: 1 },
-  // One is refused, one fails at first and is read after the others, pages of one are read once more.
+  // One installation is refused, one fails at first and is read last, and the pages of one are read again.
   'sync-installations-troubled': {
     requests: 1,
     activities: {
@@ -111,7 +111,7 @@ const syncs: Record<string, { activities?: object; requests: number }> = {
       finishRepositories: async ({ again }: { again: boolean }) => (again ? 'done' : 'read_whole'),
     },
   },
-  // So many pages that several runs read them: this is the first.
+  // Several runs read these pages, and this is the first one.
   'sync-installations-long': {
     requests: 1,
     activities: {
@@ -149,7 +149,7 @@ function troubledPage() {
   };
 }
 
-/** What the flow's row says, one after the other; each is told by a signal, or by the step before. */
+/** The states of the flow's row, in order. A signal or the previous step announces each one. */
 type Row = [step: FlowStep, status: FlowStatus, signaled?: true];
 const flowId = 'flow_0000000000000000000000000a';
 const connecting = {
@@ -190,7 +190,7 @@ const flows: Record<string, { activities?: object; rows: Row[]; apart?: '1 minut
   },
   'connect-github-approved': {
     activities: { lookForApproval: [{ outcome: 'pending' }, { outcome: 'approved' }] },
-    // A press too soon does not look again.
+    // A request that comes too soon causes no check.
     apart: '1 minute',
     rows: [
       ['look_for_approval', 'awaiting_approval'],
@@ -259,7 +259,7 @@ for (const [name, { activities, rows, apart = '1 second' }] of Object.entries(fl
   });
   const readFlow = async () => {
     const [step, status] = rows[at] ?? ['over', 'failed'];
-    // What a step has done shows at the next look; what a person does comes with its signal.
+    // The next read shows the result of a step. A person's action comes with its signal.
     if (rows[at + 1] && !rows[at + 1]?.[2]) at += 1;
     return { step, status, expiresInMs: 86_400_000 };
   };
@@ -354,15 +354,15 @@ async function save(name: string, handle: WorkflowHandle): Promise<void> {
 }
 
 /**
- * The history as JSON that the worker's encoder takes back: enums stay numbers, bytes become base64, 64-bit integers
- * numbers. (The SDK's own conversion to JSON fails where npm installs several copies of protobufjs.)
+ * Returns the history as JSON that the worker's encoder accepts: enums and 64-bit integers are numbers, and bytes are
+ * base64. The SDK's own conversion fails if npm installs several copies of protobufjs.
  */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
   if ('low' in value && 'high' in value) return Number(value);
-  // Where a failure arose names folders of the machine that recorded it.
+  // The source of a failure names folders of the machine that recorded it.
   const kept = Object.entries(value).filter(([key]) => key !== 'stackTrace');
   return Object.fromEntries(kept.map(([key, inner]) => [key, plain(inner)]));
 }

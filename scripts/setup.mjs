@@ -1,6 +1,7 @@
-// Runs before `npm start` and `npm test`, on a fresh clone too: with nothing but Node's standard library it installs
-// what is missing and finds a Temporal server. With nothing to do it takes a moment.
-//   node scripts/setup.mjs [--test]    (--test also gets the time-skipping test server)
+// Runs before `npm start` and `npm test`. It installs what is missing and finds a Temporal server, with only Node's
+// standard library. If there is nothing to do, it takes a moment.
+//
+// node scripts/setup.mjs [--test]    (--test also gets the time-skipping test server)
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { installDependencies } from './setup/dependencies.mjs';
@@ -16,7 +17,7 @@ try {
   if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
     throw new SetupError(`Node ${oldestNode.join('.')} or later is needed; this is ${process.version}`);
   }
-  // `npm start` reads it too; the tests do not.
+  // `npm start` reads it too, but the tests do not.
   const settings = path.join(root, '.env');
   if (!test && existsSync(settings)) process.loadEnvFile(settings);
   installDependencies(root);

@@ -1,11 +1,12 @@
-// Runs Temporal's dev server as its child, in a session of its own, so that Ctrl-C on the terminal does not reach it
-// before its users have stopped. Standard input is the tie to whoever started it: when that ends, also by kill -9,
-// the server is stopped. A server that dies after it had been running is started again.
-//   node temporal-watchdog.mjs <log file> <pid file> <program> <arguments…>
+// Runs Temporal's dev server as its child in a session of its own, so that Ctrl-C does not stop the server before its
+// users. When standard input ends, even by kill -9 of the owner, the watchdog stops the server. It restarts a server
+// that dies after it has run.
+//
+// node temporal-watchdog.mjs <log file> <pid file> <program> <arguments…>
 import { spawn } from 'node:child_process';
 import { openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
-/** A server that ends sooner could not start, and would not the next time. */
+/** A server that ends sooner could not start, so a restart would not help. */
 const provenMs = 5_000;
 const pauseMs = 500;
 const patienceMs = 10_000;
@@ -41,7 +42,7 @@ function stop() {
   setTimeout(() => server?.kill('SIGKILL'), patienceMs).unref();
 }
 
-/** What is said on standard output reaches whoever waits for the server. */
+/** Standard output goes to the process that waits for the server. */
 function end(failure) {
   rmSync(pidFile, { force: true });
   if (failure) console.log(failure);
@@ -49,7 +50,7 @@ function end(failure) {
 }
 
 process.stdin.on('end', stop).on('error', stop).resume();
-// The owner may be gone by the time that something is said.
+// The owner can be gone by now.
 process.stdout.on('error', () => {});
 for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
 process.on('SIGTERM', stop);

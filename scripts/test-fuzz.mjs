@@ -1,4 +1,4 @@
-// Runs the property tests on random seeds for some minutes: see `npm run test:fuzz -- --help`.
+// Runs the property tests on random seeds for some minutes. See `npm run test:fuzz -- --help`.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Runs the tests on a Postgres server of their own, made for this run and removed after it. Where TEST_DATABASE_URL
-// is set, that server is used instead. Needs Postgres 13 or later (Debian: apt-get install postgresql).
+// Runs the tests on a new Postgres server and removes the server after the run. If TEST_DATABASE_URL is set, it uses
+// that server instead. Needs Postgres 13 or later (Debian: apt-get install postgresql).
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -25,7 +25,7 @@ function findPrograms() {
   );
 }
 
-/** initdb refuses to run as root: then the server runs as the `postgres` user that the package made. */
+/** initdb refuses to run as root. In that case the server runs as the `postgres` user of the package. */
 function run(program, args) {
   const command = isRoot ? ['runuser', ['-u', 'postgres', '--', program, ...args]] : [program, args];
   const { status, stderr, stdout, error } = spawnSync(command[0], command[1], { encoding: 'utf8', cwd: '/' });

@@ -4,7 +4,7 @@ import { endpointsOf } from '../api/app.ts';
 import type { ApiDeps } from '../api/http/deps.ts';
 import { openApiText } from '../api/openapi.ts';
 
-/** `npm run openapi`: writes docs/openapi.json. No handler runs, so what they need need not be there. */
+/** `npm run openapi`: writes docs/openapi.json. No handler runs, so their dependencies can be missing. */
 const file = path.join(import.meta.dirname, '..', 'docs', 'openapi.json');
 writeFileSync(file, openApiText(endpointsOf({} as ApiDeps)));
 console.log(`Wrote ${path.relative(process.cwd(), file)}`);

@@ -6,8 +6,8 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 const root = path.join(import.meta.dirname, '..');
 
 /**
- * The workflows as one file. A build has made it; from the sources it is made once and kept in `.cache/` under a hash
- * of what goes in, so that a second start needs no bundler.
+ * Returns the workflows as one file. A build contains the bundle. Otherwise it is created once and kept in `.cache/`
+ * under a hash of its sources, so that a second start is fast.
  */
 export async function workflowBundle(): Promise<{ codePath: string }> {
   const built = path.join(root, 'workflow-bundle.js');
@@ -40,7 +40,7 @@ function sourcesHash(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Bundles of sources that are gone; a young one may belong to a process that is just starting. */
+/** Deletes bundles whose sources are gone. A young bundle can belong to a process that is starting. */
 function removeOld(folder: string): void {
   const old = (file: string) => Date.now() - statSync(file).mtimeMs > 24 * 60 * 60 * 1000;
   for (const name of readdirSync(folder)) {

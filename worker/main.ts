@@ -7,7 +7,7 @@ import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
 import { runWork } from './run-work.ts';
 
-/** `npm run worker`: workflows, activities and the relay. There may be many. */
+/** `npm run worker`: runs workflows, activities and the relay. You can run many workers. */
 await run(async () => {
   readEnvFile();
   const config = loadConfig();

@@ -6,9 +6,9 @@ import { redact, redactDeep } from '../domain/secrets/redact.ts';
 import type { Logger } from '../log.ts';
 
 /**
- * The last gate before the history, which anybody with access to Temporal's UI reads: failures are made safe where
- * they are raised, and are redacted here once more, together with whatever nobody thought of. The error as it came,
- * stack and cause included, goes to our log only, which redacts too.
+ * The last check before a failure enters the history, which everyone with access to Temporal's UI can read. Failures
+ * are redacted when they are thrown, and again here in case one was missed. The original error with its stack goes only
+ * to the log, which redacts too.
  */
 export function createRedactInterceptor(logger: Logger): ActivityInterceptorsFactory {
   return ({ info }) => ({

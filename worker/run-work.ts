@@ -19,16 +19,19 @@ import { createTemporalClient, waitForTemporal } from './temporal-client.ts';
 import { createTemporalLogger } from './temporal-logger.ts';
 import { createTemporalStarter } from './temporal-starter.ts';
 
-/** How often the log of deliveries is read where GitHub cannot reach us: 720 requests an hour for each App. */
+/** How often the log of deliveries is read if GitHub cannot reach Fairlead. It is 720 requests an hour for each App. */
 const pullMs = 5_000;
 
-/** Workflows, activities and the relay that feeds them, on one Temporal. Throws `TemporalUnreachable` at first. */
+/**
+ * Runs workflows, activities and the relay on one Temporal. Throws `TemporalUnreachable` if Temporal is not reachable
+ * at the start.
+ */
 export async function runWork(options: {
   store: Store;
   brokers: Brokers;
   temporal: TemporalSettings & { address: string };
   webhookMode: WebhookMode;
-  /** Where GitHub sends the webhooks of this App. */
+  /** Returns the webhook address of this App at Fairlead. */
   webhookUrlFor(githubAppId: string): string;
   logger: Logger;
   registry: Registry;
@@ -70,7 +73,7 @@ export async function runWork(options: {
     ...(!reachable && { pull: { everyMs: pullMs, work: logs.round } }),
   });
   await relay.start();
-  // What came while nobody was here.
+  // This reads what arrived while no worker was running.
   await requestRecoveries(database);
   await ensureSchedules(client, logger);
 

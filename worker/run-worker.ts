@@ -4,8 +4,8 @@ import { taskQueue } from '../workflows/ids.ts';
 export type RunningWorker = { stop(): Promise<void>; failed: Promise<never> };
 
 /**
- * Polls for workflows and activities until it is stopped. Slots are fixed: the resource-based tuner ramps local
- * activities up too slowly for workflows as short as ours.
+ * Polls for workflows and activities until it is stopped. The slots are fixed, because the resource-based tuner adds
+ * slots for local activities too slowly for such short workflows.
  */
 export async function runWorker(options: {
   connection: NativeConnection;
@@ -26,7 +26,7 @@ export async function runWorker(options: {
     maxConcurrentLocalActivityExecutions: 50,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxCachedWorkflows: 500,
-    // What is in flight may finish; what does not is tried again by the next worker.
+    // Running activities can finish. The next worker retries the others.
     shutdownGraceTime: '10 seconds',
     shutdownForceTime: '15 seconds',
   });

@@ -5,14 +5,17 @@ import { taskQueue } from '../workflows/ids.ts';
 type Schedule = {
   scheduleId: string;
   spec: ScheduleSpec;
-  /** How long after its time it still makes sense. */
+  /** How late a run can start and still make sense. */
   catchupWindow: '1 minute' | '12 hours';
   workflow: string;
   workflowId: string;
   summary: string;
 };
 
-/** What Temporal starts by itself, over and over. One run at a time; what fell into a downtime is made up for once. */
+/**
+ * The workflows that Temporal starts on a schedule. One runs at a time, and a missed run is executed once after a
+ * downtime.
+ */
 const schedules: Schedule[] = [
   {
     scheduleId: 'recover-deliveries',
@@ -24,7 +27,7 @@ const schedules: Schedule[] = [
   },
   {
     scheduleId: 'check-registries',
-    // Each registry’s own time is drawn: this only looks whose has come.
+    // Each registry has its own random time. This only finds those that are due.
     spec: { intervals: [{ every: '5 minutes' }] },
     catchupWindow: '1 minute',
     workflow: 'checkRegistries',
@@ -33,7 +36,7 @@ const schedules: Schedule[] = [
   },
   {
     scheduleId: 'reconcile',
-    // At 03:00 UTC, and not everybody’s at the same moment.
+    // It runs at 03:00 UTC, with a random delay so that installations differ.
     spec: { calendars: [{ hour: 3, minute: 0 }], jitter: '30 minutes' },
     catchupWindow: '12 hours',
     workflow: 'reconcile',
@@ -42,7 +45,7 @@ const schedules: Schedule[] = [
   },
   {
     scheduleId: 'rotate-signing-keys',
-    // Most days there is nothing to do.
+    // On most days there is nothing to do.
     spec: { calendars: [{ hour: 4, minute: 0 }], jitter: '30 minutes' },
     catchupWindow: '12 hours',
     workflow: 'rotateSigningKeys',
@@ -51,12 +54,12 @@ const schedules: Schedule[] = [
   },
 ];
 
-/** Of one call: nothing waits for a schedule. */
+/** The time limit of one call. Nothing waits for a schedule. */
 const patienceMs = 5_000;
 
 /**
- * Makes the schedules, or brings them up to date; any number of workers may do so at once. A cluster that refuses
- * them is no reason not to start: what they do can be asked for by hand.
+ * Creates or updates the schedules. Any number of workers can do so at once. The worker starts even if a cluster
+ * refuses them, because their work can be requested by hand.
  */
 export async function ensureSchedules(client: Client, logger: Logger): Promise<void> {
   await Promise.all(schedules.map((schedule) => ensure(client, logger, schedule)));

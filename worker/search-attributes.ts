@@ -6,8 +6,8 @@ const keyword = 2;
 const deadlineMs = 5_000;
 
 /**
- * Whether workflows may be started with our search attributes. Registers those that the namespace lacks, where we
- * may; a cluster of somebody else's is used without them.
+ * Returns whether workflows can start with search attributes. Registers the missing ones if the namespace permits it.
+ * Another operator's cluster is used without them.
  */
 export async function ensureSearchAttributes(
   connection: Connection,

@@ -1,14 +1,14 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TemporalSettings } from '../config.ts';
 
-/** After an outage Temporal is found again within a second; by default it takes up to half a minute. */
+/** Finds Temporal within a second after an outage. The default takes up to half a minute. */
 export const reconnectQuickly = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
 };
 
-/** A client that connects when it is first used, so that a process starts while Temporal is away. */
+/** A client that connects on first use, so that a process can start during an outage of Temporal. */
 export function createTemporalClient(
   settings: Pick<TemporalSettings, 'namespace' | 'tls' | 'apiKey'>,
   address: string,
@@ -18,7 +18,7 @@ export function createTemporalClient(
     ...(settings.tls && { tls: settings.tls }),
     ...(settings.apiKey && { apiKey: settings.apiKey }),
     channelArgs: reconnectQuickly,
-    // No retries inside a call: what fails is a command that is due again later.
+    // A call has no retries, because a failed command is sent again later.
     interceptors: [],
   });
   const client = new Client({ connection, namespace: settings.namespace });
@@ -29,7 +29,7 @@ export class TemporalUnreachable extends Error {
   override name = 'TemporalUnreachable';
 }
 
-/** Waits until the namespace answers; throws `TemporalUnreachable` after `limitMs`. */
+/** Waits until the namespace responds. Throws `TemporalUnreachable` after `limitMs`. */
 export async function waitForTemporal(
   settings: { address: string; namespace: string } & Partial<Pick<TemporalSettings, 'tls' | 'apiKey'>>,
   limitMs: number,

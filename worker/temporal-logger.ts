@@ -4,8 +4,8 @@ import type { Logger } from '../log.ts';
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 /**
- * Temporal's log lines through ours, so that they are redacted alike. What its SDK calls INFO is of interest to its
- * own authors; a failed attempt of an activity is no more than a warning, since it is tried again.
+ * Sends Temporal's log lines to our log, so that they are redacted too. The SDK's INFO lines are for its own authors. A
+ * failed attempt is only a warning, because it is retried.
  */
 export function createTemporalLogger(logger: Logger): TemporalLogger {
   function log(level: LogLevel, message: string, meta: LogMetadata = {}): void {

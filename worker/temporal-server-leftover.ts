@@ -3,24 +3,24 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { programEnvironment } from '../config.ts';
 
-/** What the watchdog writes down while its server runs. */
+/** What the watchdog records while its server runs. */
 type Pids = { server: number; watchdog: number; owner: number };
 
 /**
- * Stops the server that an earlier start left behind, if there is one. Answers the process that still uses it, which
- * then keeps it; nothing when the way is free.
+ * Stops the server that an earlier start left behind. If a process still uses the server, this returns that process and
+ * keeps the server. Otherwise it returns nothing.
  */
 export async function stopLeftover(pidFile: string): Promise<number | undefined> {
   const left = readPids(pidFile);
   if (!left) return undefined;
-  // While its owner lives a watchdog keeps the server; once the owner is gone, it needs its time to stop it.
+  // A watchdog keeps the server while its owner lives, and needs some time to stop it afterwards.
   const ownerStops = 5_000;
   const watchdogStops = 15_000;
   const watching = () => runs(left.watchdog, pidFile);
   if (!(await endsWithin(ownerStops, watching)) && isAlive(left.owner)) return left.owner;
   await endsWithin(watchdogStops, watching);
 
-  // Where the watchdog was killed too, nobody else stops the server.
+  // If the watchdog was killed too, only this code stops the server.
   const serving = () => runs(left.server, 'start-dev');
   if (serving()) {
     process.kill(left.server, 'SIGTERM');
@@ -46,7 +46,7 @@ async function endsWithin(limitMs: number, goesOn: () => boolean): Promise<boole
   return true;
 }
 
-/** A pid is soon given to somebody else: only a program that was started as ours counts. */
+/** The system reuses process IDs, so only a program that was started as ours counts. */
 function runs(pid: number, argument: string): boolean {
   return isAlive(pid) && commandLine(pid).includes(argument);
 }

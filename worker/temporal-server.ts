@@ -7,7 +7,7 @@ import { workflowAttributeNames } from '../domain/ops/workflow-ids.ts';
 import { TemporalUnreachable, waitForTemporal } from './temporal-client.ts';
 import { stopLeftover } from './temporal-server-leftover.ts';
 
-/** Why there is no Temporal server, in a sentence for whoever starts the product. */
+/** Why there is no Temporal server, as a sentence for the user who starts the product. */
 export class TemporalServerError extends Error {
   override name = 'TemporalServerError';
 }
@@ -24,8 +24,8 @@ const host = '127.0.0.1';
 const root = path.join(import.meta.dirname, '..');
 
 /**
- * Runs Temporal's dev server with its UI and a database file in `dataDir`. A server of ours that an earlier start
- * left behind is stopped first; a port that somebody else holds is an error. Ready means that the namespace answers.
+ * Runs Temporal's dev server with its UI and a database file in `dataDir`. It stops a server that an earlier start left
+ * behind. If another program uses the port, it throws. It is ready when the namespace responds.
  */
 export async function startTemporalServer(options: {
   dataDir: string;
@@ -56,7 +56,7 @@ export async function startTemporalServer(options: {
   const failed = failure(watchdog, logFile);
   const stop = async () => {
     await stopWatchdog(watchdog);
-    // For the case that the watchdog was killed, and its server lives on.
+    // The watchdog can be killed while its server lives on.
     await stopLeftover(pidFile);
   };
   try {
@@ -75,7 +75,7 @@ function serverArguments({ port, uiPort, file }: { port: number; uiPort: number;
     'start-dev',
     ...['--ip', host, '--port', String(port), '--ui-ip', host, '--ui-port', String(uiPort)],
     ...['--namespace', 'default', '--db-filename', file],
-    // The file mode is several times slower without these two.
+    // The file mode is several times slower without these two settings.
     ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ...['--log-level', 'error', '--log-format', 'json'],
     ...workflowAttributeNames.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),

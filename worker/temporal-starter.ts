@@ -10,8 +10,8 @@ import type { Command } from '../db/store/commands.ts';
 import { taskQueue } from '../workflows/ids.ts';
 
 /**
- * Hands commands over to Temporal. Each resolves once Temporal has it, or has had it before. Otherwise it throws
- * `TemporalAway`, `CommandRefused`, or what went wrong and may go right another time.
+ * Sends commands to Temporal. Each call resolves once Temporal has the command. Otherwise it throws `TemporalAway`,
+ * `CommandRefused`, or an error that can pass.
  */
 export type TemporalStarter = {
   start(command: Command): Promise<void>;
@@ -20,12 +20,12 @@ export type TemporalStarter = {
   isReachable(): Promise<boolean>;
 };
 
-/** Nobody answered in time. Temporal may have taken the command nevertheless. */
+/** Temporal did not respond in time, but it can have accepted the command. */
 export class TemporalAway extends Error {
   override name = 'TemporalAway';
 }
 
-/** Temporal understood, and will never take this command. */
+/** Temporal will never accept this command. */
 export class CommandRefused extends Error {
   override name = 'CommandRefused';
 }
@@ -35,9 +35,9 @@ const grpc = { cancelled: 1, invalidArgument: 3, deadlineExceeded: 4, unavailabl
 
 const callMs = 5_000;
 const probeMs = 2_000;
-/** The native connection does not keep short deadlines, so a timer of ours does. */
+/** The native connection does not keep short deadlines, so our timer does. */
 const eagerMs = 2_000;
-/** For how long eager starts are left out after one has failed. */
+/** How long eager starts are skipped after one has failed. */
 const eagerRestMs = 10_000;
 
 export function createTemporalStarter({
@@ -46,7 +46,7 @@ export function createTemporalStarter({
   attributesAvailable,
 }: {
   client: Client;
-  /** A client over the worker's own native connection: workflows then begin in this process, without a round trip. */
+  /** A client over the worker's own native connection. Its workflows begin in this process without a round trip. */
   eagerClient?: Client | undefined;
   /** Whether the namespace knows our search attributes. */
   attributesAvailable: boolean;
@@ -79,7 +79,7 @@ export function createTemporalStarter({
     }
   }
 
-  /** Once without the search attributes, should they be what is refused. */
+  /** Repeats the start without the search attributes if they are what Temporal refuses. */
   async function withOrWithoutAttributes(command: Command, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -96,7 +96,10 @@ export function createTemporalStarter({
     }
   }
 
-  /** True once the workflow has started; false leaves it to the ordinary way, which is harmless if it has after all. */
+  /**
+   * Returns true once the workflow has started. After false, the ordinary way starts it, which is harmless if it has
+   * already started.
+   */
   async function startEagerly(command: Command): Promise<boolean> {
     if (!eagerClient || Date.now() < eagerAfter) return false;
     let timer: NodeJS.Timeout | undefined;
@@ -132,7 +135,7 @@ export function createTemporalStarter({
           const given = input === null || input === undefined ? [] : [input];
           await workflows.getHandle(workflowId).signal(signal, ...given);
         } catch (error) {
-          // Its start came before, so it has ended: there is nobody left to tell.
+          // It was started before, so it has ended and needs no signal.
           if (!(error instanceof WorkflowNotFoundError)) throw error;
         }
       });
@@ -162,7 +165,7 @@ export function createTemporalStarter({
   };
 }
 
-/** A command that is carried out twice must not run twice, not even after the first run has closed. */
+/** A command that is sent twice must not run twice, even after the first run has closed. */
 const startOnce = { workflowIdReusePolicy: 'REJECT_DUPLICATE', workflowIdConflictPolicy: 'FAIL' } as const;
 
 function explain(error: unknown): unknown {

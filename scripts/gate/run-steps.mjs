@@ -5,16 +5,16 @@ import path from 'node:path';
 /** A step may take this many times its budget before it fails, and this many before it is ended. */
 const tolerance = 1.5;
 const patience = 3;
-/** Of a step that only installs something. */
+/** The time limit of a step that only installs something. */
 const longestInstall = 1_200;
 
-/** A step that is told to end has this long to stop what it has started. */
+/** How long a step may take to stop its own processes. */
 const graceMs = 20_000;
 
 /**
- * Runs the steps one after the other, and continues after a step that fails. Returns `{ summary, ok }`. The summary is
- * a table of steps and seconds, a list of the problems, and `N passed, N failed, N skipped` as its last line. A step that
- * hangs is ended. After `signal` the present step is ended and no other begins.
+ * Runs the steps in order, and continues after a step that fails. Returns `{ summary, ok }`. The summary is a table of
+ * steps and seconds, a list of the problems, and `N passed, N failed, N skipped` as its last line. A step that hangs is
+ * ended. After `signal` the current step is ended and no other begins.
  */
 export async function runSteps(steps, { folder, env, totalBudget, signal, stdio = 'inherit' }) {
   const done = [];
@@ -97,7 +97,7 @@ function runCommand(command, { stdio, env, stop }) {
       try {
         process.kill(-child.pid, signal);
       } catch {
-        // It has ended.
+        // The process has ended.
       }
     };
     let killing;

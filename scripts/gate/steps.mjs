@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-/** The most seconds that all steps together may take, without those that only install something. */
+/** The most seconds for all steps together. Steps that only install something do not count. */
 export const totalBudget = 1_800;
 
 /**

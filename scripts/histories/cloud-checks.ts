@@ -7,7 +7,7 @@ import { verifyCloudAccount } from '../../workflows/verify-cloud-account.ts';
 
 const cloudAccountId = 'ca_0000000000000000000000000a';
 
-/** What a cloud says of an account, from one time to the next. */
+/** The responses of a cloud about an account, in order. */
 export const cloudChecks: Record<string, () => () => Promise<boolean>> = {
   'verify-cloud-account-replaced-meanwhile': () => {
     const answers = [false, true];

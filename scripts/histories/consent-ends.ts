@@ -7,7 +7,7 @@ import { revokeConsent } from '../../workflows/revoke-consent.ts';
 
 const cloudAccountId = 'ca_0000000000000000000000000a';
 
-/** What Google says to a consent that is to be ended. */
+/** Google's responses to the revocation of a consent. */
 export const consentEnds: Record<string, () => Promise<void>> = {
   'revoke-consent-confirmed': async () => {},
   'revoke-consent-given-up': async () => {

@@ -10,7 +10,7 @@ const installations = ['ins_0000000000000000000000000a', 'ins_000000000000000000
 
 type Steps = Record<string, (input: never) => Promise<unknown>>;
 
-/** Two installations go, after a build that has to end; or GitHub refuses. */
+/** Removes two installations after a build has ended. In the other history GitHub refuses. */
 export const deletions: Record<string, () => Steps> = {
   'delete-integration-revoked': () => {
     let builds = 1;

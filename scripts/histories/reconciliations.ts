@@ -7,7 +7,7 @@ import { reconcile, reconcileApp } from '../../workflows/reconcile.ts';
 
 const githubAppId = 'gha_0000000000000000000000000a';
 
-/** The night's round, without an App; and what GitHub says of one. */
+/** The nightly check without an App, and GitHub's responses about one App. */
 export const reconciliations: Record<string, { checkApp?: () => Promise<void> }> = {
   reconcile: {},
   'reconcile-app-compared': { checkApp: async () => {} },

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 
-/** A log of two parts; something of it is sent again, and looked for later. */
+/** A log of two parts. GitHub redelivers some of it, and the workflow checks for that later. */
 const sending = { recovered: 500, sentAgain: 4, next: '77', again: true };
 export const nothingRead = { recovered: 0, sentAgain: 0, next: null, again: false };
 const gaps = ['a', 'b'].map((last) => ({
@@ -16,7 +16,7 @@ export const recovering = {
 export const recoveries: Record<string, { activities?: object; requests: number }> = {
   'recover-deliveries-done': { requests: 1, activities: { readDeliveryLog: [sending, nothingRead] } },
   'recover-deliveries-rested': { requests: 1, activities: { readDeliveryLog: [sending, nothingRead] } },
-  // Of the two repositories one cannot be read.
+  // One of the two repositories cannot be read.
   'recover-deliveries-gaps': {
     requests: 0,
     activities: {

@@ -7,7 +7,7 @@ import { refreshInstallation } from '../../workflows/refresh-installation.ts';
 
 const asked = { githubAppId: 'gha_0000000000000000000000000a', installation: 7, repositories: [8] };
 
-/** What comes of reading one installation. */
+/** The results of reading one installation. */
 export const refreshes: Record<string, { readInstallation: () => Promise<void> }> = {
   'refresh-installation-read': { readInstallation: async () => {} },
   'refresh-installation-refused': {

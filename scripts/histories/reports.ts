@@ -3,7 +3,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { withWorker } from '../../test/support/workflow-run.ts';
 import { moved, reportBuild } from '../../workflows/report-build.ts';
 
-/** A build that moves while GitHub is told of it. */
+/** A build whose status changes during its report to GitHub. */
 export async function tellAgain(
   env: TestWorkflowEnvironment,
   codePath: string,

@@ -7,7 +7,7 @@ import { revokeToken } from '../../workflows/revoke-token.ts';
 
 const mintedTokenId = 'mnt_0000000000000000000000000a';
 
-/** What the provider says to a token that is to be revoked. */
+/** The provider's responses to the revocation of a token. */
 export const revocations: Record<string, { revokeMintedToken: () => Promise<void> }> = {
   'revoke-token-confirmed': { revokeMintedToken: async () => {} },
   'revoke-token-given-up': {

@@ -7,14 +7,14 @@ import { changed, type RotateCredential, rotateCredential } from '../../workflow
 
 const rotationId = 'rot_0000000000000000000000000a';
 
-/** How the rotation's row stands, one look after the other. */
+/** The states of the rotation's row, in order. */
 type Stand = [step: string, phase: string];
 type Story = {
   isWebhook: boolean;
   stands: Stand[];
   activities?: object;
   askedBackAfter?: '1 day';
-  /** A run that goes on with a wait that began then, ms ago. */
+  /** A run that continues a wait which began the given milliseconds ago. */
   waitsSince?: number;
 };
 
@@ -26,7 +26,7 @@ const refused = async () => {
   });
 };
 
-/** What the looks at an old key see, one after the other. */
+/** The results of the checks of an old key, in order. */
 function looks(...seen: string[]) {
   return { probeOldVersion: async () => seen.shift() ?? 'dead' };
 }
@@ -66,7 +66,7 @@ export const rotations: Record<string, Story> = {
       ['over', 'done'],
     ],
   },
-  // Recorded before only what was seen was told: those under way go on as they had begun.
+  // Recorded before the workflow reported only what it saw. Older rotations continue in the old way.
   'rotate-credential-told-unseen': {
     ...wait,
     activities: looks('unknown'),

@@ -16,10 +16,10 @@ const usual = {
   giveUpVerification: async () => {},
 };
 
-/** What comes of asking a registry. */
+/** The results of a registry check. */
 export const verifications: Record<string, () => Partial<typeof usual>> = {
   'verify-integration-active': () => ({}),
-  // The credential was replaced while it was being tried out.
+  // The credential was replaced during the check.
   'verify-integration-replaced-meanwhile': () => {
     let meanwhile = true;
     const replaced = () => {
@@ -34,7 +34,7 @@ export const verifications: Record<string, () => Partial<typeof usual>> = {
     },
   }),
   'verify-integration-gone': () => ({ beginVerification: async () => 'gone' }),
-  // Its time has come, and nobody waits.
+  // The check is due and was not requested.
   'verify-integration-doubted': () => ({
     beginVerification: async () => 'due',
     probeRegistry: async () => ({ ...active, doubted: 'credentials_rejected' }),

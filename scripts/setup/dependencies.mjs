@@ -5,7 +5,10 @@ import path from 'node:path';
 import { childEnvironment } from './child-environment.mjs';
 import { SetupError, say } from './say.mjs';
 
-/** Installs what the lockfile names, unless exactly that is there; development dependencies whatever NODE_ENV says. */
+/**
+ * Installs what the lockfile names, unless it is installed already. It includes development dependencies even if
+ * NODE_ENV is `production`.
+ */
 export function installDependencies(root) {
   const stamp = path.join(root, 'node_modules', '.fairlead-stamp');
   if (textOf(stamp) === fingerprint(root)) return;
@@ -31,7 +34,7 @@ function npmCi(root) {
   );
 }
 
-/** npm writes down what it installed: the same packages mean that there is nothing to do. */
+/** npm records what it installed. If the packages are the same, there is nothing to do. */
 function isComplete(root) {
   const [have, want] = ['node_modules/.package-lock.json', 'package-lock.json'].map((file) => packagesIn(root, file));
   if (!have || !want) return false;
@@ -49,7 +52,7 @@ function packagesIn(root, file) {
   }
 }
 
-/** The lockfile, what npm did last to node_modules, and what a compiled module depends on. */
+/** The lockfile, npm's record of node_modules, and what a compiled module depends on. */
 function fingerprint(root) {
   const lock = createHash('sha256')
     .update(readFileSync(path.join(root, 'package-lock.json')))

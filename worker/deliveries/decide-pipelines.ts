@@ -13,10 +13,10 @@ import { usableIntegrationStatuses } from '../../domain/integrations/integration
 
 export type Subject = { installation: InstallationRow; repository: RepositoryRow };
 
-/** A commit's message may be as long as a book. */
+/** A commit message can be very long, so only this much of it is stored. */
 const longestMessage = 1_000;
 
-/** Decides every pipeline whose app has this repository as its source; each decision is written with its reason. */
+/** Decides every pipeline whose app has this repository as its source, and writes each decision with its reason. */
 export async function decidePipelines(
   { trx, subjects }: { trx: Transaction; subjects: EventSubjects },
   delivery: PendingDelivery,
@@ -26,7 +26,7 @@ export async function decidePipelines(
   const candidates = await subjects.candidates(repository.id, installation.id);
   if (candidates.length === 0) return { status: 'ignored', reason: 'no_pipeline' };
   const obstacles = candidates.map(obstacleOf);
-  // While others use the installation, what would be built through a deleted integration is shown as a build that fails.
+  // If others still use the installation, a build through a deleted integration is created and fails.
   if (obstacles.includes(integrationDeleted) && (await subjects.isUsed(installation.id))) {
     for (const [index, obstacle] of obstacles.entries()) {
       if (obstacle === integrationDeleted) obstacles[index] = undefined;
@@ -45,7 +45,7 @@ export async function decidePipelines(
   if (obstacles.includes(undefined)) {
     return { status: 'processed', reason: (await writeAll()) > 0 ? 'builds_created' : 'no_pipeline_matched' };
   }
-  // One that can be used is never held up by those that may become so.
+  // A usable integration is never held up by one that can become usable.
   const stale = obstacles.find((obstacle) => obstacle && staleReasons.includes(obstacle));
   return {
     status: 'ignored',
@@ -61,7 +61,7 @@ function toTriggers({ pipeline: { enabled, events, branches, tags }, autoDeploy 
   return { enabled, appAutoDeploy: autoDeploy, triggers: { events, branches, tags } };
 }
 
-/** Why nothing is built through the app's integration, whatever the event is. */
+/** Returns why nothing is built through the app's integration, for any event. */
 function obstacleOf({ integrationStatus, granted, bound }: Candidate): string | undefined {
   if (isDeletedStatus(integrationStatus)) return integrationDeleted;
   if (!granted) return 'integration_not_granted';
@@ -69,7 +69,7 @@ function obstacleOf({ integrationStatus, granted, bound }: Candidate): string | 
   return bound ? undefined : 'integration_unbound';
 }
 
-/** Writes the decision down, with its build where there is one; answers whether there is. */
+/** Writes the decision, with its build if there is one. Returns whether there is one. */
 async function write(
   trx: Transaction,
   {
@@ -117,8 +117,8 @@ async function write(
 }
 
 export type Decided = DeliveryOutcome & {
-  /** What it is about is not known yet, and may be once a sync is through. */
+  /** The subject is not known yet, but can be after a sync. */
   overtakes?: boolean;
-  /** Writes down what belongs to this outcome, where it is not waited for another one. */
+  /** Writes the result of this outcome, unless the delivery waits for another one. */
   conclude?(): Promise<void>;
 };

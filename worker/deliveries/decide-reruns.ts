@@ -9,8 +9,8 @@ import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts'
 import type { Decided, Subject } from './decide-pipelines.ts';
 
 /**
- * Builds again what somebody asked for at GitHub: the build of one check run, or the latest of each pipeline that
- * built the commit. The delivery is the claim: it makes one build of each pipeline, however often it comes.
+ * Rebuilds what a person requested at GitHub: the build of one check run, or the latest build of each pipeline for the
+ * commit. A repeated delivery creates no second build.
  */
 export async function decideReruns(
   trx: Transaction,
@@ -29,14 +29,16 @@ export async function decideReruns(
   return { status: 'processed', reason: builds > 0 ? 'builds_created' : 'no_build_rerun' };
 }
 
-/** What a check run says of its build was written by us; which check run it is, only where its answer was not lost. */
+/**
+ * Fairlead wrote the build's ID into the check run. The check run's own ID is known only if the response was not lost.
+ */
 function isMeant(build: Build, event: CheckEvent): boolean {
   if (event.kind === 'check_suite') return true;
   const { checkRun } = event;
   return build.id === checkRun.externalId && (build.checkRunId ?? checkRun.id) === checkRun.id;
 }
 
-/** Writes the decision down, with its build where there is one; answers whether there is. */
+/** Writes the decision, with its build if there is one. Returns whether there is one. */
 async function rerun(trx: Transaction, delivery: PendingDelivery, event: CheckEvent, source: Build): Promise<boolean> {
   const { orgId, projectId, pipeline } = source;
   const claim = { deliveryId: delivery.id, pipelineId: pipeline.id, orgId, projectId };

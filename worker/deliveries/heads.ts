@@ -7,8 +7,8 @@ import type { PullRequestEvent, PushEvent } from '../../domain/deliveries/github
 type Pending = Pick<PendingDelivery, 'origin' | 'receivedAt'>;
 
 /**
- * Whether this push and one that was decided are the same: we had noticed the head by ourselves, and now the provider
- * tells of it, or the other way round. The same head pushed twice is two pushes.
+ * Returns whether a push repeats a decided one: Fairlead detected the commit and the provider reports it later, or the
+ * reverse. Two pushes of the same commit by the provider count as two.
  */
 export async function isDecidedHead(
   trx: Transaction,
@@ -20,14 +20,14 @@ export async function isDecidedHead(
   const head = await refHeadsIn(trx).lock(repositoryId, event.ref);
   if (!head) return false;
   const pushedAt = pushedAtOf(delivery, event);
-  // What we noticed is old news where the provider has told of a later push meanwhile.
+  // A detected commit is outdated if the provider has reported a later push since.
   if (delivery.origin === 'synthetic') return head.sha === event.after || head.pushedAt > pushedAt;
   if (head.noticed?.sha !== event.after) return false;
   const isStillThere = head.sha === event.after && head.origin === 'synthetic';
   return isStillThere || pushedAt <= head.noticed.at + headDoubtMs;
 }
 
-/** Remembers where the branch is, for the day on which nobody tells. */
+/** Stores the branch's commit, to detect pushes that the provider never reports. */
 export async function noteHead(
   trx: Transaction,
   delivery: Pending,

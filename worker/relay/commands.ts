@@ -6,7 +6,7 @@ import { inParallel } from './in-parallel.ts';
 import type { Reachability } from './reachability.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
-/** Four rounds of sixteen calls of five seconds each fit into the claim. */
+/** The claim lasts for four rounds of sixteen calls of five seconds each. */
 const batchSize = 64;
 const width = 16;
 const claimMs = 30_000;
@@ -20,9 +20,8 @@ type Outcome = { command: PendingCommand } & (
 );
 
 /**
- * Carries out what the database owes to Temporal: claimed in one transaction, done outside of any, and marked as
- * done in the transaction that claims the next. Nothing is given up because Temporal is away, and a command that is
- * carried out twice is harmless.
+ * Sends the stored commands to Temporal. It claims them in one transaction, sends them outside of any, and marks them
+ * as done in the next claim. An outage of Temporal loses nothing, and a command that is sent twice is harmless.
  */
 export function createCommandWork({
   database,
@@ -35,13 +34,13 @@ export function createCommandWork({
   database: Database;
   temporal: TemporalStarter;
   reachability: Reachability;
-  /** For a command that will never be carried out. */
+  /** Called with a command that can never be carried out. */
   giveUp: (trx: Transaction, command: PendingCommand) => Promise<void>;
   metrics: RelayMetrics;
   logger: Logger;
 }): (isStopping: () => boolean) => Promise<boolean> {
   async function carryOut(command: PendingCommand): Promise<Outcome> {
-    // The others of this batch have found out already.
+    // The other commands of this batch have already found that Temporal is away.
     if (!reachability.isUp) return { command, result: 'again', error: 'TemporalAway', dueAt: Date.now() };
     try {
       await handOver(temporal, command);
@@ -94,7 +93,7 @@ function handOver(temporal: TemporalStarter, command: PendingCommand): Promise<v
   return temporal.signalWithStart(command);
 }
 
-/** Doubles up to half a minute, with jitter, so that many relays do not come back at once. */
+/** The pause doubles up to half a minute. Its jitter prevents many relays from returning at once. */
 function delayAfter(attempts: number): number {
   const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts, 20));
   return Math.round(delay * (0.5 + Math.random() / 2));

@@ -6,23 +6,26 @@ import type { Decided } from '../deliveries/decide-pipelines.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 
 const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
-/** A batch that takes longer is cut short, and the rest of it left to the next: others wait for the one writer. */
+/** A batch that takes longer is cut short, because others wait for the one writer. */
 const mostMs = 250;
-/** Under load the intake's commits go first: fewer and larger batches leave it more of the one writer. */
+/** Under load the intake's commits come first. Fewer and larger batches leave more time to them. */
 const manyAtOnce = 25;
 const rest = { timesOfWork: 4, leastMs: 50, mostMs: 1_000 };
-/** A push may overtake the news that its repository is within reach: how soon it is looked at again, and how many may wait. */
+/**
+ * A push can arrive before the news that its repository is reachable. These are the pause and the number of waiting
+ * deliveries.
+ */
 const lookAgainMs = 2_000;
 const mostWaiting = 500;
-/** Tries of one delivery before it is given up, until the provider sends it again. */
+/** The attempts for one delivery. After that only a redelivery by the provider retries it. */
 const mostTries = 5;
 
-/** For the deliveries of one transaction, one after the other. */
+/** Called with the deliveries of one transaction, in order. */
 export type Decider = (trx: Transaction) => (delivery: PendingDelivery) => Promise<Decided>;
 
 /**
- * Decides what was received: a batch in one transaction, claimed so that several relays share the work. A batch that
- * fails is done again one by one, so that one bad delivery does not hold up the others.
+ * Decides the received deliveries, a batch per transaction. A claim lets several relays share the work. A failed batch
+ * is repeated one by one, so that one bad delivery does not hold up the others.
  */
 export function createDeliveryWork({
   database,
@@ -36,14 +39,14 @@ export function createDeliveryWork({
   decider: Decider;
   metrics: RelayMetrics;
   logger: Logger;
-  /** How long a delivery rests after its first failure; doubled after each. */
+  /** The pause after a delivery's first failure. It doubles after each further one. */
   firstRestMs?: number;
-  /** How old a delivery gets that waits for a sync. */
+  /** How long a delivery waits for a sync. */
   patienceMs?: number;
 }): () => Promise<boolean> {
-  /** The deliveries that failed here, by when they are tried again. */
+  /** Returns the deliveries that failed here, by the time of their next attempt. */
   const resting = new Map<string, number>();
-  /** Those that wait for a sync, by when they are looked at again. */
+  /** Returns the deliveries that wait for a sync, by the time of their next attempt. */
   const waiting = new Map<string, number>();
 
   function mayWait({ id, receivedAt }: PendingDelivery): boolean {
@@ -56,7 +59,7 @@ export function createDeliveryWork({
     const decide = decider(trx);
     const outcomes: DeliveryOutcome[] = [];
     const began = performance.now();
-    // Most have the same outcome as many others, and are written down together.
+    // Most deliveries have the same outcome as many others, and are written together.
     const alike = new Map<string, { outcome: DeliveryOutcome; ids: string[] }>();
     for (const delivery of deliveries) {
       if (performance.now() - began > mostMs) break;
@@ -91,7 +94,7 @@ export function createDeliveryWork({
   }
 
   async function noteFailure(id: string, error: unknown): Promise<void> {
-    // A database that has trouble says nothing about the delivery.
+    // A failure of the database says nothing about the delivery.
     const tries = isTransient(error)
       ? 0
       : await database.write((trx) => deliveryQueue(trx).countFailure(id, mostTries, 'decision_failed'));
@@ -132,7 +135,7 @@ export function createDeliveryWork({
   };
 }
 
-/** A fifth of the one writer is more than Temporal can begin builds with. */
+/** A fifth of the one writer's time is more than Temporal can use to start builds. */
 async function pauseAfter(workedMs: number): Promise<void> {
   const ms = Math.min(rest.mostMs, Math.max(rest.leastMs, workedMs * rest.timesOfWork));
   await new Promise((resolve) => setTimeout(resolve, ms));

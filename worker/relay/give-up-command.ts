@@ -4,7 +4,7 @@ import { allIncidents } from '../../db/ops/incidents.ts';
 import type { PendingCommand } from '../../db/store/commands.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 
-/** A command that Temporal will never take: its build does not wait for ever, and the operators are told. */
+/** Gives up a command that Temporal will never accept. Its build fails, and an incident notifies the operators. */
 export async function giveUpCommand(trx: Transaction, command: PendingCommand): Promise<void> {
   const { OrgId: orgId = null, ProjectId: projectId = null, BuildId: buildId } = command.attributes ?? {};
   if (command.action === 'start' && buildId) {

@@ -1,4 +1,4 @@
-/** Runs `work` over all items, `width` at a time; answers in their order. */
+/** Runs `work` over all items, `width` at a time. Returns the results in the order of the items. */
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   width: number,

@@ -1,18 +1,18 @@
 import type { Logger } from '../../log.ts';
 
 export type Loop = {
-  /** There may be something to do. */
+  /** Wakes the loop, because there can be work. */
   wake(): void;
-  /** Ends after what is being done. */
+  /** Stops after the current work. */
   stop(): Promise<void>;
 };
 
 const longestPauseMs = 30_000;
 
 /**
- * Runs `work` whenever it is woken, and every `everyMs` in any case; again at once while it answers that there is
- * more. When it fails it rests, longer each time, and is not woken meanwhile. `work` is told how to see that it
- * should come to an end.
+ * Runs `work` when it is woken and at least every `everyMs`, and again at once while it returns that there is more.
+ * After a failure it pauses, longer each time, and ignores wake-ups. `work` receives a function that says whether to
+ * stop.
  */
 export function startLoop({
   name,

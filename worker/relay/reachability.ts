@@ -1,9 +1,9 @@
 import type { TemporalStarter } from '../temporal-starter.ts';
 
-/** What the relay believes of Temporal, so that it does not try every command against a server that is away. */
+/** Tracks whether Temporal is reachable, so that the relay does not try every command during an outage. */
 export type Reachability = {
   readonly isUp: boolean;
-  /** Asks; many askers share one question. */
+  /** Checks Temporal. Parallel callers share one check. */
   check(): Promise<boolean>;
   markAway(): void;
 };

@@ -19,18 +19,18 @@ import { createRelayMetrics } from './relay-metrics.ts';
 const sweepMs = 1_000;
 const heartbeatMs = 2_000;
 const purgeMs = 3_600_000;
-/** Between two batches the others get their turn. */
+/** The pause between two batches, in which others can write. */
 const purgeRestMs = 100;
 
 export type Relay = {
   start(): Promise<void>;
-  /** Ends after what is being done. */
+  /** Stops after the current work. */
   stop(): Promise<void>;
 };
 
 /**
- * Carries what the database owes further: deliveries to decisions and builds, commands to Temporal, audit rows into
- * their chains. It is woken by commits and sweeps every second; any number of them share one Postgres.
+ * Moves work out of the database: deliveries to decisions and builds, commands to Temporal, and audit rows into their
+ * chains. Commits wake it, and it also looks every second. Any number of relays can share one Postgres.
  */
 export function createRelay({
   database,
@@ -46,7 +46,7 @@ export function createRelay({
   registry: Registry;
   /** How long a delivery waits for its repository to become known. */
   patienceMs?: number;
-  /** Begins to read what the providers cannot tell us; nobody waits for its end. */
+  /** Starts to read the providers' logs if they cannot reach Fairlead. It is not awaited. */
   pull?: { everyMs: number; work(): Promise<unknown> };
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -73,7 +73,7 @@ export function createRelay({
 
   return {
     async start() {
-      // Nobody else works on SQLite, so what is still claimed was claimed by a process that is gone.
+      // SQLite has one process, so a claim that exists at the start belongs to a dead process.
       if (database.dialect === 'sqlite') await database.write((trx) => commandsIn(trx).releaseClaims());
       const deliveries = loop(
         'deliveries',
