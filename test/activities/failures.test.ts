@@ -10,22 +10,22 @@ function failed(failure: ConstructorParameters<typeof ProviderError>[0]) {
   return toFailure(new ProviderError(failure)) as ApplicationFailure;
 }
 
-describe('a failure that Temporal sees', () => {
-  test('is tried again when the provider says so', () => {
+describe('a failure in Temporal', () => {
+  test('is retried when the provider says so', () => {
     const failure = failed({ provider: 'github', code: 'rate_limited', message: 'Limit', retryAfterMs: 90_000 });
     expect(failure).toMatchObject({ type: 'rate_limited', nonRetryable: false, nextRetryDelay: 90_000 });
   });
 
-  test('is final when asking again will not help', () => {
+  test('is final when a retry cannot help', () => {
     expect(failed({ provider: 'github', code: 'permission_missing', message: 'No' }).nonRetryable).toBe(true);
   });
 
-  test('is tried again where it may pass', () => {
+  test('is retried when it can pass', () => {
     expect(failed({ provider: 'github', code: 'unavailable', message: 'No' }).nonRetryable).toBe(false);
     expect((toFailure(new Error('database is locked')) as ApplicationFailure).nonRetryable).toBe(false);
   });
 
-  test('is tried again for these codes of providers only', () => {
+  test('is retried for these provider codes only', () => {
     const codes = Object.keys(providerFailures) as ProviderErrorCode[];
     const retried = codes.filter((code) => !failed({ provider: 'github', code, message: 'No' }).nonRetryable);
     expect(retried.sort()).toEqual([
@@ -57,7 +57,7 @@ describe('a failure that Temporal sees', () => {
     ]);
   });
 
-  test('holds neither a secret nor what lay below it', async () => {
+  test('contains neither a secret nor its cause', async () => {
     const below = new Error(`GET https://x:${token}@github.com/`, {
       cause: new Error(`Authorization: Bearer ${token}`),
     });
@@ -75,7 +75,7 @@ describe('a failure that Temporal sees', () => {
     expect(originalOf(failure)).toBe(below);
   });
 
-  test('of Temporal’s own stays as it is', () => {
+  test('is unchanged if Temporal threw it', () => {
     const own = ApplicationFailure.nonRetryable('no', 'own');
     expect(toFailure(own)).toBe(own);
   });

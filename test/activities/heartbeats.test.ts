@@ -27,7 +27,7 @@ function environmentWith(heartbeatTimeoutMs?: number) {
 }
 
 describe('the heartbeats of an activity', () => {
-  test('show its input as long as it runs, and end with it', async () => {
+  test('show its input while it runs, and stop when it ends', async () => {
     const { environment, heartbeats } = environmentWith(15_000);
     const { wait } = withHeartbeats({
       wait: async ({ ms }: { ms: number }) => {

@@ -20,7 +20,7 @@ async function through(error: unknown): Promise<{ thrown: unknown; log: string }
   return { thrown, log: lines.join('') };
 }
 
-test('an error that nobody made safe leaves neither secret, stack nor cause in the history', async () => {
+test('keeps secrets, stacks and causes of any error out of the history', async () => {
   const below = new Error(`Authorization: Bearer ${token}`);
   const { thrown, log } = await through(new TypeError(`GET https://api.github.com/?token=${token}`, { cause: below }));
   expect(thrown).toBeInstanceOf(ApplicationFailure);
@@ -33,7 +33,7 @@ test('an error that nobody made safe leaves neither secret, stack nor cause in t
   expect(log).not.toContain(token);
 });
 
-test('what was not foreseen is a fixed sentence in the history, and the log has what it was', async () => {
+test('shows a fixed sentence for an unexpected error in the history, and the error itself in the log', async () => {
   const original = new TypeError(`insert into builds values ('somebody’s row', '${token}')`);
   const { fails } = withFailures({ fails: async (): Promise<void> => Promise.reject(original) });
   const { thrown, log } = await through(await fails().catch((error: unknown) => error));
@@ -44,7 +44,7 @@ test('what was not foreseen is a fixed sentence in the history, and the log has 
   expect(log).not.toContain(token);
 });
 
-test('what Temporal must know of a failure stays', async () => {
+test('keeps what Temporal needs of a failure', async () => {
   const failure = ApplicationFailure.create({
     message: `no ${token}`,
     type: 'rate_limited',
@@ -57,7 +57,7 @@ test('what Temporal must know of a failure stays', async () => {
   expect(JSON.stringify((thrown as ApplicationFailure).details)).not.toContain(token);
 });
 
-test('a cancellation passes as it is', async () => {
+test('leaves a cancellation unchanged', async () => {
   const cancellation = new CancelledFailure('stop');
   expect((await through(cancellation)).thrown).toBe(cancellation);
 });

@@ -45,7 +45,7 @@ async function signalsOf(workflowId: string): Promise<string[]> {
   );
 }
 
-test('a start arrives with its search attributes and summary', async () => {
+test('starts a workflow with its search attributes and summary', async () => {
   const given = command();
   await starterOf().start(given);
   const handle = temporal.client.workflow.getHandle(given.workflowId);
@@ -58,7 +58,7 @@ test('a start arrives with its search attributes and summary', async () => {
   expect(Object.fromEntries(attributes)).toMatchObject({ BuildId: given.workflowId, Kind: 'ofThisTest' });
 });
 
-test('a start that is carried out twice runs once, also after the run has closed', async () => {
+test('runs a start that is sent twice once, even after the run has closed', async () => {
   const given = command();
   await starterOf().start(given);
   await starterOf().start(given);
@@ -69,14 +69,14 @@ test('a start that is carried out twice runs once, also after the run has closed
   expect(await handle.describe()).toMatchObject({ runId, status: { name: 'TERMINATED' } });
 });
 
-test('search attributes that a namespace lacks are left out', async () => {
+test('leaves out search attributes that the namespace lacks', async () => {
   const given = command({ attributes: { ...{ Unheard: 'of' }, BuildId: 'x' } });
   await starterOf().start(given);
   const { typedSearchAttributes } = await temporal.client.workflow.getHandle(given.workflowId).describe();
   expect(typedSearchAttributes.getAll().map(({ key }) => key.name)).not.toContain('BuildId');
 });
 
-test('signals arrive; one for a workflow that has ended is done with', async () => {
+test('delivers signals, and treats one for an ended workflow as done', async () => {
   const given = command();
   await starterOf().start(given);
   await starterOf().signal({ ...given, action: 'signal', signal: 'canceled', input: null });
@@ -86,7 +86,7 @@ test('signals arrive; one for a workflow that has ended is done with', async () 
   await starterOf().signal(command({ action: 'signal', signal: 'canceled', input: null }));
 });
 
-test('a signal with start begins the workflow once, and signals it each time', async () => {
+test('starts the workflow once with a signal, and signals it each time', async () => {
   const given = command({ action: 'signal_with_start', signal: 'requested' });
   await starterOf().signalWithStart(given);
   const { runId } = await temporal.client.workflow.getHandle(given.workflowId).describe();
@@ -95,11 +95,11 @@ test('a signal with start begins the workflow once, and signals it each time', a
   expect((await temporal.client.workflow.getHandle(given.workflowId).describe()).runId).toBe(runId);
 });
 
-test('what Temporal will never take is refused, and not taken for an outage', async () => {
+test('reports a command that Temporal refuses as refused and not as an outage', async () => {
   await expect(starterOf().start(command({ workflowId: 'x'.repeat(5_000) }))).rejects.toThrow(CommandRefused);
 });
 
-test('a server that is not there is away, within seconds', async () => {
+test('reports a missing server as away within seconds', async () => {
   const settings = { namespace: 'default', tls: undefined, apiKey: undefined };
   const nobody = createTemporalClient(settings, `127.0.0.1:${await freePort()}`);
   const starter = createTemporalStarter({ client: nobody.client, attributesAvailable: true });
@@ -112,7 +112,7 @@ test('a server that is not there is away, within seconds', async () => {
   await nobody.close();
 });
 
-test('an eager start over the worker’s connection starts once, too', async () => {
+test('starts once with an eager start over the worker’s connection', async () => {
   const eagerClient = new Client({ connection: temporal.nativeConnection });
   const starter = createTemporalStarter({ client: own.client, eagerClient, attributesAvailable: true });
   const given = command();

@@ -43,12 +43,12 @@ async function succeed(attributes: TypedSearchAttributes | undefined) {
   });
 }
 
-test('an operator sees where a build is, in at most 30 events', async () => {
+test('shows an operator the state of a build in at most 30 events', async () => {
   const seen = await succeed(new TypedSearchAttributes([{ key: phase, value: 'queued' }]));
   expect(seen).toEqual({ waiting: 'running', ended: 'succeeded', events: 26, details: 'Ended: succeeded' });
 });
 
-test('a build needs no search attributes', async () => {
+test('runs a build without search attributes', async () => {
   expect(await succeed(undefined)).toEqual({
     waiting: undefined,
     ended: undefined,

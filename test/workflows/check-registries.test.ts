@@ -31,7 +31,7 @@ async function run(activities: Steps) {
 
 const watchRegistries = async () => {};
 
-test('all whose time has come are asked for, some at a time; after a long downtime the next run goes on', async () => {
+test('checks all registries that are due in batches, and continues in the next run after a long downtime', async () => {
   const left = [200, 200, 7];
   const { steps, currentDetails } = await run({
     watchRegistries,
@@ -43,7 +43,7 @@ test('all whose time has come are asked for, some at a time; after a long downti
   expect(endless.steps.filter((step) => step === 'claimDueChecks')).toHaveLength(10);
 });
 
-test('a database that is away for a moment holds it up, and is asked again', async () => {
+test('retries after a short database outage', async () => {
   let failures = 2;
   const { steps } = await run({
     async watchRegistries() {
@@ -55,7 +55,7 @@ test('a database that is away for a moment holds it up, and is asked again', asy
   expect(steps).toEqual(['watchRegistries', 'watchRegistries', 'watchRegistries', 'claimDueChecks']);
 });
 
-test('each is asked by a workflow of its own, by its id alone', async () => {
+test('starts a workflow for each registry, with only its ID', async () => {
   const database = await openTestDatabase();
   const owner = await seed(database).org();
   const id = await seed(database).registry(owner, { next_check_at: Date.now() });

@@ -97,8 +97,8 @@ const pausesOf = (seconds: number[]) => seconds.slice(1).map((at, index) => at -
 const passing = (type: string) => ApplicationFailure.create({ message: 'GitHub failed', type });
 const final = (type: string) => ApplicationFailure.nonRetryable('GitHub refuses', type);
 
-describe('the whole way', () => {
-  test('converts, waits for the person, identifies, proves, and binds', async () => {
+describe('the whole flow', () => {
+  test('converts, waits for the person, identifies, proves and binds', async () => {
     const one = row('wait', 'page_served');
     const { steps } = await run(one, {}, async (handle, sleep) => {
       await sleep(60);
@@ -112,7 +112,7 @@ describe('the whole way', () => {
     expect(one.state).toMatchObject({ status: 'completed', ends: [] });
   });
 
-  test('of a flow that is over already is none', async () => {
+  test('does nothing if the flow has already ended', async () => {
     const { steps, handle } = await run(row('over', 'completed'));
     expect(steps).toEqual([]);
     expect((await handle.describe()).historyLength).toBeLessThan(8);
@@ -128,7 +128,7 @@ describe('the whole way', () => {
     expect((await run(row('wait', status))).ends).toEqual([{ status: 'expired', reason }]);
   });
 
-  test('is longer where the row was given more time', async () => {
+  test('waits longer if the row was given more time', async () => {
     const one = row('wait', 'install_pending', 3_600_000);
     const { ends } = await run(one, {}, async (_, sleep) => {
       await sleep(1_800);
@@ -147,7 +147,7 @@ describe('the whole way', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('is canceled only after a code that was sent has brought its App', async () => {
+  test('is canceled only after a sent code has created its App', async () => {
     const one = row('convert', 'code_received');
     const { steps } = await run(
       one,
@@ -164,7 +164,7 @@ describe('the whole way', () => {
 });
 
 describe('a conversion', () => {
-  test('is tried for an hour, and then given up', async () => {
+  test('is retried for an hour and then given up', async () => {
     const asked = clock();
     const { ends } = await run(row('convert', 'code_received'), {
       convertManifest: async () => {
@@ -181,7 +181,7 @@ describe('a conversion', () => {
     expect(ends).toEqual(['conversion_unauthorized']);
   });
 
-  test('that GitHub refuses for good is given up at once', async () => {
+  test('is given up at once after a permanent refusal', async () => {
     const { steps, ends } = await run(row('convert', 'code_received'), {
       convertManifest: () => Promise.reject(final('address_refused')),
     });
@@ -191,7 +191,7 @@ describe('a conversion', () => {
 });
 
 describe('a sign-in', () => {
-  test('whose code is used up waits for another', async () => {
+  test('waits for another one when the code was used', async () => {
     const one = row('identify', 'install_pending');
     let asked = 0;
     const { steps } = await run(
@@ -212,7 +212,7 @@ describe('a sign-in', () => {
     expect(steps).toEqual(['identifyInstaller', 'identifyInstaller', 'proveOwnership', 'bindInstallation']);
   });
 
-  test('that GitHub does not answer for as long as a code lives is forgotten, and the flow goes on', async () => {
+  test('is dropped when GitHub does not respond before the code expires, and the flow continues', async () => {
     const { steps, ends } = await run(row('identify', 'install_pending'), {
       identifyInstaller: () => Promise.reject(passing('unavailable')),
     });
@@ -220,7 +220,7 @@ describe('a sign-in', () => {
     expect(ends).toEqual([{ status: 'expired', reason: 'not_installed' }]);
   });
 
-  test('with an App that GitHub does not know ends the flow', async () => {
+  test('ends the flow when GitHub does not know the App', async () => {
     const { ends } = await run(row('identify', 'install_pending'), {
       identifyInstaller: () => Promise.reject(final('client_credentials_rejected')),
     });
@@ -229,7 +229,7 @@ describe('a sign-in', () => {
 });
 
 describe('a proof', () => {
-  test('is waited for a minute, and then there is none', async () => {
+  test('is waited for one minute and then missing', async () => {
     const asked = clock();
     const firsts: unknown[] = [];
     const { ends } = await run(row('prove', 'install_pending'), {
@@ -248,7 +248,7 @@ describe('a proof', () => {
     expect(ends).toEqual([{ status: 'rejected', reason: 'ownership_not_proven' }]);
   });
 
-  test('that the webhook brings is seen at once', async () => {
+  test('is noticed at once when the webhook brings it', async () => {
     let told = false;
     const asked = clock();
     const { steps } = await run(
@@ -269,14 +269,14 @@ describe('a proof', () => {
     expect(steps.at(-1)).toBe('bindInstallation');
   });
 
-  test('that is refused ends the flow', async () => {
+  test('ends the flow when it is refused', async () => {
     const { ends } = await run(row('prove', 'install_pending'), {
       proveOwnership: async () => ({ outcome: 'refused', reason: 'installation_gone' }),
     });
     expect(ends).toEqual([{ status: 'rejected', reason: 'installation_gone' }]);
   });
 
-  test('may turn out, when it is bound, to be for something else by now', async () => {
+  test('can turn out to be for another installation when it is bound', async () => {
     const one = row('prove', 'install_pending');
     let bound = 0;
     const { steps } = await run(one, {
@@ -292,7 +292,7 @@ describe('a proof', () => {
 describe('an owner’s approval', () => {
   const awaiting = () => row('look_for_approval', 'awaiting_approval', 30 * day);
 
-  test('is looked for every ten minutes at first, then every hour, for thirty days, in several runs', async () => {
+  test('is checked every ten minutes at first, then every hour, for thirty days, in several runs', async () => {
     const asked = clock();
     const { ends, handle } = await run(awaiting(), {
       lookForApproval: async () => {
@@ -312,7 +312,7 @@ describe('an owner’s approval', () => {
     expect(historyLength).toBeLessThan(1_100);
   }, 120_000);
 
-  test('is looked for at once when a webhook or a person asks', async () => {
+  test('is checked at once when a webhook or a person asks', async () => {
     const one = awaiting();
     const asked = clock();
     let approved = false;
@@ -341,7 +341,7 @@ describe('an owner’s approval', () => {
     expect(steps).toEqual(['lookForApproval', 'lookForApproval', 'proveOwnership', 'bindInstallation']);
   });
 
-  test('is not looked for more than twice a minute, however often it is asked, and a press is answered', async () => {
+  test('is checked at most twice a minute, and every request gets a check', async () => {
     const one = awaiting();
     const asked = clock();
     await run(
@@ -367,7 +367,7 @@ describe('an owner’s approval', () => {
     );
   });
 
-  test('is looked for at once when a webhook tells of the installation, however soon', async () => {
+  test('is checked at once when a webhook reports the installation', async () => {
     const one = awaiting();
     const asked = clock();
     await run(
@@ -389,7 +389,7 @@ describe('an owner’s approval', () => {
     );
   });
 
-  test('is looked for at once when another person has signed in', async () => {
+  test('is checked at once when another person has signed in', async () => {
     const one = awaiting();
     const asked = clock();
     await run(
@@ -416,7 +416,7 @@ describe('an owner’s approval', () => {
     );
   });
 
-  test('is denied where the request is gone for an hour and nothing is installed', async () => {
+  test('counts as denied when the request has been gone for an hour and nothing is installed', async () => {
     const asked = clock();
     const { ends } = await run(awaiting(), {
       lookForApproval: async () => {
@@ -428,7 +428,7 @@ describe('an owner’s approval', () => {
     expect(ends).toEqual([{ status: 'rejected', reason: 'request_denied_or_withdrawn' }]);
   });
 
-  test('is looked for on through failures, which deny nothing', async () => {
+  test('is still checked after failures, which deny nothing', async () => {
     const one = awaiting();
     let asked = 0;
     const { steps } = await run(one, {

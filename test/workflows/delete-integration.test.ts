@@ -62,13 +62,13 @@ const one = async () => ({ builds: 0, installations: installations.slice(0, 1) }
 const outage = ApplicationFailure.create({ message: 'GitHub failed', type: 'unavailable' });
 
 describe('a deletion', () => {
-  test('lets go of every installation, and ends', async () => {
+  test('releases every installation and ends', async () => {
     const { steps, finished } = await run();
     expect(steps).toEqual(['readDeletion', 'uninstallInstallation', 'uninstallInstallation', 'finishDeletion']);
     expect(finished).toEqual([['revoked', 'revoked']]);
   });
 
-  test('waits for the builds that have to end, but not for long', async () => {
+  test('waits for running builds, but not for long', async () => {
     let left = 3;
     const ending = await run({ readDeletion: async () => ({ builds: left-- > 0 ? 1 : 0, installations: [] }) });
     expect(ending.steps.filter((step) => step === 'readDeletion')).toHaveLength(4);
@@ -77,14 +77,14 @@ describe('a deletion', () => {
     expect(stuck.finished).toEqual([[]]);
   });
 
-  test('asks GitHub until it answers', async () => {
+  test('retries until GitHub responds', async () => {
     const { seconds, uninstallInstallation } = failing(outage, 3);
     const { finished } = await run({ readDeletion: one, uninstallInstallation });
     expect(seconds()).toHaveLength(4);
     expect(finished).toEqual([['revoked']]);
   });
 
-  test('ends after a week of no answer, and leaves the rest to a person', async () => {
+  test('ends after a week without a response, and leaves the rest to a person', async () => {
     const { seconds, uninstallInstallation } = failing(outage);
     const { steps, finished } = await run({ readDeletion: one, uninstallInstallation });
     const last = seconds().at(-1) ?? 0;
@@ -94,7 +94,7 @@ describe('a deletion', () => {
     expect(finished).toEqual([['unconfirmed']]);
   });
 
-  test('does not ask again where GitHub refuses', async () => {
+  test('does not retry after GitHub refuses', async () => {
     const given: string[] = [];
     const { seconds, uninstallInstallation } = failing(
       ApplicationFailure.nonRetryable('no', 'app_credentials_rejected'),
@@ -111,7 +111,7 @@ describe('a deletion', () => {
     expect(given).toEqual(['app_credentials_rejected']);
   });
 
-  test('is not taken back by a cancellation in Temporal', async () => {
+  test('is not stopped by a cancellation in Temporal', async () => {
     const { finished } = await run(
       { uninstallInstallation: () => new Promise((resolve) => setTimeout(() => resolve('revoked'), 500)) },
       async (handle) => void (await handle.cancel()),

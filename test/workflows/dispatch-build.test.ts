@@ -64,8 +64,8 @@ function clock() {
   };
 }
 
-describe('a run that is known', () => {
-  test('ends its build when the webhook tells of its end', async () => {
+describe('a known run', () => {
+  test('ends its build when a webhook reports its end', async () => {
     const { steps, ends } = await run({}, async (handle, sleep) => {
       await sleep(10);
       await handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } });
@@ -74,7 +74,7 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'succeeded' }]);
   });
 
-  test('is asked for after a minute, and ever less often, where no webhook comes', async () => {
+  test('is polled after a minute and then less often if no webhook arrives', async () => {
     const asked = clock();
     const { ends } = await run({
       lookForRun: async () => {
@@ -87,7 +87,7 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'failed', reason: 'run_failed' }]);
   });
 
-  test('is ended at GitHub when a person cancels the build', async () => {
+  test('is canceled at GitHub when a person cancels the build', async () => {
     const { steps, ends } = await run({}, async (handle, sleep) => {
       await sleep(5);
       await handle.signal(canceled);
@@ -96,7 +96,7 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('is ended when an operator cancels the workflow in Temporal', async () => {
+  test('is canceled when an operator cancels the workflow in Temporal', async () => {
     const { steps, ends } = await run({}, async (handle, sleep) => {
       await sleep(5);
       await handle.cancel();
@@ -105,7 +105,7 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('that had ended before it could be canceled keeps its own end', async () => {
+  test('keeps its own result if it ended before the cancellation', async () => {
     const { ends } = await run(
       { cancelRun: async () => ({ state: 'ended', end: { status: 'succeeded' } }) },
       async (handle, sleep) => {
@@ -116,13 +116,13 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'succeeded' }]);
   });
 
-  test('is ended when it outlasts the pipeline’s limit', async () => {
+  test('is canceled when it exceeds the pipeline’s time limit', async () => {
     const { steps, ends } = await run({});
     expect(times(steps, 'cancelRun')).toBe(1);
     expect(ends).toEqual([{ status: 'timed_out', reason: 'pipeline_timeout' }]);
   });
 
-  test('fails its build when GitHub will not tell us any more', async () => {
+  test('fails its build when access to it is lost', async () => {
     const { ends } = await run({
       lookForRun: async () => {
         throw ApplicationFailure.nonRetryable('The installation is suspended', 'installation_suspended');
@@ -131,7 +131,7 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'failed', reason: 'installation_suspended' }]);
   });
 
-  test('is followed on through failures that may pass', async () => {
+  test('is still followed after temporary failures', async () => {
     let asked = 0;
     const { ends } = await run({
       lookForRun: async () => {
@@ -143,19 +143,19 @@ describe('a run that is known', () => {
     expect(ends).toEqual([{ status: 'succeeded' }]);
   });
 
-  test('may be gone from GitHub, which fails its build', async () => {
+  test('fails its build when GitHub no longer has it', async () => {
     const { ends } = await run({ lookForRun: async () => ({ state: 'missing' }) });
     expect(ends).toEqual([{ status: 'failed', reason: 'run_missing' }]);
   });
 });
 
 describe('a dispatch', () => {
-  test('that was refused is only reported', async () => {
+  test('is only reported when GitHub rejected it', async () => {
     const { steps } = await run({ sendDispatch: async () => ({ outcome: 'over' }) });
     expect(steps).toEqual(['sendDispatch', 'reportBuild']);
   });
 
-  test('of which nothing was sent is sent again when GitHub said it may be', async () => {
+  test('is sent again after the pause that GitHub asked for, if nothing was sent', async () => {
     const sent = clock();
     const { steps } = await run(
       {
@@ -175,7 +175,7 @@ describe('a dispatch', () => {
     expect(steps.at(-1)).toBe('reportBuild');
   });
 
-  test('that waits is not sent any more once the build was canceled', async () => {
+  test('is not sent after the build was canceled', async () => {
     const { steps, ends } = await run(
       { sendDispatch: async () => ({ outcome: 'later', retryAfterMs: 90_000, code: 'rate_limited' }) },
       async (handle, sleep) => {
@@ -187,14 +187,14 @@ describe('a dispatch', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('that is never accepted times out', async () => {
+  test('times out if GitHub never accepts it', async () => {
     const { ends } = await run({
       sendDispatch: async () => ({ outcome: 'later', retryAfterMs: 600_000, code: 'rate_limited' }),
     });
     expect(ends).toEqual([{ status: 'timed_out', reason: 'not_accepted_in_time' }]);
   });
 
-  test('whose attempt died before it sent anything is sent again', async () => {
+  test('is sent again if its attempt died before it sent anything', async () => {
     let attempts = 0;
     const { steps } = await run(
       {
@@ -214,14 +214,14 @@ describe('a dispatch', () => {
   });
 });
 
-describe('a dispatch whose outcome is unknown', () => {
+describe('a dispatch with an unknown outcome', () => {
   const died = {
     sendDispatch: async () => {
       throw new Error('the worker went away');
     },
   };
 
-  test('is looked for at 5, 15, 30, 60 and 120 s, held for a person, and never sent again', async () => {
+  test('is searched for at 5, 15, 30, 60 and 120 s, held for a person, and never sent again', async () => {
     const asked = clock();
     const { steps, ends } = await run({
       ...died,
@@ -243,7 +243,7 @@ describe('a dispatch whose outcome is unknown', () => {
     expect(ends).toEqual([{ status: 'timed_out', reason: 'run_not_found' }]);
   });
 
-  test('is a running build once its run is found', async () => {
+  test('becomes a running build once its run is found', async () => {
     let asked = 0;
     const { steps, ends } = await run(
       {
@@ -286,7 +286,7 @@ describe('a dispatch whose outcome is unknown', () => {
     expect(ends).toEqual([{ status: 'failed', reason: 'run_failed' }]);
   });
 
-  test('is ended by a person while it is held', async () => {
+  test('ends when a person cancels it while it is held', async () => {
     const { steps, ends } = await run(
       { ...died, lookForRun: async () => ({ state: 'absent' }), cancelRun: async () => ({ state: 'absent' }) },
       async (handle, sleep) => {
@@ -298,7 +298,7 @@ describe('a dispatch whose outcome is unknown', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('needs no incident where GitHub had accepted it and only the run is not known yet', async () => {
+  test('raises no incident if GitHub accepted it and only the run is unknown', async () => {
     let asked = 0;
     const { steps } = await run(
       {
@@ -315,7 +315,7 @@ describe('a dispatch whose outcome is unknown', () => {
   });
 });
 
-test('a build ends although its end cannot be reported', async () => {
+test('ends the build although its end cannot be reported', async () => {
   const { ends } = await run(
     {
       reportBuild: async () => {

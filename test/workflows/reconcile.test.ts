@@ -23,7 +23,7 @@ const nothing: Steps = {
 };
 const githubAppId = 'gha_0000000000000000000000000a';
 
-test('each night asks for every App, and then looks for what stands still', async () => {
+test('compares every App each night, and then looks for stuck builds and deletions', async () => {
   await withWorker(env, temporal().codePath, nothing, async ({ client, taskQueue, steps }) => {
     await client.workflow.execute(reconcile, { taskQueue, workflowId: `reconcile/${randomUUID()}` });
     expect(steps).toEqual(['requestReconciliations', 'sweepStuck']);
@@ -40,7 +40,7 @@ async function runApp(checkApp: Steps['checkApp']) {
   });
 }
 
-test('an App whose host is away for hours is compared once it is back', async () => {
+test('compares an App once its host is back after hours', async () => {
   let left = 5;
   const away = () => ApplicationFailure.create({ type: 'unavailable', message: 'away', nextRetryDelay: '10 minutes' });
   const steps = await runApp(async () => {
@@ -50,7 +50,7 @@ test('an App whose host is away for hours is compared once it is back', async ()
   expect(steps).toEqual(Array(5).fill('checkApp'));
 }, 60_000);
 
-test('an App that GitHub refuses ends the night’s work on it, and is no failure of the workflow', async () => {
+test('ends without a workflow failure when GitHub rejects the App', async () => {
   const type = 'app_credentials_rejected';
   const steps = await runApp(async () => {
     throw ApplicationFailure.create({ type, message: 'refused', nonRetryable: true });

@@ -56,7 +56,7 @@ async function run(changes: Partial<Steps> = {}, meanwhile?: (request: () => Pro
   });
 }
 
-test('a log is read part by part, each where the one before says', async () => {
+test('reads a log part by part, each from where the previous one ended', async () => {
   const parts = [
     { recovered: 500, sentAgain: 0, next: null, again: true },
     { recovered: 500, sentAgain: 0, next: '77', again: true, begunAt: 0 },
@@ -74,14 +74,14 @@ test('a log is read part by part, each where the one before says', async () => {
   expect(begun).toEqual([1, 1, 0]);
 });
 
-test('a log that never ends is not read for ever', async () => {
+test('stops reading a log that never ends', async () => {
   const more = { recovered: 0, sentAgain: 0, next: '77', again: true };
   const { said } = await run({ readDeliveryLog: async () => more });
   expect(said.at(-1)).toBe('done');
   expect(said).toHaveLength(201);
 }, 60_000);
 
-test('what was sent again is looked for half a minute later, and at most twice', async () => {
+test('checks for redeliveries after half a minute, at most twice', async () => {
   const sending = { recovered: 0, sentAgain: 4, next: null, again: false };
   const answers = [sending];
   const once = await run({ readDeliveryLog: async () => answers.shift() ?? nothing });
@@ -94,14 +94,14 @@ test('what was sent again is looked for half a minute later, and at most twice',
   expect(always.said.filter((one) => one === 'done')).toHaveLength(3);
 });
 
-test('a hundred requests meanwhile are one reading more', async () => {
+test('reads once more after a hundred requests during a reading', async () => {
   const { said } = await run({}, async (request) => {
     await Promise.all(Array.from({ length: 100 }, request));
   });
   expect(said.filter((one) => one === 'done')).toHaveLength(2);
 });
 
-test('two who ask at once are served by one workflow, and by one reading or two', async () => {
+test('serves two simultaneous requests with one workflow and one or two readings', async () => {
   const readings: string[] = [];
   const activities: Steps = {
     beginRecovery: async () => ({ begunAt: 1, gaps: [] }),
@@ -124,7 +124,7 @@ test('two who ask at once are served by one workflow, and by one reading or two'
   expect([1, 2]).toContain(readings.length);
 }, 60_000);
 
-test('requests that keep coming are answered at most every 15 seconds, and the first at once', async () => {
+test('starts the first reading at once, and later ones at most every 15 seconds', async () => {
   const begun: number[] = [];
   const steps: Omit<Steps, 'fillGap'> = {
     beginRecovery: async () => ({ begunAt: 1, gaps: [] }),
@@ -151,7 +151,7 @@ test('requests that keep coming are answered at most every 15 seconds, and the f
   expect(Math.min(...apart)).toBeGreaterThan(14_000);
 });
 
-test('the branches are looked at after the log, and one repository that fails does not hold up the others', async () => {
+test('compares the branches after the log, and continues after a repository that fails', async () => {
   const filled: string[] = [];
   const { said } = await run({
     beginRecovery: async () => ({ begunAt: 1, gaps: [gap('a'), gap('b'), gap('c')] }),
@@ -167,7 +167,7 @@ test('the branches are looked at after the log, and one repository that fails do
   expect(said).toEqual(['read from the newest', 'done']);
 });
 
-test('a reading that GitHub refuses ends with the reason, and a request meanwhile is another one', async () => {
+test('ends a refused reading with the reason, and serves a later request with another one', async () => {
   const refuse: Steps['readDeliveryLog'] = async () => {
     throw ApplicationFailure.create({ type: 'app_credentials_rejected', message: 'No', nonRetryable: true });
   };
@@ -176,7 +176,7 @@ test('a reading that GitHub refuses ends with the reason, and a request meanwhil
   expect(said).toEqual([...failed, ...failed]);
 });
 
-test('a limit of requests is waited for as long as GitHub says', async () => {
+test('waits for a rate limit as long as GitHub says', async () => {
   let asked = 0;
   const { said, seconds } = await run({
     readDeliveryLog: async () => {
@@ -189,7 +189,7 @@ test('a limit of requests is waited for as long as GitHub says', async () => {
   expect(seconds).toBeGreaterThan(2_399);
 });
 
-test('the schedule’s workflow asks for every App once', async () => {
+test('asks for every App once when the schedule runs', async () => {
   const steps = await withWorker(
     env,
     temporal().codePath,

@@ -19,8 +19,8 @@ async function replay(history: History): Promise<void> {
   await Worker.runReplayHistory({ workflowBundle: temporal() }, history);
 }
 
-describe('the workflows as they are now', () => {
-  test.each(names)('still tell the recorded story %s', async (name) => {
+describe('the current workflows', () => {
+  test.each(names)('replay the recorded history %s', async (name) => {
     await replay(read(name));
   });
 
@@ -36,7 +36,7 @@ describe('the workflows as they are now', () => {
     ['rotate-credential-key.json', 'settleVersion'],
     ['sync-installations-done.json', 'finishSync'],
     ['verify-integration-active.json', 'giveUpVerification'],
-  ])('would be seen to tell another one than %s', async (name, another) => {
+  ])('fail to replay %s with another activity', async (name, another) => {
     const history = read(name);
     const first = history.events.find((event) => event.activityTaskScheduledEventAttributes);
     const activityType = first?.activityTaskScheduledEventAttributes?.activityType;
@@ -46,7 +46,7 @@ describe('the workflows as they are now', () => {
     await expect(replay(history)).rejects.toThrow(DeterminismViolationError);
   });
 
-  test('have at least these stories to be held to', () => {
+  test('have at least these recorded histories', () => {
     expect(names).toEqual(
       expect.arrayContaining([
         'check-registries.json',

@@ -30,11 +30,11 @@ async function run(report: () => Promise<void>, tell = async (_signal: () => Pro
   });
 }
 
-test('a build that nobody starts is reported once', async () => {
+test('reports a build that does not start once', async () => {
   expect(await run(async () => {})).toEqual(['reportBuild']);
 });
 
-test('and once more where it moved meanwhile', async () => {
+test('reports again if the status changed in between', async () => {
   let release = () => {};
   const gate = new Promise<void>((resolve) => {
     release = resolve;
@@ -54,7 +54,7 @@ test('and once more where it moved meanwhile', async () => {
   expect(steps).toEqual(['reportBuild', 'reportBuild']);
 });
 
-test('for as long as GitHub is away, and not where it refuses', async () => {
+test('retries during an outage of GitHub, but not after a refusal', async () => {
   let attempts = 0;
   await run(async () => {
     attempts += 1;

@@ -26,7 +26,7 @@ function run(revoke: () => Promise<void>) {
 
 const away = () => ApplicationFailure.create({ type: 'unavailable', message: 'Google failed' });
 
-test('Google is asked until it confirms', async () => {
+test('retries until Google confirms', async () => {
   let attempts = 0;
   const steps = await run(async () => {
     attempts += 1;
@@ -36,7 +36,7 @@ test('Google is asked until it confirms', async () => {
   expect(steps).not.toContain('giveUpConsent');
 });
 
-test('a Google that never answers is given up after a week, and a person is told', async () => {
+test('gives up after a week without a response and notifies a person', async () => {
   const steps = await run(async () => {
     throw away();
   });

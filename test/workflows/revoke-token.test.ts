@@ -26,7 +26,7 @@ async function run(revokeMintedToken: () => Promise<void>) {
   });
 }
 
-test('a provider that is away is asked until it confirms', async () => {
+test('retries during an outage until the provider confirms', async () => {
   let attempts = 0;
   const { steps, givenUp } = await run(async () => {
     attempts += 1;
@@ -36,7 +36,7 @@ test('a provider that is away is asked until it confirms', async () => {
   expect(givenUp).toEqual([]);
 });
 
-test('a provider that will not is not asked again, and nobody is told that the token is dead', async () => {
+test('stops after a refusal and leaves the token unconfirmed', async () => {
   const { steps, givenUp } = await run(async () => {
     throw ApplicationFailure.create({ type: 'policy', message: 'GitHub does not allow it', nonRetryable: true });
   });
@@ -45,7 +45,7 @@ test('a provider that will not is not asked again, and nobody is told that the t
   expect(givenUp).toEqual([{ mintedTokenId, failure }]);
 });
 
-test('a provider that never answers is given up once the token has died by itself', async () => {
+test('gives up once the token has expired without a response', async () => {
   const { steps, givenUp } = await run(async () => {
     throw ApplicationFailure.create({ type: 'unavailable', message: 'GitHub failed' });
   });

@@ -104,7 +104,7 @@ async function run({ usual }: Row, changes: Partial<Steps> = {}, tell: Tell = as
   });
 }
 
-test('a webhook secret is told after every process knows it, and the old one verifies for the overlap', async () => {
+test('sends a webhook secret after every process knows it, and keeps the old one for the overlap', async () => {
   const rotation = row(true);
   const { ms } = await run(rotation);
   expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
@@ -112,7 +112,7 @@ test('a webhook secret is told after every process knows it, and the old one ver
   expect(ms).toBeLessThan(knownEverywhereMs + webhookOverlapMs + hour);
 });
 
-test('a step that fails for a while is made again, and goes on', async () => {
+test('retries a step that fails for some time', async () => {
   const rotation = row(true);
   let failures = 5;
   const again =
@@ -125,7 +125,7 @@ test('a step that fails for a while is made again, and goes on', async () => {
   expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
 });
 
-test('what the provider refuses ends at once, with the code', async () => {
+test('ends at once with the code when the provider refuses', async () => {
   const rotation = row(false);
   const proveVersion = async () => {
     throw ApplicationFailure.create({ type: 'credential_refused', message: 'No', nonRetryable: true });
@@ -135,7 +135,7 @@ test('what the provider refuses ends at once, with the code', async () => {
   expect(ms).toBeLessThan(hour);
 });
 
-test('an old key is looked for until it is dead', async () => {
+test('checks an old key until it no longer works', async () => {
   const rotation = row(false);
   let looks = 0;
   const probeOldVersion = async () => (++looks < 6 ? ('alive' as const) : ('dead' as const));
@@ -148,7 +148,7 @@ test('an old key is looked for until it is dead', async () => {
   expect(ms).toBeLessThan(2 * hour);
 });
 
-test('one that nobody deletes is told after a day, and not waited for longer than a month', {
+test('raises an incident after a day if no person deletes the old key, and stops after a month', {
   timeout: 120_000,
 }, async () => {
   const rotation = row(false);
@@ -159,7 +159,7 @@ test('one that nobody deletes is told after a day, and not waited for longer tha
   expect(ms).toBeLessThan(31 * day);
 });
 
-test('a GitHub that cannot be asked is no proof that the old one is dead', async () => {
+test('does not take a failed check as proof that the old key no longer works', async () => {
   const rotation = row(false);
   let looks = 0;
   const probeOldVersion: Steps['probeOldVersion'] = async () => {
@@ -173,7 +173,7 @@ test('a GitHub that cannot be asked is no proof that the old one is dead', async
   expect(rotation.names()).toEqual(['prove', 'cut over', 'retire']);
 });
 
-test('what was not seen to be alive is not told, until it is seen', { timeout: 60_000 }, async () => {
+test('raises the incident only after it has seen the old key work', { timeout: 60_000 }, async () => {
   const rotation = row(false);
   const probeOldVersion: Steps['probeOldVersion'] = async () => {
     const now = (await env.currentTimeMs()) - begun;
@@ -189,7 +189,7 @@ test('what was not seen to be alive is not told, until it is seen', { timeout: 6
   expect(reportedAt).toBeLessThan(2 * day + hour);
 });
 
-test('while the old one is good it is put back, and then the new one has its overlap', async () => {
+test('puts the old version back while it is valid, and then gives the new one its overlap', async () => {
   const rotation = row(true);
   const { ms } = await run(rotation, {}, async (handle) => {
     await env.sleep('2 days');
@@ -201,7 +201,7 @@ test('while the old one is good it is put back, and then the new one has its ove
   expect(rotation.state.phase).toBe('rolled_back');
 });
 
-test('where it cannot be put back the rotation goes on as it would have', async () => {
+test('continues the rotation if the old version cannot be put back', async () => {
   const rotation = row(false);
   const proveOldVersion = async () => {
     throw ApplicationFailure.create({ type: 'credential_refused', message: 'No', nonRetryable: true });
@@ -218,7 +218,7 @@ test('where it cannot be put back the rotation goes on as it would have', async 
   expect(rotation.names()).toEqual(['prove', 'cut over', 'no way back', 'retire']);
 });
 
-test('an operator’s cancellation in Temporal leaves no half rotation', async () => {
+test('completes the rotation although an operator cancels it in Temporal', async () => {
   const rotation = row(true);
   await run(rotation, {}, async (handle) => {
     await env.sleep('1 day');

@@ -76,7 +76,7 @@ async function run(changes: Partial<Steps> = {}, goOn?: SyncInstallations['goOn'
   });
 }
 
-test('a pass reads every page, and what it has not seen is taken away after the last one', async () => {
+test('reads every page and removes what was on none', async () => {
   const { said, steps } = await run();
   expect(said).toEqual(['installations 1', 'repositories 1', 'repositories 2', 'installations 2', 'done']);
   expect(steps).toEqual([
@@ -91,12 +91,12 @@ test('a pass reads every page, and what it has not seen is taken away after the 
   ]);
 });
 
-test('a hundred requests at once are one pass', async () => {
+test('serves a hundred simultaneous requests with one pass', async () => {
   const { said } = await run({}, undefined, 100);
   expect(said.filter((one) => one === 'done')).toHaveLength(1);
 });
 
-test('a request during a pass is another pass', async () => {
+test('runs another pass after a request during a pass', async () => {
   let release = () => {};
   const reading = new Promise<void>((resolve) => {
     release = resolve;
@@ -132,14 +132,14 @@ test('a request during a pass is another pass', async () => {
   expect(passes).toBe(2);
 });
 
-test('a pass that an earlier run began is gone on with, and a request from then is not forgotten', async () => {
+test('continues the pass of an earlier run and serves its pending request', async () => {
   const { said, steps } = await run({}, { position: { ...place, page: 2 }, wanted: true });
   expect(said.slice(0, 2)).toEqual(['installations 2', 'done']);
   expect(steps.indexOf('beginSync')).toBeGreaterThan(steps.indexOf('finishSync'));
   expect(said.filter((one) => one === 'done')).toHaveLength(2);
 });
 
-test('a refusal ends the pass with its reason, and takes nothing away', async () => {
+test('ends with the reason after a refusal, and removes nothing', async () => {
   const { said, steps } = await run({
     syncInstallationPage: async () => {
       throw ApplicationFailure.create({ type: 'app_credentials_rejected', message: 'No', nonRetryable: true });
@@ -149,13 +149,13 @@ test('a refusal ends the pass with its reason, and takes nothing away', async ()
   expect(steps).not.toContain('finishRepositories');
 });
 
-test('an installation that is cut off meanwhile loses nothing', async () => {
+test('removes nothing from an installation that is cut off during the pass', async () => {
   const { said, steps } = await run({ syncRepositoryPage: async () => ({ next: null, cutOff: true }) });
   expect(said).toEqual(['installations 1', 'installations 2', 'done']);
   expect(steps).not.toContain('finishRepositories');
 });
 
-test('a pass is gone on with in the middle of an installation, and those before it are not read again', async () => {
+test('continues in the middle of an installation without reading earlier ones again', async () => {
   const position: Position = { ...place, page: 2, waiting: ['ins_b', 'ins_c'], repositories: { page: 2 } };
   const read: string[] = [];
   const { said } = await run(
@@ -171,7 +171,7 @@ test('a pass is gone on with in the middle of an installation, and those before 
   expect(said).toEqual(['installations 2', 'done']);
 });
 
-test('an installation of 120 pages is read by several runs, each page once, and a request meanwhile is not lost', async () => {
+test('reads an installation of 120 pages in several runs, each page once, and keeps a request from in between', async () => {
   const read: number[] = [];
   const finished: string[] = [];
   let passes = 0;
@@ -235,19 +235,19 @@ test.each(['policy', 'permission_missing', 'not_found', 'validation'])(
   },
 );
 
-test('an installation that fails for a while is read after the others', async () => {
+test('reads an installation that fails for some time after the others', async () => {
   const { said, read } = await runWithTrouble((attempt) => (attempt < 9 ? fail('unavailable', false) : undefined));
   expect(read).toEqual(['ins_a', 'ins_c', 'ins_b']);
   expect(said).toEqual(['done']);
 });
 
-test('an installation that fails for too long is skipped in the end', async () => {
+test('skips an installation that fails for too long', async () => {
   const { said, read } = await runWithTrouble(() => fail('rate_limited', false));
   expect(read).toEqual(['ins_a', 'ins_c']);
   expect(said).toEqual(['skipped ins_b: rate_limited', 'done']);
 });
 
-test('where GitHub asks for an hour the others do not wait for it', async () => {
+test('does not let other installations wait when GitHub asks for an hour', async () => {
   const hour = ApplicationFailure.create({ type: 'rate_limited', message: 'No', nextRetryDelay: '50 minutes' });
   const { said, read, attempts } = await runWithTrouble((attempt) => (attempt < 3 ? hour : undefined));
   expect([read, attempts]).toEqual([['ins_a', 'ins_c', 'ins_b'], 3]);
@@ -280,7 +280,7 @@ test.each(['read_whole', 'read_changes'] as const)(
   },
 );
 
-test('installations that were on no page but are there are read too, and all that were on none are asked for', async () => {
+test('confirms all installations that were on no page, and reads those that exist', async () => {
   const asked = [
     { readable: ['ins_x'], more: true },
     { readable: ['ins_y'], more: false },

@@ -37,11 +37,11 @@ async function run(given: Activities, alsoSignal = false) {
 
 const away = () => ApplicationFailure.create({ type: 'unavailable', message: 'The cloud failed' });
 
-test('a cloud is asked once, also where the first who asks has signaled as well', async () => {
+test('checks once, even if the first request came with a signal', async () => {
   expect((await run({ askCloud: async () => true }, true)).steps).toEqual(['beginCloudCheck', 'askCloud']);
 });
 
-test('a cloud that does not know yet what was pasted is asked again until it does', async () => {
+test('retries until the cloud knows a new role', async () => {
   let attempts = 0;
   const nextRetryDelay = 5_000;
   const { steps, givenUp } = await run({
@@ -56,13 +56,13 @@ test('a cloud that does not know yet what was pasted is asked again until it doe
   expect(givenUp).toEqual([]);
 });
 
-test('an access that was replaced meanwhile is tried in its turn', async () => {
+test('checks an access that was replaced during the check', async () => {
   const answers = [false, true];
   const { steps } = await run({ askCloud: async () => answers.shift() ?? true });
   expect(steps).toEqual(['beginCloudCheck', 'askCloud', 'beginCloudCheck', 'askCloud']);
 });
 
-test('a cloud that stays away is given up, and nothing else is said of it', async () => {
+test('gives up during a long outage and changes nothing', async () => {
   const { steps, givenUp } = await run({
     async askCloud() {
       throw away();
@@ -73,7 +73,7 @@ test('a cloud that stays away is given up, and nothing else is said of it', asyn
   expect(givenUp).toEqual([{ cloudAccountId, failure }]);
 });
 
-test('an account that is gone is asked about nowhere', async () => {
+test('checks nothing for a deleted account', async () => {
   const { steps } = await run({ beginCloudCheck: async () => false, askCloud: async () => true });
   expect(steps).toEqual(['beginCloudCheck']);
 });

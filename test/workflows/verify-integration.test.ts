@@ -40,19 +40,19 @@ async function run(changes: Partial<Steps> = {}) {
   });
 }
 
-test('one look is enough, also for who asks as it begins', async () => {
+test('checks once, even if a request comes as it begins', async () => {
   const { steps, givenUp } = await run();
   expect(steps.filter((step) => step === 'probeRegistry')).toHaveLength(1);
   expect(givenUp).toEqual([]);
 });
 
-test('a credential that was replaced meanwhile is tried out as well', async () => {
+test('checks a credential that was replaced during the check', async () => {
   let meanwhile = 2;
   const { steps } = await run({ probeRegistry: async () => (meanwhile-- > 0 ? null : active) });
   expect(steps.filter((step) => step === 'probeRegistry')).toHaveLength(3);
 });
 
-test('a registry that is away is asked again for ten minutes, and then everything stays as it is', async () => {
+test('retries for ten minutes during an outage and then changes nothing', async () => {
   let asked = 0;
   const { givenUp, lasted } = await run({
     probeRegistry: async () => {
@@ -66,7 +66,7 @@ test('a registry that is away is asked again for ten minutes, and then everythin
   expect(lasted).toBeLessThanOrEqual(11 * 60_000);
 });
 
-test('what asking again would not mend is given up at once', async () => {
+test('gives up at once after a permanent failure', async () => {
   let asked = 0;
   const { givenUp } = await run({
     probeRegistry: async () => {
@@ -77,7 +77,7 @@ test('what asking again would not mend is given up at once', async () => {
   expect([asked, givenUp]).toEqual([1, ['issuer_not_public']]);
 });
 
-test('a registry that nobody waits for is asked for a minute or two, and then again when its time comes', async () => {
+test('retries a scheduled check for a minute or two, and then waits until it is due again', async () => {
   let asked = 0;
   const { givenUp, lasted } = await run({
     beginVerification: async () => 'due',
@@ -91,7 +91,7 @@ test('a registry that nobody waits for is asked for a minute or two, and then ag
   expect(lasted).toBeLessThan(5 * 60_000);
 });
 
-test('of an integration that is gone nothing is asked', async () => {
+test('checks nothing for a deleted integration', async () => {
   const { steps } = await run({ beginVerification: async () => 'gone' });
   expect(steps).not.toContain('probeRegistry');
 });

@@ -70,7 +70,7 @@ async function push({ after, at = now, origin = 'webhook', ref = 'refs/heads/mai
 const head = async (ref = 'refs/heads/main') =>
   (await refHeadsIn(database.reader).list(of.repositoryId)).find((one) => one.ref === ref);
 
-test('a push leaves where the branch is; an earlier one that comes later does not', async () => {
+test('stores the branch’s commit after a push, and ignores an earlier push that comes later', async () => {
   expect(await push({ after: x })).toBe('builds_created');
   expect(await head()).toMatchObject({ sha: x, origin: 'webhook', pushedAt: now * 1000 });
   // Decided all the same: it was pushed.
@@ -80,7 +80,7 @@ test('a push leaves where the branch is; an earlier one that comes later does no
   expect(await head()).toMatchObject({ sha: y });
 });
 
-test('tags are not remembered, nor branches that are gone', async () => {
+test('stores neither tags nor deleted branches', async () => {
   await push({ after: x, ref: 'refs/tags/v1' });
   expect(await head('refs/tags/v1')).toBeUndefined();
   await push({ after: x });
@@ -88,14 +88,14 @@ test('tags are not remembered, nor branches that are gone', async () => {
   expect(await head()).toBeUndefined();
 });
 
-test('a deletion that comes late does not forget what was pushed after it', async () => {
+test('keeps a newer push when a deletion comes late', async () => {
   await push({ after: x });
   await push({ after: y, at: now + 20 });
   await push({ after: '0'.repeat(40), deleted: true, at: now + 10 });
   expect(await head()).toMatchObject({ sha: y, pushedAt: (now + 20) * 1000 });
 });
 
-test('a branch that is gone and comes back with the head that we had noticed is a push of its own', async () => {
+test('builds a branch that was deleted and comes back with a detected commit', async () => {
   await push({ after: w, at: now - 100 * hour });
   expect(await push({ after: x, origin: 'synthetic' })).toBe('builds_created');
   await push({ after: '0'.repeat(40), deleted: true, at: now + 100 });
@@ -103,12 +103,12 @@ test('a branch that is gone and comes back with the head that we had noticed is 
   expect(await head()).toMatchObject({ sha: x, origin: 'webhook' });
 });
 
-test('the same head pushed twice by GitHub is two pushes', async () => {
+test('counts two pushes of the same commit by GitHub as two', async () => {
   expect(await push({ after: x })).toBe('builds_created');
   expect(await push({ after: x, at: now + 10 })).toBe('builds_created');
 });
 
-test('a head that we noticed is built once, though GitHub tells of it later', async () => {
+test('builds a detected commit once although GitHub reports it later', async () => {
   expect(await push({ after: w, at: now - 100 * hour })).toBe('builds_created');
   expect(await push({ after: x, origin: 'synthetic' })).toBe('builds_created');
   expect(await push({ after: x, origin: 'synthetic' })).toBe('head_already_decided');
@@ -116,13 +116,13 @@ test('a head that we noticed is built once, though GitHub tells of it later', as
   expect(await push({ after: x, at: now - 90 * hour, origin: 'pulled' })).toBe('head_already_decided');
 });
 
-test('also where GitHub’s clock is far ahead of ours', async () => {
+test('does so even if GitHub’s clock is far ahead', async () => {
   await push({ after: w, at: now - 100 * hour });
   await push({ after: x, origin: 'synthetic' });
   expect(await push({ after: x, at: now + hour })).toBe('head_already_decided');
 });
 
-test('even after the branch went on; but to go back to that head is a push of its own', async () => {
+test('does so even after the branch moved on, but builds a return to that commit', async () => {
   await push({ after: w, at: now - 100 * hour });
   await push({ after: x, origin: 'synthetic' });
   expect(await push({ after: y, at: now + 200 })).toBe('builds_created');
@@ -131,7 +131,7 @@ test('even after the branch went on; but to go back to that head is a push of it
   expect(await push({ after: x, at: now + 400 })).toBe('builds_created');
 });
 
-test('what we noticed is nothing new where GitHub told of that head, or of a later push, before', async () => {
+test('ignores a detected commit if GitHub reported it or a later push before', async () => {
   expect(await push({ after: x })).toBe('builds_created');
   expect(await push({ after: x, origin: 'synthetic', at: now + 5 })).toBe('head_already_decided');
   expect(await push({ after: y, at: now + 10 })).toBe('builds_created');
@@ -140,7 +140,7 @@ test('what we noticed is nothing new where GitHub told of that head, or of a lat
   expect(await head()).toMatchObject({ sha: y, origin: 'webhook' });
 });
 
-test('a noticed head and GitHub’s push of it at the same moment are one build', async () => {
+test('makes one build of a detected commit and GitHub’s simultaneous push of it', async () => {
   await push({ after: w, at: now - 100 * hour });
   const reasons = await Promise.all([push({ after: x, origin: 'synthetic' }), push({ after: x, at: now - 1 })]);
   expect(reasons.sort()).toEqual(['builds_created', 'head_already_decided']);

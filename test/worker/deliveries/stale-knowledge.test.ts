@@ -92,7 +92,7 @@ test.for(['suspended', 'disconnected'] as const)(
   },
 );
 
-test('a push of an installation that nobody has claimed waits for somebody to do so', async () => {
+test('lets a push of an unclaimed installation wait until it is claimed', async () => {
   const installationId = await rows.installation(githubAppId, 101);
   const repositoryId = await rows.repository({ githubAppId, installationId, externalId: 102 });
   const { id } = await send({ installation: 101, repository: 102 });
@@ -103,7 +103,7 @@ test('a push of an installation that nobody has claimed waits for somebody to do
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
 });
 
-test('what another’s integration lacks does not hold up a healthy one', async () => {
+test('does not hold up a healthy integration because of another one', async () => {
   const of = await scenario('active');
   const other = await world(database, { on: of, integration: { status: 'suspended' } });
   const appId = await rows.app({ ...mine, integrationId: other.integrationId, repositoryId: of.repositoryId });
