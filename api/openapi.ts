@@ -9,7 +9,7 @@ type Json = Record<string, unknown>;
 
 const ProblemSchema = {
   type: 'object',
-  description: 'A problem as RFC 9457 prints it. `code` is stable; `detail` says what to do.',
+  description: 'An error in the format of RFC 9457. `code` is stable. `detail` says what to do.',
   required: ['type', 'title', 'status', 'code'],
   properties: {
     type: { type: 'string', format: 'uri' },
@@ -25,7 +25,10 @@ const ProblemSchema = {
         properties: { path: { type: 'string' }, message: { type: 'string' } },
       },
     },
-    request_id: { type: 'string', description: 'As in `X-Request-Id`; refused webhooks have it there only' },
+    request_id: {
+      type: 'string',
+      description: 'The value of `X-Request-Id`. Rejected webhooks have only that header.',
+    },
   },
 };
 
@@ -44,7 +47,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
       title: 'Fairlead',
       version: '1',
       description:
-        'Connects a platform to its users’ Git hosts and turns pushes into builds. Times are seconds since 1970. Lists are paged by `Link`. Errors are `application/problem+json` with the schema `Problem`. `/api/integrations` has words of its own: docs/dialect.md.',
+        'Fairlead connects your platform to the Git hosts of its users and turns pushes into builds. Times are in seconds since 1970. Lists have pages: follow the `Link` header. Errors are `application/problem+json` with the schema `Problem`. The routes of `/api/integrations` use other names: see docs/dialect.md.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -58,7 +61,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
           type: 'apiKey',
           in: 'cookie',
           name: 'fairlead_session',
-          description: 'With `X-CSRF-Token` on changes',
+          description: 'The cookie of a session. Send `X-CSRF-Token` with each change.',
         },
       },
       headers: responseHeaders,
@@ -74,7 +77,7 @@ export function openApiText(endpoints: Endpoint[]): string {
 
 function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
   const { operationId, tag, summary, description, access, body, success } = endpoint;
-  const scope = access === 'public' || access === 'signed_in' ? undefined : `Needs the scope \`${access}\`.`;
+  const scope = access === 'public' || access === 'signed_in' ? undefined : `You need the scope \`${access}\`.`;
   const said = [description, scope].filter(Boolean).join('\n\n');
   return {
     operationId,
@@ -89,7 +92,7 @@ function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
     responses: {
       // What is waited for, or has ended before, is answered in full.
       ...(success.status === 202 &&
-        !endpoint.raw && { 200: { ...successOf(endpoint, schemas, 200), description: 'It has ended' } }),
+        !endpoint.raw && { 200: { ...successOf(endpoint, schemas, 200), description: 'The work has ended' } }),
       [success.status]: successOf(endpoint, schemas, success.status),
       ...problemResponses(problemsOf(endpoint)),
     },
@@ -100,7 +103,7 @@ const waitParameter = {
   name: 'wait',
   in: 'query',
   required: false,
-  description: 'Seconds to wait for the end of the work; `Prefer: wait=10` says the same',
+  description: 'Seconds to wait for the work to end. The header `Prefer: wait=10` does the same.',
   schema: { type: 'integer', minimum: 0, maximum: 30 },
 };
 
@@ -131,10 +134,10 @@ function parametersOf(
     ...from(params, 'path'),
     ...from(query, 'query'),
     ...(write && access !== 'public'
-      ? [header('Idempotency-Key', 'The same request with the same key is carried out once')]
+      ? [header('Idempotency-Key', 'Fairlead runs requests with the same key only once')]
       : []),
     ...(['patch', 'put', 'delete'].includes(method) && (body || success.status === 204)
-      ? [header('If-Match', 'The `ETag` of what was read before')]
+      ? [header('If-Match', 'The `ETag` from when you read the resource')]
       : []),
     ...(success.body instanceof z.ZodObject && 'operation' in success.body.shape ? [waitParameter] : []),
   ];
@@ -142,7 +145,7 @@ function parametersOf(
 
 function successOf(endpoint: Endpoint, schemas: DocumentSchemas, status: number): Json {
   const { success, secret } = endpoint;
-  const description = success.description ?? (secret ? 'Holds a secret that is shown once' : 'Done');
+  const description = success.description ?? (secret ? 'Contains a secret that is shown once' : 'Done');
   const headers = headersOf(successHeaders(endpoint, status));
   if (!success.body) return { description, ...headers };
   return {

@@ -22,7 +22,7 @@ export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
       path: '/healthz',
       operationId: 'getHealth',
       tag: 'service',
-      summary: 'The process answers',
+      summary: 'Check that the process responds',
       access: 'public',
       unlimited: true,
       success: { status: 200, body: Health },
@@ -33,9 +33,9 @@ export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
       path: '/readyz',
       operationId: 'getReadiness',
       tag: 'service',
-      summary: 'Deliveries can be stored',
+      summary: 'Check that deliveries can be stored',
       description:
-        '`degraded` says that builds start late (no relay is at work, or Temporal is away), or that the clock of this machine is wrong by more than a minute. Nothing is lost.',
+        '`degraded` means that builds start late because no relay runs or Temporal is unreachable, or because the clock of the host is wrong. Nothing is lost.',
       access: 'public',
       unlimited: true,
       success: {
@@ -44,7 +44,7 @@ export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
       },
       async read() {
         const health = await relayHealth(database.reader).catch(() => {
-          throw new Problem('unavailable', 'Nothing can be stored: look at the database.');
+          throw new Problem('unavailable', 'Nothing can be stored. Check the database.');
         });
         if (health !== 'ok') return { status: 'degraded', reason: health };
         const isOff = await allIncidents(database.reader).isOpen('clock_skew', instanceSubject);
@@ -56,7 +56,7 @@ export function serviceRoutes({ database, registry }: ApiDeps): Endpoint[] {
       path: '/metrics',
       operationId: 'getMetrics',
       tag: 'service',
-      summary: 'Figures for Prometheus',
+      summary: 'Get metrics for Prometheus',
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/plain' },
       async raw(ctx) {

@@ -12,14 +12,12 @@ import { AppParams, AppView, appView, findApp } from './apps.ts';
 
 const NewRegistry = z
   .strictObject({
-    integration_id: id('int')
-      .optional()
-      .describe('May be left out where the project may use only one registry: its own, or granted to it'),
+    integration_id: id('int').optional().describe('You can omit it if the project can use only one registry'),
     image_repository: z
       .string()
       .min(1)
       .max(300)
-      .describe('`acme/shop`, with the registry’s host in front or without; no tag'),
+      .describe('For example `acme/shop`. The host of the registry is optional. Do not send a tag.'),
   })
   .meta({ id: 'NewAppRegistry', examples: [{ image_repository: 'acme/shop' }] });
 
@@ -31,8 +29,9 @@ export function appRegistryRoutes(): Endpoint[] {
       operationId: 'setAppRegistry',
       tag: 'apps',
       etag: true,
-      summary: 'Say where the images of an app are',
-      description: 'Its builds then obtain a credential to push there, and its deployments one to pull.',
+      summary: 'Set the image repository of an app',
+      description:
+        'Builds of the app can then get a credential to push images there, and deployments can get one to pull them.',
       access: 'projects:write',
       params: AppParams,
       body: NewRegistry,
@@ -48,8 +47,8 @@ export function appRegistryRoutes(): Endpoint[] {
         const host = settings && registryHost(settings.registry);
         const name = host && imageRepository(host, body.image_repository);
         if (!name) {
-          const where = host ? `of ${host.host}` : 'there';
-          throw new Problem('repository_not_reachable', `This is no name of a repository ${where}, without a tag.`);
+          const where = host ? `on ${host.host}` : 'there';
+          throw new Problem('repository_not_reachable', `Send the name of a repository ${where} without a tag.`);
         }
         const registry = { integrationId, imageRepository: name };
         if (!(await appsFor(trx, tenant).setRegistry(app.id, app.revision, registry))) {

@@ -23,17 +23,17 @@ export const AppView = z
     org_id: z.string(),
     project_id: z.string(),
     name: z.string(),
-    auto_deploy: z.boolean().describe('Whether events build by themselves'),
+    auto_deploy: z.boolean().describe('Whether events start builds automatically'),
     source: z.object({ integration_id: z.string(), repository_id: z.string(), branch: z.string() }).nullable(),
     source_status: z
       .enum(sourceStatuses)
       .nullable()
-      .describe('Whether it can be built from there; null without a source'),
+      .describe('Whether the app can be built from its source. Null if it has none'),
     registry: z.object({ integration_id: z.string(), image_repository: z.string() }).nullable(),
     registry_status: z
       .enum(registryStatuses)
       .nullable()
-      .describe('Whether images can be pushed and pulled there; null without a registry'),
+      .describe('Whether images can be pushed and pulled. Null if the app has no registry'),
     created_at: epochSeconds,
     updated_at: epochSeconds,
   })
@@ -51,13 +51,11 @@ const branch = z.string().min(1).max(250);
 
 const NewSource = z
   .strictObject({
-    integration_id: id('int')
-      .optional()
-      .describe('May be left out where the project may use only one: its own, or granted to it'),
+    integration_id: id('int').optional().describe('You can omit it if the project can use only one integration'),
     repository_id: z
       .union([id('repo'), z.int().positive()])
-      .describe('Our id of the repository, or the provider’s number of it'),
-    branch: branch.optional().describe('The default branch, unless given'),
+      .describe('The id in Fairlead, or the number at the provider'),
+    branch: branch.optional().describe('The default branch if you omit it'),
     auto_deploy: z.boolean().optional(),
   })
   .meta({
@@ -89,7 +87,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       operationId: 'createApp',
       tag: 'apps',
       etag: true,
-      summary: 'Make an app',
+      summary: 'Create an app',
       access: 'projects:write',
       params: z.strictObject({ project: id('prj') }),
       body: NewApp,
@@ -109,7 +107,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       operationId: 'getApp',
       tag: 'apps',
       etag: true,
-      summary: 'Read an app',
+      summary: 'Get an app',
       access: 'projects:read',
       params: AppParams,
       success: { status: 200, body: AppView },
@@ -124,7 +122,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       operationId: 'updateApp',
       tag: 'apps',
       etag: true,
-      summary: 'Rename an app, or stop its events from building',
+      summary: 'Update an app',
       access: 'projects:write',
       params: AppParams,
       body: AppChange,
@@ -146,7 +144,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       operationId: 'deleteApp',
       tag: 'apps',
       summary: 'Delete an app and its pipelines',
-      description: 'Builds that are under way go on; nothing new starts.',
+      description: 'Running builds continue. No new ones start.',
       access: 'projects:write',
       params: AppParams,
       success: { status: 204 },
@@ -163,7 +161,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       operationId: 'setAppSource',
       tag: 'apps',
       etag: true,
-      summary: 'Say which repository an app is built from',
+      summary: 'Set the source repository of an app',
       access: 'projects:write',
       params: AppParams,
       body: NewSource,
@@ -179,7 +177,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         if (!repository) {
           throw new Problem(
             'repository_not_reachable',
-            'Give the App access to it at the provider, or take another one.',
+            'Give the GitHub App access to the repository, or choose another repository.',
           );
         }
         const source = {

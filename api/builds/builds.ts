@@ -24,7 +24,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       path: '/v1/builds',
       operationId: 'listBuilds',
       tag: 'builds',
-      summary: 'List builds, newest first',
+      summary: 'List builds',
       access: 'builds:read',
       query: PageQuery.extend({
         project_id: id('prj').optional(),
@@ -45,7 +45,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       operationId: 'getBuild',
       tag: 'builds',
       etag: true,
-      summary: 'Read a build',
+      summary: 'Get a build',
       access: 'builds:read',
       params: Params,
       success: { status: 200, body: BuildView },
@@ -59,7 +59,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       path: '/v1/builds/{build}/events',
       operationId: 'listBuildEvents',
       tag: 'builds',
-      summary: 'List what happened to a build, newest first',
+      summary: 'List the events of a build',
       access: 'builds:read',
       params: Params,
       query: PageQuery,
@@ -77,7 +77,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       tag: 'builds',
       summary: 'Cancel a build',
       description:
-        'A build that has not been sent is canceled at once (200). One that has is canceled as soon as GitHub was asked to end its run (202). Asking again is harmless.',
+        'A build that has not been dispatched is canceled immediately (200). For a dispatched build, Fairlead asks GitHub to end its run (202). You can repeat the request.',
       access: 'builds:cancel',
       params: Params,
       success: { status: 202, body: BuildView },
@@ -100,9 +100,9 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       path: '/v1/builds/{build}/rerun',
       operationId: 'rerunBuild',
       tag: 'builds',
-      summary: 'Build the same commit again',
+      summary: 'Rerun a build',
       description:
-        'Makes a new build with the pipeline as it was. Only of a build that has ended or is `uncertain`, which this ends; and only while the pipeline and its app are there, the pipeline is enabled, and the project may use the integration. A fork’s build is blocked again.',
+        'Creates a build of the same commit with the pipeline as it was then. The build must have ended or be `uncertain`; an `uncertain` build ends. The pipeline must be enabled, and the project must be able to use the integration. A build of a fork is blocked again.',
       access: 'builds:trigger',
       params: Params,
       success: { status: 201, body: BuildView },
@@ -125,24 +125,24 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
 
 async function cancel(trx: Transaction, build: Build): Promise<void> {
   if (await cancelBuild(trx, build.id, 'canceled_by_request')) return;
-  throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
+  throw new Problem('invalid_transition', `The build has already ended with the status ${build.status}.`);
 }
 
 /** As they are refused where a build is started by hand. */
 function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
   switch (obstacle) {
     case 'build_not_over':
-      return new Problem('invalid_transition', `The build is ${status}: cancel it first, or wait for its end.`);
+      return new Problem('invalid_transition', `The build is ${status}. Cancel it first, or wait until it ends.`);
     case 'pipeline_deleted':
-      return new Problem('invalid_transition', 'The build’s pipeline was deleted: build with another one.');
+      return new Problem('invalid_transition', 'The pipeline was deleted. Use another pipeline.');
     case 'app_deleted':
-      return new Problem('invalid_transition', 'The build’s app was deleted: nothing of it is built any more.');
+      return new Problem('invalid_transition', 'The app was deleted. It can no longer be built.');
     case 'pipeline_disabled':
       return new Problem('event_not_enabled', 'Enable the pipeline first.');
     case 'integration_not_granted':
       return new Problem(
         'integration_missing',
-        'The organization does not grant the build’s integration to this project: set another source.',
+        'The organization does not grant this integration to the project. Set another source.',
       );
   }
 }
@@ -153,7 +153,7 @@ async function endUncertain(trx: Transaction, source: Build): Promise<void> {
   const reason = 'rerun';
   await builds.requestCancel(source.id, reason);
   if (!(await builds.moveStatus(source.id, 'superseded', { reason, from: ['uncertain'] }))) {
-    throw new Problem('invalid_transition', 'The build has moved meanwhile: read it again.');
+    throw new Problem('invalid_transition', 'The status of the build has changed. Read the build again.');
   }
   // The commit's status belongs to the new build from here on.
   await builds.markReported(source.id, 'superseded');

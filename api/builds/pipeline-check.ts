@@ -28,7 +28,7 @@ const CheckView = z
         detail: z.string(),
       }),
     ),
-    snippet: z.string().nullable().describe('What the workflow file needs, where something is missing'),
+    snippet: z.string().nullable().describe('What to add to the workflow file. Null if nothing is missing'),
   })
   .meta({ id: 'PipelineCheck' });
 
@@ -39,11 +39,14 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
   async function sourceOf(tenant: TenantScope, appId: string): Promise<string> {
     const app = await appsFor(database.reader, tenant).find(appId);
     const source = app?.source;
-    if (!source) throw new Problem('source_missing', 'Set the source of the app: `PUT /v1/apps/{app}/source`.');
+    if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
     const { integrationId, repositoryId } = source;
     await requireGranted(database.reader, app.projectId, integrationId);
     if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
-      throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
+      throw new Problem(
+        'repository_not_reachable',
+        'Give the GitHub App access to the repository, or set another source.',
+      );
     }
     return repositoryId;
   }
@@ -54,8 +57,9 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
       path: '/v1/pipelines/{pipeline}/check',
       operationId: 'checkPipeline',
       tag: 'pipelines',
-      summary: 'Look whether the workflow file is there and can be dispatched',
-      description: 'Reads the default branch at the provider now. Changes nothing.',
+      summary: 'Check the workflow file of a pipeline',
+      description:
+        'Reads the file from the default branch at the provider and checks that it can be dispatched. Changes nothing.',
       access: 'pipelines:read',
       params: z.strictObject({ pipeline: id('pip') }),
       success: { status: 200, body: CheckView },
@@ -96,7 +100,7 @@ function complaintsOf(found: {
   }
   if (!found.runNameShowsBuild) {
     const detail =
-      'The `run-name` does not show `inputs.fairlead_build`: a run whose start was unclear cannot be found.';
+      'The `run-name` does not contain `inputs.fairlead_build`, so Fairlead cannot find a run whose start was uncertain.';
     problems.push({ code: 'run_name_unmarked', detail });
   }
   return problems;

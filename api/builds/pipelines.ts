@@ -21,13 +21,15 @@ const glob = z
   });
 /** GitHub takes 25 inputs of a dispatch; three are ours. */
 const maxInputs = 25 - buildInputs.length;
-const inputName = z.string().regex(/^(?!fairlead_)[a-zA-Z_][\w-]{0,99}$/, 'must be the name of an input, not of ours');
+const inputName = z
+  .string()
+  .regex(/^(?!fairlead_)[a-zA-Z_][\w-]{0,99}$/, 'must be the name of an input and must not begin with fairlead_');
 
 const settings = {
-  name: name.describe('Shown at the commit, as `fairlead/<app>/<name>`'),
+  name: name.describe('Shown at the commit as `fairlead/<app>/<name>`'),
   enabled: z.boolean(),
   events: z.array(z.enum(triggerEvents)).max(triggerEvents.length),
-  branches: z.array(glob).max(20).describe('Globs; of pull requests, the base branch'),
+  branches: z.array(glob).max(20).describe('Glob patterns. For pull requests, they match the base branch'),
   tags: z.array(glob).max(20),
   workflow_file: z
     .string()
@@ -36,12 +38,17 @@ const settings = {
   inputs: z
     .record(inputName, z.string().max(10_000))
     .refine((inputs) => Object.keys(inputs).length <= maxInputs, `must be at most ${maxInputs}`),
-  environment: z.string().min(1).max(255).nullable().describe('Posts deployments to this environment'),
+  environment: z
+    .string()
+    .min(1)
+    .max(255)
+    .nullable()
+    .describe('Fairlead creates a GitHub deployment for this environment'),
   environment_url: z
     .url({ protocol: /^https?$/ })
     .max(2000)
     .nullable()
-    .describe('Where what was deployed can be looked at; shown at the deployment'),
+    .describe('The address of the deployed app, shown at the deployment'),
   timeout_minutes: z.int().min(1).max(1440),
 };
 
@@ -117,7 +124,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       operationId: 'createPipeline',
       tag: 'pipelines',
       etag: true,
-      summary: 'Make a pipeline',
+      summary: 'Create a pipeline',
       access: 'pipelines:write',
       params: AppParams,
       body: NewPipeline,
@@ -138,7 +145,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       operationId: 'getPipeline',
       tag: 'pipelines',
       etag: true,
-      summary: 'Read a pipeline',
+      summary: 'Get a pipeline',
       access: 'pipelines:read',
       params: Params,
       success: { status: 200, body: PipelineView },
@@ -153,8 +160,8 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       operationId: 'updatePipeline',
       tag: 'pipelines',
       etag: true,
-      summary: 'Change a pipeline',
-      description: 'Builds that were triggered before keep the pipeline as it was.',
+      summary: 'Update a pipeline',
+      description: 'Builds that were triggered earlier keep the previous settings.',
       access: 'pipelines:write',
       params: Params,
       body: PipelineChange,
@@ -186,7 +193,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
       operationId: 'deletePipeline',
       tag: 'pipelines',
       summary: 'Delete a pipeline',
-      description: 'Its builds stay; those under way go on.',
+      description: 'Its builds are kept. Running builds continue.',
       access: 'pipelines:write',
       params: Params,
       success: { status: 204 },

@@ -29,17 +29,17 @@ const ref = z
 
 const TriggerBuild = z
   .strictObject({
-    ref: ref.optional().describe('A branch, `refs/heads/…` or `refs/tags/…`. Usually the app’s branch'),
+    ref: ref.optional().describe('A branch, `refs/heads/…` or `refs/tags/…`. The branch of the app if you omit it'),
     sha: z
       .string()
       .regex(/^[0-9a-f]{40}$/, 'must be a full commit id in lower case')
       .optional()
-      .describe('One of that branch, usually its head; of a tag the one that it names, and needed'),
+      .describe('A commit of the branch, its head if you omit it. For a tag, send the commit that it names'),
     inputs: z
       .record(z.string().regex(/^(?!fairlead_)[A-Za-z_][\w-]{0,99}$/), z.string().max(10_000))
       .refine((inputs) => Object.keys(inputs).length <= 22, 'at most 22 inputs')
       .optional()
-      .describe('Besides the pipeline’s own, and before them'),
+      .describe('Added to the inputs of the pipeline. They override inputs with the same name'),
   })
   .meta({ id: 'NewBuild', examples: [{ ref: 'main', inputs: { environment: 'staging' } }] });
 
@@ -54,18 +54,19 @@ export function triggerBuildRoutes({
     const head = await broker.branchHead(asking, branch).catch(() => {
       throw new Problem(
         'provider_unavailable',
-        'GitHub did not tell the head of the branch. Try again, or name `sha`.',
+        'GitHub did not return the head of the branch. Try again, or send `sha`.',
       );
     });
-    if (head === undefined) throw new Problem('ref_missing', `The repository has no branch ${branch}.`);
+    if (head === undefined)
+      throw new Problem('ref_missing', `The repository has no branch ${branch}. Push it, or send another \`ref\`.`);
     return head;
   }
 
   /** GitHub shows every commit of a fork as if it were the repository's own. */
   async function requireOnRef(asking: Asking, sha: string, { kind, name }: ReturnType<typeof targetOf>): Promise<void> {
     if (await askProvider(() => broker.liesOn(asking, sha, { kind, name }))) return;
-    const wanted = kind === 'tags' ? 'is not the one of the tag' : 'is not in the history of the branch';
-    throw new Problem('sha_not_on_ref', `The commit ${sha} ${wanted} ${name}, or one of the two is not there.`);
+    const wanted = kind === 'tags' ? 'is not the commit of the tag' : 'is not in the history of the branch';
+    throw new Problem('sha_not_on_ref', `The commit ${sha} ${wanted} ${name}, or one of them does not exist.`);
   }
 
   return [
@@ -74,7 +75,7 @@ export function triggerBuildRoutes({
       path: '/v1/pipelines/{pipeline}/builds',
       operationId: 'triggerBuild',
       tag: 'builds',
-      summary: 'Start a build by hand',
+      summary: 'Trigger a build',
       access: 'builds:trigger',
       params: z.strictObject({ pipeline: id('pip') }),
       body: TriggerBuild,
@@ -105,8 +106,8 @@ export function triggerBuildRoutes({
           return { target, repositoryId, sha };
         }
         if (target.kind === 'heads') return { target, repositoryId, sha: await headOf(asking, target.name) };
-        throw new Problem('invalid_request', 'A tag needs the commit that it names.', {
-          errors: [{ path: 'body.sha', message: 'is needed for a tag' }],
+        throw new Problem('invalid_request', 'Send `sha`: the commit that the tag names.', {
+          errors: [{ path: 'body.sha', message: 'is required for a tag' }],
         });
       },
       async write({ trx, tenant, params, body, caller, audit, prepared }) {
@@ -115,7 +116,7 @@ export function triggerBuildRoutes({
         const { sha, repositoryId } = prepared;
         const { kind, name } = prepared.target;
         if (repositoryId !== source.repositoryId) {
-          throw new Problem('invalid_transition', 'The app’s source was changed meanwhile: try again.');
+          throw new Problem('invalid_transition', 'The source of the app has just changed. Try again.');
         }
         const inputs = { ...pipeline.inputs, ...body.inputs };
         await refuseManyInputs(trx, repositoryId, inputs);
@@ -167,15 +168,18 @@ async function subjectOf(
   const app = pipeline && (await appsFor(db, tenant).find(pipeline.appId));
   if (!pipeline || !app) throw new Problem('not_found');
   if (!pipeline.enabled || !pipeline.events.includes('manual')) {
-    throw new Problem('event_not_enabled', 'Enable the pipeline, and its event `manual`.');
+    throw new Problem('event_not_enabled', 'Enable the pipeline and its event `manual`.');
   }
   const { source } = app;
-  if (!source) throw new Problem('source_missing', 'Set the app’s source first.');
+  if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
   // The build itself says so, and ends at once.
   if (await isDeleted(db, source.integrationId)) return { pipeline, source, cutOff: true };
   await requireGranted(db, pipeline.projectId, source.integrationId);
   if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
-    throw new Problem('repository_not_reachable', 'Give the App access to the repository, or set another source.');
+    throw new Problem(
+      'repository_not_reachable',
+      'Give the GitHub App access to the repository, or set another source.',
+    );
   }
   return { pipeline, source, cutOff: false };
 }

@@ -23,10 +23,10 @@ const region = z
   .string()
   .refine((text) => awsPlace(text) !== undefined, 'must be a region of AWS')
   .optional()
-  .describe('Where AWS is asked who this is; needed outside the partition `aws`');
+  .describe('The region whose AWS endpoint verifies the account. Required outside the partition `aws`');
 const uuid = z
   .string()
-  .regex(azureId, 'must be an id, as the portal shows it')
+  .regex(azureId, 'must be an id as the Azure portal shows it')
   .toLowerCase()
   .meta({ examples: ['00000000-0000-4000-8000-000000000000'] });
 
@@ -38,7 +38,10 @@ const ofAccessKey = z
   .strictObject({
     access_key_id: z
       .string()
-      .regex(/^(?!ASIA)\w{16,128}$/, 'must be the id of a lasting access key: one that begins with ASIA is temporary'),
+      .regex(
+        /^(?!ASIA)\w{16,128}$/,
+        'must be the id of a permanent access key: a key that begins with ASIA is temporary',
+      ),
     account_id: accountId,
     region,
   })
@@ -61,7 +64,7 @@ const ofPool = z
         .string()
         .regex(serviceAccountEmail, 'must be the address of a service account')
         .optional()
-        .describe('Who is acted for; without it, the roles are the pool’s own principal’s'),
+        .describe('The service account to impersonate. If you omit it, the principal of the pool needs the roles'),
     },
     { error: (issue) => (issue.code === 'unrecognized_keys' ? noFile : undefined) },
   )
@@ -90,8 +93,10 @@ export const cloudModes = {
 } as const;
 
 const common = {
-  project_id: id('prj').optional().describe('Whose it is; not needed where you reach one project only'),
-  org_id: id('org').optional().describe('Without `project_id`, the account belongs to the organization'),
+  project_id: id('prj')
+    .optional()
+    .describe('The project that owns the account. You can omit it if you have access to only one project'),
+  org_id: id('org').optional().describe('If you omit `project_id`, the organization owns the account'),
   display_name: name,
 };
 
@@ -117,7 +122,7 @@ export const NewCloudAccount = z
       member('azure', 'client_secret', { config: ofApp, credentials: clientSecret.credentials }),
     ],
     {
-      error: `must be one of ${Object.keys(cloudModes).join(', ')}; a person’s consent at Google begins with POST /v1/cloud-accounts/gcp/start`,
+      error: `must be one of ${Object.keys(cloudModes).join(', ')}; to use the consent of a person at Google, send POST /v1/cloud-accounts/gcp/start`,
     },
   )
   .meta({
@@ -187,7 +192,8 @@ function withExternalId(config: Record<string, string>, { external_id }: Record<
 }
 
 function refuse(member: 'config' | 'credentials'): never {
-  const advice = 'Such an account has none: a person’s consent is given anew by POST /v1/cloud-accounts/gcp/start.';
+  const advice =
+    'You cannot change this account here. To renew the consent at Google, send `POST /v1/cloud-accounts/gcp/start`.';
   throw new Problem('invalid_request', advice, { errors: [{ path: `body.${member}`, message: 'cannot be changed' }] });
 }
 
@@ -196,13 +202,13 @@ export function requireOffered({ awsIdentity }: Pick<CloudAccounts, 'awsIdentity
   if (authMode === 'assume_role' && awsIdentity === 'none') {
     throw new Problem(
       'platform_identity_missing',
-      'This Fairlead has no identity of its own at AWS: take `web_identity`, or have FAIRLEAD_AWS_IDENTITY set to `assume`.',
+      'This instance has no AWS identity. Use `web_identity`, or ask the operator to set FAIRLEAD_AWS_IDENTITY to `assume`.',
     );
   }
   if (authMode === 'ambient' && awsIdentity !== 'lend') {
     throw new Problem(
       'platform_identity_missing',
-      'This Fairlead does not lend its own identity at AWS: take `assume_role` or `web_identity`.',
+      'This instance does not lend its AWS identity. Use `assume_role` or `web_identity`.',
     );
   }
 }

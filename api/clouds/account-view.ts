@@ -9,15 +9,17 @@ export const CloudAccountItem = z
   .object({
     id: z.string(),
     org_id: z.string(),
-    project_id: z.string().nullable().describe('Null where it is the organization’s'),
+    project_id: z.string().nullable().describe('Null if the organization owns the account'),
     kind: z.enum(cloudKinds),
     auth_mode: z.string(),
     display_name: z.string(),
-    config: z.record(z.string(), z.string()).describe('Nothing secret'),
+    config: z.record(z.string(), z.string()).describe('The settings that are not secret'),
     status: z.enum(cloudAccountStatuses),
-    status_reason: z.string().nullable().describe('A stable code, of the last check'),
-    next_action: z.string().nullable().describe('What a person does about it'),
-    discouraged: z.boolean().describe('It needs a secret that lies about; the cloud has a way without one'),
+    status_reason: z.string().nullable().describe('A stable code from the last check'),
+    next_action: z.string().nullable().describe('What you can do to fix the account'),
+    discouraged: z
+      .boolean()
+      .describe('Whether the account needs a long-lived secret although the cloud supports a way without one'),
     checked_at: epochSeconds.nullable(),
     created_by: z.string(),
     created_at: epochSeconds,
@@ -51,5 +53,5 @@ export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAcc
 
 function nextAction({ status, statusReason }: CloudAccount): string | null {
   if (statusReason !== null) return cloudAdvice(statusReason);
-  return status === 'pending' ? 'Paste at the cloud what `setup` shows, then verify the account.' : null;
+  return status === 'pending' ? 'Paste the contents of `setup` at the cloud, then verify the account.' : null;
 }

@@ -25,8 +25,12 @@ const Changes = z
     display_name: name,
     config: z
       .record(z.string().max(100), z.string().max(500))
-      .describe('As at its making, replaced as a whole; the way in itself stays, and so does an external id'),
-    credentials: z.record(z.string().max(100), jsonValue).describe('As at its making: never to be read again'),
+      .describe(
+        'The same fields as when you create the account. Replaces the whole config. `auth_mode` and the external id do not change',
+      ),
+    credentials: z
+      .record(z.string().max(100), jsonValue)
+      .describe('The same fields as when you create the account. Never returned'),
   })
   .partial()
   .meta({
@@ -59,9 +63,9 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       operationId: 'createCloudAccount',
       tag: 'clouds',
       etag: true,
-      summary: 'Say how an account at a cloud is entered',
+      summary: 'Create a cloud account',
       description:
-        'Nothing is asked of the cloud yet: paste there what `setup` shows, then verify the account. Secrets are sent in `credentials`, and no answer holds one.',
+        'Fairlead does not contact the cloud yet. Paste the contents of `setup` at the cloud, then verify the account. Send secrets in `credentials`; no response contains them.',
       access: 'clouds:write',
       body: NewCloudAccount,
       success: { status: 201, body: CloudAccountView },
@@ -90,7 +94,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       operationId: 'getCloudAccount',
       tag: 'clouds',
       etag: true,
-      summary: 'Read a cloud account, and what to paste at the cloud',
+      summary: 'Get a cloud account and its setup',
       access: 'clouds:read',
       params: Params,
       success: { status: 200, body: CloudAccountView },
@@ -106,9 +110,9 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       operationId: 'updateCloudAccount',
       tag: 'clouds',
       etag: true,
-      summary: 'Rename a cloud account, or enter the cloud with another role or secret',
+      summary: 'Update a cloud account',
       description:
-        'With another `config` or secret nothing that was given out before is given out again. The account is `pending`, and gives nothing, until the cloud has let it in; that is asked at once, and what inherits its access is proven anew.',
+        'If you change `config` or a secret, Fairlead stops using cached credentials and verifies the account immediately. Until the cloud accepts it, the account is `pending` and issues nothing. Fairlead also verifies the registries that inherit its access.',
       access: 'clouds:write',
       params: Params,
       body: Changes,
@@ -145,9 +149,9 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       path: '/v1/cloud-accounts/{account}/verify',
       operationId: 'verifyCloudAccount',
       tag: 'clouds',
-      summary: 'Have the cloud asked whether it lets the account in',
+      summary: 'Verify a cloud account',
       description:
-        'The operation fails where the cloud refuses, up to a minute after the first time: it may not know everywhere yet what was pasted just now. An outage of the cloud fails the operation, and leaves the account as it is.',
+        'Fairlead retries a rejection for up to a minute, because a change at the cloud takes time to spread. Then the operation fails. An outage of the cloud also fails the operation but does not change the account.',
       access: 'clouds:write',
       params: Params,
       success: { status: 202, body: Accepted },
@@ -164,9 +168,9 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       path: '/v1/cloud-accounts/{account}',
       operationId: 'deleteCloudAccount',
       tag: 'clouds',
-      summary: 'Delete a cloud account with its secret',
+      summary: 'Delete a cloud account',
       description:
-        'Refused while integrations use it. What the cloud itself trusts stays there: take the role, the provider or the key away at the cloud.',
+        'Deletes the account and its secret. You cannot delete it while integrations use it. Remove the role, provider or key at the cloud yourself.',
       access: 'clouds:write',
       params: Params,
       success: { status: 204 },
@@ -192,7 +196,7 @@ function refuseBound(bound: { id: string; displayName: string }[]): void {
   if (bound.length === 0) return;
   throw new Problem(
     'cloud_account_in_use',
-    'Delete these integrations first; connect them again with another account.',
+    'Delete these integrations first, then connect them again with another account.',
     {
       members: { integrations: bound.map(({ id, displayName }) => ({ id, display_name: displayName })) },
     },

@@ -33,7 +33,7 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
     if (flow.browserHash !== null || (await hasBegun(ctx, database.reader, flow))) return goOn(ctx, flow);
     const owner = await ownerNameOf(database.reader, flow);
     showPage(ctx, {
-      title: 'Let a Google account be used',
+      title: 'Allow the use of your Google account',
       body: html`<p>This lets <strong>${owner}</strong> use Google Cloud in your name: whoever works there can then reach all that you reach, until you take it back.</p>
 <p>It goes on at <strong>accounts.google.com</strong>. Go on only if you meant to.</p>
 <form method="post" action="${beginConsentPath}"><input type="hidden" name="ticket" value="${ticket}"><button>Continue</button></form>`,
@@ -44,7 +44,7 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
 
   /** The button of that page. */
   async function begin(ctx: Context): Promise<void> {
-    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again, and press its button.');
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again and press its button.');
     const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
     await goOn(ctx, await find(form.get('ticket') ?? undefined));
   }
@@ -80,12 +80,12 @@ const again = 'Start again from the page that sent you here.';
 
 /** What each refusal tells the person; all of them change nothing. */
 const advice: Record<ConsentRefusal, string> = {
-  state_missing: `The address lacks its \`state\`. ${again}`,
-  state_unknown: `This link is not one of ours, or a newer one has taken its place. ${again}`,
-  state_expired: `This took too long. ${again}`,
-  state_used: `This was used before. ${again}`,
-  state_foreign: 'This was started in another browser, or by somebody else. Go on there, or start again here.',
-  answer_incomplete: `Google’s answer lacks its code. ${again}`,
+  state_missing: `The address has no \`state\`. ${again}`,
+  state_unknown: `This link is unknown, or a newer one has replaced it. ${again}`,
+  state_expired: `The link has expired. ${again}`,
+  state_used: `The link was already used. ${again}`,
+  state_foreign: 'Another browser or another person started this. Continue there, or start again here.',
+  answer_incomplete: `The response from Google has no code. ${again}`,
 };
 
 export function refuseConsent(reason: ConsentRefusal): never {

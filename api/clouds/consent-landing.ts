@@ -63,7 +63,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
 
   async function keep(trx: Transaction, flow: ConsentFlow, consent: Consent, act: Act): Promise<CloudAccount> {
     if (!(await holdOwner(trx, flow))) {
-      throw new Problem('flow_state_refused', 'Whose it was to be was deleted meanwhile.');
+      throw new Problem('flow_state_refused', 'The organization or project was deleted. Start again in another one.');
     }
     const { orgId, projectId, cloudAccountId } = flow;
     const account =
@@ -93,11 +93,11 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
   async function renew(trx: Transaction, id: string, { email }: Consent): Promise<CloudAccount> {
     const accounts = allCloudAccounts(trx);
     const account = await accounts.take(id);
-    if (!account) throw new Problem('flow_state_refused', 'The cloud account was deleted meanwhile.');
+    if (!account) throw new Problem('flow_state_refused', 'The cloud account was deleted. Create a new one.');
     if (account.config['email'] !== email) {
       throw new Problem(
         'credential_rejected',
-        `This account is of ${account.config['email']}: sign in at Google as them, or make another account.`,
+        `Sign in to Google as ${account.config['email']}, or create another cloud account.`,
       );
     }
     await accounts.update(id, account.revision, {}, true);

@@ -17,10 +17,12 @@ const mostOpen = 50;
 
 const NewConsent = z
   .strictObject({
-    project_id: id('prj').optional().describe('Whose the account will be; not needed where you reach one project only'),
-    org_id: id('org').optional().describe('Without `project_id`, the account belongs to the organization'),
+    project_id: id('prj')
+      .optional()
+      .describe('The project that will own the account. You can omit it if you have access to only one project'),
+    org_id: id('org').optional().describe('If you omit `project_id`, the organization owns the account'),
     display_name: name.default('Google Cloud'),
-    cloud_account_id: id('ca').optional().describe('An account by consent whose consent is to be given once more'),
+    cloud_account_id: id('ca').optional().describe('An existing account whose consent you want to renew'),
   })
   .meta({ id: 'NewGoogleConsent', examples: [{ project_id: exampleId('prj'), display_name: 'Google Cloud of Acme' }] });
 
@@ -38,9 +40,9 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/cloud-accounts/gcp/start',
       operationId: 'startGoogleConsent',
       tag: 'clouds',
-      summary: 'Make a cloud account by a person’s consent at Google',
+      summary: 'Start the consent at Google',
       description:
-        'Open `url` in the person’s browser, within ten minutes: it leads to Google, and back to a page that tells the outcome. The first browser that goes on from it goes through.',
+        'Creates a cloud account that uses the consent of a person. Open `url` in the browser of that person within ten minutes. It leads to Google and back to a page with the result. Only the first browser that continues can finish.',
       access: 'clouds:write',
       body: NewConsent,
       success: { status: 201, body: StartedConsent },
@@ -50,7 +52,7 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
         if (!googleConsents.isOffered) {
           throw new Problem(
             'google_oauth_missing',
-            'Have GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET set, or take `workload_identity`.',
+            'Ask the operator to set GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET, or use `workload_identity`.',
           );
         }
         const wanted = await wantedBy(trx, { tenant, caller }, body);
@@ -59,7 +61,7 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
         if ((await flows.countOpen(orgId)) >= mostOpen) {
           throw new Problem(
             'too_many_requests',
-            `${mostOpen} consents of this organization are under way: wait for ten minutes.`,
+            `The organization already has ${mostOpen} open consents. Try again in ten minutes.`,
           );
         }
         const { flow, ticket } = await flows.insert({ ...wanted, createdBy: caller.id });
@@ -73,7 +75,7 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/cloud-accounts/gcp/start',
       operationId: 'openGoogleConsent',
       tag: 'clouds',
-      summary: 'Where the browser begins: on to Google, once the person knows for whom',
+      summary: 'Show the consent page',
       access: 'public',
       query: Ticket,
       success: html,
@@ -85,7 +87,7 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
       path: beginConsentPath,
       operationId: 'beginGoogleConsent',
       tag: 'clouds',
-      summary: 'The button of that page',
+      summary: 'Continue to Google',
       access: 'public',
       success: html,
       problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
@@ -96,8 +98,9 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/cloud-accounts/gcp/callback',
       operationId: 'getGoogleCallback',
       tag: 'clouds',
-      summary: 'Where Google sends the browser back to',
-      description: 'Nobody signs in for it: the state and the cookie of the flow tell who it is. A code is taken once.',
+      summary: 'Receive the redirect from Google',
+      description:
+        'You do not sign in here: the `state` and the cookie of the flow identify the browser. A code can be used once.',
       access: 'public',
       query: ConsentAnswer,
       success: html,
@@ -116,6 +119,7 @@ async function wantedBy(trx: Transaction, asking: Asking, body: Body): Promise<O
   }
   const account = await findCloudAccount(trx, asking.tenant, body.cloud_account_id);
   const { id: cloudAccountId, orgId, projectId, displayName, authMode } = account;
-  if (authMode !== 'oauth') throw new Problem('provider_not_supported', 'This account is not entered by a consent.');
+  if (authMode !== 'oauth')
+    throw new Problem('provider_not_supported', 'Name a cloud account whose `auth_mode` is `oauth`.');
   return { orgId, projectId, displayName, cloudAccountId };
 }

@@ -39,8 +39,8 @@ export function oidcIssuerRoutes({ issuer, links }: ApiDeps): Endpoint[] {
       path: '/.well-known/openid-configuration',
       operationId: 'getIssuer',
       tag: 'service',
-      summary: 'Fairlead as an OIDC issuer',
-      description: 'For clouds that trust the tokens which Fairlead shows to them. See docs/clouds.md.',
+      summary: 'Get the OIDC issuer configuration',
+      description: 'Clouds read it to verify the tokens of Fairlead. See docs/clouds.md.',
       access: 'public',
       unlimited: true,
       success: { status: 200, body: discovery },
@@ -62,9 +62,9 @@ export function oidcIssuerRoutes({ issuer, links }: ApiDeps): Endpoint[] {
       path: keysPath,
       operationId: 'getIssuerKeys',
       tag: 'service',
-      summary: 'The public keys of this issuer',
+      summary: 'Get the OIDC signing keys',
       description:
-        'Those that a token may be signed with now, the next one a day before, and the last ones a day after.',
+        'Contains the keys that sign tokens now. A new key appears a day before its first use, and an old key stays a day after its last use.',
       access: 'public',
       // Clouds share their addresses with everybody else’s tenants: being refused here would lock all of ours out.
       unlimited: true,

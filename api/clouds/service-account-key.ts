@@ -9,14 +9,14 @@ const mostCharacters = 20_000;
  * but three members of it are thrown away: the others name addresses that a client would follow.
  */
 export const serviceAccountKey = z
-  .union([z.string().max(mostCharacters), z.looseObject({})], { error: 'must be the key’s JSON' })
+  .union([z.string().max(mostCharacters), z.looseObject({})], { error: 'must be the JSON of the key' })
   .transform((sent, context) => {
     const refuse = (message: string): never => {
       context.addIssue(message);
       return z.NEVER;
     };
     const file = typeof sent === 'string' ? objectIn(sent) : sent;
-    if (!file) return refuse('must be the key’s JSON, as Google gives it out');
+    if (!file) return refuse('must be the JSON key file from Google');
     const { type, client_email: email, private_key: key, project_id: project } = file as Record<string, unknown>;
     if (type === 'external_account') {
       return refuse(
@@ -24,13 +24,12 @@ export const serviceAccountKey = z
       );
     }
     if (type !== 'service_account') return refuse('must be of the type service_account');
-    if (typeof email !== 'string' || !serviceAccountEmail.test(email)) return refuse('names no service account');
-    if (typeof key !== 'string' || key.length > mostCharacters || !isRsa(key))
-      return refuse('holds no private RSA key');
-    if (typeof project !== 'string' || !/^[a-z0-9.:-]{1,100}$/.test(project)) return refuse('names no project');
+    if (typeof email !== 'string' || !serviceAccountEmail.test(email)) return refuse('has no valid client_email');
+    if (typeof key !== 'string' || key.length > mostCharacters || !isRsa(key)) return refuse('has no RSA private key');
+    if (typeof project !== 'string' || !/^[a-z0-9.:-]{1,100}$/.test(project)) return refuse('has no valid project_id');
     return { secret: key, config: { client_email: email, project_id: project } };
   })
-  .meta({ description: 'The JSON of a service account’s key, as text or as an object' });
+  .meta({ description: 'The JSON key of a service account, as text or as an object' });
 
 function objectIn(text: string): Record<string, unknown> | undefined {
   try {

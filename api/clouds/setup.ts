@@ -19,12 +19,18 @@ export const SetupView = z
     issuer: z
       .object({ url: z.string(), subject: z.string(), audience: z.string() })
       .nullable()
-      .describe('Where the cloud is to trust Fairlead as an OIDC issuer: what it is to ask of a token'),
-    external_id: z.string().nullable().describe('For `assume_role`: of our making, and it never changes'),
-    principal: z.string().nullable().describe('For `assume_role`: Fairlead’s own identity at AWS'),
-    trust_policy: z.string().nullable().describe('For a role of AWS: paste it as the trust policy'),
-    permissions_policy: z.string().nullable().describe('For AWS: paste it as the permissions of the role or the user'),
-    commands: z.string().nullable().describe('For a shell; names in capitals are for you to fill in'),
+      .describe('What the cloud must require of a token, if it trusts Fairlead as an OIDC issuer'),
+    external_id: z
+      .string()
+      .nullable()
+      .describe('For `assume_role`: the external id, which Fairlead creates and never changes'),
+    principal: z.string().nullable().describe('For `assume_role`: the identity of Fairlead at AWS'),
+    trust_policy: z.string().nullable().describe('For an AWS role: paste it as the trust policy'),
+    permissions_policy: z
+      .string()
+      .nullable()
+      .describe('For AWS: paste it as the permissions policy of the role or user'),
+    commands: z.string().nullable().describe('Shell commands. Replace the names in capitals'),
     notes: z.array(z.string()),
   })
   .meta({ id: 'CloudAccountSetup' });
@@ -64,7 +70,7 @@ function setupOf(account: CloudAccount, ourselves: Ourselves): Setup {
   const setup = { aws: ofAws, gcp: ofGoogle, azure: ofAzure }[account.kind](account, ourselves);
   if (!isFederated(account.authMode) || ourselves.publicUrl.startsWith('https:')) return setup;
   const { publicUrl } = ourselves;
-  const note = `This cannot work yet: no cloud trusts an issuer at ${publicUrl}. Have FAIRLEAD_PUBLIC_URL set to an https address that the cloud can reach.`;
+  const note = `This cannot work yet, because no cloud can reach an issuer at ${publicUrl}. Ask the operator to set FAIRLEAD_PUBLIC_URL to a public https address.`;
   return { ...setup, notes: [note, ...setup.notes] };
 }
 
@@ -88,14 +94,14 @@ function ofAws(account: CloudAccount, { publicUrl, principal }: Ourselves): Setu
     issuer,
     trust_policy: trustPolicyFor({ issuerUrl, ...pinned, accountId, partition }),
     commands: shellCommand(...create, '--client-id-list', awsAudience),
-    notes: ['Register the issuer first, once for the AWS account; then the role can trust it.'],
+    notes: ['Register the issuer first, once for each AWS account. Then the role can trust it.'],
   };
 }
 
 function ofRole(config: CloudAccount['config'], principal: string | undefined): Partial<Setup> {
   const external_id = config['external_id'] ?? '';
   if (principal === undefined) {
-    const missing = 'Fairlead’s own identity at AWS is not known just now: read this again before you paste anything.';
+    const missing = 'The identity of Fairlead at AWS is not known yet. Read this again before you paste anything.';
     return { external_id, notes: [missing] };
   }
   const trust_policy = trustPolicyFor({ principalArn: principal, externalId: external_id });

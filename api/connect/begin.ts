@@ -56,7 +56,7 @@ export function beginnings(deps: ApiDeps) {
 
   /** The button of the page that asks: from here on the flow is this browser's. */
   async function begin(ctx: Context): Promise<void> {
-    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again, and press its button.');
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again and press its button.');
     const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
     const given = form.get('state') ?? undefined;
     const { state, flow } = await beginning(given, 'create', 'ticket');

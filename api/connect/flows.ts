@@ -32,13 +32,17 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     const flowId = String(ctx['params']?.flow);
     const flow = isId('flow', flowId) ? await allConnectFlows(database.reader).find(flowId) : undefined;
     if (flow && (await isItsBrowser(ctx, database.reader, flow))) return flow;
-    showPage(ctx, { status: 403, title: 'This does not lead on', body: html`<p>${landingAdvice.state_foreign}</p>` });
+    showPage(ctx, {
+      status: 403,
+      title: 'You cannot continue here',
+      body: html`<p>${landingAdvice.state_foreign}</p>`,
+    });
     return undefined;
   }
 
   /** A button of a flow's page. */
   const press = (act: (trx: Transaction, flow: ConnectFlow) => Promise<string | undefined>) => async (ctx: Context) => {
-    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the page again, and press its button.');
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the page again and press its button.');
     const flow = await pageFlow(ctx);
     if (!flow) return;
     const { requestId } = ctx.state as FrameState;
@@ -64,7 +68,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       operationId,
       tag: 'integrations',
       summary,
-      description: 'For the one browser that goes through the flow, told by its cookie.',
+      description: 'Only for the browser that started the flow. Its cookie identifies it.',
       access: 'public',
       params: Params,
       success: { status: 200, body: z.string(), contentType: 'text/html' },
@@ -78,7 +82,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/flows',
       operationId: 'listFlows',
       tag: 'integrations',
-      summary: 'List the flows that connect accounts',
+      summary: 'List connection flows',
       access: 'integrations:read',
       query: PageQuery,
       success: { status: 200, body: z.array(FlowView) },
@@ -92,7 +96,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       method: 'get',
       path: '/v1/flows/{flow}',
       operationId: 'getFlow',
-      summary: 'See how a flow stands',
+      summary: 'Get a connection flow',
       access: 'integrations:read',
       async read({ tenant, params }) {
         return flowView(await findFlow(database.reader, tenant, params.flow), links);
@@ -103,13 +107,14 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       method: 'delete',
       path: '/v1/flows/{flow}',
       operationId: 'cancelFlow',
-      summary: 'Cancel a flow',
-      description: 'What GitHub has created by then stays there: an App that was made shows as an integration.',
+      summary: 'Cancel a connection flow',
+      description: 'What already exists on GitHub stays there. A GitHub App that was created shows as an integration.',
       access: 'integrations:write',
       problems: ['not_found', 'invalid_transition'],
       async write({ trx, tenant, params, audit }) {
         const flow = await findFlow(trx, tenant, params.flow);
-        if (!(await cancel(trx, flow))) throw new Problem('invalid_transition', `The flow is ${flow.status}.`);
+        if (!(await cancel(trx, flow)))
+          throw new Problem('invalid_transition', `The flow has already ended with the status ${flow.status}.`);
         await audit({ orgId: flow.orgId, projectId: flow.projectId, action: 'flow.canceled', target: flow.id });
         return flowView(await findFlow(trx, tenant, flow.id), links);
       },
@@ -119,7 +124,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       method: 'post',
       path: '/v1/flows/{flow}/check',
       operationId: 'checkFlow',
-      summary: 'Have GitHub asked again whether an owner has approved',
+      summary: 'Check for the approval of an owner',
       access: 'integrations:write',
       success: { status: 202, body: FlowView },
       problems: ['not_found'],
@@ -135,24 +140,28 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       method: 'post',
       path: '/v1/flows/{flow}/confirm',
       operationId: 'confirmFlow',
-      summary: 'Connect what an owner has approved',
-      description: 'Only whoever started the flow can: an approval alone connects nothing.',
+      summary: 'Confirm an approved installation',
+      description: 'Only the caller who started the flow can confirm it. An approval alone connects nothing.',
       access: 'integrations:write',
       problems: ['not_found', 'invalid_transition'],
       async write({ trx, tenant, caller, params, audit }) {
         const flow = await findFlow(trx, tenant, params.flow);
         if (flow.createdBy !== caller.id)
-          throw new Problem('missing_scope', 'Whoever started the flow has to confirm it.');
-        if (!(await confirm(trx, flow))) throw new Problem('invalid_transition', 'There is nothing to confirm yet.');
+          throw new Problem('missing_scope', 'Only the caller who started the flow can confirm it.');
+        if (!(await confirm(trx, flow)))
+          throw new Problem(
+            'invalid_transition',
+            'There is nothing to confirm yet. Wait until an owner has approved the installation.',
+          );
         await audit({ orgId: flow.orgId, projectId: flow.projectId, action: 'flow.confirmed', target: flow.id });
         return flowView(await findFlow(trx, tenant, flow.id), links);
       },
     }),
-    page('get', '', 'getFlowPage', 'The page of a flow', async (ctx) => {
+    page('get', '', 'getFlowPage', 'Show the page of a flow', async (ctx) => {
       const flow = await pageFlow(ctx);
       if (flow) await showFlow(ctx, database.reader, flow);
     }),
-    page('get', '/continue', 'continueFlow', 'Go on at GitHub', async (ctx) => {
+    page('get', '/continue', 'continueFlow', 'Continue on GitHub', async (ctx) => {
       const flow = await pageFlow(ctx);
       if (flow) await goOn(ctx, hopDeps(deps), flow.id, { pressed: true });
     }),
@@ -160,21 +169,21 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       'post',
       '/confirm',
       'pressConfirm',
-      'Connect what an owner has approved',
+      'Confirm an approved installation',
       press(async (trx, flow) => ((await confirm(trx, flow)) ? 'flow.confirmed' : undefined)),
     ),
     page(
       'post',
       '/cancel',
       'pressCancel',
-      'Cancel the flow',
+      'Cancel the flow in a browser',
       press(async (trx, flow) => ((await cancel(trx, flow)) ? 'flow.canceled' : undefined)),
     ),
     page(
       'post',
       '/check',
       'pressCheck',
-      'Have GitHub asked again',
+      'Check for approval in a browser',
       press(async (trx, flow) => {
         await nudgeFlow(trx, flow);
         return 'flow.checked';

@@ -17,7 +17,7 @@ import { hopDeps, ownAppIdOf } from './next-hop.ts';
 import { startFlow } from './start-flow.ts';
 
 const shownPage = { status: 200, body: z.string(), contentType: 'text/html' };
-const onward = { status: 303, description: 'To GitHub, back to the platform, or to the page of the flow' };
+const onward = { status: 303, description: 'Redirect to GitHub, to your platform or to the page of the flow' };
 
 /** Everything that GitHub is known to send, and whatever else it comes up with. */
 const Answer = z.looseObject({
@@ -111,38 +111,35 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       path: '/v1/integrations/github/create',
       operationId: 'getGithubCreatePage',
       tag: 'integrations',
-      summary: 'The page that leads to GitHub’s "Create GitHub App"',
-      description: 'Works without JavaScript. The first browser that opens it goes through the flow.',
+      summary: 'Show the page to create a GitHub App',
+      description: 'The page works without JavaScript. Only the first browser that opens it can continue the flow.',
       access: 'public',
       query: CreateQuery,
       success: shownPage,
       problems: ['flow_state_refused'],
       raw: forPeople(create),
     }),
-    callback: landing(
-      '/callback',
-      'getGithubCallback',
-      'Where GitHub sends the browser back to, for the operator’s App',
-      (ctx) => landed(ctx, undefined),
+    callback: landing('/callback', 'getGithubCallback', 'Receive the redirect for the operator’s GitHub App', (ctx) =>
+      landed(ctx, undefined),
     ),
     appCallback: {
-      ...landing('/callback/{github_app}', 'getGithubAppCallback', 'The same for an App of one’s own', (ctx) =>
-        landed(ctx, String(ctx['params']?.github_app)),
+      ...landing(
+        '/callback/{github_app}',
+        'getGithubAppCallback',
+        'Receive the redirect for your own GitHub App',
+        (ctx) => landed(ctx, String(ctx['params']?.github_app)),
       ),
       params: z.strictObject({ github_app: id('gha') }),
     },
-    installed: landing(
-      '/installed',
-      'getGithubInstalled',
-      'Where GitHub sends the browser after an installation',
-      (ctx) => landed(ctx, 'any'),
+    installed: landing('/installed', 'getGithubInstalled', 'Receive the redirect after an installation', (ctx) =>
+      landed(ctx, 'any'),
     ),
     begin: endpoint({
       method: 'post',
       path: consentPath,
       operationId: 'beginFlow',
       tag: 'integrations',
-      summary: 'Go on to GitHub, having been told for whom',
+      summary: 'Continue to GitHub',
       access: 'public',
       success: shownPage,
       problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
@@ -153,12 +150,12 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       path: '/v1/integrations/github/install',
       operationId: 'getGithubInstall',
       tag: 'integrations',
-      summary: 'Install the operator’s App, in a browser',
+      summary: 'Install the operator’s GitHub App',
       description:
-        'By the session’s cookie, or by a ticket of `POST /v1/integrations/github/start`: answers 302 to GitHub. With a Bearer token it answers 200 and the address to open.',
+        'Send the cookie of a session or a ticket from `POST /v1/integrations/github/start`: you are redirected to GitHub. With a Bearer token you get 200 and the address to open.',
       access: 'public',
       query: Install,
-      success: { status: 302, description: 'To GitHub' },
+      success: { status: 302, description: 'Redirect to GitHub' },
       problems: [
         'invalid_request',
         'unauthenticated',
@@ -181,7 +178,7 @@ function landing(path: string, operationId: string, summary: string, raw: NonNul
     tag: 'integrations',
     summary,
     description:
-      'The same again shows the result of the first; a landing without a state changes nothing, and says what to do.',
+      'If you repeat the request, you get the first result. A request without `state` changes nothing and shows what to do.',
     access: 'public',
     query: Answer,
     success: onward,

@@ -26,12 +26,12 @@ export async function requireSupportedHost(
   if (version === undefined) return;
   const members = { version, least_version: leastServerVersion };
   if (!isSupportedServer(version)) {
-    const advice = `${hostname} is a GitHub Enterprise Server ${version}: ${leastServerVersion} or newer is needed.`;
+    const advice = `${hostname} runs GitHub Enterprise Server ${version}. Update it to ${leastServerVersion} or newer.`;
     throw new Problem('host_not_supported', advice, { members });
   }
   // By the address of its API it would be taken for a github.com, which can do more.
   if (flavour !== 'ghes') {
-    const advice = `${hostname} is a GitHub Enterprise Server: leave out \`api_url\`, or send one that ends in /api/v3.`;
+    const advice = `${hostname} is a GitHub Enterprise Server. Omit \`api_url\`, or send one that ends in /api/v3.`;
     throw new Problem('host_not_supported', advice, { members });
   }
 }
@@ -54,7 +54,8 @@ export function hostOf(
   const origin = apiUrl !== undefined && URL.canParse(apiUrl) ? new URL(apiUrl).origin : '';
   const isItsOwn = hostUrl && apiUrl && (apiUrl === usual || origin === hostUrl);
   if (isItsOwn && tenantHostUrl(origin, allowedHosts)) return { hostUrl, apiUrl };
-  const advice = 'Send `https://` and the public name of the host; FAIRLEAD_ALLOWED_HOSTS opens others.';
+  const advice =
+    'Send `https://` and the public name of the host. The operator can allow other hosts with FAIRLEAD_ALLOWED_HOSTS.';
   throw new Problem('host_not_allowed', advice);
 }
 

@@ -23,10 +23,14 @@ const pemPlaceholder = `<the content of the .pem file from GitHub: ${'…'.repea
 const NewImport = z
   .strictObject({
     ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
-    app_id: z.int().positive().describe('GitHub’s number of the App'),
-    private_key: z.string().min(100).max(20_000).describe('PEM, as GitHub hands it out'),
-    webhook_secret: z.string().min(8).max(500).describe('What the App’s webhook is signed with'),
-    client_secret: z.string().min(8).max(500).describe('With it people show by signing in that they own an account'),
+    app_id: z.int().positive().describe('The App ID on GitHub'),
+    private_key: z.string().min(100).max(20_000).describe('The private key in PEM, as you download it from GitHub'),
+    webhook_secret: z.string().min(8).max(500).describe('The webhook secret of the GitHub App'),
+    client_secret: z
+      .string()
+      .min(8)
+      .max(500)
+      .describe('The client secret of the GitHub App. People sign in with it to prove that they own an account'),
     display_name: name.optional(),
   })
   .meta({
@@ -52,10 +56,10 @@ const Imported = z
         webhook_url: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
         content_type: z.object({ expected: z.string(), found: z.string().nullable() }).nullable(),
       })
-      .describe('What is to be changed in the App’s settings on GitHub; an empty list where nothing is'),
+      .describe('What to change in the settings of the GitHub App. Empty lists mean that nothing is missing'),
     set_on_github: z
       .object({ callback_url: z.string(), setup_url: z.string() })
-      .describe('GitHub does not say what these are set to: they have to be these'),
+      .describe('Set these addresses in the settings of the GitHub App. Fairlead cannot read them'),
   })
   .meta({ id: 'ImportedGithubApp' });
 
@@ -68,9 +72,9 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
       operationId: 'importGithubApp',
       tag: 'integrations',
       etag: true,
-      summary: 'Connect a GitHub App that was made elsewhere',
+      summary: 'Import an existing GitHub App',
       description:
-        'The key is tried at GitHub before anything is kept. Secrets go in and never come out. Afterwards connect accounts with `POST /v1/integrations/github/start` and `"app":"own"`.',
+        'Fairlead verifies the key at GitHub before it stores anything. Secrets are never returned. Afterwards, connect accounts with `POST /v1/integrations/github/start` and `"app":"own"`.',
       access: 'integrations:write',
       body: NewImport,
       success: { status: 201, body: Imported },
@@ -110,7 +114,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         const again = added ? undefined : await acceptAgain(trx, described, owner.projectId ?? owner.orgId);
         const app = added ?? again?.app;
         if (!app) {
-          const advice = 'One App is one connection: use the integration that is there, or delete it first.';
+          const advice = 'Use the existing integration, or delete it before you import the GitHub App again.';
           throw new Problem('github_app_exists', advice);
         }
         const secrets = githubAppSecrets(trx, keyring);
@@ -132,7 +136,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
               identityKey: `github_app:${app.id}`,
               metadata: {},
             });
-        if (!made) throw new Problem('integration_exists', 'Use the one that is there.');
+        if (!made) throw new Problem('integration_exists', 'Use the existing integration.');
         await audit({ ...owner, action: 'github_app.imported', target: app.id, detail: { integration: made.id } });
         await requestSync(trx, app.id);
 

@@ -14,8 +14,8 @@ import { startFlow } from './start-flow.ts';
 const Started = z
   .object({
     flow_id: z.string(),
-    create_url: z.url().optional().describe('To be opened in the person’s browser: it makes a new App'),
-    install_url: z.url().optional().describe('To be opened in the person’s browser, once, within ten minutes'),
+    create_url: z.url().optional().describe('Open it in the browser of the person to create a GitHub App'),
+    install_url: z.url().optional().describe('Open it in the browser of the person, once, within ten minutes'),
     expires_at: epochSeconds,
   })
   .meta({ id: 'StartedFlow' });
@@ -23,7 +23,7 @@ const Started = z
 const Reauthorizing = z
   .object({
     flow_id: z.string(),
-    url: z.url().describe('To be opened in the person’s browser, once, within ten minutes'),
+    url: z.url().describe('Open it in the browser of the person, once, within ten minutes'),
     expires_at: epochSeconds,
   })
   .meta({ id: 'StartedReauthorization' });
@@ -70,9 +70,9 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/integrations/github/start',
       operationId: 'startGithubFlow',
       tag: 'integrations',
-      summary: 'Start to connect a GitHub account',
+      summary: 'Start connecting a GitHub account',
       description:
-        'Answers an address for the person’s browser. The first browser that opens it goes through the whole flow; any other is refused.',
+        'Returns an address for the browser of the person. Only the first browser that opens it can continue the flow.',
       access: 'integrations:write',
       body: NewFlow,
       secret: ['create_url', 'install_url'],
@@ -100,8 +100,9 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/integrations/{integration}/adopt',
       operationId: 'adoptInstallation',
       tag: 'integrations',
-      summary: 'Bind an installation of the integration’s own App that is there already',
-      description: 'The person shows by signing in to GitHub that they administer the account; nothing is installed.',
+      summary: 'Connect an existing installation',
+      description:
+        'For an installation of the integration’s own GitHub App. The person signs in to GitHub to prove that they administer the account. Nothing is installed.',
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
       body: NewAdoption,
@@ -116,9 +117,9 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/integrations/{integration}/reauthorize',
       operationId: 'reauthorizeIntegration',
       tag: 'integrations',
-      summary: 'Connect the same integration anew',
+      summary: 'Reauthorize an integration',
       description:
-        'For one that was uninstalled, or that GitHub lets in no more: whoever administers the account signs in, and installs the App again where it is gone. The integration keeps its id, its apps and its history.',
+        'Use it when the GitHub App was uninstalled or GitHub rejects its credentials. An administrator of the account signs in and installs the GitHub App again if it is gone. The integration keeps its id, apps and history.',
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
       body: NewReauthorization,
@@ -145,9 +146,9 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       path: '/v1/integrations/github/complete',
       operationId: 'completeGithubFlow',
       tag: 'integrations',
-      summary: 'Bring what GitHub sent the browser back with',
+      summary: 'Complete a GitHub flow',
       description:
-        'For platforms whose own page GitHub returns to. It does what the callback does, for whoever started the flow; whichever comes second changes nothing.',
+        'For platforms with their own callback page. It does the same as the callback of Fairlead, for the caller who started the flow. The second of the two changes nothing.',
       access: 'integrations:write',
       body: GithubAnswerBody,
       success: { status: 200, body: FlowView },

@@ -88,7 +88,7 @@ async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answ
     await flows.note(flow.id, { sealedSignInCode, detail: null });
   } else {
     await flows.note(flow.id, {
-      detail: 'GitHub was not allowed to say who you are. Without that nothing is connected.',
+      detail: 'You did not allow GitHub to share your identity. Fairlead needs it to connect the account.',
     });
   }
 }
@@ -155,16 +155,14 @@ function hashOf({ code, installationId, setupAction, error }: GithubAnswer): str
 
 /** What each refusal tells the person; all of them change nothing. */
 export const landingAdvice: Record<LandingRefusal, string> = {
-  state_missing: 'The address lacks its `state`. Start again from the page that sent you to GitHub.',
-  state_unknown:
-    'This state is not one of ours, or its flow is gone. Start again from the page that sent you to GitHub.',
-  state_expired: 'This took too long. Start again from the page that sent you to GitHub.',
-  state_used: 'This state was used before, with another answer. Start again from the page that sent you to GitHub.',
-  state_foreign: 'The flow was started in another browser, or by somebody else. Go on there, or start again here.',
+  state_missing: 'The address has no `state`. Start again from the page that sent you to GitHub.',
+  state_unknown: 'The `state` is unknown, or its flow was deleted. Start again from the page that sent you to GitHub.',
+  state_expired: 'The `state` has expired. Start again from the page that sent you to GitHub.',
+  state_used: 'The `state` was already used with another response. Start again from the page that sent you to GitHub.',
+  state_foreign: 'Another browser or another person started the flow. Continue there, or start again here.',
   callback_foreign:
-    'GitHub sent you back to the address of another App. Start again from the page that sent you there.',
-  answer_incomplete:
-    'GitHub’s answer lacks what belongs to this step. Start again from the page that sent you to GitHub.',
+    'GitHub sent you back to the address of another GitHub App. Start again from the page that sent you there.',
+  answer_incomplete: 'The response from GitHub is incomplete. Start again from the page that sent you to GitHub.',
 };
 
 export function refusedLanding(refusal: LandingRefusal): Problem {

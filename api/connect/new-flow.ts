@@ -14,34 +14,44 @@ export const NewFlow = z
       .enum(['manifest', 'operator', 'own'])
       .default('manifest')
       .describe(
-        '`manifest` makes a GitHub App of your own; `operator` installs the one that the operator has configured; `own` installs the App of `integration_id` on one more account',
+        '`manifest` creates your own GitHub App. `operator` installs the GitHub App of the operator. `own` installs the GitHub App of `integration_id` on another account',
       ),
     project_id: id('prj')
       .optional()
-      .describe('Whose the integration will be; not needed where you reach one project only'),
-    org_id: id('org').optional().describe('Without `project_id`, the integration belongs to the organization'),
-    integration_id: id('int').optional().describe('With `"app":"own"`'),
+      .describe('The project that will own the integration. You can omit it if you have access to only one project'),
+    org_id: id('org').optional().describe('If you omit `project_id`, the organization owns the integration'),
+    integration_id: id('int').optional().describe('Only with `"app":"own"`'),
     owner: login
       .optional()
       .describe(
-        'The organization on GitHub; without it a new App is made for your own account. GitHub shows the account of a new App at once; that of another App needs `owner_id`',
+        'The organization on GitHub. If you omit it, a new GitHub App belongs to your own account. For an existing GitHub App, GitHub preselects the account only with `owner_id`',
       ),
-    owner_id: z.int().positive().optional().describe('GitHub’s number of the account, which GitHub then shows at once'),
+    owner_id: z
+      .int()
+      .positive()
+      .optional()
+      .describe('The number of the account on GitHub. GitHub then preselects the account'),
     installation_id: z
       .int()
       .positive()
       .optional()
-      .describe('An installation that is there already; not with `manifest`'),
+      .describe('The number of an existing installation. Not with `manifest`'),
     host_url: z
       .url()
       .max(300)
       .optional()
       .meta({ examples: ['https://github.com'] }),
-    api_url: z.url().max(300).optional().describe('Where it is not the usual one of that host'),
-    app_name: z.string().trim().min(1).max(maxAppNameLength).optional().describe('Unique on all of GitHub'),
-    public: z.boolean().default(false).describe('Whether other accounts than its owner’s may install the new App'),
+    api_url: z.url().max(300).optional().describe('The address of the API, if it is not the usual one of the host'),
+    app_name: z
+      .string()
+      .trim()
+      .min(1)
+      .max(maxAppNameLength)
+      .optional()
+      .describe('The name of the new GitHub App. It must be unique on GitHub'),
+    public: z.boolean().default(false).describe('Whether accounts other than the owner can install the new GitHub App'),
     display_name: name.optional(),
-    redirect_url: z.string().max(2_000).optional().describe('Where the browser goes in the end'),
+    redirect_url: z.string().max(2_000).optional().describe('Where the browser goes when the flow has ended'),
   })
   .meta({
     id: 'NewFlow',

@@ -24,14 +24,14 @@ export async function startReauthorization(
   if (!integration || closedIntegrationStatuses.includes(integration.status)) throw new Problem('not_found');
   if (integration.projectId === null) requireOrgAdmin(asking.caller, integration.orgId);
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
-  if (!app) throw new Problem('provider_not_supported', 'Only a connection by a GitHub App is authorized this way.');
+  if (!app) throw new Problem('provider_not_supported', 'Name an integration that uses a GitHub App.');
   await refuseDeadKey(trx, integration, app);
   const isOwn = app.orgId === integration.orgId;
   await requireSignIn(
     trx,
     app,
     isOwn
-      ? 'Delete this integration and import the App again, with its client secret'
+      ? 'Delete this integration and import the GitHub App again with its client secret'
       : 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET',
   );
 
@@ -58,8 +58,8 @@ async function refuseDeadKey(db: Db, { id, statusReason }: Integration, app: Git
   throw new Problem(
     'github_app_incomplete',
     app.orgId === null
-      ? 'GitHub does not take the App’s private key: the operator of this Fairlead has to set a new one.'
-      : `GitHub does not take the App’s private key: make a new one in its settings there, and rotate to it (POST /v1/integrations/${id}/credentials/rotate).`,
+      ? 'GitHub rejects the private key of the GitHub App. Ask the operator to set a new one.'
+      : `GitHub rejects the private key of the GitHub App. Create a new key in its settings, then send it to \`POST /v1/integrations/${id}/credentials/rotate\`.`,
   );
 }
 

@@ -52,7 +52,10 @@ export async function openFlow(
   required(await holdOwner(trx, what));
   const flows = allConnectFlows(trx);
   if ((await flows.countOpen(what.orgId)) >= mostOpen) {
-    throw new Problem('too_many_requests', `${mostOpen} flows of this organization are open: end some of them first.`);
+    throw new Problem(
+      'too_many_requests',
+      `The organization already has ${mostOpen} open flows. Cancel some of them first.`,
+    );
   }
   const flow = await flows.insert({
     ...what,
@@ -70,10 +73,10 @@ function refuseMixed({ app, integration_id: integrationId, installation_id: inst
   const refuse = (path: string, message: string) => {
     throw new Problem('invalid_request', `\`${path}\` ${message}.`, { errors: [{ path: `body.${path}`, message }] });
   };
-  if (app === 'own' && integrationId === undefined) refuse('integration_id', 'is needed with `"app":"own"`');
-  if (app !== 'own' && integrationId !== undefined) refuse('integration_id', 'goes with `"app":"own"` only');
+  if (app === 'own' && integrationId === undefined) refuse('integration_id', 'is required with `"app":"own"`');
+  if (app !== 'own' && integrationId !== undefined) refuse('integration_id', 'is allowed only with `"app":"own"`');
   if (app === 'manifest' && installationId !== undefined)
-    refuse('installation_id', 'cannot be of an App that is not made yet');
+    refuse('installation_id', 'cannot belong to a GitHub App that does not exist yet');
 }
 
 type What = Owner &
@@ -107,7 +110,7 @@ async function newApp(db: Db, deps: StartDeps, body: NewFlow, owner: Owner): Pro
 async function operatorApp(db: Db, owner: Owner): Promise<What> {
   const app = await newestOperatorApp(db);
   if (!app) {
-    const advice = 'Set GITHUB_APP_ID and the settings that go with it, or make an App with `"app":"manifest"`.';
+    const advice = 'Set GITHUB_APP_ID and the related settings, or create a GitHub App with `"app":"manifest"`.';
     throw new Problem('github_app_missing', advice);
   }
   await requireSignIn(db, app, 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET');
@@ -121,10 +124,10 @@ async function ownApp(db: Db, { tenant, caller }: Asking, integrationId: string)
   if (!integration || !app) throw new Problem('not_found');
   if (integration.projectId === null) requireOrgAdmin(caller, integration.orgId);
   if (app.orgId !== integration.orgId) {
-    const advice = 'This integration is on the operator’s App: connect with `"app":"operator"`.';
+    const advice = 'This integration uses the GitHub App of the operator. Connect with `"app":"operator"`.';
     throw new Problem('provider_not_supported', advice);
   }
-  await requireSignIn(db, app, 'Delete this integration and import the App again, with its client secret');
+  await requireSignIn(db, app, 'Delete this integration and import the GitHub App again with its client secret');
   const { orgId, projectId } = integration;
   return { orgId, projectId, ...installing(app), kind: 'own', integrationId };
 }
@@ -142,7 +145,7 @@ export function installing(app: GithubApp) {
 
 export async function requireSignIn(db: Db, app: GithubApp, cure: string): Promise<void> {
   if (app.clientId && (await hasSecret(db, app.id))) return;
-  throw new Problem('github_app_incomplete', `${cure}: without it nobody can show that they own an account.`);
+  throw new Problem('github_app_incomplete', `${cure}. Without it, people cannot prove that they own an account.`);
 }
 
 async function hasSecret(db: Db, githubAppId: string): Promise<boolean> {
@@ -156,7 +159,7 @@ function redirectOf({ connect, publicUrl }: StartDeps, given: string | undefined
   if (allowed === undefined) {
     throw new Problem(
       'invalid_request',
-      'Send a `redirect_url` below the public address or an origin in FAIRLEAD_CORS_ORIGINS.',
+      'Send a `redirect_url` below the public address or below an origin in FAIRLEAD_CORS_ORIGINS.',
       {
         errors: [{ path: 'body.redirect_url', message: 'is not below an allowed origin' }],
       },

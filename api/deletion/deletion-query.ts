@@ -7,16 +7,16 @@ export const revocation = z
   .enum(revocations)
   .default('auto')
   .describe(
-    '`auto` uninstalls the App where no other integration uses the installation; `always` (`org:admin`) uninstalls it from under the others; `never` leaves it',
+    '`auto` uninstalls the GitHub App if no other integration uses the installation. `always` uninstalls it in any case and needs `org:admin`. `never` keeps it',
   );
 
 export const DeletionQuery = z.strictObject({
   revocation,
-  if_unused: z.enum(['true', 'false']).optional().describe('`true` refuses where it is in use'),
+  if_unused: z.enum(['true', 'false']).optional().describe('`true` deletes only what is not in use'),
 });
 
 /** To take an installation from other projects is not for one of them to decide. */
 export function requireMayRevoke(caller: Caller, orgId: string, wanted: Revocation): void {
   if (wanted !== 'always' || scopesIn(caller, orgId).has('org:admin')) return;
-  throw new Problem('missing_scope', '`revocation=always` needs the scope org:admin.');
+  throw new Problem('missing_scope', 'You need the scope org:admin for `revocation=always`.');
 }

@@ -20,14 +20,14 @@ const ImpactView = z
   .object({
     integration_id: z.string(),
     in_use: z.boolean(),
-    apps: z.array(UsingAppView).describe('Up to 100 of them'),
+    apps: z.array(UsingAppView).describe('Up to 100 apps'),
     app_count: z.int(),
     pipeline_count: z.int(),
-    unended_builds: z.int().describe('Would be canceled'),
+    unended_builds: z.int().describe('The number of builds that would be canceled'),
     installations: z.array(
       z.object({
         id: z.string(),
-        installation_id: z.int().describe('GitHub’s number'),
+        installation_id: z.int().describe('The number of the installation on GitHub'),
         account: z.string(),
         other_integrations: z.int(),
         other_projects: z.int(),
@@ -69,9 +69,9 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
       path: '/v1/integrations/{integration}',
       operationId: 'deleteIntegration',
       tag: 'integrations',
-      summary: 'Delete an integration, and revoke what it has at its provider',
+      summary: 'Delete an integration',
       description:
-        'Takes effect with the answer: nothing is issued, dispatched or decided for it any more. What is left to do is the operation’s, whose `outcome` says what became of it at the provider. Asking again answers the same operation.',
+        'Takes effect with the response: nothing more is issued, dispatched or decided for the integration. The operation then revokes its access at the provider, and `outcome` tells the result. If you repeat the request, you get the same operation.',
       ...deleting,
       params: Params,
       query: DeletionQuery,
@@ -83,7 +83,7 @@ export function integrationDeleteRoutes({ database }: Pick<ApiDeps, 'database'>)
       path: '/v1/integrations/{integration}/impact',
       operationId: 'getIntegrationImpact',
       tag: 'integrations',
-      summary: 'See what the deletion of an integration would end',
+      summary: 'Preview the deletion of an integration',
       access: 'integrations:read',
       params: Params,
       query: z.strictObject({ revocation }),
@@ -123,9 +123,9 @@ export function dialectDeleteRoutes(): Endpoint[] {
       path: '/api/integrations/{integration}',
       operationId: 'deleteIntegrationInDialect',
       tag: dialectTag,
-      summary: 'Delete an integration, and revoke what it has at its provider',
+      summary: 'Delete an integration',
       description:
-        'Takes effect with the answer. An installation is uninstalled at GitHub with the last integration on it; `GET /v1/operations/{operationId}` says what became of that.',
+        'Takes effect with the response. Fairlead uninstalls the GitHub App when its last integration is deleted. `GET /v1/operations/{operationId}` shows the result.',
       ...deleting,
       params: Params,
       success: {
@@ -142,13 +142,9 @@ export function dialectDeleteRoutes(): Endpoint[] {
 
 function refuseInUse(apps: UsingApp[]): void {
   if (apps.length === 0) return;
-  throw new Problem(
-    'integration_in_use',
-    'Give these apps another source or registry first, or leave out `if_unused`.',
-    {
-      members: { apps: apps.map(usingAppView) },
-    },
-  );
+  throw new Problem('integration_in_use', 'Give these apps another source or registry first, or omit `if_unused`.', {
+    members: { apps: apps.map(usingAppView) },
+  });
 }
 
 function usingAppView({ id, projectId, name }: UsingApp): z.input<typeof UsingAppView> {

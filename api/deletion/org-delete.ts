@@ -14,9 +14,9 @@ export function orgDeleteRoutes(): Endpoint[] {
       path: '/v1/orgs/{org}',
       operationId: 'deleteOrg',
       tag: 'organizations',
-      summary: 'Delete an organization with everything in it',
+      summary: 'Delete an organization',
       description:
-        'Takes effect with the answer: its tokens are revoked, and nothing is built any more. The operation ends with the last of its integrations.',
+        'Deletes the organization and everything in it. Takes effect with the response: its tokens are revoked and no more builds start. The operation ends when the last integration is deleted.',
       access: 'org:admin',
       params: z.strictObject({ org: id('org') }),
       query: z.strictObject({ revocation }),

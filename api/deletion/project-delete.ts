@@ -15,9 +15,9 @@ export function projectDeleteRoutes(): Endpoint[] {
       path: '/v1/projects/{project}',
       operationId: 'deleteProject',
       tag: 'projects',
-      summary: 'Delete a project with its apps and integrations',
+      summary: 'Delete a project',
       description:
-        'Takes effect with the answer, as the deletion of an integration does. The operation ends with the last of its integrations.',
+        'Deletes the project with its apps and integrations. Takes effect with the response. The operation ends when the last integration is deleted.',
       access: 'projects:write',
       params: z.strictObject({ project: id('prj') }),
       query: DeletionQuery,
@@ -31,7 +31,7 @@ export function projectDeleteRoutes(): Endpoint[] {
         requireMayRevoke(caller, orgId, query.revocation);
         const isInUse = await projects.isInUse(id);
         if (isInUse && query.if_unused === 'true') {
-          throw new Problem('project_in_use', 'Delete its apps and integrations first, or leave out `if_unused`.');
+          throw new Problem('project_in_use', 'Delete its apps and integrations first, or omit `if_unused`.');
         }
         requireMayEmpty(caller, project, isInUse);
         return reply({ operation: await deleteProject(trx, id, { orgId, revocation: query.revocation, audit }) });
@@ -43,5 +43,5 @@ export function projectDeleteRoutes(): Endpoint[] {
 /** A caller who may delete a project but not integrations may delete an empty project only. */
 function requireMayEmpty(caller: Caller, { id, orgId }: Project, isInUse: boolean): void {
   if (!isInUse || scopesIn(caller, orgId, id).has('integrations:delete')) return;
-  throw new Problem('missing_scope', 'It is in use: that needs the scope integrations:delete as well.');
+  throw new Problem('missing_scope', 'The project is in use. You also need the scope integrations:delete.');
 }

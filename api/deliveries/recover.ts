@@ -16,16 +16,20 @@ export function recoverRoutes(): Endpoint[] {
       path: '/v1/integrations/{integration}/recover',
       operationId: 'recoverDeliveries',
       tag: 'deliveries',
-      summary: 'Look for webhooks that did not arrive',
+      summary: 'Recover missing webhooks',
       description:
-        'Reads the App’s log of deliveries at the provider back to what is known to be here, and gets what is missing. It happens every five minutes anyway; nothing is decided twice.',
+        'Reads the delivery log of the GitHub App and fetches the deliveries that Fairlead has not received. Fairlead also does this every five minutes. No delivery is processed twice.',
       access: 'deliveries:replay',
       params: z.strictObject({ integration: id('int') }),
       success: { status: 202, body: Accepted },
       problems: ['not_found', 'provider_not_supported'],
       async write({ trx, tenant, params, audit }) {
         const { id: target, githubAppId, orgId, projectId } = await findIntegration(trx, tenant, params.integration);
-        if (!githubAppId) throw new Problem('provider_not_supported', 'Only GitHub keeps a log of its deliveries.');
+        if (!githubAppId)
+          throw new Problem(
+            'provider_not_supported',
+            'Name an integration that uses a GitHub App: only GitHub keeps a delivery log.',
+          );
         await audit({ orgId, projectId, action: 'deliveries.recovery_requested', target });
         await commandsIn(trx).add(recoverCommand(githubAppId));
         const operation = await allOperations(trx).insert({

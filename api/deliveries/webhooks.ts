@@ -4,13 +4,13 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 
-const description = `The body is taken as it came, up to 25 MB, and its \`X-Hub-Signature-256\` is verified over these bytes. The answer
-comes after the webhook is safely stored; whatever follows from it happens later, and is shown by its delivery.`;
+const description = `The body can have up to 25 MB, and \`X-Hub-Signature-256\` must match its bytes. You get the response when the
+webhook is stored. Fairlead processes it later: the delivery shows the result.`;
 
 const Accepted = z
   .object({
     delivery_id: id('dlv'),
-    duplicate: z.boolean().describe('It was known already, by its id or by its content; nothing happens twice'),
+    duplicate: z.boolean().describe('Whether Fairlead already has this webhook. Nothing is processed twice'),
   })
   .meta({ id: 'ReceivedWebhook' });
 
@@ -42,15 +42,15 @@ export function webhookRoutes({ intake, limiter }: Pick<ApiDeps, 'intake' | 'lim
       problems: [...shared.problems],
       path: '/v1/webhooks/github',
       operationId: 'receiveGithubWebhook',
-      summary: 'Take a webhook of GitHub in',
-      description: `${description} The App is found by \`X-GitHub-Hook-Installation-Target-ID\`.`,
+      summary: 'Receive a GitHub webhook',
+      description: `${description} \`X-GitHub-Hook-Installation-Target-ID\` identifies the GitHub App.`,
     }),
     endpoint({
       ...shared,
       problems: [...shared.problems],
       path: '/v1/webhooks/github/{github_app}',
       operationId: 'receiveGithubAppWebhook',
-      summary: 'Take a webhook of one GitHub App in',
+      summary: 'Receive a webhook of one GitHub App',
       description,
       params: z.strictObject({ github_app: id('gha') }),
     }),

@@ -31,9 +31,9 @@ export function buildTokenRoutes(): Endpoint[] {
       path: '/v1/builds/{build}/token',
       operationId: 'createBuildToken',
       tag: 'builds',
-      summary: 'Make a token for one build',
+      summary: 'Create a token for a build',
       description:
-        'It may exchange credentials for this build, its app and its repository, and nothing else. It dies with the build, at the latest when the pipeline’s time limit is over, and with the token that has made it. A build has up to 100. The token itself is in this answer and nowhere else.',
+        'The token can only exchange credentials for this build, its app and its repository. It ends with the build, at the time limit of the pipeline, or with the token that created it. A build can have up to 100 tokens. Only this response contains the token.',
       access: 'builds:trigger',
       params: z.strictObject({ build: id('bld') }),
       success: { status: 201, body: BuildTokenView },
@@ -43,9 +43,13 @@ export function buildTokenRoutes(): Endpoint[] {
         const build = required(await buildsFor(trx, tenant).find(params.build));
         const { orgId, projectId, appId } = build;
         const lacking = buildScopes.filter((scope) => !scopesIn(caller, orgId, projectId).has(scope));
-        if (lacking.length > 0) throw new Problem('missing_scope', `You do not have ${lacking.join(', ')} yourself.`);
+        if (lacking.length > 0)
+          throw new Problem(
+            'missing_scope',
+            `You cannot give a token a scope that you do not have: ${lacking.join(', ')}.`,
+          );
         if (isFinalBuildStatus(build.status)) {
-          throw new Problem('invalid_transition', `The build has ended: it is ${build.status}.`);
+          throw new Problem('invalid_transition', `The build has already ended with the status ${build.status}.`);
         }
         await requireRoomForToken(trx, { buildId: build.id });
         const expiresAt = await endOfNewToken(trx, caller, Date.now() + build.pipeline.timeoutMinutes * 60_000);

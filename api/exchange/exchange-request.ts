@@ -27,37 +27,41 @@ export const ExchangeBody = z
     purpose: z
       .enum([...purposes, ...registryPurposes])
       .describe(
-        '`clone` reads the contents of repositories; `status` writes commit statuses and checks; `pull` and `push` are for images, and who pushes may pull',
+        '`clone` reads repositories. `status` writes commit statuses and checks. `pull` and `push` are for images; `push` includes `pull`',
       ),
-    integration_id: id('int').optional().describe('Where neither an app nor a build says it and several would fit'),
+    integration_id: id('int')
+      .optional()
+      .describe('Required if several integrations match and you send neither an app nor a build'),
     host: z
       .string()
       .min(1)
       .max(300)
       .optional()
       .describe(
-        '`github.com`, `ghcr.io`: instead of `integration_id`, where the project has one connection to that host',
+        'A host such as `github.com` or `ghcr.io`. You can send it instead of `integration_id` if the project has one integration for that host',
       ),
-    app_id: id('app').optional().describe('For this app: its integration, and its repository unless others are named'),
-    build_id: id('bld').optional().describe('For this build: its repository, as long as it has not ended'),
+    app_id: id('app')
+      .optional()
+      .describe('The app. Fairlead uses its integration, and its repository unless you send `repositories`'),
+    build_id: id('bld').optional().describe('The build, while it runs. Fairlead uses its repository'),
     repositories: z
       .array(z.string().min(1).max(300))
       .min(1)
       .max(100)
       .optional()
-      .describe('Of a Git host by id (`repo_…`) or name (`acme/shop`); of a registry by the name of the image'),
+      .describe('For a Git host, ids (`repo_…`) or names (`acme/shop`). For a registry, names of images'),
     min_ttl: z
       .int()
       .min(0)
       .max(42_900)
       .optional()
       .describe(
-        `Seconds that it must be good for; of GitHub ${longestTtlSeconds} at most, for images 42900, where the registry gives so much`,
+        `How many seconds the credential must stay valid. At most ${longestTtlSeconds} for GitHub, and at most 42900 for images if the registry allows it`,
       ),
     format: z
       .enum(formats)
       .optional()
-      .describe('`bearer` unless given, for images `basic`; `docker_config` is a whole config.json'),
+      .describe('`bearer` if you omit it, or `basic` for images. `docker_config` is a complete config.json'),
   })
   .meta({
     id: 'NewCredentialExchange',
@@ -86,7 +90,8 @@ export async function subjectOf(
   const isOurs = !build || (build.projectId === projectId && (appId ?? build.appId) === build.appId);
   if (foreign || !isOurs || (buildId !== undefined && !build)) throw new Problem('not_found');
   if (build) {
-    if (isFinalBuildStatus(build.status)) throw new Problem('invalid_transition', `The build is ${build.status}.`);
+    if (isFinalBuildStatus(build.status))
+      throw new Problem('invalid_transition', `The build has already ended with the status ${build.status}.`);
   }
   const subject = build?.appId ?? appId;
   if (subject === undefined) return { bound: false };
@@ -101,7 +106,7 @@ type Choice = { projectId: string; kinds: readonly string[]; own: string | undef
 export async function integrationFor(db: Db, { projectId, kinds, own, body }: Choice): Promise<string> {
   const { integration_id: named, host } = body;
   if (own !== undefined && named !== undefined && named !== own) {
-    throw new Problem('repository_not_reachable', 'Leave `integration_id` out: the app has an integration already.');
+    throw new Problem('repository_not_reachable', 'Omit `integration_id`: the app already has an integration.');
   }
   return (
     own ?? named ?? chooseIntegration(db, { projectId, kinds, host: host === undefined ? undefined : hostOf(host) })
@@ -113,7 +118,7 @@ export function requireHost({ host }: ExchangeBody, hostUrl: string): void {
   if (host === undefined) return;
   const own = new URL(hostUrl).host;
   if (hostOf(host) !== own) {
-    throw new Problem('no_integration', `This connection is to ${own}, and to no other host.`);
+    throw new Problem('no_integration', `The integration is for ${own}. Send that host, or omit \`host\`.`);
   }
 }
 
@@ -126,20 +131,28 @@ type Using = { projectId: string; chosen: string; kinds: readonly string[] };
 /** Throws the integration's problem if the project may not use it now. */
 export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using): Promise<FoundIssuer> {
   const found = await findIssuer(db, projectId, chosen);
-  if (!found) throw new Problem('integration_missing', 'The project has no such integration: name another.');
+  if (!found)
+    throw new Problem('integration_missing', 'The project cannot use this integration. Send another `integration_id`.');
   const { kind, status } = found;
   if (!kinds.includes(kind)) {
-    throw new Problem('provider_not_supported', `An integration with ${kind} gives nothing for this purpose.`);
+    throw new Problem(
+      'provider_not_supported',
+      `An integration of \`${kind}\` does not support this purpose. Choose another one.`,
+    );
   }
   if (deletedIntegrationStatuses.includes(status)) {
     const part = kind === 'github' ? 'source' : 'registry';
-    const advice = `Connect it again, or give the app another ${part}: \`PUT /v1/apps/{app}/${part}\`.`;
+    const advice = `Connect the account again, or give the app another ${part}: \`PUT /v1/apps/{app}/${part}\`.`;
     throw new Problem('integration_deleted', advice);
   }
   if (!usableIntegrationStatuses.includes(status)) {
-    throw new Problem('integration_unusable', `The integration is ${status}.`, {
-      members: { integration_id: chosen, integration_status: status },
-    });
+    throw new Problem(
+      'integration_unusable',
+      `The integration has the status ${status}. Check \`GET /v1/integrations/${chosen}/health\`.`,
+      {
+        members: { integration_id: chosen, integration_status: status },
+      },
+    );
   }
   return found;
 }
@@ -147,7 +160,7 @@ export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using)
 /** Throws the problem of an integration that was cut off after it was resolved. */
 export async function refuseCutOff(db: Db, issuer: Issuer, kinds: readonly string[]): Promise<never> {
   await requireIssuer(db, { projectId: issuer.projectId, chosen: issuer.id, kinds });
-  throw new Problem('unavailable', 'The integration was changed meanwhile: ask again.');
+  throw new Problem('unavailable', 'The integration has just changed. Send the request again.');
 }
 
 /** Turns a failed mint into a problem. A cut-off integration is reported as such, and not by its provider's error. */
@@ -155,7 +168,10 @@ export function onCutOff(db: Db, issuer: Issuer, kinds: readonly string[]) {
   return async (error: unknown): Promise<never> => {
     if (error instanceof CutOff) return refuseCutOff(db, issuer, kinds);
     if (error instanceof TooShortLived) {
-      throw new Problem('min_ttl_too_long', 'The provider gives none that lives so long.');
+      throw new Problem(
+        'min_ttl_too_long',
+        'The provider does not issue such long-lived tokens. Send a shorter `min_ttl`.',
+      );
     }
     if (error instanceof Problem && !(await isStillIssuer(db, issuer))) return refuseCutOff(db, issuer, kinds);
     throw error;

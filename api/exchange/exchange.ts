@@ -12,40 +12,49 @@ import { exchangeImageCredential } from './image-credential.ts';
 
 const TokenScope = z
   .object({
-    host_url: z.string().describe('Where it may be sent to'),
+    host_url: z.string().describe('The host to which you can send the credential'),
     repositories: z.array(z.object({ id: z.string(), full_name: z.string() })),
     permissions: z.record(z.string(), z.string()),
     narrowed: z
       .string()
       .nullable()
-      .describe('Why it is less than was asked for: `fork_build`, `blocked_build`, `permission_missing`'),
+      .describe(
+        'Why the credential has less access than you requested: `fork_build`, `blocked_build` or `permission_missing`',
+      ),
   })
   .meta({ id: 'GitCredentialScope' });
 
 const ImageScope = z
   .object({
     host: z.string(),
-    repositories: z.union([z.array(z.string()), z.literal('*')]).describe('`*`: all that the identity reaches'),
+    repositories: z
+      .union([z.array(z.string()), z.literal('*')])
+      .describe('`*` means all repositories that the identity can access'),
     actions: z.array(z.enum(registryPurposes)),
     narrowed_to: z
       .enum(['repository', 'identity', 'account'])
-      .describe('How far the provider could narrow it; what is broader than was asked for says so here'),
-    static: z.boolean().describe('It is the stored password itself, which lives until it is replaced'),
+      .describe('How far the provider could limit the credential. It can be broader than you requested'),
+    static: z.boolean().describe('Whether this is the stored password itself, which stays valid until you replace it'),
     note: z.string().nullable(),
   })
   .meta({ id: 'ImageCredentialScope' });
 
 const ExchangeView = z
   .object({
-    token: z.string().optional().describe('With the format `bearer`'),
-    username: z.string().optional().describe('With the format `basic`'),
+    token: z.string().optional().describe('Only with the format `bearer`'),
+    username: z.string().optional().describe('Only with the format `basic`'),
     password: z.string().optional(),
-    env: z.record(z.string(), z.string()).optional().describe('With the format `env`: for git and gh, or for Docker'),
+    env: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('Only with the format `env`: variables for git and gh, or for Docker'),
     docker_config: z
       .object({ auths: z.record(z.string(), z.object({ auth: z.string() })) })
       .optional()
-      .describe('With the format `docker_config`: what belongs into a `config.json`'),
-    expires_at: epochSeconds.describe('A stored password lives on after that; ask again all the same'),
+      .describe('Only with the format `docker_config`: the content of a `config.json`'),
+    expires_at: epochSeconds.describe(
+      'When you must request the credential again, even if a stored password stays valid',
+    ),
     effective_scope: z.union([TokenScope, ImageScope]),
     lease_id: z.string(),
     integration_id: z.string(),
@@ -62,9 +71,9 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
       path: '/v1/projects/{project}/credentials/exchange',
       operationId: 'exchangeCredentials',
       tag: 'credentials',
-      summary: 'Get a short-lived credential for a provider',
+      summary: 'Get a short-lived credential',
       description:
-        'It is good for the named repositories and for what the purpose needs, for an hour at most unless more was asked for. Where a provider cannot narrow it so far, `effective_scope` says how far it goes. It is in this answer and nowhere else; the lease remembers who has it. Those of one project who ask for the same share one.',
+        'The credential is limited to the repositories that you name and to your purpose. It is valid for at most an hour unless you request more. If the provider cannot limit it that far, `effective_scope` says what it allows. Only this response contains the credential. The lease records who holds it. Equal requests of a project share one credential.',
       access: 'credentials:exchange',
       forNarrow: true,
       grouped: true,
@@ -144,8 +153,8 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
       discard().catch(() => {});
       return refuseCutOff(trx, issuer, kinds);
     }
-    if (claimed === 'over') throw new Problem('invalid_transition', 'The build has ended.');
-    if (claimed === 'gone') throw new Problem('unavailable', 'The token was revoked meanwhile: ask again.');
+    if (claimed === 'over') throw new Problem('invalid_transition', 'The build has already ended.');
+    if (claimed === 'gone') throw new Problem('unavailable', 'The token was just revoked. Send the request again.');
   }
 
   async function exchange(by: Deps, request: ExchangeRequest): Promise<MintedCredential> {

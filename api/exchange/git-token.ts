@@ -79,11 +79,12 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Pu
   const { tenant, projectId, body } = request;
   const { format = 'bearer' } = body;
   if (format === 'docker_config') {
-    throw new Problem('invalid_request', 'The format `docker_config` is for the purposes `pull` and `push`.');
+    throw new Problem('invalid_request', 'Use the format `docker_config` only for the purposes `pull` and `push`.');
   }
   const project = required(await projectsFor(database.reader, tenant).find(projectId));
   const { app, build, bound } = await subjectOf(database, request);
-  if (app && !build && !app.source) throw new Problem('source_missing', 'Set the app’s source first.');
+  if (app && !build && !app.source)
+    throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
   const source = build ?? app?.source;
   const choice = { projectId: project.id, kinds, own: source?.integrationId, body };
   const chosen = await integrationFor(database.reader, choice);
@@ -125,7 +126,10 @@ function mint({ database, gitTokens }: Deps, { wanted }: Resolved) {
 function minTtlOf({ min_ttl: seconds }: ExchangeBody): number | undefined {
   if (seconds === undefined) return undefined;
   if (seconds * 1000 > longestTtlMs) {
-    throw new Problem('min_ttl_too_long', `GitHub’s tokens live an hour: ask for ${longestTtlSeconds} at most.`);
+    throw new Problem(
+      'min_ttl_too_long',
+      `GitHub tokens are valid for an hour. Send a \`min_ttl\` of at most ${longestTtlSeconds}.`,
+    );
   }
   return seconds * 1000;
 }
@@ -136,11 +140,15 @@ function repositoriesOf(
   named: string[] | undefined,
 ): string[] {
   const beyond = bound ? named?.find((one) => one !== own) : undefined;
-  if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the repository of the app.`);
+  if (beyond)
+    throw new Problem(
+      'repository_not_reachable',
+      `${beyond} is not the repository of the app. Omit \`repositories\`, or use another app.`,
+    );
   const wanted = named ?? (own === undefined ? [] : [own]);
   if (wanted.length === 0) {
-    throw new Problem('invalid_request', 'Name an app, a build or `repositories`.', {
-      errors: [{ path: 'body.repositories', message: 'is needed where neither an app nor a build is named' }],
+    throw new Problem('invalid_request', 'Send `app_id`, `build_id` or `repositories`.', {
+      errors: [{ path: 'body.repositories', message: 'is required without `app_id` and `build_id`' }],
     });
   }
   return [...new Set(wanted)];
@@ -158,7 +166,11 @@ async function namedRepositories(
   return named.map((one) => {
     if (isId('repo', one)) return one;
     const repository = found.find(({ fullName }) => fullName.toLowerCase() === one.toLowerCase());
-    if (!repository) throw new Problem('repository_not_reachable', `The integration does not reach ${one}.`);
+    if (!repository)
+      throw new Problem(
+        'repository_not_reachable',
+        `The integration has no access to ${one}. Give the GitHub App access to it.`,
+      );
     return repository.id;
   });
 }
@@ -166,9 +178,16 @@ async function namedRepositories(
 async function reachable({ reader }: Database, integrationId: string, ids: string[]): Promise<Repository[]> {
   const found = await repositoriesIn(reader).findAllReachable(integrationId, ids);
   const missing = ids.find((one) => !found.some((repository) => repository.id === one));
-  if (missing) throw new Problem('repository_not_reachable', `The integration does not reach ${missing}.`);
+  if (missing)
+    throw new Problem(
+      'repository_not_reachable',
+      `The integration has no access to ${missing}. Give the GitHub App access to it.`,
+    );
   if (new Set(found.map(({ installationId }) => installationId)).size > 1) {
-    throw new Problem('repository_not_reachable', 'They are in several installations: exchange once for each.');
+    throw new Problem(
+      'repository_not_reachable',
+      'The repositories belong to several installations. Request one credential for each installation.',
+    );
   }
   return found;
 }

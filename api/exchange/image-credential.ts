@@ -74,7 +74,7 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Re
   const project = required(await projectsFor(database.reader, tenant).find(projectId));
   const { app, build, bound } = await subjectOf(database, request);
   if (app && !app.registry && (bound || !(body.integration_id ?? body.host))) {
-    throw new Problem('registry_missing', 'Set the app’s registry first: `PUT /v1/apps/{app}/registry`.');
+    throw new Problem('registry_missing', 'Set the registry of the app first: `PUT /v1/apps/{app}/registry`.');
   }
   // A caller may name another registry for an app. A build and an app's own token may not.
   const own = bound || !(body.integration_id ?? body.host) ? app?.registry : undefined;
@@ -89,25 +89,33 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Re
   requireVerified(cloud);
   const { registry, repositories: usual = [] } = settings as RegistrySettings;
   const host = registryHost(registry);
-  if (!host) throw new Problem('integration_unusable', 'The registry’s address is not understood any more.');
+  if (!host)
+    throw new Problem(
+      'integration_unusable',
+      'The address of the registry is no longer valid. Connect the registry again.',
+    );
   const image = app?.registry?.integrationId === chosen ? app.registry.imageRepository : undefined;
   const named = body.repositories?.map((one) => requireName(host, one));
   const beyond = bound ? named?.find((one) => one !== own?.imageRepository) : undefined;
-  if (beyond) throw new Problem('repository_not_reachable', `${beyond} is not the image repository of the app.`);
+  if (beyond)
+    throw new Problem(
+      'repository_not_reachable',
+      `${beyond} is not the image repository of the app. Omit \`repositories\`, or use another app.`,
+    );
   const format = body.format ?? 'basic';
   if (format === 'bearer' && kind === 'ecr') {
-    throw new Problem('invalid_request', 'ECR takes a user name and a password: ask for the format `basic`.');
+    throw new Problem('invalid_request', 'ECR needs a user name and a password. Use the format `basic`.');
   }
   const repositories = named ?? (image === undefined ? usual : [image]);
   // Google's tokens reach everything that the account reaches. Every other service mints one for named repositories.
   if (format === 'bearer' && kind !== 'gar' && repositories.length === 0) {
-    throw new Problem('invalid_request', 'A token is for repositories that are named: send `repositories`.', {
-      errors: [{ path: 'body.repositories', message: 'is needed for the format `bearer`' }],
+    throw new Problem('invalid_request', 'Send `repositories`: a token is limited to the repositories that you name.', {
+      errors: [{ path: 'body.repositories', message: 'is required for the format `bearer`' }],
     });
   }
   const unvouched = unvouchedFor(build) !== undefined;
   if (unvouched && purpose === 'push') {
-    throw new Problem('build_not_vouched', 'It is blocked, or of a fork: such a build pushes nothing.');
+    throw new Problem('build_not_vouched', 'A blocked build or a build of a fork cannot push images.');
   }
   return {
     project,
@@ -142,7 +150,7 @@ function refuseTooMuch({ effective }: ImageCredential): void {
   if (effective.narrowedTo === 'repository' && !effective.actions.includes('push')) return;
   throw new Problem(
     'build_not_vouched',
-    'The registry gives no credential that only pulls this one image, and a blocked build or a fork’s gets no other.',
+    'A blocked build or a build of a fork can pull only if the registry can limit a credential to this image.',
   );
 }
 
@@ -170,7 +178,7 @@ function configKey(host: string): string {
 /** Refuses a cloud account that the cloud has not confirmed, or no longer confirms. */
 function requireVerified(cloud: FoundIssuer['cloud']): void {
   if (!cloud || cloud.status === 'active') return;
-  const detail = `Its cloud account is ${cloud.status}: who administers it has it verified, \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
+  const detail = `The cloud account has the status ${cloud.status}. Verify it: \`POST /v1/cloud-accounts/${cloud.id}/verify\`.`;
   throw new Problem('integration_unusable', detail, {
     members: { cloud_account_id: cloud.id, cloud_account_status: cloud.status },
   });
@@ -179,7 +187,13 @@ function requireVerified(cloud: FoundIssuer['cloud']): void {
 function requireName(host: RegistryHost, text: string): string {
   const name = imageRepository(host, text);
   if (name !== undefined) return name;
-  throw new Problem('invalid_request', `${host.host} has no repository of that name.`, {
-    errors: [{ path: 'body.repositories', message: 'is no name of an image repository there, without tag or digest' }],
-  });
+  throw new Problem(
+    'invalid_request',
+    `${host.host} cannot have a repository with that name. Check \`repositories\`.`,
+    {
+      errors: [
+        { path: 'body.repositories', message: 'must be the name of an image repository without a tag or digest' },
+      ],
+    },
+  );
 }

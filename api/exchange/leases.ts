@@ -29,7 +29,7 @@ const LeaseView = z
       .enum(['revoked', 'expires', 'unconfirmed'])
       .nullable()
       .describe(
-        'Of a lease that was revoked: its token is dead at the provider, dies by itself since others have it, or is not yet known to be dead',
+        'For a revoked lease: the token is revoked at the provider, expires because other leases share it, or its revocation is not confirmed yet',
       ),
     created_at: epochSeconds,
     expires_at: epochSeconds,
@@ -46,7 +46,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/leases',
       operationId: 'listLeases',
       tag: 'credentials',
-      summary: 'List the tokens that were given out, newest first',
+      summary: 'List leases',
       access: 'integrations:read',
       query: PageQuery.extend({
         project_id: id('prj').optional(),
@@ -66,9 +66,9 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/leases/{lease}',
       operationId: 'revokeLease',
       tag: 'credentials',
-      summary: 'Revoke a token that was given out',
+      summary: 'Revoke a lease',
       description:
-        'The token is revoked at its provider, unless another lease that counts is on the same one. A token of an app or a build may revoke what it was given itself.',
+        'Fairlead revokes the credential at its provider unless another active lease shares it. A token for an app or a build can revoke its own leases.',
       access: 'credentials:exchange',
       forNarrow: true,
       params: z.strictObject({ lease: id('lse') }),

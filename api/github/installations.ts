@@ -25,8 +25,8 @@ import { findIntegration, findReadable } from '../integrations/integrations.ts';
 const InstallationView = z
   .object({
     id: z.string(),
-    installation_id: z.int().describe('GitHub’s number'),
-    org_id: z.string().nullable().describe('Whose it is; nobody’s while it is unbound'),
+    installation_id: z.int().describe('The number of the installation on GitHub'),
+    org_id: z.string().nullable().describe('The organization that owns the installation. Null while it is unbound'),
     account: z.object({ id: z.int(), login: z.string(), type: z.string() }),
     repository_selection: z.string(),
     permissions: z.record(z.string(), z.string()),
@@ -35,16 +35,16 @@ const InstallationView = z
       .object({
         missing: z.record(z.string(), z.string()),
         missing_events: z.array(z.string()),
-        lost: z.array(z.string()).describe('What Fairlead does not do because of it'),
-        approval_url: z.url().describe('Where an owner of the account grants what the App asks for'),
+        lost: z.array(z.string()).describe('The features that do not work because of it'),
+        approval_url: z.url().describe('Where an owner of the account approves the permissions of the GitHub App'),
       })
       .nullable()
-      .describe('What Fairlead needs and the account’s owner has not granted; null where nothing is missing'),
+      .describe('The permissions that Fairlead needs and the account has not granted. Null if nothing is missing'),
     suspended: z.boolean(),
     sync_error: z
       .string()
       .nullable()
-      .describe('Why its repositories could not be read the last time: GitHub’s refusal, or `incomplete`'),
+      .describe('Why the last synchronization failed: the error from GitHub, or `incomplete`'),
     updated_at: epochSeconds,
   })
   .meta({ id: 'Installation' });
@@ -73,7 +73,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       tag: 'integrations',
       summary: 'List the installations of an integration',
       description:
-        'With `unbound=true` those of the organization’s own App that no integration is bound to, for its admins (`integrations:write`). Those of the operator’s App are the operator’s to see.',
+        'With `unbound=true` you get the installations of the organization’s own GitHub App that no integration uses. You need `integrations:write` for that. Only the operator can see those of the operator’s GitHub App.',
       access: 'integrations:read',
       params: Params,
       query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
@@ -93,7 +93,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       path: '/v1/integrations/{integration}/installations',
       operationId: 'syncIntegrationInstallations',
       tag: 'integrations',
-      summary: 'Have the installations and repositories read again',
+      summary: 'Synchronize the installations of an integration',
       access: 'integrations:write',
       params: Params,
       success: { status: 202, body: Accepted },
@@ -110,7 +110,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       path: '/v1/installations',
       operationId: 'listInstallations',
       tag: 'integrations',
-      summary: 'List the installations of all Apps',
+      summary: 'List all installations',
       access: 'ops',
       query: PageQuery.extend({ unbound: z.enum(['true', 'false']).optional() }),
       success: { status: 200, body: z.array(InstallationView) },
@@ -125,7 +125,7 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       path: '/v1/installations',
       operationId: 'syncInstallations',
       tag: 'integrations',
-      summary: 'Have the installations of the operator’s App read again',
+      summary: 'Synchronize the operator’s installations',
       access: 'ops',
       success: { status: 202, body: Accepted },
       problems: ['installation_unknown'],
@@ -137,7 +137,11 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
           await audit({ orgId: null, action: 'installations.sync_requested', target: app.id });
         }
         const newest = operations.at(-1);
-        if (!newest) throw new Problem('installation_unknown', 'No GitHub App is configured.');
+        if (!newest)
+          throw new Problem(
+            'installation_unknown',
+            'No GitHub App is configured. Set GITHUB_APP_ID and the related settings.',
+          );
         return reply({ operation: newest });
       },
     }),

@@ -12,7 +12,7 @@ import { findReadable } from '../integrations/integrations.ts';
 const RepositoryView = z
   .object({
     id: z.string(),
-    provider_id: z.int().describe('The provider’s number, which outlives every rename'),
+    provider_id: z.int().describe('The number at the provider. It stays the same after a rename'),
     name: z.string(),
     full_name: z.string(),
     url: z.string(),
@@ -33,10 +33,10 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       path: '/v1/integrations/{integration}/repositories',
       operationId: 'listRepositories',
       tag: 'integrations',
-      summary: 'List the repositories that an integration reaches',
+      summary: 'List the repositories of an integration',
       access: 'integrations:read',
       params: z.strictObject({ integration: id('int') }),
-      query: PageQuery.extend({ q: q.describe('Part of the full name') }),
+      query: PageQuery.extend({ q: q.describe('A part of the full name') }),
       success: { status: 200, body: z.array(RepositoryView) },
       async read({ tenant, params, query: { q, ...page } }) {
         const integration = await findReadable(database.reader, tenant, params.integration);
@@ -53,8 +53,9 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       path: '/v1/integrations/{integration}/repositories/{repository}/branches',
       operationId: 'listBranches',
       tag: 'integrations',
-      summary: 'List branches, as the provider has them now',
-      description: 'Pages of 100; with `q`, all whose names begin with it.',
+      summary: 'List the branches of a repository',
+      description:
+        'Reads the branches at the provider in pages of 100. With `q`, you get all branches whose names begin with it.',
       access: 'integrations:read',
       params: z.strictObject({ integration: id('int'), repository: id('repo') }),
       query: z.strictObject({ q, cursor: z.string().max(50).optional() }),
@@ -67,7 +68,7 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
         );
         const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
         if (!Number.isSafeInteger(page) || page < 1)
-          throw new Problem('invalid_request', 'That is no cursor of this API.');
+          throw new Problem('invalid_request', 'Use the cursor from the `Link` header of the previous page.');
         const asking = { ownerId: ownerFor(tenant, integration), repositoryId: repository.id };
         const asked = { page, ...(query.q !== undefined && { q: query.q }) };
         const { branches, next } = await askProvider(() => broker.branches(asking, asked));

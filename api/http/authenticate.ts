@@ -80,7 +80,7 @@ export function createAuthenticate({
       if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
       const caller = await prove(ctx, secret, () => bySecret(secret));
       if (caller) return caller;
-      throw new Problem('unauthenticated', 'The token is unknown, revoked or expired.');
+      throw new Problem('unauthenticated', 'The token is unknown, revoked or expired. Send a valid one.');
     }
     const cookie = ctx.cookies.get(sessionCookie);
     if (!cookie) limiter.admitPublic(ctx.ip);
@@ -110,9 +110,9 @@ function createProven() {
 
 /** A browser sends a cookie wherever it is led to; the origin and this token it does not. */
 function requireSameSite(ctx: Context, cookie: string, origin: string): void {
-  if (ctx.get('origin') !== origin) throw new Problem('csrf_rejected', `The Origin must be ${origin}.`);
+  if (ctx.get('origin') !== origin) throw new Problem('csrf_rejected', `Send the header \`Origin: ${origin}\`.`);
   if (!sameSecret(ctx.get('x-csrf-token'), csrfTokenOf(cookie))) {
-    throw new Problem('csrf_rejected', 'Send the `csrf_token` of `GET /v1/me` as `X-CSRF-Token`.');
+    throw new Problem('csrf_rejected', 'Send the `csrf_token` from `GET /v1/me` as `X-CSRF-Token`.');
   }
 }
 

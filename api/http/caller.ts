@@ -59,14 +59,14 @@ export function tenantFor(caller: Caller, access: Exclude<Access, 'public'>): Te
   if (caller.ops && (access === 'ops' || access === 'signed_in' || access.endsWith(':read'))) return everything;
   const grants = caller.grants.filter(({ scopes }) => access === 'signed_in' || scopes.has(access));
   if (grants.length === 0 && access !== 'signed_in') {
-    throw new Problem('missing_scope', `This needs the scope ${access}.`);
+    throw new Problem('missing_scope', `You need the scope ${access}.`);
   }
   return { kind: 'grants', grants: grants.map(({ orgId, projectId }) => ({ orgId, projectId })) };
 }
 
 /** What is to be the organization's own, and so of all its projects, takes who administers it. */
 export function requireOrgAdmin(caller: Caller, orgId: string): void {
-  if (!scopesIn(caller, orgId).has('org:admin')) throw new Problem('missing_scope', 'This needs the scope org:admin.');
+  if (!scopesIn(caller, orgId).has('org:admin')) throw new Problem('missing_scope', 'You need the scope org:admin.');
 }
 
 /** The scopes that the caller may hand on in this organization (and project). */

@@ -127,5 +127,5 @@ export function endpoint<
 /** Refuses an update of what was changed meanwhile. */
 export function requireRevision({ ifMatch }: { ifMatch?: number | undefined }, revision: number): void {
   if (ifMatch === undefined || ifMatch === revision) return;
-  throw new Problem('precondition_failed', 'Read it again, and send the new `ETag` as `If-Match`.');
+  throw new Problem('precondition_failed', 'Read the resource again and send the new `ETag` as `If-Match`.');
 }

@@ -11,7 +11,7 @@ type Keyed = { callerId: string; key: string; fingerprint: string };
 export function keyOf(request: { callerId: string; key: string; method: string; path: string; body: unknown }): Keyed {
   const { callerId, key, method, path, body } = request;
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new Problem('invalid_request', 'An Idempotency-Key has 1 to 255 visible ASCII characters.');
+    throw new Problem('invalid_request', 'Send an `Idempotency-Key` of 1 to 255 visible ASCII characters.');
   }
   const said = JSON.stringify([method, path, body ?? null]);
   return { callerId, key, fingerprint: createHash('sha256').update(said).digest('hex') };
@@ -40,7 +40,7 @@ export async function onlyOnce(
 
 function repeated(stored: StoredAnswer, fingerprint: string): Answer {
   if (stored.fingerprint !== fingerprint) {
-    throw new Problem('idempotency_key_reused', 'Take a new key for a new request.');
+    throw new Problem('idempotency_key_reused', 'Use a new key for a different request.');
   }
   const { status, headers, body } = stored;
   return { status, body, headers: { ...headers, 'idempotency-replayed': 'true' } };

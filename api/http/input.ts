@@ -21,8 +21,8 @@ export const name = z
 export const epochSeconds = z.int().meta({ examples: [1_790_000_000] });
 
 export const PageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(200).default(50).describe('How many at most'),
-  cursor: z.string().max(200).optional().describe('From the `Link` header of the page before'),
+  limit: z.coerce.number().int().min(1).max(200).default(50).describe('Maximum number of items on a page'),
+  cursor: z.string().max(200).optional().describe('Position from the `Link` header of the previous page'),
 });
 
 /** Of a route that takes no query: a misspelt parameter is an error there as well. */
@@ -32,8 +32,8 @@ export const noQuery = z.strictObject({});
 export function refuseNul(query: Record<string, string | string[] | undefined>): void {
   for (const [field, value] of Object.entries(query)) {
     if (!String(value).includes('\0')) continue;
-    throw new Problem('invalid_request', 'A query holds no NUL character.', {
-      errors: [{ path: `query.${field}`, message: 'holds a NUL character' }],
+    throw new Problem('invalid_request', 'Remove the NUL character from the query.', {
+      errors: [{ path: `query.${field}`, message: 'contains a NUL character' }],
     });
   }
 }
@@ -42,7 +42,7 @@ export function pageRequest({ limit, cursor }: z.output<typeof PageQuery>): Page
   if (cursor === undefined) return { limit };
   const after = Buffer.from(cursor, 'base64url').toString('utf8');
   if (!/^[a-z]+_[0-9a-z]{26}$/.test(after)) {
-    throw new Problem('invalid_request', 'Take the cursor from the `Link` header of the page before.', {
+    throw new Problem('invalid_request', 'Use the cursor from the `Link` header of the previous page.', {
       errors: [{ path: 'query.cursor', message: 'is not a cursor of this API' }],
     });
   }

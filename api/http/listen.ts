@@ -18,7 +18,7 @@ export type Listening = {
 const idleCheckMs = 100;
 
 const starting: RequestListener = (_, response) => {
-  const problem = new Problem('unavailable', 'Fairlead is still starting.');
+  const problem = new Problem('unavailable', 'Fairlead is still starting. Send the request again in a second.');
   response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '1' });
   response.end(JSON.stringify(problemDocument(problem, randomUUID())));
 };

@@ -146,7 +146,7 @@ async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: M
   const { access } = endpoint;
   const caller = access === 'public' ? nobody : await authenticate(ctx);
   if (caller.narrowedTo && !endpoint.forNarrow) {
-    throw new Problem('missing_scope', 'A token of one app or one build is good for exchanging credentials only.');
+    throw new Problem('missing_scope', 'A token for one app or one build can only exchange credentials.');
   }
   const tenant = access === 'public' ? { kind: 'grants' as const, grants: [] } : tenantFor(caller, access);
   const params = endpoint.params?.safeParse(ctx['params']);

@@ -13,10 +13,10 @@ export const OperationView = z
     outcome: z
       .enum(revocationOutcomes)
       .nullable()
-      .describe('Of the deletion of an integration, once it has ended: what came of it at the provider'),
+      .describe('For a finished integration deletion: what happened at the provider'),
     workflow_id: z.string(),
     status_url: z.string(),
-    temporal_url: z.string().nullable().describe('The workflow in the Temporal UI, where one is configured'),
+    temporal_url: z.string().nullable().describe('The workflow in the Temporal UI, if one is configured'),
     created_at: epochSeconds,
     finished_at: epochSeconds.nullable(),
   })

@@ -49,16 +49,21 @@ export function createRateLimiter(limits: RateLimits, registry: Registry): RateL
     refused.inc({ limit });
     throw new Problem('too_many_requests', detail, { headers: { 'retry-after': String(Math.ceil(waitSeconds)) } });
   }
-  const tooManyFailures = 'Too much from this address was refused: wait as long as `Retry-After` says.';
+  const tooManyFailures =
+    'Too many requests from this address failed. Wait for the number of seconds in `Retry-After`.';
 
   return {
     admitCaller(callerId, orgId) {
-      refuse('caller', callers.take(callerId), 'Wait as long as `Retry-After` says.');
+      refuse('caller', callers.take(callerId), 'Wait for the number of seconds in `Retry-After`.');
       if (orgId === undefined) return;
-      refuse('organization', orgs.take(orgId), 'The organization’s tokens ask too much: wait as `Retry-After` says.');
+      refuse(
+        'organization',
+        orgs.take(orgId),
+        'The tokens of the organization sent too many requests. Wait for the number of seconds in `Retry-After`.',
+      );
     },
     admitPublic(ip) {
-      refuse('public', visitors.take(networkOf(ip)), 'Wait as long as `Retry-After` says.');
+      refuse('public', visitors.take(networkOf(ip)), 'Wait for the number of seconds in `Retry-After`.');
       refuse('failures', failures.wait(networkOf(ip)), tooManyFailures);
     },
     admitGuess(ip) {
@@ -71,7 +76,7 @@ export function createRateLimiter(limits: RateLimits, registry: Registry): RateL
       refuse(
         'webhooks',
         webhooks.take(networkOf(ip)),
-        'Too many webhooks of this address had no right signature: look at the App’s webhook secret.',
+        'Too many webhooks from this address had an invalid signature. Check the webhook secret of the GitHub App.',
       );
     },
   };

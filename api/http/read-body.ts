@@ -149,9 +149,9 @@ export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const body = await readBody(request, { maxBytes });
   if (typeof body !== 'string') return body;
   swallow(request);
-  if (body === 'broken_off') throw unfit('broke off');
-  if (body === 'too_slow') throw unfit('came too slowly');
-  throw new Problem('body_too_large', 'A body has at most 256 KiB.', { headers: { connection: 'close' } });
+  if (body === 'broken_off') throw unfit('ended early');
+  if (body === 'too_slow') throw unfit('arrived too slowly');
+  throw new Problem('body_too_large', 'Send a body of at most 256 KiB.', { headers: { connection: 'close' } });
 }
 
 function unfit(message: string): Problem {
@@ -166,9 +166,9 @@ function flawOf(root: unknown): string | undefined {
     const next: unknown[] = [];
     for (const value of level) {
       // Postgres keeps no NUL in a text.
-      if (typeof value === 'string' && value.includes('\0')) return 'holds a NUL character';
+      if (typeof value === 'string' && value.includes('\0')) return 'contains a NUL character';
       // UTF-8 cannot encode a lone surrogate: the stored text would differ, and encodeURIComponent throws.
-      if (typeof value === 'string' && !value.isWellFormed()) return 'holds half of a surrogate pair';
+      if (typeof value === 'string' && !value.isWellFormed()) return 'contains half of a surrogate pair';
       if (typeof value !== 'object' || value === null) continue;
       for (const [key, inner] of Object.entries(value)) {
         if (reservedKeys.has(key)) return `has a field named ${key}`;

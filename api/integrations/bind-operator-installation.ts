@@ -29,7 +29,8 @@ export async function bindOperatorInstallation(
   if (!project || !(await holdOwner(trx, { orgId: project.orgId, projectId }))) throw new Problem('not_found');
   const { orgId } = project;
   const found = await findOperatorInstallation(trx, externalId);
-  if (!found) throw new Problem('installation_unknown', 'It went away just now.');
+  if (!found)
+    throw new Problem('installation_unknown', 'The installation was just removed. Install the GitHub App again.');
   const { app, installation } = found;
   const bound = await bindInstallation(trx, {
     orgId,
@@ -42,11 +43,14 @@ export async function bindOperatorInstallation(
     joins: null,
   });
   if (bound.outcome === 'claimed_by_other_org') {
-    throw new Problem('installation_claimed', 'An installation belongs to one organization.');
+    throw new Problem(
+      'installation_claimed',
+      'Install the GitHub App on another account: an installation can belong to only one organization.',
+    );
   }
   const { integrationId } = bound;
   if (bound.outcome !== 'bound') {
-    throw new Problem('integration_exists', 'Use the one that is there.', {
+    throw new Problem('integration_exists', 'Use the existing integration.', {
       members: { integration_id: integrationId },
     });
   }
@@ -70,7 +74,7 @@ async function refuseUnknown(database: Database): Promise<never> {
   throw new Problem(
     'installation_unknown',
     apps.length === 0
-      ? 'No GitHub App is configured: set GITHUB_APP_ID and the settings that go with it.'
-      : 'Install the App on the account. If it is, try again in a few seconds: the installations are being read again.',
+      ? 'No GitHub App is configured. Ask the operator to set GITHUB_APP_ID and the related settings.'
+      : 'Install the GitHub App on the account. If it is installed, try again in a few seconds: Fairlead is reading the installations again.',
   );
 }

@@ -16,16 +16,22 @@ export async function chooseIntegration(db: Db, { projectId, kinds, named, host 
   if (named !== undefined) {
     const integration = await integrations.find(named);
     if (integration && kinds.includes(integration.kind)) return named;
-    throw new Problem('integration_missing', `The project has no such integration of the kind ${kinds.join(' or ')}.`);
+    throw new Problem(
+      'integration_missing',
+      `The project has no such integration of the kind ${kinds.join(' or ')}. Send another \`integration_id\`.`,
+    );
   }
   const all = await integrations.list(...kinds);
   const usable = host === undefined ? all : all.filter(({ hostUrl }) => new URL(hostUrl).host === host);
   const [only, ...others] = usable;
   if (!only) {
-    throw new Problem('no_integration', 'Connect an account to the project, or have one of the organization granted.');
+    throw new Problem(
+      'no_integration',
+      'Connect an account to the project, or ask for access to an integration of the organization.',
+    );
   }
   if (others.length > 0) {
-    throw new Problem('ambiguous_integration', 'Send `integration_id`.', {
+    throw new Problem('ambiguous_integration', 'Send the `integration_id` of one of them.', {
       members: { integrations: usable.map((one) => ({ id: one.id, display_name: one.displayName })) },
     });
   }
@@ -37,6 +43,6 @@ export async function requireGranted(db: Db, projectId: string, integrationId: s
   if (await usableIntegrations(db, projectId).includes(integrationId)) return;
   throw new Problem(
     'integration_missing',
-    'The organization does not grant the app’s integration to this project: set another source.',
+    'The organization does not grant this integration to the project. Set another source.',
   );
 }

@@ -15,7 +15,7 @@ export const DialectIntegration = z
     metadata: z
       .record(z.string(), z.unknown())
       .describe(
-        'Of `github`: `installationID`, GitHub’s number, and `githubOrg`, the account. Of a registry: `registry`, its host, and `cloudAccountID`. Then the caller’s own',
+        'For `github`: `installationID` and the account `githubOrg`. For a registry: the host `registry`, and `cloudAccountID`. Then your own metadata',
       ),
     createdAt: z.iso.datetime().describe('RFC 3339, in UTC'),
   })

@@ -33,15 +33,17 @@ const NewIntegration = z
     metadata: metadata
       .optional()
       .describe(
-        'Of `github`: `installationID`, GitHub’s number of the installation. Of a registry: `registry`, its host, and for `ecr`, `gar` and `acr` `cloudAccountID`',
+        'For `github`: `installationID`. For a registry: the host `registry`, and for `ecr`, `gar` and `acr` also `cloudAccountID`',
       ),
     credentials: credentials
       .optional()
-      .describe('Of `dockerhub` and `oci`: `username` and `password`. Are never returned'),
+      .describe('For `dockerhub` and `oci`: `username` and `password`. Never returned'),
     projectId: id('prj')
       .optional()
-      .describe('Whose it will be; needed for `github`, and by who reaches several projects'),
-    orgId: id('org').optional().describe('Of a registry, instead: of the whole organization'),
+      .describe(
+        'The project that will own the integration. Required for `github`, and if you have access to several projects',
+      ),
+    orgId: id('org').optional().describe('For a registry: the organization that will own it, instead of a project'),
   })
   .meta({
     id: 'NewDialectIntegration',
@@ -59,10 +61,10 @@ const Changes = z
     name: name.optional(),
     metadata: metadata
       .optional()
-      .describe('The caller’s own, replaced as a whole; what the integration is known by stays'),
+      .describe('Your own metadata. Replaces all of it. The fields that Fairlead sets do not change'),
     credentials: credentials
       .optional()
-      .describe('Of `dockerhub` and `oci`: a new `password`, and a `username` where that changes too'),
+      .describe('For `dockerhub` and `oci`: a new `password`, and a `username` if that changes too'),
   })
   .meta({ id: 'DialectIntegrationChange', examples: [{ name: 'Images of Acme' }] });
 
@@ -82,7 +84,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       operationId,
       tag: dialectTag,
       etag: true,
-      summary: 'Rename an integration, replace its metadata or, of a registry, its credentials',
+      summary: 'Update an integration',
       ...updating,
       params: Params,
       body: Changes,
@@ -106,7 +108,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       operationId: 'listIntegrationsInDialect',
       tag: dialectTag,
       summary: 'List integrations',
-      description: 'Up to 200, and the rest by `Link`.',
+      description: 'A page has up to 200 integrations. Follow the `Link` header for more.',
       ...reading,
       query: PageQuery.extend({
         limit: PageQuery.shape.limit.unwrap().default(200),
@@ -124,9 +126,9 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       operationId: 'createIntegrationInDialect',
       tag: dialectTag,
       etag: true,
-      summary: 'Create an integration by hand',
+      summary: 'Create an integration',
       description:
-        'Of `github`, an installation of the operator’s App, by who operates the instance; all others connect by `GET /api/integrations/github/install`. A registry is verified afterwards.',
+        'For `github`, only the operator can create an integration from an installation of the operator’s GitHub App. Everyone else uses `GET /api/integrations/github/install`. Fairlead verifies a registry afterwards.',
       ...creating,
       body: NewIntegration,
       success: { status: 201, body: One },
@@ -139,7 +141,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       operationId: 'getIntegrationInDialect',
       tag: dialectTag,
       etag: true,
-      summary: 'Read an integration',
+      summary: 'Get an integration',
       ...reading,
       params: Params,
       success: { status: 200, body: One },
@@ -189,7 +191,7 @@ function newOfGithub({
   const installationId = z.int().positive().safeParse(installationID);
   if (credentials || !installationId.success || projectId === undefined) {
     const advice =
-      'Connect GitHub by `GET /api/integrations/github/install`; or, operating the instance, send `projectId` and `metadata.installationID`.';
+      'Connect GitHub with `GET /api/integrations/github/install`. As the operator, you can send `projectId` and `metadata.installationID`.';
     throw new Problem('provider_not_supported', advice);
   }
   return {

@@ -17,15 +17,15 @@ const GrantView = z
   .object({ project_id: z.string(), created_by: z.string(), created_at: epochSeconds })
   .meta({ id: 'Grant' });
 const Granted = GrantView.extend({
-  rebound: z.int().describe('How many of the project’s apps are built through it again, by the repository they had'),
+  rebound: z.int().describe('How many apps of the project use the integration again'),
 }).meta({ id: 'GrantWithEffect' });
 const Revoked = z
   .object({
     project_id: z.string(),
-    canceled_builds: z.array(z.string()).describe('The builds of the project that this ends'),
+    canceled_builds: z.array(z.string()).describe('The builds of the project that were canceled'),
     apps: z
       .array(z.object({ id: z.string(), name: z.string() }))
-      .describe('The apps whose events build nothing until they have another source'),
+      .describe('The apps that need another source before they can build'),
   })
   .meta({ id: 'GrantRevocation' });
 
@@ -47,7 +47,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/integrations/{integration}/grants',
       operationId: 'listGrants',
       tag: 'integrations',
-      summary: 'List the projects that may use an integration of the organization',
+      summary: 'List the projects that can use an integration',
       access: 'integrations:read',
       params: OfIntegration,
       query: PageQuery,
@@ -63,9 +63,9 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/integrations/{integration}/grants/{project}',
       operationId: 'grantIntegration',
       tag: 'integrations',
-      summary: 'Let a project use an integration of the organization',
+      summary: 'Grant a project access to an organization integration',
       description:
-        'The project’s apps that were built from a repository of its installations, through an integration that is gone, are built again. Once more changes nothing.',
+        'Apps of the project whose earlier integration is gone use this one if it can access their repository. If you repeat the request, nothing changes.',
       access: 'org:admin',
       params: Params,
       success: { status: 200, body: Granted },
@@ -75,8 +75,10 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         const { id: integrationId, orgId } = integration;
         const { project: projectId } = params;
         required(await holdOwner(trx, { orgId, projectId }));
-        if (integration.projectId !== null) throw new Problem('not_grantable', 'Connect the account once more there.');
-        if (integration.status === 'deleting') throw new Problem('invalid_transition', 'It is being deleted.');
+        if (integration.projectId !== null)
+          throw new Problem('not_grantable', 'Connect the account again in the other project.');
+        if (integration.status === 'deleting')
+          throw new Problem('invalid_transition', 'The integration is being deleted. Choose another one.');
         const grants = grantsFor(trx, tenant);
         const isNew = await grants.add(integration, { projectId, createdBy: caller.id });
         const rebound = isNew ? await rebind(trx, integration, projectId) : 0;
@@ -94,9 +96,9 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/integrations/{integration}/grants/{project}',
       operationId: 'revokeGrant',
       tag: 'integrations',
-      summary: 'Take an integration of the organization from a project',
+      summary: 'Revoke a project’s access to an organization integration',
       description:
-        'Effective from this answer: nothing more is built through it and no token is given out; what the project has under way is canceled, and its tokens are revoked. Once more changes nothing.',
+        'Takes effect with the response: the project can no longer build or get credentials with the integration. Its running builds are canceled and its tokens are revoked. If you repeat the request, nothing changes.',
       access: 'org:admin',
       params: Params,
       success: { status: 200, body: Revoked },

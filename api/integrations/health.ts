@@ -27,27 +27,29 @@ const HealthView = z
     host_url: z.string(),
     state: z.enum(healthStates),
     status: z.enum(integrationStatuses),
-    reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+    reason: z.string().nullable().describe('A stable code that explains the status'),
     checked_at: epochSeconds.nullable(),
     last_success_at: epochSeconds.nullable(),
-    last_used_at: epochSeconds.nullable().describe('When a credential was given out through it last'),
+    last_used_at: epochSeconds.nullable().describe('When a credential was last issued'),
     next_check_at: epochSeconds.nullable(),
-    expires_at: epochSeconds.nullable().describe('When its credential expires, where its owner has said so'),
+    expires_at: epochSeconds.nullable().describe('When the credential expires, if its owner has set a date'),
     forecast: z.enum(forecasts),
     unanswered_checks: z
       .int()
-      .describe('Checks in a row that got no answer: the provider’s trouble, not the credential’s'),
+      .describe(
+        'Consecutive checks without a response from the provider. They do not mean that the credential is invalid',
+      ),
     checks: z.array(RegistryCheckView),
     next_action: z
       .object({ text: z.string(), link: z.string().nullable() })
       .nullable()
-      .describe('The one thing to do next; null where there is nothing to do'),
+      .describe('What to do next. Null if there is nothing to do'),
   })
   .meta({ id: 'IntegrationHealth' });
 
 const ProjectHealth = z
   .object({
-    integrations: z.array(HealthView).describe('The worst first'),
+    integrations: z.array(HealthView).describe('The integrations, the least healthy first'),
     forecast: z.object({ expired: z.int(), within_7_days: z.int(), within_30_days: z.int() }),
   })
   .meta({ id: 'ProjectHealth' });
@@ -62,8 +64,9 @@ export function healthRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[
       path: '/v1/integrations/{integration}/health',
       operationId: 'getIntegrationHealth',
       tag: 'integrations',
-      summary: 'How an integration is, and what to do about it',
-      description: 'Tells what the last checks found; asks no provider. `POST …/verify` looks again.',
+      summary: 'Get the health of an integration',
+      description:
+        'Returns the result of the last checks without contacting the provider. Use `POST …/verify` to check again.',
       access: 'integrations:read',
       params: z.strictObject({ integration: id('int') }),
       success: { status: 200, body: HealthView },
@@ -77,8 +80,8 @@ export function healthRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[
       path: '/v1/projects/{project}/integrations/health',
       operationId: 'getProjectHealth',
       tag: 'integrations',
-      summary: 'How all integrations of a project are, the worst first',
-      description: `Its own, and those that are granted to it; ${mostIntegrations} at most.`,
+      summary: 'Get the health of a project’s integrations',
+      description: `Returns up to ${mostIntegrations} integrations that the project owns or has been granted.`,
       access: 'integrations:read',
       params: z.strictObject({ project: id('prj') }),
       success: { status: 200, body: ProjectHealth },

@@ -18,7 +18,7 @@ export const IntegrationChanges = z
     metadata: z
       .record(z.string().min(1).max(100), jsonValue)
       .refine((value) => JSON.stringify(value).length <= mostMetadata, `at most ${mostMetadata} characters as JSON`)
-      .describe('The caller’s own notes, replaced as a whole; no secrets. `installation_id` stays as it is'),
+      .describe('Your own metadata. Replaces all of it. Do not send secrets. `installation_id` does not change'),
     ...registryChanges,
   })
   .partial()
@@ -71,7 +71,10 @@ export function updateIntegration({ database, keyring }: Pick<ApiDeps, 'database
       })
       .catch((error: unknown) => {
         if (!isDuplicate(error)) throw error;
-        throw new Problem('integration_exists', 'Somebody else connects the same account just now.');
+        throw new Problem(
+          'integration_exists',
+          'Another request has just connected the same account. Use that integration.',
+        );
       });
     if (!changed) throw new Problem('precondition_failed');
     const detail = { fields: Object.keys(body).join(' ') };
@@ -95,9 +98,9 @@ export function integrationUpdateRoutes(deps: Pick<ApiDeps, 'database' | 'keyrin
       operationId: 'updateIntegration',
       tag: 'integrations',
       etag: true,
-      summary: 'Change an integration: its name, its metadata and, of a registry, what it is reached with',
+      summary: 'Update an integration',
       description:
-        'What may have made a registry work, or not work any more, has it verified anew: the operation in the answer. A name or metadata touch no credential; those of a GitHub App are replaced by `POST …/credentials/rotate`.',
+        'Changes the name, the metadata or, for a registry, its credentials and settings. If the change can affect access to a registry, Fairlead verifies it again: see the operation in the response. To replace the credentials of a GitHub App, use `POST …/credentials/rotate`.',
       ...updating,
       params: Params,
       body: IntegrationChanges,

@@ -14,9 +14,9 @@ export function integrationVerifyRoutes(): Endpoint[] {
       path: '/v1/integrations/{integration}/verify',
       operationId: 'verifyIntegration',
       tag: 'integrations',
-      summary: 'Have a registry verified: that it takes what is stored for it, and what that may do',
+      summary: 'Verify a registry',
       description:
-        'Pull and push are proven on their own for each of its repositories, and nothing is pushed. The operation fails where the registry refuses, or where nobody answers for ten minutes, which changes nothing; what was found for each repository is in the integration.',
+        'Checks pull and push for each repository without pushing anything. The operation fails if the registry rejects the credentials or does not respond for ten minutes. The integration has the result for each repository.',
       access: 'integrations:write',
       params: z.strictObject({ integration: id('int') }),
       success: { status: 202, body: Accepted },
@@ -28,7 +28,7 @@ export function integrationVerifyRoutes(): Endpoint[] {
         if (!isRegistry(integration)) {
           throw new Problem(
             'provider_not_supported',
-            `An integration of \`${kind}\` is looked after without being asked.`,
+            `You can verify only a registry. Fairlead checks an integration of \`${kind}\` automatically.`,
           );
         }
         await audit({ orgId, projectId, action: 'integration.verification_requested', target: integration.id });

@@ -33,12 +33,12 @@ export const IntegrationView = z
     host_url: z.string(),
     auth_mode: z.string(),
     status: z.enum(integrationStatuses),
-    status_reason: z.string().nullable().describe('A stable code, where the status alone does not say why'),
+    status_reason: z.string().nullable().describe('A stable code that explains the status'),
     display_name: z.string(),
     metadata: z.record(z.string(), z.unknown()),
     app_id: z.string().nullable(),
     app_slug: z.string().nullable(),
-    registry: RegistryView.optional().describe('Of a registry: where it is, and what was proven of it'),
+    registry: RegistryView.optional().describe('Only for a registry: its settings and the results of its checks'),
     created_by: z.string(),
     created_at: epochSeconds,
     updated_at: epochSeconds,
@@ -78,7 +78,7 @@ export const creating = {
 const NewGithub = z
   .strictObject({
     provider: z.literal('github'),
-    installation_id: z.int().positive().optional().describe('GitHub’s number of the installation'),
+    installation_id: z.int().positive().optional().describe('The number of the installation on GitHub'),
     project_id: id('prj'),
     display_name: name.optional(),
   })
@@ -140,13 +140,19 @@ export function integrationHandlers(deps: Deps) {
         tenantFor(caller, 'ops');
         const { installation_id: externalId } = body;
         if (externalId === undefined) {
-          throw new Problem('provider_not_supported', 'Send `installation_id`, GitHub’s number of the installation.');
+          throw new Problem(
+            'provider_not_supported',
+            'Send `installation_id`: the number of the installation on GitHub.',
+          );
         }
         await requireInstallation(database, externalId);
         return { externalId, asked: body };
       }
       if (!isNewRegistry(body)) {
-        throw new Problem('provider_not_supported', `Integrations of ${body.provider} cannot be connected yet.`);
+        throw new Problem(
+          'provider_not_supported',
+          `You cannot connect ${body.provider} yet. Choose another provider.`,
+        );
       }
       return { host: checkNewRegistry(body, deps), asked: body };
     },
@@ -200,7 +206,7 @@ export function integrationRoutes(deps: Deps): Endpoint[] {
       path: '/v1/projects/{project}/integrations',
       operationId: 'listProjectIntegrations',
       tag: 'integrations',
-      summary: 'List the integrations that a project may use: its own, and those granted to it',
+      summary: 'List the integrations of a project',
       access: 'integrations:read',
       params: z.strictObject({ project: id('prj') }),
       query: PageQuery,
@@ -216,7 +222,7 @@ export function integrationRoutes(deps: Deps): Endpoint[] {
       operationId: 'getIntegration',
       tag: 'integrations',
       etag: true,
-      summary: 'Read an integration',
+      summary: 'Get an integration',
       ...reading,
       params: Params,
       success: { status: 200, body: IntegrationView },
@@ -228,9 +234,9 @@ export function integrationRoutes(deps: Deps): Endpoint[] {
       operationId: 'createIntegration',
       tag: 'integrations',
       etag: true,
-      summary: 'Connect a registry, or bind an installation of the operator’s GitHub App',
+      summary: 'Create an integration',
       description:
-        'A registry is `pending` until its verification, the operation in the answer, has proven what is stored for it. An installation takes the scope `ops`: its number does not prove who owns the account, so only who operates the instance may say whose it is. Everybody else connects GitHub by `POST /v1/integrations/github/start`.',
+        'Connects a registry or an installation of the operator’s GitHub App. A registry is `pending` until its verification succeeds: see the operation in the response. You need the scope `ops` to connect an installation, because its number does not prove who owns the account. Otherwise, connect GitHub with `POST /v1/integrations/github/start`.',
       ...creating,
       body: NewIntegration,
       success: { status: 201, body: ChangedIntegration },

@@ -21,7 +21,10 @@ const AuditView = z
     request_id: z.string().nullable(),
     detail: z.record(z.string(), z.unknown()),
     created_at: epochSeconds,
-    sequence: z.int().nullable().describe('Its place in the chain, given within a second'),
+    sequence: z
+      .int()
+      .nullable()
+      .describe('The position in the chain. Null until the row is chained, which takes up to a second'),
   })
   .meta({ id: 'AuditEvent' });
 
@@ -30,9 +33,11 @@ const VerdictView = z
     chain: z.string(),
     intact: z.boolean(),
     length: z.int(),
-    head: z.string().describe('The last hash: kept elsewhere, it shows whether rows were cut off later'),
+    head: z
+      .string()
+      .describe('The last hash. If you store it elsewhere, you can detect later whether rows were removed'),
     first_bad_sequence: z.int().nullable(),
-    unchained: z.int().describe('Rows that are not chained yet'),
+    unchained: z.int().describe('The number of rows that are not chained yet'),
   })
   .meta({ id: 'AuditVerification' });
 
@@ -45,7 +50,7 @@ export function auditRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/audit',
       operationId: 'listAudit',
       tag: 'audit',
-      summary: 'List what was done',
+      summary: 'List audit events',
       access: 'audit:read',
       query: PageQuery.extend({ action: filter, target: filter, actor: filter }),
       success: { status: 200, body: z.array(AuditView) },
@@ -60,8 +65,9 @@ export function auditRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/audit/verify',
       operationId: 'verifyAudit',
       tag: 'audit',
-      summary: 'Check the audit chain of an organization',
-      description: 'Without `org_id`, the chain of what belongs to the instance; only operators may.',
+      summary: 'Verify the audit chain',
+      description:
+        'Verifies the chain of an organization. Without `org_id`, it verifies the chain of the instance; only the operator can do that.',
       access: 'audit:read',
       query: z.strictObject({ org_id: id('org').optional() }),
       success: { status: 200, body: VerdictView },

@@ -17,7 +17,7 @@ export function docsRoutes(documentOfAll: () => object): Endpoint[] {
       path: '/openapi.json',
       operationId: 'getOpenApi',
       tag: 'service',
-      summary: 'Get this document',
+      summary: 'Get the OpenAPI document',
       access: 'public',
       success: { status: 200, body: z.record(z.string(), z.unknown()) },
       async raw(ctx) {
@@ -31,7 +31,7 @@ export function docsRoutes(documentOfAll: () => object): Endpoint[] {
       path: '/docs',
       operationId: 'getDocs',
       tag: 'service',
-      summary: 'Read this document in a browser',
+      summary: 'Show the API documentation',
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/html' },
       async raw(ctx) {

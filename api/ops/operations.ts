@@ -13,7 +13,7 @@ export function operationRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoi
       path: '/v1/operations/{operation}',
       operationId: 'getOperation',
       tag: 'operations',
-      summary: 'See how long work is going',
+      summary: 'Get an operation',
       access: 'signed_in',
       params: z.strictObject({ operation: id('op') }),
       success: { status: 200, body: Accepted },

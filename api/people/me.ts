@@ -8,7 +8,7 @@ const MeView = z
     kind: z.enum(['operator', 'session', 'token']),
     ops: z.boolean(),
     grants: z.array(z.object({ org_id: z.string(), project_id: z.string().nullable(), scopes: z.array(z.string()) })),
-    csrf_token: z.string().optional().describe('Of a session that came by cookie'),
+    csrf_token: z.string().optional().describe('Only if you sent the cookie of a session'),
   })
   .meta({ id: 'Caller' });
 
@@ -19,7 +19,7 @@ export function meRoutes(): Endpoint[] {
       path: '/v1/me',
       operationId: 'getMe',
       tag: 'people',
-      summary: 'Who is asking, and what they may do',
+      summary: 'Get the caller and its grants',
       access: 'signed_in',
       success: { status: 200, body: MeView },
       async read({ caller, ctx }) {

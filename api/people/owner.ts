@@ -44,5 +44,5 @@ export async function ownerOf(
   const { items } = await projects.list({ limit: 2 });
   const [only, another] = items;
   if (only && !another) return { orgId: only.orgId, projectId: only.id };
-  throw new Problem('invalid_request', 'Send `project_id`, or `org_id` to connect for the whole organization.');
+  throw new Problem('invalid_request', 'Send `project_id`, or `org_id` for the whole organization.');
 }

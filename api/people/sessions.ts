@@ -12,7 +12,7 @@ import { Problem } from '../http/problems.ts';
 const SessionView = z
   .object({
     token: z.string(),
-    csrf_token: z.string().describe('To be sent as `X-CSRF-Token` with changes that carry the cookie'),
+    csrf_token: z.string().describe('Send it as `X-CSRF-Token` with each change that uses the cookie'),
     expires_at: epochSeconds,
     user: z.object({ id: z.string(), name: z.string() }),
   })
@@ -48,7 +48,7 @@ export async function requireCode(reader: Db, code: string): Promise<void> {
 }
 
 function wrongCode(): Problem {
-  return new Problem('sign_in_code_invalid', 'Start Fairlead again to get another link.');
+  return new Problem('sign_in_code_invalid', 'Restart Fairlead to get a new sign-in link.');
 }
 
 export function cookieHeader(token: string, maxAgeSeconds: number, publicUrl: string): string {

@@ -11,7 +11,7 @@ import type { FrameState } from '../http/request-frame.ts';
 import { cookieHeader, requireCode, signIn } from './sessions.ts';
 
 /**
- * The page behind the one-time link. Opening it uses nothing up, since mail scanners and previews open links too: a
+ * Show the sign-in page. Opening it uses nothing up, since mail scanners and previews open links too: a
  * click does, and that needs no script.
  */
 export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {
@@ -21,7 +21,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       path: '/sign-in',
       operationId: 'getSignIn',
       tag: 'people',
-      summary: 'The page behind the one-time link',
+      summary: 'Show the sign-in page',
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/html' },
       problems: ['invalid_request'],
@@ -42,7 +42,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       path: '/sign-in',
       operationId: 'postSignIn',
       tag: 'people',
-      summary: 'Redeem the one-time link in a browser',
+      summary: 'Sign in with a one-time link',
       access: 'public',
       success: { status: 200, body: z.string(), contentType: 'text/html' },
       problems: ['invalid_request', 'sign_in_code_invalid', 'csrf_rejected', 'body_too_large'],

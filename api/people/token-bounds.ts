@@ -10,7 +10,7 @@ const most = { build: 100, organization: 1_000 };
 export async function endOfNewToken(trx: Db, caller: Caller, wanted: number | null): Promise<number | null> {
   if (caller.tokenId === undefined) return wanted;
   const maker = await takeLiveToken(trx, caller.tokenId);
-  if (!maker) throw new Problem('unauthenticated', 'The token was revoked meanwhile.');
+  if (!maker) throw new Problem('unauthenticated', 'Your token was just revoked. Use another one.');
   if (maker.expiresAt === null) return wanted;
   return Math.min(wanted ?? maker.expiresAt, maker.expiresAt);
 }
@@ -21,6 +21,6 @@ export async function requireRoomForToken(trx: Db, of: TokensOf): Promise<void> 
   if ((await countLiveTokens(trx, of)) < most[whose]) return;
   throw new Problem(
     'too_many_requests',
-    `${most[whose]} tokens of this ${whose} are good: revoke those that are not used, or let them end by themselves.`,
+    `${most[whose]} tokens of this ${whose} are valid. Revoke unused tokens, or wait until some expire.`,
   );
 }

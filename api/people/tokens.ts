@@ -20,7 +20,7 @@ const TokenView = z
     app_id: z.string().nullable(),
     build_id: z.string().nullable(),
     name: z.string(),
-    hint: z.string().describe('How the token begins'),
+    hint: z.string().describe('The first characters of the token'),
     scopes: z.array(z.string()),
     created_by: z.string(),
     created_at: epochSeconds,
@@ -39,10 +39,10 @@ const tokenScopes = scopes.filter((scope) => scope !== 'ops');
 const NewToken = z
   .strictObject({
     org_id: id('org'),
-    project_id: id('prj').optional().describe('Narrows the token to one project'),
+    project_id: id('prj').optional().describe('Limits the token to one project'),
     app_id: id('app')
       .optional()
-      .describe('Narrows it to one app: such a token has `credentials:exchange` and nothing else'),
+      .describe('Limits the token to one app. It can then have only the scope `credentials:exchange`'),
     name,
     scopes: z.array(z.enum(tokenScopes as [string, ...string[]])).min(1),
     expires_in_days: z.int().min(1).max(3650).optional(),
@@ -81,9 +81,9 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       path: '/v1/tokens',
       operationId: 'createToken',
       tag: 'tokens',
-      summary: 'Make an API token',
+      summary: 'Create an API token',
       description:
-        'The token itself is in this answer and nowhere else. It may not do more than its maker, and not outlive it: one that is made with a token ends with that token, at its end or when it is revoked. An organization has up to 1,000.',
+        'Only this response contains the token. You cannot give it more scopes than you have. A token that another token creates ends when that token expires or is revoked. An organization can have up to 1,000 tokens.',
       access: 'tokens:admin',
       body: NewToken,
       success: { status: 201, body: CreatedToken },
@@ -98,7 +98,10 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         const wanted = tokenScopes.filter((scope) => body.scopes.includes(scope));
         const beyond = wanted.filter((scope) => !allowed.has(scope));
         if (beyond.length > 0) {
-          throw new Problem('missing_scope', `You do not have ${beyond.join(', ')} yourself.`);
+          throw new Problem(
+            'missing_scope',
+            `You cannot give a token a scope that you do not have: ${beyond.join(', ')}.`,
+          );
         }
         await requireRoomForToken(trx, { orgId });
         const end = body.expires_in_days === undefined ? null : Date.now() + body.expires_in_days * 86_400_000;
@@ -127,8 +130,7 @@ export function tokenRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       operationId: 'revokeToken',
       tag: 'tokens',
       summary: 'Revoke an API token',
-      description:
-        'Takes effect with the next request that shows it. Tokens that were made with it are revoked with it.',
+      description: 'The next request with the token is rejected. Tokens that it created are also revoked.',
       access: 'tokens:admin',
       params: z.strictObject({ token: id('tok') }),
       success: { status: 204 },
@@ -165,8 +167,8 @@ async function requireApp(
   const app = await appsFor(trx, tenant).find(app_id ?? '');
   if (!app || (project_id !== undefined && app.projectId !== project_id)) throw new Problem('not_found');
   if (wanted.some((scope) => scope !== 'credentials:exchange')) {
-    throw new Problem('invalid_request', 'A token for one app has the scope `credentials:exchange` and no other.', {
-      errors: [{ path: 'body.scopes', message: 'must be ["credentials:exchange"] where `app_id` is given' }],
+    throw new Problem('invalid_request', 'A token for one app can only have the scope `credentials:exchange`.', {
+      errors: [{ path: 'body.scopes', message: 'must be ["credentials:exchange"] if you send `app_id`' }],
     });
   }
   return app;

@@ -29,7 +29,7 @@ import { isRegistry } from './registry-view.ts';
 /** What of a registry may be changed; where and what it is may not. */
 export const registryChanges = {
   credentials: NewCredentials.describe(
-    'Replaces the password or access token; the user stays unless named. The old one stays for an hour as `retiring`, and is given to nobody',
+    'Replaces the password or access token. The user name does not change if you omit it. The old secret is kept for an hour as `retiring` and is no longer issued',
   ),
   repositories,
   realm: realm.nullable(),
@@ -56,7 +56,7 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
     ? ' Use `POST /v1/integrations/{integration}/credentials/rotate`.'
     : '';
   const names = strange.map((field) => `\`${field}\``).join(', ');
-  throw new Problem('provider_not_supported', `An integration of \`${kind}\` has no ${names} to be set.${rotate}`);
+  throw new Problem('provider_not_supported', `You cannot set ${names} for an integration of \`${kind}\`.${rotate}`);
 }
 
 /**

@@ -31,8 +31,12 @@ import {
 } from './registry-input.ts';
 
 const ofAll = {
-  project_id: id('prj').optional().describe('Whose it will be; may be left out by who reaches one project only'),
-  org_id: id('org').optional().describe('Instead: of the whole organization (`org:admin`)'),
+  project_id: id('prj')
+    .optional()
+    .describe('The project that will own the registry. You can omit it if you have access to only one project'),
+  org_id: id('org')
+    .optional()
+    .describe('The organization that will own the registry, instead of a project. You need `org:admin`'),
   display_name: name.optional(),
   repositories: repositories.default([]),
 };
@@ -59,8 +63,8 @@ export const NewCloudRegistry = z
     provider: z.enum(['ecr', 'gar', 'acr']),
     registry,
     ...ofAll,
-    cloud_account_id: id('ca').describe('Whose access it inherits'),
-    credentials: z.unknown().optional().describe('Is refused: these have none of their own'),
+    cloud_account_id: id('ca').describe('The cloud account whose access the registry inherits'),
+    credentials: z.unknown().optional().describe('Not allowed: these registries have no credentials of their own'),
   })
   .meta({ id: 'NewCloudRegistry' });
 
@@ -136,7 +140,7 @@ export async function existing(
   identityKey: string,
 ): Promise<Problem> {
   const other = await integrationsFor(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
-  return new Problem('integration_exists', 'Use the one that is there.', {
+  return new Problem('integration_exists', 'Use the existing integration.', {
     members: { integration_id: other?.id ?? null },
   });
 }
@@ -150,6 +154,6 @@ async function requireCloudAccount(
   const account = await cloudAccountsFor(trx, tenant).take(wanted);
   const fits = account?.orgId === orgId && (account.projectId === null || account.projectId === projectId);
   if (fits && account.kind === clouds[provider]) return;
-  const advice = `There is no cloud account of ${clouds[provider]} by this id that it could inherit from.`;
+  const advice = `Send the id of a cloud account of ${clouds[provider]} that the registry can inherit from.`;
   throw new Problem('cloud_account_missing', advice);
 }

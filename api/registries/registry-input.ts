@@ -31,7 +31,7 @@ const password = z.string().min(1).max(16_384);
 
 export const Credentials = z
   .strictObject({ username, password })
-  .describe('An access token is better than a password. They are never returned');
+  .describe('Prefer an access token to a password. Never returned');
 /** To be replaced: the user may stay the same. */
 export const NewCredentials = z.strictObject({ username: username.optional(), password });
 
@@ -39,27 +39,29 @@ export const registry = z
   .string()
   .min(1)
   .max(300)
-  .describe('Its host, as image references begin: `ghcr.io`, `123456789012.dkr.ecr.eu-west-1.amazonaws.com`');
+  .describe(
+    'The host of the registry as in image references: `ghcr.io`, `123456789012.dkr.ecr.eu-west-1.amazonaws.com`',
+  );
 export const repositories = z
   .array(z.string().min(1).max(300))
   .max(mostRepositories)
-  .describe('Names of images (`acme/shop`) for which pull and push are proven, each on its own');
+  .describe('Names of images such as `acme/shop`. Fairlead verifies pull and push for each of them');
 export const realm = z
   .string()
   .min(1)
   .max(300)
-  .refine(isHost, 'must be a host, with its port where it is not 443')
-  .describe('The host of a token service elsewhere: agrees that the credentials are sent there');
+  .refine(isHost, 'must be a host, with its port if that is not 443')
+  .describe('The host of a token service. If you send it, you allow Fairlead to send the credentials there');
 export const caPem = z
   .string()
   .max(65_536)
-  .refine(isCertificates, 'must be certificates in PEM, and nothing else')
-  .describe('Certificates of the registry’s own authority, in PEM');
+  .refine(isCertificates, 'must contain only certificates in PEM')
+  .describe('The certificates of a private certificate authority, in PEM');
 export const expiresAt = z
   .int()
   .max(9_999_999_999)
   .refine((seconds) => seconds * 1000 > Date.now(), 'must be in the future')
-  .describe('When the credentials end, in seconds since 1970, where that is known');
+  .describe('When the credentials expire, in seconds since 1970, if you know it');
 
 /** The registry that is meant, where it is one of the kind and may be reached. */
 export function registryOf(kind: RegistryKind, text: string, allowedHosts: readonly AllowedHost[]): RegistryHost {
@@ -67,28 +69,29 @@ export function registryOf(kind: RegistryKind, text: string, allowedHosts: reado
   if (!host) {
     const owner = cloudKindOf(text.trim().replace(/^https?:\/\//i, ''));
     const advice = owner
-      ? `That is below a domain of \`${owner}\`, and no registry of it.`
-      : 'Send the host alone, as image references begin: no path, no user, no tag.';
+      ? `The host belongs to \`${owner}\` but is not a registry. Check its name.`
+      : 'Send only the host as in image references, without a path, user or tag.';
     throw new Problem('registry_host_mismatch', advice, {
-      errors: [{ path: 'body.registry', message: 'is not the host of a registry' }],
+      errors: [{ path: 'body.registry', message: 'must be the host of a registry' }],
     });
   }
   if (host.kind !== kind) throw new Problem('registry_host_mismatch', mismatch(kind, host));
   if (host.kind === 'gar' && host.universe !== 'googleapis.com') {
-    const advice = `${host.host} is in a Google Cloud of its own (${host.universe}), for which no access is made here: only registries of googleapis.com can be connected.`;
+    const advice = `${host.host} belongs to the Google Cloud universe ${host.universe}. You can only connect registries of googleapis.com.`;
     throw new Problem('registry_host_mismatch', advice);
   }
   if (kind === 'oci' && tenantHostUrl(host.origin, allowedHosts) === undefined) {
-    const advice = 'Send the public name of the host, without a port; FAIRLEAD_ALLOWED_HOSTS opens others.';
+    const advice =
+      'Send the public name of the host without a port. The operator can allow other hosts with FAIRLEAD_ALLOWED_HOSTS.';
     throw new Problem('host_not_allowed', advice);
   }
   return host;
 }
 
 function mismatch(kind: RegistryKind, host: RegistryHost): string {
-  if (host.kind === 'oci') return `${host.host} is no registry of \`${kind}\`: send \`provider: "oci"\`.`;
-  const how = host.kind === 'dockerhub' ? '`credentials`' : 'a `cloud_account_id`, and no credentials';
-  return `${host.host} is a registry of \`${host.kind}\`: send \`provider: "${host.kind}"\` with ${how}.`;
+  if (host.kind === 'oci') return `${host.host} is not a registry of \`${kind}\`. Send \`provider: "oci"\`.`;
+  const how = host.kind === 'dockerhub' ? '`credentials`' : 'a `cloud_account_id` and no credentials';
+  return `${host.host} is a registry of \`${host.kind}\`. Send \`provider: "${host.kind}"\` with ${how}.`;
 }
 
 /** Their names as the registry has them, each once. */
@@ -96,7 +99,7 @@ export function repositoriesOf(host: RegistryHost, names: readonly string[]): st
   const found = names.map((text, at) => {
     const name = imageRepository(host, text);
     if (name !== undefined) return name;
-    const message = `is no name of a repository of ${host.host}, without a tag`;
+    const message = `must be the name of a repository on ${host.host} without a tag`;
     throw new Problem('invalid_request', `body.repositories.${at}: ${message}`, {
       errors: [{ path: `body.repositories.${at}`, message }],
     });
@@ -110,14 +113,14 @@ export function refuseShortLived({ username: user, password: secret }: z.output<
   if (service === undefined) return;
   throw new Problem(
     'credentials_short_lived',
-    `This is a token of ${service}, which is over within hours and cannot be renewed by who has nothing else. Connect the registry with a cloud account: Fairlead then makes such tokens anew, whenever one is needed.`,
+    `A token of ${service} expires within hours, and Fairlead cannot renew it. Connect the registry with a cloud account instead.`,
   );
 }
 
 export function refuseCredentials(kind: string): never {
   throw new Problem(
     'credentials_not_allowed_for_kind',
-    `A registry of \`${kind}\` has no credentials of its own: it inherits the access of its cloud account.`,
+    `Send \`cloud_account_id\` instead: a registry of \`${kind}\` inherits the access of its cloud account.`,
   );
 }
 

@@ -11,7 +11,7 @@ export const RegistryCheckView = z
     repository: z.string(),
     action: z.enum(registryPurposes),
     outcome: z.enum(['allowed', 'denied', 'unproven']),
-    code: z.string().nullable().describe('Why not'),
+    code: z.string().nullable().describe('A stable code that explains the outcome'),
     checked_at: epochSeconds,
   })
   .meta({ id: 'RegistryCheck' });
@@ -22,16 +22,18 @@ export const RegistryView = z
     username: z.string().nullable(),
     cloud_account_id: z.string().nullable(),
     repositories: z.array(z.string()),
-    realm: z.string().nullable().describe('The only host, beside the registry’s own, that the credentials are sent to'),
+    realm: z.string().nullable().describe('The only other host to which Fairlead sends the credentials'),
     asked_realm: z
       .string()
       .nullable()
-      .describe('Where the registry wants them sent instead: agree by `PATCH` with this as `realm`'),
+      .describe(
+        'The host to which the registry wants the credentials to be sent. To allow it, send it as `realm` with `PATCH`',
+      ),
     custom_ca: z.boolean(),
-    expires_at: epochSeconds.nullable().describe('When the credentials end, as their owner has said'),
+    expires_at: epochSeconds.nullable().describe('When the credentials expire, if their owner has set a date'),
     checked_at: epochSeconds.nullable(),
     last_success_at: epochSeconds.nullable(),
-    checks: z.array(RegistryCheckView).describe('What was proven for each repository, without pushing'),
+    checks: z.array(RegistryCheckView).describe('The result of the last check for each repository'),
   })
   .meta({ id: 'Registry' });
 

@@ -34,14 +34,19 @@ const NewRotation = z
       .min(16)
       .max(500)
       .optional()
-      .describe('For `webhook_secret`: this one; without it, Fairlead makes one'),
+      .describe('Only for `webhook_secret`: the new secret. Fairlead creates one if you omit it'),
     private_key: z
       .string()
       .min(100)
       .max(20_000)
       .optional()
-      .describe('For `private_key`: the new key’s PEM, from GitHub'),
-    client_secret: z.string().min(8).max(500).optional().describe('For `client_secret`: the new one, from GitHub'),
+      .describe('Only for `private_key`: the new key in PEM, from GitHub'),
+    client_secret: z
+      .string()
+      .min(8)
+      .max(500)
+      .optional()
+      .describe('Only for `client_secret`: the new secret, from GitHub'),
   })
   .meta({
     id: 'NewCredentialRotation',
@@ -57,12 +62,12 @@ const NewRollback = z
 
 const RotationStarted = z
   .object({
-    operation: OperationView.describe('Has succeeded once the new one is in use'),
+    operation: OperationView.describe('Succeeds when the new credential is in use'),
     credential_id: z.string(),
     mode: z.enum(['auto', 'assisted']),
     settings_url: z
       .string()
-      .describe('The App’s settings at GitHub, where its owner makes and deletes keys and client secrets'),
+      .describe('The settings of the GitHub App, where its owner creates and deletes keys and client secrets'),
   })
   .meta({ id: 'CredentialRotation' });
 
@@ -76,9 +81,9 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
       path: '/v1/integrations/{integration}/credentials/rotate',
       operationId: 'rotateCredential',
       tag: 'credentials',
-      summary: 'Replace a webhook secret, private key or client secret of the organization’s GitHub App',
+      summary: 'Rotate a GitHub App credential',
       description:
-        'The new one is proven at GitHub before it is used, and the old one stays good meanwhile. GitHub has no way to make or delete keys and client secrets by program: make the new one in the App’s settings, send it here, and delete the old one there once the operation has succeeded.',
+        'Replaces the webhook secret, private key or client secret of the organization’s GitHub App. Fairlead verifies the new credential before it uses it; until then the old one stays in use. GitHub has no API for keys and client secrets: create the new one in the settings of the GitHub App and send it here. Delete the old one there when the operation has succeeded.',
       access: 'credentials:rotate',
       params: Params,
       body: NewRotation,
@@ -98,10 +103,14 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
         const secrets = githubAppSecrets(trx, keyring);
         await refuseSecond(trx, credential.id);
         const oldVersion = await credentialsIn(trx).activeVersion(credential.id);
-        if (oldVersion === undefined) throw new Problem('not_found', 'The App has no such credential here.');
+        if (oldVersion === undefined)
+          throw new Problem('not_found', 'The GitHub App has no credential of this kind. Check `kind`.');
         const old = await secrets.secretOf(credential.id, oldVersion);
         if (old !== undefined && isSame(body.kind, old, secret)) {
-          throw new Problem('credential_unchanged', 'Make a new one in the App’s settings at GitHub, and send that.');
+          throw new Problem(
+            'credential_unchanged',
+            'Create a new credential in the settings of the GitHub App and send that.',
+          );
         }
 
         const newVersion = await secrets.addPending(credential, secret);
@@ -144,8 +153,9 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
       path: '/v1/integrations/{integration}/credentials/rollback',
       operationId: 'rollbackCredential',
       tag: 'credentials',
-      summary: 'Put the credential back that was in use before',
-      description: 'Possible while a rotation is under way and the old one is `retiring`.',
+      summary: 'Roll back a credential',
+      description:
+        'Restores the previous credential. You can do this while a rotation is in progress and the old credential is `retiring`.',
       access: 'credentials:rotate',
       params: Params,
       body: NewRollback,
@@ -185,17 +195,17 @@ async function findTarget(
   const integration = await findIntegration(trx, tenant, integrationId);
   if (integration.status === 'deleting') throw new Problem('integration_deleted');
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
-  if (!app) throw new Problem('provider_not_supported', 'Only the credentials of a GitHub App are replaced this way.');
+  if (!app) throw new Problem('provider_not_supported', 'Name an integration that uses its own GitHub App.');
   // The environment would put its own back at the next start.
   if (app.orgId === null) {
     throw new Problem(
       'operator_credential',
-      'This integration uses the operator’s App, whose credentials come from the environment (GITHUB_APP_…): the operator sets the new value there and restarts Fairlead.',
+      'This integration uses the operator’s GitHub App. Ask the operator to change the GITHUB_APP_… settings and to restart Fairlead.',
     );
   }
   const credential = await credentialsIn(trx).takeOf(app.id, kind);
   if (app.orgId !== integration.orgId || !credential) {
-    throw new Problem('not_found', 'The App has no such credential here.');
+    throw new Problem('not_found', 'The GitHub App has no credential of this kind. Check `kind`.');
   }
   return { integration, app, credential };
 }
@@ -213,10 +223,10 @@ function secretIn({
   const errors = others.map(([name]) => ({ path: `body.${name}`, message: `does not belong to ${kind}` }));
   const value = sent[wanted];
   if (kind !== 'webhook_secret' && value === undefined) {
-    errors.push({ path: `body.${kind}`, message: 'is needed: GitHub has no way to make one by program' });
+    errors.push({ path: `body.${kind}`, message: 'is required: GitHub has no API to create one' });
   }
   if (kind === 'private_key' && value !== undefined && keyFingerprint(value) === undefined) {
-    errors.push({ path: 'body.private_key', message: 'is no RSA private key in PEM' });
+    errors.push({ path: 'body.private_key', message: 'must be an RSA private key in PEM' });
   }
   if (errors.length > 0) throw new Problem('invalid_request', undefined, { errors });
   if (kind === 'private_key') return (value ?? '').replaceAll('\\n', '\n');
@@ -231,7 +241,7 @@ function isSame(kind: GithubSecretKind, old: string, secret: string): boolean {
 async function refuseSecond(trx: Transaction, credentialId: string): Promise<void> {
   const open = await rotationsIn(trx).findOpen(credentialId);
   if (!open) return;
-  throw new Problem('rotation_in_progress', 'Wait until it has ended, or roll it back.', {
+  throw new Problem('rotation_in_progress', 'Wait until the rotation has ended, or roll it back.', {
     members: { operation_id: open.operationId, phase: open.phase },
   });
 }
@@ -249,7 +259,7 @@ async function rollBack(trx: Transaction, { id }: Credential, owner: { orgId: st
   const moved =
     rotation && (await rotationsIn(trx).move(rotation.id, 'rolling_back', { rollbackOperationId: operation.id }));
   if (!rotation || !moved) {
-    throw new Problem('invalid_transition', 'There is no rotation whose old version could be put back.', {
+    throw new Problem('invalid_transition', 'No rotation is in progress, so there is nothing to roll back.', {
       members: { phase: rotation?.phase ?? null },
     });
   }

@@ -19,7 +19,7 @@ const VersionView = z
     fingerprint: z
       .string()
       .nullable()
-      .describe('Of a private key: base64 of the SHA-256 of its public half (SPKI, DER), as GitHub’s settings show it'),
+      .describe('For a private key: the base64 SHA-256 of the public key (SPKI, DER), as in the settings on GitHub'),
     created_at: epochSeconds,
     updated_at: epochSeconds,
   })
@@ -29,7 +29,7 @@ const CredentialView = z
   .object({
     id: z.string(),
     kind: z.string(),
-    versions: z.array(VersionView).describe('The newest first; a purged one is forgotten here'),
+    versions: z.array(VersionView).describe('The versions, newest first. The secret of a purged version is deleted'),
     rotation: z
       .object({
         id: z.string(),
@@ -41,7 +41,7 @@ const CredentialView = z
         started_at: epochSeconds,
       })
       .nullable()
-      .describe('The one that is under way'),
+      .describe('The rotation that is in progress'),
     created_at: epochSeconds,
     updated_at: epochSeconds,
   })
@@ -92,9 +92,9 @@ export function credentialRoutes({ database, keyring }: Pick<ApiDeps, 'database'
       path: '/v1/integrations/{integration}/credentials',
       operationId: 'listCredentials',
       tag: 'credentials',
-      summary: 'List the credentials of an integration, without their secrets',
+      summary: 'List the credentials of an integration',
       description:
-        'What its GitHub App holds, or what it is let in with itself: kinds, versions and their statuses. Those of the operator’s App are shown to the operator only.',
+        'Returns kinds, versions and statuses without secrets. Only the operator can see the credentials of the operator’s GitHub App.',
       access: 'integrations:read',
       params: z.strictObject({ integration: id('int') }),
       success: { status: 200, body: z.array(CredentialView) },

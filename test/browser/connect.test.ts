@@ -143,7 +143,7 @@ test('rejects another browser in the middle, and lets the first continue', async
   await open(mine.page, url);
   const answer = await theirs.page.goto(url);
   expect(answer?.status()).toBe(400);
-  expect(await theirs.page.textContent('main')).toContain('started in another browser');
+  expect(await theirs.page.textContent('main')).toContain('Another browser or another person started the flow');
   expect((await flowOf(flowId)).status).toBe('page_served');
   await mine.page.getByRole('button', { name: /Create GitHub App/ }).click();
   await mine.page.waitForURL(/installations\/new/);

@@ -96,7 +96,7 @@ test('retries once after a broken connection', async () => {
 });
 
 test('retries once after a 503', async () => {
-  const busy = { code: 'unavailable', title: 'Not possible right now' };
+  const busy = { code: 'unavailable', title: 'Temporarily unavailable' };
   const url = await instance((request, response) => {
     const answer = asked.length === 1 ? json(busy, 503) : json(credential);
     answer(request, response);

@@ -114,7 +114,7 @@ describe('a cloud account', () => {
       const org_id = await addOrg(local.database);
       const body = { org_id, display_name: 'Cloud', ...federation };
       const { setup } = await local.admin.ask<View>('POST', '/v1/cloud-accounts', body);
-      expect(setup.notes[0]).toContain('FAIRLEAD_PUBLIC_URL set to an https address');
+      expect(setup.notes[0]).toContain('FAIRLEAD_PUBLIC_URL to a public https address');
     } finally {
       await local.stop();
     }
@@ -196,8 +196,12 @@ describe('is refused', () => {
       { ...keyed, credentials: { key: { ...keyFile, type: 'authorized_user' } } },
       'type service_account',
     ],
-    ['a key without a key', { ...keyed, credentials: { key: { ...keyFile, private_key: 'no key' } } }, 'RSA key'],
-    ['a key of nobody', { ...keyed, credentials: { key: { ...keyFile, client_email: 'a@b.c' } } }, 'service account'],
+    [
+      'a key without a key',
+      { ...keyed, credentials: { key: { ...keyFile, private_key: 'no key' } } },
+      'RSA private key',
+    ],
+    ['a key of nobody', { ...keyed, credentials: { key: { ...keyFile, client_email: 'a@b.c' } } }, 'client_email'],
     ['a key that is no JSON', { ...keyed, credentials: { key: privateKey } }, 'JSON'],
     [
       'a tenant that is a name',

@@ -103,7 +103,7 @@ describe('a consent', () => {
     const sent = await other.press(await visit(url, other), 'Continue');
     expect(sent.location).toMatch(/^https:\/\/accounts\.google\.com\//);
     expect(sent.headers.get('set-cookie')).toMatch(/^__Host-fairlead_.*HttpOnly; SameSite=Lax.*Secure$/);
-    expectPage(await browser.press(asked, 'Continue'), 400, /another browser/);
+    expectPage(await browser.press(asked, 'Continue'), 400, /Another browser/);
     const forged = await other.visit(`${api.url}/v1/cloud-accounts/gcp/begin`, {
       form: { ticket: new URL(url).searchParams.get('ticket') ?? '' },
       origin: 'https://attacker.example.com',
@@ -150,14 +150,14 @@ describe('a consent', () => {
     const answer = agree(await toGoogle());
     const shown = await Promise.all([visit(answer), visit(answer), visit(answer)]);
     expect(shown.map(({ status }) => status).sort()).toEqual([200, 400, 400]);
-    expectPage(await visit(answer), 400, /used before/);
+    expectPage(await visit(answer), 400, /already used/);
     expect(codesTaken()).toBe(1);
     expect(await accounts()).toHaveLength(1);
   });
 
   test('that came back in another browser is not taken, and is still good in its own', async () => {
     const answer = agree(await toGoogle());
-    expectPage(await visit(answer, createBrowser()), 400, /another browser/);
+    expectPage(await visit(answer, createBrowser()), 400, /Another browser/);
     expect(codesTaken()).toBe(0);
     expectPage(await visit(answer), 200, /connected/);
   });
@@ -166,7 +166,7 @@ describe('a consent', () => {
     // The attacker has begun, and sends the address of Google's page on: the victim agrees there.
     const attackers = await toGoogle();
     const victim = createBrowser();
-    expectPage(await visit(agree(attackers, { email: 'victim@acme.test' }), victim), 400, /another browser/);
+    expectPage(await visit(agree(attackers, { email: 'victim@acme.test' }), victim), 400, /Another browser/);
     expect(google.state.consents.size).toBe(0);
     expect(await accounts()).toEqual([]);
   });
@@ -176,12 +176,12 @@ describe('a consent', () => {
     const answer = agree(await toGoogle());
     const past = { expires_at: Date.now() - 1 };
     await api.database.write((trx) => trx('google_consents').where({ org_id: orgId }).update(past));
-    expectPage(await visit(answer), 400, /too long/);
-    expectPage(await visit(url), 400, /too long/);
+    expectPage(await visit(answer), 400, /has expired/);
+    expectPage(await visit(url), 400, /has expired/);
     const callback = `${publicUrl}/v1/cloud-accounts/gcp/callback`;
-    expectPage(await visit(`${callback}?code=x`), 400, /lacks its/);
-    expectPage(await visit(`${callback}?code=x&state=unknown`), 400, /not one of ours/);
-    expectPage(await visit(`${publicUrl}/v1/cloud-accounts/gcp/start?ticket=unknown`), 400, /not one of ours/);
+    expectPage(await visit(`${callback}?code=x`), 400, /has no `state`/);
+    expectPage(await visit(`${callback}?code=x&state=unknown`), 400, /link is unknown/);
+    expectPage(await visit(`${publicUrl}/v1/cloud-accounts/gcp/start?ticket=unknown`), 400, /link is unknown/);
     expect(google.ledger).toEqual([]);
     expect(await accounts()).toEqual([]);
   });
@@ -191,7 +191,7 @@ describe('a consent', () => {
     const state = at.searchParams.get('state') ?? '';
     const answer = `${publicUrl}/v1/cloud-accounts/gcp/callback?${new URLSearchParams({ state, error: 'access_denied' })}`;
     expectPage(await visit(answer), 200, /Nothing was connected/);
-    expectPage(await visit(agree(at)), 400, /used before/);
+    expectPage(await visit(agree(at)), 400, /already used/);
     expect(google.ledger).toEqual([]);
     expect(await accounts()).toEqual([]);
   });
@@ -235,7 +235,7 @@ describe('a consent', () => {
   test('is ended again where the project was deleted meanwhile', async () => {
     const answer = agree(await toGoogle(), { email: 'late@acme.test' });
     await api.database.write((trx) => trx('projects').where({ id: projectId }).update({ deleted_at: Date.now() }));
-    expectPage(await visit(answer), 400, /deleted meanwhile/);
+    expectPage(await visit(answer), 400, /project was deleted/);
     expect(google.state.consents.size).toBe(0);
     expect(await api.database.reader('cloud_accounts').where({ org_id: orgId })).toEqual([]);
   });
@@ -284,7 +284,7 @@ describe('a consent that has ended', () => {
   test('is not given for somebody else, whose new one is ended again', async () => {
     const id = await connect();
     const answer = agree(await toGoogle({ cloud_account_id: id }), { email: 'bob@acme.test' });
-    expectPage(await visit(answer), 422, /is of ann@acme\.test/);
+    expectPage(await visit(answer), 422, /Sign in to Google as ann@acme\.test/);
     expect([...google.state.consents.values()].map(({ email }) => email)).toEqual(['ann@acme.test']);
   });
 

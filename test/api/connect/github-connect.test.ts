@@ -82,7 +82,7 @@ test('a code that came back for another App is not taken, whatever state it brin
   const before = await flows().find(flowId);
   const shared = await land({ code: 'a-code-of-another-host', state });
   expect(shared.status).toBe(400);
-  expect(browser.read(shared)).toContain('another App');
+  expect(browser.read(shared)).toContain('another GitHub App');
   const other = await land({ code: 'a-code-of-another-host', state }, browser, `callback/${githubAppId}`);
   expect(other.status).toBe(400);
   expect(await flows().find(flowId)).toEqual(before);
@@ -218,15 +218,15 @@ test('no session, no state, another’s, an expired one, one for something else:
 
   const answer = { installation_id: '41', setup_action: 'install' };
   const elsewhere = createBrowser();
-  expect((await land({ ...answer, state }, elsewhere)).text).toContain('another browser');
+  expect((await land({ ...answer, state }, elsewhere)).text).toContain('Another browser');
   expect((await land({ ...answer, state: 'x'.repeat(43) })).status).toBe(400);
   expect((await land({ code: 'c0de', state: '' })).status).toBe(400);
   expect((await land({ code: 'c0de' })).status).toBe(400);
-  expect((await land({ ...answer, state: lateState })).text).toContain('took too long');
+  expect((await land({ ...answer, state: lateState })).text).toContain('has expired');
   // The state of our own first page, brought as if GitHub had it.
   expect((await land({ code: 'c0de', state: createState })).status).toBe(400);
   // An installation's state with a code alone, as a manifest's or a sign-in's would come.
-  expect((await land({ code: 'c0de', state })).text).toContain('lacks');
+  expect((await land({ code: 'c0de', state })).text).toContain('is incomplete');
   const theirs = await stranger.send('POST', '/v1/integrations/github/complete', { state, installation_id: 41 });
   expect(theirs).toMatchObject({ status: 400, body: { reason: 'state_unknown' } });
   // A colleague of the same organization is not the one who started it.
@@ -279,7 +279,7 @@ test('who does not let GitHub say who they are sees that, and may think again', 
   const denied = await land({ error: 'access_denied', state: stateIn(landed.location) });
   expect(denied.location).toBe(`${publicUrl}/connect/${flowId}`);
   const page = await visit(`${publicUrl}/connect/${flowId}`);
-  expect(browser.read(page)).toContain('was not allowed to say who you are');
+  expect(browser.read(page)).toContain('did not allow GitHub to share your identity');
   const again = await visit(`${publicUrl}/connect/${flowId}/continue`);
   expect(again.location).toContain('/login/oauth/authorize');
 });
@@ -340,7 +340,7 @@ test('a ticket is good once, and again only in the browser that used it', async 
   await api.database.write((trx) =>
     trx('flow_states').where({ purpose: 'ticket', used_at: null }).update({ expires_at: 1 }),
   );
-  expect((await visit(old)).text).toContain('took too long');
+  expect((await visit(old)).text).toContain('has expired');
 });
 
 test('the install address takes a session, answers a Bearer with an address, and nobody else', async () => {

@@ -71,7 +71,7 @@ test.each(['2.22.1', '3.9.0', '3.16.12'])('an Enterprise Server %s is refused by
     status: 422,
     body: { code: 'host_not_supported', version, least_version: '3.17' },
   });
-  expect(refused.body.detail).toContain(`Enterprise Server ${version}: 3.17 or newer`);
+  expect(refused.body.detail).toContain(`Enterprise Server ${version}. Update it to 3.17 or newer`);
   expect(await flows()).toBe(0);
 
   const brought = await api.admin.send<Refusal>('POST', '/v1/integrations/github/import', {

@@ -185,7 +185,7 @@ describe('a registry with a password', () => {
   ])('is refused, with the reason, where it is %s', async (_, credentials) => {
     const refused = await post(oci({ registry: 'mirror.example.org', credentials }));
     expect(refused).toMatchObject({ status: 422, body: { code: 'credentials_short_lived' } });
-    expect(refused.body.detail).toContain('over within hours');
+    expect(refused.body.detail).toContain('expires within hours');
     expect(refused.body.detail).toContain('cloud account');
     const { body } = await post(oci());
     expect(await patch(body.id, { credentials })).toMatchObject({

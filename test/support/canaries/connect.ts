@@ -165,7 +165,7 @@ async function byImport({ github }: Scene, client: Client): Promise<Canary[]> {
   expect(used).toContain(`key ${fingerprintOf(elsewhere.privateKey)}`);
   return [
     ...secretsOf('the imported App', elsewhere),
-    ...secretsOf('another App', another),
+    ...secretsOf('another GitHub App', another),
     { name: 'what was no key', value: broken.split('\n')[1] ?? '' },
   ];
 }
