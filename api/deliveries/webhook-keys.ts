@@ -6,6 +6,7 @@ import type { Keyring } from '../../db/store/sealing.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { isId } from '../../domain/ids.ts';
 import { webhookKeysKeptMs } from '../../domain/secrets/rotation-phase.ts';
+import { BoundedMap } from '../http/bounded-map.ts';
 
 /** What an unsigned request says about the App that it comes from. It only selects: the signature decides. */
 export type HookSource = {
@@ -26,7 +27,7 @@ type Entry = { app: GithubApp; keys: KeyObject[] };
 type Cached = { entries: Promise<Entry[]>; until: number };
 
 const missKeptMs = 1_000;
-/** Anybody may ask for any App. */
+/** The bound on the cache, because an unsigned request may name any App. */
 const maxCached = 10_000;
 
 /**
@@ -34,7 +35,7 @@ const maxCached = 10_000;
  * provider of a new one, so that every process knows it by then.
  */
 export function createHookKeys({ database, keyring }: { database: Database; keyring: Keyring }): HookKeys {
-  const cache = new Map<string, Cached>();
+  const cache = new BoundedMap<Cached>(maxCached);
 
   async function load(apps: (GithubApp | undefined)[]): Promise<Entry[]> {
     const secrets = githubAppSecrets(database.reader, keyring);
@@ -55,10 +56,7 @@ export function createHookKeys({ database, keyring }: { database: Database; keyr
     const kept = cache.get(name);
     if (kept && kept.until > now) return kept.entries;
     const fresh: Cached = { entries: find().then(load), until: now + webhookKeysKeptMs };
-    cache.delete(name);
     cache.set(name, fresh);
-    const oldest = cache.size > maxCached && cache.keys().next().value;
-    if (oldest) cache.delete(oldest);
     fresh.entries.then(
       (entries) => {
         if (entries.length === 0) fresh.until = now + missKeptMs;

@@ -6,6 +6,7 @@ import { usersIn } from '../../db/people/users.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { hashSecret } from '../../db/store/sealing.ts';
 import { bearerToken } from '../../domain/ids.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { type Caller, callerOfToken, callerOfUser, operator } from './caller.ts';
 import { Problem } from './problems.ts';
 import type { RateLimiter } from './rate-limit.ts';
@@ -29,7 +30,8 @@ export function createAuthenticate({
   limiter: RateLimiter;
 }): Authenticate {
   const { origin } = new URL(publicUrl);
-  const proven = createProven();
+  /** The hashes of secrets that were right a short while ago. */
+  const proven = new BoundedMap<true>(maxProven);
   const noting = new Set<string>();
 
   /** Those who only guess are refused before anything is looked up, and do not lock out the others of their address. */
@@ -42,11 +44,11 @@ export function createAuthenticate({
     if (!proven.has(hash)) limiter.admitGuess(ctx.ip);
     const caller = await find();
     if (!caller) {
-      proven.forget(hash);
+      proven.delete(hash);
       limiter.noteFailure(ctx.ip);
       return undefined;
     }
-    proven.add(hash);
+    proven.set(hash, true);
     limiter.admitCaller(caller.id, caller.kind === 'token' ? caller.grants[0]?.orgId : undefined);
     return caller;
   }
@@ -90,21 +92,6 @@ export function createAuthenticate({
     }
     if (!['GET', 'HEAD'].includes(ctx.method)) requireSameSite(ctx, cookie, origin);
     return caller;
-  };
-}
-
-/** The hashes of what was good a short while ago. */
-function createProven() {
-  const hashes = new Set<string>();
-  return {
-    has: (hash: string) => hashes.has(hash),
-    forget: (hash: string) => hashes.delete(hash),
-    add(hash: string): void {
-      hashes.delete(hash);
-      hashes.add(hash);
-      const oldest = hashes.size > maxProven && hashes.values().next().value;
-      if (oldest) hashes.delete(oldest);
-    },
   };
 }
 

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { Counter, type Registry } from 'prom-client';
+import { BoundedMap } from './bounded-map.ts';
 import { Problem } from './problems.ts';
 
 /** How many in a minute, and at once; 0 is without limit. */
@@ -25,7 +26,7 @@ export type RateLimiter = {
   noteRefusedWebhook(ip: string): void;
 };
 
-/** Of callers and of addresses; whoever was not heard of for longest is forgotten. */
+/** The most callers, or addresses, that one limit counts. */
 const maxKeys = 20_000;
 
 /** How many tokens of an organization may ask as much as each may, at the same time. */
@@ -82,10 +83,10 @@ export function createRateLimiter(limits: RateLimits, registry: Registry): RateL
   };
 }
 
-/** Token buckets that are full after a minute, of which only the ones in use are kept. */
+/** Token buckets that are full after a minute. Only the `keys` buckets that were used last are kept. */
 export function createBuckets(perMinute: number, keys = maxKeys) {
   const perMs = perMinute / 60_000;
-  const buckets = new Map<string, { tokens: number; at: number }>();
+  const buckets = new BoundedMap<{ tokens: number; at: number }>(keys);
 
   function look(key: string): { tokens: number; at: number } {
     const now = performance.now();
@@ -101,10 +102,7 @@ export function createBuckets(perMinute: number, keys = maxKeys) {
       const bucket = look(key);
       const wait = secondsUntilOne(bucket.tokens);
       if (wait === 0) bucket.tokens -= 1;
-      buckets.delete(key);
       buckets.set(key, bucket);
-      const oldest = buckets.size > keys && buckets.keys().next().value;
-      if (oldest) buckets.delete(oldest);
       return wait;
     },
     /** In how many seconds there is one; takes none. */
