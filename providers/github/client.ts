@@ -1,9 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import { Octokit } from '@octokit/core';
 import type { GitHubHost } from '../../domain/github/github-host.ts';
 import type { Fetch } from '../egress/guarded-fetch.ts';
 import { ProviderError } from '../failure.ts';
-import { appJwt } from './app/app-jwt.ts';
 import { type Call, failureOf, limitOf, silenceOf } from './failures.ts';
 import type { Leaving, Limit, Traffic } from './traffic.ts';
 
@@ -27,33 +25,6 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
 /** By the host's clock: what it says of times is meant by that one, and ours may be wrong. */
 export function hostNow({ now, traffic }: Wire): number {
   return now() + traffic.clockOffsetMs();
-}
-
-/**
- * Requests signed as the App, by GitHub's clock. Where that is not known yet and ours is too far off, the refusal
- * tells it, and the same is asked once more: nothing was done.
- */
-export function appRequest(
-  wire: Wire,
-  { account, ...app }: { appId: string | number; privateKey: KeyObject; account?: string | undefined },
-): Request {
-  const octokit = new Octokit(optionsOf(wire, account ?? `app:${app.appId}`));
-  octokit.hook.wrap('request', async (request, options) => {
-    const signedSend = async () => {
-      options.headers.authorization = `bearer ${await appJwt({ ...app, hostNow: hostNow(wire) })}`;
-      return request(options);
-    };
-    const offset = wire.traffic.clockOffsetMs();
-    try {
-      return await signedSend();
-    } catch (error) {
-      const isSkewed =
-        toProviderError(error, { as: 'app', method: '', secrets: [], now: wire.now }).code === 'clock_skew';
-      if (!isSkewed || wire.traffic.clockOffsetMs() === offset) throw error;
-      return signedSend();
-    }
-  });
-  return octokit.request;
 }
 
 /** `account` names the installation whose hourly limit the requests count against. */
@@ -186,7 +157,7 @@ export function timeIn(value: string | null | undefined): number {
   return at;
 }
 
-function toProviderError(error: unknown, call: Call): ProviderError {
+export function toProviderError(error: unknown, call: Call): ProviderError {
   const response = responseOf(error);
   if (response) return failureOf(response, call);
   return error instanceof Error && error.cause instanceof ProviderError ? error.cause : silenceOf(error, call);

@@ -1,19 +1,8 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { ProviderError } from '../../failure.ts';
-import {
-  appRequest,
-  hostNow,
-  idIn,
-  nextPage,
-  orUndefined,
-  pageIn,
-  perPage,
-  send,
-  textIn,
-  timeIn,
-  type Wire,
-} from '../client.ts';
+import { hostNow, idIn, nextPage, orUndefined, pageIn, perPage, send, textIn, timeIn, type Wire } from '../client.ts';
 import type { Call } from '../failures.ts';
+import { appRequest } from './app-request.ts';
 import { deliveryLogOf } from './delivery-log.ts';
 import { type MintRequest, mintToken } from './mint.ts';
 
