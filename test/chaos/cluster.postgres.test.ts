@@ -30,7 +30,7 @@ const api = (index: number) => {
 };
 const client = () => api(0).client;
 
-test('one push sent 200 times at once to two APIs is one build and one dispatch', async () => {
+test('makes one build and one dispatch of a push that is sent 200 times to two APIs', async () => {
   const { github, app, repository } = scene;
   const payload = github.push(repository, { ref: 'refs/heads/main' });
   const guid = randomUUID();
@@ -48,7 +48,7 @@ test('one push sent 200 times at once to two APIs is one build and one dispatch'
   expect(await allBuilds(client())).toHaveLength(2);
 }, 120_000);
 
-test('two relays dispatch 300 pushes as 300 builds, none twice', async () => {
+test('dispatches 300 pushes with two relays as 300 builds, none twice', async () => {
   const before = scene.dispatched().length;
   const pushes = await Promise.all(Array.from({ length: 300 }, (_, index) => scene.push({ to: api(index).hookUrl })));
   expect(pushes.filter(({ acknowledged }) => acknowledged)).toHaveLength(300);

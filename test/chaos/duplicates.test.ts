@@ -31,7 +31,7 @@ async function settled(): Promise<void> {
     .toEqual([]);
 }
 
-test('one push sent 200 times at once is one build and one dispatch', async () => {
+test('makes one build and one dispatch of a push that is sent 200 times', async () => {
   const { github, app, repository } = scene;
   const payload = github.push(repository, { ref: 'refs/heads/main' });
   const guid = randomUUID();
@@ -45,7 +45,7 @@ test('one push sent 200 times at once is one build and one dispatch', async () =
   expect(await listBuilds(product.client)).toHaveLength(1);
 }, 90_000);
 
-test('the same body under 50 new delivery ids is one more build and one more dispatch', async () => {
+test('makes one more build and dispatch of the same body under 50 new delivery IDs', async () => {
   const { github, app, repository } = scene;
   const before = scene.dispatched();
   const payload = github.push(repository, { ref: 'refs/heads/main' });

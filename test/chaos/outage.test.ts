@@ -25,7 +25,7 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-test('100 pushes that come while Temporal is away are acknowledged, and dispatched once each when it is back', async () => {
+test('acknowledges 100 pushes during an outage of Temporal, and dispatches each once afterwards', async () => {
   await temporal.stop();
   const pushes = await Promise.all(Array.from({ length: 100 }, () => scene.push()));
   expect(pushes.filter(({ acknowledged }) => acknowledged)).toHaveLength(100);

@@ -39,7 +39,7 @@ async function statuses(): Promise<Record<string, number>> {
   return counts;
 }
 
-test('two workers get 500 missed pushes back once each, though one of them is killed over it', async () => {
+test('recovers 500 missed pushes once each with two workers, one of which is killed', async () => {
   const { client, stop } = await start();
   await bind(scene, client);
   await stop();

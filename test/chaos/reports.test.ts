@@ -66,7 +66,7 @@ async function endRun(conclusion: string): Promise<void> {
   await github.sendWebhook({ app, event: 'workflow_run', payload, installation });
 }
 
-test('a build that is under way when its worker is killed is shown with its end, in order and once', async () => {
+test('shows the end of a build once and in order after its worker was killed', async () => {
   const { sha } = await scene.push();
   await expect.poll(() => shown(sha).checks.length, { timeout: 30_000 }).toBe(1);
   await product.kill();
@@ -80,7 +80,7 @@ test('a build that is under way when its worker is killed is shown with its end,
   expectDeployed(sha, 'success');
 }, 180_000);
 
-test('a worker that is killed while it tells the end, at a GitHub that fails, tells it once GitHub is back', async () => {
+test('reports the end once GitHub is back, although the worker was killed during an outage', async () => {
   const { github } = scene;
   const { sha } = await scene.push();
   await expect.poll(() => shown(sha).deployments.length, { timeout: 30_000 }).toBe(1);
@@ -104,7 +104,7 @@ test('a worker that is killed while it tells the end, at a GitHub that fails, te
   expectDeployed(sha, 'failure');
 }, 240_000);
 
-test('a check run whose making got no answer before the worker was killed is not made again', async () => {
+test('creates no second check run after a lost response and a killed worker', async () => {
   const { github } = scene;
   github.faults.add({ method: 'POST', path: /\/check-runs$/, kind: 'lost_answer', times: 1 });
   const { sha } = await scene.push();
@@ -117,7 +117,7 @@ test('a check run whose making got no answer before the worker was killed is not
   expect(shown(sha).checks[0]?.externalId).toBe((await newest())?.id);
 }, 180_000);
 
-test('"Re-run" at GitHub is one more build of the same commit, with a check run of its own', async () => {
+test('makes one more build of the commit after "Re-run", with its own check run', async () => {
   const { github, app, installation } = scene;
   const [check] = [...github.state.checkRuns.values()].slice(-1);
   if (!check) throw new Error('no check run');

@@ -21,7 +21,7 @@ function listening() {
 
 const handle = () => temporal.client.schedule.getHandle('recover-deliveries');
 
-test('any number of workers make the schedule at once, and an old one is brought up to date', async () => {
+test('lets any number of workers create the schedules at once, and updates an old one', async () => {
   const { warnings, logger } = listening();
   await Promise.all([1, 2, 3].map(() => ensureSchedules(temporal.client, logger)));
   expect(warnings).toEqual([]);
@@ -42,7 +42,7 @@ test('any number of workers make the schedule at once, and an old one is brought
   expect(after.state).toMatchObject({ paused: true });
 });
 
-test('Apps are compared with what GitHub says each night, also where the night was slept through', async () => {
+test('compares Apps with GitHub each night, even after a night of downtime', async () => {
   await ensureSchedules(temporal.client, silent);
   expect(await temporal.client.schedule.getHandle('reconcile').describe()).toMatchObject({
     spec: { calendars: [{ hour: [{ start: 3 }] }], jitter: 1_800_000 },
@@ -51,7 +51,7 @@ test('Apps are compared with what GitHub says each night, also where the night w
   });
 });
 
-test('the keys that sign for clouds are looked after each day', async () => {
+test('rotates the signing keys each day', async () => {
   await ensureSchedules(temporal.client, silent);
   expect(await temporal.client.schedule.getHandle('rotate-signing-keys').describe()).toMatchObject({
     spec: { calendars: [{ hour: [{ start: 4 }] }], jitter: 1_800_000 },
@@ -60,7 +60,7 @@ test('the keys that sign for clouds are looked after each day', async () => {
   });
 });
 
-test('every five minutes it is looked which registries are to be asked', async () => {
+test('looks for registries that are due every five minutes', async () => {
   await ensureSchedules(temporal.client, silent);
   expect(await temporal.client.schedule.getHandle('check-registries').describe()).toMatchObject({
     spec: { intervals: [{ every: 300_000 }] },

@@ -58,7 +58,7 @@ const pids = () => JSON.parse(readFileSync(pidFile(), 'utf8')) as { server: numb
 const answer = () => waitForTemporal({ address: `127.0.0.1:${options.port}`, namespace: 'default' }, 20_000);
 const gone = (pid: number) => expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false);
 
-test('the server is ready with its search attributes and its UI, and stopping it leaves nothing', async () => {
+test('is ready with its search attributes and its UI, and leaves nothing after a stop', async () => {
   const server = await start();
   const { connection, close } = createTemporalClient(
     { namespace: 'default', tls: undefined, apiKey: undefined },
@@ -100,7 +100,7 @@ function namesOf(environ: string): string[] {
   return environ.split('\0').map((pair) => pair.split('=')[0] ?? '');
 }
 
-test('a server whose starter is killed ends by itself, and the next start works at once', async () => {
+test('ends when its starter is killed, and the next start works at once', async () => {
   const starter = await startElsewhere();
   const { server } = pids();
   starter.kill('SIGKILL');
@@ -109,7 +109,7 @@ test('a server whose starter is killed ends by itself, and the next start works 
   await answer();
 }, 60_000);
 
-test('a server whose starter and watchdog were killed is stopped by the next start', async () => {
+test('is stopped by the next start if its starter and watchdog were killed', async () => {
   const starter = await startElsewhere();
   const { server, watchdog } = pids();
   // The watchdog first: it must have no moment to notice.
@@ -121,7 +121,7 @@ test('a server whose starter and watchdog were killed is stopped by the next sta
   await answer();
 }, 60_000);
 
-test('a server in use by a living process is left alone', async () => {
+test('is left alone while a living process uses it', async () => {
   const starter = await startElsewhere();
   await expect(start()).rejects.toThrow(`is in use by process ${starter.pid}`);
   await answer();
@@ -130,7 +130,7 @@ test('a server in use by a living process is left alone', async () => {
   await gone(server);
 }, 60_000);
 
-test('a server that dies is started again, with its data', async () => {
+test('is restarted with its data when it dies', async () => {
   await start();
   const { server } = pids();
   // A server that ends in its first seconds counts as one that cannot start.
@@ -140,7 +140,7 @@ test('a server that dies is started again, with its data', async () => {
   await answer();
 }, 60_000);
 
-test('a watchdog that is killed is a failure, and stopping ends its server', async () => {
+test('reports a killed watchdog as a failure, and ends its server on stop', async () => {
   const server = await start();
   const { server: pid, watchdog } = pids();
   process.kill(watchdog, 'SIGKILL');
@@ -149,7 +149,7 @@ test('a watchdog that is killed is a failure, and stopping ends its server', asy
   await gone(pid);
 }, 60_000);
 
-test('a pid that belongs to somebody else by now is not touched', async () => {
+test('does not touch a process ID that another program has now', async () => {
   const bystander = spawn('sleep', ['60']);
   const { pid = 0 } = bystander;
   writeFileSync(pidFile(), JSON.stringify({ server: pid, watchdog: pid, owner: process.pid }));
@@ -158,14 +158,14 @@ test('a pid that belongs to somebody else by now is not touched', async () => {
   bystander.kill();
 }, 60_000);
 
-test('a port that somebody else holds is named, with what to set', async () => {
+test('names the port that another program uses, and what to set', async () => {
   const other = createServer().listen(options.port, '127.0.0.1');
   await new Promise((resolve) => other.once('listening', resolve));
   await expect(start()).rejects.toThrow(new RegExp(`Port ${options.port}.*FAIRLEAD_TEMPORAL_PORT`));
   other.close();
 });
 
-test('a program that is no Temporal is named by its log', async () => {
+test('names the log of a program that is not Temporal', async () => {
   options.cliPath = '/bin/false';
   await expect(start()).rejects.toThrow(/The Temporal server ended with 1: see .*temporal\.log/);
   options.cliPath = '/nowhere/temporal';

@@ -76,7 +76,7 @@ async function nothingOwedBefore(sha: string): Promise<void> {
   await expect.poll(owed).toEqual([]);
 }
 
-test('one push 200 times in parallel makes one build and one start', async () => {
+test('makes one build and one start of a push that is sent 200 times in parallel', async () => {
   const body = push('a');
   const headers = hookHeaders({ appId, event: 'push', signature: sign(secret, body) });
   const statuses = await Promise.all(Array.from({ length: 200 }, (_, n) => post(body, headers, n)));
@@ -91,7 +91,7 @@ test('one push 200 times in parallel makes one build and one start', async () =>
   expect(startsOf(builds)).toBe(1);
 });
 
-test('the same signed body under 50 new ids makes one build', async () => {
+test('makes one build of the same signed body under 50 new IDs', async () => {
   const body = push('b');
   const signature = sign(secret, body);
   const statuses = await Promise.all(
@@ -105,7 +105,7 @@ test('the same signed body under 50 new ids makes one build', async () => {
   expect(startsOf(builds)).toBe(1);
 });
 
-test('100 pushes while Temporal is away are taken at once, and are 100 builds when it is back', async () => {
+test('accepts 100 pushes during an outage of Temporal and builds them afterwards', async () => {
   temporal.setAway(true);
   const bodies = Array.from({ length: 100 }, (_, n) => push('c').replace('One of many', `Push ${n}`));
   const statuses = await Promise.all(

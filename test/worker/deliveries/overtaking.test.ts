@@ -45,7 +45,7 @@ async function store(repository: number): Promise<string> {
 
 const rowOf = (id: string) => database.reader('deliveries').where({ id }).first();
 
-test('a push that overtakes the sync is decided once its repository is known, and a hopeless one ends ignored', async () => {
+test('decides a push that overtook the sync once its repository is known, and ignores a hopeless one', async () => {
   const [overtaking, hopeless] = [await store(50), await store(51)];
   // More than one, where the relay has carried out the first one's request before the second is looked at.
   const requests = () => database.reader('commands').where({ workflow: 'syncInstallations' }).pluck('signal');

@@ -71,7 +71,7 @@ async function deliver(event: string, payload: unknown) {
   return { row, outcome: `${row?.status}: ${row?.reason}`, decisions, builds };
 }
 
-test('every candidate pipeline gets a decision with its reason, and each match one build, one start and one audit row', async () => {
+test('decides every candidate pipeline with a reason, and makes one build, start and audit row per match', async () => {
   const of = await scenario();
   const all = await of.newPipeline();
   const release = await of.newPipeline({ branches: '["release/**"]' });
@@ -113,7 +113,7 @@ test('every candidate pipeline gets a decision with its reason, and each match o
   expect(audit).toMatchObject([{ action: 'build.triggered', actor: `integration:${of.integrationId}` }]);
 });
 
-test('a fork’s pull request is blocked, and nothing is started', async () => {
+test('blocks a fork’s pull request and starts nothing', async () => {
   const of = await scenario();
   await of.newPipeline();
   const payload = {
@@ -134,7 +134,7 @@ test('a fork’s pull request is blocked, and nothing is started', async () => {
   expect(await database.reader('commands').where({ workflow_id: `build/${builds[0]?.id}` })).toEqual([]);
 });
 
-test('what does not concern any pipeline is ignored, and says why', async () => {
+test('ignores a delivery that concerns no pipeline, with a reason', async () => {
   const of = await scenario();
   expect((await deliver('push', push(of))).outcome).toBe('ignored: no_pipeline');
   expect((await deliver('push', push({ repository: of.repository }))).outcome).toBe('ignored: installation_missing');
@@ -153,7 +153,7 @@ test('what does not concern any pipeline is ignored, and says why', async () => 
   );
 });
 
-test('an installation that nobody has claimed builds nothing, and nobody but the operators sees its deliveries', async () => {
+test('builds nothing for an unclaimed installation, and shows its deliveries only to operators', async () => {
   const of = { installation: 101, repository: 102 };
   const installationId = await rows.installation(githubAppId, of.installation);
   await rows.repository({ githubAppId, installationId, externalId: of.repository });
@@ -162,7 +162,7 @@ test('an installation that nobody has claimed builds nothing, and nobody but the
   expect(row?.org_id).toBeNull();
 });
 
-test('a push that names another’s repository through one’s own installation builds nothing and is audited', async () => {
+test('rejects and audits a push that names another tenant’s repository', async () => {
   const victim = await scenario();
   await victim.newPipeline();
   const { installation } = await world(database, { githubAppId });
@@ -174,7 +174,7 @@ test('a push that names another’s repository through one’s own installation 
   expect(audit).toMatchObject([{ action: 'delivery.refused', outcome: 'refused', org_id: mine.orgId }]);
 });
 
-test('an app whose integration is suspended, being deleted, or no longer bound builds nothing', async () => {
+test('builds nothing if the app’s integration is suspended, being deleted or no longer bound', async () => {
   for (const [status, reason] of [
     ['suspended', 'integration_suspended'],
     ['deleting', 'integration_deleted'],
@@ -192,7 +192,7 @@ test('an app whose integration is suspended, being deleted, or no longer bound b
   expect((await deliver('push', push(of))).outcome).toBe('ignored: integration_unbound');
 });
 
-test('what would be built through a deleted integration fails, while others use its installation', async () => {
+test('fails a build through a deleted integration while others use its installation', async () => {
   const of = await scenario();
   await of.newPipeline();
   const projectId = await addProject(database, mine.orgId);
@@ -209,7 +209,7 @@ test('what would be built through a deleted integration fails, while others use 
   expect(builds.find(({ app_id }) => app_id === other.appId)).toMatchObject({ status: 'queued' });
 });
 
-test('an app builds through an integration of its organization while it is granted to the project, and not after', async () => {
+test('builds through an organization’s integration only while it is granted to the project', async () => {
   const of = await scenario();
   await of.newPipeline();
   const grant = { integration_id: of.integrationId, project_id: mine.projectId, org_id: mine.orgId };
@@ -229,7 +229,7 @@ test('an app builds through an integration of its organization while it is grant
   expect((await deliver('push', push(of))).outcome).toBe('ignored: integration_not_granted');
 });
 
-test('changes of installations are applied, and a sync is asked for', async () => {
+test('applies changes of installations and requests a sync', async () => {
   const of = await scenario();
   const gone = { action: 'deleted', installation: { id: of.installation, account: { id: 1, login: 'octo' } } };
   const { outcome, row } = await deliver('installation', gone);
@@ -242,7 +242,7 @@ test('changes of installations are applied, and a sync is asked for', async () =
   expect((await deliver('push', push(of))).outcome).toBe('ignored: installation_unknown');
 });
 
-test('a workflow run counts only for a build of its own repository', async () => {
+test('accepts a workflow run only for a build of its own repository', async () => {
   const of = await scenario();
   await of.newPipeline();
   const { builds } = await deliver('push', push(of));
@@ -271,7 +271,7 @@ test('a workflow run counts only for a build of its own repository', async () =>
   expect(await database.reader('builds').where({ id: buildId }).first()).toMatchObject({ run_id: 31 });
 });
 
-test('text that Postgres cannot keep does not make a delivery undecidable', async () => {
+test('decides a delivery with text that Postgres cannot store', async () => {
   const of = await scenario();
   await of.newPipeline();
   const message = `Nul \0 and half a pair \ud800 ${'long '.repeat(10_000)}`;
@@ -280,7 +280,7 @@ test('text that Postgres cannot keep does not make a delivery undecidable', asyn
   expect(builds[0]?.message).toHaveLength(1_000);
 });
 
-test('the audit is chained within a second, and the relay shows that it lives', async () => {
+test('chains the audit within a second and shows that the relay is alive', async () => {
   await expect.poll(async () => (await verifyChain(database.reader, mine.orgId)).unchained, { timeout: 2_000 }).toBe(0);
   const verdict = await verifyChain(database.reader, mine.orgId);
   expect(verdict).toMatchObject({ intact: true });

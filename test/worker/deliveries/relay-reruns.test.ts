@@ -103,7 +103,7 @@ async function deliver(event: string, payload: object, guid: string = randomUUID
 
 const rerunsOf = (build: Build) => database.reader('builds').where({ rerun_of: build.id }).orderBy('id');
 
-test('"Re-run" at a check run makes one build, however often the delivery comes', async () => {
+test('makes one build after "Re-run" at a check run, however often the delivery comes', async () => {
   const of = await scenario();
   const build = await of.build();
   const guid = randomUUID();
@@ -128,7 +128,7 @@ test('"Re-run" at a check run makes one build, however often the delivery comes'
   expect(await rerunsOf(build)).toHaveLength(1);
 });
 
-test('what is not a check run of ours builds nothing', async () => {
+test('builds nothing for a foreign check run', async () => {
   const of = await scenario();
   const build = await of.build();
   const elsewhere = await scenario();
@@ -162,7 +162,7 @@ test('what is not a check run of ours builds nothing', async () => {
   expect([...(await rerunsOf(build)), ...(await rerunsOf(their))]).toEqual([]);
 });
 
-test('a build that is not over is not built again, and one of a fork is held back again', async () => {
+test('does not rebuild a running build, and blocks a fork’s build again', async () => {
   const of = await scenario();
   const building = await of.build({}, 'running');
   const { outcome, decisions } = await deliver('check_run', checkRun(of, building));
@@ -174,7 +174,7 @@ test('a build that is not over is not built again, and one of a fork is held bac
   expect(await rerunsOf(fork)).toMatchObject([{ status: 'blocked', reason: 'fork_pull_request' }]);
 });
 
-test('"Re-run all checks" builds the latest of each pipeline again that is over', async () => {
+test('rebuilds the latest ended build of each pipeline after "Re-run all checks"', async () => {
   const of = await scenario();
   const old = await of.build();
   const latest = await of.build({ pipeline: old.pipeline, rerunOf: old.id }, 'succeeded');
@@ -201,7 +201,7 @@ test('"Re-run all checks" builds the latest of each pipeline again that is over'
   expect(await rerunsOf(old)).toMatchObject([{ id: latest.id }]);
 });
 
-test('an integration that the project may not use any more builds nothing again, and an app that is gone neither', async () => {
+test('rebuilds nothing for a revoked integration or a deleted app', async () => {
   const [revoked, deleted] = [await scenario(), await scenario()];
   const [first, second] = [await revoked.build(), await deleted.build()];
   await database.write(async (trx) => {
@@ -218,7 +218,7 @@ test('an integration that the project may not use any more builds nothing again,
   }
 });
 
-test('builds that nobody starts are reported by a workflow of their own', async () => {
+test('reports builds that do not start in a workflow of their own', async () => {
   const of = await scenario();
   const blocked = await of.build({ status: 'blocked', reason: 'fork_pull_request' }, null);
   const reports = () => temporal.handed.filter(({ workflowId }) => workflowId === `report/${blocked.id}`).length;

@@ -135,7 +135,7 @@ test('one that waited in vain says why, is looked at again when it is sent again
   expect(await buildsOf(id)).toHaveLength(1);
 });
 
-test('many that send the same again at once make one build', async () => {
+test('makes one build of many simultaneous redeliveries', async () => {
   const of = await scenario('suspended');
   const { id, guid } = await send(of);
   await expect.poll(() => reasonOf(id), soon).toBe('integration_suspended');
@@ -146,7 +146,7 @@ test('many that send the same again at once make one build', async () => {
   expect(await buildsOf(id)).toHaveLength(1);
 });
 
-test('what was ignored for a reason that no sync cures stays ignored', async () => {
+test('keeps ignoring a delivery whose reason a sync cannot change', async () => {
   const of = await scenario('reauth_required');
   const { id, guid } = await send(of);
   await expect.poll(() => reasonOf(id), soon).toBe('integration_reauth_required');

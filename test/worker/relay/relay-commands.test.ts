@@ -67,7 +67,7 @@ function carryOut(temporal: ReturnType<typeof createFakeTemporal>, on: Database 
   return { givenUp, stop };
 }
 
-test('commands are carried out, at most sixteen at once, and each once', async () => {
+test('sends each command once, at most sixteen at a time', async () => {
   const temporal = createFakeTemporal({ delayMs: 5 });
   carryOut(temporal);
   await add(...Array.from({ length: 150 }, (_, n) => start(`many-${n}`)));
@@ -76,7 +76,7 @@ test('commands are carried out, at most sixteen at once, and each once', async (
   expect(temporal.mostAtOnce).toBe(16);
 });
 
-test('while Temporal is away nothing is given up and hardly anything tried; when it is back all of it is done', async () => {
+test('gives up nothing during an outage of Temporal, tries little, and sends everything afterwards', async () => {
   const temporal = createFakeTemporal();
   temporal.setAway(true);
   carryOut(temporal);
@@ -90,7 +90,7 @@ test('while Temporal is away nothing is given up and hardly anything tried; when
   expect(new Set(temporal.handed.map(({ workflowId }) => workflowId)).size).toBe(100);
 });
 
-test('what fails for an unknown reason is tried again later', async () => {
+test('retries a command after an unknown failure', async () => {
   const temporal = createFakeTemporal();
   temporal.failNext(new Error('not today'), new Error('nor now'));
   carryOut(temporal);
@@ -99,7 +99,7 @@ test('what fails for an unknown reason is tried again later', async () => {
   expect(temporal.asked).toBe(3);
 });
 
-test('what Temporal definitely refuses is failed, and the operators are told', async () => {
+test('fails a command that Temporal refuses, and notifies the operators', async () => {
   const temporal = createFakeTemporal();
   temporal.failNext(new CommandRefused('no such workflow'));
   const { givenUp } = carryOut(temporal);
@@ -108,7 +108,7 @@ test('what Temporal definitely refuses is failed, and the operators are told', a
   expect(givenUp.map(({ workflowId }) => workflowId)).toEqual(['build/refused']);
 });
 
-test('a signal waits for the start of its workflow, and signals keep their order', async () => {
+test('sends a signal after the start of its workflow, and keeps the order of signals', async () => {
   const temporal = createFakeTemporal();
   temporal.failNext(new Error('the start fails at first'));
   await add(signal('ordered', 'early'), start('ordered'), signal('ordered', 'second'), signal('ordered', 'third'));
@@ -117,7 +117,7 @@ test('a signal waits for the start of its workflow, and signals keep their order
   expect(temporal.handed.map(({ action, signal }) => signal ?? action)).toEqual(['start', 'early', 'second', 'third']);
 });
 
-test('a start that is failed for good does not hold up what comes after it', async () => {
+test('sends later commands although a start has failed permanently', async () => {
   const temporal = createFakeTemporal();
   temporal.failNext(new CommandRefused('no'));
   await add(start('gone'), signal('gone', 'canceled'));
@@ -125,7 +125,7 @@ test('a start that is failed for good does not hold up what comes after it', asy
   await expect.poll(statuses).toEqual(['failed', 'done']);
 });
 
-test('what a relay had claimed when it died is free again after the claim’s time', async () => {
+test('frees the claims of a dead relay after the claim’s time', async () => {
   await add(start('orphan'));
   await database.write((trx) => commandsIn(trx).claim(10, 400));
   const temporal = createFakeTemporal();
@@ -135,7 +135,7 @@ test('what a relay had claimed when it died is free again after the claim’s ti
   await expect.poll(statuses, { timeout: 3_000 }).toEqual(['done']);
 });
 
-test('stopping waits for what is at hand and marks it', async () => {
+test('waits during a stop for the running commands and marks them', async () => {
   const temporal = createFakeTemporal({ delayMs: 200 });
   const { stop } = carryOut(temporal);
   await add(...Array.from({ length: 16 }, (_, n) => start(`stop-${n}`)));
@@ -144,7 +144,7 @@ test('stopping waits for what is at hand and marks it', async () => {
   expect(await statuses()).toEqual(Array(16).fill('done'));
 });
 
-test('several relays share the commands without doubling any', async () => {
+test('shares the commands among several relays without sending any twice', async () => {
   const temporal = createFakeTemporal({ delayMs: 2 });
   await add(...Array.from({ length: 400 }, (_, n) => start(`shared-${n}`)));
   for (let n = 0; n < 3; n++) {

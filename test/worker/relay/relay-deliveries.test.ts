@@ -59,7 +59,7 @@ async function countByStatus(): Promise<Record<string, number>> {
   return counts;
 }
 
-test('everything that is received is decided once, oldest first, also what came before the relay', async () => {
+test('decides everything once, oldest first, including deliveries from before its start', async () => {
   const seen: string[] = [];
   const decide: Decide = async (_, { body }) => {
     seen.push(body.toString());
@@ -72,7 +72,7 @@ test('everything that is received is decided once, oldest first, also what came 
   expect(seen).toEqual(Array.from({ length: 60 }, (_, n) => `${n}`));
 });
 
-test('a delivery that cannot be decided is given up after five tries, and the others of its batch are decided', async () => {
+test('gives up a delivery after five attempts and decides the others of its batch', async () => {
   let tries = 0;
   decideWith(async (trx, { id, body }) => {
     // What a decision has written is undone when it fails.
@@ -96,7 +96,7 @@ test('a delivery that cannot be decided is given up after five tries, and the ot
   expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(4);
 });
 
-test('trouble of the database is not held against the delivery', async () => {
+test('does not count failures of the database against a delivery', async () => {
   let tries = 0;
   decideWith(async () => {
     tries += 1;
@@ -108,7 +108,7 @@ test('trouble of the database is not held against the delivery', async () => {
   expect((await database.reader('deliveries').first())?.attempts).toBe(0);
 });
 
-test('large bodies are decided in batches of their own', async () => {
+test('decides large bodies in batches of their own', async () => {
   const sizes: number[] = [];
   decideWith(async (_, { body }) => {
     sizes.push(body.length);
@@ -119,7 +119,7 @@ test('large bodies are decided in batches of their own', async () => {
   expect(sizes).toEqual([9_000_000, 5, 9_000_000]);
 });
 
-test('several relays share the deliveries, and each is decided once', async () => {
+test('shares the deliveries among several relays, and decides each once', async () => {
   await receive(...Array.from({ length: 200 }, (_, n) => `${n}`));
   for (let n = 0; n < 3; n++) {
     // On Postgres as processes of their own would; SQLite has one process only.
@@ -134,7 +134,7 @@ test('several relays share the deliveries, and each is decided once', async () =
   expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(200);
 });
 
-test('a batch that takes long is cut short, so that others get at the database', async () => {
+test('cuts a slow batch short, so that others can use the database', async () => {
   const decideSlowly: Decide = async () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     return processed;
