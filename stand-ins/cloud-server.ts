@@ -9,14 +9,14 @@ export type CloudRequest = {
   path: string;
   query: URLSearchParams;
   headers: IncomingMessage['headers'];
-  /** The body's, where it is one. */
+  /** The field of the body, if there is one. */
   form: URLSearchParams;
   json: Record<string, unknown>;
 };
 
 export type CloudAnswer = { status: number; body?: unknown; headers?: Record<string, string> };
 
-/** An https server on loopback that keeps what it was asked, and fails when told to. `now` is its clock. */
+/** An https server on loopback that records its requests and fails on demand. `now` is its clock. */
 export async function startCloudServer(options: {
   /** PEM, for `localhost`. */
   certificate: { cert: string; key: string };
@@ -56,7 +56,7 @@ export async function startCloudServer(options: {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `https://localhost:${(server.address() as AddressInfo).port}`,
-    /** Oldest first. */
+    /** The requests, oldest first. */
     ledger,
     faults,
     async close(): Promise<void> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Scope } from './signature.ts';
 import { type Identity, nowIn, Refused, requireAction, type State } from './state.ts';
 
-/** ECR and ECR Public: answers the JSON of an action. */
+/** Responds to the actions of ECR and ECR Public with JSON. */
 export const registryActions: Record<string, (state: State, caller: Identity, scope: Scope) => object> = {
   'AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken'(state, caller, scope) {
     requireAction(caller, 'ecr:GetAuthorizationToken', 400, 'AccessDeniedException');
@@ -19,7 +19,7 @@ export const registryActions: Record<string, (state: State, caller: Identity, sc
   },
 };
 
-/** The real ones are long, and nowhere is it said which characters they may have. */
+/** Real tokens are long, and AWS does not document their characters. */
 function issue(state: State, { arn, policy }: Identity, { region }: Scope) {
   const password = `ey${randomBytes(900).toString('base64')}:${randomBytes(6).toString('hex')}`;
   const expiresAt = Math.floor(nowIn(state) / 1000) + state.tokenSeconds;

@@ -1,7 +1,7 @@
 import type { RegistryUser } from '../registry/access.ts';
 import { nowIn, type State } from './state.ts';
 
-/** The action that tells a push from a pull. */
+/** Returns the action that distinguishes a push from a pull. */
 const pushes = 'ecr:PutImage';
 const pulls = 'ecr:BatchGetImage';
 

@@ -3,7 +3,7 @@ import { type Identity, newKeys, nowIn, Refused, type Role, type State } from '.
 
 type Fields = URLSearchParams;
 
-/** STS: answers the inside of an action's result, as XML. */
+/** Responds to the actions of STS with the XML inside of a result. */
 export const securityTokenActions: Record<string, (state: State, fields: Fields, caller: () => Identity) => string> = {
   GetCallerIdentity(_state, _fields, caller) {
     const { accountId, arn, accessKeyId } = caller();
@@ -13,7 +13,7 @@ export const securityTokenActions: Record<string, (state: State, fields: Fields,
   AssumeRole(state, fields, caller) {
     const { arn } = caller();
     const role = state.roles.get(fields.get('RoleArn') ?? '');
-    // One answer for all reasons: whether a role exists is nobody's business.
+    // One response for all reasons, so that it does not reveal whether a role exists.
     const fits = role?.externalId === undefined || role.externalId === fields.get('ExternalId');
     if (!role?.trusts.includes(arn) || !fits) {
       const what = `sts:AssumeRole on resource: ${fields.get('RoleArn')}`;
@@ -35,7 +35,7 @@ export const securityTokenActions: Record<string, (state: State, fields: Fields,
   },
 };
 
-/** As its trust policy would have it; signatures are not looked at here. */
+/** Checks the role's trust policy. Signatures are checked elsewhere. */
 function takes({ tokens, federated }: Role, token: string): boolean {
   if (tokens.includes(token)) return true;
   const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString() || '{}');

@@ -1,25 +1,25 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Who says that they signed, and for where. */
+/** The signer, and the region and service that the signature is for. */
 export type Scope = { accessKeyId: string; date: string; region: string; service: string };
 
 const form =
   /^AWS4-HMAC-SHA256 Credential=([^/,]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/;
 
-/** Nothing where the request is not signed. */
+/** Returns nothing if the request is not signed. */
 export function scopeOf(headers: IncomingHttpHeaders): Scope | undefined {
   const [, accessKeyId, date, region, service] = form.exec(headers.authorization ?? '') ?? [];
   return accessKeyId && date && region && service ? { accessKeyId, date, region, service } : undefined;
 }
 
-/** When it was signed, in ms. */
+/** The time of the signature, in ms. */
 export function signedAt(headers: IncomingHttpHeaders): number {
   const text = String(headers['x-amz-date'] ?? '');
   return Date.parse(text.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
 }
 
-/** Version 4, for requests to `/` without a query: those of STS and ECR are. */
+/** Checks version 4 signatures of requests to `/` without a query, as STS and ECR use them. */
 export function isSignedWith(secret: string, headers: IncomingHttpHeaders, body: string): boolean {
   const [, , date = '', region = '', service = '', names = '', signature = ''] =
     form.exec(headers.authorization ?? '') ?? [];

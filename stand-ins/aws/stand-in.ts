@@ -12,9 +12,9 @@ export type AwsStandIn = Awaited<ReturnType<typeof startAws>>;
 export type LedgerEntry = {
   /** `AssumeRole`, `GetAuthorizationToken` … */
   action: string;
-  /** What it was signed for; nothing where it was not signed. */
+  /** The region and service of the signature, or nothing without a signature. */
   scope: Scope | undefined;
-  /** Of STS only. */
+  /** Only for STS. */
   fields: Record<string, string>;
   status: number;
 };
@@ -27,9 +27,9 @@ export type LedgerEntry = {
  */
 export type Fault = {
   action: string;
-  /** How often; without it, until cleared. */
+  /** How often the fault occurs. Without it, the fault stays until it is cleared. */
   times?: number;
-  /** How many are answered as usual before it. */
+  /** How many requests are served normally before it. */
   skip?: number;
   kind: 'refuse' | 'raw' | 'hang' | 'hang_body' | 'reset';
   status?: number;
@@ -38,12 +38,12 @@ export type Fault = {
   headers?: Record<string, string>;
 };
 
-/** AWS's clock may be off by so much before a signature is refused. */
+/** The largest difference of clocks before AWS rejects a signature. */
 const clockToleranceMs = 5 * 60_000;
 
 /**
- * Plays STS, ECR and ECR Public of all regions at one address: signatures, keys and sessions are looked at, roles are
- * trusted as they say, tokens live for twelve hours. Whatever is not asked for here is missing.
+ * Simulates STS, ECR and ECR Public of all regions at one address. It checks signatures, keys, sessions and trust
+ * policies. Tokens are valid for twelve hours. Features that Fairlead does not use are missing.
  */
 export async function startAws() {
   const state = createState();
@@ -171,7 +171,7 @@ export async function startAws() {
         throw new Refused(status, wrong, `${how}: ${request.headers['x-amz-date']} is not within 5 min.`);
       }
       if (!isSignedWith(identity.secretAccessKey, request.headers, body)) {
-        // The real answer repeats the request, with its headers.
+        // The real response repeats the request with its headers.
         throw new Refused(status, wrong, `The signature we calculated does not match. x-amz-security-token:${token}`);
       }
       return identity;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** Whoever may sign: a user, or a session of a role. */
+/** An identity that can sign: a user or a session of a role. */
 export type Identity = {
   accountId: string;
   arn: string;
@@ -9,11 +9,11 @@ export type Identity = {
   sessionToken?: string;
   /** In ms. */
   expiresAt?: number;
-  /** An inactive key is refused like an unknown one. */
+  /** AWS rejects an inactive key like an unknown one. */
   active: boolean;
   /** Actions, or `*`. */
   allowed: string[];
-  /** What the session was narrowed to. */
+  /** The policy that restricts the session. */
   policy?: string;
 };
 
@@ -21,17 +21,17 @@ export type Role = {
   arn: string;
   /** Principals, by ARN. */
   trusts: string[];
-  /** Nothing where its trust policy does not ask for one. */
+  /** Undefined if the trust policy requires none. */
   externalId: string | undefined;
-  /** Tokens of an issuer that is registered in the account. */
+  /** Trust in the tokens of an issuer that is registered in the account. */
   tokens: string[];
-  /** What it asks of a token of that issuer; without `sub` it lets in all whom the issuer speaks for. */
+  /** The conditions for a token of that issuer. Without `sub` every subject of the issuer is accepted. */
   federated?: { iss: string; aud: string; sub?: string };
   allowed: string[];
   maxSeconds: number;
 };
 
-/** A token for a registry that was given out, with what it was made from. */
+/** A registry token and the session that it was created from. */
 export type IssuedToken = { password: string; arn: string; region: string; expiresAt: number; policy?: string };
 
 export type State = ReturnType<typeof createState>;
@@ -41,11 +41,11 @@ export function createState() {
     identities: new Map<string, Identity>(),
     roles: new Map<string, Role>(),
     issued: [] as IssuedToken[],
-    /** In ms: by how much AWS's clock is ahead of this machine's. */
+    /** How far AWS's clock is ahead of this machine's, in ms. */
     clockAheadMs: 0,
-    /** Of a session's policy after AWS has packed it: the real measure is not known. */
+    /** The largest size of a packed session policy. The real measure is not known. */
     packedPolicyLimit: Number.POSITIVE_INFINITY,
-    /** How long tokens for registries live; twelve hours with AWS. */
+    /** The lifetime of registry tokens. AWS uses twelve hours. */
     tokenSeconds: 43_200,
   };
 }
@@ -73,7 +73,7 @@ export function newKeys(prefix: 'AKIA' | 'ASIA') {
 
 type Statement = { Action: string | string[]; Resource: string | string[] };
 
-/** For actions on no resource, which are the only ones that these two services are asked for here. */
+/** Whether a session may use actions without a resource, which are the only ones in use here. */
 export function requireAction(identity: Identity, action: string, status: number, code: string): void {
   const statements = identity.policy
     ? (JSON.parse(identity.policy) as { Statement: Statement[] }).Statement

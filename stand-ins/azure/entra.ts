@@ -3,13 +3,13 @@ import { compactVerify, decodeJwt } from 'jose';
 import type { CloudAnswer, CloudRequest } from '../cloud-server.ts';
 import type { App, State } from './state.ts';
 
-/** Entra names its errors by numbers, in a list and in the text. */
+/** Entra identifies its errors by numbers, in a list and in the text. */
 function refused(number: number, error: string, status = 400): CloudAnswer {
   const description = `AADSTS${number}: refused by the stand-in. Trace ID: 0 Correlation ID: 0 Timestamp: now`;
   return { status, body: { error, error_description: description, error_codes: [number], trace_id: '0' } };
 }
 
-/** `authority` is where the tenant's endpoints are said to be. */
+/** `authority` is the address of the tenant's endpoints. */
 export function discovery(state: State, authority: string, tenantId: string): CloudAnswer {
   if (!state.tenants.has(tenantId)) return refused(90002, 'invalid_tenant');
   const base = `${authority}/${tenantId}`;
@@ -25,7 +25,7 @@ export function discovery(state: State, authority: string, tenantId: string): Cl
   };
 }
 
-/** Client credentials: with a secret, or with a token of an issuer that the app trusts. */
+/** Handles client credentials: a secret, or a token of an issuer that the app trusts. */
 export async function token(state: State, tenantId: string, { form }: CloudRequest, now: number): Promise<CloudAnswer> {
   const tenant = state.tenants.get(tenantId);
   if (!tenant) return refused(90002, 'invalid_tenant');

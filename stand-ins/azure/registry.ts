@@ -30,7 +30,7 @@ export async function exchange(state: State, { form }: CloudRequest, now: number
   return { status: 200, body: { refresh_token: refreshToken } };
 }
 
-/** Grants of each scope what the roles allow, and says nothing about the rest. */
+/** Grants the part of each scope that the roles allow, and does not report the rest. */
 export async function token(state: State, { form }: CloudRequest, now: number): Promise<CloudAnswer> {
   const host = form.get('service') ?? '';
   const registry = state.registries.get(host);

@@ -6,8 +6,8 @@ import { createState } from './state.ts';
 export type AzureStandIn = Awaited<ReturnType<typeof startAzure>>;
 
 /**
- * Entra and the token endpoints of every registry on one origin: their paths differ. Made after Microsoft's
- * documentation, not after a recording. `authority` is the address by which Entra is known.
+ * Simulates Entra and the token endpoints of every registry on one origin with different paths. It follows Microsoft's
+ * documentation and not a recording. `authority` is the address of Entra.
  */
 export async function startAzure(options: { certificate: { cert: string; key: string }; authority?: string }) {
   const { certificate, authority = 'https://login.microsoftonline.com' } = options;

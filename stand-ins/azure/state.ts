@@ -4,7 +4,7 @@ export type FederatedCredential = {
   issuer: string;
   subject: string;
   audience: string;
-  /** The issuer's, which Entra would read from its discovery document. */
+  /** The issuer's keys, which Entra would read from its discovery document. */
   publicKey: KeyObject;
 };
 
@@ -15,7 +15,7 @@ export type App = {
 
 export type Tenant = {
   apps: Map<string, App>;
-  /** Whether it has a service for `https://containerregistry.azure.net`. */
+  /** Whether the tenant has a service for `https://containerregistry.azure.net`. */
   knowsRegistries: boolean;
 };
 
@@ -23,35 +23,35 @@ export type Action = 'pull' | 'push';
 
 export type Registry = {
   tenantId: string;
-  /** By client id: what AcrPull and AcrPush give, on every repository. */
+  /** The roles AcrPull and AcrPush on every repository, by client ID. */
   roles: Map<string, Action[]>;
-  /** By client id and repository: what counts where `abac` is on, and the roles above do not. */
+  /** The permissions by client ID and repository. They count if `abac` is on, and the roles above do not. */
   repositoryRoles: Map<string, Map<string, Action[]>>;
   abac: boolean;
-  /** Whether tokens for the Resource Manager are taken. */
+  /** Whether the registry accepts tokens for the Resource Manager. */
   takesArmTokens: boolean;
-  /** Whether our address is let in. */
+  /** Whether the registry's network rules accept our address. */
   letsIn: boolean;
 };
 
 export type State = ReturnType<typeof createState>;
 
-/** Whatever is in it may be changed while the stand-in runs. Times are in ms. */
+/** Tests can change everything in it while the stand-in runs. Times are in ms. */
 export function createState() {
   return {
     tenants: new Map<string, Tenant>(),
-    /** By host. */
+    /** The registries by host. */
     registries: new Map<string, Registry>(),
-    /** Entra's tokens. */
+    /** The tokens of Entra. */
     tokens: new Map<string, { tenantId: string; clientId: string; audience: string; expiresAt: number }>(),
     /** The tokens that the registries have issued. */
     made: new Set<string>(),
-    /** Of the registries: seconds. */
+    /** The lifetime of registry tokens, in seconds. */
     lives: { refresh: 3 * 3600, access: 4500 },
   };
 }
 
-/** A tenant with one app, for a start. */
+/** Returns a tenant with one app. */
 export function insertApp(state: State, tenantId: string, clientId: string, app: Partial<App> = {}): App {
   const tenant = state.tenants.get(tenantId) ?? { apps: new Map(), knowsRegistries: true };
   const made = { secrets: [], federated: [], ...app };

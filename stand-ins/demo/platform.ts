@@ -3,7 +3,7 @@ import { acme, image, robot, shop } from './town.ts';
 
 type Item = { id: string; status: string; source: unknown; registry: unknown };
 
-/** What a platform team's code does over the API: an app with a pipeline and a registry, and a flow to connect GitHub. */
+/** The code of a platform team: an app with a pipeline and a registry, and a flow to connect GitHub. */
 export function createPlatform(api: string, token: string) {
   async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(`${api}${path}`, {
@@ -27,7 +27,7 @@ export function createPlatform(api: string, token: string) {
     return app;
   }
 
-  /** Connected and proven, and where the app's images are. */
+  /** The connected and verified registry, and the name of the app's images. */
   async function seedRegistry(app: Item, projectId: string, registry: string): Promise<void> {
     if (app.registry) return;
     const of = { provider: 'oci', project_id: projectId, display_name: 'The simulated registry' };
@@ -44,7 +44,10 @@ export function createPlatform(api: string, token: string) {
   }
 
   return {
-    /** The demo's app in the first project; made, with its pipeline and its registry, where it is not there yet. */
+    /**
+     * Returns the demo's app in the first project. It creates the app, its pipeline and its registry if they are
+     * missing.
+     */
     async seed(registry: string): Promise<Item> {
       const [project] = await ask<Item[]>('GET', '/v1/projects');
       if (!project) throw new Error('The product has no project');
@@ -53,7 +56,7 @@ export function createPlatform(api: string, token: string) {
       return app;
     },
 
-    /** Where a browser begins to connect the simulated organization. */
+    /** Returns the address at which a browser begins to connect the simulated organization. */
     async startFlow(): Promise<string> {
       const body = { owner: acme.login, display_name: 'Acme on the simulated GitHub' };
       const { create_url: url } = await ask<{ create_url: string }>('POST', '/v1/integrations/github/start', body);
@@ -62,7 +65,7 @@ export function createPlatform(api: string, token: string) {
 
     isConnected: async (): Promise<boolean> => (await connections('github')).some(isActive),
 
-    /** As soon as GitHub is connected, its repository is what the app builds. */
+    /** Sets the app's source as soon as GitHub is connected. */
     async bindSource(appId: string, signal: AbortSignal): Promise<void> {
       const body = { repository_id: shop.id, branch: shop.branch };
       while (!signal.aborted) {
@@ -71,7 +74,7 @@ export function createPlatform(api: string, token: string) {
           integration &&
           (await ask('PUT', `/v1/apps/${appId}/source`, { integration_id: integration.id, ...body }).then(
             () => true,
-            // It is known once the installation's repositories are.
+            // The repository is known once the installation's repositories are.
             () => false,
           ));
         if (bound) return;

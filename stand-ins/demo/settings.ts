@@ -14,7 +14,10 @@ export type DemoSettings = {
 
 const preferred = { api: 8180, github: 8181, registry: 8182, temporal: 7333, temporalUi: 8333 };
 
-/** The ports and the operator's token of this demo: chosen at its first start and kept, for addresses are remembered. */
+/**
+ * The ports and the operator's token of this demo. They are chosen at its first start and kept, because people remember
+ * addresses.
+ */
 export async function demoSettings(folder: string): Promise<DemoSettings> {
   const file = path.join(folder, 'demo.json');
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<DemoSettings>) : {};
@@ -32,7 +35,7 @@ export async function demoSettings(folder: string): Promise<DemoSettings> {
   return settings;
 }
 
-/** The port that is easy to remember, or any that is free. */
+/** Returns the port that is easy to remember, or any free one. */
 async function portNear(wanted: number): Promise<number> {
   return (await tryPort(wanted)) ?? (await tryPort(0)) ?? wanted;
 }

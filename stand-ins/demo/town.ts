@@ -23,11 +23,13 @@ jobs:
 /** The repository that the demo builds. */
 export const shop = { id: 1296269, fullName: 'acme/shop', branch: 'main' };
 
-/** Who pushes and pulls the images of the demo, and the image. */
+/** The user who pushes and pulls the demo's images, and the image. */
 export const robot = { username: 'robot$acme', password: 'of-the-simulated-registry-only' };
 export const image = 'acme/shop';
 
-/** octocat owns acme, bob is a mere member of it, mallory has nothing to do with it. Once: the stand-in remembers. */
+/**
+ * Creates the accounts once: octocat owns acme, bob is a member of it, and mallory is not. The stand-in remembers them.
+ */
 export function seedTown(github: GitHubStandIn): void {
   if (github.state.repositories.size > 0) return;
   github.addMembership(acme, github.state.person, 'admin');

@@ -9,11 +9,11 @@ export type Addresses = {
   signIn: string;
   token: string;
   folder: string;
-  /** Where the connecting begins; nothing where it is done. */
+  /** The address at which connecting begins, or nothing if it is done. */
   connect: string | undefined;
 };
 
-/** The smallest image that there is: no layers, and a configuration that says nothing. */
+/** The smallest possible image: no layers and an empty configuration. */
 const empty = {
   mediaType: 'application/vnd.oci.empty.v1+json',
   digest: 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a',
@@ -26,7 +26,7 @@ const manifest = {
   layers: [],
 };
 
-/** What a newcomer reads: where everything is, and what to do, by browser and by curl. */
+/** Returns the text for a new user: all addresses, and what to do by browser and by curl. */
 export function walk({ api, github, registry, temporalUi, signIn, token, folder, connect }: Addresses): string {
   const bearer = `-H "authorization: Bearer $TOKEN"`;
   const json = `-H "content-type: application/json"`;

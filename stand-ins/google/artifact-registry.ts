@@ -3,7 +3,7 @@ import type { RegistryUser } from '../registry/access.ts';
 import type { State } from './state.ts';
 import { identityOf, refused } from './tokens.ts';
 
-/** Which of the permissions the caller has: an empty answer says none. */
+/** Returns which of the permissions the caller has. An empty response means none. */
 export function testPermissions(state: State, request: CloudRequest, now: number): CloudAnswer {
   const holder = identityOf(state, request, now);
   if (!holder) return refused(401, 'UNAUTHENTICATED');

@@ -7,8 +7,8 @@ import { exchange, generateAccessToken, revoke, token } from './tokens.ts';
 export type GoogleStandIn = Awaited<ReturnType<typeof startGoogle>>;
 
 /**
- * Security Token Service, IAM Credentials, OAuth and Artifact Registry's permissions on one origin: their paths differ.
- * Made after Google's documentation, not after a recording.
+ * Simulates the Security Token Service, IAM Credentials, OAuth and Artifact Registry's permissions on one origin with
+ * different paths. It follows Google's documentation and not a recording.
  */
 export async function startGoogle({ certificate }: { certificate: { cert: string; key: string } }) {
   const state = createState();

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 /** A provider of a workload identity pool, which trusts one issuer of tokens. */
 export type PoolProvider = {
   issuer: string;
-  /** The issuer's, which Google would read from its discovery document. */
+  /** The issuer's keys, which Google would read from its discovery document. */
   publicKey: KeyObject;
   disabled?: boolean;
   /** The attribute condition. */
@@ -13,9 +13,11 @@ export type PoolProvider = {
 export type ServiceAccount = {
   keys: KeyObject[];
   disabled?: boolean;
-  /** Whose tokens may become its own: `principal://…/<sub>` of a provider, or `principalSet://…/*` for all of it. */
+  /**
+   * The principals that may impersonate it: `principal://…/<sub>` of a provider, or `principalSet://…/*` for all of it.
+   */
   impersonators: string[];
-  /** Seconds; more needs a policy of the organization's. */
+  /** The lifetime in seconds. A longer one needs a policy of the organization. */
   longest?: number;
 };
 
@@ -23,14 +25,14 @@ export type OAuthClient = { secret: string; redirectUris: string[] };
 
 export type State = ReturnType<typeof createState>;
 
-/** Whatever is in it may be changed while the stand-in runs. Times are in ms. */
+/** Tests can change everything in it while the stand-in runs. Times are in ms. */
 export function createState() {
   return {
-    /** By resource name: `projects/…/providers/…`. */
+    /** The providers by resource name: `projects/…/providers/…`. */
     providers: new Map<string, PoolProvider>(),
     serviceAccounts: new Map<string, ServiceAccount>(),
     clients: new Map<string, OAuthClient>(),
-    /** What a person has agreed to, by the code that their browser brings back. */
+    /** The consents by the code that the browser brings back. */
     codes: new Map<
       string,
       { clientId: string; redirectUri: string; challenge: string; email: string; scope: string; lasting: boolean }
@@ -39,7 +41,7 @@ export function createState() {
     tokens: new Map<string, { identity: string; scopes: string[]; expiresAt: number }>(),
     /** Permissions by repository (`project/location/name`) and identity. */
     grants: new Map<string, Map<string, string[]>>(),
-    /** Where Artifact Registry is not switched on. */
+    /** The projects without Artifact Registry. */
     projectsWithoutApi: new Set<string>(),
   };
 }

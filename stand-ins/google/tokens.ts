@@ -27,7 +27,7 @@ function issue(state: State, identity: string, scopes: string[], expiresAt: numb
   return token;
 }
 
-/** Security Token Service: a token of a trusted issuer for one of Google's, which lives no longer than that. */
+/** The Security Token Service: exchanges a token of a trusted issuer for one of Google's, with the same end. */
 export async function exchange(state: State, { form, headers }: CloudRequest, now: number): Promise<CloudAnswer> {
   if (headers.authorization) return oauthError('invalid_request', 'Authorization is not expected here');
   const audience = form.get('audience') ?? '';
@@ -60,7 +60,7 @@ export async function exchange(state: State, { form, headers }: CloudRequest, no
   return { status: 200, body: { access_token: access, expires_in: seconds, token_type: 'Bearer' } };
 }
 
-/** A set is everybody of a provider, however they are called. */
+/** A set contains every subject of a provider. */
 function isAmong(member: string, identity: string): boolean {
   const [, everybody] = /^principalSet:(.*\/)\*$/.exec(member) ?? [];
   return everybody === undefined ? member === identity : identity.startsWith(`principal:${everybody}`);
@@ -82,7 +82,7 @@ export function generateAccessToken(state: State, request: CloudRequest, now: nu
   return { status: 200, body: { accessToken, expireTime: new Date(ends).toISOString() } };
 }
 
-/** OAuth's token endpoint: for a service account's signed claim, a person's code, or what came of one. */
+/** OAuth's token endpoint: for the signed claim of a service account, the code of a person, or a refresh token. */
 export async function token(state: State, { form }: CloudRequest, now: number): Promise<CloudAnswer> {
   if (form.get('grant_type') === 'urn:ietf:params:oauth:grant-type:jwt-bearer') {
     return forSignedClaim(state, form.get('assertion') ?? '', now);
@@ -152,7 +152,7 @@ function forCode(state: State, form: URLSearchParams, now: number): CloudAnswer 
   };
 }
 
-/** With one consent, all of that person to that client end. */
+/** Revoking one consent ends all consents of that person to that client. */
 export function revoke(state: State, { form }: CloudRequest): CloudAnswer {
   const ended = state.consents.get(form.get('token') ?? '');
   if (!ended) return oauthError('invalid_token', 'Token expired or revoked');

@@ -2,29 +2,29 @@ import { createHmac, randomBytes } from 'node:crypto';
 
 export type Action = 'pull' | 'push';
 
-/** `*` in a repository stands for any text. */
+/** `*` in a repository matches any text. */
 export type RegistryUser = {
   password: string;
-  /** What may be shown to the token service instead of the password. */
+  /** A token that the token service accepts instead of the password. */
   identityToken?: string;
   access: { repository: string; actions: Action[] }[];
 };
 
 export type AccessSettings = {
-  /** By name. */
+  /** The users by name. */
   users: Map<string, RegistryUser>;
   /** Finds users that are not in `users`, such as the tokens that a cloud makes for its registries. */
   userOf?: (username: string, password: string) => RegistryUser | undefined;
-  /** `open` lets everybody do everything. */
+  /** `open` lets everyone do everything. */
   auth: 'open' | 'basic' | 'bearer';
-  /** `jwt` tells its access to who reads it, `opaque` nothing. */
+  /** `jwt` tokens show their access to the reader, and `opaque` tokens do not. */
   tokens: 'jwt' | 'opaque';
   tokenSeconds: number;
 };
 
 type Grant = { may(repository: string, action: Action): boolean; expiresAt: number };
 
-/** Who may do what: nothing to see, `undefined`, where the credential is unknown. */
+/** Returns the caller's access, or `undefined` if the credential is unknown. */
 export function createAccess(settings: AccessSettings) {
   const key = randomBytes(32);
   const grants = new Map<string, Grant>();
@@ -54,7 +54,7 @@ export function createAccess(settings: AccessSettings) {
       return grant && grant.expiresAt > Date.now() ? grant : undefined;
     },
 
-    /** With as much of the scopes as the user has: less than was asked for is no error. */
+    /** Grants as much of the scopes as the user has. Getting less than requested is no error. */
     issue(user: RegistryUser, scopes: string[]): { token: string; expires_in: number } {
       const access = scopes.flatMap((scope) => {
         const [, name = '', actions = ''] = /^repository:([^:]+):([a-z,*]+)$/.exec(scope) ?? [];

@@ -2,7 +2,7 @@ export type RegistryFault = {
   method?: string;
   /** Matched against the path, without the query. */
   path: RegExp;
-  /** How often; without it, until cleared. */
+  /** How often the fault occurs. Without it, the fault stays until it is cleared. */
   times?: number;
   /**
    * - `answer`: this status, with these headers and this body, and no effect
@@ -16,7 +16,7 @@ export type RegistryFault = {
   body?: string;
 };
 
-/** What goes wrong next; the fault that was added first goes first. */
+/** The next faults. The fault that was added first occurs first. */
 export function createRegistryFaults() {
   const faults: (RegistryFault & { left: number })[] = [];
   return {

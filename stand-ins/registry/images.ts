@@ -5,7 +5,7 @@ export type Reply = { status: number; headers?: Record<string, string>; body?: u
 type Manifest = { type: string; body: Buffer; digest: string };
 type Repository = { tags: Map<string, string>; manifests: Map<string, Manifest>; blobs: Map<string, Buffer> };
 
-/** What is stored. Uploads that were begun and never ended are in it, so that a probe's traces can be looked for. */
+/** The stored images. Unfinished uploads are included, so that tests can look for the traces of a probe. */
 export type Images = {
   repositories: Map<string, Repository>;
   uploads: Map<string, { repository: string; data: Buffer }>;
@@ -17,7 +17,7 @@ export function refusal(status: number, code: string, message: string, headers: 
   return { status, headers, body: { errors: [{ code, message }] } };
 }
 
-/** Everything below `/v2/NAME/`, for somebody who may do it. */
+/** Handles everything below `/v2/NAME/` for a caller with access. */
 export function answerForImages(images: Images, name: string, asked: Asked): Reply {
   const [, kind = '', what = ''] = /^(manifests|blobs\/uploads|blobs|tags)\/?(.*)$/.exec(asked.rest) ?? [];
   if (kind === 'manifests') return manifest(images, name, what, asked);

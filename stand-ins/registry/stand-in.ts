@@ -6,20 +6,20 @@ import { createRegistryFaults, type RegistryFault } from './faults.ts';
 import { answerForImages, type Images, type Reply, refusal } from './images.ts';
 
 export type RegistrySettings = AccessSettings & {
-  /** How it says no: distribution with 401, most services with 403. */
+  /** How it refuses: distribution with 401, most services with 403. */
   denial: 401 | 403;
-  /** Where it sends people for a token; its own service where this is empty. */
+  /** The token service that it names. If it is empty, it names its own. */
   realm: string;
-  /** The whole challenge, where it is not to be the usual one. */
+  /** The whole challenge, if it is not the usual one. */
   challenge: string | undefined;
-  /** When it looks whether a thing is there at all: `first`, once it has `asked` who wants it, or after all else. */
+  /** When it checks whether an object exists: `first`, after it has `asked` for a login, or after everything else. */
   looks: 'first' | 'asked' | 'last';
 };
 
 export type RegistryInput = Partial<Omit<RegistrySettings, 'users'>> & {
   users?: Record<string, RegistryUser>;
   port?: number;
-  /** PEM; without it, it is spoken to in plain. */
+  /** PEM. Without it, the server uses plain http. */
   certificate?: { cert: string; key: string };
 };
 
@@ -29,15 +29,15 @@ export type RegistryLedgerEntry = {
   query: string;
   authorization: string | undefined;
   body: string;
-  /** 0 where no answer left. */
+  /** 0 if no response was sent. */
   status: number;
 };
 
 export type RegistryStandIn = Awaited<ReturnType<typeof startRegistry>>;
 
 /**
- * A small registry in memory, with a token service of its own: images are pushed to it and pulled from it as from a
- * real one. `settings` may be changed while it runs, `ledger` tells what was asked, `fail` what goes wrong next.
+ * A small registry in memory with its own token service. It accepts pushes and pulls like a real one. Tests can change
+ * `settings` while it runs. `ledger` lists the requests, and `fail` adds a fault.
  */
 export async function startRegistry(input: RegistryInput = {}) {
   const { users = {}, port = 0, certificate, ...given } = input;
@@ -167,7 +167,7 @@ export async function startRegistry(input: RegistryInput = {}) {
   };
 }
 
-/** Whether the fault has answered, or left it at no answer. */
+/** Returns whether the fault has responded or left the request without a response. */
 async function spoil({ kind }: RegistryFault, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
   if (kind === 'reset') request.socket.destroy();
   if (kind === 'huge') {
