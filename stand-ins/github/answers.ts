@@ -1,17 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { App, Installation, State, Token } from './state.ts';
 
-/** One request, read. */
+/** One parsed request. */
 export type Call = {
   state: State;
   method: string;
-  /** Below the API's root, as it came over the wire. */
+  /** The path below the API's root, as it was sent. */
   path: string;
   params: Record<string, string>;
   query: URLSearchParams;
   headers: IncomingHttpHeaders;
   body: Record<string, unknown>;
-  /** Works that go on after the answer has left: runs that progress, webhooks. */
+  /** Starts work that continues after the response: runs that progress, and webhooks. */
   later(work: () => Promise<unknown> | unknown): void;
 };
 
@@ -19,15 +19,15 @@ export type Answer = { status: number; body?: unknown; headers?: Record<string, 
 
 export type Route = {
   method: string;
-  /** As in GitHub's OpenAPI document; `{+name}` takes slashes too. */
+  /** The path as in GitHub's OpenAPI document. `{+name}` also matches slashes. */
   path: string;
   handle(call: Call): Answer;
 };
 
-/** A route of the browser's side; nothing, where the page does not exist. */
+/** Handles a route of the browser's side. It returns nothing if the page does not exist. */
 export type Page = Omit<Route, 'handle'> & { handle(call: Call): Answer | undefined };
 
-/** What GitHub answers instead of the route's own answer. */
+/** An error that GitHub returns instead of the route's response. */
 export class Refused extends Error {
   readonly status: number;
   readonly extra: Record<string, unknown>;
@@ -42,7 +42,7 @@ export function errorBody(status: number, message: string, extra: Record<string,
   return { message, ...extra, documentation_url: 'https://docs.github.com/rest', status: String(status) };
 }
 
-/** The version whose changes touch us: a dispatch always tells its run, uninstalling only promises. */
+/** The version whose changes affect Fairlead: a dispatch always returns its run, and uninstalling is asynchronous. */
 export function isVersionOf2026({ headers }: Pick<Call, 'headers'>): boolean {
   return headers['x-github-api-version'] === '2026-03-10';
 }
@@ -51,7 +51,7 @@ export function ok(body: unknown): Answer {
   return { status: 200, body };
 }
 
-/** One page of a list, with GitHub's Link header. */
+/** Returns one page of a list with GitHub's Link header. */
 export function page<T>(call: Call, items: T[], toBody: (items: T[]) => unknown): Answer {
   const perPage = clamp(Number(call.query.get('per_page') ?? 30), 100);
   const number = clamp(Number(call.query.get('page') ?? 1), Number.MAX_SAFE_INTEGER);

@@ -10,7 +10,7 @@ type Schema = Record<string, unknown>;
 type Operation = {
   parameters: { name: string; in: 'path' | 'query'; required: boolean; schema: Schema }[];
   requestBody?: { required: boolean; schema: Schema };
-  /** Null: no body. */
+  /** Null means no body. */
   responses: Record<string, Schema | null>;
 };
 
@@ -20,7 +20,10 @@ type Checker = (exchange: Exchange) => string[];
 
 let checker: Checker | undefined;
 
-/** What is wrong with an exchange by GitHub's OpenAPI document; compiled once a process, as far as it is asked. */
+/**
+ * Returns how an exchange violates GitHub's OpenAPI document. Each part is compiled once per process, when it is first
+ * needed.
+ */
 export function checkExchange(exchange: Exchange): string[] {
   checker ??= createChecker();
   return checker(exchange);
@@ -31,7 +34,7 @@ function createChecker(): Checker {
   const contract = toJsonSchema(JSON.parse(readFileSync(file, 'utf8'))) as Contract;
   const ajv = withFormats(new Ajv({ strict: false, allErrors: true }));
   ajv.addSchema({ $id: 'github', components: contract.components });
-  // In a path and in a query everything is text, and some filters (`created`) are no date by themselves.
+  // Paths and queries contain only text, and some filters (`created`) are not dates themselves.
   const lax = new Ajv({ strict: false, coerceTypes: true, validateFormats: false });
   lax.addSchema({ $id: 'github', components: contract.components });
   const compiled = new Map<Schema, ValidateFunction>();
@@ -67,7 +70,7 @@ function createChecker(): Checker {
   function checkAnswer(operation: Operation, { entry, route, answer }: Exchange): string[] {
     const status = entry.status || answer.status;
     if (status === 304 || answer.raw !== undefined) return [];
-    // The document does not list every refusal of every operation, but all look alike.
+    // The document does not list every refusal of every operation, but all have the same form.
     if (status >= 300) return complaints(ajv, refusal, answer.body).map((text) => `answer ${status}: ${text}`);
     const schema = responsesOf(operation, entry, route)[String(status)];
     if (schema === undefined) return [`answer ${status}: the status is unknown`];
@@ -76,7 +79,7 @@ function createChecker(): Checker {
   }
 
   const wraps = new Map<Schema, Schema>();
-  /** Ajv turns text into numbers only inside an object. */
+  /** Ajv converts text to numbers only inside an object. */
   function wrapped(schema: Schema): Schema {
     const known = wraps.get(schema) ?? { type: 'object', properties: { value: schema } };
     wraps.set(schema, known);
@@ -85,12 +88,12 @@ function createChecker(): Checker {
 
   return (exchange) => {
     const { entry, route } = exchange;
-    // Of the web host, which the document does not describe.
+    // The document does not describe the web host.
     if (entry.path.startsWith('/login/')) return [];
     const name = `${entry.method} ${route ? route.path.replaceAll('{+', '{') : entry.path}`;
     const operation = contract.operations[name];
     if (!operation) return [`${name}: there is no such operation`];
-    // By an old name GitHub redirects before it looks at anything else.
+    // GitHub redirects an old name before it checks anything else.
     const found =
       entry.status === 301 || entry.status === 307
         ? []
@@ -127,7 +130,7 @@ function responsesOf(
   return responses;
 }
 
-/** OpenAPI 3.0 says `nullable`, where JSON Schema says that null is one of the types. */
+/** OpenAPI 3.0 uses `nullable`, and JSON Schema has the type null. */
 function toJsonSchema(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(toJsonSchema);
   if (typeof node !== 'object' || node === null) return node;
@@ -139,6 +142,6 @@ function toJsonSchema(node: unknown): unknown {
 
 function withFormats(ajv: Ajv): Ajv {
   formats.default.default(ajv);
-  // Where there is no address GitHub writes '', whatever the document says.
+  // GitHub writes '' for a missing address, although the document forbids it.
   return ajv.addFormat('uri', (text) => text === '' || URL.canParse(text));
 }

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, createVerify, generateKeyPairSync, randomB
 import { Refused } from './answers.ts';
 import type { App, State } from './state.ts';
 
-/** What GitHub allows an App to have. */
+/** GitHub's limits for an App. */
 const mostKeys = 25;
 
 type KeyPair = { privateKey: string; publicKey: string };
@@ -23,18 +23,21 @@ export function makeKeyPairsWith(make: () => KeyPair): void {
   makeKeyPair = make;
 }
 
-/** As the settings show a key, private or public: base64 of the SHA-256 of its public half. */
+/**
+ * Returns a key as the settings show it: base64 of the SHA-256 of its public half. The argument is a private or public
+ * key.
+ */
 export function fingerprintOf(pem: string): string {
   const der = createPublicKey(pem).export({ type: 'spki', format: 'der' });
   return createHash('sha256').update(der).digest('base64');
 }
 
-/** The public halves of all keys that sign for the App. */
+/** Returns the public halves of all keys that sign for the App. */
 export function keysOf({ publicKey, otherPublicKeys }: App): string[] {
   return [publicKey, ...otherPublicKeys];
 }
 
-/** "Generate a private key": the answer is shown this once. */
+/** Does what "Generate a private key" does. The result is shown only once. */
 export function addKey(app: App): string {
   if (keysOf(app).length >= mostKeys) throw new Refused(422, `An App has ${mostKeys} private keys at most.`);
   const { privateKey, publicKey } = newKeyPair();
@@ -42,7 +45,7 @@ export function addKey(app: App): string {
   return privateKey;
 }
 
-/** By the key itself, either half, or by its fingerprint. The last one cannot be deleted. */
+/** Deletes a key, named by either half or by its fingerprint. The last key cannot be deleted. */
 export function deleteKey(app: App, key: string): void {
   const fingerprint = key.startsWith('-----') ? fingerprintOf(key) : key;
   const all = keysOf(app);
@@ -58,14 +61,14 @@ export function clientSecretsOf({ clientSecret, otherClientSecrets }: App): stri
   return [clientSecret, ...otherClientSecrets];
 }
 
-/** "Generate a new client secret": the ones before stay good. */
+/** Does what "Generate a new client secret" does. Earlier secrets stay valid. */
 export function addClientSecret(app: App): string {
   const secret = randomBytes(20).toString('hex');
   app.otherClientSecrets.push(secret);
   return secret;
 }
 
-/** By the secret, or by its last eight characters. */
+/** Deletes a client secret, named by the secret or by its last eight characters. */
 export function deleteClientSecret(app: App, secret: string): void {
   const [first, ...others] = clientSecretsOf(app).filter((one) => !one.endsWith(secret));
   if (!first) throw new Refused(422, 'You cannot delete the only client secret of an App.');
@@ -74,7 +77,7 @@ export function deleteClientSecret(app: App, secret: string): void {
 }
 
 /**
- * With which of an App's credentials a request came, good or deleted: `key <fingerprint>` or `client_secret <its last
+ * Returns which credential of an App a request used, valid or deleted: `key <fingerprint>` or `client_secret <its last
  * eight characters>`.
  */
 export function credentialOf({ apps }: State, authorization = ''): string | undefined {

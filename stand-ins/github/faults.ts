@@ -10,9 +10,9 @@ export type FaultKind =
 
 export type Fault = {
   method?: string;
-  /** Matched against the path below the API's root, without the query. */
+  /** The pattern for the path below the API's root, without the query. */
   path: RegExp;
-  /** How often; without it, until cleared. */
+  /** How often the fault occurs. Without it, the fault stays until it is cleared. */
   times?: number;
   /**
    * - `status`: this answer and no effect, or with `after: true` the effect and then this answer
@@ -28,14 +28,14 @@ export type Fault = {
   after?: boolean;
   /** Seconds. */
   retryAfter?: number;
-  /** Sent as it stands; a broken one is what the contract check is there to see. */
+  /** The body, sent unchanged. The contract check finds a broken one. */
   body?: unknown;
   delayMs?: number;
 };
 
 export type Faults = ReturnType<typeof createFaults>;
 
-/** What goes wrong next; the fault that was added first goes first. */
+/** The next faults. The fault that was added first occurs first. */
 export function createFaults() {
   const faults: (Fault & { left: number })[] = [];
   return {

@@ -1,7 +1,7 @@
 import type { Answer } from './answers.ts';
 import type { State } from './state.ts';
 
-/** Text that is already safe to put into a page. */
+/** Text that is safe to put into a page. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -11,7 +11,7 @@ export class Html {
 
 export type Content = Html | string | number | false | undefined | Content[];
 
-/** A piece of a page; whatever is put into it is escaped unless it is `Html` itself. */
+/** A piece of a page. Every value in it is escaped unless it is `Html` itself. */
 export function html(pieces: TemplateStringsArray, ...values: Content[]): Html {
   return new Html(pieces.reduce((text, piece, index) => text + render(values[index - 1]) + piece));
 }
@@ -30,7 +30,7 @@ main{max-width:44rem;margin:0 auto;padding:1rem}
 button{font:inherit;padding:.3rem .9rem}input[type=text]{font:inherit;padding:.2rem;width:20rem;max-width:100%}
 table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}[role=alert]{color:#b42318}`;
 
-/** A whole page, plainly marked as no page of GitHub's. */
+/** Returns a whole page that is clearly marked as simulated. */
 export function page(state: State, title: string, body: Html, status = 200): Answer {
   const { text } = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -45,7 +45,7 @@ ${body}
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
     'referrer-policy': 'no-referrer',
-    // No `form-action`: a browser would hold it against the way back, too.
+    // There is no `form-action`, because a browser would also apply it to the redirect back.
     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
   };
   return { status, raw: text, headers };
@@ -55,7 +55,7 @@ export function errorPage(state: State, status: number, message: string): Answer
   return page(state, `${status}`, html`<p role="alert">${message}</p>`, status);
 }
 
-/** To another address, with these parameters; those without a value are left out. */
+/** Redirects to an address with these parameters. Parameters without a value are left out. */
 export function redirectTo(url: string, query: Record<string, string | number | undefined> = {}): Answer {
   const target = new URL(url, 'http://here.invalid');
   for (const [name, value] of Object.entries(query)) {

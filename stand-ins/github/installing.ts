@@ -3,15 +3,15 @@ import type { Payload } from './events/webhooks.ts';
 import { insertInstallation } from './seeds.ts';
 import type { Account, App, Installation, InstallationRequest, Repository, State } from './state.ts';
 
-/** All of the account's repositories, or these. */
+/** All repositories of the account, or the given ones. */
 export type Selection = 'all' | number[];
 
-/** What follows an act: the event that the App is told. */
+/** The event that the App receives about an action. */
 export type Announcement = { app: App; event: string; payload: Payload };
 
 export type Installed = { installation: Installation; announcement: Announcement };
 
-/** Installs an App on an account, as the person who is signed in; `requester` asked for it before. */
+/** Installs an App on an account as the signed-in person. `requester` asked for it before. */
 export function install(
   state: State,
   { app, account, selection, requester }: { app: App; account: Account; selection: Selection; requester?: Account },
@@ -29,7 +29,7 @@ export function install(
   return { installation, announcement: { app, event: 'installation', payload } };
 }
 
-/** Another choice of repositories: what was added, and what was removed, is announced apart. */
+/** Changes the choice of repositories. Added and removed ones have separate events. */
 export function reselect(state: State, app: App, installation: Installation, selection: Selection): Announcement[] {
   const chosen = chosenOf(state, installation.account, selection);
   const now = new Set(chosen.map(({ id }) => id));
@@ -46,7 +46,7 @@ export function reselect(state: State, app: App, installation: Installation, sel
   return [...(added.length > 0 ? [announce({ added })] : []), ...(removed.length > 0 ? [announce({ removed })] : [])];
 }
 
-/** Once per App, account and requester. */
+/** Stores one request per App, account and requester. */
 export function requestInstallation(state: State, app: App, account: Account, requester: Account): InstallationRequest {
   const before = [...state.installationRequests.values()].find(
     (one) => one.appId === app.appId && one.account.id === account.id && one.requester.id === requester.id,
@@ -56,7 +56,7 @@ export function requestInstallation(state: State, app: App, account: Account, re
   return request;
 }
 
-/** Installs what was asked for; whoever else asked for the same is answered with it. */
+/** Installs what was requested. This also resolves other requests for the same. */
 export function approve(state: State, request: InstallationRequest, selection: Selection): Installed {
   const app = state.apps.get(request.appId);
   if (!app) throw new Error(`The App of request ${request.id} is gone`);

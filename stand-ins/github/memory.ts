@@ -1,22 +1,22 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { State } from './state.ts';
 
-/** Of the process that runs, not of what happened. */
+/** State of the running process, which is not saved. */
 const notKept = new Set(['flavour', 'enterpriseVersion', 'url', 'apiUrl', 'clock']);
 
-/** Keeps what the stand-in knows in a file, keys and tokens too: they open nothing but the stand-in. */
+/** Keeps the stand-in's state in a file, including keys and tokens. They give access only to the stand-in. */
 export function createMemory(state: State, file: string) {
   let written = '';
   return {
-    /** Takes up what an earlier life left, if there was one. */
+    /** Loads the state of an earlier process, if there is one. */
     recall(): void {
       if (!existsSync(file)) return;
       written = readFileSync(file, 'utf8');
       Object.assign(state, JSON.parse(written, fromJson));
-      // What an earlier version of the stand-in did not know yet.
+      // An earlier version of the stand-in did not have these fields.
       for (const [id, app] of state.apps) state.apps.set(id, { ...unknownBefore(), ...app });
     },
-    /** Writes what has changed, whole or not at all. */
+    /** Writes the changed state completely or not at all. */
     keep(): void {
       const kept = Object.entries(state).filter(([name, value]) => typeof value !== 'function' && !notKept.has(name));
       const text = JSON.stringify(Object.fromEntries(kept), toJson);

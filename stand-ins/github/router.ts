@@ -1,8 +1,8 @@
 export type Found<Route> = { route: Route; params: Record<string, string> };
 
 /**
- * Octokit writes a slash in a parameter as `%2F`, so segments are decoded one by one. `{+name}` takes what is left.
- * A more literal route goes before a less literal one.
+ * Finds the route of a path. Octokit writes a slash in a parameter as `%2F`, so each segment is decoded alone.
+ * `{+name}` matches the rest. A more literal route comes before a less literal one.
  */
 export function createRouter<Route extends { method: string; path: string }>(routes: Route[]) {
   const compiled = routes

@@ -9,9 +9,9 @@ const sixMonths = 15_811_200;
 const tenMinutes = 600_000;
 
 /**
- * The two addresses of the web host that authorize a user: the browser's, where whoever is signed in
- * agrees at once unless they are to be asked, and
- * the one that changes a code or a refresh token for tokens. They are not in GitHub's OpenAPI document.
+ * The two addresses of the web host that authorize a user. The browser's address authorizes the signed-in person at
+ * once, unless the person must be asked. The other one exchanges a code or a refresh token for tokens. GitHub's OpenAPI
+ * document does not contain them.
  */
 export function answerOAuth(
   state: State,
@@ -21,7 +21,7 @@ export function answerOAuth(
   const name = `${call.method} ${call.path}`;
   if (name === 'GET /login/oauth/authorize') return authorize(state, call.query, askToAuthorize);
   if (name === 'POST /login/oauth/authorize') return decide(state, call.body);
-  // A refusal is a 200 too, and names its error in the body.
+  // A refusal has status 200 too, and names its error in the body.
   if (name === 'POST /login/oauth/access_token') return { status: 200, body: exchange(state, call.body) };
   return undefined;
 }
@@ -37,7 +37,9 @@ export function addCode(
   return code;
 }
 
-/** To whom the browser is on its way, with what the address says, or a page that says why not. */
+/**
+ * Returns where the browser goes next with the parameters of the address, or a page with the reason why it does not.
+ */
 type Asking = {
   app: App;
   back: string;
@@ -72,7 +74,7 @@ function agree(state: State, { app, back, redirectUri, challenge, given }: Askin
   return redirectTo(back, { code, state: given });
 }
 
-/** The page with the two buttons; the address itself is what they send on. */
+/** The page with the two buttons. They send the parameters of the address. */
 function askToAuthorize(state: State, app: App, query: URLSearchParams): Answer {
   const body = html`<p>${app.name} by @${app.owner.login} wants to know who you are, and what of its installations you may see.</p>
 <form method="post" action="/login/oauth/authorize">${hidden(Object.fromEntries(query))}
@@ -112,7 +114,7 @@ function exchange(state: State, form: Record<string, unknown>): Record<string, u
 function redeem(state: State, app: App, form: Record<string, unknown>): Record<string, unknown> {
   const code = String(form['code']);
   const entry = state.oauthCodes.get(code);
-  // Once, whatever comes of it.
+  // A code works once, even if the exchange fails.
   state.oauthCodes.delete(code);
   const verifier = String(form['code_verifier'] ?? '');
   const proven =
@@ -132,7 +134,7 @@ function refresh(state: State, app: App, form: Record<string, unknown>): Record<
   if (!old || old.appId !== app.appId || old.expiresAt <= state.now()) {
     return oauthError('bad_refresh_token', 'The refresh token passed is incorrect or expired.');
   }
-  // Used once; the access token that came with it dies too.
+  // A refresh token works once, and its access token ends with it.
   state.refreshTokens.delete(token);
   state.userTokens.delete(old.accessToken);
   return issue(state, app, old.user);

@@ -14,7 +14,7 @@ const texts = {
   issuedAt: "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
 };
 
-/** The App whose key signed the request's JWT. The texts are GitHub's. */
+/** Returns the App whose key signed the request's JWT. The messages are GitHub's. */
 export function requireApp({ state, headers }: Call): App {
   const jwt = /^(?:bearer|token) (.+)$/i.exec(headers.authorization ?? '')?.[1];
   if (!jwt) throw new Refused(401, texts.undecodable);
@@ -47,7 +47,7 @@ function parse(part: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Whoever holds an installation's token that still counts. */
+/** Returns the owner of a valid installation token. */
 export function requireInstallation({ state, headers }: Call): Caller {
   const value = /^(?:bearer|token) (.+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
   const token = state.tokens.get(value);
@@ -60,7 +60,7 @@ export function requireInstallation({ state, headers }: Call): Caller {
   return { app, installation, token };
 }
 
-/** The repository, where the caller's token reaches it and carries the permission, such as `actions:write`. */
+/** Returns the repository if the caller's token reaches it with the permission, such as `actions:write`. */
 export function requireRepository(call: Call, permission: string): { repository: Repository; caller: Caller } {
   const caller = requireInstallation(call);
   const fullName = `${call.params['owner']}/${call.params['repo']}`.toLowerCase();
@@ -112,7 +112,7 @@ function classic(): string {
   return `ghs_${randomBytes(27).toString('base64url').replaceAll(/[-_]/g, 'x')}`;
 }
 
-/** `ghs_APPID_<JWT>`, about 400 characters. Signed with the App's key, which the stand-in has at hand. */
+/** Returns `ghs_APPID_<JWT>`, about 400 characters. It is signed with the App's key, which the stand-in has. */
 function stateless(app: App, installation: Installation, expiresAt: number): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const id = randomBytes(8).toString('hex');

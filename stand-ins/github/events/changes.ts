@@ -2,7 +2,7 @@ import type { Account, Installation, Permissions, Repository, State } from '../s
 import * as payloads from './payloads.ts';
 import type { Payload } from './webhooks.ts';
 
-/** What else people change in a browser. Each returns the payload of the webhook that follows it. */
+/** Other changes that people make in a browser. Each one returns the payload of its webhook. */
 export function changesOf(state: State) {
   function nameAnew(repository: Repository, fullName: string): void {
     state.renamed.set(repository.fullName.toLowerCase(), repository.id);
@@ -12,7 +12,7 @@ export function changesOf(state: State) {
   }
 
   return {
-    /** To another account, where `to` is the App's installation if there is one that reaches it. */
+    /** Transfers a repository to another account. `to` is the App's installation there, if there is one. */
     transferRepository(repository: Repository, account: Account, to?: Installation): Payload {
       for (const one of state.installations.values()) one.repositoryIds.delete(repository.id);
       repository.ownerAccount = account;
@@ -23,7 +23,7 @@ export function changesOf(state: State) {
       return payloads.repositoryPayload(state, repository, 'transferred', to?.appId);
     },
 
-    /** As GitHub tells of those that have left the installation by themselves. */
+    /** Returns the event about repositories that left the installation. */
     repositoriesRemoved: (installation: Installation, removed: Repository[]): Payload =>
       payloads.installationRepositoriesPayload(state, installation, { removed }),
 
@@ -40,7 +40,7 @@ export function changesOf(state: State) {
       return payloads.repositoryPayload(state, repository, change);
     },
 
-    /** The account takes another name, and its repositories with it. */
+    /** Renames the account and its repositories. */
     renameAccount(installation: Installation, login: string): Payload {
       const { account } = installation;
       const from = account.login;

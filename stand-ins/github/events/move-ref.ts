@@ -6,13 +6,13 @@ export type Push = {
   before?: string;
   after?: string;
   headCommit?: { message?: string; id?: string };
-  /** The oldest first; the last is the head. */
+  /** The commits, oldest first. The last one is the head. */
   commits?: { message?: string; id: string }[];
   deleted?: boolean;
   forced?: boolean;
 };
 
-/** Moves a branch or a tag, and remembers what came before what. */
+/** Moves a branch or a tag, and records the parent of each commit. */
 export function moveRef(repository: Repository, push: Push): { before: string; after: string; deleted: boolean } {
   const refs = push.ref.startsWith('refs/tags/') ? repository.tags : repository.branches;
   const name = push.ref.replace(/^refs\/(heads|tags)\//, '');

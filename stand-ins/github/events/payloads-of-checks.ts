@@ -4,7 +4,7 @@ import { checkView } from '../views/views-of-runs.ts';
 import { context } from './payloads.ts';
 import type { Payload } from './webhooks.ts';
 
-/** Somebody has pressed "Re-run": of one check run, or of all that an App has at the commit. */
+/** The event of "Re-run", for one check run or for all of an App at the commit. */
 export function checkRunRerequestedPayload(state: State, check: CheckRun): Payload {
   const repository = repositoryOf(state, check);
   return {

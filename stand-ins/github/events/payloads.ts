@@ -4,7 +4,7 @@ import { runView } from '../views/views-of-runs.ts';
 import { moveRef, type Push } from './move-ref.ts';
 import { type Payload, short } from './webhooks.ts';
 
-/** What every event of a repository carries. */
+/** The fields of every repository event. */
 export function context(state: State, repository: Repository, appId?: number): Payload {
   const seen = [...state.installations.values()].find(
     (one) => one.appId === appId && one.repositoryIds.has(repository.id),
@@ -36,7 +36,7 @@ function organization(state: State, { ownerAccount: { login, id } }: Repository)
   };
 }
 
-/** Moves the ref, and says so as GitHub does. */
+/** Moves the ref and returns GitHub's event about it. */
 export function pushPayload(state: State, repository: Repository, push: Push): Payload {
   const { before, after, deleted } = moveRef(repository, push);
   const given = push.commits ?? [{ message: push.headCommit?.message, id: push.headCommit?.id ?? after }];
@@ -47,7 +47,7 @@ export function pushPayload(state: State, repository: Repository, push: Push): P
     before,
     after,
     ...context(state, repository),
-    // In a push alone two times are numbers, and the owner has a name too.
+    // Only a push has two times as numbers and a name of the owner.
     repository: {
       ...repositoryView(state, repository),
       owner: { ...userView(state, repository.ownerAccount), name: repository.owner, email: null },
@@ -90,11 +90,11 @@ export type PullRequest = {
   headRef?: string;
   headSha?: string;
   baseRef?: string;
-  /** Its head lies in somebody else's repository. */
+  /** The head is in another account's repository. */
   fork?: boolean;
   draft?: boolean;
   title?: string;
-  /** Of the head commit, which the payload itself does not show. */
+  /** The message of the head commit, which the payload does not contain. */
   message?: string;
 };
 
@@ -189,7 +189,7 @@ function forkOf(repository: Repository): Repository {
   return { ...repository, id: repository.id + 500_000_000, owner: 'contributor', ownerAccount, fullName };
 }
 
-/** `action` follows from the status, as GitHub has only three. */
+/** `action` follows from the status, because GitHub has only three. */
 export function workflowRunPayload(state: State, run: Run): Payload {
   const repository = state.repositories.get(run.repositoryId);
   if (!repository) throw new Error(`The repository of run ${run.id} is gone`);
@@ -251,7 +251,7 @@ export function repositoryRenamedPayload(state: State, repository: Repository, f
   return { action: 'renamed', changes: { repository: { name: { from } } }, ...context(state, repository) };
 }
 
-/** Of an App that reaches it through another installation than the one that it was seeded with, by `appId`. */
+/** For an App that reaches the repository through another installation than the first one, by `appId`. */
 export function repositoryPayload(state: State, repository: Repository, action: string, appId?: number): Payload {
   return { action, ...context(state, repository, appId) };
 }

@@ -8,24 +8,24 @@ export type SendWebhook = {
   event: string;
   payload: Payload;
   installation?: Installation;
-  /** The App's hook URL without it. */
+  /** The App's hook URL if this is not set. */
   to?: string;
   guid?: string;
   headers?: Record<string, string>;
 };
 
-/** Signs, sends and logs as GitHub does. Never sent again by itself. */
+/** Signs, sends and logs a webhook as GitHub does. Nothing is redelivered automatically. */
 export function createWebhooks(state: State) {
   async function deliver(app: App, delivery: Delivery): Promise<Response> {
     const started = Date.now();
     try {
-      // A name that is reserved for leading nowhere: nobody waits for a name server to say so.
+      // This reserved name never resolves, so the request fails without a wait.
       if (new URL(delivery.url).hostname.endsWith('.invalid')) throw new Error('failed to connect to host');
       const response = await fetch(delivery.url, {
         method: 'POST',
         headers: delivery.requestHeaders,
         body: delivery.rawBody,
-        // GitHub waits ten seconds, an Enterprise Server thirty.
+        // GitHub waits ten seconds, and Enterprise Server thirty.
         signal: AbortSignal.timeout(state.flavour === 'ghes' ? 30_000 : 10_000),
       });
       delivery.responseBody = await response.clone().text();
@@ -33,7 +33,7 @@ export function createWebhooks(state: State) {
       delivery.statusCode = response.status;
       return response;
     } catch (error) {
-      // 502 is what the log says of a receiver that could not be reached.
+      // The log shows 502 for a receiver that could not be reached.
       delivery.statusCode = error instanceof Error && error.name === 'TimeoutError' ? 504 : 502;
       throw error;
     } finally {
@@ -72,7 +72,7 @@ export function createWebhooks(state: State) {
       });
     },
 
-    /** The same bytes and the same guid once more; a new entry of the log. */
+    /** Sends the same bytes with the same GUID again, as a new entry of the log. */
     async redeliver(guid: string): Promise<Response> {
       const first = state.deliveries.find((one) => one.guid === guid);
       const app = first && state.apps.get(first.appId);

@@ -8,7 +8,7 @@ import { filesAt } from './repositories.ts';
 import { evaluateRunName, readDefinition } from './workflow-definition.ts';
 
 export type RunHooks = {
-  /** A run was created by a dispatch. */
+  /** Called when a dispatch has created a run. */
   dispatched(run: Run): void;
   cancelled(run: Run): void;
   rerun(run: Run): void;
@@ -32,7 +32,7 @@ export function actionsRoutes(hooks: RunHooks): Route[] {
         const { repository, caller } = requireRepository(call, 'actions:write');
         const run = dispatch(call, repository, caller.app.appId);
         call.later(() => hooks.dispatched(run));
-        // Enterprise Server (3.17 to 3.19) neither knows the switch nor says which run it is.
+        // Enterprise Server (3.17 to 3.19) does not know the parameter and does not return the run.
         const asked = call.body['return_run_details'] === true || isVersionOf2026(call);
         if (call.state.flavour === 'ghes' || !asked) return { status: 204 };
         const { url, html_url } = runView(call.state, run, repository);
@@ -108,10 +108,10 @@ function dispatch(call: Call, repository: Repository, appId: number): Run {
   }
   const ref = body['ref'];
   const branch = ref.replace(/^refs\/(heads|tags)\//, '');
-  // A commit is no ref here: GitHub wants a branch or a tag.
+  // A commit is not a ref here. GitHub requires a branch or a tag.
   const headSha = repository.branches.get(branch) ?? repository.tags.get(branch);
   if (!headSha) throw new Refused(422, `No ref found for: ${ref}`);
-  // The version of the file at the ref is the one that runs.
+  // GitHub runs the version of the file at the ref.
   const text = filesAt(repository, ref).get(path);
   const definition = text === undefined ? undefined : readDefinition(text);
   if (!definition?.dispatchable) throw new Refused(422, "Workflow does not have 'workflow_dispatch' trigger");
@@ -145,7 +145,7 @@ function checkInputs(
   );
 }
 
-/** Known by the default branch alone, by its file's name or its number. */
+/** Finds a workflow on the default branch by its file's name or its number. */
 function requireWorkflow({ state, params }: Call, repository: Repository): string {
   const asked = params['workflow_id'] ?? '';
   const paths = [...filesAt(repository, repository.defaultBranch).keys()].filter((path) =>
@@ -200,7 +200,10 @@ function listRuns(call: Call, repository: Repository, among: (run: Run) => boole
   }));
 }
 
-/** `created=>=2026-11-01T12:00:00Z`, its sisters, and `from..to` where `*` is open; GitHub compares whole seconds. */
+/**
+ * Parses `created=>=2026-11-01T12:00:00Z`, similar forms, and `from..to` with an open `*`. GitHub compares whole
+ * seconds.
+ */
 function createdFilter(text: string | null): (at: number) => boolean {
   if (!text) return () => true;
   const second = (time: string) => Math.floor(Date.parse(time) / 1000);

@@ -3,7 +3,7 @@ import { type Call, isVersionOf2026, ok, page, Refused, type Route } from '../an
 import type { Installation, Permissions, Repository } from '../state.ts';
 import { appView, installationRequestView, installationView, repositoryView, timestamp } from '../views/views.ts';
 
-/** What an App asks about itself, and the tokens of its installations. */
+/** The App's own routes, and the tokens of its installations. */
 export function appRoutes(
   tokenFormat: TokenFormat,
   lifecycle: (installation: Installation, action: string) => void,
@@ -40,7 +40,7 @@ export function appRoutes(
         const installation = requireOwn(call);
         call.state.installations.delete(installation.id);
         lifecycle(installation, 'deleted');
-        // Uninstalling became asynchronous with the version of 2026-03-10.
+        // Uninstalling is asynchronous since the version of 2026-03-10.
         return { status: isVersionOf2026(call) ? 202 : 204 };
       },
     },
@@ -92,7 +92,7 @@ export function appRoutes(
   ];
 }
 
-/** A caller may try out either format before GitHub turns to it, or ask for the old one for a while. */
+/** A caller can request the new token format before GitHub switches to it, or the old one for some time. */
 function formatFor({ headers }: Call, usual: TokenFormat): TokenFormat {
   const asked = headers['x-github-stateless-s2s-token'];
   if (asked === 'enabled') return 'stateless';

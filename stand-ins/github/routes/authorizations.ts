@@ -6,7 +6,7 @@ import { appView, nodeId, timestamp, userView } from '../views/views.ts';
 
 const base = '/applications/{client_id}';
 
-/** What an App does with its users' tokens, proven by its client's secret. */
+/** The routes for an App's user tokens, authenticated by the client secret. */
 export const authorizationRoutes: Route[] = [
   {
     method: 'POST',
@@ -38,7 +38,7 @@ export const authorizationRoutes: Route[] = [
       if (!token) throw new Refused(422, 'Validation Failed');
       const { state } = call;
       state.grants.delete(grantOf(app, token.user));
-      // All of the user's, not only the one that was shown.
+      // All tokens of the user end, not only the given one.
       for (const tokens of [state.userTokens, state.refreshTokens]) {
         for (const one of [...tokens.values()]) {
           if (one.appId === app.appId && one.user.id === token.user.id) tokens.delete(one.token);

@@ -9,7 +9,7 @@ const base = '/repos/{owner}/{repo}';
 const mostOfOneName = 1000;
 const conclusions = ['action_required', 'cancelled', 'failure', 'neutral', 'success', 'skipped', 'timed_out'];
 
-/** Check runs: every App sees all, and changes its own. */
+/** Check runs. Every App sees all of them and changes its own. */
 export const checkRoutes: Route[] = [
   {
     method: 'POST',
@@ -105,7 +105,7 @@ function change({ state, body }: Call, check: CheckRun): void {
       `Invalid request.\n\n${given.conclusion} is not a member of ${JSON.stringify(conclusions)}.`,
     );
   }
-  // A conclusion completes; to complete takes a conclusion.
+  // A conclusion completes the run, and a completed run needs a conclusion.
   const status = given.conclusion === undefined ? (given.status ?? check.status) : 'completed';
   const conclusion = status === 'completed' ? (given.conclusion ?? check.conclusion) : null;
   if (status === 'completed' && !conclusion) throw new Refused(422, 'Invalid request.\n\nMissing conclusion.');
@@ -136,7 +136,7 @@ function requireCheck({ state, params }: Call, repository: Repository): CheckRun
   return check;
 }
 
-/** The latest of each name and App, if not all. */
+/** The latest of each name and App, unless all are requested. */
 function isWanted(filter: string) {
   return (one: CheckRun, _: number, all: CheckRun[]) =>
     filter === 'all' || !all.some((other) => other.id > one.id && other.name === one.name && other.appId === one.appId);

@@ -4,10 +4,10 @@ import type { App, Delivery } from '../state.ts';
 import { timestamp } from '../views/views.ts';
 
 const day = 86_400_000;
-/** How long the log remembers. */
+/** How long the log keeps its entries. */
 const kept = { 'github.com': 3 * day, 'ghe.com': 3 * day, ghes: 7 * day };
 
-/** The App's webhook: where it goes, and the log of what was sent. */
+/** The App's webhook: its address and the log of its deliveries. */
 export function hookRoutes(redeliver: (guid: string) => Promise<unknown>): Route[] {
   return [
     { method: 'GET', path: '/app/hook/config', handle: (call) => ok(configView(requireApp(call))) },
@@ -19,7 +19,7 @@ export function hookRoutes(redeliver: (guid: string) => Promise<unknown>): Route
         const { url, secret, content_type: contentType } = call.body as Record<string, string | undefined>;
         if (url !== undefined) app.hookUrl = url;
         if (secret !== undefined) app.webhookSecret = secret;
-        // GitHub's default is `form`, also where it was `json` before.
+        // GitHub's default is `form`, even if it was `json` before.
         app.contentType = contentType ?? 'form';
         return ok(configView(app));
       },
@@ -78,7 +78,7 @@ function configView(app: App) {
     content_type: app.contentType,
     insecure_ssl: '0',
     ...(app.hookUrl !== undefined && { url: app.hookUrl }),
-    // Never shown again.
+    // GitHub never shows it again.
     secret: '********',
   };
 }

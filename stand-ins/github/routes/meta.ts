@@ -1,6 +1,6 @@
 import { ok, type Route } from '../answers.ts';
 
-/** What a GitHub says of itself to anybody; its version only where it is an Enterprise Server. */
+/** The public facts about a GitHub. Only Enterprise Server shows its version. */
 export const metaRoutes: Route[] = [
   {
     method: 'GET',

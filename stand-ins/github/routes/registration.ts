@@ -3,7 +3,7 @@ import { insertApp } from '../seeds.ts';
 import type { App } from '../state.ts';
 import { appView } from '../views/views.ts';
 
-/** How Apps come to be. */
+/** The routes that create Apps. */
 export function registrationRoutes(registered: (app: App) => void): Route[] {
   return [
     {

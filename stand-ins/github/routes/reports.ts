@@ -143,7 +143,7 @@ function addDeploymentStatus({ state, body }: Call, deployment: Deployment): Dep
   return status;
 }
 
-/** What was deployed to the environment before is there no longer. GitHub spares production environments. */
+/** Marks earlier deployments to the environment as inactive. GitHub spares production environments. */
 function retireOthers(state: State, { id, repositoryId, environment }: Deployment): void {
   if (environment === 'production') return;
   const before = [...state.deployments.values()].filter(
@@ -175,7 +175,7 @@ function invalid(resource: string, field: string): Refused {
   return new Refused(422, 'Validation Failed', { errors: [{ resource, field, code: 'invalid' }] });
 }
 
-/** Contexts differ by letters only, not by their case. */
+/** Two contexts are the same if they differ only in case. */
 function sameText(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }

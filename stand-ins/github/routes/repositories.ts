@@ -3,7 +3,7 @@ import { type Call, ok, page, Refused, type Route } from '../answers.ts';
 import { type Repository, shaOf } from '../state.ts';
 import { commitView, fullRepositoryView, gitCommitView, nodeId, repositoryView } from '../views/views.ts';
 
-/** What an installation's token may read of repositories. */
+/** The routes of repositories for an installation's token. */
 export const repositoryRoutes: Route[] = [
   {
     method: 'GET',
@@ -120,7 +120,7 @@ export const repositoryRoutes: Route[] = [
   },
 ];
 
-/** How the second of two commits stands to the first; where neither came from the other, without a common ancestor. */
+/** Compares two commits. Without a common ancestor they have diverged. */
 function comparison({ state, params }: Call, repository: Repository) {
   const [base = '', head = ''] = (params['basehead'] ?? '').split('...');
   const [from, to] = [shaOfRef(repository, base), shaOfRef(repository, head)];
@@ -145,14 +145,14 @@ function comparison({ state, params }: Call, repository: Repository) {
   };
 }
 
-/** A commit, the one before it, and so on. */
+/** Returns a commit and its ancestors. */
 function historyOf({ parents }: Repository, sha: string): string[] {
   const history: string[] = [];
   for (let at: string | undefined = sha; at && !history.includes(at); at = parents.get(at)) history.push(at);
   return history;
 }
 
-/** The commit of a branch, a tag or itself. */
+/** Returns the commit of a branch, a tag or itself. */
 export function shaOfRef(repository: Repository, ref: string): string | undefined {
   const [, kind, name = ''] = /^refs\/(heads|tags)\/(.+)$/.exec(ref) ?? [];
   if (kind) return (kind === 'heads' ? repository.branches : repository.tags).get(name);
@@ -160,7 +160,7 @@ export function shaOfRef(repository: Repository, ref: string): string | undefine
   return repository.branches.get(ref) ?? repository.tags.get(ref) ?? shas.find((sha) => sha === ref);
 }
 
-/** The tree at a branch; tests give a branch its own where it must differ. */
+/** Returns the tree at a branch. Tests can give a branch its own tree. */
 export function filesAt(repository: Repository, ref: string): Map<string, string> {
   return repository.filesAt.get(ref.replace(/^refs\/(heads|tags)\//, '')) ?? repository.files;
 }
@@ -188,7 +188,7 @@ function fileView({ state }: Call, repository: Repository, path: string, text: s
   };
 }
 
-/** GitHub breaks base64 into lines of 60 characters, and says nothing of files above 1 MB. */
+/** GitHub breaks base64 into lines of 60 characters, and returns no content of files above 1 MB. */
 function encoded(text: string): { content: string; encoding: string } {
   if (Buffer.byteLength(text) > 1_048_576) return { content: '', encoding: 'none' };
   const content = Buffer.from(text)
@@ -197,7 +197,7 @@ function encoded(text: string): { content: string; encoding: string } {
   return { content, encoding: 'base64' };
 }
 
-/** A public repository can be read with any token, whether its installation reaches it or not. */
+/** Every token can read a public repository, even if its installation does not reach it. */
 function readable(call: Call, permission = 'metadata:read'): Repository {
   requireInstallation(call);
   const fullName = `${call.params['owner']}/${call.params['repo']}`.toLowerCase();

@@ -3,7 +3,7 @@ import { type Call, ok, page, Refused, type Route } from '../answers.ts';
 import type { Membership, State, UserToken } from '../state.ts';
 import { installationView, nodeId, userView } from '../views/views.ts';
 
-/** What a user's token says of the user: who it is, and where the user has a say. */
+/** The routes for a user's token: who the user is, and their roles. */
 export const userRoutes: Route[] = [
   { method: 'GET', path: '/user', handle: (call) => ok(privateUserView(call.state, requireUser(call))) },
   {
@@ -61,7 +61,7 @@ function membershipsOf({ memberships }: State, userId: number): Membership[] {
   return memberships.filter(({ user }) => user.id === userId);
 }
 
-/** A user's token goes no further than its App, which needs "Members: read" there. */
+/** A user's token is limited to its App's permissions, which must include "Members: read" there. */
 function mayReadMembers({ installations }: State, { appId }: UserToken, { organization }: Membership): boolean {
   return [...installations.values()].some(
     (one) => one.appId === appId && one.account.id === organization.id && grants(one.permissions, 'members', 'read'),

@@ -7,7 +7,7 @@ export type WorkflowDefinition = {
   inputs: Record<string, { required?: boolean; default?: unknown; type?: string; options?: string[] } | null>;
 };
 
-/** What Actions knows of a workflow file. */
+/** What Actions reads from a workflow file. */
 export function readDefinition(text: string): WorkflowDefinition {
   const file = parse(text) as Record<string, unknown>;
   const on = file['on'];
@@ -22,7 +22,7 @@ export function readDefinition(text: string): WorkflowDefinition {
   };
 }
 
-/** `run-name`, where it uses inputs and nothing else; other expressions stand for nothing. */
+/** Evaluates `run-name` with its inputs. Other expressions are empty. */
 export function evaluateRunName(template: string, inputs: Record<string, unknown>): string {
   const reads = /^(?:github\.event\.)?inputs(?:\.([\w-]+)|\['([^']+)'\])$/i;
   return template.replaceAll(/\$\{\{\s*(.*?)\s*\}\}/g, (_, expression: string) => {

@@ -7,7 +7,7 @@ import { backFrom, selectionFields, selectionOf } from './install.ts';
 
 const base = '/organizations/{org}/settings/installation-requests';
 
-/** Where an organization's owner decides on what members asked for. */
+/** The page on which an organization's owner decides about the members' requests. */
 export function requestPages(announce: (announcement: Announcement) => Promise<void>): Page[] {
   return [
     { method: 'GET', path: base, handle: list },
@@ -19,13 +19,13 @@ export function requestPages(announce: (announcement: Announcement) => Promise<v
         const app = call.state.apps.get(request.appId);
         if (!app) throw new Refused(404, 'Not Found');
         if (field(call, 'decision') !== 'approve') {
-          // Nobody is told.
+          // GitHub notifies no one.
           call.state.installationRequests.delete(request.id);
           return redirectTo(`/organizations/${request.account.login}/settings/installation-requests`);
         }
         const { installation, announcement } = approve(call.state, request, selectionOf(call));
         call.later(() => announce(announcement));
-        // Whoever asked has the state; the owner never saw it.
+        // The requester has the state, and the owner never saw it.
         return backFrom(call.state, app, installation, undefined);
       },
     },

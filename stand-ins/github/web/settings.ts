@@ -8,7 +8,7 @@ import { selectionFields, selectionOf, settingsPath } from './install.ts';
 
 type Announce = (announcement: Announcement) => Promise<void>;
 
-/** What an owner does with an installation by hand. Nothing of it gives a site its state back. */
+/** The owner's pages for an installation. None of them returns a site its state. */
 export function settingsPages(announce: Announce): Page[] {
   const act = (call: Call, action: string, change: (installation: Installation) => void): Answer => {
     const { app, installation } = requireInstallation(call);
@@ -17,7 +17,7 @@ export function settingsPages(announce: Announce): Page[] {
     call.later(() => announce({ app, event: 'installation', payload }));
     return redirectTo(action === 'deleted' ? appPath(call.state, app) : settingsPath(installation));
   };
-  // An organization's are below its name, a person's are not.
+  // An organization's settings are below its name, but a person's are not.
   return ['/settings/installations/{id}', '/organizations/{org}/settings/installations/{id}'].flatMap(
     (base): Page[] => [
       { method: 'GET', path: base, handle: show },

@@ -5,7 +5,7 @@ import type { Account, State } from '../state.ts';
 import { field, roleIn } from './accounts.ts';
 import { settingsPath } from './install.ts';
 
-/** What GitHub has not: who sits at the browser is a matter of choice. */
+/** A page that GitHub does not have: it switches the person at the browser. */
 export const simulatePages: Page[] = [
   { method: 'GET', path: '/simulate', handle: show },
   {
