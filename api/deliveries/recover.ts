@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { recoverCommand } from '../../db/deliveries/delivery-log.ts';
-import { allOperations } from '../../db/ops/operations.ts';
+import { operationsFor } from '../../db/ops/operations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import { recoverWorkflowId } from '../../workflows/ids.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
@@ -32,7 +32,7 @@ export function recoverRoutes(): Endpoint[] {
           );
         await audit({ orgId, projectId, action: 'deliveries.recovery_requested', target });
         await commandsIn(trx).add(recoverCommand(githubAppId));
-        const operation = await allOperations(trx).insert({
+        const operation = await operationsFor(trx, tenant).insert({
           orgId,
           projectId,
           kind: 'recover',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { buildsFor } from '../../db/builds/builds.ts';
-import { allTokens } from '../../db/people/tokens.ts';
+import { tokensFor } from '../../db/people/tokens.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { scopesIn } from '../http/caller.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
@@ -53,7 +53,7 @@ export function buildTokenRoutes(): Endpoint[] {
         }
         await requireRoomForToken(trx, { buildId: build.id });
         const expiresAt = await endOfNewToken(trx, caller, Date.now() + build.pipeline.timeoutMinutes * 60_000);
-        const { token, secret } = await allTokens(trx).insert({
+        const { token, secret } = await tokensFor(trx, tenant).insert({
           orgId,
           projectId,
           appId,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { allLeases } from '../../db/exchange/leases.ts';
+import { leasesFor } from '../../db/exchange/leases.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { ApiDeps } from '../http/deps.ts';
@@ -103,10 +103,10 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
       ],
       prepare: ({ tenant, caller, params, body }) =>
         exchange(deps, { tenant, caller, projectId: params.project, body }),
-      async write({ trx, caller, prepared, audit }) {
+      async write({ trx, tenant, caller, prepared, audit }) {
         const { project, issuer, purpose, appId, buildId, expiresAt, scope } = prepared;
         await requireClaim(trx, prepared);
-        const lease = await allLeases(trx).insert({
+        const lease = await leasesFor(trx, tenant).insert({
           orgId: project.orgId,
           projectId: project.id,
           integrationId: issuer.id,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Lease, leaseStatuses, leasesFor, revocationKind } from '../../db/exchange/leases.ts';
-import { allOperations } from '../../db/ops/operations.ts';
+import { operationsFor } from '../../db/ops/operations.ts';
 import { revokeTokenWorkflowId } from '../../workflows/ids.ts';
 import type { Caller } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
@@ -84,7 +84,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
         await audit({ orgId, projectId, action: 'lease.revoked', target });
         const now = (await leases.find(lease.id)) ?? lease;
         if (!mintedTokenId) return reply({ body: leaseView(now) });
-        const operation = await allOperations(trx).insert({
+        const operation = await operationsFor(trx, tenant).insert({
           orgId,
           projectId,
           kind: revocationKind,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { allInstallations } from '../../db/github/installations.ts';
+import { installationsFor } from '../../db/github/installations.ts';
 import type { Db } from '../../db/store/connection.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { type IntegrationView, kinds } from './integrations.ts';
 
 /** Groups the dialect's operations in the API's documentation. */
@@ -27,8 +28,12 @@ type V1 = z.input<typeof IntegrationView>;
 const ours = ['installation_id', 'installationID', 'githubOrg', 'registry', 'cloudAccountID'];
 
 /** The same integrations in the dialect's words. An App with several accounts shows the one that was connected first. */
-export async function inDialect(db: Db, views: V1[]): Promise<z.input<typeof DialectIntegration>[]> {
-  const accounts = await allInstallations(db).firstOf(views.map(({ id }) => id));
+export async function inDialect(
+  db: Db,
+  tenant: TenantScope,
+  views: V1[],
+): Promise<z.input<typeof DialectIntegration>[]> {
+  const accounts = await installationsFor(db, tenant).firstOf(views.map(({ id }) => id));
   return views.map((view) => {
     const account = accounts.get(view.id);
     return {

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Db } from '../../db/store/connection.ts';
 import { deletedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { type Endpoint, endpoint, type Reply, type ReplyOf, reply } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, type Reply, type ReplyOf, reply, type WriteRequest } from '../http/endpoint.ts';
 import { check, exampleId, id, name, PageQuery } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
 import { Problem } from '../http/problems.ts';
@@ -97,7 +96,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
           ...(credentials && { credentials: check('body.credentials', NewCredentials, credentials) }),
         };
         const body = check('body', IntegrationChanges, changes);
-        return one(request.trx, await change({ ...request, body }));
+        return one(request, await change({ ...request, body }));
       },
     });
 
@@ -117,7 +116,10 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       success: { status: 200, body: z.object({ data: z.array(DialectIntegration) }) },
       async read(request) {
         const { body, ...parts } = await list(request);
-        return reply({ ...parts, body: { data: await inDialect(database.reader, body.filter(isThere)) } });
+        return reply({
+          ...parts,
+          body: { data: await inDialect(database.reader, request.tenant, body.filter(isThere)) },
+        });
       },
     }),
     endpoint({
@@ -133,7 +135,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       body: NewIntegration,
       success: { status: 201, body: One },
       prepare: async (request) => prepare({ ...request, body: toNew(request.body) }),
-      write: async ({ prepared, ...request }) => one(request.trx, await create(request, prepared)),
+      write: async ({ prepared, ...request }) => one(request, await create(request, prepared)),
     }),
     endpoint({
       method: 'get',
@@ -148,7 +150,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
       async read(request) {
         const { body: view, ...parts } = await read(request);
         if (!isThere(view)) throw new Problem('not_found');
-        return reply({ ...parts, body: { data: (await inDialect(database.reader, [view]))[0] } });
+        return reply({ ...parts, body: { data: (await inDialect(database.reader, request.tenant, [view]))[0] } });
       },
     }),
     update('patch', 'updateIntegrationInDialect'),
@@ -157,8 +159,11 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
 }
 
 /** Prints what was made or changed. The dialect has no operations, so no caller waits for one. */
-async function one(db: Db, { body: view, operation: _, renew: __, ...parts }: ReplyOf<V1>): Promise<Reply> {
-  return reply({ ...parts, body: { data: (await inDialect(db, [view]))[0] } });
+async function one(
+  { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
+  { body: view, operation: _, renew: __, ...parts }: ReplyOf<V1>,
+): Promise<Reply> {
+  return reply({ ...parts, body: { data: (await inDialect(trx, tenant, [view]))[0] } });
 }
 
 /** The dialect has no status that says that an integration is being deleted. */
