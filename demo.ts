@@ -10,7 +10,7 @@ import { walk } from './stand-ins/demo/walk.ts';
 import { type GitHubStandIn, startGitHub } from './stand-ins/github/stand-in.ts';
 import { type RegistryStandIn, startRegistry } from './stand-ins/registry/stand-in.ts';
 
-/** `npm run demo`: the product beside a simulated GitHub and registry, with something to click through. */
+/** Runs `npm run demo`: the product with a simulated GitHub and registry, and a tour to follow. */
 async function demo(): Promise<Running> {
   const folder = process.argv[2] ?? path.join('data', 'demo');
   const settings = await demoSettings(folder);
@@ -32,7 +32,7 @@ async function demo(): Promise<Running> {
       FAIRLEAD_TEMPORAL_UI_PORT: String(settings.temporalUi),
       FAIRLEAD_ADMIN_TOKEN: settings.token,
       FAIRLEAD_ALLOWED_HOSTS: `${github.url} ${registry.url}`,
-      // The simulated GitHub is on this machine, so that its webhooks arrive without a public address.
+      // The simulated GitHub runs on this machine, so its webhooks need no public address.
       FAIRLEAD_WEBHOOK_MODE: 'push',
       GITHUB_HOST_URL: github.url,
       GITHUB_API_URL: github.apiUrl,
@@ -52,7 +52,7 @@ async function demo(): Promise<Running> {
     console.log(walk({ ...addresses, signIn, token: settings.token, folder, connect }));
     if (!app.source) {
       platform.bindSource(app.id, watching.signal).then(
-        () => watching.signal.aborted || console.log('The app "shop" has its source now: push (step 2 of the walk).'),
+        () => watching.signal.aborted || console.log('The app "shop" has its source now. Continue with step 2: push.'),
         (error) => watching.signal.aborted || console.error(error),
       );
     }
@@ -67,11 +67,11 @@ async function startTown(folder: string, { github: port }: DemoSettings): Promis
   const memoryFile = path.join(folder, 'simulated-github.json');
   const github = await startGitHub({ port, memoryFile }).catch((error) => taken(error, port, 'GitHub'));
   seedTown(github);
-  // As on GitHub: what is done is announced, runs take a while, and nobody agrees unasked.
+  // As on GitHub, changes send webhooks, runs take time, and a person must authorize.
   return Object.assign(github, { autoRuns: true, runStepMs: 1500, autoWebhooks: true, askToAuthorize: true });
 }
 
-/** Its images are gone when it stops. */
+/** The registry keeps its images in memory until it stops. */
 async function startImages({ registry: port }: DemoSettings): Promise<RegistryStandIn> {
   const access = [{ repository: image, actions: ['pull' as const, 'push' as const] }];
   const users = { [robot.username]: { password: robot.password, access } };
@@ -80,7 +80,7 @@ async function startImages({ registry: port }: DemoSettings): Promise<RegistrySt
 
 function taken(error: NodeJS.ErrnoException, port: number, what: string): never {
   if (error.code !== 'EADDRINUSE') throw error;
-  throw new ListenError(`Port ${port} of the simulated ${what} is taken: is the demo running already?`);
+  throw new ListenError(`Port ${port} of the simulated ${what} is in use. Is the demo already running?`);
 }
 
 await run(demo);

@@ -3,7 +3,7 @@ import { redact, redactDeep } from './domain/secrets/redact.ts';
 
 export type Logger = PinoLogger;
 
-/** Fields that are never printed, at the three depths at which they turn up in what we log. */
+/** Fields that are never printed, at any of the three depths at which log records contain them. */
 const secretFields = [
   'token',
   'secret',
@@ -16,7 +16,7 @@ const secretFields = [
 ];
 const paths = secretFields.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
-/** JSON lines. Every message and error passes through the redaction of token shapes before it is written. */
+/** Creates a logger that writes JSON lines. It redacts everything that looks like a token from messages and errors. */
 export function createLogger(level: string, destination?: { write(line: string): void }): Logger {
   return pino(
     {

@@ -15,7 +15,7 @@ import { startTemporalServer } from './worker/temporal-server.ts';
 
 export type Product = Running & { signInCode: string; temporalUiUrl: string | undefined; where: string };
 
-/** The whole product in one process, with a Temporal server as its child unless there is one. */
+/** Starts the whole product in one process. Without TEMPORAL_ADDRESS a Temporal server runs as a child process. */
 export async function startProduct(config: Config): Promise<Product> {
   const logger = createLogger(config.logLevel);
   const registry = new Registry();
@@ -32,7 +32,8 @@ export async function startProduct(config: Config): Promise<Product> {
     stops.push(store.database.close);
     const server = config.temporal.address ? undefined : await startServer(config);
     if (server) stops.push(server.stop);
-    if (store.madeKeyFile) logger.info({ file: store.madeKeyFile }, 'A master key was made: keep a copy of it safe');
+    if (store.madeKeyFile)
+      logger.info({ file: store.madeKeyFile }, 'Created a master key. Keep a copy in a safe place');
 
     const brokers = openBrokers(config, store, logger);
     const app = config.github;

@@ -1,23 +1,23 @@
 import { redact } from './domain/secrets/redact.ts';
 
-/** Something that was started and can be stopped in good order. */
+/** Something that was started and can be stopped cleanly. */
 export type Running = {
   stop(): Promise<void>;
-  /** How long that may take, where it is not the usual time. */
+  /** How long a stop may take, if it is not the usual time. */
   stopLimitMs?: number | undefined;
 };
 
 const usualLimitMs = 30_000;
 
-/** Errors whose message is a sentence for the person who started the process; anything else shows where it happened. */
+/** Errors whose message is for the person who started the process. Other errors show their stack. */
 const told = ['ConfigError', 'SealError', 'StoreError', 'ListenError', 'TemporalServerError', 'TemporalUnreachable'];
 
-/** npm passes on the signal that a terminal's Ctrl-C has sent to all of its processes: so soon, two are one. */
+/** npm forwards the signal that a terminal’s Ctrl-C has sent to all processes already. Two signals this close count as one. */
 const echoMs = 1_000;
 
 /**
- * Runs a process until SIGINT or SIGTERM, then stops it; a later second signal, or too long a stop, ends it at once. What
- * prevents the start is one sentence on stderr and exit code 1.
+ * Runs a process until SIGINT or SIGTERM, then stops it. A second signal, or a stop that takes too long, ends it at once.
+ * A failed start prints one message on stderr, and exits with code 1.
  */
 export async function run(start: () => Promise<Running>): Promise<void> {
   let running: Running | undefined;

@@ -3,7 +3,7 @@ import { type Config, loadConfig, readEnvFile } from './config.ts';
 import { type Product, startProduct } from './product.ts';
 import { type Running, run } from './run.ts';
 
-/** `npm start`. */
+/** Runs `npm start`. */
 async function start(): Promise<Running> {
   readEnvFile();
   const config = loadConfig();
@@ -13,24 +13,24 @@ async function start(): Promise<Running> {
 }
 
 function greet(config: Config, product: Product): void {
-  const { signInCode, temporalUiUrl = 'not known: set TEMPORAL_UI_URL', where } = product;
+  const { signInCode, temporalUiUrl = 'unknown: set TEMPORAL_UI_URL', where } = product;
   console.log(`
 Fairlead is ready.
 
-  API          ${config.publicUrl}  (read it at ${config.publicUrl}/docs)
+  API          ${config.publicUrl}  (reference: ${config.publicUrl}/docs)
   Sign in      ${config.publicUrl}/sign-in?code=${signInCode}
-               (works once, within 15 minutes)
+               (works once, expires in 15 minutes)
   Temporal UI  ${temporalUiUrl}
   Webhooks     ${webhooksOf(config)}
   Data         ${path.isAbsolute(where) ? where : `${where}, ${path.resolve(config.dataDir)}`}
 
-Ctrl-C stops everything; the next start finds everything again.
+Press Ctrl-C to stop. Your data is kept for the next start.
 `);
 }
 
 function webhooksOf({ webhooks: { mode, webhookUrl }, publicUrl }: Config): string {
-  if (mode === 'push') return `taken at ${webhookUrl ?? publicUrl}/v1/webhooks/github`;
-  return 'read from GitHub’s log every few seconds, since GitHub cannot reach this address (docs/webhooks.md)';
+  if (mode === 'push') return `received at ${webhookUrl ?? publicUrl}/v1/webhooks/github`;
+  return 'read from GitHub’s log every few seconds, because GitHub cannot reach this address (docs/webhooks.md)';
 }
 
 await run(start);

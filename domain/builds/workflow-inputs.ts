@@ -7,7 +7,7 @@ export function tooManyInputs(inputs: Record<string, string>, most: number): str
   const own = Object.keys(inputs).filter((name) => !ours.includes(name)).length;
   const room = most - buildInputs.length;
   if (own <= room) return undefined;
-  return `This GitHub starts a workflow with ${most} inputs at most. ${buildInputs.length} of them are Fairlead's own, so there is room for ${room}: there are ${own}.`;
+  return `This GitHub accepts at most ${most} workflow inputs. Fairlead uses ${buildInputs.length} of them, so there is room for ${room}: there are ${own}.`;
 }
 
 /** What a workflow file needs. Shown to a person whose file lacks it. */
