@@ -39,7 +39,7 @@ test.each(tables)(
   },
 );
 
-test('a deletion is never undone, and a dispatch never sent twice', () => {
+test('never undoes a deletion, and never sends a dispatch twice', () => {
   expect(sourcesOf(integrationMoves, 'active')).not.toContain('deleting');
   expect(integrationMoves.deleting).toEqual(['deleted']);
   expect(isMove(dispatchMoves, 'unknown', 'sending')).toBe(false);
@@ -47,13 +47,13 @@ test('a deletion is never undone, and a dispatch never sent twice', () => {
   expect(sourcesOf(dispatchMoves, 'sending')).toEqual(['intent']);
 });
 
-test('an uncertain build is no end, and no build is dispatched from it', () => {
+test('an uncertain build has not ended, and cannot be dispatched', () => {
   expect(isFinalBuildStatus('uncertain')).toBe(false);
   expect(isMove(buildMoves, 'uncertain', 'dispatching')).toBe(false);
   expect(isMove(buildMoves, 'uncertain', 'running')).toBe(true);
 });
 
-test('a flow is completed or rejected only from where an installation can be proven, and is not canceled while its code is on its way', () => {
+test('completes or rejects a flow only when an installation can be proven, and never cancels it while its code is pending', () => {
   for (const end of ['completed', 'rejected'] as const) {
     expect(sourcesOf(flowMoves, end)).toEqual(['install_pending', 'awaiting_approval']);
   }
@@ -61,7 +61,7 @@ test('a flow is completed or rejected only from where an installation can be pro
   expect(sourcesOf(flowMoves, 'app_created')).toEqual(['code_received']);
 });
 
-test('an old credential is put back only while it is good, and what was refused is never used', () => {
+test('restores an old credential only while it is valid, and never uses a rejected one', () => {
   expect(sourcesOf(credentialMoves, 'active')).toEqual(['pending', 'uncertain', 'retiring']);
   expect(sourcesOf(rotationMoves, 'rolling_back')).toEqual(['overlapping']);
   expect(rotationMoves.rejected).toEqual([]);

@@ -43,7 +43,7 @@ test('the matcher agrees with a plain reference', () => {
   );
 });
 
-test('a pattern without anything special matches itself and nothing else', () => {
+test('a pattern without special characters matches only itself', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[a-z/.-]{1,40}$/), fc.stringMatching(/^[a-z/.-]{1,40}$/), (one, other) => {
       expect(matchesGlob(one, one)).toBe(true);
@@ -67,7 +67,7 @@ test.each([
   expect(matchesGlob(pattern, text)).toBe(expected);
 });
 
-test('of a list, the last pattern that matches decides', () => {
+test('the last matching pattern of a list decides', () => {
   const list = ['**', '!dependabot/**', 'dependabot/urgent'];
   expect(matchesGlobs(list, 'main')).toBe(true);
   expect(matchesGlobs(list, 'dependabot/npm')).toBe(false);
@@ -76,7 +76,7 @@ test('of a list, the last pattern that matches decides', () => {
   expect(matchesGlobs(['!main'], 'main')).toBe(false);
 });
 
-test('a pattern that cannot be used says why', () => {
+test('rejects an invalid pattern with the reason', () => {
   expect(checkGlob('main')).toBeUndefined();
   expect(checkGlob('')).toMatch(/empty/);
   expect(checkGlob('[abc')).toMatch(/no "\]"/);
@@ -92,7 +92,7 @@ test.each([
   `${'*?'.repeat(60)}b`,
   `${'*[a-z]'.repeat(40)}b`,
   `${'*'.repeat(255)}b`,
-])('%s against 250 characters costs milliseconds', (pattern) => {
+])('matches %s against 250 characters within milliseconds', (pattern) => {
   const text = 'a'.repeat(250);
   // The best of three: the first also compiles, and a busy machine may pause any one of them.
   const times = [1, 2, 3].map(() => {
@@ -103,7 +103,7 @@ test.each([
   expect(Math.min(...times)).toBeLessThan(50);
 });
 
-test('a push against 100 pipelines of as many and as bad patterns as they may have costs little', () => {
+test('matches a push against 100 pipelines with the worst patterns quickly', () => {
   const worst = (text: string, pattern: string) => {
     const patterns = Array.from({ length: 20 }, () => pattern.slice(0, 128));
     // What it costs this process, since the machine may be busy with others; the best of three, as above.
@@ -120,13 +120,13 @@ test('a push against 100 pipelines of as many and as bad patterns as they may ha
   expect(worst(everyLetter, `**[${'acegikmoqsuwyACEGIKMOQSUWY'.repeat(5).slice(0, 120)}]`)).toBeLessThan(800);
 });
 
-test('what is longer than any branch matches nothing, and costs nothing', () => {
+test('text longer than any branch matches nothing, and takes no time', () => {
   expect(matchesGlob('**', 'a'.repeat(512))).toBe(true);
   expect(matchesGlob('**', 'a'.repeat(513))).toBe(false);
   expect(matchesGlob('**', 'a'.repeat(20_000_000))).toBe(false);
 });
 
-test('patterns longer than one word of bits work like short ones', () => {
+test('patterns longer than one machine word work like short ones', () => {
   const letters = fc.stringMatching(/^[ab/]{40,100}$/);
   fc.assert(
     fc.property(letters, fc.nat(30), fc.nat(9), (text, from, length) => {

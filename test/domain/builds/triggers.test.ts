@@ -124,7 +124,7 @@ const switches = [
   { enabled: false, auto: false, off: 'pipeline_disabled' },
 ];
 
-test('every event, list of globs and switch has the one outcome that the rules give it', () => {
+test('each combination of event, globs and switch has one outcome', () => {
   let builds = 0;
   for (const { on, name } of refs)
     for (const selected of [...events.map((event) => [event]), events, []])
@@ -152,7 +152,7 @@ test('every event, list of globs and switch has the one outcome that the rules g
   expect(builds).toBe(2 * (7 + 4 + 3 + 2 + 2 + 1));
 });
 
-test('of several reasons against a push, the first in order is the one that is stored', () => {
+test('stores the first of several reasons against a push', () => {
   const event = push({ refName: 'topic', deleted: true, message: '[skip ci]' });
   const none: Triggers = { ...all, events: [] };
   expect(outcome(event, { triggers: none, enabled: false, auto: false })).toBe('skipped pipeline_disabled');
@@ -163,7 +163,7 @@ test('of several reasons against a push, the first in order is the one that is s
   expect(outcome({ ...event, deleted: false, refName: 'main' })).toBe('skipped skip_marker');
 });
 
-test('of several reasons against a pull request, the first in order is the one that is stored', () => {
+test('stores the first of several reasons against a pull request', () => {
   const event = pullRequest({ action: 'labeled', baseRef: 'topic', fork: true });
   expect(outcome(event, { triggers: { ...all, events: [] } })).toBe('skipped event_not_selected');
   expect(outcome(event)).toBe('skipped action_not_building');
@@ -171,19 +171,19 @@ test('of several reasons against a pull request, the first in order is the one t
   expect(outcome({ ...event, action: 'opened', baseRef: 'main' })).toBe('blocked fork_pull_request');
 });
 
-test('a draft is a pull request like another, and becoming ready brings no new code', () => {
+test('builds a draft like any pull request, and builds nothing when it becomes ready', () => {
   expect(outcome(pullRequest({ draft: true }))).toBe('build matched');
   expect(outcome(pullRequest({ action: 'ready_for_review' }))).toBe('skipped action_not_building');
 });
 
-test('a fork would be dispatched on the base branch, with the pull request’s own ref', () => {
+test('dispatches a fork on the base branch, with the pull request’s own ref', () => {
   const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest({ fork: true }));
   expect(decision).toMatchObject({
     build: { dispatchRef: 'main', fairleadRef: 'refs/pull/7/head', sha, fork: true, pullRequest: 7 },
   });
 });
 
-test('a pull request from the same repository is dispatched on its head', () => {
+test('dispatches a pull request from the same repository on its head', () => {
   const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest());
   expect(decision).toMatchObject({ build: { dispatchRef: 'feature', fairleadRef: 'refs/heads/feature' } });
 });
@@ -201,11 +201,11 @@ test.each([
   ['Fix\n\nskip-checks: true\n\nmore text', undefined],
   ['Fix skip ci', undefined],
   ['', undefined],
-])('the message %j has the marker %s', (message, marker) => {
+])('finds in the message %j the marker %s', (message, marker) => {
   expect(skipMarker(message)).toBe(marker);
 });
 
-test('a tag is dispatched by its full ref, since a branch may have its name; a branch by its name', () => {
+test('dispatches a tag by its full ref, and a branch by its name', () => {
   const triggers = { ...all, branches: ['**'], tags: ['**'] };
   const pipeline = { enabled: true, appAutoDeploy: true, triggers };
   const refs = (['tag', 'branch'] as const).map((refType) => {

@@ -21,7 +21,7 @@ const regions: [string, AwsPartition][] = [
 ];
 
 describe('the addresses of AWS', () => {
-  test.each(regions)('in %s are those that its own clients would use', (region, partition) => {
+  test.each(regions)('in %s are the ones that AWS’s clients use', (region, partition) => {
     const sts = new STSClient({ region }).config.endpointProvider;
     const ecr = new ECRClient({ region }).config.endpointProvider;
     for (const fips of [false, true]) {
@@ -34,7 +34,7 @@ describe('the addresses of AWS', () => {
     }
   });
 
-  test('of ECR Public are those that its own client would use', () => {
+  test('of ECR Public are the ones that AWS’s client uses', () => {
     const provider = new ECRPUBLICClient({ region: 'us-east-1' }).config.endpointProvider;
     for (const dualStack of [false, true]) {
       const place = { partition: 'aws' as const, region: 'us-east-1', fips: false, dualStack };
@@ -43,7 +43,7 @@ describe('the addresses of AWS', () => {
     }
   });
 
-  test('are none for a region of another partition, or of none', () => {
+  test('do not exist for a region of another partition or an unknown one', () => {
     const place = { partition: 'aws' as const, fips: false, dualStack: false };
     for (const region of ['cn-north-1', 'us-gov-west-1', 'eu-west-1.evil', 'eu-west-1\n', 'evil', '']) {
       expect(awsEndpoint('sts', { ...place, region })).toBeUndefined();
@@ -56,11 +56,11 @@ describe('a place', () => {
     expect(awsPlace(region)).toEqual({ partition, region, fips: false, dualStack: false });
   });
 
-  test.each(regions)('beside %s, %s has one of its own', (_region, partition) => {
+  test.each(regions)('besides %s, a default exists in %s', (_region, partition) => {
     expect(awsPlace(undefined, partition)).toMatchObject({ partition });
   });
 
-  test('is nowhere else', () => {
+  test('does not exist elsewhere', () => {
     for (const region of ['', 'eu', 'eu-west', 'EU-WEST-1', 'eu-west-1/', 'xx-west-1']) {
       expect(awsPlace(region)).toBeUndefined();
     }
@@ -68,7 +68,7 @@ describe('a place', () => {
 });
 
 describe('the ARN of a role', () => {
-  test('says its partition and its account', () => {
+  test('contains its partition and its account', () => {
     expect(parseRoleArn('arn:aws-cn:iam::123456789012:role/ci/deploy@acme')).toEqual({
       partition: 'aws-cn',
       accountId: '123456789012',
@@ -86,7 +86,7 @@ describe('the ARN of a role', () => {
     'arn:aws:iam::123456789012:role/*',
     'arn:aws:iam::123456789012:role/fairlead\n',
     '',
-  ])('is not %j', (arn) => {
+  ])('rejects %j', (arn) => {
     expect(parseRoleArn(arn)).toBeUndefined();
   });
 });

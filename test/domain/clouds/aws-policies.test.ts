@@ -6,8 +6,8 @@ import {
   trustPolicyFor,
 } from '../../../domain/clouds/aws-policies.ts';
 
-describe('the trust policy to paste', () => {
-  test('lets one principal in, with the external id only', () => {
+describe('the trust policy', () => {
+  test('accepts one principal, and only with the external id', () => {
     const text = trustPolicyFor({ principalArn: 'arn:aws:iam::111122223333:role/fairlead', externalId: 'fl-1' });
 
     expect(JSON.parse(text)).toEqual({
@@ -24,7 +24,7 @@ describe('the trust policy to paste', () => {
     expect(text).toContain('\n  "Version"');
   });
 
-  test('names the role, where Fairlead is known by a session of it', () => {
+  test('names the role if Fairlead’s identity is a session of it', () => {
     const text = trustPolicyFor({
       principalArn: 'arn:aws-cn:sts::111122223333:assumed-role/fairlead/i-0abc',
       externalId: 'fl-1',
@@ -37,7 +37,7 @@ describe('the trust policy to paste', () => {
     ['https://fairlead.acme.dev', 'fairlead.acme.dev'],
     ['https://acme.dev/fairlead/', 'acme.dev/fairlead'],
     ['https://acme.dev:8443', 'acme.dev:8443'],
-  ])('lets one subject of the issuer %s in', (issuerUrl, name) => {
+  ])('accepts one subject of the issuer %s', (issuerUrl, name) => {
     const text = trustPolicyFor({ issuerUrl, subject: 'cloud_account:ca_1', accountId: '444455556666' });
 
     expect(JSON.parse(text).Statement).toEqual([
@@ -53,11 +53,11 @@ describe('the trust policy to paste', () => {
   });
 });
 
-describe('what an identity needs', () => {
+describe('the permissions policy', () => {
   const target = { partition: 'aws-cn', region: 'cn-north-1', accountId: '444455556666' };
   const actions = (text: string) => JSON.parse(text).Statement.flatMap(({ Action }: { Action: string }) => Action);
 
-  test('to pull cannot push', () => {
+  test('for pulling does not allow pushing', () => {
     const text = ecrPermissionsPolicy(target, ['pull'], ['acme/web']);
 
     expect(actions(text)).toEqual([
@@ -71,7 +71,7 @@ describe('what an identity needs', () => {
     ]);
   });
 
-  test('to push can pull', () => {
+  test('for pushing allows pulling', () => {
     expect(actions(ecrPermissionsPolicy(target, ['push']))).toEqual([
       'ecr:GetAuthorizationToken',
       'ecr:BatchCheckLayerAvailability',
@@ -84,7 +84,7 @@ describe('what an identity needs', () => {
     ]);
   });
 
-  test('is the same as what its session is narrowed to, which has room for more than ten repositories', () => {
+  test('equals the session policy, which fits more than ten repositories', () => {
     const names = Array.from({ length: 12 }, (_, index) => `acme/some-service-${index}`);
     const narrow = ecrSessionPolicy(target, ['push'], names);
 
@@ -92,7 +92,7 @@ describe('what an identity needs', () => {
     expect(narrow.length).toBeLessThan(longestSessionPolicy);
   });
 
-  test('to pull from ECR Public is to get a token; to push names the account’s repositories', () => {
+  test('for ECR Public allows a token to pull, and names the account’s repositories to push', () => {
     const own = { partition: 'aws', accountId: '444455556666' };
 
     expect(actions(ecrPermissionsPolicy(own, ['pull'], ['web']))).toEqual([

@@ -27,7 +27,7 @@ function pasted(text: string): string[][] {
 }
 let mode = 'LegacyRegistryPermissions';
 
-test('a pool is made to trust this one account of this Fairlead, and nothing in its name reaches the shell', () => {
+test('creates a pool that trusts this one account, and quotes its name for the shell', () => {
   const commands = pasted(
     gcpTrustCommands({ issuerUrl, subject, provider }, { repositories: [images], purpose: 'push' }),
   );
@@ -51,7 +51,7 @@ test('a pool is made to trust this one account of this Fairlead, and nothing in 
   );
 });
 
-test('a service account that is acted for gets the role, and the pool’s principal the right to act for it', () => {
+test('grants the role to the service account, and the right to act for it to the pool’s principal', () => {
   const trusted = { issuerUrl, subject, provider, serviceAccount: email };
   const commands = pasted(gcpTrustCommands(trusted, { repositories: [images], purpose: 'pull' }));
 
@@ -68,7 +68,7 @@ test('a service account that is acted for gets the role, and the pool’s princi
   );
 });
 
-test('a key and a person need a role and no more, on whatever repository is filled in', () => {
+test('a key and a person need only a role on the given repository', () => {
   const wanted = { repositories: [], purpose: 'pull' as const };
 
   expect(gcpTrustCommands({ serviceAccount: email }, wanted)).toBe(
@@ -82,7 +82,7 @@ test.each([
   ['AbacRepositoryPermissions', 'push', 'Container Registry Repository Writer'],
   ['LegacyRegistryPermissions', 'pull', 'AcrPull'],
   ['AbacRepositoryPermissions', 'pull', 'Container Registry Repository Reader'],
-] as const)('on a registry with %s, who is to %s gets %s', (asked, purpose, role) => {
+] as const)('on a registry with %s, permission to %s needs the role %s', (asked, purpose, role) => {
   mode = asked;
   const trusted = { clientId, cloud: 'usgov' as const, federation: { issuerUrl, subject } };
 
@@ -136,6 +136,6 @@ test.each([
   ['us-docker.pkg.dev', 'acme/im:ages/web', undefined],
   ['gcr.io', 'acme', undefined],
   ['constructor', 'acme/web/x', undefined],
-])('%s/%s lies where it lies', (host, image, place) => {
+])('finds the repository of %s/%s', (host, image, place) => {
   expect(artifactRepository(host, image)).toEqual(place);
 });

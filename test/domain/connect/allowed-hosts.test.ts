@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseAllowedHosts } from '../../../domain/connect/allowed-hosts.ts';
 
-test('hosts and origins are read from a list in any spacing', () => {
+test('parses hosts and origins from a list with any spacing', () => {
   expect(parseAllowedHosts('git.internal, http://127.0.0.1:4010\nhttps://Registry.Internal:5000/ [::1]')).toEqual([
     { host: 'git.internal' },
     { origin: 'http://127.0.0.1:4010' },
@@ -11,7 +11,7 @@ test('hosts and origins are read from a list in any spacing', () => {
   expect(parseAllowedHosts('')).toEqual([]);
 });
 
-test('every entry that cannot be used is named at once', () => {
+test('names every invalid entry in one error', () => {
   const text =
     'git.internal:8443 *.internal http://u:p@x.internal https://x.internal/path ftp://x.internal git.internal:443';
 

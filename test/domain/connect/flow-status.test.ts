@@ -50,10 +50,10 @@ test.each(steps)('%s', (_, facts, step) => {
   expect(nextStep(facts)).toBe(step);
 });
 
-describe('a flow that is over', () => {
+describe('a flow that has ended', () => {
   const ends = flowStatuses.filter(isFinalFlowStatus);
 
-  test('asks for nothing more, whatever is left in it', () => {
+  test('needs no more steps, regardless of its data', () => {
     expect(ends).toEqual(flowStatuses.filter((status) => flowMoves[status].length === 0));
     const left = {
       hasSignInCode: true,
@@ -65,7 +65,7 @@ describe('a flow that is over', () => {
     for (const status of ends) expect(nextStep({ status, ...left })).toBe('over');
   });
 
-  test('was under way before', () => {
+  test('has not ended in any other status', () => {
     for (const status of flowStatuses.filter((one) => !ends.includes(one)))
       expect(nextStep(bare(status))).not.toBe('over');
   });

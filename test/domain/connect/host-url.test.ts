@@ -11,7 +11,7 @@ test.each([
   ['https://acme.ghe.com', 'https://acme.ghe.com'],
   ['https://git.internal', 'https://git.internal'],
   ['http://127.0.0.1:4010', 'http://127.0.0.1:4010'],
-])('%s may be connected to', (text, origin) => {
+])('accepts %s', (text, origin) => {
   expect(tenantHostUrl(text, allowed)).toBe(origin);
 });
 
@@ -39,6 +39,6 @@ test.each([
   'http://127.0.0.1:4011',
   'https://127.0.0.1:4010',
   'file:///etc/passwd',
-])('%s may not', (text) => {
+])('rejects %s', (text) => {
   expect(tenantHostUrl(text, allowed)).toBeUndefined();
 });

@@ -8,7 +8,7 @@ test.each([
   'https://console.example.com/done?project=1#top',
   'http://localhost:8080/x',
   'HTTPS://CONSOLE.example.com/',
-])('%s is below an allowed origin', (url) => {
+])('accepts %s, which is below an allowed origin', (url) => {
   expect(allowedRedirect(url, origins)).toBe(new URL(url).href);
 });
 
@@ -37,6 +37,6 @@ test.each([
   'javascript:alert(1)//https://console.example.com',
   'data:text/html,https://console.example.com',
   '%2f%2fevil.example',
-])('%j is refused', (url) => {
+])('rejects %j', (url) => {
   expect(allowedRedirect(url, origins)).toBeUndefined();
 });

@@ -9,7 +9,7 @@ const attempt = (id: number, guid: string, deliveredAt: number, redelivery = fal
   redelivery,
 });
 
-test('what is missing is told by guid, oldest first, whatever its attempts say', () => {
+test('returns missing deliveries by guid, oldest first, regardless of their attempts', () => {
   const attempts = [
     attempt(5, 'b', 50, true),
     attempt(4, 'c', 40),
@@ -25,7 +25,7 @@ test('what is missing is told by guid, oldest first, whatever its attempts say',
   expect(missedIn(attempts, () => true)).toEqual([]);
 });
 
-test('the log remembers three days on github.com, and seven on an Enterprise Server', () => {
+test('the log goes back three days on github.com, and seven on an Enterprise Server', () => {
   const now = 1_000 * 86_400_000;
   const day = 86_400_000;
   expect(isPastWindow(now - 2.9 * day, false, now)).toBe(false);

@@ -9,7 +9,7 @@ type Example = { name: string; examples: Record<string, unknown>[] };
 const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as Example[];
 const of = (name: string) => examples.find((example) => example.name === name)?.examples ?? [];
 
-test('every example that GitHub publishes can be read', () => {
+test('parses every example that GitHub publishes', () => {
   const read = examples.flatMap(({ name, examples }) => examples.map((payload) => readGitHubEvent(name, payload)));
   expect(read).toHaveLength(329);
   expect(read.filter(({ kind }) => kind === 'malformed')).toEqual([]);
@@ -17,7 +17,7 @@ test('every example that GitHub publishes can be read', () => {
   expect([count('push'), count('pull_request'), count('workflow_run')]).toEqual([7, 29, 5]);
 });
 
-test('a push tells branch from tag and a deletion from a commit', () => {
+test('distinguishes branches from tags, and deletions from commits', () => {
   const events = of('push').map((payload) => readGitHubEvent('push', payload));
   const kinds = events.map((event) =>
     event.kind === 'push' ? `${event.refType}${event.deleted ? ' deleted' : ''}` : '',
@@ -28,7 +28,7 @@ test('a push tells branch from tag and a deletion from a commit', () => {
   expect(isZeroSha('0'.repeat(41))).toBe(false);
 });
 
-test('an annotated tag builds its commit, not the tag object', () => {
+test('builds the commit of an annotated tag, not the tag object', () => {
   const payload = {
     ref: 'refs/tags/v1',
     after: 'b'.repeat(40),
@@ -39,7 +39,7 @@ test('an annotated tag builds its commit, not the tag object', () => {
   expect(readGitHubEvent('push', payload)).toMatchObject({ refType: 'tag', headSha: 'c'.repeat(40) });
 });
 
-test('a push whose ref has no name, or whose tag points at no commit, is not taken at its word', () => {
+test('rejects a push whose ref has no name, or whose tag points at no commit', () => {
   const read = (change: object) =>
     readGitHubEvent('push', { ref: 'refs/tags/v1', after: 'b'.repeat(40), repository: { id: 1 }, ...change });
   expect(read({ ref: 'refs/tags/' }).kind).toBe('malformed');
@@ -49,14 +49,14 @@ test('a push whose ref has no name, or whose tag points at no commit, is not tak
   expect(read({ head_commit: null })).toMatchObject({ headSha: 'b'.repeat(40) });
 });
 
-test('a push to no commit is a deletion, whatever its flag says, with SHA-256 as with SHA-1', () => {
+test('treats a push to no commit as a deletion, with SHA-1 and SHA-256, regardless of its flag', () => {
   for (const after of ['0'.repeat(40), '0'.repeat(64)]) {
     const payload = { ref: 'refs/heads/main', after, deleted: false, repository: { id: 1 } };
     expect(readGitHubEvent('push', payload)).toMatchObject({ deleted: true });
   }
 });
 
-test('a pull request is a fork’s when its head lies elsewhere or is gone', () => {
+test('treats a pull request as a fork’s if its head is in another repository or deleted', () => {
   type End = { repo: { id: number } | null };
   const [payload] = of('pull_request') as [{ pull_request: { head: End; base: End } }];
   const read = (head: End['repo'], base = payload.pull_request.base.repo) => {
@@ -73,7 +73,7 @@ test('a pull request is a fork’s when its head lies elsewhere or is gone', () 
   expect(read(payload.pull_request.base.repo, null)).toMatchObject({ fork: false });
 });
 
-test('nothing that somebody may send makes it throw', () => {
+test('never throws for any payload', () => {
   const names = fc.constantFrom('push', 'pull_request', 'workflow_run', 'installation', 'repository', 'ping', 'x');
   fc.assert(
     fc.property(names, fc.jsonValue(), (name, payload) => {
@@ -86,7 +86,7 @@ test('nothing that somebody may send makes it throw', () => {
   expect(readGitHubEvent('push', { repository: { id: '1' } }).kind).toBe('malformed');
 });
 
-test('a run’s name shows one build or none', () => {
+test('finds one build or none in the name of a run', () => {
   const [one, other] = [newId('bld'), newId('bld')];
   expect(findBuildId(`Build ${one}`)).toBe(one);
   expect(findBuildId(`${one} ${one}`)).toBe(one);
@@ -96,7 +96,7 @@ test('a run’s name shows one build or none', () => {
   expect(findBuildId('deploy')).toBeUndefined();
 });
 
-test('ids sort by the order in which they were made, and look like what they are', () => {
+test('ids sort by creation, and have the prefix of their kind', () => {
   const ids = Array.from({ length: 10_000 }, () => newId('dlv'));
   expect([...ids].sort()).toEqual(ids);
   expect(new Set(ids).size).toBe(ids.length);

@@ -6,7 +6,7 @@ test.each([
   'https://93.184.216.34',
   'https://[2606:2800:220:1::1]',
   'http://a.io:8080',
-])('%s may be reached from outside', (url) => expect(looksPublic(url)).toBe(true));
+])('treats %s as public', (url) => expect(looksPublic(url)).toBe(true));
 
 test.each([
   'http://localhost:8080',
@@ -23,9 +23,9 @@ test.each([
   'https://ci.internal',
   'https://fairlead.local',
   'https://fairlead',
-])('%s may not', (url) => expect(looksPublic(url)).toBe(false));
+])('treats %s as not public', (url) => expect(looksPublic(url)).toBe(false));
 
-test('a webhook goes to us, to an address of the user’s own, or nowhere', () => {
+test('a webhook goes to Fairlead, to the configured address, or nowhere', () => {
   const publicUrl = 'https://fairlead.example.com';
   const id = 'gha_01k4z9v7c1q8x0m3t5n2b6d4fa';
   expect(webhookAddress({ mode: 'push', publicUrl }, id)).toBe(`${publicUrl}/v1/webhooks/github/${id}`);

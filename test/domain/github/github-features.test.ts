@@ -3,13 +3,13 @@ import { githubFeatures, lostFeatures, missingEssentials } from '../../../domain
 import { githubAppEvents, githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 
 describe('features', () => {
-  test('need every permission and every event that is asked for, and no other', () => {
+  test('need every required permission and event, and no other', () => {
     const permissions = githubFeatures.flatMap((one) => one.permissions).sort();
     expect(permissions).toEqual(Object.keys(githubAppPermissions).sort());
     expect(githubFeatures.flatMap((one) => one.events).sort()).toEqual([...githubAppEvents].sort());
   });
 
-  test('are lost one by one', () => {
+  test('are lost one at a time', () => {
     expect(lostFeatures(githubAppPermissions)).toEqual([]);
     const lost = (permission: keyof typeof githubAppPermissions, level?: string) => {
       const { [permission]: _, ...granted } = githubAppPermissions as Record<string, string>;

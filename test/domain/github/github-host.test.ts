@@ -18,7 +18,7 @@ test.each([
   ],
   ['https://github.com', 'http://127.0.0.1:4010', 'http://127.0.0.1:4010', 'github.com', '/apps', 25, true],
 ] as const)(
-  '%s (API %s) is spoken to at %s as %s',
+  '%s (API %s) uses the API at %s as %s',
   (web, given, api, flavour, appPathPrefix, maxInputs, returnsRunDetails) => {
     expect(githubHost(web, given)).toEqual({
       web: web.replace(/\/$/, ''),

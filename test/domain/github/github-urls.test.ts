@@ -3,7 +3,7 @@ import { authorizeUrl, installUrl, manifestFormUrl } from '../../../domain/githu
 
 const web = 'https://github.com';
 
-test('each page is where GitHub documents it', () => {
+test('each page has the URL that GitHub documents', () => {
   expect(manifestFormUrl(web, { state: 's' })).toBe('https://github.com/settings/apps/new?state=s');
   expect(manifestFormUrl(web, { organization: 'acme', state: 's' })).toBe(
     'https://github.com/organizations/acme/settings/apps/new?state=s',
@@ -20,7 +20,7 @@ test('each page is where GitHub documents it', () => {
   );
 });
 
-test('a name that is no name does not lead elsewhere', () => {
+test('an invalid name does not lead to another page', () => {
   for (const hostile of ['../../evil', '@evil.example', 'a?b=c#d', 'a/b', '%2f..', 'acme\ud800']) {
     for (const url of [
       manifestFormUrl(web, { organization: hostile, state: hostile }),

@@ -6,7 +6,7 @@ import { fc } from '../../support/properties.ts';
 const named = (host: string) => registryHost(host) as RegistryHost;
 
 test.each(['app', 'acme/app', 'a/b/c/d', 'a.b/c_d/e__f/g-h/i--j', '0', `a/${'b'.repeat(253)}`])(
-  '%s is a name',
+  'accepts the name %s',
   (name) => {
     expect(isRepositoryName(name)).toBe(true);
   },
@@ -34,11 +34,11 @@ test.each([
   'acme/app\n',
   'acme app',
   'a'.repeat(256),
-])('%j is none', (name) => {
+])('rejects the name %j', (name) => {
   expect(isRepositoryName(name)).toBe(false);
 });
 
-test('a long text that is no name is told at once', () => {
+test('rejects a long text quickly', () => {
   const started = Date.now();
   expect(isRepositoryName(`${'a-'.repeat(120)}!`)).toBe(false);
   expect(isRepositoryName(`${'a'.repeat(250)}!`)).toBe(false);
@@ -58,7 +58,7 @@ test.each([
   ['gcr.io', 'gcr.io/project/app', 'project/app'],
   ['gcr.io', 'acme.com/project/app', 'acme.com/project/app'],
   ['123456789012.dkr.ecr.eu-west-1.amazonaws.com', 'app', 'app'],
-])('at %s, %s is %s', (host, text, name) => {
+])('at %s, %s becomes %s', (host, text, name) => {
   expect(imageRepository(named(host), text)).toBe(name);
 });
 
@@ -70,11 +70,11 @@ test.each([
   ['europe-west1-docker.pkg.dev', 'project/repository'],
   ['gcr.io', 'project'],
   ['ghcr.io', 'ghcr.io/'],
-])('at %s, %s is no repository', (host, text) => {
+])('at %s, rejects %s', (host, text) => {
   expect(imageRepository(named(host), text)).toBeUndefined();
 });
 
-test('a name needs no encoding in an address or in a token’s scope, and never leaves its path', () => {
+test('a name needs no encoding in a URL or a token’s scope, and never leaves its path', () => {
   fc.assert(
     fc.property(fc.oneof(fc.stringMatching(/^[a-z0-9._/-]{1,40}$/), fc.string()), (name) => {
       if (!isRepositoryName(name)) return;

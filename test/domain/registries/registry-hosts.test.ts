@@ -48,7 +48,7 @@ describe('ECR', () => {
     'http://123456789012.dkr.ecr.eu-west-1.amazonaws.com',
     '123456789012.dkr.ecr..amazonaws.com',
     '123456789012.dkr.ecr.eu-west-1.amazonawsxcom',
-  ])('%s is no registry of anybody', (host) => {
+  ])('rejects %s', (host) => {
     expect(registryHost(host)).toBeUndefined();
   });
 });
@@ -68,12 +68,12 @@ describe('Google', () => {
     expect(registryHost(host)).toMatchObject({ kind: 'gar', host, location, isGcr, universe: 'googleapis.com' });
   });
 
-  test('a sovereign Google Cloud', () => {
+  test('recognizes a sovereign Google Cloud', () => {
     expect(registryHost('docker.s3nsregistry.fr')).toMatchObject({ kind: 'gar', universe: 's3nsapis.fr' });
   });
 
   test.each(['docker.pkg.dev', '-docker.pkg.dev', 'x.y-docker.pkg.dev', 'k8s.gcr.io', 'evil.us.gcr.io', 'gcr.io:8443'])(
-    '%s is not one that can be connected',
+    'rejects %s',
     (host) => expect(registryHost(host)).toBeUndefined(),
   );
 
@@ -82,7 +82,7 @@ describe('Google', () => {
     'gcr.io.evil.com',
     'evilgcr.io',
     'europe-west1-docker.pkg.dev-x.com',
-  ])('%s is somebody else’s', (host) => expect(registryHost(host)?.kind).toBe('oci'));
+  ])('treats %s as another registry', (host) => expect(registryHost(host)?.kind).toBe('oci'));
 });
 
 describe('Azure', () => {
@@ -101,7 +101,7 @@ describe('Azure', () => {
     'acme1.westeurope.data.azurecr.io',
     'acme.azurecr.io',
     'x.azurecr.us',
-  ])('%s is not one that can be connected', (host) => expect(registryHost(host)).toBeUndefined());
+  ])('rejects %s', (host) => expect(registryHost(host)).toBeUndefined());
 
   test.each([
     'x.azurecr.io.evil.com',
@@ -109,7 +109,7 @@ describe('Azure', () => {
     'acme1.azurecr.iox.com',
     'acme1-azurecr.io',
     'azurecr.io',
-  ])('%s is somebody else’s', (host) => expect(registryHost(host)?.kind).toBe('oci'));
+  ])('treats %s as another registry', (host) => expect(registryHost(host)?.kind).toBe('oci'));
 });
 
 describe('Docker Hub', () => {
@@ -121,7 +121,7 @@ describe('Docker Hub', () => {
     'https://index.docker.io/v1/',
     'https://index.docker.io/v1',
     'https://docker.io/',
-  ])('%s is another name of it', (text) => {
+  ])('accepts %s as another name', (text) => {
     expect(registryHost(text)).toEqual({
       kind: 'dockerhub',
       host: 'docker.io',
@@ -129,7 +129,7 @@ describe('Docker Hub', () => {
     });
   });
 
-  test.each(['http://docker.io', 'docker.io:8443'])('%s is not', (text) => {
+  test.each(['http://docker.io', 'docker.io:8443'])('rejects %s', (text) => {
     expect(registryHost(text)).toBeUndefined();
   });
 });
@@ -178,7 +178,7 @@ describe('any other registry', () => {
     'xn--.com:8443',
     'ｇhcr.io',
     'https://index.docker.io/v1/../x',
-  ])('%j is no host', (text) => {
+  ])('rejects %j', (text) => {
     expect(registryHost(text)).toBeUndefined();
   });
 });
@@ -231,7 +231,7 @@ test('never throws for any labels and port', () => {
   );
 });
 
-test('whatever stands behind a service’s host makes it somebody else’s', () => {
+test('a suffix after a service’s host makes it another registry', () => {
   fc.assert(
     fc.property(known, hostName, (host, more) => {
       expect([undefined, 'oci']).toContain(registryHost(`${host}.${more}`)?.kind);
@@ -239,7 +239,7 @@ test('whatever stands behind a service’s host makes it somebody else’s', () 
   );
 });
 
-test('what is taken is dialled exactly as it is named, and taken again as it stands', () => {
+test('an accepted host is used as written, and parses to itself', () => {
   fc.assert(
     fc.property(fc.oneof(hostName, known, fc.string()), fc.constantFrom('', ':5000', ':443'), (host, port) => {
       const found: RegistryHost | undefined = registryHost(`${host}${port}`);

@@ -8,7 +8,7 @@ const now = Date.UTC(2026, 10, 21);
 const almostOne = 1 - Number.EPSILON;
 
 describe('the next check', () => {
-  test('is six hours away, give or take one, and never is everybody’s at the same moment', () => {
+  test('is five to seven hours away, at a random time', () => {
     expect(nextCheckAt(now, 0) - now).toBe(5 * hour);
     expect(nextCheckAt(now, 0.5) - now).toBe(6 * hour);
     expect(nextCheckAt(now, almostOne) - now).toBeLessThanOrEqual(7 * hour);
@@ -22,18 +22,18 @@ describe('the next check', () => {
     for (const share of quarters.values()) expect(share).toBeGreaterThan(800);
   });
 
-  test('comes after 10, 20, 40 minutes … and six hours at most where nobody answers, or a little sooner', () => {
+  test('comes after 10, 20, 40 minutes and at most six hours without a response, or a little sooner', () => {
     const pauses = [1, 2, 3, 4, 5, 6, 7, 1000].map((silences) => (afterSilence(now, silences, 0) - now) / minute);
     expect(pauses).toEqual([10, 20, 40, 80, 160, 320, 360, 360]);
     expect(afterSilence(now, 1, almostOne) - now).toBeGreaterThanOrEqual(9 * minute);
   });
 
-  test('comes after 2 and 10 minutes where a refusal is not believed yet', () => {
+  test('comes after 2 and 10 minutes while refusals are too few to act on', () => {
     expect([1, 2].map((refusals) => (afterRefusal(now, refusals) - now) / minute)).toEqual([2, 10]);
   });
 });
 
-describe('what is believed of a check that nobody has asked for', () => {
+describe('the result of a scheduled check', () => {
   const active: RegistryVerdict = { status: 'active', reason: null };
   const refused: RegistryVerdict = { status: 'reauth_required', reason: 'credentials_rejected' };
   const odd: RegistryVerdict = { status: 'degraded', reason: 'not_a_registry' };
@@ -57,7 +57,7 @@ describe('what is believed of a check that nobody has asked for', () => {
   });
 });
 
-test('an outage is about a host as one organization sees it', () => {
+test('an outage belongs to one organization and host', () => {
   expect(outageSubject('org_1', 'http://127.0.0.1:5000')).toBe('org_1/127.0.0.1:5000');
   expect(outageSubject('org_1', 'https://ghcr.io')).not.toBe(outageSubject('org_2', 'https://ghcr.io'));
 });

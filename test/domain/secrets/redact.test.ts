@@ -30,7 +30,7 @@ test.each([
   ['a token in a query', `https://git.example/x?token=${canary}&page=2`],
   ['a code in a query', `https://git.example/cb?code=${canary}&page=2`],
   ['a secret in JSON', `{"webhook_secret": "${canary}"}`],
-])('%s is taken out of a text', (_, secret) => {
+])('redacts %s', (_, secret) => {
   const safe = redact(`before ${secret} after`);
 
   expect(safe).not.toContain('cnry');
@@ -38,23 +38,23 @@ test.each([
   expect(safe).toMatch(/^before .* after$/s);
 });
 
-test('a private key that was cut off is taken out to the end of the text', () => {
+test('redacts a truncated private key up to the end of the text', () => {
   expect(redact(`before ${pem.slice(0, 60)}`)).toBe('before [redacted]');
 });
 
-test('what is around a secret stays readable', () => {
+test('keeps the text around a secret', () => {
   expect(redact(`GET https://u:${canary}@git.example/a?token=${canary}&page=2 failed`)).toBe(
     'GET https://[redacted]@git.example/a?token=[redacted]&page=2 failed',
   );
 });
 
-test('a text without secrets stays as it is', () => {
+test('does not change a text without secrets', () => {
   const text = 'Build bld_01k9 of acme/web at 4f2a9c failed: the token was rejected (401), basic authentication is off';
 
   expect(redact(text)).toBe(text);
 });
 
-test('a value in use is taken out whatever shape it has, however it is written', () => {
+test('redacts a secret in use of any shape and encoding', () => {
   const value = 'correct horse/"battery"\nstaple';
   const text = `${value} | ${encodeURIComponent(value)} | ${JSON.stringify(value)}`;
 
@@ -62,7 +62,7 @@ test('a value in use is taken out whatever shape it has, however it is written',
   expect(redact('short ab', ['ab'])).toBe('short ab');
 });
 
-test('a nested value loses secrets under telling keys and secrets inside strings', () => {
+test('redacts secrets in nested values, by key and inside strings', () => {
   const error = new Error(`refused ghs_${canary}`, { cause: { privateKey: canary } });
   const circular: Record<string, unknown> = { name: 'loop' };
   circular['self'] = circular;
@@ -103,7 +103,7 @@ test.each([
   'a',
   ' ',
   '?code=',
-])('a long text of "%s" is redacted in linear time', (unit) => {
+])('redacts a long text of "%s" in linear time', (unit) => {
   const time = (length: number) => {
     const text = unit.repeat(Math.ceil(length / unit.length));
     const start = performance.now();
