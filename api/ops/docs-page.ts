@@ -94,6 +94,9 @@ noscript { display: block; padding: 2rem; font: 16px/1.5 system-ui, sans-serif; 
 .swagger-ui search input[type='search'] { box-sizing: border-box; width: 100%; max-width: none; margin: 0; font-size: 1rem; }
 .swagger-ui :is(.opblock, .opblock-tag) { scroll-margin-top: 4.5rem; }
 @media (max-width: 40rem) {
+  .swagger-ui .opblock-tag { flex-wrap: wrap; }
+  .swagger-ui .opblock-tag > small { flex: 1 0 100%; order: 1; padding: .25rem 0 0; }
+  .swagger-ui .opblock-tag > .expand-operation { margin-left: auto; }
   .swagger-ui :is(.parameters, .responses-table):is(table) > thead { display: none; }
   .swagger-ui :is(.parameters, .responses-table):is(table),
   .swagger-ui :is(.parameters, .responses-table) > tbody,
