@@ -4,7 +4,6 @@ export {
   recoverWorkflowId,
   revokeTokenWorkflowId,
   rotateWorkflowId,
-  syncWorkflowId,
 } from '../domain/ops/workflow-ids.ts';
 
 /** The task queue of every worker. */

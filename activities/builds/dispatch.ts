@@ -6,9 +6,8 @@ import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
 import { mostInputsFor } from '../../db/builds/pipelines.ts';
 import { allIntegrations } from '../../db/integrations/integrations.ts';
-import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
+import { holdUsable, usableIntegrations } from '../../db/integrations/usable-integrations.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { shared } from '../../db/store/locks.ts';
 import { skipMarker } from '../../domain/builds/skip-markers.ts';
 import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -158,17 +157,9 @@ async function intend(trx: Transaction, buildId: string): Promise<Build | undefi
 async function startSending(trx: Transaction, build: Build): Promise<boolean> {
   const now = await allBuilds(trx).find(build.id);
   if (now?.status !== 'dispatching' || now.cancelRequested) return false;
-  if (!(await isUsable(trx, build.integrationId))) return false;
+  // A deletion comes before this, or finds a build that is being sent and ends it.
+  if (!(await holdUsable(trx, build.integrationId))) return false;
   return dispatchesIn(trx).move(build.id, 'sending');
-}
-
-/**
- * Locks the integration until the transaction ends. A deletion comes before it, or finds the build that is being sent
- * and ends it.
- */
-async function isUsable(trx: Transaction, integrationId: string): Promise<boolean> {
-  const usable = trx('integrations').where({ id: integrationId }).whereIn('status', usableIntegrationStatuses);
-  return (await shared(usable.first('id'))) !== undefined;
 }
 
 async function recordSent(

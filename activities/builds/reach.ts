@@ -2,6 +2,7 @@ import type { GitHubBroker, ReachableRepository } from '../../broker/github/gith
 import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { isUnconfirmed } from '../../db/github/refresh-installation.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
+import { integrationStatusOf } from '../../db/integrations/usable-integrations.ts';
 import type { Database, Db } from '../../db/store/connection.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { NotYet, Refusal } from '../refusals.ts';
@@ -39,11 +40,11 @@ export async function reachRepository(
 }
 
 async function refuseDeleted(db: Db, { id, integrationId }: Build): Promise<void> {
-  const integration = await db('integrations').where({ id: integrationId }).first('status');
-  if (integration?.status === 'deleting') {
+  const status = await integrationStatusOf(db, integrationId);
+  if (status === 'deleting') {
     const build = await allBuilds(db).find(id);
     if (build && (build.cancelRequested || isFinalBuildStatus(build.status))) return;
-  } else if (integration?.status !== 'deleted') {
+  } else if (status !== 'deleted') {
     return;
   }
   throw new Refusal('integration_deleted', 'The integration was deleted.');

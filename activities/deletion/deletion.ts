@@ -2,20 +2,16 @@ import { activityInfo } from '@temporalio/activity';
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { endedSince, refusedPart } from '../../db/builds/build-reports.ts';
 import { type Release, release, releaseUnlessLast } from '../../db/deletion/bindings.ts';
-import { leaveUnseenToPerson, unendedBuilds } from '../../db/deletion/integration-deletion.ts';
-import { finishOwners } from '../../db/deletion/owner-deletion.ts';
+import { endDeletion } from '../../db/deletion/deletion-end.ts';
+import { countUnended, type DeletableIntegration, findEvenDeleted } from '../../db/deletion/integration-deletion.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { purgeIdleApp } from '../../db/github/idle-apps.ts';
 import { allInstallations } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
-import { allOperations } from '../../db/ops/operations.ts';
-import { purgeCredentials } from '../../db/secrets/credentials.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
-import type { IntegrationRow } from '../../db/store/tables.ts';
+import { everything } from '../../db/store/tenant.ts';
 import type { RevocationOutcome } from '../../domain/deletion/revocation.ts';
-import { worstOutcome } from '../../domain/deletion/revocation.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { installationSettingsUrl } from '../../domain/github/github-urls.ts';
 import { parts } from '../builds/report-parts.ts';
@@ -37,48 +33,7 @@ export type OfInstallation = { integrationId: string; installationId: string };
 /** Marks the integration as deleted. Only its existence and the result of the revocation are kept. */
 function finishDeletion({ database }: DeletionDeps) {
   return ({ integrationId, outcomes }: { integrationId: string; outcomes: RevocationOutcome[] }): Promise<void> =>
-    database.write(async (trx) => {
-      const outcome = worstOutcome(outcomes);
-      const now = Date.now();
-      const [ended] = await trx('integrations')
-        .where({ id: integrationId, status: 'deleting' })
-        .update({
-          status: 'deleted',
-          revocation_outcome: outcome,
-          deleted_at: now,
-          revision: trx.raw('revision + 1') as unknown as number,
-          updated_at: now,
-        })
-        .returning('*');
-      if (!ended) return;
-      for (const installationId of await allInstallations(trx).boundIds(integrationId)) {
-        await release(trx, { integrationId, installationId });
-      }
-      await trx('grants').where({ integration_id: integrationId }).delete();
-      // The credentials were needed until here to revoke the access.
-      const purged = await purgeCredentials(trx, { integration_id: integrationId });
-      const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
-      await leaveUnseenToPerson(trx);
-      await allOperations(trx).finish({ kind: 'delete', subjectId: integrationId });
-      await allIncidents(trx).resolveAbout(
-        integrationId,
-        'deletion_stuck',
-        'installation_suspended',
-        'installation_gone',
-        'registry_refused',
-        'credential_expiring',
-      );
-      await appendAudit(trx, {
-        orgId: ended.org_id,
-        projectId: ended.project_id,
-        actor: 'system',
-        action: 'integration.deleted',
-        target: integrationId,
-        outcome: outcome === 'unconfirmed' ? 'failed' : 'succeeded',
-        detail: { revocation: ended.revocation, outcome, installations: outcomes.length, purged: purged + ofApp },
-      });
-      await finishOwners(trx, ended);
-    });
+    database.write((trx) => endDeletion(trx, integrationId, outcomes));
 }
 
 /**
@@ -87,7 +42,7 @@ function finishDeletion({ database }: DeletionDeps) {
 function giveUpUninstall({ database }: DeletionDeps) {
   return ({ integrationId, installationId, code }: OfInstallation & { code: string }): Promise<RevocationOutcome> =>
     database.write(async (trx) => {
-      const integration = await trx('integrations').where({ id: integrationId }).first();
+      const integration = await findEvenDeleted(trx, everything, integrationId);
       const installation = await allInstallations(trx).find(installationId);
       const app = installation && (await githubAppsIn(trx).find(installation.githubAppId));
       await release(trx, { integrationId, installationId });
@@ -101,8 +56,8 @@ function giveUpUninstall({ database }: DeletionDeps) {
         installationId: externalId,
       });
       await allIncidents(trx).raise({
-        orgId: integration.org_id,
-        projectId: integration.project_id,
+        orgId: integration.orgId,
+        projectId: integration.projectId,
         code: 'revocation_unconfirmed',
         subjectId: installation.id,
         title: `GitHub has not confirmed that the App ${app.slug} was uninstalled from ${accountLogin} (${code})`,
@@ -136,10 +91,10 @@ export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
   }
 
   return async ({ integrationId }: { integrationId: string }): Promise<{ builds: number; installations: string[] }> => {
-    const builds = await unendedBuilds(reader, integrationId).select('id');
-    const bound = await reader('bindings').where({ integration_id: integrationId }).orderBy('installation_id');
+    const builds = await countUnended(reader, integrationId);
+    const installations = await allInstallations(reader).boundIds(integrationId);
     const untold = await countUntold(integrationId);
-    return { builds: builds.length + untold, installations: bound.map(({ installation_id: id }) => id) };
+    return { builds: builds + untold, installations };
   };
 }
 
@@ -149,7 +104,7 @@ export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
  */
 async function uninstall(deps: DeletionDeps, of: OfInstallation): Promise<RevocationOutcome> {
   const { database, broker } = deps;
-  const integration = await database.reader('integrations').where({ id: of.integrationId }).first();
+  const integration = await findEvenDeleted(database.reader, everything, of.integrationId);
   if (!integration) return 'none';
   const keeps = integration.revocation === 'never';
   const found = await database.write(async (trx) => {
@@ -182,7 +137,7 @@ function outcomeWithout({ step, installation }: Release, keeps: boolean): Revoca
 
 async function remember(
   trx: Transaction,
-  { org_id: orgId, project_id: projectId, id: integrationId }: IntegrationRow,
+  { orgId, projectId, id: integrationId }: DeletableIntegration,
   of: OfInstallation,
   outcome: RevocationOutcome,
 ): Promise<void> {

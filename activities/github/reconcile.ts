@@ -1,5 +1,5 @@
 import { startOf } from '../../db/builds/builds.ts';
-import { leaveUnseenToPerson } from '../../db/deletion/integration-deletion.ts';
+import { leaveUnseenToPerson } from '../../db/deletion/deletion-end.ts';
 import {
   deletionCommand,
   requestReconciliations,
@@ -57,8 +57,8 @@ export async function sweepStuck(database: Database, now = Date.now()): Promise<
   for (const integration of await silentDeletions(database.reader, now - hour)) {
     await database.write(async (trx) => {
       await startAgain(trx, deletionCommand(integration));
-      if (integration.updated_at > now - deletionMs) return;
-      const { org_id: orgId, project_id: projectId, id: subjectId } = integration;
+      if (integration.updatedAt > now - deletionMs) return;
+      const { orgId, projectId, id: subjectId } = integration;
       await allIncidents(trx).raise({ orgId, projectId, code: 'deletion_stuck', subjectId });
     });
   }

@@ -55,7 +55,7 @@ type DeleteRequest = Pick<
 /** Starts the deletion, or returns its operation if it has started already. */
 async function deleteById({ trx, tenant, caller, params, query, audit }: DeleteRequest): Promise<Operation> {
   const integration = required(await findEvenDeleted(trx, tenant, params.integration));
-  const { id, org_id: orgId, project_id: projectId, status } = integration;
+  const { id, orgId, projectId, status } = integration;
   requireMayRevoke(caller, orgId, query.revocation);
   const isOver = deletedIntegrationStatuses.includes(status);
   if (query.if_unused === 'true' && !isOver) refuseInUse(await usersOf(trx, id).apps(mostApps));

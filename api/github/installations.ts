@@ -1,19 +1,16 @@
 import { z } from 'zod';
 import { listOperatorApps } from '../../db/github/bind-installation.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
-import { type Installation, installationsFor, requestSync, syncCommand } from '../../db/github/installations.ts';
+import { type Installation, installationsFor } from '../../db/github/installations.ts';
+import { startSync } from '../../db/github/sync-requests.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
-import { allOperations, type Operation } from '../../db/ops/operations.ts';
-import { commandsIn } from '../../db/store/commands.ts';
-import type { Db } from '../../db/store/connection.ts';
-import { hold, lockedExceptKey } from '../../db/store/locks.ts';
+import type { Operation } from '../../db/ops/operations.ts';
 import type { PageRequest } from '../../db/store/page.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { lostFeatures } from '../../domain/github/github-features.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { missingEvents, missingPermissions } from '../../domain/github/github-permissions.ts';
 import { permissionsUpdateUrl } from '../../domain/github/github-urls.ts';
-import { syncWorkflowId } from '../../workflows/ids.ts';
 import { tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
@@ -146,27 +143,6 @@ export function installationRoutes({ database }: Pick<ApiDeps, 'database'>): End
       },
     }),
   ];
-}
-
-/** Usually a pass begins within seconds, or follows the one that is under way. */
-const lostAfterMs = 60_000;
-
-/** One that waits to be taken up is enough for each owner. */
-async function startSync(
-  trx: Db,
-  githubAppId: string,
-  owner: { orgId: string | null; projectId: string | null },
-): Promise<Operation> {
-  const operations = allOperations(trx);
-  const wanted = { ...owner, kind: 'sync', subjectId: githubAppId };
-  // Two who ask at once, and the pass that begins meanwhile, come one after the other.
-  await hold(lockedExceptKey(trx('github_apps').where({ id: githubAppId }).first('id')));
-  const waiting = await operations.findWaiting(wanted);
-  if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
-  // A command of its own: one that is being carried out just now may be of a pass that has begun.
-  if (waiting) await requestSync(trx, githubAppId);
-  else await commandsIn(trx).add(syncCommand(githubAppId));
-  return waiting ?? operations.insert({ ...wanted, workflowId: syncWorkflowId(githubAppId) });
 }
 
 function installationView(installation: Installation, app: GithubApp | undefined): z.input<typeof InstallationView> {

@@ -1,7 +1,9 @@
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
+import { orgsFor } from '../../db/people/orgs.ts';
+import { ownerNames } from '../../db/people/owner-names.ts';
 import { projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
-import { covers, type TenantScope } from '../../db/store/tenant.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { type Caller, requireOrgAdmin } from '../http/caller.ts';
 import { Problem } from '../http/problems.ts';
 
@@ -10,10 +12,8 @@ export async function ownerNameOf(
   db: Db,
   { orgId, projectId }: Pick<ConnectFlow, 'orgId' | 'projectId'>,
 ): Promise<string> {
-  const org = await db('orgs').where({ id: orgId }).first('name');
-  const project = projectId === null ? undefined : await db('projects').where({ id: projectId }).first('name');
-  const name = org?.name ?? orgId;
-  return project ? `the project ${project.name} of ${name}` : `the organization ${name}`;
+  const { org = orgId, project } = await ownerNames(db, { orgId, projectId });
+  return project === undefined ? `the organization ${org}` : `the project ${project} of ${org}`;
 }
 
 export type Asking = { tenant: TenantScope; caller: Caller };
@@ -36,8 +36,7 @@ export async function ownerOf(
     return { orgId: project.orgId, projectId };
   }
   if (orgId !== undefined) {
-    const isThere = await db('orgs').where({ id: orgId }).whereNull('deleted_at').first('id');
-    if (!isThere || !covers(tenant, orgId)) throw new Problem('not_found');
+    if (!(await orgsFor(db, tenant).find(orgId))) throw new Problem('not_found');
     requireOrgAdmin(caller, orgId);
     return { orgId, projectId: null };
   }

@@ -1,5 +1,5 @@
+import { holdActive } from '../../db/clouds/cloud-accounts.ts';
 import type { Database } from '../../db/store/connection.ts';
-import { shared } from '../../db/store/locks.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import type { EffectiveScope, RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import { ProviderError } from '../../providers/failure.ts';
@@ -60,11 +60,7 @@ export function createImageCredentials({
     ],
 
     async isCurrent(trx, { cloud }) {
-      if (!cloud) return true;
-      const active = trx('cloud_accounts')
-        .where({ ...cloud, status: 'active' })
-        .first('id');
-      return (await shared(active)) !== undefined;
+      return !cloud || holdActive(trx, cloud);
     },
 
     async mint({ issuer, purpose, repositories, bearer, minTtlMs }) {

@@ -5,7 +5,7 @@ import { sourcesOf } from '../../domain/moves.ts';
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import { sealedSecrets } from '../secrets/sealed-secrets.ts';
 import type { Db, Transaction } from '../store/connection.ts';
-import { locked } from '../store/locks.ts';
+import { locked, shared } from '../store/locks.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CloudAccountRow } from '../store/tables.ts';
@@ -168,4 +168,9 @@ export async function keepCloudSecret(
 ): Promise<boolean> {
   const kind = cloudSecretKinds[authMode as keyof typeof cloudSecretKinds];
   return sealedSecrets(trx, keyring).replace({ cloudAccountId: id }, orgId, kind, secret);
+}
+
+/** Returns whether the account is active with this access. If so, it stays until the transaction ends. */
+export async function holdActive(trx: Db, { id, epoch }: Pick<CloudAccount, 'id' | 'epoch'>): Promise<boolean> {
+  return (await shared(trx('cloud_accounts').where({ id, epoch, status: 'active' }).first('id'))) !== undefined;
 }

@@ -1,7 +1,7 @@
 import type { Revocation } from '../../domain/deletion/revocation.ts';
 import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
-import { unendedBuilds } from './integration-deletion.ts';
+import { countUnended } from './integration-deletion.ts';
 
 export type UsingApp = { id: string; projectId: string; name: string };
 
@@ -25,7 +25,7 @@ export function usersOf(db: Db, integrationId: string) {
       return {
         apps: await countOf(apps()),
         pipelines: await countOf(pipelines),
-        builds: await countOf(unendedBuilds(db, integrationId)),
+        builds: await countUnended(db, integrationId),
       };
     },
 

@@ -1,8 +1,7 @@
 import { buildStatuses, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import type { Revocation } from '../../domain/deletion/revocation.ts';
-import { integrationMoves } from '../../domain/integrations/integration-status.ts';
+import { type IntegrationStatus, integrationMoves } from '../../domain/integrations/integration-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
-import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cancelBuild } from '../builds/builds.ts';
 import { allConnectFlows } from '../connect/connect-flows.ts';
@@ -13,7 +12,7 @@ import type { AuditEntry } from '../ops/audit.ts';
 import { allOperations, type Operation } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
-import type { ConnectFlowRow, IntegrationRow } from '../store/tables.ts';
+import type { ConnectFlowRow } from '../store/tables.ts';
 import { type TenantScope, within } from '../store/tenant.ts';
 
 export type Deletion = {
@@ -24,9 +23,32 @@ export type Deletion = {
   audit: (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) => Promise<void>;
 };
 
-/** By its id whatever its status: one that was deleted, too. */
-export async function findEvenDeleted(db: Db, scope: TenantScope, id: string): Promise<IntegrationRow | undefined> {
-  return within(scope, db('integrations')).where({ id }).first();
+/** An integration that can be deleted, or that was. */
+export type DeletableIntegration = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  status: IntegrationStatus;
+  /** What its owner asked for on deletion. Null if it was not deleted. */
+  revocation: Revocation | null;
+};
+
+/** Finds an integration in any status, also a deleted one. */
+export async function findEvenDeleted(
+  db: Db,
+  scope: TenantScope,
+  id: string,
+): Promise<DeletableIntegration | undefined> {
+  const row = await within(scope, db('integrations')).where({ id }).first();
+  return (
+    row && {
+      id: row.id,
+      orgId: row.org_id,
+      projectId: row.project_id,
+      status: row.status,
+      revocation: row.revocation,
+    }
+  );
 }
 
 /**
@@ -93,8 +115,13 @@ async function endBuilds(trx: Transaction, integrationId: string): Promise<numbe
   return open.length;
 }
 
-export function unendedBuilds(db: Db, integrationId: string) {
+function unendedBuilds(db: Db, integrationId: string) {
   return db('builds').where({ integration_id: integrationId }).whereIn('status', unended);
+}
+
+export async function countUnended(db: Db, integrationId: string): Promise<number> {
+  const row = await unendedBuilds(db, integrationId).count({ count: '*' }).first();
+  return Number(row?.['count'] ?? 0);
 }
 
 export const unended = buildStatuses.filter((status) => !isFinalBuildStatus(status));
@@ -134,28 +161,4 @@ export async function cutOffProject(
     .orderBy('id')
     .select('id', 'name');
   return { tokens: tokens.length, builds, apps };
-}
-
-const unconfirmed = 'revocation_unconfirmed' satisfies IncidentCode;
-
-const onlyByHand =
-  'Uninstall it at GitHub, or delete the App there; then resolve this incident. Fairlead has the App’s key no more, and cannot see that it was done.';
-
-/**
- * An uninstallation that nobody has confirmed is told by a webhook or seen by a sync, but not of an App whose key and
- * webhook secret are destroyed: a person is told then that it is theirs to end.
- */
-export async function leaveUnseenToPerson(trx: Transaction): Promise<void> {
-  const withKey = trx('credentials')
-    .join('credential_versions', 'credential_versions.credential_id', 'credentials.id')
-    .where('credentials.kind', 'private_key')
-    .whereNot('credential_versions.status', 'purged')
-    .whereNotNull('credentials.github_app_id')
-    .select('credentials.github_app_id');
-  const ownApps = trx('github_apps').whereNotNull('org_id').whereNotIn('id', withKey).select('id');
-  await trx('incidents')
-    .where({ code: unconfirmed, status: 'open' })
-    .whereNot({ action: onlyByHand })
-    .whereIn('subject_id', trx('installations').whereIn('github_app_id', ownApps).select('id'))
-    .update({ action: onlyByHand, updated_at: Date.now() });
 }

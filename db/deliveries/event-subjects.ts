@@ -1,7 +1,10 @@
 import { closedIntegrationStatuses, type IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import { type Pipeline, toPipeline } from '../builds/pipelines.ts';
 import type { Db } from '../store/connection.ts';
-import type { InstallationRow, PipelineRow, RepositoryRow } from '../store/tables.ts';
+import type { PipelineRow } from '../store/tables.ts';
+
+export type EventInstallation = { id: string; orgId: string | null; isRemoved: boolean };
+export type EventRepository = { id: string; installationId: string; isRemoved: boolean };
 
 /** A pipeline that an event of its app's repository may concern. */
 export type Candidate = {
@@ -45,14 +48,20 @@ export function eventSubjects(db: Db) {
       found.clear();
     },
 
-    installation(githubAppId: string, externalId: number): Promise<InstallationRow | undefined> {
+    installation(githubAppId: string, externalId: number): Promise<EventInstallation | undefined> {
       const key = { github_app_id: githubAppId, external_id: externalId };
-      return once(`installation ${githubAppId} ${externalId}`, async () => db('installations').where(key).first());
+      return once(`installation ${githubAppId} ${externalId}`, async () => {
+        const row = await db('installations').where(key).first('id', 'org_id', 'removed_at');
+        return row && { id: row.id, orgId: row.org_id, isRemoved: row.removed_at !== null };
+      });
     },
 
-    repository(githubAppId: string, externalId: number): Promise<RepositoryRow | undefined> {
+    repository(githubAppId: string, externalId: number): Promise<EventRepository | undefined> {
       const key = { github_app_id: githubAppId, external_id: externalId };
-      return once(`repository ${githubAppId} ${externalId}`, async () => db('repositories').where(key).first());
+      return once(`repository ${githubAppId} ${externalId}`, async () => {
+        const row = await db('repositories').where(key).first('id', 'installation_id', 'removed_at');
+        return row && { id: row.id, installationId: row.installation_id, isRemoved: row.removed_at !== null };
+      });
     },
 
     /** The organization that has claimed an installation, by our id of it. */

@@ -163,7 +163,13 @@ export function installationsFor(db: Db, scope: TenantScope) {
         .pluck('installation_id');
     },
 
-    /** The integration through which this owner reaches it already. */
+    /** Returns GitHub's ids of the accounts that the integration is bound to. */
+    async accountsOf(integrationId: string): Promise<number[]> {
+      const bound = db('bindings').where({ integration_id: integrationId }).select('installation_id');
+      return db('installations').whereIn('id', bound).pluck('account_id');
+    },
+
+    /** Returns the integration through which this owner is bound to the installation already. */
     async boundTo(ownerId: string, installationId: string): Promise<string | undefined> {
       const row: { integration_id: string } | undefined = await db('bindings')
         .join('integrations', 'integrations.id', 'bindings.integration_id')

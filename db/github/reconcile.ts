@@ -4,7 +4,6 @@ import { deleteWorkflowId, reconcileWorkflowId } from '../../domain/ops/workflow
 import { type Build, toBuild } from '../builds/builds.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
-import type { IntegrationRow } from '../store/tables.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
 
 /** The Apps that somebody uses: the operator's, and those with an integration. What is left of others has no key. */
@@ -46,8 +45,12 @@ export async function silentBuilds(db: Db, before: number, limit: number): Promi
   return rows.map(toBuild);
 }
 
-export async function silentDeletions(db: Db, before: number): Promise<IntegrationRow[]> {
-  return db('integrations').where({ status: 'deleting' }).where('updated_at', '<', before).orderBy('id');
+type SilentDeletion = { id: string; orgId: string; projectId: string | null; updatedAt: number };
+
+/** Returns the deletions of integrations without news since `before`. */
+export async function silentDeletions(db: Db, before: number): Promise<SilentDeletion[]> {
+  const rows = await db('integrations').where({ status: 'deleting' }).where('updated_at', '<', before).orderBy('id');
+  return rows.map((row) => ({ id: row.id, orgId: row.org_id, projectId: row.project_id, updatedAt: row.updated_at }));
 }
 
 /**
@@ -62,7 +65,7 @@ export async function startAgain(trx: Transaction, command: Command): Promise<vo
   if (!waiting) await commandsIn(trx).add({ ...command, action: 'signal_with_start', signal: 'nudged' });
 }
 
-export function deletionCommand({ id }: IntegrationRow): Command {
+export function deletionCommand({ id }: Pick<SilentDeletion, 'id'>): Command {
   return {
     action: 'start',
     workflow: 'deleteIntegration',

@@ -6,6 +6,7 @@ import {
   usableIntegrationStatuses,
 } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
+import { shared } from '../store/locks.ts';
 
 export type UsableIntegration = { id: string; displayName: string; hostUrl: string };
 
@@ -59,4 +60,15 @@ export function isDeletedStatus(status: IntegrationStatus): boolean {
 export async function isDeleted(db: Db, integrationId: string): Promise<boolean> {
   const integration = await db('integrations').where({ id: integrationId }).first('status');
   return integration === undefined || isDeletedStatus(integration.status);
+}
+
+/** Returns whether an integration can be used. If so, it cannot be deleted until the transaction ends. */
+export async function holdUsable(trx: Db, id: string): Promise<boolean> {
+  const usable = trx('integrations').where({ id }).whereIn('status', usableIntegrationStatuses);
+  return (await shared(usable.first('id'))) !== undefined;
+}
+
+/** Returns the status of an integration, also of a deleted one. */
+export async function integrationStatusOf(db: Db, id: string): Promise<IntegrationStatus | undefined> {
+  return (await db('integrations').where({ id }).first('status'))?.status;
 }

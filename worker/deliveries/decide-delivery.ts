@@ -125,7 +125,7 @@ async function applyChange(
   subjects.forget();
   const installation =
     installationId === undefined ? undefined : await subjects.installation(githubAppId, installationId);
-  return { status: 'processed', reason: 'sync_requested', orgId: installation?.org_id ?? undefined };
+  return { status: 'processed', reason: 'sync_requested', orgId: installation?.orgId ?? undefined };
 }
 
 function repositoriesOf(event: InstallationEvent | RepositoryEvent): number[] {
@@ -144,7 +144,7 @@ async function decideForSubject(
     return { status: 'ignored', reason: subject, overtakes: staleReasons.includes(subject) };
   }
   const { installation, repository } = subject;
-  const orgId = installation.org_id ?? undefined;
+  const orgId = installation.orgId ?? undefined;
   // No sync is requested, because a person binds the installation.
   if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
   if (event.kind === 'check_run' || event.kind === 'check_suite') {
@@ -180,12 +180,12 @@ async function subjectOf(
 ): Promise<Subject | string> {
   if (event.installationId === undefined) return 'installation_missing';
   const installation = await subjects.installation(githubAppId, event.installationId);
-  if (!installation || installation.removed_at !== null) return 'installation_unknown';
+  if (!installation || installation.isRemoved) return 'installation_unknown';
   const repository = await subjects.repository(githubAppId, event.repositoryId);
   if (!repository) return 'repository_unknown';
-  if (repository.installation_id !== installation.id) {
+  if (repository.installationId !== installation.id) {
     await appendAudit(trx, {
-      orgId: (await subjects.orgOf(repository.installation_id)) ?? null,
+      orgId: (await subjects.orgOf(repository.installationId)) ?? null,
       actor: 'system',
       action: 'delivery.refused',
       target: id,
@@ -194,6 +194,6 @@ async function subjectOf(
     });
     return 'installation_mismatch';
   }
-  if (repository.removed_at !== null) return 'repository_removed';
+  if (repository.isRemoved) return 'repository_removed';
   return { installation, repository };
 }

@@ -1,17 +1,21 @@
 import { createBuild } from '../../db/builds/builds.ts';
 import { allDecisions } from '../../db/deliveries/decisions.ts';
 import type { DeliveryOutcome, PendingDelivery } from '../../db/deliveries/delivery-queue.ts';
-import type { Candidate, EventSubjects } from '../../db/deliveries/event-subjects.ts';
+import type {
+  Candidate,
+  EventInstallation,
+  EventRepository,
+  EventSubjects,
+} from '../../db/deliveries/event-subjects.ts';
 import { integrationDeleted, isDeletedStatus } from '../../db/integrations/usable-integrations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import type { InstallationRow, RepositoryRow } from '../../db/store/tables.ts';
 import { type Decision, decide } from '../../domain/builds/triggers.ts';
 import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { PullRequestEvent, PushEvent } from '../../domain/deliveries/github-events.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 
-export type Subject = { installation: InstallationRow; repository: RepositoryRow };
+export type Subject = { installation: EventInstallation; repository: EventRepository };
 
 /** A commit message can be very long, so only this much of it is stored. */
 const longestMessage = 1_000;
@@ -77,7 +81,7 @@ async function write(
     repository,
     candidate: { pipeline, integrationId },
     decision,
-  }: { delivery: PendingDelivery; repository: RepositoryRow; candidate: Candidate; decision: Decision | string },
+  }: { delivery: PendingDelivery; repository: EventRepository; candidate: Candidate; decision: Decision | string },
 ): Promise<boolean> {
   const { id: pipelineId, orgId, projectId, appId } = pipeline;
   const claim = { deliveryId: delivery.id, pipelineId, orgId, projectId };

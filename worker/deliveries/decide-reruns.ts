@@ -22,7 +22,7 @@ export async function decideReruns(
   if (app?.appId !== event.appId) return { status: 'ignored', reason: 'check_of_another_app' };
 
   const latest = await commitBuilds(trx).lockLatest(repository.id, event.headSha);
-  const wanted = latest.filter((build) => build.orgId === installation.org_id && isMeant(build, event));
+  const wanted = latest.filter((build) => build.orgId === installation.orgId && isMeant(build, event));
   if (wanted.length === 0) return { status: 'ignored', reason: 'build_unknown' };
   let builds = 0;
   for (const source of wanted) if (await rerun(trx, delivery, event, source)) builds += 1;
