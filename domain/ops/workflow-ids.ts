@@ -1,4 +1,4 @@
-/** The id of a workflow is its subject's. Temporal rejects a second start with the same id. */
+/** A workflow’s id is derived from its subject’s id, so Temporal rejects a second start. */
 export function buildWorkflowId(buildId: string): string {
   return `build/${buildId}`;
 }
@@ -7,7 +7,7 @@ export function syncWorkflowId(githubAppId: string): string {
   return `sync/${githubAppId}`;
 }
 
-/** One workflow for each delivery or flow that asks for it. */
+/** Returns the id for the delivery or flow that causes the refresh, which it can do once. */
 export function refreshWorkflowId(causeId: string): string {
   return `refresh/${causeId}`;
 }
