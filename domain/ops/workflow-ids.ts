@@ -20,7 +20,7 @@ export function connectGithubWorkflowId(flowId: string): string {
   return `connect-github/${flowId}`;
 }
 
-/** Each rotation has its own workflow. The database ensures that a credential has only one rotation at a time. */
+/** Each rotation has its own workflow. The database allows only one at a time for a credential. */
 export function rotateWorkflowId(credentialId: string, operationId: string): string {
   return `rotate/${credentialId}/${operationId}`;
 }
@@ -33,7 +33,7 @@ export function reportWorkflowId(buildId: string): string {
   return `report/${buildId}`;
 }
 
-/** The deletion of an integration, or of everything in a project or an organization. */
+/** Returns the id for deleting an integration, or everything of a project or an organization. */
 export function deleteWorkflowId(subjectId: string): string {
   return `delete/${subjectId}`;
 }
@@ -54,10 +54,7 @@ export function verifyCloudWorkflowId(cloudAccountId: string): string {
   return `verify-cloud/${cloudAccountId}`;
 }
 
-/**
- * Temporal search attributes (all Keyword) with which an operator finds a workflow. They contain ids and plain words
- * only.
- */
+/** The Temporal search attributes (all Keyword) that operators search by. They contain only ids and plain words. */
 export const workflowAttributeNames = ['OrgId', 'ProjectId', 'IntegrationId', 'BuildId', 'Kind', 'Phase'] as const;
 
 type WorkflowAttribute = (typeof workflowAttributeNames)[number];
