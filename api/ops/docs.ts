@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { precompressed } from '../http/precompressed.ts';
 import { docsPage, docsPolicy, docsScript, docsStyles } from './docs-page.ts';
 
 const { resolve } = createRequire(import.meta.url);
@@ -10,7 +11,7 @@ const viewerStyles = resolve('swagger-ui-dist/swagger-ui.css');
 
 /** The OpenAPI document and the page that shows it. `documentOfAll` describes all endpoints, including these. */
 export function docsRoutes(documentOfAll: () => object): Endpoint[] {
-  let document: string | undefined;
+  const sendDocument = precompressed(async () => Buffer.from(JSON.stringify(documentOfAll())));
   return [
     endpoint({
       method: 'get',
@@ -21,9 +22,8 @@ export function docsRoutes(documentOfAll: () => object): Endpoint[] {
       access: 'public',
       success: { status: 200, body: z.record(z.string(), z.unknown()) },
       async raw(ctx) {
-        document ??= JSON.stringify(documentOfAll());
-        ctx.body = document;
         ctx.type = 'application/json';
+        await sendDocument(ctx);
       },
     }),
     endpoint({
@@ -45,14 +45,14 @@ export function docsRoutes(documentOfAll: () => object): Endpoint[] {
       operationId: 'getDocsScript',
       summary: 'Get the script of the documentation page',
       contentType: 'text/javascript',
-      content: readOnce(viewerScript, docsScript),
+      content: () => withOurs(viewerScript, docsScript),
     }),
     viewerFile({
       path: '/docs/viewer.css',
       operationId: 'getDocsStyles',
       summary: 'Get the styles of the documentation page',
       contentType: 'text/css',
-      content: readOnce(viewerStyles, docsStyles),
+      content: () => withOurs(viewerStyles, docsStyles),
     }),
   ];
 }
@@ -66,6 +66,7 @@ type ViewerFile = {
 };
 
 function viewerFile({ contentType, content, ...names }: ViewerFile): Endpoint {
+  const send = precompressed(content);
   return endpoint({
     ...names,
     method: 'get',
@@ -73,21 +74,14 @@ function viewerFile({ contentType, content, ...names }: ViewerFile): Endpoint {
     access: 'public',
     success: { status: 200, body: z.string(), contentType },
     async raw(ctx) {
-      ctx.set('cache-control', 'public, max-age=86400');
-      ctx.body = await content();
       ctx.type = contentType;
+      await send(ctx);
+      ctx.set('cache-control', 'public, max-age=86400');
     },
   });
 }
 
-/** Reads a file at the first request, and again only if that read failed. Appends `ours` to the file's content. */
-function readOnce(file: string, ours: string): () => Promise<Buffer> {
-  let content: Promise<Buffer> | undefined;
-  return () => {
-    content ??= readFile(file).then((theirs) => Buffer.concat([theirs, Buffer.from(`\n${ours}`)]));
-    content.catch(() => {
-      content = undefined;
-    });
-    return content;
-  };
+/** Appends `ours` to the file's content. */
+async function withOurs(file: string, ours: string): Promise<Buffer> {
+  return Buffer.concat([await readFile(file), Buffer.from(`\n${ours}`)]);
 }
