@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
-import { deleteCloudAccount } from '../../db/clouds/cloud-account-deletion.ts';
 import { type CloudAccount, cloudAccountsFor, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
+import { deleteCloudAccount } from '../../db/deletion/cloud-account-deletion.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import { requestVerificationsOf } from '../../db/registries/registry-verifications.ts';
 import type { Db } from '../../db/store/connection.ts';

@@ -3,12 +3,12 @@ import { healthFactsOf, usedIntegrationIds } from '../../db/integrations/integra
 import { allIntegrations, type Integration } from '../../db/integrations/integrations.ts';
 import { projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
+import { inheritedAction, inheritedHealth } from '../../domain/clouds/inherited-access.ts';
 import {
   forecastOf,
   forecasts,
   healthOf,
   healthStates,
-  inheritedAction,
   nextAction,
 } from '../../domain/integrations/integration-health.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -120,7 +120,7 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
     forecast: forecastOf(expiresAt, Date.now()),
     denied: checks.filter(({ outcome }) => outcome === 'denied').length,
     incidents: incidents.length,
-    cloudAccount,
+    inherited: inheritedHealth(cloudAccount),
   };
   return {
     integration_id: integration.id,
@@ -142,7 +142,7 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
   };
 
   function nextStep(): View['next_action'] {
-    const inherited = inheritedAction(judged);
+    const inherited = inheritedAction(cloudAccount, status);
     if (inherited !== null) return { text: inherited, link: null };
     const [incident] = incidents;
     if (incident) return { text: incident.action, link: incident.link };

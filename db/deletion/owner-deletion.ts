@@ -2,7 +2,6 @@ import type { Revocation } from '../../domain/deletion/revocation.ts';
 import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { deleteWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { cancelBuild } from '../builds/builds.ts';
-import { deleteCloudAccounts } from '../clouds/cloud-account-deletion.ts';
 import { allLeases } from '../exchange/leases.ts';
 import { purgeIdleApp } from '../github/idle-apps.ts';
 import { allGrants } from '../integrations/grants.ts';
@@ -11,6 +10,7 @@ import { allProjects } from '../people/projects.ts';
 import type { Transaction } from '../store/connection.ts';
 import { locked } from '../store/locks.ts';
 import type { IntegrationRow } from '../store/tables.ts';
+import { deleteCloudAccounts } from './cloud-account-deletion.ts';
 import { type Deletion, deleteIntegration, endFlows, unended } from './integration-deletion.ts';
 
 type Owned = { orgId: string; revocation: Revocation; audit: Deletion['audit'] };

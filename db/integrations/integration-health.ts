@@ -1,4 +1,4 @@
-import type { InheritedAccess } from '../../domain/integrations/integration-health.ts';
+import type { InheritedAccess } from '../../domain/clouds/inherited-access.ts';
 import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import { outageSubject } from '../../domain/registries/registry-watch.ts';
@@ -25,7 +25,7 @@ export type HealthFacts = {
   strikes: number;
   refusals: number;
   checks: RegistryCheck[];
-  /** Null where its access is its own. */
+  /** Null if its access is its own. */
   cloudAccount: InheritedAccess | null;
   /** Open ones of the integration's own organization, about it or what it depends on. */
   incidents: { code: string; title: string; action: string; link: string | null }[];

@@ -1,5 +1,3 @@
-import type { CloudAccountStatus } from '../clouds/cloud-accounts.ts';
-import { cloudAdvice } from '../clouds/cloud-advice.ts';
 import { failureFacts, type ProviderErrorCode } from '../ops/provider-failures.ts';
 import type { IntegrationStatus } from './integration-status.ts';
 
@@ -20,9 +18,6 @@ export function forecastOf(expiresAt: number | null, now: number): Forecast {
   return expiresAt <= now + 30 * day ? 'within_30_days' : 'later';
 }
 
-/** The account that an integration inherits its access from. It must be active before Fairlead returns credentials. */
-export type InheritedAccess = { id: string; status: CloudAccountStatus; reason: string | null };
-
 export type Judged = {
   status: IntegrationStatus;
   checkedAt: number | null;
@@ -34,29 +29,20 @@ export type Judged = {
   /** The number of refused checks in a row, too few to change the status. */
   refusals: number;
   incidents: number;
-  cloudAccount: InheritedAccess | null;
+  /** The health that a cloud account imposes, if the integration inherits its access from one. */
+  inherited: HealthState | null;
 };
 
 const broken: readonly IntegrationStatus[] = ['reauth_required', 'suspended', 'disconnected', 'deleting'];
 
 export function healthOf(judged: Judged): HealthState {
-  const { status, checkedAt, forecast, denied, strikes, refusals, incidents, cloudAccount } = judged;
+  const { status, checkedAt, forecast, denied, strikes, refusals, incidents, inherited } = judged;
   if (broken.includes(status) || forecast === 'expired') return 'failing';
-  if (cloudAccount?.status === 'action_required') return 'failing';
-  if (cloudAccount?.status === 'pending') return 'attention';
+  if (inherited !== null) return inherited;
   const isSoon = forecast === 'within_7_days' || forecast === 'within_30_days';
   const isDoubted = status === 'degraded' || denied > 0 || strikes > 0 || refusals > 0;
   if (isDoubted || incidents > 0 || isSoon) return 'attention';
   return checkedAt === null || status !== 'active' ? 'unknown' : 'healthy';
-}
-
-/** Returns what to do about the cloud account, or null if it is fine. This comes before problems that it causes. */
-export function inheritedAction({ status, cloudAccount }: Pick<Judged, 'status' | 'cloudAccount'>): string | null {
-  if (cloudAccount === null || cloudAccount.status === 'active' || status === 'deleting') return null;
-  const { id, reason } = cloudAccount;
-  if (cloudAccount.status === 'pending')
-    return `Verify the cloud account ${id}. Until then Fairlead returns no credentials.`;
-  return `Fix the cloud account ${id}: ${cloudAdvice(reason ?? '')}`;
 }
 
 /** What to do about a status, if no incident says it better. */

@@ -1,14 +1,14 @@
-import type { Deletion } from '../deletion/integration-deletion.ts';
+import { allCloudAccounts, type CloudAccount } from '../clouds/cloud-accounts.ts';
+import { requestConsentEnd } from '../clouds/google-consent-ends.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
-import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
-import { requestConsentEnd } from './google-consent-ends.ts';
+import type { Deletion } from './integration-deletion.ts';
 
-/** Takes effect with the transaction: from then on nobody opens its access, and its secret is destroyed. */
+/** Deletes a cloud account. From the commit on no request can use its access, and its secret is destroyed. */
 export async function deleteCloudAccount(trx: Transaction, account: Deleted, audit: Deletion['audit']): Promise<void> {
   const { id: target, orgId, projectId } = account;
   await allCloudAccounts(trx).remove(target);
-  // Google is told with the secret itself, which is destroyed after that.
+  // Revoking the consent at Google needs the secret, which is destroyed after that.
   if (account.authMode === 'oauth') await requestConsentEnd(trx, account);
   else await purgeCredentials(trx, { cloud_account_id: target });
   await audit({ orgId, projectId, action: 'cloud_account.deleted', target });
@@ -16,7 +16,7 @@ export async function deleteCloudAccount(trx: Transaction, account: Deleted, aud
 
 type Deleted = Pick<CloudAccount, 'id' | 'orgId' | 'projectId' | 'authMode'>;
 
-/** Deletes every account that a project or an organization has. */
+/** Deletes all cloud accounts of a project or an organization. */
 export async function deleteCloudAccounts(
   trx: Transaction,
   of: { org_id: string } | { project_id: string },

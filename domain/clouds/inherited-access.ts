@@ -1,0 +1,22 @@
+import type { HealthState } from '../integrations/integration-health.ts';
+import type { IntegrationStatus } from '../integrations/integration-status.ts';
+import type { CloudAccountStatus } from './cloud-accounts.ts';
+import { cloudAdvice } from './cloud-advice.ts';
+
+/** The cloud account that an integration inherits its access from. Only an active account gives access. */
+export type InheritedAccess = { id: string; status: CloudAccountStatus; reason: string | null };
+
+/** Returns the health that the cloud account imposes on the integration, or null if it imposes none. */
+export function inheritedHealth(account: InheritedAccess | null): HealthState | null {
+  if (account?.status === 'action_required') return 'failing';
+  return account?.status === 'pending' ? 'attention' : null;
+}
+
+/** Returns what to do about the cloud account, or null if it works. This comes before problems that it causes. */
+export function inheritedAction(account: InheritedAccess | null, status: IntegrationStatus): string | null {
+  if (account === null || account.status === 'active' || status === 'deleting') return null;
+  const { id, reason } = account;
+  if (account.status === 'pending')
+    return `Verify the cloud account ${id}. Until then Fairlead returns no credentials.`;
+  return `Fix the cloud account ${id}: ${cloudAdvice(reason ?? '')}`;
+}
