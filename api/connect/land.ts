@@ -57,9 +57,9 @@ export async function land(
   // Where it is gone the flow has ended.
   await holdOwner(trx, flow);
   if (!(await flowStatesIn(trx).use(state.hash, answerHash))) {
-    const used = await trx('flow_states').where({ hash: state.hash }).first();
-    if (used?.used_at == null) return 'state_expired';
-    return used.answer_hash === answerHash ? undefined : 'state_used';
+    const used = await flowStatesIn(trx).findByHash(state.hash);
+    if (used?.usedAt == null) return 'state_expired';
+    return used.answerHash === answerHash ? undefined : 'state_used';
   }
   const current = await allConnectFlows(trx).takeOpen(flow.id);
   if (!current) return undefined;

@@ -1,7 +1,9 @@
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { appRejected } from '../../db/github/follow-installations.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { installationsFor } from '../../db/github/installations.ts';
 import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
+import { credentialsIn } from '../../db/secrets/credentials.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
 import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { requireOrgAdmin } from '../http/caller.ts';
@@ -35,8 +37,8 @@ export async function startReauthorization(
       : 'Set GITHUB_APP_CLIENT_ID and GITHUB_APP_CLIENT_SECRET',
   );
 
-  const where = await lastInstallation(trx, integration.id);
-  const isThere = where !== undefined && where.removed_at === null;
+  const where = await installationsFor(trx, asking.tenant).latestOf(integration.id);
+  const isThere = where !== undefined && where.removedAt === null;
   return openFlow(trx, deps, asking, redirectUrl, {
     orgId: integration.orgId,
     projectId: integration.projectId,
@@ -45,29 +47,19 @@ export async function startReauthorization(
     integrationId: integration.id,
     reauthorizes: true,
     displayName: null,
-    accountLogin: where?.account_login ?? null,
-    accountId: where?.account_id ?? null,
-    claimedInstallation: isThere ? where.external_id : null,
+    accountLogin: where?.accountLogin ?? null,
+    accountId: where?.accountId ?? null,
+    claimedInstallation: isThere ? where.externalId : null,
   });
 }
 
 /** A new sign-in is of no use where GitHub does not take the App itself. */
 async function refuseDeadKey(db: Db, { id, statusReason }: Integration, app: GithubApp): Promise<void> {
-  const key = await db('credentials').where({ github_app_id: app.id, kind: 'private_key' }).first('id');
-  if (key && statusReason !== appRejected) return;
+  if ((await credentialsIn(db).has(app.id, 'private_key')) && statusReason !== appRejected) return;
   throw new Problem(
     'github_app_incomplete',
     app.orgId === null
       ? 'GitHub rejects the private key of the GitHub App. Ask the operator to set a new one.'
       : `GitHub rejects the private key of the GitHub App. Create a new key in its settings, then send it to \`POST /v1/integrations/${id}/credentials/rotate\`.`,
   );
-}
-
-/** One that is still there, or else the latest that was. */
-async function lastInstallation(db: Db, integrationId: string) {
-  const bound = await db('installations')
-    .whereIn('id', db('bindings').where({ integration_id: integrationId }).select('installation_id'))
-    .orderBy('id', 'desc')
-    .select('external_id', 'account_id', 'account_login', 'removed_at');
-  return bound.find(({ removed_at: removedAt }) => removedAt === null) ?? bound[0];
 }

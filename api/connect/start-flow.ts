@@ -3,7 +3,9 @@ import { nudgeFlow } from '../../db/connect/flow-commands.ts';
 import { flowStatesIn } from '../../db/connect/flow-states.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { integrationsFor } from '../../db/integrations/integrations.ts';
+import { ownerNames } from '../../db/people/owner-names.ts';
 import { holdOwner } from '../../db/people/projects.ts';
+import { credentialsIn } from '../../db/secrets/credentials.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
@@ -93,7 +95,7 @@ async function whatOf(db: Db, deps: StartDeps, asking: Asking, body: NewFlow): P
 
 async function newApp(db: Db, deps: StartDeps, body: NewFlow, owner: Owner): Promise<What> {
   const { hostUrl, apiUrl } = hostOf(deps.connect, body);
-  const org = await db('orgs').where({ id: owner.orgId }).first('name');
+  const { org = '' } = await ownerNames(db, owner);
   return {
     ...owner,
     kind: 'manifest',
@@ -101,7 +103,7 @@ async function newApp(db: Db, deps: StartDeps, body: NewFlow, owner: Owner): Pro
     apiUrl,
     githubAppId: newId('gha'),
     integrationId: null,
-    appName: body.app_name ?? suggestedName(org?.name ?? ''),
+    appName: body.app_name ?? suggestedName(org),
     appPublic: body.public,
     expiresAt: Date.now() + flowLifetimes.manifest,
   };
@@ -144,13 +146,8 @@ export function installing(app: GithubApp) {
 }
 
 export async function requireSignIn(db: Db, app: GithubApp, cure: string): Promise<void> {
-  if (app.clientId && (await hasSecret(db, app.id))) return;
+  if (app.clientId && (await credentialsIn(db).has(app.id, 'client_secret'))) return;
   throw new Problem('github_app_incomplete', `${cure}. Without it, people cannot prove that they own an account.`);
-}
-
-async function hasSecret(db: Db, githubAppId: string): Promise<boolean> {
-  const row = await db('credentials').where({ github_app_id: githubAppId, kind: 'client_secret' }).first('id');
-  return row !== undefined;
 }
 
 function redirectOf({ connect, publicUrl }: StartDeps, given: string | undefined): string | null {

@@ -52,9 +52,11 @@ export function flowStatesIn(db: Db) {
     },
 
     async find(state: string): Promise<FlowState | undefined> {
-      const row = await db('flow_states')
-        .where({ hash: hashSecret(state) })
-        .first();
+      return this.findByHash(hashSecret(state));
+    },
+
+    async findByHash(hash: string): Promise<FlowState | undefined> {
+      const row = await db('flow_states').where({ hash }).first();
       return row && toFlowState(row);
     },
 

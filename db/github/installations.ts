@@ -163,6 +163,14 @@ export function installationsFor(db: Db, scope: TenantScope) {
         .pluck('installation_id');
     },
 
+    /** Returns the newest installation that the integration is bound to: a present one if there is one. */
+    async latestOf(integrationId: string): Promise<Installation | undefined> {
+      const bound = db('bindings').where({ integration_id: integrationId }).select('installation_id');
+      const rows = await db('installations').whereIn('id', bound).orderBy('id', 'desc');
+      const latest = rows.find(({ removed_at: removedAt }) => removedAt === null) ?? rows[0];
+      return latest && toInstallation(latest);
+    },
+
     /** Returns GitHub's ids of the accounts that the integration is bound to. */
     async accountsOf(integrationId: string): Promise<number[]> {
       const bound = db('bindings').where({ integration_id: integrationId }).select('installation_id');

@@ -36,6 +36,11 @@ export function credentialsIn(db: Db) {
       return row && toCredential(row);
     },
 
+    /** Returns whether the App has a credential of this kind. */
+    async has(githubAppId: string, kind: GithubSecretKind): Promise<boolean> {
+      return (await db('credentials').where({ github_app_id: githubAppId, kind }).first('id')) !== undefined;
+    },
+
     /** Held until this transaction ends, so that of two who would add a version the second sees the first's. */
     async takeOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
       const credential = db('credentials').where({ github_app_id: githubAppId, kind });
