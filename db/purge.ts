@@ -18,7 +18,7 @@ type Purge = {
   clear?: Record<string, null | 'purged'>;
 };
 
-/** What nobody needs any more, table by table: its key, and the rows that are due. */
+/** What is no longer needed, table by table: its key, and the rows that are due. */
 const purges: Purge[] = [
   { table: 'sessions', key: ['id'], due: (db, now) => db('sessions').where('expires_at', '<', now) },
   // Used ones too: a link is good for minutes only.
@@ -77,8 +77,8 @@ const purges: Purge[] = [
 ];
 
 /**
- * Deletes a few rows of each kind that is no longer needed, each kind in a transaction of its own, so that nobody
- * waits long for the one writer. Answers whether there may be more.
+ * Deletes a few rows of each kind that is no longer needed, each kind in a separate transaction, so that no writer
+ * waits long. Returns whether there may be more.
  */
 export async function purgeSome(database: Database, atMost = 500): Promise<boolean> {
   let more = false;

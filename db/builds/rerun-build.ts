@@ -55,7 +55,7 @@ async function obstacleOf(
   return (await usableIntegrations(trx, projectId).includes(integrationId)) ? undefined : 'integration_not_granted';
 }
 
-/** An app that got another integration meanwhile is built through it, where the repository is the same at its host. */
+/** Uses the app's current integration, if its repository is the same one at the host. */
 async function sourceNow(trx: Db, build: Build, app: App | undefined): Promise<Through> {
   const { integrationId, repositoryId } = build;
   const source = app?.source;
@@ -75,7 +75,7 @@ async function identityOf(db: Db, repositoryId: string): Promise<string | undefi
   return row && `${row.host_url} ${row.external_id}`;
 }
 
-/** What nobody has vouched for is not started by building it again. */
+/** A rerun does not start unapproved code. */
 function blockedIfFork({ fork }: Build) {
   return fork
     ? { status: 'blocked' as const, reason: 'fork_pull_request' }

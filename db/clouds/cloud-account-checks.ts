@@ -49,7 +49,7 @@ export async function beginCloudCheck(trx: Transaction, cloudAccountId: string):
 
 /**
  * Writes down what the cloud said of the access that the account had when it was asked, and ends the operations that
- * waited for it. False where it was deleted, or has another access by now.
+ * waited for it. False if it was deleted, or has another access by now.
  */
 export async function recordCloudCheck(
   trx: Transaction,

@@ -25,7 +25,7 @@ export type CloudAccount = {
   checkedAt: number | null;
   createdBy: string;
   revision: number;
-  /** Goes up with whatever makes earlier access invalid. */
+  /** Goes up with each change that makes earlier access invalid. */
   epoch: number;
   createdAt: number;
   updatedAt: number;
@@ -47,7 +47,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
       return row && toCloudAccount(row);
     },
 
-    /** Held until this transaction ends, so that nobody binds what is being deleted. */
+    /** Finds the account and locks it, so that no transaction binds an account that is being deleted. */
     async take(id: string): Promise<CloudAccount | undefined> {
       const row: CloudAccountRow | undefined = await locked(visible().where({ id }).first());
       return row && toCloudAccount(row);
@@ -96,7 +96,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
       return changed === 1;
     },
 
-    /** What a check has found; false where it was of an access that was replaced meanwhile. */
+    /** Stores what a check has found. False if the check used access that has been replaced since. */
     async moveStatus(
       { id, epoch }: Pick<CloudAccount, 'id' | 'epoch'>,
       to: CloudAccountStatus,
@@ -158,7 +158,7 @@ function toCloudAccount(row: CloudAccountRow): CloudAccount {
 }
 
 /**
- * Keeps the secret with which a cloud is entered, and destroys the one before it. False where it is the one in use.
+ * Stores the secret of a cloud account and destroys the one before it. False if it is the one in use.
  */
 export async function keepCloudSecret(
   trx: Transaction,

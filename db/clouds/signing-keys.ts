@@ -25,12 +25,12 @@ export function signingKeysIn(db: Db) {
       return rows.map(({ kid, alg, public_jwk }) => ({ kid, alg, publicJwk: JSON.parse(public_jwk) }));
     },
 
-    /** When the newest key begins to sign; nothing where there is no key yet. */
+    /** Returns when the newest key begins to sign, if there is a key. */
     async newestSignsFrom(): Promise<number | undefined> {
       return (await db('signing_keys').whereNull('signs_until').first('signs_from'))?.signs_from;
     },
 
-    /** The key to sign with; its private half stays with whoever asked, for that one use. */
+    /** Returns the key to sign with. The caller must not keep its private half after that use. */
     async signer(keyring: Keyring, now: number): Promise<{ kid: string; alg: string; privatePem: string } | undefined> {
       const rows = await alive().whereNotNull('sealed').orderBy('signs_from', 'desc');
       // A clock that was put back finds none that signs yet; then the oldest is known best.
@@ -40,7 +40,7 @@ export function signingKeysIn(db: Db) {
   };
 }
 
-/** Keeps the instance's first key, unless another process has made one meanwhile. It signs at once: nobody knows another. */
+/** Stores the instance's first key, unless another process was faster. It signs at once, because no other is known. */
 export async function addFirstSigningKey(
   trx: Transaction,
   keyring: Keyring,

@@ -23,7 +23,7 @@ export type ConnectFlow = {
   displayName: string | null;
   appName: string;
   appPublic: boolean;
-  /** Connects anew what its integration has, and nothing else. */
+  /** Connects only the accounts that its integration has. */
   reauthorizes: boolean;
   /** The account that was asked for; the person may choose another at GitHub. */
   accountLogin: string | null;
@@ -136,7 +136,7 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
       return row && toConnectFlow(row);
     },
 
-    /** One that is not over, held by this transaction: what is decided from it stays true until the commit. */
+    /** Finds an open flow and locks it, so that it stays open until the commit. */
     async takeOpen(id: string): Promise<ConnectFlow | undefined> {
       const open = visible().where({ id }).whereNull('finished_at');
       const row: ConnectFlowRow | undefined = await locked(open.first());

@@ -23,7 +23,7 @@ const keptPerStep = 5;
  */
 export function flowStatesIn(db: Db) {
   return {
-    /** 256 random bits, kept as their hash. `seal` is given that hash, and answers what is to be kept beside it. */
+    /** Makes a random state and stores its hash. `seal` takes the hash and returns what to store beside it. */
     async issue(flowId: string, purpose: StatePurpose, seal?: (hash: string) => string): Promise<string> {
       const now = Date.now();
       const state = newSecret('');
@@ -60,7 +60,7 @@ export function flowStatesIn(db: Db) {
       return row && toFlowState(row);
     },
 
-    /** Uses it up, once: false where somebody else was first, or it is too late. */
+    /** Uses the state once. False if it was used before, or has expired. */
     async use(hash: string, answerHash: string | null = null): Promise<boolean> {
       const now = Date.now();
       const used = await db('flow_states')

@@ -5,17 +5,17 @@ import { hold, locked } from '../store/locks.ts';
 
 type Binding = { integrationId: string; installationId: string };
 
-/** What is to be done about an installation of an integration that is being deleted. */
+/** What to do about an installation of an integration that is being deleted. */
 export type Release =
   | { step: 'released'; installation: Installation }
-  /** It was released before, or never bound. */
+  /** The binding was released before, or never existed. */
   | { step: 'unbound'; installation: Installation | undefined }
-  /** Nobody else is left: it is the caller's to uninstall, and stays bound until that is done. */
+  /** No other integration uses it: the caller uninstalls it, and the binding stays until then. */
   | { step: 'last'; installation: Installation };
 
 /**
- * Gives up a binding where others use the installation too, and says so where it is the last. Of several that let go
- * at once exactly one is the last: they wait for each other here. `always` does not ask for others.
+ * Releases a binding if other integrations use the installation too. Of several that release at once, exactly one is
+ * the last, because they wait for each other. `always` treats the binding as the last one.
  */
 export async function releaseUnlessLast(
   trx: Transaction,
@@ -37,7 +37,7 @@ export async function releaseUnlessLast(
   return { step: 'released', installation };
 }
 
-/** With its last binding an installation that stays at GitHub is nobody's: any organization may claim it again. */
+/** Releases a binding. After the last one, any organization may claim the installation, if it stays at GitHub. */
 export async function release(trx: Transaction, { integrationId, installationId }: Binding): Promise<void> {
   await holdInstallation(trx, installationId);
   await trx('bindings').where({ integration_id: integrationId, installation_id: installationId }).delete();

@@ -53,7 +53,7 @@ export async function findEvenDeleted(
 
 /**
  * Cuts an integration off, and has what it has at its provider revoked. From this transaction's commit on nothing is
- * issued, dispatched or decided for it; the rest is the workflow's. Asking again answers the same operation.
+ * issued, dispatched or decided for it; the rest is the workflow's. A second request returns the same operation.
  */
 export async function deleteIntegration(trx: Transaction, deletion: Deletion): Promise<Operation> {
   const { id, orgId, projectId, revocation, audit } = deletion;
@@ -66,7 +66,7 @@ export async function deleteIntegration(trx: Transaction, deletion: Deletion): P
       status: 'deleting',
       status_reason: null,
       revocation,
-      // The same account may be connected again meanwhile.
+      // The same account can be connected again during the deletion.
       identity_key: `deleted:${id}`,
       epoch: trx.raw('epoch + 1') as unknown as number,
       revision: trx.raw('revision + 1') as unknown as number,
@@ -108,7 +108,7 @@ export async function deleteIntegration(trx: Transaction, deletion: Deletion): P
   return operation;
 }
 
-/** What was not sent ends here; what was is ended at the provider by its own workflow. */
+/** Ends builds that were not sent. The workflow of a sent build ends it at the provider. */
 async function endBuilds(trx: Transaction, integrationId: string): Promise<number> {
   const open = await unendedBuilds(trx, integrationId).orderBy('id').select('id');
   for (const { id } of open) await cancelBuild(trx, id, integrationDeleted);
@@ -126,7 +126,7 @@ export async function countUnended(db: Db, integrationId: string): Promise<numbe
 
 export const unended = buildStatuses.filter((status) => !isFinalBuildStatus(status));
 
-/** Nobody goes on connecting an account to what is gone. */
+/** Cancels open flows, so that none connects an account to what is gone. */
 export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): Promise<void> {
   const flows = allConnectFlows(trx);
   const open = await trx('connect_flows').where(of).whereNull('finished_at').orderBy('id').select('id');

@@ -25,7 +25,7 @@ export async function deleteProject(trx: Transaction, projectId: string, owned: 
   return (await allOperations(trx).find(operation.id)) ?? operation;
 }
 
-/** Deletes an organization with all of its projects. Nobody's token is good for it any more. */
+/** Deletes an organization with all of its projects, and revokes its tokens. */
 export async function deleteOrg(trx: Transaction, { orgId, revocation, audit }: Owned): Promise<Operation> {
   const owned = { orgId, revocation, audit };
   const operation = await begin(trx, orgId, { orgId, projectId: null });
@@ -59,7 +59,7 @@ async function begin(
   return operation;
 }
 
-/** Everything that a project has; answers how many integrations are being deleted. */
+/** Deletes everything that a project has. Returns how many integrations are being deleted. */
 async function emptyProject(trx: Transaction, projectId: string, owned: Owned): Promise<number> {
   // First of all: what was begun in it is there by then, and what comes finds that it is gone.
   await allProjects(trx).remove(projectId);
@@ -72,7 +72,7 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
   // What the organization had granted to it.
   const granted = await trx('grants').where({ project_id: projectId }).orderBy('integration_id');
   for (const { integration_id: integrationId } of granted) {
-    // First the grant, then what was given out by it: nobody comes between.
+    // The grant first, then the leases: no request can get a lease between the two.
     await allGrants(trx).remove(integrationId, projectId);
     await allLeases(trx).revoke({ integrationId, projectId });
   }
@@ -104,7 +104,7 @@ export async function finishOwners(
 
 async function finishOwner(trx: Transaction, subjectId: string, owned: Partial<IntegrationRow>): Promise<void> {
   const running = trx('operations').where({ kind: 'delete', subject_id: subjectId, status: 'running' }).first('id');
-  // Two integrations that end at once: the second sees that the first is gone.
+  // If two integrations end at once, the second sees that the first is gone.
   if (!(await locked(running))) return;
   if (await trx('integrations').where(owned).where({ status: 'deleting' }).first('id')) return;
   if ('org_id' in owned) await letGoOf(trx, subjectId);

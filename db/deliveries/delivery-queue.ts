@@ -28,7 +28,7 @@ export type DeliveryOutcome = {
 export function deliveryQueue(db: Db) {
   const pending = () => db('deliveries').where({ status: 'received' });
 
-  /** The oldest of them; on Postgres those that another relay is at are passed over. */
+  /** Returns the oldest. On Postgres it skips those that another relay works on. */
   async function lock(query: ReturnType<typeof pending>, limit: number): Promise<DeliveryRow[]> {
     return skipLocked(query.orderBy('id').limit(limit));
   }
@@ -86,7 +86,7 @@ export function deliveryQueue(db: Db) {
         });
     },
 
-    /** Counts a try that failed; the last one of `most` ends the delivery. Answers how many there were. */
+    /** Counts a try that failed; the last one of `most` ends the delivery. Returns how many there were. */
     async countFailure(id: string, most: number, reason: string): Promise<number> {
       const row = await pending().where({ id }).first();
       if (!row) return 0;

@@ -8,14 +8,14 @@ export type RefHead = {
   sha: string;
   origin: DeliveryOrigin;
   pushedAt: number;
-  /** The head that we noticed last by ourselves, whatever came after it. */
+  /** The head that Fairlead last noticed without a delivery. Later pushes do not change it. */
   noticed?: { sha: string; at: number };
 };
 
-/** Where each branch was when it was decided last: by that a push that nobody told us of is noticed. */
+/** The head of each branch that was decided last. Fairlead compares with it to notice a push without a delivery. */
 export function refHeadsIn(db: Db) {
   return {
-    /** On Postgres nobody else decides a push to this branch until the transaction ends. */
+    /** Keeps others from deciding a push to this branch until the transaction ends. */
     async lock(repositoryId: string, ref: string): Promise<RefHead | undefined> {
       const row = await locked(db('ref_heads').where({ repository_id: repositoryId, ref }).first());
       return row && toHead(row);

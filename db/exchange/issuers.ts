@@ -18,7 +18,7 @@ export type FoundIssuer = {
   cloud: { id: string; epoch: number; status: CloudAccountStatus } | null;
 };
 
-/** The project's own, or one that is granted to it: also where it is being deleted, or was. */
+/** Finds an integration that the project owns or was granted, also a deleted one. */
 export async function findIssuer(db: Db, projectId: string, id: string): Promise<FoundIssuer | undefined> {
   const row = await usedBy(db, db('integrations').where({ id }), projectId)
     .whereNot('status', 'expired')
@@ -35,11 +35,11 @@ async function cloudOf(db: Db, id: string): Promise<FoundIssuer['cloud'] | undef
 }
 
 /**
- * Whether the project may still use the integration, and nobody has cut it off since it was read. What cuts it off
- * comes after this transaction, or has come before.
+ * Returns whether the project may still use the integration, and it was not cut off since it was read. Cutting it off
+ * waits until this transaction ends.
  */
 export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): Promise<boolean> {
-  // Locked first, and looked at after: a grant that was taken away meanwhile is seen only by a statement of its own.
+  // The lock comes first: only a later statement sees that a grant was revoked while the lock was awaited.
   await hold(shared(trx('integrations').where({ id }).first('id')));
   const query = usedBy(trx, trx('integrations').where({ id, epoch }), projectId).whereIn('status', [
     ...usableIntegrationStatuses,
@@ -47,7 +47,7 @@ export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): 
   return (await query.first('integrations.id')) !== undefined;
 }
 
-/** Whether the build that it is for has not ended, which holds until the transaction does. */
+/** Returns whether the build has not ended. If so, it cannot end until the transaction does. */
 export async function isStillRunning(trx: Db, buildId: string): Promise<boolean> {
   const build = await shared(trx('builds').where({ id: buildId }).first('status'));
   return build !== undefined && !isFinalBuildStatus(build.status);

@@ -49,13 +49,13 @@ export function mintedTokensIn(db: Db) {
       return id;
     },
 
-    /** Whether it may still be given out; held until the transaction ends, if there is one, so that nobody revokes it meanwhile. */
+    /** Returns whether the token may still be issued. Within a transaction it cannot be revoked until the commit. */
     async isGood(id: string): Promise<boolean> {
       const good = db('minted_tokens').where({ id, revoked_at: null }).first('id');
       return (await (db.isTransaction ? shared(good) : good)) !== undefined;
     },
 
-    /** Nothing where there is nothing left to revoke. */
+    /** Returns the token's text, if there is something left to revoke. */
     async open(id: string, keyring: Keyring): Promise<SealedToken | undefined> {
       const row = await db('minted_tokens').where({ id }).whereNotNull('sealed').first();
       const installation =
@@ -74,11 +74,11 @@ export function mintedTokensIn(db: Db) {
 
     /**
      * Gives out none of these any more, and has each that can be revoked at its provider. Those on which another lease
-     * still counts are left alone. Answers which the provider is asked to revoke.
+     * still counts are left alone. Returns those that the provider must revoke.
      */
     async retire(ids: readonly string[]): Promise<string[]> {
       if (ids.length === 0) return [];
-      // Locked first, in one order: a lease that is being given out on one of them comes before this, or not at all.
+      // Locks them first, in one order: a lease on one of them is issued before this, or not at all.
       const locking = db('minted_tokens').whereIn('id', ids).whereNull('revoked_at').orderBy('id').select('id');
       const open = (await locked(locking)).map(({ id }) => id);
       const leased = await db('leases').whereIn('minted_token_id', open).where({ status: 'active' });

@@ -99,7 +99,7 @@ export async function acceptAgain(
   return described && { app: described, integrationId: rejected.id };
 }
 
-/** Who begins a rotation takes the credential first, and waits for this. */
+/** A new rotation locks the credential first, so it waits for this transaction. */
 async function isBeingRotated(trx: Transaction, githubAppId: string): Promise<boolean> {
   const credentials = trx('credentials').where({ github_app_id: githubAppId }).orderBy('kind').select('id');
   const ids = (await locked(credentials)).map(({ id }) => id);

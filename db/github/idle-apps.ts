@@ -28,7 +28,7 @@ export async function retireIdleApp(trx: Transaction, number: Number): Promise<v
   if (idle) await retire(trx, idle);
 }
 
-/** Held until the transaction ends, so that of two who take it one finds it gone. The operator's is never idle. */
+/** Locks the App, so that of two that take it the second finds it gone. The operator's App is never idle. */
 async function takeIdle(trx: Transaction, { hostUrl, appId }: Number): Promise<GithubAppRow | undefined> {
   const owned = trx('github_apps').where({ host_url: hostUrl, app_id: appId, retired_at: null }).whereNotNull('org_id');
   const app: GithubAppRow | undefined = await locked(owned.first());
@@ -43,7 +43,7 @@ async function retire(trx: Transaction, { id, org_id: orgId }: GithubAppRow): Pr
 
 /** An App of one's own is of no more use without an integration, so its secrets go; the operator's stays. */
 export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promise<number> {
-  // Two integrations that end at once: the second sees that the first is gone.
+  // If two integrations end at once, the second sees that the first is gone.
   const app = await locked(trx('github_apps').where({ id: githubAppId }).first());
   if (!app || app.org_id === null) return 0;
   return (await isAppInUse(trx, githubAppId)) ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });

@@ -152,7 +152,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
         owner_id: ownerId,
         created_at: Date.now(),
       });
-      // Whoever has it connected again does not want it uninstalled any more.
+      // A new connection means that the owner no longer wants it uninstalled.
       await allIncidents(db).resolveSubject('revocation_unconfirmed', installationId);
     },
 
@@ -204,7 +204,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
         .update({ removed_at: now, unconfirmed_at: now, updated_at: now });
     },
 
-    /** GitHub answers that it is gone, which also confirms an uninstallation that was waited for in vain. */
+    /** GitHub returned that it is gone. This also confirms an uninstallation that had no confirmation yet. */
     async markRemoved(githubAppId: string, externalId: number): Promise<void> {
       const now = Date.now();
       const those = () => visible().where({ github_app_id: githubAppId, external_id: externalId });
@@ -237,7 +237,7 @@ export function syncCommand(githubAppId: string): Command {
   };
 }
 
-/** One request that nobody has taken up yet is enough: the pass that follows it reads everything. */
+/** Adds a request unless one waits already: the pass that follows it reads everything. */
 export async function requestSync(trx: Db, githubAppId: string): Promise<void> {
   const command = syncCommand(githubAppId);
   const pending = await trx('commands')

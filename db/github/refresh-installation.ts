@@ -40,7 +40,7 @@ async function isSwarm(trx: Db, { githubAppId, installation }: Refresh): Promise
   return waiting.length >= mostWaiting.app || ofInstallation.length >= mostWaiting.installation;
 }
 
-/** GitHub is asked within seconds of an event. Where it could not be for so long, the event is taken at its word. */
+/** Fairlead asks GitHub within seconds of an event. After this long without an answer it believes the event. */
 const patienceMs = 10 * 60_000;
 
 /** Whether an event alone says that the repository or its installation was taken away or suspended. */

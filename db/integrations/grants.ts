@@ -25,7 +25,7 @@ export function grantsFor(db: Db, scope: TenantScope) {
       return pageOf<GrantRow & { id: string }, Grant>(query, page, toGrant, 'grants.project_id');
     },
 
-    /** False where it was granted before. */
+    /** False if it was granted before. */
     async add(
       { id, orgId }: { id: string; orgId: string },
       { projectId, createdBy }: { projectId: string; createdBy: string },
@@ -42,8 +42,8 @@ export function grantsFor(db: Db, scope: TenantScope) {
     },
 
     /**
-     * False where it was not granted. Whoever gives something out for the project has the integration's row locked
-     * for as long: what they give is there to be ended after this, or they see that the grant is gone.
+     * False if it was not granted. An exchange for the project locks the integration's row too: its lease exists
+     * before this and can be ended, or it sees that the grant is gone.
      */
     async remove(integrationId: string, projectId: string): Promise<boolean> {
       await hold(locked(db('integrations').where({ id: integrationId }).first('id')));

@@ -33,7 +33,7 @@ export type Integration = {
   appSlug: string | null;
   createdBy: string;
   revision: number;
-  /** Goes up with whatever makes earlier access invalid. */
+  /** Goes up with each change that makes earlier access invalid. */
   epoch: number;
   /** When what it was made with ends, as its owner has said. */
   expiresAt: number | null;
@@ -54,7 +54,7 @@ export type NewIntegration = Pick<
   expiresAt?: number | null;
 };
 
-/** What of a registry is changed. `cutsOff`: whatever was made with the old access is given to nobody any more. */
+/** Changes of a registry. `cutsOff`: credentials made with the old access are no longer issued. */
 export type RegistryChanges = {
   settings: Record<string, unknown>;
   identityKey?: string;
@@ -71,7 +71,7 @@ export function integrationsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('integrations'), columns);
   /** Those of the scope, and those that were granted to a project in it: to be read and used, not to be changed. */
   const readable = () => {
-    // Whoever reaches a whole organization sees what is granted in it.
+    // A caller with access to a whole organization sees what is granted in it.
     if (scope.kind === 'everything' || scope.grants.every(({ projectId }) => projectId === undefined)) return visible();
     const granted = within(scope, db('grants')).select('integration_id');
     const query = db('integrations');
@@ -177,7 +177,7 @@ export function integrationsFor(db: Db, scope: TenantScope) {
       return changed === 1;
     },
 
-    /** Held until this transaction ends: of two who change what it keeps the second sees what the first has written. */
+    /** Finds the integration and locks it: of two that change it, the second sees what the first has written. */
     async take(id: string): Promise<Integration | undefined> {
       await hold(locked(visible().where({ id }).first('id')));
       return this.find(id);

@@ -7,7 +7,7 @@ const advisoryLock = 4_242_001;
 
 /**
  * Gives unchained rows their place, in the order in which they became visible: a sequence per chain without gaps, and
- * a hash over the row and the one before it. What is chained is never moved. Answers how many rows it took.
+ * a hash over the row and the one before it. What is chained is never moved. Returns how many rows it took.
  */
 export async function chainAudit(trx: Db, limit = 500): Promise<number> {
   await holdNumber(trx, advisoryLock);

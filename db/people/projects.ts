@@ -76,9 +76,9 @@ function toProject({ id, org_id, name, revision, created_at, updated_at }: Proje
 }
 
 /**
- * Whether the project is there, or the organization where it is for no project of it; and it stays there until this
- * transaction ends: whoever deletes it waits, and then finds what was begun in it. To be asked before anything else of
- * the owner's is locked, since that is where its deletion begins.
+ * Returns whether the project exists, or the organization if no project is given. If so, a deletion waits until this
+ * transaction ends, and then finds what it has made. Call it before locking anything else of the owner, because its
+ * deletion locks the owner first.
  */
 export async function holdOwner(
   trx: Db,

@@ -86,7 +86,7 @@ export function tokensFor(db: Db, scope: TenantScope) {
 /** Returns the same for every tenant: for ids that were authorized when they were written down. */
 export const allTokens = (db: Db) => tokensFor(db, everything);
 
-/** Finds a token by what its bearer shows: before that, nobody knows whose it is. */
+/** Finds a token by its secret, before the owner is known. */
 export async function findToken(db: Db, secret: string): Promise<ApiToken | undefined> {
   const row = await db('tokens')
     .where({ hash: hashSecret(secret), revoked_at: null })
@@ -98,7 +98,7 @@ export async function findToken(db: Db, secret: string): Promise<ApiToken | unde
   return toApiToken(row);
 }
 
-/** A token that is good now; whoever revokes it waits for this transaction, and sees what it has made. */
+/** Finds a live token. Revoking it waits for this transaction, and sees what the transaction has made. */
 export async function takeLiveToken(trx: Db, id: string): Promise<ApiToken | undefined> {
   const row: TokenRow | undefined = await shared(trx('tokens').where({ id, revoked_at: null }).first());
   return row && (row.expires_at === null || row.expires_at > Date.now()) ? toApiToken(row) : undefined;

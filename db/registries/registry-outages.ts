@@ -44,12 +44,12 @@ export async function endOutage(trx: Transaction, { orgId, hostUrl }: Place): Pr
     .where('next_check_at', '>', now)
     .orderBy('id')
     .select('id');
-  // One that is asked just now holds its row: it tells by itself.
+  // A check that runs now has locked its row, and reports the result.
   const ids = (await skipLocked(waiting)).map(({ id }) => id);
   await trx('integrations').whereIn('id', ids).update({ next_check_at: now });
 }
 
-/** Ends the outages that nobody is left to wait for. */
+/** Ends the outages that no registry waits for. */
 export async function endMootOutages(trx: Transaction): Promise<void> {
   const open = await trx('incidents').where({ code, status: 'open' }).select('subject_id', 'org_id');
   if (open.length === 0) return;

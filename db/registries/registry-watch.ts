@@ -12,7 +12,7 @@ const heldMs = 3_600_000;
 
 /**
  * Has the registries asked whose time has come: those that have waited longest, and none of them twice, however many
- * workers do so at once. Answers how many there were.
+ * workers do so at once. Returns how many there were.
  */
 export async function claimDueChecks(trx: Transaction, limit: number): Promise<number> {
   const now = Date.now();
@@ -24,7 +24,7 @@ export async function claimDueChecks(trx: Transaction, limit: number): Promise<n
   await trx('integrations')
     .whereIn('id', ids)
     .update({ next_check_at: now + heldMs });
-  // Somebody has asked for it already: that answers this, too.
+  // A check that was requested already counts for this, too.
   const waiting = await trx('commands')
     .where({ status: 'pending' })
     .whereIn('workflow_id', ids.map(verifyWorkflowId))

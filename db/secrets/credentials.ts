@@ -41,7 +41,7 @@ export function credentialsIn(db: Db) {
       return (await db('credentials').where({ github_app_id: githubAppId, kind }).first('id')) !== undefined;
     },
 
-    /** Held until this transaction ends, so that of two who would add a version the second sees the first's. */
+    /** Finds the credential and locks it: of two that add a version, the second sees the first one's. */
     async takeOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
       const credential = db('credentials').where({ github_app_id: githubAppId, kind });
       const row: CredentialRow | undefined = await locked(credential.first());
@@ -118,7 +118,7 @@ function toCredential(row: CredentialRow): Credential {
   };
 }
 
-/** Destroys every version there is; that there were some stays known. */
+/** Destroys the secrets of all versions. The rows stay. */
 export async function purgeCredentials(
   trx: Transaction,
   owner: { integration_id: string } | { github_app_id: string } | { cloud_account_id: string },

@@ -57,14 +57,14 @@ export function rotationsIn(db: Db) {
       return row && toRotation(row);
     },
 
-    /** The same, held until this transaction ends: what it decides here, nobody changes meanwhile. */
+    /** Finds the open rotation and locks it, so that no other transaction changes it before the commit. */
     async take(id: string): Promise<Rotation | undefined> {
       const open = db('rotations').where({ id }).whereNull('finished_at');
       const row: RotationRow | undefined = await locked(open.first());
       return row && toRotation(row);
     },
 
-    /** Nothing where the credential has one under way: the index decides, whoever asks at the same time. */
+    /** Returns nothing if the credential has an open rotation. The unique index decides between two callers. */
     async insert(rotation: NewRotation): Promise<Rotation | undefined> {
       const now = Date.now();
       const row: RotationRow = {
@@ -89,7 +89,7 @@ export function rotationsIn(db: Db) {
       return inserted[0] && toRotation(row);
     },
 
-    /** False where it is not in a phase that this may follow: a late writer changes nothing. */
+    /** False if the current phase does not allow the move, so a late writer changes nothing. */
     async move(id: string, to: RotationPhase, note: Note = {}): Promise<boolean> {
       const now = Date.now();
       const moved = await db('rotations')

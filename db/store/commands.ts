@@ -96,7 +96,7 @@ export function commandsIn(db: Db) {
         .update({ due_at: dueAt, last_error: error, updated_at: Date.now() });
     },
 
-    /** Gives up every claim: for a relay that starts where it is the only one, and knows that nobody is at them. */
+    /** Releases every claim. Only for a relay that starts as the only one, so that no other works on them. */
     async releaseClaims(): Promise<void> {
       const now = Date.now();
       await db('commands').where({ status: 'pending' }).where('due_at', '>', now).update({ due_at: now });

@@ -152,7 +152,7 @@ type SqliteClient = new (config: Knex.Config) => { transaction(...args: unknown[
 
 /**
  * Knex's SQLite client with transactions that take the write lock when they begin. Knex's own begin deferred, and
- * one that has read before it writes then fails with SQLITE_BUSY when another has written meanwhile; waiting does
+ * one that reads before it writes then fails with SQLITE_BUSY if another has written in between. Waiting does
  * not help it (https://www.sqlite.org/lang_transaction.html).
  */
 function createSqliteClient(): typeof Knex.Client {
