@@ -5,18 +5,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { installDependencies } from './setup/dependencies.mjs';
+import { requireNode } from './setup/node-version.mjs';
 import { SetupError } from './setup/say.mjs';
 import { findTemporal } from './setup/temporal.mjs';
 
 const root = path.join(import.meta.dirname ?? '.', '..');
-const oldestNode = [20, 19];
 const test = process.argv.includes('--test');
 
 try {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
-    throw new SetupError(`Node ${oldestNode.join('.')} or later is needed; this is ${process.version}`);
-  }
+  requireNode(process.versions.node);
   // `npm start` reads it too, but the tests do not.
   const settings = path.join(root, '.env');
   if (!test && existsSync(settings)) process.loadEnvFile(settings);

@@ -94,6 +94,36 @@ const found = (): { temporal?: string; testServer?: string } =>
   JSON.parse(readFileSync(path.join(root, '.temporal', 'found.json'), 'utf8'));
 const cached = (name: string) => path.join(root, '.temporal', name);
 
+describe('the version of Node', () => {
+  /** Runs the setup on a Node that says it has this version. */
+  async function onNode(version: string) {
+    const preload = path.join(root, 'version.cjs');
+    const versions = `{ ...process.versions, node: '${version}' }`;
+    writeFileSync(preload, `Object.defineProperty(process, 'versions', { value: ${versions} });`);
+    return setup({ NODE_OPTIONS: `--require ${preload}`, TEMPORAL_ADDRESS: 'temporal.internal:7233' });
+  }
+
+  test.each(['20.19.0', '22.12.0', '24.22.3'])('may be %s', async (version) => {
+    expect(await onNode(version)).toEqual({ code: 0, output: '' });
+  });
+
+  test.each(['18.20.8', '20.18.3', '25.0.0', '26.12.1'])(
+    'must not be %s: one sentence says what to install',
+    async (version) => {
+      const output = `setup: Fairlead runs on Node 20.19 to 24, and this is Node ${version}: install Node 24 and try again\n`;
+      expect(await onNode(version)).toEqual({ code: 1, output });
+    },
+  );
+
+  test('is the one that package.json declares and the documentation names', () => {
+    const { engines } = JSON.parse(readFileSync(path.join(checkout, 'package.json'), 'utf8'));
+    expect(engines.node).toBe('>=20.19.0 <25');
+    for (const page of ['README.md', 'CONTRIBUTING.md']) {
+      expect(readFileSync(path.join(checkout, page), 'utf8')).toContain('Node 20.19 to 24');
+    }
+  });
+});
+
 describe('the Temporal server', () => {
   test('is your own, which needs no program', async () => {
     expect(await setup({ TEMPORAL_ADDRESS: 'temporal.internal:7233' })).toEqual({ code: 0, output: '' });
