@@ -54,9 +54,3 @@ export async function registryStatusesOf(db: Db, apps: App[]): Promise<Map<strin
     apps.flatMap(({ id, registry }) => (registry ? [[id, statusOf(registry.integrationId)] as const] : [])),
   );
 }
-
-/** Returns GitHub's ids of the repositories that are sources of apps through this integration. */
-export async function sourceRepositoriesOf(db: Db, integrationId: string): Promise<number[]> {
-  const apps = db('apps').where({ source_integration_id: integrationId, deleted_at: null });
-  return db('repositories').whereIn('id', apps.select('source_repository_id')).pluck('external_id');
-}
