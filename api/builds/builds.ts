@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { buildEventsFor } from '../../db/builds/build-events.ts';
 import { uncertainCode } from '../../db/builds/build-runs.ts';
-import { allBuilds, type Build, buildsFor, cancelBuild } from '../../db/builds/builds.ts';
+import { type Build, buildsFor, cancelBuild } from '../../db/builds/builds.ts';
 import { type RerunObstacle, rerunBuild } from '../../db/builds/rerun-build.ts';
-import { allIncidents } from '../../db/ops/incidents.ts';
+import { incidentsFor } from '../../db/ops/incidents.ts';
 import type { Transaction } from '../../db/store/connection.ts';
+import type { TenantScope } from '../../db/store/tenant.ts';
 import { buildStatuses, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
@@ -110,7 +111,7 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       async write({ trx, tenant, params, caller, audit }) {
         const source = required(await buildsFor(trx, tenant).find(params.build));
         const isUncertain = source.status === 'uncertain';
-        if (isUncertain) await endUncertain(trx, source);
+        if (isUncertain) await endUncertain(trx, tenant, source);
         const over: Build = isUncertain ? { ...source, status: 'superseded' } : source;
         const done = await rerunBuild(trx, over, { createdBy: caller.id });
         if ('obstacle' in done) throw refusalOf(done.obstacle, source);
@@ -148,8 +149,8 @@ function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
 }
 
 /** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */
-async function endUncertain(trx: Transaction, source: Build): Promise<void> {
-  const builds = allBuilds(trx);
+async function endUncertain(trx: Transaction, tenant: TenantScope, source: Build): Promise<void> {
+  const builds = buildsFor(trx, tenant);
   const reason = 'rerun';
   await builds.requestCancel(source.id, reason);
   if (!(await builds.moveStatus(source.id, 'superseded', { reason, from: ['uncertain'] }))) {
@@ -157,5 +158,5 @@ async function endUncertain(trx: Transaction, source: Build): Promise<void> {
   }
   // The commit's status belongs to the new build from here on.
   await builds.markReported(source.id, 'superseded');
-  await allIncidents(trx).resolveSubject(uncertainCode, source.id);
+  await incidentsFor(trx, tenant).resolveSubject(uncertainCode, source.id);
 }

@@ -1,8 +1,7 @@
 import type { Context } from 'koa';
 import { type ConsentFlow, googleConsentsIn } from '../../db/clouds/google-consents.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { html } from '../http/html.ts';
-import { isFromOwnPage, showPage } from '../http/html-page.ts';
+import { html, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
 import { hasBegun, isItsBrowser, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';

@@ -9,8 +9,7 @@ import { requestVerificationsOf } from '../../db/registries/registry-verificatio
 import type { Transaction } from '../../db/store/connection.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
-import { html } from '../http/html.ts';
-import { showPage } from '../http/html-page.ts';
+import { html, showPage } from '../http/html-page.ts';
 import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import type { FrameState } from '../http/request-frame.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { allApps } from '../../db/builds/apps.ts';
+import { appsFor } from '../../db/builds/apps.ts';
 import { cutOffProject } from '../../db/deletion/integration-deletion.ts';
-import { allInstallations } from '../../db/github/installations.ts';
+import { installationsFor } from '../../db/github/installations.ts';
 import { type Grant, grantsFor } from '../../db/integrations/grants.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
 import { holdOwner, projectsFor } from '../../db/people/projects.ts';
@@ -81,7 +81,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
           throw new Problem('invalid_transition', 'The integration is being deleted. Choose another one.');
         const grants = grantsFor(trx, tenant);
         const isNew = await grants.add(integration, { projectId, createdBy: caller.id });
-        const rebound = isNew ? await rebind(trx, integration, projectId) : 0;
+        const rebound = isNew ? await rebind(trx, tenant, integration, projectId) : 0;
         if (isNew) {
           const act = { action: 'integration.granted', target: integrationId, detail: { rebound } };
           await audit({ orgId, projectId, ...act });
@@ -119,11 +119,16 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
 }
 
 /** As a connection of the project's own would do it. */
-async function rebind(trx: Transaction, { id: integrationId, orgId }: Integration, projectId: string): Promise<number> {
-  const bound = await allInstallations(trx).boundIds(integrationId);
+async function rebind(
+  trx: Transaction,
+  tenant: TenantScope,
+  { id: integrationId, orgId }: Integration,
+  projectId: string,
+): Promise<number> {
+  const bound = await installationsFor(trx, tenant).boundIds(integrationId);
   let rebound = 0;
   for (const installationId of bound) {
-    rebound += await allApps(trx).rebind({ id: integrationId, orgId, projectId }, installationId);
+    rebound += await appsFor(trx, tenant).rebind({ id: integrationId, orgId, projectId }, installationId);
   }
   return rebound;
 }

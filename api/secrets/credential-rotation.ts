@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { allConnectFlows } from '../../db/connect/connect-flows.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import type { Integration } from '../../db/integrations/integrations.ts';
-import { allOperations } from '../../db/ops/operations.ts';
+import { operationsFor } from '../../db/ops/operations.ts';
 import { type Credential, credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { type Rotation, rotationsIn, wakeRotation } from '../../db/secrets/rotations.ts';
@@ -115,7 +115,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
 
         const newVersion = await secrets.addPending(credential, secret);
         const operationId = newId('op');
-        const operation = await allOperations(trx).insert({
+        const operation = await operationsFor(trx, tenant).insert({
           id: operationId,
           orgId,
           projectId,
@@ -170,7 +170,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
       async write({ trx, tenant, params, body, audit }) {
         const { integration, app, credential } = await findTarget(trx, tenant, params.integration, body.kind);
         const { orgId, projectId } = integration;
-        const rotation = await rollBack(trx, credential, { orgId, projectId });
+        const rotation = await rollBack(trx, tenant, credential, { orgId, projectId });
         await audit({
           orgId,
           projectId,
@@ -246,11 +246,16 @@ async function refuseSecond(trx: Transaction, credentialId: string): Promise<voi
   });
 }
 
-async function rollBack(trx: Transaction, { id }: Credential, owner: { orgId: string; projectId: string | null }) {
+async function rollBack(
+  trx: Transaction,
+  tenant: TenantScope,
+  { id }: Credential,
+  owner: { orgId: string; projectId: string | null },
+) {
   const found = await rotationsIn(trx).findOpen(id);
   const rotation: Rotation | undefined = found && (await rotationsIn(trx).take(found.id));
   const { operationId = '', oldVersion = 0 } = rotation ?? {};
-  const operation = await allOperations(trx).insert({
+  const operation = await operationsFor(trx, tenant).insert({
     ...owner,
     kind: 'rollback',
     subjectId: id,
