@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { html } from '../../../api/http/html.ts';
+import { html } from '../../../api/http/html-page.ts';
 
 const hostile = `"><script>alert('1 & 2')</script>`;
 const escaped = '&#34;&#62;&#60;script&#62;alert(&#39;1 &#38; 2&#39;)&#60;/script&#62;';
