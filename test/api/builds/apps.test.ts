@@ -30,7 +30,7 @@ beforeEach(async () => {
 
 afterAll(() => api?.stop());
 
-/** An integration of the project with one repository. */
+/** Creates an integration of the project with one repository. */
 const connected = (integration: Partial<IntegrationRow> = {}) =>
   world(api.database, {
     owner: { orgId, projectId },
@@ -46,7 +46,7 @@ const setSource = (app: View, body: Record<string, unknown>, headers: Record<str
   admin.send<View>('PUT', `/v1/apps/${app.id}/source`, body, headers);
 
 describe('an app', () => {
-  test('is made, read, changed and deleted, each with its audit row', async () => {
+  test('is created, read, changed and deleted, with one audit row for each change', async () => {
     const app = await makeApp();
     expect(app).toEqual({
       id: expect.stringMatching(/^app_/),
@@ -72,7 +72,7 @@ describe('an app', () => {
     expect(audited.map(({ action }) => action)).toEqual(['app.created', 'app.updated', 'app.deleted']);
   });
 
-  test('that was changed meanwhile is not changed', async () => {
+  test('returns 412 when it has changed since it was read', async () => {
     const app = await makeApp();
     const change = (revision: number, name: string) =>
       admin.send<View>('PATCH', `/v1/apps/${app.id}`, { name }, { 'if-match': `"${revision}"` });
@@ -83,7 +83,7 @@ describe('an app', () => {
     expect((await admin.ask<View>('GET', `/v1/apps/${app.id}`))['name']).toBe('first');
   });
 
-  test('that is deleted takes its pipelines along', async () => {
+  test('deletes its pipelines when it is deleted', async () => {
     const app = await makeApp();
     const pipeline = { name: 'deploy', workflow_file: 'deploy.yml' };
     const { id } = await admin.ask<View>('POST', `/v1/apps/${app.id}/pipelines`, pipeline);
@@ -91,7 +91,7 @@ describe('an app', () => {
     expect((await admin.send('GET', `/v1/pipelines/${id}`)).status).toBe(404);
   });
 
-  test('is listed with the others of its project, newest first, page by page', async () => {
+  test('is listed with the other apps of its project, newest first, page by page', async () => {
     for (const name of ['a', 'b', 'c']) await makeApp({ name });
     const first = await admin.send<View[]>('GET', `/v1/projects/${projectId}/apps?limit=2`);
     const next = /<([^>]+)>; rel="next"/.exec(first.headers.get('link') ?? '')?.[1] ?? '';
@@ -100,7 +100,7 @@ describe('an app', () => {
     expect(second.headers.get('link')).toBeNull();
   });
 
-  test('of another project looks absent, and reading is not writing', async () => {
+  test('returns the same 404 for another project’s app, and requires the write scope for changes', async () => {
     const app = await makeApp();
     const other = await rows.org('other');
     const stranger = api.as((await addToken(api.database, other)).secret);
@@ -114,7 +114,7 @@ describe('an app', () => {
 });
 
 describe('the source of an app', () => {
-  test('is a repository by our id or by the provider’s number, at its default branch unless said', async () => {
+  test('accepts a repository ID of Fairlead or of GitHub, and uses the default branch if none is given', async () => {
     const { repository, repositoryId, integrationId } = await connected();
     const app = await makeApp();
     const byNumber = await setSource(app, { repository_id: repository });
@@ -130,14 +130,14 @@ describe('the source of an app', () => {
     expect(audited).toHaveLength(2);
   });
 
-  test('needs no integration to be named while only one can be used', async () => {
+  test('does not need an integration ID if only one integration can be used', async () => {
     const { repository, integrationId } = await connected();
     await connected({ status: 'disconnected' });
     const { body } = await setSource(await makeApp(), { repository_id: repository });
     expect(body['source']).toMatchObject({ integration_id: integrationId });
   });
 
-  test('names its integration where two can be used', async () => {
+  test('returns 409 with the integrations if two can be used', async () => {
     const [one, two] = [await connected(), await connected()];
     const app = await makeApp();
     const refused = await setSource(app, { repository_id: one.repository });
@@ -152,7 +152,7 @@ describe('the source of an app', () => {
     expect(named.status).toBe(200);
   });
 
-  test('is reached through that very integration', async () => {
+  test('must be a repository of the given integration', async () => {
     const [one, two] = [await connected(), await connected()];
     const app = await makeApp();
     const through = (integration_id: string, repository_id: unknown) =>
@@ -163,7 +163,7 @@ describe('the source of an app', () => {
     }
   });
 
-  test('is out of reach once the App was uninstalled from its account', async () => {
+  test('cannot be reached after the App is uninstalled from its account', async () => {
     const { integrationId, installationId, repository } = await connected();
     await api.database.write((trx) => trx('installations').where({ id: installationId }).update({ removed_at: 1 }));
     const refused = await setSource(await makeApp(), { integration_id: integrationId, repository_id: repository });
@@ -171,7 +171,7 @@ describe('the source of an app', () => {
     expect(await admin.ask('GET', `/v1/integrations/${integrationId}/repositories`)).toEqual([]);
   });
 
-  test('of another project, of no project and of nobody are all the same', async () => {
+  test('returns the same error for another project’s integration and one that does not exist', async () => {
     const mine = await connected();
     const other = await rows.org('other');
     const foreign = await rows.integration({ ...other, githubAppId, installationId: mine.installationId });
@@ -183,14 +183,14 @@ describe('the source of an app', () => {
     expect((await setSource(app, { repository_id: 'repo_1' })).status).toBe(400);
   });
 
-  test('is shared by as many apps of the project as want it', async () => {
+  test('can be shared by several apps of a project', async () => {
     const { repository } = await connected();
     for (const name of ['one', 'two']) {
       expect((await setSource(await makeApp({ name }), { repository_id: repository })).status).toBe(200);
     }
   });
 
-  test('is missing while nothing is connected', async () => {
+  test('is missing while no integration is connected', async () => {
     const refused = await setSource(await makeApp(), { repository_id: 1 });
     expect(refused).toMatchObject({ status: 422, body: { code: 'no_integration' } });
   });

@@ -26,7 +26,7 @@ const adminToken = 'admin-token-of-this-test';
 let database: TestDatabase;
 let server: Server;
 let url: string;
-/** The heads of the branches; a failure where there are none. */
+/** The heads of the branches. If undefined, the request for a head fails. */
 let heads: Record<string, string> | undefined;
 
 beforeAll(async () => {
@@ -93,7 +93,7 @@ async function actionsOn(target: string): Promise<string[]> {
   return (await database.reader('audit_events').where({ target }).orderBy('id')).map(({ action }) => action);
 }
 
-describe('a build by hand', () => {
+describe('a manual build', () => {
   test('builds the head of the app’s branch', async () => {
     const { pipelineId } = await insertPlatform(database);
     const { status, body } = await admin().send<View>('POST', `/v1/pipelines/${pipelineId}/builds`, {});
@@ -113,7 +113,7 @@ describe('a build by hand', () => {
     expect(await actionsOn(body.id)).toEqual(['build.triggered']);
   });
 
-  test('builds a tag at the commit that is named, with inputs of its own', async () => {
+  test('builds a tag at the given commit, with its own inputs', async () => {
     heads = undefined;
     const { pipelineId } = await insertPlatform(database, { inputs: '{"region": "eu", "tier": "a"}' });
     const body = { ref: 'refs/tags/v1', sha: 'b'.repeat(40), inputs: { region: 'us' } };
@@ -127,7 +127,7 @@ describe('a build by hand', () => {
     });
   });
 
-  test('is made once for one Idempotency-Key', async () => {
+  test('is created once for each Idempotency-Key', async () => {
     const { pipelineId } = await insertPlatform(database);
     const send = () =>
       admin().send<View>('POST', `/v1/pipelines/${pipelineId}/builds`, {}, { 'idempotency-key': pipelineId });
@@ -135,20 +135,20 @@ describe('a build by hand', () => {
   });
 
   test.each([
-    ['a branch that is not there', { ref: 'gone' }, 422, 'ref_missing'],
-    ['a tag without its commit', { ref: 'refs/tags/v1' }, 400, 'invalid_request'],
-    ['a ref that is neither', { ref: 'refs/pull/1/head' }, 400, 'invalid_request'],
-    ['a ref that climbs', { ref: '../main' }, 400, 'invalid_request'],
+    ['a missing branch', { ref: 'gone' }, 422, 'ref_missing'],
+    ['a tag without a commit', { ref: 'refs/tags/v1' }, 400, 'invalid_request'],
+    ['a ref that is neither a branch nor a tag', { ref: 'refs/pull/1/head' }, 400, 'invalid_request'],
+    ['a ref with ..', { ref: '../main' }, 400, 'invalid_request'],
     ['a short commit', { sha: 'abc' }, 400, 'invalid_request'],
-    ['an input of ours', { inputs: { fairlead_build: 'x' } }, 400, 'invalid_request'],
-    ['a field that we do not know', { branch: 'main' }, 400, 'invalid_request'],
-  ])('is refused for %s', async (_what, body, status, code) => {
+    ['a reserved input', { inputs: { fairlead_build: 'x' } }, 400, 'invalid_request'],
+    ['an unknown field', { branch: 'main' }, 400, 'invalid_request'],
+  ])('is rejected for %s', async (_what, body, status, code) => {
     const { pipelineId } = await insertPlatform(database);
     const answer = await admin().send('POST', `/v1/pipelines/${pipelineId}/builds`, body);
     expect(answer).toMatchObject({ status, body: { code } });
   });
 
-  test('is refused where the pipeline does not have the event, or is off', async () => {
+  test('is rejected when the pipeline does not handle manual builds or is disabled', async () => {
     for (const changes of [{ events: '["push"]' }, { enabled: false }]) {
       const { pipelineId } = await insertPlatform(database, changes);
       const answer = await admin().send('POST', `/v1/pipelines/${pipelineId}/builds`, {});
@@ -156,14 +156,14 @@ describe('a build by hand', () => {
     }
   });
 
-  test('says when GitHub did not answer', async () => {
+  test('returns 502 when GitHub does not respond', async () => {
     heads = undefined;
     const { pipelineId } = await insertPlatform(database);
     const answer = await admin().send('POST', `/v1/pipelines/${pipelineId}/builds`, {});
     expect(answer).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } });
   });
 
-  test('needs the scope, in the pipeline’s own project', async () => {
+  test('requires the scope in the pipeline’s own project', async () => {
     const platform = await insertPlatform(database);
     const path = `/v1/pipelines/${platform.pipelineId}/builds`;
     const reader = await clientOf(platform, ['builds:read']);
@@ -176,7 +176,7 @@ describe('a build by hand', () => {
 });
 
 describe('builds', () => {
-  test('are listed newest first, by page and filter', async () => {
+  test('are listed newest first, with paging and filters', async () => {
     const first = await insertBuild(database);
     const client = await clientOf(first, ['builds:read', 'builds:trigger']);
     const { body: second } = await client.send<View>('POST', `/v1/pipelines/${first.pipeline.id}/builds`, {});
@@ -192,14 +192,14 @@ describe('builds', () => {
     expect(await client.ask<View[]>('GET', next)).toMatchObject([{ id: first.id }]);
   });
 
-  test('say what happened to them', async () => {
+  test('list their events', async () => {
     const build = await insertBuild(database);
     await move(build, 'dispatching');
     const events = await admin().ask<View[]>('GET', `/v1/builds/${build.id}/events`);
     expect(events.map(({ type }) => type)).toEqual(['status_changed', 'created']);
   });
 
-  test('of another tenant and of nobody are equally absent', async () => {
+  test('return the same 404 for another tenant’s build and for a missing build', async () => {
     const build = await insertBuild(database);
     const stranger = await clientOf(await insertPlatform(database), ['builds:read', 'builds:cancel', 'builds:trigger']);
     const answers = await Promise.all(
@@ -217,14 +217,14 @@ describe('builds', () => {
 });
 
 describe('a cancellation', () => {
-  test.each([['queued'], ['blocked']] as const)('of a %s build is done at once', async (status) => {
+  test.each([['queued'], ['blocked']] as const)('ends a %s build immediately', async (status) => {
     const build = await insertBuild(database, { status });
     const answer = await admin().send<View>('POST', `/v1/builds/${build.id}/cancel`);
     expect(answer).toMatchObject({ status: 200, body: { status: 'canceled', reason: 'canceled_by_request' } });
     expect(await signalsOf(build)).toEqual([]);
   });
 
-  test('of a running build is handed to its workflow, once', async () => {
+  test('sends one signal to the workflow of a running build', async () => {
     const build = await insertBuild(database);
     await move(build, 'dispatching', 'running');
     const ask = () => admin().send<View>('POST', `/v1/builds/${build.id}/cancel`);
@@ -236,7 +236,7 @@ describe('a cancellation', () => {
     expect(await ask()).toMatchObject({ status: 200, body: { status: 'canceled' } });
   });
 
-  test('of a build that has ended is refused', async () => {
+  test('is rejected for a build that has ended', async () => {
     const build = await insertBuild(database);
     await move(build, 'dispatching', 'succeeded');
     const answer = await admin().send('POST', `/v1/builds/${build.id}/cancel`);
@@ -245,7 +245,7 @@ describe('a cancellation', () => {
 });
 
 describe('a rerun', () => {
-  test('is a new build of the same commit with the pipeline as it was', async () => {
+  test('creates a build of the same commit with the original pipeline settings', async () => {
     const build = await insertBuild(database, { message: 'Fix it' });
     await move(build, 'dispatching', 'running', 'failed');
     await database.write((trx) =>
@@ -265,7 +265,7 @@ describe('a rerun', () => {
     expect((await stateOf(database, build)).status).toBe('failed');
   });
 
-  test('of an uncertain build ends it, and settles its incident', async () => {
+  test('ends an uncertain build and resolves its incident', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [{ status: 502 }]);
     await run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -286,7 +286,7 @@ describe('a rerun', () => {
     expect(await database.reader('commands').where({ workflow_id: `build/${rerun.id}` })).toEqual([]);
   });
 
-  test('of a build that goes on is refused', async () => {
+  test('is rejected while the build is running', async () => {
     const build = await insertBuild(database);
     const answer = await admin().send('POST', `/v1/builds/${build.id}/rerun`);
     expect(answer).toMatchObject({ status: 409, body: { code: 'invalid_transition' } });
@@ -299,11 +299,11 @@ describe('a rerun', () => {
     ['whose pipeline is disabled', ['pipelines', { enabled: false }], 'event_not_enabled'],
     ['whose app was deleted', ['apps', gone], 'invalid_transition'],
     [
-      'whose integration is not granted to the project any more',
+      'whose integration is no longer granted to the project',
       ['integrations', { project_id: null }],
       'integration_missing',
     ],
-  ])('of a build %s is refused, and changes nothing', async (_, [table, change], code) => {
+  ])('of a build %s is rejected and changes nothing', async (_, [table, change], code) => {
     const build = await insertBuild(database);
     await move(build, 'dispatching', 'uncertain');
     const id = { pipelines: build.pipeline.id, apps: build.appId, integrations: build.integrationId }[table];

@@ -8,7 +8,7 @@ type View = Record<string, unknown>;
 
 let api: TestApi;
 let mine: Tenant;
-/** Asked of the broker, in order. */
+/** The branches that the broker was asked for, in order. */
 const asked: string[] = [];
 
 beforeAll(async () => {
@@ -55,7 +55,7 @@ const rebind = (to: Awaited<ReturnType<typeof another>>) =>
 const sourceOf = async () => (await allApps(api.database.reader).find(mine.appId))?.source;
 
 describe('an app whose integration was deleted', () => {
-  test.each(['deleting', 'deleted'] as const)('builds nothing, and says why at once (%s)', async (status) => {
+  test.each(['deleting', 'deleted'] as const)('fails its builds immediately with the reason (%s)', async (status) => {
     await setStatus(status);
     const failed = { status: 'failed', reason: 'integration_deleted' };
     const build = await trigger();
@@ -68,7 +68,7 @@ describe('an app whose integration was deleted', () => {
     expect(await api.admin.ask('POST', `/v1/builds/${mine.buildId}/rerun`)).toMatchObject(failed);
   });
 
-  test('names the commit that was decided last', async () => {
+  test('gives a failed build the last known commit of the branch', async () => {
     const sha = 'c'.repeat(40);
     const head = {
       repository_id: mine.repositoryId,
@@ -82,7 +82,7 @@ describe('an app whose integration was deleted', () => {
     expect(await trigger()).toMatchObject({ status: 'failed', sha });
   });
 
-  test('builds again once it has another source', async () => {
+  test('builds again after it gets another source', async () => {
     await setStatus('deleted');
     const before = await trigger();
     const other = await another();
@@ -94,7 +94,7 @@ describe('an app whose integration was deleted', () => {
     const build = await trigger();
     expect(build).toMatchObject({ status: 'queued', sha: headSha });
     expect(await commandsOf(build['id'])).toMatchObject([{ action: 'start', workflow: 'dispatchBuild' }]);
-    // One that failed for want of it goes through it too.
+    // A rerun of the failed build uses the new source too.
     const rerun = await api.admin.ask<View>('POST', `/v1/builds/${String(before['id'])}/rerun`);
     expect(rerun).toMatchObject({ status: 'queued' });
     const row = await api.database
@@ -106,7 +106,7 @@ describe('an app whose integration was deleted', () => {
 });
 
 describe('connecting again', () => {
-  test('gives the apps back by the repository’s number, also under another App of the host', async () => {
+  test('restores the source of apps by repository number, also under another App of the same host', async () => {
     await setStatus('deleted');
     const theirs = await addEverything(api.database, {
       orgId: mine.orgId,
@@ -123,7 +123,7 @@ describe('connecting again', () => {
     expect(await rebind(fresh)).toBe(0);
   });
 
-  test('takes nothing from an integration that is there, and nothing of another host', async () => {
+  test('takes no apps from an existing integration or from another host', async () => {
     const theirs = await addEverything(api.database, {
       orgId: mine.orgId,
       projectId: await addProject(api.database, mine.orgId),

@@ -17,7 +17,7 @@ let standIns: GitHubStandIn[];
 let onServer: Place;
 let onGithub: Place;
 
-/** An app whose source is a repository of this GitHub. */
+/** Creates an app whose source is a repository of this GitHub host. */
 async function place(github: GitHubStandIn): Promise<Place> {
   const { id: githubAppId, theirs } = await addOperatorApp(database, github, { hostUrl: github.url });
   const installation = github.addInstallation(theirs);
@@ -46,7 +46,7 @@ const make = ({ appId }: Place, count: number) =>
     inputs: inputs(count),
   });
 
-test('an Enterprise Server takes seven inputs beside ours, github.com 22', async () => {
+test('an Enterprise Server accepts seven inputs besides those of Fairlead, and github.com accepts 22', async () => {
   expect((await make(onServer, 7)).status).toBe(201);
   const refused = await make(onServer, 8);
   expect(refused).toMatchObject({ status: 422, body: { code: 'workflow_inputs_too_many' } });
@@ -54,7 +54,7 @@ test('an Enterprise Server takes seven inputs beside ours, github.com 22', async
   expect((await make(onGithub, 22)).status).toBe(201);
 });
 
-test('a pipeline is not given more than fit, and may be changed otherwise', async () => {
+test('a pipeline rejects more inputs than the host accepts, and still allows other changes', async () => {
   const { id } = (await make(onServer, 2)).body;
   const change = (body: unknown) => api.admin.send<View>('PATCH', `/v1/pipelines/${id}`, body);
   expect(await change({ inputs: inputs(8) })).toMatchObject({
@@ -62,7 +62,7 @@ test('a pipeline is not given more than fit, and may be changed otherwise', asyn
     body: { code: 'workflow_inputs_too_many' },
   });
   expect(await change({ inputs: inputs(7) })).toMatchObject({ status: 200 });
-  // It was made for another host.
+  // The pipeline was created for another host.
   await database.write((trx) =>
     trx('pipelines')
       .where({ id })
@@ -77,7 +77,7 @@ test('a pipeline is not given more than fit, and may be changed otherwise', asyn
   });
 });
 
-test('those of a build by hand count together with the pipeline’s own', async () => {
+test('the inputs of a manual build and of its pipeline count together', async () => {
   const trigger = async (at: Place, own: number, more: number) => {
     const { id } = (await make(at, own)).body;
     const named = Object.fromEntries(Array.from({ length: more }, (_, index) => [`more_${index}`, 'x']));

@@ -60,7 +60,7 @@ const make = async (body: Record<string, unknown> = {}) => {
 };
 
 describe('a pipeline', () => {
-  test('builds pushes of every branch, unless said otherwise', async () => {
+  test('builds pushes to all branches by default', async () => {
     const pipeline = await make();
     expect(pipeline).toEqual({
       id: expect.stringMatching(/^pip_/),
@@ -85,7 +85,7 @@ describe('a pipeline', () => {
     expect(await admin.ask('GET', `/v1/apps/${appId}/pipelines`)).toEqual([pipeline]);
   });
 
-  test('is changed in what is named, and only as it was read', async () => {
+  test('changes only the given fields, and only if it has not changed since it was read', async () => {
     const pipeline = await make({ inputs: { region: 'eu' }, environment: 'production' });
     const path = `/v1/pipelines/${pipeline.id}`;
     const changes = { events: ['tag'], tags: ['v*'], environment: null };
@@ -96,7 +96,7 @@ describe('a pipeline', () => {
     expect(await admin.ask('GET', path)).toEqual(changed.body);
   });
 
-  test('shows where its environment can be looked at, if that is an address', async () => {
+  test('stores the URL of its environment, and rejects an invalid URL', async () => {
     const environment_url = 'https://shop.example/review';
     expect(await make({ environment: 'review', environment_url })).toMatchObject({ environment_url });
     for (const wrong of ['javascript:alert(1)', 'shop.example', `https://shop.example/${'x'.repeat(2_000)}`]) {
@@ -104,7 +104,7 @@ describe('a pipeline', () => {
     }
   });
 
-  test('is changed by one of many who change it at once as they read it', async () => {
+  test('accepts one of several concurrent changes to the same revision', async () => {
     const { id } = await make();
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, at) =>
@@ -117,7 +117,7 @@ describe('a pipeline', () => {
     expect([now.body, now.headers.get('etag')]).toEqual([won?.body, '"2"']);
   });
 
-  test('that is deleted leaves its builds', async () => {
+  test('keeps its builds when it is deleted', async () => {
     const { id } = await make();
     const build = await admin.ask<View>('POST', `/v1/pipelines/${id}/builds`, {});
     expect((await admin.send('DELETE', `/v1/pipelines/${id}`)).status).toBe(204);
@@ -126,7 +126,7 @@ describe('a pipeline', () => {
     expect((await admin.send('POST', `/v1/pipelines/${id}/builds`, {})).status).toBe(404);
   });
 
-  test('is deleted softly, and audited like every change', async () => {
+  test('is soft-deleted, and each change is in the audit log', async () => {
     const pipeline = await make();
     await admin.ask('PATCH', `/v1/pipelines/${pipeline.id}`, { enabled: false });
     expect((await admin.send('DELETE', `/v1/pipelines/${pipeline.id}`)).status).toBe(204);
@@ -136,7 +136,7 @@ describe('a pipeline', () => {
     expect(audited.map(({ action }) => action)).toEqual(['pipeline.created', 'pipeline.updated', 'pipeline.deleted']);
   });
 
-  test('is changed by who may write pipelines, of this project', async () => {
+  test('can be changed only with the scope, and only in its own project', async () => {
     const pipeline = await make();
     const path = `/v1/pipelines/${pipeline.id}`;
     const reader = api.as((await addToken(database, { orgId, projectId }, ['pipelines:read'])).secret);
@@ -150,25 +150,25 @@ describe('a pipeline', () => {
   const inputs = (many: number) => Object.fromEntries(Array.from({ length: many }, (_, at) => [`input_${at}`, 'x']));
 
   test.each([
-    ['a workflow file that climbs', { workflow_file: '../deploy.yml' }, 'body.workflow_file'],
+    ['a workflow file outside the folder', { workflow_file: '../deploy.yml' }, 'body.workflow_file'],
     ['a workflow file in a folder', { workflow_file: 'a/deploy.yml' }, 'body.workflow_file'],
-    ['a workflow file that is no YAML', { workflow_file: 'deploy.json' }, 'body.workflow_file'],
+    ['a workflow file that is not YAML', { workflow_file: 'deploy.json' }, 'body.workflow_file'],
     ['a workflow file with a line break', { workflow_file: 'deploy.yml\n' }, 'body.workflow_file'],
-    ['a glob that cannot be read', { branches: ['release/[a-'] }, 'body.branches.0'],
-    ['an event that is none', { events: ['cron'] }, 'body.events.0'],
-    ['an input of ours', { inputs: { fairlead_sha: 'x' } }, 'body.inputs.fairlead_sha'],
-    ['more inputs than GitHub takes besides ours', { inputs: inputs(23) }, 'body.inputs'],
-    ['an input that is no string', { inputs: { region: 1 } }, 'body.inputs.region'],
-    ['no time', { timeout_minutes: 0 }, 'body.timeout_minutes'],
-    ['more than a day', { timeout_minutes: 1441 }, 'body.timeout_minutes'],
-    ['a member that is not asked for', { secrets: {} }, 'body'],
-  ])('with %s is refused', async (_, changes, path) => {
+    ['an invalid glob', { branches: ['release/[a-'] }, 'body.branches.0'],
+    ['an unknown event', { events: ['cron'] }, 'body.events.0'],
+    ['a reserved input', { inputs: { fairlead_sha: 'x' } }, 'body.inputs.fairlead_sha'],
+    ['more inputs than GitHub accepts besides those of Fairlead', { inputs: inputs(23) }, 'body.inputs'],
+    ['an input that is not a string', { inputs: { region: 1 } }, 'body.inputs.region'],
+    ['a timeout of zero', { timeout_minutes: 0 }, 'body.timeout_minutes'],
+    ['a timeout of more than a day', { timeout_minutes: 1441 }, 'body.timeout_minutes'],
+    ['an unknown field', { secrets: {} }, 'body'],
+  ])('with %s is rejected', async (_, changes, path) => {
     const { status, body } = await send(changes);
     expect([status, body['code']]).toEqual([400, 'invalid_request']);
     expect((body['errors'] as { path: string }[]).map((error) => error.path)).toContain(path);
   });
 
-  test('has as many inputs of its own as GitHub takes besides ours', async () => {
+  test('accepts as many inputs as GitHub allows besides those of Fairlead', async () => {
     expect(Object.keys((await make({ inputs: inputs(22) }))['inputs'] as object)).toHaveLength(22);
   });
 });
@@ -176,7 +176,9 @@ describe('a pipeline', () => {
 describe('the check of a pipeline', () => {
   type Check = { ok: boolean; problems: { code: string; detail: string }[]; snippet: string | null };
 
-  /** Checks a pipeline whose workflow file is `text` at the stand-in; nothing is a file that is not there. */
+  /**
+   * Checks a pipeline whose workflow file is `text` at the stand-in. If `text` is undefined, the file does not exist.
+   */
   async function check(text: string | undefined, settings: Record<string, unknown> = {}): Promise<Check> {
     if (text !== undefined) repository.files.set('.github/workflows/deploy.yml', text);
     const pipeline = await make(settings);
@@ -185,11 +187,11 @@ describe('the check of a pipeline', () => {
   const codes = ({ problems }: Check) => problems.map(({ code }) => code);
   const jobs = '\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps: [{ run: echo }]\n';
 
-  test('finds nothing wrong with a file that has the snippet in it', async () => {
+  test('finds no problem in a file that contains the snippet', async () => {
     expect(await check(workflowSnippet + jobs)).toEqual({ ok: true, problems: [], snippet: null });
   });
 
-  test('tells that the file is not there, and shows what it needs', async () => {
+  test('reports that the file is missing, and returns the snippet', async () => {
     const found = await check(undefined);
     expect(codes(found)).toEqual(['workflow_file_missing']);
     expect(found).toMatchObject({ ok: false, snippet: workflowSnippet });
@@ -199,8 +201,8 @@ describe('the check of a pipeline', () => {
     ['cannot be dispatched', `on: push${jobs}`, ['workflow_not_dispatchable']],
     ['declares no inputs', `on: workflow_dispatch${jobs}`, ['workflow_inputs_undeclared', 'run_name_unmarked']],
     ['does not show the build', workflowSnippet.replace(/^run-name.*$/m, '') + jobs, ['run_name_unmarked']],
-    ['is no YAML', 'on: [push', ['workflow_file_unreadable']],
-  ])('tells that the file %s', async (_, text, expected) => {
+    ['is not YAML', 'on: [push', ['workflow_file_unreadable']],
+  ])('reports that the file %s', async (_, text, expected) => {
     expect(codes(await check(text))).toEqual(expected);
   });
 
@@ -209,13 +211,13 @@ describe('the check of a pipeline', () => {
     expect(found.problems).toEqual([{ code: 'workflow_inputs_undeclared', detail: expect.stringContaining('region') }]);
   });
 
-  test('asks for no more than to read this one repository', async () => {
+  test('requests a token that can only read this one repository', async () => {
     await check(workflowSnippet + jobs);
     const minted = github.requests({ path: /access_tokens$/ }).at(-1);
     expect(minted?.body).toEqual({ repository_ids: [repository.id], permissions: { contents: 'read' } });
   });
 
-  test('reads the file of the repository itself, whoever has its old name by now', async () => {
+  test('reads the file of the renamed repository, not of a new repository with its old name', async () => {
     const oldName = repository.name;
     github.renameRepository(repository, `moved-${oldName}`);
     const files = { '.github/workflows/deploy.yml': workflowSnippet + jobs };
@@ -224,7 +226,7 @@ describe('the check of a pipeline', () => {
     expect(codes(await check(`on: push${jobs}`))).toEqual(['workflow_not_dispatchable']);
   });
 
-  test('says when GitHub does not answer, and does not wait for long', async () => {
+  test('returns 502 when GitHub does not respond within a few seconds', async () => {
     const pipeline = await make();
     github.faults.add({ path: /\/contents\//, kind: 'hang', times: 1 });
     const began = performance.now();
@@ -233,7 +235,7 @@ describe('the check of a pipeline', () => {
     expect(performance.now() - began).toBeLessThan(6_500);
   });
 
-  test('does not go through an integration that lost the repository', async () => {
+  test('does not use an integration that lost access to the repository', async () => {
     const pipeline = await make();
     await database.write((trx) => trx('bindings').where({ integration_id: integrationId }).delete());
     const before = github.ledger.length;
@@ -242,7 +244,7 @@ describe('the check of a pipeline', () => {
     expect(github.ledger.length).toBe(before);
   });
 
-  test('needs a source', async () => {
+  test('requires a source', async () => {
     const app = await admin.ask<View>('POST', `/v1/projects/${projectId}/apps`, { name: 'bare' });
     const body = { name: 'deploy', workflow_file: 'deploy.yml' };
     const pipeline = await admin.ask<View>('POST', `/v1/apps/${app.id}/pipelines`, body);

@@ -14,7 +14,7 @@ let api: TestApi;
 let pipelineId: string;
 let repository: Repository;
 let installation: Installation;
-/** Commits of `main`, the oldest first; one of another branch; one of a tag. */
+/** The commits of `main`, oldest first, one of another branch, and one of a tag. */
 let main: string[];
 let feature: string;
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   main = [1, 2, 3].map(() => push('refs/heads/main'));
   feature = push('refs/heads/feature/one', main[0]);
   repository.tags.set('v1', main[1] ?? '');
-  // A branch of the same name leads elsewhere.
+  // A branch with the same name points to another commit.
   repository.branches.set('v1', feature);
 });
 afterEach(() => {
@@ -48,14 +48,14 @@ const build = (body: Record<string, unknown>) =>
   api.admin.send<Answer>('POST', `/v1/pipelines/${pipelineId}/builds`, body);
 const builds = async () => Number((await database.reader('builds').count({ count: '*' }).first())?.['count']);
 
-test('every commit in the history of a branch can be built', async () => {
+test('builds any commit in the history of a branch', async () => {
   for (const sha of main) expect(await build({ sha })).toMatchObject({ status: 201, body: { sha } });
   const ref = 'feature/one';
   expect(await build({ sha: feature, ref })).toMatchObject({ status: 201, body: { ref: 'refs/heads/feature/one' } });
   expect(await build({ sha: main[0], ref })).toMatchObject({ status: 201 });
 });
 
-test('a commit of another branch, of none, or after the head of the branch is refused', async () => {
+test('rejects a commit of another branch, an unknown commit and a commit after the head of the branch', async () => {
   const before = await builds();
   for (const [sha, ref] of [
     [feature, 'main'],
@@ -70,7 +70,7 @@ test('a commit of another branch, of none, or after the head of the branch is re
   expect(await builds()).toBe(before);
 });
 
-test('of a tag it has to be the commit that the tag names', async () => {
+test('accepts for a tag only the commit that the tag points to', async () => {
   const ref = 'refs/tags/v1';
   expect(await build({ ref, sha: main[1] })).toMatchObject({ status: 201 });
   for (const sha of [main[0], main[2], feature]) {
@@ -78,14 +78,14 @@ test('of a tag it has to be the commit that the tag names', async () => {
   }
 });
 
-test('where GitHub does not answer nothing is built', async () => {
+test('builds nothing when GitHub does not respond', async () => {
   const before = await builds();
   github.faults.add({ path: /\/compare\//, kind: 'status', status: 503, times: 1 });
   expect(await build({ sha: main[0] })).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } });
   expect(await builds()).toBe(before);
 });
 
-test('of a repository that was renamed its own history is asked, whoever has its old name by now', async () => {
+test('checks the history of the renamed repository, not of a new repository with its old name', async () => {
   const oldName = repository.name;
   github.renameRepository(repository, 'moved');
   const theirs = github.addRepository(installation, { name: oldName, private: false });

@@ -78,7 +78,7 @@ const secretsOf = (account: string) =>
     .select('status', 'sealed');
 
 describe('a cloud account', () => {
-  test('shows what a role at AWS has to trust, with an external id that nobody has chosen', async () => {
+  test('shows the trust policy for an AWS role, with an external ID that Fairlead generates', async () => {
     const { id, config, setup, ...made } = await make(role);
     expect(made).toMatchObject({ kind: 'aws', status: 'pending', status_reason: null, discouraged: false });
     expect(config).toEqual({ ...role.config, account_id: '123456789012', external_id: setup.external_id });
@@ -100,7 +100,7 @@ describe('a cloud account', () => {
     ['Google', federation, (setup) => setup.commands, `https://iam.googleapis.com/${pool}`],
     ['Azure', app, (setup) => setup.commands, 'api://AzureADTokenExchange'],
   ];
-  test.each(federated)('tells %s which one subject of this issuer to trust', async (_, what, pasted, audience) => {
+  test.each(federated)('shows the subject of this issuer that %s must trust', async (_, what, pasted, audience) => {
     const { id, setup } = await make(what);
     const subject = `org:${orgId}:cloud-account:${id}`;
     expect(setup.issuer).toEqual({ url: publicUrl, subject, audience });
@@ -108,7 +108,7 @@ describe('a cloud account', () => {
     expect(setup.notes.join()).not.toContain('FAIRLEAD_PUBLIC_URL');
   });
 
-  test('says so where no cloud could trust this issuer', async () => {
+  test('says so when no cloud can reach this issuer', async () => {
     const local = await startApi({ links: { publicUrl: 'http://localhost:8080', namespace: 'default' } });
     try {
       const org_id = await addOrg(local.database);
@@ -125,25 +125,32 @@ describe('a cloud account', () => {
     ['a service account’s key', keyed, 'gcp_service_account_key', privateKey],
     ['a client secret', secretApp, 'azure_client_secret', secretApp.credentials.client_secret],
   ];
-  test.each(withSecret)('keeps %s sealed, tells nobody, and is discouraged', async (_, what, kind, secret) => {
-    const made = await client.send<View>('POST', '/v1/cloud-accounts', { org_id: orgId, display_name: 'Org', ...what });
-    const { id } = made.body;
-    expect(made.body).toMatchObject({ project_id: null, discouraged: true });
-    expect(await sealedSecrets(api.database.reader, keyring).active({ cloudAccountId: id }, kind)).toBe(secret);
-    const answers = [
-      made,
-      await client.send('GET', `/v1/cloud-accounts/${id}`),
-      await client.send('GET', '/v1/cloud-accounts'),
-    ];
-    const said =
-      JSON.stringify(answers.map(({ body }) => body)) + JSON.stringify(await api.database.reader('audit_events'));
-    expect(said).toContain(id);
-    for (const part of [secret, JSON.stringify(secret).slice(1, -1), 'credentials', 'PRIVATE KEY']) {
-      expect(said).not.toContain(part);
-    }
-  });
+  test.each(withSecret)(
+    'stores %s sealed, never returns it, and marks the account as discouraged',
+    async (_, what, kind, secret) => {
+      const made = await client.send<View>('POST', '/v1/cloud-accounts', {
+        org_id: orgId,
+        display_name: 'Org',
+        ...what,
+      });
+      const { id } = made.body;
+      expect(made.body).toMatchObject({ project_id: null, discouraged: true });
+      expect(await sealedSecrets(api.database.reader, keyring).active({ cloudAccountId: id }, kind)).toBe(secret);
+      const answers = [
+        made,
+        await client.send('GET', `/v1/cloud-accounts/${id}`),
+        await client.send('GET', '/v1/cloud-accounts'),
+      ];
+      const said =
+        JSON.stringify(answers.map(({ body }) => body)) + JSON.stringify(await api.database.reader('audit_events'));
+      expect(said).toContain(id);
+      for (const part of [secret, JSON.stringify(secret).slice(1, -1), 'credentials', 'PRIVATE KEY']) {
+        expect(said).not.toContain(part);
+      }
+    },
+  );
 
-  test('keeps three members of a service account’s key, as text or as an object', async () => {
+  test('keeps three fields of a service account key, given as text or as an object', async () => {
     for (const key of [JSON.stringify(keyFile), keyFile]) {
       const { config } = await make({ ...keyed, credentials: { key } });
       expect(config).toEqual({ client_email: keyFile.client_email, project_id: 'acme-images' });
@@ -151,7 +158,7 @@ describe('a cloud account', () => {
   });
 });
 
-describe('is refused', () => {
+describe('is rejected', () => {
   const external = {
     type: 'external_account',
     audience: `//iam.googleapis.com/${pool}`,
@@ -161,7 +168,7 @@ describe('is refused', () => {
   const unfit: [string, object, string][] = [
     ['a user for a role', { ...role, config: { role_arn: 'arn:aws:iam::123456789012:user/me' } }, 'ARN of a role'],
     [
-      'an external id of somebody’s choice',
+      'an external ID that the caller chooses',
       { ...role, config: { ...role.config, external_id: 'mine' } },
       'external_id',
     ],
@@ -218,7 +225,7 @@ describe('is refused', () => {
     expect(await client.ask('GET', '/v1/cloud-accounts')).toEqual([]);
   });
 
-  test('what uses an identity that the operator does not offer', async () => {
+  test('an identity that the operator does not offer', async () => {
     const ambient = { kind: 'aws', auth_mode: 'ambient', config: { account_id: '123456789012' } };
     expect(await refused(ambient)).toMatchObject({ status: 409, body: { code: 'platform_identity_missing' } });
     const offers = async (awsIdentity: 'none' | 'lend', what: object) => {
@@ -236,8 +243,8 @@ describe('is refused', () => {
   });
 });
 
-describe('whose it is', () => {
-  test('a project sees its own, and the organization all', async () => {
+describe('access to cloud accounts', () => {
+  test('shows a project its own accounts, and the organization all accounts', async () => {
     const other = await addProject(api.database, orgId);
     const mine = await make(role);
     const ofOrg = await client.ask<View>('POST', '/v1/cloud-accounts', { org_id: orgId, display_name: 'Org', ...role });
@@ -258,7 +265,7 @@ describe('whose it is', () => {
     );
   });
 
-  test('who has no `clouds:write` changes nothing', async () => {
+  test('allows no changes without `clouds:write`', async () => {
     const { id } = await make(role);
     const viewer = api.as((await addUser(api.database, orgId, 'viewer')).session);
     expect((await viewer.send('GET', `/v1/cloud-accounts/${id}`)).status).toBe(200);
@@ -271,7 +278,7 @@ describe('a change', () => {
   const activate = (id: string) =>
     api.database.write((trx) => trx('cloud_accounts').where({ id }).update({ status: 'active', checked_at: 1 }));
 
-  test('of the name leaves the access alone', async () => {
+  test('of the name keeps the access', async () => {
     const { id } = await make(role);
     await activate(id);
     const answer = await client.send<View>(
@@ -292,7 +299,7 @@ describe('a change', () => {
     expect(late).toMatchObject({ status: 412, body: { code: 'precondition_failed' } });
   });
 
-  test('of the role is another access, under the same external id', async () => {
+  test('of the role is a new access with the same external ID', async () => {
     const { id, config } = await make(role);
     await activate(id);
     const role_arn = 'arn:aws:iam::210987654321:role/other';
@@ -302,7 +309,7 @@ describe('a change', () => {
     expect(await epochOf(id)).toBe(1);
   });
 
-  test('of the secret destroys the one before; the same one again changes nothing', async () => {
+  test('of the secret destroys the previous one, and the same secret again changes nothing', async () => {
     const { id } = await make(accessKey);
     await activate(id);
     const same = await client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, { credentials: accessKey.credentials });
@@ -314,7 +321,7 @@ describe('a change', () => {
     expect(await secretsOf(id)).toMatchObject([{ status: 'purged', sealed: null }, { status: 'active' }]);
   });
 
-  test('brings another service account with another key', async () => {
+  test('accepts another service account with another key', async () => {
     const { id } = await make(keyed);
     const key = { ...keyFile, client_email: 'other@acme-images.iam.gserviceaccount.com' };
     const changed = await client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, { credentials: { key } });
@@ -323,13 +330,13 @@ describe('a change', () => {
   });
 
   const unfit: [string, object, object][] = [
-    ['what another way in takes', role, { config: { account_id: '123456789012' } }],
-    ['another external id', role, { config: { ...role.config, external_id: 'mine' } }],
-    ['a secret where there is none', role, { credentials: { secret_access_key: 'x'.repeat(40) } }],
-    ['the way in', role, { auth_mode: 'web_identity' }],
-    ['a file of somebody’s', keyed, { credentials: { key: { type: 'external_account' } } }],
+    ['fields of another auth mode', role, { config: { account_id: '123456789012' } }],
+    ['another external ID', role, { config: { ...role.config, external_id: 'mine' } }],
+    ['a secret for an account without one', role, { credentials: { secret_access_key: 'x'.repeat(40) } }],
+    ['another auth mode', role, { auth_mode: 'web_identity' }],
+    ['a key file of another type', keyed, { credentials: { key: { type: 'external_account' } } }],
   ];
-  test.each(unfit)('to %s is refused', async (_, what, changes) => {
+  test.each(unfit)('to %s is rejected', async (_, what, changes) => {
     const { id } = await make(what);
     const answer = await client.send('PATCH', `/v1/cloud-accounts/${id}`, changes);
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
@@ -338,7 +345,7 @@ describe('a change', () => {
 });
 
 describe('a verification', () => {
-  test('is an operation of a workflow, and one that waits is enough', async () => {
+  test('starts one workflow operation, and a second request returns the pending one', async () => {
     const { id } = await make(role);
     const verify = () => client.send<{ operation: { id: string } }>('POST', `/v1/cloud-accounts/${id}/verify`);
     const asked = await verify();
@@ -355,7 +362,7 @@ describe('a verification', () => {
     });
   });
 
-  test('tells what to do where the cloud has refused', async () => {
+  test('returns the next action when the cloud has rejected the access', async () => {
     const { id, next_action: first } = await make(role);
     expect(first).toContain('verify');
     const refusal = { status: 'action_required' as const, status_reason: 'external_id_not_required' };
@@ -371,7 +378,7 @@ describe('a deletion', () => {
     seed(api.database).registry({ orgId, projectId }, { cloud_account_id: id, status, kind: 'ecr' });
   const remove = (id: string) => client.send('DELETE', `/v1/cloud-accounts/${id}`);
 
-  test('destroys the secret, and the account is found no more', async () => {
+  test('destroys the secret, and the account is not found afterwards', async () => {
     const { id } = await make(accessKey);
     expect((await remove(id)).status).toBe(204);
     expect((await remove(id)).status).toBe(404);
@@ -380,7 +387,7 @@ describe('a deletion', () => {
     expect(await secretsOf(id)).toMatchObject([{ status: 'purged', sealed: null }]);
   });
 
-  test('is refused while integrations use the account, and names them', async () => {
+  test('is rejected while integrations use the account, and names them', async () => {
     const { id } = await make(accessKey);
     await bind(id, 'deleted');
     const bound = await bind(id);
@@ -393,7 +400,7 @@ describe('a deletion', () => {
     expect((await remove(id)).status).toBe(204);
   });
 
-  test('that races with another one happens once', async () => {
+  test('that races with another deletion happens once', async () => {
     const { id } = await make(accessKey);
     const statuses = (await Promise.all([remove(id), remove(id), remove(id)])).map(({ status }) => status);
     expect(statuses.sort()).toEqual([204, 404, 404]);
@@ -401,7 +408,7 @@ describe('a deletion', () => {
     expect(told).toHaveLength(1);
   });
 
-  test('that races with a binding leaves either the account or nothing that is bound to it', async () => {
+  test('that races with a binding leaves either the account or no integration bound to it', async () => {
     const outcomes = new Set<string>();
     for (const region of ['eu-west-1', 'eu-west-2', 'eu-west-3', 'eu-central-1']) {
       const { id } = await make(accessKey);
@@ -415,7 +422,7 @@ describe('a deletion', () => {
     for (const outcome of outcomes) expect(['204 422 0 0', '409 201 1 1']).toContain(outcome);
   });
 
-  test('of a project that is under way takes along what is made in it meanwhile, or refuses it', async () => {
+  test('of a project also deletes an account that is created at the same time, or rejects its creation', async () => {
     const made = client.send('POST', '/v1/cloud-accounts', {
       project_id: projectId,
       display_name: 'Late',
@@ -426,7 +433,7 @@ describe('a deletion', () => {
     expect(await api.database.reader('cloud_accounts').where({ project_id: projectId, deleted_at: null })).toEqual([]);
   });
 
-  test('of a project takes its accounts along, and the organization’s stay', async () => {
+  test('of a project deletes its accounts and keeps the organization’s', async () => {
     const { id } = await make(accessKey);
     const ofOrg = await client.ask<View>('POST', '/v1/cloud-accounts', {
       org_id: orgId,

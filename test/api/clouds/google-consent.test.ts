@@ -43,11 +43,11 @@ beforeEach(async () => {
 
 const start = (body: object = {}) =>
   client.ask<{ url: string }>('POST', '/v1/cloud-accounts/gcp/start', { project_id: projectId, ...body });
-/** The addresses that we give out begin with the public one. */
+/** Links in responses begin with the public URL. */
 const visit = (url: string, by = browser) => by.visit(url.replace(publicUrl, api.url));
 const accounts = () => client.ask<View[]>('GET', '/v1/cloud-accounts');
 
-/** Opens the link, and goes on to Google. */
+/** Opens the link and continues to Google. */
 async function toGoogle(body: object = {}, by = browser): Promise<URL> {
   const asked = await visit((await start(body)).url, by);
   const sent = await by.press(asked, 'Continue');
@@ -55,7 +55,7 @@ async function toGoogle(body: object = {}, by = browser): Promise<URL> {
   return new URL(sent.location ?? '');
 }
 
-/** What the person does there: the answer with which Google sends the browser back. */
+/** The person agrees at Google. Returns the URL to which Google redirects the browser. */
 const agree: GoogleStandIn['agree'] = (page, agreement) => google.agree(page, agreement);
 
 const codesTaken = () => google.ledger.filter(({ form }) => form.get('grant_type') === 'authorization_code').length;
@@ -67,7 +67,7 @@ function expectPage(shown: Shown, status: number, text: RegExp): void {
 }
 
 describe('a consent', () => {
-  test('that a person gives makes an account, with the refresh token sealed', async () => {
+  test('creates an account with the sealed refresh token', async () => {
     const shown = await visit(agree(await toGoogle({ display_name: 'Images' })));
     expectPage(shown, 200, /ann@acme\.test/);
     const [account] = await accounts();
@@ -93,12 +93,12 @@ describe('a consent', () => {
     expect(told).toMatchObject([{ action: 'cloud_account.created', actor: expect.stringMatching(/^token:/) }]);
   });
 
-  test('is asked for in the name of an organization that the page tells, and is one browser’s', async () => {
+  test('names the organization on its page, and belongs to one browser', async () => {
     const { url } = await start();
     const asked = await visit(url);
     expectPage(asked, 200, /Acme &#60;/);
     expect(asked.headers.get('content-security-policy')).toContain('https://accounts.google.com');
-    // To look at the link begins nothing: another browser may still go on.
+    // Opening the link starts nothing: another browser can still continue.
     const other = createBrowser();
     const sent = await other.press(await visit(url, other), 'Continue');
     expect(sent.location).toMatch(/^https:\/\/accounts\.google\.com\//);
@@ -111,7 +111,7 @@ describe('a consent', () => {
     expect(forged.status).toBe(403);
   });
 
-  test('asks who began it nothing, and takes nobody else through their flow', async () => {
+  test('skips the page for the person who started it, and does not let a colleague into that flow', async () => {
     const { session, id } = await addUser(api.database, orgId, 'admin');
     const mine = await api
       .as(session)
@@ -129,7 +129,7 @@ describe('a consent', () => {
     expect(row).toMatchObject({ created_by: `user:${id}`, browser_hash: expect.stringMatching(/^[0-9a-f]{64}$/) });
   });
 
-  test('that a platform began is told to a member, too, by the names of the project and the organization', async () => {
+  test('that a platform started shows a signed-in member the names of the project and the organization', async () => {
     const { session } = await addUser(api.database, orgId, 'admin');
     const named = { name: 'Shop & Co' };
     await api.database.write((trx) => trx('projects').where({ id: projectId }).update(named));
@@ -146,7 +146,7 @@ describe('a consent', () => {
     expect(row).toMatchObject({ browser_hash: null, state_hash: null });
   });
 
-  test('is taken once, whoever brings the answer again', async () => {
+  test('is accepted once, even if the response arrives several times', async () => {
     const answer = agree(await toGoogle());
     const shown = await Promise.all([visit(answer), visit(answer), visit(answer)]);
     expect(shown.map(({ status }) => status).sort()).toEqual([200, 400, 400]);
@@ -155,15 +155,15 @@ describe('a consent', () => {
     expect(await accounts()).toHaveLength(1);
   });
 
-  test('that came back in another browser is not taken, and is still good in its own', async () => {
+  test('is rejected in another browser, and stays valid in its own', async () => {
     const answer = agree(await toGoogle());
     expectPage(await visit(answer, createBrowser()), 400, /Another browser/);
     expect(codesTaken()).toBe(0);
     expectPage(await visit(answer), 200, /connected/);
   });
 
-  test('of somebody who followed another one’s link goes nowhere', async () => {
-    // The attacker has begun, and sends the address of Google's page on: the victim agrees there.
+  test('is rejected for a victim who follows an attacker’s link', async () => {
+    // The attacker starts the flow and sends the address of Google's page to the victim, who agrees there.
     const attackers = await toGoogle();
     const victim = createBrowser();
     expectPage(await visit(agree(attackers, { email: 'victim@acme.test' }), victim), 400, /Another browser/);
@@ -171,7 +171,7 @@ describe('a consent', () => {
     expect(await accounts()).toEqual([]);
   });
 
-  test('is refused where the state is missing, unknown or too old, and so is the link', async () => {
+  test('is rejected if the state is missing, unknown or expired, and so is an expired link', async () => {
     const { url } = await start();
     const answer = agree(await toGoogle());
     const past = { expires_at: Date.now() - 1 };
@@ -186,7 +186,7 @@ describe('a consent', () => {
     expect(await accounts()).toEqual([]);
   });
 
-  test('that a person does not give makes nothing', async () => {
+  test('creates nothing if the person declines', async () => {
     const at = await toGoogle();
     const state = at.searchParams.get('state') ?? '';
     const answer = `${publicUrl}/v1/cloud-accounts/gcp/callback?${new URLSearchParams({ state, error: 'access_denied' })}`;
@@ -196,7 +196,7 @@ describe('a consent', () => {
     expect(await accounts()).toEqual([]);
   });
 
-  test('without the use of Google Cloud, or with a code that is none, makes nothing', async () => {
+  test('creates nothing without the Google Cloud scope or with an invalid code', async () => {
     expectPage(
       await visit(agree(await toGoogle(), { email: 'new@acme.test', scope: 'openid email' })),
       422,
@@ -211,10 +211,10 @@ describe('a consent', () => {
   });
 
   test.each([
-    ['without the use of Google Cloud', 'openid email', /did not let Google Cloud be used/],
-    ['that does not say whose it is', 'openid https://www.googleapis.com/auth/cloud-platform', /whose consent/],
+    ['without the Google Cloud scope', 'openid email', /did not let Google Cloud be used/],
+    ['without an email address', 'openid https://www.googleapis.com/auth/cloud-platform', /whose consent/],
     ['with neither', 'openid', /did not let Google Cloud be used/],
-  ])('%s ends none that an account here works with', async (_, scope, text) => {
+  ])('%s never revokes a consent that an account here uses', async (_, scope, text) => {
     await api.database.write((trx) => trx('cloud_accounts').update({ deleted_at: Date.now() }));
     const at = await toGoogle();
     expectPage(await visit(agree(at, { scope })), 422, text);
@@ -226,13 +226,13 @@ describe('a consent', () => {
     expect([...google.state.consents.keys()]).toContain(working);
   });
 
-  test('during an outage of Google’s makes nothing, and says so', async () => {
+  test('creates nothing during an outage at Google, and says so', async () => {
     google.faults.add({ method: 'POST', path: /^\/token$/, kind: 'status', status: 503 });
     expectPage(await visit(agree(await toGoogle())), 502, /Google failed/);
     expect(await accounts()).toEqual([]);
   });
 
-  test('is ended again where the project was deleted meanwhile', async () => {
+  test('is revoked if the project was deleted in the meantime', async () => {
     const answer = agree(await toGoogle(), { email: 'late@acme.test' });
     await api.database.write((trx) => trx('projects').where({ id: projectId }).update({ deleted_at: Date.now() }));
     expectPage(await visit(answer), 400, /project was deleted/);
@@ -240,7 +240,7 @@ describe('a consent', () => {
     expect(await api.database.reader('cloud_accounts').where({ org_id: orgId })).toEqual([]);
   });
 
-  test('takes the operator’s OAuth client', async () => {
+  test('requires the operator’s OAuth client', async () => {
     const deps = { fetch: fetchTo(google.url), timeoutMs: 2_000, now: Date.now };
     const without = await startApi({ googleConsents: createConsents({ ...deps, google: undefined, publicUrl }) });
     try {
@@ -259,7 +259,7 @@ describe('a consent that has ended', () => {
     return (await accounts())[0]?.id ?? '';
   };
 
-  test('is given once more to the same account, which is another access then', async () => {
+  test('is renewed for the same account with a new access', async () => {
     const id = await connect();
     const ended = { status: 'action_required' as const, status_reason: 'consent_ended' };
     await api.database.write((trx) => trx('cloud_accounts').where({ id }).update(ended));
@@ -271,7 +271,7 @@ describe('a consent that has ended', () => {
     );
     google.state.consents.clear();
     expectPage(await visit(agree(await toGoogle({ cloud_account_id: id }))), 200, /connected/);
-    // What inherits it is asked at once, and not hours later.
+    // The registry that inherits it is verified immediately.
     const commands = await api.database.reader('commands').where({ workflow_id: `verify/${registry}` });
     expect(commands).toHaveLength(1);
     expect(await accounts()).toMatchObject([{ id, status: 'active', status_reason: null }]);
@@ -281,14 +281,14 @@ describe('a consent that has ended', () => {
     expect((await api.database.reader('cloud_accounts').where({ id }).first())?.epoch).toBe(1);
   });
 
-  test('is not given for somebody else, whose new one is ended again', async () => {
+  test('is not renewed by another Google account, and Fairlead revokes that consent', async () => {
     const id = await connect();
     const answer = agree(await toGoogle({ cloud_account_id: id }), { email: 'bob@acme.test' });
     expectPage(await visit(answer), 422, /Sign in to Google as ann@acme\.test/);
     expect([...google.state.consents.values()].map(({ email }) => email)).toEqual(['ann@acme.test']);
   });
 
-  test('is nobody else’s to renew, nor of another kind', async () => {
+  test('cannot be renewed by another organization or changed to another Google account', async () => {
     const id = await connect();
     const stranger = api.as((await addToken(api.database, { orgId: await addOrg(api.database) })).secret);
     const path = '/v1/cloud-accounts/gcp/start';

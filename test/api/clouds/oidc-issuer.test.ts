@@ -20,14 +20,14 @@ const request = {
   audience: 'sts.amazonaws.com',
 };
 const issuer = (url = publicUrl) => createOidcIssuer({ database: api.database, keyring, publicUrl: url });
-/** As a cloud does it; the public address is this server's. */
+/** Gets the keys as a cloud does. The public URL is this server's. */
 const keysOf = async () => {
   const found = await fetch(`${api.url}/.well-known/openid-configuration`);
   const { jwks_uri } = (await found.json()) as { jwks_uri: string };
   return createRemoteJWKSet(new URL(jwks_uri.replace(publicUrl, api.url)));
 };
 
-test('a cloud finds the keys by the name of the issuer, and may keep both answers for an hour', async () => {
+test('a cloud finds the keys from the issuer URL, and can cache both responses for an hour', async () => {
   const found = await fetch(`${api.url}/.well-known/openid-configuration`);
   expect(found.status).toBe(200);
   expect(found.headers.get('content-type')).toMatch(/^application\/json/);
@@ -44,14 +44,14 @@ test('a cloud finds the keys by the name of the issuer, and may keep both answer
 
   const keys = await fetch(`${api.url}/.well-known/jwks.json`);
   expect(keys.headers.get('cache-control')).toBe('public, max-age=3600');
-  // Nothing but what is public: no d, p, q.
+  // Only public members: no d, p or q.
   const text = expect.stringMatching(/^[\w-]+$/);
   expect(await keys.json()).toEqual({
     keys: [{ kid: text, kty: 'RSA', alg: 'RS256', use: 'sig', n: expect.stringMatching(/^[\w-]{342}$/), e: 'AQAB' }],
   });
 });
 
-test('a token verifies against these keys, for one audience, and says whom it speaks for', async () => {
+test('a token verifies with these keys, for one audience, and names its subject', async () => {
   const before = Math.floor(Date.now() / 1000);
   const token = await issuer().token(request);
   const { payload, protectedHeader } = await jwtVerify(token, await keysOf(), {
@@ -71,7 +71,7 @@ test('a token verifies against these keys, for one audience, and says whom it sp
     iat: expect.any(Number),
     exp: expect.any(Number),
   });
-  // Google maps no longer subject than this.
+  // The longest subject that Google maps.
   expect(Buffer.byteLength(String(payload.sub))).toBeLessThanOrEqual(127);
   expect(before - Number(payload.iat)).toBeGreaterThanOrEqual(55);
   expect(Number(payload.exp) - before).toBeGreaterThanOrEqual(600);
@@ -82,7 +82,7 @@ test('a token verifies against these keys, for one audience, and says whom it sp
   );
 });
 
-test('no two tokens are the same, and one that speaks for no project names none', async () => {
+test('each token is unique, and a token without a project has no project claim', async () => {
   const { projectId: _, ...withoutProject } = request;
   const tokens = await Promise.all([1, 2].map(() => issuer().token(withoutProject)));
   const payloads = await Promise.all(
@@ -101,14 +101,14 @@ test('a token of another instance does not verify here', async () => {
   await expect(jwtVerify(token, await keysOf())).rejects.toThrow(errors.JWKSNoMatchingKey);
 });
 
-test('where no cloud can read the keys, none is shown a token, and the reason names the setting', async () => {
+test('if no cloud can read the keys, no token is issued, and the error names the setting', async () => {
   await expect(issuer('http://localhost:8080').token(request)).rejects.toMatchObject({
     code: 'issuer_not_public',
     message: expect.stringContaining('FAIRLEAD_PUBLIC_URL'),
   });
 });
 
-test('a cloud is never told that others from its address have asked too often', async () => {
+test('the key endpoints are never rate limited, so other requests from the same address cannot block a cloud', async () => {
   const limits = { callerPerMinute: 1, publicPerMinute: 1, failuresPerMinute: 1 };
   const busy = await startApi({ limiter: createRateLimiter(limits, new Registry()) });
   const ask = async (path: string) => (await fetch(busy.url + path)).status;

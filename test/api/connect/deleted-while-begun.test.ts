@@ -12,7 +12,7 @@ const scene = useDeletionScene();
 const owned = () => ({ orgId: scene.owner.orgId, revocation: 'auto' as const, audit: async () => {} });
 const unfinished = () => scene.database.reader('connect_flows').where({ org_id: scene.owner.orgId, finished_at: null });
 
-/** The commit of a deletion comes after the request has come as far as it can. */
+/** Commits the deletion after the request has gone as far as it can. */
 async function asked(deleting: 'project' | 'org', path: string, body: object) {
   let answer: ReturnType<typeof scene.api.admin.send> | undefined;
   await scene.database.write(async (trx) => {
@@ -27,13 +27,13 @@ async function asked(deleting: 'project' | 'org', path: string, body: object) {
 test.each([
   ['project', (): object => ({ project_id: scene.owner.projectId })],
   ['org', (): object => ({ org_id: scene.owner.orgId })],
-] as const)('a flow that comes while its %s is deleted is refused', async (of, whose) => {
+] as const)('rejects a flow that starts while its %s is being deleted', async (of, whose) => {
   const body = { app: 'operator', ...whose() };
   expect(await asked(of, '/v1/integrations/github/start', body)).toMatchObject({ status: 404 });
   expect(await unfinished()).toEqual([]);
 });
 
-test('a token, an app and a project that come then are refused too', async () => {
+test('rejects a token, an app and a project that are created during the deletion', async () => {
   const { orgId, projectId } = scene.owner;
   const token = { org_id: orgId, project_id: projectId, name: 'late', scopes: ['projects:read'] };
   expect(await asked('project', '/v1/tokens', token)).toMatchObject({ status: 404 });
@@ -43,7 +43,7 @@ test('a token, an app and a project that come then are refused too', async () =>
   expect(await asked('org', '/v1/projects', { org_id: orgId, name: 'late' })).toMatchObject({ status: 404 });
 });
 
-test.each(['project', 'org'] as const)('a flow that was just begun ends with its %s', async (of) => {
+test.each(['project', 'org'] as const)('ends a flow that has just started with its %s', async (of) => {
   const { orgId, projectId } = scene.owner;
   const connect = {
     allowedHosts: [scene.github.url],
@@ -66,7 +66,7 @@ test.each(['project', 'org'] as const)('a flow that was just begun ends with its
   expect(await unfinished()).toEqual([]);
 });
 
-test('binds nothing to a project that is gone', async () => {
+test('binds nothing to a deleted project', async () => {
   const { flow, steps, find } = await scene.signedIn();
   await scene.database.write((trx) => trx('projects').where({ id: scene.owner.projectId }).update({ deleted_at: 1 }));
   await steps.bindInstallation({ flowId: flow.id });

@@ -48,10 +48,10 @@ beforeEach(() => {
 
 const start = (body: Record<string, unknown> = {}) =>
   client.ask<Started>('POST', '/v1/integrations/github/start', { project_id: projectId, ...body });
-/** The addresses that we give out begin with the public one. */
+/** Links in responses begin with the public URL. */
 const here = (url: string) => url.replace(publicUrl, api.url);
 const visit = (url: string, by = browser) => by.visit(here(url));
-/** Opens a link of ours, and presses the button of the page that asks. */
+/** Opens a Fairlead link and presses the button of the confirmation page. */
 async function open(url: string, by = browser): Promise<Shown> {
   const shown = await visit(url, by);
   return shown.text.includes('>Continue<') ? by.press(shown, 'Continue') : shown;
@@ -69,14 +69,14 @@ const commandsOf = (flowId: string) =>
     .where({ workflow_id: `connect-github/${flowId}` })
     .pluck('signal');
 
-/** The operator's App, as far as GitHub's own page. */
+/** Starts a flow with the operator's App and continues to GitHub's own page. */
 async function toInstall(body: Record<string, unknown> = {}, by = browser) {
   const { flow_id: flowId, install_url: url } = await start({ app: 'operator', ...body });
   const shown = await open(url, by);
   return { flowId, shown, state: stateIn(shown.location) };
 }
 
-test('a code that came back for another App is not taken, whatever state it brings', async () => {
+test('rejects a code that arrives at another App’s callback, with any state', async () => {
   const { flow_id: flowId, create_url: url } = await start();
   const state = stateIn(actionOf(await open(url)));
   const before = await flows().find(flowId);
@@ -94,7 +94,7 @@ test('a code that came back for another App is not taken, whatever state it brin
   expect((await flows().find(theirs))?.sealedSignInCode).toBeNull();
 });
 
-test('who is signed in here is told for whom, and is not led into an organization that is not theirs', async () => {
+test('shows signed-in people the target project, and rejects a person of another organization', async () => {
   const { create_url: url } = await start();
   const stranger = await addUser(api.database, await addOrg(api.database, 'Elsewhere'), 'owner');
   const as = (session: string) => fetch(here(url), { headers: { cookie: `fairlead_session=${session}` } });
@@ -110,7 +110,7 @@ test('who is signed in here is told for whom, and is not led into an organizatio
   expect(await (await as(colleague.session)).text()).toContain('name="manifest"');
 });
 
-test('a host’s API is its own: nobody brings another one for github.com', async () => {
+test('rejects another API URL for github.com', async () => {
   for (const app_url of [
     'https://evil.example.com',
     'https://api.evil.example.com/api/v3',
@@ -124,7 +124,7 @@ test('a host’s API is its own: nobody brings another one for github.com', asyn
   expect(await start(server)).toMatchObject({ create_url: expect.any(String) });
 });
 
-test('an Idempotency-Key keeps no state: the repetition gets the rest', async () => {
+test('does not store the state under an Idempotency-Key, and repeats only the rest of the response', async () => {
   const send = () =>
     client.send<Started>(
       'POST',
@@ -140,17 +140,17 @@ test('an Idempotency-Key keeps no state: the repetition gets the rest', async ()
   expect(kept).not.toContain(stateIn(first.body.create_url));
 });
 
-test('starting a new App gives out one address, and a workflow that waits', async () => {
+test('returns one link for a new App, and starts a workflow that waits', async () => {
   const started = await start({ owner: 'acme', app_name: 'Acme deploys' });
   expect(started).toMatchObject({ flow_id: expect.stringMatching(/^flow_/), expires_at: expect.any(Number) });
   expect(started.create_url).toMatch(`${publicUrl}/v1/integrations/github/create?state=`);
   expect(await commandsOf(started.flow_id)).toEqual(['changed']);
-  // The state itself is nowhere.
+  // The state itself is not stored.
   const state = stateIn(started.create_url);
   expect(JSON.stringify(await api.database.reader('flow_states'))).not.toContain(state);
 });
 
-test('the page posts a manifest with the least permissions to GitHub, and to GitHub alone', async () => {
+test('posts a manifest with minimal permissions, to GitHub only', async () => {
   const { create_url: url } = await start({ owner: 'acme', app_name: 'Acme deploys' });
   const shown = await open(url);
   expect(shown.status).toBe(200);
@@ -183,13 +183,13 @@ test('the page posts a manifest with the least permissions to GitHub, and to Git
   expect(actionOf(personal)).toMatch(/^https:\/\/github\.com\/settings\/apps\/new\?state=/);
 });
 
-test('the code is taken once, sealed; the same landing again changes nothing, another code is refused', async () => {
+test('stores the code once and sealed, accepts the same redirect again, and rejects another code', async () => {
   const { create_url: url, flow_id: flowId } = await start();
   const state = stateIn(actionOf(await open(url)));
   const at = `callback/${(await flows().find(flowId))?.githubAppId}`;
   const code = 'a-code-that-must-not-rest-in-plain-text';
   const first = land({ code, state }, browser, at);
-  // Beside it, the platform's own page brings the same.
+  // At the same time, the platform's own page sends the same code.
   const complete = client.send<Flow>('POST', '/v1/integrations/github/complete', { code, state });
   const [shown, completed] = await Promise.all([first, complete]);
   expect(shown).toMatchObject({ status: 303, location: `${publicUrl}/connect/${flowId}` });
@@ -208,7 +208,7 @@ test('the code is taken once, sealed; the same landing again changes nothing, an
   expect(again).toMatchObject({ status: 400, body: { code: 'flow_state_refused', reason: 'state_used' } });
 });
 
-test('no session, no state, another’s, an expired one, one for something else: refused, and nothing is changed', async () => {
+test('rejects a missing session and a missing, foreign, expired or misused state, and changes nothing', async () => {
   const { flowId, state } = await toInstall();
   const { create_url: createUrl, flow_id: createFlow } = await start();
   const createState = stateIn(createUrl);
@@ -223,13 +223,13 @@ test('no session, no state, another’s, an expired one, one for something else:
   expect((await land({ code: 'c0de', state: '' })).status).toBe(400);
   expect((await land({ code: 'c0de' })).status).toBe(400);
   expect((await land({ ...answer, state: lateState })).text).toContain('has expired');
-  // The state of our own first page, brought as if GitHub had it.
+  // The state of Fairlead's own first page, sent as if GitHub had returned it.
   expect((await land({ code: 'c0de', state: createState })).status).toBe(400);
-  // An installation's state with a code alone, as a manifest's or a sign-in's would come.
+  // An installation's state with only a code, as in the redirect of a manifest or a sign-in.
   expect((await land({ code: 'c0de', state })).text).toContain('is incomplete');
   const theirs = await stranger.send('POST', '/v1/integrations/github/complete', { state, installation_id: 41 });
   expect(theirs).toMatchObject({ status: 400, body: { reason: 'state_unknown' } });
-  // A colleague of the same organization is not the one who started it.
+  // A colleague of the same organization did not start this flow.
   const colleague = api.as((await addToken(api.database, { orgId })).secret);
   const mate = await colleague.send('POST', '/v1/integrations/github/complete', { state, installation_id: 41 });
   expect(mate).toMatchObject({ status: 400, body: { reason: 'state_unknown' } });
@@ -237,11 +237,11 @@ test('no session, no state, another’s, an expired one, one for something else:
   expect(await Promise.all([flowId, createFlow, late].map((id) => flows().find(id)))).toEqual(before);
   expect(await api.database.reader('installations')).toEqual([]);
   expect(await api.database.reader('bindings')).toEqual([]);
-  // The state is still good for what it was given out for.
+  // The state is still valid for its own purpose.
   expect((await land({ ...answer, state })).status).toBe(303);
 });
 
-test('an installation that the browser names is a claim: the person is sent to sign in, with PKCE', async () => {
+test('treats an installation ID from the browser as a claim, and sends the person to sign in with PKCE', async () => {
   const { flowId, shown, state } = await toInstall();
   expect(shown.status).toBe(303);
   expect(shown.location).toMatch(/^https:\/\/github\.com\/apps\/fairlead\/installations\/new\?state=/);
@@ -273,7 +273,7 @@ test('an installation that the browser names is a claim: the person is sent to s
   expect(JSON.stringify(await api.database.reader('connect_flows'))).not.toContain('the-code-of-a-sign-in');
 });
 
-test('who does not let GitHub say who they are sees that, and may think again', async () => {
+test('shows a person who denies the sign-in a page, and lets them try again', async () => {
   const { flowId, state } = await toInstall();
   const landed = await land({ installation_id: '4244', setup_action: 'install', state }, browser, 'installed');
   const denied = await land({ error: 'access_denied', state: stateIn(landed.location) });
@@ -284,14 +284,14 @@ test('who does not let GitHub say who they are sees that, and may think again', 
   expect(again.location).toContain('/login/oauth/authorize');
 });
 
-test('where GitHub signs people in while they install, the code that comes along is left alone', async () => {
+test('ignores the code if GitHub signs people in during the installation', async () => {
   const { flowId, state } = await toInstall();
   const landed = await land({ code: 'came-along', installation_id: '4243', setup_action: 'install', state });
   expect(landed.location).toMatch(/\/login\/oauth\/authorize\?.*code_challenge=/);
   expect(await flows().find(flowId)).toMatchObject({ claimedInstallation: 4243, sealedSignInCode: null });
 });
 
-test('a member asks the owner: the flow waits, and nothing but the initiator’s confirmation binds', async () => {
+test('waits when a member requests an owner’s approval, and binds only after the initiator confirms', async () => {
   const { flowId, state } = await toInstall();
   const landed = await land({ setup_action: 'request', state }, browser, 'installed');
   expect(landed.location).toContain('/login/oauth/authorize');
@@ -302,7 +302,7 @@ test('a member asks the owner: the flow waits, and nothing but the initiator’s
   });
   expect((await client.send('POST', `/v1/flows/${flowId}/confirm`)).status).toBe(409);
 
-  // What the worker finds out.
+  // The worker finds the approved installation.
   await api.database.write((trx) => allConnectFlows(trx).note(flowId, { githubUserId: 1, approvedInstallation: 77 }));
   const page = await visit(`${publicUrl}/connect/${flowId}`);
   expect(browser.read(page)).toContain('An owner has approved');
@@ -319,7 +319,7 @@ test.each([
   ['installed', 'install', 'Thank you'],
   ['installed', 'update', 'saved the change'],
   ['callback', 'install', 'Thank you'],
-])('a landing on %s without a state (%s) shows a page and changes nothing', async (at, setupAction, text) => {
+])('shows a page and changes nothing for a redirect to %s without a state (%s)', async (at, setupAction, text) => {
   const before = await api.database.reader('connect_flows').orderBy('id');
   const shown = await land({ installation_id: '5', setup_action: setupAction }, browser, at);
   expect(shown.status).toBe(200);
@@ -327,9 +327,9 @@ test.each([
   expect(await api.database.reader('connect_flows').orderBy('id')).toEqual(before);
 });
 
-test('a ticket is good once, and again only in the browser that used it', async () => {
+test('accepts a ticket once, and again only in the browser that used it', async () => {
   const { install_url: url } = await start({ app: 'operator' });
-  // Looked at, by a scanner of links for example, it is not used.
+  // A `HEAD` or `GET` request, for example by a link scanner, does not use the ticket.
   expect((await fetch(here(url), { method: 'HEAD' })).status).toBe(200);
   const asked = await visit(url, createBrowser());
   expect(browser.read(asked)).toContain('the project Shop of Acme');
@@ -343,7 +343,7 @@ test('a ticket is good once, and again only in the browser that used it', async 
   expect((await visit(old)).text).toContain('has expired');
 });
 
-test('the install address takes a session, answers a Bearer with an address, and nobody else', async () => {
+test('redirects a session to GitHub, returns a link to a Bearer token, and rejects other callers', async () => {
   const path = `/v1/integrations/github/install?project_id=${projectId}`;
   expect((await fetch(api.url + path, { redirect: 'manual' })).status).toBe(401);
   const admin = await addUser(api.database, orgId, 'admin');
@@ -358,7 +358,7 @@ test('the install address takes a session, answers a Bearer with an address, and
   expect(answer).toMatchObject({ status: 200, body: { url: expect.stringContaining('/github/install?ticket=') } });
   expect((await stranger.send('GET', path)).status).toBe(404);
 
-  // Another person's session is not led through this person's flow.
+  // Another person's session cannot continue this person's flow.
   const flowId = /fairlead_(flow_\w+)=/.exec(shown.headers.getSetCookie().join())?.[1] ?? '';
   const flowCookie = /__Host-fairlead_flow_\w+=[^;]+/.exec(shown.headers.getSetCookie().join())?.[0] ?? '';
   const page = `${api.url}/connect/${flowId}`;
@@ -375,12 +375,12 @@ test.each([
   '%2f%2fevil.example',
   `${corsOrigin}.evil.example`,
   `${corsOrigin}\r\nset-cookie: a=b`,
-])('a redirect_url of %j is refused', async (redirectUrl) => {
+])('rejects the redirect_url %j', async (redirectUrl) => {
   const body = { project_id: projectId, redirect_url: redirectUrl };
   expect((await client.send('POST', '/v1/integrations/github/start', body)).status).toBe(400);
 });
 
-test('in the end the browser goes back to the platform, told how it went; the Host header says nothing', async () => {
+test('redirects the browser to the platform with the result, and ignores the Host header', async () => {
   const { flowId } = await toInstall({ redirect_url: `${corsOrigin}/done?step=2` });
   await api.database.write((trx) => allConnectFlows(trx).move(flowId, 'completed'));
   const cookies = await visit(`${publicUrl}/connect/${flowId}/continue`);
@@ -396,7 +396,7 @@ test('in the end the browser goes back to the platform, told how it went; the Ho
   expect(((await started.json()) as Started).create_url.startsWith(`${publicUrl}/`)).toBe(true);
 });
 
-test('who was not shown to own the account is answered 403', async () => {
+test('returns 403 to a person whose ownership of the account is not proven', async () => {
   const { flowId } = await toInstall({ redirect_url: `${corsOrigin}/done` });
   const flow = allConnectFlows(api.database.reader);
   await api.database.write((trx) => allConnectFlows(trx).move(flowId, 'rejected', { reason: 'ownership_not_proven' }));
@@ -406,12 +406,12 @@ test('who was not shown to own the account is answered 403', async () => {
   expect(browser.read(shown)).toContain('did not confirm that you administer');
 });
 
-test('a flow is canceled by a button of its own page, and by no other site’s', async () => {
+test('cancels a flow by the button of its own page, and rejects other origins', async () => {
   const { flowId } = await toInstall();
   const page = await visit(`${publicUrl}/connect/${flowId}`);
   const url = here(`${publicUrl}/connect/${flowId}/cancel`);
   expect((await browser.visit(url, { form: {}, origin: 'https://evil.example' })).status).toBe(403);
-  // One that does not say where it comes from.
+  // A request without an origin.
   expect((await fetch(url, { method: 'POST' })).status).toBe(403);
   expect((await flowOf(flowId)).status).toBe('install_pending');
   expect((await browser.press(page, 'Cancel')).location).toBe(`${publicUrl}/connect/${flowId}`);
@@ -419,7 +419,7 @@ test('a flow is canceled by a button of its own page, and by no other site’s',
   expect((await client.send('DELETE', `/v1/flows/${flowId}`)).status).toBe(409);
 });
 
-test('what is not whole, or not theirs, is refused with the field', async () => {
+test('rejects an incomplete or forbidden request and names the field', async () => {
   const post = (body: Record<string, unknown>) => client.send('POST', '/v1/integrations/github/start', body);
   expect(await post({ project_id: projectId, app: 'own' })).toMatchObject({
     status: 400,
@@ -435,15 +435,15 @@ test('what is not whole, or not theirs, is refused with the field', async () => 
   expect(
     await post({ project_id: projectId, host_url: 'https://github.com', api_url: 'http://127.0.0.1/' }),
   ).toMatchObject({ status: 422 });
-  // A project's token does not connect for the whole organization.
+  // A project's token cannot connect for the whole organization.
   expect((await post({ org_id: orgId })).status).toBe(404);
   expect((await stranger.send('POST', '/v1/integrations/github/start', { project_id: projectId })).status).toBe(404);
-  // With one project in reach it need not be named.
+  // The project is optional if the token can access only one.
   expect((await post({})).status).toBe(200);
   expect(githubAppId).toMatch(/^gha_/);
 });
 
-test('an organization has a limited number of flows open, and ends some to start others', async () => {
+test('limits the open flows of an organization, and a canceled flow makes room for another', async () => {
   const other = await addOrg(api.database, 'Busy');
   const project = await addProject(api.database, other);
   const busy = api.as((await addToken(api.database, { orgId: other, projectId: project })).secret);
@@ -453,7 +453,7 @@ test('an organization has a limited number of flows open, and ends some to start
   expect(await begin()).toMatchObject({ status: 429, body: { code: 'too_many_requests' } });
   expect((await busy.send('DELETE', `/v1/flows/${started[0]?.body.flow_id}`)).status).toBe(200);
   expect((await begin()).status).toBe(200);
-  // Nobody else is held up.
+  // Other organizations are not affected.
   expect((await start()).flow_id).toMatch(/^flow_/);
 });
 
@@ -461,9 +461,9 @@ async function bearer(): Promise<Record<string, string>> {
   return { authorization: `Bearer ${(await addToken(api.database, { orgId, projectId })).secret}` };
 }
 
-test('what is the organization’s own is authorized anew by who administers the organization', async () => {
+test('requires `org:admin` to reauthorize an integration of the organization', async () => {
   const { database } = api;
-  const project = await addProject(database, orgId, 'Anew');
+  const project = await addProject(database, orgId, 'Again');
   const { integrationId, githubAppId: at } = await addEverything(database, { orgId, projectId: project });
   await database.write(async (trx) => {
     await trx('integrations').where({ id: integrationId }).update({ project_id: null, owner_id: orgId });

@@ -66,7 +66,7 @@ async function leave(who: Tenant, integrationId: string): Promise<void> {
   await finish(integrationId);
 }
 
-/** Everything that hangs on an App: an account, a repository, and a delivery of its events. */
+/** Creates everything that depends on an App: an account, a repository and a delivery of its events. */
 async function use({ orgId, projectId }: Tenant, githubAppId: string) {
   const rows = seed(api.database);
   const installationId = await rows.installation(githubAppId, appId, { org_id: orgId });
@@ -86,12 +86,12 @@ const everythingOf = async (githubAppId: string) =>
     ),
   );
 
-describe('an App whose last integration is gone', () => {
-  test('is connected again by its organization, which finds what it had, but for the secrets', async () => {
+describe('an App without integrations', () => {
+  test('can be imported again by its organization, which keeps the data but not the old secrets', async () => {
     const [old, fresh] = [secret(), secret()];
     const { integrationId, githubAppId } = await imported(mine, old);
     const { installationId, repositoryId, deliveryId } = await use(mine, githubAppId);
-    // As long as the deletion is at work, it needs the key.
+    // The deletion needs the key until it has finished.
     await begin(mine, integrationId);
     expect(await imports(mine)).toMatchObject({ status: 409, body: { code: 'github_app_exists' } });
     await finish(integrationId);
@@ -104,7 +104,7 @@ describe('an App whose last integration is gone', () => {
     expect(await imports(mine)).toMatchObject({ status: 409, body: { code: 'github_app_exists' } });
   });
 
-  test('leaves another organization that takes it over nothing of what it had', async () => {
+  test('gives another organization that imports it no old data', async () => {
     const [old, fresh] = [secret(), secret()];
     const { integrationId, githubAppId } = await imported(mine, old);
     const { installationId, repositoryId, deliveryId } = await use(mine, githubAppId);
@@ -134,13 +134,13 @@ describe('an App whose last integration is gone', () => {
       .where({ target: githubAppId, action: 'github_app.retired' });
     expect(audit).toMatchObject([{ org_id: mine.orgId, actor: 'system' }]);
 
-    // Nor does the first one get anything of the second's.
+    // The first organization also gets no data of the second one.
     await leave(theirs, taken.integrationId);
     const back = await imported(mine);
     expect([githubAppId, taken.githubAppId]).not.toContain(back.githubAppId);
   });
 
-  test('is no hindrance either where its integration never came to be', async () => {
+  test('does not block a new import when the first integration was never created', async () => {
     const never = async (id: string) =>
       api.database.write((trx) => trx('integrations').where({ id }).update({ status: 'expired' }));
     const { integrationId, githubAppId } = await imported(mine);
@@ -155,7 +155,7 @@ describe('an App whose last integration is gone', () => {
     expect(await secrets.webhookSecrets(githubAppId)).toEqual([]);
   });
 
-  test('is taken by one of those who want it at the same time', async () => {
+  test('is imported by one of several organizations that try at the same time', async () => {
     const { integrationId } = await imported(mine);
     await leave(mine, integrationId);
     const answers = await Promise.all([mine, theirs, mine, theirs].map((who) => imports(who)));
@@ -164,7 +164,7 @@ describe('an App whose last integration is gone', () => {
     expect(rows).toHaveLength(1);
   });
 
-  test('may become the operator’s, which nobody takes', async () => {
+  test('can become the operator’s App, which nobody can import', async () => {
     const { integrationId, githubAppId } = await imported(mine);
     const {
       slug,
@@ -185,7 +185,7 @@ describe('an App whose last integration is gone', () => {
   });
 });
 
-describe('an App that GitHub has refused', () => {
+describe('an App that GitHub has rejected', () => {
   const reason = 'app_credentials_rejected' as const;
 
   async function refuse({ orgId }: Tenant, { integrationId, githubAppId }: Awaited<ReturnType<typeof imported>>) {
@@ -197,7 +197,7 @@ describe('an App that GitHub has refused', () => {
     });
   }
 
-  test('goes on with a key that GitHub takes, and only for whose it is', async () => {
+  test('works again with a valid key, and only in its own project', async () => {
     const fresh = secret();
     const known = await imported(mine);
     const { integrationId, githubAppId } = known;
@@ -222,7 +222,7 @@ describe('an App that GitHub has refused', () => {
     expect(incident).toMatchObject([{ status: 'resolved' }]);
   });
 
-  test('is left to the rotation that is under way', async () => {
+  test('cannot be imported while a rotation is in progress', async () => {
     const known = await imported(mine);
     await refuse(mine, known);
     const rotated = await mine.client.send('POST', `/v1/integrations/${known.integrationId}/credentials/rotate`, {

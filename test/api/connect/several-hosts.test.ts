@@ -14,7 +14,7 @@ import { seed } from '../../support/scenes/seed.ts';
 import { sync } from '../../support/scenes/sync-pass.ts';
 import { addOrg, addProject, addToken } from '../../support/scenes/tenants.ts';
 
-/** An App, its installation and a repository have these numbers on both hosts. */
+/** The App, its installation and a repository have these numbers on both hosts. */
 const numbers = { app: 7, installation: 5, repository: 101 };
 const permissions = { ...githubAppPermissions };
 
@@ -29,7 +29,7 @@ let sides: Side[];
 type Side = Awaited<ReturnType<typeof settle>>;
 type Listed = { id: string; full_name: string }[];
 
-/** A host with an App whose one installation is an integration of the project. */
+/** Creates a host with an App whose only installation is an integration of the project. */
 async function settle(github: GitHubStandIn, broker: ReturnType<typeof brokerTo>, name: string) {
   const app = github.addApp({ appId: numbers.app });
   const account = { login: name, id: 9_000, type: 'Organization' } as const;
@@ -91,7 +91,7 @@ const exchange = (body: object) =>
     ...body,
   });
 
-test('each shows its own repositories and branches, though all numbers are the same', async () => {
+test('each host lists its own repositories and branches, although all numbers are the same', async () => {
   for (const { integrationId, theirs, name } of sides) {
     const repositories = await client.ask<Listed>('GET', `/v1/integrations/${integrationId}/repositories`);
     expect(repositories.map(({ full_name }) => full_name)).toEqual([theirs.fullName]);
@@ -107,7 +107,7 @@ test('each shows its own repositories and branches, though all numbers are the s
   }
 });
 
-test('an app says which of them it means, and is built from that one’s repository', async () => {
+test('an app names its integration, and its builds use the repository of that host', async () => {
   const refused = await client.send('PUT', `/v1/apps/${await makeApp()}/source`, { repository_id: numbers.repository });
   expect(refused).toMatchObject({
     status: 409,
@@ -123,7 +123,7 @@ test('an app says which of them it means, and is built from that one’s reposit
   }
 });
 
-test('a token is made by the host of the app’s repository, and good there only', async () => {
+test('a token is issued by the host of the app’s repository and works only there', async () => {
   const repositories: string[] = [];
   for (const [at, side] of sides.entries()) {
     const { status, body } = await exchange({ app_id: await appOn(side) });
@@ -139,7 +139,7 @@ test('a token is made by the host of the app’s repository, and good there only
   expect(await exchange({ repositories, integration_id: first?.integrationId })).toMatchObject({ status: 422 });
 });
 
-test('a push is built by the apps of its own host only', async () => {
+test('a push builds only the apps of its own host', async () => {
   const apps = await Promise.all(sides.map(appOn));
   for (const appId of apps) {
     const pipeline = { name: 'deploy', events: ['push'], branches: ['**'], workflow_file: 'deploy.yml' };
@@ -158,7 +158,7 @@ test('a push is built by the apps of its own host only', async () => {
   }
 });
 
-test('several accounts of one App are one list, and a token is for one of them at a time', async () => {
+test('several accounts of one App are one list, and each token covers one account', async () => {
   const [side] = sides as [Side];
   const { github, githubAppId, app, integrationId } = side;
   const account = { login: 'another', id: 9_001, type: 'Organization' } as const;

@@ -14,13 +14,13 @@ import { seed } from '../../support/scenes/seed.ts';
 let database: TestDatabase;
 let api: TestApi;
 let projectId: string;
-/** The only hosts that may be reached, whatever a body says. */
+/** The only hosts that requests can reach, regardless of the request body. */
 let allowed: { allowedHosts: ReturnType<typeof parseAllowedHosts> };
 
 beforeAll(async () => {
   database = await openTestDatabase();
   allowed = { allowedHosts: [] };
-  // Every name leads inside.
+  // Every name resolves to a private address.
   const resolve = async () => ['10.0.0.7'];
   const fetch: Fetch = (...request) =>
     createGuardedFetch({ ...allowed, timeoutMs: 5_000, maxBytes: 100_000, resolve })(...request);
@@ -49,7 +49,7 @@ async function server(options: StandInOptions) {
   return standIn;
 }
 
-/** Something that answers every request so. */
+/** Starts a server that returns the same response to every request. */
 async function host(status: number, headers: Record<string, string>, body: string): Promise<string> {
   const one = createServer((_, response) => response.writeHead(status, headers).end(body)).listen(0, '127.0.0.1');
   await new Promise((resolve) => one.once('listening', resolve));
@@ -64,7 +64,7 @@ const start = (body: Record<string, unknown>) =>
   api.admin.send<Refusal>('POST', '/v1/integrations/github/start', { project_id: projectId, ...body });
 const flows = async () => (await database.reader('connect_flows').where({ project_id: projectId })).length;
 
-test.each(['2.22.1', '3.9.0', '3.16.12'])('an Enterprise Server %s is refused by its version', async (version) => {
+test.each(['2.22.1', '3.9.0', '3.16.12'])('rejects an Enterprise Server %s because of its version', async (version) => {
   const github = await server({ flavour: 'ghes', enterpriseVersion: version });
   const refused = await start({ host_url: github.url });
   expect(refused).toMatchObject({
@@ -83,12 +83,12 @@ test.each(['2.22.1', '3.9.0', '3.16.12'])('an Enterprise Server %s is refused by
     client_secret: 'a secret of the client',
   });
   expect(brought).toMatchObject({ status: 422, body: { code: 'host_not_supported', version } });
-  // Only what it is was asked, and with nobody's credentials.
+  // Only `/meta` was requested, without credentials.
   expect(new Set(github.ledger.map(({ path }) => path))).toEqual(new Set(['/meta']));
   expect(github.ledger.every(({ authorization }) => authorization === undefined)).toBe(true);
 });
 
-test.each(['3.17.0', '3.20.3', '4.0.0'])('an Enterprise Server %s is taken', async (version) => {
+test.each(['3.17.0', '3.20.3', '4.0.0'])('accepts an Enterprise Server %s', async (version) => {
   const github = await server({ flavour: 'ghes', enterpriseVersion: version });
   expect(await start({ host_url: github.url })).toMatchObject({ status: 200 });
   expect(await database.reader('connect_flows').where({ project_id: projectId }).first()).toMatchObject({
@@ -98,7 +98,7 @@ test.each(['3.17.0', '3.20.3', '4.0.0'])('an Enterprise Server %s is taken', asy
   expect(github.violations).toEqual([]);
 });
 
-test('an Enterprise Server that wants a sign-in first says its version by a header, or is taken as it is', async () => {
+test('reads the version of a private Enterprise Server from a header, and accepts a server without the header', async () => {
   const body = JSON.stringify({ message: 'Must authenticate to access this API.' });
   const old = await host(401, { 'x-github-enterprise-version': 'enterprise-server@3.14.2' }, body);
   expect(await start({ host_url: old })).toMatchObject({ status: 422, body: { version: '3.14.2' } });
@@ -107,32 +107,32 @@ test('an Enterprise Server that wants a sign-in first says its version by a head
 });
 
 test.each([
-  ['a page of something else', 200, '<html>welcome</html>'],
-  ['something that has no such page', 404, 'not here'],
-  ['JSON of something else', 200, '{"hello":"world"}'],
+  ['a page of another service', 200, '<html>welcome</html>'],
+  ['a host without this page', 404, 'not here'],
+  ['JSON of another service', 200, '{"hello":"world"}'],
   ['a redirect', 302, ''],
-])('%s is no GitHub', async (_, status, body) => {
+])('rejects %s as not being GitHub', async (_, status, body) => {
   const url = await host(status, { location: 'http://169.254.169.254/' }, body);
   const refused = await start({ host_url: url });
   expect(refused).toMatchObject({ status: 422, body: { code: 'host_not_supported' } });
   expect(await flows()).toBe(0);
 });
 
-test('a host that is away, or fails, is told apart from one that is too old', async () => {
+test('reports an unreachable or failing host differently from an old version', async () => {
   const failing = await host(503, {}, '');
   expect(await start({ host_url: failing })).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } });
   allowed.allowedHosts = parseAllowedHosts('http://127.0.0.1:9');
   expect(await start({ host_url: 'http://127.0.0.1:9' })).toMatchObject({ status: 502 });
 });
 
-test('an Enterprise Server whose API is named as if it were a github.com is refused', async () => {
+test('rejects an Enterprise Server whose API URL looks like that of github.com', async () => {
   const url = await host(200, { 'x-github-enterprise-version': '3.18.0' }, '{}');
   const refused = await start({ host_url: url, api_url: `${url}/proxied` });
   expect(refused).toMatchObject({ status: 422, body: { code: 'host_not_supported' } });
   expect(refused.body.detail).toContain('/api/v3');
 });
 
-test('a host that the operator has not opened is not asked at all', async () => {
+test('sends no request to a host that the operator has not allowed', async () => {
   const github = await server({ flavour: 'ghes' });
   allowed.allowedHosts = [];
   for (const hostUrl of [github.url, 'https://127.0.0.1', 'https://git.internal']) {
@@ -141,13 +141,13 @@ test('a host that the operator has not opened is not asked at all', async () => 
   expect(github.ledger).toEqual([]);
 });
 
-test('a public name that leads inside is refused where it is asked, and not connected to', async () => {
+test('rejects a public name that resolves to a private address, and does not connect', async () => {
   const refused = await start({ host_url: 'https://git.acme.dev' });
   expect(refused).toMatchObject({ status: 422, body: { code: 'host_not_allowed' } });
   expect(refused.body.detail).toContain('FAIRLEAD_ALLOWED_HOSTS');
 });
 
-test('github.com and a tenant of ghe.com are known by their names, and not asked', async () => {
+test('recognizes github.com and ghe.com by name, without a request', async () => {
   allowed.allowedHosts = [];
   for (const hostUrl of ['https://github.com', 'https://acme.ghe.com']) {
     const { status, body } = await start({ host_url: hostUrl });
@@ -159,7 +159,7 @@ test('github.com and a tenant of ghe.com are known by their names, and not asked
   ]);
 });
 
-test('a host that answers the first question with more than a GitHub would is read no further', async () => {
+test('stops reading when the first response of a host is too long', async () => {
   const long = JSON.stringify({ verifiable_password_authentication: true, more: 'x'.repeat(70_000) });
   const refused = await start({ host_url: await host(200, { 'content-type': 'application/json' }, long) });
   expect(refused).toMatchObject({ status: 422, body: { code: 'host_not_supported' } });

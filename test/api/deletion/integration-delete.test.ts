@@ -37,7 +37,7 @@ async function addBuild(status: BuildStatus): Promise<string> {
 }
 
 describe('a deletion', () => {
-  test('cuts everything off with its answer', async () => {
+  test('cuts off all access before it responds', async () => {
     const blocked = await addBuild('blocked');
     const running = await addBuild('running');
     const answer = await client.send<Accepted>('DELETE', path());
@@ -65,7 +65,7 @@ describe('a deletion', () => {
     expect(JSON.parse(audit[0]?.detail ?? '')).toMatchObject({ revocation: 'auto', builds: 3 });
   });
 
-  test('ends what was given out, and what was made and not given out', async () => {
+  test('revokes issued credentials and tokens that were created but not issued', async () => {
     const { orgId, integrationId, installationId } = mine;
     const minted = {
       orgId,
@@ -84,7 +84,7 @@ describe('a deletion', () => {
     expect(await commandsOf(`revoke/${id}`)).toHaveLength(1);
   });
 
-  test('that is asked for again is the same one, also once it is over', async () => {
+  test('returns the same operation when requested again, also after it has finished', async () => {
     const first = await client.ask<Accepted>('DELETE', path());
     const again = await client.ask<Accepted>('DELETE', path('?revocation=never&if_unused=true'));
     expect(again.operation).toMatchObject({ id: first.operation.id, status: 'running' });
@@ -101,13 +101,13 @@ describe('a deletion', () => {
     expect(await commandsOf(`delete/${mine.integrationId}`)).toHaveLength(1);
   });
 
-  test('is one, however many ask for it at once', async () => {
+  test('runs once when requested several times at the same time', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => client.ask<Accepted>('DELETE', path())));
     expect(new Set(answers.map(({ operation }) => operation.id)).size).toBe(1);
     expect(await commandsOf(`delete/${mine.integrationId}`)).toHaveLength(1);
   });
 
-  test('is refused while it is used, where that is wanted', async () => {
+  test('is rejected while the integration is in use, if the caller asks for that', async () => {
     const refused = await client.send<Record<string, unknown>>('DELETE', path('?if_unused=true'));
     expect(refused).toMatchObject({ status: 409, body: { code: 'integration_in_use' } });
     expect(refused.body['apps']).toMatchObject([{ id: mine.appId, project_id: mine.projectId }]);
@@ -118,7 +118,7 @@ describe('a deletion', () => {
     expect((await client.send('DELETE', path('?if_unused=true'))).status).toBe(202);
   });
 
-  test('that takes an installation from others is for who owns the organization', async () => {
+  test('that revokes an installation used by others requires the organization’s owner', async () => {
     expect((await client.send('DELETE', path('?revocation=always'))).status).toBe(403);
     const ofProject = api.as((await addToken(api.database, mine)).secret);
     expect((await ofProject.send('DELETE', path('?revocation=always'))).status).toBe(403);
@@ -128,7 +128,7 @@ describe('a deletion', () => {
     expect(row?.revocation).toBe('always');
   });
 
-  test('ends the flow that would connect one more account', async () => {
+  test('ends the flow that would connect another account', async () => {
     const { flowId, integrationId } = mine;
     const waiting = { integration_id: integrationId, status: 'install_pending' as const };
     await api.database.write((trx) => trx('connect_flows').where({ id: flowId }).update(waiting));
@@ -139,8 +139,8 @@ describe('a deletion', () => {
   });
 });
 
-describe('its impact', () => {
-  test('is what it would end, without ending it', async () => {
+describe('the deletion impact', () => {
+  test('lists what the deletion would end, and ends nothing', async () => {
     const other = await addProject(api.database, mine.orgId);
     const impact = await client.ask<Record<string, unknown>>('GET', path('/impact'));
     expect(impact).toMatchObject({

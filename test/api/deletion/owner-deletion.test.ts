@@ -33,8 +33,8 @@ const finish = (integrationId: string) =>
     outcomes: ['revoked'],
   });
 
-describe('a project that is deleted', () => {
-  test('takes with it all that is in it, and nothing else', async () => {
+describe('deleting a project', () => {
+  test('deletes everything in it, and nothing else', async () => {
     const answer = await owner.send<Accepted>('DELETE', `/v1/projects/${mine.projectId}`);
     expect(answer).toMatchObject({ status: 202, body: { operation: { status: 'running', kind: 'delete' } } });
     expect(await row('integrations', mine.integrationId)).toMatchObject({ status: 'deleting', epoch: 1 });
@@ -55,7 +55,7 @@ describe('a project that is deleted', () => {
     expect(await owner.ask('GET', `/v1/operations/${id}`)).toMatchObject({ operation: { status: 'succeeded' } });
   });
 
-  test('loses what was granted to it', async () => {
+  test('removes the grants of the project', async () => {
     const { orgId, projectId } = mine;
     const grant = { integration_id: other.integrationId, project_id: projectId, org_id: orgId };
     await api.database.write((trx) => trx('grants').insert({ ...grant, created_by: 'system', created_at: 1 }));
@@ -63,7 +63,7 @@ describe('a project that is deleted', () => {
     expect(await api.database.reader('grants').where(grant)).toEqual([]);
   });
 
-  test('takes its tokens with it, and nobody else’s', async () => {
+  test('revokes its tokens and no others', async () => {
     const secretOf = async (where: { orgId: string; projectId?: string }) =>
       (await addToken(api.database, where)).secret;
     const gone = [
@@ -76,7 +76,7 @@ describe('a project that is deleted', () => {
     for (const secret of left) expect((await api.as(secret).send('GET', '/v1/integrations')).status).toBe(200);
   });
 
-  test('needs the right to delete what is in it', async () => {
+  test('requires the scope to delete its contents', async () => {
     const { secret } = await addToken(api.database, mine, ['projects:write']);
     const answer = await api.as(secret).send('DELETE', `/v1/projects/${mine.projectId}`);
     expect(answer).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
@@ -84,8 +84,8 @@ describe('a project that is deleted', () => {
   });
 });
 
-describe('an organization that is deleted', () => {
-  test('takes all of its projects with it, and its tokens', async () => {
+describe('deleting an organization', () => {
+  test('deletes all its projects and its tokens', async () => {
     const { orgId } = mine;
     const admin = api.as((await addUser(api.database, orgId, 'admin')).session);
     expect((await admin.send('DELETE', `/v1/orgs/${orgId}`)).status).toBe(403);
@@ -104,11 +104,11 @@ describe('an organization that is deleted', () => {
     expect(await row('operations', id)).toMatchObject({ status: 'running' });
     await finish(other.integrationId);
     expect(await owner.ask('GET', `/v1/operations/${id}`)).toMatchObject({ operation: { status: 'succeeded' } });
-    // Its accounts are free to be claimed by others.
+    // Other organizations can now claim its accounts.
     expect((await row('installations', mine.installationId))?.['org_id']).toBeNull();
   });
 
-  test('connects nothing any more, whoever asks', async () => {
+  test('makes every later request to connect fail', async () => {
     const orgId = await addOrg(api.database);
     const secret = 'x'.repeat(100);
     const importing = {
@@ -131,7 +131,7 @@ describe('an organization that is deleted', () => {
     expect(await api.database.reader('connect_flows').where({ org_id: orgId, finished_at: null })).toEqual([]);
   });
 
-  test('is gone at once where it was empty', async () => {
+  test('happens immediately if it is empty', async () => {
     const orgId = await addOrg(api.database);
     const answer = await api.admin.send<Accepted>('DELETE', `/v1/orgs/${orgId}`);
     expect(answer).toMatchObject({ status: 202, body: { operation: { status: 'succeeded' } } });

@@ -58,7 +58,7 @@ afterAll(async () => {
   for (const stop of stops.reverse()) await stop();
 });
 
-/** An organization with a pipeline that builds what is pushed to its repository. */
+/** Creates an organization with a pipeline that builds pushes to its repository. */
 async function tenant() {
   const mine = await world(database, { githubAppId });
   const pipelineId = await mine.newPipeline();
@@ -97,7 +97,7 @@ async function get(path: string, token: string): Promise<Answer> {
   return { status: response.status, link: response.headers.get('link'), body: await response.json() };
 }
 
-test('a delivery is shown with its decisions, their reasons and the build, to its organization and its project', async () => {
+test('shows a delivery with its decisions, their reasons and the build, to its organization and its project', async () => {
   const mine = await tenant();
   const id = await push(mine);
   for (const token of [await mine.token(null), await mine.token(mine.projectId), adminToken]) {
@@ -119,7 +119,7 @@ test('a delivery is shown with its decisions, their reasons and the build, to it
   }
 });
 
-test('another organization and another project see none of it', async () => {
+test('hides it from another organization and another project', async () => {
   const [mine, other] = [await tenant(), await tenant()];
   const id = await push(mine);
   const sibling = await mine.token(other.projectId);
@@ -130,7 +130,7 @@ test('another organization and another project see none of it', async () => {
   expect((await get(`/v1/deliveries/${id}`, 'flt_nobody')).status).toBe(401);
 });
 
-test('what is nobody’s is seen by the operators only', async () => {
+test('shows deliveries without an organization to operators only', async () => {
   const mine = await tenant();
   const id = await push({ installation: 1, repository: 2 });
   expect((await get(`/v1/deliveries/${id}`, await mine.token(null))).status).toBe(404);
@@ -140,7 +140,7 @@ test('what is nobody’s is seen by the operators only', async () => {
   });
 });
 
-test('the list is paged, newest first, and narrowed by status and event', async () => {
+test('pages the list, newest first, and filters it by status and event', async () => {
   const mine = await tenant();
   const token = await mine.token(null);
   const ids = [await push(mine), await push(mine, `/${githubAppId}`), await push(mine)].reverse();
@@ -154,7 +154,7 @@ test('the list is paged, newest first, and narrowed by status and event', async 
   expect((await get('/v1/deliveries?status=odd', token)).status).toBe(400);
 });
 
-test('the webhook addresses allow no other origin and no other method', async () => {
+test('allows no other origin and no other method at the webhook addresses', async () => {
   const headers = { origin: 'https://evil.test', 'access-control-request-method': 'POST' };
   const preflight = await fetch(`${url}/v1/webhooks/github`, { method: 'OPTIONS', headers });
   expect(preflight.headers.get('access-control-allow-origin')).toBeNull();

@@ -19,11 +19,11 @@ async function addApp(hostUrl: string, orgId: string | null): Promise<string> {
   return id;
 }
 
-test('of Apps with one number, a webhook at the shared address is the operator’s, or that of the host it names', async () => {
+test('if several Apps have the same number, the shared address means the operator’s App or that of the named host', async () => {
   const { orgId } = await seed(database).org();
   const theirs = await addApp('https://github.com', orgId);
   const server = await addApp('https://git.acme.dev', orgId);
-  // Only an Enterprise Server says its host: what comes from ghe.com looks like what comes from github.com.
+  // Only an Enterprise Server names its host: webhooks from ghe.com look like those from github.com.
   const operators = await addApp('https://acme.ghe.com', null);
   const { keysFor } = createHookKeys({ database, keyring });
   const source = async (from: Parameters<typeof keysFor>[0]) => (await keysFor(from))?.githubAppId;

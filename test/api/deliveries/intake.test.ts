@@ -50,7 +50,7 @@ async function expectRefused(status: number, send: () => Promise<{ status: numbe
   return answer.text;
 }
 
-test('a signed webhook is stored as it came, with an allow-list of its headers, before it is answered', async () => {
+test('stores a signed webhook unchanged, with an allow-list of its headers, before it responds', async () => {
   const body = '{ "ref" :\t"refs/heads/main",\r\n  "ünïcode": "\\u00fc" }\n';
   const headers = headersFor(body, { 'x-github-encoded-secret': 'c2VjcmV0', cookie: 'a=b' });
   const answer = await post(body, headers);
@@ -76,7 +76,7 @@ test('a signed webhook is stored as it came, with an allow-list of its headers, 
   expect(stored?.body.toString()).toBe(body);
 });
 
-test('GitHub’s published example of a signature verifies', async () => {
+test('verifies GitHub’s published example of a signature', async () => {
   // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
   await addGithubApp(database, { appId: 1, secret: "It's a Secret to Everybody" });
   const signature = 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17';
@@ -85,7 +85,7 @@ test('GitHub’s published example of a signature verifies', async () => {
   await expectRefused(401, () => post('Hello, World?', headers));
 });
 
-test('what is not signed, or not by this App, gets one and the same answer and leaves nothing', async () => {
+test('returns the same response to unsigned and wrongly signed webhooks, and stores nothing', async () => {
   const body = push('unsigned');
   const good = sign(secret, body);
   const flipped = good.slice(0, -1) + (good.endsWith('0') ? '1' : '0');
@@ -108,7 +108,7 @@ test('what is not signed, or not by this App, gets one and the same answer and l
   await refuse({ 'x-github-hook-installation-target-id': '99999' });
   await refuse({ 'x-github-hook-installation-target-id': undefined });
   await refuse({ 'x-github-hook-installation-target-id': '4242e0' });
-  // One App's signature at another's address, an address of nobody, and an address that the header contradicts.
+  // One App's signature at another's address, an unknown address, and an address that contradicts the header.
   await refuse({ 'x-github-hook-installation-target-id': undefined }, `/${other.id}`);
   await refuse({ 'x-github-hook-installation-target-id': undefined }, `/${nobody}`);
   await refuse({}, `/${nobody}`);
@@ -117,7 +117,7 @@ test('what is not signed, or not by this App, gets one and the same answer and l
   expect(texts.size).toBe(1);
 });
 
-test('a signature header that comes twice is refused, even when both are right', async () => {
+test('rejects a repeated signature header, even if both values are valid', async () => {
   const body = push('twice');
   const signature = sign(secret, body);
   const send = () =>
@@ -133,7 +133,7 @@ test('a signature header that comes twice is refused, even when both are right',
   await expectRefused(401, send);
 });
 
-test('an empty secret verifies nothing', async () => {
+test('verifies nothing with an empty secret', async () => {
   const app = await addGithubApp(database, { appId: 5, secret: '' });
   const body = push('empty secret');
   const headers = { 'x-github-hook-installation-target-id': '5', 'x-hub-signature-256': sign('', body) };
@@ -141,7 +141,7 @@ test('an empty secret verifies nothing', async () => {
   await expectRefused(401, () => post(body, headersFor(body, headers), `${api.hookUrl}/${app.id}`));
 });
 
-test('the address may name the App, and both secrets of a rotation verify there', async () => {
+test('accepts the App in the address, and both secrets during a rotation', async () => {
   const app = await addGithubApp(database, { appId: 6, secret: 'the first secret' });
   await addGithubApp(database, { appId: 6, secret: 'the second secret' });
   for (const signedWith of ['the first secret', 'the second secret']) {
@@ -154,7 +154,7 @@ test('the address may name the App, and both secrets of a rotation verify there'
   }
 });
 
-test('of two hosts with an App of the same number, the header chooses', async () => {
+test('uses the header to choose between two hosts with the same App number', async () => {
   await addGithubApp(database, { appId: 8, secret: 'of github.com' });
   const enterprise = await addGithubApp(database, {
     appId: 8,
@@ -173,7 +173,7 @@ test('of two hosts with an App of the same number, the header chooses', async ()
   expect(row?.github_app_id).toBe(enterprise.id);
 });
 
-test('without a delivery id, an event or JSON nothing happens', async () => {
+test('does nothing without a delivery ID, an event or JSON', async () => {
   const body = push('ill-formed');
   for (const changes of [
     { 'x-github-delivery': undefined },
@@ -189,7 +189,7 @@ test('without a delivery id, an event or JSON nothing happens', async () => {
   await expectRefused(415, () => post(body, headersFor(body, { 'content-encoding': 'gzip' })));
 });
 
-test('24 MB are taken; 26 MB are not, whether their length is said or not', async () => {
+test('accepts 24 MB and rejects 26 MB, with or without a declared length', async () => {
   const body = Buffer.alloc(24 * megabyte, ' ');
   body.write('{"ref":"refs/heads/main"}');
   const answer = await post(body, headersFor(body));
@@ -210,7 +210,7 @@ test('24 MB are taken; 26 MB are not, whether their length is said or not', asyn
   });
 });
 
-test('the same push 200 times at once is one row', async () => {
+test('stores one row for 200 copies of the same push at the same time', async () => {
   const body = push('200 times');
   const headers = headersFor(body);
   const answers = await Promise.all(Array.from({ length: 200 }, () => post(body, headers)));
@@ -219,7 +219,7 @@ test('the same push 200 times at once is one row', async () => {
   expect(answers.filter(({ json }) => !json.duplicate)).toHaveLength(1);
 });
 
-test('the same signed push under 50 new ids is one row; other events may repeat byte for byte', async () => {
+test('stores one row for the same signed push under 50 new IDs, and separate rows for other identical events', async () => {
   const body = push('replayed');
   const send = (event: string) => () => post(body, headersFor(body, {}, event));
   const pushes = await Promise.all(Array.from({ length: 50 }, send('push')));
@@ -228,7 +228,7 @@ test('the same signed push under 50 new ids is one row; other events may repeat 
   expect(new Set(others.map(({ json }) => json.delivery_id)).size).toBe(5);
 });
 
-test('a known id with another body is a duplicate, and is counted as such', async () => {
+test('treats a known ID with another body as a duplicate, and counts it', async () => {
   const first = await post(push('first body'), headersFor(push('first body'), { 'x-github-delivery': randomUUID() }));
   const row = await database.reader('deliveries').where({ id: first.json.delivery_id }).first();
   const guid = row?.provider_delivery_id ?? '';
@@ -237,7 +237,7 @@ test('a known id with another body is a duplicate, and is counted as such', asyn
   expect(await api.registry.metrics()).toContain('known="with_another_body"} 1');
 });
 
-test('a failed delivery that is sent again is armed again; a decided one is not', async () => {
+test('retries a failed delivery that is sent again, but not a decided one', async () => {
   for (const [status, after] of [
     ['failed', 'received'],
     ['processed', 'processed'],
@@ -255,7 +255,7 @@ test('a failed delivery that is sent again is armed again; a decided one is not'
   }
 });
 
-test('past the bounds of its queue it says when to come back', async () => {
+test('returns a Retry-After header when its queue is full', async () => {
   const narrow = await startApi({ database, webhooks: { bounds: { maxItems: 3 } } });
   const bodies = Array.from({ length: 60 }, (_, index) => push(`bound ${index}`));
   const before = await countRows();
@@ -271,7 +271,7 @@ test('past the bounds of its queue it says when to come back', async () => {
   await narrow.close();
 });
 
-test('random changes of body and signature are never taken', async () => {
+test('never accepts random changes of body or signature', async () => {
   const body = push('mutations');
   const signature = sign(secret, body);
   const before = await countRows();

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.stop());
 
-/** An integration on an App that nobody else is on. */
+/** Creates an integration with an App that nothing else uses. */
 async function integrate(owner: Owner) {
   const { githubAppId, integrationId } = await world(database, { owner });
   return { githubAppId, path: `/v1/integrations/${integrationId}/recover` };
@@ -29,7 +29,7 @@ const as = async (owner: { orgId: string; projectId?: string }, allowed?: Scope[
   api.as((await addToken(database, owner, allowed)).secret);
 const commands = (githubAppId: string) => database.reader('commands').where({ workflow_id: `recover/${githubAppId}` });
 
-test('many who ask share one workflow, each with an operation of their own', async () => {
+test('several requests share one workflow, and each gets its own operation', async () => {
   const owner = await rows.org();
   const { githubAppId, path } = await integrate(owner);
   const client = await as(owner, ['deliveries:replay']);
@@ -47,7 +47,7 @@ test('many who ask share one workflow, each with an operation of their own', asy
   expect(audit.filter(({ action }) => action === 'deliveries.recovery_requested')).toHaveLength(3);
 });
 
-test('it takes the right to have deliveries replayed, and an integration of oneâ€™s own', async () => {
+test('a recovery requires the replay scope and an integration of the caller', async () => {
   const [owner, stranger] = [await rows.org(), await rows.org()];
   const { githubAppId, path } = await integrate(owner);
   expect(await (await as(owner, ['deliveries:read', 'integrations:write'])).send('POST', path)).toMatchObject({
@@ -59,7 +59,7 @@ test('it takes the right to have deliveries replayed, and an integration of oneâ
   expect(await database.reader('operations').where({ subject_id: githubAppId })).toEqual([]);
 });
 
-test('what keeps no log of its deliveries is told apart', async () => {
+test('a provider without a delivery log returns provider_not_supported', async () => {
   const owner = await rows.org();
   const { path } = await integrate(owner);
   await database.write((trx) =>

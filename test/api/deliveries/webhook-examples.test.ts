@@ -11,8 +11,8 @@ import { addGithubApp, hookHeaders, productLimits, sign, silent } from '../../su
 import { seed } from '../../support/scenes/seed.ts';
 
 /**
- * GitHub's own example payloads, all of them, signed and sent to the real endpoint, decided by the real relay, and
- * compared with a table that was checked by hand: per event, in the order of the examples, what becomes of each.
+ * Sends all of GitHub's own example payloads, signed, to the real endpoint. The real relay decides them. The outcomes
+ * are compared with a table that was checked by hand: for each event, in the order of the examples.
  */
 type Example = { name: string; examples: Record<string, { id?: number } | undefined>[] };
 const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as Example[];
@@ -42,16 +42,16 @@ afterAll(async () => {
 });
 
 /**
- * Every installation and repository that an example names, as if we had synced them. Installation 1 is ours, with
- * three pipelines on its repository. Many examples name no installation: they were sent by hooks of repositories, and
- * an App's webhook without one is nobody's.
+ * Creates every installation and repository that an example names, as if Fairlead had synced them. Installation 1 is
+ * ours, with three pipelines on its repository. Many examples name no installation because a repository's hook sent
+ * them. An App's webhook without an installation belongs to no tenant.
  */
 async function seedIdsOfExamples(): Promise<void> {
   const rows = seed(database);
   const githubAppId = (await addGithubApp(database, { appId, secret })).id;
   const mine = await rows.org();
   const payloads = examples.flatMap(({ examples }) => examples);
-  // The repository of the pushes and pull requests, which some other examples put into another installation.
+  // The repository of the pushes and pull requests. Some other examples put it into another installation.
   const installationOf = new Map([[186_853_002, 1]]);
   for (const { repository, installation } of payloads) {
     if (!repository?.id || repository.id === 186_853_002) continue;
@@ -85,7 +85,7 @@ async function outcomeOf(deliveryId: string): Promise<string> {
   return [`${row?.status} ${row?.reason}`, ...parts].join('; ');
 }
 
-test('every example payload has the outcome that the table expects, and makes exactly those builds', async () => {
+test('every example payload has the outcome in the table, and creates exactly those builds', async () => {
   const ids: Record<string, string[]> = {};
   for (const { name, examples: payloads } of examples) {
     ids[name] = await Promise.all(
@@ -103,20 +103,20 @@ test('every example payload has the outcome that the table expects, and makes ex
   const waiting = () => database.reader('deliveries').where({ status: 'received' });
   await expect.poll(waiting, { timeout: 20_000 }).toEqual([]);
 
-  // Also the five bodies that occur twice: none of their events builds, and those repeat rightly.
+  // This includes the five bodies that occur twice: their events build nothing, so a repetition is stored.
   expect(await database.reader('deliveries')).toHaveLength(329);
   const outcomes: Record<string, string[]> = {};
   for (const [name, deliveries] of Object.entries(ids)) outcomes[name] = await Promise.all(deliveries.map(outcomeOf));
   expect(outcomes).toEqual(JSON.parse(readFileSync(table, 'utf8')));
 
   const builds = await database.reader('builds');
-  // Two pushes of a branch and six new or changed heads of pull requests; the third pipeline takes the latter only.
+  // Two pushes of a branch and six new or changed heads of pull requests. The third pipeline builds only the latter.
   expect(builds).toHaveLength(8 + 6);
   const started = () => temporal.handed.filter(({ workflow }) => workflow === 'dispatchBuild').length;
   await expect.poll(started).toBe(14);
 });
 
-test('the same examples under new ids make no further build', async () => {
+test('the same examples with new IDs create no further builds', async () => {
   for (const { name, examples: payloads } of examples) {
     if (name !== 'push' && name !== 'pull_request') continue;
     for (const payload of payloads) {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 
 /**
- * The table of outcomes does not rest on what the product did: here its every row follows from the payload by plain
- * rules that share no code with the product. `webhook-examples.test.ts` then holds the product to the table.
+ * Checks the table of outcomes without the product: each row follows from the payload by plain rules that share no code
+ * with the product. `webhook-examples.test.ts` then compares the product with the table.
  */
 type Payload = {
   action?: string;
@@ -24,7 +24,7 @@ const table = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string[]>
 
 function expected(name: string, payload: Payload): string {
   if (['push', 'pull_request', 'workflow_run'].includes(name)) {
-    // Sent by the hook of a repository or an organization: an App's webhook names its installation.
+    // The hook of a repository or an organization sent it: an App's webhook names its installation.
     if (!payload.installation) return 'ignored installation_missing';
     if (name === 'workflow_run') return 'ignored run_unknown';
     const [everything, main, pulls] = name === 'push' ? ofPush(payload) : ofPullRequest(payload);
@@ -33,17 +33,18 @@ function expected(name: string, payload: Payload): string {
     return `processed ${delivery}; everything: ${everything}; main: ${main}; pulls: ${pulls}`;
   }
   if (name === 'repository' || name.startsWith('installation')) return 'processed sync_requested';
-  // No person's authorization is kept that could be taken back.
+  // Fairlead stores no person's authorization that could be revoked.
   if (name === 'github_app_authorization') return 'processed nothing_kept';
   if (/^check_(run|suite)$/.test(name) && payload.action === 'rerequested') {
-    // The checks are of App 2; the suites of our own, whose repository is in installation 1 and not in the one named.
+    // The checks belong to App 2. The suites belong to our App, but their repository is in installation 1 instead of
+    // the named one.
     return name === 'check_run' ? 'ignored check_of_another_app' : 'ignored installation_mismatch';
   }
   if (name === 'ping') return 'ignored ping';
   return name === 'create' || name === 'delete' ? 'ignored ref_event' : 'ignored event_not_consumed';
 }
 
-/** Per pipeline: all events and refs · pushes of `main` and `release/**` · pull requests against `master`. */
+/** For each pipeline: all events and refs, pushes of `main` and `release/**`, pull requests against `master`. */
 function ofPush({ ref = '', after = '' }: Payload): [string, string, string] {
   const unselected = 'skipped event_not_selected';
   if (Number(after) === 0) return ['skipped ref_deleted', unselected, unselected];
@@ -67,11 +68,11 @@ test('every row of the table follows from its payload', () => {
 test('the table has exactly fourteen builds', () => {
   const text = Object.values(table).flat().join('\n');
   const builds = (pipeline: string) => text.split(`${pipeline}: build matched`).length - 1;
-  // Two branches pushed; three pull requests opened, two reopened, one with new commits.
+  // Two branches were pushed. Three pull requests were opened, two reopened, and one got new commits.
   expect([builds('everything'), builds('main'), builds('pulls')]).toEqual([2 + 6, 0, 6]);
 });
 
-test('the examples are the ones that the table was made for', () => {
+test('the examples are the ones that the table was written for', () => {
   const digest = createHash('sha256');
   const seen = new Map<string, string>();
   const repeated: string[] = [];
@@ -82,11 +83,11 @@ test('the examples are the ones that the table was made for', () => {
     seen.set(body, name);
   }
   expect(digest.digest('hex')).toBe('fd88dc8d03b70ce3c9bb9b91eb1419be52df71dc5a90a096a67a5ea0f27bf28d');
-  // None of them triggers builds, so that a repeated body is another delivery and not a duplicate.
+  // None of them triggers builds, so a repeated body is another delivery and not a duplicate.
   expect(repeated).toEqual(['github_app_authorization', 'membership', 'organization', 'org_block', 'sponsorship']);
 });
 
-test('what the rules above leave out does not occur in the examples', () => {
+test('the examples contain no case that the rules above leave out', () => {
   const of = (name: string) => payloads.filter((one) => one.name === name).map(({ payload }) => payload);
   // A fork, another base, a marker, the deletion of a branch.
   for (const { pull_request: pull } of of('pull_request')) {

@@ -19,7 +19,7 @@ type Made = { id: string; token: string; expires_at: number; scopes: string[] };
 
 const exchangePath = ({ projectId }: { projectId: string }) => `/v1/projects/${projectId}/credentials/exchange`;
 
-/** What the holder of a build's token asks with. */
+/** The request body of a build token's holder. */
 async function holderOf(mine: SceneProject, buildId: string) {
   const client = await scene.client(mine);
   const made = await client.ask<Made>('POST', `/v1/builds/${buildId}/token`);
@@ -30,8 +30,8 @@ async function holderOf(mine: SceneProject, buildId: string) {
 
 const finish = (buildId: string) => scene.database.write((trx) => allBuilds(trx).moveStatus(buildId, 'canceled'));
 
-describe('a build’s token', () => {
-  test('exchanges for its build, its app and its repository, and nothing is asked beside the purpose', async () => {
+describe('a build token', () => {
+  test('exchanges for its build, its app and its repository, and needs only a purpose', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);
     const { made, exchange } = await holderOf(mine, buildId);
@@ -48,7 +48,7 @@ describe('a build’s token', () => {
     });
   });
 
-  test('cannot ask for another build, app, repository, integration or project', async () => {
+  test('cannot request another build, app, repository, integration or project', async () => {
     const mine = await scene.project();
     const second = await scene.connected(mine);
     const other = await scene.project(mine.orgId);
@@ -63,7 +63,7 @@ describe('a build’s token', () => {
     expect(elsewhere.status).toBe(404);
   });
 
-  test('does nothing else', async () => {
+  test('cannot call other endpoints', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);
     const { holder } = await holderOf(mine, buildId);
@@ -73,7 +73,7 @@ describe('a build’s token', () => {
     expect((await holder.send('POST', `/v1/builds/${buildId}/token`)).status).toBe(403);
   });
 
-  test('revokes what it was given itself, and nothing that others were given', async () => {
+  test('revokes its own leases and no others', async () => {
     const mine = await scene.project();
     const { holder, exchange } = await holderOf(mine, await scene.build(mine));
     const own = (await exchange()).body.lease_id;
@@ -85,7 +85,7 @@ describe('a build’s token', () => {
     expect((await holder.send('DELETE', `/v1/leases/${own}`)).status).toBe(200);
   });
 
-  test('is dead when the build has ended, and what it was given with it', async () => {
+  test('expires when the build ends, with the credentials that it got', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);
     const { exchange } = await holderOf(mine, buildId);
@@ -103,7 +103,7 @@ describe('a build’s token', () => {
     expect(late).toMatchObject({ status: 409, body: { code: 'invalid_transition' } });
   });
 
-  test('of a build that ends while its token is made gives none', async () => {
+  test('gets no credentials if the build ends while they are created', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);
     const { exchange } = await holderOf(mine, buildId);
@@ -118,7 +118,7 @@ describe('a build’s token', () => {
   test.each([
     ['a blocked build', { status: 'blocked' as const }, 'blocked_build'],
     ['a fork’s build', { fork: true }, 'fork_build'],
-  ])('of %s reads the base repository, whatever it asks for', async (_, changes, narrowed) => {
+  ])('of %s gets only read access to the base repository, for every purpose', async (_, changes, narrowed) => {
     const mine = await scene.project();
     const { exchange } = await holderOf(mine, await scene.build(mine, changes));
     const answer = await exchange({ purpose: 'status' });
@@ -128,7 +128,7 @@ describe('a build’s token', () => {
     expect(mine.mints().map(({ body }) => body)).toEqual([{ repository_ids: [mine.theirs.id], permissions }]);
   });
 
-  test('of code that nobody has vouched for gets a token of its own, which ends with the build', async () => {
+  test('of unapproved code gets a separate credential, which ends with the build', async () => {
     const mine = await scene.project();
     const forkId = await scene.build(mine, { fork: true });
     const [trusted, fork] = [await holderOf(mine, await scene.build(mine)), await holderOf(mine, forkId)];
@@ -140,14 +140,14 @@ describe('a build’s token', () => {
     expect([scene.isAlive(theirs), scene.isAlive(first)]).toEqual([true, false]);
   });
 
-  test('is made by nobody who may not exchange credentials', async () => {
+  test('cannot be created without the scope to exchange credentials', async () => {
     const mine = await scene.project();
     const { secret } = await addToken(scene.database, mine, ['builds:trigger']);
     const answer = await scene.api.as(secret).send('POST', `/v1/builds/${await scene.build(mine)}/token`);
     expect(answer).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
   });
 
-  test('ends with the token that has made it, and there are no more than a hundred of a build', async () => {
+  test('ends with the token that created it, and each build has at most a hundred', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);
     const end = Date.now() + 60_000;
@@ -164,7 +164,7 @@ describe('a build’s token', () => {
     expect(answer.status).toBe(401);
   });
 
-  test('is shown once, and kept as a hash', async () => {
+  test('is shown once and stored as a hash', async () => {
     const mine = await scene.project();
     const buildId = await scene.build(mine);
     const client = await scene.client(mine);
@@ -180,7 +180,7 @@ describe('a build’s token', () => {
   });
 });
 
-describe('an app’s token', () => {
+describe('an app token', () => {
   const make = async (mine: SceneProject, changes: object = {}) =>
     (await scene.client({ orgId: mine.orgId })).send<Made>('POST', '/v1/tokens', {
       org_id: mine.orgId,
@@ -190,7 +190,7 @@ describe('an app’s token', () => {
       ...changes,
     });
 
-  test('exchanges for its app’s repository only', async () => {
+  test('exchanges only for its app’s repository', async () => {
     const mine = await scene.project();
     const second = await scene.connected(mine);
     const { status, body } = await make(mine);
@@ -205,7 +205,7 @@ describe('an app’s token', () => {
     expect((await scene.api.as(body.token).send('GET', '/v1/me')).status).toBe(403);
   });
 
-  test('has no other scope, and belongs to no foreign app', async () => {
+  test('accepts no other scope and no app of another project', async () => {
     const [mine, other] = [await scene.project(), await scene.project()];
     expect((await make(mine, { scopes: ['credentials:exchange', 'builds:read'] })).status).toBe(400);
     expect((await make(mine, { app_id: other.appId })).status).toBe(404);

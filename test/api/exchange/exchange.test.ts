@@ -35,7 +35,7 @@ async function given(of: SceneProject, body: object = {}): Promise<Given & { tok
 }
 
 describe('a token', () => {
-  test('is good for the repository of the app and for its purpose, for an hour at most', async () => {
+  test('is valid for the app’s repository and the purpose, for an hour at most', async () => {
     const mine = await scene.project();
     const before = Math.floor(Date.now() / 1000);
     const answer = await exchange(mine);
@@ -52,7 +52,7 @@ describe('a token', () => {
     expect(mine.mints().map(({ body }) => body)).toEqual([{ repository_ids: [mine.theirs.id], permissions }]);
   });
 
-  test('of a host is of no other one, whoever asks', async () => {
+  test('for one host is never returned for another host', async () => {
     const mine = await scene.project();
     const narrow = await addToken(scene.database, { ...mine, narrowedTo: { appId: mine.appId } });
     for (const client of [await scene.client(mine), scene.api.as(narrow.secret)]) {
@@ -63,7 +63,7 @@ describe('a token', () => {
     }
   });
 
-  test('is asked for with the JWT of the App', async () => {
+  test('is requested with the JWT of the App', async () => {
     const mine = await scene.project();
     await given(mine);
     const [asked] = mine.mints();
@@ -71,11 +71,11 @@ describe('a token', () => {
     const claims = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
     expect(Number(claims.iss)).toBe(mine.installation.appId);
     expect(claims.exp - claims.iat).toBeLessThanOrEqual(600);
-    // Whole seconds, and the request travels.
+    // The claim has whole seconds, and the request takes time.
     expect((asked?.at ?? 0) / 1000 - claims.iat).toBeLessThanOrEqual(65);
   });
 
-  test('is good for other repositories only where they are named', async () => {
+  test('covers other repositories only if the request names them', async () => {
     const mine = await scene.project();
     const both = [mine.repositoryId, await scene.secondRepository(mine)];
     const { token, effective_scope } = await given(mine, { repositories: both });
@@ -83,7 +83,7 @@ describe('a token', () => {
     expect(await given(mine)).not.toMatchObject({ token });
   });
 
-  test('for reporting a status reads no contents', async () => {
+  test('for reporting a status cannot read contents', async () => {
     const mine = await scene.project();
     const { effective_scope } = await given(mine, { purpose: 'status' });
     const permissions = { checks: 'write', metadata: 'read', statuses: 'write' };
@@ -91,7 +91,7 @@ describe('a token', () => {
     expect(mine.mints().map(({ body }) => body)).toEqual([{ repository_ids: [mine.theirs.id], permissions }]);
   });
 
-  test('for reporting a status does without checks where the account does not grant them, and says so', async () => {
+  test('for reporting a status omits checks if the account does not grant them, and says so', async () => {
     const mine = await scene.project();
     const granted = { metadata: 'read', statuses: 'write' };
     await scene.grant(mine, granted);
@@ -99,7 +99,7 @@ describe('a token', () => {
     expect(effective_scope).toMatchObject({ permissions: granted, narrowed: 'permission_missing' });
   });
 
-  test('comes in the form that its user takes', async () => {
+  test('has the format that the request names', async () => {
     const mine = await scene.project();
     const { token } = await given(mine);
     expect((await exchange(mine, { format: 'basic' })).body).toMatchObject({
@@ -115,7 +115,7 @@ describe('a token', () => {
     });
   });
 
-  test('is shared by those who ask for the same, each with a lease and a row in the audit log', async () => {
+  test('is shared by identical requests, each with its own lease and audit row', async () => {
     const mine = await scene.project();
     const [first, second] = [await given(mine), await given(mine)];
     expect(second.token).toBe(first.token);
@@ -132,7 +132,7 @@ describe('a token', () => {
     expect(exchanged[0]?.ip).toContain('127.0.0.1');
   });
 
-  test('is made once for all who ask at once', { timeout: 60_000 }, async () => {
+  test('is created once for concurrent requests', { timeout: 60_000 }, async () => {
     const mine = await scene.project();
     const client = await scene.client(mine);
     const body = { purpose: 'clone', app_id: mine.appId };
@@ -144,7 +144,7 @@ describe('a token', () => {
     expect(mine.mints()).toHaveLength(1);
   });
 
-  test('of one project is never given to another, though installation and repository are the same', async () => {
+  test('of one project is never given to another, although installation and repository are the same', async () => {
     const mine = await scene.project();
     const other = { orgId: mine.orgId, projectId: await addProject(scene.database, mine.orgId) };
     const theirs = { ...mine, ...other, ...(await scene.connected(other, mine)) };
@@ -154,7 +154,7 @@ describe('a token', () => {
     expect(mine.mints()).toHaveLength(2);
   });
 
-  test('lies nowhere in clear: not in the database, and not behind an Idempotency-Key', async () => {
+  test('is never stored in plain text, neither in its table nor under an Idempotency-Key', async () => {
     const mine = await scene.project();
     const client = await scene.client(mine);
     const key = { 'idempotency-key': 'once' };
@@ -174,7 +174,7 @@ describe('a token', () => {
     ];
     const everyCell = await dumpOf();
     for (const spelling of spellings) expect(everyCell).not.toContain(spelling);
-    // The control: what is there is found.
+    // Control: the same search finds a value that is stored.
     expect(everyCell).toContain(mine.theirs.fullName);
   });
 });
@@ -191,15 +191,15 @@ async function dumpOf(): Promise<string> {
   );
 }
 
-describe('how long it must be good for', () => {
-  test('is refused where no token lives so long', async () => {
+describe('the minimum lifetime', () => {
+  test('is rejected if it exceeds the maximum token lifetime', async () => {
     const mine = await scene.project();
     expect(await exchange(mine, { min_ttl: 3_301 })).toMatchObject({ status: 422, body: { code: 'min_ttl_too_long' } });
     expect(mine.mints()).toHaveLength(0);
     expect((await exchange(mine, { min_ttl: 3_300 })).status).toBe(200);
   });
 
-  test('has another one made where the one at hand is older', async () => {
+  test('requests a new token if the cached one expires too early', async () => {
     const mine = await scene.project();
     const first = await given(mine);
     vi.setSystemTime(Date.now() + 20 * 60_000);
@@ -212,7 +212,7 @@ describe('how long it must be good for', () => {
 });
 
 describe('an integration', () => {
-  test('need not be named while only one fits; with several the answer lists them', async () => {
+  test('is optional if only one fits, and the response lists them if there are several', async () => {
     const mine = await scene.project();
     const body = { app_id: undefined, repositories: [mine.repositoryId] };
     expect((await given(mine, body)).integration_id).toBe(mine.integrationId);
@@ -228,7 +228,7 @@ describe('an integration', () => {
     );
   });
 
-  test('of another project is none', async () => {
+  test('of another project returns integration_missing', async () => {
     const [mine, other] = [await scene.project(), await scene.project()];
     const body = { app_id: undefined, integration_id: other.integrationId, repositories: [other.repositoryId] };
     expect(await exchange(mine, body)).toMatchObject({ status: 409, body: { code: 'integration_missing' } });
@@ -236,14 +236,14 @@ describe('an integration', () => {
     expect(other.mints()).toHaveLength(0);
   });
 
-  test('that does not work gives no token', async () => {
+  test('that is unusable issues no token', async () => {
     const mine = await scene.project();
     await given(mine);
     await scene.database.write((trx) => allIntegrations(trx).moveStatus(mine.integrationId, 'suspended'));
     expect(await exchange(mine)).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
   });
 
-  test('whose installation lacks the permission says which', async () => {
+  test('whose installation lacks a permission names that permission', async () => {
     const mine = await scene.project();
     await scene.grant(mine, { metadata: 'read' });
     const answer = await exchange(mine);
@@ -251,7 +251,7 @@ describe('an integration', () => {
     expect(JSON.stringify(answer.body)).toContain('contents: read');
   });
 
-  test('whose GitHub is away is a 502, and the next one tries again', async () => {
+  test('returns 502 when GitHub is unreachable, and the next request tries again', async () => {
     const mine = await scene.project();
     scene.github.faults.add({ path: /access_tokens$/, kind: 'lost_answer', times: 1 });
     expect(await exchange(mine)).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } });
@@ -259,7 +259,7 @@ describe('an integration', () => {
   });
 });
 
-describe('while the integration is deleted', () => {
+describe('while the integration is being deleted', () => {
   const cutOff = (mine: SceneProject) =>
     scene.database.write((trx) =>
       deleteIntegration(trx, {
@@ -273,7 +273,7 @@ describe('while the integration is deleted', () => {
   const tokensOf = (mine: SceneProject) =>
     [...scene.github.state.tokens.values()].filter(({ installationId }) => installationId === mine.installation.id);
 
-  test('a token that is being made is revoked, and given to nobody', async () => {
+  test('a token that is being created is revoked and not returned', async () => {
     const mine = await scene.project();
     scene.github.faults.add({ path: /access_tokens$/, kind: 'slow', delayMs: 400, times: 1 });
     const asked = exchange(mine);
@@ -284,7 +284,7 @@ describe('while the integration is deleted', () => {
     expect(await scene.database.reader('leases').where({ project_id: mine.projectId })).toEqual([]);
   });
 
-  test('twenty callers get nothing any more once it is done, and what they have is revoked', async () => {
+  test('twenty callers get nothing after the deletion, and their tokens are revoked', async () => {
     const mine = await scene.project();
     const client = await scene.client(mine);
     let deletedAt = Number.POSITIVE_INFINITY;
@@ -321,7 +321,7 @@ describe('while the integration is deleted', () => {
 describe('a lease', () => {
   type View = { status: string; outcome: string | null; holder: string; operation?: { id: string; status: string } };
 
-  test('that is revoked takes its token with it only when it was the last one', async () => {
+  test('revokes its token only if it is the last lease', async () => {
     const mine = await scene.project();
     const client = await scene.client(mine);
     const [first, second] = [await given(mine), await given(mine)];
@@ -341,7 +341,7 @@ describe('a lease', () => {
     expect(await client.send('DELETE', `/v1/leases/${first.lease_id}`)).toMatchObject({ status: 200 });
   });
 
-  test('whose revocation got no answer is revoked by asking again', async () => {
+  test('is revoked by the next attempt if the provider did not respond to the first', async () => {
     const mine = await scene.project();
     const client = await scene.client(mine);
     const { lease_id, token } = await given(mine);
@@ -356,7 +356,7 @@ describe('a lease', () => {
     expect(sealed.map((row) => row.sealed)).toEqual([null]);
   });
 
-  test('is listed by what it is for', async () => {
+  test('is listed by integration, project and status', async () => {
     const mine = await scene.project();
     const client = await scene.client(mine);
     const { lease_id } = await given(mine);

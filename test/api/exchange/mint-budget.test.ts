@@ -11,7 +11,7 @@ afterAll(() => scene.stop());
 
 const second = 1_000;
 
-test('each organization has a share of the tokens of a shared App, which comes back in time', () => {
+test('gives each organization a share of the tokens of a shared App, which refills over time', () => {
   const clock = { ms: 0 };
   const take = createMintBudget(() => clock.ms);
   const shared = { id: 'gha_1', orgId: null };
@@ -25,11 +25,11 @@ test('each organization has a share of the tokens of a shared App, which comes b
   take(shared, 'org_1');
   take(shared, 'org_1');
   expect(() => take(shared, 'org_1')).toThrow();
-  // Its own App is all its own.
+  // An App of the organization is not limited.
   for (let at = 0; at < 200; at += 1) take({ id: 'gha_3', orgId: 'org_1' }, 'org_1');
 });
 
-test('who asks for ever more different tokens is told when to come back, and keeps nobody else waiting', {
+test('makes a tenant that requests many distinct tokens wait, and does not delay other tenants', {
   timeout: 120_000,
 }, async () => {
   const [greedy, other] = [await scene.project(), await scene.project()];

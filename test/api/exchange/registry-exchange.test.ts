@@ -31,7 +31,7 @@ type Given = {
   };
 };
 
-/** A registry's provider: what it was asked for, and how it answers. */
+/** The stand-in for a registry's provider: the requests it got, and its response. */
 const asked: (CredentialWish & { integrationId: string })[] = [];
 let answer: (wish: CredentialWish) => Promise<Partial<RegistryCredential>>;
 
@@ -86,7 +86,7 @@ const buildClient = async () =>
   api.as((await addToken(database, { ...mine, narrowedTo: { appId: mine.appId, buildId: mine.buildId } })).secret);
 
 describe('a credential for images', () => {
-  test('is for the repositories and the purpose that were asked for, and the lease says what it is good for', async () => {
+  test('covers the requested repositories and purpose, and the lease records its scope', async () => {
     const given = await exchange({ purpose: 'push', repositories: ['acme/shop'] });
     expect(given.status).toBe(200);
     expect(given.headers.get('cache-control')).toBe('no-store');
@@ -110,7 +110,7 @@ describe('a credential for images', () => {
     expect(asked).toMatchObject([{ integrationId: mine.registryId, purpose: 'push', repositories: ['acme/shop'] }]);
   });
 
-  test('of a host is of no other one, whoever asks, and for an app it is for its image there', async () => {
+  test('for one host is never given for another host, and for an app covers its image', async () => {
     await setRegistry();
     const own = await exchange({ purpose: 'pull', app_id: mine.appId, host: 'https://registry.example.com/' });
     expect(own.body.effective_scope).toMatchObject({ host: 'registry.example.com', repositories: ['acme/shop'] });
@@ -121,7 +121,7 @@ describe('a credential for images', () => {
     }
   });
 
-  test('comes in the form that its user takes', async () => {
+  test('has the format that the request names', async () => {
     answer = async ({ bearer }) => (bearer ? { bearer: 'a token of the registry’s own' } : {});
     const as = async (format: string) => (await exchange({ purpose: 'pull', repositories: ['a/b'], format })).body;
     const { username, password } = await as('basic');
@@ -138,7 +138,7 @@ describe('a credential for images', () => {
     expect(asked.map(({ bearer }) => bearer)).toEqual([false, true]);
   });
 
-  test('is made once for two hundred who ask at once', { timeout: 120_000 }, async () => {
+  test('is created once for two hundred concurrent requests', { timeout: 120_000 }, async () => {
     answer = async () => {
       await new Promise((resolve) => setTimeout(resolve, 300));
       return {};
@@ -152,7 +152,7 @@ describe('a credential for images', () => {
     expect(await database.reader('leases').where({ integration_id: mine.registryId })).toHaveLength(200);
   });
 
-  test('lies nowhere in clear', async () => {
+  test('is never stored in plain text', async () => {
     const { password = '' } = (await exchange({ purpose: 'pull', repositories: ['a/b'] })).body;
     expect(password).not.toBe('');
     for (const table of ['minted_tokens', 'leases', 'audit_events', 'idempotency_keys'] as const) {
@@ -160,7 +160,7 @@ describe('a credential for images', () => {
     }
   });
 
-  test('that is broader than what was asked for says so', async () => {
+  test('says so if it is broader than the request', async () => {
     answer = async () => ({
       expiresAt: null,
       effective: { repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity', note: 'The stored password' },
@@ -180,10 +180,10 @@ describe('a credential for images', () => {
   test.each([
     ['a name with a tag', { repositories: ['acme/shop:latest'] }, 400, 'invalid_request'],
     ['the host of another registry', { repositories: ['ghcr.io/Acme/shop'] }, 400, 'invalid_request'],
-    ['a token for no repository in particular', { format: 'bearer' }, 400, 'invalid_request'],
-    ['a registry that is not there', { host: 'ghcr.io' }, 422, 'no_integration'],
+    ['a bearer token without a repository', { format: 'bearer' }, 400, 'invalid_request'],
+    ['an unknown registry', { host: 'ghcr.io' }, 422, 'no_integration'],
     ['a Git host’s integration', { integration_id: 'github' }, 422, 'provider_not_supported'],
-  ])('is refused for %s', async (_, body, status, code) => {
+  ])('is rejected for %s', async (_, body, status, code) => {
     const named = 'integration_id' in body ? { integration_id: mine.integrationId } : body;
     expect(await exchange({ purpose: 'pull', ...named })).toMatchObject({ status, body: { code } });
     expect(asked).toEqual([]);
@@ -195,7 +195,7 @@ describe('a credential for images', () => {
     ['region_disabled', 422, 'permission_missing'],
     ['registry_not_found', 422, 'repository_not_reachable'],
     ['unavailable', 502, 'provider_unavailable'],
-  ] as const)('names what the provider refused: %s', async (refused, status, code) => {
+  ] as const)('reports the provider’s refusal: %s', async (refused, status, code) => {
     answer = async () => {
       throw new ProviderError({ provider: 'aws', code: refused, message: 'The provider refuses it' });
     };
@@ -206,7 +206,7 @@ describe('a credential for images', () => {
     expect(await database.reader('leases').where({ integration_id: mine.registryId })).toEqual([]);
   });
 
-  test('is chosen by its host, and with several the answer lists them', async () => {
+  test('is chosen by its host, and the response lists the integrations if several fit', async () => {
     const other = await seed(database).registry(mine, { host_url: 'https://ghcr.io', identity_key: 'other' });
     const several = await exchange({ purpose: 'pull', repositories: ['a/b'] });
     expect(several).toMatchObject({ status: 409, body: { code: 'ambiguous_integration' } });
@@ -217,7 +217,7 @@ describe('a credential for images', () => {
 });
 
 describe('an app’s registry', () => {
-  test('is what its builds push to and its deployments pull from', async () => {
+  test('is where its builds push and its deployments pull', async () => {
     expect(await setRegistry('registry.example.com/acme/shop')).toMatchObject({
       status: 200,
       body: {
@@ -235,14 +235,14 @@ describe('an app’s registry', () => {
     expect(elsewhere).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
   });
 
-  test('has to be set before a build obtains anything, and needs a name without a tag', async () => {
+  test('must be set before a build gets credentials, and rejects a name with a tag', async () => {
     const missing = await exchange({ purpose: 'push' }, await buildClient());
     expect(missing).toMatchObject({ status: 409, body: { code: 'registry_missing' } });
     const wrong = await setRegistry('acme/shop:latest');
     expect(wrong).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
   });
 
-  test('that is deleted fails both, until the app is given another one', async () => {
+  test('that is deleted fails both purposes until the app gets another one', async () => {
     await setRegistry();
     const before = await exchange({ purpose: 'push', app_id: mine.appId });
     expect(before.status).toBe(200);
@@ -261,7 +261,7 @@ describe('an app’s registry', () => {
     }
   });
 
-  test('code that nobody has vouched for pushes nothing, and pulls only with what is good for nothing else', async () => {
+  test('rejects pushes of unapproved code, and gives its pulls only a separate read-only credential', async () => {
     await setRegistry();
     await build({ fork: true });
     const runner = await buildClient();
@@ -269,7 +269,7 @@ describe('an app’s registry', () => {
     expect(push).toMatchObject({ status: 403, body: { code: 'build_not_vouched' } });
     const pull = await exchange({ purpose: 'pull' }, runner);
     expect(pull.status).toBe(200);
-    // It is not what others have.
+    // Other callers have another credential.
     expect((await exchange({ purpose: 'pull', app_id: mine.appId })).body.password).not.toBe(pull.body.password);
     await database.write((trx) => trx('integrations').where({ id: mine.registryId }).update({ epoch: 1 }));
     answer = async () => ({ effective: { repositories: '*', actions: ['pull', 'push'], narrowedTo: 'identity' } });
@@ -278,8 +278,8 @@ describe('an app’s registry', () => {
   });
 });
 
-describe('how long it has to live', () => {
-  test('is no reason to refuse a stored password, which lives on', async () => {
+describe('the minimum lifetime', () => {
+  test('never rejects a stored password, which does not expire', async () => {
     answer = async () => ({ expiresAt: null });
     for (const min_ttl of [3_600, 7_200]) {
       const given = await exchange({ purpose: 'pull', repositories: ['a/b'], min_ttl });
@@ -288,7 +288,7 @@ describe('how long it has to live', () => {
     }
   });
 
-  test('is what each has asked for: nobody gets what lives for longer because somebody else does', async () => {
+  test('applies to each request: one caller’s longer credential is not given to others', async () => {
     answer = async ({ minTtlMs = 3_600_000 }) => ({ expiresAt: Date.now() + minTtlMs + 60_000 });
     const ask = async (min_ttl?: number) =>
       (await exchange({ purpose: 'pull', repositories: ['a/b'], ...(min_ttl && { min_ttl }) })).body;
@@ -299,8 +299,8 @@ describe('how long it has to live', () => {
   });
 });
 
-describe('while an integration is taken away', () => {
-  test('twenty who ask get nothing after its answer', async () => {
+describe('while an integration is being deleted', () => {
+  test('twenty callers get nothing after the deletion’s response', async () => {
     answer = async () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       return {};
@@ -326,7 +326,7 @@ describe('while an integration is taken away', () => {
     expect(new Set(late)).toEqual(new Set([409]));
   });
 
-  test('who is refused by the registry just then is told what is true by then', async () => {
+  test('a registry’s refusal at that moment is reported as the deletion', async () => {
     answer = async () => {
       await client.send('DELETE', `/v1/integrations/${mine.registryId}`);
       throw new ProviderError({ provider: 'registry', code: 'credentials_missing', message: 'There is no password' });
@@ -335,7 +335,7 @@ describe('while an integration is taken away', () => {
     expect(late).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
   });
 
-  test('a cloud account that was changed gives out nothing that was made with what it was', async () => {
+  test('a changed cloud account issues no credentials that were created with its old access', async () => {
     const id = newId('ca');
     await database.write(async (trx) => {
       const now = Date.now();
@@ -370,8 +370,8 @@ describe('while an integration is taken away', () => {
       await database.write((trx) => trx('cloud_accounts').where({ id }).update({ epoch: 2 }));
       return {};
     };
-    const meanwhile = await exchange({ purpose: 'pull', repositories: ['c/d'] });
-    expect(meanwhile).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    const atTheSameTime = await exchange({ purpose: 'pull', repositories: ['c/d'] });
+    expect(atTheSameTime).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     const calls = asked.length;
     for (const status of ['pending', 'action_required'] as const) {
       await database.write((trx) => trx('cloud_accounts').where({ id }).update({ status }));

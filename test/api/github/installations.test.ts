@@ -27,10 +27,10 @@ const number = () => {
   return lastNumber;
 };
 
-/** An App: the organization's own, or the operator's. */
+/** Creates an App of the organization or of the operator. */
 const addApp = (orgId: string | null) => rows.githubApp(number(), { orgId, slug: `app-${number()}` });
 
-/** An integration that is bound to one installation of the App. */
+/** Creates an integration that is bound to one installation of the App. */
 async function integrate(owner: Owner, githubAppId: string, granted: Parameters<Seed['installation']>[2] = {}) {
   const installationId = await rows.installation(githubAppId, number(), granted);
   return rows.integration({ ...owner, githubAppId, installationId });
@@ -41,7 +41,7 @@ const as = async (owner: { orgId: string; projectId?: string }, allowed?: Scope[
 const pathOf = (integrationId: string) => `/v1/integrations/${integrationId}/installations`;
 
 describe('an installation', () => {
-  test('is shown with its account, what was granted, and nothing missing where nothing is', async () => {
+  test('shows its account and its permissions, and lists nothing as missing if everything is granted', async () => {
     const owner = await rows.org();
     const granted = { permissions: JSON.stringify(githubAppPermissions), events: JSON.stringify(githubAppEvents) };
     const id = await integrate(owner, await addApp(null), { ...granted, repository_selection: 'selected' });
@@ -62,7 +62,7 @@ describe('an installation', () => {
     ]);
   });
 
-  test('shows what its owner has not granted, that it is suspended, and why it could not be read', async () => {
+  test('shows missing permissions, a suspension and the reason of a failed sync', async () => {
     const owner = await rows.org();
     const { deployments: _, ...others } = githubAppPermissions;
     const id = await integrate(owner, await addApp(null), {
@@ -88,8 +88,8 @@ describe('an installation', () => {
   });
 });
 
-describe('installations that nothing is bound to', () => {
-  /** An organization with an App of its own, which is bound to one account and installed on others. */
+describe('unbound installations', () => {
+  /** Creates an organization with its own App, which is bound to one account and installed on others. */
   async function withOwnApp(name: string) {
     const owner = await rows.org(name);
     const githubAppId = await addApp(owner.orgId);
@@ -100,7 +100,7 @@ describe('installations that nothing is bound to', () => {
   }
   const idsIn = (views: View[]) => views.map(({ id }) => id);
 
-  test('are shown to the admins of the organization whose App it is, and to no other organization', async () => {
+  test('are shown only to the admins of the organization that owns the App', async () => {
     const [mine, theirs] = [await withOwnApp('mine'), await withOwnApp('theirs')];
     const admin = await as({ orgId: mine.owner.orgId });
     const unbound = `${pathOf(mine.integrationId)}?unbound=true`;
@@ -112,12 +112,12 @@ describe('installations that nothing is bound to', () => {
     expect(idsIn(await other.ask('GET', `${pathOf(theirs.integrationId)}?unbound=true`))).toEqual([theirs.free]);
     const reader = await as({ orgId: mine.owner.orgId }, ['integrations:read']);
     expect(await reader.send('GET', unbound)).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
-    // Who may change one project does not see what the whole organization has.
+    // A caller with access to one project does not see the installations of the whole organization.
     const inProject = await as(mine.owner);
     expect(await inProject.ask('GET', unbound)).toEqual([]);
   });
 
-  test('are not shown of an App that belongs to somebody else, even to who is bound to it', async () => {
+  test('of another owner’s App are hidden, even from an organization with an integration of that App', async () => {
     const theirs = await withOwnApp('theirs');
     const operators = await addApp(null);
     const unclaimed = await rows.installation(operators, number());
@@ -131,7 +131,7 @@ describe('installations that nothing is bound to', () => {
     expect(idsIn(all)).toContain(unclaimed);
   });
 
-  test('come page by page', async () => {
+  test('are returned page by page', async () => {
     const mine = await withOwnApp('mine');
     const more = [mine.free];
     for (let at = 0; at < 4; at += 1) more.push(await rows.installation(mine.githubAppId, number()));

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-/** Two projects of one organization, connected through one App. */
+/** Creates two projects of one organization that are connected through one App. */
 async function scene() {
   const orgId = await addOrg(api.database);
   const githubAppId = await seed(api.database).githubApp(4_711);
@@ -37,12 +37,12 @@ async function scene() {
   return { githubAppId, ask, another, commands };
 }
 
-test('who asks for a sync again before one has begun is told of the one that waits', async () => {
+test('a repeated sync request returns the operation that is still waiting', async () => {
   const { githubAppId, ask, another, commands } = await scene();
   const [first, ...others] = await Promise.all([ask(), ask(), ask()]);
   expect(new Set(others)).toEqual(new Set([first]));
   expect(await commands()).toBe(1);
-  // Each project is told of its own.
+  // Each project gets its own operation.
   expect(await another()).not.toBe(first);
   expect(await commands()).toBe(2);
 
@@ -53,7 +53,7 @@ test('who asks for a sync again before one has begun is told of the one that wai
   expect(await ask()).toBe(next);
   expect(await commands()).toBe(3);
 
-  // One that nobody has taken up for so long may be lost.
+  // An operation that has waited this long may be lost.
   const longAgo = Date.now() - 61_000;
   await write((trx) => trx('operations').where({ id: next }).update({ created_at: longAgo }));
   await write((trx) =>
@@ -66,7 +66,7 @@ test('who asks for a sync again before one has begun is told of the one that wai
   expect(await commands()).toBe(4);
 });
 
-test('a swarm of events about one installation keeps nobody else’s from being read at once', async () => {
+test('many events of one installation do not delay the immediate sync of others', async () => {
   const [noisy, quiet] = [newId('gha'), newId('gha')];
   const event = (githubAppId: string, installation: number) =>
     api.database.write((trx) => requestRefresh(trx, newId('dlv'), { githubAppId, installation, repositories: [] }));

@@ -21,7 +21,7 @@ afterAll(() => api.stop());
 type Sent = { path: string; body?: unknown; token?: string };
 type Owner = Tenant & { tokenId: string };
 
-/** What a mutation needs beyond the usual rows and body, or instead of them. */
+/** The rows and the body that a mutation needs in addition to the usual ones, or in place of them. */
 const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>> = {
   async createSession(tenant) {
     const user = await addUser(api.database, tenant.orgId, 'owner');
@@ -31,7 +31,7 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     return { ...usual, token: (await addUser(api.database, tenant.orgId, 'owner')).session };
   },
   async syncInstallations({ orgId, githubAppId }, usual) {
-    // The operation syncs every App of the operator: make sure that there is only one.
+    // The operation syncs every App of the operator, so there must be only one.
     const others = api.database.reader('github_apps').whereNot({ id: githubAppId }).select('id');
     await api.database.write((trx) => trx('github_apps').whereIn('id', others).update({ org_id: orgId }));
     return usual;
@@ -112,7 +112,7 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
   },
 };
 
-/** The App is the organization's, and has a secret. */
+/** Makes the App the organization's own and gives it a secret. */
 async function giveOwnApp({ orgId, githubAppId }: Owner): Promise<void> {
   await api.database.write(async (trx) => {
     await trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId });
@@ -146,7 +146,7 @@ async function everyTable(): Promise<string[]> {
   return named.map(({ name }) => name).filter((name) => !apart.includes(name));
 }
 
-/** Every row there is, but for the times at which tokens were used, which belong to no act. */
+/** Returns every row, without the times at which tokens were used: no audited action writes these. */
 async function everyRow(): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
   for (const table of await everyTable()) {
@@ -158,7 +158,7 @@ async function everyRow(): Promise<Record<string, string[]>> {
 
 const sorted = (rows: object[]) => rows.map((row) => JSON.stringify(row)).sort();
 
-test('Everything that changes something is done by `write`, or is a raw route that is known', () => {
+test('Every endpoint that changes something uses `write`, or is a known raw route', () => {
   const others = api.endpoints.filter(({ method, write }) => method !== 'get' && !write);
   expect(others.map(({ operationId }) => operationId).sort()).toEqual([
     'beginFlow',
@@ -179,7 +179,7 @@ const severalRows: Record<string, string[]> = {
   deleteOrg: ['cloud_account.deleted', deletedIntegration, deletedIntegration, 'org.deleted', 'project.deleted'],
 };
 
-test('Every mutation writes exactly one audit row for each thing that it changes: who did what, and from where', async () => {
+test('Every mutation writes one audit row for each thing it changes, with the actor, the action and the address', async () => {
   for (const endpoint of mutations()) {
     const { operationId } = endpoint;
     const sent = await prepare(endpoint);
@@ -209,7 +209,7 @@ test('A rejected request changes no row in any table', async () => {
   expect(Object.keys(before)).toEqual(expect.arrayContaining(['audit_events', 'commands', 'projects']));
 });
 
-test('The form of the sign-in page leaves its row too', async () => {
+test('The sign-in form also writes its audit row', async () => {
   const { id } = await addUser(api.database, await addOrg(api.database), 'owner');
   const body = new URLSearchParams({ code: await createSignInCode(api.database, id) });
   expect((await fetch(`${api.url}/sign-in`, { method: 'POST', body })).status).toBe(200);
@@ -217,7 +217,7 @@ test('The form of the sign-in page leaves its row too', async () => {
   expect(rows).toHaveLength(1);
 });
 
-describe('where nothing can be recorded', () => {
+describe('if the audit log cannot be written', () => {
   beforeAll(async () => {
     const refuse =
       api.database.dialect === 'sqlite'
@@ -229,7 +229,7 @@ describe('where nothing can be recorded', () => {
     for (const statement of refuse) await api.database.write((trx) => trx.raw(statement));
   });
 
-  test('nothing is done', { timeout: 60_000 }, async () => {
+  test('nothing is changed', { timeout: 60_000 }, async () => {
     for (const endpoint of mutations()) {
       const sent = await prepare(endpoint);
       const before = await everyRow();

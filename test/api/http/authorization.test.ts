@@ -23,7 +23,7 @@ import { addEverything, addOrg, addProject, addToken, addUser } from '../../supp
 let api: TestApi;
 let world: World;
 
-/** What the sweep must find: it reads a row by its id alone. */
+/** An endpoint that the check must reject: it reads a row only by its ID. */
 function unscoped({ database }: ApiDeps): Endpoint[] {
   return [
     endpoint({
@@ -75,30 +75,32 @@ const byName = (name: string) => {
   return found;
 };
 
-test('Nothing is public, and nothing leaves the frame, but what is listed as such', () => {
+test('Only the listed endpoints are public or raw', () => {
   const names = (some: Endpoint[]) => some.map(({ operationId }) => operationId).sort();
   expect(names(swept().filter(isPublic))).toEqual([...publicOperations].sort());
   expect(names(swept().filter(({ raw }) => raw))).toEqual([...rawOperations].sort());
 });
 
-test('No endpoint answers who is nobody, lacks its scope, or belongs elsewhere', { timeout: 120_000 }, async () => {
+test('Every endpoint rejects anonymous callers, missing scopes, and other organizations and projects', {
+  timeout: 120_000,
+}, async () => {
   const found: string[] = [];
   for (const one of guarded()) found.push(...(await leaksOf(api, one, world)));
   expect(found).toEqual([]);
 });
 
-test('A query that forgets whose the row is does not get past this', async () => {
+test('The check finds an endpoint that does not filter rows by owner', async () => {
   const found = await leaksOf(api, byName('unscoped'), world);
   expect(found.join('\n')).toContain('another organization got 200');
   expect(found.join('\n')).toContain('another project of the organization got 200');
 });
 
-test('Only these ask for no scope, since they answer of the caller alone', () => {
+test('Only these endpoints need no scope, because they show only the caller’s own data', () => {
   const names = api.endpoints.filter(({ access }) => access === 'signed_in').map(({ operationId }) => operationId);
   expect(names.sort()).toEqual(['deleteSession', 'getMe', 'getOperation', 'unguarded']);
 });
 
-test('Whoever it belongs to, and has the scope, is answered', async () => {
+test('Every endpoint serves its owner with the required scope', async () => {
   for (const one of guarded().filter((some) => some.method === 'get' && some.access !== 'ops')) {
     const allowed = (one.access === 'signed_in' ? ['org:read'] : [one.access]) as Scope[];
     const { secret: token } = await addToken(api.database, { orgId: world.mine.orgId }, allowed);
@@ -107,7 +109,7 @@ test('Whoever it belongs to, and has the scope, is answered', async () => {
   }
 });
 
-test('No list shows anything of another organization, nor of another project to a project’s token', async () => {
+test('No list shows data of another organization, or of another project to a project’s token', async () => {
   const lists = guarded().filter((one) => one.method === 'get' && !namesAThing(one) && one.access !== 'ops');
   const idsOf = (tenant: World['mine']) =>
     Object.entries(tenant).flatMap(([name, value]) => (typeof value === 'string' && name !== 'orgId' ? [value] : []));
@@ -126,7 +128,7 @@ test('No list shows anything of another organization, nor of another project to 
   }
 });
 
-test('A webhook that meant something to several projects shows each of them its own part', async () => {
+test('A webhook for several projects shows each project its own part', async () => {
   const { mine, sibling } = world;
   const { deliveryId } = mine;
   const { orgId, projectId, pipelineId } = sibling;
@@ -153,7 +155,7 @@ test('A webhook that meant something to several projects shows each of them its 
   expect(await decided({ orgId })).toEqual([mine.projectId, sibling.projectId].sort());
 });
 
-test('A person of two organizations may do in each what their role there allows, and nothing in a third', async () => {
+test('A person in two organizations has each role’s rights there, and none in a third organization', async () => {
   const { mine, foreign } = world;
   const third = await addOrg(api.database, 'Third');
   const { id: user, session } = await addUser(api.database, mine.orgId, 'viewer');
@@ -171,7 +173,7 @@ test('A person of two organizations may do in each what their role there allows,
   expect((await client.send('POST', `/v1/builds/${mine.buildId}/cancel`)).status).toBe(404);
 });
 
-test('A body that names things of another organization changes nothing there', async () => {
+test('A body that names resources of another organization changes nothing there', async () => {
   const { secret } = await addToken(api.database, { orgId: world.mine.orgId });
   const client = api.as(secret);
   const { mine, sibling, foreign } = world;
@@ -211,7 +213,7 @@ describe('a role', () => {
     ['admin', 'GET', '/v1/audit', 200],
     ['owner', 'POST', '/v1/orgs', 403],
     ['owner', 'GET', '/v1/installations', 403],
-  ] as const)('%s: %s %s is answered %i', async (role, method, path, status) => {
+  ] as const)('%s: %s %s returns %i', async (role, method, path, status) => {
     const { session } = await addUser(api.database, world.mine.orgId, role);
     const one = api.endpoints.find((some) => some.path === path && some.method === method.toLowerCase());
     const answer = await api.as(session).send(method, path, one && bodyOf(one, world.mine));
@@ -219,7 +221,7 @@ describe('a role', () => {
   });
 });
 
-test('Every body is refused with a field that the schema does not name', async () => {
+test('Every body with an unknown field is rejected', async () => {
   for (const one of swept().filter(({ body }) => body)) {
     const body = { ...bodyOf(one, world.mine), surprise: true };
     const answer = await ask(api, one, pathOf(one, world.mine), {

@@ -26,8 +26,8 @@ async function problemOf(response: Response) {
   return (await response.json()) as Record<string, unknown>;
 }
 
-describe('a refusal', () => {
-  test('is a problem as RFC 9457 prints it, with the id of its request', async () => {
+describe('an error response', () => {
+  test('is an RFC 9457 problem with the ID of its request', async () => {
     const response = await postProject(JSON.stringify({ org_id: orgId, name: '', more: 1 }));
     const problem = await problemOf(response);
     expect(problem).toMatchObject({
@@ -40,27 +40,27 @@ describe('a refusal', () => {
     expect(paths).toContain('body.name');
   });
 
-  test('does not repeat what was sent', async () => {
+  test('does not repeat the request’s content', async () => {
     const response = await postProject(JSON.stringify({ org_id: 'flt_secret_in_the_wrong_field', name: 'x' }));
     expect(response.status).toBe(400);
     expect(await response.text()).not.toContain('flt_secret');
   });
 
-  test('says Bearer where a token is missing', async () => {
+  test('has the `WWW-Authenticate: Bearer` header if the token is missing', async () => {
     const response = await fetch(`${api.url}/v1/projects`);
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
     expect(await problemOf(response)).toMatchObject({ status: 401, code: 'unauthenticated' });
   });
 
   test.each(['/', '/v1', '/v1/nothing', '/v2/projects', '/v1/projects/', '/v1/projects/%2e%2e', '/v1/%ff'])(
-    'of the address %s says that there is none',
+    'returns 404 for the address %s',
     async (path) => {
       const response = await fetch(api.url + path, { headers: { authorization } });
       expect(await problemOf(response)).toMatchObject({ status: 404, code: 'not_found' });
     },
   );
 
-  test('of a method that the address does not take is 405 and names those that it does', async () => {
+  test('returns 405 and the allowed methods for another method', async () => {
     for (const method of ['DELETE', 'PUT', 'PROPFIND']) {
       const response = await fetch(`${api.url}/v1/projects`, { method, headers: { authorization } });
       expect(await problemOf(response)).toMatchObject({ status: 405, code: 'method_not_allowed' });
@@ -68,14 +68,14 @@ describe('a refusal', () => {
     }
   });
 
-  test('of an id in the wrong form is the one of an absent id', async () => {
+  test('returns the same 404 for a malformed ID and for an absent one', async () => {
     for (const id of ['prj_1', 'app_01h455vb4pex5vsknk084sn02q', "prj_' or 1=1 --", 'x'.repeat(3000)]) {
       const response = await fetch(`${api.url}/v1/projects/${encodeURIComponent(id)}`, { headers: { authorization } });
       expect(await problemOf(response)).toMatchObject({ status: 404 });
     }
   });
 
-  test('of our own failure says nothing of it', async () => {
+  test('of an internal error reveals no details', async () => {
     const broken = await startApi({
       broker: {
         branches: () => Promise.reject(new Error('the inside of it')),
@@ -106,7 +106,7 @@ describe('a refusal', () => {
 });
 
 describe('a request', () => {
-  test('keeps the id that it came with, where that can be one, and is given one otherwise', async () => {
+  test('keeps a valid request ID and gets one otherwise', async () => {
     const idOf = async (given: string) =>
       (await fetch(`${api.url}/healthz`, { headers: { 'x-request-id': given } })).headers.get('x-request-id');
     expect(await idOf('my-request.0001')).toBe('my-request.0001');
@@ -115,7 +115,7 @@ describe('a request', () => {
     }
   });
 
-  test('is never kept by a cache', async () => {
+  test('is never cached', async () => {
     for (const path of ['/healthz', '/v1/projects', '/v1/nothing', '/sign-in', '/metrics', '/openapi.json']) {
       const response = await fetch(api.url + path);
       expect(response.headers.get('cache-control'), path).toBe('no-store');
@@ -123,7 +123,7 @@ describe('a request', () => {
     }
   });
 
-  test('with HEAD is answered like GET, without a body', async () => {
+  test('with HEAD gets the response of GET without a body', async () => {
     for (const path of ['/healthz', '/v1/orgs', `/v1/orgs/${orgId}`]) {
       const [head, get] = await Promise.all(
         ['HEAD', 'GET'].map((method) => fetch(api.url + path, { method, headers: { authorization } })),
@@ -140,13 +140,13 @@ describe('a request', () => {
 describe('a body', () => {
   const body = () => JSON.stringify({ org_id: orgId, name: 'From a body' });
 
-  test('is refused when it is no JSON', async () => {
+  test('is rejected if it is not valid JSON', async () => {
     for (const text of ['', '{', '{"a":}', 'null', '[]', '"text"', '1']) {
       expect(await problemOf(await postProject(text)), text).toMatchObject({ status: 400, code: 'invalid_request' });
     }
   });
 
-  test('is refused when it does not say that it is JSON', async () => {
+  test('is rejected without the JSON content type', async () => {
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'json']) {
       const response = await postProject(body(), { authorization, 'content-type': type });
       expect(await problemOf(response), type).toMatchObject({ status: 415, code: 'unsupported_media_type' });
@@ -155,12 +155,12 @@ describe('a body', () => {
     expect((await postProject(body(), charset)).status).toBe(201);
   });
 
-  test('is refused when it is compressed', async () => {
+  test('is rejected if it is compressed', async () => {
     const response = await postProject(body(), { ...json, 'content-encoding': 'gzip' });
     expect(await problemOf(response)).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });
 
-  test('is refused above 256 KiB, whether or not it tells its length', async () => {
+  test('is rejected above 256 KiB, with or without a declared length', async () => {
     const long = JSON.stringify({ org_id: orgId, name: 'x'.repeat(256 * 1024) });
     expect(await problemOf(await postProject(long))).toMatchObject({ status: 413, code: 'body_too_large' });
     const chunked = new Blob([long]).stream();
@@ -169,7 +169,7 @@ describe('a body', () => {
     expect((await postProject(padded)).status).toBe(201);
   });
 
-  test('is refused with keys that would reach into a prototype', async () => {
+  test('is rejected with keys that could change a prototype', async () => {
     const pipeline = `{"name":"p","workflow_file":"a.yml"`;
     for (const key of ['__proto__', 'constructor', 'prototype', 'toString']) {
       const flat = await postProject(`{"org_id":"${orgId}","name":"x","${key}":{"name":"y"}}`);
@@ -188,7 +188,7 @@ describe('a body', () => {
     expect(({} as Record<string, unknown>)['name']).toBeUndefined();
   });
 
-  test('that breaks off leaves the API as it was', async () => {
+  test('that breaks off does not affect later requests', async () => {
     await new Promise<void>((resolve) => {
       const sent = request(`${api.url}/v1/projects`, {
         method: 'POST',
@@ -203,7 +203,7 @@ describe('a body', () => {
 });
 
 describe('a list', () => {
-  test('is paged by its Link, without gaps or repetition, while new things come in', async () => {
+  test('is paged by its Link header, without gaps or duplicates while rows are added', async () => {
     const org = await addOrg(api.database);
     const { secret } = await addToken(api.database, { orgId: org });
     const made: string[] = [];
@@ -221,7 +221,7 @@ describe('a list', () => {
     expect(pages.flat()).toEqual(made.reverse());
   });
 
-  test('has no Link where everything is on the page', async () => {
+  test('has no Link header if everything fits on the page', async () => {
     const org = await addOrg(api.database);
     const { secret } = await addToken(api.database, { orgId: org });
     await addProject(api.database, org);
@@ -238,14 +238,14 @@ describe('a list', () => {
     'limit=many',
     'limit=1&limit=2',
     'unknown=1',
-  ])('is refused with ?%s', async (query) => {
+  ])('is rejected with ?%s', async (query) => {
     const response = await fetch(`${api.url}/v1/projects?${query}`, { headers: { authorization } });
     expect(await problemOf(response)).toMatchObject({ status: 400, code: 'invalid_request' });
   });
 });
 
 describe('a revision', () => {
-  test('stands in the ETag, and an older one changes nothing any more', async () => {
+  test('is in the ETag, and an outdated one changes nothing', async () => {
     const projectId = await addProject(api.database, orgId);
     const path = `/v1/projects/${projectId}`;
     const etag = (await client.send('GET', path)).headers.get('etag') ?? '';
@@ -263,7 +263,7 @@ describe('a revision', () => {
     expect((await client.send('PATCH', path, { name: 'Ours' }, { 'if-match': '*' })).status).toBe(200);
   });
 
-  test('lets one of several changes in that were made from the same one', async () => {
+  test('lets one of several concurrent changes succeed', async () => {
     const path = `/v1/projects/${await addProject(api.database, orgId)}`;
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, at) => client.send('PATCH', path, { name: `n${at}` }, { 'if-match': '"1"' })),
@@ -279,7 +279,7 @@ describe('another origin', () => {
       headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
     });
 
-  test('is let in where the operator names it', async () => {
+  test('is allowed if the operator lists it', async () => {
     const before = await preflight('/v1/projects', corsOrigin);
     expect(before.status).toBe(204);
     expect(before.headers.get('access-control-allow-origin')).toBe(corsOrigin);
@@ -292,7 +292,7 @@ describe('another origin', () => {
     expect(refused.headers.get('access-control-allow-origin')).toBe(corsOrigin);
   });
 
-  test('is not let in otherwise, and never to webhooks', async () => {
+  test('is rejected otherwise, and always at webhook addresses', async () => {
     const places: [string, string][] = [
       ['/v1/projects', 'https://evil.example.com'],
       ['/v1/projects', 'null'],
@@ -315,7 +315,7 @@ describe('another origin', () => {
 });
 
 describe('the service', () => {
-  test('says that it is alive, and how ready it is by the relays’ signs of life', async () => {
+  test('reports that it is alive, and its readiness from the heartbeats of the relays', async () => {
     const ready = async () => (await fetch(`${api.url}/readyz`)).json();
     expect(await (await fetch(`${api.url}/healthz`)).json()).toEqual({ status: 'ok' });
     expect(await ready()).toEqual({ status: 'degraded', reason: 'no_relay' });
@@ -325,7 +325,7 @@ describe('the service', () => {
     expect(await ready()).toEqual({ status: 'ok', reason: null });
   });
 
-  test('is not ready without its database, which it says without a word of why', async () => {
+  test('is not ready without its database, and gives no reason', async () => {
     const lost = await startApi();
     await lost.database.close();
     const response = await fetch(`${lost.url}/readyz`);
@@ -335,7 +335,7 @@ describe('the service', () => {
     await lost.stop().catch(() => {});
   });
 
-  test('counts its requests by route and not by address', async () => {
+  test('counts its requests by route, not by address', async () => {
     await client.send('GET', `/v1/orgs/${orgId}`);
     const response = await fetch(`${api.url}/metrics`);
     const text = await response.text();
@@ -344,7 +344,7 @@ describe('the service', () => {
     expect(text).not.toContain(orgId);
   });
 
-  test('describes itself, to programs and to people', async () => {
+  test('serves its API document and a page for people', async () => {
     const document = (await (await fetch(`${api.url}/openapi.json`)).json()) as { openapi: string };
     expect(document.openapi).toBe('3.1.0');
     const docs = await fetch(`${api.url}/docs`);

@@ -15,15 +15,15 @@ function post(path: string, body: string | Buffer, headers: Record<string, strin
   return fetch(api.url + path, { method: 'POST', headers: all, body });
 }
 
-/** A body whose field takes any keys and texts. */
+/** A body with a field that accepts any keys and texts. */
 const pipeline = (inputs: string) => `{"name":"deploy","workflow_file":"deploy.yml","inputs":${inputs}}`;
 
-describe('a body is refused', () => {
+describe('a body is rejected', () => {
   const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
   const unfit: [string, string | Buffer][] = [
     ['nested a hundred thousand levels deep', nested(100_000)],
-    ['nested deeper than anything of ours, below a field', `{"name":${nested(40)}}`],
-    ['with a NUL, which Postgres does not keep', '{"name":"a\\u0000b"}'],
+    ['nested too deep below a field', `{"name":${nested(40)}}`],
+    ['with a NUL, which Postgres cannot store', '{"name":"a\\u0000b"}'],
     ['with half of a surrogate pair, which UTF-8 cannot encode', '{"name":"a\\ud800"}'],
     ['with half of a surrogate pair in a key', '{"name":"a","b\\udfff":1}'],
     ['with a NUL in a key', '{"name":"a","b\\u0000":1}'],
@@ -35,12 +35,12 @@ describe('a body is refused', () => {
     const response = await post('/v1/orgs', body);
     const { code, detail, errors } = (await response.json()) as Record<string, unknown>;
     expect({ status: response.status, code }).toEqual({ status: 400, code: 'invalid_request' });
-    // Before any schema has looked at it.
+    // This happens before schema validation.
     expect(detail).toMatch(/^The body (is nested deeper|contains a NUL|contains half|is not valid JSON)/);
     expect(errors).toMatchObject([{ path: 'body' }]);
   });
 
-  test('with a NUL where any text may stand', async () => {
+  test('with a NUL in any text field', async () => {
     const orgId = await addOrg(api.database);
     const { appId } = await addEverything(api.database, { orgId, projectId: await addProject(api.database, orgId) });
     const path = `/v1/apps/${appId}/pipelines`;
@@ -49,7 +49,7 @@ describe('a body is refused', () => {
   });
 });
 
-describe('a query is refused', () => {
+describe('a query is rejected', () => {
   test.each(['/v1/audit?action=%00', '/v1/me?limit=1', '/healthz?x=1', '/v1/orgs?limit=1&limit=2', '/v1/orgs?limit=0'])(
     '%s',
     async (path) => {
@@ -60,17 +60,17 @@ describe('a query is refused', () => {
 });
 
 describe('an address has one spelling', () => {
-  test.each(['/V1/orgs', '/v1/Orgs', '/v1/orgs/', '//v1/orgs', '/v1/%6Frgs'])('not %s', async (path) => {
+  test.each(['/V1/orgs', '/v1/Orgs', '/v1/orgs/', '//v1/orgs', '/v1/%6Frgs'])('so %s returns 404', async (path) => {
     expect((await api.admin.send('GET', path)).status).toBe(404);
   });
 
-  test('so that no other one gets a webhook past the rule that no origin may send it', async () => {
+  test('so another spelling cannot bypass the origin check of webhooks', async () => {
     const response = await fetch(`${api.url}/v1/Webhooks/github`, { method: 'POST', headers: { origin: corsOrigin } });
     expect(response.status).toBe(404);
   });
 });
 
-test('An address that only its writer vouches for is not the one of the audit log', async () => {
+test('The audit log ignores an X-Forwarded-For address that the client wrote', async () => {
   const behindProxy = await startApi({ trustProxy: true });
   try {
     const headers = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
@@ -90,8 +90,8 @@ test('An address that only its writer vouches for is not the one of the audit lo
   expect(row?.ip).toContain('127.0.0.1');
 });
 
-describe('a database that is away', () => {
-  test('or full is a 503 that says when to come back, and not our mistake', async () => {
+describe('an unavailable database', () => {
+  test('returns 503 with Retry-After, also when the disk is full', async () => {
     const database = await openTestDatabase();
     const write = () => Promise.reject(Object.assign(new Error('the disk is full'), { code: 'SQLITE_FULL' }));
     const full = await startApi({ database: { ...database, write } });
@@ -102,7 +102,7 @@ describe('a database that is away', () => {
     await full.stop();
   });
 
-  test('takes the readiness with it', async () => {
+  test('makes the service not ready', async () => {
     const lost = await startApi();
     await lost.database.close();
     expect((await fetch(`${lost.url}/readyz`)).status).toBe(503);
@@ -110,7 +110,7 @@ describe('a database that is away', () => {
   });
 });
 
-test('A repeated request is answered from its key before a provider is asked, which may be away by then', async () => {
+test('A repeated request is answered from its Idempotency-Key even if the provider is unreachable', async () => {
   let away = false;
   const never = () => Promise.reject(new Error('not asked for here'));
   const branchHead = async () => (away ? never() : headSha);

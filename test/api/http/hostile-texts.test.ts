@@ -68,7 +68,7 @@ const texts: Record<string, string | undefined> = {
 
 type Sent = { status: number; text: string };
 
-/** Sends the path as it is: `fetch` would rewrite it. */
+/** Sends the path unchanged: `fetch` would rewrite it. */
 function send(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Sent> {
   const authorization = `Bearer ${adminToken}`;
   const type = body === undefined ? {} : { 'content-type': 'application/json' };

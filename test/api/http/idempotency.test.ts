@@ -23,7 +23,7 @@ const newKey = () => {
 };
 const projectsOf = async (org: string) => api.database.reader('projects').where({ org_id: org });
 
-test('A request that is repeated with its key has one effect and one answer', async () => {
+test('A request that is repeated with its key runs once and returns the same response', async () => {
   const key = newKey();
   const first = await client.send('POST', '/v1/projects', { org_id: orgId, name: 'Once' }, key);
   const second = await client.send('POST', '/v1/projects', { org_id: orgId, name: 'Once' }, key);
@@ -36,7 +36,7 @@ test('A request that is repeated with its key has one effect and one answer', as
   expect(await projectsOf(orgId)).toHaveLength(1);
 });
 
-test('Twenty at the same moment make one project', async () => {
+test('Twenty concurrent requests create one project', async () => {
   const key = newKey();
   const body = { org_id: orgId, name: 'Only one' };
   const answers = await Promise.all(Array.from({ length: 20 }, () => client.send('POST', '/v1/projects', body, key)));
@@ -45,7 +45,7 @@ test('Twenty at the same moment make one project', async () => {
   expect(await projectsOf(orgId)).toHaveLength(1);
 });
 
-test('The order of the keys in the body makes no other request of it, another value does', async () => {
+test('Another key order in the body is the same request, and another value is not', async () => {
   const key = newKey();
   const sent = await client.send('POST', '/v1/projects', { org_id: orgId, name: 'A' }, key);
   const turned = await client.send('POST', '/v1/projects', { name: 'A', org_id: orgId }, key);
@@ -55,7 +55,7 @@ test('The order of the keys in the body makes no other request of it, another va
   expect(await projectsOf(orgId)).toHaveLength(1);
 });
 
-test('The same key at another address, or with another method, is another request', async () => {
+test('The same key at another address or with another method is another request', async () => {
   const key = newKey();
   const [first, second] = [await addProject(api.database, orgId), await addProject(api.database, orgId)];
   expect((await client.send('PATCH', `/v1/projects/${first}`, { name: 'A' }, key)).status).toBe(200);
@@ -73,7 +73,7 @@ test('A key belongs to its caller', async () => {
   expect(theirs.body.id).not.toBe(mine.body.id);
 });
 
-test('A key is repeated to nobody who may not do it any more', async () => {
+test('A caller that lost the scope gets no stored response', async () => {
   const key = newKey();
   const { id, secret } = await addToken(api.database, { orgId });
   const body = { org_id: orgId, name: 'Mine' };
@@ -82,7 +82,7 @@ test('A key is repeated to nobody who may not do it any more', async () => {
   expect((await api.as(secret).send('POST', '/v1/projects', body, key)).status).toBe(403);
 });
 
-test('A secret is in the first answer and in no other, nor in the database', async () => {
+test('A secret is only in the first response, and never in the database', async () => {
   const key = newKey();
   const body = { org_id: orgId, name: 'CI', scopes: ['projects:read'] };
   type Made = { id: string; token?: string; code?: string };
@@ -99,12 +99,12 @@ test('A secret is in the first answer and in no other, nor in the database', asy
   }
 });
 
-test('A session that is asked for with a key leaves no secret behind either', async () => {
+test('A session request with a key also stores no secret', async () => {
   await client.send('POST', '/v1/sessions', { code: 'a-code-that-nobody-has' }, newKey());
   expect(await api.database.reader('idempotency_keys').where({ caller_id: 'anonymous' })).toEqual([]);
 });
 
-test('A request that failed does not keep its key', async () => {
+test('A failed request does not keep its key', async () => {
   const key = newKey();
   const path = `/v1/projects/${await addProject(api.database, orgId)}`;
   const refused = await client.send('PATCH', path, { name: 'A' }, { ...key, 'if-match': '"9"' });
@@ -112,7 +112,7 @@ test('A request that failed does not keep its key', async () => {
   expect((await client.send('PATCH', path, { name: 'B' }, key)).status).toBe(200);
 });
 
-test('What was kept for a day is forgotten', async () => {
+test('A stored response is deleted after a day', async () => {
   const key = newKey();
   await client.send('POST', '/v1/projects', { org_id: orgId, name: 'Old' }, key);
   const dayAgo = Date.now() - 24 * 3_600_000 - 1;
@@ -121,7 +121,7 @@ test('What was kept for a day is forgotten', async () => {
   expect(await projectsOf(orgId)).toHaveLength(2);
 });
 
-test('An empty answer is repeated as an empty one', async () => {
+test('An empty response is repeated as an empty one', async () => {
   const key = newKey();
   const { id } = await client.ask<{ id: string }>(
     'POST',

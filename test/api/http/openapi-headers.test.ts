@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.stop());
 
-/** Returns the documented headers of an answer and those of them that the answer has. */
+/** Returns the documented headers of a response, and those that the response has. */
 function headersOf(method: string, path: string, { status, headers }: { status: number; headers: Headers }) {
   const documented = Object.keys(document.paths[path]?.[method]?.responses[status]?.headers ?? {});
   const known = Object.keys(document.components.headers);

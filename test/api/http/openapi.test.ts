@@ -33,23 +33,23 @@ const operations = () =>
     Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
   );
 
-test('The committed document is the one that the code makes: `npm run openapi` writes it', () => {
+test('The committed document matches the code: `npm run openapi` writes it', () => {
   const committed = readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8');
   expect(committed === openApiText(api.endpoints), 'docs/openapi.json is out of date').toBe(true);
   expect(JSON.parse(committed)).toEqual(document);
 });
 
-test('Every route is in the document once, with a name of its own', () => {
+test('Every route is in the document once, with its own operation ID', () => {
   expect(document.openapi).toBe('3.1.0');
   expect(operations().length).toBe(api.endpoints.length);
   const names = operations().map(({ operation }) => operation.operationId);
   expect(new Set(names).size).toBe(names.length);
-  // Two addresses that differ only in the names of their parameters would be the same to a client.
+  // Two paths that differ only in parameter names would be the same to a client.
   const shapes = Object.keys(document.paths).map((path) => path.replaceAll(/\{\w+\}/g, '{}'));
   expect(new Set(shapes).size).toBe(shapes.length);
 });
 
-test('Every operation says what it may answer', () => {
+test('Every operation lists its responses', () => {
   for (const { path, method, operation } of operations()) {
     const said = Object.keys(operation.responses);
     const expected = ['500', '503'];
@@ -68,7 +68,7 @@ test('Every operation says what it may answer', () => {
   }
 });
 
-test('Every parameter of an address is described', () => {
+test('Every path parameter has a description', () => {
   for (const { path, operation } of operations()) {
     const named = [...path.matchAll(/\{(\w+)\}/g)].map((found) => found[1]);
     const described = operation.parameters.filter((parameter) => parameter.in === 'path');
@@ -77,7 +77,7 @@ test('Every parameter of an address is described', () => {
   }
 });
 
-test('Every object that is sent in refuses what it does not name, and shows an example of its ids', () => {
+test('Every request object rejects unknown fields and has examples of its IDs', () => {
   const bodies = operations().flatMap(({ operation }) => (operation.requestBody ? [operation] : []));
   expect(bodies.length).toBeGreaterThan(5);
   for (const { operationId, requestBody } of bodies) {
@@ -87,7 +87,7 @@ test('Every object that is sent in refuses what it does not name, and shows an e
   }
 });
 
-test('Every JSON body has a named schema, but for the document itself and the envelopes of the dialect', () => {
+test('Every JSON body has a named schema, except the document itself and the envelopes of the dialect', () => {
   expect(Object.keys(document.components.schemas).filter((name) => !/^[A-Z][A-Za-z]+$/.test(name))).toEqual([]);
   const unnamed = operations().flatMap(({ operation }) => {
     const answers = Object.entries(operation.responses).flatMap(([status, of]) => (Number(status) < 300 ? [of] : []));
@@ -119,7 +119,7 @@ test('Every reference in the document resolves', () => {
   expect(resolve(document, dangling)).toBeUndefined();
 });
 
-/** Returns the value with each reference replaced by what it refers to. */
+/** Returns the value with all references replaced by their targets. */
 function expanded(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(expanded);
   if (typeof value !== 'object' || value === null) return value;

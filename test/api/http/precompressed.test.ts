@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startApi, type TestApi } from '../../support/api.ts';
 
 let api: TestApi;
-/** The size of everything that was compressed. */
+/** The total size of all compressed inputs. */
 const compressed: { br: number[]; gzip: number[] } = { br: [], gzip: [] };
 const { brotliCompress, gzip } = zlib;
 
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
-/** The bytes as they come over the wire: `fetch` would decompress them. */
+/** Returns the bytes as the server sends them: `fetch` would decompress them. */
 function read(path: string, headers: Record<string, string> = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     get(`${api.url}${path}`, { headers }, (response) => {
@@ -45,7 +45,7 @@ function read(path: string, headers: Record<string, string> = {}): Promise<Answe
 
 const files = ['/openapi.json', '/docs/viewer.js', '/docs/viewer.css'];
 
-test.each(files)('serves %s as each client accepts it', async (path) => {
+test.each(files)('serves %s in the encoding that each client accepts', async (path) => {
   const plain = await read(path);
   const br = await read(path, { 'accept-encoding': 'gzip, deflate, br, zstd' });
   const gz = await read(path, { 'accept-encoding': 'gzip' });
@@ -84,7 +84,7 @@ test.each([
   ['gzip;q=1.0, br;q=0.5', 'gzip'],
   ['gzip; q=0.5, br', 'br'],
   ['br;q=0, *', 'gzip'],
-])('returns the encoding that %j asks for', async (accepted, encoding) => {
+])('returns the encoding for the Accept-Encoding header %j', async (accepted, encoding) => {
   const { headers } = await read('/openapi.json', { 'accept-encoding': accepted });
   expect(headers['content-encoding']).toBe(encoding);
 });

@@ -9,16 +9,16 @@ const documented = lines.flatMap((line) => {
   return code ? [{ code, status: Number(status), title, advice }] : [];
 });
 
-test('docs/problems.md has a line for each code, in their order and with their words', () => {
+test('docs/problems.md lists all codes in order, with the same texts', () => {
   const inCode = Object.entries(catalogue).map(([code, { status, title }]) => ({ code, status, title }));
   expect(documented.map(({ code, status, title }) => ({ code, status, title }))).toEqual(inCode);
 });
 
-test('Every line says what to do', () => {
+test('Every line says how to fix the problem', () => {
   for (const { code, advice = '' } of documented) expect(advice.length, code).toBeGreaterThan(10);
 });
 
-test.each(Object.keys(catalogue) as ProblemCode[])('%s becomes a document that names itself', (code) => {
+test.each(Object.keys(catalogue) as ProblemCode[])('%s becomes a problem document with its own code', (code) => {
   const document = problemDocument(new Problem(code, 'Do this.'), 'request-1');
   expect(document).toMatchObject({
     type: `urn:fairlead:problem:${code}`,
@@ -30,7 +30,7 @@ test.each(Object.keys(catalogue) as ProblemCode[])('%s becomes a document that n
   });
 });
 
-test('Until it serves, the port answers with a problem of the catalogue', async () => {
+test('The port returns a problem until the API serves', async () => {
   const listening = await listen({ host: '127.0.0.1', port: 0 });
   const response = await fetch(`http://127.0.0.1:${listening.port}/v1/projects`);
   const document = await response.json();

@@ -6,7 +6,7 @@ import { type ProviderErrorCode, providerFailures } from '../../../domain/ops/pr
 import { ProviderError } from '../../../providers/failure.ts';
 import { registryCodes } from '../../support/fakes/registry-codes.ts';
 
-/** The codes of failures that might pass within a minute although nobody changes anything. */
+/** The codes of failures that may pass within a minute without any change. */
 const passing = [
   'clock_skew',
   'network',
@@ -31,7 +31,7 @@ async function problemFor(code: ProviderErrorCode, ...asked: AskedFor[]): Promis
   );
 }
 
-test.each(registryCodes)('%s of a registry tells whether it helps to send it again', async (code) => {
+test.each(registryCodes)('%s of a registry shows whether a retry can help', async (code) => {
   const problem = await problemFor(code, 'registry');
   expect(problem).toMatchObject({ extra: { members: { provider_code: code } } });
   expect(Object.keys(catalogue)).toContain(problem.code);
@@ -43,7 +43,7 @@ const unreachable = ['gone', 'installation_gone', 'installation_suspended', 'mov
 );
 const rejected = (...codes: ProviderErrorCode[]) => codes.map((code) => [code, 'credential_rejected'] as const);
 
-/** The failures that are a problem of their own, by what was asked for. */
+/** The failures that have their own problem code, by the kind of request. */
 const ofGitHub = [
   ['repository', unreachable],
   ['token', [...unreachable, ['permission_missing', 'permission_missing']]],
@@ -72,13 +72,13 @@ async function ownProblems(provider: 'github' | 'gcp', ...asked: AskedFor[]) {
 }
 
 test.each(ofGitHub)(
-  'names the failures that the sender of the request can fix, when it asks GitHub for: %s',
+  'names the failures that the caller can fix, when the request to GitHub is for: %s',
   async (asked, own) => {
     expect(await ownProblems('github', asked)).toEqual(own);
   },
 );
 
-test('a request that says nothing else asks for a repository', async () => {
+test('treats a request without a kind as a request for a repository', async () => {
   expect(await ownProblems('github')).toEqual(unreachable);
 });
 

@@ -6,7 +6,7 @@ import { adminToken, startApi, type TestApi } from '../../support/api.ts';
 import { addGithubApp, hookHeaders, sign } from '../../support/hooks.ts';
 import { addOrg, addToken, addUser } from '../../support/scenes/tenants.ts';
 
-// The limits' clock stands still: how fast this machine is does not matter.
+// The clock of the limits stands still, so the speed of this machine does not matter.
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
 });
@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 describe('the buckets', () => {
-  test('let a minute’s worth through at once, and then one whenever its time has come', () => {
+  test('allow one minute’s requests at once, and then refill steadily', () => {
     const buckets = createBuckets(600);
     expect(Array.from({ length: 600 }, () => buckets.take('a')).every((wait) => wait === 0)).toBe(true);
     expect(buckets.take('a')).toBeGreaterThan(0);
@@ -25,7 +25,7 @@ describe('the buckets', () => {
     expect(buckets.take('a')).toBeGreaterThan(0);
   });
 
-  test('keep no more keys than they may, the latest ones', () => {
+  test('keep a limited number of keys and drop the oldest', () => {
     const buckets = createBuckets(1, 100);
     for (let key = 0; key < 1_000; key += 1) buckets.take(String(key));
     expect(buckets.size()).toBe(100);
@@ -33,7 +33,7 @@ describe('the buckets', () => {
     expect(buckets.wait('0')).toBe(0);
   });
 
-  test('are one for a subscriber, however the address is written', () => {
+  test('share one bucket for all addresses of a subscriber, in any notation', () => {
     expect(networkOf('::ffff:192.0.2.1')).toBe('192.0.2.1');
     expect(networkOf('192.0.2.1:51234')).toBe('192.0.2.1');
     expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe(networkOf('2001:db8:1:2::9'));
@@ -56,7 +56,7 @@ describe('the API', () => {
 
   const secret = 'the secret of the test’s App';
   let host = 0;
-  /** Each test has addresses of its own. */
+  /** Returns another address for each test, so that they do not share limits. */
   const newAddress = () => `198.51.100.${++host}`;
 
   async function ask(path: string, from: string, init: RequestInit = {}) {
@@ -71,7 +71,7 @@ describe('the API', () => {
   };
   const times = (status: number, count: number): number[] => Array.from({ length: count }, () => status);
 
-  test('refuses a caller who asks too much, says for how long, and nobody else', async () => {
+  test('limits a caller that sends too many requests, returns Retry-After, and does not affect others', async () => {
     const { secret: token } = await addToken(api.database, tenant, ['projects:read']);
     const { secret: other } = await addToken(api.database, tenant, ['projects:read']);
     const address = newAddress();
@@ -83,7 +83,7 @@ describe('the API', () => {
     expect((await ask('/v1/projects', address, bearer(other))).status).toBe(200);
   });
 
-  test('gives an organization ten times as much, by however many tokens it asks', async () => {
+  test('allows an organization ten times as much, over all its tokens', async () => {
     const orgId = await addOrg(api.database, 'Many tokens');
     const tokens = await Promise.all(
       Array.from({ length: 11 }, async () => (await addToken(api.database, { orgId }, ['projects:read'])).secret),
@@ -96,7 +96,7 @@ describe('the API', () => {
     expect((await ask('/v1/projects', address, bearer(elsewhere))).status).toBe(200);
   });
 
-  test('refuses an address that guesses tokens, and still knows those who were good there', async () => {
+  test('blocks an address that guesses tokens, and still accepts known tokens from there', async () => {
     const { secret: token } = await addToken(api.database, tenant, ['projects:read']);
     const address = newAddress();
     expect((await ask('/v1/projects', address, bearer(token))).status).toBe(200);
@@ -108,7 +108,7 @@ describe('the API', () => {
     expect((await ask('/v1/projects', newAddress(), bearer(`flt_${'x'.repeat(43)}`))).status).toBe(401);
   });
 
-  test('refuses an address that guesses sign-in codes, in both forms', async () => {
+  test('blocks an address that guesses sign-in codes, in both forms', async () => {
     const [one, two] = [newAddress(), newAddress()];
     const json = {
       method: 'POST',
@@ -120,14 +120,14 @@ describe('the API', () => {
     expect(await statuses(11, form)).toEqual([...times(401, 10), 429]);
   });
 
-  test('limits what anybody may ask, but no probe', async () => {
+  test('limits anonymous requests, but not probes', async () => {
     const address = newAddress();
     expect(await statuses(16, () => ask('/docs', address))).toEqual([...times(200, 15), 429]);
     expect((await ask('/v1/projects', address)).status).toBe(429);
     expect(await statuses(30, () => ask('/healthz', address))).toEqual(times(200, 30));
   });
 
-  test('never limits a webhook that is rightly signed, whatever else comes from its address', async () => {
+  test('never limits correctly signed webhooks, even if other requests from the address are limited', async () => {
     const address = newAddress();
     const body = '{"zen":"Keep it logically awesome."}';
     const hook = (signature: string) =>
@@ -143,7 +143,7 @@ describe('the API', () => {
     expect((await ask('/docs', address)).status).toBe(200);
   });
 
-  test('knows a session no longer once it is revoked, where its address has guessed', async () => {
+  test('forgets a revoked session at an address that has guessed tokens', async () => {
     const address = newAddress();
     const person = await addUser(api.database, tenant.orgId, 'viewer');
     const session = await api.database.write((trx) => sessionsIn(trx).create(person.id));

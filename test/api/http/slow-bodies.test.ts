@@ -12,7 +12,7 @@ let api: TestApi;
 const open: ClientRequest[] = [];
 
 beforeAll(async () => {
-  // The API tells the senders apart by the address that the proxy reports.
+  // The API identifies each sender by the address that the proxy reports.
   const arrival = { pace, maxBytes: 12 * megabyte, maxBytesOfOne: 3 * megabyte };
   api = await startApi({ trustProxy: true, webhooks: { arrival } });
   await addGithubApp(api.database, { appId, secret });
@@ -24,7 +24,7 @@ afterAll(() => api.stop());
 
 const signed = (body: Buffer | string) => hookHeaders({ appId, event: 'ping', signature: sign(secret, body) });
 
-/** Begins to send a body of this length, and tells when it is answered. */
+/** Starts to send a body of this length, and measures the time until the response. */
 function begin(length: number, from: string, headers: Record<string, string> = signed('something else')) {
   const started = performance.now();
   const request = httpRequest(api.hookUrl, {
@@ -53,7 +53,7 @@ async function sendWhole(from: string): Promise<number> {
   return (await answer).status ?? 0;
 }
 
-test('a body that stops coming is given up, long before the connection is', async () => {
+test('a body that stops arriving is rejected long before the connection times out', async () => {
   const { request, answer } = begin(2 * megabyte, '192.0.2.1');
   request.write(Buffer.alloc(megabyte));
   const { status, ms } = await answer;
@@ -61,7 +61,7 @@ test('a body that stops coming is given up, long before the connection is', asyn
   expect(ms).toBeLessThan(2_000);
 });
 
-test('and so is one that trickles', async () => {
+test('a body that trickles in is rejected too', async () => {
   const { request, answer } = begin(2 * megabyte, '192.0.2.2');
   const trickle = setInterval(() => request.write(Buffer.alloc(100)), 50);
   const { status, text, ms } = await answer.finally(() => clearInterval(trickle));
@@ -71,18 +71,18 @@ test('and so is one that trickles', async () => {
   expect(ms).toBeLessThan(4_000);
 });
 
-test('one address fills its own part of what may be arriving, and the others have theirs', async () => {
+test('one address can use only its own share of the bytes that may arrive at once', async () => {
   const mine = Array.from({ length: 3 }, () => begin(2 * megabyte, '192.0.2.3'));
   for (const { request } of mine) request.write(Buffer.alloc(megabyte + 1_000));
   const refused = await Promise.race(mine.map(({ answer }) => answer));
   expect(refused.status).toBe(503);
   expect(await sendWhole('192.0.2.4')).toBe(202);
-  // Given back in the end.
+  // The share is free again after the responses.
   await Promise.all(mine.map(({ answer }) => answer));
   expect(await sendWhole('192.0.2.3')).toBe(202);
 });
 
-test('who names no App of ours is answered before the body comes, with the answer to a wrong signature', async () => {
+test('an unknown App gets the response for a wrong signature before its body arrives', async () => {
   const headers = { ...signed('x'), 'x-github-hook-installation-target-id': '99999' };
   const unknown = begin(20 * megabyte, '192.0.2.5', headers);
   const answer = await unknown.answer;

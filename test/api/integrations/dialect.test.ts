@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.stop());
 
-/** GitHub's number of the installation that all of these show. */
+/** GitHub's ID of the installation in all golden files. */
 const installationID = 12_345_678;
 
 beforeEach(async () => {
@@ -52,7 +52,7 @@ beforeEach(async () => {
 const golden = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../fixtures/dialect/${name}.json`, import.meta.url), 'utf8'));
 
-/** Without what differs from one run to the next. */
+/** Replaces values that differ between runs. */
 function settled(body: unknown): unknown {
   const text = JSON.stringify(body)
     .replaceAll(/"(int|op)_[0-9a-z]{26}"/g, '"$1_1"')
@@ -61,12 +61,12 @@ function settled(body: unknown): unknown {
   return JSON.parse(text);
 }
 
-/** The body in the golden file's words and in its order of members. */
+/** Expects the body to equal the golden file, including the order of its members. */
 function expectGolden(body: unknown, name: string): void {
   expect(JSON.stringify(settled(body), undefined, 2)).toBe(JSON.stringify(golden(name), undefined, 2));
 }
 
-test('lists as the page prints it', async () => {
+test('lists integrations as in the documentation', async () => {
   const answer = await client.send('GET', '/api/integrations');
   expect(answer.status).toBe(200);
   expectGolden(answer.body, 'list');
@@ -74,12 +74,12 @@ test('lists as the page prints it', async () => {
   expect(await client.ask('GET', '/api/integrations?kind=acr')).toEqual({ data: [] });
 });
 
-test('reads one', async () => {
+test('returns one integration', async () => {
   expectGolden(await client.ask('GET', at), 'get');
   expect((await client.send('GET', `/api/integrations/${newId('int')}`)).status).toBe(404);
 });
 
-test('an App without an account yet has no metadata, and one with several shows the first', async () => {
+test('an App without an account has no metadata, and an App with several shows the first', async () => {
   const { githubAppId, integrationId, projectId } = tenant;
   const second = await seed(api.database).installation(githubAppId, tenant.installation + 1, {
     account_login: 'second',
@@ -91,7 +91,7 @@ test('an App without an account yet has no metadata, and one with several shows 
   expect(await client.ask('GET', at)).toMatchObject({ data: { metadata: {} } });
 });
 
-test('creates one by hand for who operates the instance, and for nobody else', async () => {
+test('lets only operators create one for an existing installation', async () => {
   const { githubAppId, projectId } = tenant;
   const number = 87_654_321;
   const installation = await seed(api.database).installation(githubAppId, number, { account_login: 'initech' });
@@ -114,7 +114,7 @@ const dockerHub = {
   credentials: { username: 'acme-bot', password: 'c4nary-of-the-password' },
 };
 
-test('creates one by hand from static credentials, and never shows them', async () => {
+test('creates one from static credentials, and never returns them', async () => {
   const answer = await client.send<{ data: { id: string } }>('POST', '/api/integrations', dockerHub);
   expect(answer.status).toBe(201);
   const createdAt = '2026-04-03T09:00:00Z';
@@ -129,7 +129,7 @@ test('creates one by hand from static credentials, and never shows them', async 
   });
 });
 
-test.each(['PATCH', 'PUT'])('%s replaces the credentials of one that has some', async (method) => {
+test.each(['PATCH', 'PUT'])('%s replaces the credentials of an integration', async (method) => {
   const { data } = await client.ask<{ data: { id: string } }>('POST', '/api/integrations', dockerHub);
   const path = `/api/integrations/${data.id}`;
   const credentials = { password: 'another-c4nary' };
@@ -158,14 +158,14 @@ test.each([
     'credentials_not_allowed_for_kind',
   ],
   ['gitlab', { kind: 'gitlab' }, 422, 'provider_not_supported'],
-])('refuses %s', async (_, body, status, code) => {
+])('rejects %s', async (_, body, status, code) => {
   const answer = await client.send('POST', '/api/integrations', { name: 'New', ...body });
   expect(answer).toMatchObject({ status, body: { code } });
   expect(answer.headers.get('content-type')).toContain('application/problem+json');
   expect(JSON.stringify(answer.body)).not.toContain('c4nary');
 });
 
-test.each(['PATCH', 'PUT'])('%s renames it and replaces the caller’s metadata; GitHub’s stays', async (method) => {
+test.each(['PATCH', 'PUT'])('%s renames it and replaces the caller’s metadata, but not GitHub’s', async (method) => {
   const body = { name: 'Acme', metadata: { installationID: 1, githubOrg: 'someone-else', team: 'shop' } };
   const answer = await client.send(method, at, body, { 'if-match': '"1"' });
   expect(answer.status).toBe(200);
@@ -177,14 +177,14 @@ test.each(['PATCH', 'PUT'])('%s renames it and replaces the caller’s metadata;
   expect(JSON.stringify(rotated.body)).not.toContain('c4nary');
 });
 
-test.each(['PATCH', 'PUT'])('%s takes no more metadata than /v1 does', async (method) => {
+test.each(['PATCH', 'PUT'])('%s limits metadata as /v1 does', async (method) => {
   const metadata = { notes: 'x'.repeat(4_096) };
   const answer = await client.send(method, at, { metadata });
   expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_request', errors: [{ path: 'body.metadata' }] } });
   expectGolden(await client.ask('GET', at), 'get');
 });
 
-test('deletes by the same rules as /v1, and shows it no more', async () => {
+test('deletes by the same rules as /v1, and returns 404 afterwards', async () => {
   const answer = await client.send('DELETE', at);
   expect(answer.status).toBe(202);
   expectGolden(answer.body, 'delete');
@@ -196,7 +196,7 @@ test('deletes by the same rules as /v1, and shows it no more', async () => {
   expect(await client.send('PATCH', at, { name: 'x' })).toMatchObject({ status: 409 });
 });
 
-test('shows a project what was granted to it, and lets it change nothing of that', async () => {
+test('shows a project its granted integration, and allows no changes', async () => {
   const { orgId, integrationId } = tenant;
   const second = await addProject(api.database, orgId, 'Second');
   const other = api.as((await addToken(api.database, { orgId, projectId: second })).secret);
@@ -212,7 +212,7 @@ test('shows a project what was granted to it, and lets it change nothing of that
   expect((await other.send('DELETE', at)).status).toBe(404);
 });
 
-test('may be asked by the pages of an origin that the operator names', async () => {
+test('allows requests from an origin that the operator lists', async () => {
   const headers = { origin: corsOrigin, authorization: `Bearer ${(await addToken(api.database, tenant)).secret}` };
   const answer = await fetch(`${api.url}/api/integrations`, { headers });
   expect(answer.headers.get('access-control-allow-origin')).toBe(corsOrigin);
@@ -222,7 +222,7 @@ describe('installing', () => {
   const install = (query = '', headers: Record<string, string> = {}) =>
     fetch(`${api.url}/api/integrations/github/install${query}`, { headers, redirect: 'manual' });
 
-  test('with a Bearer token answers the address to open', async () => {
+  test('returns the URL to open if the caller has a Bearer token', async () => {
     const { secret } = await addToken(api.database, tenant);
     const answer = await install('', { authorization: `Bearer ${secret}`, accept: 'application/json' });
     expect(answer.status).toBe(200);
@@ -230,7 +230,7 @@ describe('installing', () => {
     expectGolden(await answer.json(), 'install');
   });
 
-  test('in a browser leads to GitHub’s page with a state, whose answer lands on the callback', async () => {
+  test('redirects a browser to GitHub with a state, and accepts its callback', async () => {
     const { id: userId, session } = await addUser(api.database, tenant.orgId, 'owner');
     const cookie = `fairlead_session=${session}`;
     const answer = await install(`?projectId=${tenant.projectId}`, { cookie });
@@ -254,14 +254,14 @@ describe('installing', () => {
     const first = await landed();
     expect(first.status).toBe(303);
     expect(await claimOf(flow?.id ?? '')).toBe(4242);
-    // The same again creates nothing, and another browser is refused.
+    // The same callback again creates nothing, and another browser is rejected.
     expect((await landed()).status).toBe(303);
     const made = await api.database.reader('integrations').where({ org_id: tenant.orgId, status: 'registered' });
     expect(made).toHaveLength(1);
     expect((await fetch(landing, { redirect: 'manual' })).status).toBe(400);
   });
 
-  test('takes who may connect, and nobody else', async () => {
+  test('rejects callers that cannot connect', async () => {
     expect((await install()).status).toBe(401);
     const viewer = await addUser(api.database, tenant.orgId, 'viewer');
     const answer = await install('', { cookie: `fairlead_session=${viewer.session}`, accept: 'application/json' });
@@ -269,7 +269,7 @@ describe('installing', () => {
     expect((await install('?project=x', { accept: 'application/json' })).status).toBe(400);
   });
 
-  test('a callback without a state changes nothing', async () => {
+  test('changes nothing for a callback without a state', async () => {
     const shown = await createBrowser().visit(`${api.url}/api/integrations/github/callback`);
     expect(shown.text).toContain('Thank you');
   });

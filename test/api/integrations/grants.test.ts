@@ -10,11 +10,11 @@ type Revoked = { canceled_builds: string[]; apps: { id: string; name: string }[]
 type Client = ReturnType<TestApi['as']>;
 
 let api: TestApi;
-/** On whose behalf the provider was asked for branches. */
+/** The projects for which the provider was asked for branches. */
 const askedFor: string[] = [];
-/** What one project has: its integration is the organization's. */
+/** A project that uses an integration of the organization. */
 let shared: Tenant;
-/** A project without anything. */
+/** A project without integrations. */
 let projectId: string;
 let project: Client;
 let owner: Client;
@@ -56,7 +56,7 @@ async function makeApp(): Promise<string> {
 }
 const setSource = (app: string, body: object) => project.send('PUT', `/v1/apps/${app}/source`, body);
 
-test('a project sees and uses an integration of its organization by a grant, and not without', async () => {
+test('a project needs a grant to see and use an integration of its organization', async () => {
   const { integrationId, repositoryId, repository } = shared;
   const places = [
     `/v1/integrations/${integrationId}`,
@@ -89,7 +89,7 @@ test('a project sees and uses an integration of its organization by a grant, and
   expect([await listOf(project), await listOf(owner)]).toEqual([[], []]);
 });
 
-test('what was granted is listed with the keys of every other integration, and shows nothing of other projects', async () => {
+test('a granted integration has the same keys as any other, and shows nothing of other projects', async () => {
   await grant();
   await grant(shared.projectId);
   const [listed] = await project.ask<object[]>('GET', `/v1/projects/${projectId}/integrations`);
@@ -112,7 +112,7 @@ test('what was granted is listed with the keys of every other integration, and s
   expect(all.map(({ project_id }) => project_id).sort()).toEqual([projectId, shared.projectId].sort());
 });
 
-test('what was granted is not the project’s to change', async () => {
+test('a project cannot change a granted integration', async () => {
   await grant();
   const { integrationId } = shared;
   for (const path of [`/v1/integrations/${integrationId}/installations`, `/v1/integrations/${integrationId}/recover`]) {
@@ -122,7 +122,7 @@ test('what was granted is not the project’s to change', async () => {
   expect(adopted.status).toBe(404);
 });
 
-test('granting and revoking twice is the same as once', async () => {
+test('granting or revoking twice has the same effect as once', async () => {
   const audited = async () =>
     (await api.database.reader('audit_events').where({ target: shared.integrationId }).orderBy('id')).map(
       ({ action }) => action,
@@ -135,7 +135,7 @@ test('granting and revoking twice is the same as once', async () => {
   expect(await audited()).toEqual(['integration.granted', 'integration.grant_revoked']);
 });
 
-test('only who administers the organization grants, what is the organization’s own, to a project of it', async () => {
+test('only an organization owner can grant an organization’s integration, and only to its own projects', async () => {
   const admin = api.as((await addUser(api.database, orgId, 'admin')).session);
   expect((await admin.send('PUT', at())).status).toBe(403);
   expect((await project.send('PUT', at())).status).toBe(404);
@@ -158,7 +158,7 @@ test('only who administers the organization grants, what is the organization’s
   expect(await api.database.reader('grants').where({ org_id: orgId })).toEqual([]);
 });
 
-test('revoking ends what the project builds through it, and nothing of any other project', async () => {
+test('revoking a grant ends the project’s builds that use it, and no other project’s builds', async () => {
   await grant();
   await grant(shared.projectId);
   const { integrationId, repositoryId } = shared;
@@ -203,7 +203,7 @@ describe('the tokens of a project', () => {
   };
   const leasesOf = (where: string) => api.database.reader('leases').where({ project_id: where });
 
-  test('are its own, and end with its grant; those of other projects stay', async () => {
+  test('end with its grant, and other projects keep theirs', async () => {
     await grant();
     await grant(shared.projectId);
     const other = api.as((await addToken(api.database, shared)).secret);
@@ -225,7 +225,7 @@ describe('the tokens of a project', () => {
     expect((await exchange(other, shared.projectId)).status).toBe(200);
   });
 
-  test('are not given out after the grant was taken back, whoever asks meanwhile', async () => {
+  test('are not returned after the grant is revoked, even to concurrent requests', async () => {
     await grant();
     const asked = Array.from({ length: 20 }, () => exchange(project, projectId));
     const revoked = revoke();
@@ -244,7 +244,7 @@ describe('the tokens of a project', () => {
       .first();
 });
 
-test('a grant gives the project’s apps back what a connection that is gone has taken from them', async () => {
+test('a grant restores the source of apps whose integration was deleted', async () => {
   const { repositoryId, installationId, integrationId } = shared;
   const gone = await seed(api.database).integration(
     { orgId, projectId, githubAppId: shared.githubAppId, installationId },
@@ -256,7 +256,7 @@ test('a grant gives the project’s apps back what a connection that is gone has
   expect(await project.ask('GET', `/v1/apps/${app}`)).toMatchObject({ source: { integration_id: integrationId } });
 });
 
-test('an integration of the organization counts among those that an app could mean', async () => {
+test('an organization’s integration counts when an app’s integration is ambiguous', async () => {
   await grant();
   const own = await addEverything(api.database, { orgId, projectId });
   const app = await makeApp();
@@ -269,7 +269,7 @@ test('an integration of the organization counts among those that an app could me
   ]);
 });
 
-test('connecting for the whole organization, and one more account of its own App, takes who administers it', async () => {
+test('only an organization owner can connect for the organization or add an account to its App', async () => {
   const start = async (who: Client, body: object = { org_id: orgId }) =>
     (await who.send('POST', '/v1/integrations/github/start', body)).status;
   const admin = api.as((await addUser(api.database, orgId, 'admin')).session);
@@ -281,6 +281,6 @@ test('connecting for the whole organization, and one more account of its own App
   await api.database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId }));
   const another = { app: 'own', integration_id };
   expect(await start(admin, another)).toBe(403);
-  // The App of this test cannot sign anybody in, which is said to whom it may concern.
+  // The App of this test cannot sign people in, so the owner gets a 409.
   expect(await start(owner, another)).toBe(409);
 });

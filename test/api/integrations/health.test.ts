@@ -45,7 +45,7 @@ const check = (integrationId: string, outcome: 'allowed' | 'denied', code: strin
   );
 
 describe('the health of an integration', () => {
-  test('is good where it was checked, and says when it was used last', async () => {
+  test('is healthy after a successful check, and shows the last use', async () => {
     const id = await registry({});
     await check(id, 'allowed');
     expect(await healthOf(id)).toMatchObject({
@@ -63,7 +63,7 @@ describe('the health of an integration', () => {
   test.each([
     ['was never checked', { checked_at: null }, 'unknown', 'never', undefined],
     [
-      'is refused',
+      'is rejected',
       { status: 'reauth_required', status_reason: 'credentials_rejected' },
       'failing',
       'never',
@@ -76,9 +76,9 @@ describe('the health of an integration', () => {
       'never',
       /realm/,
     ],
-    ['inherits what is refused', { kind: 'ecr', status: 'reauth_required' }, 'failing', 'never', /cloud account/],
-    ['got no answer', { strikes: 2 }, 'attention', 'never', /did not respond, Fairlead will retry/],
-    ['was refused once', { refusals: 1 }, 'attention', 'never', /a check failed, Fairlead will retry/],
+    ['inherits rejected access', { kind: 'ecr', status: 'reauth_required' }, 'failing', 'never', /cloud account/],
+    ['got no response', { strikes: 2 }, 'attention', 'never', /did not respond, Fairlead will retry/],
+    ['was rejected once', { refusals: 1 }, 'attention', 'never', /a check failed, Fairlead will retry/],
     ['has expired', { expires_at: Date.now() - 1 }, 'failing', 'expired', /expired/],
     ['ends in six days', { expires_at: Date.now() + 6 * day }, 'attention', 'within_7_days', /before it expires/],
     ['ends in four weeks', { expires_at: Date.now() + 28 * day }, 'attention', 'within_30_days', /before it expires/],
@@ -92,14 +92,14 @@ describe('the health of an integration', () => {
 
   test.each([
     [
-      'is refused by its cloud',
+      'is rejected by its cloud',
       'action_required',
       'web_identity_refused',
       'failing',
       /ca_\w+.*Paste what `setup` shows/,
     ],
-    ['nobody has verified since it was changed', 'pending', null, 'attention', /Verify the cloud account ca_/],
-  ] as const)('is no better than the cloud account’s that %s', async (_, status, reason, state, action) => {
+    ['has not been verified since it changed', 'pending', null, 'attention', /Verify the cloud account ca_/],
+  ] as const)('is no better than that of its cloud account when it %s', async (_, status, reason, state, action) => {
     const cloudAccountId = await seed(api.database).cloudAccount(mine);
     const set = (to: 'active' | typeof status, statusReason: string | null) =>
       api.database.write((trx) =>
@@ -114,7 +114,7 @@ describe('the health of an integration', () => {
     expect(health).toMatchObject({ state, status: 'active' });
     expect(health.next_action?.text).toMatch(action);
     expect(health.next_action?.text).toContain(cloudAccountId);
-    // The cloud account comes before an incident that it caused.
+    // The cloud account has priority over the incident that it caused.
     await api.database.write((trx) =>
       allIncidents(trx).raise({
         orgId: mine.orgId,
@@ -126,7 +126,7 @@ describe('the health of an integration', () => {
     expect((await healthOf(id)).next_action?.text).toContain(cloudAccountId);
   });
 
-  test('with a repository that may not be pushed to needs attention, and stays usable', async () => {
+  test('needs attention if a repository does not allow pushes, and the integration stays usable', async () => {
     const id = await registry({});
     await check(id, 'denied', 'push_denied');
     const health = await healthOf(id);
@@ -134,7 +134,7 @@ describe('the health of an integration', () => {
     expect(health.next_action?.text).toMatch(/denied/);
   });
 
-  test('names the action of the incident, and none of another organization', async () => {
+  test('shows the action of its incident, and none of another organization', async () => {
     const link = 'https://github.com/organizations/octo/settings/installations/1';
     const raise = (subjectId: string, orgId: string) =>
       api.database.write((trx) =>
@@ -150,7 +150,7 @@ describe('the health of an integration', () => {
   });
 });
 
-test('a project’s lists the worst first, with what expires when', async () => {
+test('the health of a project lists the worst first, with an expiry forecast', async () => {
   const soon = await registry({ expires_at: Date.now() + 3 * day });
   const later = await registry({ expires_at: Date.now() + 20 * day });
   const broken = await registry({ status: 'reauth_required' });
@@ -161,7 +161,7 @@ test('a project’s lists the worst first, with what expires when', async () => 
     broken,
     soon,
     later,
-    // What the seed has made was never checked.
+    // The seeded integrations were never checked.
     ...[mine.integrationId, mine.registryId].sort(),
     good,
   ]);

@@ -65,7 +65,7 @@ const anotherProject = () => addProject(database, orgId);
 const pendingSyncs = () => database.reader('commands').where({ workflow_id: `sync/${app.id}`, status: 'pending' });
 
 describe('binding an installation', () => {
-  test('makes an integration, printed with these members and no other', async () => {
+  test('creates an integration with exactly these members', async () => {
     const installation = await install();
     const { status, body, headers } = await bind(installation.id, { display_name: 'Our GitHub' });
     expect(status).toBe(201);
@@ -99,7 +99,7 @@ describe('binding an installation', () => {
     expect(audited).toMatchObject({ action: 'integration.created', org_id: orgId, project_id: projectId });
   });
 
-  test('twice is a conflict that names the other one', async () => {
+  test('twice returns a conflict that names the first integration', async () => {
     const installation = await install();
     const first = await bind(installation.id);
     const second = await bind(installation.id);
@@ -107,7 +107,7 @@ describe('binding an installation', () => {
     expect(second.body).toMatchObject({ code: 'integration_exists', integration_id: first.body.id });
   });
 
-  test('is possible for each project of an organization, and for no other organization', async () => {
+  test('works for each project of an organization, and for no other organization', async () => {
     const installation = await install();
     await bind(installation.id);
     expect((await bind(installation.id, { project_id: await anotherProject() })).status).toBe(201);
@@ -117,21 +117,21 @@ describe('binding an installation', () => {
     expect(await database.reader('integrations').where({ project_id: other.projectId })).toEqual([]);
   });
 
-  test('that is raced makes one', async () => {
+  test('concurrently creates one integration', async () => {
     const installation = await install();
     const answers = await Promise.all(Array.from({ length: 10 }, () => bind(installation.id)));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(9);
   });
 
-  test('that is raced by two organizations goes to one of them', async () => {
+  test('by two organizations at the same time succeeds for one of them', async () => {
     const installation = await install();
     const other = await rows.org('other');
     const answers = await Promise.all([bind(installation.id), bind(installation.id, { project_id: other.projectId })]);
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
   });
 
-  test('that is unknown has the installations read again, for the next try', async () => {
+  test('to an unknown installation starts a sync, and the next attempt succeeds', async () => {
     await database.write((trx) =>
       trx('commands')
         .where({ workflow_id: `sync/${app.id}` })
@@ -145,7 +145,7 @@ describe('binding an installation', () => {
     expect((await bind(installation.id)).status).toBe(201);
   });
 
-  test('that was uninstalled is refused, and a suspended one is bound as suspended', async () => {
+  test('to an uninstalled App is rejected, and a suspended installation is bound as suspended', async () => {
     const gone = await install();
     github.uninstall(gone);
     const suspended = await install();
@@ -155,7 +155,7 @@ describe('binding an installation', () => {
     expect((await bind(suspended.id)).body).toMatchObject({ status: 'suspended' });
   });
 
-  test('gives apps their source back that lost it when the App was uninstalled', async () => {
+  test('restores the source of apps that lost it when the App was uninstalled', async () => {
     const before = await install();
     const integration = (await bind(before.id)).body;
     const app1 = await admin.ask<View>('POST', `/v1/projects/${projectId}/apps`, { name: 'one' });
@@ -180,7 +180,7 @@ describe('binding an installation', () => {
     expect(JSON.parse(audited?.detail ?? '')).toMatchObject({ rebound: 1 });
   });
 
-  test('needs the scope of the operators, whatever else a token may', async () => {
+  test('requires the operator scope', async () => {
     const installation = await install();
     const { secret } = await addToken(database, { orgId });
     const client = api.as(secret);
@@ -193,10 +193,10 @@ describe('binding an installation', () => {
   test.each([
     ['another provider', { provider: 'gitlab' }, 422, 'provider_not_supported'],
     ['no installation', { installation_id: undefined }, 422, 'provider_not_supported'],
-    ['a project that is not there', { project_id: newId('prj') }, 404, 'not_found'],
-    ['a member that is not asked for', { secret: 'x' }, 400, 'invalid_request'],
+    ['a missing project', { project_id: newId('prj') }, 404, 'not_found'],
+    ['an unknown field', { secret: 'x' }, 400, 'invalid_request'],
     ['a number in quotes', { installation_id: '1' }, 400, 'invalid_request'],
-  ])('with %s is refused', async (_, changes, status, code) => {
+  ])('with %s is rejected', async (_, changes, status, code) => {
     const installation = await install(0);
     const refused = await bind(installation.id, changes);
     expect([refused.status, refused.body['code']]).toEqual([status, code]);
@@ -220,7 +220,7 @@ describe('integrations', () => {
     expect((await client.send('GET', '/v1/integrations?kind=svn')).status).toBe(400);
   });
 
-  test('that never came to be are not listed, and are still read by their id', async () => {
+  test('that were never created are not listed, but can be read by ID', async () => {
     const { body } = await bind((await install()).id);
     const never = await database.write((trx) =>
       allIntegrations(trx).insert({
@@ -245,7 +245,7 @@ describe('integrations', () => {
     expect(await client.ask<View>('GET', `/v1/integrations/${never?.id}`)).toMatchObject({ status: 'expired' });
   });
 
-  test('of another project look absent', async () => {
+  test('of another project return 404', async () => {
     const { body } = await bind((await install()).id);
     const { secret } = await addToken(database, { orgId, projectId: await anotherProject() });
     const client = api.as(secret);
@@ -260,7 +260,7 @@ describe('integrations', () => {
 });
 
 describe('a sync', () => {
-  test('is asked for with an operation, which a caller may wait for', async () => {
+  test('returns an operation that the caller can wait for', async () => {
     const { body } = await bind((await install()).id);
     const path = `/v1/integrations/${body.id}/installations`;
     const { status, body: accepted } = await admin.send<{ operation: View }>('POST', path);
@@ -271,7 +271,7 @@ describe('a sync', () => {
       database.reader('audit_events').where({ target: body.id, action: 'installations.sync_requested' });
     await expect.poll(async () => (await requests()).length).toBe(2);
     await sync(database, broker, app.id);
-    // The one that waits is enough for both.
+    // Both requests share the waiting operation.
     const { id } = accepted.operation;
     expect(await again).toMatchObject({ status: 200, body: { operation: { id, status: 'succeeded' } } });
     const first = await allOperations(database.reader).find(accepted.operation.id);
@@ -280,12 +280,12 @@ describe('a sync', () => {
     expect(audited).toMatchObject({ org_id: orgId });
   });
 
-  test('of the whole App is the operators’', async () => {
+  test('of the whole App is for operators', async () => {
     const { status, body } = await admin.send<{ operation: View }>('POST', '/v1/installations');
     expect([status, body.operation['subject_id']]).toEqual([202, app.id]);
   });
 
-  test('shows operators the installations that nobody has claimed', async () => {
+  test('shows operators the unclaimed installations', async () => {
     const [free, taken] = [await install(), await install()];
     await bind(taken.id);
     const unbound = await admin.ask<View[]>('GET', '/v1/installations?unbound=true&limit=200');
@@ -296,7 +296,7 @@ describe('a sync', () => {
 });
 
 describe('repositories', () => {
-  test('are all listed, page by page, and found by a part of their name', async () => {
+  test('are all listed, page by page, and can be searched by a part of their name', async () => {
     const installation = await install(250);
     const { body } = await bind(installation.id);
     const found: View[] = [];
@@ -326,7 +326,7 @@ describe('repositories', () => {
     expect(await search('_')).toBe(0);
   });
 
-  test('of other installations are not listed, and neither is one that was taken out', async () => {
+  test('of other installations and removed repositories are not listed', async () => {
     const installation = await install(2);
     await install(1);
     const { body } = await bind(installation.id);
@@ -338,7 +338,7 @@ describe('repositories', () => {
     expect(await list()).toHaveLength(1);
   });
 
-  test('show their branches as they are now, page by page, or those that begin with something', async () => {
+  test('list their current branches, page by page or by prefix', async () => {
     const installation = github.addInstallation(app.theirs);
     const branches = Object.fromEntries(Array.from({ length: 150 }, (_, at) => [`feature/${at}`, 'a'.repeat(40)]));
     github.addRepository(installation, { branches });
@@ -365,7 +365,7 @@ describe('repositories', () => {
     expect(suspended).toMatchObject({ status: 422, body: { provider_code: 'installation_suspended' } });
   });
 
-  test('of another integration have no branches here', async () => {
+  test('of another integration return 404 for their branches', async () => {
     const [one, two] = [await install(), await install()];
     const mine = (await bind(one.id)).body;
     const other = (await bind(two.id)).body;

@@ -26,7 +26,7 @@ const newProject = (name: string) =>
   client.ask<{ id: string }>('POST', '/v1/projects', { org_id: orgId, name }).then(({ id }) => id);
 const chain = () => api.database.write((trx) => chainAudit(trx));
 
-test('The log lists what was done, newest first, by who did it, what it was and what it was done to', async () => {
+test('The log lists entries newest first, and filters by actor, action and target', async () => {
   const projectId = await newProject('Audited');
   await client.ask('PATCH', `/v1/projects/${projectId}`, { name: 'Renamed' });
   await api.admin.ask('PATCH', `/v1/projects/${projectId}`, { name: 'Renamed again' });
@@ -45,7 +45,7 @@ test('The log lists what was done, newest first, by who did it, what it was and 
   expect(await list('limit=1')).toEqual([`${operator} project.updated`]);
 });
 
-test('Whoever reads the log may have its chain checked, and learns what is not in it yet', async () => {
+test('A reader of the log can verify its chain, and sees which entries are not in it yet', async () => {
   for (const name of ['One', 'Two', 'Three']) await newProject(name);
   await chain();
   await newProject('Four');
@@ -60,7 +60,7 @@ test('Whoever reads the log may have its chain checked, and learns what is not i
   expect(await client.ask('GET', path)).toMatchObject({ intact: false, length: 1, first_bad_sequence: 2 });
 });
 
-test('The chain of what belongs to no organization is checked by operators', async () => {
+test('Only operators can verify the chain of entries without an organization', async () => {
   await chain();
   expect(await api.admin.ask('GET', '/v1/audit/verify')).toMatchObject({ chain: 'instance', intact: true });
   const { session } = await addUser(api.database, orgId, 'owner');

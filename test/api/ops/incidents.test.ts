@@ -25,7 +25,7 @@ const raise = (code: keyof typeof incidentCatalogue, subjectId: string, more: { 
     allIncidents(trx).raise({ orgId, projectId: tenant.projectId, code, subjectId, ...more }),
   );
 
-test('are found by what they are, what they are about and whose they are', async () => {
+test('incidents are filtered by code, subject and project', async () => {
   await raise('installation_suspended', tenant.integrationId);
   await raise('installation_suspended', 'int_another');
   const codes = async (query: string) => {
@@ -40,14 +40,14 @@ test('are found by what they are, what they are about and whose they are', async
   expect((await client.send('GET', '/v1/incidents?code=made_up')).status).toBe(400);
 });
 
-test('say what to do, in words of the catalogue where nobody knows better', async () => {
+test('incidents show the action of the catalogue if no specific one is given', async () => {
   const [incident] = await client.ask<Shown[]>('GET', `/v1/incidents?subject_id=${tenant.integrationId}`);
   const { title, action } = incidentCatalogue.installation_suspended;
   expect(await client.ask('GET', `/v1/incidents/${incident?.id}`)).toMatchObject({ title, action, link: null });
 });
 
-describe('resolved by a person', () => {
-  test('are so once, with one row of the audit; the same trouble opens another one', async () => {
+describe('resolving an incident', () => {
+  test('works once, with one audit row, and the same problem then opens another incident', async () => {
     await raise('installation_gone', tenant.integrationId);
     const query = `/v1/incidents?code=installation_gone&subject_id=${tenant.integrationId}`;
     const [incident] = await client.ask<Shown[]>('GET', query);
@@ -71,7 +71,7 @@ describe('resolved by a person', () => {
     ]);
   });
 
-  test('only by whom may, and never another’s', async () => {
+  test('requires the right, and only works in one’s own organization', async () => {
     const [incident] = await client.ask<Shown[]>('GET', `/v1/incidents?subject_id=${tenant.buildId}`);
     const path = `/v1/incidents/${incident?.id}/resolve`;
     const { session } = await addUser(api.database, orgId, 'developer');
@@ -83,7 +83,7 @@ describe('resolved by a person', () => {
   });
 });
 
-test('of the machine are the operators’, and a wrong clock shows where its health is asked for', async () => {
+test('incidents of the instance are shown to operators, and a wrong clock appears in the readiness', async () => {
   await api.database.write((trx) => beat(trx, { id: 'relay', temporalReachable: true }));
   const ready = async () => (await fetch(`${api.url}/readyz`)).json();
   expect(await ready()).toEqual({ status: 'ok', reason: null });

@@ -43,7 +43,7 @@ async function end({ id }: { id: string }, error?: { code: string; detail: strin
 const get = (id: string, query = '', headers = {}) =>
   client.send<Answer>('GET', `/v1/operations/${id}${query}`, undefined, headers);
 
-test('Long work is answered with where to ask about it, and that address tells how it goes', async () => {
+test('Long work returns the address of its operation, which shows the progress', async () => {
   const path = `/v1/integrations/${tenant.integrationId}/installations`;
   const asked = await client.send<Answer>('POST', path);
   expect(asked.status).toBe(202);
@@ -58,7 +58,7 @@ test('Long work is answered with where to ask about it, and that address tells h
 test.each([
   ['?wait=10', {}],
   ['', { prefer: 'respond-async, wait=10' }],
-])('Whoever waits (%s %o) is answered when it ends', async (query, headers) => {
+])('A caller that waits (%s %o) gets the response when the work ends', async (query, headers) => {
   const operation = await begin();
   const waiting = get(operation.id, query, headers);
   const before = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 600, 'still waiting'))]);
@@ -70,7 +70,7 @@ test.each([
   expect(performance.now() - started).toBeLessThan(3_000);
 });
 
-test('A mutation that is waited for answers 200 with the end of its work', async () => {
+test('A mutation with a wait returns 200 when its work ends', async () => {
   const path = `/v1/integrations/${tenant.integrationId}/installations`;
   await end({ id: tenant.operationId });
   const waiting = client.send<Answer>('POST', `${path}?wait=10`);
@@ -81,13 +81,13 @@ test('A mutation that is waited for answers 200 with the end of its work', async
   expect(await waiting).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
 });
 
-test('Waiting ends after as long as was asked for, with the work still running', async () => {
+test('A wait ends after the requested time, while the work continues', async () => {
   const operation = await begin();
   const answer = await get(operation.id, '?wait=1');
   expect(answer).toMatchObject({ status: 200, body: { operation: { status: 'running' } } });
 });
 
-test('Work for the instance as a whole is shown to those who operate it', async () => {
+test('Operators see the operations of the instance', async () => {
   const operation = await begin({ orgId: null, projectId: null });
   expect((await get(operation.id)).status).toBe(404);
   expect((await api.admin.send('GET', `/v1/operations/${operation.id}`)).status).toBe(200);

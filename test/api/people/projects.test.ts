@@ -22,7 +22,7 @@ const names = async (query = '') =>
   (await client.ask<View[]>('GET', `/v1/projects${query}`)).map(({ name }) => name).sort();
 
 describe('a project', () => {
-  test('is made, found, renamed and deleted', async () => {
+  test('is created, read, renamed and deleted', async () => {
     const made = await client.ask<View>('POST', '/v1/projects', { org_id: orgId, name: '  Shop  ' });
     expect(made).toMatchObject({ name: 'Shop', org_id: orgId });
     expect(await client.ask('PATCH', `/v1/projects/${made.id}`, { name: 'Store' })).toMatchObject({ name: 'Store' });
@@ -37,7 +37,7 @@ describe('a project', () => {
     expect(await names()).toEqual([]);
   });
 
-  test('is not deleted while an app or an integration lives in it, where that is wanted', async () => {
+  test('is not deleted while it has an app or an integration, if the caller asks for that', async () => {
     const projectId = await addProject(api.database, orgId);
     const { appId } = await addEverything(api.database, { orgId, projectId });
     const remove = () => client.send('DELETE', `/v1/projects/${projectId}?if_unused=true`);
@@ -51,7 +51,7 @@ describe('a project', () => {
     expect((await remove()).status).toBe(202);
   });
 
-  test('that is deleted takes nothing in any more, whatever token asks', async () => {
+  test('that is deleted accepts nothing new, with any token', async () => {
     const projectId = await addProject(api.database, orgId);
     const own = api.as((await addToken(api.database, { orgId, projectId })).secret);
     const left = api.as((await addToken(api.database, { orgId })).secret);
@@ -61,7 +61,7 @@ describe('a project', () => {
     expect((await left.send('POST', '/v1/tokens', wanted)).status).toBe(404);
   });
 
-  test('is listed by organization, to whoever has several', async () => {
+  test('is listed by organization for a caller with several', async () => {
     const other = await addOrg(api.database, 'Other');
     await addProject(api.database, orgId, 'Here');
     await addProject(api.database, other, 'There');
@@ -86,7 +86,7 @@ describe('an organization', () => {
 });
 
 describe('incidents', () => {
-  test('are listed to their organization, open ones apart from resolved ones', async () => {
+  test('are listed to their organization, and filtered by open and resolved', async () => {
     const projectId = await addProject(api.database, orgId);
     const { buildId } = await addEverything(api.database, { orgId, projectId });
     const list = (query: string) => client.ask<object[]>('GET', `/v1/incidents${query}`);

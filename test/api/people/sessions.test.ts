@@ -39,14 +39,14 @@ async function signIn(): Promise<SignedIn> {
 const cookieOf = ({ token }: SignedIn) => `fairlead_session=${token}`;
 
 describe('the one-time link', () => {
-  test('is redeemed once, however many try at the same moment', async () => {
+  test('is redeemed once by concurrent requests', async () => {
     const code = await newCode();
     const answers = await Promise.all(Array.from({ length: 20 }, () => post('/v1/sessions', { code })));
     const statuses = answers.map(({ status }) => status).sort();
     expect(statuses).toEqual([201, ...Array(19).fill(401)]);
   });
 
-  test('is refused once it has expired', async () => {
+  test('is rejected after it has expired', async () => {
     const code = await newCode();
     await api.database.write((trx) =>
       trx('sign_in_links')
@@ -58,13 +58,13 @@ describe('the one-time link', () => {
     expect(await response.json()).toMatchObject({ code: 'sign_in_code_invalid' });
   });
 
-  test('begins another session each time somebody signs in', async () => {
+  test('starts another session for each sign-in', async () => {
     const [first, second] = [await signIn(), await signIn()];
     expect(first.token).not.toBe(second.token);
     expect(first.csrf_token).not.toBe(second.csrf_token);
   });
 
-  test('is not kept, nor is what it was redeemed for', async () => {
+  test('is not stored, and neither is the session token', async () => {
     const code = await newCode();
     const { token } = (await (await post('/v1/sessions', { code })).json()) as SignedIn;
     const kept = JSON.stringify([await api.database.reader('sign_in_links'), await api.database.reader('sessions')]);
@@ -74,20 +74,20 @@ describe('the one-time link', () => {
 });
 
 describe('a session', () => {
-  test('works as a Bearer token, with no further header', async () => {
+  test('works as a Bearer token without another header', async () => {
     const { token, user } = await signIn();
     const me = await api.as(token).ask('GET', '/v1/me');
     expect(me).toMatchObject({ id: `user:${user.id}`, kind: 'session' });
     expect(me).not.toHaveProperty('csrf_token');
   });
 
-  test('comes as a cookie that no script can read and that plain HTTP does not carry', async () => {
+  test('is a cookie that scripts cannot read and that browsers do not send over plain HTTP', async () => {
     const response = await post('/v1/sessions', { code: await newCode() });
     const cookie = response.headers.get('set-cookie') ?? '';
     expect(cookie).toMatch(/^fairlead_session=fls_[\w-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=\d+; Secure$/);
   });
 
-  test('changes something by cookie only with its origin and its CSRF token', async () => {
+  test('needs its origin and its CSRF token for changes by cookie', async () => {
     const session = await signIn();
     const cookie = cookieOf(session);
     const other = await signIn();
@@ -109,13 +109,13 @@ describe('a session', () => {
     expect((await post('/v1/orgs', { name: 'Made by cookie' }, right)).status).toBe(201);
   });
 
-  test('reads by cookie alone, and learns its CSRF token', async () => {
+  test('reads with only the cookie, and returns its CSRF token', async () => {
     const session = await signIn();
     const response = await fetch(`${api.url}/v1/me`, { headers: { cookie: cookieOf(session) } });
     expect(await response.json()).toMatchObject({ csrf_token: session.csrf_token });
   });
 
-  test('ends at once when its person signs out, and no other session does', async () => {
+  test('ends immediately when its person signs out, and other sessions do not', async () => {
     const [session, other] = [await signIn(), await signIn()];
     const answer = await api.as(session.token).send('DELETE', '/v1/sessions');
     expect(answer.status).toBe(204);
@@ -140,7 +140,7 @@ describe('the sign-in page', () => {
   const form = (code: string) =>
     fetch(`${api.url}/sign-in`, { method: 'POST', body: new URLSearchParams({ code }), redirect: 'manual' });
 
-  test('may be opened any number of times before its button is pressed', async () => {
+  test('can be opened several times before its button is pressed', async () => {
     const code = await newCode();
     for (let opened = 0; opened < 3; opened += 1) {
       const page = await fetch(`${api.url}/sign-in?code=${code}`);
@@ -155,7 +155,7 @@ describe('the sign-in page', () => {
     expect((await form(code)).status).toBe(401);
   });
 
-  test('holds no script, and forbids all of them', async () => {
+  test('contains no script and forbids scripts', async () => {
     const page = await fetch(`${api.url}/sign-in?code=${await newCode()}`);
     const html = await page.text();
     expect(html).not.toMatch(/<script|\bon\w+=|javascript:/i);
@@ -166,7 +166,7 @@ describe('the sign-in page', () => {
     expect(page.headers.get('referrer-policy')).toMatch(/^(no-referrer|strict-origin)$/);
   });
 
-  test('signs nobody in whose form lies on another site', async () => {
+  test('rejects a form on another site', async () => {
     const code = await newCode();
     for (const headers of [
       { origin: 'https://evil.example.com' },
@@ -181,7 +181,7 @@ describe('the sign-in page', () => {
     expect((await form(code)).status).toBe(200);
   });
 
-  test('shows nothing of an address that is no link of ours', async () => {
+  test('shows nothing of an invalid link', async () => {
     const evil = '"><img src=x onerror=alert(1)>';
     const page = await fetch(`${api.url}/sign-in?code=${encodeURIComponent(evil)}`);
     expect(page.status).toBe(400);
@@ -190,7 +190,7 @@ describe('the sign-in page', () => {
 });
 
 describe('a token', () => {
-  test('may not do more than its maker', async () => {
+  test('cannot have more rights than its creator', async () => {
     const { session } = await addUser(api.database, orgId, 'admin');
     const wanted = { org_id: orgId, name: 'too much', scopes: ['projects:read', 'org:admin'] };
     const answer = await api.as(session).send<{ detail: string }>('POST', '/v1/tokens', wanted);
@@ -202,7 +202,7 @@ describe('a token', () => {
     );
   });
 
-  test('of a project makes no token for its organization, nor for another project', async () => {
+  test('of a project cannot create a token for its organization or for another project', async () => {
     const [projectId, sibling] = [await addProject(api.database, orgId), await addProject(api.database, orgId)];
     const { secret } = await addToken(api.database, { orgId, projectId });
     const client = api.as(secret);
@@ -221,7 +221,7 @@ describe('a token', () => {
       ...changes,
     });
 
-  test('makes none that outlives it', async () => {
+  test('cannot create a token that outlives it', async () => {
     const day = 86_400_000;
     const end = Date.now() + 2 * day;
     const { secret } = await addToken(api.database, { orgId }, undefined, end);
@@ -234,7 +234,7 @@ describe('a token', () => {
     expect((await make((await addToken(api.database, { orgId })).secret)).expires_at).toBeNull();
   });
 
-  test('takes with it what it has made, and what was made by that', async () => {
+  test('revokes the tokens that it created, and those that they created', async () => {
     const [first, other] = [await addToken(api.database, { orgId }), await addToken(api.database, { orgId })];
     const child = await make(first.secret);
     const grandchild = await make(child.token);
@@ -251,7 +251,7 @@ describe('a token', () => {
     expect(audit.map(({ target }) => target).sort()).toEqual(targets.slice(0, 3).sort());
   });
 
-  test('is refused where the organization has a thousand', async () => {
+  test('is rejected if the organization has a thousand', async () => {
     const crowded = await addOrg(api.database, 'Crowded');
     const rows = Array.from({ length: 1_000 }, (_, at) => ({
       id: newId('tok'),
@@ -282,7 +282,7 @@ describe('a token', () => {
     expect((await ask()).status).toBe(201);
   });
 
-  test('shows when it was used last', async () => {
+  test('shows when it was last used', async () => {
     const { id, secret } = await addToken(api.database, { orgId });
     const seen = async () => {
       const tokens = await api.admin.ask<{ id: string; last_used_at: number | null }[]>('GET', '/v1/tokens?limit=200');
@@ -293,21 +293,21 @@ describe('a token', () => {
     expect(await seen()).toBeCloseTo(Date.now() / 1000, -1);
   });
 
-  test('is refused from the moment at which it is revoked', async () => {
+  test('is rejected as soon as it is revoked', async () => {
     const { id, secret } = await addToken(api.database, { orgId });
     expect((await api.as(secret).send('GET', '/v1/me')).status).toBe(200);
     expect((await api.admin.send('DELETE', `/v1/tokens/${id}`)).status).toBe(204);
     expect((await api.as(secret).send('GET', '/v1/me')).status).toBe(401);
   });
 
-  test('expires when it was made to', async () => {
+  test('expires at its expiry time', async () => {
     const { secret } = await addToken(api.database, { orgId }, undefined, Date.now() + 400);
     expect((await api.as(secret).send('GET', '/v1/me')).status).toBe(200);
     await new Promise((resolve) => setTimeout(resolve, 450));
     expect((await api.as(secret).send('GET', '/v1/me')).status).toBe(401);
   });
 
-  test('is kept as a digest only', async () => {
+  test('is stored only as a digest', async () => {
     const made = await api.admin.ask<{ id: string; token: string }>('POST', '/v1/tokens', {
       org_id: orgId,
       name: 'secret',

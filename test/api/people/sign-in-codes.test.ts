@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-test('a wrong sign-in code does not get as far as the one writer', async () => {
+test('a wrong sign-in code does not reach the single writer', async () => {
   const wrong = 'w'.repeat(43);
   const json = {
     method: 'POST',

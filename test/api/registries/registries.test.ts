@@ -85,7 +85,7 @@ const account = (kind: CloudKind, where: { orgId: string; projectId: string | nu
   );
 
 describe('a registry with a password', () => {
-  test('is pending, and its verification is under way', async () => {
+  test('is pending while its verification runs', async () => {
     const made = await post(oci({ repositories: ['acme/shop', 'ghcr.io/acme/shop', 'acme/api'] }));
     expect(made.status).toBe(201);
     expect(made.headers.get('etag')).toBe('"1"');
@@ -114,7 +114,7 @@ describe('a registry with a password', () => {
     expect(JSON.parse(command?.input ?? '')).toEqual({ integrationId: view.id });
   });
 
-  test('shows its password to nobody', async () => {
+  test('never returns its password', async () => {
     const { body } = await post(oci(), client);
     const key = { 'idempotency-key': randomBytes(8).toString('hex') };
     await patch(body.id, { credentials: { password: `${canary}-2` } }, key);
@@ -144,13 +144,13 @@ describe('a registry with a password', () => {
     ['docker.io', {}],
     ['https://index.docker.io/v1/', {}],
     ['registry-1.docker.io', { repositories: ['nginx'] }],
-  ])('is Docker Hub by any of its names: %s', async (registry, more) => {
+  ])('is Docker Hub under each of its names: %s', async (registry, more) => {
     const { status, body } = await post({ ...oci({ registry, ...more }), provider: 'dockerhub' });
     expect([status, body.registry['host']]).toEqual([201, 'docker.io']);
     if ('repositories' in more) expect(body.registry['repositories']).toEqual(['library/nginx']);
   });
 
-  test('is the organization’s only for who administers it', async () => {
+  test('requires `org:admin` to belong to the whole organization', async () => {
     const member = api.as((await addUser(api.database, orgId, 'admin')).session);
     expect(await post(oci({ org_id: orgId }), member)).toMatchObject({ status: 403, body: { code: 'missing_scope' } });
     const owner = api.as((await addUser(api.database, orgId, 'owner')).session);
@@ -161,7 +161,7 @@ describe('a registry with a password', () => {
     expect(await post(oci({ project_id: foreign }))).toMatchObject({ status: 404, body: { code: 'not_found' } });
   });
 
-  test('is one: who connects it again is told which, if they may see it', async () => {
+  test('returns 409 with the existing integration if the caller can see it', async () => {
     const first = await post(oci());
     const again = await post(oci({ registry: 'https://GHCR.io' }));
     expect(again).toMatchObject({ status: 409, body: { code: 'integration_exists', integration_id: first.body.id } });
@@ -177,12 +177,15 @@ describe('a registry with a password', () => {
 
   const token = Buffer.from(JSON.stringify({ payload: 'x'.repeat(40), datakey: 'y', version: '2' })).toString('base64');
   test.each([
-    ['the user AWS', { username: 'AWS', password: 'whatever' }],
+    ['the user AWS', { username: 'AWS', password: 'any' }],
     ['a token of ECR under another name', { username: 'bot', password: token }],
-    ['all that AWS answers', { username: 'bot', password: Buffer.from(`AWS:${token}`).toString('base64') }],
+    [
+      'the whole AWS authorization token',
+      { username: 'bot', password: Buffer.from(`AWS:${token}`).toString('base64') },
+    ],
     ['a token of Google', { username: 'oauth2accesstoken', password: 'ya29.x' }],
     ['a token of Azure', { username: '00000000-0000-0000-0000-000000000000', password: 'eyJx' }],
-  ])('is refused, with the reason, where it is %s', async (_, credentials) => {
+  ])('is rejected with the reason if it has %s', async (_, credentials) => {
     const refused = await post(oci({ registry: 'mirror.example.org', credentials }));
     expect(refused).toMatchObject({ status: 422, body: { code: 'credentials_short_lived' } });
     expect(refused.body.detail).toContain('expires within hours');
@@ -202,7 +205,7 @@ describe('a host', () => {
     ['gcr.io', '`gar`'],
     [hosts.acr, '`acr`'],
     ['docker.io', '`dockerhub`'],
-  ])('%s is no `oci`, and what it is is said', async (registry, kind) => {
+  ])('%s is not `oci`, and the error names its kind', async (registry, kind) => {
     const refused = await post(oci({ registry }));
     expect(refused).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
     expect(refused.body.detail).toContain(kind);
@@ -217,13 +220,13 @@ describe('a host', () => {
     ['dockerhub', 'docker.io.evil.example.org'],
     ['ecr', `${ecr}.evil.example.org`],
     ['gar', 'gcr.io.evil.example.org'],
-  ])('is refused as %s: %s', async (provider, registry) => {
+  ])('is rejected as %s: %s', async (provider, registry) => {
     const cloud = provider === 'ecr' || provider === 'gar';
     const body = cloud ? { provider, registry, cloud_account_id: newId('ca') } : { ...oci({ registry }), provider };
     expect(await post(body)).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
   });
 
-  test('is refused of a Google Cloud that nobody here can log in to', async () => {
+  test('is rejected if it belongs to a Google Cloud that Fairlead cannot sign in to', async () => {
     const body = { provider: 'gar', registry: 'docker.s3nsregistry.fr', cloud_account_id: newId('ca') };
     const refused = await post(body);
     expect(refused).toMatchObject({ status: 422, body: { code: 'registry_host_mismatch' } });
@@ -241,7 +244,7 @@ describe('a host', () => {
     [allowed, 201],
     ['harbor.internal', 201],
     ['harbor.example.org', 201],
-  ])('%s may be reached only where it is public, or opened by the operator (%i)', async (registry, status) => {
+  ])('%s is reached only if it is public or the operator allows it (%i)', async (registry, status) => {
     const answer = await post(oci({ registry }));
     expect([answer.status, answer.body.code]).toEqual([status, status === 422 ? 'host_not_allowed' : undefined]);
     if (registry === allowed) expect(await rowOf(answer.body.id)).toMatchObject({ host_url: allowed });
@@ -270,7 +273,7 @@ describe('a registry of a cloud', () => {
     expect(await patch(id, { realm: 'x.example.org' })).toMatchObject({ body: { code: 'provider_not_supported' } });
   });
 
-  test('takes no cloud account of somebody else, of another cloud, or one that is gone', async () => {
+  test('rejects a cloud account of another owner, another cloud, or one that is deleted', async () => {
     const elsewhere = await addOrg(api.database);
     const sibling = await addProject(api.database, orgId, 'Second');
     const gone = await account('aws', { orgId, projectId });
@@ -297,7 +300,7 @@ describe('a registry of a cloud', () => {
   });
 });
 
-describe('what is sent', () => {
+describe('a request', () => {
   test.each([
     ['no credentials', { credentials: undefined }],
     ['a user with a colon', { credentials: { username: 'a:b', password: 'x' } }],
@@ -306,22 +309,22 @@ describe('what is sent', () => {
       'a private key beside the certificate',
       { ca_pem: `${certificate}-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----` },
     ],
-    ['a certificate that is none', { ca_pem: '-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----' }],
+    ['an invalid certificate', { ca_pem: '-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----' }],
     ['a realm with a path', { realm: 'auth.example.org/token' }],
     ['a realm with a user', { realm: 'me@auth.example.org' }],
-    ['an end in the past', { expires_at: 1_000 }],
+    ['an expiry in the past', { expires_at: 1_000 }],
     ['a repository with a tag', { repositories: ['acme/shop:latest'] }],
     ['a repository of another host', { repositories: ['acme/../shop'] }],
     ['too many repositories', { repositories: Array.from({ length: 21 }, (_, at) => `acme/r${at}`) }],
-    ['something else', { secret: 'x' }],
-  ])('is refused with %s', async (_, changes) => {
+    ['an unknown field', { secret: 'x' }],
+  ])('is rejected with %s', async (_, changes) => {
     const refused = await post(oci(changes));
     expect(refused).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
     expect(JSON.stringify(refused.body)).not.toContain(canary);
     expect(await client.ask('GET', '/v1/integrations')).toEqual([]);
   });
 
-  test('may have anything in a password, and a certificate of the registry’s own', async () => {
+  test('accepts any password, and the registry’s own certificate', async () => {
     const password = `$ ' " ( : \n \\ é 🔑`;
     const expires_at = Math.floor(Date.now() / 1000) + 86_400;
     const credentials = { username: 'robot$proj+name', password };
@@ -337,7 +340,7 @@ describe('a change', () => {
     id = (await post(oci())).body.id;
   });
 
-  test('of the name touches no credential, and verifies nothing', async () => {
+  test('of the name keeps the credential, and verifies nothing', async () => {
     const before = await rowOf(id);
     const { status, body } = await patch(id, { display_name: 'Images', metadata: { team: 'shop' } });
     expect([status, body.operation]).toEqual([200, undefined]);
@@ -345,7 +348,7 @@ describe('a change', () => {
     expect(await rowOf(id)).toMatchObject({ epoch: before.epoch, settings: before.settings });
   });
 
-  test('of the password makes a new version active and the old one retiring, and cuts off what the old one gave', async () => {
+  test('of the password activates a new version, retires the old one, and revokes the old one’s credentials', async () => {
     const { epoch = 0 } = await rowOf(id);
     const { status, body } = await patch(id, { credentials: { password: 'new' } }, { 'if-match': '"1"' });
     expect([status, body.operation?.kind]).toEqual([200, 'verify']);
@@ -358,13 +361,13 @@ describe('a change', () => {
     expect(shown).toMatchObject([
       { kind: 'registry_password', versions: [{ status: 'active' }, { status: 'retiring' }] },
     ]);
-    // The same once more is no other credential.
+    // The same password again is not a new version.
     await patch(id, { credentials: { password: 'new' } });
     expect(await versionsOf(id)).toHaveLength(2);
     expect((await rowOf(id)).epoch).toBe(epoch + 1);
   });
 
-  test('that is late is refused, and so is all but one of those at once', async () => {
+  test('with an outdated revision is rejected, and only one of several concurrent changes succeeds', async () => {
     const change = (password: string) => patch(id, { credentials: { password } }, { 'if-match': '"1"' });
     const answers = await Promise.all(['one', 'two', 'three'].map(change));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
@@ -372,7 +375,7 @@ describe('a change', () => {
     expect((await change('late')).status).toBe(412);
   });
 
-  test('of the user is one to another account, which may be connected already', async () => {
+  test('of the user returns 409 if that account is already connected', async () => {
     const { body: other } = await post(oci({ credentials: { username: 'other', password: 'x' } }));
     const taken = await patch(id, { credentials: { username: 'other', password: 'y' } });
     expect(taken).toMatchObject({ status: 409, body: { code: 'integration_exists', integration_id: other.id } });
@@ -382,14 +385,14 @@ describe('a change', () => {
     expect((await post(oci())).status).toBe(201);
   });
 
-  test('of two to the same user at once goes to one of them', async () => {
+  test('of two integrations to the same user at the same time succeeds for one', async () => {
     const { body: other } = await post(oci({ credentials: { username: 'other', password: 'x' } }));
     const credentials = { username: 'wanted', password: 'y' };
     const answers = await Promise.all([id, other.id].map((one) => patch(one, { credentials })));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
   });
 
-  test('of the host that credentials are sent to cuts off, too, and may be taken back', async () => {
+  test('of the host that receives credentials also revokes, and can be undone', async () => {
     const { epoch = 0 } = await rowOf(id);
     const agreed = await patch(id, { realm: 'auth.example.org' });
     expect(agreed.body.registry).toMatchObject({ realm: 'auth.example.org' });
@@ -399,7 +402,7 @@ describe('a change', () => {
     expect((await rowOf(id)).epoch).toBe(epoch + 2);
   });
 
-  test('of what an integration of GitHub does not have is refused', async () => {
+  test('of fields that a GitHub integration does not have is rejected', async () => {
     const { integrationId } = await addEverything(api.database, { orgId, projectId });
     for (const body of [
       { credentials: { password: 'x' } },
@@ -414,7 +417,7 @@ describe('a change', () => {
   });
 });
 
-test('the apps whose images are there are told before it is deleted', async () => {
+test('the deletion impact lists the apps whose images are in the registry', async () => {
   const tenant = await addEverything(api.database, { orgId, projectId });
   const path = `/v1/integrations/${tenant.registryId}`;
   await client.ask('PUT', `/v1/apps/${tenant.appId}/registry`, {

@@ -35,7 +35,7 @@ afterAll(async () => {
 describe('PATCH', () => {
   const at = () => `/v1/integrations/${scene.integrationId}`;
 
-  test('renames, and makes no version of a credential', async () => {
+  test('renames, and creates no version of a credential', async () => {
     const before = await scene.caller.ask('GET', scene.at);
     const read = await scene.caller.send('GET', at());
     const etag = read.headers.get('etag') ?? '';
@@ -49,7 +49,7 @@ describe('PATCH', () => {
     expect(await scene.caller.ask('GET', at())).toMatchObject({ display_name: 'Ours' });
   });
 
-  test('at the same time with the same revision succeeds once', async () => {
+  test('succeeds once for concurrent requests with the same revision', async () => {
     const { headers } = await scene.caller.send('GET', at());
     const match = { 'if-match': headers.get('etag') ?? '' };
     const answers = await Promise.all(
@@ -58,7 +58,7 @@ describe('PATCH', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412]);
   });
 
-  test('replaces the metadata, but for what Fairlead itself has noted there', async () => {
+  test('replaces the metadata, but keeps the fields that Fairlead sets', async () => {
     await api.database.write((trx) =>
       trx('integrations').where({ id: scene.integrationId }).update({ metadata: '{"installation_id":7,"old":true}' }),
     );
@@ -72,7 +72,7 @@ describe('PATCH', () => {
     expect(long).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
   });
 
-  test('is refused for one that is being deleted', async () => {
+  test('is rejected for an integration that is being deleted', async () => {
     await api.database.write((trx) =>
       trx('integrations').where({ id: scene.integrationId }).update({ status: 'deleting' }),
     );
@@ -118,7 +118,7 @@ describe('the list of credentials', () => {
     for (const secret of [theirs.clientSecret, theirs.webhookSecret, 'PRIVATE KEY']) expect(text).not.toContain(secret);
   });
 
-  test('shows the rotation that is under way', async () => {
+  test('shows the rotation in progress', async () => {
     const { body } = await scene.rotate('private_key', { private_key: addKey(scene.theirs) });
     expect((await scene.credential('private_key')).rotation).toMatchObject({
       operation_id: body.operation.id,
@@ -131,7 +131,7 @@ describe('the list of credentials', () => {
 });
 
 describe('a rotation', () => {
-  test('is refused while one is under way, also of twenty that ask at once', async () => {
+  test('is rejected while another is in progress, also for twenty concurrent requests', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => scene.rotate('webhook_secret')));
     const accepted = answers.filter(({ status }) => status === 202);
     expect(accepted).toHaveLength(1);
@@ -142,11 +142,11 @@ describe('a rotation', () => {
       expect(body).toMatchObject({ code: 'rotation_in_progress', operation_id, phase: 'proving' });
     }
     expect(await scene.statuses('webhook_secret')).toEqual(['active', 'pending']);
-    // Of another kind it is another matter.
+    // A rotation of another kind is independent.
     expect((await scene.rotate('client_secret', { client_secret: 'another secret' })).status).toBe(202);
   });
 
-  test('has one command for its workflow, with ids only', async () => {
+  test('writes one command for its workflow, with IDs only', async () => {
     const key = addKey(scene.theirs);
     const { body } = await scene.rotate('private_key', { private_key: key });
     const commands = await api.database.reader('commands').where({ workflow_id: body.operation.workflow_id });
@@ -164,17 +164,17 @@ describe('a rotation', () => {
   });
 
   test.each([
-    ['no key at all', { kind: 'private_key' }, 'body.private_key'],
-    ['something that is no key', { kind: 'private_key', private_key: 'x'.repeat(200) }, 'body.private_key'],
+    ['no key', { kind: 'private_key' }, 'body.private_key'],
+    ['an invalid key', { kind: 'private_key', private_key: 'x'.repeat(200) }, 'body.private_key'],
     ['no client secret', { kind: 'client_secret' }, 'body.client_secret'],
     ['the secret of another kind', { kind: 'webhook_secret', client_secret: 'a secret of one' }, 'body.client_secret'],
-  ])('with %s is refused, and names the field', async (_, body, path) => {
+  ])('with %s is rejected, and the error names the field', async (_, body, path) => {
     const refused = await scene.caller.send('POST', `${scene.at}/rotate`, body);
     expect(refused).toMatchObject({ status: 400, body: { code: 'invalid_request', errors: [{ path }] } });
     expect((await scene.credential('private_key')).versions).toHaveLength(1);
   });
 
-  test('to the one that is in use is refused, however it is written', async () => {
+  test('to the secret in use is rejected, in any notation', async () => {
     const { privateKey, clientSecret, webhookSecret } = scene.theirs;
     const escaped = privateKey.replaceAll('\n', '\\n');
     for (const answer of [
@@ -187,7 +187,7 @@ describe('a rotation', () => {
     }
   });
 
-  test('asks for the scope, and for the organization', async () => {
+  test('requires the scope and the organization', async () => {
     const others = (await addToken(api.database, scene, ['integrations:write', 'integrations:read'])).secret;
     const body = { kind: 'webhook_secret' };
     expect((await api.as(others).send('POST', `${scene.at}/rotate`, body)).status).toBe(403);
@@ -199,7 +199,7 @@ describe('a rotation', () => {
     expect((await api.as(secret).send('GET', scene.at)).status).toBe(404);
   });
 
-  test('of the operator’s App is for the environment, and only the operator sees its credentials', async () => {
+  test('of the operator’s App is done in the environment, and only the operator sees its credentials', async () => {
     const theirs = github.addApp();
     const app = await registerOperatorApp(
       api.database,
@@ -226,7 +226,7 @@ describe('a rotation', () => {
     expect(await api.admin.ask<unknown[]>('GET', at)).toHaveLength(3);
   });
 
-  test('names the settings of the organization that the App was made for', async () => {
+  test('names the settings of the organization that the App was created for', async () => {
     const now = Date.now();
     const { orgId, projectId, githubAppId } = scene;
     await api.database.write((trx) =>
