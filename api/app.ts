@@ -60,7 +60,7 @@ import { credentialRotationRoutes } from './secrets/credential-rotation.ts';
 import { credentialRoutes } from './secrets/credentials.ts';
 import { serviceRoutes } from './service.ts';
 
-/** Every operation of the API. */
+/** Returns every operation of the API. */
 export function endpointsOf(deps: ApiDeps): Endpoint[] {
   const githubBrowser = githubBrowserRoutes(deps);
   const all: Endpoint[] = [
@@ -112,13 +112,13 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
   return all;
 }
 
-/** The HTTP application; `extra` endpoints are for tests that need a wrong one. */
+/** Creates the HTTP application. Tests pass `extra` endpoints that are wrong on purpose. */
 export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
   const { database, adminToken, links, limiter } = deps;
   const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl, limiter });
   const app = new Koa();
   app.proxy = deps.trustProxy;
-  // The address that our own proxy saw: those before it in X-Forwarded-For are whatever the caller wrote there.
+  // Trust only the address that our own proxy saw. A caller can forge the earlier addresses in X-Forwarded-For.
   app.maxIpsCount = 1;
   app.silent = true;
   app.use(requestFrame(deps));
@@ -129,7 +129,7 @@ export function createApp(deps: ApiDeps, extra: Endpoint[] = []): Koa {
   return app;
 }
 
-/** For the origins that the operator names, and never for webhooks, which no browser sends. */
+/** Allows the origins that the operator configured. Never applies to webhooks, because no browser sends them. */
 function cors(origins: string[]): Middleware {
   return async (ctx, next) => {
     const origin = ctx.get('origin');
@@ -157,7 +157,10 @@ function cors(origins: string[]): Middleware {
   };
 }
 
-/** Answers on a port that is already held; `stop` finishes what is in flight, and keeps what was acknowledged. */
+/**
+ * Serves the API on a port that is already bound. `stop` finishes the requests in flight and loses nothing that was
+ * acknowledged.
+ */
 export function runApi(options: {
   config: Config;
   store: Store;

@@ -10,7 +10,7 @@ import { run } from '../run.ts';
 import { runApi } from './app.ts';
 import { listen } from './http/listen.ts';
 
-/** `npm run api`: the HTTP process, of which there may be many. It has no connection to Temporal. */
+/** `npm run api`: starts the HTTP process. Several can run at once. It has no connection to Temporal. */
 await run(async () => {
   readEnvFile();
   const config = loadConfig();

@@ -32,7 +32,10 @@ const ProblemSchema = {
   },
 };
 
-/** The OpenAPI 3.1 document of these endpoints: made from the schemas that check the requests, so it cannot drift. */
+/**
+ * Returns the OpenAPI 3.1 document of the endpoints. It is made from the schemas that check the requests, so it cannot
+ * drift.
+ */
 export function openApiDocument(endpoints: Endpoint[]): Json {
   const schemas = createDocumentSchemas();
   const paths: Record<string, Json> = {};
@@ -70,7 +73,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
   };
 }
 
-/** As it is committed: the same endpoints always give the same bytes. */
+/** Returns the document as it is committed. The same endpoints always give the same bytes. */
 export function openApiText(endpoints: Endpoint[]): string {
   return `${JSON.stringify(openApiDocument(endpoints), null, 2)}\n`;
 }
@@ -90,7 +93,7 @@ function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
       requestBody: { required: true, content: { 'application/json': { schema: schemas.toSchema(body, 'input') } } },
     }),
     responses: {
-      // What is waited for, or has ended before, is answered in full.
+      // If the caller waits for the operation, or if it has already ended, the response is a 200 with the result.
       ...(success.status === 202 &&
         !endpoint.raw && { 200: { ...successOf(endpoint, schemas, 200), description: 'The work has ended' } }),
       [success.status]: successOf(endpoint, schemas, success.status),
@@ -160,7 +163,7 @@ function headersOf(names: (keyof typeof responseHeaders)[]): Json {
   return { headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])) };
 }
 
-/** What the route names, and what the frame itself may answer. */
+/** Returns the problems of the route and of the frame around it. */
 function problemsOf({ access, params, query, body, write, raw, problems = [] }: Endpoint): ProblemCode[] {
   const frame: ProblemCode[] = ['internal', 'unavailable', 'too_many_requests'];
   if (access !== 'public') frame.push('unauthenticated', 'missing_scope', 'csrf_rejected');

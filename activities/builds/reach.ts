@@ -66,5 +66,5 @@ export async function learnNewName(
 ): Promise<void> {
   const renamed = await github.getRepositoryById(externalId);
   if (renamed)
-    await database.write((trx) => repositoriesIn(trx).describeAnew(repositoryId, { ...renamed, externalId }));
+    await database.write((trx) => repositoriesIn(trx).updateDescription(repositoryId, { ...renamed, externalId }));
 }

@@ -129,7 +129,7 @@ async function cancel(trx: Transaction, build: Build): Promise<void> {
   throw new Problem('invalid_transition', `The build has already ended with the status ${build.status}.`);
 }
 
-/** As they are refused where a build is started by hand. */
+/** Returns the same problem as a manual build start does. */
 function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
   switch (obstacle) {
     case 'build_not_over':
@@ -148,7 +148,10 @@ function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
   }
 }
 
-/** A person has looked, and wants another run: the one that may have been started is theirs to end at GitHub. */
+/**
+ * Ends an uncertain build, because a person has looked at it and wants another run. If GitHub did start the first run,
+ * that person must cancel it there.
+ */
 async function endUncertain(trx: Transaction, tenant: TenantScope, source: Build): Promise<void> {
   const builds = buildsFor(trx, tenant);
   const reason = 'rerun';
@@ -156,7 +159,7 @@ async function endUncertain(trx: Transaction, tenant: TenantScope, source: Build
   if (!(await builds.moveStatus(source.id, 'superseded', { reason, from: ['uncertain'] }))) {
     throw new Problem('invalid_transition', 'The status of the build has changed. Read the build again.');
   }
-  // The commit's status belongs to the new build from here on.
+  // From here on, the new build reports the commit's status.
   await builds.markReported(source.id, 'superseded');
   await incidentsFor(trx, tenant).resolveSubject(uncertainCode, source.id);
 }

@@ -35,7 +35,7 @@ const CheckView = z
 type Check = z.input<typeof CheckView>;
 
 export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'database' | 'broker'>): Endpoint[] {
-  /** The repository that the app is built from, while its integration reaches it. */
+  /** Returns the app's source repository, if the integration still reaches it. */
   async function sourceOf(tenant: TenantScope, appId: string): Promise<string> {
     const app = await appsFor(database.reader, tenant).find(appId);
     const source = app?.source;

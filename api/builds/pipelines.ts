@@ -11,7 +11,7 @@ import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../ht
 import { Problem, required } from '../http/problems.ts';
 import { findApp } from './apps.ts';
 
-/** All of them are tried for every push, while others wait. */
+/** A glob pattern. Its length is limited, because Fairlead tests every pattern on each push while other work waits. */
 const glob = z
   .string()
   .max(128)
@@ -19,7 +19,7 @@ const glob = z
     const complaint = checkGlob(pattern);
     if (complaint) context.addIssue(complaint);
   });
-/** GitHub takes 25 inputs of a dispatch; three are ours. */
+/** GitHub accepts 25 inputs in a dispatch. Fairlead uses three of them. */
 const maxInputs = 25 - buildInputs.length;
 const inputName = z
   .string()
@@ -245,7 +245,9 @@ function pipelineView(pipeline: Pipeline): z.output<typeof PipelineView> {
   };
 }
 
-/** What the GitHub of this repository would not start: an Enterprise Server takes fewer inputs than github.com. */
+/**
+ * Refuses more inputs than the GitHub of this repository accepts. An Enterprise Server accepts fewer than github.com.
+ */
 export async function refuseManyInputs(
   db: Db,
   repositoryId: string | undefined,

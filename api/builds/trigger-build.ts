@@ -17,7 +17,7 @@ import { requireGranted } from '../integrations/choose-integration.ts';
 import { BuildView, buildView } from './build-view.ts';
 import { refuseManyInputs } from './pipelines.ts';
 
-/** Characters that Git allows in a ref and that a name in an address can hold. */
+/** The name of a ref: characters that Git allows and that a URL can contain. */
 const ref = z
   .string()
   .min(1)
@@ -62,7 +62,10 @@ export function triggerBuildRoutes({
     return head;
   }
 
-  /** GitHub shows every commit of a fork as if it were the repository's own. */
+  /**
+   * Throws if the commit is not on the ref. GitHub shows every commit of a fork as if it belonged to the repository
+   * itself.
+   */
   async function requireOnRef(asking: Asking, sha: string, { kind, name }: ReturnType<typeof targetOf>): Promise<void> {
     if (await askProvider(() => broker.liesOn(asking, sha, { kind, name }))) return;
     const wanted = kind === 'tags' ? 'is not the commit of the tag' : 'is not in the history of the branch';
@@ -100,7 +103,7 @@ export function triggerBuildRoutes({
           await requireOnRef(asking, body.sha, target);
           return { target, repositoryId, sha: body.sha };
         }
-        // Nobody can be asked any more, and nothing will be built.
+        // Without the integration, Fairlead cannot ask GitHub for the commit, and the build never runs.
         if (cutOff) {
           const sha = body.sha ?? (await lastHeadOf(database.reader, repositoryId, target));
           return { target, repositoryId, sha };
@@ -132,7 +135,7 @@ export function triggerBuildRoutes({
           ref: fullRef,
           refName: name,
           sha,
-          // In full where a branch may have the same name.
+          // Use the full ref for a tag, because a branch can have the same name.
           dispatchRef: kind === 'tags' ? fullRef : name,
           fairleadRef: fullRef,
           fork: false,
@@ -158,7 +161,7 @@ function targetOf({ ref }: Wanted, branch: string): { kind: 'heads' | 'tags'; na
   return { kind: 'heads', name: wanted.startsWith('refs/heads/') ? wanted.slice('refs/heads/'.length) : wanted };
 }
 
-/** The pipeline and its app's source, where it may be built by hand. */
+/** Returns the pipeline and its app's source, if the caller can build it manually. */
 async function subjectOf(
   db: Db,
   tenant: TenantScope,
@@ -172,7 +175,7 @@ async function subjectOf(
   }
   const { source } = app;
   if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
-  // The build itself says so, and ends at once.
+  // The build itself reports this reason and ends immediately.
   if (await isDeleted(db, source.integrationId)) return { pipeline, source, cutOff: true };
   await requireGranted(db, pipeline.projectId, source.integrationId);
   if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
@@ -184,7 +187,7 @@ async function subjectOf(
   return { pipeline, source, cutOff: false };
 }
 
-/** The commit that was decided last there, or none. */
+/** Returns the last commit of the ref that Fairlead processed, or zeros if there is none. */
 async function lastHeadOf(db: Db, repositoryId: string, { kind, name }: ReturnType<typeof targetOf>): Promise<string> {
   const heads = await refHeadsIn(db).list(repositoryId);
   return heads.find(({ ref }) => ref === `refs/${kind}/${name}`)?.sha ?? '0'.repeat(40);

@@ -8,7 +8,7 @@ import { check, exampleId, id, name } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { serviceAccountKey } from './service-account-key.ts';
 
-/** What is kept in the open. */
+/** The settings that are stored unencrypted. */
 type Config = Record<string, string>;
 
 const roleArn = z
@@ -77,7 +77,7 @@ const ofApp = z
 const secretOf = <Name extends string>(field: Name) =>
   z.strictObject({ [field]: z.string().min(8).max(500) }).transform((sent) => ({ secret: sent[field] as string }));
 
-/** What each way into a cloud takes: in the open, and as a secret. */
+/** The settings and the secret that each auth mode takes. */
 export const cloudModes = {
   assume_role: { config: ofRole, credentials: undefined },
   web_identity: { config: ofRole, credentials: undefined },
@@ -157,12 +157,12 @@ export const NewCloudAccount = z
     ],
   });
 
-/** What is sent of an account, and where it is kept. */
+/** The access of an account as the caller sent it, split into settings and the secret. */
 export type SentAccess = { config: Config; secret: string | undefined };
 
 type Sent = { config?: Config | undefined; credentials?: { secret: string; config?: Config | undefined } | undefined };
 
-/** Some of what is kept in the open comes in the file with the secret. */
+/** Splits the access. The file with the secret also contains some of the settings. */
 export function accessIn({ config, credentials }: Sent): SentAccess {
   return { config: { ...config, ...credentials?.config }, secret: credentials?.secret };
 }
@@ -175,7 +175,7 @@ type SentChange = { config?: Record<string, string> | undefined; credentials?: R
 
 type Changed = { config: Record<string, string> | undefined; secret: string | undefined };
 
-/** What of an account's access is to be another one: checked as at its making, for the way in that it has. */
+/** Returns the changed access of an account. The rules of its auth mode apply, as they do on creation. */
 export function changedAccess({ authMode, config: before }: CloudAccount, sent: SentChange): Changed {
   const mode = Object.hasOwn(cloudModes, authMode) ? cloudModes[authMode as keyof typeof cloudModes] : undefined;
   const config = sent.config && check('body.config', mode?.config ?? refuse('config'), sent.config);
@@ -186,7 +186,7 @@ export function changedAccess({ authMode, config: before }: CloudAccount, sent: 
   return { config: isOther ? withExternalId(access.config, before) : undefined, secret: access.secret };
 }
 
-/** It is in the trust policy at AWS, and is nobody's to choose. */
+/** Keeps the external id. The trust policy at AWS contains it, so nobody can choose or change it. */
 function withExternalId(config: Record<string, string>, { external_id }: Record<string, string>) {
   return external_id === undefined ? config : { ...config, external_id };
 }
@@ -197,7 +197,7 @@ function refuse(member: 'config' | 'credentials'): never {
   throw new Problem('invalid_request', advice, { errors: [{ path: `body.${member}`, message: 'cannot be changed' }] });
 }
 
-/** Two of AWS's ways use the identity of the machine that Fairlead runs on, which is the operator's to offer. */
+/** Refuses an AWS mode that needs the identity of the Fairlead host, unless the operator has enabled it. */
 export function requireOffered({ awsIdentity }: Pick<CloudAccounts, 'awsIdentity'>, authMode: string): void {
   if (authMode === 'assume_role' && awsIdentity === 'none') {
     throw new Problem(

@@ -137,7 +137,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
         const updated = await findCloudAccount(trx, tenant, target);
         if (cutsOff) {
-          // Another access is used only once the cloud has confirmed it, and may do other things in each registry.
+          // Use the new access only after the cloud confirms it. Its permissions in each registry can differ.
           await requestCloudCheck(trx, updated);
           await requestVerificationsOf(trx, target);
         }
@@ -177,7 +177,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       problems: ['not_found', 'cloud_account_in_use'],
       async write({ trx, tenant, params, audit, ...request }) {
         const accounts = cloudAccountsFor(trx, tenant);
-        // Held, so that nobody binds an integration to it meanwhile.
+        // The lock prevents another request from binding an integration to the account at the same time.
         const account = required(await accounts.take(params.account));
         requireRevision(request, account.revision);
         refuseBound(await accounts.boundTo(account.id));

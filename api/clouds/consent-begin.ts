@@ -13,7 +13,10 @@ const googlePages = 'https://accounts.google.com';
 
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'googleConsents' | 'links'>;
 
-/** How a browser gets to Google's consent: by a link that we gave out, and not before the person knows for whom. */
+/**
+ * Leads a browser to Google's consent page. It needs a link from Fairlead, and the person first sees which owner gets
+ * the access.
+ */
 export function consentBeginnings({ database, keyring, googleConsents, links }: Deps) {
   async function find(ticket: string | undefined): Promise<ConsentFlow> {
     const flow = ticket === undefined ? undefined : await googleConsentsIn(database.reader).byTicket(ticket);
@@ -24,8 +27,8 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
   }
 
   /**
-   * The link. A scanner of links that opens it begins nothing. Members of the organization are told as well: what is
-   * given here is all that they reach at Google, and another member or a platform may have sent them the link.
+   * Opens the link. A link scanner that opens it starts nothing. Members of the organization see the page too. The
+   * consent gives away all their access at Google, and another member or a platform may have sent them the link.
    */
   async function open(ctx: Context, ticket: string | undefined): Promise<void> {
     const flow = await find(ticket);
@@ -36,19 +39,19 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
       body: html`<p>This lets <strong>${owner}</strong> use Google Cloud in your name: whoever works there can then reach all that you reach, until you take it back.</p>
 <p>It goes on at <strong>accounts.google.com</strong>. Go on only if you meant to.</p>
 <form method="post" action="${beginConsentPath}"><input type="hidden" name="ticket" value="${ticket}"><button>Continue</button></form>`,
-      // A browser holds the form to this through all redirects that follow it.
+      // A browser applies this policy to every redirect that follows the form.
       formActions: [googlePages],
     });
   }
 
-  /** The button of that page. */
+  /** Handles the button of that page. */
   async function begin(ctx: Context): Promise<void> {
     if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again and press its button.');
     const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
     await goOn(ctx, await find(form.get('ticket') ?? undefined));
   }
 
-  /** From here on it is this browser's. */
+  /** Binds the flow to this browser and redirects it to Google. */
   async function goOn(ctx: Context, flow: ConsentFlow): Promise<void> {
     const isBound = flow.browserHash !== null;
     const mayGo = isBound ? isItsBrowser(ctx, database.reader, flow) : isItsPerson(ctx, database.reader, flow);
@@ -77,7 +80,7 @@ type ConsentRefusal =
 
 const again = 'Start again from the page that sent you here.';
 
-/** What each refusal tells the person; all of them change nothing. */
+/** The advice for each refusal. A refusal changes nothing. */
 const advice: Record<ConsentRefusal, string> = {
   state_missing: `The address has no \`state\`. ${again}`,
   state_unknown: `This link is unknown, or a newer one has replaced it. ${again}`,

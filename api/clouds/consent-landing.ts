@@ -16,7 +16,7 @@ import type { FrameState } from '../http/request-frame.ts';
 import { endingFlowCookie, isItsBrowser } from '../people/browser.ts';
 import { refuseConsent } from './consent-begin.ts';
 
-/** Everything that Google is known to send, and whatever else it comes up with. */
+/** The parameters that Google is known to send. Others are ignored. */
 export const ConsentAnswer = z.looseObject({
   state: z.string().min(1).max(200).optional(),
   code: z.string().min(1).max(1_000).optional(),
@@ -28,12 +28,15 @@ type Consent = { email: string; refreshToken: string };
 type HalfConsent = { email: string | undefined; refreshToken: string };
 type Act = { actor: string; ip: string; requestId: string };
 
-/** What Google brings a browser back with: taken once, from the browser that was sent there. */
+/**
+ * Receives the browser that comes back from Google. Accepts it once, and only from the browser that Fairlead sent
+ * there.
+ */
 export function consentLanding({ database, keyring, googleConsents, links, logger }: Deps) {
   return async (ctx: Context): Promise<void> => {
     const { state, code, error } = check('query', ConsentAnswer, ctx.query);
     const flow = await arrived(ctx, state);
-    // Read before it is used up, with which its verifier goes.
+    // Read the verifier first, because `land` deletes it.
     const pkce = verifierOf(flow, keyring);
     if (!(await database.write((trx) => googleConsentsIn(trx).land(flow)))) return refuseConsent('state_used');
     const cookie = endingFlowCookie(ctx, flow.id, links.publicUrl);
@@ -68,7 +71,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     const account =
       cloudAccountId === null ? await make(trx, flow, consent) : await renew(trx, cloudAccountId, consent);
     await keepCloudSecret(trx, keyring, account, consent.refreshToken);
-    // Google has given a token for it just now.
+    // Google has just issued a token for this account.
     await allCloudAccounts(trx).moveStatus(account, 'active');
     await requestVerificationsOf(trx, account.id);
     const action = cloudAccountId === null ? 'cloud_account.created' : 'cloud_account.updated';
@@ -103,7 +106,10 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     return (await accounts.find(id)) ?? account;
   }
 
-  /** What nobody keeps is not left alive, unless Google would end with it what somebody keeps. */
+  /**
+   * Revokes a consent that no account stores, so that it does not stay valid. If an account stores a consent of the
+   * same Google account, it does nothing: Google would revoke both.
+   */
   async function discard({ email, refreshToken }: HalfConsent): Promise<void> {
     if (await isConsentInUse(database.reader, email)) return;
     await googleConsents.revoke(refreshToken).catch((error: unknown) => {

@@ -12,7 +12,7 @@ import { findCloudAccount } from './cloud-accounts.ts';
 import { beginConsentPath, consentBeginnings } from './consent-begin.ts';
 import { ConsentAnswer, consentLanding } from './consent-landing.ts';
 
-/** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
+/** The most open flows of one organization. It limits forgotten flows and a tenant that floods the table. */
 const mostOpen = 50;
 
 const NewConsent = z
@@ -30,7 +30,7 @@ const StartedConsent = z.object({ url: z.string(), expires_at: epochSeconds }).m
 const Ticket = z.strictObject({ ticket: z.string().min(1).max(200).optional() });
 const html = { status: 200, body: z.string(), contentType: 'text/html' };
 
-/** Google's consent, by which a person lets their own access be used. */
+/** The routes of Google's consent. With it, a person allows Fairlead to use their own access. */
 export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
   const { googleConsents, links } = deps;
   const { open, begin } = consentBeginnings(deps);
@@ -112,7 +112,7 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
 
 type Body = z.output<typeof NewConsent>;
 
-/** A new account, or one whose consent has ended. */
+/** Returns the values for a new account, or for an account that needs a new consent. */
 async function wantedBy(trx: Transaction, asking: Asking, body: Body): Promise<Omit<NewConsentFlow, 'createdBy'>> {
   if (body.cloud_account_id === undefined) {
     return { ...(await ownerOf(trx, asking, body)), displayName: body.display_name, cloudAccountId: null };

@@ -27,11 +27,11 @@ const jwk = z
 
 const keySet = z.object({ keys: z.array(jwk) }).meta({ id: 'JsonWebKeySet' });
 
-/** A new key is published a day before it signs, so an hour late is no harm. */
+/** Fairlead publishes a new key a day before it signs with it, so a cache of an hour does no harm. */
 const cacheable = { 'cache-control': 'public, max-age=3600' };
 const keysPath = '/.well-known/jwks.json';
 
-/** What a cloud reads to check the tokens that Fairlead shows to it (OpenID Connect Discovery 1.0, RFC 7517). */
+/** The documents that a cloud reads to verify tokens from Fairlead (OpenID Connect Discovery 1.0, RFC 7517). */
 export function oidcIssuerRoutes({ issuer, links }: ApiDeps): Endpoint[] {
   return [
     endpoint({
@@ -66,7 +66,8 @@ export function oidcIssuerRoutes({ issuer, links }: ApiDeps): Endpoint[] {
       description:
         'Contains the keys that sign tokens now. A new key appears a day before its first use, and an old key stays a day after its last use.',
       access: 'public',
-      // Clouds share their addresses with everybody else’s tenants: being refused here would lock all of ours out.
+      // A cloud sends the requests of all its customers from shared addresses. A rate limit could lock out every tenant
+      // here.
       unlimited: true,
       success: { status: 200, body: keySet },
       read: async () => reply({ body: { keys: await issuer.keys() }, headers: cacheable }),

@@ -5,8 +5,8 @@ import { serviceAccountEmail } from '../../domain/clouds/gcp-names.ts';
 const mostCharacters = 20_000;
 
 /**
- * A service account's key as Google gives it out: a file of JSON, or what is in it. It is taken apart here, and all
- * but three members of it are thrown away: the others name addresses that a client would follow.
+ * A service account key from Google, as a JSON file or its parsed content. The transform keeps three members and drops
+ * all others, because those contain addresses that a client would follow.
  */
 export const serviceAccountKey = z
   .union([z.string().max(mostCharacters), z.looseObject({})], { error: 'must be the JSON of the key' })
@@ -46,7 +46,7 @@ function isRsa(pem: string): boolean {
   try {
     return createPrivateKey(pem).asymmetricKeyType === 'rsa';
   } catch {
-    // What the parser says may quote the key.
+    // Drop the error, because the parser's message can quote the key.
     return false;
   }
 }

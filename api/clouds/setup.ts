@@ -40,7 +40,7 @@ type Setup = z.input<typeof SetupView>;
 /** Fairlead as the clouds see it. */
 type Ourselves = {
   publicUrl: string;
-  /** Its identity at AWS; undefined where it has none, or AWS does not say just now. */
+  /** Fairlead's identity at AWS. Undefined if it has none, or if AWS cannot be reached now. */
   principal: string | undefined;
 };
 
@@ -56,7 +56,10 @@ const nothing: Setup = {
 
 type SetupDeps = { cloudAccounts: Pick<CloudAccounts, 'principal'>; links: Pick<OperationLinks, 'publicUrl'> };
 
-/** Asks what there is to ask for an account of this config: what comes back needs no cloud, and fits in a transaction. */
+/**
+ * Asks the cloud for everything that an account with this config needs. The returned function makes no requests, so it
+ * can run in a transaction.
+ */
 export function setupWith({ cloudAccounts, links }: SetupDeps) {
   return async (config: CloudAccount['config']): Promise<(account: CloudAccount) => Setup> => {
     const role = parseRoleArn(config['role_arn'] ?? '');
@@ -65,7 +68,7 @@ export function setupWith({ cloudAccounts, links }: SetupDeps) {
   };
 }
 
-/** What somebody pastes at the cloud, so that it lets this account in and no other. */
+/** Returns what a person pastes at the cloud, so that it admits this account and no other. */
 function setupOf(account: CloudAccount, ourselves: Ourselves): Setup {
   const setup = { aws: ofAws, gcp: ofGoogle, azure: ofAzure }[account.kind](account, ourselves);
   if (!isFederated(account.authMode) || ourselves.publicUrl.startsWith('https:')) return setup;

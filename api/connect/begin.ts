@@ -19,17 +19,20 @@ import { hopDeps } from './next-hop.ts';
 
 export const CreateQuery = z.strictObject({ state: z.string().max(200).optional() });
 
-/** Without a script the button does the same. */
+/** Submits the form. Without JavaScript, the button does the same. */
 const submitScript = `document.forms[0].submit()`;
 
-/** How a browser gets into a flow: by a link that we gave out, and not before the person knows for whom. */
+/**
+ * Leads a browser into a flow. It needs a link from Fairlead, and the person first sees which owner gets the
+ * connection.
+ */
 export function beginnings(deps: ApiDeps) {
   const { database, connect, links } = deps;
 
   async function create(ctx: Context): Promise<void> {
     const { state: given } = check('query', CreateQuery, ctx.query);
     const { state, flow } = await beginning(given, 'create');
-    // One who comes back after this step goes on where the flow is.
+    // If the browser returns after this step, it continues at the current step.
     if (flow.browserHash !== null) {
       if (!(await isItsBrowser(ctx, database.reader, flow))) return refuse('state_foreign');
       return showManifest(ctx, flow);
@@ -40,7 +43,7 @@ export function beginnings(deps: ApiDeps) {
     await bindAnd(ctx, flow, () => showManifest(ctx, flow));
   }
 
-  /** The state of one of our own first pages, and its flow. */
+  /** Returns the state of a first page of Fairlead and its flow. */
   async function beginning(given: string | undefined, ...purposes: StatePurpose[]) {
     const state = given === undefined ? undefined : await flowStatesIn(database.reader).find(given);
     const flow = state && (await allConnectFlows(database.reader).find(state.flowId));
@@ -53,7 +56,7 @@ export function beginnings(deps: ApiDeps) {
     await goOnward();
   }
 
-  /** The button of the page that asks: from here on the flow is this browser's. */
+  /** Handles the button of the confirmation page, and binds the flow to this browser. */
   async function begin(ctx: Context): Promise<void> {
     if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again and press its button.');
     const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
@@ -100,7 +103,7 @@ export function beginnings(deps: ApiDeps) {
     if (ctx.status === 303) ctx.status = 302;
   }
 
-  /** Once, but for a reload in the same browser. */
+  /** Redeems a ticket once. Only a reload in the same browser can repeat it. */
   async function redeem(ctx: Context, state: FlowState, flow: ConnectFlow): Promise<void> {
     const again = flow.browserHash !== null && flowCookieHash(ctx, flow.id) === flow.browserHash;
     if (!again && !(await database.write((trx) => flowStatesIn(trx).use(state.hash)))) {
@@ -115,8 +118,9 @@ export function beginnings(deps: ApiDeps) {
 export const consentPath = '/connect/begin';
 
 /**
- * For a browser of which we do not know whose it is: a link that somebody sent may lead to somebody else's
- * organization. It says so, and nothing begins before its button is pressed; a scanner of links uses nothing up.
+ * Asks an unknown person for confirmation. An attacker's link could connect the person's account to the attacker's
+ * organization, so the page names the owner. Nothing starts before the button is pressed, so a link scanner does not
+ * use up the link.
  */
 async function askForConsent(ctx: Context, db: Db, flow: ConnectFlow, state: string): Promise<void> {
   const owner = await ownerNameOf(db, flow);
@@ -130,7 +134,7 @@ async function askForConsent(ctx: Context, db: Db, flow: ConnectFlow, state: str
     body: html`<p>This connects a GitHub account to <strong>${owner}</strong>: whoever works there can then build from its repositories.</p>
 <p>It goes on at <strong>${host}</strong>. ${what} Go on only if you meant to.</p>
 <form method="post" action="${consentPath}"><input type="hidden" name="state" value="${state}"><button>Continue</button></form>`,
-    // A browser holds the form to this through all redirects that follow it.
+    // A browser applies this policy to every redirect that follows the form.
     formActions: [new URL(flow.hostUrl).origin],
   });
 }

@@ -9,7 +9,7 @@ import { factsOf, type HopDeps, nextHop } from './next-hop.ts';
 const usualPatienceMs = 5_000;
 const lookEveryMs = 100;
 
-/** Binds this browser where the flow has none yet. */
+/** Binds the flow to this browser, unless it is already bound. */
 export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps, flow: ConnectFlow): Promise<boolean> {
   if (!(await isItsPerson(ctx, database.reader, flow))) return false;
   if (flow.browserHash !== null) return flowCookieHash(ctx, flow.id) === flow.browserHash;
@@ -20,8 +20,8 @@ export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps
 }
 
 /**
- * Sends the browser on: to GitHub, back to the platform, or to the page that shows how the flow stands. What did not
- * work is shown before it is tried once more, unless the person has `pressed` for that.
+ * Redirects the browser to GitHub, back to the platform, or to the page of the flow. After a failed step, the person
+ * sees the page before the step runs again, unless they have `pressed` its button.
  */
 export async function goOn(ctx: Context, deps: HopDeps, flowId: string, { pressed = false } = {}): Promise<void> {
   const flow = await settled(deps, flowId);
@@ -29,7 +29,7 @@ export async function goOn(ctx: Context, deps: HopDeps, flowId: string, { presse
   if (isFinalFlowStatus(flow.status)) {
     const cookie = endingFlowCookie(ctx, flow.id, deps.publicUrl);
     if (cookie) ctx.append('set-cookie', cookie);
-    // Who was not shown to own the account is told so here, and goes on from the page.
+    // If the person did not prove that they own the account, this page says so. They continue from it.
     if (flow.status === 'rejected') return showFlow(ctx, deps.database.reader, flow);
     return seeOther(ctx, redirectBack(flow) ?? `${deps.publicUrl}/connect/${flow.id}`);
   }
@@ -37,7 +37,7 @@ export async function goOn(ctx: Context, deps: HopDeps, flowId: string, { presse
   seeOther(ctx, hop ?? `${deps.publicUrl}/connect/${flow.id}`);
 }
 
-/** Waits while it is our turn. */
+/** Waits while Fairlead has to do the next step. */
 async function settled(
   { database, patienceMs = usualPatienceMs }: HopDeps,
   flowId: string,

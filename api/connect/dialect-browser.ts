@@ -13,7 +13,7 @@ const Install = z.strictObject({
   redirectUrl: z.string().optional(),
 });
 
-/** The browser's routes in the dialect of `/api/integrations`: the handlers of `v1` at other addresses. */
+/** The browser routes in the dialect of `/api/integrations`. They call the handlers of `/v1`. */
 export function dialectBrowserRoutes(deps: ApiDeps, v1: ReturnType<typeof githubBrowserRoutes>): Endpoint[] {
   const { install, landed } = githubBrowserHandlers(deps);
   return [

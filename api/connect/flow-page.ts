@@ -8,7 +8,7 @@ import { ownerNameOf } from '../people/owner.ts';
 import { redirectBack } from './flow-view.ts';
 import { personStep } from './next-hop.ts';
 
-/** What every reason of an end means to the person, and what to do about it. */
+/** The explanation and the advice for each reason why a flow ended. */
 const reasons: Record<string, string> = {
   already_connected: 'This account was connected before; that connection is used.',
   manifest_code_refused: 'GitHub did not accept the code: it was used before, or an hour has passed. Start again.',
@@ -45,7 +45,8 @@ const titles: Record<string, string> = {
 export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise<void> {
   const app = await githubAppsIn(db).find(flow.githubAppId);
   const page = isFinalFlowStatus(flow.status) ? ended(flow) : open(flow, app);
-  // A browser holds a form to this through all redirects: its buttons lead to GitHub, or back to the platform.
+  // A browser applies this policy to every redirect that follows a form. The buttons lead to GitHub or back to the
+  // platform.
   const formActions = [flow.hostUrl, flow.redirectUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
   const owner = html`<p>For ${await ownerNameOf(db, flow)}.</p>`;
   showPage(ctx, { ...page, body: html`${owner}${page.body}`, formActions });
@@ -106,7 +107,7 @@ function refreshOf(flow: ConnectFlow, step: string): { refreshSeconds?: number }
   return { refreshSeconds: flow.status === 'awaiting_approval' && flow.githubUserId !== null ? 60 : 2 };
 }
 
-/** Where the flow stands, for those who see colours and those who do not. */
+/** Lists the steps and marks the current one, in bold and for screen readers. */
 function list(flow: ConnectFlow): Html {
   const steps = flow.kind === 'manifest' ? ['Create the App on GitHub'] : [];
   steps.push('Install it on an account', 'Show who you are', 'Done');

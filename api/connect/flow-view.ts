@@ -59,7 +59,7 @@ export function flowView(flow: ConnectFlow, links: OperationLinks): z.input<type
   };
 }
 
-/** Where the platform wants the browser back, told how it went. The address was checked when the flow was started. */
+/** Returns the platform's redirect URL with the result of the flow. The URL was checked when the flow started. */
 export function redirectBack({ redirectUrl, id, status, reason, integrationId }: ConnectFlow): string | undefined {
   if (redirectUrl === null) return undefined;
   const url = new URL(redirectUrl);

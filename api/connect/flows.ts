@@ -22,7 +22,7 @@ import { hopDeps, personStep } from './next-hop.ts';
 
 const Params = z.strictObject({ flow: id('flow') });
 
-/** The flows of browsers, for the platform; and their pages, for the browsers. */
+/** The flow routes: an API for the platform, and pages for browsers. */
 export function flowRoutes(deps: ApiDeps): Endpoint[] {
   const { database, links } = deps;
   const shared = { tag: 'integrations', params: Params, success: { status: 200, body: FlowView } } as const;
@@ -39,7 +39,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     return undefined;
   }
 
-  /** A button of a flow's page. */
+  /** Handles a button on the page of a flow. */
   const press = (act: (trx: Transaction, flow: ConnectFlow) => Promise<string | undefined>) => async (ctx: Context) => {
     if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the page again and press its button.');
     const flow = await pageFlow(ctx);
@@ -208,7 +208,8 @@ async function cancel(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
   const flow = await allConnectFlows(trx).takeOpen(id);
   const moved = flow && (await allConnectFlows(trx).move(id, 'canceled', { reason: 'canceled_by_request' }));
   if (!moved) return false;
-  // An App that was made is there all the same; what only this flow was about is not.
+  // An App that was already created stays. The integration of an operator flow belongs to this flow only, so it
+  // expires.
   if (flow.kind === 'operator' && flow.integrationId) {
     await allIntegrations(trx).moveStatus(flow.integrationId, 'expired', 'canceled_by_request');
   }

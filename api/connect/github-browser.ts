@@ -18,7 +18,7 @@ import { startFlow } from './start-flow.ts';
 const shownPage = { status: 200, body: z.string(), contentType: 'text/html' };
 const onward = { status: 303, description: 'Redirect to GitHub, to your platform or to the page of the flow' };
 
-/** Everything that GitHub is known to send, and whatever else it comes up with. */
+/** The parameters that GitHub is known to send. Others are ignored. */
 const Answer = z.looseObject({
   state: z.string().min(1).max(200).optional(),
   code: z.string().min(1).max(300).optional(),
@@ -40,7 +40,7 @@ export function githubBrowserHandlers(deps: ApiDeps) {
   const { database, keyring, connect, links } = deps;
   const { redeemTicket } = beginnings(deps);
 
-  /** `callback` and `installed` are the same: what the state was given out for tells what comes back. */
+  /** Handles both `callback` and `installed`. The purpose of the state decides what GitHub must send back. */
   async function landed(ctx: Context, callbackOf: string | undefined): Promise<void> {
     const {
       state,
@@ -55,7 +55,7 @@ export function githubBrowserHandlers(deps: ApiDeps) {
     const arrival = await findArrival(database.reader, answer);
     if (typeof arrival === 'string') return refuse(arrival);
     if (!(await isItsBrowser(ctx, database.reader, arrival.flow))) return refuse('state_foreign');
-    // A code that came back for one App is never taken for another one's, which may be of another host.
+    // Prevents a code of one App from being used for another one, which can be on another host.
     if (callbackOf !== 'any' && callbackOf !== ownAppIdOf(arrival.flow)) return refuse('callback_foreign');
 
     const { id, orgId, projectId, createdBy } = arrival.flow;
@@ -186,7 +186,10 @@ function landing(path: string, operationId: string, summary: string, raw: NonNul
   });
 }
 
-/** An owner who approved what somebody else had asked for, or who changed which repositories are chosen. */
+/**
+ * Shows a page to a browser without a state: an owner approved a colleague's request, or changed the selected
+ * repositories.
+ */
 function strayed(ctx: Context, setupAction: string | undefined): void {
   const said: Record<string, string> = {
     install:

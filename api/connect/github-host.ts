@@ -11,8 +11,8 @@ import type { NewFlow } from './new-flow.ts';
 type Host = { hostUrl: string; apiUrl: string };
 
 /**
- * Refuses a GitHub that is too old for what comes later, before anything is made there. What github.com and ghe.com are
- * is known by their addresses; any other host is asked, for `orgId`.
+ * Refuses a GitHub version that is too old for later steps, before anything is created there. The addresses of
+ * github.com and ghe.com are known. Fairlead asks any other host on behalf of `orgId`.
  */
 export async function requireSupportedHost(
   connector: Pick<ImportCheck, 'serverVersion'>,
@@ -29,20 +29,20 @@ export async function requireSupportedHost(
     const advice = `${hostname} runs GitHub Enterprise Server ${version}. Update it to ${leastServerVersion} or newer.`;
     throw new Problem('host_not_supported', advice, { members });
   }
-  // By the address of its API it would be taken for a github.com, which can do more.
+  // With this API address, Fairlead would treat the server as github.com, which supports more.
   if (flavour !== 'ghes') {
     const advice = `${hostname} is a GitHub Enterprise Server. Omit \`api_url\`, or send one that ends in /api/v3.`;
     throw new Problem('host_not_supported', advice, { members });
   }
 }
 
-/** Returns the host of a new App or of the operator's App. The host of an App that is connected already is known. */
+/** Returns the host of a new App or of the operator's App. For an App that is already connected, the host is known. */
 export async function hostToBe(db: Db, connect: ConnectSettings, body: NewFlow): Promise<Host | undefined> {
   if (body.app === 'manifest') return hostOf(connect, body);
   return body.app === 'operator' ? newestOperatorApp(db) : undefined;
 }
 
-/** Returns the addresses of the GitHub host in the body, or of the default one; refuses a host that is not allowed. */
+/** Returns the addresses of the GitHub host in the body, or of the default one. Refuses a host that is not allowed. */
 export function hostOf(
   { allowedHosts, defaultHost }: ConnectSettings,
   { host_url: web = defaultHost.hostUrl, api_url: api }: Pick<NewFlow, 'host_url' | 'api_url'>,
@@ -50,7 +50,8 @@ export function hostOf(
   const hostUrl = tenantHostUrl(web, allowedHosts);
   const usual = hostUrl === defaultHost.hostUrl ? defaultHost.apiUrl : hostUrl && githubHost(hostUrl).api;
   const apiUrl = api?.replace(/\/+$/, '') ?? usual;
-  // Whose API speaks for a host says what its Apps are: nobody may bring another one for a host that is not theirs.
+  // The API of a host decides what its Apps are. Prevents a tenant from sending a foreign API for a host that it does
+  // not own.
   const origin = apiUrl !== undefined && URL.canParse(apiUrl) ? new URL(apiUrl).origin : '';
   const isItsOwn = hostUrl && apiUrl && (apiUrl === usual || origin === hostUrl);
   if (isItsOwn && tenantHostUrl(origin, allowedHosts)) return { hostUrl, apiUrl };

@@ -63,7 +63,7 @@ const Imported = z
   })
   .meta({ id: 'ImportedGithubApp' });
 
-/** An App that was made elsewhere: nothing of it is changed, and what differs from what is needed is named. */
+/** Imports an App that exists already. Fairlead changes nothing at GitHub and lists what differs from what it needs. */
 export function githubImportRoutes({ database, keyring, connector, connect, links }: ApiDeps): Endpoint[] {
   return [
     endpoint({

@@ -51,7 +51,7 @@ export const GithubAnswerBody = z
     examples: [{ state: '<the state from the address>', code: '<the code from the address>' }],
   });
 
-/** Connecting a GitHub account: where a browser flow begins, and where a platform's own page may bring its answer. */
+/** The routes that start connecting a GitHub account, and that take GitHub's response from a platform's own page. */
 export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
   const { database, keyring, connector, connect, links } = deps;
 
@@ -160,7 +160,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
         if (typeof arrival === 'string') throw refusedLanding(arrival);
         const flows = connectFlowsFor(trx, tenant);
         const mine = await flows.find(arrival.flow.id);
-        // Another's state is as unknown as none.
+        // For another caller's state, the error is the same as for an unknown state.
         if (!mine || mine.createdBy !== caller.id) throw refusedLanding('state_unknown');
         const refused = await land(trx, keyring, arrival, answer);
         if (refused) throw refusedLanding(refused);

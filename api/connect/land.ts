@@ -10,7 +10,10 @@ import { hashSecret } from '../../db/store/sealing.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { Problem } from '../http/problems.ts';
 
-/** What GitHub sends a browser back with. None of it is believed but the codes, which GitHub itself checks later. */
+/**
+ * The parameters that a browser brings back from GitHub. They are untrusted. Only GitHub itself can later confirm the
+ * codes.
+ */
 export type GithubAnswer = {
   state?: string | undefined;
   code?: string | undefined;
@@ -28,10 +31,10 @@ export type LandingRefusal =
   | 'callback_foreign'
   | 'answer_incomplete';
 
-/** A state that was found, and the flow that it belongs to. Who brought it is the caller's to check. */
+/** A state that was found, and its flow. The caller must check which browser or client brought it. */
 export type Arrival = { state: FlowState; flow: ConnectFlow };
 
-/** `ticket` and `create` begin at our own pages; only the others go through GitHub. */
+/** The purposes of states that go through GitHub. `ticket` and `create` start at pages of Fairlead. */
 const fromGithub = ['manifest', 'install', 'oauth'];
 
 export async function findArrival(db: Db, answer: GithubAnswer): Promise<Arrival | LandingRefusal> {
@@ -43,8 +46,8 @@ export async function findArrival(db: Db, answer: GithubAnswer): Promise<Arrival
 }
 
 /**
- * Takes what GitHub sent a browser back with, once. The same answer again changes nothing and is no error: people
- * reload, and a callback may race with `complete`. Another answer under a used state is refused.
+ * Takes the parameters from GitHub once. The same parameters again change nothing and are no error, because people
+ * reload and a callback can race with `complete`. Other parameters with a used state are refused.
  */
 export async function land(
   trx: Transaction,
@@ -54,7 +57,7 @@ export async function land(
 ): Promise<LandingRefusal | undefined> {
   const answerHash = hashOf(answer);
   if (!isComplete(state, answer)) return 'answer_incomplete';
-  // Where it is gone the flow has ended.
+  // If the owner was deleted, the flow has ended.
   await holdOwner(trx, flow);
   if (!(await flowStatesIn(trx).use(state.hash, answerHash))) {
     const used = await flowStatesIn(trx).findByHash(state.hash);
@@ -94,9 +97,9 @@ async function takeIn(trx: Transaction, keyring: Keyring, arrival: Arrival, answ
 }
 
 /**
- * The browser names an installation, or says that an owner was asked. It is a claim: who signed in for an earlier
- * claim has to sign in again for this one. Where the App signs people in while they install it, a code comes along;
- * it is left alone, since nothing ties it to this browser: the sign-in that follows has a challenge of its own.
+ * Takes the id of an installation, or a notice that an owner was asked. It is only a claim, so a person who signed in
+ * for an earlier claim must sign in again. If the App requests sign-in during the installation, GitHub also sends a
+ * code. Fairlead ignores it, because nothing ties it to this browser. The later sign-in has its own challenge.
  */
 async function takeInstallation(
   trx: Transaction,
@@ -125,7 +128,7 @@ async function takeInstallation(
   if (flow.kind === 'operator') await showIntegration(trx, flow, isRequest);
 }
 
-/** From here on the integration is shown, not yet usable: it is unique to the flow until the installation is proven. */
+/** Makes the integration visible, but not usable. Its identity is the flow's until the installation is proven. */
 async function showIntegration(trx: Transaction, flow: ConnectFlow, isRequest: boolean): Promise<void> {
   const integrations = allIntegrations(trx);
   const status = isRequest ? 'awaiting_approval' : 'registered';
@@ -153,7 +156,7 @@ function hashOf({ code, installationId, setupAction, error }: GithubAnswer): str
   return hashSecret(JSON.stringify([code ?? null, installationId ?? null, setupAction ?? null, error ?? null]));
 }
 
-/** What each refusal tells the person; all of them change nothing. */
+/** The advice for each refusal. A refusal changes nothing. */
 export const landingAdvice: Record<LandingRefusal, string> = {
   state_missing: 'The address has no `state`. Start again from the page that sent you to GitHub.',
   state_unknown: 'The `state` is unknown, or its flow was deleted. Start again from the page that sent you to GitHub.',
@@ -169,7 +172,7 @@ export function refusedLanding(refusal: LandingRefusal): Problem {
   return new Problem('flow_state_refused', landingAdvice[refusal], { members: { reason: refusal } });
 }
 
-/** For where no answer follows. */
+/** Throws the refusal, for routes that return nothing else. */
 export function refuse(refusal: LandingRefusal): never {
   throw refusedLanding(refusal);
 }

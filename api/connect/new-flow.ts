@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
 import { exampleId, id, name } from '../http/input.ts';
 
-/** A login of GitHub's: letters, digits and single hyphens, 39 at most. */
+/** A GitHub login: letters, digits and single hyphens, at most 39 characters. */
 const login = z
   .string()
   .regex(/^[a-z\d](?:[a-z\d]|-(?=[a-z\d])){0,38}$/i, 'must be the login of an account')

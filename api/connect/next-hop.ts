@@ -15,7 +15,7 @@ export type HopDeps = {
   database: Database;
   keyring: Keyring;
   publicUrl: string;
-  /** How long a browser waits for us before it is shown a page that goes on by itself. */
+  /** How long a browser waits for Fairlead before it gets a page that reloads automatically. */
   patienceMs: number | undefined;
 };
 
@@ -23,7 +23,7 @@ export function hopDeps({ database, keyring, links, connect }: ApiDeps): HopDeps
   return { database, keyring, publicUrl: links.publicUrl, patienceMs: connect.patienceMs };
 }
 
-/** What the person has to do next at GitHub; `none` while it is our turn, or it is all over. */
+/** The person's next step at GitHub. `none` while Fairlead has the next step, or after the flow has ended. */
 export type PersonStep = 'create' | 'install' | 'sign_in' | 'confirm' | 'none';
 
 export function personStep(flow: ConnectFlow): PersonStep {
@@ -38,12 +38,12 @@ export function personStep(flow: ConnectFlow): PersonStep {
   return flow.status === 'awaiting_approval' ? 'sign_in' : installOrSignIn(flow);
 }
 
-/** An installation that is named already needs no page of GitHub's to choose it on. */
+/** If the installation is already known, the person does not need GitHub's page to choose one. */
 function installOrSignIn(flow: ConnectFlow): PersonStep {
   return flow.claimedInstallation === null ? 'install' : 'sign_in';
 }
 
-/** None for a flow on the operator's App. */
+/** Returns the organization's own App, or undefined for a flow on the operator's App. */
 export function ownAppIdOf({ kind, githubAppId }: ConnectFlow): string | undefined {
   return kind === 'operator' ? undefined : githubAppId;
 }
@@ -52,7 +52,10 @@ export function factsOf(flow: ConnectFlow) {
   return { ...flow, hasSignInCode: flow.sealedSignInCode !== null };
 }
 
-/** The address where this browser goes on, at GitHub or on the page that leads there, with a state of its own; nothing where it is not its turn. */
+/**
+ * Returns the next address for this browser, with a new state: at GitHub, or a page that leads there. Returns undefined
+ * if the person has no next step.
+ */
 export async function nextHop(deps: HopDeps, flow: ConnectFlow): Promise<string | undefined> {
   const step = personStep(flow);
   if (step === 'create') {

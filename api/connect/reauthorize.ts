@@ -11,10 +11,10 @@ import { Problem } from '../http/problems.ts';
 import type { Asking } from '../people/owner.ts';
 import { installing, openFlow, requireSignIn, type StartDeps } from './start-flow.ts';
 
-/** Without the App's own key, or once its end has begun, no sign-in helps. */
 /**
- * Starts a flow that ends at the same integration: whoever administers the account signs in and, where the App was
- * uninstalled, installs it again. What hangs on the integration stays as it is, and no other account comes to it.
+ * Starts a flow that ends at the same integration. An administrator of the account signs in and, if the App was
+ * uninstalled, installs it again. Everything that uses the integration stays, and no other account can be connected to
+ * it.
  */
 export async function startReauthorization(
   trx: Transaction,
@@ -53,7 +53,7 @@ export async function startReauthorization(
   });
 }
 
-/** A new sign-in is of no use where GitHub does not take the App itself. */
+/** Refuses if the App has no key that GitHub accepts, because a new sign-in does not help then. */
 async function refuseDeadKey(db: Db, { id, statusReason }: Integration, app: GithubApp): Promise<void> {
   if ((await credentialsIn(db).has(app.id, 'private_key')) && statusReason !== appRejected) return;
   throw new Problem(

@@ -20,10 +20,10 @@ import { hostOf, newestOperatorApp } from './github-host.ts';
 import type { NewFlow } from './new-flow.ts';
 
 export type StartDeps = { connect: ConnectSettings; publicUrl: string };
-/** Of one organization: whoever starts more has forgotten the others, or wants to be in the way. */
+/** The most open flows of one organization. It limits forgotten flows and a tenant that floods the table. */
 const mostOpen = 50;
 
-/** Starts a flow, and answers the address on which its browser begins. */
+/** Starts a flow and returns the address on which its browser starts. */
 export async function startFlow(
   trx: Transaction,
   deps: StartDeps,
@@ -42,7 +42,7 @@ export async function startFlow(
 
 type Opening = Omit<NewConnectFlow, 'createdBy' | 'redirectUrl'>;
 
-/** Writes the flow down, with its workflow and the address on which its browser begins. */
+/** Stores the flow and its workflow command, and returns the address on which its browser starts. */
 export async function openFlow(
   trx: Transaction,
   deps: StartDeps,
@@ -119,7 +119,10 @@ async function operatorApp(db: Db, owner: Owner): Promise<What> {
   return { ...owner, ...installing(app), kind: 'operator', integrationId: null };
 }
 
-/** The App of an integration: what is installed beside it will be that integration's, and its owner's. */
+/**
+ * Returns the values for another installation of an integration's own App. It gets the same integration and the same
+ * owner.
+ */
 async function ownApp(db: Db, { tenant, caller }: Asking, integrationId: string): Promise<What> {
   const integration = await integrationsFor(db, tenant).find(integrationId);
   const app = integration?.githubAppId ? await githubAppsIn(db).find(integration.githubAppId) : undefined;
@@ -165,7 +168,7 @@ function redirectOf({ connect, publicUrl }: StartDeps, given: string | undefined
   return allowed;
 }
 
-/** Names are unique on all of GitHub, so each suggestion ends in a few letters of its own. */
+/** Suggests a name for the App. Names are unique on all of GitHub, so each suggestion ends in random characters. */
 function suggestedName(orgName: string): string {
   const tail = `-${newId('gha').slice(-5)}`;
   const words = orgName.replaceAll(/[^\w -]+/g, '').trim();

@@ -15,7 +15,7 @@ export const DeletionQuery = z.strictObject({
   if_unused: z.enum(['true', 'false']).optional().describe('`true` deletes only what is not in use'),
 });
 
-/** To take an installation from other projects is not for one of them to decide. */
+/** Prevents a project from removing an installation that other projects use. */
 export function requireMayRevoke(caller: Caller, orgId: string, wanted: Revocation): void {
   if (wanted !== 'always' || scopesIn(caller, orgId).has('org:admin')) return;
   throw new Problem('missing_scope', 'You need the scope org:admin for `revocation=always`.');

@@ -38,10 +38,10 @@ const ImpactView = z
   })
   .meta({ id: 'DeletionImpact' });
 
-/** How many apps are named one by one. */
+/** The most apps that a problem lists. */
 const mostApps = 100;
 
-/** What the same operation asks of its caller here and in the dialect. */
+/** The scope and the problems of this operation, here and in the dialect. */
 const deleting = {
   access: 'integrations:delete',
   problems: ['not_found', 'integration_in_use'] satisfies ProblemCode[],

@@ -53,7 +53,7 @@ const filters = {
     .optional(),
 };
 
-/** What came in. A delivery that nobody’s installation has claimed is seen by the operators only. */
+/** The routes for received webhooks. Only operators see a delivery that belongs to no tenant. */
 export function deliveryRoutes({ database }: { database: Database }): Endpoint[] {
   return [
     endpoint({

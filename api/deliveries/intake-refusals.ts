@@ -2,8 +2,8 @@ import type { IntakeAnswer } from '../http/deps.ts';
 import { catalogue, type ProblemCode } from '../http/problems.ts';
 
 /**
- * What a webhook that is not taken is answered. Every answer is the same bytes each time, and all that can be wrong
- * with a signature, its App's existence included, is one answer.
+ * The responses to refused webhooks. Their bytes never vary. An unknown App gets the same response as a wrong
+ * signature, so that an attacker cannot tell them apart.
  */
 const unauthorized = refusal(
   'invalid_signature',

@@ -15,13 +15,13 @@ import { isSignedBy } from './webhook-keys.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
 const maxBodyBytes = 25 * 1024 * 1024;
-/** Of all bodies together that are still arriving, and of those of one address. */
+/** The limits for bodies that are still arriving: of all senders, and of one address. */
 const arriving = { maxBytes: 512 * 1024 * 1024, maxBytesOfOne: 128 * 1024 * 1024 };
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const eventName = /^[a-z][a-z0-9_]{0,63}$/;
 
-/** Of the headers only these are kept: once GitHub sent webhook secrets in a header of its own by mistake. */
+/** The only headers that are stored. GitHub once sent webhook secrets in a header by mistake. */
 const keptHeaders = [
   'x-github-hook-id',
   'x-github-hook-installation-target-type',
@@ -44,9 +44,9 @@ export function createIntake({
   hookKeys: HookKeys;
   logger: Logger;
   registry: Registry;
-  /** Of what may wait to be stored. */
+  /** The limits for webhooks that wait to be stored. */
   bounds?: { maxItems?: number; maxBytes?: number };
-  /** Of bodies that are still arriving. */
+  /** The limits for bodies that are still arriving. */
   arrival?: { pace?: BodyPace; maxBytes?: number; maxBytesOfOne?: number };
 }): Intake {
   const metrics = createIntakeMetrics(registry);
@@ -69,7 +69,7 @@ export function createIntake({
     const digest = signatureDigest(headers['x-hub-signature-256']);
     if (!digest) return headers['x-hub-signature-256'] ? 'signature_form' : 'signature_missing';
 
-    // Known for seconds, so mostly at once; the body of who names no App of ours is not kept.
+    // The keys are cached for seconds, so this rarely waits. If the request names no App of ours, its body is not kept.
     const app = await hookKeys.keysFor({
       githubAppId,
       targetId: one(headers, 'x-github-hook-installation-target-id'),
@@ -137,7 +137,7 @@ function accepted({ id, duplicate }: StoredDelivery): IntakeAnswer {
   };
 }
 
-/** A header that came twice is joined by a comma, and then has not the form that is asked of it. */
+/** Returns the header's value. If it was sent twice, the values are joined by a comma and fail the format check. */
 function one(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value.join(', ') : value;

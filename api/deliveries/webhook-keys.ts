@@ -8,18 +8,18 @@ import { isId } from '../../domain/ids.ts';
 import { webhookKeysKeptMs } from '../../domain/secrets/rotation-phase.ts';
 import { BoundedMap } from '../http/bounded-map.ts';
 
-/** What an unsigned request says about the App that it comes from. It only selects: the signature decides. */
+/** The parts of an unsigned request that name its App. They only select the keys: the signature decides. */
 export type HookSource = {
-  /** From the path: `gha_…`. */
+  /** The id from the path, `gha_…`. */
   githubAppId?: string | undefined;
-  /** `X-GitHub-Hook-Installation-Target-ID`: the App's number at its host. */
+  /** The header `X-GitHub-Hook-Installation-Target-ID`: the App's number at its host. */
   targetId?: string | undefined;
-  /** `X-GitHub-Enterprise-Host`: which of several hosts, where they have Apps of the same number. */
+  /** The header `X-GitHub-Enterprise-Host`: tells hosts apart if they have Apps with the same number. */
   enterpriseHost?: string | undefined;
 };
 
 export type HookKeys = {
-  /** The one App that the source names, with the keys that its webhooks may be signed with now. */
+  /** Returns the one App that the source names, and the keys that can sign its webhooks now. */
   keysFor(source: HookSource): Promise<{ githubAppId: string; keys: readonly KeyObject[] } | undefined>;
 };
 
@@ -27,12 +27,12 @@ type Entry = { app: GithubApp; keys: KeyObject[] };
 type Cached = { entries: Promise<Entry[]>; until: number };
 
 const missKeptMs = 1_000;
-/** The bound on the cache, because an unsigned request may name any App. */
+/** The bound on the cache, because an unsigned request can name any App. */
 const maxCached = 10_000;
 
 /**
- * Opens webhook secrets and keeps them for seconds only. A rotation waits for longer than that before it tells the
- * provider of a new one, so that every process knows it by then.
+ * Opens webhook secrets and caches them for seconds only. A rotation waits longer than that before it sends a new
+ * secret to the provider. By then every process knows the secret.
  */
 export function createHookKeys({ database, keyring }: { database: Database; keyring: Keyring }): HookKeys {
   const cache = new BoundedMap<Cached>(maxCached);
@@ -43,14 +43,14 @@ export function createHookKeys({ database, keyring }: { database: Database; keyr
     return Promise.all(
       found.map(async (app) => {
         const known = await secrets.webhookSecrets(app.id);
-        // An empty secret would verify what anybody can sign.
+        // Skip an empty secret: anybody could sign with it.
         const keys = known.filter((secret) => secret.length > 0).map((secret) => createSecretKey(secret, 'utf8'));
         return { app, keys };
       }),
     );
   }
 
-  /** One look-up for everybody who asks meanwhile; a failed one is not kept. */
+  /** Shares one look-up among concurrent requests, and does not cache a failure. */
   function cached(name: string, find: () => Promise<(GithubApp | undefined)[]>): Promise<Entry[]> {
     const now = Date.now();
     const kept = cache.get(name);
@@ -84,21 +84,21 @@ export function createHookKeys({ database, keyring }: { database: Database; keyr
   };
 }
 
-/** Only GitHub Enterprise Server sends its host's name. */
+/** Selects the entry of the host. Only GitHub Enterprise Server sends the name of its host. */
 function oneOfHost(entries: Entry[], enterpriseHost: string | undefined): Entry | undefined {
   const there = entries.filter(({ app: { hostUrl, apiUrl } }) =>
     enterpriseHost === undefined
       ? githubHost(hostUrl, apiUrl).flavour !== 'ghes'
       : new URL(hostUrl).host === enterpriseHost.toLowerCase(),
   );
-  // An organization's own App has an address of its own, which names it.
+  // Prefer the operator's App. An organization's own App has its own webhook address, which names it.
   return there.find(({ app }) => app.orgId === null) ?? there[0];
 }
 
-/** Hashing with this one takes as long as with a real one, and nothing verifies. */
+/** A random key that takes as long as a real one and verifies nothing. */
 const nobodysKey = createSecretKey(randomBytes(32));
 
-/** Whether one of the keys made this digest of these bytes. Without a key it takes as long and is false. */
+/** Returns whether one of the keys made this digest of the body. Without a key it takes as long and returns false. */
 export function isSignedBy(keys: readonly KeyObject[], body: Buffer, digest: string): boolean {
   const given = Buffer.from(digest, 'hex');
   let verified = false;

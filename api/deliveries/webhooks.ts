@@ -14,7 +14,7 @@ const Accepted = z
   })
   .meta({ id: 'ReceivedWebhook' });
 
-/** Outside the JSON frame: nothing is parsed, and no origin is allowed. */
+/** The webhook routes. They bypass the JSON frame: no body is parsed and no origin is allowed. */
 export function webhookRoutes({ intake, limiter }: Pick<ApiDeps, 'intake' | 'limiter'>): Endpoint[] {
   async function receive(ctx: Context): Promise<void> {
     const { status, headers, body } = await intake.receive(ctx.req, {

@@ -21,7 +21,7 @@ const BuildTokenView = z
   })
   .meta({ id: 'BuildToken' });
 
-/** All that such a token is for. */
+/** The only scope of a build token. */
 const buildScopes = ['credentials:exchange'] as const;
 
 export function buildTokenRoutes(): Endpoint[] {

@@ -71,9 +71,12 @@ export const ExchangeBody = z
     ],
   });
 export type ExchangeBody = z.output<typeof ExchangeBody>;
-/** What a caller exchanges, and for whom. */
+/** A request for a credential. */
 export type ExchangeRequest = { tenant: TenantScope; caller: Caller; projectId: string; body: ExchangeBody };
-/** The app or build that the credential is for; neither if a project exchanges for itself. `bound`: no other repository. */
+/**
+ * The app or build that gets the credential. Both are undefined if a project exchanges for itself. If `bound` is true,
+ * the caller may use no other repository.
+ */
 export type Subject = { app?: App; build?: Build; bound: boolean };
 
 /** Finds the app or build that the caller's token is narrowed to, or that the body names. */

@@ -60,7 +60,7 @@ export async function exchangeGitToken(
   };
 }
 
-/** What the broker is to mint, and what the lease remembers of it. */
+/** The token that the broker mints, and the facts that the lease stores. */
 type Resolved = {
   project: Project;
   wanted: WantedGitToken;

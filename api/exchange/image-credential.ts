@@ -58,7 +58,7 @@ export async function exchangeImageCredential(
   };
 }
 
-/** What the broker is to mint, and what the lease remembers of it. */
+/** The credential that the broker mints, and the facts that the lease stores. */
 type Resolved = {
   project: Project;
   wanted: WantedImageCredential;

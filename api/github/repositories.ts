@@ -78,7 +78,10 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
   ];
 }
 
-/** On whose behalf the provider is asked: the project's whose token this is, also where the organization granted it. */
+/**
+ * Returns the owner on whose behalf Fairlead asks the provider. For a token of one project it is that project, even if
+ * the organization granted the integration.
+ */
 function ownerFor(tenant: TenantScope, { orgId, projectId }: Integration): string {
   if (projectId !== null) return projectId;
   const inOrg = tenant.kind === 'grants' ? tenant.grants.filter((grant) => grant.orgId === orgId) : [];

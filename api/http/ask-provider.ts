@@ -3,7 +3,7 @@ import type { AskedFor } from '../../domain/ops/failure-facts.ts';
 import { problemOf } from '../../domain/ops/provider-failures.ts';
 import { Problem, type ProblemCode } from './problems.ts';
 
-/** What to do about it, beside what the provider said. */
+/** Advice that follows the provider's message. */
 const cures: Partial<Record<ProblemCode, string>> = {
   host_not_supported: 'Send the address of a GitHub, and `api_url` where its API is somewhere else.',
   github_app_rejected: 'Send the App ID from the App’s settings on GitHub, and a private key that is listed there.',

@@ -17,7 +17,7 @@ const maxProven = 20_000;
 
 export type Authenticate = (ctx: Context) => Promise<Caller>;
 
-/** Finds out who asks: a Bearer token or session, or the session of a cookie. Throws where that is nobody. */
+/** Identifies the caller by a Bearer token, a Bearer session or a session cookie. Throws if none of them is valid. */
 export function createAuthenticate({
   database,
   adminToken,
@@ -30,11 +30,14 @@ export function createAuthenticate({
   limiter: RateLimiter;
 }): Authenticate {
   const { origin } = new URL(publicUrl);
-  /** The hashes of secrets that were right a short while ago. */
+  /** The hashes of secrets that were valid recently. */
   const proven = new BoundedMap<true>(maxProven);
   const noting = new Set<string>();
 
-  /** Those who only guess are refused before anything is looked up, and do not lock out the others of their address. */
+  /**
+   * Checks the secret. After too many failures, an address that guesses is refused before any look-up. A caller at that
+   * address whose secret was valid recently is not locked out.
+   */
   async function prove(
     ctx: Context,
     secret: string,
@@ -58,8 +61,8 @@ export function createAuthenticate({
     if (!secret.startsWith('flt_')) return undefined;
     const token = await findToken(database.reader, secret);
     if (!token) return undefined;
-    // Only now and then, and once for all who come at the same time, since the one writer of SQLite has better to do;
-    // and it is no reason to refuse.
+    // Writes rarely, and once for concurrent requests, because SQLite has only one writer. If the write fails, the
+    // request still succeeds.
     if (isUseDue(token) && !noting.has(token.id)) {
       noting.add(token.id);
       await database.write((trx) => noteTokenUse(trx, token.id)).catch(() => {});
@@ -95,7 +98,7 @@ export function createAuthenticate({
   };
 }
 
-/** A browser sends a cookie wherever it is led to; the origin and this token it does not. */
+/** Prevents cross-site requests. A browser sends the cookie with them, but not the right origin and this token. */
 function requireSameSite(ctx: Context, cookie: string, origin: string): void {
   if (ctx.get('origin') !== origin) throw new Problem('csrf_rejected', `Send the header \`Origin: ${origin}\`.`);
   if (!sameSecret(ctx.get('x-csrf-token'), csrfTokenOf(cookie))) {
@@ -103,7 +106,7 @@ function requireSameSite(ctx: Context, cookie: string, origin: string): void {
   }
 }
 
-/** Follows from the session's own token, which no script can read: nothing has to be kept for it. */
+/** Derives the CSRF token from the session token, which no script can read. Nothing needs to be stored. */
 export function csrfTokenOf(sessionToken: string): string {
   return createHash('sha256').update(`csrf|${sessionToken}`).digest('base64url');
 }

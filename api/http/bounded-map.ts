@@ -23,7 +23,7 @@ export class BoundedMap<Value> {
     this.#entries.delete(key);
   }
 
-  /** Makes the key the newest, also if it is known already. */
+  /** Makes the key the newest one, even if the map already has it. */
   set(key: string, value: Value): void {
     this.#entries.delete(key);
     this.#entries.set(key, value);

@@ -6,7 +6,7 @@ import { Problem } from './problems.ts';
 
 export type Grant = { orgId: string; projectId?: string; scopes: ReadonlySet<Scope> };
 
-/** Who asks, and what they may do where. */
+/** The caller of a request, and its permissions. */
 export type Caller = {
   /** `operator`, `user:user_…` or `token:tok_…`: the actor of the audit log. */
   id: string;
@@ -15,13 +15,13 @@ export type Caller = {
   sessionId?: string;
   tokenId?: string;
   grants: Grant[];
-  /** Of a token for one app, or for one build of it: routes that do not mind this refuse it. */
+  /** Set for a token of one app or of one build. Routes without `forNarrow` refuse such a token. */
   narrowedTo?: { appId: string; buildId: string | null };
-  /** Operates the instance: stands outside the organizations. */
+  /** True for operators of the instance, which are outside the organizations. */
   ops: boolean;
 };
 
-/** What a route asks of its caller. */
+/** The permission that a route requires. */
 export type Access = Scope | 'public' | 'signed_in';
 
 export const operator: Caller = { id: 'operator', kind: 'operator', grants: [], ops: true };
@@ -50,9 +50,9 @@ export function callerOfToken(token: ApiToken): Caller {
 }
 
 /**
- * The organizations and projects in which the caller holds the scope. Who holds it nowhere is refused before anything
- * is looked up. The operator's token reaches everything; a person who operates the instance sees everything, and
- * changes what belongs to an organization only by their role in it.
+ * Returns the organizations and projects in which the caller has the scope. Refuses a caller that has it nowhere,
+ * before any look-up. The operator's token reaches everything. A person who operates the instance can read everything,
+ * but needs a role in an organization to change anything there.
  */
 export function tenantFor(caller: Caller, access: Exclude<Access, 'public'>): TenantScope {
   if (caller.kind === 'operator') return everything;
@@ -64,12 +64,12 @@ export function tenantFor(caller: Caller, access: Exclude<Access, 'public'>): Te
   return { kind: 'grants', grants: grants.map(({ orgId, projectId }) => ({ orgId, projectId })) };
 }
 
-/** What is to be the organization's own, and so of all its projects, takes who administers it. */
+/** Requires an administrator for changes that affect the organization and all its projects. */
 export function requireOrgAdmin(caller: Caller, orgId: string): void {
   if (!scopesIn(caller, orgId).has('org:admin')) throw new Problem('missing_scope', 'You need the scope org:admin.');
 }
 
-/** The scopes that the caller may hand on in this organization (and project). */
+/** Returns the scopes that the caller can pass on in this organization (and project). */
 export function scopesIn(caller: Caller, orgId: string, projectId?: string): ReadonlySet<Scope> {
   if (caller.kind === 'operator') return new Set(allScopes);
   const grants = caller.grants.filter(

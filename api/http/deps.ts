@@ -13,20 +13,20 @@ import type { Logger } from '../../log.ts';
 import type { OperationLinks } from './operation-view.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
-/** What the flows that connect a GitHub account need to know of the configuration. */
+/** The settings of flows that connect a GitHub account. */
 export type ConnectSettings = {
-  /** The GitHub of those who name none. */
+  /** The GitHub host for requests that name none. */
   defaultHost: { hostUrl: string; apiUrl: string };
   allowedHosts: AllowedHost[];
-  /** Beside our own origin: where a browser may be sent in the end. */
+  /** Other origins to which a browser may be redirected at the end. Fairlead's own origin is always allowed. */
   redirectOrigins: string[];
-  /** Where GitHub sends the webhooks of this App. */
+  /** Returns the address to which GitHub sends this App's webhooks. */
   webhookUrlFor(githubAppId: string): string;
-  /** How long a browser waits for us before it is shown a page that goes on by itself. */
+  /** How long a browser waits for Fairlead before it gets a page that reloads automatically. */
   patienceMs?: number;
 };
 
-/** An App as GitHub describes it to who has its key. */
+/** An App as GitHub describes it to the owner of its key. */
 export type FoundApp = {
   id: number;
   slug: string | undefined;
@@ -37,7 +37,7 @@ export type FoundApp = {
   hook: { url: string | undefined; contentType: string | undefined };
 };
 
-/** What of connecting is read live while a person waits: what a host is, and whether an App's number and key fit. */
+/** The live checks while a person waits: what a host is, and whether an App's number and key fit. */
 export type ImportCheck = {
   serverVersion(host: { hostUrl: string; apiUrl: string; orgId: string }): Promise<string | undefined>;
   checkImport(app: {
@@ -49,7 +49,7 @@ export type ImportCheck = {
   }): Promise<FoundApp>;
 };
 
-/** What the routes are built from. */
+/** The dependencies of the routes. */
 export type ApiDeps = {
   database: Database;
   keyring: Keyring;
@@ -75,8 +75,8 @@ export type ApiDeps = {
 export type IntakeAnswer = { status: number; headers: Record<string, string>; body: string };
 
 export type Intake = {
-  /** Verifies and stores one webhook; answers after the commit. Nothing of a refused one is kept. */
+  /** Verifies and stores one webhook. Returns after the commit. Stores nothing of a refused webhook. */
   receive(request: IncomingMessage, from: { ip: string; githubAppId?: string | undefined }): Promise<IntakeAnswer>;
-  /** Waits for what is being stored. */
+  /** Waits for the webhooks that are being stored. */
   drain(): Promise<void>;
 };

@@ -8,7 +8,7 @@ import type { Access, Caller } from './caller.ts';
 import { Problem, type ProblemCode } from './problems.ts';
 import type { Tag } from './tags.ts';
 
-/** A member of a union is strict as well. */
+/** In a union, every member must be strict as well. */
 type BodySchema = z.ZodObject | z.ZodDiscriminatedUnion;
 type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -17,24 +17,24 @@ export type Request<Params = unknown, Query = unknown, Body = unknown> = {
   params: Params;
   query: Query;
   body: Body;
-  /** Of a public route, nobody. */
+  /** On a public route, the placeholder `nobody`. */
   caller: Caller;
-  /** Where the caller holds the scope that the route asks for. */
+  /** The organizations and projects in which the caller has the required scope. */
   tenant: TenantScope;
   ip: string;
   requestId: string;
-  /** The revision that `If-Match` names. */
+  /** The revision from `If-Match`. */
   ifMatch?: number;
   ctx: Context;
 };
 
 export type WriteRequest<Params = unknown, Query = unknown, Body = unknown> = Request<Params, Query, Body> & {
   trx: Transaction;
-  /** Records the act in this transaction, with who and where from. */
+  /** Writes an audit entry in this transaction, with the caller, the address and the request id. */
   audit(entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>): Promise<void>;
 };
 
-/** More than a body: made by `reply`. */
+/** A response that has more than a body. Create it with `reply`. */
 export class Reply {
   readonly parts: ReplyParts;
   constructor(parts: ReplyParts) {
@@ -46,13 +46,13 @@ export type ReplyParts = {
   body?: unknown;
   status?: number;
   headers?: Record<string, string>;
-  /** Becomes the `ETag` of an endpoint that has one. */
+  /** Becomes the `ETag`, if the endpoint has one. */
   revision?: number;
-  /** The last id of this page, where there is a next one: becomes the `Link`. */
+  /** The last id of this page, if a next page exists. Becomes the `Link`. */
   next?: string | undefined;
-  /** Long work: is put into the body, and may be waited for. */
+  /** The long-running operation. It is added to the body, and the caller can wait for it. */
   operation?: Operation;
-  /** The body anew, for who has waited until that has ended. */
+  /** Returns the body again, after the caller waited for the operation to end. */
   renew?(): Promise<unknown>;
 };
 
@@ -74,9 +74,11 @@ export type Endpoint = {
   summary: string;
   description?: string;
   access: Access;
-  /** Minds what a caller is narrowed to: tokens of one app or one build are answered, and nowhere else. */
+  /**
+   * Accepts tokens of one app or one build. The handler must apply their limits. All other routes refuse such tokens.
+   */
   forNarrow?: boolean;
-  /** Public, but not limited by address: a probe must not fail, and webhooks are counted by what they are. */
+  /** Skips the rate limit by address: a health check must not fail, and webhooks have limits of their own. */
   unlimited?: boolean;
   params?: z.ZodObject;
   query?: z.ZodObject;
@@ -84,19 +86,22 @@ export type Endpoint = {
   /** Sends the revision of the resource as its `ETag`. */
   etag?: boolean;
   success: { status: number; body?: z.ZodType; description?: string; contentType?: string };
-  /** Beyond those that every route may answer. */
+  /** The problems beyond those of every route. */
   problems?: ProblemCode[];
-  /** Members of the answer that are secret: they are not kept for an `Idempotency-Key`. */
+  /** The secret members of the response. They are not stored for an `Idempotency-Key`. */
   secret?: string[];
-  /** Looks only: no transaction, so it may ask a provider. */
+  /** Reads only. It has no transaction, so it may ask a provider. */
   read?(request: Request): Promise<unknown>;
-  /** What a write must ask a provider for: before its transaction, which would hold up all others meanwhile. */
+  /** Asks a provider for what a write needs. It runs before the transaction, so that it does not block other writes. */
   prepare?(request: Request): Promise<unknown>;
-  /** Asked for by many at once: several requests share a transaction, and one that is refused is written alone. */
+  /**
+   * Set if many callers write at once. Several requests then share a transaction. If one of them fails, each runs again
+   * on its own.
+   */
   grouped?: boolean;
-  /** Everything in one transaction, which a thrown problem takes back. Must not ask a provider. */
+  /** Does all its work in one transaction, which a thrown problem rolls back. Must not ask a provider. */
   write?(request: WriteRequest & { prepared: unknown }): Promise<unknown>;
-  /** Answers by itself, outside the frame. */
+  /** Sends the response itself, outside the frame. */
   raw?(ctx: Context, tools: RawTools): Promise<void>;
 };
 
@@ -114,7 +119,7 @@ type Definition<
   write?(request: WriteRequest<Output<Params>, Output<Query>, Output<Body>> & { prepared: Prepared }): Promise<unknown>;
 };
 
-/** One definition routes, checks and documents; its schemas type the handler. */
+/** Defines a route once, for the router, the checks and the document. Its schemas type the handler. */
 export function endpoint<
   Params extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,
@@ -124,7 +129,7 @@ export function endpoint<
   return definition as unknown as Endpoint;
 }
 
-/** Refuses an update of what was changed meanwhile. */
+/** Refuses an update if the resource has changed since the caller read it. */
 export function requireRevision({ ifMatch }: { ifMatch?: number | undefined }, revision: number): void {
   if (ifMatch === undefined || ifMatch === revision) return;
   throw new Problem('precondition_failed', 'Read the resource again and send the new `ETag` as `If-Match`.');

@@ -24,15 +24,15 @@ export type HtmlPage = {
   /** Plain text. */
   title: string;
   body: Html;
-  /** Where its forms may lead, beside this server. */
+  /** The origins to which the page's forms may lead, besides this server. */
   formActions?: string[];
-  /** A script of ours, in the page's own text. */
+  /** An inline script of Fairlead. */
   script?: string;
-  /** Loads the page again after so many seconds, also without a script. */
+  /** Reloads the page after this many seconds, without a script. */
   refreshSeconds?: number;
 };
 
-/** A page for people: no console is needed for it, and no script. It takes nothing from elsewhere. */
+/** Shows a page to a person. It needs no script and loads nothing from other servers. */
 export function showPage(ctx: Context, page: HtmlPage): void {
   const { status = 200, title, body, formActions = [], script, refreshSeconds } = page;
   const policy = [
@@ -44,7 +44,7 @@ export function showPage(ctx: Context, page: HtmlPage): void {
     `base-uri 'none'`,
   ];
   ctx.set('content-security-policy', policy.join('; '));
-  // A form's origin is looked at, and `no-referrer` would hide it; the address itself is not passed on by this.
+  // Fairlead checks the origin of a form, which `no-referrer` would hide. This policy does not reveal the path.
   ctx.set('referrer-policy', 'strict-origin');
   ctx.status = status;
   const refresh = refreshSeconds !== undefined && html`<meta http-equiv="refresh" content="${refreshSeconds}">`;
@@ -56,7 +56,7 @@ export function showPage(ctx: Context, page: HtmlPage): void {
   ctx.type = 'text/html; charset=utf-8';
 }
 
-/** For routes that people see: a refusal is a page for them, and a problem document for everybody else. */
+/** For routes that people visit. A browser gets a refusal as a page, and every other client as a problem document. */
 export function forPeople(raw: Raw): Raw {
   return async (ctx, tools) => {
     try {
@@ -73,14 +73,17 @@ function hashSource(text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }
 
-/** Another site's form would act in the name of whoever sits at this browser. What says nothing is let through. */
+/**
+ * Returns whether another site sent the request, which would act in the name of the signed-in person. A request without
+ * these headers passes.
+ */
 export function comesFromElsewhere(ctx: Context): boolean {
   const site = ctx.get('sec-fetch-site');
   if (site) return site !== 'same-origin' && site !== 'none';
   return Boolean(ctx.get('origin')) && !hasOwnOrigin(ctx);
 }
 
-/** For what only a page of ours may have sent: a browser that says nothing is refused. */
+/** Returns whether a page of Fairlead sent the request. A request without these headers is refused. */
 export function isFromOwnPage(ctx: Context): boolean {
   const site = ctx.get('sec-fetch-site');
   return site ? site === 'same-origin' : hasOwnOrigin(ctx);

@@ -7,7 +7,7 @@ export type Answer = { status: number; headers: Record<string, string>; body: st
 
 type Keyed = { callerId: string; key: string; fingerprint: string };
 
-/** Under which key, and as which request, this caller's request is remembered. */
+/** Returns the key and the fingerprint under which the caller's request is stored. */
 export function keyOf(request: { callerId: string; key: string; method: string; path: string; body: unknown }): Keyed {
   const { callerId, key, method, path, body } = request;
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
@@ -17,13 +17,13 @@ export function keyOf(request: { callerId: string; key: string; method: string; 
   return { callerId, key, fingerprint: createHash('sha256').update(said).digest('hex') };
 }
 
-/** The first answer, where this request was carried out already. */
+/** Returns the first response if this request was already carried out. */
 export async function answered(db: Db, { callerId, key, fingerprint }: Keyed): Promise<Answer | undefined> {
   const stored = await idempotencyKeysIn(db, callerId).find(key);
   return stored && repeated(stored, fingerprint);
 }
 
-/** Carries the work out once for each key of a caller; a repetition gets the first answer. All in one transaction. */
+/** Does the work once for each key of a caller, all in one transaction. A repeated request gets the first response. */
 export async function onlyOnce(
   trx: Transaction,
   { callerId, key, fingerprint }: Keyed,
@@ -46,7 +46,7 @@ function repeated(stored: StoredAnswer, fingerprint: string): Answer {
   return { status, body, headers: { ...headers, 'idempotency-replayed': 'true' } };
 }
 
-/** What a repetition may know of an answer that held secrets: everything but those. */
+/** Returns the body without its secrets, for repeated requests. */
 function without(secret: string[], body: string | null): string {
   const members = Object.entries(JSON.parse(body ?? '{}')).filter(([name]) => !secret.includes(name));
   return JSON.stringify({ ...Object.fromEntries(members), code: 'secret_not_repeated' });

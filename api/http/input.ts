@@ -17,7 +17,7 @@ export const name = z
   .min(1)
   .max(100)
   .meta({ examples: ['shop'] });
-/** Seconds since 1970, as all times in the API. */
+/** Seconds since 1970, like all times in the API. */
 export const epochSeconds = z.int().meta({ examples: [1_790_000_000] });
 
 export const PageQuery = z.strictObject({
@@ -25,10 +25,10 @@ export const PageQuery = z.strictObject({
   cursor: z.string().max(200).optional().describe('Position from the `Link` header of the previous page'),
 });
 
-/** Of a route that takes no query: a misspelt parameter is an error there as well. */
+/** For a route without a query. A misspelled parameter is an error there as well. */
 export const noQuery = z.strictObject({});
 
-/** Postgres compares no text that holds a NUL. */
+/** Refuses a NUL, because Postgres cannot compare text that contains one. */
 export function refuseNul(query: Record<string, string | string[] | undefined>): void {
   for (const [field, value] of Object.entries(query)) {
     if (!String(value).includes('\0')) continue;
@@ -59,7 +59,7 @@ export function toSeconds(ms: number | null): number | null {
   return ms === null ? null : Math.floor(ms / 1000);
 }
 
-/** Throws a `Problem` that names each field that is not as the schema says. Values are not repeated. */
+/** Throws a `Problem` that names each invalid field. It does not repeat the values. */
 export function check<Schema extends z.ZodType>(where: string, schema: Schema, value: unknown): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -9,9 +9,9 @@ export class ListenError extends Error {
 
 export type Listening = {
   port: number;
-  /** Takes over the requests; until then every one is answered 503, so that the port is held from the beginning. */
+  /** Starts to serve requests. The port is bound from the beginning, and until this call every request gets a 503. */
   serve(listener: RequestListener): void;
-  /** Takes no new connection, and waits for the requests in flight, `limitMs` at most. */
+  /** Accepts no new connections, and waits at most `limitMs` for the requests in flight. */
   stop(limitMs: number): Promise<void>;
 };
 
@@ -23,7 +23,7 @@ const starting: RequestListener = (_, response) => {
   response.end(JSON.stringify(problemDocument(problem, randomUUID())));
 };
 
-/** Binds the address before anything else is started, so that a taken port is known at once. */
+/** Binds the address before anything else starts, so that a port conflict is reported immediately. */
 export async function listen({ host, port }: { host: string; port: number }): Promise<Listening> {
   let current = starting;
   let stopping = false;
@@ -31,7 +31,7 @@ export async function listen({ host, port }: { host: string; port: number }): Pr
     if (stopping) response.setHeader('connection', 'close');
     current(request, response);
   });
-  // A body of 25 MB may come slowly; headers may not.
+  // A body of 25 MB can be slow. Headers must not be.
   server.headersTimeout = 15_000;
   server.requestTimeout = 120_000;
   server.keepAliveTimeout = 65_000;
@@ -50,7 +50,7 @@ export async function listen({ host, port }: { host: string; port: number }): Pr
       stopping = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      // A connection that was busy a moment ago is kept alive by its client, and would hold up the end.
+      // Clients keep recently used connections alive, which would delay the stop.
       const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
       const force = setTimeout(() => server.closeAllConnections(), limitMs);
       await closed;

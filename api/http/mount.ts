@@ -21,9 +21,11 @@ const maxWaitSeconds = 30;
 
 export type MountDeps = { database: Database; authenticate: Authenticate; links: OperationLinks; limiter: RateLimiter };
 
-/** Routes the endpoints: who asks, what may they, is the request well formed, then the handler. */
+/**
+ * Routes the requests to the endpoints. Checks the caller, the permissions and the request, and then runs the handler.
+ */
 export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
-  // Exactly as documented: what is looked up by its path elsewhere (CORS, idempotency) has one spelling.
+  // Match paths exactly. CORS and idempotency use the path as a key, so each path must have one spelling.
   const router = new Router({ sensitive: true, strict: true });
   for (const endpoint of endpoints) {
     const path = endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1');
@@ -33,7 +35,7 @@ export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
       await serve(ctx, endpoint, deps);
     });
   }
-  // With `Allow`; the frame makes a problem of the empty 405.
+  // Sends `Allow`. The frame turns the empty 405 into a problem.
   return [router.routes() as unknown as Middleware, router.allowedMethods() as unknown as Middleware];
 }
 
@@ -42,14 +44,14 @@ async function serve(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise
   await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
 }
 
-/** What anybody may ask is limited by address, and so is being wrong there. */
+/** Limits public requests by address, and failed authentication as well. */
 async function visit(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<void> {
   const { limiter } = deps;
   limiter.admitPublic(ctx.ip);
   try {
     await serve(ctx, endpoint, deps);
   } catch (error) {
-    // A wrong token was counted where it was looked up.
+    // `authenticate` has already counted a wrong token.
     const wrong = error instanceof Problem && error.code !== 'unauthenticated' && catalogue[error.code].status === 401;
     if (wrong) limiter.noteFailure(ctx.ip);
     throw error;
@@ -73,7 +75,7 @@ async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promis
   if (!ended) return answer;
   const body = (await renew?.()) ?? JSON.parse(answer.body ?? '{}');
   const parts = { ...body, operation: operationView(ended, links) };
-  // What was accepted is done now; what was made stays made.
+  // The operation has ended, so a 202 becomes a 200. A 201 stays.
   const status = answer.status === 202 ? 200 : answer.status;
   return { ...answer, status, body: JSON.stringify(endpoint.success.body?.parse(parts) ?? parts) };
 }
@@ -81,7 +83,7 @@ async function handle(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promis
 type Write = (work: (trx: Transaction) => Promise<Done>) => Promise<Done>;
 const groups = new WeakMap<Database, Write>();
 
-/** One commit for those who write at the same time. */
+/** Returns the batch that commits concurrent writes together. */
 function groupOf(database: Database): Write {
   const known = groups.get(database);
   if (known) return known;
@@ -100,7 +102,7 @@ function groupOf(database: Database): Write {
 
 type Done = Pick<ReplyParts, 'operation' | 'renew'> & { answer: Answer };
 
-/** One transaction for the effect, its audit rows and the key under which it may be asked for again. */
+/** Runs the effect, its audit rows and its idempotency key in one transaction. */
 async function carryOut(
   ctx: Context,
   endpoint: Endpoint,
@@ -112,7 +114,7 @@ async function carryOut(
   const key = ctx.get('idempotency-key');
   const keyed =
     key && caller !== nobody && keyOf({ callerId: caller.id, key, method: ctx.method, path: ctx.path, body });
-  // What was answered once is answered again, whatever a provider would say today.
+  // A repeated request gets its first response, even if the provider would now respond differently.
   const again = keyed && endpoint.prepare && (await answered(database.reader, keyed));
   if (again) return { answer: again };
 
@@ -150,7 +152,7 @@ async function readRequest(ctx: Context, endpoint: Endpoint, { authenticate }: M
   }
   const tenant = access === 'public' ? { kind: 'grants' as const, grants: [] } : tenantFor(caller, access);
   const params = endpoint.params?.safeParse(ctx['params']);
-  // An id that cannot be one is as absent as any other.
+  // A malformed id is treated like an unknown one.
   if (params && !params.success) throw new Problem('not_found');
   const { wait: _, ...query } = ctx.query;
   const match = /^(?:W\/)?"(\d{1,15})"$/.exec(ctx.get('if-match'))?.[1];
@@ -175,7 +177,7 @@ function toParts(result: unknown): ReplyParts {
   return result instanceof Reply ? result.parts : { body: result };
 }
 
-/** The schema drops what it does not name, so that a new column cannot leak by accident. */
+/** Builds the response. The schema drops unnamed members, so that a new column cannot leak by accident. */
 function present(ctx: Context, endpoint: Endpoint, parts: ReplyParts, links: OperationLinks): Answer {
   const headers: Record<string, string> = { ...parts.headers };
   if (endpoint.etag && parts.revision !== undefined) headers['etag'] = `"${parts.revision}"`;
@@ -200,7 +202,7 @@ function nextLink(ctx: Context, lastId: string): string {
 async function answer(ctx: Context, endpoint: Endpoint, { status, headers, body }: Answer): Promise<void> {
   ctx.set(headers);
   ctx.body = body;
-  ctx.status = status; // after the body: Koa turns a null body into 204
+  ctx.status = status; // must follow the body, because Koa turns a null body into 204
   if (body !== null) ctx.type = endpoint.success.contentType ?? 'application/json';
 }
 
@@ -210,7 +212,7 @@ function waitSeconds(ctx: Context): number {
   return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), maxWaitSeconds) : 0;
 }
 
-/** Waits on the operation's row: it is looked at when one has ended in this process, and every quarter second. */
+/** Waits until the operation has ended. Reads its row every quarter of a second. */
 async function waitFor(database: Database, operationId: string, waitMs: number): Promise<Operation | undefined> {
   const deadline = Date.now() + waitMs;
   for (;;) {

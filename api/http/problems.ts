@@ -2,7 +2,7 @@ import type { ProviderProblem } from '../../domain/ops/provider-failures.ts';
 
 type Entry = { status: number; title: string };
 
-/** Every way in which a request can be refused. Codes are stable; titles are for people. */
+/** All problems that a request can get. Codes are stable. Titles are for people. */
 export const catalogue = {
   invalid_request: { status: 400, title: 'Invalid request' },
   flow_state_refused: { status: 400, title: 'Invalid or expired `state`' },
@@ -66,7 +66,7 @@ export const catalogue = {
 
 export type ProblemCode = keyof typeof catalogue;
 
-/** What to do, where the refusal itself says no more. */
+/** The advice for a problem that is thrown without a detail. */
 const advice: Partial<Record<ProblemCode, string>> = {
   not_found: 'Check the path and its ids, and that your token or role has access to that organization and project.',
   method_not_allowed: 'The `Allow` header lists the methods of this path.',
@@ -77,7 +77,7 @@ const advice: Partial<Record<ProblemCode, string>> = {
 
 export type FieldError = { path: string; message: string };
 
-/** A refusal, as RFC 9457 prints it. `detail` says what to do; nothing else of an error reaches a client. */
+/** A refusal in the format of RFC 9457. `detail` contains the advice. No other part of an error reaches a client. */
 export class Problem extends Error {
   override name = 'Problem';
   readonly code: ProblemCode;
@@ -104,7 +104,7 @@ export function required<Found>(found: Found | undefined | false): Found {
 export type ProblemExtra = {
   errors?: FieldError[];
   headers?: Record<string, string>;
-  /** Further members of the document, by their name in it. */
+  /** Additional members of the document. */
   members?: Record<string, unknown>;
 };
 

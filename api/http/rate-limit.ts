@@ -3,33 +3,39 @@ import { Counter, type Registry } from 'prom-client';
 import { BoundedMap } from './bounded-map.ts';
 import { Problem } from './problems.ts';
 
-/** How many in a minute, and at once; 0 is without limit. */
+/** Requests per minute, which are also the burst size. 0 means no limit. */
 export type RateLimits = {
-  /** Of one signed-in caller; all tokens of an organization together have ten times as many. */
+  /** The limit of one signed-in caller. All tokens of an organization together have ten times as much. */
   callerPerMinute: number;
-  /** Of one address, for what nobody has to sign in for. */
+  /** The limit of one address on public routes. */
   publicPerMinute: number;
-  /** Of one address: wrong tokens, wrong codes; and, counted apart, webhooks with a wrong signature. */
+  /**
+   * The limit of one address for wrong tokens and codes. Webhooks with a wrong signature have a separate limit of the
+   * same size.
+   */
   failuresPerMinute: number;
 };
 
-/** Refuses with 429 and the time to wait. Each process counts for itself, in memory. */
+/** Refuses with 429 and the time to wait. Each process counts separately, in memory. */
 export type RateLimiter = {
-  /** `orgId` is whose token it is: whoever makes more tokens has no more for it. */
+  /** `orgId` is the organization of the token. It prevents an organization from raising its limit with more tokens. */
   admitCaller(callerId: string, orgId?: string): void;
-  /** For what is public; also where too much has failed. */
+  /** Admits a public request. Also refuses an address with too many failures. */
   admitPublic(ip: string): void;
-  /** Before something is looked up that was only guessed. */
+  /** Refuses an address with too many failures before an unproven secret is looked up. */
   admitGuess(ip: string): void;
   noteFailure(ip: string): void;
-  /** Where there were too many, the refusal says so. One that is rightly signed is never counted. */
+  /**
+   * Counts a webhook with a wrong signature, and throws if there were too many. A correctly signed webhook is never
+   * counted.
+   */
   noteRefusedWebhook(ip: string): void;
 };
 
-/** The most callers, or addresses, that one limit counts. */
+/** The most callers or addresses that one limit tracks. */
 const maxKeys = 20_000;
 
-/** How many tokens of an organization may ask as much as each may, at the same time. */
+/** How many tokens of an organization can use their full limit at the same time. */
 const busyTokens = 10;
 
 export function createRateLimiter(limits: RateLimits, registry: Registry): RateLimiter {
@@ -83,7 +89,7 @@ export function createRateLimiter(limits: RateLimits, registry: Registry): RateL
   };
 }
 
-/** Token buckets that are full after a minute. Only the `keys` buckets that were used last are kept. */
+/** Creates token buckets that refill in a minute. Keeps only the `keys` most recently used buckets. */
 export function createBuckets(perMinute: number, keys = maxKeys) {
   const perMs = perMinute / 60_000;
   const buckets = new BoundedMap<{ tokens: number; at: number }>(keys);
@@ -96,7 +102,7 @@ export function createBuckets(perMinute: number, keys = maxKeys) {
   const secondsUntilOne = (tokens: number) => (tokens >= 1 ? 0 : (1 - tokens) / perMs / 1000);
 
   return {
-    /** Takes one; or says in how many seconds there is one again. */
+    /** Takes a token and returns 0. If the bucket is empty, it returns the seconds until the next token. */
     take(key: string): number {
       if (perMinute === 0) return 0;
       const bucket = look(key);
@@ -105,7 +111,7 @@ export function createBuckets(perMinute: number, keys = maxKeys) {
       buckets.set(key, bucket);
       return wait;
     },
-    /** In how many seconds there is one; takes none. */
+    /** Returns the seconds until the next token, and takes none. */
     wait(key: string): number {
       return perMinute === 0 ? 0 : secondsUntilOne(look(key).tokens);
     },
@@ -113,7 +119,7 @@ export function createBuckets(perMinute: number, keys = maxKeys) {
   };
 }
 
-/** An address, or the /64 that one subscriber has of IPv6; without the port that some proxies write beside it. */
+/** Returns the IPv4 address, or the /64 of an IPv6 subscriber. Drops the port that some proxies append. */
 export function networkOf(ip: string): string {
   const bare = /^\[(.+)\](?::\d+)?$/.exec(ip)?.[1] ?? /^(\d+(?:\.\d+){3}):\d+$/.exec(ip)?.[1] ?? ip;
   if (!ipaddr.isValid(bare)) return bare.slice(0, 64);

@@ -3,25 +3,28 @@ import { Problem } from './problems.ts';
 
 export type BodyRefusal = 'too_large' | 'too_many' | 'too_slow' | 'broken_off';
 
-/** Bounds what is held in memory of bodies that are still arriving, over all requests together. */
+/** Limits the memory of all bodies that are still arriving. */
 export type BodyBudget = {
-  /** False where there is no room for that many more: over all, or of what this sender may have of it. */
+  /** Returns false if the bytes exceed the total limit or the sender's limit. */
   take(sender: string, bytes: number): boolean;
   give(sender: string, bytes: number): void;
 };
 
 export type BodyPace = {
-  /** How long nothing may come. */
+  /** How long the sender may send nothing. */
   silentMs: number;
-  /** From then on the whole body must have come at this pace at least. */
+  /** From this time on, the body must arrive at `bytesPerSecond` or faster, on average. */
   graceMs: number;
   bytesPerSecond: number;
 };
 
-/** GitHub itself gives a webhook 10 seconds in all (https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks). */
+/**
+ * GitHub itself gives a webhook 10 seconds in total
+ * (https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks).
+ */
 const usualPace: BodyPace = { silentMs: 10_000, graceMs: 15_000, bytesPerSecond: 128 * 1024 };
 
-/** How long the rest of a refused body is swallowed, so that the caller gets to read the answer. */
+/** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const swallowMs = 5_000;
 
 export function createBodyBudget({ maxBytes, maxBytesOfOne }: { maxBytes: number; maxBytesOfOne: number }): BodyBudget {
@@ -44,8 +47,8 @@ export function createBodyBudget({ maxBytes, maxBytesOfOne }: { maxBytes: number
 }
 
 /**
- * Reads the whole body as it came; refuses it as soon as it is too long or comes too slowly. What still comes is the
- * caller's to swallow.
+ * Reads the whole body unchanged. Refuses it as soon as it is too long or too slow. The caller must then `swallow` the
+ * rest.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -86,7 +89,7 @@ export async function readBody(
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
 }
 
-/** Looks now and then whether enough has come. */
+/** Checks at intervals whether the body arrives fast enough. */
 function watchPace({ silentMs, graceMs, bytesPerSecond }: BodyPace, tooSlow: () => void) {
   const started = performance.now();
   let last = started;
@@ -108,7 +111,7 @@ function watchPace({ silentMs, graceMs, bytesPerSecond }: BodyPace, tooSlow: () 
   };
 }
 
-/** Lets the rest of a body that nobody wants pass by, for a while. */
+/** Reads and discards the rest of a refused body, for a limited time. */
 export function swallow(request: IncomingMessage): void {
   if (request.destroyed || request.readableEnded) return;
   const giveUp = setTimeout(() => request.destroy(), swallowMs);
@@ -123,10 +126,10 @@ const maxBytes = 256 * 1024;
 
 const maxDepth = 32;
 
-/** By which a careless merge further on would reach every object there is. */
+/** Keys that could change the prototype of every object, if later code merges them carelessly. */
 const reservedKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** Reads a JSON body of at most 256 KiB, which must say that it is one. */
+/** Reads a JSON body of at most 256 KiB. The content type must be JSON. */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const { headers } = request;
   if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(headers['content-type'] ?? '')) {
@@ -158,14 +161,14 @@ function unfit(message: string): Problem {
   return new Problem('invalid_request', `The body ${message}.`, { errors: [{ path: 'body', message }] });
 }
 
-/** What no schema of ours can mean, and what hurts whoever handles it later: looked for without recursion. */
+/** Finds values that no schema can accept and that harm later code. Searches without recursion. */
 function flawOf(root: unknown): string | undefined {
   let level: unknown[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > maxDepth) return `is nested deeper than ${maxDepth} levels`;
     const next: unknown[] = [];
     for (const value of level) {
-      // Postgres keeps no NUL in a text.
+      // Postgres cannot store a NUL in text.
       if (typeof value === 'string' && value.includes('\0')) return 'contains a NUL character';
       // UTF-8 cannot encode a lone surrogate: the stored text would differ, and encodeURIComponent throws.
       if (typeof value === 'string' && !value.isWellFormed()) return 'contains half of a surrogate pair';

@@ -7,7 +7,7 @@ import { catalogue, Problem, problemDocument } from './problems.ts';
 
 export type FrameState = { requestId: string; routePath?: string };
 
-/** The outermost middleware: names the request, and whatever goes wrong below leaves as `application/problem+json`. */
+/** The outermost middleware. It assigns the request id and turns every error into `application/problem+json`. */
 export function requestFrame({ logger, registry }: { logger: Logger; registry: Registry }): Middleware {
   const durations = new Histogram({
     name: 'fairlead_http_request_duration_seconds',
@@ -47,7 +47,10 @@ export function requestFrame({ logger, registry }: { logger: Logger; registry: R
   };
 }
 
-/** A database that is away or full comes back; whatever else we did not foresee is our mistake. */
+/**
+ * Returns `unavailable` for a database that is unreachable or full, because that passes. Any other error is a defect of
+ * Fairlead.
+ */
 function failureOf(error: unknown): Problem {
   if (!isTransient(error)) return new Problem('internal');
   return new Problem('unavailable', undefined, { headers: { 'retry-after': '5' } });

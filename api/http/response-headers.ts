@@ -1,6 +1,6 @@
 import type { Endpoint } from './endpoint.ts';
 
-/** Pages have a `Link` to the next one. */
+/** Returns whether the endpoint has pages, which have a `Link` to the next page. */
 export function isPaged({ query }: Pick<Endpoint, 'query'>): boolean {
   return query !== undefined && 'cursor' in query.shape;
 }
@@ -39,7 +39,7 @@ export function successHeaders(endpoint: Endpoint, status: number): HeaderName[]
   ];
 }
 
-/** Rate limits, providers and a busy database say how long to wait. */
+/** Names the headers of a problem. Rate limits, providers and a busy database say how long to wait. */
 export function problemHeaders(status: number): HeaderName[] {
   return [429, 502, 503].includes(status) ? ['Retry-After'] : [];
 }

@@ -6,11 +6,11 @@ type Wanted = {
   projectId: string;
   kinds: readonly string[];
   named?: string | undefined;
-  /** Which host it has to be a connection to, where it is not named. */
+  /** The host of the connection, if `named` is undefined. */
   host?: string | undefined;
 };
 
-/** The one that was named, or the only one of the kinds that the project can use: its own, or granted to it. */
+/** Returns the named integration, or the only one of these kinds that the project owns or that is granted to it. */
 export async function chooseIntegration(db: Db, { projectId, kinds, named, host }: Wanted): Promise<string> {
   const integrations = usableIntegrations(db, projectId);
   if (named !== undefined) {
@@ -38,7 +38,7 @@ export async function chooseIntegration(db: Db, { projectId, kinds, named, host 
   return only.id;
 }
 
-/** An organization may have taken it from the project since it was chosen. */
+/** Throws if the organization has revoked the project's access since the integration was chosen. */
 export async function requireGranted(db: Db, projectId: string, integrationId: string): Promise<void> {
   if (await usableIntegrations(db, projectId).includes(integrationId)) return;
   throw new Problem(

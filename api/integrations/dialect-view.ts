@@ -24,10 +24,10 @@ export const DialectIntegration = z
 
 type V1 = z.input<typeof IntegrationView>;
 
-/** What an integration is known by; the caller's own notes have other names. */
+/** Fairlead's own metadata keys. A caller's own metadata must use other keys. */
 const ours = ['installation_id', 'installationID', 'githubOrg', 'registry', 'cloudAccountID'];
 
-/** The same integrations in the dialect's words. An App with several accounts shows the one that was connected first. */
+/** Converts the integrations to the dialect. An App with several accounts shows the one that was connected first. */
 export async function inDialect(
   db: Db,
   tenant: TenantScope,

@@ -158,7 +158,7 @@ export function dialectRoutes(deps: Deps): Endpoint[] {
   ];
 }
 
-/** Prints what was made or changed. The dialect has no operations, so no caller waits for one. */
+/** Returns the integration that was created or changed. The dialect has no operations, so no caller waits for one. */
 async function one(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
   { body: view, operation: _, renew: __, ...parts }: ReplyOf<V1>,

@@ -32,7 +32,7 @@ const Revoked = z
 const OfIntegration = z.strictObject({ integration: id('int') });
 const Params = OfIntegration.extend({ project: id('prj') });
 
-/** An integration of the organization is used by those projects only to which the organization grants it. */
+/** The grant routes. A project can use an integration of the organization only if it has a grant. */
 export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   async function find(trx: Transaction, tenant: TenantScope, ids: z.output<typeof Params>): Promise<Integration> {
     const integration = await findIntegration(trx, tenant, ids.integration);
@@ -118,7 +118,7 @@ export function grantRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
   ];
 }
 
-/** As a connection of the project's own would do it. */
+/** Moves the project's apps to this integration, as a new connection of the project does. */
 async function rebind(
   trx: Transaction,
   tenant: TenantScope,

@@ -54,7 +54,7 @@ const ProjectHealth = z
   })
   .meta({ id: 'ProjectHealth' });
 
-/** A project has few; whoever has more looks at them one by one. */
+/** The most integrations in one response. A project has few, and a caller with more can read them one by one. */
 const mostIntegrations = 200;
 
 export function healthRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
@@ -151,7 +151,7 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
   }
 }
 
-/** What fails before what will, and of those what ends sooner. */
+/** Sorts failing integrations before those that will fail, and earlier expiry first. */
 function byUrgency(one: View, other: View): number {
   const state = healthStates.indexOf(one.state) - healthStates.indexOf(other.state);
   if (state !== 0) return state;

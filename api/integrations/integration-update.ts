@@ -26,7 +26,7 @@ export const IntegrationChanges = z
 
 const Params = z.strictObject({ integration: id('int') });
 
-/** What the same operation asks of its caller here and in the dialect. */
+/** The scope and the problems of this operation, here and in the dialect. */
 export const updating = {
   access: 'integrations:write',
   problems: [
@@ -110,7 +110,7 @@ export function integrationUpdateRoutes(deps: Pick<ApiDeps, 'database' | 'keyrin
   ];
 }
 
-/** What we have noted ourselves is not the caller's to change. */
+/** Keeps the metadata that Fairlead wrote. The caller cannot change it. */
 function withOwn(metadata: Record<string, unknown>, before: Record<string, unknown>): Record<string, unknown> {
   const { installation_id: _, ...theirs } = metadata;
   const ours = before['installation_id'];

@@ -45,12 +45,12 @@ export const IntegrationView = z
   })
   .meta({ id: 'Integration' });
 
-/** With the verification that follows, where one does. */
+/** An integration, and the operation of the verification that follows, if there is one. */
 export const ChangedIntegration = IntegrationView.extend({ operation: OperationView.optional() }).meta({
   id: 'IntegrationWithOperation',
 });
 
-/** In a list, which has these members and no other. */
+/** An integration in a list. It has these members only. */
 const IntegrationItem = IntegrationView.pick({
   id: true,
   provider: true,
@@ -68,7 +68,7 @@ const IntegrationItem = IntegrationView.pick({
 const Params = z.strictObject({ integration: id('int') });
 const ListQuery = PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() });
 
-/** What the same operation asks of its caller here and in the dialect. */
+/** The scope and the problems of this operation, here and in the dialect. */
 export const reading = { access: 'integrations:read' } as const;
 export const creating = {
   access: 'integrations:write',
@@ -134,7 +134,7 @@ export function integrationHandlers(deps: Deps) {
       return { body: await detailOf(database.reader, integration), revision: integration.revision };
     },
 
-    /** Checks what is to be connected, before the transaction of `create`. */
+    /** Checks the request before the transaction of `create`. */
     async prepare({ caller, body }: Pick<Request<unknown, unknown, Body>, 'caller' | 'body'>): Promise<Prepared> {
       if (body.provider === 'github') {
         tenantFor(caller, 'ops');
@@ -255,24 +255,32 @@ function isNewRegistry(body: Body): body is NewRegistry {
   return isRegistry({ kind: body.provider });
 }
 
-/** To be changed: one that was granted to the caller's project is not among them. */
+/**
+ * Returns an integration that the caller can change. Excludes integrations that are only granted to the caller's
+ * project.
+ */
 export async function findIntegration(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
   const integration = required(await integrationsFor(db, tenant).find(integrationId));
   return integration;
 }
 
-/** To be looked at and used: the caller's own, and what was granted to a project of theirs. */
+/**
+ * Returns an integration that the caller can read and use: an own one, or one that is granted to the caller's project.
+ */
 export async function findReadable(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
   const integration = required(await integrationsFor(db, tenant).findReadable(integrationId));
   return integration;
 }
 
-/** With what was found out about each of its repositories, where it is a registry. */
+/** Returns the integration. For a registry, it includes the check result of each repository. */
 export async function detailOf(db: Db, integration: Integration): Promise<z.input<typeof IntegrationView>> {
   return integrationView(integration, isRegistry(integration) ? await registryChecksIn(db).of(integration.id) : []);
 }
 
-/** As it is by now; the request that made or changed it has said that its caller may see it. */
+/**
+ * Returns the current state of an integration. The request that created or changed it has already checked the caller's
+ * access.
+ */
 export async function detailById(db: Db, integrationId: string): Promise<z.input<typeof IntegrationView> | undefined> {
   const integration = await allIntegrations(db).find(integrationId);
   return integration && detailOf(db, integration);

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { TrafficControl } from '../../broker/traffic/traffic.ts';
 
-/** Read whenever somebody asks: nothing is counted between. */
+/** Registers gauges that are read at each scrape. Nothing is counted in between. */
 export function measureTraffic(traffic: TrafficControl, registry: Registry): void {
   const registers = [registry];
   new Gauge({

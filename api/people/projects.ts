@@ -50,7 +50,7 @@ export function projectRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint
       success: { status: 201, body: ProjectView },
       problems: ['not_found'],
       async write({ trx, tenant, body, audit }) {
-        // A token for one project may not make another.
+        // A token for one project cannot create another project.
         const known = covers(tenant, body.org_id) && (await orgsFor(trx, tenant).find(body.org_id));
         if (!known || !(await holdOwner(trx, { orgId: body.org_id }))) throw new Problem('not_found');
         const project = await projectsFor(trx, tenant).insert({ orgId: body.org_id, name: body.name });

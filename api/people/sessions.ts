@@ -22,7 +22,7 @@ const NewSignIn = z
   .strictObject({ code: z.string().min(1).max(200) })
   .meta({ id: 'NewSession', examples: [{ code: '<the code from the sign-in link>' }] });
 
-/** Redeems a code once. The cookie is for browsers; other clients send the token as Bearer. */
+/** Redeems a code once. The cookie is for browsers. Other clients send the token as Bearer. */
 export async function signIn(
   trx: Transaction,
   code: string,
@@ -42,7 +42,7 @@ export async function signIn(
   return { session, user };
 }
 
-/** Before the transaction: whoever guesses codes must not hold up the one writer. */
+/** Checks the code before the transaction, so that a client that guesses codes does not block the only writer. */
 export async function requireCode(reader: Db, code: string): Promise<void> {
   if (!(await sessionsIn(reader).isRedeemable(code))) throw wrongCode();
 }

@@ -10,8 +10,8 @@ import type { FrameState } from '../http/request-frame.ts';
 import { cookieHeader, requireCode, signIn } from './sessions.ts';
 
 /**
- * Show the sign-in page. Opening it uses nothing up, since mail scanners and previews open links too: a
- * click does, and that needs no script.
+ * The sign-in page. Opening it does not use up the link, because mail scanners and previews open links too. The person
+ * presses a button, which needs no script.
  */
 export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {
   return [

@@ -3,10 +3,13 @@ import type { Db } from '../../db/store/connection.ts';
 import type { Caller } from '../http/caller.ts';
 import { Problem } from '../http/problems.ts';
 
-/** Each may ask as often as every other, so they are counted; those of builds apart from the others. */
+/**
+ * The most valid tokens. Each token has a rate limit of its own, so their number is bounded. Tokens of builds count
+ * separately.
+ */
 const most = { build: 100, organization: 1_000 };
 
-/** When a token has to end that this caller makes: none outlives the token that has made it. */
+/** Returns the expiry of a token that this caller creates. A token cannot outlive the token that created it. */
 export async function endOfNewToken(trx: Db, caller: Caller, wanted: number | null): Promise<number | null> {
   if (caller.tokenId === undefined) return wanted;
   const maker = await takeLiveToken(trx, caller.tokenId);
@@ -15,7 +18,7 @@ export async function endOfNewToken(trx: Db, caller: Caller, wanted: number | nu
   return Math.min(wanted ?? maker.expiresAt, maker.expiresAt);
 }
 
-/** Two that are made at once may be one more than that. */
+/** Throws if there are too many valid tokens. Two concurrent requests can exceed the limit by one. */
 export async function requireRoomForToken(trx: Db, of: TokensOf): Promise<void> {
   const whose = 'buildId' in of ? 'build' : 'organization';
   if ((await countLiveTokens(trx, of)) < most[whose]) return;

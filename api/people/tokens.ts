@@ -33,7 +33,7 @@ const CreatedToken = TokenView.extend({ token: z.string().optional(), code: z.st
   id: 'CreatedToken',
 });
 
-/** Operating the instance is not handed on: that is what `FAIRLEAD_ADMIN_TOKEN` is for. */
+/** The scopes that a token can have. A token cannot operate the instance, because `FAIRLEAD_ADMIN_TOKEN` does that. */
 const tokenScopes = scopes.filter((scope) => scope !== 'ops');
 
 const NewToken = z
@@ -158,7 +158,7 @@ async function requireOwner(
   if (!isKnown || !(await holdOwner(trx, { orgId, projectId }))) throw new Problem('not_found');
 }
 
-/** What is narrowed to an app may do what is narrowed there, and nothing else. */
+/** Returns the app of a narrowed token. Such a token can have only the scopes that narrowed routes accept. */
 async function requireApp(
   trx: Parameters<typeof orgsFor>[0],
   tenant: Parameters<typeof orgsFor>[1],

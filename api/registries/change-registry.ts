@@ -26,7 +26,7 @@ import {
 } from './registry-input.ts';
 import { isRegistry } from './registry-view.ts';
 
-/** What of a registry may be changed; where and what it is may not. */
+/** The fields of a registry that can change. Its address and kind cannot. */
 export const registryChanges = {
   credentials: NewCredentials.describe(
     'Replaces the password or access token. The user name does not change if you omit it. The old secret is kept for an hour as `retiring` and is no longer issued',
@@ -41,7 +41,7 @@ const Changes = z.object(registryChanges).partial();
 type Changes = z.output<typeof Changes>;
 const fields = Object.keys(registryChanges) as (keyof Changes)[];
 
-/** Refuses what an integration of this kind does not have. */
+/** Refuses a field that an integration of this kind does not have. */
 export function requireChangeable({ kind, authMode }: Integration, changes: Changes): void {
   const asked = fields.filter((field) => changes[field] !== undefined);
   if (asked.includes('credentials') && authMode === 'cloud_account') refuseCredentials(kind);
@@ -60,8 +60,8 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
 }
 
 /**
- * What is to be written for these changes. A new credential is active from the commit on: whatever was made with the
- * old one is given to nobody any more.
+ * Returns the changes to store. A new credential is active from the commit on. After that, nobody gets a credential
+ * that was made with the old one.
  */
 export async function changeRegistry(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
@@ -87,7 +87,7 @@ export async function changeRegistry(
     credentials !== undefined &&
     (await replace({ trx, tenant }, { keyring }, integration, { ...credentials, username: username ?? '' }));
   const identityKey = registryIdentity(before.registry, { username: username ?? '' });
-  // The date was the old one's.
+  // The expiry date belonged to the old credential.
   const end = nextEnd === undefined && isReplaced ? null : nextEnd;
   return {
     settings,
@@ -97,7 +97,7 @@ export async function changeRegistry(
   };
 }
 
-/** Whether it is another one than before. */
+/** Stores the credential, and returns whether it differs from the old one. */
 async function replace(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
   { keyring }: Pick<ApiDeps, 'keyring'>,
@@ -114,7 +114,7 @@ async function replace(
   return sealedSecrets(trx, keyring).put({ integrationId: id }, orgId, registryPasswordKind, login.password);
 }
 
-/** Whatever may have made it work, or not work any more, is looked at. */
+/** Starts a verification if a change can affect whether the registry works. */
 export async function verifyAfter(
   trx: WriteRequest['trx'],
   integration: Integration,

@@ -73,7 +73,7 @@ type Owner = { orgId: string; projectId: string | null };
 
 const clouds: Record<'ecr' | 'gar' | 'acr', CloudKind> = { ecr: 'aws', gar: 'gcp', acr: 'azure' };
 
-/** Everything that can be told from the request alone. */
+/** Makes every check that needs the request only. */
 export function checkNewRegistry(body: NewRegistry, { connect }: Pick<ApiDeps, 'connect'>): RegistryHost {
   if ('cloud_account_id' in body) {
     if (body.credentials !== undefined) refuseCredentials(body.provider);
@@ -83,7 +83,7 @@ export function checkNewRegistry(body: NewRegistry, { connect }: Pick<ApiDeps, '
   return host;
 }
 
-/** Connects a registry, and has it verified: until that has proven it, it is `pending`. */
+/** Connects a registry and starts its verification. It stays `pending` until the verification succeeds. */
 export async function createRegistry(
   request: Pick<WriteRequest, 'trx' | 'tenant' | 'caller' | 'audit'>,
   { keyring }: Pick<ApiDeps, 'keyring'>,
@@ -133,7 +133,9 @@ export async function createRegistry(
   return { integration, operation: await requestVerification(trx, integration) };
 }
 
-/** One that there is already, named where the caller may read it. */
+/**
+ * Returns the problem for a registry that exists already. It contains the id if the caller can read the integration.
+ */
 export async function existing(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
   { orgId, projectId }: Owner,
@@ -145,7 +147,10 @@ export async function existing(
   });
 }
 
-/** Of the same organization, and of no other project: one that is being deleted is not there any more. */
+/**
+ * Requires a cloud account of the same organization and of no other project. An account that is being deleted does not
+ * count.
+ */
 async function requireCloudAccount(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
   { orgId, projectId }: Owner,

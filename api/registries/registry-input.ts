@@ -12,7 +12,7 @@ import {
 import { shortLivedLogin } from '../../domain/registries/short-lived-logins.ts';
 import { Problem, type ProblemCode } from '../http/problems.ts';
 
-/** What a registry's own fields may be refused for. */
+/** The problems that the fields of a registry can cause. */
 export const registryProblems: ProblemCode[] = [
   'not_found',
   'integration_exists',
@@ -22,17 +22,17 @@ export const registryProblems: ProblemCode[] = [
   'credentials_short_lived',
 ];
 
-/** Each is asked about twice whenever the registry is verified. */
+/** The limit on repositories. Each verification makes two requests for each of them. */
 const mostRepositories = 20;
 
-// Neither a colon, which would end it, nor what no header can hold.
+// A colon would end the user name, and no header can hold control characters.
 const username = z.string().regex(/^[^:\p{Cc}]{1,256}$/u, 'must have no colon and no control character');
 const password = z.string().min(1).max(16_384);
 
 export const Credentials = z
   .strictObject({ username, password })
   .describe('Prefer an access token to a password. Never returned');
-/** To be replaced: the user may stay the same. */
+/** New credentials. If you omit the user name, it does not change. */
 export const NewCredentials = z.strictObject({ username: username.optional(), password });
 
 export const registry = z
@@ -63,7 +63,7 @@ export const expiresAt = z
   .refine((seconds) => seconds * 1000 > Date.now(), 'must be in the future')
   .describe('When the credentials expire, in seconds since 1970, if you know it');
 
-/** The registry that is meant, where it is one of the kind and may be reached. */
+/** Returns the registry's host, if it fits the kind and is allowed. */
 export function registryOf(kind: RegistryKind, text: string, allowedHosts: readonly AllowedHost[]): RegistryHost {
   const host = registryHost(text.trim());
   if (!host) {
@@ -94,7 +94,7 @@ function mismatch(kind: RegistryKind, host: RegistryHost): string {
   return `${host.host} is a registry of \`${host.kind}\`. Send \`provider: "${host.kind}"\` with ${how}.`;
 }
 
-/** Their names as the registry has them, each once. */
+/** Returns the registry's names of the repositories, without duplicates. */
 export function repositoriesOf(host: RegistryHost, names: readonly string[]): string[] {
   const found = names.map((text, at) => {
     const name = imageRepository(host, text);
@@ -107,7 +107,7 @@ export function repositoriesOf(host: RegistryHost, names: readonly string[]): st
   return [...new Set(found)];
 }
 
-/** A token that is pasted as a password works today, and not tomorrow. */
+/** Refuses a short-lived token in place of a password, because it stops working within hours. */
 export function refuseShortLived({ username: user, password: secret }: z.output<typeof Credentials>): void {
   const service = shortLivedLogin(user, secret);
   if (service === undefined) return;
@@ -128,7 +128,10 @@ function isHost(text: string): boolean {
   return URL.canParse(`https://${text}`) && new URL(`https://${text}`).host === text;
 }
 
-/** Also nothing between them: a private key that is pasted along must not be kept in clear. */
+/**
+ * Returns whether the text has only certificates. Prevents a private key pasted between them from being stored
+ * unencrypted.
+ */
 function isCertificates(text: string): boolean {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----/g) ?? [];
   const rest = blocks.reduce((left, block) => left.replace(block, ''), text);

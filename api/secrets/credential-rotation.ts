@@ -71,7 +71,7 @@ const RotationStarted = z
   })
   .meta({ id: 'CredentialRotation' });
 
-/** Only what belongs to the caller's organization is replaced here. */
+/** The credential to replace. It always belongs to the caller's organization. */
 type Target = { integration: Integration; app: GithubApp; credential: Credential };
 
 export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>): Endpoint[] {
@@ -196,7 +196,7 @@ async function findTarget(
   if (integration.status === 'deleting') throw new Problem('integration_deleted');
   const app = integration.githubAppId ? await githubAppsIn(trx).find(integration.githubAppId) : undefined;
   if (!app) throw new Problem('provider_not_supported', 'Name an integration that uses its own GitHub App.');
-  // The environment would put its own back at the next start.
+  // The next start would restore the secret from the environment.
   if (app.orgId === null) {
     throw new Problem(
       'operator_credential',
@@ -210,7 +210,7 @@ async function findTarget(
   return { integration, app, credential };
 }
 
-/** What was sent for this kind, and nothing else. */
+/** Returns the secret of this kind, and refuses any other. */
 function secretIn({
   kind,
   secret,
@@ -233,7 +233,7 @@ function secretIn({
   return value ?? randomBytes(32).toString('hex');
 }
 
-/** A key may be written in several ways. */
+/** Returns whether the secrets are the same. A private key can have several encodings. */
 function isSame(kind: GithubSecretKind, old: string, secret: string): boolean {
   return kind === 'private_key' ? keyFingerprint(old) === keyFingerprint(secret) : old === secret;
 }
@@ -268,13 +268,16 @@ async function rollBack(
       members: { phase: rotation?.phase ?? null },
     });
   }
-  // The time for which it verifies begins anew.
+  // Restart the period in which this version still verifies.
   await credentialsIn(trx).prolong(id, oldVersion);
   await wakeRotation(trx, rotation);
   return { operation, mode: rotation.mode, oldVersion };
 }
 
-/** Whose the App is, only the flow that made it knows; its public page leads its owners to the settings, too. */
+/**
+ * Returns the address of the App's settings. Only the flow that created the App knows its owner. Otherwise, the public
+ * page leads owners to the settings.
+ */
 async function settingsUrlOf(trx: Transaction, { id, hostUrl, apiUrl, slug }: GithubApp): Promise<string> {
   const { web, appPathPrefix } = githubHost(hostUrl, apiUrl);
   const flow = await allConnectFlows(trx).findManifest(id);

@@ -48,7 +48,7 @@ const CredentialView = z
   .meta({ id: 'Credential' });
 
 export function credentialRoutes({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
-  /** A secret is opened for what may be told of it, and goes nowhere. */
+  /** Returns the fingerprint of a private key. The opened secret itself does not leave this function. */
   async function fingerprintOf(db: Db, { id, kind }: Credential, { version, status }: CredentialVersion) {
     if (kind !== 'private_key' || status === 'purged') return null;
     const secret = await githubAppSecrets(db, keyring).secretOf(id, version);

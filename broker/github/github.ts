@@ -136,7 +136,7 @@ export function createGitHubBroker({
   }
 
   async function rememberName(repositoryId: string, seen: SeenRepository): Promise<void> {
-    await database.write((trx) => repositoriesIn(trx).describeAnew(repositoryId, seen));
+    await database.write((trx) => repositoriesIn(trx).updateDescription(repositoryId, seen));
   }
 
   /** Reads on behalf of a waiting person, and gives up in time, whichever of its requests is slow. */

@@ -94,7 +94,7 @@ export async function acceptAgain(
 
   await purgeCredentials(trx, { github_app_id: row.id });
   await allIncidents(trx).resolveSubject(appRejected, row.id);
-  const described = await githubAppsIn(trx).describeAnew(row.id, app);
+  const described = await githubAppsIn(trx).updateDescription(row.id, app);
   await restoreAccepted(trx, row.id);
   return described && { app: described, integrationId: rejected.id };
 }

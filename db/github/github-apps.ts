@@ -81,7 +81,7 @@ export function githubAppsIn(db: Db) {
     },
 
     /** What may have changed while nobody used it. */
-    async describeAnew(id: string, { apiUrl, slug, name, clientId }: NewGithubApp): Promise<GithubApp | undefined> {
+    async updateDescription(id: string, { apiUrl, slug, name, clientId }: NewGithubApp): Promise<GithubApp | undefined> {
       const values = { api_url: apiUrl, slug, name, client_id: clientId, sync_error: null, updated_at: Date.now() };
       await db('github_apps').where({ id }).update(values);
       return this.find(id);

@@ -19,7 +19,7 @@ export async function addOwnApp(trx: Transaction, app: NewGithubApp): Promise<Gi
     return githubAppsIn(trx).insert(app);
   }
   await purgeCredentials(trx, { github_app_id: idle.id });
-  return githubAppsIn(trx).describeAnew(idle.id, app);
+  return githubAppsIn(trx).updateDescription(idle.id, app);
 }
 
 /** Makes room for a row of its own where an organization has left the App. */

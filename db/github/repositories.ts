@@ -173,7 +173,7 @@ export function repositoriesIn(db: Db) {
      * Its new name, and what else GitHub says of it outside a sync. The page that it was on no longer tells of it as
      * it is here, so the next pass reads that page; the pass that saw it stays.
      */
-    async describeAnew(
+    async updateDescription(
       id: string,
       { owner, name, fullName, url, visibility, defaultBranch, archived }: SeenRepository,
     ) {

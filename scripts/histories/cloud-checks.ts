@@ -9,7 +9,7 @@ const cloudAccountId = 'ca_0000000000000000000000000a';
 
 /** The responses of a cloud about an account, in order. */
 export const cloudChecks: Record<string, () => () => Promise<boolean>> = {
-  'verify-cloud-account-replaced-meanwhile': () => {
+  'verify-cloud-account-replaced-during-check': () => {
     const answers = [false, true];
     return async () => answers.shift() ?? true;
   },

@@ -20,7 +20,7 @@ const usual = {
 export const verifications: Record<string, () => Partial<typeof usual>> = {
   'verify-integration-active': () => ({}),
   // The credential was replaced during the check.
-  'verify-integration-replaced-meanwhile': () => {
+  'verify-integration-replaced-during-check': () => {
     let meanwhile = true;
     const replaced = () => {
       meanwhile = false;

@@ -81,7 +81,7 @@ describe('the current workflows', () => {
         'verify-integration-active.json',
         'verify-integration-doubted.json',
         'verify-integration-gone.json',
-        'verify-integration-replaced-meanwhile.json',
+        'verify-integration-replaced-during-check.json',
         'verify-integration-unanswered.json',
       ]),
     );

@@ -139,7 +139,7 @@ describe('a second pass', () => {
     if (!row) throw new Error('it was read');
     // It was called so for a while, and is called as before by now: the page has not changed.
     const other = { ...row, name: 'for-a-while', fullName: 'acme/for-a-while' };
-    await edit((trx) => repositoriesIn(trx).describeAnew(row.id, other));
+    await edit((trx) => repositoriesIn(trx).updateDescription(row.id, other));
     expect(await pass()).toEqual([304, 200, 304, 304]);
     expect(await rowOf(renamed)).toMatchObject({ full_name: renamed.fullName });
   });
