@@ -2,7 +2,7 @@ import { loadConfig, readEnvFile } from '../config.ts';
 import { run } from '../run.ts';
 import { openStore } from './store/open-store.ts';
 
-/** `npm run migrate`: brings the schema up to date and ends. */
+/** `npm run migrate`: brings the schema up to date and exits. */
 await run(async () => {
   readEnvFile();
   const { database, where } = await openStore(loadConfig());

@@ -14,14 +14,14 @@ type Purge = {
   table: string;
   key: string[];
   due(db: Db, now: number): Knex.QueryBuilder;
-  /** What of the row goes, where the row itself stays. */
+  /** The columns to clear, if the row itself stays. */
   clear?: Record<string, null | 'purged'>;
 };
 
-/** What is no longer needed, table by table: its key, and the rows that are due. */
+/** What is no longer needed, by table: the key, and the rows that are due. */
 const purges: Purge[] = [
   { table: 'sessions', key: ['id'], due: (db, now) => db('sessions').where('expires_at', '<', now) },
-  // Used ones too: a link is good for minutes only.
+  // Used links are deleted too, because a link is valid for minutes only.
   {
     table: 'sign_in_links',
     key: ['code_hash'],
@@ -32,7 +32,7 @@ const purges: Purge[] = [
     key: ['caller_id', 'key'],
     due: (db, now) => db('idempotency_keys').where('created_at', '<', now - answersKeptMs),
   },
-  // A week longer than they are good for, so that who comes late is told that it is too late.
+  // These rows stay for a week after they expire, so that a person who comes late learns that the link has expired.
   {
     table: 'flow_states',
     key: ['hash'],
@@ -43,7 +43,7 @@ const purges: Purge[] = [
     key: ['id'],
     due: (db, now) => db('google_consents').where('expires_at', '<', now - statesKeptMs),
   },
-  // The text of a token that has died by itself; what was given out on it stays, for the audit.
+  // Clears the text of a token that has expired. The leases of the token stay for the audit.
   {
     table: 'minted_tokens',
     key: ['id'],
@@ -53,7 +53,7 @@ const purges: Purge[] = [
         .where('expires_at', '<', now - clockLeewayMs),
     clear: { sealed: null, key_id: null },
   },
-  // The password that a registry's was replaced with is in use everywhere by then.
+  // By now the password that replaced this one is in use everywhere.
   {
     table: 'credential_versions',
     key: ['id'],
@@ -64,7 +64,8 @@ const purges: Purge[] = [
         .whereIn('credential_id', db('credentials').where({ kind: registryPasswordKind }).select('id')),
     clear: { status: 'purged', sealed: null, key_id: null },
   },
-  // By the id, which begins with the time: there is no other index on it. What was given up stays, for a person.
+  // Filters by the ID, which begins with the time, because the table has no other index on it. Failed commands stay for
+  // a person.
   {
     table: 'commands',
     key: ['id'],
@@ -77,8 +78,8 @@ const purges: Purge[] = [
 ];
 
 /**
- * Deletes a few rows of each kind that is no longer needed, each kind in a separate transaction, so that no writer
- * waits long. Returns whether there may be more.
+ * Deletes a few rows of each kind that is no longer needed. Each kind has its own transaction, so that no writer waits
+ * long. Returns whether there may be more.
  */
 export async function purgeSome(database: Database, atMost = 500): Promise<boolean> {
   let more = false;

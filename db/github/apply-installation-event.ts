@@ -12,9 +12,11 @@ import { repositoriesIn } from './repositories.ts';
 type RepositoryEvent = Extract<OtherEvent, { kind: 'repository' }>;
 
 /**
- * What such an event takes away is out of use at once; what it gives is left to the refresh and the sync that follow
- * it, which ask GitHub: events come late and out of order, and must not bring back what is gone. So is what cannot be
- * taken back: builds are stopped once GitHub has confirmed it, and those to be sent before that wait.
+ * Applies removals and suspensions at once. New access is left to the refresh and the sync that follow, which ask
+ * GitHub. Events come late and out of order, and must not bring back access that is gone.
+ *
+ * Irreversible effects also wait for GitHub: builds are stopped once GitHub has confirmed the removal, and builds that
+ * are not sent yet wait until then.
  */
 export async function applyInstallationEvent(
   trx: Transaction,
@@ -45,8 +47,9 @@ export async function applyInstallationEvent(
 }
 
 /**
- * Who made it or had asked for it: one of the proofs of who may connect its account. Not where it does not say when: a
- * webhook that comes late must not make an old installation a new one.
+ * Stores who created or requested the installation, which is one of the proofs of who may connect its account. Ignores
+ * an event that does not say when the installation was created: a late webhook must not make an old installation a new
+ * one.
  */
 async function noteWitnesses(trx: Transaction, githubAppId: string, event: InstallationEvent): Promise<void> {
   const accountId = idIn(objectIn(event.installation, 'account'), 'id');
@@ -61,7 +64,7 @@ async function noteWitnesses(trx: Transaction, githubAppId: string, event: Insta
   }
 }
 
-/** Those of the flows under way that may have waited for this. */
+/** Notifies the open flows that may have waited for this installation. */
 async function nudgeFlows(trx: Transaction, githubAppId: string, event: InstallationEvent): Promise<void> {
   const githubUserIds = [event.senderId, event.requesterId].filter((id) => id !== undefined);
   const subject = { externalId: event.installationId, githubUserIds };
@@ -70,7 +73,7 @@ async function nudgeFlows(trx: Transaction, githubAppId: string, event: Installa
   }
 }
 
-/** A new installation is shown before the sync is through; one that we know is left as it is. */
+/** Shows a new installation before the sync has finished. A known installation does not change. */
 async function noteNew(
   trx: Transaction,
   githubAppId: string,

@@ -5,7 +5,7 @@ import type { Db, Transaction } from '../store/connection.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
 import { allInstallations, type Installation } from './installations.ts';
 
-/** An installation that an owner is about to get. The caller holds the owner with `holdOwner` first. */
+/** An installation that an owner is about to get. The caller must lock the owner with `holdOwner` first. */
 export type Binding = {
   orgId: string;
   /** Null for an integration that belongs to the whole organization. */
@@ -14,9 +14,9 @@ export type Binding = {
   hostUrl: string;
   displayName: string | null;
   createdBy: string;
-  /** The status of an integration that is made for the installation. */
+  /** The status of an integration that is created for the installation. */
   status: 'active' | 'suspended';
-  /** The integration that the installation joins; null makes one. */
+  /** The integration that the installation joins. If it is null, a new integration is created. */
   joins: { integrationId: string; isOperatorApp: boolean } | null;
 };
 
@@ -25,7 +25,7 @@ export type BindingOutcome =
   | { outcome: 'bound'; integrationId: string; rebound: number }
   | { outcome: 'already_bound'; integrationId: string }
   | { outcome: 'claimed_by_other_org' }
-  /** An integration of this owner stands for the installation without being bound to it. */
+  /** An integration of this owner has the identity of the installation, but is not bound to it. */
   | { outcome: 'identity_taken'; integrationId: string | null };
 
 /** Claims an installation for an organization and binds it to an integration of the owner. */
@@ -88,7 +88,9 @@ async function integrationFor(
   return integrationId;
 }
 
-/** The statuses that a proven sign-in ends: GitHub has just accepted both the App's key and the person's code. */
+/**
+ * The statuses that a proven sign-in ends, because GitHub has just accepted both the App's key and the person's code.
+ */
 const cured: readonly IntegrationStatus[] = [
   'registered',
   'awaiting_approval',
@@ -104,14 +106,14 @@ export async function reviveIntegration(trx: Transaction, integrationId: string)
   if (integration && cured.includes(integration.status)) await integrations.moveStatus(integrationId, 'active');
 }
 
-/** Returns GitHub's numbers of the accounts that the integration is connected to. */
+/** Returns GitHub's IDs of the accounts that the integration is connected to. */
 export async function listBoundAccounts(db: Db, integrationId: string): Promise<number[]> {
   const bound = db('bindings').where({ integration_id: integrationId }).select('installation_id');
   const rows = await db('installations').whereIn('id', bound).select('account_id');
   return rows.map(({ account_id: accountId }) => accountId);
 }
 
-/** Returns GitHub's numbers of the repositories that apps are built from through the integration. */
+/** Returns GitHub's IDs of the repositories that apps are built from through the integration. */
 export async function listSourceRepositories(db: Db, integrationId: string): Promise<number[]> {
   const apps = db('apps').where({ source_integration_id: integrationId, deleted_at: null });
   const rows = await db('repositories').whereIn('id', apps.select('source_repository_id')).select('external_id');
@@ -123,7 +125,7 @@ export async function listOperatorApps(db: Db): Promise<GithubApp[]> {
   return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null);
 }
 
-/** Finds an installation of the operator's App by GitHub's number, unless GitHub has removed it. */
+/** Finds an installation of the operator's App by GitHub's ID, unless GitHub has removed it. */
 export async function findOperatorInstallation(
   db: Db,
   externalId: number,

@@ -14,14 +14,17 @@ import type { GithubApp, NewGithubApp } from './github-apps.ts';
 import { githubAppsIn } from './github-apps.ts';
 import { followIntegrationIncidents, followPermissions, permissionsMissing } from './installation-incidents.ts';
 
-/** Also the reason of an integration's status: nothing can be done on an App that GitHub does not accept. */
+/** Also the reason in an integration's status: nothing works while GitHub rejects the App. */
 export const appRejected = 'app_credentials_rejected' satisfies IncidentCode;
 
 /**
- * Brings the status of every integration on an App in line with the installations that it is bound to: usable while
- * one of them is, suspended while one could be again, gone once all of them are. One on the operator's App has a
- * single installation; on an App of its own it may have one for each account. One that lacks permissions is usable as far
- * as they go, and none is while GitHub does not accept the App.
+ * Updates the status of every integration on an App from the installations that it is bound to. An integration is
+ * usable while one of its installations is usable. It is suspended while one of them is only suspended, and
+ * disconnected once all of them are gone.
+ *
+ * An integration on the operator's App has a single installation. An integration on an organization's own App can have
+ * one for each account. If permissions are missing, the integration stays usable with the permissions that it has. No
+ * integration is usable while GitHub rejects the App.
  */
 export async function followInstallations(db: Db, githubAppId: string): Promise<void> {
   const bound = () =>
@@ -49,7 +52,7 @@ export async function followInstallations(db: Db, githubAppId: string): Promise<
   await move(sourcesOf(integrationMoves, 'suspended'), 'suspended', 'installation_suspended', (all) =>
     all.whereIn('id', present()).whereNotIn('id', usable()),
   );
-  // What else may be wrong with an integration is not cured by its installations.
+  // Usable installations fix no other problem of an integration.
   await move(['disconnected', 'suspended'], 'active', null, (all) => all.whereIn('id', usable()));
 
   const lacking = () => usable().whereNotNull('installations.missing_permissions');
@@ -66,7 +69,10 @@ export async function followInstallations(db: Db, githubAppId: string): Promise<
   await followIntegrationIncidents(db, githubAppId);
 }
 
-/** GitHub accepts the App again. What else is wrong with its integrations is seen right after. */
+/**
+ * Restores the integrations of an App that GitHub accepts again. `followInstallations` then finds any other problem of
+ * them.
+ */
 export async function restoreAccepted(db: Db, githubAppId: string): Promise<void> {
   const restored = await db('integrations')
     .where({ github_app_id: githubAppId, status: 'reauth_required', status_reason: appRejected })
@@ -75,9 +81,8 @@ export async function restoreAccepted(db: Db, githubAppId: string): Promise<void
 }
 
 /**
- * An App of this owner's that GitHub had refused and now takes, with another key: its integration goes on, and the
- * secrets from before are destroyed. Nothing is answered where GitHub had not refused it, or where one of its secrets
- * is being replaced already.
+ * Accepts a new key for an App of this owner that GitHub had rejected. The integration continues, and the old secrets
+ * are destroyed. Returns nothing if GitHub had not rejected the App, or if one of its secrets is being rotated.
  */
 export async function acceptAgain(
   trx: Transaction,

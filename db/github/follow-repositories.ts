@@ -8,8 +8,8 @@ import type { Db, Transaction } from '../store/connection.ts';
 export const repositoryRemoved = 'repository_removed';
 
 /**
- * Cancels what was to be built from repositories that were taken away, as far as nothing was sent. A run that is under
- * way goes on at the provider; whether it can still be followed shows by itself.
+ * Cancels the builds of removed repositories if nothing was sent for them. A running build continues at the provider,
+ * and its workflow notices if it can no longer follow the run.
  */
 export async function stopBuildsOf(trx: Transaction, repositoryIds: string[]): Promise<void> {
   if (repositoryIds.length === 0) return;
@@ -23,7 +23,7 @@ export async function stopBuildsOf(trx: Transaction, repositoryIds: string[]): P
     if (status !== 'dispatching') {
       await cancelBuild(trx, id, repositoryRemoved);
     } else if ((await dispatchesIn(trx).find(id))?.state === 'intent') {
-      // Between its attempts: the workflow that waits finds the build over.
+      // The build is between two attempts. Its workflow sees that the build has ended.
       if (!(await withdraw(trx, id))) continue;
       await builds.requestCancel(id, repositoryRemoved);
       await builds.moveStatus(id, 'canceled', { reason: repositoryRemoved });
@@ -31,7 +31,7 @@ export async function stopBuildsOf(trx: Transaction, repositoryIds: string[]): P
   }
 }
 
-/** Only where nothing has been sent: whoever is about to send moves the same row first. */
+/** Succeeds only if nothing has been sent, because a sender moves the same row first. */
 async function withdraw(trx: Transaction, buildId: string): Promise<boolean> {
   const withdrawn = await trx('dispatches')
     .where({ build_id: buildId, state: 'intent' })
@@ -40,8 +40,9 @@ async function withdraw(trx: Transaction, buildId: string): Promise<boolean> {
 }
 
 /**
- * After repositories were seen in an installation: the apps that are built from them follow to an integration of
- * theirs that is bound to it, where the one that they have does not reach it.
+ * Moves apps to another integration after a sync found repositories in an installation. It moves an app if its
+ * integration no longer reaches its repository. The new integration must belong to the same owner and be bound to the
+ * installation.
  */
 export async function followMoved(db: Db, installationId: string): Promise<void> {
   const bound = await db('integrations')

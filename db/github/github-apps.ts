@@ -4,7 +4,7 @@ import type { GithubAppRow } from '../store/tables.ts';
 
 export type GithubApp = {
   id: string;
-  /** None for the operator's own App. */
+  /** Null for the operator's own App. */
   orgId: string | null;
   hostUrl: string;
   apiUrl: string;
@@ -20,8 +20,8 @@ export type GithubApp = {
 export type NewGithubApp = Pick<GithubApp, 'orgId' | 'hostUrl' | 'apiUrl' | 'appId' | 'slug' | 'name' | 'clientId'>;
 
 /**
- * Apps are looked up by what a webhook or a workflow names, before any tenant is known, so this repository is not
- * bound to a tenant's scope; routes reach an App only through an integration or an installation that is.
+ * Finds and changes Apps. A webhook or a workflow names an App before its tenant is known, so no tenant scope applies
+ * here. Routes reach an App only through an integration or an installation that they found within their scope.
  */
 export function githubAppsIn(db: Db) {
   return {
@@ -30,7 +30,7 @@ export function githubAppsIn(db: Db) {
       return row && toGithubApp(row);
     },
 
-    /** All Apps with this number: several hosts may each have one. */
+    /** Returns all Apps with this App ID. Several hosts can each have one. */
     async listByAppId(appId: number): Promise<GithubApp[]> {
       return (await db('github_apps').where({ app_id: appId, retired_at: null }).orderBy('id')).map(toGithubApp);
     },
@@ -39,7 +39,10 @@ export function githubAppsIn(db: Db) {
       return (await db('github_apps').where({ retired_at: null }).orderBy('id')).map(toGithubApp);
     },
 
-    /** A new App, under an id that was given out before where there is one; nothing where its host's number is taken. */
+    /**
+     * Inserts a new App, with the given ID if there is one. Returns nothing if the host already has an App with this
+     * App ID.
+     */
     async insert({ id = newId('gha'), ...app }: NewGithubApp & { id?: string }): Promise<GithubApp | undefined> {
       const now = Date.now();
       const inserted: { id: string }[] = await db('github_apps')
@@ -61,7 +64,7 @@ export function githubAppsIn(db: Db) {
       return inserted[0] && this.find(id);
     },
 
-    /** Finds the App by what makes it unique, its host and number, and takes over what may have changed. */
+    /** Creates the App, or updates the App that has the same host and App ID. */
     async upsert(app: NewGithubApp): Promise<GithubApp> {
       const now = Date.now();
       const values = { api_url: app.apiUrl, slug: app.slug, name: app.name, client_id: app.clientId, updated_at: now };
@@ -80,28 +83,34 @@ export function githubAppsIn(db: Db) {
       return toGithubApp((await db('github_apps').where(number).first()) as GithubAppRow);
     },
 
-    /** What may have changed while nobody used it. */
-    async updateDescription(id: string, { apiUrl, slug, name, clientId }: NewGithubApp): Promise<GithubApp | undefined> {
+    /** Updates what may have changed while no integration used the App. */
+    async updateDescription(
+      id: string,
+      { apiUrl, slug, name, clientId }: NewGithubApp,
+    ): Promise<GithubApp | undefined> {
       const values = { api_url: apiUrl, slug, name, client_id: clientId, sync_error: null, updated_at: Date.now() };
       await db('github_apps').where({ id }).update(values);
       return this.find(id);
     },
 
-    /** Its number may be another row's from here on; whatever hangs on this one is found by its id only. */
+    /** Frees the App's host and App ID for another row. Rows that refer to this one find it by its `id`. */
     async retire(id: string): Promise<void> {
       const now = Date.now();
       await db('github_apps').where({ id, retired_at: null }).update({ retired_at: now, updated_at: now });
     },
 
     /**
-     * Begins a pass over the App's installations. What is seen from here on is of this pass: passes are told apart by
-     * number, since the clocks of those who write differ.
+     * Begins a pass over the App's installations. A number identifies the pass, because the clocks of its writers
+     * differ. Everything that is seen from here on belongs to the new pass.
      */
     async beginPass(id: string): Promise<void> {
       await db('github_apps').where({ id }).increment('sync_pass', 1);
     },
 
-    /** `ended` is a pass that came to its end, also where it could not read everything. */
+    /**
+     * Stores the end or the error of a pass. `ended` is true if the pass reached its end, even if it could not read
+     * everything.
+     */
     async markSynced(id: string, { ended, error }: { ended: boolean; error: string | null }): Promise<void> {
       const now = Date.now();
       await db('github_apps')
@@ -127,14 +136,17 @@ function toGithubApp(row: GithubAppRow): GithubApp {
   };
 }
 
-/** How many rows each organization's own App may have here; its GitHub may be anybody's. */
+/**
+ * How many rows each organization's own App can have here. An organization can connect a GitHub host of its own, so the
+ * numbers need a limit.
+ */
 export type AppLimits = { installations: number; repositories: number };
 
 export const appLimits: AppLimits = { installations: 10_000, repositories: 100_000 };
 
 /**
- * Whether these, by GitHub's numbers, may be kept beside what is there of the App, removed ones included: what is known
- * may always be written anew. The operator's App, on a host that the operator trusts, has no such limit.
+ * Returns whether rows with these GitHub IDs fit under the App's limit, which counts removed rows too. Known rows can
+ * always be written again. The operator's App has no limit, because the operator trusts its host.
  */
 export async function hasRoom(
   db: Db,

@@ -9,8 +9,9 @@ import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.t
 type Number = Pick<NewGithubApp, 'hostUrl' | 'appId'>;
 
 /**
- * The App that somebody has the key of: a new one, or one whose last integration is gone. Its organization finds what
- * it had, but for the secrets; another one finds nothing. Nothing is answered where the App is in use.
+ * Adds an App whose key the organization has: a new App, or one whose last integration has ended. The organization that
+ * had the App before gets its data back, except for the secrets. Another organization gets an empty App. Returns
+ * nothing if the App is in use.
  */
 export async function addOwnApp(trx: Transaction, app: NewGithubApp): Promise<GithubApp | undefined> {
   const idle = await takeIdle(trx, app);
@@ -22,13 +23,19 @@ export async function addOwnApp(trx: Transaction, app: NewGithubApp): Promise<Gi
   return githubAppsIn(trx).updateDescription(idle.id, app);
 }
 
-/** Makes room for a row of its own where an organization has left the App. */
+/**
+ * Frees the host and App ID of an App that an organization no longer uses, so that another owner can have a row for the
+ * App.
+ */
 export async function retireIdleApp(trx: Transaction, number: Number): Promise<void> {
   const idle = await takeIdle(trx, number);
   if (idle) await retire(trx, idle);
 }
 
-/** Locks the App, so that of two that take it the second finds it gone. The operator's App is never idle. */
+/**
+ * Finds an unused App and locks it. If two transactions take the same App, the second finds it gone. The operator's App
+ * is never idle.
+ */
 async function takeIdle(trx: Transaction, { hostUrl, appId }: Number): Promise<GithubAppRow | undefined> {
   const owned = trx('github_apps').where({ host_url: hostUrl, app_id: appId, retired_at: null }).whereNotNull('org_id');
   const app: GithubAppRow | undefined = await locked(owned.first());
@@ -41,7 +48,10 @@ async function retire(trx: Transaction, { id, org_id: orgId }: GithubAppRow): Pr
   await appendAudit(trx, { orgId, actor: 'system', action: 'github_app.retired', target: id });
 }
 
-/** An App of one's own is of no more use without an integration, so its secrets go; the operator's stays. */
+/**
+ * Destroys the secrets of an organization's own App that no integration uses any longer. The operator's App keeps its
+ * secrets.
+ */
 export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promise<number> {
   // If two integrations end at once, the second sees that the first is gone.
   const app = await locked(trx('github_apps').where({ id: githubAppId }).first());
@@ -49,7 +59,10 @@ export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promi
   return (await isAppInUse(trx, githubAppId)) ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
 }
 
-/** Also by an integration that is being deleted: its key is what that is done with. */
+/**
+ * Returns whether an integration uses the App. An integration that is being deleted counts, because the deletion needs
+ * the App's key.
+ */
 export async function isAppInUse(trx: Transaction, githubAppId: string): Promise<boolean> {
   const left = await trx('integrations')
     .where({ github_app_id: githubAppId })

@@ -12,8 +12,8 @@ const troubles = [
 ] as const satisfies [IncidentCode, IntegrationStatus, string][];
 
 /**
- * An incident for each integration whose installation is suspended or gone, with the page on which an owner mends it;
- * resolved once the integration is in that state no more, for whichever reason.
+ * Raises an incident for each integration whose installation is suspended or gone. It links to the page on which an
+ * owner can fix it. Resolves the incident once the integration has another status, for any reason.
  */
 export async function followIntegrationIncidents(db: Db, githubAppId: string): Promise<void> {
   const incidents = allIncidents(db);
@@ -59,12 +59,13 @@ async function boundTo(db: Db, integrationId: string, status: IntegrationStatus)
   return { ...row, page: installationSettingsUrl(web, { organization, installationId }) };
 }
 
-/** Also the reason of an integration's status. */
+/** Also the reason in an integration's status. */
 export const permissionsMissing = 'permissions_missing';
 
 /**
- * An incident for each bound installation whose owner has not granted what Fairlead needs, with the page on which to
- * grant it; resolved once GitHub says that it was granted, or nobody uses the installation any more.
+ * Raises an incident for each bound installation that lacks permissions that Fairlead needs. It links to the page on
+ * which the owner can grant them. Resolves the incident once GitHub reports the permissions as granted, or once nothing
+ * uses the installation.
  */
 export async function followPermissions(db: Db, githubAppId: string): Promise<void> {
   const app = await db('github_apps').where({ id: githubAppId }).first();
@@ -88,7 +89,7 @@ export async function followPermissions(db: Db, githubAppId: string): Promise<vo
   const still = new Map(
     lacking.map((row) => [row.id, titleOf(row.account_login, row.permissions, row.missing_permissions ?? '{}')]),
   );
-  // What is missing may have changed, and with it what there is to say.
+  // If the missing permissions have changed, the incident needs another title.
   for (const [id, title] of titles) {
     if (still.get(id) !== title) await incidents.resolveSubject(permissionsMissing, id);
   }

@@ -12,7 +12,7 @@ import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type Installation = {
   id: string;
-  /** The organization that has claimed it. */
+  /** The organization that has claimed the installation. */
   orgId: string | null;
   githubAppId: string;
   externalId: number;
@@ -49,7 +49,10 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return row && toInstallation(row);
     },
 
-    /** Those that an integration is bound to. The integration was found within the caller's scope. */
+    /**
+     * Lists the installations that the integration is bound to. The caller must have found the integration within its
+     * scope.
+     */
     async listOf(integrationId: string, page: PageRequest): Promise<Page<Installation>> {
       const query = db('installations')
         .join('bindings', 'bindings.installation_id', 'installations.id')
@@ -59,7 +62,10 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return pageOf<InstallationRow, Installation>(query, page, toInstallation, 'installations.id');
     },
 
-    /** The one that each of these integrations was bound to first; they were found within the caller's scope. */
+    /**
+     * Returns the installation that each integration was bound to first. The caller must have found the integrations
+     * within its scope.
+     */
     async firstOf(integrationIds: string[]): Promise<Map<string, Pick<Installation, 'externalId' | 'accountLogin'>>> {
       const rows: { integration_id: string; external_id: number; account_login: string }[] = await db('bindings')
         .join('installations', 'installations.id', 'bindings.installation_id')
@@ -74,7 +80,10 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return first;
     },
 
-    /** Those of an organization's own App that no integration is bound to; the App lies within the scope, or none. */
+    /**
+     * Lists the installations of an organization's own App that no integration is bound to. The list is empty if the
+     * App is outside the scope.
+     */
     async listUnbound({ githubAppId, orgId }: { githubAppId: string; orgId: string }, page: PageRequest) {
       const apps = within(scope, db('github_apps').where({ id: githubAppId, org_id: orgId }), { org: 'org_id' });
       const bound = db('bindings')
@@ -94,8 +103,8 @@ export function installationsFor(db: Db, scope: TenantScope) {
     },
 
     /**
-     * By GitHub's number; whoever has claimed it keeps it, and one that comes back is no longer removed. What was taken
-     * away since `readAt`, when GitHub was asked, stays so: the answer is older than that.
+     * Writes an installation by GitHub's ID. An existing claim stays, and a returning installation is no longer
+     * removed. `readAt` is when GitHub was asked: if the installation was removed or suspended after that, it stays so.
      */
     async upsert(githubAppId: string, seen: SeenInstallation, readAt?: number): Promise<Installation> {
       const now = Date.now();
@@ -130,7 +139,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return toInstallation((await db('installations').where(key).first()) as InstallationRow);
     },
 
-    /** Claims it for one organization; false where another one has it. */
+    /** Claims the installation for one organization. Returns false if another organization has it. */
     async claim(id: string, orgId: string): Promise<boolean> {
       const claimed = await visible()
         .where({ id })
@@ -139,7 +148,10 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return claimed === 1;
     },
 
-    /** Takes it over from an integration of this owner that is being deleted: that one lets it stay then. */
+    /**
+     * Binds the installation to the integration. If an integration of this owner that is being deleted has it, the
+     * binding moves and the deletion does not uninstall it.
+     */
     async bind(integrationId: string, installationId: string, ownerId: string): Promise<void> {
       const deleting = db('integrations').where({ owner_id: ownerId, status: 'deleting' }).select('id');
       await db('bindings')
@@ -171,13 +183,13 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return latest && toInstallation(latest);
     },
 
-    /** Returns GitHub's ids of the accounts that the integration is bound to. */
+    /** Returns GitHub's IDs of the accounts that the integration is bound to. */
     async accountsOf(integrationId: string): Promise<number[]> {
       const bound = db('bindings').where({ integration_id: integrationId }).select('installation_id');
       return db('installations').whereIn('id', bound).pluck('account_id');
     },
 
-    /** Returns the integration through which this owner is bound to the installation already. */
+    /** Returns the integration through which this owner is already bound to the installation. */
     async boundTo(ownerId: string, installationId: string): Promise<string | undefined> {
       const row: { integration_id: string } | undefined = await db('bindings')
         .join('integrations', 'integrations.id', 'bindings.integration_id')
@@ -188,7 +200,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
       return row?.integration_id;
     },
 
-    /** An event says so. */
+    /** Stores a suspension that an event reported and GitHub has not confirmed yet. */
     async setSuspended(githubAppId: string, externalId: number, suspendedAt: number): Promise<void> {
       const now = Date.now();
       await visible()
@@ -196,7 +208,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
         .update({ suspended_at: suspendedAt, unconfirmed_at: now, updated_at: now });
     },
 
-    /** An event says that it is gone. */
+    /** Stores a removal that an event reported and GitHub has not confirmed yet. */
     async noteRemoved(githubAppId: string, externalId: number): Promise<void> {
       const now = Date.now();
       await visible()
@@ -204,7 +216,7 @@ export function installationsFor(db: Db, scope: TenantScope) {
         .update({ removed_at: now, unconfirmed_at: now, updated_at: now });
     },
 
-    /** GitHub returned that it is gone. This also confirms an uninstallation that had no confirmation yet. */
+    /** Stores a removal that GitHub returned. This also confirms an uninstallation that had no confirmation yet. */
     async markRemoved(githubAppId: string, externalId: number): Promise<void> {
       const now = Date.now();
       const those = () => visible().where({ github_app_id: githubAppId, external_id: externalId });
@@ -216,15 +228,17 @@ export function installationsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/**
+ * Returns `installationsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored.
+ */
 export const allInstallations = (db: Db) => installationsFor(db, everything);
 
-/** The number of the App's latest pass, for use within a statement. */
+/** Returns SQL for the number of the App's latest pass, for use within a statement. */
 export function passOf(db: Db, githubAppId: string): Knex.Raw<number> {
   return db.raw('(select sync_pass from github_apps where id = ?)', [githubAppId]);
 }
 
-/** Has the App's installations and repositories read again; many requests make one pass. */
+/** Returns a command to read the App's installations and repositories again. Many requests make one pass. */
 export function syncCommand(githubAppId: string): Command {
   return {
     action: 'signal_with_start',
@@ -237,7 +251,7 @@ export function syncCommand(githubAppId: string): Command {
   };
 }
 
-/** Adds a request unless one waits already: the pass that follows it reads everything. */
+/** Requests a sync unless a request is pending. The pass that follows the pending request reads everything. */
 export async function requestSync(trx: Db, githubAppId: string): Promise<void> {
   const command = syncCommand(githubAppId);
   const pending = await trx('commands')

@@ -8,7 +8,7 @@ import type { Keyring } from '../store/sealing.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
 import { retireIdleApp } from './idle-apps.ts';
 
-/** The App that the environment configures, as far as the database needs to know it. */
+/** The part of the operator's App settings that the database needs. */
 export type OperatorAppSettings = {
   appId: number;
   slug: string;
@@ -21,8 +21,8 @@ export type OperatorAppSettings = {
 };
 
 /**
- * Takes the operator's App over from the environment: its row, its sealed secrets (a changed one becomes a new
- * version), and a sync of its installations. Safe to run by every process at every start.
+ * Stores the operator's App from the environment: its row, its sealed secrets, and a request to sync its installations.
+ * A changed secret becomes a new version. Every process can run this at every start.
  */
 export async function registerOperatorApp(
   database: Database,

@@ -6,7 +6,7 @@ import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
 
-/** The Apps that somebody uses: the operator's, and those with an integration. What is left of others has no key. */
+/** Returns the Apps in use: the operator's App, and the Apps with an integration. Other Apps have no key. */
 export async function appsInUse(db: Db): Promise<GithubApp[]> {
   const used = await db('integrations')
     .whereNotIn('status', closedIntegrationStatuses)
@@ -16,7 +16,7 @@ export async function appsInUse(db: Db): Promise<GithubApp[]> {
   return (await githubAppsIn(db).list()).filter(({ id, orgId }) => orgId === null || ids.has(id));
 }
 
-/** Has what is remembered of each App compared with what GitHub says; one that is compared just now is not begun anew. */
+/** Requests a comparison of each App with GitHub. If a comparison of the App is running, no second one begins. */
 export async function requestReconciliations(trx: Transaction): Promise<void> {
   const apps = await appsInUse(trx);
   await commandsIn(trx).add(
@@ -34,7 +34,7 @@ export async function requestReconciliations(trx: Transaction): Promise<void> {
   );
 }
 
-/** Builds that nobody has heard of since `before`; those that wait for a person do not count. */
+/** Returns the unfinished builds without news since `before`. Leaves out builds that wait for a person. */
 export async function silentBuilds(db: Db, before: number, limit: number): Promise<Build[]> {
   const rows = await db('builds')
     .whereNull('finished_at')
@@ -54,8 +54,8 @@ export async function silentDeletions(db: Db, before: number): Promise<SilentDel
 }
 
 /**
- * Starts a workflow that has been lost, without a second one where it runs: then it is told something that it does not
- * know, and goes on. What it does next is decided by what is written down.
+ * Starts a workflow that was lost. If the workflow is running, it gets a signal that it ignores, and no second one
+ * starts. The new workflow continues from the stored state.
  */
 export async function startAgain(trx: Transaction, command: Command): Promise<void> {
   const waiting = await trx('commands')
@@ -76,7 +76,7 @@ export function deletionCommand({ id }: Pick<SilentDeletion, 'id'>): Command {
   };
 }
 
-/** Ends what is about something that is no more: nobody can do anything about it. */
+/** Resolves incidents whose subject no longer exists, because no person can act on them. */
 export async function resolveMoot(trx: Transaction): Promise<void> {
   const now = Date.now();
   const gone = trx('integrations').whereIn('status', endedIntegrationStatuses);
@@ -117,7 +117,7 @@ export async function resolveMoot(trx: Transaction): Promise<void> {
   }
 }
 
-/** Those of which no version is left: their App is used by nobody. */
+/** Returns the credentials that have no version left, because no integration uses their App. */
 async function purgedCredentials(db: Db, ids: string[]): Promise<{ id: string }[]> {
   const kept = await db('credential_versions')
     .whereIn('credential_id', ids)

@@ -5,17 +5,25 @@ import { jsonText } from '../store/postgres.ts';
 
 export type Refresh = {
   githubAppId: string;
-  /** GitHub's numbers of the installation and of the repositories that an event was about. */
+  /** GitHub's IDs of the installation and of the repositories that an event was about. */
   installation: number;
   repositories: number[];
 };
 
-/** A swarm of events is the sync's, which reads by the hundred; so is one with more repositories than these. */
+/**
+ * A single refresh reads at most this many repositories. Larger events and bursts of events are left to the sync, which
+ * reads a hundred per request.
+ */
 const mostRepositories = 20;
-/** Of one installation; and of an App, whose events may name any number of installations where its GitHub is anybody's. */
+/**
+ * How many refreshes can be pending for an installation and for an App. The limit for an App matters if an organization
+ * runs its GitHub host: such a host can name any number of installations.
+ */
 const mostWaiting = { installation: 20, app: 500 };
 
-/** Has what an event or a flow was about read from GitHub at once: the sync that follows, too, takes its time. */
+/**
+ * Requests to read from GitHub at once what an event or a flow was about, because the sync that follows takes longer.
+ */
 export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh): Promise<void> {
   if (refresh.repositories.length > mostRepositories) return;
   if (await isSwarm(trx, refresh)) return;
@@ -43,7 +51,9 @@ async function isSwarm(trx: Db, { githubAppId, installation }: Refresh): Promise
 /** Fairlead asks GitHub within seconds of an event. After this long without an answer it believes the event. */
 const patienceMs = 10 * 60_000;
 
-/** Whether an event alone says that the repository or its installation was taken away or suspended. */
+/**
+ * Returns whether only an event has reported the repository as removed, or its installation as removed or suspended.
+ */
 export async function isUnconfirmed(db: Db, repositoryId: string): Promise<boolean> {
   const since = Date.now() - patienceMs;
   const found = await db('repositories')

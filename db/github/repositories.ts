@@ -27,8 +27,9 @@ export type SeenRepository = Pick<
 >;
 
 /**
- * Repositories have no tenant of their own: which organization may see one follows from the installation that
- * reaches it and the integration that is bound to that. Routes ask by integration, which they find within their scope.
+ * Finds and changes repositories, which have no tenant of their own. An organization sees a repository if its
+ * integration is bound to the installation that reaches it. Routes ask by integration, which they find within their
+ * scope.
  */
 export function repositoriesIn(db: Db) {
   const bound = (integrationId: string) =>
@@ -39,7 +40,10 @@ export function repositoriesIn(db: Db) {
       .whereNull('repositories.removed_at')
       .whereNull('installations.removed_at')
       .select('repositories.*');
-  /** Through an integration that is being deleted nothing is, though it stays bound until its builds have ended. */
+  /**
+   * Selects what the integration reaches. An integration that is being deleted reaches nothing, although it stays bound
+   * until its builds have ended.
+   */
   const reachable = (integrationId: string) =>
     bound(integrationId)
       .join('integrations', 'integrations.id', 'bindings.integration_id')
@@ -52,7 +56,7 @@ export function repositoriesIn(db: Db) {
     const installation = { github_app_id: githubAppId, external_id: from };
     return query.whereIn('installation_id', db('installations').where(installation).select('id'));
   };
-  /** Answers our ids of those of them that were there, or were taken away by nothing but an event. */
+  /** Marks repositories as removed. Returns the IDs of those that were present, or that only an event had removed. */
   const markGone = async (those: ReturnType<typeof ofApp>): Promise<string[]> => {
     const now = Date.now();
     const removed = await those
@@ -71,20 +75,23 @@ export function repositoriesIn(db: Db) {
       return row && toRepository(row);
     },
 
-    /** By our id or GitHub's number, where the integration reaches it. */
+    /** Finds a repository that the integration reaches, by Fairlead's ID or by GitHub's ID. */
     async findReachable(integrationId: string, id: string | number): Promise<Repository | undefined> {
       const key = typeof id === 'number' ? { 'repositories.external_id': id } : { 'repositories.id': id };
       const row: RepositoryRow | undefined = await reachable(integrationId).where(key).first();
       return row && toRepository(row);
     },
 
-    /** Those of these that the integration reaches. */
+    /** Returns which of these repositories the integration reaches. */
     async findAllReachable(integrationId: string, ids: readonly string[]): Promise<Repository[]> {
       const rows: RepositoryRow[] = await reachable(integrationId).whereIn('repositories.id', ids);
       return rows.map(toRepository);
     },
 
-    /** By their full names, in whatever case. Names change hands: for what a person, or a client of Git, names now. */
+    /**
+     * Finds repositories by full name, ignoring case. A name can move to another repository, so use this only for names
+     * that a person or a Git client gives now.
+     */
     async findAllByName(integrationId: string, fullNames: readonly string[]): Promise<Repository[]> {
       const names = fullNames.map((name) => name.toLowerCase());
       const places = names.map(() => '?').join(', ');
@@ -95,12 +102,15 @@ export function repositoriesIn(db: Db) {
       return rows.map(toRepository);
     },
 
-    /** Whether it is, or was until the integration was deleted. */
+    /** Returns whether the integration reaches the repository, or did until it was deleted. */
     async isBound(integrationId: string, id: string): Promise<boolean> {
       return (await bound(integrationId).where('repositories.id', id).first()) !== undefined;
     },
 
-    /** With `q`, those whose full name contains it, in whatever case. */
+    /**
+     * Lists the repositories that the integration reaches. With `q`, lists those whose full name contains it, ignoring
+     * case.
+     */
     async listReachable(integrationId: string, page: PageRequest, q?: string): Promise<Page<Repository>> {
       const query = reachable(integrationId);
       if (q) query.whereRaw(`lower(repositories.full_name) like ? escape '\\'`, [`%${escapeLike(q.toLowerCase())}%`]);
@@ -108,9 +118,9 @@ export function repositoriesIn(db: Db) {
     },
 
     /**
-     * By GitHub's number: names change hands, and a repository may move to another installation of the same App.
-     * `page` is the one of the installation's pages that they are on, where they were read by pages. What was taken
-     * away since `readAt`, when GitHub was asked, stays away: the answer is older than that.
+     * Writes repositories by GitHub's ID, because names can move, and a repository can move to another installation of
+     * the same App. `page` is the page of the installation that they are on, if they were read by page. `readAt` is
+     * when GitHub was asked: a repository that was removed after that stays removed.
      */
     async upsert(
       githubAppId: string,
@@ -140,7 +150,7 @@ export function repositoriesIn(db: Db) {
         created_at: now,
         updated_at: now,
       }));
-      // SQLite takes a limited number of values in one statement.
+      // SQLite limits the number of values in one statement.
       for (let at = 0; at < rows.length; at += 50) {
         const write = db('repositories')
           .insert(rows.slice(at, at + 50))
@@ -170,8 +180,8 @@ export function repositoriesIn(db: Db) {
     },
 
     /**
-     * Its new name, and what else GitHub says of it outside a sync. The page that it was on no longer tells of it as
-     * it is here, so the next pass reads that page; the pass that saw it stays.
+     * Updates the repository's name and other fields that GitHub returns outside a sync. The stored page no longer
+     * matches the row, so the next pass reads that page. The pass that saw the repository stays.
      */
     async updateDescription(
       id: string,
@@ -183,7 +193,7 @@ export function repositoriesIn(db: Db) {
         .update({ ...names, seen_page: null, updated_at: Date.now() });
     },
 
-    /** The account has another name: so have its repositories, which the next pass reads again. */
+    /** Renames the account in the names of its repositories. The next pass reads them again. */
     async renameOwner(installationId: string, owner: string, web: string): Promise<void> {
       const fullName = db.raw("? || '/' || name", [owner]);
       const url = db.raw("? || '/' || name", [`${web}/${owner}`]);
@@ -194,8 +204,8 @@ export function repositoriesIn(db: Db) {
     },
 
     /**
-     * An event says that they were taken away. `from` is GitHub's number of the installation that lost them: what is in
-     * another one by now is not touched.
+     * Stores removals that an event reported and GitHub has not confirmed yet. `from` is GitHub's ID of the
+     * installation that lost the repositories. Repositories that are in another installation now do not change.
      */
     async noteRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<void> {
       const now = Date.now();
@@ -204,17 +214,17 @@ export function repositoriesIn(db: Db) {
         .update({ removed_at: now, unconfirmed_at: now, updated_at: now });
     },
 
-    /** GitHub was asked, and they are out of reach of that installation. Answers whose builds are to be stopped now. */
+    /** Stores removals that GitHub confirmed. Returns the IDs of the repositories whose builds must be stopped now. */
     async markRemoved(githubAppId: string, externalIds: number[], from?: number): Promise<string[]> {
       return markGone(ofApp(githubAppId, externalIds, from));
     },
 
-    /** Whether this pass has not seen something that the installation reached until now. */
+    /** Returns whether this pass has missed a repository that the installation reached until now. */
     async hasUnseen(githubAppId: string, installationId: string): Promise<boolean> {
       return (await unseen(githubAppId, installationId).whereNull('removed_at').first('id')) !== undefined;
     },
 
-    /** After a complete pass over the installation: what it has not seen is out of reach. Answers as `markRemoved`. */
+    /** Marks the repositories that a complete pass has not seen as removed. Returns the same IDs as `markRemoved`. */
     async removeUnseen(githubAppId: string, installationId: string): Promise<string[]> {
       return markGone(unseen(githubAppId, installationId));
     },

@@ -2,7 +2,7 @@ import type { Db } from '../store/connection.ts';
 import { passOf } from './installations.ts';
 import { repositoriesIn, type SeenRepository } from './repositories.ts';
 
-/** A page of an installation's repositories, as GitHub gave it. */
+/** A page of an installation's repositories, as GitHub returned it. */
 export type ReadPage = {
   page: number;
   next: number | null;
@@ -13,12 +13,12 @@ export type ReadPage = {
   readAt: number;
 };
 
-/** What we have of an installation is compared with what GitHub has now, but not for longer than this, ms. */
+/** How long an ETag is used, ms. After that, the page is read again even if GitHub would call it unchanged. */
 const trustMs = 24 * 3_600_000;
 
 /**
- * The pages of repositories of one App's installations. A page that GitHub calls unchanged is as good as one that was
- * read, as long as all of its repositories are here and are still this installation's.
+ * Stores the pages of repositories of one App's installations. A page that GitHub calls unchanged counts as read while
+ * all of its repositories are stored and still belong to the installation.
  */
 export function repositoryPagesIn(db: Db, githubAppId: string) {
   const repositories = repositoriesIn(db);
@@ -54,8 +54,8 @@ export function repositoryPagesIn(db: Db, githubAppId: string) {
     },
 
     /**
-     * Takes the page as seen without reading it; answers which is next. Undefined where something of it was moved or
-     * removed by others since: then it must be read.
+     * Marks the page as seen without reading it, and returns the next page. Returns undefined if one of its
+     * repositories has been moved or removed since: then the page must be read.
      */
     async keep(installationId: string, page: number): Promise<{ next: number | null } | undefined> {
       const row = await db('repository_pages').where({ installation_id: installationId, page }).first();
@@ -72,8 +72,8 @@ export function repositoryPagesIn(db: Db, githubAppId: string) {
     },
 
     /**
-     * Whether this pass has read every page, all of them said the same number, and that many were seen: pages shift
-     * while repositories come and go, and one that slipped through is not gone.
+     * Returns whether this pass has read every page, all pages had the same total, and the pass has seen that many
+     * repositories. Pages shift while repositories come and go, so a repository that was missed might still exist.
      */
     async isComplete(installationId: string): Promise<boolean> {
       const pages = await db('repository_pages').where({ installation_id: installationId });

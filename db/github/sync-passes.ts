@@ -3,11 +3,14 @@ import { passOf } from './installations.ts';
 
 export type SkippedInstallation = { id: string; orgId: string | null; accountLogin: string; error: string };
 
-/** What a pass over one App's installations remembers of each of them, beyond what GitHub says of it. */
+/** Stores what a pass over one App's installations learns about each of them, besides GitHub's data. */
 export function syncPassesIn(db: Db, githubAppId: string) {
   const present = () => db('installations').where({ github_app_id: githubAppId, removed_at: null });
   return {
-    /** Those that the pass has not seen so far; installations may also have shifted between its pages. */
+    /**
+     * Lists the installations that the pass has not seen so far. They may be gone, or may have shifted between the
+     * pages.
+     */
     async listUnseen(limit: number): Promise<{ id: string; externalId: number }[]> {
       const rows = await present()
         .where('seen_pass', '<', passOf(db, githubAppId))
@@ -17,7 +20,7 @@ export function syncPassesIn(db: Db, githubAppId: string) {
       return rows.map(({ id, external_id }) => ({ id, externalId: external_id }));
     },
 
-    /** They are there, but what GitHub says of them cannot be read; answers how many of them we know. */
+    /** Marks installations as seen although their data cannot be read. Returns how many of them are stored. */
     async keepUnreadable(externalIds: number[]): Promise<number> {
       return present()
         .whereIn('external_id', externalIds)
@@ -32,7 +35,9 @@ export function syncPassesIn(db: Db, githubAppId: string) {
       await present().where({ id: installationId }).whereNotNull('sync_error').update({ sync_error: null });
     },
 
-    /** Those that could not be read although they are there. One that is suspended is not expected to be. */
+    /**
+     * Lists the present installations that could not be read. Leaves out suspended ones, which cannot be read anyway.
+     */
     async listSkipped(): Promise<SkippedInstallation[]> {
       const rows = await present()
         .whereNull('suspended_at')

@@ -5,12 +5,12 @@ import type { Db } from '../store/connection.ts';
 import { hold, lockedExceptKey } from '../store/locks.ts';
 import { requestSync, syncCommand } from './installations.ts';
 
-/** A pass usually begins within seconds, or follows the one that runs now. */
+/** A pass usually begins within seconds, or follows the running one. */
 const lostAfterMs = 60_000;
 
 /**
- * Requests a sync of the App's installations, with an operation for the owner. Returns the operation that waits
- * already, if there is one.
+ * Requests a sync of the App's installations, with an operation for the owner. Returns the pending operation if there
+ * is one.
  */
 export async function startSync(
   trx: Db,
@@ -19,11 +19,11 @@ export async function startSync(
 ): Promise<Operation> {
   const operations = allOperations(trx);
   const wanted = { ...owner, kind: 'sync', subjectId: githubAppId };
-  // Two requests at once, and a pass that begins now, wait for each other.
+  // Two simultaneous requests, and a pass that begins now, wait for each other.
   await hold(lockedExceptKey(trx('github_apps').where({ id: githubAppId }).first('id')));
   const waiting = await operations.findWaiting(wanted);
   if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
-  // A new command: the one that is carried out now may belong to a pass that has begun.
+  // Adds a new command, because the one that a relay is sending now may belong to a pass that has begun.
   if (waiting) await requestSync(trx, githubAppId);
   else await commandsIn(trx).add(syncCommand(githubAppId));
   return waiting ?? operations.insert({ ...wanted, workflowId: syncWorkflowId(githubAppId) });

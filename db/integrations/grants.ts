@@ -6,7 +6,10 @@ import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type Grant = { projectId: string; createdBy: string; createdAt: number };
 
-/** Which projects may use an integration of their organization. The integration was found within the caller's scope. */
+/**
+ * Stores which projects can use an integration of their organization. The caller must have found the integration within
+ * its scope.
+ */
 export function grantsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('grants'), { org: 'grants.org_id', project: 'grants.project_id' });
   return {
@@ -15,7 +18,7 @@ export function grantsFor(db: Db, scope: TenantScope) {
       return row && toGrant(row);
     },
 
-    /** Those of projects that are still there. */
+    /** Lists the grants of projects that have not been deleted. */
     async list(integrationId: string, page: PageRequest): Promise<Page<Grant>> {
       const query = visible()
         .join('projects', 'projects.id', 'grants.project_id')
@@ -25,7 +28,7 @@ export function grantsFor(db: Db, scope: TenantScope) {
       return pageOf<GrantRow & { id: string }, Grant>(query, page, toGrant, 'grants.project_id');
     },
 
-    /** False if it was granted before. */
+    /** Returns false if the integration was already granted to the project. */
     async add(
       { id, orgId }: { id: string; orgId: string },
       { projectId, createdBy }: { projectId: string; createdBy: string },
@@ -42,8 +45,8 @@ export function grantsFor(db: Db, scope: TenantScope) {
     },
 
     /**
-     * False if it was not granted. An exchange for the project locks the integration's row too: its lease exists
-     * before this and can be ended, or it sees that the grant is gone.
+     * Returns false if there was no grant. An exchange for the project locks the integration's row too. So its lease
+     * either exists before the removal and can be ended, or the exchange sees that the grant is gone.
      */
     async remove(integrationId: string, projectId: string): Promise<boolean> {
       await hold(locked(db('integrations').where({ id: integrationId }).first('id')));
@@ -52,7 +55,7 @@ export function grantsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Returns `grantsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allGrants = (db: Db) => grantsFor(db, everything);
 
 function toGrant({ project_id, created_by, created_at }: GrantRow): Grant {

@@ -14,28 +14,30 @@ export type RegistryCheck = {
   checkedAt: number;
 };
 
-/** What was written down about an integration: what its checks found, and what a person must do. */
+/** What is stored about an integration's health: the results of its checks, and what a person must do. */
 export type HealthFacts = {
   checkedAt: number | null;
   lastSuccessAt: number | null;
   nextCheckAt: number | null;
-  /** Of its newest lease. */
+  /** When its newest lease was created. */
   lastUsedAt: number | null;
   expiresAt: number | null;
   strikes: number;
   refusals: number;
   checks: RegistryCheck[];
-  /** Null if its access is its own. */
+  /** Null if the integration has its own access. */
   cloudAccount: InheritedAccess | null;
-  /** Open ones of the integration's own organization, about it or what it depends on. */
+  /** Open incidents of the integration's own organization, about the integration or what it depends on. */
   incidents: { code: string; title: string; action: string; link: string | null }[];
 };
 
-/** Of each integration; what a registry's is checked for is listed by repository. */
+/** The limits for one integration. Checks of a registry are listed by repository. */
 const mostChecks = 200;
 const mostIncidents = 10;
 
-/** The integration was found within the caller's scope. */
+/**
+ * Returns the stored facts about an integration's health. The caller must have found the integration within its scope.
+ */
 export async function healthFactsOf(db: Db, integrationId: string): Promise<HealthFacts> {
   const row = await db('integrations').where({ id: integrationId }).first();
   const installations = await db('bindings')
@@ -62,7 +64,7 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
     .orderBy('id')
     .limit(mostIncidents);
   return {
-    // What GitHub's is checked by is the sync of its App.
+    // The sync of its App checks a GitHub integration.
     checkedAt: row?.checked_at ?? app?.synced_at ?? null,
     lastSuccessAt: row?.last_success_at ?? (app?.sync_error === null ? app.synced_at : null),
     nextCheckAt: row?.next_check_at ?? null,
@@ -82,7 +84,10 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
   };
 }
 
-/** All that the project may use, whether they work or not; the project was found within the caller's scope. */
+/**
+ * Returns the IDs of all integrations that the project can use, whether they work or not. The caller must have found
+ * the project within its scope.
+ */
 export async function usedIntegrationIds(db: Db, projectId: string, atMost: number): Promise<string[]> {
   const rows: { id: string }[] = await usedBy(db, db('integrations'), projectId)
     .whereNotIn('integrations.status', endedIntegrationStatuses)

@@ -26,16 +26,19 @@ export type Integration = {
   metadata: Record<string, unknown>;
   githubAppId: string | null;
   cloudAccountId: string | null;
-  /** Where and how it is reached, which we have set ourselves; `metadata` are its owner's notes. */
+  /**
+   * Where the service is and how Fairlead connects to it. Fairlead sets these values; `metadata` holds the owner's
+   * notes.
+   */
   settings: Record<string, unknown>;
-  /** GitHub's number of the App and its slug, for display. */
+  /** The App ID and the slug at GitHub, for display. */
   appId: number | null;
   appSlug: string | null;
   createdBy: string;
   revision: number;
   /** Goes up with each change that makes earlier access invalid. */
   epoch: number;
-  /** When what it was made with ends, as its owner has said. */
+  /** When the credential expires, as the owner has said. */
   expiresAt: number | null;
   checkedAt: number | null;
   lastSuccessAt: number | null;
@@ -54,7 +57,7 @@ export type NewIntegration = Pick<
   expiresAt?: number | null;
 };
 
-/** Changes of a registry. `cutsOff`: credentials made with the old access are no longer issued. */
+/** The changes of a registry. If `cutsOff` is true, credentials based on the old access are no longer issued. */
 export type RegistryChanges = {
   settings: Record<string, unknown>;
   identityKey?: string;
@@ -69,7 +72,10 @@ type Joined = IntegrationRow & { app_number: number | null; app_slug: string | n
 export function integrationsFor(db: Db, scope: TenantScope) {
   const columns = { org: 'integrations.org_id', project: 'integrations.project_id' };
   const visible = () => within(scope, db('integrations'), columns);
-  /** Those of the scope, and those that were granted to a project in it: to be read and used, not to be changed. */
+  /**
+   * Selects the integrations of the scope, and those granted to a project in it. Granted ones can be read and used, but
+   * not changed.
+   */
   const readable = () => {
     // A caller with access to a whole organization sees what is granted in it.
     if (scope.kind === 'everything' || scope.grants.every(({ projectId }) => projectId === undefined)) return visible();
@@ -91,22 +97,28 @@ export function integrationsFor(db: Db, scope: TenantScope) {
       return row && toIntegration(row);
     },
 
-    /** Also one that was granted to a project of the scope: it can be used there, and is changed by its owner only. */
+    /**
+     * Finds an integration that the scope can read. One that was granted to a project of the scope can be used there,
+     * but only its owner can change it.
+     */
     async findReadable(id: string): Promise<Integration | undefined> {
       const row: Joined | undefined = await joined(readable()).where('integrations.id', id).first();
       return row && toIntegration(row);
     },
 
-    /** What the scope may read; of a project, its own and those granted to it. */
+    /**
+     * Lists the integrations that the scope can read. With `projectId`, lists the project's own and those granted to
+     * it.
+     */
     async list({ kind, projectId }: IntegrationFilter, page: PageRequest): Promise<Page<Integration>> {
-      // What never came to be is shown to those who ask for it by its id.
+      // An integration that was never completed is visible by its ID only.
       const query = joined(readable()).whereNot('integrations.status', 'expired');
       if (kind !== undefined) query.where('integrations.kind', kind);
       if (projectId !== undefined) usedBy(db, query, projectId);
       return pageOf<Joined, Integration>(query, page, toIntegration, 'integrations.id');
     },
 
-    /** Nothing where this owner has a connection to the same thing already. */
+    /** Returns nothing if this owner already has a connection with the same identity. */
     async insert(integration: NewIntegration): Promise<{ id: string } | undefined> {
       const now = Date.now();
       const row: IntegrationRow = {
@@ -151,7 +163,7 @@ export function integrationsFor(db: Db, scope: TenantScope) {
         .first('integrations.id');
     },
 
-    /** False where the revision is not the current one any more. */
+    /** Returns false if the revision is not the current one. */
     async update(
       id: string,
       revision: number,
@@ -177,13 +189,15 @@ export function integrationsFor(db: Db, scope: TenantScope) {
       return changed === 1;
     },
 
-    /** Finds the integration and locks it: of two that change it, the second sees what the first has written. */
+    /**
+     * Finds the integration and locks it. If two transactions change it, the second sees what the first has written.
+     */
     async take(id: string): Promise<Integration | undefined> {
       await hold(locked(visible().where({ id }).first('id')));
       return this.find(id);
     },
 
-    /** Of one that was made before it was known what it is a connection to. */
+    /** Sets the identity of an integration that was created before its identity was known. */
     async setIdentity(
       id: string,
       {
@@ -213,7 +227,9 @@ export function integrationsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/**
+ * Returns `integrationsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored.
+ */
 export const allIntegrations = (db: Db) => integrationsFor(db, everything);
 
 function toIntegration(row: Joined): Integration {

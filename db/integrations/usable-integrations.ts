@@ -17,22 +17,25 @@ export function usedBy<Query extends Knex.QueryBuilder>(db: Db, query: Query, pr
   return query;
 }
 
-/** The integrations that a project may use. The project was found within the caller's scope, or is that of a build. */
+/**
+ * Finds the integrations that a project can use. The caller must have found the project within its scope, or must take
+ * it from a build.
+ */
 export function usableIntegrations(db: Db, projectId: string) {
   return {
-    /** One that is the project's to use, whether it works now or not. */
+    /** Finds an integration that the project can use, whether it works now or not. */
     async find(id: string): Promise<{ id: string; kind: string; status: IntegrationStatus } | undefined> {
       return usedBy(db, db('integrations').where({ id }), projectId)
         .whereNotIn('integrations.status', endedIntegrationStatuses)
         .first('integrations.id', 'integrations.kind', 'integrations.status');
     },
 
-    /** Whether it is the project's to use, also while it does not work or is gone. */
+    /** Returns whether the project can use the integration, even if it does not work or is gone. */
     async includes(id: string): Promise<boolean> {
       return (await usedBy(db, db('integrations').where({ id }), projectId).first('integrations.id')) !== undefined;
     },
 
-    /** Those of these kinds that work now, newest first. */
+    /** Lists the usable integrations of these kinds, newest first. */
     async list(...kinds: string[]): Promise<UsableIntegration[]> {
       const rows: { id: string; display_name: string; host_url: string }[] = await usedBy(
         db,
@@ -47,7 +50,7 @@ export function usableIntegrations(db: Db, projectId: string) {
   };
 }
 
-/** The reason of what was refused or ended because of it. */
+/** The reason for work that was rejected or ended because its integration was deleted. */
 export const integrationDeleted = 'integration_deleted';
 
 export const integrationDeletedDetail = 'Its integration was deleted: give the app another source.';
@@ -56,7 +59,10 @@ export function isDeletedStatus(status: IntegrationStatus): boolean {
   return deletedIntegrationStatuses.includes(status);
 }
 
-/** Whether it was deleted by now. Who begins something just before finds out when it is to be dispatched. */
+/**
+ * Returns whether the integration has been deleted. A build that was triggered just before the deletion finds out when
+ * it is dispatched.
+ */
 export async function isDeleted(db: Db, integrationId: string): Promise<boolean> {
   const integration = await db('integrations').where({ id: integrationId }).first('status');
   return integration === undefined || isDeletedStatus(integration.status);

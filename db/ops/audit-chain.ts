@@ -6,8 +6,8 @@ import type { AuditEventRow } from '../store/tables.ts';
 const advisoryLock = 4_242_001;
 
 /**
- * Gives unchained rows their place, in the order in which they became visible: a sequence per chain without gaps, and
- * a hash over the row and the one before it. What is chained is never moved. Returns how many rows it took.
+ * Adds unchained rows to their chains, in the order in which they became visible. Each chain has a sequence without
+ * gaps, and a hash over each row and the one before it. A chained row never moves. Returns how many rows it added.
  */
 export async function chainAudit(trx: Db, limit = 500): Promise<number> {
   await holdNumber(trx, advisoryLock);
@@ -28,7 +28,7 @@ async function headOf(db: Db, chain: string): Promise<{ sequence: number; hash: 
   return { sequence: last?.sequence ?? 0, hash: last?.hash ?? '' };
 }
 
-/** Over every column that says something, in a fixed order. */
+/** Hashes every column with content, in a fixed order. */
 function hashOf(row: AuditEventRow, sequence: number, previousHash: string): string {
   const content = [
     previousHash,
@@ -54,15 +54,15 @@ export type ChainVerdict = {
   intact: boolean;
   /** How many rows were checked. */
   length: number;
-  /** The hash of the last one: kept elsewhere, it also shows that rows were cut off at the end. */
+  /** The hash of the last row. If you keep it elsewhere, it also reveals rows that were deleted from the end. */
   head: string;
-  /** The first place at which the chain does not hold. */
+  /** The first row at which the chain is broken. */
   firstBadSequence?: number;
-  /** Rows that have no place yet. */
+  /** The number of rows that are not in the chain yet. */
   unchained: number;
 };
 
-/** Walks the whole chain, a thousand rows at a time. */
+/** Verifies the whole chain, a thousand rows at a time. */
 export async function verifyChain(db: Db, chain: string): Promise<ChainVerdict> {
   const unchained = await db('audit_events').where({ chain }).whereNull('sequence').count({ count: '*' }).first();
   const verdict = { chain, length: 0, head: '', unchained: Number(unchained?.['count'] ?? 0) };

@@ -7,16 +7,16 @@ import type { TenantScope } from '../store/tenant.ts';
 import { within } from '../store/tenant.ts';
 import { wake } from '../store/wakes.ts';
 
-/** Who did what to which thing. No secret, no token, no free text of a provider. */
+/** Who did what to which object. Holds no secrets, no tokens and no free text from a provider. */
 export type AuditEntry = {
-  /** None for what belongs to the instance as a whole. */
+  /** Null if the event belongs to the whole instance. */
   orgId: string | null;
   projectId?: string | null | undefined;
   /** `user:user_…`, `token:tok_…`, `integration:int_…`, `operator` or `system`. */
   actor: string;
-  /** `noun.verb`, in the past: `pipeline.created`. */
+  /** `noun.verb`, in the past tense: `pipeline.created`. */
   action: string;
-  /** The id of what it was done to. */
+  /** The ID of the object that was acted on. */
   target: string;
   outcome?: 'succeeded' | 'refused' | 'failed';
   ip?: string | undefined;
@@ -24,7 +24,10 @@ export type AuditEntry = {
   detail?: Record<string, string | number | boolean | null>;
 };
 
-/** Append only, and always in the transaction of the act: what cannot be recorded is not done. */
+/**
+ * Appends to the audit log in the transaction of the action. If the event cannot be recorded, the action does not
+ * happen.
+ */
 export async function appendAudit(trx: Db, ...entries: AuditEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const now = Date.now();
@@ -74,7 +77,7 @@ export async function listAudit(
   filter: AuditFilter = {},
 ): Promise<Page<AuditEvent>> {
   const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
-  // An organization's events are its chain, which is what the index knows.
+  // An organization's events have its ID as their chain, and the index covers the chain.
   const rows = within(scope, db('audit_events'), { org: 'chain', project: 'project_id' });
   return pageOf<AuditEventRow, AuditEvent>(rows.where(wanted), page, toAuditEvent);
 }

@@ -4,19 +4,19 @@ export type StoredAnswer = {
   fingerprint: string;
   status: number;
   headers: Record<string, string>;
-  /** Without the secret, where the answer held one. */
+  /** The response without its secret, if it held one. */
   body: string | null;
 };
 
-/** How long an answer is promised again. */
+/** How long a response is stored for repeated requests. */
 export const answersKeptMs = 24 * 3_600_000;
 
-/** Answers that are promised again for 24 hours to whoever repeats a request with the same key. */
+/** Stores responses for 24 hours, for callers that repeat a request with the same key. */
 export function idempotencyKeysIn(db: Db, callerId: string) {
   return {
     /**
-     * Claims the key for this transaction: a twin waits here until it has committed, and then finds its answer.
-     * Answers the stored one where there is one.
+     * Claims the key for this transaction, and returns the stored response if there is one. A simultaneous request with
+     * the same key waits until this transaction has committed, and then finds its response.
      */
     async claim(key: string, fingerprint: string): Promise<StoredAnswer | undefined> {
       const now = Date.now();
@@ -32,13 +32,13 @@ export function idempotencyKeysIn(db: Db, callerId: string) {
       return this.find(key);
     },
 
-    /** The answer that is promised for this key, where there is one. */
+    /** Returns the stored response for this key, if there is one. */
     async find(key: string): Promise<StoredAnswer | undefined> {
       const row = await db('idempotency_keys')
         .where({ caller_id: callerId, key })
         .where('created_at', '>=', Date.now() - answersKeptMs)
         .first();
-      // Status 0 is the row of this very transaction: nobody else can see one.
+      // Status 0 is the row of this transaction. No other transaction can see such a row.
       if (!row || row.status === 0) return undefined;
       return { fingerprint: row.fingerprint, status: row.status, headers: JSON.parse(row.headers), body: row.body };
     },

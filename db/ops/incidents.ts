@@ -5,7 +5,7 @@ import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { IncidentRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 
-/** Something that a person must do. */
+/** A problem that a person must fix. */
 export type Incident = {
   id: string;
   orgId: string | null;
@@ -13,19 +13,19 @@ export type Incident = {
   code: string;
   subjectId: string;
   title: string;
-  /** The one action that repairs it. */
+  /** The one action that fixes the problem. */
   action: string;
-  /** Where that is done, where it is a page. */
+  /** The page on which a person can take the action, if there is one. */
   link: string | null;
   status: IncidentRow['status'];
-  /** How often it was seen since it was opened. */
+  /** How often the problem was seen since the incident was opened. */
   count: number;
   createdAt: number;
   updatedAt: number;
   resolvedAt: number | null;
 };
 
-/** What is not said is the catalogue's. */
+/** An incident to raise. The catalogue has the default title and action. */
 export type NewIncident = Pick<Incident, 'orgId' | 'projectId' | 'subjectId'> & {
   code: IncidentCode;
   title?: string;
@@ -58,7 +58,7 @@ export function incidentsFor(db: Db, scope: TenantScope) {
       return pageOf<IncidentRow, Incident>(query, page, toIncident);
     },
 
-    /** Opens it, or counts it where the same trouble is open already. */
+    /** Opens an incident. If the same incident is already open, raises its count. */
     async raise(incident: NewIncident): Promise<void> {
       const now = Date.now();
       const usual = incidentCatalogue[incident.code];
@@ -91,7 +91,7 @@ export function incidentsFor(db: Db, scope: TenantScope) {
         .update({ status: 'resolved', resolved_at: now, updated_at: now });
     },
 
-    /** For what has ended: whatever was wrong with it is so no more. */
+    /** Resolves incidents about a subject that has ended, because its problems have ended too. */
     async resolveAbout(subjectId: string, ...codes: IncidentCode[]): Promise<void> {
       const now = Date.now();
       await db('incidents')
@@ -100,7 +100,7 @@ export function incidentsFor(db: Db, scope: TenantScope) {
         .update({ status: 'resolved', resolved_at: now, updated_at: now });
     },
 
-    /** By a person. False where it was resolved already. */
+    /** Resolves the incident for a person. Returns false if it was already resolved. */
     async resolve(id: string): Promise<boolean> {
       const now = Date.now();
       const resolved = await visible()
@@ -116,7 +116,7 @@ export function incidentsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Returns `incidentsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allIncidents = (db: Db) => incidentsFor(db, everything);
 
 function toIncident(row: IncidentRow): Incident {

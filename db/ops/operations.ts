@@ -4,7 +4,7 @@ import type { OperationRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 import { wake } from '../store/wakes.ts';
 
-/** Long work that somebody may wait for. */
+/** Long-running work that a caller can wait for. */
 export type Operation = {
   id: string;
   orgId: string | null;
@@ -17,7 +17,7 @@ export type Operation = {
   errorDetail: string | null;
   createdAt: number;
   finishedAt: number | null;
-  /** Of a deletion: what came of it at the provider. */
+  /** The outcome of a deletion at the provider. */
   outcome: string | null;
 };
 
@@ -33,13 +33,16 @@ export function operationsFor(db: Db, scope: TenantScope) {
       return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
     },
 
-    /** The deletion of a thing, which has one for good. */
+    /** Finds the deletion of a subject. There is only one. */
     async findDeletion(subjectId: string): Promise<Operation | undefined> {
       const row = await visible().where({ kind: 'delete', subject_id: subjectId }).orderBy('id').first();
       return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
     },
 
-    /** What this owner has asked for already, and nobody has taken up: whoever does serves both. */
+    /**
+     * Finds what this owner has already requested and no worker has begun. The worker that begins it serves both
+     * requests.
+     */
     async findWaiting({ kind, subjectId, orgId, projectId }: Omit<NewOperation, 'workflowId'>) {
       const owner = { org_id: orgId, project_id: projectId };
       const row = await visible()
@@ -70,7 +73,10 @@ export function operationsFor(db: Db, scope: TenantScope) {
       return toOperation(row);
     },
 
-    /** What was asked for until now of this kind on the subject will be served by the work that begins. Answers how many. */
+    /**
+     * Marks all requests of this kind on the subject as begun. The work that begins now serves them. Returns how many
+     * there are.
+     */
     async takeUp({ kind, subjectId }: OperationSubject): Promise<number> {
       const now = Date.now();
       return visible()
@@ -78,7 +84,7 @@ export function operationsFor(db: Db, scope: TenantScope) {
         .update({ taken_up_at: now, updated_at: now });
     },
 
-    /** Ends this one, unless it has ended. */
+    /** Ends this operation, unless it has already ended. */
     async end(id: string, error?: { code: string; detail: string }): Promise<void> {
       const now = Date.now();
       await visible()
@@ -93,7 +99,10 @@ export function operationsFor(db: Db, scope: TenantScope) {
       wake(db, 'operations');
     },
 
-    /** Ends every operation that was taken up; with `orgId` those of that organization, or of none. */
+    /**
+     * Ends every operation that has begun. With `orgId`, ends only those of that organization; null means no
+     * organization.
+     */
     async finish(
       { kind, subjectId, orgId }: OperationSubject & { orgId?: string | null },
       error?: { code: string; detail: string },
@@ -114,7 +123,7 @@ export function operationsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Returns `operationsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allOperations = (db: Db) => operationsFor(db, everything);
 
 async function outcomeOf(db: Db, { kind, subject_id: id }: OperationRow): Promise<string | null> {

@@ -3,7 +3,7 @@ import type { Db } from '../store/connection.ts';
 const forgottenMs = 3_600_000;
 const freshMs = 15_000;
 
-/** The relays' signs of life: what readiness goes by, since no request asks Temporal. */
+/** Stores a relay's heartbeat. Readiness uses the heartbeats, because no request asks Temporal. */
 export async function beat(db: Db, relay: { id: string; temporalReachable: boolean }): Promise<void> {
   const now = Date.now();
   const seen = { seen_at: now, temporal_reachable: relay.temporalReachable };
@@ -22,7 +22,7 @@ export async function relayHealth(db: Db): Promise<'ok' | 'no_relay' | 'temporal
   return fresh.some(({ temporal_reachable }) => Boolean(temporal_reachable)) ? 'ok' : 'temporal_away';
 }
 
-/** How many rows wait for the relay, each counted over an index of nothing but such rows. */
+/** Counts the rows that wait for the relay. Each count uses an index that holds only such rows. */
 export async function countBacklog(db: Db): Promise<Record<'deliveries' | 'commands' | 'audit', number>> {
   const [deliveries, commands, audit] = await Promise.all([
     db('deliveries').where({ status: 'received' }).count({ count: '*' }).first(),

@@ -6,13 +6,13 @@ import { hashSecret, newSecret } from '../store/sealing.ts';
 const linkMs = 15 * 60_000;
 const ownerKey = 'bootstrap-owner';
 
-/** On an empty database: one organization, one project, and an owner who also operates the instance. */
+/** Fills an empty database with one organization, one project, and an owner who also operates the instance. */
 export async function bootstrap(database: Database): Promise<{ ownerId: string }> {
   return database.write(async (trx) => {
     const now = Date.now();
     const times = { created_at: now, updated_at: now };
     const ownerId = newId('user');
-    // The row is the claim: of several processes that start at once, one makes the owner.
+    // The row is the claim. If several processes start at once, only one creates the owner.
     await trx('instance').insert({ key: ownerKey, value: ownerId }).onConflict('key').ignore();
     const claimed = await trx('instance').where({ key: ownerKey }).first();
     if (claimed?.value !== ownerId) return { ownerId: claimed?.value ?? '' };
@@ -34,7 +34,7 @@ export async function bootstrap(database: Database): Promise<{ ownerId: string }
   });
 }
 
-/** A code that signs this user in once, within 15 minutes. */
+/** Creates a code that signs this user in once, within 15 minutes. */
 export async function createSignInCode(database: Database, userId: string): Promise<string> {
   const code = newSecret('');
   const now = Date.now();

@@ -6,7 +6,10 @@ import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type Org = { id: string; name: string; revision: number; createdAt: number; updatedAt: number };
 
-/** An organization is its own tenant: the scope narrows by its id, and a grant for one project does not show it. */
+/**
+ * Finds and changes organizations. An organization is its own tenant, so the scope filters by its ID. A grant for one
+ * project does not show the organization.
+ */
 export function orgsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('orgs'), { org: 'id' }).whereNull('deleted_at');
   return {
@@ -26,7 +29,7 @@ export function orgsFor(db: Db, scope: TenantScope) {
       return toOrg(row);
     },
 
-    /** False where the revision is not the current one any more. */
+    /** Returns false if the revision is not the current one. */
     async update(id: string, revision: number, { name }: { name: string }): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
@@ -36,7 +39,7 @@ export function orgsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Returns `orgsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allOrgs = (db: Db) => orgsFor(db, everything);
 
 function toOrg({ id, name, revision, created_at, updated_at }: OrgRow): Org {

@@ -44,7 +44,7 @@ export function projectsFor(db: Db, scope: TenantScope) {
       return toProject(row);
     },
 
-    /** False where the revision is not the current one any more. */
+    /** Returns false if the revision is not the current one. */
     async update(id: string, revision: number, { name }: { name: string }): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
@@ -52,7 +52,7 @@ export function projectsFor(db: Db, scope: TenantScope) {
       return changed === 1;
     },
 
-    /** Whether anything lives in it: such a project cannot be deleted. */
+    /** Returns whether the project has apps or integrations. Such a project cannot be deleted. */
     async isInUse(id: string): Promise<boolean> {
       const app = await db('apps').where({ project_id: id }).whereNull('deleted_at').first();
       const integration = await db('integrations')
@@ -68,7 +68,7 @@ export function projectsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Returns `projectsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allProjects = (db: Db) => projectsFor(db, everything);
 
 function toProject({ id, org_id, name, revision, created_at, updated_at }: ProjectRow): Project {
@@ -77,8 +77,8 @@ function toProject({ id, org_id, name, revision, created_at, updated_at }: Proje
 
 /**
  * Returns whether the project exists, or the organization if no project is given. If so, a deletion waits until this
- * transaction ends, and then finds what it has made. Call it before locking anything else of the owner, because its
- * deletion locks the owner first.
+ * transaction ends, and then finds what the transaction has created. Call it before you lock other rows of the owner,
+ * because a deletion locks the owner first.
  */
 export async function holdOwner(
   trx: Db,

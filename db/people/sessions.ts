@@ -13,12 +13,12 @@ export function sessionsIn(db: Db) {
       .where({ code_hash: hashSecret(code), used_at: null })
       .where('expires_at', '>', Date.now());
   return {
-    /** Whether a sign-in code is good now: only `redeem` decides who gets to use it. */
+    /** Returns whether a sign-in code is valid now. Only `redeem` decides which caller can use it. */
     async isRedeemable(code: string): Promise<boolean> {
       return (await redeemable(code).first('user_id')) !== undefined;
     },
 
-    /** Uses up a sign-in code; answers whose it was, once. */
+    /** Uses up a sign-in code, and returns its user. A code works only once. */
     async redeem(code: string): Promise<string | undefined> {
       const used = await redeemable(code).update({ used_at: Date.now() });
       if (used !== 1) return undefined;
@@ -29,7 +29,7 @@ export function sessionsIn(db: Db) {
       )?.user_id;
     },
 
-    /** The token is known to nobody after this. */
+    /** Creates a session. Only a hash of the returned token is stored. */
     async create(userId: string): Promise<NewSession> {
       const now = Date.now();
       const session = { id: newId('ses'), token: newSecret('fls_'), expiresAt: now + sessionMs };

@@ -12,11 +12,11 @@ export type ApiToken = {
   id: string;
   orgId: string;
   projectId: string | null;
-  /** What it is narrowed to: it may exchange credentials for this app, or this build of it, and nothing else. */
+  /** Limits the token: it can exchange credentials for this app or this build, and nothing else. */
   appId: string | null;
   buildId: string | null;
   name: string;
-  /** Its first characters. */
+  /** The first characters of the token. */
   hint: string;
   scopes: Scope[];
   createdBy: string;
@@ -29,7 +29,7 @@ export type ApiToken = {
 export type NewApiToken = Pick<ApiToken, 'orgId' | 'projectId' | 'name' | 'scopes' | 'createdBy' | 'expiresAt'> &
   Partial<Pick<ApiToken, 'appId' | 'buildId'>>;
 
-/** How often it is written down that a token is in use. */
+/** How often the last use of a token is stored. */
 const lastUseEveryMs = 60_000;
 
 export function tokensFor(db: Db, scope: TenantScope) {
@@ -44,7 +44,7 @@ export function tokensFor(db: Db, scope: TenantScope) {
       return row && toApiToken(row);
     },
 
-    /** The secret is in this answer and nowhere else. */
+    /** Creates a token. Only a hash of the returned secret is stored. */
     async insert(token: NewApiToken): Promise<{ token: ApiToken; secret: string }> {
       const secret = newSecret('flt_');
       const row: TokenRow = {
@@ -67,7 +67,10 @@ export function tokensFor(db: Db, scope: TenantScope) {
       return { token: toApiToken(row), secret };
     },
 
-    /** With those that it has made, and those that they have; answers all that were good until now, itself first. */
+    /**
+     * Revokes the token, and all tokens that it or its descendants have created. Returns the tokens that were not
+     * revoked before, starting with this one.
+     */
     async revoke(id: string): Promise<ApiToken[]> {
       const all: TokenRow[] = [];
       let makers = [id];
@@ -83,7 +86,7 @@ export function tokensFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Returns `tokensFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allTokens = (db: Db) => tokensFor(db, everything);
 
 /** Finds a token by its secret, before the owner is known. */
@@ -92,19 +95,19 @@ export async function findToken(db: Db, secret: string): Promise<ApiToken | unde
     .where({ hash: hashSecret(secret), revoked_at: null })
     .first();
   if (!row || (row.expires_at !== null && row.expires_at <= Date.now())) return undefined;
-  // A build's token ends with it, however it ends.
+  // A build's token ends with the build, regardless of how the build ends.
   const build = row.build_id === null ? undefined : await db('builds').where({ id: row.build_id }).first('status');
   if (row.build_id !== null && (!build || isFinalBuildStatus(build.status))) return undefined;
   return toApiToken(row);
 }
 
-/** Finds a live token. Revoking it waits for this transaction, and sees what the transaction has made. */
+/** Finds a live token. A revocation waits for this transaction, and sees what the transaction has created. */
 export async function takeLiveToken(trx: Db, id: string): Promise<ApiToken | undefined> {
   const row: TokenRow | undefined = await shared(trx('tokens').where({ id, revoked_at: null }).first());
   return row && (row.expires_at === null || row.expires_at > Date.now()) ? toApiToken(row) : undefined;
 }
 
-/** Those of one build, or an organization’s others. */
+/** The tokens of one build, or an organization's tokens that belong to no build. */
 export type TokensOf = { buildId: string } | { orgId: string };
 
 export async function countLiveTokens(db: Db, of: TokensOf): Promise<number> {
@@ -117,7 +120,7 @@ export async function countLiveTokens(db: Db, of: TokensOf): Promise<number> {
   return Number(row?.['live'] ?? 0);
 }
 
-/** Whether it is time to write down again that the token is in use. */
+/** Returns whether the last use of the token must be stored again. */
 export function isUseDue({ lastUsedAt }: ApiToken): boolean {
   return lastUsedAt === null || Date.now() - lastUsedAt >= lastUseEveryMs;
 }

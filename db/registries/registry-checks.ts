@@ -9,7 +9,10 @@ export type RegistryCheck = {
   checkedAt: number;
 };
 
-/** What was found out about each repository of a registry. The integration was found within the caller's scope. */
+/**
+ * Stores the results of the checks of a registry's repositories. The caller must have found the integration within its
+ * scope.
+ */
 export function registryChecksIn(db: Db) {
   return {
     async of(integrationId: string): Promise<RegistryCheck[]> {
@@ -25,7 +28,7 @@ export function registryChecksIn(db: Db) {
       }));
     },
 
-    /** Those of repositories that are not checked any more are forgotten. */
+    /** Stores results, and deletes the results of repositories that are no longer checked. */
     async put(integrationId: string, repositories: string[], checks: RepositoryCheck[], now: number): Promise<void> {
       await db('registry_checks')
         .where({ integration_id: integrationId })

@@ -16,10 +16,10 @@ type Place = { orgId: string; hostUrl: string };
 
 const code = 'registry_unavailable';
 
-/** Where another integration was answered so lately, it is not the registry that is away. */
+/** If another integration got a response this recently, the registry has no outage. */
 const heardLatelyMs = 10 * 60_000;
 
-/** One incident of an organization for a registry, however many of its integrations are on it. */
+/** Raises one incident per organization and registry, however many of its integrations use the registry. */
 export async function raiseOutage(trx: Transaction, { orgId, hostUrl }: Place): Promise<void> {
   const heard = await trx('integrations')
     .where({ org_id: orgId, host_url: hostUrl })
@@ -31,7 +31,7 @@ export async function raiseOutage(trx: Transaction, { orgId, hostUrl }: Place): 
   await allIncidents(trx).raise({ orgId, projectId: null, code, subjectId, title });
 }
 
-/** It has answered: that ends the outage, and those that wait for it are asked again soon. */
+/** Ends the outage after the registry has responded. The integrations that wait for it are checked again soon. */
 export async function endOutage(trx: Transaction, { orgId, hostUrl }: Place): Promise<void> {
   const incidents = allIncidents(trx);
   const subjectId = outageSubject(orgId, hostUrl);
@@ -49,7 +49,7 @@ export async function endOutage(trx: Transaction, { orgId, hostUrl }: Place): Pr
   await trx('integrations').whereIn('id', ids).update({ next_check_at: now });
 }
 
-/** Ends the outages that no registry waits for. */
+/** Ends the outages that no integration waits for. */
 export async function endMootOutages(trx: Transaction): Promise<void> {
   const open = await trx('incidents').where({ code, status: 'open' }).select('subject_id', 'org_id');
   if (open.length === 0) return;
@@ -65,12 +65,15 @@ export async function endMootOutages(trx: Transaction): Promise<void> {
 
 type Watched = Pick<Integration, 'id' | 'orgId' | 'hostUrl'>;
 
-/** Checks in a row that were refused, and are not believed yet. */
+/** Returns the number of consecutive checks that the registry refused and that Fairlead does not believe yet. */
 export async function refusalsOf(trx: Transaction, id: string): Promise<number> {
   return (await trx('integrations').where({ id }).first('refusals'))?.refusals ?? 0;
 }
 
-/** Whatever the answer was, somebody has answered. What is refused and not believed yet is asked again soon. */
+/**
+ * Stores that the registry has responded, with any result. A refusal that Fairlead does not believe yet is checked
+ * again soon.
+ */
 export async function noteAnswer(trx: Transaction, integration: Watched, refusals: number): Promise<void> {
   const now = Date.now();
   const next = refusals > 0 ? afterRefusal(now, refusals) : nextCheckAt(now, Math.random());
@@ -79,8 +82,9 @@ export async function noteAnswer(trx: Transaction, integration: Watched, refusal
 }
 
 /**
- * Nobody has answered: that says nothing of the credential, and leaves the refusals before it what they are. The third
- * time in a row somebody is told, unless it never worked: then whoever connects it sees that.
+ * Stores that the registry has not responded. This says nothing about the credential, so the count of refusals stays.
+ * The third time in a row raises an incident, unless the integration never worked: then the person who connects it sees
+ * the failure.
  */
 export async function noteSilence(
   trx: Transaction,

@@ -21,16 +21,16 @@ import { noteAnswer, noteSilence, refusalsOf } from './registry-outages.ts';
 
 const kind = 'verify';
 
-/** One that was asked for is heard of by then. */
+/** A requested check reports by then. */
 const lostAfterMs = 3_600_000;
 
 type Verified = Pick<Integration, 'id' | 'orgId' | 'projectId'>;
 
-/** Has a registry asked anew, for somebody who waits: what is found decides at once. */
+/** Requests a check for a person who waits. Its result decides at once. */
 export async function requestVerification(trx: Transaction, integration: Verified): Promise<Operation> {
   const { id, orgId, projectId } = integration;
   await commandsIn(trx).add(verificationCommand(integration));
-  // The first one may be lost, too.
+  // The first check may be lost, too.
   await trx('integrations')
     .where({ id, next_check_at: null })
     .update({ next_check_at: Date.now() + lostAfterMs });
@@ -38,7 +38,7 @@ export async function requestVerification(trx: Transaction, integration: Verifie
   return allOperations(trx).insert(wanted);
 }
 
-/** One that is being asked just now is asked once more after that. */
+/** Returns a command to check the registry. If a check is running, another one follows it. */
 export function verificationCommand({ id, orgId, projectId }: Verified): Command {
   return {
     action: 'signal_with_start',
@@ -57,7 +57,7 @@ export function verificationCommand({ id, orgId, projectId }: Verified): Command
   };
 }
 
-/** All that inherit the access of a cloud account, which is another one now. */
+/** Requests a check of all registries that inherit the access of a cloud account, after that access was replaced. */
 export async function requestVerificationsOf(trx: Transaction, cloudAccountId: string): Promise<void> {
   for (const { id } of await allCloudAccounts(trx).boundTo(cloudAccountId)) {
     const integration = await allIntegrations(trx).find(id);
@@ -65,7 +65,10 @@ export async function requestVerificationsOf(trx: Transaction, cloudAccountId: s
   }
 }
 
-/** Whether somebody has asked for it, or only its time has come. `gone`: who waited for what is no more is told so. */
+/**
+ * Why the check runs: a person has requested it, or it is due. `gone` means that the integration no longer exists, and
+ * that waiting operations have failed.
+ */
 export type VerificationWish = 'asked' | 'due' | 'gone';
 
 export async function beginVerification(trx: Transaction, integrationId: string): Promise<VerificationWish> {
@@ -79,18 +82,20 @@ export async function beginVerification(trx: Transaction, integrationId: string)
 }
 
 export type Found = RegistryFindings & {
-  /** As they were when it was asked. */
+  /** The values at the time of the check. */
   epoch: number;
   cloudEpoch: number | null;
   repositories: string[];
-  /** Where the registry has credentials sent, where it says so. */
+  /** The host that the registry names for credentials, if it names one. */
   realm: string | undefined;
 };
 
 /**
- * Writes down what was found, and ends the operations that waited for it. Nothing where the credential, or what it may
- * be sent to, was changed meanwhile: then it says nothing of the one that is there now. What nobody has asked for takes
- * more than one refusal to believe it: `doubted` says why it is asked again.
+ * Stores the result of a check, and ends the operations that wait for it. Returns nothing if the credential, or where
+ * it can be sent, was changed during the check: the result says nothing about the new one.
+ *
+ * A check that no person requested needs several refusals in a row to be believed. `doubted` is the reason for the next
+ * check.
  */
 export async function recordVerification(
   trx: Transaction,
@@ -129,7 +134,10 @@ export async function recordVerification(
   return { ...verdict, doubted: refusals > 0 && !login.ok ? login.code : null };
 }
 
-/** Nobody answered, for as long as somebody would wait: what is known stays as it is, and is asked again. */
+/**
+ * Ends a check that got no response for as long as a person would wait. The stored results stay, and the registry is
+ * checked again.
+ */
 export async function giveUpVerification(
   trx: Transaction,
   integrationId: string,
@@ -137,14 +145,14 @@ export async function giveUpVerification(
 ): Promise<void> {
   const integration = await allIntegrations(trx).take(integrationId);
   if (integration) await noteSilence(trx, integration, failure.code);
-  // One that never worked tells what has kept it from it.
+  // If the integration never worked, its status shows what prevents it.
   await trx('integrations').where({ id: integrationId, status: 'pending' }).update({ status_reason: failure.code });
   await allOperations(trx).finish({ kind, subjectId: integrationId }, failure);
 }
 
 /**
- * The host that the credential went to when it was first proven is the one from then on; another one that the registry
- * names waits for its owner's consent.
+ * Stores the host that the credential went to when it was first proven. If the registry later names another host, its
+ * owner must consent first.
  */
 function withRealm({ kind: of, settings }: Integration, { login, realm }: Found): RegistrySettings {
   const { asked_realm: asked, ...kept } = settings as RegistrySettings;
@@ -162,7 +170,7 @@ function isSame(one: { repository: string; action: string }, other: { repository
   return one.repository === other.repository && one.action === other.action;
 }
 
-/** Told once, and to a person only where something that worked does no more. */
+/** Records a change once. Raises an incident only if the integration has worked before. */
 async function noteChange(
   trx: Transaction,
   { id, orgId, projectId, status, statusReason, lastSuccessAt, displayName }: Integration,

@@ -7,12 +7,12 @@ import type { Transaction } from '../store/connection.ts';
 import { skipLocked } from '../store/locks.ts';
 import { verificationCommand } from './registry-verifications.ts';
 
-/** A check that is not heard of again is asked for once more after that. */
+/** After this time without a result, a check is requested again. */
 const heldMs = 3_600_000;
 
 /**
- * Has the registries asked whose time has come: those that have waited longest, and none of them twice, however many
- * workers do so at once. Returns how many there were.
+ * Requests a check of the registries that are due, starting with those that have waited longest. Several workers can
+ * run this at once, and no registry is claimed twice. Returns how many were due.
  */
 export async function claimDueChecks(trx: Transaction, limit: number): Promise<number> {
   const now = Date.now();
@@ -24,7 +24,7 @@ export async function claimDueChecks(trx: Transaction, limit: number): Promise<n
   await trx('integrations')
     .whereIn('id', ids)
     .update({ next_check_at: now + heldMs });
-  // A check that was requested already counts for this, too.
+  // A pending request for a check counts for this, too.
   const waiting = await trx('commands')
     .where({ status: 'pending' })
     .whereIn('workflow_id', ids.map(verifyWorkflowId))
@@ -39,10 +39,13 @@ export async function claimDueChecks(trx: Transaction, limit: number): Promise<n
 
 const code = 'credential_expiring';
 
-/** Of one round; what is left over is the next one's. */
+/** The limit of one round. The next round handles the rest. */
 const mostNotices = 200;
 
-/** Tells once of each credential that ends soon by its owner's date, and no more where that is no longer so. */
+/**
+ * Raises an incident once for each credential that expires soon by its owner's date. Resolves the incident when that is
+ * no longer true.
+ */
 export async function noteExpiring(trx: Transaction): Promise<void> {
   const incidents = allIncidents(trx);
   const ending = trx('integrations')

@@ -9,7 +9,7 @@ import { locked } from '../store/locks.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 export type Credential = {
   id: string;
-  /** None for the operator's own App. */
+  /** Null for the operator's own App. */
   orgId: string | null;
   githubAppId: string | null;
   kind: string;
@@ -22,12 +22,12 @@ export type CredentialVersion = Pick<CredentialVersionRow, 'version' | 'status'>
   updatedAt: number;
 };
 
-/** Of each credential; older ones have been purged long ago. */
+/** How many versions are listed of each credential. Older ones were purged long ago. */
 const mostVersions = 20;
 
 /**
- * What is known of secrets without the secrets. An App's credentials are reached only through the App, and that only
- * through an integration or a workflow that was authorized.
+ * Stores the metadata of credentials, without the secrets. An App's credentials are reached only through the App. The
+ * App is reached only through an integration or a workflow that was authorized.
  */
 export function credentialsIn(db: Db) {
   return {
@@ -41,19 +41,19 @@ export function credentialsIn(db: Db) {
       return (await db('credentials').where({ github_app_id: githubAppId, kind }).first('id')) !== undefined;
     },
 
-    /** Finds the credential and locks it: of two that add a version, the second sees the first one's. */
+    /** Finds the credential and locks it. If two transactions add a version, the second sees the first one's. */
     async takeOf(githubAppId: string, kind: GithubSecretKind): Promise<Credential | undefined> {
       const credential = db('credentials').where({ github_app_id: githubAppId, kind });
       const row: CredentialRow | undefined = await locked(credential.first());
       return row && toCredential(row);
     },
 
-    /** Of an App, or of an integration that has some of its own. */
+    /** Lists the credentials of an App, or of an integration that has its own. */
     async listOf(owner: { github_app_id: string } | { integration_id: string }): Promise<Credential[]> {
       return (await db('credentials').where(owner).orderBy('kind')).map(toCredential);
     },
 
-    /** The newest first. */
+    /** Lists the versions, newest first. */
     async versions(credentialId: string): Promise<CredentialVersion[]> {
       const rows = await db('credential_versions')
         .where({ credential_id: credentialId })
@@ -77,7 +77,7 @@ export function credentialsIn(db: Db) {
       return row?.version;
     },
 
-    /** Moves a version only from where it may come; purging it forgets the secret. */
+    /** Moves a version only from a status that allows it. Purging destroys the secret. */
     async move(credentialId: string, version: number, to: CredentialStatus): Promise<boolean> {
       const moved = await db('credential_versions')
         .where({ credential_id: credentialId, version })
@@ -90,14 +90,14 @@ export function credentialsIn(db: Db) {
       return moved === 1;
     },
 
-    /** Webhooks that are signed with a retiring version verify for a time from here on. */
+    /** Restarts the time for which webhooks signed with a retiring version verify. */
     async prolong(credentialId: string, version: number): Promise<void> {
       await db('credential_versions')
         .where({ credential_id: credentialId, version, status: 'retiring' })
         .update({ updated_at: Date.now() });
     },
 
-    /** Forgets every secret but the one in use: once a rotation is over, nothing else is good for anything. */
+    /** Destroys every secret except the active one, because nothing needs the others once a rotation has ended. */
     async purgeOthers(credentialId: string): Promise<void> {
       await db('credential_versions')
         .where({ credential_id: credentialId })

@@ -6,25 +6,27 @@ import type { Keyring } from '../store/sealing.ts';
 import type { Credential } from './credentials.ts';
 import { sealedSecrets } from './sealed-secrets.ts';
 
-/** The sealed secrets of GitHub Apps. What it answers is plain text: it stays with whoever asked, for that one use. */
+/** Stores the sealed secrets of GitHub Apps. It returns plain text: use it once, and keep it nowhere. */
 export function githubAppSecrets(db: Db, keyring: Keyring) {
   const secrets = sealedSecrets(db, keyring);
   const { open } = secrets;
   const active = (githubAppId: string, kind: GithubSecretKind) => secrets.active({ githubAppId }, kind);
 
   return {
-    /** PEM. */
+    /** The private key in PEM format. */
     privateKey: (githubAppId: string) => active(githubAppId, 'private_key'),
     clientSecret: (githubAppId: string) => active(githubAppId, 'client_secret'),
 
-    /** Of one version, whatever its status, until it is purged. */
+    /** Returns the secret of one version in any status, until it is purged. */
     async secretOf(credentialId: string, version: number): Promise<string | undefined> {
       const owner = await db('credentials').where({ id: credentialId }).first();
       const row = await db('credential_versions').where({ credential_id: credentialId, version }).first();
       return owner && row?.sealed ? open(owner, row) : undefined;
     },
 
-    /** A version that nothing uses yet, though webhooks that are signed with it verify. Answers its number. */
+    /**
+     * Adds a version that nothing uses yet, and returns its number. Webhooks that are signed with it already verify.
+     */
     async addPending(
       { id: credentialId, orgId, kind: field }: Pick<Credential, 'id' | 'orgId' | 'kind'>,
       secret: string,
@@ -47,7 +49,7 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
       return version;
     },
 
-    /** Forgets the secret of a version that keeps its status: one that was refused may be good for something else. */
+    /** Destroys the secret of a version but keeps its status. A secret that was rejected might be valid elsewhere. */
     async blank(credentialId: string, version: number): Promise<void> {
       const owner = await db('credentials').where({ id: credentialId }).first();
       if (!owner) return;
@@ -63,7 +65,7 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
         .update({ sealed, key_id: keyId });
     },
 
-    /** Every secret that a webhook of this App may be signed with right now. */
+    /** Returns every secret that a webhook of this App can be signed with right now. */
     async webhookSecrets(githubAppId: string): Promise<string[]> {
       const owner = await secrets.find({ githubAppId }, 'webhook_secret');
       if (!owner) return [];

@@ -18,10 +18,10 @@ export type Rotation = {
   rollbackOperationId: string | null;
   mode: RotationRow['mode'];
   phase: RotationPhase;
-  /** The version that is to be used, and the one that is to be ended: they change places in a rollback. */
+  /** The version to use and the version to end. A rollback swaps them. */
   newVersion: number;
   oldVersion: number;
-  /** Since when the provider may know of the version that it is being told. */
+  /** Since when the provider may know the version that it is being sent. */
   toldAt: number | null;
   requestedBy: string;
   startedAt: number;
@@ -43,7 +43,10 @@ export type NewRotation = Pick<
 
 type Note = Partial<Pick<Rotation, 'newVersion' | 'oldVersion' | 'toldAt' | 'rollbackOperationId'>>;
 
-/** Reached through a credential, or by a workflow that was authorized when it was started. */
+/**
+ * Finds and changes rotations. Callers reach them through a credential, or in a workflow that was authorized when it
+ * started.
+ */
 export function rotationsIn(db: Db) {
   return {
     async find(id: string): Promise<Rotation | undefined> {
@@ -51,7 +54,7 @@ export function rotationsIn(db: Db) {
       return row && toRotation(row);
     },
 
-    /** The one that is under way. */
+    /** Finds the open rotation of the credential. */
     async findOpen(credentialId: string): Promise<Rotation | undefined> {
       const row = await db('rotations').where({ credential_id: credentialId }).whereNull('finished_at').first();
       return row && toRotation(row);
@@ -110,7 +113,7 @@ export function rotationsIn(db: Db) {
   };
 }
 
-/** Begins the rotation's workflow, or has it look at the row again. */
+/** Starts the rotation's workflow. If the workflow is running, makes it read the row again. */
 export async function wakeRotation(trx: Db, rotation: Rotation): Promise<void> {
   const { id, credentialId, operationId, orgId, projectId, integrationId } = rotation;
   const command: Command = {

@@ -3,10 +3,13 @@ import type { Db } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 
-/** Whose secret it is. */
+/** The record that the secret belongs to. */
 export type SecretOwner = { githubAppId: string } | { integrationId: string } | { cloudAccountId: string };
 
-/** The sealed secrets of whatever has some. What it answers is plain text: it stays with whoever asked, for one use. */
+/**
+ * Stores the sealed secrets of Apps, integrations and cloud accounts. It returns plain text: use it once, and keep it
+ * nowhere.
+ */
 export function sealedSecrets(db: Db, keyring: Keyring) {
   async function find(owner: SecretOwner, kind: string): Promise<CredentialRow | undefined> {
     return db('credentials')
@@ -19,8 +22,8 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
   }
 
   /**
-   * Makes `secret` the active version, unless it already is. The one before it is retiring: what was signed with it,
-   * or is under way with it, may still be good. Answers whether anything changed.
+   * Makes `secret` the active version, unless it already is. The version before it becomes retiring, because a
+   * signature or a request that uses it may still be on its way. Returns whether anything changed.
    */
   async function put(owner: SecretOwner, orgId: string | null, kind: string, secret: string): Promise<boolean> {
     const now = Date.now();
@@ -69,7 +72,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     find,
     open,
 
-    /** The one in use. */
+    /** Returns the active secret. */
     async active(owner: SecretOwner, kind: string): Promise<string | undefined> {
       const credential = await find(owner, kind);
       if (!credential) return undefined;
@@ -80,8 +83,8 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     put,
 
     /**
-     * The same for what is opened for one use and then forgotten: the one before it is destroyed at once, for nobody
-     * is left who comes back for it.
+     * Replaces a secret that is opened for one use and not kept. Destroys the version before it at once, because
+     * nothing needs it later.
      */
     async replace(owner: SecretOwner, orgId: string | null, kind: string, secret: string): Promise<boolean> {
       if (!(await put(owner, orgId, kind, secret))) return false;

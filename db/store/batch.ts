@@ -5,9 +5,9 @@ export class BatchFull extends Error {
 }
 
 export type Batch<Item, Result> = {
-  /** Resolves once the transaction that holds the item has committed; throws `BatchFull` past the bounds. */
+  /** Resolves once the transaction that holds the item has committed. Throws `BatchFull` beyond the limits. */
   add(item: Item): Promise<Result>;
-  /** Waits for what was added so far. */
+  /** Waits for the items that were added so far. */
   drain(): Promise<void>;
 };
 
@@ -19,9 +19,9 @@ type Waiting<Item, Result> = {
 };
 
 /**
- * Group commit: one transaction is in flight, and everything that arrives meanwhile goes into the next one, so that
- * one sync of the disk serves many callers. `write` answers one result per item, in their order. A batch that fails
- * is carried out again item by item, so that one bad item fails alone.
+ * Group commit: one transaction runs at a time, and items that arrive during it go into the next one. So one disk sync
+ * serves many callers. `write` returns one result per item, in the same order. If a batch fails, it runs again item by
+ * item, so that one bad item fails alone.
  */
 export function createBatch<Item, Result>({
   database,
@@ -45,7 +45,7 @@ export function createBatch<Item, Result>({
   let bytes = 0;
   let running: Promise<void> | undefined;
 
-  /** Takes from the front what one transaction should hold: at least one item, however large. */
+  /** Takes the items for one transaction from the front of the queue: at least one item, however large. */
   function takeBatch(): Waiting<Item, Result>[] {
     let size = 0;
     let count = 0;
@@ -77,7 +77,7 @@ export function createBatch<Item, Result>({
   }
 
   async function run(): Promise<void> {
-    // One turn of the event loop, so that requests that are being read right now ride along.
+    // Waits one turn of the event loop, so that requests that are being read right now join the batch.
     await new Promise(setImmediate);
     while (queue.length > 0) {
       const batch = takeBatch();

@@ -5,15 +5,15 @@ import { skipLocked } from './locks.ts';
 import type { CommandRow } from './tables.ts';
 import { wake } from './wakes.ts';
 
-/** A start or a signal that the relay owes to Temporal. Input carries ids and safe text only. */
+/** A start or a signal that the relay must send to Temporal. Its input holds only IDs and safe text. */
 export type Command = {
   action: 'start' | 'signal' | 'signal_with_start';
-  /** The workflow function's name. */
+  /** The name of the workflow function. */
   workflow: string;
   workflowId: string;
   signal?: string;
   input: unknown;
-  /** Found by operators in the Temporal UI. */
+  /** Search attributes, with which operators find the workflow in the Temporal UI. */
   attributes?: WorkflowAttributes;
   /** One line for the Temporal UI. */
   summary?: string;
@@ -21,7 +21,10 @@ export type Command = {
 
 export type PendingCommand = Command & { id: string; attempts: number };
 
-/** What must be carried out before this one: on the same workflow, its start first, otherwise in order. */
+/**
+ * Matches an earlier command that must be sent before this one. The commands of one workflow are sent in order, but a
+ * start always comes first.
+ */
 const before = `
   select 1 from commands as earlier
   where earlier.status = 'pending' and earlier.workflow_id = commands.workflow_id and earlier.id <> commands.id
@@ -33,12 +36,12 @@ export function commandsIn(db: Db) {
     db('commands').where({ status: 'pending' }).where('due_at', '<=', now).whereRaw(`not exists (${before})`);
 
   return {
-    /** Whether there is anything to claim; cheaper than to try, which takes the write lock on SQLite. */
+    /** Returns whether there is anything to claim. Cheaper than a claim, which takes the write lock on SQLite. */
     async hasDue(): Promise<boolean> {
       return (await dueAt(Date.now()).select('id').first()) !== undefined;
     },
 
-    /** Written in the transaction of what it follows from; the relay carries it out after the commit. */
+    /** Adds commands in the transaction that causes them. The relay sends them after the commit. */
     async add(...commands: Command[]): Promise<void> {
       if (commands.length === 0) return;
       const now = Date.now();
@@ -63,9 +66,9 @@ export function commandsIn(db: Db) {
     },
 
     /**
-     * Claims what is due for `claimMs`: a relay that dies in the middle leaves it to the others after that. Of one
-     * workflow only the first is claimed, and a start comes before everything else: a signal that overtook it would
-     * find nobody and be lost.
+     * Claims due commands for `claimMs`. If a relay dies, the others can claim its commands after that time. Only the
+     * first command of each workflow is claimed, and a start comes before everything else. Otherwise a signal could
+     * overtake the start and be lost.
      */
     async claim(limit: number, claimMs: number): Promise<PendingCommand[]> {
       const now = Date.now();
@@ -96,7 +99,10 @@ export function commandsIn(db: Db) {
         .update({ due_at: dueAt, last_error: error, updated_at: Date.now() });
     },
 
-    /** Releases every claim. Only for a relay that starts as the only one, so that no other works on them. */
+    /**
+     * Releases every claim. Call this only at the start of a relay that runs alone, so that no other relay works on the
+     * commands.
+     */
     async releaseClaims(): Promise<void> {
       const now = Date.now();
       await db('commands').where({ status: 'pending' }).where('due_at', '>', now).update({ due_at: now });

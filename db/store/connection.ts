@@ -5,17 +5,17 @@ import knex, { type Knex } from 'knex';
 import pg from 'pg';
 import { createWakes, type Topic, topicsOf, type Wakes } from './wakes.ts';
 
-/** A pool or a transaction: repositories are bound to one of them and do not care which. */
+/** A pool or a transaction. A repository works with either one. */
 export type Db = Knex;
 export type Transaction = Knex.Transaction;
 
 export type Database = {
   dialect: 'sqlite' | 'postgres';
-  /** For reads outside a transaction. On SQLite its connections cannot write. */
+  /** For reads outside a transaction. On SQLite, its connections cannot write. */
   reader: Knex;
-  /** Runs `work` in one transaction: on SQLite the only writer there is, begun IMMEDIATE. */
+  /** Runs `work` in one transaction. On SQLite, it uses the only writer and begins IMMEDIATE. */
   write<Result>(work: (trx: Transaction) => Promise<Result>): Promise<Result>;
-  /** Calls `listener` soon after a transaction that woke `topic` has committed, in whichever process it ran. */
+  /** Calls `listener` soon after a transaction that woke `topic` has committed, in any process. */
   onWake(topic: Topic, listener: () => void): () => void;
   /** The writer as a pool, for migrations only. */
   migrationPool: Knex;
@@ -29,7 +29,8 @@ export function connect(source: DatabaseSource): Database {
 }
 
 function connectSqlite(filename: string): Database {
-  // The journal is moved into the file every 64 MB: at every 4 MB, as usual, webhooks would wait for it all the time.
+  // SQLite writes the log back into the file every 64 MB. At the default of 4 MB, webhooks would constantly wait for
+  // that.
   const durable = ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 16000'];
   const writer = sqlitePool(filename, { min: 1, max: 1 }, durable);
   const reader = sqlitePool(filename, { min: 0, max: 4 }, ['query_only = ON']);
@@ -46,9 +47,9 @@ function connectSqlite(filename: string): Database {
   };
 }
 
-/** Opens the file of a SQLite database without the right to change it, not even when the connection closes. */
+/** Opens a SQLite file read-only, so that not even closing the connection changes it. */
 export function openReadOnly(filename: string): Knex {
-  // Knex always asks for the right to write. A URI can take that away.
+  // Knex always opens the file for writing. A URI can prevent that.
   const { href } = pathToFileURL(path.resolve(filename));
   return sqlitePool(`${href}?mode=ro`, { min: 0, max: 1 }, [], ['OPEN_URI']);
 }
@@ -58,12 +59,13 @@ function sqlitePool(filename: string, pool: { min: number; max: number }, pragma
     client: createSqliteClient(),
     connection: { filename, ...(flags && { flags }) },
     useNullAsDefault: true,
-    // Otherwise an error's message holds the values of its statement: bodies, sealed secrets.
+    // Otherwise error messages contain the values of the statement, such as webhook bodies and sealed secrets.
     compileSqlOnError: false,
     pool: {
       ...pool,
       afterCreate(connection: { exec(sql: string, done: (error: Error | null) => void): void }, done: () => void) {
-        // journal_mode first: a reader that comes before the first writer must not create a rollback journal.
+        // journal_mode comes first: a reader that opens the file before the first writer must not create a rollback
+        // journal.
         const all = ['busy_timeout = 5000', ...pragmas, 'foreign_keys = ON', 'temp_store = MEMORY'];
         connection.exec(all.map((pragma) => `PRAGMA ${pragma};`).join(''), done);
       },
@@ -74,7 +76,7 @@ function sqlitePool(filename: string, pool: { min: number; max: number }, pragma
 const channel = 'fairlead';
 
 function connectPostgres({ databaseUrl, poolSize = 10 }: { databaseUrl: string; poolSize?: number }): Database {
-  // 64-bit integers arrive as text unless told otherwise; ours are times and numeric ids, far below 2^53.
+  // By default, 64-bit integers arrive as text. Fairlead's are times and numeric IDs, far below 2^53.
   pg.types.setTypeParser(pg.types.builtins.INT8, Number);
   const pool = knex({
     client: 'pg',
@@ -86,7 +88,9 @@ function connectPostgres({ databaseUrl, poolSize = 10 }: { databaseUrl: string; 
   let closed = false;
   let listener: pg.Client | undefined;
 
-  /** One connection stays behind LISTEN; when it breaks, the sweep covers the gap until it is back. */
+  /**
+   * Keeps one connection open for LISTEN. If it breaks, the regular sweep finds the work until the connection is back.
+   */
   async function listen(): Promise<void> {
     if (closed || listener) return;
     const client = new pg.Client({ connectionString: databaseUrl, keepAlive: true });
@@ -151,9 +155,9 @@ type RawTransaction = { begin: (connection: unknown) => unknown; query(connectio
 type SqliteClient = new (config: Knex.Config) => { transaction(...args: unknown[]): RawTransaction };
 
 /**
- * Knex's SQLite client with transactions that take the write lock when they begin. Knex's own begin deferred, and
- * one that reads before it writes then fails with SQLITE_BUSY if another has written in between. Waiting does
- * not help it (https://www.sqlite.org/lang_transaction.html).
+ * Knex's SQLite client with transactions that take the write lock when they begin. Knex's own transactions begin
+ * deferred. One that reads before it writes then fails with SQLITE_BUSY if another has written in between, and waiting
+ * does not help (https://www.sqlite.org/lang_transaction.html).
  */
 function createSqliteClient(): typeof Knex.Client {
   const require = createRequire(import.meta.url);

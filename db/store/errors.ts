@@ -1,4 +1,4 @@
-/** Refuses a start. The message is a sentence for the person who started the process. */
+/** Prevents a start. The message is a sentence for the person who started the process. */
 export class StoreError extends Error {
   override name = 'StoreError';
 }

@@ -5,8 +5,8 @@ const check = 'fairlead';
 const contextOf = (keyId: string) => ({ orgId: null, credentialId: 'key-check', version: 1, field: keyId });
 
 /**
- * Proves at start that each configured master key is the one this database knows by that id. The first start with a
- * key writes its proof; a different key under a known id is refused before it can seal or lose anything.
+ * Proves at start that each configured master key is the one that this database knows by its ID. The first start with a
+ * key stores its proof. A different key with a known ID is rejected before it can seal or lose anything.
  */
 export async function checkKeys(
   database: Database,

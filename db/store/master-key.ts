@@ -4,8 +4,8 @@ import path from 'node:path';
 import { type MasterKey, SealError } from './sealing.ts';
 
 /**
- * The master keys of the embedded default: those configured, or the one in the data directory. Only where there is
- * no database yet is one made (mode 0600); a database whose key is gone is never given another.
+ * Returns the configured master keys, or the key in the data directory. Creates a key (mode 0600) only if there is no
+ * database yet. A database whose key is missing never gets another key.
  */
 export function embeddedMasterKeys(
   configured: MasterKey[] | undefined,

@@ -2,12 +2,13 @@ import type { Knex } from 'knex';
 import { StoreError } from './errors.ts';
 import { migrationNames, migrationTable } from './migrate.ts';
 
-/** A store as an error names it, without its password, and what to set to use another one. */
+/** How an error message names a store, without its password, and which setting selects another one. */
 export type NamedStore = { name: string; toUseAnother: string };
 
 /**
- * Refuses a store whose migrations this version does not have. Reads only, so that a refused store stays as it is.
- * Migrations are only ever added after the newest one: an unknown name before it comes from a development version.
+ * Rejects a store with migrations that this version does not have. Only reads, so that a rejected store does not
+ * change. New migrations are always added at the end, so an unknown name before the newest one comes from a development
+ * version.
  */
 export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: NamedStore): Promise<void> {
   if (!(await db.schema.hasTable(migrationTable))) return;

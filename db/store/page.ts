@@ -4,8 +4,8 @@ export type PageRequest = { limit: number; after?: string | undefined };
 export type Page<Item> = { items: Item[]; next?: string };
 
 /**
- * One page by id, newest first: ids sort by time, so the cursor is simply the last id of the page before. Asks for
- * one row more than wanted, to know whether there is a next page.
+ * Returns one page, newest first. IDs sort by time, so the cursor is the last ID of the page before. Reads one row more
+ * than requested, to know whether there is a next page.
  */
 export async function pageOf<Row extends { id: string }, Item>(
   query: Knex.QueryBuilder,

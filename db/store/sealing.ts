@@ -1,7 +1,7 @@
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import nacl from 'tweetnacl';
 
-/** What a secret belongs to: a ciphertext that is copied to another record does not open there. */
+/** The record that a secret belongs to. A ciphertext that is copied to another record does not open there. */
 export type SealContext = { orgId: string | null; credentialId: string; version: number; field: string };
 
 export type Keyring = {
@@ -9,7 +9,7 @@ export type Keyring = {
   currentKeyId: string;
   keyIds: string[];
   seal(plain: string, context: SealContext): { sealed: string; keyId: string };
-  /** Throws `SealError` where the key is gone or the ciphertext is not the one that belongs here. */
+  /** Throws `SealError` if the key is missing or the ciphertext belongs to another record. */
   open(sealed: string, context: SealContext): string;
 };
 
@@ -20,8 +20,8 @@ export class SealError extends Error {
 export type MasterKey = { id: string; key: Uint8Array };
 
 /**
- * Sealing with NaCl's secretbox. It has no associated data, so each record gets a key of its own, derived from the
- * master key by HKDF-SHA-512 over what the record is. The first key seals; all of them open.
+ * Seals secrets with NaCl's secretbox, which has no associated data. So each record gets its own key, derived from the
+ * master key and the record's context with HKDF-SHA-512. The first master key seals; all of them open.
  */
 export function createKeyring(masterKeys: readonly MasterKey[]): Keyring {
   const [current] = masterKeys;
@@ -56,12 +56,15 @@ function recordKey(master: Uint8Array, { orgId, credentialId, version, field }: 
   return new Uint8Array(hkdfSync('sha512', master, new Uint8Array(0), info, nacl.secretbox.keyLength));
 }
 
-/** 32 random bytes behind a prefix that tells what it is, also to whoever scans for leaked secrets. */
+/** Returns 32 random bytes after a prefix that shows the kind of secret, also to scanners for leaked secrets. */
 export function newSecret(prefix: 'flt_' | 'fls_' | ''): string {
   return prefix + randomBytes(32).toString('base64url');
 }
 
-/** Secrets of 256 random bits are kept as a plain digest: there is nothing to guess that salt or work could slow. */
+/**
+ * Hashes a secret of 256 random bits with plain SHA-256. Such a secret cannot be guessed, so a salt or a slow hash adds
+ * nothing.
+ */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }

@@ -8,9 +8,9 @@ import type { RegistryPurpose } from '../../domain/registries/registry-purposes.
 import type { CredentialStatus } from '../../domain/secrets/credential-status.ts';
 import type { RotationPhase } from '../../domain/secrets/rotation-phase.ts';
 
-/** SQLite answers 0 and 1 where Postgres answers booleans. */
+/** SQLite returns 0 and 1; Postgres returns booleans. */
 type Bool = boolean | number;
-/** JSON kept as text, so that both databases give back what was put in. */
+/** JSON stored as text, so that both databases return exactly what was stored. */
 type Json = string;
 
 type Times = { created_at: number; updated_at: number };
@@ -63,7 +63,7 @@ export type GithubAppRow = Times & {
   sync_pass: number;
   synced_at: number | null;
   sync_error: string | null;
-  /** Since another owner has a row for the same App. */
+  /** When another organization took over the App. */
   retired_at: number | null;
 };
 export type InstallationRow = Times & {
@@ -509,7 +509,7 @@ export type SigningKeyRow = {
 export type RelayRow = { id: string; seen_at: number; temporal_reachable: Bool };
 
 declare module 'knex/types/tables.js' {
-  // An interface, because Knex's own can only be added to by another.
+  // This must be an interface, because only an interface can extend Knex's own.
   interface Tables {
     instance: { key: string; value: string };
     orgs: OrgRow;

@@ -1,18 +1,18 @@
 import type { Knex } from 'knex';
 
 /**
- * What a caller may see. Repositories of tenants' rows are bound to one of these, so that a query without it cannot
- * be written by accident; another tenant's row looks the same as none.
+ * What a caller can see. Repositories of tenants' rows require a scope, so that no query can forget it. A row of
+ * another tenant looks as if it did not exist.
  */
 export type TenantScope = { kind: 'everything' } | { kind: 'grants'; grants: readonly Grant[] };
 type Grant = { orgId: string; projectId?: string | undefined };
 
-/** For our own work, which follows ids that were authorized when they were written down, and for the operators. */
+/** For Fairlead's own work, which follows IDs that were authorized when they were stored, and for operators. */
 export const everything: TenantScope = { kind: 'everything' };
 
 type Columns = { org: string; project?: string };
 
-/** Narrows a query to the rows that the scope covers. `project` is the column of tables whose rows belong to one. */
+/** Limits a query to the rows that the scope covers. `project` is the column with the project, if the table has one. */
 export function within<Query extends Knex.QueryBuilder>(
   scope: TenantScope,
   query: Query,
@@ -26,9 +26,9 @@ export function within<Query extends Knex.QueryBuilder>(
     else one.whereRaw('1 = 0');
   };
   const [grant, ...others] = scope.grants;
-  // No grant, no row.
+  // Without a grant, the query returns no rows.
   if (!grant) query.whereRaw('1 = 0');
-  // An index is only used where nothing else is possible, so what is usual is said without an alternative.
+  // An OR can prevent the use of an index, so the usual case of a single grant has none.
   else if (others.length === 0) query.where((one) => only(one, grant));
   else
     query.where((any) => {
@@ -37,7 +37,7 @@ export function within<Query extends Knex.QueryBuilder>(
   return query;
 }
 
-/** Whether a new row of this org and project would lie inside the scope. */
+/** Returns whether the scope covers a new row of this organization and project. */
 export function covers(scope: TenantScope, orgId: string, projectId?: string): boolean {
   if (scope.kind === 'everything') return true;
   return scope.grants.some(

@@ -1,14 +1,14 @@
 import { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
 
-/** What a committed transaction may have left for the relay to do. */
+/** The kinds of work that a committed transaction can leave for the relay. */
 export type Topic = 'deliveries' | 'commands' | 'audit' | 'operations';
 
 export type Wakes = ReturnType<typeof createWakes>;
 
 const woken = new WeakMap<object, Set<Topic>>();
 
-/** Remembers that this transaction leaves work behind; whoever listens hears of it after the commit. */
+/** Marks that this transaction leaves work of this kind. Listeners are notified after the commit. */
 export function wake(trx: Knex, topic: Topic): void {
   const topics = woken.get(trx) ?? new Set();
   woken.set(trx, topics.add(topic));
@@ -18,7 +18,7 @@ export function topicsOf(trx: Knex): ReadonlySet<Topic> {
   return woken.get(trx) ?? new Set();
 }
 
-/** Listeners of one process. A wake is a hint: what must not be missed is also swept for. */
+/** The listeners of one process. A wake is only a hint, so a regular sweep also looks for the work. */
 export function createWakes() {
   const emitter = new EventEmitter();
   emitter.setMaxListeners(0);
