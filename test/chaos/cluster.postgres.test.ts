@@ -42,7 +42,7 @@ test('makes one build and one dispatch of a push that is sent 200 times to two A
   expect([...new Set(answers.map(({ status }) => status))]).toEqual([202]);
   await expect.poll(() => scene.dispatched(), { timeout: 30_000 }).toEqual([payload['after']]);
 
-  // A later push that is through shows that nothing of the former is still under way.
+  // Once a later push is dispatched, no work for the first one is pending.
   const { sha } = await scene.push({ to: api(1).hookUrl });
   await expect.poll(() => scene.dispatched(), { timeout: 30_000 }).toEqual([payload['after'], sha]);
   expect(await allBuilds(client())).toHaveLength(2);
@@ -61,7 +61,8 @@ test('dispatches 300 pushes with two relays as 300 builds, none twice', async ()
 
 test('dispatches each push once that an API acknowledged right before one of 25 kills -9', async () => {
   const before = scene.dispatched().length;
-  // No token, no sending: a kill in the middle of a request is another test's. New workers have none left over.
+  // GitHub gives out no token, so nothing is sent: this test does not cover kills during a request. New workers have no
+  // cached tokens.
   scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });
   for (const worker of cluster.worker) {
     await worker.kill();
@@ -69,7 +70,8 @@ test('dispatches each push once that an API acknowledged right before one of 25 
   }
   const acknowledged: string[] = [];
   for (let round = 0; round < 25; round += 1) {
-    // One to each API; the first one's 202 ends its process, and now and then a worker's with it.
+    // Each API gets a push. The 202 for the first push triggers the kill of its process, and every fifth round also
+    // kills a worker.
     const victim = api(round);
     const [push, other] = [scene.push({ to: victim.hookUrl }), scene.push({ to: api(round + 1).hookUrl })];
     const first = await push;

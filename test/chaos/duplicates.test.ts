@@ -17,7 +17,7 @@ afterAll(async () => {
   await scene?.github.close();
 });
 
-/** Everything that was taken in has been decided on, and every build is over. */
+/** Waits until every stored delivery is decided and every build has ended. */
 async function settled(): Promise<void> {
   await expect
     .poll(() => listBuilds(product.client).then((all) => [...new Set(all.map(({ status }) => status))]), {

@@ -41,8 +41,9 @@ async function expectDispatchedOnce(acknowledged: string[]): Promise<void> {
 }
 
 test(`dispatches each push once that the product acknowledged right before one of ${killsOfTheWhole} kills -9`, async () => {
-  // Between the decision to send and the request there is one moment after which nobody can know whether a run was
-  // asked for, and such a build is held for a person. No token, no sending: every kill lands before that moment.
+  // Between the decision to send and the request, there is a moment after which a crash leaves the outcome unknown.
+  // Such a build is held for a person. GitHub gives out no token, so nothing is sent and every kill comes before that
+  // moment.
   scene.github.faults.add({ method: 'POST', path: /\/access_tokens$/, kind: 'status', status: 503, retryAfter: 2 });
   const acknowledged: string[] = [];
   for (let kill = 0; kill < killsOfTheWhole; kill += 1) {

@@ -29,10 +29,10 @@ const status = async () => (await listBuilds(product.client))[0]?.status;
 
 test.each([
   ['before it could write down what happened', 0],
-  // The first look is due five seconds after.
+  // The first search for the run is due after five seconds.
   ['while it waited to look for the run', 2500],
 ])(
-  'a dispatch whose answer was lost, its worker killed %s, is one run, found by its marker',
+  'makes one run of a dispatch whose response was lost and whose worker was killed %s, and finds it by its marker',
   async (_, waitMs) => {
     const { github, app, installation } = scene;
     const before = scene.dispatched().length;

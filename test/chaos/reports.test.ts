@@ -34,7 +34,7 @@ const newest = async () => (await listBuilds(product.client))[0];
 const status = async () => (await newest())?.status;
 const reports = /\/(statuses|check-runs|deployments)/;
 
-/** What GitHub shows of a commit by now, and every step to it. */
+/** Returns what GitHub shows for a commit now, with all steps to it. */
 function shown(sha: string) {
   const { checkRuns, statuses, deployments } = scene.github.state;
   return {
@@ -46,12 +46,15 @@ function shown(sha: string) {
   };
 }
 
-/** A post may be repeated after a crash; nothing comes after the end, and nothing before is told after what follows it. */
+/**
+ * Removes repeated posts, which a crash can cause. No other disorder is allowed: no state comes after the final one or
+ * after its successor.
+ */
 function inOrder(told: string[]): string[] {
   return told.filter((state, at) => state !== told[at - 1]);
 }
 
-/** Once; what was to be told before the end may have been overtaken by it, and is left out then. */
+/** Expects one deployment. The final state may have overtaken an earlier state, which is then left out. */
 function expectDeployed(sha: string, end: string): void {
   const [told = [], ...others] = shown(sha).deployments;
   expect(others).toEqual([]);
@@ -132,7 +135,7 @@ test('makes one more build of the commit after "Re-run", with its own check run'
   const after = await listBuilds(product.client);
   expect(after).toHaveLength(before.length + 1);
   expect(after[0]).toMatchObject({ rerun_of: check.externalId, status: 'succeeded', sha: check.headSha });
-  // Nothing of all this was asked for with anybody's credentials but the App's.
+  // Every report uses only the App's own credentials.
   const told = github.requests({ path: reports });
   expect(new Set(told.map(({ authorization }) => authorization?.slice(0, 10)))).toEqual(new Set(['token ghs_']));
 }, 120_000);

@@ -8,7 +8,7 @@ import { createRedactInterceptor } from '../../worker/redact-interceptor.ts';
 
 const token = `ghs_${'A1b2'.repeat(9)}`;
 
-/** What leaves an activity that throws this, and what was logged of it. */
+/** Returns the error that leaves an activity that throws this error, and the log of it. */
 async function through(error: unknown): Promise<{ thrown: unknown; log: string }> {
   const lines: string[] = [];
   const logger = createLogger('debug', { write: (line) => void lines.push(line) });

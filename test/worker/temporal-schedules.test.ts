@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => temporal.close());
 
-/** What is said when something goes wrong. */
+/** Returns a logger that collects warnings. */
 function listening() {
   const warnings: unknown[] = [];
   return { warnings, logger: { ...silent, warn: (...said: unknown[]) => void warnings.push(said) } as typeof silent };
@@ -31,9 +31,9 @@ test('lets any number of workers create the schedules at once, and updates an ol
     action: { workflowType: 'recoverAllDeliveries', args: [] },
   });
 
-  // As an earlier version of ours may have left it, and an operator who has a reason to pause it.
+  // An earlier version may have created the schedule like this, and an operator may have paused it for a reason.
   await handle().update((before) => ({ ...before, spec: { intervals: [{ every: '1 hour' }] } }));
-  await handle().pause('while the network is mended');
+  await handle().pause('while the network is repaired');
   await ensureSchedules(temporal.client, logger);
   const after = await handle().describe();
   await handle().unpause();
@@ -69,9 +69,9 @@ test('looks for registries that are due every five minutes', async () => {
   });
 });
 
-/** One that answers nothing, one where nobody listens, and one that does not know the namespace. */
+/** A cluster that does not respond, one that does not listen, and one that does not know the namespace. */
 test.each(['silent', 'away', 'refusing'])(
-  'a cluster that is %s is no reason not to start',
+  'a cluster that is %s does not prevent a start',
   async (how) => {
     const open = new Set<Socket>();
     const server = createServer((socket) => open.add(socket));

@@ -34,7 +34,7 @@ async function start(): Promise<TemporalServer> {
   return server;
 }
 
-/** A process that starts the server and then only lives. */
+/** Starts a process that starts the server and then stays alive. */
 async function startElsewhere(): Promise<ChildProcess> {
   const code = `
     import { startTemporalServer } from ${JSON.stringify(path.join(root, 'worker/temporal-server.ts'))};
@@ -112,7 +112,7 @@ test('ends when its starter is killed, and the next start works at once', async 
 test('is stopped by the next start if its starter and watchdog were killed', async () => {
   const starter = await startElsewhere();
   const { server, watchdog } = pids();
-  // The watchdog first: it must have no moment to notice.
+  // Kills the watchdog first, so that it cannot notice the death of the starter.
   process.kill(watchdog, 'SIGKILL');
   starter.kill('SIGKILL');
   expect(isAlive(server)).toBe(true);

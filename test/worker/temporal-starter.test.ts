@@ -21,7 +21,7 @@ afterAll(async () => {
   await temporal.close();
 });
 
-/** No worker of this test run takes it: it stays at its first task. */
+/** No worker of this test run takes the workflow, so it stays at its first task. */
 function command(changes: Partial<Command> = {}): Command {
   const workflowId = `test-${randomUUID()}`;
   begun.push(temporal.client.workflow.getHandle(workflowId));

@@ -20,7 +20,7 @@ const activities = {
   reportBuild: async () => {},
 };
 
-/** A build that succeeds: dispatched, followed by webhook. */
+/** Runs a build that is dispatched, followed by webhooks, and succeeds. */
 async function succeed(attributes: TypedSearchAttributes | undefined) {
   return withWorker(place, place.codePath, activities, async ({ client, taskQueue }) => {
     const handle = await client.workflow.start(dispatchBuild, {

@@ -19,7 +19,7 @@ afterEach(() => env?.teardown());
 
 type Steps = Pick<Activities, 'claimDueChecks' | 'watchRegistries'>;
 
-/** One run of it, and what an operator reads of that. */
+/** Runs the workflow once, and returns what an operator sees of it. */
 async function run(activities: Steps) {
   return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
     const handle = await client.workflow.start(checkRegistries, { taskQueue, workflowId: `checks/${randomUUID()}` });

@@ -34,13 +34,13 @@ type Steps = Pick<
   | 'lookForApproval'
 >;
 
-/** The flow's row, as far as the workflow sees it. */
+/** The part of the flow's row that the workflow sees. */
 function row(step: FlowStep, status: FlowStatus, livesMs = day) {
   const state = { step, status, expiresAt: Number.NaN, ends: [] as unknown[] };
   const move = (next: FlowStep, to: FlowStatus = state.status) => void Object.assign(state, { step: next, status: to });
   const usual: Steps = {
     async readFlow() {
-      // By the server's clock, which skips; a local activity's own is the worker's.
+      // Uses the server's clock, which skips time. A local activity has the worker's clock.
       const now = await env.currentTimeMs();
       if (Number.isNaN(state.expiresAt)) state.expiresAt = now + livesMs;
       return { step: state.step, status: state.status, expiresInMs: Math.max(0, state.expiresAt - now) };
@@ -69,7 +69,7 @@ function row(step: FlowStep, status: FlowStatus, livesMs = day) {
 type Row = ReturnType<typeof row>;
 type Tell = (handle: WorkflowHandle<typeof connectGithub>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
 
-/** Runs one flow to its end; gives back its steps without the looks at the row. */
+/** Runs one flow to its end, and returns its steps without the reads of the row. */
 async function run({ state, usual }: Row, activities: Partial<Steps> = {}, tell: Tell = async () => {}) {
   return withWorker(env, temporal().codePath, { ...usual, ...activities }, async ({ client, taskQueue, steps }) => {
     const handle = await client.workflow.start(connectGithub, {
@@ -83,7 +83,7 @@ async function run({ state, usual }: Row, activities: Partial<Steps> = {}, tell:
   });
 }
 
-/** When an activity was asked for, in seconds since the first of these. */
+/** Records when an activity was requested, in seconds since the first request. */
 function clock() {
   const at: number[] = [];
   return {
@@ -239,7 +239,7 @@ describe('a proof', () => {
         return { outcome: 'not_yet' };
       },
     });
-    // One reading of GitHub's log is enough.
+    // Only the first check reads GitHub's log.
     expect(firsts).toEqual([true, ...Array(firsts.length - 1).fill(false)]);
     expect(asked.seconds().length).toBeGreaterThan(7);
     expect(asked.seconds().length).toBeLessThan(14);
@@ -301,7 +301,7 @@ describe('an owner’s approval', () => {
       },
     });
     const pauses = pausesOf(asked.seconds());
-    // The server's clock goes on while it skips.
+    // The server's clock continues while it skips time.
     [600, 900, 1_350, 2_025, 3_038, 3_600, 3_600].forEach((pause, at) => {
       expect(Math.abs((pauses[at] ?? 0) - pause)).toBeLessThanOrEqual(2);
     });
@@ -331,7 +331,7 @@ describe('an owner’s approval', () => {
         approved = true;
         await handle.signal(changed);
         await sleep(90);
-        // The person confirms.
+        // The person confirms in the browser.
         one.move('prove');
         await handle.signal(changed);
       },

@@ -45,7 +45,7 @@ async function run(
   });
 }
 
-/** When GitHub was asked, in seconds since the first time. */
+/** Records when GitHub was asked, in seconds since the first time. */
 function failing(failure: Error, times = Number.POSITIVE_INFINITY) {
   const at: number[] = [];
   return {

@@ -19,7 +19,7 @@ afterAll(() => env?.teardown());
 
 const buildId = 'bld_0000000000000000000000000a';
 
-/** The usual answers: the run is known at once and goes on for ever. */
+/** The default activities: the run is known at once and never ends. */
 function usual(): Pick<
   Activities,
   'sendDispatch' | 'settleDispatch' | 'lookForRun' | 'cancelRun' | 'markUncertain' | 'endBuild' | 'reportBuild'
@@ -37,7 +37,7 @@ function usual(): Pick<
 
 type Told = (handle: WorkflowHandle<typeof dispatchBuild>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
 
-/** Runs one build and gives back its steps, without the reports, and how it ended. */
+/** Runs one build, and returns its steps without the reports, and how it ended. */
 async function run(activities: Partial<ReturnType<typeof usual>>, tell: Told = async () => {}) {
   const ends: unknown[] = [];
   const all = { ...usual(), ...activities, endBuild: async ({ end }: { end: unknown }) => void ends.push(end) };
@@ -55,7 +55,7 @@ async function run(activities: Partial<ReturnType<typeof usual>>, tell: Told = a
 
 const times = (steps: string[], name: string) => steps.filter((step) => step === name).length;
 
-/** When an activity was asked for, in seconds since the first of these. */
+/** Records when an activity was requested, in seconds since the first request. */
 function clock() {
   const at: number[] = [];
   return {

@@ -9,7 +9,7 @@ import { withWorker } from '../support/workflow-run.ts';
 
 let env: TimeSkipping;
 
-// For each of them: a workflow that a failed test leaves behind would hold the clock of the next.
+// Each test gets its own server, because a workflow that a failed test leaves behind would hold the clock of the next.
 beforeAll(async () => {
   env = await startTimeSkipping();
 }, 60_000);
@@ -22,14 +22,14 @@ const githubAppId = 'gha_0000000000000000000000000a';
 const nothing = { recovered: 0, sentAgain: 0, next: null, again: false };
 const gap = (last: string) => ({ repositoryId: `repo_${last}`, ownerId: 'prj_a' });
 
-/** Runs to its end; `meanwhile` is while the log is being read for the first time. */
-async function run(changes: Partial<Steps> = {}, meanwhile?: (request: () => Promise<void>) => Promise<void>) {
+/** Runs the workflow to its end. `duringFirstRead` runs while the log is being read for the first time. */
+async function run(changes: Partial<Steps> = {}, duringFirstRead?: (request: () => Promise<void>) => Promise<void>) {
   const said: string[] = [];
   let release = () => {};
   const gate = new Promise<void>((resolve) => {
     release = resolve;
   });
-  if (!meanwhile) release();
+  if (!duringFirstRead) release();
   const told: Steps = {
     beginRecovery: async () => ({ begunAt: 1, gaps: [] }),
     readDeliveryLog: async () => nothing,
@@ -45,9 +45,9 @@ async function run(changes: Partial<Steps> = {}, meanwhile?: (request: () => Pro
   return withWorker(env, temporal().codePath, { ...told, readDeliveryLog }, async ({ client, taskQueue, steps }) => {
     const workflowId = `recover/${randomUUID()}`;
     const handle = await client.workflow.start(recoverDeliveries, { taskQueue, workflowId, args: [{ githubAppId }] });
-    if (meanwhile) {
+    if (duringFirstRead) {
       await expect.poll(() => steps.includes('readDeliveryLog'), { timeout: 10_000 }).toBe(true);
-      await meanwhile(() => handle.signal(recoveryRequested));
+      await duringFirstRead(() => handle.signal(recoveryRequested));
       release();
     }
     await handle.result();
@@ -70,7 +70,7 @@ test('reads a log part by part, each from where the previous one ended', async (
     },
   });
   expect(said).toEqual(['read from the newest', 'read from the newest', 'read 77', 'done']);
-  // By the earlier of the two clocks, once a part has told of it.
+  // After a part has returned its own time, the earlier of the two clocks is used.
   expect(begun).toEqual([1, 1, 0]);
 });
 
@@ -86,7 +86,7 @@ test('checks for redeliveries after half a minute, at most twice', async () => {
   const answers = [sending];
   const once = await run({ readDeliveryLog: async () => answers.shift() ?? nothing });
   expect(once.said).toEqual(['read from the newest', 'done', 'read from the newest', 'done']);
-  // And the rest after it, in which another one may be asked for.
+  // This includes the pause after it, in which a request can start another reading.
   expect(once.seconds).toBeGreaterThan(44);
   expect(once.seconds).toBeLessThan(55);
 
@@ -109,7 +109,7 @@ test('serves two simultaneous requests with one workflow and one or two readings
     fillGap: async () => 0,
     finishRecovery: async () => void readings.push('done'),
   };
-  // On the server that has its own way of two at once: that with the skipping clock may never answer the second.
+  // Uses the real server: the server that skips time may never respond to the second of two simultaneous requests.
   const place = await connectTemporal();
   await withWorker(place, temporal().codePath, activities, async ({ client, taskQueue }) => {
     const workflowId = `recover/${randomUUID()}`;

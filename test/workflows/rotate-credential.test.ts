@@ -41,7 +41,7 @@ type Steps = Pick<
   | 'reportOldAlive'
 >;
 
-/** The rotation's row, as far as the workflow sees it, and what was done to it when. */
+/** The part of the rotation's row that the workflow sees, and when each change happened. */
 function row(isWebhook: boolean) {
   const state = { phase: 'proving' as RotationPhase, done: [] as [string, number, ...unknown[]][] };
   const said = async (what: string, ...more: unknown[]) =>
@@ -86,7 +86,7 @@ function row(isWebhook: boolean) {
 type Row = ReturnType<typeof row>;
 type Tell = (handle: WorkflowHandle<typeof rotateCredential>) => Promise<void>;
 
-/** Runs to the end; answers how long that took, ms, and the steps. */
+/** Runs the workflow to its end, and returns its duration in ms and its steps. */
 async function run({ usual }: Row, changes: Partial<Steps> = {}, tell: Tell = async () => {}) {
   const activities = { ...usual, ...changes };
   return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {
@@ -97,7 +97,7 @@ async function run({ usual }: Row, changes: Partial<Steps> = {}, tell: Tell = as
     });
     await tell(handle);
     await handle.result();
-    // By its own times: the server's clock skips on to timers that nobody waits for any more.
+    // Uses the workflow's own times, because the server's clock can skip on to timers that nothing waits for.
     const first = await client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId).describe();
     const { closeTime } = await handle.describe();
     return { ms: (closeTime?.getTime() ?? 0) - first.startTime.getTime(), steps };
@@ -142,7 +142,7 @@ test('checks an old key until it no longer works', async () => {
   const { ms } = await run(rotation, { probeOldVersion });
   expect(rotation.names()).toEqual(['prove', 'cut over', 'retire']);
   expect(rotation.state.done.at(-1)?.[2]).toBe(true);
-  // 1, 2, 4, 8, 16 and 30 min.
+  // The pauses are 1, 2, 4, 8, 16 and 30 min.
   expect(looks).toBe(6);
   expect(ms).toBeGreaterThanOrEqual(61 * 60_000);
   expect(ms).toBeLessThan(2 * hour);

@@ -46,7 +46,7 @@ test('replaces a month-old key, even after a database outage, and keeps keys out
     expect(second?.kid).not.toBe(first?.kid);
     expect(await historyText(handle)).not.toContain(second?.n);
 
-    // What is done is not done again.
+    // A second run changes nothing.
     await client.workflow.execute(rotateSigningKeys, { ...run, workflowId: `rotate-signing-keys/${randomUUID()}` });
     expect(await issuer.keys()).toHaveLength(2);
   });

@@ -43,7 +43,10 @@ const place: Position = {
   unreadable: 0,
 };
 
-/** Runs to its end with two pages of installations, of which the first has one that is readable in two pages. */
+/**
+ * Runs a pass over two pages of installations to its end. One installation on the first page is readable, and has two
+ * pages of repositories.
+ */
 async function run(changes: Partial<Steps> = {}, goOn?: SyncInstallations['goOn'], requests = 0) {
   const said: string[] = [];
   const activities: Steps = {
@@ -209,7 +212,7 @@ test('reads an installation of 120 pages in several runs, each page once, and ke
 
 const fail = (type: string, nonRetryable: boolean) => ApplicationFailure.create({ type, message: 'No', nonRetryable });
 
-/** Of three installations the second one fails as told. */
+/** Runs a pass over three installations, of which the second one fails with `trouble`. */
 async function runWithTrouble(trouble: (attempt: number) => ApplicationFailure | undefined) {
   const attempts = new Map<string, number>();
   const read: string[] = [];
@@ -227,7 +230,7 @@ async function runWithTrouble(trouble: (attempt: number) => ApplicationFailure |
   return { said, read, attempts: attempts.get('ins_b') };
 }
 test.each(['policy', 'permission_missing', 'not_found', 'validation'])(
-  'an installation that is refused (%s) is skipped at once, and the others are read',
+  'skips an installation that is refused (%s) at once, and reads the others',
   async (code) => {
     const { said, read, attempts } = await runWithTrouble(() => fail(code, true));
     expect([read, attempts]).toEqual([['ins_a', 'ins_c'], 1]);
@@ -255,7 +258,7 @@ test('does not let other installations wait when GitHub asks for an hour', async
 });
 
 test.each(['app_credentials_rejected', 'address_refused'])(
-  'what concerns the App itself (%s) ends the pass',
+  'ends the pass at a failure of the App itself (%s)',
   async (code) => {
     const { said, read } = await runWithTrouble(() => fail(code, true));
     expect(read).toEqual(['ins_a']);
@@ -264,7 +267,7 @@ test.each(['app_credentials_rejected', 'address_refused'])(
 );
 
 test.each(['read_whole', 'read_changes'] as const)(
-  'pages are read once more where that is asked for (%s), and not twice',
+  'reads the pages once more if the end of the first reading requires it (%s), and not twice',
   async (outcome) => {
     const read: string[] = [];
     await run({

@@ -18,7 +18,7 @@ type Steps = Pick<Activities, 'beginVerification' | 'probeRegistry' | 'giveUpVer
 const integrationId = 'int_0000000000000000000000000a';
 const active = { status: 'active', reason: null, doubted: null };
 
-/** Runs to its end, and answers what was given up and which steps there were. */
+/** Runs the workflow to its end, and returns what was given up and its steps. */
 async function run(changes: Partial<Steps> = {}) {
   const givenUp: string[] = [];
   const activities: Steps = {
@@ -47,8 +47,8 @@ test('checks once, even if a request comes as it begins', async () => {
 });
 
 test('checks a credential that was replaced during the check', async () => {
-  let meanwhile = 2;
-  const { steps } = await run({ probeRegistry: async () => (meanwhile-- > 0 ? null : active) });
+  let replaced = 2;
+  const { steps } = await run({ probeRegistry: async () => (replaced-- > 0 ? null : active) });
   expect(steps.filter((step) => step === 'probeRegistry')).toHaveLength(3);
 });
 

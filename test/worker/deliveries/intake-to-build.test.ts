@@ -25,7 +25,7 @@ beforeAll(async () => {
   of = await world(database, { githubAppId });
   await of.newPipeline();
 
-  // Two of each, on Postgres with connections of their own, as processes would have them.
+  // Starts two APIs and two relays. On Postgres each pair has its own connections, like separate processes.
   urls = [];
   for (let n = 0; n < 2; n++) {
     const own = postgresUrl ? { ...database, ...connect(database.source) } : database;
@@ -84,7 +84,7 @@ test('makes one build and one start of a push that is sent 200 times in parallel
   await expect.poll(() => buildsOf('a')).toHaveLength(1);
   const builds = await buildsOf('a');
   await expect.poll(() => startsOf(builds)).toBe(1);
-  // And long after.
+  // Repeats the delivery much later.
   expect(await post(body, headers, 0)).toBe(202);
   await nothingOwedBefore('d');
   expect(await buildsOf('a')).toEqual(builds);
@@ -114,7 +114,7 @@ test('accepts 100 pushes during an outage of Temporal and builds them afterwards
   expect(new Set(statuses)).toEqual(new Set([202]));
   await expect.poll(() => buildsOf('c'), { timeout: 10_000 }).toHaveLength(100);
   const builds = await buildsOf('c');
-  // The relay has come back for the builds that wait, and has found Temporal away.
+  // The relay has tried again to start the builds, and Temporal was still away.
   const before = temporal.refusals;
   await expect.poll(() => temporal.refusals, { timeout: 10_000 }).toBeGreaterThan(before);
   expect(startsOf(builds)).toBe(0);

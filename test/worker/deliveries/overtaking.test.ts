@@ -47,12 +47,12 @@ const rowOf = (id: string) => database.reader('deliveries').where({ id }).first(
 
 test('decides a push that overtook the sync once its repository is known, and ignores a hopeless one', async () => {
   const [overtaking, hopeless] = [await store(50), await store(51)];
-  // More than one, where the relay has carried out the first one's request before the second is looked at.
+  // There are several requests if the relay has sent the first one before it looks at the second delivery.
   const requests = () => database.reader('commands').where({ workflow: 'syncInstallations' }).pluck('signal');
   await expect.poll(requests).toContain('requested');
   expect((await rowOf(overtaking))?.status).toBe('received');
 
-  // What the sync and a person bring.
+  // Adds what the sync and a person would add.
   const theirs = { installation: { id: 5 }, repository: { id: 50 } };
   await (await world(database, { githubAppId, theirs })).newPipeline();
 

@@ -39,7 +39,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** An installation with a repository that one app builds from, and nothing else of this test file uses. */
+/** Creates an installation with a repository that one app builds from. Nothing else in this file uses it. */
 const scenario = (status: 'deleting' | 'suspended' | 'active' = 'active') =>
   world(database, { owner: mine, githubAppId, integration: { status } });
 
@@ -50,14 +50,14 @@ const push = (of: { installation?: number; repository: number }, changes: object
   created: false,
   deleted: false,
   forced: false,
-  head_commit: { id: sha, message: 'Mend the roof' },
+  head_commit: { id: sha, message: 'Fix the roof' },
   repository: { id: of.repository },
   ...(of.installation !== undefined && { installation: { id: of.installation } }),
   sender: { id: 7 },
   ...changes,
 });
 
-/** Stores it as the intake does, and waits for the relay's decision. */
+/** Stores a delivery as the intake does, and waits for the relay's decision. */
 async function deliver(event: string, payload: unknown) {
   const body = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload));
   const delivery = { githubAppId, providerDeliveryId: randomUUID(), event, contentKey: null, headers: {}, body };
@@ -102,7 +102,7 @@ test('decides every candidate pipeline with a reason, and makes one build, start
     status: 'queued',
     sha,
     ref: 'refs/heads/main',
-    message: 'Mend the roof',
+    message: 'Fix the roof',
     created_by: `integration:${of.integrationId}`,
   });
   expect(decisions.find(({ pipeline_id }) => pipeline_id === all)?.build_id).toBe(build?.id);

@@ -17,7 +17,7 @@ let database: TestDatabase;
 let relay: Relay;
 let githubAppId: string;
 let of: World;
-/** Seconds, as GitHub has them. */
+/** In seconds, like GitHub's times. */
 let now: number;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A repository that one pipeline builds every branch of. */
+/** Creates a repository with one pipeline that builds every branch. */
 beforeEach(async () => {
   of = await world(database, { githubAppId });
   await of.newPipeline();
@@ -41,7 +41,7 @@ beforeEach(async () => {
 
 type Push = { after: string; at?: number; origin?: DeliveryOrigin; ref?: string; deleted?: boolean };
 
-/** What became of the push once it is decided. */
+/** Sends a push and returns its result. */
 async function push({ after, at = now, origin = 'webhook', ref = 'refs/heads/main', deleted = false }: Push) {
   const payload = {
     ref,
@@ -50,7 +50,7 @@ async function push({ after, at = now, origin = 'webhook', ref = 'refs/heads/mai
     created: false,
     deleted,
     forced: false,
-    head_commit: deleted ? null : { id: after, message: 'Mend the roof' },
+    head_commit: deleted ? null : { id: after, message: 'Fix the roof' },
     repository: { id: of.repository, pushed_at: at },
     installation: { id: of.installation },
   };
@@ -73,7 +73,7 @@ const head = async (ref = 'refs/heads/main') =>
 test('stores the branch’s commit after a push, and ignores an earlier push that comes later', async () => {
   expect(await push({ after: x })).toBe('builds_created');
   expect(await head()).toMatchObject({ sha: x, origin: 'webhook', pushedAt: now * 1000 });
-  // Decided all the same: it was pushed.
+  // The earlier push is decided too, because it was pushed.
   expect(await push({ after: w, at: now - 60 })).toBe('builds_created');
   expect(await head()).toMatchObject({ sha: x });
   expect(await push({ after: y, at: now + 5 })).toBe('builds_created');
@@ -135,7 +135,7 @@ test('ignores a detected commit if GitHub reported it or a later push before', a
   expect(await push({ after: x })).toBe('builds_created');
   expect(await push({ after: x, origin: 'synthetic', at: now + 5 })).toBe('head_already_decided');
   expect(await push({ after: y, at: now + 10 })).toBe('builds_created');
-  // We had read the head just before.
+  // Fairlead read the head just before.
   expect(await push({ after: w, origin: 'synthetic', at: now + 5 })).toBe('head_already_decided');
   expect(await head()).toMatchObject({ sha: y, origin: 'webhook' });
 });

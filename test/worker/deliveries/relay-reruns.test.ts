@@ -20,7 +20,7 @@ let githubAppId: string;
 let mine: { orgId: string; projectId: string };
 const temporal = createFakeTemporal();
 
-/** The next check run at GitHub. */
+/** The ID of GitHub's next check run. */
 let number = 100;
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A repository of its own, with one build of one commit that has ended. */
+/** Creates a repository of its own, with one build that has ended. */
 async function scenario(owner = mine) {
   const of = await world(database, { owner, githubAppId });
   const sha = createHash('sha1').update(`${of.repository}`).digest('hex');
@@ -86,7 +86,7 @@ const checkSuite = (of: Scenario, changes: object = {}) => ({
   check_suite: { id: 5, head_sha: of.sha, app: { id: appId }, ...changes },
 });
 
-/** Stores it as the intake does, and waits for the relay's decision. */
+/** Stores a delivery as the intake does, and waits for the relay's decision. */
 async function deliver(event: string, payload: object, guid: string = randomUUID()) {
   const text = JSON.stringify(payload);
   const body = Buffer.from(text);
@@ -119,7 +119,8 @@ test('makes one build after "Re-run" at a check run, however often the delivery 
   const audit = await database.reader('audit_events').where({ target: again?.id ?? '' });
   expect(audit).toMatchObject([{ action: 'build.rerun', detail: expect.stringContaining(build.id) }]);
 
-  // Redelivered, replayed under another id, and pressed once more at the check run that is no longer the latest.
+  // Redelivers the event, replays it under another ID, and presses "Re-run" at a check run that is no longer the
+  // latest.
   await deliver('check_run', checkRun(of, build), guid);
   await deliver('check_run', checkRun(of, build));
   expect((await deliver('check_run', { ...checkRun(of, build), sender: { id: 8 } })).outcome).toBe(
@@ -228,7 +229,7 @@ test('reports builds that do not start in a workflow of their own', async () => 
 
   const failed = await of.build({ status: 'failed', reason: 'integration_deleted' }, null);
   await expect.poll(() => temporal.handed.some(({ workflowId }) => workflowId === `report/${failed.id}`)).toBe(true);
-  // The workflow of one that is queued tells its end by itself.
+  // The workflow of a queued build reports its end.
   const queued = await of.build({}, null);
   await database.write((trx) => allBuilds(trx).moveStatus(queued.id, 'canceled'));
   await expect.poll(() => temporal.handed.some(({ workflowId }) => workflowId === `build/${queued.id}`)).toBe(true);

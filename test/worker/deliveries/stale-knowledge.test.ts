@@ -14,7 +14,7 @@ let rows: Seed;
 let githubAppId: string;
 let mine: { orgId: string; projectId: string };
 
-/** Two relays, as on a cluster: what is armed again must be decided by one of them. */
+/** Two relays, as on a cluster. Only one of them must decide a delivery that waits again. */
 let relays: Relay[];
 const patienceMs = 4_000;
 
@@ -47,7 +47,7 @@ async function send({ installation, repository }: Of, providerDeliveryId: string
   return { id: stored?.id ?? '', duplicate: stored?.duplicate, guid: providerDeliveryId };
 }
 
-/** As it is once no relay is at it: on Postgres another one may have it in its hands. */
+/** Returns the row once no relay holds it. On Postgres another relay can still hold it. */
 const rowOf = (id: string) => database.write((trx) => trx('deliveries').where({ id }).forUpdate().first());
 const reasonOf = async (id: string) => (await rowOf(id))?.reason;
 const decisionsOf = (id: string) => database.reader('decisions').where({ delivery_id: id }).select('outcome', 'reason');
@@ -66,7 +66,10 @@ async function scenario(status: 'suspended' | 'disconnected' | 'active' | 'reaut
   return { ...of, setStatus };
 }
 
-/** The relays take the oldest first: once a later push is built, what was sent before has been looked at. */
+/**
+ * Waits until all earlier deliveries were looked at. Relays take the oldest first, so they are done once a later push
+ * is built.
+ */
 async function lookedAtAll(): Promise<void> {
   const { id } = await send(await scenario('active'));
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
@@ -78,7 +81,7 @@ const syncsAskedFor = () => database.reader('commands').where({ workflow: 'syncI
 const forgetSyncs = () => database.write((trx) => trx('commands').where({ workflow: 'syncInstallations' }).delete());
 
 test.for(['suspended', 'disconnected'] as const)(
-  'a push through an integration that is only believed to be %s waits for the sync that it asks for',
+  'holds a push until the sync that it requests if its integration was last known as %s',
   async (status) => {
     const of = await scenario(status);
     await forgetSyncs();
@@ -112,13 +115,13 @@ test('does not hold up a healthy integration because of another one', async () =
   await expect.poll(() => reasonOf(id), { timeout: 1_500, interval: 20 }).toBe('builds_created');
 });
 
-test('one that waited in vain says why, is looked at again when it is sent again, and is built once', async () => {
+test('stores the reason if nothing changes in time, retries after a redelivery, and builds once', async () => {
   const of = await scenario('suspended');
   const { id, guid } = await send(of);
   await expect.poll(() => reasonOf(id), soon).toBe('integration_suspended');
   expect(await decisionsOf(id)).toEqual([{ outcome: 'skipped', reason: 'integration_suspended' }]);
 
-  // Sent again while nothing has changed: it waits anew.
+  // Nothing has changed since, so the redelivery waits again.
   await forgetSyncs();
   expect(await send(of, guid)).toMatchObject({ id, duplicate: true });
   // The relay reads it and asks for a sync.
@@ -128,7 +131,7 @@ test('one that waited in vain says why, is looked at again when it is sent again
   await expect.poll(() => reasonOf(id), soon).toBe('builds_created');
   expect(await decisionsOf(id)).toEqual([{ outcome: 'build', reason: 'matched' }]);
 
-  // From now on it is decided for good.
+  // From now on the decision is final.
   await Promise.all([send(of, guid), send(of, guid), send(of, guid)]);
   await lookedAtAll();
   expect(await rowOf(id)).toMatchObject({ status: 'processed', reason: 'builds_created' });

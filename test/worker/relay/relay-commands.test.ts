@@ -148,7 +148,7 @@ test('shares the commands among several relays without sending any twice', async
   const temporal = createFakeTemporal({ delayMs: 2 });
   await add(...Array.from({ length: 400 }, (_, n) => start(`shared-${n}`)));
   for (let n = 0; n < 3; n++) {
-    // On Postgres as processes of their own would; SQLite has one process only.
+    // On Postgres each relay has its own connections, like separate processes. SQLite has only one process.
     const other = postgresUrl ? connect(database.source) : database;
     if (other !== database) stops.push(() => other.close());
     carryOut(temporal, other);

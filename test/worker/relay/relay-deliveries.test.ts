@@ -75,7 +75,7 @@ test('decides everything once, oldest first, including deliveries from before it
 test('gives up a delivery after five attempts and decides the others of its batch', async () => {
   let tries = 0;
   decideWith(async (trx, { id, body }) => {
-    // What a decision has written is undone when it fails.
+    // When a decision fails, the database rolls back what it has written.
     await trx('instance').insert({ key: `decided ${id}`, value: '' });
     if (body.toString() !== 'poison') return processed;
     tries += 1;
@@ -91,7 +91,7 @@ test('gives up a delivery after five attempts and decides the others of its batc
     .where({ id: poison ?? '' })
     .first();
   expect(row).toMatchObject({ status: 'failed', reason: 'decision_failed', attempts: 5 });
-  // Once in its batch, then five times alone.
+  // The delivery is tried once in its batch, then five times alone.
   expect(tries).toBe(6);
   expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(4);
 });
@@ -122,7 +122,7 @@ test('decides large bodies in batches of their own', async () => {
 test('shares the deliveries among several relays, and decides each once', async () => {
   await receive(...Array.from({ length: 200 }, (_, n) => `${n}`));
   for (let n = 0; n < 3; n++) {
-    // On Postgres as processes of their own would; SQLite has one process only.
+    // On Postgres each relay has its own connections, like separate processes. SQLite has only one process.
     const other = postgresUrl ? connect(database.source) : database;
     if (other !== database) stops.push(() => other.close());
     decideWith(async (trx, { id }) => {
@@ -142,7 +142,7 @@ test('cuts a slow batch short, so that others can use the database', async () =>
   await receive(...Array.from({ length: 12 }, (_, n) => `${n}`));
   decideWith(decideSlowly);
   await expect.poll(countByStatus, { timeout: 10_000 }).toEqual({ processed: 12 });
-  // Each transaction writes down when it decided.
+  // Each transaction stores the time of its decisions.
   const moments = await database.reader('deliveries').distinct('decided_at');
   expect(moments.length).toBeGreaterThanOrEqual(3);
 });
