@@ -35,9 +35,9 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
     if (flow.browserHash !== null || (await hasBegun(ctx, database.reader, flow))) return goOn(ctx, flow);
     const owner = await ownerNameOf(database.reader, flow);
     showPage(ctx, {
-      title: 'Allow the use of your Google account',
-      body: html`<p>This lets <strong>${owner}</strong> use Google Cloud in your name: whoever works there can then reach all that you reach, until you take it back.</p>
-<p>It goes on at <strong>accounts.google.com</strong>. Go on only if you meant to.</p>
+      title: 'Allow access to your Google account',
+      body: html`<p>This allows <strong>${owner}</strong> to use Google Cloud in your name. Its members can then reach everything that you can reach, until you revoke the access.</p>
+<p>You continue at <strong>accounts.google.com</strong>. Continue only if you intend to do this.</p>
 <form method="post" action="${beginConsentPath}"><input type="hidden" name="ticket" value="${ticket}"><button>Continue</button></form>`,
       // A browser applies this policy to every redirect that follows the form.
       formActions: [googlePages],

@@ -120,15 +120,15 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
 
 function showDeclined(ctx: Context): void {
   showPage(ctx, {
-    title: 'Nothing was connected',
-    body: html`<p>Google says that the consent was not given. Start again if you did not mean that.</p>`,
+    title: 'Google account not connected',
+    body: html`<p>Google reports that you did not give your consent. If you want to give it, start again.</p>`,
   });
 }
 
 function showConnected(ctx: Context, { id, config }: CloudAccount): void {
   showPage(ctx, {
-    title: 'The Google account is connected',
-    body: html`<p><strong>${config['email']}</strong> has given the consent: the cloud account is <code>${id}</code>. Go back to the page where you began.</p>
-<p>It can be taken back at any time by deleting the cloud account, or in the Google account itself.</p>`,
+    title: 'Google account connected',
+    body: html`<p><strong>${config['email']}</strong> has given consent. The cloud account is <code>${id}</code>. Go back to the page where you started.</p>
+<p>You can revoke the consent at any time. Delete the cloud account, or remove the access in your Google account.</p>`,
   });
 }

@@ -85,8 +85,8 @@ export function beginnings(deps: ApiDeps) {
     const where = new URL(hostUrl);
     showPage(ctx, {
       title: 'Create a GitHub App',
-      body: html`<p>For ${await ownerNameOf(database.reader, flow)}. The next page is on ${where.host}: it shows the name of the App and what it may do, and asks you to create it.</p>
-<form method="post" action="${action}"><input type="hidden" name="manifest" value="${JSON.stringify(manifest)}"><button>Go on to ${where.host}</button></form>`,
+      body: html`<p>For ${await ownerNameOf(database.reader, flow)}. The next page is on ${where.host}. It shows the name and the permissions of the GitHub App and asks you to create it.</p>
+<form method="post" action="${action}"><input type="hidden" name="manifest" value="${JSON.stringify(manifest)}"><button>Continue to ${where.host}</button></form>`,
       formActions: [where.origin],
       script: submitScript,
     });
@@ -127,12 +127,12 @@ async function askForConsent(ctx: Context, db: Db, flow: ConnectFlow, state: str
   const { host } = new URL(flow.hostUrl);
   const what =
     flow.kind === 'manifest'
-      ? 'You will make a GitHub App there, and install it.'
+      ? 'You will create a GitHub App there and install it.'
       : 'You will choose an account there.';
   showPage(ctx, {
     title: 'Connect a GitHub account',
-    body: html`<p>This connects a GitHub account to <strong>${owner}</strong>: whoever works there can then build from its repositories.</p>
-<p>It goes on at <strong>${host}</strong>. ${what} Go on only if you meant to.</p>
+    body: html`<p>This connects a GitHub account to <strong>${owner}</strong>. Its members can then build from the repositories of that account.</p>
+<p>You continue at <strong>${host}</strong>. ${what} Continue only if you intend to do this.</p>
 <form method="post" action="${consentPath}"><input type="hidden" name="state" value="${state}"><button>Continue</button></form>`,
     // A browser applies this policy to every redirect that follows the form.
     formActions: [new URL(flow.hostUrl).origin],

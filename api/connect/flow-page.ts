@@ -10,36 +10,37 @@ import { personStep } from './next-hop.ts';
 
 /** The explanation and the advice for each reason why a flow ended. */
 const reasons: Record<string, string> = {
-  already_connected: 'This account was connected before; that connection is used.',
-  manifest_code_refused: 'GitHub did not accept the code: it was used before, or an hour has passed. Start again.',
+  already_connected: 'This account was already connected. Fairlead uses the existing connection.',
+  manifest_code_refused: 'GitHub rejected the code, because it was already used or is older than an hour. Start again.',
   conversion_answer_lost:
-    'GitHub created the App, but its answer with the App’s secrets was lost, and GitHub gives it only once. Delete the App on GitHub and start again; or make a new private key and client secret there, set a new webhook secret, and import the App with its App ID.',
-  github_app_exists: 'This App is connected to another organization here.',
+    'GitHub created the GitHub App, but the response with its secrets was lost, and GitHub sends it only once. Delete the GitHub App on GitHub and start again. To keep it, create a private key and a client secret there, set a new webhook secret, and import it with its App ID.',
+  github_app_exists: 'This GitHub App is connected to another organization in Fairlead.',
   ownership_not_proven:
-    'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the App, and start again. An organization’s owners are known to an App only where it was granted to read members.',
-  installation_claimed: 'This account is connected to another organization here. It has to be removed there first.',
+    'GitHub did not confirm that you administer this account. Sign in to GitHub as an owner of it, or ask an owner to install the GitHub App. Then start again. To recognize the owners of an organization, the GitHub App needs the permission to read members.',
+  installation_claimed: 'This account is connected to another organization in Fairlead. Delete that connection first.',
   account_mismatch:
-    'This connection is of another account. Install the App on that one, or connect this account as one of its own.',
-  authorization_revoked: 'You have taken back at GitHub that the App may know who you are. Start again.',
-  installation_gone: 'The installation is not there any more. Install the App again.',
-  request_denied_or_withdrawn: 'The request to install the App is gone from GitHub, and the App was not installed.',
-  app_not_created: 'The App was not created within an hour.',
-  not_installed: 'The App was not installed in time.',
-  not_approved: 'No owner has approved the App within 30 days.',
-  canceled_by_request: 'You can start again whenever you like.',
-  integration_deleted: 'What was to be connected was deleted in the meantime.',
-  app_credentials_rejected: 'GitHub does not accept the App’s private key. It needs a new one.',
+    'This connection belongs to another account. Install the GitHub App on that account, or create a new connection for this one.',
+  authorization_revoked: 'You revoked the GitHub App’s permission to identify you. Start again.',
+  installation_gone: 'The GitHub App is no longer installed. Install it again.',
+  request_denied_or_withdrawn: 'The request to install the GitHub App was denied or withdrawn on GitHub.',
+  app_not_created: 'The GitHub App was not created within an hour.',
+  not_installed: 'The GitHub App was not installed in time.',
+  not_approved: 'No owner approved the GitHub App within 30 days.',
+  canceled_by_request: 'You can start again at any time.',
+  integration_deleted: 'The integration, its project or its organization was deleted in the meantime.',
+  app_credentials_rejected: 'GitHub rejects the private key of the GitHub App. Replace the key.',
   client_credentials_rejected:
-    'GitHub does not accept the App’s client secret, so nobody can sign in. It needs a new one.',
-  redirect_uri_mismatch: 'The App’s callback address on GitHub is not the one of this instance.',
+    'GitHub rejects the client secret of the GitHub App, so sign-in fails. Replace the secret.',
+  redirect_uri_mismatch:
+    'The callback URL of the GitHub App does not belong to this instance. Correct it in the settings of the GitHub App.',
 };
 
 const titles: Record<string, string> = {
   completed: 'Connected',
   rejected: 'Not connected',
-  expired: 'This took too long',
+  expired: 'Timed out',
   canceled: 'Canceled',
-  failed: 'This did not work',
+  failed: 'Connection failed',
 };
 
 export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise<void> {
@@ -55,12 +56,13 @@ export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise
 function ended(flow: ConnectFlow): HtmlPage {
   const why = flow.reason ? (reasons[flow.reason] ?? flow.reason) : '';
   const back = redirectBack(flow);
-  const done = flow.status === 'completed' && !why ? 'Pushes to this account’s repositories can build now.' : why;
+  const done =
+    flow.status === 'completed' && !why ? 'Pushes to the repositories of this account can now start builds.' : why;
   return {
     status: flow.status === 'rejected' ? 403 : 200,
     title: titles[flow.status] ?? flow.status,
     body: html`<p>${done}</p>${paragraph(flow.detail)}${
-      back ? html`<p><a class="button" href="${back}">Go on</a></p>` : html`<p>You can close this page.</p>`
+      back ? html`<p><a class="button" href="${back}">Continue</a></p>` : html`<p>You can close this page.</p>`
     }`,
   };
 }
@@ -70,34 +72,34 @@ function open(flow: ConnectFlow, app: GithubApp | undefined): HtmlPage {
   const base = `/connect/${flow.id}`;
   const body = [list(flow), paragraph(flow.detail)];
   const appName = app?.name ?? flow.appName;
-  let title = 'Connecting GitHub';
+  let title = 'Connecting to GitHub';
   if (step === 'create') {
     title = 'Create a GitHub App';
-    body.push(html`<p><a class="button" href="${base}/continue">Go on to GitHub</a></p>`);
+    body.push(html`<p><a class="button" href="${base}/continue">Continue to GitHub</a></p>`);
   }
   if (step === 'install') {
     title = `Install ${appName}`;
     body.push(html`<p><a class="button" href="${base}/continue">Choose an account on GitHub</a></p>`);
   }
   if (step === 'sign_in') {
-    title = 'Show GitHub who you are';
+    title = 'Confirm your identity';
     body.push(
-      html`<p>GitHub tells us whether you administer the account. We keep nothing but your GitHub name.</p>
+      html`<p>GitHub tells Fairlead whether you administer the account. Fairlead stores only your GitHub user ID and login.</p>
 <p><a class="button" href="${base}/continue">Sign in with GitHub</a></p>`,
     );
   }
   if (step === 'confirm') {
     title = 'An owner has approved';
     body.push(
-      html`<p>${appName} is installed on ${flow.accountLogin ?? 'the account'} now. Connect it?</p>${button(`${base}/confirm`, 'Connect')}`,
+      html`<p>${appName} is now installed on ${flow.accountLogin ?? 'the account'}. Do you want to connect it?</p>${button(`${base}/confirm`, 'Connect')}`,
     );
   }
   if (step === 'none' && flow.status === 'awaiting_approval') {
     title = 'Waiting for an owner';
     body.push(
-      html`<p>An owner of the account has to approve ${appName} on GitHub; they were sent a mail. This page looks every minute, and you may close it and come back.</p>${button(`${base}/check`, 'Look now')}`,
+      html`<p>An owner of the account must approve ${appName} on GitHub. GitHub has sent them an email. This page checks every minute. You can close it and come back later.</p>${button(`${base}/check`, 'Check now')}`,
     );
-  } else if (step === 'none') body.push(html`<p>One moment: this page goes on by itself.</p>`);
+  } else if (step === 'none') body.push(html`<p>Please wait. This page continues automatically.</p>`);
   if (flow.status !== 'code_received') body.push(button(`${base}/cancel`, 'Cancel', 'quiet'));
   return { title, body: html`${body.map((part) => html`${part}\n`)}`, ...refreshOf(flow, step) };
 }
@@ -109,8 +111,8 @@ function refreshOf(flow: ConnectFlow, step: string): { refreshSeconds?: number }
 
 /** Lists the steps and marks the current one, in bold and for screen readers. */
 function list(flow: ConnectFlow): Html {
-  const steps = flow.kind === 'manifest' ? ['Create the App on GitHub'] : [];
-  steps.push('Install it on an account', 'Show who you are', 'Done');
+  const steps = flow.kind === 'manifest' ? ['Create the GitHub App'] : [];
+  steps.push('Install it on an account', 'Confirm your identity', 'Done');
   const at = currentStep(flow);
   const items = steps.map((text, index) => html`<li${index === at && html` aria-current="step"`}>${text}</li>`);
   return html`<ol class="steps">${items}</ol>`;

@@ -193,13 +193,13 @@ function landing(path: string, operationId: string, summary: string, raw: NonNul
 function strayed(ctx: Context, setupAction: string | undefined): void {
   const said: Record<string, string> = {
     install:
-      'The App is installed. If a colleague asked for it, they can go on now; if it was you who began, go back to the page where you did.',
-    update: 'GitHub has saved the change. It shows here within moments.',
+      'The GitHub App is installed. If a colleague requested it, they can continue now. If you started this, go back to the page where you started.',
+    update: 'GitHub has saved the change. It appears in Fairlead shortly.',
     request:
-      'The owner of the account was asked. Go back to the page where you began: it goes on when they have approved.',
+      'GitHub has asked the owner of the account. Go back to the page where you started. It continues after the owner approves.',
   };
   showPage(ctx, {
     title: 'Thank you',
-    body: html`<p>${said[setupAction ?? ''] ?? 'There is nothing to do here. Go back to the page where you began.'}</p>`,
+    body: html`<p>${said[setupAction ?? ''] ?? 'There is nothing to do here. Go back to the page where you started.'}</p>`,
   });
 }

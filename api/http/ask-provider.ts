@@ -5,8 +5,8 @@ import { Problem, type ProblemCode } from './problems.ts';
 
 /** Advice that follows the provider's message. */
 const cures: Partial<Record<ProblemCode, string>> = {
-  host_not_supported: 'Send the address of a GitHub, and `api_url` where its API is somewhere else.',
-  github_app_rejected: 'Send the App ID from the App’s settings on GitHub, and a private key that is listed there.',
+  host_not_supported: 'Send the address of a GitHub host, and `api_url` if its API has another address.',
+  github_app_rejected: 'Send the App ID from the settings of the GitHub App, and a private key that is listed there.',
 };
 
 /** Runs a request to a provider that a person waits for. A refusal becomes a problem with the provider's message. */

@@ -27,7 +27,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       async raw(ctx) {
         const code = String(ctx.query['code'] ?? '');
         if (!isCode(code))
-          return show(ctx, 400, 'This link is not whole', html`<p>Open the one that was printed at start.</p>`);
+          return show(ctx, 400, 'Incomplete link', html`<p>Open the whole link that Fairlead printed at startup.</p>`);
         show(
           ctx,
           200,
@@ -47,7 +47,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       problems: ['invalid_request', 'sign_in_code_invalid', 'csrf_rejected', 'body_too_large'],
       async raw(ctx) {
         if (comesFromElsewhere(ctx)) {
-          return show(ctx, 403, 'This was not sent from here', html`<p>Open the link again, and press its button.</p>`);
+          return show(ctx, 403, 'Request from another site', html`<p>Open the link again and press its button.</p>`);
         }
         const code = new URLSearchParams((await readBytes(ctx.req)).toString('utf8')).get('code') ?? '';
         const requestId = (ctx.state as FrameState).requestId;
@@ -59,12 +59,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
           show(ctx, 200, `Signed in as ${user.name}`, next);
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
-          show(
-            ctx,
-            401,
-            'This link was used or has expired',
-            html`<p>Start Fairlead again: it prints another one.</p>`,
-          );
+          show(ctx, 401, 'Used or expired link', html`<p>Start Fairlead again. It prints a new link.</p>`);
         }
       },
     }),
@@ -72,9 +67,9 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
 }
 
 const next = html`<ul>
-<li><a href="/docs">Read the API</a>.</li>
-<li><a href="/v1/me">See what you may do</a>: it shows your organization’s id, and the <code>csrf_token</code> that changes need.</li>
-<li>For scripts, make a token: <code>POST /v1/tokens</code> with <code>org_id</code>, <code>name</code> and <code>scopes</code>. It is shown once, and sent as <code>Authorization: Bearer flt_…</code>.</li>
+<li><a href="/docs">Read the API reference</a>.</li>
+<li><a href="/v1/me">See your permissions</a>. The response also has your organization’s id and the <code>csrf_token</code> that changes require.</li>
+<li>For scripts, create a token: <code>POST /v1/tokens</code> with <code>org_id</code>, <code>name</code> and <code>scopes</code>. Fairlead shows it only once. Send it as <code>Authorization: Bearer flt_…</code>.</li>
 </ul>`;
 
 function show(ctx: Context, status: number, title: string, body: Html): void {

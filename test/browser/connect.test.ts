@@ -49,7 +49,7 @@ test.each([
   const { create_url: url, flow_id: flowId } = await start({ app_name: `Shop ${javaScript}` });
 
   await open(page, url);
-  if (!javaScript) await page.getByRole('button', { name: /Go on to/ }).click();
+  if (!javaScript) await page.getByRole('button', { name: /Continue to/ }).click();
   await page.getByRole('button', { name: /Create GitHub App/ }).click();
   await page.getByRole('button', { name: 'Install' }).click();
   await page.waitForURL(/\/connect\/flow_/);

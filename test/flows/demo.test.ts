@@ -47,7 +47,7 @@ test('connects, pushes and shows the finished build to a person who follows the 
 
   // 1. Connect: what a person clicks, page by page.
   const form = await browser.press(await browser.follow(await browser.visit(connect)), 'Continue');
-  const confirmation = await browser.press(form, /^Go on to/);
+  const confirmation = await browser.press(form, /^Continue to/);
   const installing = await browser.follow(await browser.press(confirmation, 'Create GitHub App for @acme'));
   const authorizing = await browser.follow(await browser.press(installing, 'Install'));
   const done = await browser.follow(await browser.press(authorizing, /^Authorize/));

@@ -190,7 +190,7 @@ describe('a consent', () => {
     const at = await toGoogle();
     const state = at.searchParams.get('state') ?? '';
     const answer = `${publicUrl}/v1/cloud-accounts/gcp/callback?${new URLSearchParams({ state, error: 'access_denied' })}`;
-    expectPage(await visit(answer), 200, /Nothing was connected/);
+    expectPage(await visit(answer), 200, /Google account not connected/);
     expectPage(await visit(agree(at)), 400, /already used/);
     expect(google.ledger).toEqual([]);
     expect(await accounts()).toEqual([]);

@@ -69,7 +69,7 @@ async function byManifest({ github }: Scene, product: AllInOne, client: Client) 
   const name = `Canary ${randomBytes(3).toString('hex')}`;
   const started = await start(client, { app_name: name });
   const form = await browser.press(await browser.visit(started.create_url), 'Continue');
-  const back = await browser.press(await browser.press(form, /^Go on to/), /^Create GitHub App/);
+  const back = await browser.press(await browser.press(form, /^Continue to/), /^Create GitHub App/);
   const code = new URL(back.location ?? '').searchParams.get('code') ?? '';
   // GitHub's error repeats the code, and Fairlead retries.
   const body = { message: `No ${code} now`, documentation_url: `https://docs.github.com/${code}` };
