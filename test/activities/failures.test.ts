@@ -71,7 +71,7 @@ describe('a failure in Temporal', () => {
     expect(JSON.stringify([failure.message, failure.stack, failure.type])).not.toContain(token);
     expect(failure).toMatchObject({ type: 'internal', nonRetryable: false });
     expect(failure.message).not.toContain('GET');
-    // For the log.
+    // The log uses the cause.
     expect(originalOf(failure)).toBe(below);
   });
 

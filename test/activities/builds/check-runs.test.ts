@@ -29,7 +29,7 @@ describe('a build at GitHub', () => {
     skipped: ['skipped', undefined],
   };
 
-  test.each([...buildStatuses])('that is %s is shown as such', async (status) => {
+  test.each([...buildStatuses])('shows the status %s', async (status) => {
     const build = await scene.newBuild();
     const finishedAt = isFinalBuildStatus(status) ? Date.now() : null;
     await scene.put(build, status, { finished_at: finishedAt });
@@ -44,7 +44,7 @@ describe('a build at GitHub', () => {
     expect(scene.github.violations).toEqual([]);
   });
 
-  test('has one check run, which goes from one status to the next', async () => {
+  test('has one check run, which follows the build’s status', async () => {
     const build = await scene.newBuild();
     for (const status of ['dispatching', 'running', 'succeeded'] as const) {
       await scene.put(build, status, { run_url: 'https://github.com/octo/r/actions/runs/7' });
@@ -55,7 +55,7 @@ describe('a build at GitHub', () => {
     expect(scene.checksOf(build)).toMatchObject([{ detailsUrl: 'https://github.com/octo/r/actions/runs/7' }]);
   });
 
-  test('is told of by the App alone, never by a person', async () => {
+  test('is reported with the App’s token, never with a person’s', async () => {
     const build = await scene.newBuild({}, { environment: 'staging' });
     await scene.put(build, 'running', { run_id: 7 });
     await scene.report(build);
@@ -66,7 +66,7 @@ describe('a build at GitHub', () => {
     );
   });
 
-  test('shows what others have written as text', async () => {
+  test('shows text from other people as plain text', async () => {
     const build = await scene.newBuild({ refName: '<img src=x>' });
     const detail = '[a link](https://evil.example) <script> @octocat ![x](y) `code`\n# Title';
     await scene.put(build, 'failed', { detail, run_url: 'javascript:alert(1)' });
@@ -79,8 +79,8 @@ describe('a build at GitHub', () => {
   });
 });
 
-describe('a check run whose making got no answer', () => {
-  test('is found by the build’s id, and not made again', async () => {
+describe('a check run whose creation got no response', () => {
+  test('is found by the build’s ID, and not created again', async () => {
     const build = await scene.newBuild();
     await scene.put(build, 'running');
     scene.github.faults.add({ method: 'POST', path: checkRuns, kind: 'lost_answer', times: 1 });
@@ -94,7 +94,7 @@ describe('a check run whose making got no answer', () => {
     expect(await scene.now(build)).toMatchObject({ checkRunId: scene.checksOf(build)[0]?.id, checkStatus: 'running' });
   });
 
-  test('is not taken for one that another App has marked with the same id', async () => {
+  test('is not confused with another App’s check run with the same ID', async () => {
     const build = await scene.newBuild();
     await scene.put(build, 'running');
     await scene.report(build);
@@ -111,7 +111,7 @@ describe('a check run whose making got no answer', () => {
 });
 
 describe('without the permission to write checks', () => {
-  test('the commit’s status tells alone, and nothing is asked for in vain', async () => {
+  test('only the commit status is reported, and no check run is requested', async () => {
     const build = await scene.newBuild();
     await scene.put(build, 'failed');
     await permit({ checks: 'read' });
@@ -123,7 +123,7 @@ describe('without the permission to write checks', () => {
     expect(scene.github.ledger.slice(before).filter(({ path }) => checkRuns.test(path))).toEqual([]);
   });
 
-  test('which GitHub took away before we knew, it is the same', async () => {
+  test('that GitHub has just revoked, only the commit status is reported', async () => {
     const build = await scene.newBuild();
     await scene.put(build, 'succeeded');
     const body = { message: 'Resource not accessible by integration' };
@@ -142,7 +142,7 @@ describe('without the permission to write checks', () => {
   }
 });
 
-test('where the commit’s status is refused, the check run is told all the same', async () => {
+test('the check run is reported even if GitHub rejects the commit status', async () => {
   const build = await scene.newBuild();
   await scene.put(build, 'succeeded');
   const body = { message: 'Resource not accessible by integration' };

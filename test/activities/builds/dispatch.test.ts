@@ -29,8 +29,8 @@ function dispatches(seen: { path: string }[]): number {
   return seen.filter(({ path }) => path.endsWith('/dispatches')).length;
 }
 
-describe('a dispatch that GitHub takes', () => {
-  test('starts the build’s own commit and says which run it is', async () => {
+describe('a dispatch that GitHub accepts', () => {
+  test('starts the build’s own commit and returns the run ID', async () => {
     const build = await insertBuild(database);
     const { run, seen } = await activitiesAgainst(database, [accepted, created]);
 
@@ -50,14 +50,14 @@ describe('a dispatch that GitHub takes', () => {
     });
   });
 
-  test('is sent although GitHub does not take the report of it', async () => {
+  test('is sent even if GitHub fails to accept the report', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [accepted, { status: 500 }]);
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'running' });
     expect((await stateOf(database, build)).build.reportedStatus).toBeNull();
   });
 
-  test('may not say which run it is', async () => {
+  test('might not return the run ID', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [{ status: 204 }, created], { server: true });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'accepted' });
@@ -72,7 +72,7 @@ describe('a dispatch that GitHub takes', () => {
     expect(dispatches(seen)).toBe(1);
   });
 
-  test('is sent once, however many attempts there are at the same time', async () => {
+  test('is sent once by several concurrent attempts', async () => {
     const build = await insertBuild(database);
     const { run, seen } = await activitiesAgainst(database, [accepted, created]);
     await Promise.all(Array.from({ length: 8 }, () => run('sendDispatch', { buildId: build.id, tries: 0 })));
@@ -80,7 +80,7 @@ describe('a dispatch that GitHub takes', () => {
   });
 });
 
-describe('a dispatch that GitHub refuses fails the build with the reason', () => {
+describe('a dispatch that GitHub rejects fails the build with the reason', () => {
   test.each([
     [404, 'Not Found', 'workflow_file_missing'],
     [422, "Workflow does not have 'workflow_dispatch' trigger", 'workflow_not_dispatchable'],
@@ -94,7 +94,7 @@ describe('a dispatch that GitHub refuses fails the build with the reason', () =>
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: code, dispatch: 'refused' });
   });
 
-  test('and with a hint where the file does not declare the inputs', async () => {
+  test('and with a hint if the workflow file does not declare the inputs', async () => {
     const build = await insertBuild(database);
     const message = 'Unexpected inputs provided: ["fairlead_sha"]';
     const { run } = await activitiesAgainst(database, [{ status: 422, body: { message } }]);
@@ -113,7 +113,7 @@ describe('a dispatch that GitHub refuses fails the build with the reason', () =>
   );
 });
 
-test('a dispatch through an integration that the organization took from the project is not sent', async () => {
+test('does not send a dispatch through an integration whose grant was revoked', async () => {
   const build = await insertBuild(database);
   const ofOrg = { project_id: null, owner_id: build.orgId };
   await database.write((trx) => trx('integrations').where({ id: build.integrationId }).update(ofOrg));
@@ -123,7 +123,7 @@ test('a dispatch through an integration that the organization took from the proj
   expect(seen).toEqual([]);
 });
 
-test('a dispatch whose integration is deleted while it gets its token is not sent', async () => {
+test('does not send a dispatch whose integration is deleted while its token is created', async () => {
   const build = await insertBuild(database);
   const { github, seen } = await scriptedGitHub([accepted]);
   const run = buildSteps({
@@ -145,12 +145,12 @@ test('a dispatch whose integration is deleted while it gets its token is not sen
   await run('sendDispatch', { buildId: build.id, tries: 0 });
   expect(dispatches(seen)).toBe(0);
   expect((await stateOf(database, build)).build.cancelRequested).toBe(true);
-  // The build's workflow was told to end it; who asked for that is seen here.
+  // The workflow was asked to end the build. This reason shows what caused it.
   await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
   expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'integration_deleted' });
 });
 
-test('a dispatch through an integration that is being deleted is not sent', async () => {
+test('does not send a dispatch through an integration that is being deleted', async () => {
   const build = await insertBuild(database);
   await database.write((trx) => trx('integrations').where({ id: build.integrationId }).update({ status: 'deleting' }));
   const { run, seen } = await activitiesAgainst(database, [accepted]);
@@ -159,7 +159,7 @@ test('a dispatch through an integration that is being deleted is not sent', asyn
   expect(seen).toEqual([]);
 });
 
-test('a dispatch of an app whose registry was deleted is not sent until it has another one', async () => {
+test('does not send a dispatch of an app whose registry was deleted until the app has another one', async () => {
   const build = await insertBuild(database);
   const registry = await seed(database).registry(build, { status: 'deleted' });
   const use = (columns: object) => database.write((trx) => trx('apps').where({ id: build.appId }).update(columns));
@@ -178,7 +178,7 @@ test('a dispatch of an app whose registry was deleted is not sent until it has a
   expect(await again.run('sendDispatch', { buildId: next.id, tries: 0 })).toEqual({ outcome: 'running' });
 });
 
-test('a dispatch to a repository that the integration no longer reaches is not sent', async () => {
+test('does not send a dispatch to a repository that the integration can no longer reach', async () => {
   const build = await insertBuild(database);
   await database.write((trx) => trx('bindings').where({ integration_id: build.integrationId }).delete());
   const { run, seen } = await activitiesAgainst(database, [accepted]);
@@ -193,8 +193,8 @@ function refusing(code: ProviderErrorCode) {
   };
 }
 
-describe('a dispatch of which nothing was sent', () => {
-  test('may be sent again after a rate limit, and then is', async () => {
+describe('a dispatch that was not sent', () => {
+  test('is sent after a rate limit ends', async () => {
     const build = await insertBuild(database);
     const limited = { status: 429, headers: { 'retry-after': '30' }, body: { message: 'slow down' } };
     const { run, seen } = await activitiesAgainst(database, [limited, accepted, created]);
@@ -207,7 +207,7 @@ describe('a dispatch of which nothing was sent', () => {
     expect(dispatches(seen)).toBe(2);
   });
 
-  test('waits ever longer where no token can be had', async () => {
+  test('waits with a growing backoff while no token is available', async () => {
     const build = await insertBuild(database);
     const run = buildSteps({ database, broker: refusing('unavailable') });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toMatchObject({ retryAfterMs: 5_000 });
@@ -216,7 +216,7 @@ describe('a dispatch of which nothing was sent', () => {
     expect(await stateOf(database, build)).toMatchObject({ status: 'dispatching', dispatch: 'intent' });
   });
 
-  test('is tried once more with a fresh token', async () => {
+  test('is retried once with a new token', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [{ status: 401, body: { message: 'Bad credentials' } }]);
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toMatchObject({ outcome: 'later' });
@@ -224,7 +224,7 @@ describe('a dispatch of which nothing was sent', () => {
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'token_rejected' });
   });
 
-  test('is not sent to a build that was canceled first', async () => {
+  test('is not sent for a build that was canceled before', async () => {
     const build = await insertBuild(database);
     await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'canceled'));
     const { run, seen } = await activitiesAgainst(database, [accepted]);
@@ -232,7 +232,7 @@ describe('a dispatch of which nothing was sent', () => {
     expect(seen).toEqual([]);
   });
 
-  test('is held back when somebody wants to cancel the build', async () => {
+  test('is held back while a cancellation is requested', async () => {
     const build = await insertBuild(database);
     await database.write((trx) => allBuilds(trx).requestCancel(build.id, 'canceled_by_request'));
     const { run, seen } = await activitiesAgainst(database, [accepted]);
@@ -241,12 +241,12 @@ describe('a dispatch of which nothing was sent', () => {
   });
 });
 
-describe('a dispatch whose answer was lost', () => {
+describe('a dispatch without a response', () => {
   test.each([
     ['the connection broke', { drop: true }],
-    ['GitHub failed', { status: 502 }],
-    ['nothing came in time', { hang: true }],
-  ])('because %s is unknown, and is not sent again', async (_why, answer) => {
+    ['GitHub returned an error', { status: 502 }],
+    ['there was no response in time', { hang: true }],
+  ])('is unknown because %s, and is not sent again', async (_why, answer) => {
     const build = await insertBuild(database);
     const { run, seen } = await activitiesAgainst(database, [answer], { timeoutMs: 200 });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'unknown' });
@@ -256,7 +256,7 @@ describe('a dispatch whose answer was lost', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test('because the worker died is unknown to whoever looks at what it wrote down', async () => {
+  test('is unknown after the worker dies, because only the attempt is stored', async () => {
     const build = await insertBuild(database);
     const { run, seen } = await activitiesAgainst(database, [{ hang: true }], { timeoutMs: 2_000 });
     const dying = run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -269,7 +269,7 @@ describe('a dispatch whose answer was lost', () => {
     expect(await stateOf(database, build)).toMatchObject({ status: 'dispatching', dispatch: 'unknown' });
   });
 
-  test('is found where the run’s webhook was faster', async () => {
+  test('is found if the run’s webhook arrives first', async () => {
     const build = await insertBuild(database);
     const { run, seen } = await activitiesAgainst(database, [{ hang: true }], { timeoutMs: 1_000 });
     const sending = run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -291,7 +291,7 @@ describe('a dispatch whose answer was lost', () => {
 });
 
 describe('an attempt that died', () => {
-  test('before it sent anything may be made again', async () => {
+  test('before it sent anything can be repeated', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [accepted]);
     expect(await run('settleDispatch', { buildId: build.id })).toMatchObject({ outcome: 'later' });
@@ -299,7 +299,7 @@ describe('an attempt that died', () => {
     expect(await run('settleDispatch', { buildId: build.id })).toMatchObject({ outcome: 'later' });
   });
 
-  test('after it wrote the answer down has sent it', async () => {
+  test('after it stored the response counts as sent', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [accepted, created]);
     await run('sendDispatch', { buildId: build.id, tries: 0 });

@@ -11,9 +11,9 @@ afterAll(() => database.drop());
 
 const created = { status: 201, body: {} };
 
-describe('a build with more inputs than its GitHub takes', () => {
+describe('a build with more inputs than its GitHub host accepts', () => {
   const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`input_${at}`, 'x']));
-  /** As if the app's repository were on an Enterprise Server. */
+  /** Creates a build whose app's repository is on an Enterprise Server. */
   async function insertOnServer(inputs: Record<string, string>) {
     const build = await insertBuild(database, { on: { inputs: JSON.stringify(inputs) } });
     const where = database.reader('repositories').where({ id: build.repositoryId }).select('github_app_id');
@@ -25,7 +25,7 @@ describe('a build with more inputs than its GitHub takes', () => {
     return build;
   }
 
-  test('fails before anything is asked', async () => {
+  test('fails before any request', async () => {
     const build = await insertOnServer(named(8));
     const { run, seen } = await activitiesAgainst(database, [{ status: 204 }, created], { server: true });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
@@ -35,7 +35,7 @@ describe('a build with more inputs than its GitHub takes', () => {
     expect(seen).toEqual([]);
   });
 
-  test('is sent with as many as fit, ours among them', async () => {
+  test('is sent with the maximum, including the inputs of Fairlead', async () => {
     const build = await insertOnServer(named(7));
     const { run, seen } = await activitiesAgainst(database, [{ status: 204 }, created], { server: true });
     expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'accepted' });
@@ -43,7 +43,7 @@ describe('a build with more inputs than its GitHub takes', () => {
     expect(sent[0]).toBe(10);
   });
 
-  test('fails with the same reason where the host itself has a lower limit', async () => {
+  test('fails with the same reason if the host has a lower limit', async () => {
     const build = await insertBuild(database);
     const message = 'Invalid request.\n\nNo more than 5 properties are allowed; 6 were supplied.';
     const { run } = await activitiesAgainst(database, [{ status: 422, body: { message } }]);

@@ -18,14 +18,14 @@ async function running(...given: Parameters<typeof scene.newBuild>): Promise<Bui
   return build;
 }
 
-/** Until GitHub was asked for a status once more than so far. */
+/** Returns a function that waits until GitHub gets another request for a status. */
 function whenAsked(): () => Promise<void> {
   const before = scene.github.ledger.length;
   const asked = () => scene.github.ledger.slice(before).some(({ path }) => path.includes('/statuses/'));
   return () => expect.poll(asked, { timeout: 15_000 }).toBe(true);
 }
 
-test('of two reports at once the later one waits, so the end comes last', async () => {
+test('the later of two concurrent reports waits, so the final status arrives last', async () => {
   const build = await running();
   scene.github.faults.add({ ...pending, kind: 'slow', delayMs: 1_000, times: 1 });
   const asked = whenAsked();
@@ -37,13 +37,13 @@ test('of two reports at once the later one waits, so the end comes last', async 
   expect(scene.checkRequests(build)).toEqual(['in_progress', 'failure']);
 });
 
-test('a report that was taken over tells nothing any more', async () => {
+test('a report that another process took over reports nothing more', async () => {
   const build = await running();
   scene.github.faults.add({ ...pending, kind: 'slow', delayMs: 1_500, times: 1 });
   const asked = whenAsked();
   const slow = scene.report(build);
   await asked();
-  // As when this process had been asleep for longer than its claim.
+  // This happens when the process was suspended for longer than its claim.
   const claim = { report_claim: 'of another', report_claim_until: Date.now() + 60_000 };
   await scene.database.write((trx) => trx('builds').where({ id: build.id }).update(claim));
   await expect(slow).rejects.toMatchObject({ type: 'report_taken_over', nonRetryable: false });
@@ -51,7 +51,7 @@ test('a report that was taken over tells nothing any more', async () => {
   expect(await scene.now(build)).toMatchObject({ reportedStatus: null });
 });
 
-test('the claim of a process that was killed lapses', async () => {
+test('the claim of a killed process expires', async () => {
   const build = await running();
   const claim = { report_claim: 'of the dead', report_claim_until: Date.now() + 500 };
   await scene.database.write((trx) => trx('builds').where({ id: build.id }).update(claim));
@@ -59,7 +59,7 @@ test('the claim of a process that was killed lapses', async () => {
   expect(scene.statusesOf(build)).toEqual(['pending']);
 });
 
-test('an end that follows a report without an answer is told at once, and again when that one is surely over', async () => {
+test('a final status after an unanswered report is sent immediately, and again when the first one can no longer arrive', async () => {
   const build = await running();
   scene.github.faults.add({ ...pending, kind: 'lost_answer', times: 1 });
   await expect(scene.report(build)).rejects.toMatchObject({ type: 'network' });
@@ -70,7 +70,7 @@ test('an end that follows a report without an answer is told at once, and again 
   expect(scene.statusesOf(build)).toEqual(['pending', 'success']);
   expect(scene.checksOf(build)).toMatchObject([{ conclusion: 'success' }]);
 
-  // The lost one arrives after all.
+  // The unanswered report arrives late.
   const { github, repository, sha } = scene;
   const late = github.state.statuses.find(({ context }) => context === build.pipeline.statusContext);
   if (late) github.state.statuses.push({ ...late, id: github.state.nextId() });
@@ -83,7 +83,7 @@ test('an end that follows a report without an answer is told at once, and again 
   expect(github.ledger).toHaveLength(requests);
 });
 
-test('one part that fails does not hold up the others, and is all that is told again', async () => {
+test('a part that fails does not delay the others, and only this part is retried', async () => {
   const build = await running({}, { environment: 'staging' });
   scene.github.faults.add({ method: 'POST', path: /\/deployments$/, kind: 'status', status: 502, times: 1 });
   await expect(scene.report(build)).rejects.toMatchObject({ type: 'unavailable' });
@@ -97,7 +97,7 @@ test('one part that fails does not hold up the others, and is all that is told a
   ]);
 });
 
-test('the commit’s status belongs to the latest build of its pipeline', async () => {
+test('the commit status follows the latest build of its pipeline', async () => {
   const first = await running();
   await scene.report(first);
   const { pipeline } = first;
@@ -112,14 +112,14 @@ test('the commit’s status belongs to the latest build of its pipeline', async 
   await scene.report(second);
   expect(scene.statusesOf(first)).toEqual(['pending', 'pending', 'success']);
 
-  // One that is held back has nothing to say in its place.
+  // A blocked build does not replace its status.
   const third = await scene.newBuild({ pipeline, status: 'blocked', reason: 'fork_pull_request' });
   await scene.put(second, 'failed');
   await scene.report(second);
   expect(scene.statusesOf(third).at(-1)).toBe('failure');
 });
 
-test('a deployment whose making got no answer is made once, and shows where to look', async () => {
+test('a deployment whose creation got no response is created once, and has the environment URL', async () => {
   const build = await running({}, { environment: 'review', environment_url: 'https://review.example/shop' });
   scene.github.faults.add({ method: 'POST', path: /\/deployments$/, kind: 'lost_answer', times: 1 });
   await expect(scene.report(build)).rejects.toMatchObject({ type: 'network' });
@@ -140,7 +140,7 @@ test('a deployment whose making got no answer is made once, and shows where to l
 test.each([
   [202, { message: 'Auto-merged main into topic on deployment.' }],
   [409, { message: 'Conflict merging main into topic.' }],
-])('a deployment that GitHub answers with %i is refused, and the build is shown all the same', async (status, body) => {
+])('a deployment that GitHub rejects with %i does not prevent the other reports', async (status, body) => {
   const build = await running({}, { environment: 'review' });
   scene.github.faults.add({ method: 'POST', path: /\/deployments$/, kind: 'status', status, body, times: 1 });
   await expect(scene.report(build)).rejects.toMatchObject({ type: 'conflict', nonRetryable: true });

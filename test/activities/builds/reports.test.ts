@@ -17,7 +17,7 @@ afterAll(() => database.drop());
 const started = { status: 200, body: { workflow_run_id: 77, html_url: 'https://github.com/acme/shop/77' } };
 const created = { status: 201, body: {} };
 
-test('GitHub is told of every end, and of nothing twice', async () => {
+test('reports each final status to GitHub once', async () => {
   const build = await insertBuild(database);
   const { run, seen } = await activitiesAgainst(database, [started, created]);
   await run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -33,7 +33,7 @@ test('GitHub is told of every end, and of nothing twice', async () => {
   expect((await stateOf(database, build)).build.reportedStatus).toBe('failed');
 });
 
-test('a report that comes late does not have the last word', async () => {
+test('a late report does not replace the final status', async () => {
   const build = await insertBuild(database);
   const { run, seen } = await activitiesAgainst(database, [started, { status: 500 }, { hang: true }, created], {
     timeoutMs: 1_000,
@@ -42,7 +42,8 @@ test('a report that comes late does not have the last word', async () => {
   const late = run('reportBuild', { buildId: build.id }).catch(() => {});
   await expect.poll(() => seen.length).toBe(3);
   await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
-  // The first one got no answer, so it may still arrive: the end is told now, and once more when it surely has.
+  // The first report got no response and may still arrive. The final status is sent now, and again when it can no
+  // longer arrive.
   await expect(run('reportBuild', { buildId: build.id })).rejects.toMatchObject({
     type: 'report_in_doubt',
     nonRetryable: false,
@@ -52,7 +53,7 @@ test('a report that comes late does not have the last word', async () => {
   expect(seen.at(-1)?.body).toMatchObject({ state: 'success' });
 });
 
-test('a build for an environment is a deployment, made once and followed', async () => {
+test('a build for an environment creates one deployment and updates it', async () => {
   const build = await insertBuild(database, { on: { environment: 'production' } });
   const { run, seen } = await activitiesAgainst(database, [
     started,
@@ -79,7 +80,7 @@ test('a build for an environment is a deployment, made once and followed', async
   ]);
 });
 
-test('a deployment that was made but not written down is found again', async () => {
+test('a deployment that was created but not stored is found again', async () => {
   const build = await insertBuild(database, { on: { environment: 'production' } });
   const theirs = { id: 4, sha, environment: 'production', payload: {}, created_at: '2026-11-01T00:00:00Z' };
   const ours = { ...theirs, id: 5, payload: { fairlead_build: build.id } };
@@ -94,7 +95,7 @@ test('a deployment that was made but not written down is found again', async () 
   expect((await stateOf(database, build)).build.deploymentId).toBe(5);
 });
 
-test('a build that was never started deploys nothing, and fails its commit', async () => {
+test('a build that never started deploys nothing, and fails its commit', async () => {
   const build = await insertBuild(database, { on: { environment: 'production' } });
   const { run, seen } = await activitiesAgainst(database, [{ status: 404, body: { message: 'Not Found' } }, created]);
   await run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -103,7 +104,7 @@ test('a build that was never started deploys nothing, and fails its commit', asy
   expect(seen[1]?.body).toMatchObject({ state: 'failure', description: expect.stringContaining('workflow file') });
 });
 
-test('a refused report is written down, and is not asked for again', async () => {
+test('a rejected report is stored, and not retried', async () => {
   const build = await insertBuild(database);
   await database.write((trx) => allBuilds(trx).moveStatus(build.id, 'failed', { reason: 'ref_missing' }));
   const { run } = await activitiesAgainst(database, [

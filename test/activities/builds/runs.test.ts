@@ -32,7 +32,7 @@ function runBody(title: string, more: object = {}) {
 
 const page = (...runs: object[]) => ({ status: 200, body: { total_count: runs.length, workflow_runs: runs } });
 
-/** A build whose dispatch got no answer. */
+/** Creates a build whose dispatch got no response. */
 async function unknownBuild(): Promise<Build> {
   const build = await insertBuild(database);
   const { run } = await activitiesAgainst(database, [{ status: 502 }]);
@@ -52,8 +52,8 @@ async function openIncidents(build: Build): Promise<string[]> {
   return items.filter(({ subjectId }) => subjectId === build.id).map(({ code }) => code);
 }
 
-describe('a run that is looked for', () => {
-  test('is the one that shows the build in its name, on whichever page', async () => {
+describe('the search for a run', () => {
+  test('finds the run with the build in its name, on any page', async () => {
     const build = await unknownBuild();
     const next = { link: '<https://api.github.com/x?page=2>; rel="next"' };
     const { run, seen } = await activitiesAgainst(database, [
@@ -66,7 +66,7 @@ describe('a run that is looked for', () => {
     expect(seen[0]?.path).toContain('created=%3E%3D');
   });
 
-  test('may be absent; then a person is asked, once', async () => {
+  test('can find nothing, and then asks a person once', async () => {
     const build = await unknownBuild();
     const { run } = await activitiesAgainst(database, [page(runBody(`Build ${newId('bld')}`))]);
     expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'absent' });
@@ -77,7 +77,7 @@ describe('a run that is looked for', () => {
     expect(await openIncidents(build)).toEqual(['dispatch_uncertain']);
   });
 
-  test('settles the incident when it turns up after all', async () => {
+  test('resolves the incident when the run appears later', async () => {
     const build = await unknownBuild();
     const { run } = await activitiesAgainst(database, [
       page(runBody(`Build ${build.id}`, { status: 'completed', conclusion: 'failure' })),
@@ -92,8 +92,8 @@ describe('a run that is looked for', () => {
   });
 });
 
-describe('a run that is known', () => {
-  test('says how it is', async () => {
+describe('a known run', () => {
+  test('has its status read from GitHub', async () => {
     const build = await runningBuild();
     const { run, seen } = await activitiesAgainst(database, [
       { body: runBody('any title') },
@@ -106,14 +106,14 @@ describe('a run that is known', () => {
     expect(seen[0]?.path).toBe('/repos/acme/shop/actions/runs/77');
   });
 
-  test('is asked to end', async () => {
+  test('is canceled at GitHub', async () => {
     const build = await runningBuild();
     const { run, seen } = await activitiesAgainst(database, [{ status: 202, body: {} }]);
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'running' });
     expect(seen).toMatchObject([{ method: 'POST', path: '/repos/acme/shop/actions/runs/77/cancel' }]);
   });
 
-  test('that cannot be ended any more says how it ended', async () => {
+  test('that has already ended returns its result', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [
       { status: 409, body: { message: 'Cannot cancel a workflow run that is completed.' } },
@@ -122,7 +122,7 @@ describe('a run that is known', () => {
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'ended', end: { status: 'succeeded' } });
   });
 
-  test('belongs to a build that is over: nobody is asked', async () => {
+  test('is not requested after its build has ended', async () => {
     const build = await runningBuild();
     const { run, seen } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
@@ -133,7 +133,7 @@ describe('a run that is known', () => {
 });
 
 describe('the end of a build', () => {
-  test('is the first one', async () => {
+  test('keeps the first result', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
@@ -146,7 +146,7 @@ describe('the end of a build', () => {
     ['project_deleted', 'Its project was deleted.'],
     ['integration_deleted', 'Its integration was deleted.'],
     ['canceled_by_request', 'The build was canceled.'],
-  ])('that somebody wanted says why they did: %s', async (reason, detail) => {
+  ])('that was requested shows the reason: %s', async (reason, detail) => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     for (const why of [reason, 'another']) await database.write((trx) => cancelBuild(trx, build.id, why));
@@ -154,21 +154,21 @@ describe('the end of a build', () => {
     expect((await stateOf(database, build)).build).toMatchObject({ status: 'canceled', reason, detail });
   });
 
-  test('says so in the build’s events, too, before the run has ended', async () => {
+  test('has its reason in the build’s events before the run has ended', async () => {
     const build = await runningBuild();
     await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
     const { items } = await allBuildEvents(database.reader).list(build.id, { limit: 1 });
     expect(items).toMatchObject([{ type: 'cancel_requested', detail: { reason: 'project_deleted' } }]);
   });
 
-  test('that an operator wanted in Temporal is a cancellation by request', async () => {
+  test('that an operator requested in Temporal is a cancellation by request', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
     expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'canceled_by_request' });
   });
 
-  test('is the run’s where that came before it was asked to end', async () => {
+  test('has the run’s result if the run ended before the cancellation', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
@@ -176,7 +176,7 @@ describe('the end of a build', () => {
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
   });
 
-  test('makes an intent that was never sent void', async () => {
+  test('voids a dispatch that was never sent', async () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [{ status: 429, headers: { 'retry-after': '30' } }]);
     await run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -184,7 +184,7 @@ describe('the end of a build', () => {
     expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', dispatch: 'refused' });
   });
 
-  test('settles the incident', async () => {
+  test('resolves the incident', async () => {
     const build = await unknownBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('markUncertain', { buildId: build.id });

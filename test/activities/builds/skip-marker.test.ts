@@ -14,7 +14,7 @@ const commit = (message: string) => ({ status: 200, body: { sha, message } });
 const accepted = { status: 200, body: { workflow_run_id: 77, run_url: 'https://x/77', html_url: 'https://x/77' } };
 const created = { status: 201, body: {} };
 
-test('a pull request whose head commit asks for no build is skipped, and nothing is sent', async () => {
+test('skips a pull request whose head commit has a skip marker, and sends nothing', async () => {
   const build = await insertBuild(database, pullRequest);
   const { run, seen } = await activitiesAgainst(database, [commit('Tidy up [skip ci]')]);
   expect(await run('sendDispatch', { buildId: build.id, tries: 0 })).toEqual({ outcome: 'over' });
@@ -22,7 +22,7 @@ test('a pull request whose head commit asks for no build is skipped, and nothing
   expect(seen.map(({ path }) => path)).toEqual([`/repos/acme/shop/git/commits/${sha}`]);
 });
 
-test('a pull request without a marker is built, and so is one whose commit cannot be read', async () => {
+test('builds a pull request without a marker, and one whose commit cannot be read', async () => {
   for (const answer of [commit('Tidy up'), { status: 403, body: { message: 'Resource not accessible' } }]) {
     const build = await insertBuild(database, pullRequest);
     const { run } = await activitiesAgainst(database, [answer, accepted, created]);
@@ -31,7 +31,7 @@ test('a pull request without a marker is built, and so is one whose commit canno
   }
 });
 
-test('who reruns a pull request’s build means it', async () => {
+test('ignores the marker for a rerun', async () => {
   const first = await insertBuild(database, pullRequest);
   const build = await insertBuild(database, { ...pullRequest, rerunOf: first.id });
   const { run } = await activitiesAgainst(database, [accepted, created]);

@@ -28,14 +28,14 @@ beforeEach(async () => {
 const account = { login: 'acme', id: 2, type: 'Organization' };
 const repository = { id: 3, name: 'shop', full_name: 'acme/shop', owner: account };
 
-/** What an event says that is late: GitHub has the installation and the repository all the while. */
+/** Applies a late event: GitHub still has the installation and the repository. */
 function hear(name: string, payload: object): Promise<void> {
   const event = readGitHubEvent(name, { sender: { id: 7 }, installation: { id: 1, account }, ...payload }) as never;
   return database.write((trx) => applyInstallationEvent(trx, githubAppId, event));
 }
 
 const events = {
-  'a repository that was taken out': () =>
+  'a repository that was removed': () =>
     hear('installation_repositories', {
       action: 'removed',
       repositories_removed: [repository],
@@ -43,10 +43,10 @@ const events = {
     }),
   'a repository that was deleted': () => hear('repository', { action: 'deleted', repository }),
   'an installation that was suspended': () => hear('installation', { action: 'suspend' }),
-  'an installation that is gone': () => hear('installation', { action: 'deleted' }),
+  'an installation that was deleted': () => hear('installation', { action: 'deleted' }),
 };
 
-/** Reads from GitHub what it is asked to say. */
+/** Reads the given state from GitHub. */
 function ask(says: { suspended?: boolean; gone?: boolean; without?: boolean } = {}): Promise<void> {
   const found = {
     id: 1,
@@ -73,7 +73,7 @@ const accepted = { status: 200, body: { workflow_run_id: 77 } };
 const nothing = { status: 500 };
 
 describe.each(Object.entries(events))('after an event of %s', (_, happens) => {
-  test('no build is stopped, and none is sent, until GitHub was asked', async () => {
+  test('no build is stopped and none is sent until GitHub confirms it', async () => {
     await happens();
     expect((await stateOf(database, build)).status).toBe('queued');
     const { run, seen } = await activitiesAgainst(database, [accepted, nothing]);
@@ -82,13 +82,13 @@ describe.each(Object.entries(events))('after an event of %s', (_, happens) => {
     expect(await run('sendDispatch', { buildId: build.id, tries: 2 })).toEqual({ ...later, retryAfterMs: 4_000 });
     expect(seen).toEqual([]);
 
-    // The clock that says what is older counts milliseconds.
+    // The timestamps that decide what is older are in milliseconds.
     await new Promise((resolve) => setTimeout(resolve, 5));
     await ask();
     expect(await run('sendDispatch', { buildId: build.id, tries: 3 })).toEqual({ outcome: 'running' });
   });
 
-  test('a run that is looked for is not given up', async () => {
+  test('the search for a run continues', async () => {
     const { run } = await activitiesAgainst(database, [accepted, nothing]);
     await run('sendDispatch', { buildId: build.id, tries: 0 });
     await happens();
@@ -96,7 +96,7 @@ describe.each(Object.entries(events))('after an event of %s', (_, happens) => {
     await expect(looked).rejects.toMatchObject({ type: 'removal_unconfirmed', nonRetryable: false });
   });
 
-  test('that GitHub could not be asked about for long, it is taken at its word', async () => {
+  test('the event is trusted if GitHub cannot be reached for long', async () => {
     await happens();
     const longAgo = { unconfirmed_at: Date.now() - 3_600_000 };
     await database.write(async (trx) => {
@@ -108,7 +108,7 @@ describe.each(Object.entries(events))('after an event of %s', (_, happens) => {
   });
 });
 
-describe('what GitHub confirms is final', () => {
+describe('a confirmation by GitHub is final', () => {
   const dispatched = async () => {
     const { run } = await activitiesAgainst(database, [nothing]);
     await run('sendDispatch', { buildId: build.id, tries: 0 });
@@ -116,8 +116,8 @@ describe('what GitHub confirms is final', () => {
     return () => run('sendDispatch', { buildId: build.id, tries: 1 });
   };
 
-  test('a removed repository: what waits is canceled, also between two attempts', async () => {
-    await events['a repository that was taken out']();
+  test('for a removed repository: its waiting builds are canceled, also between two attempts', async () => {
+    await events['a repository that was removed']();
     await dispatched();
     await ask({ without: true });
     expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'repository_removed' });
@@ -125,8 +125,8 @@ describe('what GitHub confirms is final', () => {
 
   test.each([
     ['suspended', 'an installation that was suspended', { suspended: true }, 'integration_suspended'],
-    ['gone', 'an installation that is gone', { gone: true }, 'integration_disconnected'],
-  ] as const)('an installation that is %s', async (_, event, says, reason) => {
+    ['gone', 'an installation that was deleted', { gone: true }, 'integration_disconnected'],
+  ] as const)('for an installation that is %s', async (_, event, says, reason) => {
     await events[event]();
     const again = await dispatched();
     await ask(says);
@@ -134,7 +134,7 @@ describe('what GitHub confirms is final', () => {
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason });
   });
 
-  test('by a complete pass, too, where nobody asked about this repository', async () => {
+  test('also by a complete sync, if nothing asked about this repository', async () => {
     await events['a repository that was deleted']();
     const removeUnseen = () =>
       database.write(async (trx) => {
@@ -146,7 +146,7 @@ describe('what GitHub confirms is final', () => {
   });
 });
 
-test('an event that comes while a token is made does not fail the build', async () => {
+test('an event during the creation of a token does not fail the build', async () => {
   const run = buildSteps({
     database,
     broker: {

@@ -65,7 +65,7 @@ const account = async (id: string) => {
   return found;
 };
 
-/** As the worker runs it, so long after it was first asked for. */
+/** Runs the activity as the worker does, the given time after it was first scheduled. */
 function askCloud(cloudAccountId: string, { afterMs = 0, cloudAccounts = scene.cloudAccounts } = {}) {
   const activities = withFailures(cloudAccountActivities({ database, cloudAccounts }));
   const environment = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - afterMs });
@@ -94,7 +94,7 @@ const federatedAtAzure = {
 };
 const secretAtAzure = { ...federatedAtAzure, authMode: 'client_secret', secret: `8Q~ $'"(:\\nsecret` };
 
-/** A check that somebody waits for. */
+/** Requests a check with an operation. */
 async function requested(id: string) {
   const operation = await database.write(async (trx) => requestCloudCheck(trx, await account(id)));
   const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
@@ -102,8 +102,8 @@ async function requested(id: string) {
   return async () => allOperations(database.reader).find(operation.id);
 }
 
-describe('an account is active once its cloud has let it in', () => {
-  test('by a role with our external id', async () => {
+describe('an account is active after a successful check', () => {
+  test('with a role and Fairlead’s external ID', async () => {
     trusts('ours-and-nobody-elses');
     const id = await scene.add(where, role());
     const operation = await requested(id);
@@ -114,7 +114,7 @@ describe('an account is active once its cloud has let it in', () => {
     expect(session?.fields['RoleSessionName']).toBe(id);
   });
 
-  test('by our issuer at AWS', async () => {
+  test('with Fairlead’s issuer at AWS', async () => {
     const id = await scene.add(where, byIssuerAtAws);
     const sub = issuerSubject(where.orgId, id);
     standIns.aws.role({ arn: roleArn, federated: { ...ourIssuer, sub } });
@@ -123,12 +123,12 @@ describe('an account is active once its cloud has let it in', () => {
     const [claims, others] = scene.tokens.map((token) => decodeJwt(token));
     expect(claims).toMatchObject({ sub, aud: 'sts.amazonaws.com' });
     expect(claims).not.toHaveProperty('integration_id');
-    // One that is nobody's, of the same organization.
+    // The subject of an unknown account of the same organization.
     expect(others?.sub).toMatch(`org:${where.orgId}:cloud-account:ca_`);
     expect(others?.sub).not.toBe(sub);
   });
 
-  test('by a key at AWS', async () => {
+  test('with an access key at AWS', async () => {
     const user = standIns.aws.user({ accountId });
     const config = { access_key_id: user.accessKeyId, account_id: accountId };
     const id = await scene.add(where, { kind: 'aws', authMode: 'access_key', config, secret: user.secretAccessKey });
@@ -136,7 +136,7 @@ describe('an account is active once its cloud has let it in', () => {
     expect((await account(id)).status).toBe('active');
   });
 
-  test('by our issuer at Google, which sees one subject', async () => {
+  test('with Fairlead’s issuer at Google, which accepts one subject', async () => {
     const id = await scene.add(where, federatedAtGoogle);
     const lets = ({ sub }: Record<string, unknown>) => sub === issuerSubject(where.orgId, id);
     standIns.google.state.providers.set(provider, { issuer: publicUrl, publicKey: scene.publicKey, lets });
@@ -147,7 +147,7 @@ describe('an account is active once its cloud has let it in', () => {
     expect(await account(other)).toMatchObject({ status: 'action_required', statusReason: 'federation_refused' });
   });
 
-  test('by a key at Google', async () => {
+  test('with a key at Google', async () => {
     standIns.google.state.serviceAccounts.set(email, { keys: [rsa.publicKey], impersonators: [] });
     const config = { client_email: email, project_id: 'acme-images' };
     const id = await scene.add(where, { kind: 'gcp', authMode: 'service_account_key', config, secret: pem });
@@ -155,7 +155,7 @@ describe('an account is active once its cloud has let it in', () => {
     expect((await account(id)).status).toBe('active');
   });
 
-  test('by our issuer, and by a secret, at Azure', async () => {
+  test('with Fairlead’s issuer and with a secret at Azure', async () => {
     const id = await scene.add(where, federatedAtAzure);
     const subject = issuerSubject(where.orgId, id);
     insertApp(standIns.azure.state, tenantId, clientId, {
@@ -171,7 +171,7 @@ describe('an account is active once its cloud has let it in', () => {
 });
 
 describe('a refusal', () => {
-  test('of what may have been pasted just now is asked about again for a minute, and changes nothing meanwhile', async () => {
+  test('is retried for a minute because the setup may be new, and changes nothing until then', async () => {
     trusts('somebody-elses');
     const id = await scene.add(where, role());
     const operation = await requested(id);
@@ -195,14 +195,14 @@ describe('a refusal', () => {
     ]);
   });
 
-  test('is due to a role that would let us in with any external id', async () => {
+  test('is caused by a role that accepts any external ID', async () => {
     trusts(undefined);
     const id = await scene.add(where, role());
     await askCloud(id, settled);
     expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: 'external_id_not_required' });
   });
 
-  test('is due to a role that takes whatever token our issuer makes', async () => {
+  test('is caused by a role that accepts any token of this issuer', async () => {
     standIns.aws.role({ arn: roleArn, federated: ourIssuer });
     const id = await scene.add(where, byIssuerAtAws);
     await expect(askCloud(id)).rejects.toMatchObject({ type: 'subject_not_required', nonRetryable: false });
@@ -210,7 +210,7 @@ describe('a refusal', () => {
     expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: 'subject_not_required' });
   });
 
-  test('is due to a service account for which all of the pool may act', async () => {
+  test('is caused by a service account that the whole pool can impersonate', async () => {
     const id = await scene.add(where, { ...federatedAtGoogle, config: { provider, service_account: email } });
     standIns.google.state.providers.set(provider, { issuer: publicUrl, publicKey: scene.publicKey });
     standIns.google.state.serviceAccounts.set(email, { keys: [], impersonators: [`principalSet://${provider}/*`] });
@@ -224,18 +224,14 @@ describe('a refusal', () => {
   });
 
   const refused: [string, object & Parameters<CloudScene['add']>[1], string][] = [
-    ['a secret that is another one', { ...secretAtAzure, secret: 'another secret' }, 'client_secret_rejected'],
+    ['a wrong secret', { ...secretAtAzure, secret: 'another secret' }, 'client_secret_rejected'],
     ['no secret', { ...federatedAtAzure, authMode: 'client_secret' }, 'credentials_missing'],
     [
-      'an app that the tenant does not know',
+      'an app that the tenant does not have',
       { ...secretAtAzure, config: { ...secretAtAzure.config, client_id: tenantId } },
       'app_not_found',
     ],
-    [
-      'a provider that is not there',
-      { ...federatedAtGoogle, config: { provider: `${provider}-2` } },
-      'federation_refused',
-    ],
+    ['a missing provider', { ...federatedAtGoogle, config: { provider: `${provider}-2` } }, 'federation_refused'],
     [
       'an account of Google’s that has another key',
       {
@@ -247,7 +243,7 @@ describe('a refusal', () => {
       'key_rejected',
     ],
   ];
-  test.each(refused)('is due to %s', async (_, what, code) => {
+  test.each(refused)('is caused by %s', async (_, what, code) => {
     insertApp(standIns.azure.state, tenantId, clientId, {
       secrets: [{ value: secretAtAzure.secret, endsAt: Date.now() + 60_000 }],
     });
@@ -256,7 +252,7 @@ describe('a refusal', () => {
     expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: code });
   });
 
-  test('is due to a key of another account than the one agreed on', async () => {
+  test('is caused by a key of another account than the configured one', async () => {
     const user = standIns.aws.user({ accountId: '210987654321' });
     const config = { access_key_id: user.accessKeyId, account_id: accountId };
     const id = await scene.add(where, { kind: 'aws', authMode: 'access_key', config, secret: user.secretAccessKey });
@@ -264,7 +260,7 @@ describe('a refusal', () => {
     expect(await account(id)).toMatchObject({ status: 'action_required', statusReason: 'account_mismatch' });
   });
 
-  test('of our own is told before any cloud is asked, where our address is not public', async () => {
+  test('is returned before any request if the public URL is not public', async () => {
     const local = await cloudScene(database, standIns, 'http://localhost:8080');
     const id = await scene.add(where, federatedAtGoogle);
     await askCloud(id, { cloudAccounts: local.cloudAccounts });
@@ -275,12 +271,12 @@ describe('a refusal', () => {
 
 describe('an outage', () => {
   const outages: [string, object, string][] = [
-    ['a failure', { kind: 'status', status: 503 }, 'unavailable'],
-    ['a limit', { kind: 'status', status: 429 }, 'rate_limited'],
-    ['a silence', { kind: 'hang' }, 'timeout'],
-    ['a connection that breaks', { kind: 'reset' }, 'network'],
+    ['a server error', { kind: 'status', status: 503 }, 'unavailable'],
+    ['a rate limit', { kind: 'status', status: 429 }, 'rate_limited'],
+    ['a timeout', { kind: 'hang' }, 'timeout'],
+    ['a broken connection', { kind: 'reset' }, 'network'],
   ];
-  test.each(outages)('as %s changes nothing, and is tried again', async (_, fault, type) => {
+  test.each(outages)('with %s changes nothing, and is retried', async (_, fault, type) => {
     const id = await scene.add(where, secretAtAzure);
     await database.write(async (trx) => allCloudAccounts(trx).moveStatus(await account(id), 'active'));
     const before = await account(id);
@@ -311,8 +307,8 @@ describe('an outage', () => {
   });
 });
 
-describe('what happens meanwhile', () => {
-  test('an access that was replaced is not judged by what was said of the one before', async () => {
+describe('changes during a check', () => {
+  test('keep the result of the old access from being applied to the new one', async () => {
     const id = await scene.add(where, { ...secretAtAzure, secret: 'an old secret' });
     const operation = await requested(id);
     const cloudAccounts = {
@@ -329,7 +325,7 @@ describe('what happens meanwhile', () => {
     expect((await operation())?.status).toBe('running');
   });
 
-  test('a deletion ends the check', async () => {
+  test('such as a deletion end the check', async () => {
     const id = await scene.add(where, secretAtAzure);
     const operation = await requested(id);
     await database.write((trx) => allCloudAccounts(trx).remove(id));

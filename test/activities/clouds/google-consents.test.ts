@@ -37,7 +37,7 @@ function activities(client: typeof googleClient | undefined = googleClient) {
   return withFailures(googleConsentActivities({ database, keyring, googleConsents }));
 }
 
-/** Of a person, who has agreed at Google. */
+/** Creates an account with the consent of a person at Google. */
 async function connect(email: string): Promise<CloudAccount> {
   const refreshToken = `1//${email}-${google.state.consents.size}`;
   google.state.consents.set(refreshToken, { clientId: googleClient.clientId, email, scope: '' });
@@ -56,7 +56,7 @@ const secrets = async ({ id }: CloudAccount) => {
   return rows.map(({ status, sealed }) => ({ status, isThere: sealed !== null }));
 };
 
-test('a consent whose account is deleted is ended at Google, and destroyed after that', async () => {
+test('revokes the consent of a deleted account at Google, and then destroys its secret', async () => {
   const account = await connect('ann@acme.test');
   await remove(account);
   const commands = await database.reader('commands').where({ workflow: 'revokeConsent' });
@@ -67,12 +67,12 @@ test('a consent whose account is deleted is ended at Google, and destroyed after
   await activities().revokeConsent({ cloudAccountId: account.id });
   expect(google.state.consents.size).toBe(0);
   expect(await secrets(account)).toEqual([{ status: 'purged', isThere: false }]);
-  // Once more, as after a lost answer, and without any client of the operator's.
+  // Again, as after a lost response, and without the operator's client.
   await activities(undefined).revokeConsent({ cloudAccountId: account.id });
   expect(await database.reader('incidents')).toEqual([]);
 });
 
-test('an outage of Google’s keeps the secret, with which it is tried again', async () => {
+test('keeps the secret during an outage at Google, and retries with it', async () => {
   const account = await connect('ann@acme.test');
   await remove(account);
   google.faults.add({ method: 'POST', path: /^\/revoke$/, kind: 'status', status: 503, times: 1 });
@@ -83,7 +83,7 @@ test('an outage of Google’s keeps the secret, with which it is tried again', a
   expect(google.state.consents.size).toBe(0);
 });
 
-test('an answer that was lost is no second consent to end', async () => {
+test('treats a retry after a lost response as revoked', async () => {
   const account = await connect('ann@acme.test');
   await remove(account);
   google.faults.add({ method: 'POST', path: /^\/revoke$/, kind: 'lost_answer', times: 1 });
@@ -93,7 +93,7 @@ test('an answer that was lost is no second consent to end', async () => {
   expect(await secrets(account)).toEqual([{ status: 'purged', isThere: false }]);
 });
 
-test('a person who has another account by consent keeps theirs: Google would end them all', async () => {
+test('keeps the consent of a person with another account, because Google would revoke both', async () => {
   const [account, other] = [await connect('ann@acme.test'), await connect('ann@acme.test')];
   await remove(account);
   await activities().revokeConsent({ cloudAccountId: account.id });
@@ -102,14 +102,14 @@ test('a person who has another account by consent keeps theirs: Google would end
   expect(await secrets(other)).toEqual([{ status: 'active', isThere: true }]);
 });
 
-test('an account that is there is not ended, whoever asks', async () => {
+test('never revokes the consent of an existing account', async () => {
   const account = await connect('ann@acme.test');
   await expect(activities().revokeConsent({ cloudAccountId: account.id })).resolves.toBeUndefined();
   expect(google.state.consents.size).toBe(1);
   expect(await secrets(account)).toEqual([{ status: 'active', isThere: true }]);
 });
 
-test('where Google never confirms it, the person who gave it is named to whoever looks', async () => {
+test('names the person in an incident if Google never confirms the revocation', async () => {
   const account = await connect('ann@acme.test');
   await remove(account);
   await activities().giveUpConsent({ cloudAccountId: account.id });

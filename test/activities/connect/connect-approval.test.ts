@@ -58,7 +58,7 @@ const look = async () => (await steps.lookForApproval({ flowId: flow.id })).outc
 const step = async () => (await steps.readFlow({ flowId: flow.id })).step;
 const now = () => rows.find(flow.id);
 const confirm = () => rows.note(flow.id, { confirmedAt: Date.now() });
-/** The webhook of an approval, as the relay applies it. */
+/** Applies the webhook of an approval as the relay does. */
 const tell = (installation: Installation, requester?: Account) =>
   applyInstallation(database, app.id, installationPayload(github.state, installation, 'created', requester));
 
@@ -71,7 +71,7 @@ async function prove({ isFirst = true } = {}): Promise<string> {
 }
 
 describe('a request that an owner approves', () => {
-  test('is bound once the person who asked has confirmed, and not before', async () => {
+  test('is bound only after the requester confirms', async () => {
     await signIn(member);
     expect(await step()).toBe('look_for_approval');
     expect(await look()).toBe('unseen');
@@ -83,7 +83,7 @@ describe('a request that an owner approves', () => {
     await tell(installation, member);
     expect(await look()).toBe('approved');
     expect(await now()).toMatchObject({ approvedInstallation: installation.id, confirmedAt: null });
-    // From here on it is the person's turn.
+    // From here on the flow waits for the person.
     expect(await step()).toBe('wait');
     expect(await steps.proveOwnership({ flowId: flow.id })).toEqual({ outcome: 'changed' });
     await steps.bindInstallation({ flowId: flow.id });
@@ -105,7 +105,7 @@ describe('a request that an owner approves', () => {
     expect(JSON.parse(audit?.detail ?? '')).toMatchObject({ proof: 'requester' });
   });
 
-  test('is known by the webhook where it was approved before we had looked', async () => {
+  test('is recognized by its webhook if it was approved before the first look', async () => {
     await signIn(member);
     const installation = await github.approveRequest(github.requestInstallation(app.theirs, organization, member));
     await tell(installation, member);
@@ -114,7 +114,7 @@ describe('a request that an owner approves', () => {
     expect(await prove()).toBe('proven');
   });
 
-  test('is found where the webhook was missed, and waits for GitHub’s log of webhooks to bring it', async () => {
+  test('is found if its webhook was missed, and waits until GitHub’s delivery log returns the webhook', async () => {
     await signIn(member);
     const request = github.requestInstallation(app.theirs, organization, member);
     await look();
@@ -130,7 +130,7 @@ describe('a request that an owner approves', () => {
     expect(await now()).toMatchObject({ status: 'completed' });
   });
 
-  test('is gone and not denied while nothing is installed', async () => {
+  test('counts as gone, not as denied, while nothing is installed', async () => {
     await signIn(member);
     const request = github.requestInstallation(app.theirs, organization, member);
     await look();
@@ -140,8 +140,8 @@ describe('a request that an owner approves', () => {
   });
 });
 
-describe('what is nobody’s approval of this request', () => {
-  test('another person’s request is not taken for this one’s', async () => {
+describe('a flow ignores other approvals', () => {
+  test('such as that of another person’s request', async () => {
     await signIn(member);
     const request = github.requestInstallation(app.theirs, organization, another);
     expect(await look()).toBe('unseen');
@@ -150,7 +150,7 @@ describe('what is nobody’s approval of this request', () => {
     expect(await now()).toMatchObject({ requestedAccount: null, approvedInstallation: null });
   });
 
-  test('an owner who installs for themselves answers nobody', async () => {
+  test('such as an owner’s own installation', async () => {
     await signIn(member);
     const request = github.requestInstallation(app.theirs, organization, member);
     await look();
@@ -163,7 +163,7 @@ describe('what is nobody’s approval of this request', () => {
     expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
   });
 
-  test('nor does one whose webhook is late, however fast the person confirms', async () => {
+  test('such as an owner’s own installation whose webhook is late, even if the person confirms first', async () => {
     await signIn(member);
     const request = github.requestInstallation(app.theirs, organization, member);
     await look();
@@ -179,7 +179,7 @@ describe('what is nobody’s approval of this request', () => {
     expect(await database.reader('bindings').where({ owner_id: owner.projectId })).toEqual([]);
   });
 
-  test('an approval of before this flow counts for another one', async () => {
+  test('such as an approval from before this flow', async () => {
     const installation = github.addInstallation(app.theirs, { account: organization });
     installation.createdAt = Date.now() - 3 * 60_000;
     await tell(installation, member);
@@ -187,14 +187,14 @@ describe('what is nobody’s approval of this request', () => {
     expect(await look()).toBe('unseen');
   });
 
-  test('nobody is asked about before the person has signed in', async () => {
+  test('and asks GitHub nothing before the person has signed in', async () => {
     expect(await step()).toBe('wait');
     expect(await look()).toBe('changed');
   });
 });
 
-describe('a flow that comes to its end', () => {
-  test('expires only when its time is up', async () => {
+describe('a flow that ends', () => {
+  test('expires only when its time has passed', async () => {
     const expire = () => steps.endFlow({ flowId: flow.id, status: 'expired', reason: 'not_approved' });
     await expire();
     expect(await now()).toMatchObject({ status: 'awaiting_approval' });
@@ -209,7 +209,7 @@ describe('a flow that comes to its end', () => {
     expect(integration).toMatchObject({ status: 'expired', status_reason: 'not_approved' });
   });
 
-  test('stays as it ended', async () => {
+  test('keeps its first result', async () => {
     await rows.move(flow.id, 'canceled', {});
     await steps.endFlow({ flowId: flow.id, status: 'failed', reason: 'unavailable' });
     await signIn(member);
@@ -218,7 +218,7 @@ describe('a flow that comes to its end', () => {
     expect(await steps.readFlow({ flowId: 'flow_0000000000000000000000000a' })).toMatchObject({ step: 'over' });
   });
 
-  test('keeps the App that was made for it', async () => {
+  test('keeps the App that was created for it', async () => {
     const made = await rows.installing(owner, app.id, { kind: 'own' });
     const integrationId = await rows.showIntegration(made);
     await steps.endFlow({ flowId: made.id, status: 'canceled', reason: 'canceled_by_request' });

@@ -15,11 +15,11 @@ import { seed } from '../../support/scenes/seed.ts';
 
 let database: TestDatabase;
 let github: GitHubStandIn;
-/** Which lists were asked for, page by page. */
+/** The requested lists, page by page. */
 let asked: string[] = [];
 let onAsked = () => {};
 
-/** A host that calls itself a GitHub and always has another page. */
+/** A server that poses as GitHub and always has another page. */
 const endless = createServer((request, response) => {
   const url = new URL(request.url ?? '', 'http://endless');
   const page = Number(url.searchParams.get('page'));
@@ -56,7 +56,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** A flow whose request an owner may have approved. */
+/** Creates a flow whose request an owner may have approved. */
 async function waiting() {
   const origin = `http://127.0.0.1:${(endless.address() as AddressInfo).port}`;
   const app = await addOperatorApp(database, github, { hostUrl: origin });
@@ -76,19 +76,22 @@ async function waiting() {
 
 const pages = (of: string) => asked.filter((one) => one === of).length;
 
-test('a list of installations without an end is not read to its end', async () => {
+test('stops reading an endless list of installations', async () => {
   const { look } = await waiting();
   expect(await look).toEqual({ outcome: 'gone' });
   expect(pages('installation-requests')).toBe(20);
   expect(pages('installations')).toBe(100);
 }, 60_000);
 
-test.each(['installation-requests', 'installations'])('nor are %s once nobody waits for it any more', async (list) => {
-  const { environment, look } = await waiting();
-  const ended = expect(look).rejects.toMatchObject({ name: 'CancelledFailure' });
-  onAsked = () => {
-    if (pages(list) === 3) environment.cancel('TIMED_OUT' as never);
-  };
-  await ended;
-  expect(pages(list)).toBe(3);
-});
+test.each(['installation-requests', 'installations'])(
+  'stops reading %s when its activity is canceled',
+  async (list) => {
+    const { environment, look } = await waiting();
+    const ended = expect(look).rejects.toMatchObject({ name: 'CancelledFailure' });
+    onAsked = () => {
+      if (pages(list) === 3) environment.cancel('TIMED_OUT' as never);
+    };
+    await ended;
+    expect(pages(list)).toBe(3);
+  },
+);

@@ -43,7 +43,7 @@ beforeEach(async () => {
 
 afterEach(() => {
   expect(github.violations).toEqual([]);
-  // Whatever came of it, nobody was given a token of the installation.
+  // In no case was a token of the installation created.
   expect(github.requests({ path: /access_tokens$/ })).toEqual([]);
   github.faults.clear();
 });
@@ -53,7 +53,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** As the workflow goes about it, without waiting. */
+/** Runs the activities as the workflow does, without waiting. */
 async function goThrough({ id: flowId }: ConnectFlow): Promise<ConnectFlow> {
   for (let at = 0; at < 10; at += 1) {
     const { step } = await steps.readFlow({ flowId });
@@ -91,7 +91,7 @@ const created = (sender: Account, requester?: Account, of = installation) =>
     ...(requester && { requester: { id: requester.id, login: requester.login } }),
   });
 
-describe('who administers the account', () => {
+describe('a person who administers the account', () => {
   test('connects it: the integration is active, bound once, and the repositories are read', async () => {
     const flow = await landed(alice);
     const after = await goThrough(flow);
@@ -123,12 +123,12 @@ describe('who administers the account', () => {
     expect(commands.length).toBeGreaterThan(0);
   });
 
-  test('is whoever the account is, where it is a person’s', async () => {
+  test('can be the account itself, if it is a personal account', async () => {
     const own = github.addInstallation(app.theirs, { account: alice });
     expect(await goThrough(await landed(alice, own))).toMatchObject({ status: 'completed', ownerProof: 'account' });
   });
 
-  test('gives an App of one’s own no other account where it was to be authorized anew', async () => {
+  test('cannot add another account to an App by reauthorizing it', async () => {
     const first = await goThrough(await landed(alice));
     const others = [person('bob'), person('carol')].map((account) => ({
       account,
@@ -147,12 +147,12 @@ describe('who administers the account', () => {
     expect(await own(bobs, bob, true)).toMatchObject({ status: 'rejected', reason: 'account_mismatch' });
     expect(await bindings()).toHaveLength(1);
     expect(await own(installation, alice, true)).toMatchObject({ status: 'completed' });
-    // Which is what connecting another account is for.
+    // Connecting another account is allowed.
     expect(await own(carols, carol, false)).toMatchObject({ status: 'completed', reason: null });
     expect(await bindings()).toHaveLength(2);
   });
 
-  test('connects it once more to the same project, which changes nothing', async () => {
+  test('can connect it to the same project again, which changes nothing', async () => {
     const first = await goThrough(await landed(alice));
     const again = await landed(alice);
     expect(await goThrough(again)).toMatchObject({
@@ -171,7 +171,7 @@ describe('who administers the account', () => {
     expect(await integration(after.integrationId)).toMatchObject({ status: 'suspended' });
   });
 
-  test('needs no landing where the installation was named at the start', async () => {
+  test('does not need a redirect if the installation was named at the start', async () => {
     const flow = await rows.installing(owner, app.id, { claimedInstallation: installation.id });
     await rows.land(flow, app.theirs, { user: alice });
     const after = await goThrough(flow);
@@ -192,7 +192,7 @@ describe('who administers the account', () => {
     expect(await integration(integrationId)).toMatchObject({ status: 'active', identity_key: integrationId });
   });
 
-  test('connects it for the whole organization, and builds no project’s apps before it is granted to the project', async () => {
+  test('connects it for the whole organization, and a project’s apps need a grant to build', async () => {
     const former = await seed(database).integration({
       ...owner,
       githubAppId: app.id,
@@ -214,14 +214,14 @@ describe('who administers the account', () => {
     expect(sources.map((row) => row.source_integration_id)).toEqual([former, former]);
   });
 
-  test('is not connected to what was deleted meanwhile', async () => {
+  test('cannot connect it to an integration that was deleted in the meantime', async () => {
     const flow = await landed(alice);
     await database.write((trx) => allIntegrations(trx).moveStatus(flow.integrationId ?? '', 'deleting'));
     expect(await goThrough(flow)).toMatchObject({ status: 'canceled', reason: 'integration_deleted' });
     expect(await rowOf(installation)).toBeUndefined();
   });
 
-  test('is connected once by two attempts at once', async () => {
+  test('connects it once in two concurrent attempts', async () => {
     const flow = await landed(alice);
     await steps.identifyInstaller({ flowId: flow.id });
     await Promise.all([1, 2, 3].map(() => steps.bindInstallation({ flowId: flow.id })));
@@ -230,7 +230,7 @@ describe('who administers the account', () => {
     expect(await audits('integration.connected')).toHaveLength(1);
   });
 
-  test('has former apps of the project built again', async () => {
+  test('restores the source of the project’s former apps', async () => {
     const former = await seed(database).integration({
       ...owner,
       githubAppId: app.id,
@@ -247,7 +247,7 @@ describe('who administers the account', () => {
   });
 });
 
-/** Refused, and nothing is left of it. */
+/** Expects a rejected flow that leaves no data. */
 async function expectRefused(flow: ConnectFlow, reason: string): Promise<void> {
   const after = await goThrough(flow);
   expect(after).toMatchObject({ status: 'rejected', reason, finishedAt: expect.any(Number) });
@@ -257,28 +257,28 @@ async function expectRefused(flow: ConnectFlow, reason: string): Promise<void> {
   expect(audit).toMatchObject({ target: flow.id, outcome: 'refused' });
 }
 
-describe('who does not', () => {
-  test('is refused with somebody else’s installation, and leaves no row', async () => {
+describe('a person who does not administer the account', () => {
+  test('is rejected with another person’s installation, and leaves no row', async () => {
     const flow = await landed(mallory);
     expect(await goThrough(flow)).toMatchObject({
       status: 'install_pending',
       githubUserId: mallory.id,
       ownerProof: null,
     });
-    // The workflow waits for a webhook; the one that comes names another.
+    // The workflow waits for a webhook, which names another person.
     await steps.endFlow({ flowId: flow.id, status: 'rejected', reason: 'ownership_not_proven' });
     await expectRefused(flow, 'ownership_not_proven');
     expect(await rowOf(installation)).toBeUndefined();
     expect((await rows.find(flow.id)).detail).toContain('@mallory');
   });
 
-  test('is refused at once where the installation was there before the flow', async () => {
+  test('is rejected immediately if the installation is older than the flow', async () => {
     await seed(database).installation(app.id, installation.id, { created_at: Date.now() - 60_000 });
     await expectRefused(await landed(mallory), 'ownership_not_proven');
     expect(await rowOf(installation)).toMatchObject({ org_id: null });
   });
 
-  test('is refused where the account belongs to another organization here, and so is its own owner', async () => {
+  test('is rejected if the account belongs to another organization here, and so is the account’s owner', async () => {
     const victim = await seed(database).org('victim');
     const before = await goThrough(await landed(alice, installation, victim));
     expect(before).toMatchObject({ status: 'completed' });
@@ -290,19 +290,19 @@ describe('who does not', () => {
     expect(await rowOf(installation)).toMatchObject({ org_id: victim.orgId });
   });
 
-  test('is refused as a mere member, who sees the installation all the same', async () => {
+  test('is rejected as a plain member, although members see the installation', async () => {
     github.addMembership(organization, mallory, 'member');
     await created(alice);
     await expectRefused(await landed(mallory), 'ownership_not_proven');
     expect(await rowOf(installation)).toMatchObject({ org_id: null });
   });
 
-  test('is not helped by a proof for an account of their own', async () => {
+  test('cannot use a proof for their own account', async () => {
     const own = github.addInstallation(app.theirs, { account: mallory });
     const flow = await landed(mallory, own);
     await steps.identifyInstaller({ flowId: flow.id });
     expect(await rows.find(flow.id)).toMatchObject({ ownerProof: 'account', ownerProofAccount: mallory.id });
-    // The row as a fault of ours might leave it: another claim, and the proof for the first.
+    // The row after a hypothetical bug: it claims another installation, with the proof for the first.
     await rows.note(flow.id, { claimedInstallation: installation.id });
     expect(await steps.proveOwnership({ flowId: flow.id })).toEqual({ outcome: 'not_yet' });
     await steps.bindInstallation({ flowId: flow.id });
@@ -310,7 +310,7 @@ describe('who does not', () => {
     expect(await rowOf(installation)).toBeUndefined();
   });
 
-  test('is not helped by another claim while it is being looked who signed in', async () => {
+  test('cannot change the claim while the sign-in is checked', async () => {
     const own = github.addInstallation(app.theirs, { account: mallory });
     const flow = await landed(mallory, own);
     github.faults.add({ path: /^\/user$/, kind: 'slow', delayMs: 300, times: 1 });
@@ -320,7 +320,7 @@ describe('who does not', () => {
     expect(await rows.find(flow.id)).toMatchObject({ githubUserId: null, ownerProof: null });
   });
 
-  test('is refused with an installation of another App, and with one that is gone', async () => {
+  test('is rejected with an installation of another App, and with a deleted one', async () => {
     const elsewhere = github.addInstallation(github.addApp(), { account: mallory });
     await expectRefused(await landed(mallory, elsewhere), 'installation_gone');
     const flow = await landed(alice);
@@ -330,7 +330,7 @@ describe('who does not', () => {
 });
 
 describe('a signed webhook', () => {
-  test('shows who installed it, where the organization does not tell its members’ roles', async () => {
+  test('proves the installer, if the organization hides its members’ roles', async () => {
     installation.permissions = { metadata: 'read' };
     const flow = await landed(alice);
     expect(await goThrough(flow)).toMatchObject({ status: 'install_pending', githubUserId: alice.id });
@@ -342,14 +342,14 @@ describe('a signed webhook', () => {
     expect(JSON.parse(audit?.detail ?? '')).toMatchObject({ proof: 'sender' });
   });
 
-  test('of an installation from before the flow shows nothing, however late it comes', async () => {
+  test('of an installation older than the flow proves nothing, even if it arrives late', async () => {
     installation.createdAt = Date.now() - 3 * 60_000;
     const flow = await landed(mallory);
     await created(mallory);
     await expectRefused(flow, 'ownership_not_proven');
   });
 
-  test('counts where GitHub’s clock is a little behind ours', async () => {
+  test('counts if GitHub’s clock is slightly behind', async () => {
     installation.permissions = { metadata: 'read' };
     installation.createdAt = Date.now() - 60_000;
     const flow = await landed(alice);
@@ -357,7 +357,7 @@ describe('a signed webhook', () => {
     expect(await goThrough(flow)).toMatchObject({ status: 'completed' });
   });
 
-  test('of another account shows nothing', async () => {
+  test('of another account proves nothing', async () => {
     const flow = await landed(mallory);
     await created(mallory);
     await database.write((trx) =>
@@ -366,7 +366,7 @@ describe('a signed webhook', () => {
     await expectRefused(flow, 'ownership_not_proven');
   });
 
-  test('that comes again changes nothing of what was written down first', async () => {
+  test('that is repeated does not change the stored installer', async () => {
     const flow = await landed(mallory);
     await created(alice);
     await created(mallory);
@@ -374,8 +374,8 @@ describe('a signed webhook', () => {
   });
 });
 
-describe('two organizations at once', () => {
-  test('one of them gets the account', async () => {
+describe('two organizations at the same time', () => {
+  test('compete, and one gets the account', async () => {
     const other = await seed(database).org('other');
     const flows = [await landed(alice), await landed(alice, installation, other)];
     for (const { id } of flows) await steps.identifyInstaller({ flowId: id });
@@ -390,7 +390,7 @@ describe('two organizations at once', () => {
 describe('a sign-in', () => {
   const exchange = /^\/login\/oauth\/access_token$/;
 
-  test('whose code is refused, or whose answer is lost, is done once more', async () => {
+  test('whose code is rejected or whose response is lost is repeated', async () => {
     const flow = await landed(alice);
     github.faults.add({ path: exchange, kind: 'lost_answer', times: 1 });
     expect(await steps.identifyInstaller({ flowId: flow.id })).toEqual({ outcome: 'sign_in_again' });
@@ -407,12 +407,12 @@ describe('a sign-in', () => {
     expect(await goThrough(flow)).toMatchObject({ status: 'completed', detail: null });
   });
 
-  test('leaves no token of the person’s behind', async () => {
+  test('leaves no user token behind', async () => {
     await goThrough(await landed(alice));
     expect([...github.state.userTokens.values()].filter(({ appId }) => appId === app.theirs.appId)).toEqual([]);
   });
 
-  test('with an App whose client secret is wrong fails for good', async () => {
+  test('fails permanently if the App’s client secret is wrong', async () => {
     app.theirs.clientSecret = 'another';
     const flow = await landed(alice);
     await expect(steps.identifyInstaller({ flowId: flow.id })).rejects.toMatchObject({

@@ -50,7 +50,7 @@ function gate() {
   return { opened, open };
 }
 
-describe('a code that GitHub takes', () => {
+describe('a code that GitHub accepts', () => {
   test('becomes the App, its sealed secrets and a registered integration', async () => {
     const flow = await received();
     await convert(flow);
@@ -84,7 +84,7 @@ describe('a code that GitHub takes', () => {
     }
   });
 
-  test('is sent once, however often the activity runs', async () => {
+  test('is sent once, even if the activity runs several times', async () => {
     const flow = await received();
     const before = github.requests({ path }).length;
     await convert(flow);
@@ -93,7 +93,7 @@ describe('a code that GitHub takes', () => {
     expect(await integrationsOf()).toHaveLength(1);
   });
 
-  test('makes one App where two attempts are at it together', async () => {
+  test('creates one App in two concurrent attempts', async () => {
     const flow = await received();
     github.faults.add({ path, kind: 'slow', delayMs: 300, times: 1 });
     const ended = await Promise.allSettled([convert(flow), convert(flow)]);
@@ -104,7 +104,7 @@ describe('a code that GitHub takes', () => {
     expect(await rows.find(flow.id)).toMatchObject({ status: 'app_created' });
   });
 
-  test('is not refused for the attempt that came second, while the other still holds the answer', async () => {
+  test('is not rejected for the second attempt while the first still holds the response', async () => {
     const flow = await received();
     const [answered, decided] = [gate(), gate()];
     let calls = 0;
@@ -132,7 +132,7 @@ describe('a code that GitHub takes', () => {
     expect(await rows.find(flow.id)).toMatchObject({ status: 'app_created' });
   });
 
-  test('is asked for again after what may pass', async () => {
+  test('is retried after a temporary failure', async () => {
     const flow = await received();
     for (const status of [401, 503]) {
       github.faults.add({ path, kind: 'status', status, times: 1 });
@@ -145,8 +145,8 @@ describe('a code that GitHub takes', () => {
   });
 });
 
-describe('a code that GitHub refuses', () => {
-  test('ends the flow, to be started again', async () => {
+describe('a code that GitHub rejects', () => {
+  test('ends the flow, which the person can start again', async () => {
     const flow = await rows.withManifestCode(owner, 'unknown');
     await convert(flow);
     const after = await rows.find(flow.id);
@@ -154,7 +154,7 @@ describe('a code that GitHub refuses', () => {
     expect(await integrationsOf()).toEqual([]);
   });
 
-  test('after its answer was lost, leaves an App at GitHub that the person is told of', async () => {
+  test('after a lost response leaves an App at GitHub, and the flow’s detail names it', async () => {
     const flow = await rows.withManifestCode(owner, github.addManifestCode(), { accountLogin: 'acme' });
     github.faults.add({ path, kind: 'lost_answer', times: 1 });
     await expect(convert(flow)).rejects.toMatchObject({ nonRetryable: false });
@@ -166,26 +166,26 @@ describe('a code that GitHub refuses', () => {
     expect(await integrationsOf()).toEqual([]);
   });
 
-  test('after the process died in between, is given up only when nobody can bring the answer any more', async () => {
+  test('after the process died is given up only when the response can no longer arrive', async () => {
     const flow = await received();
     github.faults.add({ path, kind: 'lost_answer', times: 1 });
     await expect(convert(flow)).rejects.toThrow();
-    // The one that died had no time to say that its answer was lost.
+    // The process that died could not store that its response was lost.
     const sentAt = Date.now() - 5_000;
     await rows.note(flow.id, { conversionSentAt: sentAt });
     await expect(convert(flow)).rejects.toMatchObject({ type: 'conversion_under_way', nonRetryable: false });
     await expect(convert(flow)).rejects.toMatchObject({ type: 'conversion_under_way' });
-    // Asking again does not put it off.
+    // Another attempt does not extend the deadline.
     expect(await rows.find(flow.id)).toMatchObject({ status: 'code_received', conversionSentAt: sentAt });
     await rows.note(flow.id, { conversionSentAt: sentAt - 45_000 });
-    // Neither does what GitHub says of itself in between.
+    // A temporary rejection by GitHub also does not extend it.
     github.faults.add({ path, kind: 'status', status: 401, times: 1 });
     await expect(convert(flow)).rejects.toMatchObject({ type: 'conversion_unauthorized' });
     await convert(flow);
     expect(await rows.find(flow.id)).toMatchObject({ status: 'failed', reason: 'conversion_answer_lost' });
   });
 
-  test('after the process died before anything was sent, is a code that still works', async () => {
+  test('still works if the process died before it was sent', async () => {
     const flow = await received();
     await rows.note(flow.id, { conversionSentAt: Date.now() });
     await convert(flow);
@@ -193,7 +193,7 @@ describe('a code that GitHub refuses', () => {
   });
 });
 
-test('what is given up after an hour is told by whether the App may be there', async () => {
+test('a conversion that is given up after an hour says whether the App may exist', async () => {
   const [unasked, lost] = [await received(), await received()];
   await rows.note(lost.id, { conversionSentAt: 1 });
   for (const { id } of [unasked, lost]) await steps.giveUpConversion({ flowId: id, code: 'unavailable' });
@@ -202,7 +202,7 @@ test('what is given up after an hour is told by whether the App may be there', a
   expect(await rows.find(lost.id)).toMatchObject({ status: 'failed', reason: 'conversion_answer_lost' });
 });
 
-test('an App whose number another organization has here already is not taken over', async () => {
+test('an App whose number belongs to another organization here is not taken over', async () => {
   const flow = await received();
   const other = await seed(database).org('other');
   const taken = { hostUrl: github.url, apiUrl: github.apiUrl, appId: github.state.lastId + 1, slug: 'x', name: 'x' };
@@ -220,7 +220,7 @@ test('an App whose number another organization has here already is not taken ove
   expect(await integrationsOf()).toEqual([]);
 });
 
-test('one that the other organization has left is not in the way', async () => {
+test('an App that another organization has abandoned does not block the flow', async () => {
   const flow = await received();
   const other = await seed(database).org('other');
   github.state.lastId += 100;

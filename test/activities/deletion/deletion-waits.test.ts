@@ -32,7 +32,7 @@ async function grantChecks({ repositoryId }: Build): Promise<void> {
   );
 }
 
-test('a deletion waits for a build until it has ended and GitHub was told so', async () => {
+test('a deletion waits for a build until it has ended and GitHub has its final status', async () => {
   const build = await insertBuild(database);
   expect(await waitingFor(build)).toBe(1);
   await edit(build, { reported_status: 'queued' });
@@ -42,7 +42,7 @@ test('a deletion waits for a build until it has ended and GitHub was told so', a
   expect(await waitingFor(build)).toBe(0);
 });
 
-test('by each way that the build has', async () => {
+test('a deletion waits for each kind of report that the build has', async () => {
   const build = await canceled();
   await grantChecks(build);
   await edit(build, { reported_status: 'canceled', deployment_id: 1 });
@@ -53,7 +53,7 @@ test('by each way that the build has', async () => {
   expect(await waitingFor(build)).toBe(0);
 });
 
-test('not for what GitHub has refused to be told, nor what comes after it', async () => {
+test('a deletion does not wait for a report that GitHub rejected, or for later ones', async () => {
   const build = await canceled();
   await grantChecks(build);
   await edit(build, { deployment_id: 1 });
@@ -65,7 +65,7 @@ test('not for what GitHub has refused to be told, nor what comes after it', asyn
   expect(await waitingFor(build)).toBe(0);
 });
 
-test('nor for one that ended long ago, or that was refused when it was made', async () => {
+test('a deletion does not wait for a build that ended long ago or was rejected when it was created', async () => {
   const old = await canceled();
   await edit(old, { finished_at: Date.now() - 3_600_000 });
   expect(await waitingFor(old)).toBe(0);

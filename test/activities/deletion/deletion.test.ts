@@ -61,7 +61,7 @@ const installationRow = () => database.reader('installations').where({ id: insta
 const bindings = () => database.reader('bindings').where({ installation_id: installationId });
 
 describe('an installation', () => {
-  test('is uninstalled by the last that lets go of it', async () => {
+  test('is uninstalled when its last integration is deleted', async () => {
     const id = await connect();
     await cutOff(id);
     expect(await letGo(id)).toBe('revoked');
@@ -72,7 +72,7 @@ describe('an installation', () => {
     expect(JSON.parse(audit.at(-1)?.detail ?? '')).toEqual({ integration: id, outcome: 'revoked' });
   });
 
-  test('that is gone is done', async () => {
+  test('that GitHub no longer has counts as uninstalled', async () => {
     github.state.installations.delete(theirs.id);
     const id = await connect();
     await cutOff(id);
@@ -80,7 +80,7 @@ describe('an installation', () => {
     expect(await bindings()).toEqual([]);
   });
 
-  test('that we know to be gone is not asked about', async () => {
+  test('that is known to be removed causes no request', async () => {
     const id = await connect();
     await database.write((trx) => trx('installations').where({ id: installationId }).update({ removed_at: 1 }));
     await cutOff(id);
@@ -88,7 +88,7 @@ describe('an installation', () => {
     expect(asked()).toBe(0);
   });
 
-  test('whose answer was lost is revoked all the same', async () => {
+  test('whose response was lost is revoked on the next attempt', async () => {
     const id = await connect();
     await cutOff(id);
     github.faults.add({ method: 'DELETE', path: /installations/, times: 1, kind: 'lost_answer' });
@@ -97,7 +97,7 @@ describe('an installation', () => {
     expect(asked()).toBe(2);
   });
 
-  test('stays for a project that uses it too, and goes with that one', async () => {
+  test('stays while another project uses it, and is uninstalled with that one', async () => {
     const [here, there] = [await connect(), await connect(await project())];
     await cutOff(here);
     expect(await letGo(here)).toBe('retained_shared');
@@ -109,7 +109,7 @@ describe('an installation', () => {
     expect(asked()).toBe(1);
   });
 
-  test('is uninstalled once where two let go of it at once', async () => {
+  test('is uninstalled once for two concurrent deletions', async () => {
     for (let round = 0; round < 5; round += 1) {
       theirs = github.addInstallation(app.theirs);
       installationId = await seed(database).installation(app.id, theirs.id, { org_id: owner.orgId });
@@ -121,7 +121,7 @@ describe('an installation', () => {
     }
   });
 
-  test('is left where it is wanted, and taken from the others where that is wanted', async () => {
+  test('is kept with `never`, and is also taken from other projects with `always`', async () => {
     const [kept, taken, other] = [await connect(), await connect(await project()), await connect(await project())];
     await cutOff(kept, 'never');
     expect(await letGo(kept)).toBe('retained');
@@ -132,7 +132,7 @@ describe('an installation', () => {
     expect(await integrationRow(other)).toMatchObject({ status: 'disconnected', status_reason: 'installation_gone' });
   });
 
-  test('is asked about again while GitHub fails, and not where it refuses', async () => {
+  test('is retried while GitHub fails, and not when GitHub rejects the request', async () => {
     const id = await connect();
     await cutOff(id);
     github.faults.add({ method: 'DELETE', path: /installations/, times: 1, kind: 'status', status: 500 });
@@ -145,7 +145,7 @@ describe('an installation', () => {
     expect(await letGo(id, 4)).toBe('revoked');
   });
 
-  test('that is connected again meanwhile stays', async () => {
+  test('that is connected again during the deletion stays', async () => {
     const id = await connect();
     const identity = { identity_key: `installation:${installationId}` };
     await database.write((trx) => trx('integrations').where({ id }).update(identity));
@@ -167,7 +167,7 @@ describe('an installation', () => {
     expect(await bindings()).toHaveLength(1);
   });
 
-  test('that GitHub does not confirm is left to a person', async () => {
+  test('that GitHub does not confirm becomes an incident', async () => {
     const id = await connect();
     await cutOff(id);
     const given = { integrationId: id, installationId, code: 'timeout' };
@@ -182,7 +182,7 @@ describe('an installation', () => {
 describe('an account whose installation stays at GitHub', () => {
   const claim = async (orgId: string) => database.write((trx) => allInstallations(trx).claim(installationId, orgId));
 
-  test('is free for others once nobody of its organization is bound to it any more', async () => {
+  test('is free for others after its organization’s last integration is deleted', async () => {
     const elsewhere = await seed(database).org();
     const [here, there] = [await connect(), await connect(await project())];
     await cutOff(here, 'never');
@@ -192,19 +192,19 @@ describe('an account whose installation stays at GitHub', () => {
     expect(await letGo(there)).toBe('retained');
     expect(await installationRow()).toMatchObject({ org_id: null, removed_at: null });
     expect(await claim(elsewhere.orgId)).toBe(true);
-    // What comes late does not take it away again.
+    // A late attempt does not take it away from the new organization.
     expect(await letGo(there, 2)).toBe('retained');
     expect((await installationRow())?.org_id).toBe(elsewhere.orgId);
   });
 
-  test('is free too where GitHub did not confirm that it is gone', async () => {
+  test('is also free if GitHub did not confirm the uninstallation', async () => {
     const id = await connect();
     await cutOff(id);
     await activities().giveUpUninstall({ integrationId: id, installationId, code: 'timeout' });
     expect(await claim((await seed(database).org()).orgId)).toBe(true);
   });
 
-  test('stays whose it was where it is connected again at the same moment', async () => {
+  test('keeps its organization if it is connected again at the same moment', async () => {
     for (let round = 0; round < 10; round += 1) {
       const id = await connect();
       const again = await seed(database).integration({ ...(await project()), githubAppId: app.id, installationId });
@@ -222,7 +222,7 @@ describe('an account whose installation stays at GitHub', () => {
     }
   });
 
-  test('that was uninstalled stays in the history of whose it was', async () => {
+  test('that was uninstalled keeps its organization for the history', async () => {
     const id = await connect();
     await cutOff(id);
     expect(await letGo(id)).toBe('revoked');
@@ -246,7 +246,7 @@ describe('the end', () => {
     expect(await githubAppSecrets(database.reader, keyring).privateKey(app.id)).toBeDefined();
   });
 
-  test('destroys the secrets of an App of one’s own, once its last integration is gone', async () => {
+  test('destroys the secrets of an own App after its last integration is deleted', async () => {
     const own = await addOperatorApp(database, github);
     await database.write((trx) => trx('github_apps').where({ id: own.id }).update({ org_id: owner.orgId }));
     const secrets = githubAppSecrets(database.reader, keyring);

@@ -39,7 +39,7 @@ const activities = () => deletionActivities({ database, broker: brokerTo(databas
 const connect = (where = owner) => seed(database).integration({ ...where, githubAppId: app.id, installationId });
 const makeOwn = () => database.write((trx) => trx('github_apps').where({ id: app.id }).update({ org_id: owner.orgId }));
 
-/** A deletion that GitHub refuses to confirm, up to its end. */
+/** Completes a deletion that GitHub does not confirm. */
 async function deleteUnconfirmed(id: string): Promise<void> {
   const given = { id, orgId: owner.orgId, projectId: owner.projectId, revocation: 'auto' as const };
   await database.write((trx) => deleteIntegration(trx, { ...given, audit: async () => {} }));
@@ -50,7 +50,7 @@ const incident = () =>
   database.reader('incidents').where({ subject_id: installationId, code: 'revocation_unconfirmed' }).first();
 
 describe('a revocation that GitHub did not confirm', () => {
-  test('is confirmed by the webhook of its uninstallation, and GitHub’s answer to the look that follows', async () => {
+  test('is confirmed by the webhook of the uninstallation and the read that follows', async () => {
     await deleteUnconfirmed(await connect());
     expect(await incident()).toMatchObject({ status: 'open' });
     const event = readGitHubEvent('installation', github.uninstall(theirs)) as never;
@@ -61,7 +61,7 @@ describe('a revocation that GitHub did not confirm', () => {
     expect(await incident()).toMatchObject({ status: 'resolved', resolved_at: expect.any(Number) });
   });
 
-  test('is confirmed by a sync that does not find it, and by no other installation', async () => {
+  test('is confirmed by a sync without this installation, and not by another missing one', async () => {
     const other = github.addInstallation(app.theirs);
     await deleteUnconfirmed(await connect());
     await sync(database, brokerTo(database, github), app.id);
@@ -74,7 +74,7 @@ describe('a revocation that GitHub did not confirm', () => {
     expect(await incident()).toMatchObject({ status: 'resolved' });
   });
 
-  test('is over for an installation that is known to be gone', async () => {
+  test('is resolved when the installation is known to be removed', async () => {
     await deleteUnconfirmed(await connect());
     await sweepStuck(database);
     expect(await incident()).toMatchObject({ status: 'open' });
@@ -83,7 +83,7 @@ describe('a revocation that GitHub did not confirm', () => {
     expect(await incident()).toMatchObject({ status: 'resolved' });
   });
 
-  test('is not wanted any more by whoever connects the account again', async () => {
+  test('is resolved when the account is connected again', async () => {
     await deleteUnconfirmed(await connect());
     const again = await seed(database).integration({ ...owner, githubAppId: app.id, installationId });
     await database.write(async (trx) => {
@@ -93,7 +93,7 @@ describe('a revocation that GitHub did not confirm', () => {
     expect(await incident()).toMatchObject({ status: 'resolved' });
   });
 
-  test('is a person’s to end once nobody here has the App’s key', async () => {
+  test('can only be resolved by a person after the App’s key is destroyed', async () => {
     await makeOwn();
     const { projectId } = await seed(database).org();
     await database.write((trx) => trx('projects').where({ id: projectId }).update({ org_id: owner.orgId }));
@@ -108,7 +108,7 @@ describe('a revocation that GitHub did not confirm', () => {
     });
   });
 
-  test('is seen from here where the App is the operator’s', async () => {
+  test('is checked automatically if the App is the operator’s', async () => {
     await deleteUnconfirmed(await connect());
     expect((await incident())?.action).not.toContain('resolve this incident');
   });

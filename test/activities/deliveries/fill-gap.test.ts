@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => scene?.end());
 
-/** An app is built from the repository; answers our ids of it. */
+/** Creates an app whose source is the repository, and returns the IDs. */
 async function addSource() {
   const { database, githubAppId, broker } = scene;
   await sync(database, broker, githubAppId);
@@ -29,7 +29,7 @@ const fallBehind = () =>
     trx('delivery_watermarks').update({ complete_until: Date.now() - 4 * day, polled_at: 0 }),
   );
 
-test('past the window one push is made of each branch that has moved, to its newest head', async () => {
+test('after the log’s window, each changed branch gets one push to its newest head', async () => {
   const { database, installation, repository, githubAppId, rows, activities } = scene;
   const { repositoryId, ownerId } = await addSource();
   const { begin, fillGap } = activities(true);
@@ -38,7 +38,7 @@ test('past the window one push is made of each branch that has moved, to its new
   await fallBehind();
   expect((await begin()).gaps).toEqual([{ repositoryId, ownerId }]);
 
-  // Nothing was ever decided: nobody can tell what is new.
+  // No push was ever decided, so nothing shows what is new.
   expect(await fillGap(repositoryId, ownerId)).toBe(0);
   const old = 'a'.repeat(40);
   const note = (ref: string, sha: string) =>
@@ -48,7 +48,7 @@ test('past the window one push is made of each branch that has moved, to its new
   await note('refs/heads/still', 'b'.repeat(40));
   repository.branches.set('never-decided', 'c'.repeat(40));
   expect(await fillGap(repositoryId, ownerId)).toBe(1);
-  // Once more, as after a crash: the same push.
+  // Again, as after a crash: the same push.
   expect(await fillGap(repositoryId, ownerId)).toBe(1);
   const [row, ...others] = await rows();
   expect(others).toEqual([]);
@@ -63,7 +63,7 @@ test('past the window one push is made of each branch that has moved, to its new
   });
 });
 
-test('the heads are looked at also where another reader has moved the watermark meanwhile, until it was done', async () => {
+test('the heads are read until that succeeds, even if another reader moved the watermark', async () => {
   const { database, github, githubAppId, watermark, activities, follow } = scene;
   const gap = await addSource();
   const { repositoryId, ownerId } = gap;
@@ -89,7 +89,7 @@ test('the heads are looked at also where another reader has moved the watermark 
   expect((await begin()).gaps).toEqual([]);
 });
 
-test('a repository that we are cut off from is not looked at again and again', async () => {
+test('a repository that is no longer reachable is not read repeatedly', async () => {
   const { database, githubAppId, activities } = scene;
   const gap = await addSource();
   const { repositoryId, ownerId } = gap;

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => scene?.end());
 
-test('of several processes one reads a log at a time, and an App that cannot be read holds up no other', async () => {
+test('only one process reads a log at a time, and an unreadable App does not delay others', async () => {
   const { database, github, push, rows, follow } = scene;
   await push();
   const broken = github.addApp();
@@ -29,7 +29,7 @@ test('of several processes one reads a log at a time, and an App that cannot be 
   expect(await follow(5_000, troubles)).toBe(false);
 });
 
-test('a log that cannot be read is left alone for a while, for as long as GitHub says', async () => {
+test('an unreadable log waits as long as GitHub asks for', async () => {
   const { database, github, theirs, githubAppId, follow } = scene;
   const log = /^\/app\/hook\/deliveries/;
   const troubles: string[] = [];
@@ -57,10 +57,10 @@ test('a log that cannot be read is left alone for a while, for as long as GitHub
   expect(await dueIn()).toBeGreaterThan(200_000);
 });
 
-test('many that are here already cost one request each time', async () => {
+test('many known deliveries cost one request each time', async () => {
   const { database, github, githubAppId, push, asked, follow } = scene;
   for (let at = 0; at < 250; at += 1) await push();
-  // They came five minutes ago.
+  // They arrived five minutes ago.
   for (const delivery of github.state.deliveries) delivery.deliveredAt -= 5 * minute;
   await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, Date.now() - 10 * minute));
   expect(await follow(0)).toBe(true);
@@ -73,7 +73,7 @@ test('many that are here already cost one request each time', async () => {
 test.each([
   ['ahead of', -15],
   ['behind', 15],
-])('with our clock %s GitHub’s nothing is overlooked', async (_, minutes) => {
+])('with a clock %s GitHub’s no delivery is missed', async (_, minutes) => {
   const { github, push, rows, watermark, follow } = scene;
   github.clock.skewMs = minutes * minute;
   for (let round = 1; round <= 3; round += 1) {
@@ -85,7 +85,7 @@ test.each([
   expect(await watermark()).toBeLessThan(Date.now() + github.clock.skewMs);
 });
 
-test('a watermark of a clock that was ahead is taken back', async () => {
+test('a watermark from a fast clock is corrected', async () => {
   const { database, githubAppId, push, rows, watermark, follow } = scene;
   await database.write((trx) => deliveryLogIn(trx).advance(githubAppId, Date.now() + 30 * minute));
   await push();
@@ -94,7 +94,7 @@ test('a watermark of a clock that was ahead is taken back', async () => {
   expect(await watermark()).toBeLessThan(Date.now());
 });
 
-/** A GitHub of a tenant's that answers every page with another one, and with something that is new. */
+/** Starts a tenant's GitHub host that always returns another page with a new delivery. */
 async function endless({ delayMs = 0, hang = false } = {}) {
   const { database, github, theirs } = scene;
   const asked: (string | null)[] = [];
@@ -118,7 +118,7 @@ async function endless({ delayMs = 0, hang = false } = {}) {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const host = { ...github, url, apiUrl: url };
   const { id } = await addOperatorApp(database, host, { hostUrl: url, theirs });
-  // It is here already: only the pages are asked for.
+  // This delivery is already stored, so only pages are requested.
   const known = { providerDeliveryId: '00000000-0000-4000-8000-000000000000', event: 'push', contentKey: null };
   await database.write((trx) =>
     storeDeliveries(trx, [{ ...known, githubAppId: id, headers: {}, body: Buffer.from('{}') }]),
@@ -129,7 +129,7 @@ async function endless({ delayMs = 0, hang = false } = {}) {
   return { asked, follower };
 }
 
-test('of a log that never ends a part is read in a round, and the next goes on from there', async () => {
+test('each round reads a part of an endless log, and the next round continues from there', async () => {
   const { asked, follower } = await endless();
   const logs = follower();
   await Promise.all(await logs.round());
@@ -139,7 +139,7 @@ test('of a log that never ends a part is read in a round, and the next goes on f
   expect(asked[30]).toBe('30');
 });
 
-test('a slow log is read for a time only in a round, and gets on all the same', async () => {
+test('each round reads a slow log for a limited time, and makes progress', async () => {
   const { asked, follower } = await endless({ delayMs: 100 });
   const logs = follower(1_000);
   await Promise.all(await logs.round());
@@ -149,7 +149,7 @@ test('a slow log is read for a time only in a round, and gets on all the same', 
   expect(asked[last]).toBe(String(last));
 });
 
-test('nobody waits for a log that does not answer: not the others, not the next round, and the end only briefly', async () => {
+test('a log that does not respond delays neither the others nor the next round, and shutdown only briefly', async () => {
   const { push, rows } = scene;
   const { asked, follower } = await endless({ hang: true });
   const logs = follower();
@@ -160,7 +160,7 @@ test('nobody waits for a log that does not answer: not the others, not the next 
   expect(begun).toHaveLength(2);
   await expect.poll(came, { timeout: 3_000 }).toEqual(guids);
   guids.push(await push());
-  // The App that was read is not under way any more a moment after its row is here.
+  // The App's reading ends shortly after its row is stored.
   await expect.poll(async () => (await logs.round()) && (await came()), { timeout: 3_000 }).toEqual(guids);
   expect(asked).toHaveLength(1);
   const before = Date.now();

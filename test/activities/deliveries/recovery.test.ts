@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => scene?.end());
 
-test('where nobody can reach us, what is in the log is read out of it, oldest first and once', async () => {
+test('if GitHub cannot reach Fairlead, deliveries are read from the log, oldest first and once', async () => {
   const { database, installation, push, rows, asked, activities } = scene;
   const guids = [await push(), await push(), await push()];
   const { read } = activities(false);
@@ -25,7 +25,7 @@ test('where nobody can reach us, what is in the log is read out of it, oldest fi
     ref: 'refs/heads/main',
     installation: { id: installation.id },
   });
-  // The signature is nobody's business any more.
+  // The signature is no longer needed.
   expect(Object.keys(JSON.parse(stored[0]?.headers ?? '{}')).sort()).toEqual([
     'x-github-hook-id',
     'x-github-hook-installation-target-id',
@@ -37,10 +37,10 @@ test('where nobody can reach us, what is in the log is read out of it, oldest fi
   expect(asked(/attempts$/, 'POST')).toBe(0);
 });
 
-test('what is here already, by webhook, is not read; a success in the log that never arrived is', async () => {
+test('a delivery that arrived by webhook is not read, and a logged success that never arrived is', async () => {
   const { database, github, githubAppId, push, rows, activities } = scene;
   const [here, swallowed] = [await push(), await push()];
-  // A proxy in between answered in our name.
+  // A proxy responded in place of Fairlead.
   for (const delivery of github.state.deliveries) delivery.statusCode = 200;
   const known = {
     githubAppId,
@@ -58,13 +58,13 @@ test('what is here already, by webhook, is not read; a success in the log that n
   ]);
 });
 
-test('where GitHub can reach us it is asked to send again; what does not come then is read', async () => {
+test('if GitHub can reach Fairlead, it is asked to send again, and missing deliveries are read later', async () => {
   const { github, push, rows, watermark, activities } = scene;
   const guid = await push();
   const { read } = activities(true);
   expect(await read()).toMatchObject({ recovered: 0, sentAgain: 1, again: false });
   expect(await rows()).toEqual([]);
-  // The watermark stays before what is on its way.
+  // The watermark stays before the deliveries that are still on their way.
   const sentFirst = github.state.deliveries[0]?.deliveredAt ?? 0;
   expect(await watermark()).toBeLessThan(sentFirst);
   await expect.poll(() => github.state.deliveries.length).toBe(2);
@@ -72,14 +72,14 @@ test('where GitHub can reach us it is asked to send again; what does not come th
   expect((await rows()).map((row) => row.provider_delivery_id)).toEqual([guid]);
 });
 
-test('GitHub refusing to send again does not matter: it is read', async () => {
+test('a delivery is read if GitHub refuses to send it again', async () => {
   const { github, push, activities } = scene;
   await push();
   github.faults.add({ method: 'POST', path: /attempts$/, kind: 'status', status: 422, times: 9 });
   expect(await activities(true).read()).toMatchObject({ recovered: 1, sentAgain: 0 });
 });
 
-test('a log of thousands is read part by part, and the watermark moves at its very end', async () => {
+test('a log of thousands is read in parts, and the watermark moves at the end', async () => {
   const { github, theirs, installation, repository, rows, watermark, activities } = scene;
   for (let at = 0; at < 3_250; at += 1) {
     const template = { action: null, installationId: installation.id, repositoryId: repository.id };
@@ -114,7 +114,7 @@ test('a log of thousands is read part by part, and the watermark moves at its ve
   expect(await watermark()).toEqual(expect.any(Number));
 }, 120_000);
 
-test('one that cannot be read does not hold up the others, and is tried again', async () => {
+test('an unreadable delivery does not delay others, and is retried', async () => {
   const { github, push, rows, watermark, activities } = scene;
   for (let at = 0; at < 40; at += 1) await push();
   const one = new RegExp(`deliveries/${github.state.deliveries[10]?.id}$`);
@@ -127,7 +127,7 @@ test('one that cannot be read does not hold up the others, and is tried again', 
   expect((await rows()).length).toBe(40);
 });
 
-test('where nothing can be read it is not asked for everything, and what was read is kept', async () => {
+test('an outage stops further requests, and deliveries that were read are kept', async () => {
   const { github, push, rows, asked, activities } = scene;
   for (let at = 0; at < 60; at += 1) await push();
   const later = github.state.deliveries.slice(30).map(({ id }) => id);
@@ -138,7 +138,7 @@ test('where nothing can be read it is not asked for everything, and what was rea
   expect(asked(path)).toBeLessThan(10);
 });
 
-test('a limit of requests ends the reading at once, and says how long to wait', async () => {
+test('a rate limit ends the reading immediately, with the time to wait', async () => {
   const { github, push, asked, activities } = scene;
   for (let at = 0; at < 20; at += 1) await push();
   const path = /deliveries\/\d+$/;
@@ -147,7 +147,7 @@ test('a limit of requests ends the reading at once, and says how long to wait', 
   expect(asked(path)).toBe(5);
 });
 
-test('one whose content the log has lost is shown as one that failed, and keeps nothing back', async () => {
+test('a delivery whose content is missing in the log is stored as failed, and delays nothing', async () => {
   const { github, push, rows, activities } = scene;
   const [lost, later] = [await push(), await push()];
   const entry = github.state.deliveries.find(({ guid }) => guid === lost);
@@ -159,7 +159,7 @@ test('one whose content the log has lost is shown as one that failed, and keeps 
   ]);
 });
 
-test('one that is longer than any answer may be is shown as one that failed, and keeps nothing back', async () => {
+test('a delivery that is too large is stored as failed, and delays nothing', async () => {
   const { github, push, rows, activities } = scene;
   const [long, later] = [await push(), await push()];
   const entry = github.state.deliveries.find(({ guid }) => guid === long);
@@ -171,7 +171,7 @@ test('one that is longer than any answer may be is shown as one that failed, and
   ]);
 });
 
-test('large ones are few in memory and few in a commit, and all of them come in their order', async () => {
+test('large deliveries are read and committed a few at a time, all in order', async () => {
   const { database, github, githubAppId, broker, push, rows } = scene;
   const guids: string[] = [];
   for (let at = 0; at < 12; at += 1) guids.push(await push());
@@ -205,11 +205,11 @@ test('large ones are few in memory and few in a commit, and all of them come in 
   await pull(watched, counted, githubAppId, missed, () => false);
   expect((await rows()).map((row) => row.provider_delivery_id)).toEqual(guids);
   expect(Math.max(...commits)).toBeLessThanOrEqual(8 * 1024 * 1024);
-  // Nothing is known of the first.
+  // The size of the first ones is unknown.
   expect(Math.max(...atOnce.slice(5))).toBe(1);
 }, 30_000);
 
-test('the same signed push under another id is the same push, whichever of the two came out of the log', async () => {
+test('the same signed push with another ID counts as the same push, in either order', async () => {
   const { database, github, githubAppId, push, rows, activities } = scene;
   const guid = await push();
   await activities(false).read();
@@ -229,7 +229,7 @@ test('the same signed push under another id is the same push, whichever of the t
   expect((await rows()).map((row) => row.provider_delivery_id)).toEqual([guid]);
 });
 
-test('what failed here is decided anew, but not every few seconds', async () => {
+test('a failed delivery is decided again, but not every few seconds', async () => {
   const { database, push, rows, activities, follow } = scene;
   const guid = await push();
   const { read } = activities(false);

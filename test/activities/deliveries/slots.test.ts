@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createSlots } from '../../../activities/deliveries/slots.ts';
 
-test('so many go on at once, in turn, and one that takes too long keeps nobody waiting', async () => {
+test('runs a limited number at the same time, in order, and a slow one does not block others', async () => {
   const slots = createSlots(2, 200);
   const begun: number[] = [];
   const work = (number: number, ms: number) =>
@@ -18,13 +18,13 @@ test('so many go on at once, in turn, and one that takes too long keeps nobody w
   expect(Date.now() - startedAt).toBeLessThan(1_500);
   expect(begun).toEqual([1, 2, 3, 4, 5]);
   await Promise.all(slow);
-  // The places are back, and no more than there were.
+  // The same number of slots is free again.
   const more = [work(6, 50), work(7, 50), work(8, 50)];
   expect(begun).toEqual([1, 2, 3, 4, 5, 6, 7]);
   await Promise.all(more);
 });
 
-test('a work that fails gives its place back', async () => {
+test('releases the slot of work that fails', async () => {
   const slots = createSlots(1, 10_000);
   await expect(slots.use(() => Promise.reject(new Error('No')))).rejects.toThrow('No');
   expect(await slots.use(async () => 'done')).toBe('done');

@@ -62,8 +62,8 @@ const apply = (payload: unknown) =>
     applyInstallationEvent(trx, scene.githubAppId, readGitHubEvent('installation', payload) as never),
   );
 
-describe('where GitHub rejects the App’s key', () => {
-  test('its integrations need a new one, until a sync is accepted again', async () => {
+describe('when GitHub rejects the App’s key', () => {
+  test('its integrations require a new key until a sync succeeds', async () => {
     const another = await rotationScene(api, github);
     await failSync();
     await failSync();
@@ -75,7 +75,7 @@ describe('where GitHub rejects the App’s key', () => {
     expect(await isOpen()).toBe(false);
   });
 
-  test('a reading of the log of deliveries notices both', async () => {
+  test('a read of the delivery log detects both the rejection and the recovery', async () => {
     await finishRecovery({ code: rejected, detail: 'No' });
     expect(await status()).toBe(`reauth_required: ${rejected}`);
     expect(await isOpen()).toBe(true);
@@ -84,7 +84,7 @@ describe('where GitHub rejects the App’s key', () => {
     expect(await isOpen()).toBe(false);
   });
 
-  test('one that is suspended shows that, and does not come back before the key is taken', async () => {
+  test('a suspended integration shows that, and recovers only when the key is accepted', async () => {
     await apply(github.suspend(installation));
     await failSync();
     expect(await status()).toBe('suspended: installation_suspended');
@@ -101,7 +101,7 @@ describe('where GitHub rejects the App’s key', () => {
     expect(await status()).toBe('active');
   });
 
-  test('one that lacks permissions lacks them afterwards', async () => {
+  test('an integration without permissions still lacks them afterwards', async () => {
     installation.permissions = { metadata: 'read' };
     await pass();
     expect(await status()).toBe('degraded: permissions_missing');
@@ -111,7 +111,7 @@ describe('where GitHub rejects the App’s key', () => {
     expect(await status()).toBe('degraded: permissions_missing');
   });
 
-  test('what else is wrong with one is not cured by it', async () => {
+  test('another problem of an integration is not cleared by the recovery', async () => {
     const other = { status: 'reauth_required' as const, status_reason: 'authorization_expired' };
     await api.database.write((trx) => trx('integrations').where({ id: scene.integrationId }).update(other));
     await failSync();
@@ -119,19 +119,19 @@ describe('where GitHub rejects the App’s key', () => {
     expect(await status()).toBe('reauth_required: authorization_expired');
   });
 
-  test('an outage, or a clock that is wrong, is not the key’s', async () => {
+  test('an outage or a wrong clock does not count as a rejection', async () => {
     for (const code of ['unavailable', 'clock_skew']) await failSync(code);
     expect(await status()).toBe('active');
   });
 
-  test('that a person closes the incident makes no key good', async () => {
+  test('closing the incident does not clear the rejection', async () => {
     await failSync();
     await api.database.write((trx) => allIncidents(trx).resolveSubject(rejected, scene.githubAppId));
     await api.database.write((trx) => followInstallations(trx, scene.githubAppId));
     expect(await status()).toBe(`reauth_required: ${rejected}`);
   });
 
-  test('a rotation to a key that GitHub takes ends it at once, and has the installations read', async () => {
+  test('a rotation to an accepted key ends it immediately, and starts a sync of the installations', async () => {
     const [old, fresh] = [scene.theirs.privateKey, addKey(scene.theirs)];
     deleteKey(scene.theirs, old);
     await failSync();
@@ -148,14 +148,14 @@ describe('where GitHub rejects the App’s key', () => {
     await scene.expectUsable();
   });
 
-  test('a new client secret says nothing of the key', async () => {
+  test('a new client secret does not affect the key’s status', async () => {
     await failSync();
     await scene.rotate('client_secret', { client_secret: addClientSecret(scene.theirs) });
     await scene.once.cutOver({ rotationId: await scene.rotationOf('client_secret') });
     expect(await status()).toBe(`reauth_required: ${rejected}`);
   });
 
-  test('whoever asks to sign in anew is sent to the route that takes a new key', async () => {
+  test('a request to reauthorize returns the route that accepts a new key', async () => {
     await failSync();
     const at = `/v1/integrations/${scene.integrationId}`;
     const { status: answered, body } = await scene.caller.send<{ detail: string }>('POST', `${at}/reauthorize`, {});

@@ -35,7 +35,7 @@ beforeEach(async () => {
   theirs = github.addApp({ permissions: { ...githubAppPermissions }, events: [...githubAppEvents] });
   ({ id: githubAppId } = await addOperatorApp(database, github, { theirs }));
   orgId = await addOrg(database);
-  // An App of the organization's own.
+  // An App of the organization.
   await database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId }));
   Object.assign(theirs, { hookUrl: here(), contentType: 'json' });
   await database.write((trx) => trx('commands').delete());
@@ -61,7 +61,7 @@ const commands = () => database.reader('commands').orderBy('id').select('workflo
 const patches = () => github.requests({ method: 'PATCH', path: /^\/app\/hook\/config$/ });
 
 describe('an App', () => {
-  test('that is as it should be is left alone, and its installations are read', async () => {
+  test('that is configured correctly is not changed, and its installations are read', async () => {
     const before = patches().length;
     await check();
     expect(await open()).toEqual([]);
@@ -69,7 +69,7 @@ describe('an App', () => {
     expect(await commands()).toMatchObject([{ workflow: 'syncInstallations', action: 'signal_with_start' }]);
   });
 
-  test('whose webhooks go elsewhere, or come as a form, is mended; its secret stays, and a second look changes nothing', async () => {
+  test('with a wrong webhook URL or content type is fixed once, and keeps its secret', async () => {
     const secret = theirs.webhookSecret;
     for (const wrong of [{ hookUrl: 'https://elsewhere.example/hook' }, { contentType: 'form' }]) {
       Object.assign(theirs, wrong);
@@ -85,20 +85,20 @@ describe('an App', () => {
     expect(audited).toContainEqual({ action: 'github_app.webhook_repaired', org_id: orgId });
   });
 
-  test('of the operator is not changed: they are told, until it is right', async () => {
+  test('of the operator is not changed, and has an incident until it is correct', async () => {
     await database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: null }));
     theirs.hookUrl = 'https://elsewhere.example/hook';
     const before = patches().length;
     await check();
     expect(patches()).toHaveLength(before);
     expect(await open()).toEqual(['webhook_misdirected']);
-    // The address that all of the operator's Apps may share.
+    // The address that all Apps of the operator can share.
     theirs.hookUrl = 'https://fairlead.example/v1/webhooks/github';
     await check();
     expect(await open()).toEqual([]);
   });
 
-  test('whose webhook GitHub does not let us mend is told of', async () => {
+  test('whose webhook cannot be fixed gets an incident', async () => {
     theirs.hookUrl = 'https://elsewhere.example/hook';
     github.faults.add({ method: 'PATCH', path: /hook\/config$/, kind: 'status', status: 403, times: 1 });
     await check();
@@ -107,14 +107,14 @@ describe('an App', () => {
     expect(await open()).toEqual([]);
   });
 
-  test('where GitHub cannot reach us, its webhook may go anywhere', async () => {
+  test('can have any webhook URL if GitHub cannot reach Fairlead', async () => {
     theirs.hookUrl = 'https://nowhere.invalid/hook';
     await check(false);
     expect(theirs.hookUrl).toBe('https://nowhere.invalid/hook');
     expect(await open()).toEqual([]);
   });
 
-  test('that asks for too little is told of, by name, until it asks for all', async () => {
+  test('that requests too few permissions has an incident that names them, until it requests all', async () => {
     const { deployments: _, ...fewer } = githubAppPermissions;
     Object.assign(theirs, { permissions: fewer, events: githubAppEvents.filter((event) => event !== 'push') });
     await check();
@@ -127,7 +127,7 @@ describe('an App', () => {
     expect(await open()).toEqual([]);
   });
 
-  test('that GitHub does not accept any more is told of once, until it does', async () => {
+  test('that GitHub rejects has one incident until it is accepted', async () => {
     const other = github.addApp();
     const put = (key: string) =>
       database.write((trx) => githubAppSecrets(trx, keyring).put(githubAppId, null, 'private_key', key));
@@ -140,14 +140,14 @@ describe('an App', () => {
     expect(await open()).toEqual([]);
   });
 
-  test('whose host is away is nobody’s fault: it is tried again', async () => {
+  test('whose host is unreachable is retried without an incident', async () => {
     github.faults.add({ path: /^\/app$/, kind: 'status', status: 503, times: 1 });
     await expect(check()).rejects.toMatchObject({ type: 'unavailable', nonRetryable: false });
     expect(await open()).toEqual([]);
   });
 });
 
-test('Apps are compared that somebody uses, and what is left of others is not', async () => {
+test('reconciles Apps that have integrations, and no others', async () => {
   const of = { orgId, projectId: await addProject(database, orgId) };
   const used = await addEverything(database, of);
   await database.write((trx) => trx('github_apps').where({ id: used.githubAppId }).update({ org_id: orgId }));
@@ -155,11 +155,11 @@ test('Apps are compared that somebody uses, and what is left of others is not', 
   await activities().requestReconciliations();
   const asked = (await commands()).map(({ workflow_id: id }) => id);
   expect(asked).toContain(`reconcile/${used.githubAppId}`);
-  // Nobody has an integration on it.
+  // This App has no integration.
   expect(asked).not.toContain(`reconcile/${githubAppId}`);
 });
 
-describe('what stands still', () => {
+describe('the check for stuck work', () => {
   const hour = 3_600_000;
   const tenant = async () => addEverything(database, { orgId, projectId: await addProject(database, orgId) });
   const age = (table: 'builds' | 'integrations', id: string, ms: number, more = {}) =>
@@ -173,7 +173,7 @@ describe('what stands still', () => {
     return all.filter((one) => one.workflow_id === workflowId && one.action === 'signal_with_start').length;
   };
 
-  test('a build without news has its workflow looked for, and a person is told until it ends', async () => {
+  test('starts the workflow of a build without news, and opens an incident until the build ends', async () => {
     const { buildId } = await tenant();
     const clean = () => database.write((trx) => trx('commands').delete());
     await database.write((trx) => trx('incidents').where({ subject_id: buildId }).delete());
@@ -194,7 +194,7 @@ describe('what stands still', () => {
     expect(await open(buildId)).toEqual([]);
   });
 
-  test('a build that waits for a person does not', async () => {
+  test('ignores a build that waits for a person', async () => {
     const { buildId } = await tenant();
     await database.write((trx) => trx('commands').delete());
     await age('builds', buildId, 30 * hour, { status: 'uncertain' });
@@ -203,7 +203,7 @@ describe('what stands still', () => {
     expect(await startsOf(`build/${buildId}`)).toBe(0);
   });
 
-  test('a deletion is started once more; a person is told when that goes on for more than a week', async () => {
+  test('restarts a deletion, and opens an incident after more than a week', async () => {
     const { integrationId } = await tenant();
     await age('integrations', integrationId, 2 * hour, { status: 'deleting' });
     await sweepStuck(database);
@@ -217,7 +217,7 @@ describe('what stands still', () => {
     expect(await open(integrationId)).toEqual([]);
   });
 
-  test('an old key is nobody’s to delete where what replaced it is gone as well', async () => {
+  test('resolves the incident of an old key when the new key is also destroyed', async () => {
     const [credential] = await database
       .reader('credentials')
       .where({ github_app_id: githubAppId, kind: 'private_key' })
@@ -233,7 +233,7 @@ describe('what stands still', () => {
     expect(await open(subjectId)).toEqual([]);
   });
 
-  test('what is told of something that is no more is over', async () => {
+  test('resolves incidents of resources that no longer exist', async () => {
     const { installationId, integrationId, buildId } = await tenant();
     const raise = (code: 'installation_unreadable' | 'installation_suspended', subjectId: string) =>
       database.write((trx) => allIncidents(trx).raise({ orgId, projectId: null, code, subjectId }));

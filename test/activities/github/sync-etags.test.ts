@@ -36,7 +36,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** A pass; answers the statuses of the pages of repositories, in order. */
+/** Runs a pass and returns the statuses of the repository pages, in order. */
 async function pass(): Promise<number[]> {
   const before = github.ledger.length;
   await sync(database, broker, app.id);
@@ -62,7 +62,7 @@ const installationRow = async ({ id }: Installation) => {
 const edit = (work: Parameters<TestDatabase['write']>[0]) => database.write(work);
 
 describe('a second pass', () => {
-  test('over what has not changed is answered 304 for every page, and has seen every repository', async () => {
+  test('without changes gets 304 for every page, and marks every repository as seen', async () => {
     expect(await pass()).toEqual([200, 200, 200]);
     expect(await pass()).toEqual([304, 304, 304]);
     const seen = (await within()).map(({ seen_pass }) => seen_pass);
@@ -70,7 +70,7 @@ describe('a second pass', () => {
     expect(new Set(seen)).toEqual(new Set([await passNow()]));
   });
 
-  test('reads the page on which something was renamed, and no other', async () => {
+  test('reads only the page with a renamed repository', async () => {
     await pass();
     const [renamed] = repositories.slice(120);
     if (renamed) github.renameRepository(renamed, 'other');
@@ -79,7 +79,7 @@ describe('a second pass', () => {
     expect(await within()).toHaveLength(250);
   });
 
-  test('takes away what it finds missing once it was missing twice, and the second look costs nothing', async () => {
+  test('removes a repository after it was missing twice, and the second check costs nothing', async () => {
     await pass();
     const [taken] = repositories.slice(3);
     github.removeRepository(taken as Repository);
@@ -90,7 +90,7 @@ describe('a second pass', () => {
     expect(await within()).toHaveLength(249);
   });
 
-  test('forgets the pages that are no more', async () => {
+  test('forgets pages that no longer exist', async () => {
     await pass();
     for (const one of repositories.slice(90)) github.removeRepository(one);
     await pass();
@@ -101,7 +101,7 @@ describe('a second pass', () => {
     expect(await within()).toHaveLength(250);
   });
 
-  test('brings back what an old event took away, although GitHub says that nothing has changed', async () => {
+  test('restores a repository that an old event removed, although GitHub reports no change', async () => {
     await pass();
     const [wronged] = repositories;
     await edit((trx) => repositoriesIn(trx).markRemoved(app.id, [wronged?.id ?? 0], installation.id));
@@ -110,7 +110,7 @@ describe('a second pass', () => {
     expect(await pass()).toEqual([304, 304, 304]);
   });
 
-  test('follows a repository that went to another installation and came back before this one was read again', async () => {
+  test('follows a repository that moved to another installation and back before this one was read', async () => {
     await pass();
     const elsewhere = github.addInstallation(app.theirs, { account: { login: 'other', id: 77, type: 'User' } });
     const activities = syncActivities(database, broker);
@@ -132,19 +132,19 @@ describe('a second pass', () => {
     expect((await rowOf(wanderer))?.installation_id).toBe((await installationRow(installation)).id);
   });
 
-  test('reads the page again on which a name was learned outside of a sync', async () => {
+  test('reads a page again if a name on it was learned outside of a sync', async () => {
     await pass();
     const [renamed] = repositories as [Repository];
     const row = await repositoriesIn(database.reader).find((await rowOf(renamed))?.id ?? '');
     if (!row) throw new Error('it was read');
-    // It was called so for a while, and is called as before by now: the page has not changed.
+    // The repository had this name for a while and has its old name again, so the page has not changed.
     const other = { ...row, name: 'for-a-while', fullName: 'acme/for-a-while' };
     await edit((trx) => repositoriesIn(trx).updateDescription(row.id, other));
     expect(await pass()).toEqual([304, 200, 304, 304]);
     expect(await rowOf(renamed)).toMatchObject({ full_name: renamed.fullName });
   });
 
-  test('reads every page where one that GitHub calls unchanged does not fit the others', async () => {
+  test('reads every page if an unchanged page does not match the others', async () => {
     await pass();
     const { id } = await installationRow(installation);
     await edit((trx) => trx('repository_pages').where({ installation_id: id, page: 1 }).update({ total_count: 249 }));
@@ -152,14 +152,14 @@ describe('a second pass', () => {
     expect(await pass()).toEqual([304, 304, 304]);
   });
 
-  test('does not rely on what was read more than a day ago', async () => {
+  test('does not rely on pages that are more than a day old', async () => {
     await pass();
     await edit((trx) => trx('repository_pages').update({ read_at: Date.now() - 25 * 3_600_000 }));
     expect(await pass()).toEqual([200, 200, 200]);
   });
 });
 
-describe('while repositories come and go', () => {
+describe('while repositories are added and removed', () => {
   const read = async (page: number, whole = false) => {
     const { id } = await installationRow(installation);
     return syncActivities(database, broker).syncRepositoryPage({ installationId: id, page, whole });
@@ -173,7 +173,7 @@ describe('while repositories come and go', () => {
     await syncActivities(database, broker).beginSync({ githubAppId: app.id });
   };
 
-  test('one that slipped from one page to another that was read is not taken away', async () => {
+  test('a repository that moved between two pages is not removed', async () => {
     await begin();
     await read(1);
     github.removeRepository(repositories[0] as Repository);
@@ -184,28 +184,28 @@ describe('while repositories come and go', () => {
     for (const page of [1, 2, 3]) await read(page, true);
     expect(await finish(true)).toBe('done');
     expect((await rowOf(repositories[100] as Repository))?.removed_at).toBeNull();
-    // It was there when the pass began; the next one takes it away.
+    // It existed when the pass began. The next pass removes it.
     expect(await within()).toHaveLength(250);
     await pass();
     expect((await within()).map(({ external_id }) => external_id)).not.toContain(repositories[0]?.id);
     expect(await within()).toHaveLength(249);
   });
 
-  test('nor is one that slipped through while another one was added', async () => {
+  test('a repository that moved while another was added is not removed either', async () => {
     await begin();
     await read(1);
     github.removeRepository(repositories[0] as Repository);
     github.addRepository(installation);
     await read(2);
     await read(3);
-    // The numbers fit: but one that is missing is asked for again.
+    // The counts match, but the missing repository is checked again.
     expect(await finish(false)).toBe('read_changes');
     for (const page of [1, 2, 3]) await read(page);
     expect(await finish(true)).toBe('done');
     expect((await rowOf(repositories[100] as Repository))?.removed_at).toBeNull();
   });
 
-  test('nothing is taken away where GitHub counts more than it shows, and those who asked are told', async () => {
+  test('nothing is removed if GitHub counts more than it lists, and the operation reports that', async () => {
     await begin();
     const operation = await database.write((trx) =>
       allOperations(trx).insert({

@@ -32,7 +32,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** An App of an organization of its own, or the operator's. */
+/** Creates an App of an organization or of the operator. */
 async function appOf({ operator = false } = {}) {
   const app = await addOperatorApp(database, github);
   const orgId = operator ? null : await addOrg(database);
@@ -59,12 +59,12 @@ const readRepositories = (installationId: string, { page = 1, whole = true } = {
 const count = async (table: 'installations' | 'repositories', githubAppId: string) =>
   (await database.reader(table).where({ github_app_id: githubAppId })).length;
 
-test('an organization’s App has as many installations as it may, whatever its GitHub says', async () => {
+test('limits the installations of an organization’s App, regardless of what its host lists', async () => {
   const app = await appOf();
   github.addInstallation(app.theirs);
   github.addInstallation(app.theirs);
   await readInstallations(app.id);
-  // What is known is read on.
+  // Known installations are still read.
   expect((await readInstallations(app.id)).readable).toHaveLength(2);
 
   const third = github.addInstallation(app.theirs);
@@ -73,7 +73,7 @@ test('an organization’s App has as many installations as it may, whatever its 
   expect(await count('installations', app.id)).toBe(2);
   expect(github.requests({ path: /^\/app\/installations$/ }).at(-1)?.query).toBe('per_page=100&page=1');
 
-  // It is full: neither an event nor what follows it adds one.
+  // The App is at its limit: neither an event nor the read after it adds an installation.
   await fill(app.id, appLimits.installations - 2);
   const payload = installationPayload(github.state, third, 'created');
   await database.write((trx) => applyInstallationEvent(trx, app.id, readGitHubEvent('installation', payload) as never));
@@ -94,7 +94,7 @@ async function fill(githubAppId: string, rows: number): Promise<void> {
   await database.write((trx) => trx.batchInsert('installations', more, 100));
 }
 
-test('and as many repositories, of all its installations', async () => {
+test('limits the repositories of all its installations together', async () => {
   const app = await appOf();
   const [one, other] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
   for (const installation of [one, one, other]) github.addRepository(installation);
@@ -112,7 +112,7 @@ test('and as many repositories, of all its installations', async () => {
   await readRepositories(theirs);
 });
 
-test('no installation has more pages than GitHub lets an account have repositories', async () => {
+test('limits the pages of an installation to GitHub’s own maximum', async () => {
   const app = await appOf({ operator: true });
   github.addInstallation(app.theirs);
   const { readable } = await readInstallations(app.id);
@@ -122,7 +122,7 @@ test('no installation has more pages than GitHub lets an account have repositori
   });
 });
 
-test('the operator’s App may be installed anywhere', async () => {
+test('does not limit the operator’s App', async () => {
   const app = await appOf({ operator: true });
   for (let at = 0; at < 3; at += 1) github.addRepository(github.addInstallation(app.theirs), {});
   const { readable } = await readInstallations(app.id);

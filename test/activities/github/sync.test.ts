@@ -44,7 +44,7 @@ const repositoryRows = async () =>
   database.reader('repositories').where({ github_app_id: app.id }).orderBy('external_id');
 const within = async () => (await repositoryRows()).filter(({ removed_at }) => removed_at === null);
 
-/** An active integration on an installation that was synced. */
+/** Creates an active integration on a synced installation. */
 async function integrationOn(installation: Installation): Promise<{ id: string; status(): Promise<string> }> {
   const rows = seed(database);
   const row = await installationRow(installation);
@@ -58,11 +58,11 @@ async function integrationOn(installation: Installation): Promise<{ id: string; 
   };
 }
 
-/** A webhook, as the relay applies it. */
+/** Applies a webhook as the relay does. */
 const apply = (name: string, payload: unknown) =>
   database.write((trx) => applyInstallationEvent(trx, app.id, readGitHubEvent(name, payload) as never));
 
-test('two hundred and fifty repositories are read in three pages, with a token that may read metadata only', async () => {
+test('reads 250 repositories in three pages, with a token that can only read metadata', async () => {
   const installation = github.addInstallation(app.theirs, { account: { login: 'big', id: 12, type: 'User' } });
   for (let at = 0; at < 250; at += 1) github.addRepository(installation, { name: `r${at}`, private: at % 2 === 0 });
   await pass();
@@ -84,13 +84,13 @@ test('two hundred and fifty repositories are read in three pages, with a token t
   expect(await githubAppsIn(database.reader).find(app.id)).toMatchObject({ syncError: null });
 });
 
-test('more than a hundred installations are read', async () => {
+test('reads more than a hundred installations', async () => {
   for (let at = 0; at < 101; at += 1) github.addInstallation(app.theirs);
   await pass();
   expect(await database.reader('installations').where({ github_app_id: app.id })).toHaveLength(101);
 });
 
-test('a rename is followed by number, and a new repository of the old name is another one', async () => {
+test('follows a rename by number, and treats a new repository with the old name as another one', async () => {
   const installation = github.addInstallation(app.theirs);
   const old = github.addRepository(installation, { name: 'shop' });
   await pass();
@@ -107,7 +107,7 @@ test('a rename is followed by number, and a new repository of the old name is an
   expect(rows[0]?.id).toBe(before?.id);
 });
 
-test('what vanished is marked as removed, and comes back as the same row', async () => {
+test('marks a missing repository as removed, and restores the same row when it returns', async () => {
   const installation = github.addInstallation(app.theirs);
   const kept = github.addRepository(installation);
   const taken = github.addRepository(installation);
@@ -121,7 +121,7 @@ test('what vanished is marked as removed, and comes back as the same row', async
   expect((await within()).map(({ id }) => id)).toEqual(before.map(({ id }) => id));
 });
 
-test('nothing is marked as removed by a pass that did not see every page', async () => {
+test('marks nothing as removed if the pass did not read every page', async () => {
   const installation = github.addInstallation(app.theirs);
   for (let at = 0; at < 101; at += 1) github.addRepository(installation);
   await pass();
@@ -130,7 +130,7 @@ test('nothing is marked as removed by a pass that did not see every page', async
   expect(await within()).toHaveLength(101);
 });
 
-test('an installation that is suspended while its repositories are read keeps them', async () => {
+test('keeps the repositories of an installation that is suspended while they are read', async () => {
   const installation = github.addInstallation(app.theirs);
   github.addRepository(installation);
   await pass();
@@ -144,7 +144,7 @@ test('an installation that is suspended while its repositories are read keeps th
   expect(await within()).toHaveLength(1);
 });
 
-test('what the clock says does not matter', async () => {
+test('does not depend on the clock', async () => {
   const installation = github.addInstallation(app.theirs);
   github.addRepository(installation);
   await pass();
@@ -156,7 +156,7 @@ test('what the clock says does not matter', async () => {
   expect(await within()).toHaveLength(0);
 });
 
-test('an installation that was suspended, taken back or removed takes its integration along', async () => {
+test('applies a suspension, its end and a removal of an installation to its integration', async () => {
   const installation = github.addInstallation(app.theirs);
   await pass();
   const integration = await integrationOn(installation);
@@ -173,7 +173,7 @@ test('an installation that was suspended, taken back or removed takes its integr
   expect((await installationRow(installation))?.removed_at).toBeGreaterThan(0);
 });
 
-test('a status that tells of something else is left alone', async () => {
+test('keeps a status with another cause', async () => {
   const installation = github.addInstallation(app.theirs);
   await pass();
   const integration = await integrationOn(installation);
@@ -183,7 +183,7 @@ test('a status that tells of something else is left alone', async () => {
   expect(await integration.status()).toBe('deleting');
 });
 
-test('the webhooks of a suspension, a removal and a taken repository hold before any sync', async () => {
+test('applies the webhooks of a suspension and of removals before any sync', async () => {
   const installation = github.addInstallation(app.theirs);
   const repository = github.addRepository(installation);
   await pass();
@@ -199,7 +199,7 @@ test('the webhooks of a suspension, a removal and a taken repository hold before
   expect(github.ledger.length).toBe(asked);
 });
 
-test('the webhook of a new installation shows it unclaimed, and one of an old event brings nothing back', async () => {
+test('shows a new installation as unclaimed after its webhook, and restores nothing from an old event', async () => {
   const installation = github.addInstallation(app.theirs);
   const created = github.installationPayload(installation);
   await apply('installation', created);
@@ -209,7 +209,7 @@ test('the webhook of a new installation shows it unclaimed, and one of an old ev
   expect((await installationRow(installation))?.removed_at).toBeGreaterThan(0);
 });
 
-test('a row that a webhook adds while a pass is under way is not taken away by it', async () => {
+test('keeps a row that a webhook adds during the pass', async () => {
   const activities = syncActivities(database, broker);
   await activities.beginSync({ githubAppId: app.id });
   await activities.syncInstallationPage({ githubAppId: app.id, page: 1 });
@@ -219,7 +219,7 @@ test('a row that a webhook adds while a pass is under way is not taken away by i
   expect((await installationRow(late))?.removed_at).toBeNull();
 });
 
-test('a pass ends the operations that were asked for before it, and a later one those that came after', async () => {
+test('ends the operations that were requested before the pass, and later ones with a later pass', async () => {
   const operations = allOperations(database.reader);
   const ask = () =>
     database.write((trx) =>
@@ -245,7 +245,7 @@ test('a pass ends the operations that were asked for before it, and a later one 
   expect(await githubAppsIn(database.reader).find(app.id)).toMatchObject({ syncError: 'GitHub failed' });
 });
 
-test('a repository that moved to another installation of the App is reached through that one', async () => {
+test('reaches a repository that moved to another installation of the App through that one', async () => {
   const [from, to] = [github.addInstallation(app.theirs), github.addInstallation(app.theirs)];
   const repository = github.addRepository(from);
   await pass();

@@ -43,7 +43,7 @@ afterEach(() => {
 });
 
 const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
-/** How long until it is asked again, in minutes. */
+/** Returns the minutes until the next check. */
 const waits = async (id: string) => (Number((await scene.row(id)).next_check_at) - Date.now()) / minute;
 const refuse = () => registry.settings.users.set('robot', { password: 'another', access: [] });
 const accept = () => registry.settings.users.set('robot', users.robot);
@@ -51,8 +51,8 @@ const change = (id: string, changes: object) =>
   database.write((trx) => trx('integrations').where({ id }).update(changes));
 const several = (count: number) => Promise.all(Array.from({ length: count }, () => scene.add(owner, password)));
 
-describe('a registry whose time has come', () => {
-  test('is asked, and again after five to seven hours', async () => {
+describe('a registry whose check is due', () => {
+  test('is checked, and again after five to seven hours', async () => {
     const id = await scene.add(owner, password);
     expect(await scene.tick()).toEqual([id]);
     expect(await scene.row(id)).toMatchObject({
@@ -68,7 +68,7 @@ describe('a registry whose time has come', () => {
     expect(await scene.tick()).toEqual([id]);
   });
 
-  test('is asked once, whoever else looks at the same moment, and again where that is lost', async () => {
+  test('is checked once by concurrent workers, and again if that check is lost', async () => {
     const ids = await several(30);
     const claims = await Promise.all(Array.from({ length: 4 }, () => scene.claimDueChecks()));
     expect(claims.reduce((sum, { claimed }) => sum + claimed, 0)).toBe(30);
@@ -76,11 +76,11 @@ describe('a registry whose time has come', () => {
     expect((await pending()).map(({ workflow_id: id }) => id).sort()).toEqual(ids.map((id) => `verify/${id}`).sort());
     pass(hour);
     expect(await scene.claimDueChecks()).toEqual({ claimed: 30, more: false });
-    // What waits for Temporal does not pile up.
+    // Commands that wait for Temporal do not pile up.
     expect(await pending()).toHaveLength(30);
   });
 
-  test('is asked with 199 others at a time', async () => {
+  test('is checked in batches of 200', async () => {
     const ids = await Promise.all(Array.from({ length: 201 }, () => seed(database).registry(owner)));
     await database.write((trx) => trx('integrations').whereIn('id', ids).update({ next_check_at: Date.now() }));
     expect(await scene.claimDueChecks()).toEqual({ claimed: 200, more: true });
@@ -95,8 +95,8 @@ describe('a registry whose time has come', () => {
 
   test.each([
     ['refuses', refuse],
-    ['does not answer', () => registry.fail(away)],
-  ])('changes nothing where it %s, and was deleted meanwhile', async (_, how) => {
+    ['does not respond', () => registry.fail(away)],
+  ])('is not changed if it %s and was deleted during the check', async (_, how) => {
     const id = await scene.add(owner, password, { strikes: 2 });
     how();
     await scene.asked(id, () => remove(id));
@@ -104,7 +104,7 @@ describe('a registry whose time has come', () => {
     expect(await scene.open(owner.orgId)).toEqual([]);
   });
 
-  test('is left alone once it is deleted, before or after it was claimed', async () => {
+  test('is not checked after it is deleted, before or after the claim', async () => {
     const [before, after] = [await scene.add(owner, password), await scene.add(owner, password)];
     await remove(before);
     registry.ledger.length = 0;
@@ -119,7 +119,7 @@ describe('a registry whose time has come', () => {
   });
 });
 
-test('a registry is asked soon where the cloud account that it inherits was refused, or mended', async () => {
+test('a registry is checked soon after its cloud account is rejected or works again', async () => {
   const cloudAccountId = await seed(database).cloudAccount(owner);
   const inherited = { kind: 'ecr', auth_mode: 'cloud_account', cloud_account_id: cloudAccountId };
   const later = { next_check_at: Date.now() + 5 * hour };
@@ -135,13 +135,13 @@ test('a registry is asked soon where the cloud account that it inherits was refu
     expect(await waits(id)).toBe(0);
     await change(id, later);
   }
-  // The same as before is no news.
+  // The same result again causes no check.
   await record();
   expect(await waits(id)).toBe(5 * 60);
 });
 
-describe('what a check finds refused', () => {
-  test('is believed the third time in a row, after 2 and 10 minutes', async () => {
+describe('a check that is rejected', () => {
+  test('is confirmed the third time in a row, after 2 and 10 minutes', async () => {
     const id = await scene.add(owner, password);
     refuse();
     for (const minutes of [2, 10]) {
@@ -154,7 +154,7 @@ describe('what a check finds refused', () => {
     await scene.tick();
     expect(await scene.row(id)).toMatchObject({ status: 'reauth_required', status_reason: 'credentials_rejected' });
     expect(await scene.open(owner.orgId)).toMatchObject([{ code: 'registry_refused', subjectId: id }]);
-    // It is asked on as usual, and mends itself where the registry takes it again.
+    // The checks continue, and the registry recovers when it accepts the credential again.
     accept();
     pass(7 * hour);
     await scene.tick();
@@ -162,7 +162,7 @@ describe('what a check finds refused', () => {
     expect(await scene.open(owner.orgId)).toEqual([]);
   });
 
-  test('is forgotten where it is accepted in between, and a silence does not count for it', async () => {
+  test('is forgotten after a success in between, and an outage does not count', async () => {
     const id = await scene.add(owner, password);
     refuse();
     await scene.tick();
@@ -184,7 +184,7 @@ describe('what a check finds refused', () => {
     expect(await scene.row(id)).toMatchObject({ status: 'active', refusals: 1 });
   });
 
-  test('decides at once where somebody has asked', async () => {
+  test('decides immediately if a caller requested it', async () => {
     const id = await scene.add(owner, password);
     refuse();
     await scene.asked(id);
@@ -192,8 +192,8 @@ describe('what a check finds refused', () => {
   });
 });
 
-describe('a registry that does not answer', () => {
-  test('is one incident at the third time, changes no status, and is over with the first answer', async () => {
+describe('a registry that does not respond', () => {
+  test('has one incident after the third time, keeps its status, and recovers with the first response', async () => {
     const ids = await several(10);
     const other = await seed(database).org();
     const theirs = await scene.add(other, password);
@@ -220,12 +220,12 @@ describe('a registry that does not answer', () => {
     await scene.asked(first);
     expect(await scene.open(owner.orgId)).toEqual([]);
     expect(await scene.open(other.orgId)).toHaveLength(1);
-    // The others need not wait until their own time has come.
+    // The other integrations are checked before their own time.
     expect((await scene.tick()).sort()).toEqual(rest.sort());
     for (const id of ids) expect(await scene.row(id)).toMatchObject({ status: 'active', strikes: 0 });
   });
 
-  test('has ended its outage with an answer that refuses, too', async () => {
+  test('ends its outage also with a rejection', async () => {
     const id = await scene.add(owner, password, { strikes: 2 });
     registry.fail(away);
     await scene.tick();
@@ -238,7 +238,7 @@ describe('a registry that does not answer', () => {
     expect(await scene.row(id)).toMatchObject({ status: 'active', strikes: 0, refusals: 1 });
   });
 
-  test('is no incident while somebody else is answered', async () => {
+  test('has no incident while another integration gets a response', async () => {
     await scene.add(owner, password);
     await scene.tick();
     const silent = await scene.add(owner, password, { strikes: 2 });
@@ -251,7 +251,7 @@ describe('a registry that does not answer', () => {
     expect(await scene.open(owner.orgId)).toHaveLength(1);
   });
 
-  test('is no incident of one that never worked', async () => {
+  test('has no incident for an integration that never worked', async () => {
     const id = await scene.add(owner, password, { status: 'pending', last_success_at: null, strikes: 5 });
     registry.fail(away);
     await scene.tick();
@@ -259,7 +259,7 @@ describe('a registry that does not answer', () => {
     expect(await scene.open(owner.orgId)).toEqual([]);
   });
 
-  test('is told of no more once nobody is left who waits for it', async () => {
+  test('loses its incident when no integration is waiting for it', async () => {
     const id = await scene.add(owner, password, { strikes: 2 });
     registry.fail(away);
     await scene.tick();
@@ -270,10 +270,10 @@ describe('a registry that does not answer', () => {
   });
 });
 
-describe('a credential that ends by its owner’s date', () => {
+describe('a credential with an expiry date', () => {
   const told = async () => (await scene.open(owner.orgId)).map(({ code, subjectId }) => [code, subjectId]);
 
-  test('is told of once within seven days, and stays what it is after them', async () => {
+  test('has one incident in the last seven days, and keeps its status afterwards', async () => {
     const id = await scene.add(owner, password, { expires_at: Date.now() + 8 * day });
     await scene.tick();
     expect(await told()).toEqual([]);
@@ -287,10 +287,10 @@ describe('a credential that ends by its owner’s date', () => {
   });
 
   test.each([
-    ['the date is moved', () => ({ expires_at: Date.now() + 90 * day })],
-    ['there is none any more', () => ({ expires_at: null })],
-    ['it is deleted', () => ({ status: 'deleted' })],
-  ])('is told of no more where %s', async (_, changes) => {
+    ['the date is later', () => ({ expires_at: Date.now() + 90 * day })],
+    ['the date is removed', () => ({ expires_at: null })],
+    ['the integration is deleted', () => ({ status: 'deleted' })],
+  ])('loses its incident when %s', async (_, changes) => {
     const id = await scene.add(owner, password, { expires_at: Date.now() + hour });
     await scene.tick();
     expect(await told()).toEqual([['credential_expiring', id]]);

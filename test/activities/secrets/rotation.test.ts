@@ -15,7 +15,7 @@ import { type RotationScene, rotationScene } from '../../support/scenes/rotation
 let github: GitHubStandIn;
 let api: TestApi;
 let scene: RotationScene;
-/** Of another App. */
+/** Secrets of another App. */
 let foreign: { key: string; secret: string };
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 describe('a webhook secret', () => {
-  test('is replaced without a webhook being refused, whichever step is repeated', async () => {
+  test('is replaced without a rejected webhook, even if any step is repeated', async () => {
     const { theirs } = scene;
     const old = theirs.webhookSecret;
     const started = await scene.rotate('webhook_secret');
@@ -71,7 +71,7 @@ describe('a webhook secret', () => {
     );
   });
 
-  test('changes nothing else of the webhook, and says json each time', async () => {
+  test('is replaced without other changes to the webhook, and the content type is sent each time', async () => {
     const { url, secret } = { url: scene.theirs.hookUrl, secret: 'a secret of the caller’s own' };
     await scene.rotate('webhook_secret', { secret });
     await scene.once.proveVersion({ rotationId: await scene.rotationOf('webhook_secret') });
@@ -81,7 +81,7 @@ describe('a webhook secret', () => {
     expect(github.violations).toEqual([]);
   });
 
-  test('whose change got no answer is told once more, and both verify until it is known', async () => {
+  test('whose change got no response is sent again, and both secrets verify until the result is known', async () => {
     const old = scene.theirs.webhookSecret;
     await scene.rotate('webhook_secret');
     const rotationId = await scene.rotationOf('webhook_secret');
@@ -97,7 +97,7 @@ describe('a webhook secret', () => {
     await scene.expectUsable();
   });
 
-  test('that GitHub refuses to take leaves the old one in use', async () => {
+  test('that GitHub rejects leaves the old one in use', async () => {
     const old = scene.theirs.webhookSecret;
     const { body } = await scene.rotate('webhook_secret', { secret: 'one that is never told' });
     const rotationId = await scene.rotationOf('webhook_secret');
@@ -115,7 +115,7 @@ describe('a webhook secret', () => {
     expect((await scene.rotate('webhook_secret')).status).toBe(202);
   });
 
-  test('of which GitHub may know although it refused later is uncertain, and verifies', async () => {
+  test('that GitHub might have stored despite a later rejection is uncertain, and verifies', async () => {
     await scene.rotate('webhook_secret');
     const rotationId = await scene.rotationOf('webhook_secret');
     github.faults.add({ method: 'PATCH', path: /hook\/config/, times: 1, kind: 'lost_answer' });
@@ -126,7 +126,7 @@ describe('a webhook secret', () => {
     expect(await scene.statuses('webhook_secret')).toEqual(['active', 'uncertain']);
     await scene.expectUsable();
 
-    // The next one clears it away.
+    // The next rotation removes it.
     await scene.rotate('webhook_secret');
     const next = await scene.rotationOf('webhook_secret');
     await scene.once.proveVersion({ rotationId: next });
@@ -137,7 +137,7 @@ describe('a webhook secret', () => {
     await scene.expectUsable();
   });
 
-  test('is put back while the old one is retiring, whichever step is repeated', async () => {
+  test('is rolled back while the old one is retiring, even if any step is repeated', async () => {
     const old = scene.theirs.webhookSecret;
     const { body: first } = await scene.rotate('webhook_secret');
     const rotationId = await scene.rotationOf('webhook_secret');
@@ -151,7 +151,7 @@ describe('a webhook secret', () => {
     expect(body.operation.workflow_id).toBe(first.operation.workflow_id);
     expect(await scene.rollback('webhook_secret')).toMatchObject({ status: 409, body: { code: 'invalid_transition' } });
     expect(await scene.once.readRotation({ rotationId })).toMatchObject({ step: 'roll_back' });
-    // The end of the overlap that comes late finds that it is not wanted.
+    // A late end of the overlap has no effect.
     await scene.once.retireOldVersion({ rotationId, isDead: true });
     await scene.expectUsable();
     github.faults.add({ method: 'PATCH', path: /hook\/config/, times: 1, kind: 'lost_answer' });
@@ -171,7 +171,7 @@ describe('a webhook secret', () => {
     expect(await scene.once.readRotation({ rotationId })).toMatchObject({ phase: 'rolled_back' });
   });
 
-  test('that cannot be put back stays, and GitHub is told of it again before the old one is forgotten', async () => {
+  test('that cannot be rolled back stays, and GitHub gets it again before the old one is destroyed', async () => {
     const old = scene.theirs.webhookSecret;
     await scene.rotate('webhook_secret');
     const rotationId = await scene.rotationOf('webhook_secret');
@@ -182,7 +182,7 @@ describe('a webhook secret', () => {
     await expect(scene.once.proveOldVersion({ rotationId })).rejects.toThrow();
     await scene.twice.giveUpRollback({ rotationId, code: 'timeout', detail: 'GitHub did not answer in time' });
     expect(await scene.operation(body.operation.id)).toMatchObject({ status: 'failed', error: { code: 'timeout' } });
-    // GitHub has taken the old one after all.
+    // GitHub did store the old one.
     expect(scene.theirs.webhookSecret).toBe(old);
     expect(await scene.statuses('webhook_secret')).toEqual(['retiring', 'active']);
     await scene.expectUsable();
@@ -194,7 +194,7 @@ describe('a webhook secret', () => {
   });
 });
 
-/** How each of the two that only a person can make is made and deleted at GitHub. */
+/** The two kinds that only a person can create and delete at GitHub, with how they do it. */
 const assisted = [
   {
     kind: 'private_key' as const,
@@ -215,7 +215,7 @@ const assisted = [
 ];
 
 describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: oldOf }) => {
-  test('is proven before it is used, and the old one is refused at the end', async () => {
+  test('is proven before it is used, and the old one is rejected at the end', async () => {
     const [old, fresh] = [oldOf(), make(scene.theirs)];
     const started = await scene.rotate(kind, { [kind]: fresh });
     expect(started.status).toBe(202);
@@ -249,7 +249,7 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     expect(github.violations).toEqual([]);
   });
 
-  test('of another App is rejected and forgotten, and the old one stays in use', async () => {
+  test('of another App is rejected and deleted, and the old one stays in use', async () => {
     const [old, foreign] = [oldOf(), wrong()];
     const { body } = await scene.rotate(kind, { [kind]: foreign });
     const rotationId = await scene.rotationOf(kind);
@@ -268,20 +268,20 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     await scene.expectUsable();
   });
 
-  test('is neither rejected nor taken for dead by a GitHub that fails', async () => {
+  test('is neither rejected nor considered dead while GitHub fails', async () => {
     await scene.rotate(kind, { [kind]: make(scene.theirs) });
     const rotationId = await scene.rotationOf(kind);
     github.faults.add({ path: /^\/app/, times: 1, kind: 'status', status: 503 });
     await expect(scene.once.proveVersion({ rotationId })).rejects.toMatchObject({ nonRetryable: false });
     await scene.once.proveVersion({ rotationId });
     await scene.once.cutOver({ rotationId });
-    // Everybody is refused: that is no proof.
+    // GitHub rejects every key, which proves nothing.
     github.faults.add({ path: /^\/app/, times: 2, kind: 'status', status: 401 });
     expect(await scene.once.probeOldVersion({ rotationId })).toBe('unknown');
     expect(await scene.once.probeOldVersion({ rotationId })).toBe('alive');
   });
 
-  test('is put back while GitHub still takes it, and not afterwards', async () => {
+  test('is rolled back while GitHub still accepts the old one, and not afterwards', async () => {
     const [old, fresh] = [oldOf(), make(scene.theirs)];
     await scene.rotate(kind, { [kind]: fresh });
     const rotationId = await scene.rotationOf(kind);
@@ -294,7 +294,7 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     await scene.twice.cutBack({ rotationId });
     expect(await scene.activeSecret(kind)).toBe(old);
     await scene.expectUsable();
-    // Now the new one is to be deleted.
+    // Now the person must delete the new one.
     expect(await scene.once.probeOldVersion({ rotationId })).toBe('alive');
     forget(scene.theirs, fresh);
     expect(await scene.once.probeOldVersion({ rotationId })).toBe('dead');
@@ -317,7 +317,7 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     await scene.expectUsable();
   });
 
-  test('that nobody deletes becomes an incident, which ends once it is dead', async () => {
+  test('that stays at GitHub becomes an incident, which is resolved when the old one is dead', async () => {
     const old = oldOf();
     await scene.rotate(kind, { [kind]: make(scene.theirs) });
     const rotationId = await scene.rotationOf(kind);
@@ -333,7 +333,7 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     expect(await incident()).toMatchObject({ status: 'resolved' });
   });
 
-  test('that is deleted with its integration while the old one is still good ends the rotation and the incident', async () => {
+  test('that is deleted with its integration during the overlap ends the rotation and the incident', async () => {
     const { body } = await scene.rotate(kind, { [kind]: make(scene.theirs) });
     const rotationId = await scene.rotationOf(kind);
     await scene.once.proveVersion({ rotationId });
@@ -342,7 +342,7 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     expect(await scene.once.readRotation({ rotationId })).toMatchObject({ step: 'probe', phase: 'overlapping' });
     await api.database.write((trx) => purgeCredentials(trx, { github_app_id: scene.githubAppId }));
     const incidents = () => api.database.reader('incidents').where({ subject_id: body.credential_id });
-    // One that comes late has nothing to tell.
+    // A late report changes nothing.
     await scene.once.reportOldAlive({ rotationId });
     expect(await incidents()).toMatchObject([{ status: 'open', count: 1 }]);
     expect(await scene.twice.readRotation({ rotationId })).toMatchObject({ step: 'over', phase: 'abandoned' });
@@ -350,7 +350,7 @@ describe.each(assisted)('a $kind', ({ kind, make, forget, wrong, nameOf, old: ol
     expect(await scene.operation(body.operation.id)).toMatchObject({ status: 'succeeded' });
   });
 
-  test('that is deleted with its integration meanwhile ends the rotation', async () => {
+  test('that is deleted with its integration during the proof ends the rotation', async () => {
     const { body } = await scene.rotate(kind, { [kind]: make(scene.theirs) });
     const rotationId = await scene.rotationOf(kind);
     await api.database.write((trx) =>
