@@ -20,7 +20,7 @@ function cacheAt(start: number, maxEntries = 100, renewAfter = 1, mostOfOwner = 
   return { clock, cache, make, made: () => made };
 }
 
-test('a value is given out until five minutes before its end, and not after', async () => {
+test('returns a value until five minutes before it expires', async () => {
   const { clock, cache, make } = cacheAt(0);
   const first = await cache.get('a', make);
   clock.now = 55 * minute - 1;
@@ -29,7 +29,7 @@ test('a value is given out until five minutes before its end, and not after', as
   expect(await cache.get('a', make)).not.toBe(first);
 });
 
-test('a value that lives for minutes is given out for four fifths of them', async () => {
+test('returns a value with a lifetime of minutes for four fifths of it', async () => {
   const { clock, cache } = cacheAt(0);
   let made = 0;
   const make = async () => {
@@ -48,7 +48,7 @@ test('a value that lives for minutes is given out for four fifths of them', asyn
   expect(made).toBe(3);
 });
 
-test('a failure is told to all who waited for it, and the next one tries again', async () => {
+test('rejects all waiting callers when the creation fails, and tries again for the next one', async () => {
   const { cache, make, made } = cacheAt(0);
   const fail = () => Promise.reject(new Error('no'));
   const waited = await Promise.allSettled([cache.get('a', fail), cache.get('a', make), cache.get('a', make)]);
@@ -57,7 +57,7 @@ test('a failure is told to all who waited for it, and the next one tries again',
   expect((await cache.get('a', make)).name).toBe('value 1');
 });
 
-test('a value that was dropped is made anew, and its successor is not dropped with it', async () => {
+test('creates a dropped value again, and keeps the new value when the old one is dropped again', async () => {
   const { cache, make } = cacheAt(0);
   const first = await cache.get('a', make);
   cache.drop('a', first);
@@ -67,7 +67,7 @@ test('a value that was dropped is made anew, and its successor is not dropped wi
   expect(await cache.get('a', make)).toBe(second);
 });
 
-test('the oldest values make room', async () => {
+test('evicts the oldest values', async () => {
   const { cache, make, made } = cacheAt(0, 2);
   for (const key of ['a', 'b', 'c', 'b', 'c']) await cache.get(key, make);
   expect(made()).toBe(3);
@@ -75,7 +75,7 @@ test('the oldest values make room', async () => {
   expect(made()).toBe(4);
 });
 
-test('who needs it for longer than what is kept is good for has it made anew', async () => {
+test('creates a new value if the caller needs a longer remaining lifetime', async () => {
   const { clock, cache, make } = cacheAt(0);
   const first = await cache.get('a', make);
   clock.now = 20 * minute;
@@ -85,7 +85,7 @@ test('who needs it for longer than what is kept is good for has it made anew', a
   expect(await cache.get('a', make)).toBe(second);
 });
 
-test('past a share of its life a value is still given out, and made anew meanwhile, once', async () => {
+test('returns a value late in its lifetime and renews it once in the background', async () => {
   const { clock, cache, make, made } = cacheAt(0, 100, 0.8);
   const first = await cache.get('a', make);
   clock.now = 48 * minute;
@@ -99,7 +99,7 @@ test('past a share of its life a value is still given out, and made anew meanwhi
   expect((await cache.get('a', make)).name).toBe('value 2');
 });
 
-test('a renewal that fails is tried again a little later, and nobody is told while there is a value', async () => {
+test('retries a failed renewal a little later, and rejects no caller while it has a value', async () => {
   const { clock, cache, make } = cacheAt(0, 100, 0.8);
   const first = await cache.get('a', make);
   let tried = 0;
@@ -118,7 +118,7 @@ test('a renewal that fails is tried again a little later, and nobody is told whi
   await expect(cache.get('a', fail)).rejects.toThrow('no');
 });
 
-test('who asks for ever more different things pushes out their own, and nothing of others', async () => {
+test('a tenant that requests many distinct values evicts only its own', async () => {
   const { cache, make, made } = cacheAt(0, 100, 1, 2);
   const get = (owner: string | undefined, key: string) => cache.get(`${owner} ${key}`, make, { owner });
   await get('quiet', 'a');
@@ -130,12 +130,12 @@ test('who asks for ever more different things pushes out their own, and nothing 
   await get('greedy', 'c');
   await get('greedy', 'b');
   expect(made()).toBe(5);
-  // The first one made way for the third.
+  // The third key evicted the first one.
   await get('greedy', 'a');
   expect(made()).toBe(6);
 });
 
-test('what was dropped takes no room', async () => {
+test('does not count dropped values', async () => {
   const { cache, make, made } = cacheAt(0, 100, 1, 2);
   const owner = 'one';
   cache.drop('a', await cache.get('a', make, { owner }));

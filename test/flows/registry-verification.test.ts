@@ -118,8 +118,8 @@ describe('a registry that is connected', () => {
       operation: { status: 'failed', error: { code: 'credentials_rejected' } },
     });
     expect(body.registry).toMatchObject({ checks: [], last_success_at: null });
-    const mended = await change(body, { credentials: { password } });
-    expect(mended).toMatchObject({ status: 200, body: { status: 'active', status_reason: null } });
+    const repaired = await change(body, { credentials: { password } });
+    expect(repaired).toMatchObject({ status: 200, body: { status: 'active', status_reason: null } });
   });
 
   test('verifies each repository that is added later, and no longer those that are removed', async () => {

@@ -100,7 +100,7 @@ test('builds a push of each host where it was pushed, with one webhook URL for a
   expectOwnTokens();
 }, 60_000);
 
-test('never takes a webhook that one host signed for another host’s, whatever host it names', async () => {
+test('never accepts a webhook that another host signed, regardless of the host it names', async () => {
   const [, first, second] = hosts as [Host & Tenant, Host & Tenant, Host & Tenant];
   const before = await whole.database.reader('deliveries').count({ count: '*' }).first();
   const payload = first.github.push(first.repository, { ref: 'refs/heads/main' });

@@ -68,7 +68,7 @@ const registryAccess: Parameters<typeof createImageCredentials>[0]['access'] = {
   }),
 };
 
-/** A Google for tests that send nobody there. */
+/** A Google for tests that redirect no one there. */
 const googleConsents: ApiDeps['googleConsents'] = {
   isOffered: true,
   consentUrl: ({ state }) => `https://accounts.google.com/?state=${state}`,

@@ -19,7 +19,7 @@ let others: Database[];
 beforeEach(async () => {
   api = await startApi();
   others = [];
-  // Timers go on as usual: only the clock is moved.
+  // Timers run as usual: only the clock is moved.
   vi.useFakeTimers({ toFake: ['Date'] });
 });
 afterEach(async () => {
@@ -61,7 +61,7 @@ const audited = async () =>
     ({ chain, org_id, actor, action, target }) => ({ chain, org_id, actor, action, target }),
   );
 
-test('the next key is published a day before it signs, and the old one verifies for as long as its tokens live', async () => {
+test('publishes the next key a day before it signs, and verifies with the old one while its tokens are valid', async () => {
   const first = kidOf(await newToken());
   await rotate();
   pass(29 * day - 1);
@@ -73,7 +73,7 @@ test('the next key is published a day before it signs, and the old one verifies 
   const [, second] = await publishedKids();
   expect(await publishedKids()).toEqual([first, second]);
   expect(second).not.toBe(first);
-  // What a cloud reads from now on it may keep for a day.
+  // From now on a cloud may cache what it reads for a day.
   const keptByCloud = newKeySet();
   await verify(await newToken(), keptByCloud);
 
@@ -101,7 +101,7 @@ test('the next key is published a day before it signs, and the old one verifies 
   await verify(await newToken());
 });
 
-test('the private half is destroyed once it signs no more, and each step is in the audit of the instance', async () => {
+test('destroys the private key after its last use, and records each step in the audit log of the instance', async () => {
   await newToken();
   pass(29 * day);
   await rotate();
@@ -129,7 +129,7 @@ test('the private half is destroyed once it signs no more, and each step is in t
   expect(first?.removed_at).toBe(Date.now());
 });
 
-test('a key goes on to sign for as long as nobody rotates, and then hands over as usual', async () => {
+test('signs with the same key until a rotation, and then replaces it as usual', async () => {
   const first = kidOf(await newToken());
   pass(200 * day);
   expect(kidOf(await newToken())).toBe(first);
@@ -140,21 +140,21 @@ test('a key goes on to sign for as long as nobody rotates, and then hands over a
   expect(kidOf(await newToken())).not.toBe(first);
 });
 
-test('an instance that nobody has asked for a key has none, however often it rotates', async () => {
+test('creates no key on rotation if none was ever requested', async () => {
   await rotate();
   pass(60 * day);
   await rotate();
   expect(await rows()).toEqual([]);
 });
 
-test('a clock that is put back behind the first key still signs with it', async () => {
+test('signs with the first key after the clock is set back to before its creation', async () => {
   const first = kidOf(await newToken());
   pass(-day);
   expect(kidOf(await newToken())).toBe(first);
   expect(await publishedKids()).toEqual([first]);
 });
 
-test('several that ask at once, in several processes, make one key; and one successor', async () => {
+test('creates one key and one successor for concurrent requests in several processes', async () => {
   const places = [api.database, anotherProcess(), anotherProcess()];
   const tokens = await Promise.all(places.flatMap((place) => [newToken(place), newToken(place)]));
   expect(new Set(tokens.map(kidOf)).size).toBe(1);
@@ -166,14 +166,14 @@ test('several that ask at once, in several processes, make one key; and one succ
   expect((await audited()).map(({ action }) => action)).toEqual(['signing_key.published', 'signing_key.published']);
 });
 
-test('a process that starts later signs with the key that is there', async () => {
+test('signs with the existing key in a process that starts later', async () => {
   const token = await newToken();
   const later = await newToken(anotherProcess());
   expect(kidOf(later)).toBe(kidOf(token));
   await verify(later);
 });
 
-test('neither a private key nor a token is in any cell, and the seal opens in its own row only', async () => {
+test('stores no private key or token in plain text, and a seal opens only in its own row', async () => {
   const token = await newToken();
   pass(29 * day);
   await rotate();
@@ -194,13 +194,13 @@ test('neither a private key nor a token is in any cell, and the seal opens in it
   expect(secrets.length).toBeGreaterThan(40);
   const cells = await everyCell();
   expect(cells).toContain(made[0]?.kid);
-  // In every spelling; the public half is there by right.
+  // In every encoding. The public half may be stored.
   const found = secrets.filter((secret) => spellingsOf(secret).some((spelling) => cells.includes(String(spelling))));
   expect(found).toEqual([]);
   expect(JSON.stringify(made.map(({ public_jwk }) => JSON.parse(public_jwk)))).not.toMatch(/"(d|p|q|dp|dq|qi)":/);
 });
 
-test('a master key that seals a signing key cannot be left out', async () => {
+test('requires the master key that seals a signing key', async () => {
   await newToken();
   const fresh = { id: 'k2', key: new Uint8Array(32) };
   await expect(checkKeys(api.database, [fresh], createKeyring)).rejects.toThrow(/master key "k1", which/);

@@ -17,48 +17,73 @@ const kept = (code: string, ...checks: RegistryFindings['checks']): RegistryFind
 });
 
 test.each<[string, ReturnType<typeof was>, RegistryFindings, ReturnType<typeof was>]>([
-  ['what is let in is active', was('pending'), letIn(), was('active')],
-  ['and again after it was refused', was('reauth_required', 'credentials_rejected'), letIn(), was('active')],
+  ['an accepted login makes it active', was('pending'), letIn(), was('active')],
   [
-    'what is not proven is not denied',
+    'an accepted login makes it active again after a rejection',
+    was('reauth_required', 'credentials_rejected'),
+    letIn(),
+    was('active'),
+  ],
+  [
+    'an unproven permission does not count as denied',
     was('degraded', 'push_denied'),
     letIn(check('unproven', 'push_unproven')),
     was('active'),
   ],
   [
-    'what is denied is said',
+    'a denied permission degrades it',
     was('active'),
     letIn(check('allowed'), check('denied', 'push_denied')),
     was('degraded', 'push_denied'),
   ],
-  ['a refusal ends it', was('active'), kept('credentials_rejected'), was('reauth_required', 'credentials_rejected')],
   [
-    'and so does one of a cloud',
+    'a rejected login requires a new credential',
+    was('active'),
+    kept('credentials_rejected'),
+    was('reauth_required', 'credentials_rejected'),
+  ],
+  [
+    'a rejection by the cloud requires a new credential',
     was('pending'),
     kept('assume_role_refused'),
     was('reauth_required', 'assume_role_refused'),
   ],
-  ['another realm ends it', was('active'), kept('realm_not_trusted'), was('reauth_required', 'realm_not_trusted')],
   [
-    'an open door proves nothing',
+    'an untrusted realm requires a new approval',
+    was('active'),
+    kept('realm_not_trusted'),
+    was('reauth_required', 'realm_not_trusted'),
+  ],
+  [
+    'a registry that accepts any login proves no credential',
     was('pending'),
     kept('credentials_unproven'),
     was('degraded', 'credentials_unproven'),
   ],
-  ['a repository behind it does', was('pending'), kept('credentials_unproven', check('allowed')), was('active')],
-  ['what is wrong about it does not stop it', was('active'), kept('tls_untrusted'), was('degraded', 'tls_untrusted')],
-  ['and keeps one from beginning', was('pending'), kept('tls_untrusted'), was('pending', 'tls_untrusted')],
-  ['nor does it heal one', was('reauth_required', 'policy'), kept('not_a_registry'), was('reauth_required', 'policy')],
-  ['an outage changes nothing', was('active'), kept('unavailable'), was('active')],
-  ['not even the reason', was('degraded', 'push_denied'), kept('timeout'), was('degraded', 'push_denied')],
-  ['nor what was refused', was('reauth_required', 'policy'), kept('network'), was('reauth_required', 'policy')],
-  ['and is why one has not begun', was('pending'), kept('network'), was('pending', 'network')],
-  ['what is ours to mend is nobody else’s fault', was('active'), kept('clock_skew'), was('active')],
+  [
+    'an allowed repository proves the credential',
+    was('pending'),
+    kept('credentials_unproven', check('allowed')),
+    was('active'),
+  ],
+  ['another problem degrades an active one', was('active'), kept('tls_untrusted'), was('degraded', 'tls_untrusted')],
+  ['another problem keeps a new one pending', was('pending'), kept('tls_untrusted'), was('pending', 'tls_untrusted')],
+  [
+    'another problem does not clear a rejection',
+    was('reauth_required', 'policy'),
+    kept('not_a_registry'),
+    was('reauth_required', 'policy'),
+  ],
+  ['an outage changes no status', was('active'), kept('unavailable'), was('active')],
+  ['an outage keeps the reason', was('degraded', 'push_denied'), kept('timeout'), was('degraded', 'push_denied')],
+  ['an outage keeps a rejection', was('reauth_required', 'policy'), kept('network'), was('reauth_required', 'policy')],
+  ['an outage keeps a new one pending, with the reason', was('pending'), kept('network'), was('pending', 'network')],
+  ['a wrong clock at Fairlead changes nothing', was('active'), kept('clock_skew'), was('active')],
 ])('%s', (_, before, found, after) => {
   expect(verdictOn(before, found)).toEqual(after);
 });
 
-test('a password is no token of a cloud because it is long, or in base64', () => {
+test('does not take a long or base64 password for a cloud token', () => {
   const long = Buffer.from('a password of somebody who likes long passwords').toString('base64');
   for (const password of ['dckr_pat_abc', 'glpat-abc', long, `{"payload":"in clear"}`, '']) {
     expect(shortLivedLogin('aws', password)).toBeUndefined();

@@ -12,7 +12,7 @@ describe('the next check', () => {
     expect(nextCheckAt(now, 0) - now).toBe(5 * hour);
     expect(nextCheckAt(now, 0.5) - now).toBe(6 * hour);
     expect(nextCheckAt(now, almostOne) - now).toBeLessThanOrEqual(7 * hour);
-    // Of thousands that are connected at once every quarter of an hour has its share.
+    // Thousands that are connected at the same time are spread over all quarters of an hour.
     const quarters = new Map<number, number>();
     for (let at = 0; at < 8_000; at += 1) {
       const quarter = Math.floor((nextCheckAt(now, Math.random()) - now) / (15 * minute));

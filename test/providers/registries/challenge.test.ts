@@ -54,7 +54,7 @@ test.each([
 const value = fc.string({ maxLength: 20 }).map((text) => text.replaceAll(/[\r\n]/g, ''));
 const quote = (text: string) => `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 
-test('whatever is quoted comes back as it was', () => {
+test('returns every quoted value unchanged', () => {
   fc.assert(
     fc.property(value, value, (realm, service) => {
       const header = `Bearer realm=${quote(realm)}, service=${quote(service)},Basic realm="x"`;

@@ -223,7 +223,7 @@ test.each([
   expect(effective).toEqual({ repositories: ['team/app'], actions: ['pull', 'push'], narrowedTo: 'repository' });
 });
 
-test('who may only pull gets no bearer to push, though the service answers with a token', async () => {
+test('a user who can only pull gets no bearer token to push, although the service returns one', async () => {
   const client = clientOf(registry);
   const asked = { login: bob, repositories: ['team/app'] };
   await expect(client.mintBearer({ ...asked, purpose: 'push' })).rejects.toMatchObject({ code: 'push_denied' });

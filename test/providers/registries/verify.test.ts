@@ -43,7 +43,7 @@ test.each(kinds)('a wrong password is a wrong password, for every repository: %s
   const answer = await verify({ ...alice, password: 'not-hers' });
   const rejected = refused('credentials_rejected');
   expect(answer).toMatchObject({ login: rejected, repositories: [{ pull: rejected, push: rejected }] });
-  // Nobody is asked again with what was refused once.
+  // A rejected credential is not sent again.
   expect(registry.ledger.filter(({ authorization }) => authorization?.startsWith('Basic'))).toHaveLength(1);
 });
 
@@ -157,7 +157,7 @@ test.each([
   expect((await hasty(registry).verify({ login: alice, ...wants })).login).toEqual(refused(code));
 });
 
-test('nobody there at all', async () => {
+test('reports a registry that is not running', async () => {
   await start();
   await registry.close();
   expect(await verify(alice)).toMatchObject({

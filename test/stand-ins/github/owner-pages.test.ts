@@ -118,7 +118,7 @@ test('moves the branch with the push button, and notifies every installed App', 
   deaf.repositoryIds.add(web.id);
   const before = web.branches.get('main');
   const page = await browser.visit(`${github.url}/acme/web`);
-  const done = await browser.follow(await browser.press(page, 'Push a commit', { branch: 'main', message: 'Mend' }));
+  const done = await browser.follow(await browser.press(page, 'Push a commit', { branch: 'main', message: 'Fix' }));
   expect(browser.read(done)).toContain(web.branches.get('main')?.slice(0, 12));
   await expect.poll(() => received.length).toBe(1);
   expect(received[0]?.headers['x-hub-signature-256']).toMatch(/^sha256=/);
@@ -127,7 +127,7 @@ test('moves the branch with the push button, and notifies every installed App', 
     before,
     after: web.branches.get('main'),
     installation: { id: installation.id },
-    head_commit: { message: 'Mend' },
+    head_commit: { message: 'Fix' },
   });
   github.startRun(web, { displayTitle: 'build 7' });
   expect(browser.read(await browser.visit(`${github.url}/acme/web`))).toMatch(/CI #1 build 7 main [0-9a-f]{12} queued/);

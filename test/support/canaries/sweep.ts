@@ -72,7 +72,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   }),
 };
 
-/** Another account each time, because nobody can connect the same account twice. */
+/** Another account each time, because the same account cannot be connected twice. */
 function robot() {
   return { username: `robot-${randomUUID()}`, password: 'a password of the robot' };
 }
