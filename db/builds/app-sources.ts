@@ -3,7 +3,7 @@ import { usableIntegrationStatuses } from '../../domain/integrations/integration
 import type { Db } from '../store/connection.ts';
 import type { App } from './apps.ts';
 
-/** How the sources of these apps are, by the apps' ids; those without a source have none. */
+/** Returns the status of the source of each app, by the app's ID. Apps without a source have no entry. */
 export async function sourceStatusesOf(db: Db, apps: App[]): Promise<Map<string, SourceStatus>> {
   const sources = apps.flatMap(({ source }) => source ?? []);
   const ids = <Key extends 'integrationId' | 'repositoryId'>(key: Key) => [...new Set(sources.map((one) => one[key]))];
@@ -42,7 +42,7 @@ export async function sourceStatusesOf(db: Db, apps: App[]): Promise<Map<string,
   return new Map(apps.flatMap(({ id, source }) => (source ? [[id, statusOf(source)] as const] : [])));
 }
 
-/** How the registries of these apps are, by the apps' ids; those without a registry have none. */
+/** Returns the status of the registry of each app, by the app's ID. Apps without a registry have no entry. */
 export async function registryStatusesOf(db: Db, apps: App[]): Promise<Map<string, RegistryStatus>> {
   const ids = [...new Set(apps.flatMap(({ registry }) => registry?.integrationId ?? []))];
   const usable = await db('integrations')

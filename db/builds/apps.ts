@@ -6,7 +6,7 @@ import type { AppRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 
 export type AppSource = { integrationId: string; repositoryId: string; branch: string };
-/** Where its images are: a registry, and a name in it. */
+/** The place of the app's images: a registry, and a name in it. */
 export type AppRegistry = { integrationId: string; imageRepository: string };
 
 export type App = {
@@ -40,7 +40,7 @@ export function appsFor(db: Db, scope: TenantScope) {
       .update({ ...columns, revision: revision + 1, updated_at: Date.now() });
     return changed === 1;
   };
-  /** Apps whose source does not reach the installation, with the repository and the integration that they have. */
+  /** Returns apps whose source does not reach the installation, with their current repository and integration. */
   const unreached = async (
     { id, orgId, projectId }: { id: string; orgId: string; projectId: string | null },
     installationId: string,
@@ -98,7 +98,7 @@ export function appsFor(db: Db, scope: TenantScope) {
       return toApp(row);
     },
 
-    /** False where the revision is not the current one any more; so below. */
+    /** Returns false if the revision is no longer the current one. The same holds for the two methods below. */
     update: (id: string, revision: number, { name, autoDeploy }: { name: string; autoDeploy: boolean }) =>
       change(id, revision, { name, auto_deploy: autoDeploy }),
 
@@ -117,10 +117,12 @@ export function appsFor(db: Db, scope: TenantScope) {
       }),
 
     /**
-     * Gives the project's apps that are built from a repository of the installation, through an integration that does
-     * not reach it any more, one that does; answers how many there were. One that belongs to no project is for all
-     * apps of the projects that it was granted to. What was connected by another App is the same repository by the
-     * host's number, and is taken from an integration that is gone only.
+     * Rebinds apps to this integration if their current one no longer reaches the installation that has their
+     * repository. Returns the number of rebound apps.
+     *
+     * An integration of the organization serves the apps of all projects that it is granted to. A repository that was
+     * connected by another App is the same one if the host gives it the same ID. Such an app is rebound only if its
+     * current integration is gone.
      */
     async rebind(
       { id, orgId, projectId }: { id: string; orgId: string; projectId: string | null },
@@ -155,7 +157,7 @@ export function appsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allApps = (db: Db) => appsFor(db, everything);
 
 function toApp(row: AppRow): App {
@@ -175,7 +177,7 @@ function toApp(row: AppRow): App {
   };
 }
 
-/** The App of an installation, and its host. */
+/** Returns the App of an installation, and its host. */
 async function hostOf(db: Db, installationId: string): Promise<{ id: string; hostUrl: string } | undefined> {
   const row: { id: string; host_url: string } | undefined = await db('installations')
     .join('github_apps', 'github_apps.id', 'installations.github_app_id')

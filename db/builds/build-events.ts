@@ -4,7 +4,7 @@ import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { BuildEventRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 
-/** Something that happened to a build. The detail holds ids, codes and safe sentences. */
+/** Something that happened to a build. The detail holds IDs, codes and sentences that are safe to show. */
 export type BuildEvent = {
   id: string;
   buildId: string;
@@ -15,7 +15,7 @@ export type BuildEvent = {
 
 type Owner = { id: string; orgId: string; projectId: string };
 
-/** Appended in the transaction of what it tells. */
+/** Appends an event in the transaction of the change that it describes. */
 export async function appendBuildEvent(
   trx: Db,
   build: Owner,
@@ -35,14 +35,14 @@ export async function appendBuildEvent(
 
 export function buildEventsFor(db: Db, scope: TenantScope) {
   return {
-    /** Newest first. */
+    /** Lists the newest first. */
     async list(buildId: string, page: PageRequest): Promise<Page<BuildEvent>> {
       return pageOf(within(scope, db('build_events')).where({ build_id: buildId }), page, toBuildEvent);
     },
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allBuildEvents = (db: Db) => buildEventsFor(db, everything);
 
 function toBuildEvent(row: BuildEventRow): BuildEvent {

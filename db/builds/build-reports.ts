@@ -5,10 +5,10 @@ import type { Db } from '../store/connection.ts';
 import type { BuildRow } from '../store/tables.ts';
 import { type Build, toBuild } from './build-row.ts';
 
-/** For how long a claim holds after it was last kept: longer than any single request to the provider. */
+/** How long a claim holds after it was last renewed. No single request to the provider takes longer. */
 const claimMs = 25_000;
 
-/** What was found out, or told, while a build was reported. */
+/** What a process found out or reported while it had the claim. */
 export type ReportNotes = {
   [Key in 'reportedStatus' | 'checkRunId' | 'checkStatus' | 'deploymentId' | 'deploymentStatus']?:
     | Build[Key]
@@ -16,14 +16,14 @@ export type ReportNotes = {
 };
 
 /**
- * One at a time tells the provider of a build. A claim that is not kept lapses, so that a process that was killed
- * holds nobody up for long.
+ * Lets one process at a time report a build to the provider. A claim that is not renewed lapses, so that a killed
+ * process does not block the others for long.
  */
 export function buildReportsIn(db: Db) {
   const claimed = (id: string, claim: string) => db('builds').where({ id, report_claim: claim });
 
   return {
-    /** The build as it is now, for whoever may report it now; nothing where somebody else does. */
+    /** Claims the build and returns its current state. Returns nothing if another process has the claim. */
     async claim(id: string, claim: string): Promise<Build | undefined> {
       const now = Date.now();
       const [row] = await db('builds')
@@ -34,17 +34,20 @@ export function buildReportsIn(db: Db) {
       return row && toBuild(row);
     },
 
-    /** False where it has lapsed and somebody else has it by now. */
+    /** Renews the claim. Returns false if it lapsed and another process has it now. */
     async keep(id: string, claim: string): Promise<boolean> {
       return (await claimed(id, claim).update({ report_claim_until: Date.now() + claimMs })) > 0;
     },
 
-    /** What the provider has made does not change any more, whoever has the claim. */
+    /** Stores the IDs of what the provider has made. They never change, so this needs no claim. */
     async noteMade(id: string, made: Pick<ReportNotes, 'checkRunId' | 'deploymentId'>): Promise<void> {
       await db('builds').where({ id }).update(columnsOf(made));
     },
 
-    /** Gives the claim back with what was told. `doubtUntil`: when a request without an answer has surely ended. */
+    /**
+     * Releases the claim and stores what was reported. `doubtUntil` is the time by which a request without a response
+     * has surely ended.
+     */
     async release(id: string, claim: string, { notes, doubtUntil }: { notes: ReportNotes; doubtUntil?: number }) {
       await claimed(id, claim).update({
         ...columnsOf(notes),
@@ -56,8 +59,8 @@ export function buildReportsIn(db: Db) {
     },
 
     /**
-     * Whether a later build of the same commit and pipeline tells the commit's status by now: a status has a name,
-     * and which build it speaks of is not part of it. Builds that are held back tell nothing.
+     * Returns whether a later build of the same commit and pipeline sets the commit's status now. GitHub keeps one
+     * status per name, and the name does not contain the build. Builds that are held back set no status.
      */
     async isOvertaken({ id, repositoryId, sha, pipeline }: Build): Promise<boolean> {
       const later = await db('builds')
@@ -69,7 +72,10 @@ export function buildReportsIn(db: Db) {
       return later !== undefined;
     },
 
-    /** For a build that has no workflow which would report it: written in the transaction of what is to be told. */
+    /**
+     * Requests a report for a build without a workflow that would send it. Call it in the transaction of the change to
+     * report.
+     */
     async request(build: Pick<Build, 'id' | 'orgId' | 'projectId' | 'integrationId' | 'status'>): Promise<void> {
       await commandsIn(db).add({
         action: 'signal_with_start',
@@ -102,12 +108,15 @@ function columnsOf(notes: ReportNotes): Partial<BuildRow> {
   };
 }
 
-/** How many are looked at: the provider takes about as many reports of an installation in the time that is waited. */
+/**
+ * The most builds to look at. The provider accepts about as many reports of an installation in the time that the caller
+ * waits.
+ */
 const most = 100;
 
 /**
- * The builds of an integration that have ended since then and of whose end the provider may not know yet, latest
- * first. Those that were refused when they were made are not told at all.
+ * Returns the builds of an integration that have ended since then and whose end the provider might not know yet, latest
+ * first. Builds that were refused at their creation are never reported.
  */
 export async function endedSince(db: Db, integrationId: string, since: number): Promise<Build[]> {
   const rows = await db('builds')
@@ -124,7 +133,7 @@ export async function endedSince(db: Db, integrationId: string, since: number): 
   return rows.map(toBuild);
 }
 
-/** The first part of the report of the build's status that the provider has refused; what comes after it may be, too. */
+/** Returns the first part of the status report that the provider has refused. It might refuse the later parts too. */
 export async function refusedPart(db: Db, { id, status }: Pick<Build, 'id' | 'status'>): Promise<string | undefined> {
   const events = await db('build_events').where({ build_id: id, type: 'report_refused' }).orderBy('id');
   const details = events.map(({ detail }) => JSON.parse(detail) as { status?: string; part?: string });

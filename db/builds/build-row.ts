@@ -8,20 +8,23 @@ export type Build = {
   orgId: string;
   projectId: string;
   appId: string;
-  /** As it was when the build was triggered; also the name of its status, which must not change meanwhile. */
+  /** The pipeline at the time of the trigger, and the name of the build's status, which must not change later. */
   pipeline: Pipeline & { statusContext?: string };
   integrationId: string;
   repositoryId: string;
   status: BuildStatus;
-  /** A stable code, and a sentence for it, where the status alone does not say why. */
+  /** A stable code and a sentence for it, if the status alone does not explain the state. */
   reason: string | null;
   detail: string | null;
   event: string;
-  /** The full ref that triggered it, and its short name. */
+  /** The full ref that triggered the build, and its short name. */
   ref: string;
   refName: string;
   sha: string;
-  /** The branch on which the workflow is dispatched, or the tag as `refs/tags/…`: a branch may have the same name. */
+  /**
+   * The branch on which the workflow is dispatched, or the tag as `refs/tags/…`, because a branch can have the same
+   * name.
+   */
   dispatchRef: string;
   /** What the workflow checks out besides the sha: `refs/heads/…`, `refs/tags/…` or `refs/pull/N/head`. */
   fairleadRef: string;
@@ -35,15 +38,15 @@ export type Build = {
   runAttempt: number | null;
   runUrl: string | null;
   cancelRequested: boolean;
-  /** Why, for whoever ends it. */
+  /** The reason of the cancellation, for the workflow that ends the build. */
   cancelReason: string | null;
   deploymentId: number | null;
-  /** Of which status the provider was told last: by the commit's status, by the check run and by the deployment. */
+  /** The status that the provider was last sent: as the commit's status, the check run and the deployment. */
   reportedStatus: string | null;
   checkRunId: number | null;
   checkStatus: string | null;
   deploymentStatus: string | null;
-  /** Until then a report without an answer may still take effect. */
+  /** Until this time, a report without a response might still take effect. */
   reportDoubtUntil: number | null;
   revision: number;
   createdAt: number;
@@ -96,9 +99,9 @@ export function toBuild(row: BuildRow): Build {
 }
 
 /**
- * The name under which a pipeline reports at a commit. GitHub keeps one status for each, whatever its case, and one
- * repository may be the source of several apps, also of other projects, whose names may be the same: the pipeline that
- * was there first has the plain name, later ones have the end of their id behind it.
+ * Returns the name under which a pipeline reports at a commit. GitHub keeps one status per name and ignores case. A
+ * repository can be the source of several apps, even in other projects, and their names can be equal. The first
+ * pipeline gets the plain name; later ones get the end of their ID behind it.
  */
 export async function statusContextOf(db: Db, { id, appId, name }: Pipeline, repositoryId: string): Promise<string> {
   const app = await db('apps').where({ id: appId }).first('name');

@@ -10,26 +10,26 @@ import { appendBuildEvent } from './build-events.ts';
 import { allBuilds, type Build, toBuild } from './builds.ts';
 import { dispatchesIn } from './dispatches.ts';
 
-/** A workflow run as a webhook or an answer of GitHub tells of it. */
+/** A workflow run, as a webhook or a response of GitHub describes it. */
 export type RunFacts = {
-  /** Ours. */
+  /** Our ID of the repository. */
   repositoryId: string;
   runId: number;
   runAttempt: number;
   status: string;
   conclusion: string | null;
   url: string;
-  /** The evaluated `run-name`, which shows the build. */
+  /** The evaluated `run-name`, which contains the build's ID. */
   displayTitle: string;
 };
 
-/** What the signal `reported` carries: ids and words of ours. */
+/** The input of the signal `reported`. It holds only our own IDs and words. */
 export type RunReport = { runId: number; ended?: BuildEnd };
 
 /**
- * Takes in what a webhook says of a run, where it is a build's: remembers the run and, when that tells the build's
- * workflow something new (the run it was looking for, or its end), signals it. A build that is over stays as it is,
- * whatever a later attempt of its run does.
+ * Applies a webhook about a run, if the run belongs to a build. It stores the run and signals the build's workflow if
+ * it learns something new: the run that it looks for, or the run's end. A build that has ended does not change, even if
+ * its run is attempted again.
  */
 export async function recordRun(trx: Db, run: RunFacts): Promise<{ buildId: string } | undefined> {
   const build = await buildOf(trx, run);
@@ -54,8 +54,8 @@ export async function recordRun(trx: Db, run: RunFacts): Promise<{ buildId: stri
 }
 
 /**
- * Makes the run the build's, and the build `running`. True where the build had given up on the answer of its
- * dispatch: its workflow is looking for this run.
+ * Assigns the run to the build and moves the build to `running`. Returns true if the build's workflow is looking for
+ * this run, for example because the response of its dispatch was lost.
  */
 export async function adoptRun(
   trx: Db,
@@ -75,7 +75,7 @@ export async function adoptRun(
   return build.runId === null && found?.state !== 'sending';
 }
 
-/** The incident of a dispatch whose answer was lost and whose run cannot be found. */
+/** The incident for a dispatch whose response was lost and whose run cannot be found. */
 export const uncertainCode = 'dispatch_uncertain' satisfies IncidentCode;
 
 async function buildOf(trx: Db, run: RunFacts): Promise<Build | undefined> {
@@ -83,8 +83,8 @@ async function buildOf(trx: Db, run: RunFacts): Promise<Build | undefined> {
   if (known) return toBuild(known);
   const id = findBuildId(run.displayTitle);
   if (id === undefined) return undefined;
-  // A title is written by whoever writes the workflow: it counts only in the build's own repository, and only for a
-  // build that was sent and has no other run.
+  // The author of the workflow chooses the title. It counts only in the build's own repository, and only for a build
+  // that was sent and has no other run.
   const row = await trx('builds').where({ id, repository_id: run.repositoryId, run_id: null }).first();
   const dispatch = row && (await dispatchesIn(trx).find(id));
   return row && dispatch && ['sending', 'sent', 'unknown'].includes(dispatch.state) ? toBuild(row) : undefined;

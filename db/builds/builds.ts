@@ -43,12 +43,13 @@ export type NewBuild = Pick<
 };
 
 /**
- * Writes a build down with its first event and, where it is queued, the command that starts its workflow: all in the
- * caller's transaction. A blocked build and one that failed at once start nothing; the provider is told of them.
+ * Stores a build with its first event in the caller's transaction. If the build is queued, it also adds the command
+ * that starts its workflow. A build that is blocked or failed at once starts no workflow, but is reported to the
+ * provider.
  */
 export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
   const now = Date.now();
-  // Whatever it was asked for by: it says so at once instead of waiting for what will not come.
+  // If the integration is deleted, the build fails at once instead of waiting for a run that will never start.
   const cutOff = await isDeleted(trx, wanted.integrationId);
   const input: NewBuild = cutOff
     ? { ...wanted, status: 'failed', reason: integrationDeleted, detail: integrationDeletedDetail }
@@ -106,7 +107,7 @@ export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
   return build;
 }
 
-/** The command that starts a build's workflow. */
+/** Returns the command that starts a build's workflow. */
 export function startOf(build: Build) {
   const commit = build.sha.slice(0, 7);
   return {
@@ -133,16 +134,16 @@ export type BuildFilter = {
   status?: BuildStatus | undefined;
 };
 
-/** What else may change with a status. */
+/** What else can change together with a status. */
 export type BuildPatch = {
   reason?: string | undefined;
   detail?: string | undefined;
   run?: { id: number; attempt?: number | undefined; url?: string | undefined } | undefined;
-  /** Narrows the statuses from which the move is made. */
+  /** Narrows the statuses from which the move is allowed. */
   from?: readonly BuildStatus[] | undefined;
 };
 
-/** Bind to a transaction for whatever writes more than one row: a move also appends its event. */
+/** Bind it to a transaction to write more than one row: a move also appends its event. */
 export function buildsFor(db: Db, scope: TenantScope) {
   const rows = () => within(scope, db('builds'));
 
@@ -152,7 +153,7 @@ export function buildsFor(db: Db, scope: TenantScope) {
       return row && toBuild(row);
     },
 
-    /** Newest first. */
+    /** Lists the newest first. */
     async list(filter: BuildFilter, page: PageRequest): Promise<Page<Build>> {
       const query = rows();
       if (filter.projectId) query.where({ project_id: filter.projectId });
@@ -162,10 +163,13 @@ export function buildsFor(db: Db, scope: TenantScope) {
       return pageOf(query, page, toBuild);
     },
 
-    /** Moves the status only from one that allows it, so that a late writer cannot undo an end; false when not. */
+    /**
+     * Moves the status if the current status allows it, so that a late writer cannot undo an end. Returns false
+     * otherwise.
+     */
     async moveStatus(id: string, to: BuildStatus, patch: BuildPatch = {}): Promise<boolean> {
       const now = Date.now();
-      // What was never started has no workflow that would tell the provider.
+      // A build that was never started has no workflow that would report to the provider.
       const endsHeld = isFinalBuildStatus(to) && buildMoves.blocked.includes(to);
       const held = endsHeld && (await rows().where({ id, status: 'blocked' }).first('id'));
       const [row] = await rows()
@@ -199,7 +203,7 @@ export function buildsFor(db: Db, scope: TenantScope) {
       return true;
     },
 
-    /** Writes down which run is the build's, without moving it. */
+    /** Stores which run belongs to the build, without changing its status. */
     async rememberRun(id: string, run: NonNullable<BuildPatch['run']>): Promise<void> {
       await rows()
         .where({ id })
@@ -207,8 +211,8 @@ export function buildsFor(db: Db, scope: TenantScope) {
     },
 
     /**
-     * Asks the build's workflow to end it. False where the build is over; true, and no second command or reason, where
-     * asked before.
+     * Asks the build's workflow to end it. Returns false if the build has ended. If this was requested before, it
+     * returns true and adds no second command or reason.
      */
     async requestCancel(id: string, reason: string): Promise<boolean> {
       const build = await this.find(id);
@@ -234,14 +238,14 @@ export function buildsFor(db: Db, scope: TenantScope) {
       return true;
     },
 
-    /** The status that the commit's status tells of. */
+    /** Stores the status that the commit's status at the provider shows. */
     async markReported(id: string, status: BuildStatus): Promise<void> {
       await rows().where({ id }).update({ reported_status: status, updated_at: Date.now() });
     },
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allBuilds = (db: Db) => buildsFor(db, everything);
 
 function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
@@ -253,7 +257,10 @@ function runColumns(run: BuildPatch['run']): Partial<BuildRow> {
   };
 }
 
-/** Ends a build at once where nothing was sent, else as soon as the provider was asked to. False where it is over. */
+/**
+ * Ends a build at once if nothing was sent. Otherwise the build ends as soon as the provider was asked to end it.
+ * Returns false if the build has ended.
+ */
 export async function cancelBuild(trx: Db, id: string, reason: string): Promise<boolean> {
   const builds = allBuilds(trx);
   if (await builds.moveStatus(id, 'canceled', { reason, from: ['queued', 'blocked'] })) return true;

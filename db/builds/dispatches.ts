@@ -4,7 +4,7 @@ import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
 import type { DispatchRow } from '../store/tables.ts';
 
-/** The one call that starts a build's run: written down before it is made, and settled after. */
+/** The one call that starts a build's run. It is stored before the call and settled after it. */
 export type Dispatch = {
   buildId: string;
   state: DispatchState;
@@ -16,7 +16,9 @@ export type Dispatch = {
   updatedAt: number;
 };
 
-/** Reached by a build's id only, which its holder was given; so it is not bound to a tenant's scope. */
+/**
+ * Finds dispatches only by the ID of a build that the caller already has. So they are not bound to a tenant's scope.
+ */
 export function dispatchesIn(db: Db) {
   return {
     async find(buildId: string): Promise<Dispatch | undefined> {
@@ -24,7 +26,7 @@ export function dispatchesIn(db: Db) {
       return row && toDispatch(row);
     },
 
-    /** Writes the intent down; an earlier one stays as it is. */
+    /** Stores the intent to dispatch. An earlier record stays as it is. */
     async intend(buildId: string): Promise<void> {
       const now = Date.now();
       await db('dispatches')
@@ -33,7 +35,7 @@ export function dispatchesIn(db: Db) {
         .ignore();
     },
 
-    /** Moves the state only from one that allows it; false when it did not. */
+    /** Moves the state if the current state allows it. Returns false otherwise. */
     async move(
       buildId: string,
       to: DispatchState,

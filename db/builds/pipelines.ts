@@ -20,7 +20,7 @@ export type Pipeline = {
   workflowFile: string;
   inputs: Record<string, string>;
   environment?: string;
-  /** Where the environment can be looked at. */
+  /** The address at which a person can look at the environment. */
   environmentUrl?: string;
   timeoutMinutes: number;
   revision: number;
@@ -63,7 +63,7 @@ export function pipelinesFor(db: Db, scope: TenantScope) {
       return toPipeline(row);
     },
 
-    /** False where the revision is not the current one any more. */
+    /** Returns false if the revision is no longer the current one. */
     async update(id: string, revision: number, settings: PipelineSettings): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
@@ -77,7 +77,7 @@ export function pipelinesFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allPipelines = (db: Db) => pipelinesFor(db, everything);
 
 function toColumns(settings: PipelineSettings) {
@@ -118,7 +118,7 @@ export function toPipeline(row: PipelineRow): Pipeline {
   };
 }
 
-/** How many inputs a dispatch may carry on the GitHub that has this repository. */
+/** Returns how many inputs a dispatch can have on the GitHub host of this repository. */
 export async function mostInputsFor(db: Db, repositoryId: string): Promise<number> {
   const app = await db('repositories')
     .join('github_apps', 'github_apps.id', 'repositories.github_app_id')

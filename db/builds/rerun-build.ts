@@ -15,8 +15,8 @@ export type RerunObstacle = (typeof rerunObstacles)[number];
 type Through = Pick<Build, 'integrationId' | 'repositoryId'>;
 
 /**
- * Another build of the same commit with the pipeline as it was: where it is there still, is enabled, and its project
- * may use the integration.
+ * Creates another build of the same commit with the pipeline as it was then. The pipeline must still exist and be
+ * enabled, and its project must be allowed to use the integration.
  */
 export async function rerunBuild(
   trx: Db,
@@ -50,7 +50,7 @@ async function obstacleOf(
   if (!pipeline) return 'pipeline_deleted';
   if (!app) return 'app_deleted';
   if (!pipeline.enabled) return 'pipeline_disabled';
-  // The build itself says so, and ends at once.
+  // The new build reports this, and fails at once.
   if (await isDeleted(trx, integrationId)) return undefined;
   return (await usableIntegrations(trx, projectId).includes(integrationId)) ? undefined : 'integration_not_granted';
 }
@@ -66,7 +66,9 @@ async function sourceNow(trx: Db, build: Build, app: App | undefined): Promise<T
     : { integrationId: source.integrationId, repositoryId: source.repositoryId };
 }
 
-/** Two Apps of a host know the same repository by rows of their own. */
+/**
+ * Returns what identifies a repository at its host. Two Apps of one host have separate rows for the same repository.
+ */
 async function identityOf(db: Db, repositoryId: string): Promise<string | undefined> {
   const row: { external_id: number; host_url: string } | undefined = await db('repositories')
     .join('github_apps', 'github_apps.id', 'repositories.github_app_id')
@@ -75,19 +77,19 @@ async function identityOf(db: Db, repositoryId: string): Promise<string | undefi
   return row && `${row.host_url} ${row.external_id}`;
 }
 
-/** A rerun does not start unapproved code. */
+/** Blocks a rerun of unapproved code. */
 function blockedIfFork({ fork }: Build) {
   return fork
     ? { status: 'blocked' as const, reason: 'fork_pull_request' }
     : { status: 'queued' as const, reason: undefined };
 }
 
-/** What of a commit's builds is read across pipelines: for the relay, which knows the repository by its number. */
+/** Reads a commit's builds across pipelines, for the relay, which knows the repository by its ID. */
 export function commitBuilds(trx: Db) {
   return {
     /**
-     * The latest build of each pipeline, which GitHub shows. Two who ask at once get them one after the other, and
-     * the second one sees what the first has added.
+     * Returns the latest build of each pipeline, which GitHub shows, and locks the commit's builds. If two callers ask
+     * at once, the second sees the builds that the first has added.
      */
     async lockLatest(repositoryId: string, sha: string): Promise<Build[]> {
       const ofCommit = () => trx('builds').where({ repository_id: repositoryId, sha });

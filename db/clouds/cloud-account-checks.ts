@@ -8,13 +8,13 @@ import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 
 const kind = 'verify';
 
-/** Usually a check begins within seconds. */
+/** Usually a check begins within seconds. A request that waits for longer than this counts as lost. */
 const lostAfterMs = 60_000;
 
-/** Why a cloud does not let the account in, in words that may be shown. */
+/** Why a cloud does not let the account in, in words that are safe to show. */
 export type CloudRefusal = { code: string; detail: string };
 
-/** Has the cloud asked who this is. One that waits to be asked is enough. */
+/** Requests a check of the account at its cloud. If a check already waits to start, no second one is added. */
 export async function requestCloudCheck(
   trx: Transaction,
   { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
@@ -37,7 +37,7 @@ export async function requestCloudCheck(
   return operations.insert({ ...wanted, workflowId });
 }
 
-/** False where the account is gone; who waited for that is told so. */
+/** Begins a check. If the account is gone, it fails the waiting operations and returns false. */
 export async function beginCloudCheck(trx: Transaction, cloudAccountId: string): Promise<boolean> {
   const operations = allOperations(trx);
   const subject = { kind, subjectId: cloudAccountId };
@@ -48,8 +48,8 @@ export async function beginCloudCheck(trx: Transaction, cloudAccountId: string):
 }
 
 /**
- * Writes down what the cloud said of the access that the account had when it was asked, and ends the operations that
- * waited for it. False if it was deleted, or has another access by now.
+ * Stores what the cloud said about the access that the account had when the check began, and ends the waiting
+ * operations. Returns false if the account was deleted, or has other access now.
  */
 export async function recordCloudCheck(
   trx: Transaction,
@@ -58,7 +58,7 @@ export async function recordCloudCheck(
 ): Promise<boolean> {
   const { id, orgId, projectId } = account;
   const accounts = allCloudAccounts(trx);
-  // In the order in which an exchange and a deletion lock them: the integrations first.
+  // Exchanges and deletions lock in this order too: the integrations first.
   await hold(locked(trx('integrations').where({ cloud_account_id: id }).orderBy('id').select('id')));
   const before = await accounts.take(id);
   const status = refusal ? 'action_required' : 'active';
@@ -73,7 +73,9 @@ export async function recordCloudCheck(
   return true;
 }
 
-/** What the registries may do that inherit its access is another thing now: they are asked when it is looked next. */
+/**
+ * Makes the registries that inherit the account's access due for a check, because their permissions might have changed.
+ */
 async function checkInheritors(trx: Transaction, id: string): Promise<void> {
   const now = Date.now();
   await trx('integrations')

@@ -18,14 +18,14 @@ export type CloudAccount = {
   kind: CloudKind;
   authMode: string;
   displayName: string;
-  /** Role, tenant, client and the like; nothing secret. */
+  /** Role, tenant, client and the like. It holds no secrets. */
   config: Record<string, string>;
   status: CloudAccountStatus;
   statusReason: string | null;
   checkedAt: number | null;
   createdBy: string;
   revision: number;
-  /** Goes up with each change that makes earlier access invalid. */
+  /** Increases with each change that makes earlier access invalid. */
   epoch: number;
   createdAt: number;
   updatedAt: number;
@@ -38,7 +38,7 @@ export type NewCloudAccount = Pick<
 
 type Changes = { displayName?: string; config?: Record<string, string> };
 
-/** Access to clouds, of an organization or of one of its projects. One that is deleted is found no more. */
+/** Reads and writes the cloud accounts of organizations and projects. Deleted accounts are not found. */
 export function cloudAccountsFor(db: Db, scope: TenantScope) {
   const visible = () => within(scope, db('cloud_accounts')).whereNull('deleted_at');
   return {
@@ -57,7 +57,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
       return pageOf<CloudAccountRow, CloudAccount>(visible(), page, toCloudAccount);
     },
 
-    /** `id`, where what is written into the account has to name it. */
+    /** Pass `id` if the content of the account has to contain it. */
     async insert(account: NewCloudAccount, id = newId('ca')): Promise<CloudAccount> {
       const now = Date.now();
       const row: CloudAccountRow = {
@@ -82,7 +82,10 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
       return toCloudAccount(row);
     },
 
-    /** False where the revision is not the current one any more. Another access is another epoch, and unproven. */
+    /**
+     * Returns false if the revision is no longer the current one. New access starts a new epoch and has to be checked
+     * again.
+     */
     async update(id: string, revision: number, { displayName, config }: Changes, cutsOff: boolean): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
@@ -110,7 +113,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
       return moved === 1;
     },
 
-    /** The integrations that inherit its access, those being deleted included. */
+    /** Returns the integrations that inherit the account's access, including those that are being deleted. */
     async boundTo(id: string): Promise<{ id: string; displayName: string }[]> {
       const rows = await db('integrations')
         .where({ cloud_account_id: id })
@@ -132,7 +135,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allCloudAccounts = (db: Db) => cloudAccountsFor(db, everything);
 
 const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
@@ -158,7 +161,7 @@ function toCloudAccount(row: CloudAccountRow): CloudAccount {
 }
 
 /**
- * Stores the secret of a cloud account and destroys the one before it. False if it is the one in use.
+ * Stores the secret of a cloud account and destroys the previous one. Returns false if this secret is already in use.
  */
 export async function keepCloudSecret(
   trx: Transaction,

@@ -8,7 +8,7 @@ import type { Db, Transaction } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CloudAccount } from './cloud-accounts.ts';
 
-/** Has the consent of an account that is deleted ended at Google. */
+/** Requests that the consent of a deleted account is revoked at Google. */
 export async function requestConsentEnd(
   trx: Transaction,
   { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
@@ -25,8 +25,8 @@ export async function requestConsentEnd(
 }
 
 /**
- * Whether an account that is there has the consent of this person: ending one at Google ends them all. Of a person
- * that nobody can name, every account may be.
+ * Returns whether an existing account uses this person's consent, because revoking one at Google revokes them all. If
+ * the person is unknown, every account might use it.
  */
 export async function isConsentInUse(db: Db, email: string | undefined): Promise<boolean> {
   const rows = await db('cloud_accounts')
@@ -36,14 +36,14 @@ export async function isConsentInUse(db: Db, email: string | undefined): Promise
   return rows.some(({ config }) => email === undefined || JSON.parse(config).email === email);
 }
 
-/** The consent that is to be ended; nothing where there is none any more, or where others need it. */
+/** Returns the consent to revoke. Returns nothing if there is none, or if another account needs it. */
 export async function endingConsent(db: Db, keyring: Keyring, cloudAccountId: string): Promise<string | undefined> {
   const row = await db('cloud_accounts').where({ id: cloudAccountId }).whereNotNull('deleted_at').first('config');
   if (!row || (await isConsentInUse(db, JSON.parse(row.config).email))) return undefined;
   return sealedSecrets(db, keyring).active({ cloudAccountId }, cloudSecretKinds.oauth);
 }
 
-/** Destroys what is kept of it. Who has given it is told where Google did not confirm its end. */
+/** Destroys the stored consent. If Google did not confirm the revocation, an incident asks the person to end it. */
 export async function forgetConsent(trx: Transaction, cloudAccountId: string, isConfirmed: boolean): Promise<void> {
   const deleted = trx('cloud_accounts').where({ id: cloudAccountId }).whereNotNull('deleted_at');
   const account = await deleted.first('org_id', 'project_id', 'config');

@@ -5,12 +5,12 @@ import type { Keyring } from '../store/sealing.ts';
 import { hashSecret, newSecret } from '../store/sealing.ts';
 import type { GoogleConsentRow } from '../store/tables.ts';
 
-/** A person on their way through Google's consent. */
+/** A person's way through Google's consent. */
 export type ConsentFlow = {
   id: string;
   orgId: string;
   projectId: string | null;
-  /** Whose consent is given anew; null where it makes an account. */
+  /** The account whose consent is renewed; null if the flow creates an account. */
   cloudAccountId: string | null;
   displayName: string;
   createdBy: string;
@@ -23,10 +23,13 @@ export type ConsentFlow = {
 
 export type NewConsentFlow = Pick<ConsentFlow, 'orgId' | 'projectId' | 'cloudAccountId' | 'displayName' | 'createdBy'>;
 
-/** For each of its two steps: our own page, and Google's. */
+/** The lifetime of each of the two steps: our own page, and Google's. */
 const lifetimeMs = 10 * 60_000;
 
-/** Looked up by what the browser brings, before anybody knows whose it is: who may use one follows from the flow. */
+/**
+ * Looks flows up by a secret that the browser brings. The tenant is unknown until then; the flow found decides who can
+ * use it.
+ */
 export function googleConsentsIn(db: Db) {
   async function by(where: Partial<GoogleConsentRow>): Promise<ConsentFlow | undefined> {
     const row = await db('google_consents').where(where).first();
@@ -65,13 +68,16 @@ export function googleConsentsIn(db: Db) {
       return Number((await open.count({ count: '*' }).first())?.['count'] ?? 0);
     },
 
-    /** Of the first browser that asks. */
+    /** Binds the flow to the first browser that opens it. */
     async bindBrowser(id: string, browserHash: string): Promise<boolean> {
       const open = db('google_consents').where({ id, browser_hash: null }).where('expires_at', '>', Date.now());
       return (await open.update({ browser_hash: browserHash, updated_at: Date.now() })) === 1;
     },
 
-    /** For the way to Google; one that was given out before is void. Nothing where it has landed, or is too late. */
+    /**
+     * Returns a new state for the redirect to Google and makes an earlier one invalid. Returns nothing if the flow has
+     * landed or has expired.
+     */
     async issueState(flow: ConsentFlow, keyring: Keyring): Promise<{ state: string; verifier: string } | undefined> {
       const now = Date.now();
       const [state, verifier] = [newSecret(''), newSecret('')];
@@ -88,7 +94,7 @@ export function googleConsentsIn(db: Db) {
       return issued === 1 ? { state, verifier } : undefined;
     },
 
-    /** Uses the state up: false where somebody else was first, or it is too late. The verifier goes with it. */
+    /** Uses the state and deletes the verifier. Returns false if the state was used before, or has expired. */
     async land({ id, stateHash }: ConsentFlow): Promise<boolean> {
       const now = Date.now();
       const landed = await db('google_consents')
@@ -100,7 +106,7 @@ export function googleConsentsIn(db: Db) {
   };
 }
 
-/** The verifier of a flow that has not landed yet. */
+/** Returns the verifier of a flow that has not landed yet. */
 export function verifierOf(flow: ConsentFlow, keyring: Keyring): string {
   return flowSeals(keyring, flow).openVerifier(flow.sealedVerifier ?? '', flow.stateHash ?? '');
 }

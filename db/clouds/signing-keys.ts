@@ -15,11 +15,14 @@ export type NewSigningKey = { kid: string; alg: 'RS256'; publicJwk: Record<strin
 
 export type PublicSigningKey = Pick<NewSigningKey, 'kid' | 'publicJwk'> & { alg: string };
 
-/** The keys of Fairlead as an issuer of tokens. They belong to the instance, and so do their audit rows. */
+/**
+ * The keys with which Fairlead signs tokens as an issuer. The keys and their audit entries belong to the instance, not
+ * to a tenant.
+ */
 export function signingKeysIn(db: Db) {
   const alive = () => db('signing_keys').whereNull('removed_at');
   return {
-    /** What a token that is still good may be signed with, and the key that comes next. */
+    /** Returns the keys that a still valid token might be signed with, and the key that signs next. */
     async published(): Promise<PublicSigningKey[]> {
       const rows = await alive().orderBy('published_at');
       return rows.map(({ kid, alg, public_jwk }) => ({ kid, alg, publicJwk: JSON.parse(public_jwk) }));
@@ -30,17 +33,19 @@ export function signingKeysIn(db: Db) {
       return (await db('signing_keys').whereNull('signs_until').first('signs_from'))?.signs_from;
     },
 
-    /** Returns the key to sign with. The caller must not keep its private half after that use. */
+    /** Returns the key to sign with. The caller must not keep the private key after that use. */
     async signer(keyring: Keyring, now: number): Promise<{ kid: string; alg: string; privatePem: string } | undefined> {
       const rows = await alive().whereNotNull('sealed').orderBy('signs_from', 'desc');
-      // A clock that was put back finds none that signs yet; then the oldest is known best.
+      // If the clock was set back, no key signs yet. Then the oldest key is the most widely known.
       const row = rows.find(({ signs_from }) => signs_from <= now) ?? rows.at(-1);
       return row && { kid: row.kid, alg: row.alg, privatePem: keyring.open(row.sealed ?? '', sealContext(row.id)) };
     },
   };
 }
 
-/** Stores the instance's first key, unless another process was faster. It signs at once, because no other is known. */
+/**
+ * Stores the instance's first key, unless another process was faster. It signs at once, because no other key is known.
+ */
 export async function addFirstSigningKey(
   trx: Transaction,
   keyring: Keyring,
@@ -52,7 +57,7 @@ export async function addFirstSigningKey(
   if (await trx('signing_keys').where({ id: row.id }).first('id')) await audit(trx, 'published', row);
 }
 
-/** Publishes the next key, unless it is not due any more. The one before signs until the next takes over. */
+/** Publishes the next key, unless it is no longer due. The previous key signs until the next one takes over. */
 export async function addSuccessor(trx: Transaction, keyring: Keyring, key: NewSigningKey, now: number): Promise<void> {
   const newest = await locked(trx('signing_keys').whereNull('signs_until').first());
   if (!newest || !successorIsDue(newest.signs_from, now)) return;
@@ -63,7 +68,7 @@ export async function addSuccessor(trx: Transaction, keyring: Keyring, key: NewS
   await audit(trx, 'published', row);
 }
 
-/** Destroys the private half of each key that signs no more, and withdraws those that nothing needs any more. */
+/** Destroys the private key of each key that no longer signs, and withdraws published keys that no token needs. */
 export async function endOldSigningKeys(trx: Transaction, now: number): Promise<void> {
   const ended = (before: number) => trx('signing_keys').where('signs_until', '<', before).whereNull('removed_at');
   for (const row of await ended(privateHalfGoneBefore(now)).whereNotNull('sealed')) {

@@ -7,8 +7,8 @@ import { nudgeFlow } from './flow-commands.ts';
 export const authorizationRevoked = 'authorization_revoked';
 
 /**
- * A person has taken back what they had allowed the App to know of them: the flows in which they signed in, and that
- * are not over, end. A token of theirs is never kept. Answers how many there were.
+ * Ends the open flows of a person who has revoked the App's authorization at GitHub. Returns the number of ended flows.
+ * There is no token to delete, because Fairlead never stores the person's token.
  */
 export async function applyAuthorizationEvent(
   trx: Transaction,

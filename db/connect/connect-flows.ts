@@ -11,7 +11,7 @@ import { everything, type TenantScope, within } from '../store/tenant.ts';
 export type ConnectFlow = {
   id: string;
   orgId: string;
-  /** None where the integration will belong to the organization. */
+  /** Null if the integration will belong to the organization. */
   projectId: string | null;
   kind: FlowKind;
   /** The caller who started it: `user:…`, `token:…` or `operator`. */
@@ -23,11 +23,11 @@ export type ConnectFlow = {
   displayName: string | null;
   appName: string;
   appPublic: boolean;
-  /** Connects only the accounts that its integration has. */
+  /** Whether the flow connects only accounts that its integration already has. */
   reauthorizes: boolean;
-  /** The account that was asked for; the person may choose another at GitHub. */
+  /** The requested account. The person can choose another one at GitHub. */
   accountLogin: string | null;
-  /** The same by GitHub's number, where it is known: GitHub then shows that account at once. */
+  /** GitHub's ID of the requested account, if it is known. GitHub then shows that account at once. */
   accountId: number | null;
   redirectUrl: string | null;
   status: FlowStatus;
@@ -42,9 +42,9 @@ export type ConnectFlow = {
   githubUserId: number | null;
   githubLogin: string | null;
   ownerProof: 'account' | 'membership' | null;
-  /** The account that the proof is about, by GitHub's number. */
+  /** GitHub's ID of the account that the proof is about. */
   ownerProofAccount: number | null;
-  /** The account for which this person has asked its owner, by GitHub's number. */
+  /** GitHub's ID of the account whose owner this person has asked for approval. */
   requestedAccount: number | null;
   approvedInstallation: number | null;
   confirmedAt: number | null;
@@ -75,7 +75,7 @@ export type NewConnectFlow = Pick<
 > &
   Partial<Pick<ConnectFlow, 'reauthorizes'>>;
 
-/** What may be written down along the way. */
+/** What can be stored while the flow is open. */
 export type FlowNote = Partial<
   Pick<
     ConnectFlow,
@@ -143,7 +143,7 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
       return row && toConnectFlow(row);
     },
 
-    /** The flow that made this App. */
+    /** Finds the flow that created this App. */
     async findManifest(githubAppId: string): Promise<ConnectFlow | undefined> {
       const row = await visible().where({ github_app_id: githubAppId, kind: 'manifest' }).first();
       return row && toConnectFlow(row);
@@ -154,8 +154,9 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
     },
 
     /**
-     * Open ones that a new installation may concern: they name it, or await an approval that one of these people had
-     * asked for. No more than a hundred, the latest first: the others see it when they next look.
+     * Returns open flows that a new installation might concern. They either name the installation, or wait for an
+     * approval that one of these people has requested. It returns at most a hundred, the latest first; the others
+     * notice the installation at their next check.
      */
     async listConcerned(
       githubAppId: string,
@@ -176,13 +177,13 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
       return rows.map(toConnectFlow);
     },
 
-    /** How many of an organization's are not over. */
+    /** Returns how many flows of an organization are open. */
     async countOpen(orgId: string): Promise<number> {
       const row = await visible().where({ org_id: orgId }).whereNull('finished_at').count({ open: '*' }).first();
       return Number(row?.['open'] ?? 0);
     },
 
-    /** The first browser that comes is the flow's; any other is refused. */
+    /** Binds the flow to the first browser that opens it. Returns false for any other browser. */
     async bindBrowser(id: string, browserHash: string): Promise<boolean> {
       const bound = await visible()
         .where({ id })
@@ -191,7 +192,7 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
       return bound === 1;
     },
 
-    /** Moves the status only from one that allows it. At its end the one-time codes go. */
+    /** Moves the status if the current status allows it. A final status deletes the one-time codes. */
     async move(
       id: string,
       to: FlowStatus,
@@ -208,7 +209,7 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
       return moved === 1;
     },
 
-    /** Writes down what is known by now, unless the flow is over. */
+    /** Stores what is known so far. Returns false if the flow has ended. */
     async note(id: string, note: FlowNote): Promise<boolean> {
       const noted = await visible()
         .where({ id })
@@ -219,7 +220,7 @@ export function connectFlowsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allConnectFlows = (db: Db) => connectFlowsFor(db, everything);
 
 const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {

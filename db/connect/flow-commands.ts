@@ -5,10 +5,13 @@ import type { ConnectFlow } from './connect-flows.ts';
 
 type Subject = Pick<ConnectFlow, 'id' | 'orgId' | 'projectId' | 'kind'>;
 
-/** What a flow is told: its row has changed, or GitHub has told of an installation that may be the one it waits for. */
+/** Why a flow is signaled: its row has changed, or GitHub has announced an installation that it might wait for. */
 type News = 'changed' | 'installed';
 
-/** Has the flow's workflow look at the row again. One that has ended is begun anew, sees that, and ends. */
+/**
+ * Makes the flow's workflow read the row again. If the workflow has ended, it starts again, sees that the flow has
+ * ended, and completes.
+ */
 export async function nudgeFlow(trx: Db, flow: Subject, news: News = 'changed'): Promise<void> {
   await commandsIn(trx).add(flowCommand(flow, news));
 }

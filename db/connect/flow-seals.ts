@@ -4,8 +4,8 @@ type SealedFlow = { id: string; orgId: string };
 export type SignInCode = { code: string; verifier?: string | undefined; redirectUri?: string | undefined };
 
 /**
- * How the one-time codes of a flow rest: sealed for this flow and this field, so that one which is copied to another
- * flow does not open there. They live for minutes, and are not re-wrapped when the master key changes.
+ * Seals the one-time codes of a flow for this flow and field. A code that is copied to another flow does not open
+ * there. They live for minutes, and are not re-wrapped when the master key changes.
  */
 export function flowSeals(keyring: Keyring, { id, orgId }: SealedFlow) {
   const context = (field: string) => ({ orgId, credentialId: id, version: 1, field });
@@ -16,7 +16,7 @@ export function flowSeals(keyring: Keyring, { id, orgId }: SealedFlow) {
     openManifestCode: (sealed: string) => open('manifest_code', sealed),
     sealSignInCode: (code: SignInCode) => seal('sign_in_code', JSON.stringify(code)),
     openSignInCode: (sealed: string): SignInCode => JSON.parse(open('sign_in_code', sealed)),
-    /** A verifier belongs to the state that it was made with. */
+    /** A verifier opens only with the state that it was made with. */
     sealVerifier: (verifier: string, stateHash: string) => seal(`pkce_verifier|${stateHash}`, verifier),
     openVerifier: (sealed: string, stateHash: string) => open(`pkce_verifier|${stateHash}`, sealed),
   };

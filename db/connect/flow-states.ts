@@ -3,7 +3,7 @@ import type { Db } from '../store/connection.ts';
 import { hashSecret, newSecret } from '../store/sealing.ts';
 import type { FlowStateRow } from '../store/tables.ts';
 
-/** What a browser carries from one step of a flow to the next. */
+/** The state that a browser carries from one step of a flow to the next. */
 export type FlowState = {
   hash: string;
   flowId: string;
@@ -14,12 +14,12 @@ export type FlowState = {
   answerHash: string | null;
 };
 
-/** Reloads and second tabs each carry a state of their own; older ones are void. */
+/** How many unused states a step keeps, because each reload and each tab has its own. Older ones become invalid. */
 const keptPerStep = 5;
 
 /**
- * States are looked up by what the browser brings, before anybody knows whose flow it is, so they are bound to no
- * tenant's scope: who may use one follows from its flow.
+ * Looks states up by a secret that the browser brings. The tenant is unknown until then, so no tenant scope applies;
+ * the flow found decides who can use the state.
  */
 export function flowStatesIn(db: Db) {
   return {
@@ -60,7 +60,7 @@ export function flowStatesIn(db: Db) {
       return row && toFlowState(row);
     },
 
-    /** Uses the state once. False if it was used before, or has expired. */
+    /** Uses the state once. Returns false if it was used before, or has expired. */
     async use(hash: string, answerHash: string | null = null): Promise<boolean> {
       const now = Date.now();
       const used = await db('flow_states')

@@ -1,18 +1,21 @@
 import type { Db } from '../store/connection.ts';
 
-/** A person who, by a signed webhook, made an installation or had asked for it. */
+/** A person who, according to a signed webhook, created or requested an installation. */
 export type InstallationWitness = {
   role: 'sender' | 'requester';
   githubUserId: number;
   accountId: number;
-  /** When the installation was made, by GitHub's clock: the webhook may come much later. */
+  /** When the installation was created, by GitHub's clock. The webhook can arrive much later. */
   createdAt: number;
 };
 
-/** As far as GitHub's clock may be behind ours. */
+/** How far GitHub's clock might be behind ours. */
 const skewMs = 2 * 60_000;
 
-/** Whether the installation was made since, by GitHub's clock, which is not quite ours. */
+/**
+ * Returns whether the installation was created since then. It allows for the difference between GitHub's clock and
+ * ours.
+ */
 export function isMadeSince({ createdAt }: InstallationWitness, since: number): boolean {
   return createdAt >= since - skewMs;
 }
@@ -21,7 +24,7 @@ type Key = { githubAppId: string; externalId: number };
 
 export function installationWitnessesIn(db: Db) {
   return {
-    /** An installation is made once: what was written down first stays. */
+    /** Stores a witness. An installation is created only once, so the first record stays. */
     async note(
       { githubAppId, externalId }: Key,
       { role, githubUserId, accountId, createdAt }: InstallationWitness,
@@ -39,7 +42,7 @@ export function installationWitnessesIn(db: Db) {
         .ignore();
     },
 
-    /** The installations that this person had asked for, and that an owner has made since. */
+    /** Returns the installations that this person had requested, and that an owner has created since then. */
     async listAnswered(githubAppId: string, requesterId: number, since: number): Promise<number[]> {
       return db('installation_witnesses')
         .where({ github_app_id: githubAppId, role: 'requester', github_user_id: requesterId })

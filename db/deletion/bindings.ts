@@ -14,8 +14,8 @@ export type Release =
   | { step: 'last'; installation: Installation };
 
 /**
- * Releases a binding if other integrations use the installation too. Of several that release at once, exactly one is
- * the last, because they wait for each other. `always` treats the binding as the last one.
+ * Releases a binding if other integrations use the installation too. If several transactions release at once, they wait
+ * for each other, so exactly one is the last. `always` treats the binding as the last one.
  */
 export async function releaseUnlessLast(
   trx: Transaction,
@@ -48,7 +48,7 @@ export async function release(trx: Transaction, { integrationId, installationId 
     .update({ org_id: null, updated_at: Date.now() });
 }
 
-/** Makes a transaction that claims the installation, or lets go of it, wait for this one. */
+/** Makes other transactions that claim or release the installation wait for this one. */
 async function holdInstallation(trx: Transaction, installationId: string): Promise<void> {
   await hold(locked(trx('installations').where({ id: installationId }).select('id')));
 }

@@ -36,7 +36,7 @@ export async function endDeletion(
     await release(trx, { integrationId, installationId });
   }
   await trx('grants').where({ integration_id: integrationId }).delete();
-  // Last of all, because revoking what they gave access to needs them until here.
+  // The credentials go last, because the revocation needs them until here.
   const purged = await purgeCredentials(trx, { integration_id: integrationId });
   const ofApp = ended.github_app_id === null ? 0 : await purgeIdleApp(trx, ended.github_app_id);
   await leaveUnseenToPerson(trx);
@@ -67,8 +67,8 @@ const onlyByHand =
   'Uninstall it at GitHub, or delete the App there; then resolve this incident. Fairlead has the App’s key no more, and cannot see that it was done.';
 
 /**
- * Tells a person to end an uninstallation that is not confirmed, if the App's key and webhook secret are destroyed.
- * Otherwise a webhook or a sync confirms it.
+ * Asks a person to finish an unconfirmed uninstallation if the App's key and webhook secret are destroyed. Otherwise a
+ * webhook or a sync confirms it.
  */
 export async function leaveUnseenToPerson(trx: Transaction): Promise<void> {
   const withKey = trx('credentials')

@@ -5,9 +5,12 @@ import { countUnended } from './integration-deletion.ts';
 
 export type UsingApp = { id: string; projectId: string; name: string };
 
-/** What would notice that an integration is gone. It was found within the caller's scope; so is what it is used by. */
+/**
+ * Returns what uses an integration and would notice its deletion. The caller must have found the integration within its
+ * scope.
+ */
 export function usersOf(db: Db, integrationId: string) {
-  // An app has its source at one, and its images at another.
+  // An app can have its source at one integration, and its images at another.
   const apps = () =>
     db('apps')
       .where((either) =>
@@ -29,7 +32,10 @@ export function usersOf(db: Db, integrationId: string) {
       };
     },
 
-    /** Each installation with how many other integrations, and projects, are bound to it, and what would become of it. */
+    /**
+     * Returns each installation with the number of other integrations and projects bound to it, and whether it would be
+     * uninstalled.
+     */
     async installations(revocation: Revocation) {
       const mine = await db('installations')
         .join('bindings', 'bindings.installation_id', 'installations.id')

@@ -23,17 +23,17 @@ export type Deletion = {
   audit: (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) => Promise<void>;
 };
 
-/** An integration that can be deleted, or that was. */
+/** An integration that can be deleted, or was deleted. */
 export type DeletableIntegration = {
   id: string;
   orgId: string;
   projectId: string | null;
   status: IntegrationStatus;
-  /** What its owner asked for on deletion. Null if it was not deleted. */
+  /** The revocation that its owner chose for the deletion. Null if it was not deleted. */
   revocation: Revocation | null;
 };
 
-/** Finds an integration in any status, also a deleted one. */
+/** Finds an integration in any status, including a deleted one. */
 export async function findEvenDeleted(
   db: Db,
   scope: TenantScope,
@@ -52,8 +52,8 @@ export async function findEvenDeleted(
 }
 
 /**
- * Cuts an integration off, and has what it has at its provider revoked. From this transaction's commit on nothing is
- * issued, dispatched or decided for it; the rest is the workflow's. A second request returns the same operation.
+ * Cuts an integration off and requests the revocation of its access at the provider. After the commit, nothing is
+ * issued, dispatched or decided for it; the workflow does the rest. A second request returns the same operation.
  */
 export async function deleteIntegration(trx: Transaction, deletion: Deletion): Promise<Operation> {
   const { id, orgId, projectId, revocation, audit } = deletion;
@@ -126,7 +126,7 @@ export async function countUnended(db: Db, integrationId: string): Promise<numbe
 
 export const unended = buildStatuses.filter((status) => !isFinalBuildStatus(status));
 
-/** Cancels open flows, so that none connects an account to what is gone. */
+/** Cancels open flows, so that none connects an account to something that is deleted. */
 export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): Promise<void> {
   const flows = allConnectFlows(trx);
   const open = await trx('connect_flows').where(of).whereNull('finished_at').orderBy('id').select('id');
@@ -136,13 +136,13 @@ export async function endFlows(trx: Transaction, of: Partial<ConnectFlowRow>): P
   }
 }
 
-/** What a project has running through an integration. */
+/** The statuses of builds that a project still runs through an integration. */
 const openStatuses = ['blocked', 'queued', 'dispatching', 'uncertain', 'running'] as const;
 
 /**
- * Ends what a project has of an integration that it may not use any more. Its tokens are revoked; its builds end at
- * once where nothing was sent, else as soon as the provider has been asked to. Answers how many tokens that were, the
- * builds, and the apps that have to get another source.
+ * Ends a project's use of an integration that it lost access to. It revokes the project's tokens. Unsent builds end at
+ * once; sent ones end as soon as the provider was asked. Returns the number of tokens, the builds, and the apps that
+ * need another source.
  */
 export async function cutOffProject(
   trx: Db,

@@ -15,7 +15,10 @@ import { type Deletion, deleteIntegration, endFlows, unended } from './integrati
 
 type Owned = { orgId: string; revocation: Revocation; audit: Deletion['audit'] };
 
-/** Deletes a project with everything in it, its tokens too. The operation ends with the last of its integrations. */
+/**
+ * Deletes a project with everything in it, including its tokens. The operation ends when its last integration is
+ * deleted.
+ */
 export async function deleteProject(trx: Transaction, projectId: string, owned: Owned): Promise<Operation> {
   const { orgId, audit } = owned;
   const operation = await begin(trx, projectId, { orgId, projectId });
@@ -61,7 +64,7 @@ async function begin(
 
 /** Deletes everything that a project has. Returns how many integrations are being deleted. */
 async function emptyProject(trx: Transaction, projectId: string, owned: Owned): Promise<number> {
-  // First of all: what was begun in it is there by then, and what comes finds that it is gone.
+  // The project goes first. Everything begun in it before is visible now, and later requests find that it is gone.
   await allProjects(trx).remove(projectId);
   const deleted = { deleted_at: Date.now() };
   for (const table of ['pipelines', 'apps'] as const) {
@@ -69,10 +72,10 @@ async function emptyProject(trx: Transaction, projectId: string, owned: Owned): 
   }
   const builds = await trx('builds').where({ project_id: projectId }).whereIn('status', unended).orderBy('id');
   for (const { id } of builds) await cancelBuild(trx, id, 'project_deleted');
-  // What the organization had granted to it.
+  // Integrations that the organization has granted to the project.
   const granted = await trx('grants').where({ project_id: projectId }).orderBy('integration_id');
   for (const { integration_id: integrationId } of granted) {
-    // The grant first, then the leases: no request can get a lease between the two.
+    // The grant goes before the leases, so that no request can get a lease between the two.
     await allGrants(trx).remove(integrationId, projectId);
     await allLeases(trx).revoke({ integrationId, projectId });
   }
@@ -93,7 +96,7 @@ async function deleteIntegrations(trx: Transaction, of: Partial<IntegrationRow>,
   return open.length;
 }
 
-/** Ends the deletion of the project, and of the organization, whose last integration has gone. */
+/** Ends the deletion of the project and of the organization, if this was their last integration. */
 export async function finishOwners(
   trx: Transaction,
   { org_id: orgId, project_id: projectId }: Pick<IntegrationRow, 'org_id' | 'project_id'>,
@@ -111,7 +114,10 @@ async function finishOwner(trx: Transaction, subjectId: string, owned: Partial<I
   await allOperations(trx).finish({ kind: 'delete', subjectId });
 }
 
-/** Of an organization that is gone: the secrets of Apps that were never used, and accounts, which others may claim. */
+/**
+ * Purges the secrets of a deleted organization's unused Apps, and releases its installations, so that other
+ * organizations can claim them.
+ */
 async function letGoOf(trx: Transaction, orgId: string): Promise<void> {
   for (const { id } of await trx('github_apps').where({ org_id: orgId }).select('id')) await purgeIdleApp(trx, id);
   await trx('installations')

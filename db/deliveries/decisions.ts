@@ -16,7 +16,7 @@ export type Decision = {
 
 export function decisionsFor(db: Db, scope: TenantScope) {
   return {
-    /** The claim of the build: a second decision of the same delivery and pipeline does not get in. */
+    /** Claims the build: a second decision for the same delivery and pipeline is rejected. */
     async add(decision: Omit<Decision, 'createdAt'>): Promise<void> {
       await db('decisions').insert({
         delivery_id: decision.deliveryId,
@@ -37,7 +37,7 @@ export function decisionsFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allDecisions = (db: Db) => decisionsFor(db, everything);
 
 function toDecision(row: DecisionRow): Decision {

@@ -4,10 +4,10 @@ import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { DeliveryRow } from '../store/tables.ts';
 import { type TenantScope, within } from '../store/tenant.ts';
 
-/** A webhook as it is shown: its body is kept apart. */
+/** A webhook as the API shows it. Its body is stored separately. */
 export type Delivery = {
   id: string;
-  /** None until it is decided whose it is. */
+  /** Null until the relay has decided which organization it belongs to. */
   orgId: string | null;
   githubAppId: string;
   providerDeliveryId: string;
@@ -28,8 +28,8 @@ export type Delivery = {
 export type DeliveryFilter = { status?: DeliveryStatus | undefined; event?: string | undefined };
 
 /**
- * Deliveries belong to an organization; one project sees those that meant something to one of its pipelines. Those of
- * no organization are seen by the operators only.
+ * Returns deliveries in scope. A delivery belongs to an organization. A project sees those that its pipelines have
+ * decisions about. Only operators see deliveries without an organization.
  */
 export function deliveriesFor(db: Db, scope: TenantScope) {
   const rows = () => {
@@ -49,7 +49,7 @@ export function deliveriesFor(db: Db, scope: TenantScope) {
       return row && toDelivery(row);
     },
 
-    /** Newest first. */
+    /** Lists the newest first. */
     async list({ status, event }: DeliveryFilter, page: PageRequest): Promise<Page<Delivery>> {
       const query = rows();
       if (status) query.where({ status });

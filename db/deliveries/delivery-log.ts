@@ -5,18 +5,19 @@ import type { Command } from '../store/commands.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Database, Db } from '../store/connection.ts';
 
-/** How much of a provider's log of deliveries is here. */
+/** How much of a provider's delivery log is stored here. */
 export function deliveryLogIn(db: Db) {
   const of = (githubAppId: string) => db('delivery_watermarks').where({ github_app_id: githubAppId });
   return {
-    /** Up to when the log is here whole; nothing where it was never read. */
+    /** Returns the time up to which the stored log is complete, or nothing if the log was never read. */
     async completeUntil(githubAppId: string): Promise<number | undefined> {
       return (await of(githubAppId).first())?.complete_until;
     },
 
     /**
-     * Never back: another process may have got further. Only one that is later than `now` by the provider's clock is
-     * taken back: it was by a clock of ours that was ahead, and would hide all that comes until then.
+     * Moves the time forward, never back, because another process might have read further. The exception is a time
+     * later than `now` by the provider's clock. It came from a clock of ours that was ahead, and would hide every
+     * delivery until then.
      */
     async advance(githubAppId: string, completeUntil: number, now = Number.MAX_SAFE_INTEGER): Promise<void> {
       await this.begin(githubAppId, completeUntil);
@@ -25,7 +26,7 @@ export function deliveryLogIn(db: Db) {
         .update({ complete_until: completeUntil, updated_at: Date.now() });
     },
 
-    /** Makes the row that the claim is on; of a new App the log is wanted from when it was connected. */
+    /** Creates the row that processes claim. For a new App, the log is needed from the time of its connection on. */
     async begin(githubAppId: string, completeUntil: number): Promise<void> {
       await db('delivery_watermarks')
         .insert({ github_app_id: githubAppId, complete_until: completeUntil, polled_at: 0, updated_at: Date.now() })
@@ -33,13 +34,13 @@ export function deliveryLogIn(db: Db) {
         .ignore();
     },
 
-    /** Cheaper than to try the claim, which takes the write lock on SQLite. */
+    /** Returns whether a poll is due. This is cheaper than the claim, which takes the write lock on SQLite. */
     async isPollDue(githubAppId: string, everyMs: number): Promise<boolean> {
       const row = await of(githubAppId).first('polled_at');
       return row !== undefined && row.polled_at <= Date.now() - everyMs;
     },
 
-    /** Of several processes one reads the log at a time. */
+    /** Claims the next poll, so that only one process at a time reads the log. */
     async claimPoll(githubAppId: string, everyMs: number): Promise<boolean> {
       const now = Date.now();
       const claimed = await of(githubAppId)
@@ -48,12 +49,12 @@ export function deliveryLogIn(db: Db) {
       return claimed === 1;
     },
 
-    /** After trouble: nobody reads it before `until`. */
+    /** Stops all polls until `until`, after a failure. */
     async rest(githubAppId: string, until: number, everyMs: number): Promise<void> {
       await of(githubAppId).update({ polled_at: until - everyMs });
     },
 
-    /** What became of those of `guids` that are here. */
+    /** Returns the statuses of the deliveries with these `guids` that are stored. */
     async known(githubAppId: string, guids: string[]): Promise<Map<string, DeliveryStatus>> {
       const found = new Map<string, DeliveryStatus>();
       for (let at = 0; at < guids.length; at += 500) {
@@ -68,7 +69,7 @@ export function deliveryLogIn(db: Db) {
   };
 }
 
-/** Has the App's log of deliveries read back to what is here; many requests make one reading. */
+/** Returns the command that reads the App's delivery log back to what is stored. Several requests share one reading. */
 export function recoverCommand(githubAppId: string): Command {
   return {
     action: 'signal_with_start',
@@ -81,7 +82,7 @@ export function recoverCommand(githubAppId: string): Command {
   };
 }
 
-/** For every App there is. */
+/** Requests a recovery for every App. */
 export async function requestRecoveries(database: Database): Promise<void> {
   const apps = await githubAppsIn(database.reader).list();
   await database.write((trx) => commandsIn(trx).add(...apps.map(({ id }) => recoverCommand(id))));

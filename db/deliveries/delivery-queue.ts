@@ -3,7 +3,7 @@ import type { Db } from '../store/connection.ts';
 import { skipLocked } from '../store/locks.ts';
 import type { DeliveryRow } from '../store/tables.ts';
 
-/** A delivery that nobody has decided yet, with its body. */
+/** A delivery that is not decided yet, with its body. */
 export type PendingDelivery = {
   id: string;
   githubAppId: string;
@@ -14,7 +14,7 @@ export type PendingDelivery = {
   body: Buffer;
 };
 
-/** What became of a delivery, and what it was about. */
+/** The decision about a delivery, and what it was about. */
 export type DeliveryOutcome = {
   status: Exclude<DeliveryStatus, 'received'>;
   reason: string;
@@ -24,11 +24,14 @@ export type DeliveryOutcome = {
   repositoryExternalId?: number | undefined;
 };
 
-/** The deliveries as the relay's work: across all tenants, since whose one is, is what it finds out. */
+/**
+ * The relay's queue of deliveries. It spans all tenants, because the relay finds out which tenant a delivery belongs
+ * to.
+ */
 export function deliveryQueue(db: Db) {
   const pending = () => db('deliveries').where({ status: 'received' });
 
-  /** Returns the oldest. On Postgres it skips those that another relay works on. */
+  /** Locks and returns the oldest. On Postgres it skips rows that another relay has locked. */
   async function lock(query: ReturnType<typeof pending>, limit: number): Promise<DeliveryRow[]> {
     return skipLocked(query.orderBy('id').limit(limit));
   }
@@ -54,8 +57,8 @@ export function deliveryQueue(db: Db) {
     },
 
     /**
-     * The oldest ones, in order, for this transaction alone; those of other relays are passed over. Their bodies
-     * have `maxBytes` together at most, but for one that has more by itself.
+     * Claims the oldest deliveries, in order, for this transaction alone, and skips those of other relays. Their bodies
+     * have `maxBytes` together at most, except that a single larger one is returned alone.
      */
     async claim({ limit, maxBytes, except }: { limit: number; maxBytes: number; except: string[] }) {
       const oldest = await lock(pending().whereNotIn('id', except), limit);
@@ -86,7 +89,7 @@ export function deliveryQueue(db: Db) {
         });
     },
 
-    /** Counts a try that failed; the last one of `most` ends the delivery. Returns how many there were. */
+    /** Counts a failed attempt. After `most` attempts the delivery fails. Returns the number of attempts. */
     async countFailure(id: string, most: number, reason: string): Promise<number> {
       const row = await pending().where({ id }).first();
       if (!row) return 0;

@@ -12,9 +12,9 @@ export type Candidate = {
   autoDeploy: boolean;
   integrationId: string;
   integrationStatus: IntegrationStatus;
-  /** Whether the app's project may use the integration: its own, or one that its organization granted to it. */
+  /** Whether the app's project can use the integration, because it owns it or the organization has granted it. */
   granted: boolean;
-  /** Whether the app's integration is still bound to the installation that the event comes from. */
+  /** Whether the app's integration is still bound to the installation that sent the event. */
   bound: boolean;
 };
 
@@ -30,8 +30,8 @@ type CandidateRow = PipelineRow & {
 export type EventSubjects = ReturnType<typeof eventSubjects>;
 
 /**
- * What the relay looks up to find out whose an event is. It follows the provider's numeric ids, never names. Bind it
- * to one transaction: what it has found it does not look up again.
+ * Finds out what an event belongs to, for the relay. It follows the provider's numeric IDs, never names. Bind it to one
+ * transaction, because it caches what it has found.
  */
 export function eventSubjects(db: Db) {
   const found = new Map<string, Promise<unknown>>();
@@ -43,7 +43,7 @@ export function eventSubjects(db: Db) {
   }
 
   return {
-    /** After something was changed. */
+    /** Clears the cache. Call it after a change. */
     forget(): void {
       found.clear();
     },
@@ -64,13 +64,13 @@ export function eventSubjects(db: Db) {
       });
     },
 
-    /** The organization that has claimed an installation, by our id of it. */
+    /** Returns the organization that has claimed an installation, by our ID. */
     async orgOf(installationId: string): Promise<string | undefined> {
       const row = await db('installations').where({ id: installationId }).first();
       return row?.org_id ?? undefined;
     },
 
-    /** Whether an integration that was not deleted is bound to it, by our id of it. */
+    /** Returns whether an integration that is not deleted is bound to the installation, by our ID. */
     isUsed(installationId: string): Promise<boolean> {
       return once(`used ${installationId}`, async () => {
         const bound = await db('bindings')

@@ -8,14 +8,14 @@ export type RefHead = {
   sha: string;
   origin: DeliveryOrigin;
   pushedAt: number;
-  /** The head that Fairlead last noticed without a delivery. Later pushes do not change it. */
+  /** The latest head that Fairlead noticed without a delivery. Later pushes do not change it. */
   noticed?: { sha: string; at: number };
 };
 
-/** The head of each branch that was decided last. Fairlead compares with it to notice a push without a delivery. */
+/** The last decided head of each branch. Fairlead compares it with GitHub to notice a push without a delivery. */
 export function refHeadsIn(db: Db) {
   return {
-    /** Keeps others from deciding a push to this branch until the transaction ends. */
+    /** Locks the branch, so that no other transaction decides a push to it until this one ends. */
     async lock(repositoryId: string, ref: string): Promise<RefHead | undefined> {
       const row = await locked(db('ref_heads').where({ repository_id: repositoryId, ref }).first());
       return row && toHead(row);
@@ -25,7 +25,7 @@ export function refHeadsIn(db: Db) {
       return (await db('ref_heads').where({ repository_id: repositoryId })).map(toHead);
     },
 
-    /** What was pushed before does not overwrite what was pushed later, in whatever order they come. */
+    /** Stores a head unless a later push is stored, because pushes can arrive in any order. */
     async note(repositoryId: string, { ref, sha, origin, pushedAt }: Omit<RefHead, 'noticed'>): Promise<void> {
       const head = { sha, origin, pushed_at: pushedAt };
       const noticed = origin === 'synthetic' ? { noticed_sha: sha, noticed_at: pushedAt } : {};
@@ -36,7 +36,7 @@ export function refHeadsIn(db: Db) {
         .where('ref_heads.pushed_at', '<=', pushedAt);
     },
 
-    /** Nor does a deletion forget what was pushed after it. */
+    /** Deletes a head unless it was pushed after the deletion. */
     async remove(repositoryId: string, ref: string, deletedAt: number): Promise<void> {
       await db('ref_heads').where({ repository_id: repositoryId, ref }).where('pushed_at', '<=', deletedAt).delete();
     },
@@ -55,11 +55,13 @@ function toHead({ ref, sha, origin, pushed_at, noticed_sha, noticed_at }: RefHea
 
 export type HeadCheck = {
   repositoryId: string;
-  /** Of one of the projects that build from it: on its behalf GitHub is asked. */
+  /** The project on whose behalf Fairlead asks GitHub. It is one of those that build from the repository. */
   ownerId: string;
 };
 
-/** The repositories whose branches are to be looked at, since a part of the log was lost before it was read. */
+/**
+ * The repositories whose branches need a check, because a part of the delivery log was lost before Fairlead read it.
+ */
 export function headChecksIn(db: Db) {
   const sources = (githubAppId: string) =>
     db('apps')
@@ -68,7 +70,7 @@ export function headChecksIn(db: Db) {
       .whereNull('apps.deleted_at')
       .whereNull('repositories.removed_at');
   return {
-    /** All of this App's that something is built from. */
+    /** Requests a check for every repository of this App that an app builds from. */
     async want(githubAppId: string): Promise<void> {
       const ids: string[] = await sources(githubAppId).distinct().pluck('repositories.id');
       const created_at = Date.now();

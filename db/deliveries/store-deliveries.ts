@@ -5,12 +5,15 @@ import type { Db, Transaction } from '../store/connection.ts';
 import type { DeliveryRow } from '../store/tables.ts';
 import { wake } from '../store/wakes.ts';
 
-/** A verified webhook, as it came. */
+/** A verified webhook, unchanged. */
 export type NewDelivery = {
   githubAppId: string;
   providerDeliveryId: string;
   event: string;
-  /** What else must be the same for it to be the same delivery: set for the events that trigger builds. */
+  /**
+   * Identifies equal content. It is set for events that trigger builds, so that a delivery with another ID counts as
+   * the same one.
+   */
   contentKey: string | null;
   headers: Record<string, string>;
   body: Buffer;
@@ -19,9 +22,9 @@ export type NewDelivery = {
 
 export type StoredDelivery = {
   id: string;
-  /** Known already, by its id or by its content. */
+  /** Whether it was stored before, by its ID or by its content. */
   duplicate: boolean;
-  /** Known by its id, but with another body: the first one counts. */
+  /** Whether it was stored before with the same ID but another body. The first one counts. */
   differs: boolean;
 };
 
@@ -30,13 +33,13 @@ const columns =
 const bodiesPerInsert = 50;
 
 /**
- * Stores what is new and finds what is not, in the caller's transaction; answers in the order of `deliveries`. One
- * that had failed, or was ignored because we knew too little, is armed again by being sent again.
+ * Stores new deliveries and finds known ones, in the caller's transaction. Returns results in the order of
+ * `deliveries`. A known delivery that had failed, or was ignored because Fairlead knew too little, is queued again.
  */
 export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[]): Promise<StoredDelivery[]> {
   const now = Date.now();
   const candidates = deliveries.map((delivery) => ({ id: newId('dlv'), delivery }));
-  // The same order in every process, so that two of them that store the same things do not wait for each other.
+  // Every process uses the same order, so that two of them that store the same deliveries do not deadlock.
   const sorted = [...candidates].sort((a, b) => compare(orderOf(a.delivery), orderOf(b.delivery)));
   const values = sorted.flatMap(
     ({ id, delivery: { githubAppId, providerDeliveryId, event, contentKey, headers, body, origin = 'webhook' } }) => [
@@ -71,7 +74,7 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
   return results;
 }
 
-/** Those of them that failed here are decided anew; answers how many these are. */
+/** Queues those of the given deliveries that had failed, and returns their number. */
 export async function armFailedDeliveries(trx: Transaction, githubAppId: string, guids: string[]): Promise<number> {
   const failed = trx('deliveries').where({ github_app_id: githubAppId, status: 'failed' });
   return arm(trx, failed.whereIn('provider_delivery_id', guids));
@@ -96,19 +99,22 @@ async function findKnown(trx: Transaction, delivery: NewDelivery): Promise<Store
   return { id: known.id, duplicate: true, differs: known.content_key !== contentKey };
 }
 
-/** What was decided meanwhile by another process is left as it is. */
+/** Queues a failed delivery again, unless another process has decided it since. */
 async function armFailed(trx: Transaction, id: string): Promise<void> {
   await arm(trx, trx('deliveries').where({ id, status: 'failed' }));
 }
 
-/** Its decisions all say that nothing was built: they are made anew. */
+/** Queues an ignored delivery again, and deletes its decisions. All of them say that nothing was built. */
 async function armStale(trx: Transaction, id: string): Promise<void> {
   const decisions = () => trx('decisions').where({ delivery_id: id });
   const stale = trx('deliveries').where({ id, status: 'ignored' }).whereIn('reason', staleReasons);
   if ((await arm(trx, stale.whereNotExists(decisions().whereNotNull('build_id')))) > 0) await decisions().delete();
 }
 
-/** Its patience begins anew, so it counts as received now. Answers how many were armed. */
+/**
+ * Queues deliveries again and returns their number. Their time of receipt is now, so that they get the full retry time
+ * again.
+ */
 async function arm(trx: Transaction, query: Knex.QueryBuilder): Promise<number> {
   const received = { status: 'received', reason: null, attempts: 0, decided_at: null, received_at: Date.now() };
   const armed: number = await query.update(received);

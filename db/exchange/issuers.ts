@@ -5,7 +5,7 @@ import { usedBy } from '../integrations/usable-integrations.ts';
 import type { Db } from '../store/connection.ts';
 import { hold, shared } from '../store/locks.ts';
 
-/** An integration, as it was when a project asked for something through it. */
+/** An integration, as it was when a project requested a credential through it. */
 export type Issuer = { id: string; projectId: string; epoch: number };
 
 export type FoundIssuer = {
@@ -14,11 +14,11 @@ export type FoundIssuer = {
   status: IntegrationStatus;
   hostUrl: string;
   settings: Record<string, unknown>;
-  /** The access that it inherits, as it was. */
+  /** The inherited cloud account, as it was at that time. */
   cloud: { id: string; epoch: number; status: CloudAccountStatus } | null;
 };
 
-/** Finds an integration that the project owns or was granted, also a deleted one. */
+/** Finds an integration that the project owns or was granted, including a deleted one. */
 export async function findIssuer(db: Db, projectId: string, id: string): Promise<FoundIssuer | undefined> {
   const row = await usedBy(db, db('integrations').where({ id }), projectId)
     .whereNot('status', 'expired')
@@ -35,11 +35,11 @@ async function cloudOf(db: Db, id: string): Promise<FoundIssuer['cloud'] | undef
 }
 
 /**
- * Returns whether the project may still use the integration, and it was not cut off since it was read. Cutting it off
- * waits until this transaction ends.
+ * Returns whether the project can still use the integration, and it was not cut off since it was read. A cut-off waits
+ * until this transaction ends.
  */
 export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): Promise<boolean> {
-  // The lock comes first: only a later statement sees that a grant was revoked while the lock was awaited.
+  // The lock comes first: only a later statement sees a grant that was revoked during the wait for the lock.
   await hold(shared(trx('integrations').where({ id }).first('id')));
   const query = usedBy(trx, trx('integrations').where({ id, epoch }), projectId).whereIn('status', [
     ...usableIntegrationStatuses,
@@ -47,7 +47,7 @@ export async function isStillIssuer(trx: Db, { id, projectId, epoch }: Issuer): 
   return (await query.first('integrations.id')) !== undefined;
 }
 
-/** Returns whether the build has not ended. If so, it cannot end until the transaction does. */
+/** Returns whether the build is still open. If so, it cannot end before the transaction does. */
 export async function isStillRunning(trx: Db, buildId: string): Promise<boolean> {
   const build = await shared(trx('builds').where({ id: buildId }).first('status'));
   return build !== undefined && !isFinalBuildStatus(build.status);

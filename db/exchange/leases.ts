@@ -5,21 +5,24 @@ import type { LeaseRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 import { mintedTokensIn } from './minted-tokens.ts';
 
-/** `expired` is written down nowhere: time makes it so. */
+/** `expired` is never stored: it follows from the time. */
 export const leaseStatuses = ['active', 'revoked', 'expired'] as const;
 export type LeaseStatus = (typeof leaseStatuses)[number];
 
 /**
- * What became of the token of a lease that was revoked. `revoked`: the provider has confirmed that it is dead.
- * `expires`: others hold the same token, or it was left alone; it dies by itself. `unconfirmed`: the provider was
- * asked, or will be, and has not confirmed it.
+ * What became of the token of a revoked lease.
+ * - `revoked`: the provider has confirmed that the token is invalid.
+ * - `expires`: the token was not revoked, for example because another lease uses it. It stays valid until it expires.
+ * - `unconfirmed`: the provider was or will be asked to revoke it, and has not confirmed that.
  */
 export type LeaseOutcome = 'revoked' | 'expires' | 'unconfirmed';
 
-/** The kind of the operations that wait for the end of a token. */
+/** The kind of the operations that wait for the revocation of a token. */
 export const revocationKind = 'revoke_token';
 
-/** What the token is good for. Repositories are ours by id; `narrowed` says why it is less than was asked for. */
+/**
+ * What the token is valid for. Repositories are named by our IDs. `narrowed` says why it allows less than requested.
+ */
 export type LeaseScope = { repositories: string[]; permissions: Record<string, string>; narrowed?: string };
 
 export type Lease = {
@@ -32,7 +35,7 @@ export type Lease = {
   mintedTokenId: string | null;
   purpose: string;
   scope: LeaseScope;
-  /** The actor who asked for it. */
+  /** The actor that requested it. */
   holder: string;
   status: LeaseStatus;
   outcome: LeaseOutcome | null;
@@ -49,7 +52,7 @@ export type LeaseFilter = {
   status?: LeaseStatus | undefined;
 };
 
-/** Which leases are ended: one of these, with a project those of that project only. */
+/** Selects the leases to end. With a project, it selects only the leases of that project. */
 export type LeaseSelection =
   | { leaseId: string }
   | { buildId: string }
@@ -63,7 +66,7 @@ export function leasesFor(db: Db, scope: TenantScope) {
       return row && toLease(row);
     },
 
-    /** Newest first. */
+    /** Lists the newest first. */
     async list(filter: LeaseFilter, page: PageRequest): Promise<Page<Lease>> {
       const query = visible();
       if (filter.projectId) query.where({ project_id: filter.projectId });
@@ -98,9 +101,9 @@ export function leasesFor(db: Db, scope: TenantScope) {
     },
 
     /**
-     * Ends these leases, and with them every token on which no other lease counts: it is given out to nobody from the
-     * commit on, and its provider is asked to revoke it. Ending an integration also ends what was minted for it and
-     * not given out yet. Answers the tokens that are revoked by this.
+     * Ends these leases, and revokes every token that no other lease uses. After the commit such a token is no longer
+     * issued, and its provider is asked to revoke it. Ending an integration also revokes tokens that were minted for it
+     * but not issued yet. Returns the tokens that this revokes.
      */
     async revoke(which: LeaseSelection): Promise<string[]> {
       const now = Date.now();
@@ -125,10 +128,10 @@ export function leasesFor(db: Db, scope: TenantScope) {
   };
 }
 
-/** Returns the same for every tenant: for ids that were authorized when they were written down. */
+/** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allLeases = (db: Db) => leasesFor(db, everything);
 
-/** Of all leases on these tokens that were revoked. */
+/** Stores the outcome in all revoked leases of these tokens. */
 export async function noteOutcome(db: Db, mintedTokenIds: readonly string[], outcome: LeaseOutcome): Promise<void> {
   if (mintedTokenIds.length === 0) return;
   await db('leases').whereIn('minted_token_id', mintedTokenIds).where({ status: 'revoked' }).update({ outcome });

@@ -10,21 +10,27 @@ import type { MintedTokenRow } from '../store/tables.ts';
 export type NewMintedToken = {
   orgId: string;
   integrationId: string;
-  /** Through which its provider can revoke it; one that no provider revokes has none, and its text is not kept. */
+  /**
+   * The installation through which the provider can revoke the token. Null if no provider can; then the token's text is
+   * not stored.
+   */
   installationId: string | null;
   token: string;
   expiresAt: number;
 };
 
-/** One that may have to be revoked: what only its bearer may do. */
+/** A token that might have to be revoked. Only its bearer can revoke it, so its text is needed. */
 export type SealedToken = { id: string; githubAppId: string; token: string; expiresAt: number };
 
-/** GitHub's clock may be behind ours: for so long after its end a token may still be good there. */
+/**
+ * How long a token might still be valid at GitHub after it expired here, because GitHub's clock might be behind ours.
+ */
 export const clockLeewayMs = 20 * 60_000;
 
 /**
- * The tokens that a provider made: sealed until they are revoked or have expired, so that any process can end them. Of
- * those that cannot be revoked only the row is kept, by which they are given out no more.
+ * The tokens that a provider minted. They stay sealed in the database until they are revoked or expire, so that any
+ * process can revoke them. For tokens that cannot be revoked only the row is stored; it stops them from being issued
+ * again.
  */
 export function mintedTokensIn(db: Db) {
   return {
@@ -37,7 +43,7 @@ export function mintedTokensIn(db: Db) {
         org_id: minted.orgId,
         integration_id: minted.integrationId,
         installation_id: minted.installationId,
-        // A password that somebody has stored is given out many times.
+        // A stored password is issued many times, so its hash would not be unique.
         hash: isRevocable ? hashSecret(minted.token) : id,
         sealed: text ? text.sealed : null,
         key_id: text ? text.keyId : null,
@@ -73,12 +79,13 @@ export function mintedTokensIn(db: Db) {
     },
 
     /**
-     * Gives out none of these any more, and has each that can be revoked at its provider. Those on which another lease
-     * still counts are left alone. Returns those that the provider must revoke.
+     * Stops issuing these tokens, and requests the revocation of those that the provider can revoke. Tokens that
+     * another lease still uses stay valid. Returns those that the provider must revoke.
      */
     async retire(ids: readonly string[]): Promise<string[]> {
       if (ids.length === 0) return [];
-      // Locks them first, in one order: a lease on one of them is issued before this, or not at all.
+      // Locks them first, always in the same order. A concurrent lease on one of them is then issued before this, or
+      // not at all.
       const locking = db('minted_tokens').whereIn('id', ids).whereNull('revoked_at').orderBy('id').select('id');
       const open = (await locked(locking)).map(({ id }) => id);
       const leased = await db('leases').whereIn('minted_token_id', open).where({ status: 'active' });
@@ -103,7 +110,7 @@ export function mintedTokensIn(db: Db) {
       return retired.map(({ id }) => id);
     },
 
-    /** It is dead: nobody needs its text any more. */
+    /** Deletes the text of a token that is no longer valid. */
     async forget(id: string): Promise<void> {
       await db('minted_tokens').where({ id }).update({ sealed: null, key_id: null });
     },
