@@ -5,18 +5,18 @@ type ToldFailure = {
   code: ProviderErrorCode;
   message: string;
   retryAfterMs: number | undefined;
-  /** It is who asks that asks for too much, and not the provider that has had enough. */
+  /** Whether the caller exceeds its own share, rather than the provider's limit. */
   overasked: boolean;
 };
 
-/** What a provider made of a request, in words that may be shown; nothing where the error is none of a provider's. */
+/** Returns a provider's failure in words that are safe to show, or nothing if the error has another origin. */
 export function providerFailure(error: unknown): ToldFailure | undefined {
   if (!(error instanceof ProviderError)) return undefined;
   const { code, message, retryAfterMs } = error;
   return { code, message, retryAfterMs, overasked: error instanceof Overasked };
 }
 
-/** One organization asks for more than its share of what all share. Nothing was sent. */
+/** One organization requests more than its share of a common limit. Nothing was sent to the provider. */
 export class Overasked extends ProviderError {
   constructor(message: string, retryAfterMs: number, provider = 'github') {
     super({ provider, code: 'secondary_limited', message, retryAfterMs: Math.ceil(retryAfterMs) });

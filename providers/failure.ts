@@ -5,13 +5,13 @@ export type ProviderFailure = {
   provider: string;
   code: ProviderErrorCode;
   message: string;
-  /** HTTP status; absent where no answer came. */
+  /** The HTTP status. Absent if there was no response. */
   status?: number;
-  /** How long the provider asks to be left alone. */
+  /** How long the provider asks for a pause. */
   retryAfterMs?: number;
-  /** True where the effect may have happened although no answer says so. */
+  /** True if the request might have taken effect although no response says so. */
   ambiguous?: boolean;
-  /** True where something that was made a moment ago is refused like this, and accepted within a minute. */
+  /** True if the provider refuses something newly created like this, and accepts it within a minute. */
   settling?: boolean;
 };
 
@@ -23,8 +23,8 @@ function boundedPause(ms: number): number {
 }
 
 /**
- * What went wrong at a provider, in words that may be logged, stored and shown. It never carries the request, the
- * answer or the error below it: those hold tokens.
+ * A failure at a provider, in words that are safe to log, store and show. It never holds the request, the response or
+ * the underlying error, because those contain tokens.
  */
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';

@@ -12,7 +12,7 @@ import { createTokenRevoker } from './revocation.ts';
 
 export type WantedGitToken = Wanted & {
   installationId: string;
-  /** GitHub's numbers. */
+  /** GitHub's IDs of the repositories. */
   repositoryIds: number[];
   permissions: Record<string, string>;
   /** For unapproved code: the build shares its token with no other caller, and the token ends with the build. */

@@ -10,7 +10,7 @@ export type WantedImageCredential = Wanted & {
   /** Names below the registry's host; an empty list means everything that the identity reaches. */
   repositories: string[];
   purpose: RegistryPurpose;
-  /** A token of the registry's own, rather than what a client logs in with. */
+  /** Whether the caller needs a token of the registry itself, rather than a password for a client's login. */
   bearer: boolean;
   /** The cloud account from which the registry inherits its access, as it was read with the request. */
   cloud: { id: string; epoch: number } | null;

@@ -5,7 +5,7 @@ import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { createExpiringCache } from '../cache.ts';
 
-/** What an exchange asks of any provider. */
+/** What an exchange requests from any provider. */
 export type Wanted = {
   /** The integration that mints the credential, as it was read with the request. */
   issuer: Issuer;
@@ -131,9 +131,12 @@ export function createMinter<Of extends Wanted, To extends Minted>(provider: Pro
     },
 
     /**
-     * Whether a lease on the credential may still be issued, which holds until the transaction ends: `cut_off` if the
-     * integration may no longer be used, `over` if the build has ended, `gone` if the token was revoked. It locks in
-     * the order in which a deletion and a build's end lock.
+     * Returns whether a lease on the credential can still be issued. The result holds until the transaction ends.
+     * - `cut_off`: the integration can no longer be used.
+     * - `over`: the build has ended.
+     * - `gone`: the token was revoked.
+     *
+     * It takes locks in the same order as a deletion and a build's end.
      */
     async claim(trx: Transaction, wanted: Of, minted: Remembered<To>): Promise<Claim> {
       const isOurs = await isGood(trx, wanted);

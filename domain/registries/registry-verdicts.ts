@@ -13,7 +13,7 @@ export function troubleOf(code: string): Fault {
   return failureFacts(code)?.fault ?? 'wrong';
 }
 
-/** What was found out: whether the registry takes the credential, and what it may do in each repository. */
+/** The results of a check: whether the registry accepts the credential, and what it allows in each repository. */
 export type RegistryFindings = {
   login: { ok: true } | { ok: false; code: string; message: string };
   checks: RepositoryCheck[];
@@ -21,10 +21,10 @@ export type RegistryFindings = {
 
 export type RegistryVerdict = { status: IntegrationStatus; reason: string | null };
 
-/** The status that follows from what was found. What says nothing of the connection changes nothing. */
+/** Returns the status that follows from the results. Results that say nothing about the connection change nothing. */
 export function verdictOn(current: RegistryVerdict, { login, checks }: RegistryFindings): RegistryVerdict {
   const denied = checks.find(({ outcome }) => outcome === 'denied');
-  // A registry that lets anybody in proves a credential only where a repository does not.
+  // If the registry serves anonymous requests, only a repository that is not public proves a credential.
   const isProven = login.ok || (login.code === 'credentials_unproven' && checks.some(isAllowed));
   if (isProven) {
     return denied ? { status: 'degraded', reason: denied.code ?? 'denied' } : { status: 'active', reason: null };
@@ -41,13 +41,14 @@ export function verdictOn(current: RegistryVerdict, { login, checks }: RegistryF
     default:
       if (isWorking) return current;
   }
-  // Of one that never worked the reason says what has kept it from it.
+  // For a connection that never worked, the reason says why.
   return current.status === 'pending' ? { status: 'pending', reason: code } : current;
 }
 
 /**
- * What of it is believed. Where nobody has asked for it (there are `refusals` in a row then), what has worked is given
- * up at the third refusal only: a registry that is being mended refuses many things, and not for long.
+ * Decides whether to believe a result. If no caller requested the check, `refusals` counts the refusals in a row. A
+ * working connection is given up only at the third, because a registry under maintenance refuses many requests for a
+ * short time.
  */
 export function believed(
   current: RegistryVerdict,
@@ -60,7 +61,10 @@ export function believed(
   return { verdict: current, refusals: refusals + 1 };
 }
 
-/** Whether a check that failed so was a check at all: nobody has answered. Our own failures are not the registry's. */
+/**
+ * Returns whether a failed check got no response, so that it was no check at all. Fairlead's own failures do not count
+ * as the registry's.
+ */
 export function isSilence(code: string): boolean {
   return troubleOf(code) === 'outage' && code !== 'internal';
 }

@@ -5,16 +5,16 @@ import { ProviderError } from '../failure.ts';
 import { type Call, failureOf, limitOf, silenceOf } from './failures.ts';
 import type { Leaving, Limit, Traffic } from './traffic.ts';
 
-/** How one GitHub is spoken to. */
+/** How Fairlead talks to one GitHub host. */
 export type Wire = {
   host: GitHubHost;
   fetch: Fetch;
   userAgent: string;
   now: () => number;
   timeoutMs: number;
-  /** Every request passes it, and its answer too. */
+  /** Sees every request and every response. */
   traffic: Traffic;
-  /** A person waits for what is asked. */
+  /** Whether a person waits for the response. */
   urgent: boolean;
 };
 
@@ -22,7 +22,7 @@ export type Request = Octokit['request'];
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** By the host's clock: what it says of times is meant by that one, and ours may be wrong. */
+/** Returns the time by the host's clock. The host's times follow that clock, and ours might be wrong. */
 export function hostNow({ now, traffic }: Wire): number {
   return now() + traffic.clockOffsetMs();
 }
@@ -32,12 +32,12 @@ export function tokenRequest(wire: Wire, token: string, account?: string): Reque
   return new Octokit({ ...optionsOf(wire, account), auth: token }).request;
 }
 
-/** For a client without anybody's credentials. */
+/** Returns the options of a client without credentials. */
 export function optionsOf(wire: Wire, account?: string) {
   const { host, fetch, userAgent, timeoutMs, now, traffic, urgent } = wire;
   const versioned: Fetch = async (url, init = {}) => {
-    // A tenant's file or branch called `..` would make this the address of something else, and Octokit takes a parameter
-    // called `url` for the address itself: credentials go to the API and nowhere else.
+    // A tenant's file or branch called `..` would change the address, and Octokit uses a parameter called `url` as the
+    // address. Both must not send credentials anywhere but to the API.
     if (/\/\.\.?(?:[/?]|$)/.test(String(url)) || !String(url).startsWith(`${host.api}/`)) throw unsafePath();
     const leaving = { effect: effectOf(init.method ?? 'GET', String(url)), account, urgent };
     await traffic.admit(leaving);
@@ -45,14 +45,15 @@ export function optionsOf(wire: Wire, account?: string) {
     headers.set('accept', 'application/vnd.github+json');
     headers.set('x-github-api-version', host.apiVersion);
     headers.set('user-agent', userAgent);
-    // fetch turns a redirected POST into a GET, and a repository that moved must be resolved anew anyway.
+    // Redirects are refused: fetch turns a redirected POST into a GET, and a repository that moved must be resolved
+    // again anyway.
     const signal = AbortSignal.timeout(timeoutMs);
     const sentAt = now();
     let answer: Response;
     try {
       answer = await fetch(url, { ...init, headers, redirect: 'manual', signal, ...sizeOf(String(url)) });
     } catch (error) {
-      // What was refused on this side says nothing of the host.
+      // A refusal on our side says nothing about the host.
       const isSilent = ['timeout', 'network'].includes(
         silenceOf(error, { as: 'nobody', method: '', secrets: [], now }).code,
       );
@@ -67,12 +68,14 @@ export function optionsOf(wire: Wire, account?: string) {
   return { baseUrl: host.api, log: silent, request: { fetch: versioned } };
 }
 
-/** An entry of the log is a webhook of 25 MB, with what was sent along and answered; nothing else is so long. */
+/**
+ * An entry of the delivery log can hold a webhook of 25 MB with request and response. No other response is that large.
+ */
 function sizeOf(url: string): { maxBytes?: number } {
   return /\/app\/hook\/deliveries\/\d+$/.test(url) ? { maxBytes: 40 * 1024 * 1024 } : {};
 }
 
-/** GitHub counts apart what others see: statuses, checks, deployments. */
+/** GitHub limits requests that create content separately: statuses, checks, deployments. */
 function effectOf(method: string, url: string): Leaving['effect'] {
   if (method.toUpperCase() === 'GET') return 'read';
   return /\/(?:dispatches|cancel|rerun|access_tokens|attempts|config|installation\/token|installations\/\d+)$/.test(url)
@@ -83,8 +86,8 @@ function effectOf(method: string, url: string): Leaving['effect'] {
 type Sent<Data> = Promise<{ status: number; headers: Record<string, unknown>; data: Data }>;
 
 /**
- * Sends one request once and converts its answer. Whatever goes wrong leaves as a `ProviderError`, an answer that is
- * not what GitHub documents included: the host may be anyone's.
+ * Sends one request once and converts its response. Every failure becomes a `ProviderError`. So does a response that
+ * differs from GitHub's documentation, because the host might be hostile.
  */
 export async function send<Data, Result>(
   call: Call,
@@ -97,7 +100,7 @@ export async function send<Data, Result>(
   } catch (error) {
     throw toProviderError(error, call);
   }
-  // Octokit hands a redirect back as if it were an answer.
+  // Octokit returns a redirect like a normal response.
   if (answer.status >= 300) throw failureOf({ ...answer, message: '' }, call);
   try {
     return convert(answer.data, answer);
@@ -106,7 +109,7 @@ export async function send<Data, Result>(
   }
 }
 
-/** For what may be absent: "no" is an answer. */
+/** Returns undefined on a 404, for objects that might not exist. */
 export async function orUndefined<Result>(sent: Promise<Result>): Promise<Result | undefined> {
   try {
     return await sent;
@@ -117,8 +120,8 @@ export async function orUndefined<Result>(sent: Promise<Result>): Promise<Result
 }
 
 /**
- * The number of the next page, always further than `page`. Only the number is taken from the answer: its address is
- * not ours to follow.
+ * Returns the number of the next page, which is always greater than `page`. It takes only the number from the response.
+ * Fairlead never follows the address.
  */
 export function nextPage({ headers }: { headers: Record<string, unknown> }, page = 0): number | undefined {
   const links = String(headers['link'] ?? '').split(',');
@@ -127,16 +130,19 @@ export function nextPage({ headers }: { headers: Record<string, unknown> }, page
   return number > page ? number : undefined;
 }
 
-/** How many are asked for at a time, and no more are taken: all of a page is written at once. */
+/** The size of a page, for requests and as a limit on responses, because a page is written to the database at once. */
 export const perPage = 100;
 
-/** A page, as long as it was asked to be at most: the host may be anyone's. */
+/** Rejects a page that is longer than requested, because the host might be hostile. */
 export function pageIn<One>(value: One[]): One[] {
   if (Array.isArray(value) && value.length <= perPage) return value;
   throw new TypeError('not a page');
 }
 
-/** What is kept of a host's words is short with every GitHub. */
+/**
+ * The longest text that Fairlead accepts from a host. Every GitHub sends only short texts in the fields that Fairlead
+ * stores.
+ */
 const longestText = 1_000;
 
 export function textIn(value: unknown): string {
@@ -144,13 +150,16 @@ export function textIn(value: unknown): string {
   throw new TypeError('not a short text');
 }
 
-/** Every id of GitHub's is a number; one that is not would be stored as another repository's. */
+/**
+ * Rejects an ID that is not a number. GitHub's IDs are numbers; any other could be stored as the ID of another
+ * repository.
+ */
 export function idIn(value: { id: unknown }): number {
   if (Number.isSafeInteger(value.id)) return value.id as number;
   throw new TypeError('not an id');
 }
 
-/** Times are milliseconds with us. */
+/** Converts a time to milliseconds. */
 export function timeIn(value: string | null | undefined): number {
   const at = Date.parse(value ?? '');
   if (Number.isNaN(at)) throw new TypeError('not a time');
@@ -163,7 +172,7 @@ export function toProviderError(error: unknown, call: Call): ProviderError {
   return error instanceof Error && error.cause instanceof ProviderError ? error.cause : silenceOf(error, call);
 }
 
-/** The words count where GitHub says it in no header. */
+/** Reads the message too, because some of GitHub's limits are not visible in a header. */
 async function limitIn(answer: Response, now: () => number): Promise<Limit | undefined> {
   if (answer.status !== 403 && answer.status !== 429) return undefined;
   const data: unknown = await answer
@@ -179,7 +188,7 @@ function messageIn(data: unknown): string {
   return typeof message === 'string' ? message : '';
 }
 
-/** Octokit's error carries the request, with its headers and its body: only what is picked here leaves. */
+/** Returns only these fields, because Octokit's error holds the request with its headers and body. */
 function responseOf(error: unknown) {
   if (!(error instanceof Error) || !('response' in error) || typeof error.response !== 'object') return undefined;
   const { status, headers, data } = error.response as {

@@ -4,23 +4,26 @@ import { type EgressError, egressErrorIn } from '../egress/egress-error.ts';
 import { ProviderError } from '../failure.ts';
 import type { Limit } from './traffic.ts';
 
-/** Who asks, and for what: the same status means different things. */
+/** The caller's identity and purpose, because the same status has several meanings. */
 export type Call = {
   as: 'app' | 'installation' | 'token' | 'nobody';
   method: string;
-  /** A dispatch has refusals of its own. */
+  /** Whether the call is a dispatch, which has refusals of its own. */
   dispatch?: boolean;
-  /** Values that must not come back in a message, whatever the host writes. */
+  /** Values that must not appear in a message, even if the host returns them. */
   secrets: string[];
   now: () => number;
 };
 
 export type Answer = { status: number; headers: Record<string, unknown>; message: string };
 
-/** GitHub's own advice where it sets no time: at least a minute. */
+/** GitHub's advice if it sets no time: wait for at least a minute. */
 const leastPauseMs = 60_000;
 
-/** Turns GitHub's refusal into ours. Statuses and headers decide; words only where GitHub gives nothing else. */
+/**
+ * Converts GitHub's refusal to a `ProviderError`. Statuses and headers decide. Message texts count only if GitHub gives
+ * nothing else.
+ */
 export function failureOf(answer: Answer, call: Call): ProviderError {
   const { status } = answer;
   const code = codeOf(answer, call);
@@ -38,7 +41,7 @@ export function failureOf(answer: Answer, call: Call): ProviderError {
   });
 }
 
-/** No answer came. A write may have had its effect all the same, unless the request cannot have left. */
+/** Converts a missing response. A write might still have taken effect, unless the request surely was not sent. */
 export function silenceOf(error: unknown, call: Call): ProviderError {
   const egress = egressErrorIn(error);
   const code = silenceCode(error, egress);
@@ -101,7 +104,7 @@ function isLimit(answer: Answer): boolean {
   );
 }
 
-/** Whether, and for how long, whoever asked is to ask nothing any more. */
+/** Returns the rate limit that GitHub reports, and how long the account has to pause. */
 export function limitOf(answer: Answer, now: number): Limit | undefined {
   if (!isLimit(answer)) return undefined;
   const code = header(answer, 'x-ratelimit-remaining') === '0' ? 'rate_limited' : 'secondary_limited';
@@ -117,7 +120,7 @@ function pauseOf(answer: Answer, code: GitHubErrorCode, now: number): number | u
   return Number.isFinite(reset) ? Math.max(1000, reset * 1000 - now) : leastPauseMs;
 }
 
-/** Seconds, or an HTTP date. */
+/** Parses a number of seconds or an HTTP date. */
 function retryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
@@ -144,7 +147,7 @@ function missing(call: Call): GitHubErrorCode {
   return call.as === 'installation' ? 'installation_gone' : 'not_found';
 }
 
-/** GitHub answers all of these 422 (or 403, or 404) and tells them apart in words alone. */
+/** Refusals that GitHub returns with 422 (or 403, or 404) and that differ only in their message. */
 const refusals: [RegExp, GitHubErrorCode][] = [
   [/^No ref found for/, 'ref_missing'],
   [/^Workflow does not have '?workflow_dispatch/, 'workflow_not_dispatchable'],

@@ -56,7 +56,7 @@ export async function mintBearer(
 
 function effectiveOf(granted: Map<string, string[]> | undefined, repositories: string[]): EffectiveScope {
   if (!granted) {
-    const note = 'The token does not tell what it is good for: it may do whatever its identity may';
+    const note = 'The token does not name its access. It allows everything that its identity may do.';
     return { repositories: '*', actions: [...registryPurposes], narrowedTo: 'identity', note };
   }
   const actions = registryPurposes.filter((action) => [...granted.values()].flat().includes(action));

@@ -125,7 +125,7 @@ export function createAzure({ fetch, timeoutMs, now, endpoints = {} }: AzureDeps
             repositories: '*',
             actions: ['pull', 'push'],
             narrowedTo: 'identity',
-            note: 'Without repositories named, it may do whatever the app’s roles on the registry allow.',
+            note: 'Without repositories, the credential allows everything that the app’s roles on the registry allow.',
           },
         };
       }
@@ -181,13 +181,16 @@ function checksOf(repository: string, held: Set<string>): RepositoryCheck[] {
   );
 }
 
-/** A registry on which the app has no role at all refuses sooner. Whatever else goes wrong is no verdict. */
+/**
+ * Treats a missing role as a denial. If the app has no role on the registry, Azure refuses earlier. Any other error is
+ * no result.
+ */
 function noneIfDenied(error: unknown): (name: string) => Set<string> {
   if (error instanceof ProviderError && error.code === denied) return () => new Set();
   throw error;
 }
 
-/** A token of one cloud's Entra is for registries of that cloud. */
+/** Rejects registries of other Azure clouds, because a token of one cloud's Entra is valid only there. */
 function requireRegistry({ cloud }: AzureAccess, host: string): void {
   const registry = registryHost(host);
   if (registry?.kind === 'acr' && registry.host === host && registry.cloud === cloud) return;

@@ -8,9 +8,12 @@ import { type MintRequest, mintToken } from './mint.ts';
 
 export type AppCredentials = {
   appId: number | string;
-  /** PEM, PKCS#1 or PKCS#8; line breaks may be written as `\n`, as they are in an environment variable. */
+  /** PEM, PKCS#1 or PKCS#8. Line breaks can be written as `\n`, as in an environment variable. */
   privateKey: string;
-  /** Whose limits its requests count against instead of the App's: for a key that GitHub has not accepted yet. */
+  /**
+   * The account whose rate limit the requests count against, instead of the App's. Used for a key that GitHub has not
+   * accepted yet.
+   */
   account?: string;
 };
 
@@ -36,10 +39,10 @@ export type Installation = {
   htmlUrl: string;
 };
 
-/** `unreadable` are the numbers of those that GitHub tells too little of: one without an account, for example. */
+/** `unreadable` are the IDs of installations that GitHub describes incompletely, for example without an account. */
 export type InstallationPage = { installations: Installation[]; unreadable: number[]; next: number | undefined };
 
-/** What the App itself may ask. Throws a `ProviderError` at once where the key is no RSA private key. */
+/** The requests that an App sends as itself. Throws a `ProviderError` at once if the key is not an RSA private key. */
 export function asApp(wire: Wire, credentials: AppCredentials) {
   const privateKey = toRsaKey(credentials.privateKey);
   const { appId, account } = credentials;
@@ -52,7 +55,7 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
   });
 
   return {
-    /** The App as GitHub sees it: proof that id and key fit. */
+    /** Returns the App as GitHub sees it. Success proves that ID and key belong together. */
     getApp(): Promise<GitHubApp> {
       return send(
         call('GET'),
@@ -73,7 +76,10 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       );
     },
 
-    /** A page of 100; `next` is the next page's number while there is one. Pages shift as installations come and go. */
+    /**
+     * Returns a page of 100. `next` is the number of the next page, if there is one. Pages shift as installations come
+     * and go.
+     */
     listInstallations(page = 1): Promise<InstallationPage> {
       return send(
         call('GET'),
@@ -82,7 +88,7 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       );
     },
 
-    /** Undefined once it was uninstalled; a reinstall has another id. */
+    /** Returns undefined if it was uninstalled. A reinstallation has another ID. */
     getInstallation(installationId: number): Promise<Installation | undefined> {
       const sent = send(
         call('GET', 'installation'),
@@ -93,8 +99,8 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     },
 
     /**
-     * Uninstalls; false where it is gone already, which is as good. From API version 2026-03-10 on GitHub only promises
-     * to do it soon (202).
+     * Uninstalls the App. Returns false if it was uninstalled before, which is as good. From API version 2026-03-10 on,
+     * GitHub only promises to do it soon (202).
      */
     async deleteInstallation(installationId: number): Promise<boolean> {
       const sent = send(
@@ -105,7 +111,10 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       return (await orUndefined(sent)) === true;
     },
 
-    /** Who has asked an owner for the App, and has had no answer yet. A refusal is never told: the request is gone. */
+    /**
+     * Returns the open requests in which members ask an owner to install the App. A refused request disappears without
+     * a notice.
+     */
     listInstallationRequests(page = 1): Promise<{ requests: InstallationRequest[]; next: number | undefined }> {
       return send(
         call('GET'),
@@ -114,7 +123,7 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
       );
     },
 
-    /** Where GitHub sends the App's webhooks; the secret it keeps to itself. */
+    /** Returns where GitHub sends the App's webhooks. GitHub does not return their secret. */
     getHookConfig(): Promise<{ url: string | undefined; contentType: string | undefined; insecureSsl: string }> {
       return send(
         call('GET'),
@@ -128,22 +137,23 @@ export function asApp(wire: Wire, credentials: AppCredentials) {
     },
 
     /**
-     * Has GitHub sign the App's webhooks with another secret from now on. The content type is said each time: GitHub's
-     * own default is `form`, also where it was `json` before. Doing it again changes nothing.
+     * Makes GitHub sign the App's webhooks with another secret. It always sends the content type, because GitHub's
+     * default is `form`, even if it was `json` before. Safe to repeat.
      */
     async setHookSecret({ url, insecureSsl, secret }: HookSecret): Promise<void> {
       await send(
         { ...call('PATCH'), secrets: [secret] },
         () =>
           request('PATCH /app/hook/config', {
-            // As it stands: a parameter called `url` would make Octokit send all of this, and the JWT, there.
+            // Wrapped in `data`: with a parameter called `url`, Octokit would send all of this, and the JWT, to that
+            // address.
             data: { ...(url !== undefined && { url }), content_type: 'json', insecure_ssl: insecureSsl, secret },
           }),
         () => undefined,
       );
     },
 
-    /** Where GitHub sends the App's webhooks, as JSON; their secret stays as it is. Doing it again changes nothing. */
+    /** Sets where GitHub sends the App's webhooks, as JSON. Their secret does not change. Safe to repeat. */
     async setHookAddress({ url, insecureSsl }: { url: string; insecureSsl: string }): Promise<void> {
       await send(
         call('PATCH'),
@@ -188,7 +198,7 @@ function toRsaKey(privateKey: string): KeyObject {
     const key = createPrivateKey(privateKey.replaceAll('\\n', '\n'));
     if (key.asymmetricKeyType === 'rsa') return key;
   } catch {
-    // Said below; OpenSSL's own words may quote the key.
+    // The error below says it. OpenSSL's own message might quote the key.
   }
   throw new ProviderError({
     provider: 'github',
@@ -209,7 +219,7 @@ type RawInstallation = {
   html_url: string;
 };
 
-/** One that cannot be read must not hide the others. */
+/** An installation that cannot be read must not hide the others. */
 function toInstallations(all: RawInstallation[]): Omit<InstallationPage, 'next'> {
   const installations: Installation[] = [];
   const unreadable: number[] = [];
@@ -230,7 +240,7 @@ function toInstallation(raw: RawInstallation): Installation {
     appId: idIn({ id: raw.app_id }),
     account: {
       id: idIn({ id: account?.id }),
-      // An enterprise has a slug instead.
+      // An enterprise has a slug instead of a login.
       login: textIn(account?.login ?? account?.slug ?? ''),
       type: textIn(account?.type ?? raw.target_type),
     },
@@ -242,7 +252,7 @@ function toInstallation(raw: RawInstallation): Installation {
   };
 }
 
-/** There are some 70 events and as many permissions. */
+/** GitHub has about 70 events and as many permissions. */
 const mostNames = 1_000;
 
 function namesIn(value: string[]): string[] {

@@ -2,7 +2,7 @@ import { Octokit } from '@octokit/core';
 import { ProviderError } from '../../failure.ts';
 import { idIn, optionsOf, send, type Wire } from '../client.ts';
 
-/** A new App as GitHub hands it out, this once: its secrets cannot be read again. */
+/** A new App as GitHub returns it once. Its secrets cannot be read again. */
 export type ConvertedApp = {
   appId: number;
   slug: string;
@@ -19,8 +19,9 @@ export type ConvertedApp = {
 };
 
 /**
- * Changes a manifest's code for the App. Nobody signs in for this: the code is all. GitHub takes each code once, within
- * an hour, and answers 404 to any other. https://docs.github.com/en/rest/apps/apps#create-a-github-app-from-a-manifest
+ * Exchanges a manifest's code for the App. This needs no credentials other than the code. GitHub accepts each code
+ * once, within an hour, and returns 404 for any other.
+ * https://docs.github.com/en/rest/apps/apps#create-a-github-app-from-a-manifest
  */
 export async function convertManifest(wire: Wire, code: string): Promise<ConvertedApp> {
   const { request } = new Octokit(optionsOf(wire));
@@ -61,7 +62,7 @@ function ofConversion(error: ProviderError): ProviderError {
   const { status, message, provider } = error;
   if (status === 404 || status === 422)
     return new ProviderError({ provider, status, message, code: 'manifest_code_refused' });
-  // Seen for a day in September 2025 on codes that were good; it passed by itself.
+  // GitHub returned this for valid codes for a day in September 2025; the problem went away without a change here.
   if (status === 401) return new ProviderError({ provider, status, message, code: 'conversion_unauthorized' });
   return error;
 }

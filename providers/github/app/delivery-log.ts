@@ -9,16 +9,16 @@ export type LogEntry = {
   redelivery: boolean;
   statusCode: number;
 };
-/** `now` is the time by GitHub's own clock, which is what the entries are dated by. */
+/** `now` is the time by GitHub's own clock, which also dates the entries. */
 export type LogPage = { entries: LogEntry[]; next: string | undefined; now: number | undefined };
 
-/** A delivery with all that was sent. Headers have lower-case names. */
+/** A delivery with all that GitHub sent. Header names are in lower case. */
 export type LoggedDelivery = { guid: string; event: string; headers: Record<string, string>; payload: object };
 
-/** The App's own log of what was sent to its webhook. It keeps three days on github.com, seven on Enterprise Server. */
+/** The App's own log of its webhooks. GitHub keeps three days on github.com and seven on Enterprise Server. */
 export function deliveryLogOf(request: Request, call: (method: string) => Call) {
   return {
-    /** 100 attempts, newest first; `next` is for the page after this one. */
+    /** Returns 100 attempts, newest first. `next` is the cursor of the next page. */
     listHookDeliveries(cursor?: string): Promise<LogPage> {
       return send(
         call('GET'),
@@ -55,7 +55,7 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
       );
     },
 
-    /** Has it sent once more, under the same guid. GitHub answers before it does so. */
+    /** Makes GitHub send it once more, under the same guid. GitHub responds before it sends. */
     redeliver(id: number): Promise<void> {
       return send(
         call('POST'),
@@ -66,10 +66,10 @@ export function deliveryLogOf(request: Request, call: (method: string) => Call) 
   };
 }
 
-/** A cursor travels through what operators read, and the host may be anyone's: it must look like one. */
+/** The form that a cursor must have, because operators read cursors and the host might be hostile. */
 const cursorLike = /^[\w.=:%+-]{1,120}$/;
 
-/** Only the cursor is taken from the link: its address is not ours to follow. */
+/** Takes only the cursor from the link. Fairlead never follows the link's address. */
 function cursorIn(headers: Record<string, unknown>): string | undefined {
   const next = String(headers['link'] ?? '')
     .split(',')

@@ -3,7 +3,7 @@ import type { Call } from '../failures.ts';
 
 export type MintRequest = {
   installationId: number;
-  /** At most 500; without it the token reaches every repository of the installation. */
+  /** At most 500. Without them the token reaches every repository of the installation. */
   repositoryIds?: number[];
   permissions?: Record<string, string>;
 };
@@ -11,19 +11,19 @@ export type MintRequest = {
 export type InstallationToken = {
   /** Opaque: 40 characters, or several hundred in the format of 2026. */
   token: string;
-  /** By our clock, whatever the host's says: whoever keeps it compares it with our time. */
+  /** By our clock, even if the host's clock differs, because callers compare it with our time. */
   expiresAt: number;
-  /** What was granted, which may be less than was asked for. */
+  /** The granted permissions, which might be fewer than requested. */
   permissions: Record<string, string>;
   repositorySelection: 'all' | 'selected';
-  /** The repositories that GitHub narrowed it to, where the request named some. */
+  /** The repositories to which GitHub narrowed the token, if the request named some. */
   repositoryIds: number[] | undefined;
 };
 
 /**
- * One POST for one installation token. Not the library's own way to a token: that shares a map of requests in flight
- * between all Apps of the process, whose key has neither the host nor the App in it, so that one host's token can be
- * handed to another's caller.
+ * Mints one installation token with one POST. The library's own function is not safe here. It shares requests in flight
+ * between all Apps of the process, by a key without the host or the App. So one host's token could reach another host's
+ * caller.
  */
 export function mintToken(wire: Wire, request: Request, call: Call, wanted: MintRequest): Promise<InstallationToken> {
   const { installationId, repositoryIds, permissions } = wanted;
