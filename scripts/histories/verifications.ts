@@ -21,12 +21,12 @@ export const verifications: Record<string, () => Partial<typeof usual>> = {
   'verify-integration-active': () => ({}),
   // The credential was replaced during the check.
   'verify-integration-replaced-during-check': () => {
-    let meanwhile = true;
+    let isFirst = true;
     const replaced = () => {
-      meanwhile = false;
+      isFirst = false;
       return null;
     };
-    return { probeRegistry: async () => (meanwhile ? replaced() : denied) };
+    return { probeRegistry: async () => (isFirst ? replaced() : denied) };
   },
   'verify-integration-unanswered': () => ({
     probeRegistry: async () => {

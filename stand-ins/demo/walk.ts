@@ -51,7 +51,7 @@ Fairlead's demo is ready. GitHub and the registry are SIMULATED: nothing here is
   Temporal UI         ${temporalUi}
   Simulated GitHub    ${github}/simulate  (you are @octocat there, who owns @acme)
   Simulated registry  ${registry}  (connected already, as the registry of the app)
-  Data                ${path.resolve(folder)}  (delete it to begin anew)
+  Data                ${path.resolve(folder)}  (delete it to start again)
 
 The walk, in a second terminal:
 

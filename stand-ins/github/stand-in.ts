@@ -60,21 +60,23 @@ export type { LedgerEntry };
 export type GitHubStandIn = Awaited<ReturnType<typeof startGitHub>>;
 
 export type StandInOptions = {
-  /** github.com; a tenant of ghe.com, whose API is at an address of its own; or an Enterprise Server. */
+  /** github.com; a tenant of ghe.com, whose API has its own address; or an Enterprise Server. */
   flavour?: Flavour;
-  /** Of an Enterprise Server. */
+  /** The version of an Enterprise Server. */
   enterpriseVersion?: string;
-  /** With it, all of it is spoken to over https. */
+  /** If set, everything is served over HTTPS. */
   certificate?: Certificate;
   port?: number;
   tokenFormat?: TokenFormat;
-  /** Where it keeps what it knows, to find it again. Without it all is forgotten. */
+  /** Where the stand-in stores its state between runs. Without it the state is lost at the end. */
   memoryFile?: string;
 };
 
 const hour = 3_600_000;
 
-/** A GitHub on 127.0.0.1 that remembers: Apps, tokens, repositories, runs and webhooks behave as GitHub's do. */
+/**
+ * A simulated GitHub on 127.0.0.1 with a memory: Apps, tokens, repositories, runs and webhooks behave as GitHub's do.
+ */
 export async function startGitHub(options: StandInOptions = {}) {
   const { flavour = 'github.com', port = 0, tokenFormat = 'classic', memoryFile } = options;
   const state = createState(flavour, options.enterpriseVersion ?? '3.19.0');
@@ -85,15 +87,15 @@ export async function startGitHub(options: StandInOptions = {}) {
   const violations: string[] = [];
   const webhooks = createWebhooks(state);
   const settings = {
-    /** Whether dispatched runs succeed by themselves, with their webhooks. */
+    /** Whether dispatched runs succeed automatically, with their webhooks. */
     autoRuns: false,
-    /** How long such a run is queued, and is in progress. */
+    /** How long such a run stays queued, and then in progress. */
     runStepMs: 50,
-    /** Whether what is done over the API (uninstalling, suspending, cancelling) is announced by webhook. */
+    /** Whether actions over the API (uninstalling, suspending, cancelling) send a webhook. */
     autoWebhooks: false,
-    /** Whether what is done in a browser is. */
+    /** Whether actions in a browser send a webhook. */
     browserWebhooks: true,
-    /** Whether "Authorize" is a page with two buttons the first time, or agreed to at once. */
+    /** Whether the first "Authorize" shows a page with two buttons, or is granted at once. */
     askToAuthorize: false,
   };
   const closing = new AbortController();
@@ -148,10 +150,10 @@ export async function startGitHub(options: StandInOptions = {}) {
     ? addressOf(apiServer, options.certificate)
     : `${state.url}${flavour === 'ghes' ? '/api/v3' : ''}`;
 
-  // Killed at any time, it has lost a second at most.
+  // If it is killed, it loses a second at most.
   const keeping = memory && setInterval(() => memory.keep(), 1000).unref();
 
-  /** Who is not there misses it, as with GitHub: the delivery log remembers. */
+  /** A receiver that is down misses the webhook, as with GitHub. The delivery log keeps it. */
   async function sendIfAnyone(app: App | undefined, event: string, payload: Payload): Promise<void> {
     if (!app?.hookUrl || !app.hookActive || closing.signal.aborted) return;
     await webhooks.send({ app, event, payload }).catch(() => undefined);
@@ -188,7 +190,7 @@ export async function startGitHub(options: StandInOptions = {}) {
     ledger,
     faults,
     clock: state.clock,
-    /** Where a request or an answer was not what GitHub's OpenAPI document allows. */
+    /** Requests and responses that GitHub's OpenAPI document does not allow. */
     violations,
 
     requests({ method, path }: { method?: string; path?: RegExp } = {}): LedgerEntry[] {
@@ -202,40 +204,40 @@ export async function startGitHub(options: StandInOptions = {}) {
     addRepository: (installation: Installation, input: NewRepository = {}): Repository =>
       insertRepository(state, installation, input),
 
-    /** A code as the browser brings it back after "Create GitHub App": once, within an hour. */
+    /** Adds a code as the browser brings it back after "Create GitHub App". It works once, within an hour. */
     addManifestCode(manifest: Manifest = {}, owner: Account = state.person): string {
       const code = randomBytes(20).toString('hex');
       state.manifestCodes.set(code, { manifest, owner, expiresAt: state.now() + hour });
       return code;
     },
-    /** A code as the browser brings it back after "Authorize": once, within ten minutes. */
+    /** Adds a code as the browser brings it back after "Authorize". It works once, within ten minutes. */
     addOAuthCode(app: App, { user = state.person, challenge }: { user?: Account; challenge?: string } = {}): string {
       return addCode(state, app, { user, challenge, redirectUri: undefined });
     },
-    /** Members see the organization's installations; an admin may speak for it. */
+    /** Adds a membership. Members see the organization's installations; an admin can act for it. */
     addMembership(organization: Account, user: Account = state.person, role: 'admin' | 'member' = 'member'): void {
       state.accounts.set(organization.id, organization).set(user.id, user);
       state.memberships.push({ organization, user, role });
     },
-    /** A repository that no installation was seeded with: its account may choose it in the browser. */
+    /** Adds a repository without an installation. Its account can choose it in the browser. */
     addOwnRepository: (account: Account, input: NewRepository = {}): Repository =>
       insertOwnRepository(state, account, input),
 
-    // What people do in a browser.
-    /** Whoever comes with a browser from now on is this person. */
+    // Actions of people in a browser.
+    /** Makes this account the person in the browser from now on. */
     signInAs(account: Account): void {
       state.accounts.set(account.id, account);
       state.person = account;
     },
     requestInstallation: (app: App, account: Account, requester: Account = state.person): InstallationRequest =>
       requestInstallation(state, app, account, requester),
-    /** As an owner of the account does, of all repositories where none are named. */
+    /** Approves a request as an owner of the account does. If no repositories are named, it selects all. */
     async approveRequest(request: InstallationRequest, selection: Selection = 'all'): Promise<Installation> {
       const { installation, announcement } = approve(state, request, selection);
       await announceFromBrowser(announcement);
       return installation;
     },
-    /** GitHub tells nobody. */
+    /** Denies a request. GitHub sends no webhook for this. */
     denyRequest(request: InstallationRequest): void {
       state.installationRequests.delete(request.id);
     },
@@ -261,14 +263,14 @@ export async function startGitHub(options: StandInOptions = {}) {
       return payloads.repositoryRenamedPayload(state, repository, from);
     },
     ...changesOf(state),
-    /** Switches a workflow off, by its file's name. */
+    /** Disables a workflow, by its file's name. */
     disableWorkflow(repository: Repository, file: string): void {
       repository.disabledWorkflows.add(`.github/workflows/${file}`);
     },
     /** "Re-run" at one check run, and "Re-run all checks" at its commit. */
     rerunCheck: (check: CheckRun): Payload => checkRunRerequestedPayload(state, check),
     rerunAllChecks: (check: CheckRun): Payload => checkSuiteRerequestedPayload(state, check),
-    /** Takes it out of the installation. */
+    /** Removes the repository from the installation. */
     removeRepository(repository: Repository): Payload {
       const installation = state.installations.get(repository.installationId);
       if (!installation) throw new Error(`The installation of ${repository.fullName} is gone`);
@@ -283,7 +285,7 @@ export async function startGitHub(options: StandInOptions = {}) {
       payloads.installationPayload(state, installation, action),
     repositoriesAdded: (installation: Installation, added: Repository[]) =>
       payloads.installationRepositoriesPayload(state, installation, { added }),
-    /** A run that nobody dispatched over the API, such as that of a push. */
+    /** Adds a run that was not dispatched over the API, such as that of a push. */
     startRun(repository: Repository, input: Partial<NewRun> = {}): Run {
       const appId = state.installations.get(repository.installationId)?.appId ?? 0;
       const path = [...repository.files.keys()].find((one) => one.startsWith('.github/workflows/'));
