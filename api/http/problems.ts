@@ -59,7 +59,7 @@ export const catalogue = {
   sha_not_on_ref: { status: 422, title: 'Commit not on this ref' },
   workflow_inputs_too_many: { status: 422, title: 'Too many workflow inputs' },
   too_many_requests: { status: 429, title: 'Too many requests' },
-  internal: { status: 500, title: 'We failed' },
+  internal: { status: 500, title: 'Internal error' },
   provider_unavailable: { status: 502, title: 'Provider unavailable' },
   unavailable: { status: 503, title: 'Temporarily unavailable' },
 } as const satisfies Record<string, Entry> & Record<ProviderProblem, Entry>;
