@@ -1,8 +1,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { html } from '../../api/http/html-page.ts';
 import { sweep } from '../support/canaries/canaries.ts';
 import { keyCanaries } from '../support/canaries/keys.ts';
-import { html } from "../../api/http/html-page.ts";
 
 test('the sweep finds a secret in each spelling', () => {
   const secret = `a/+ "<é>'${randomBytes(24).toString('hex')}`;
