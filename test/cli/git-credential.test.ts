@@ -101,7 +101,7 @@ describe('get', () => {
   });
 
   test.each([
-    ['a repository without access', 'acme/secret.git', /does not reach acme\/secret/],
+    ['a repository without access', 'acme/secret.git', /has no access to acme\/secret/],
     ['a path with dots', '../../v1/tokens', /did not name the repository/],
     ['a path that names no repository', 'acme', /did not name the repository/],
     ['a line break', 'acme/sh\u0085op', /did not name the repository/],

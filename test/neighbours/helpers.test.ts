@@ -191,7 +191,7 @@ describe('with a Git host', () => {
   test('git gets no token for another repository, and says why', async () => {
     const done = await clone('acme/secret', 'secret');
     expect(done.code).toBe(128);
-    expect(done.stderr).toContain('does not reach acme/secret');
+    expect(done.stderr).toContain('has no access to acme/secret');
     expect(scene.minted).toEqual([]);
   });
 

@@ -160,7 +160,7 @@ describe('when GitHub rejects the App’s key', () => {
     const at = `/v1/integrations/${scene.integrationId}`;
     const { status: answered, body } = await scene.caller.send<{ detail: string }>('POST', `${at}/reauthorize`, {});
     expect(answered).toBe(409);
-    const [, path = ''] = /POST (\S+?)\)/.exec(body.detail) ?? [];
+    const [, path = ''] = /`POST (\S+)`/.exec(body.detail) ?? [];
     expect(path).toBe(`${at}/credentials/rotate`);
     const fresh = addKey(scene.theirs);
     const rotated = await scene.caller.send('POST', path, { kind: 'private_key', private_key: fresh });
