@@ -12,10 +12,13 @@ export type NamedStore = { name: string; toUseAnother: string };
  */
 export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: NamedStore): Promise<void> {
   if (!(await db.schema.hasTable(migrationTable))) return;
+  if (!(await db.schema.hasColumn(migrationTable, 'name'))) throw foreign(name, toUseAnother);
   const ran: string[] = await db(migrationTable).orderBy('name').pluck('name');
   const unknown = ran.filter((one) => !migrationNames.includes(one));
   const [first] = unknown;
   if (first === undefined) return;
+  // Every version of Fairlead has this table, from its first migration on.
+  if (!(await db.schema.hasTable('orgs'))) throw foreign(name, toUseAnother);
   const newest = migrationNames.at(-1) ?? '';
   if (first > newest) {
     throw new StoreError(
@@ -25,4 +28,9 @@ export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: Name
   throw new StoreError(
     `${name} was made by a development version of Fairlead before the first release, which this version cannot read: ${toUseAnother}, or delete the old one`,
   );
+}
+
+/** Many programs have a table with this name. Fairlead must not ask anyone to delete the data of another program. */
+function foreign(name: string, toUseAnother: string): StoreError {
+  return new StoreError(`${name} has a table \`${migrationTable}\` of another program: ${toUseAnother}`);
 }

@@ -223,7 +223,6 @@ export async function startGitHub(options: StandInOptions = {}) {
     addOwnRepository: (account: Account, input: NewRepository = {}): Repository =>
       insertOwnRepository(state, account, input),
 
-    // Actions of people in a browser.
     /** Makes this account the person in the browser from now on. */
     signInAs(account: Account): void {
       state.accounts.set(account.id, account);

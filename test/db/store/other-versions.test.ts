@@ -3,6 +3,8 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { StoreError } from '../../../db/store/errors.ts';
+import { refuseOtherVersions } from '../../../db/store/other-versions.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { freePort, runFairlead } from '../../support/programs/processes.ts';
 
@@ -106,4 +108,15 @@ test('every process refuses a store of a newer version and leaves it as it is', 
     expect(output).not.toContain('a-password-of-the-store');
     expect(output.trim().split('\n')).toHaveLength(1);
   }
+});
+
+test('names a database of another program, and does not advise to delete it', async () => {
+  const pool = database.migrationPool;
+  const named = { name: 'The store', toUseAnother: 'set DATABASE_URL to a new database' };
+  const foreign = 'The store has a table `migrations` of another program: set DATABASE_URL to a new database';
+  await pool('migrations').insert({ name: '/20200101-users', batch: 1 });
+  await pool.schema.renameTable('orgs', 'accounts');
+  await expect(refuseOtherVersions(pool, named)).rejects.toThrow(new StoreError(foreign));
+  await pool.schema.alterTable('migrations', (table) => table.renameColumn('name', 'migration'));
+  await expect(refuseOtherVersions(pool, named)).rejects.toThrow(new StoreError(foreign));
 });
