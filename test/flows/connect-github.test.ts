@@ -109,7 +109,7 @@ test('creates, installs and connects a new App, and leaves no secret in the hist
   github.faults.add({ path: /^\/user$/, kind: 'status', status: 502, times: 1 });
   const lost = await rows.land(flow, theirs, { installationId: installation.id, user: alice });
   await nudge(flow);
-  await expect.poll(async () => (await rows.find(flow.id)).detail, { timeout: 20_000 }).toContain('once more');
+  await expect.poll(async () => (await rows.find(flow.id)).detail, { timeout: 20_000 }).toContain('sign in again');
   const again = await rows.land(flow, theirs, { user: alice });
   const handle = await nudge(flow);
   await handle.result();

@@ -154,7 +154,7 @@ test('says who must replace the key if GitHub does not accept the App’s key', 
   await rows('reauth_required', 'app_credentials_rejected');
   const { status, body } = await reauthorize();
   expect({ status, ...body }).toMatchObject({ status: 409, code: 'github_app_incomplete' });
-  expect(JSON.stringify(body)).toMatch(/the operator .* has to set a new one/);
+  expect(JSON.stringify(body)).toMatch(/Ask the operator to set a new one/);
   await rows('active', null);
 });
 
