@@ -64,11 +64,11 @@ export async function endDeletion(
 const unconfirmed = 'revocation_unconfirmed' satisfies IncidentCode;
 
 const onlyByHand =
-  'Uninstall it at GitHub, or delete the App there; then resolve this incident. Fairlead has the App’s key no more, and cannot see that it was done.';
+  'Uninstall it at GitHub, or delete the GitHub App there, then resolve this incident. Fairlead no longer has the key to check it.';
 
 /**
- * Asks a person to finish an unconfirmed uninstallation if the App's key and webhook secret are destroyed. Otherwise a
- * webhook or a sync confirms it.
+ * Asks a person to finish an unconfirmed uninstallation if the key and webhook secret of the GitHub App are destroyed.
+ * Otherwise a webhook or a sync confirms it.
  */
 export async function leaveUnseenToPerson(trx: Transaction): Promise<void> {
   const withKey = trx('credentials')

@@ -168,7 +168,7 @@ export const cloudFailures = {
     retry: false,
     fault: 'refused',
     problem: 'credential_rejected',
-    advice: 'Correct the client ID, or enable the app and create its service principal in the tenant.',
+    advice: 'Correct the client ID, or enable the app registration and create its service principal in the tenant.',
   },
   audience_unknown: {
     from: ['azure'],

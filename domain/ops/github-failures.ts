@@ -1,6 +1,6 @@
 import type { FailureFacts } from './failure-facts.ts';
 
-/** The problem if GitHub does not let the App reach a repository. */
+/** The problem if GitHub does not let the GitHub App reach a repository. */
 const unreachable = { repository: 'repository_not_reachable', token: 'repository_not_reachable' } as const;
 
 /**
@@ -27,7 +27,7 @@ export const githubFailures = {
     retry: false,
     fault: 'wrong',
     problem: unreachable,
-    advice: 'Install the App again, or delete the integration.',
+    advice: 'Install the GitHub App again, or delete the integration.',
   },
   token_rejected: {
     from: ['github'],
@@ -41,14 +41,14 @@ export const githubFailures = {
     retry: false,
     fault: 'wrong',
     problem: unreachable,
-    advice: 'Check that the repository exists and that the App has access to it.',
+    advice: 'Check that the repository exists and that the GitHub App has access to it.',
   },
   moved: {
     from: ['github'],
     retry: false,
     fault: 'wrong',
     problem: unreachable,
-    advice: 'Have the installations read again, so that Fairlead learns the new name of the repository.',
+    advice: 'Start a sync of the installations, so that Fairlead learns the new name of the repository.',
   },
   conflict: {
     from: ['github'],
@@ -69,7 +69,7 @@ export const githubFailures = {
     retry: false,
     fault: 'wrong',
     problem: 'provider_unavailable',
-    advice: 'Add the workflow file to the default branch, and give the App access to the repository.',
+    advice: 'Add the workflow file to the default branch, and give the GitHub App access to the repository.',
   },
   workflow_not_dispatchable: {
     from: ['github'],
@@ -118,13 +118,13 @@ export const githubFailures = {
     retry: false,
     fault: 'wrong',
     problem: 'provider_unavailable',
-    advice: 'Create the App again: a code works once and for one hour.',
+    advice: 'Create the GitHub App again: a code works once and for one hour.',
   },
   conversion_unauthorized: {
     from: ['github'],
     retry: true,
     fault: 'wrong',
     problem: 'provider_unavailable',
-    advice: 'Create the App again if the retry fails as well.',
+    advice: 'Create the GitHub App again if the retry fails as well.',
   },
 } as const satisfies Record<string, FailureFacts>;

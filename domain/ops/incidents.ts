@@ -21,7 +21,7 @@ export const incidentCatalogue = {
   },
   deletion_stuck: {
     title: 'A deletion has not finished',
-    action: 'Check its workflow in Temporal. Fairlead starts it again every night.',
+    action: 'Check its workflow in Temporal. If it was lost, Fairlead starts it again every night.',
     resolvedBy: 'The integration is deleted.',
   },
   command_refused: {
@@ -32,7 +32,7 @@ export const incidentCatalogue = {
   installation_unreadable: {
     title: 'Installation repositories cannot be read',
     action: 'Fix the problem that GitHub reports. Then start a sync of the installations.',
-    resolvedBy: 'A sync reads the repositories, or the App is uninstalled.',
+    resolvedBy: 'A sync reads the repositories, or the GitHub App is uninstalled.',
   },
   installation_suspended: {
     title: 'The GitHub App’s installation is suspended',
@@ -42,7 +42,7 @@ export const incidentCatalogue = {
   installation_gone: {
     title: 'The GitHub App was uninstalled',
     action: 'Connect the account again, or delete the integration.',
-    resolvedBy: 'The App is installed again, or the integration is deleted.',
+    resolvedBy: 'The GitHub App is installed again, or the integration is deleted.',
   },
   permissions_missing: {
     title: 'The installation lacks permissions',
@@ -50,19 +50,19 @@ export const incidentCatalogue = {
     resolvedBy: 'The permissions are granted.',
   },
   app_credentials_rejected: {
-    title: 'GitHub rejected the App’s credentials',
+    title: 'GitHub App credentials were rejected',
     action:
-      'Check that the App still exists on GitHub. Create a new private key in its settings there, and rotate to it.',
-    resolvedBy: 'GitHub accepts the App again.',
+      'Check that the GitHub App still exists. Create a new private key in its settings on GitHub, and rotate to it.',
+    resolvedBy: 'GitHub accepts the GitHub App again.',
   },
   app_incomplete: {
-    title: 'The App lacks permissions or events',
-    action: 'Add the missing permissions and events in the App’s settings on GitHub.',
-    resolvedBy: 'The App requests all of them.',
+    title: 'GitHub App lacks permissions or events',
+    action: 'Add the missing permissions and events in the settings of the GitHub App.',
+    resolvedBy: 'The GitHub App requests all of them.',
   },
   webhook_misdirected: {
-    title: 'The App’s webhook settings are wrong',
-    action: 'Set the URL and the content type of the webhook in the App’s settings on GitHub.',
+    title: 'GitHub App webhook settings are wrong',
+    action: 'Set the URL and the content type of the webhook in the settings of the GitHub App.',
     resolvedBy: 'The URL and the content type of the webhook are right.',
   },
   delivery_log_unreadable: {
@@ -83,14 +83,14 @@ export const incidentCatalogue = {
   },
   revocation_unconfirmed: {
     title: 'Revocation at the provider is unconfirmed',
-    action: 'Uninstall the App, or revoke the token, at the provider.',
+    action: 'Uninstall the GitHub App, or revoke the access, at the provider.',
     resolvedBy:
-      'A webhook or a sync reports that the App is uninstalled, or the account is connected again. If Fairlead no longer has the App’s key, a person resolves it.',
+      'A webhook or a sync reports that the GitHub App is uninstalled, or the account is connected again. If Fairlead no longer has its key, or if it is a consent at Google, a person resolves it.',
   },
   registry_refused: {
     title: 'A registry rejects the stored credentials',
     action:
-      'Store new credentials (`PATCH /v1/integrations/{id}`) or fix the cloud account. Then verify the integration again.',
+      'Store new credentials (`PATCH /v1/integrations/{integration}`) or fix the cloud account. Then verify the integration again.',
     resolvedBy: 'A verification succeeds, or the integration is deleted.',
   },
   registry_unavailable: {
@@ -102,13 +102,13 @@ export const incidentCatalogue = {
   credential_expiring: {
     title: 'A credential is expiring or expired',
     action:
-      'Create a new credential at the registry and store it with its date: `PATCH /v1/integrations/{id}` with `credentials` and `expires_at`.',
+      'Create a new credential at the registry and store it with its date: `PATCH /v1/integrations/{integration}` with `credentials` and `expires_at`.',
     resolvedBy: 'The credential is replaced, its date is changed, or the integration is deleted.',
   },
   old_key_still_alive: {
     title: 'A replaced credential still works',
-    action: 'Delete the old key in the App’s settings on GitHub.',
-    resolvedBy: 'GitHub rejects the old credential, or the App’s last integration is deleted.',
+    action: 'Delete the old credential in the settings of the GitHub App.',
+    resolvedBy: 'GitHub rejects the old credential, or the last integration of the GitHub App is deleted.',
   },
 } as const satisfies Record<string, Kind>;
 

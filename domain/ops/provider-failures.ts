@@ -4,7 +4,11 @@ import { githubFailures } from './github-failures.ts';
 import { registryFailures } from './registry-failures.ts';
 import { sharedFailures } from './shared-failures.ts';
 
-/** Every code that a request to a provider fails with, and what follows from it. To add a code, add one row. */
+/**
+ * Every code that a request to a provider fails with, and what follows from it. To add a code, add one row to the list
+ * of the provider: `github-failures.ts`, `cloud-failures.ts` or `registry-failures.ts`. A code that several providers
+ * have belongs in `shared-failures.ts`.
+ */
 export const providerFailures = { ...sharedFailures, ...githubFailures, ...cloudFailures, ...registryFailures };
 
 type Failures = typeof providerFailures;

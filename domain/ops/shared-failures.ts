@@ -18,7 +18,7 @@ export const sharedFailures = {
     retry: false,
     fault: 'wrong',
     problem: { registry: 'permission_missing' },
-    advice: 'Change the access policy of the tenant so that it admits the app from Fairlead’s address.',
+    advice: 'Change the access policy of the tenant so that it admits Fairlead’s address.',
   },
   rate_limited: { from: everyone, retry: true, fault: 'outage', problem: 'provider_unavailable', advice: verifyAgain },
   secondary_limited: {
@@ -71,6 +71,6 @@ export const sharedFailures = {
     retry: false,
     fault: 'wrong',
     problem: credentialRejected,
-    advice: 'Add Fairlead’s callback address to the App or OAuth client at the provider.',
+    advice: 'Add Fairlead’s callback address to the GitHub App or OAuth client at the provider.',
   },
 } as const satisfies Record<string, FailureFacts>;
