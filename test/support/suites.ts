@@ -26,7 +26,7 @@ export const flowsOnPostgres = [
 const startsProcesses = /^test\/(chaos\/|flows\/(canaries|demo|recovery|recovery-past-window|shutdown)\.test)/;
 
 /** The files that measure time, so nothing else runs at the same time. */
-const measuresTime = ['test/flows/start.test.ts'];
+const measuresTime = ['test/chaos/recovery.postgres.test.ts', 'test/flows/start.test.ts'];
 
 /** Matches code that changes the whole process. A file with such code gets a separate process. */
 export const changesProcess =
