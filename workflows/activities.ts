@@ -143,7 +143,7 @@ export const fillGap = activity(
 
 const proofOptions: Exceptions = { total: '1 day', retry: pauses('1 second', '10 minutes') };
 
-/** The old version stays in use until the new one is proven, so nobody waits. */
+/** The old version stays in use until the new one is proven, so no caller waits. */
 export const proveVersion = activity('proveVersion', 'Try the credential at the provider', tryForDays, proofOptions);
 
 export const proveOldVersion = activity(
@@ -176,7 +176,7 @@ export const probeRegistry = activity('probeRegistry', 'Ask the registry what th
   total: '10 minutes',
 });
 
-/** Nobody waits for this check, and the registry is checked again when it is next due. */
+/** No caller waits for this check, and the registry is checked again when it is next due. */
 export const probeRegistryBriefly = activity(
   'probeRegistry',
   'Ask the registry whether it still accepts the credential',

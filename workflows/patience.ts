@@ -28,7 +28,7 @@ export const once: Patience = {
   retry: { maximumAttempts: 1 },
 };
 
-/** Three attempts. The workflow or a later run tries again, so a long wait would help nobody. */
+/** Three attempts. The workflow or a later run tries again, so a long wait has no benefit. */
 export const giveUpSoon: Patience = {
   startToCloseTimeout: '1 minute',
   scheduleToCloseTimeout: '3 minutes',

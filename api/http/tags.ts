@@ -14,7 +14,7 @@ export const tags = {
   organizations: 'Organizations: the tenants of this instance.',
   people: 'Sign-in, sessions, and what the caller may do.',
   tokens: 'API tokens for programs.',
-  audit: 'The audit log, and the check that nobody has changed it.',
+  audit: 'The audit log, and a check that it was not changed.',
   incidents: 'Problems that a person must fix.',
   operations: 'Progress of long-running work.',
   service: 'Health checks, metrics, the OIDC issuer and this document.',

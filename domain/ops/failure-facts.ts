@@ -22,7 +22,7 @@ export type AskedFor = 'repository' | 'token' | 'registry' | 'app' | 'host' | 'c
 export type FailureFacts = {
   /** The providers that fail with this code. */
   from: readonly Provider[];
-  /** Whether the same request might succeed later although nobody changes anything. */
+  /** Whether the same request might succeed later without a change by a person. */
   retry: boolean;
   fault: Fault;
   /** The API's problem code, or one for each thing asked for: the others are then `provider_unavailable`. */

@@ -8,7 +8,7 @@ export type RegistrySettings = {
    * The only other host that may receive the credential. It was found in the first proof, or its owner agreed to it.
    */
   realm?: string;
-  /** Another host that the registry names. Nobody has agreed to it yet. */
+  /** Another host that the registry names. Its owner has not agreed to it yet. */
   asked_realm?: string;
   /** PEM, for a registry with a certificate authority of its own. */
   ca_pem?: string;

@@ -14,7 +14,7 @@ export async function findWayIn(wire: Wire): Promise<WayIn> {
   const answer = await ask(wire, 'GET', '/v2/');
   const { host } = wire.origin;
   if (answer.status === 200 && isRegistry(answer)) return { scheme: 'open' };
-  if (answer.status === 403) throw failure('policy', `${host} lets nobody in from here`, { status: 403 });
+  if (answer.status === 403) throw failure('policy', `${host} rejects requests from this address`, { status: 403 });
   const wayIn = answer.status === 401 ? wayInOf(answer) : undefined;
   if (wayIn) return wayIn;
   const said = answer.status === 401 ? 'asks for credentials in no known way' : `answers ${answer.status} at /v2/`;
