@@ -12,8 +12,7 @@ import { skipMarker } from '../../domain/builds/skip-markers.ts';
 import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from '../refusals.ts';
-import type { Sent } from './builds.ts';
-import { settle } from './builds.ts';
+import { type Sent, settle } from './builds.ts';
 import { learnNewName, type ReachDeps, reachRepository, refuseUnconfirmed } from './reach.ts';
 import { reportBuild } from './reports.ts';
 

@@ -15,8 +15,7 @@ import { holdOwner } from '../../db/people/projects.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { seenInstallation } from '../github/installations.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
-import type { ConnectDeps } from './flow-steps.ts';
-import { closeFlow } from './flow-steps.ts';
+import { type ConnectDeps, closeFlow } from './flow-steps.ts';
 import { installationFor, type Proof, proofOf, subjectOf } from './prove-ownership.ts';
 
 type Found = NonNullable<Awaited<ReturnType<typeof installationFor>>>;

@@ -10,8 +10,7 @@ import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { codeOf, isDefinite, NotYet } from '../refusals.ts';
-import type { ConnectDeps } from './flow-steps.ts';
-import { closeFlow } from './flow-steps.ts';
+import { type ConnectDeps, closeFlow } from './flow-steps.ts';
 
 type ConvertedApp = Awaited<ReturnType<ConnectDeps['connector']['convertManifest']>>;
 

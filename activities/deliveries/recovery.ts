@@ -1,7 +1,6 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { requestRecoveries } from '../../db/deliveries/delivery-log.ts';
-import type { HeadCheck } from '../../db/deliveries/ref-heads.ts';
-import { headChecksIn } from '../../db/deliveries/ref-heads.ts';
+import { type HeadCheck, headChecksIn } from '../../db/deliveries/ref-heads.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import { allOperations } from '../../db/ops/operations.ts';

@@ -1,6 +1,5 @@
 import { appRejected, followInstallations, restoreAccepted } from '../../db/github/follow-installations.ts';
-import type { AppLimits, GithubApp } from '../../db/github/github-apps.ts';
-import { appLimits, hasRoom } from '../../db/github/github-apps.ts';
+import { type AppLimits, appLimits, type GithubApp, hasRoom } from '../../db/github/github-apps.ts';
 import type { Installation } from '../../db/github/installations.ts';
 import type { SkippedInstallation } from '../../db/github/sync-passes.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';

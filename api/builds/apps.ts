@@ -204,8 +204,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
 }
 
 export async function findApp(db: Db, tenant: TenantScope, appId: string): Promise<App> {
-  const app = required(await appsFor(db, tenant).find(appId));
-  return app;
+  return required(await appsFor(db, tenant).find(appId));
 }
 
 type View = z.input<typeof AppView>;

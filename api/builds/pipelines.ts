@@ -209,8 +209,7 @@ export function pipelineRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
 }
 
 export async function findPipeline(db: Db, tenant: TenantScope, pipelineId: string): Promise<Pipeline> {
-  const pipeline = required(await pipelinesFor(db, tenant).find(pipelineId));
-  return pipeline;
+  return required(await pipelinesFor(db, tenant).find(pipelineId));
 }
 
 function toSettings(body: Omit<z.output<typeof NewPipeline>, never>): PipelineSettings {

@@ -188,8 +188,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
 }
 
 export async function findCloudAccount(db: Db, tenant: TenantScope, accountId: string): Promise<CloudAccount> {
-  const account = required(await cloudAccountsFor(db, tenant).find(accountId));
-  return account;
+  return required(await cloudAccountsFor(db, tenant).find(accountId));
 }
 
 function refuseBound(bound: { id: string; displayName: string }[]): void {

@@ -192,8 +192,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
 }
 
 async function findFlow(db: Db, tenant: TenantScope, flowId: string): Promise<ConnectFlow> {
-  const flow = required(await connectFlowsFor(db, tenant).find(flowId));
-  return flow;
+  return required(await connectFlowsFor(db, tenant).find(flowId));
 }
 
 async function confirm(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {

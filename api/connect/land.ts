@@ -5,8 +5,7 @@ import { type FlowState, flowStatesIn } from '../../db/connect/flow-states.ts';
 import { allIntegrations } from '../../db/integrations/integrations.ts';
 import { holdOwner } from '../../db/people/projects.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import type { Keyring } from '../../db/store/sealing.ts';
-import { hashSecret } from '../../db/store/sealing.ts';
+import { hashSecret, type Keyring } from '../../db/store/sealing.ts';
 import { flowLifetimes } from '../../domain/connect/flow-status.ts';
 import { Problem } from '../http/problems.ts';
 

@@ -14,8 +14,7 @@ import { newId } from '../../domain/ids.ts';
 import { requireOrgAdmin } from '../http/caller.ts';
 import type { ConnectSettings } from '../http/deps.ts';
 import { Problem, required } from '../http/problems.ts';
-import type { Asking, Owner } from '../people/owner.ts';
-import { ownerOf } from '../people/owner.ts';
+import { type Asking, type Owner, ownerOf } from '../people/owner.ts';
 import { hostOf, newestOperatorApp } from './github-host.ts';
 import type { NewFlow } from './new-flow.ts';
 

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Registry } from 'prom-client';
-import { Counter, Histogram } from 'prom-client';
+import { Counter, Histogram, type Registry } from 'prom-client';
 import { type NewDelivery, type StoredDelivery, storeDeliveries } from '../../db/deliveries/store-deliveries.ts';
 import { BatchFull, createBatch } from '../../db/store/batch.ts';
 import type { Database } from '../../db/store/connection.ts';
@@ -10,8 +9,7 @@ import type { Intake, IntakeAnswer } from '../http/deps.ts';
 import { networkOf } from '../http/rate-limit.ts';
 import { type BodyPace, createBodyBudget, readBody, swallow } from '../http/read-body.ts';
 import { refusals } from './intake-refusals.ts';
-import type { HookKeys } from './webhook-keys.ts';
-import { isSignedBy } from './webhook-keys.ts';
+import { type HookKeys, isSignedBy } from './webhook-keys.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
 const maxBodyBytes = 25 * 1024 * 1024;

@@ -1,13 +1,9 @@
-import type { GitTokens, WantedGitToken } from '../../broker/exchange/git-tokens.ts';
-import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
+import { type GitTokens, longestTtlMs, type WantedGitToken } from '../../broker/exchange/git-tokens.ts';
 import { allInstallations } from '../../db/github/installations.ts';
-import type { Repository } from '../../db/github/repositories.ts';
-import { repositoriesIn } from '../../db/github/repositories.ts';
-import type { Project } from '../../db/people/projects.ts';
-import { projectsFor } from '../../db/people/projects.ts';
+import { type Repository, repositoriesIn } from '../../db/github/repositories.ts';
+import { type Project, projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
-import type { Narrowing, Purpose } from '../../domain/exchange/token-purposes.ts';
-import { permissionsFor, unvouchedFor } from '../../domain/exchange/token-purposes.ts';
+import { type Narrowing, type Purpose, permissionsFor, unvouchedFor } from '../../domain/exchange/token-purposes.ts';
 import { isId } from '../../domain/ids.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import { Problem, required } from '../http/problems.ts';

@@ -260,16 +260,14 @@ function isNewRegistry(body: Body): body is NewRegistry {
  * project.
  */
 export async function findIntegration(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
-  const integration = required(await integrationsFor(db, tenant).find(integrationId));
-  return integration;
+  return required(await integrationsFor(db, tenant).find(integrationId));
 }
 
 /**
  * Returns an integration that the caller can read and use: an own one, or one that is granted to the caller's project.
  */
 export async function findReadable(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
-  const integration = required(await integrationsFor(db, tenant).findReadable(integrationId));
-  return integration;
+  return required(await integrationsFor(db, tenant).findReadable(integrationId));
 }
 
 /** Returns the integration. For a registry, it includes the check result of each repository. */

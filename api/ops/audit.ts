@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { AuditEvent } from '../../db/ops/audit.ts';
-import { listAudit } from '../../db/ops/audit.ts';
+import { type AuditEvent, listAudit } from '../../db/ops/audit.ts';
 import { verifyChain } from '../../db/ops/audit-chain.ts';
 import { covers } from '../../db/store/tenant.ts';
 import type { ApiDeps } from '../http/deps.ts';

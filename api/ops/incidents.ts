@@ -88,8 +88,7 @@ export function incidentRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoin
 }
 
 async function findIncident(db: Db, tenant: TenantScope, incidentId: string): Promise<Incident> {
-  const incident = required(await incidentsFor(db, tenant).find(incidentId));
-  return incident;
+  return required(await incidentsFor(db, tenant).find(incidentId));
 }
 
 function incidentView(incident: Incident): z.input<typeof IncidentView> {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { RegistryChanges } from '../../db/integrations/integrations.ts';
-import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
+import { type Integration, integrationsFor, type RegistryChanges } from '../../db/integrations/integrations.ts';
 import type { Operation } from '../../db/ops/operations.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
 import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';

@@ -1,5 +1,4 @@
-import type { DispatchState } from '../../domain/builds/build-status.ts';
-import { dispatchMoves } from '../../domain/builds/build-status.ts';
+import { type DispatchState, dispatchMoves } from '../../domain/builds/build-status.ts';
 import { sourcesOf } from '../../domain/moves.ts';
 import type { Db } from '../store/connection.ts';
 import type { DispatchRow } from '../store/tables.ts';

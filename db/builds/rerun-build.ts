@@ -4,8 +4,7 @@ import { isDeleted, usableIntegrations } from '../integrations/usable-integratio
 import type { Db } from '../store/connection.ts';
 import { hold, locked } from '../store/locks.ts';
 import { type App, allApps } from './apps.ts';
-import type { Build } from './build-row.ts';
-import { toBuild } from './build-row.ts';
+import { type Build, toBuild } from './build-row.ts';
 import { createBuild } from './builds.ts';
 import { allPipelines } from './pipelines.ts';
 

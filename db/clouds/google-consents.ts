@@ -1,8 +1,7 @@
 import { newId } from '../../domain/ids.ts';
 import { flowSeals } from '../connect/flow-seals.ts';
 import type { Db } from '../store/connection.ts';
-import type { Keyring } from '../store/sealing.ts';
-import { hashSecret, newSecret } from '../store/sealing.ts';
+import { hashSecret, type Keyring, newSecret } from '../store/sealing.ts';
 import type { GoogleConsentRow } from '../store/tables.ts';
 
 /** A person's way through Google's consent. */

@@ -1,8 +1,7 @@
 import type { DeliveryStatus } from '../../domain/deliveries/delivery-status.ts';
 import { recoverWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { githubAppsIn } from '../github/github-apps.ts';
-import type { Command } from '../store/commands.ts';
-import { commandsIn } from '../store/commands.ts';
+import { type Command, commandsIn } from '../store/commands.ts';
 import type { Database, Db } from '../store/connection.ts';
 
 /** How much of a provider's delivery log is stored here. */

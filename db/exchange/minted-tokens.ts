@@ -3,8 +3,7 @@ import { revokeTokenWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
 import { locked, shared } from '../store/locks.ts';
-import type { Keyring, SealContext } from '../store/sealing.ts';
-import { hashSecret } from '../store/sealing.ts';
+import { hashSecret, type Keyring, type SealContext } from '../store/sealing.ts';
 import type { MintedTokenRow } from '../store/tables.ts';
 
 export type NewMintedToken = {

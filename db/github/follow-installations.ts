@@ -10,8 +10,7 @@ import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import { locked } from '../store/locks.ts';
-import type { GithubApp, NewGithubApp } from './github-apps.ts';
-import { githubAppsIn } from './github-apps.ts';
+import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.ts';
 import { followIntegrationIncidents, followPermissions, permissionsMissing } from './installation-incidents.ts';
 
 /** Also the reason in an integration's status: nothing works while GitHub rejects the App. */

@@ -1,10 +1,8 @@
 import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
-import type { Page, PageRequest } from '../store/page.ts';
-import { pageOf } from '../store/page.ts';
+import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { AuditEventRow } from '../store/tables.ts';
-import type { TenantScope } from '../store/tenant.ts';
-import { within } from '../store/tenant.ts';
+import { type TenantScope, within } from '../store/tenant.ts';
 import { wake } from '../store/wakes.ts';
 
 /** Who did what to which object. Holds no secrets, no tokens and no free text from a provider. */

@@ -9,15 +9,15 @@ import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
-import type {
-  AuthorizationEvent,
-  GitHubEvent,
-  InstallationEvent,
-  PullRequestEvent,
-  PushEvent,
-  WorkflowRunEvent,
+import {
+  type AuthorizationEvent,
+  type GitHubEvent,
+  type InstallationEvent,
+  type PullRequestEvent,
+  type PushEvent,
+  readGitHubEvent,
+  type WorkflowRunEvent,
 } from '../../domain/deliveries/github-events.ts';
-import { readGitHubEvent } from '../../domain/deliveries/github-events.ts';
 import { type Decided, decidePipelines, type Subject } from './decide-pipelines.ts';
 import { decideReruns } from './decide-reruns.ts';
 import { isDecidedHead, noteHead } from './heads.ts';

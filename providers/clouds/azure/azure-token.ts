@@ -2,8 +2,7 @@ import type { ClientSecretCredentialOptions } from '@azure/identity';
 import { azureClouds, azureId } from '../../../domain/clouds/azure-clouds.ts';
 import type { AzureCloud } from '../../../domain/registries/registry-hosts.ts';
 import { ProviderError } from '../../failure.ts';
-import type { WatchedFetch } from '../watched-fetch.ts';
-import { objectIn } from '../watched-fetch.ts';
+import { objectIn, type WatchedFetch } from '../watched-fetch.ts';
 import { entraFailure, entraNumber } from './azure-failures.ts';
 
 export type AzureAccess = { tenantId: string; clientId: string; cloud: AzureCloud } & (

@@ -1,6 +1,5 @@
 import { idIn, nextPage } from '../client.ts';
-import type { Conversation } from '../conversation.ts';
-import { split } from '../conversation.ts';
+import { type Conversation, split } from '../conversation.ts';
 
 export type CheckConclusion =
   | 'action_required'

@@ -1,7 +1,6 @@
 import { ProviderError } from '../../failure.ts';
 import { idIn, timeIn } from '../client.ts';
-import type { Conversation } from '../conversation.ts';
-import { split } from '../conversation.ts';
+import { type Conversation, split } from '../conversation.ts';
 
 /** The longest description that GitHub accepts. */
 const maxDescription = 140;

@@ -1,7 +1,6 @@
 import { ProviderError } from '../../failure.ts';
 import { idIn, nextPage, orUndefined, pageIn, perPage, textIn } from '../client.ts';
-import type { Conversation } from '../conversation.ts';
-import { split } from '../conversation.ts';
+import { type Conversation, split } from '../conversation.ts';
 
 export type Repository = {
   id: number;

@@ -1,6 +1,5 @@
 import { idIn, nextPage, orUndefined, timeIn } from '../client.ts';
-import type { Conversation } from '../conversation.ts';
-import { split } from '../conversation.ts';
+import { type Conversation, split } from '../conversation.ts';
 
 export type Dispatch = {
   fullName: string;

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allBuildEvents } from '../../../db/builds/build-events.ts';
-import type { Build } from '../../../db/builds/builds.ts';
-import { cancelBuild } from '../../../db/builds/builds.ts';
+import { type Build, cancelBuild } from '../../../db/builds/builds.ts';
 import { allIncidents } from '../../../db/ops/incidents.ts';
 import { newId } from '../../../domain/ids.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
