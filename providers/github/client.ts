@@ -183,9 +183,9 @@ async function limitIn(answer: Response, now: () => number): Promise<Limit | und
   return limitOf({ status: answer.status, headers, message: messageIn(data) }, now());
 }
 
-function messageIn(data: unknown): string {
-  const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : '';
-  return typeof message === 'string' ? message : '';
+function messageIn(data: unknown): string | undefined {
+  const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : undefined;
+  return typeof message === 'string' ? message : undefined;
 }
 
 /** Returns only these fields, because Octokit's error holds the request with its headers and body. */

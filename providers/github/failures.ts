@@ -15,7 +15,15 @@ export type Call = {
   now: () => number;
 };
 
-export type Answer = { status: number; headers: Record<string, unknown>; message: string };
+export type Answer = {
+  status: number;
+  headers: Record<string, unknown>;
+  /** Undefined if the body is not an error of GitHub, which is JSON with a message. A proxy may have sent it. */
+  message: string | undefined;
+};
+
+/** A proxy returns these if it has no answer. GitHub can still have carried out the request. */
+const proxyTimeouts = [408, 499];
 
 /** GitHub's advice if it sets no time: wait for at least a minute. */
 const leastPauseMs = 60_000;
@@ -27,7 +35,7 @@ const leastPauseMs = 60_000;
 export function failureOf(answer: Answer, call: Call): ProviderError {
   const { status } = answer;
   const code = codeOf(answer, call);
-  const said = redact(answer.message, call.secrets)
+  const said = redact(answer.message ?? '', call.secrets)
     .replaceAll(/\p{Cc}/gu, ' ')
     .slice(0, 200);
   const retryAfterMs = pauseOf(answer, code, call.now());
@@ -36,7 +44,7 @@ export function failureOf(answer: Answer, call: Call): ProviderError {
     code,
     status,
     message: `${sentences[code]} (GitHub returned ${status}${said === '' ? '' : `: ${said}`})`,
-    ambiguous: status >= 500 && call.method === 'POST',
+    ambiguous: code === 'unavailable' && call.method === 'POST',
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
@@ -66,18 +74,20 @@ function isTimeout(error: unknown): boolean {
 
 function codeOf(answer: Answer, call: Call): GitHubErrorCode {
   const { status, message } = answer;
-  if (status >= 500) return 'unavailable';
+  if (status >= 500 || proxyTimeouts.includes(status)) return 'unavailable';
   if (isLimit(answer)) return header(answer, 'x-ratelimit-remaining') === '0' ? 'rate_limited' : 'secondary_limited';
   if (status >= 300 && status < 400) return 'moved';
+  // A proxy's refusal says nothing about the repository, the credentials or the effect of the request.
+  if (message === undefined) return 'unavailable';
   if (call.dispatch) {
-    const refusal = dispatchRefusal(answer);
+    const refusal = dispatchRefusal(status, message);
     if (refusal) return refusal;
   }
   switch (status) {
     case 401:
       return unauthorized(message, call);
     case 403:
-      return forbidden(answer);
+      return forbidden(answer, message);
     case 404:
       return missing(call);
     case 409:
@@ -100,7 +110,7 @@ function isLimit(answer: Answer): boolean {
   return (
     header(answer, 'retry-after') !== undefined ||
     header(answer, 'x-ratelimit-remaining') === '0' ||
-    answer.message.startsWith('You have exceeded a secondary rate limit')
+    (answer.message ?? '').startsWith('You have exceeded a secondary rate limit')
   );
 }
 
@@ -133,8 +143,7 @@ function unauthorized(message: string, call: Call): GitHubErrorCode {
   return /^'(?:Expiration time|Issued at)' claim/.test(message) ? 'clock_skew' : 'app_credentials_rejected';
 }
 
-function forbidden(answer: Answer): GitHubErrorCode {
-  const { message } = answer;
+function forbidden(answer: Answer, message: string): GitHubErrorCode {
   if (message.startsWith('This installation has been suspended')) return 'installation_suspended';
   if (header(answer, 'x-github-sso') !== undefined) return 'policy';
   return /IP allow list|organization SAML|archived so is read-only|blocked/.test(message)
@@ -157,7 +166,7 @@ const refusals: [RegExp, GitHubErrorCode][] = [
   [/^(?:GitHub )?Actions (?:has|have|is|are) (?:been |currently )?disabled/i, 'actions_disabled'],
 ];
 
-function dispatchRefusal({ status, message }: Answer): GitHubErrorCode | undefined {
+function dispatchRefusal(status: number, message: string): GitHubErrorCode | undefined {
   if (status === 404) return 'workflow_file_missing';
   if (status !== 422 && status !== 403) return undefined;
   return refusals.find(([words]) => words.test(message))?.[1];

@@ -39,7 +39,7 @@ describe('a dispatch that GitHub accepts', () => {
     expect(seen[0]).toMatchObject({
       path: '/repos/acme/shop/actions/workflows/deploy.yml/dispatches',
       body: {
-        ref: 'main',
+        ref: 'refs/heads/main',
         return_run_details: true,
         inputs: { region: 'eu', fairlead_build: build.id, fairlead_sha: sha, fairlead_ref: 'refs/heads/main' },
       },
@@ -245,6 +245,8 @@ describe('a dispatch without a response', () => {
   test.each([
     ['the connection broke', { drop: true }],
     ['GitHub returned an error', { status: 502 }],
+    ['a proxy gave up the request', { status: 408 }],
+    ['a proxy returned a page', { status: 404, headers: { 'content-type': 'text/html' }, body: '<h1>Not here</h1>' }],
     ['there was no response in time', { hang: true }],
   ])('is unknown because %s, and is not sent again', async (_why, answer) => {
     const build = await insertBuild(database);

@@ -47,7 +47,11 @@ test.each([
   ],
   [
     'an organization behind its own sign-in',
-    { status: 403, headers: { 'x-github-sso': 'required; url=https://x.example' } },
+    {
+      status: 403,
+      headers: { 'x-github-sso': 'required; url=https://x.example' },
+      body: { message: 'Resource protected by organization SAML enforcement.' },
+    },
     'policy',
   ],
   ['a token that is over', { status: 401, body: { message: `Bad credentials: ${token}` } }, 'token_rejected'],

@@ -32,6 +32,12 @@ const say = (status: number, message: string, headers: Record<string, string> = 
   headers,
   body: { message, documentation_url: 'https://docs.github.com/rest' },
 });
+/** What a proxy between Fairlead and GitHub sends. */
+const proxys = (status: number): Scripted => ({
+  status,
+  headers: { 'content-type': 'text/html' },
+  body: '<h1>Not here</h1>',
+});
 const reset = String(Date.parse('2026-11-01T12:07:00Z') / 1000);
 const lacking = 'Resource not accessible by integration';
 const secondary = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
@@ -169,6 +175,13 @@ test.each<[string, (github: GitHub) => Promise<unknown>, Scripted, Partial<Provi
     say(503, 'Service Unavailable'),
     { code: 'unavailable', ambiguous: true },
   ],
+  ['a proxy’s timeout', dispatch, say(408, 'Request Timeout'), { code: 'unavailable', ambiguous: true }],
+  ['a proxy’s closed request', dispatch, say(499, 'x'), { code: 'unavailable', ambiguous: true }],
+  ['a proxy’s refusal of a dispatch', dispatch, proxys(404), { code: 'unavailable', ambiguous: true }],
+  ['a proxy’s empty refusal', dispatch, { status: 403, body: '' }, { code: 'unavailable', ambiguous: true }],
+  ['a proxy’s refusal of a token', mint, proxys(404), { code: 'unavailable' }],
+  ['a proxy’s refusal of a key', app, proxys(401), { code: 'unavailable', ambiguous: false }],
+  ['a proxy’s refusal of a read', list, { status: 404, body: { error: 'no route' } }, { code: 'unavailable' }],
   ['a dispatch whose answer was lost', dispatch, { drop: true }, { code: 'network', ambiguous: true }],
 ])('reports %s with its own code', async (_, act, answer, expected) => {
   expect(await failureOf(act, answer)).toMatchObject(expected);
