@@ -32,7 +32,9 @@ export const BuildView = z
     ref: z.string(),
     ref_name: z.string(),
     sha: z.string(),
-    dispatch_ref: z.string().describe('The branch on which the workflow is dispatched, or the tag as `refs/tags/…`'),
+    dispatch_ref: z
+      .string()
+      .describe('The full ref on which the workflow is dispatched: `refs/heads/…` or `refs/tags/…`'),
     fairlead_ref: z.string().describe('The ref that the workflow receives'),
     pull_request: z.int().nullable(),
     fork: z.boolean(),

@@ -135,8 +135,7 @@ export function triggerBuildRoutes({
           ref: fullRef,
           refName: name,
           sha,
-          // Use the full ref for a tag, because a branch can have the same name.
-          dispatchRef: kind === 'tags' ? fullRef : name,
+          dispatchRef: fullRef,
           fairleadRef: fullRef,
           fork: false,
           status: 'queued',

@@ -16,7 +16,7 @@ export type BuildRequest = {
   ref: string;
   refName: string;
   sha: string;
-  /** The branch whose workflow is dispatched, or the full ref of the tag. */
+  /** The full ref whose workflow is dispatched. A short name could mean another branch or a tag. */
   dispatchRef: string;
   /** The ref that the workflow builds. */
   fairleadRef: string;
@@ -62,8 +62,7 @@ function decidePush({ events, branches, tags }: Triggers, event: PushEvent): Dec
       ref: event.ref,
       refName: event.refName,
       sha: event.headSha,
-      // The full ref, because a branch may have the same name.
-      dispatchRef: isTag ? event.ref : event.refName,
+      dispatchRef: event.ref,
       fairleadRef: event.ref,
       fork: false,
       ...(event.message !== undefined && { message: event.message }),
@@ -82,7 +81,7 @@ function decidePullRequest({ events, branches }: Triggers, event: PullRequestEve
     refName: event.headRef,
     sha: event.headSha,
     // A fork's branch is not in this repository. Its commits are available under the pull request's ref.
-    dispatchRef: event.fork ? event.baseRef : event.headRef,
+    dispatchRef: `refs/heads/${event.fork ? event.baseRef : event.headRef}`,
     fairleadRef: event.fork ? pullRef : `refs/heads/${event.headRef}`,
     pullRequest: event.number,
     fork: event.fork,

@@ -5,7 +5,7 @@ export type Dispatch = {
   fullName: string;
   /** The file's name below `.github/workflows/`. */
   workflow: string;
-  /** A branch or tag, not a commit. */
+  /** The full ref of a branch or tag. GitHub reads a short name as one of both, and starts no run of a commit. */
   ref: string;
   inputs: Record<string, string>;
 };

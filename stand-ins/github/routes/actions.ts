@@ -107,9 +107,11 @@ function dispatch(call: Call, repository: Repository, appId: number): Run {
     throw new Refused(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow");
   }
   const ref = body['ref'];
-  const branch = ref.replace(/^refs\/(heads|tags)\//, '');
-  // A commit is not a ref here. GitHub requires a branch or a tag.
-  const headSha = repository.branches.get(branch) ?? repository.tags.get(branch);
+  const [, kind, branch = ref] = /^refs\/(heads|tags)\/(.+)$/.exec(ref) ?? [];
+  // A commit is not a ref here. GitHub requires a branch or a tag, and prefers the branch for a short name.
+  const headSha =
+    (kind === 'tags' ? undefined : repository.branches.get(branch)) ??
+    (kind === 'heads' ? undefined : repository.tags.get(branch));
   if (!headSha) throw new Refused(422, `No ref found for: ${ref}`);
   // GitHub runs the version of the file at the ref.
   const text = filesAt(repository, ref).get(path);

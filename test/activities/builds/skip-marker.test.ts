@@ -9,7 +9,12 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-const pullRequest = { event: 'pull_request', pullRequest: 7, refName: 'feature', dispatchRef: 'feature' } as const;
+const pullRequest = {
+  event: 'pull_request',
+  pullRequest: 7,
+  refName: 'feature',
+  dispatchRef: 'refs/heads/feature',
+} as const;
 const commit = (message: string) => ({ status: 200, body: { sha, message } });
 const accepted = { status: 200, body: { workflow_run_id: 77, run_url: 'https://x/77', html_url: 'https://x/77' } };
 const created = { status: 201, body: {} };

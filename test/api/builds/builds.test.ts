@@ -103,7 +103,7 @@ describe('a manual build', () => {
       event: 'manual',
       sha,
       ref: 'refs/heads/main',
-      dispatch_ref: 'main',
+      dispatch_ref: 'refs/heads/main',
       fairlead_ref: 'refs/heads/main',
       created_by: 'operator',
       workflow_id: `build/${body.id}`,

@@ -179,13 +179,13 @@ test('builds a draft like any pull request, and builds nothing when it becomes r
 test('dispatches a fork on the base branch, with the pull request’s own ref', () => {
   const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest({ fork: true }));
   expect(decision).toMatchObject({
-    build: { dispatchRef: 'main', fairleadRef: 'refs/pull/7/head', sha, fork: true, pullRequest: 7 },
+    build: { dispatchRef: 'refs/heads/main', fairleadRef: 'refs/pull/7/head', sha, fork: true, pullRequest: 7 },
   });
 });
 
 test('dispatches a pull request from the same repository on its head', () => {
   const decision = decide({ enabled: true, triggers: all, appAutoDeploy: true }, pullRequest());
-  expect(decision).toMatchObject({ build: { dispatchRef: 'feature', fairleadRef: 'refs/heads/feature' } });
+  expect(decision).toMatchObject({ build: { dispatchRef: 'refs/heads/feature', fairleadRef: 'refs/heads/feature' } });
 });
 
 test.each([
@@ -205,12 +205,12 @@ test.each([
   expect(skipMarker(message)).toBe(marker);
 });
 
-test('dispatches a tag by its full ref, and a branch by its name', () => {
+test.each([
+  ['tag', 'v1', 'refs/tags/v1'],
+  ['branch', 'v1', 'refs/heads/v1'],
+  ['branch', 'refs/heads/main', 'refs/heads/refs/heads/main'],
+] as const)('dispatches the %s %s by its full ref', (refType, refName, dispatchRef) => {
   const triggers = { ...all, branches: ['**'], tags: ['**'] };
-  const pipeline = { enabled: true, appAutoDeploy: true, triggers };
-  const refs = (['tag', 'branch'] as const).map((refType) => {
-    const decision = decide(pipeline, push({ refType, refName: 'v1' }));
-    return decision.outcome === 'skipped' ? undefined : decision.build.dispatchRef;
-  });
-  expect(refs).toEqual(['refs/tags/v1', 'v1']);
+  const event = push({ refType, refName });
+  expect(decide({ enabled: true, appAutoDeploy: true, triggers }, event)).toMatchObject({ build: { dispatchRef } });
 });

@@ -78,7 +78,7 @@ export async function world(database: Database, given: Given = {}) {
       ref: 'refs/heads/main',
       refName: 'main',
       sha: given.theirs?.repository.branches?.get('main') ?? sha,
-      dispatchRef: 'main',
+      dispatchRef: 'refs/heads/main',
       fairleadRef: 'refs/heads/main',
       fork: false,
       createdBy: 'system',
