@@ -4,6 +4,7 @@ import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { allInstallations } from '../../db/github/installations.ts';
 import { repositoriesIn } from '../../db/github/repositories.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { ProviderError } from '../../providers/failure.ts';
 import type { CheckState } from '../../providers/github/repository/checks.ts';
 import { type ReachDeps, reachRepository } from './reach.ts';
 import { descriptionOf, summaryOf, webAddress, wordsOf } from './report-words.ts';
@@ -29,14 +30,16 @@ const statusPart: Part = {
     if (!state || (await buildReportsIn(deps.database.reader).isOvertaken(build))) return told;
     const { github, fullName } = await reachRepository(deps, build, { statuses: 'write' });
     const targetUrl = webAddress(build.runUrl);
-    await ready();
-    await github.createStatus({
-      fullName,
-      sha: build.sha,
-      state,
-      context: nameOf(build),
-      description: descriptionOf(build),
-      ...(targetUrl !== undefined && { targetUrl }),
+    await describedIfAccepted(build, async (described) => {
+      await ready();
+      await github.createStatus({
+        fullName,
+        sha: build.sha,
+        state,
+        context: nameOf(build),
+        ...described,
+        ...(targetUrl !== undefined && { targetUrl }),
+      });
     });
     return told;
   },
@@ -115,14 +118,16 @@ const deploymentPart: Part = {
     }
     const logUrl = webAddress(build.runUrl);
     const environmentUrl = webAddress(build.pipeline.environmentUrl);
-    await ready();
-    await github.createDeploymentStatus({
-      fullName,
-      deploymentId,
-      state,
-      description: descriptionOf(build),
-      ...(logUrl !== undefined && { logUrl }),
-      ...(environmentUrl !== undefined && { environmentUrl }),
+    const where = { fullName, deploymentId };
+    await describedIfAccepted(build, async (described) => {
+      await ready();
+      await github.createDeploymentStatus({
+        ...where,
+        state,
+        ...described,
+        ...(logUrl !== undefined && { logUrl }),
+        ...(environmentUrl !== undefined && { environmentUrl }),
+      });
     });
     return { ...told, deploymentId };
   },
@@ -134,6 +139,19 @@ export const parts = [statusPart, checkPart, deploymentPart];
 /** Returns the name of the commit status and the check run. A build from an earlier version keeps its old name. */
 function nameOf({ pipeline }: Build): string {
   return pipeline.statusContext ?? `fairlead/${pipeline.name}`;
+}
+
+/**
+ * Sends a report with its description. If GitHub rejects the report as invalid, sends it once more without, because
+ * the state matters more than the words. Without this, the commit would keep an older state.
+ */
+async function describedIfAccepted(build: Build, send: (described: { description?: string }) => Promise<void>) {
+  try {
+    await send({ description: descriptionOf(build) });
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.code !== 'validation') throw error;
+    await send({});
+  }
 }
 
 function stateOf(build: Build): CheckState {

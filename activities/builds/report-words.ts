@@ -1,5 +1,6 @@
 import type { Build } from '../../db/builds/builds.ts';
 import type { BuildStatus } from '../../domain/builds/build-status.ts';
+import { readableText } from '../../domain/builds/plain-text.ts';
 import type { CheckConclusion } from '../../providers/github/repository/checks.ts';
 
 /** How each of the three parts at GitHub shows a status. */
@@ -45,7 +46,7 @@ export const wordsOf: Record<BuildStatus, Words> = {
 /** Returns one line. GitHub keeps its first 140 characters. */
 export function descriptionOf({ status, detail }: Build): string {
   const { sentence } = wordsOf[status];
-  return detail === null ? sentence : `${sentence}: ${detail}`;
+  return detail === null ? sentence : readableText(`${sentence}: ${detail}`);
 }
 
 const longestDetail = 2_000;

@@ -1,4 +1,5 @@
 import type { BuildStatus } from '../../domain/builds/build-status.ts';
+import { distinctName } from '../../domain/builds/plain-text.ts';
 import type { Db } from '../store/connection.ts';
 import type { BuildRow } from '../store/tables.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -99,20 +100,24 @@ export function toBuild(row: BuildRow): Build {
 }
 
 /**
- * Returns the name under which a pipeline reports at a commit. GitHub keeps one status per name and ignores case. A
- * repository can be the source of several apps, even in other projects, and their names can be equal. The first
- * pipeline gets the plain name; later ones get the end of their ID behind it.
+ * Returns the name under which a pipeline reports at a commit. GitHub keeps one status per name, ignores case, and
+ * rejects some characters. A repository can be the source of several apps, even in other projects, and their names can
+ * be equal. The first pipeline gets the plain name; later ones get the end of their ID behind it.
  */
 export async function statusContextOf(db: Db, { id, appId, name }: Pipeline, repositoryId: string): Promise<string> {
   const app = await db('apps').where({ id: appId }).first('name');
-  const names = `${app?.name ?? appId}/${name}`;
+  const names = distinctName(`${app?.name ?? appId}/${name}`);
   const earlier = await db('pipelines')
     .join('apps', 'apps.id', 'pipelines.app_id')
     .where('apps.source_repository_id', repositoryId)
     .whereNull('apps.deleted_at')
     .whereNull('pipelines.deleted_at')
     .where('pipelines.id', '<', id)
-    .whereRaw(`lower(apps.name || '/' || pipelines.name) = lower(?)`, [names])
-    .first('pipelines.id');
-  return earlier ? `fairlead/${names} (${id.slice(-6)})` : `fairlead/${names}`;
+    .select('apps.name as app_name', 'pipelines.name as name');
+  const isTaken = earlier.some((one) => isSameText(distinctName(`${one.app_name}/${one.name}`), names));
+  return isTaken ? `fairlead/${names} (${id.slice(-6)})` : `fairlead/${names}`;
+}
+
+function isSameText(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }

@@ -84,6 +84,8 @@ function createStatus({ state, params, body }: Call, repository: Repository): St
   const description = (body['description'] as string | undefined) ?? null;
   if (description && [...description].length > 140) throw invalid('Status', 'description');
   const context = (body['context'] as string | undefined) ?? 'default';
+  if (description) refuseFourBytes('Status', 'description', description);
+  refuseFourBytes('Status', 'context', context);
   const same = state.statuses.filter(
     (one) => one.repositoryId === repository.id && one.sha === sha && sameText(one.context, context),
   );
@@ -131,6 +133,7 @@ function addDeploymentStatus({ state, body }: Call, deployment: Deployment): Dep
   if (!states.includes(String(body['state']))) throw invalid('DeploymentStatus', 'state');
   const description = (body['description'] as string | undefined) ?? '';
   if ([...description].length > 140) throw invalid('DeploymentStatus', 'description');
+  refuseFourBytes('DeploymentStatus', 'description', description);
   const status: DeploymentStatus = {
     id: state.nextId(),
     state: String(body['state']),
@@ -169,6 +172,13 @@ function requireDeployment({ state, params }: Call, repository: Repository): Dep
 
 function toView(state: State, deployment: Deployment, repository: Repository, app: App) {
   return (status: DeploymentStatus) => deploymentStatusView(state, deployment, status, repository, app);
+}
+
+/** GitHub stores these texts in columns that take three bytes for each character. */
+function refuseFourBytes(resource: string, field: string, text: string): void {
+  if (!/[\u{10000}-\u{10FFFF}]/u.test(text)) return;
+  const message = `${field} doesn't accept 4-byte Unicode`;
+  throw new Refused(422, 'Validation Failed', { errors: [{ resource, code: 'custom', field, message }] });
 }
 
 function invalid(resource: string, field: string): Refused {

@@ -33,6 +33,38 @@ test('reports each final status to GitHub once', async () => {
   expect((await stateOf(database, build)).build.reportedStatus).toBe('failed');
 });
 
+test('replaces the characters of a description that GitHub rejects', async () => {
+  const build = await insertBuild(database);
+  const refused = { status: 422, body: { message: 'No ref found for: 🚀' } };
+  const { run, seen } = await activitiesAgainst(database, [refused, created]);
+  await run('sendDispatch', { buildId: build.id, tries: 0 });
+  await run('reportBuild', { buildId: build.id });
+  expect(seen.at(-1)?.body).toMatchObject({
+    state: 'failure',
+    description: expect.stringMatching(/No ref found for: \uFFFD\)$/),
+  });
+});
+
+test('reports the state without its description if GitHub rejects the description', async () => {
+  const build = await insertBuild(database);
+  const invalid = { status: 422, body: { message: 'Validation Failed' } };
+  const { run, seen } = await activitiesAgainst(database, [invalid, created]);
+  await run('reportBuild', { buildId: build.id });
+  expect(seen.map(({ body }) => body)).toEqual([
+    { state: 'pending', context: 'fairlead/shop/deploy', description: 'Waiting to be started' },
+    { state: 'pending', context: 'fairlead/shop/deploy' },
+  ]);
+  expect((await stateOf(database, build)).build.reportedStatus).toBe('queued');
+});
+
+test('does not repeat a report that GitHub rejects twice', async () => {
+  const build = await insertBuild(database);
+  const invalid = { status: 422, body: { message: 'Validation Failed' } };
+  const { run, seen } = await activitiesAgainst(database, [invalid, invalid]);
+  await expect(run('reportBuild', { buildId: build.id })).rejects.toMatchObject({ nonRetryable: true });
+  expect(seen).toHaveLength(2);
+});
+
 test('a late report does not replace the final status', async () => {
   const build = await insertBuild(database);
   const { run, seen } = await activitiesAgainst(database, [started, { status: 500 }, { hang: true }, created], {

@@ -48,3 +48,12 @@ test('keeps the status name of a build, also for its reruns', async () => {
   expect((await build(of)).context).toBe('fairlead/after/deploy');
   expect((await build(of, pipeline)).context).toBe('fairlead/before/deploy');
 });
+
+test('gives pipelines whose names differ only in characters that GitHub rejects different statuses', async () => {
+  const named = async (name: string) => (await build(await pipelineOf('fleet', name))).context;
+  expect(await named('deploy 🚀')).toBe('fairlead/fleet/deploy U+1F680');
+  expect(await named('deploy 🎉')).toBe('fairlead/fleet/deploy U+1F389');
+  expect(await named('Deploy u+1f680')).toMatch(/^fairlead\/fleet\/Deploy u\+1f680 \(\w{6}\)$/);
+  expect(await named('ÜBER')).toBe('fairlead/fleet/ÜBER');
+  expect(await named('über')).toMatch(/^fairlead\/fleet\/über \(\w{6}\)$/);
+});
