@@ -45,7 +45,8 @@ export function openRegistries(
   const providers = {
     aws: createAws({
       timeoutMs,
-      ...(awsIdentity !== 'none' && { ambient: machineIdentity(), lend: awsIdentity === 'lend' }),
+      ...(config.caFile !== undefined && { caFile: config.caFile }),
+      ...(awsIdentity !== 'none' && { ambient: machineIdentity(config.caFile), lend: awsIdentity === 'lend' }),
       ...elsewhere.aws,
     }),
     gcp: createGcp(googleDeps),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { appsFor } from '../../db/builds/apps.ts';
 import { findIssuer } from '../../db/exchange/issuers.ts';
-import { imageRepository } from '../../domain/registries/image-repository.ts';
+import { imageRepository, repositoryNameAdvice } from '../../domain/registries/image-repository.ts';
 import { registryHost, registryKinds } from '../../domain/registries/registry-hosts.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
@@ -47,8 +47,8 @@ export function appRegistryRoutes(): Endpoint[] {
         const host = settings && registryHost(settings.registry);
         const name = host && imageRepository(host, body.image_repository);
         if (!name) {
-          const where = host ? `on ${host.host}` : 'there';
-          throw new Problem('repository_not_reachable', `Send the name of a repository ${where} without a tag.`);
+          const advice = host ? repositoryNameAdvice(host, body.image_repository) : 'must be the name of a repository';
+          throw new Problem('repository_not_reachable', `image_repository ${advice}.`);
         }
         const registry = { integrationId, imageRepository: name };
         if (!(await appsFor(trx, tenant).setRegistry(app.id, app.revision, registry))) {

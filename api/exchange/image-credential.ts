@@ -7,7 +7,7 @@ import type { FoundIssuer } from '../../db/exchange/issuers.ts';
 import { type Project, projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { unvouchedFor } from '../../domain/exchange/token-purposes.ts';
-import { imageRepository } from '../../domain/registries/image-repository.ts';
+import { imageRepository, repositoryNameAdvice } from '../../domain/registries/image-repository.ts';
 import { registryKinds as kinds, type RegistryHost, registryHost } from '../../domain/registries/registry-hosts.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
@@ -187,13 +187,8 @@ function requireVerified(cloud: FoundIssuer['cloud']): void {
 function requireName(host: RegistryHost, text: string): string {
   const name = imageRepository(host, text);
   if (name !== undefined) return name;
-  throw new Problem(
-    'invalid_request',
-    `${host.host} cannot have a repository with that name. Check \`repositories\`.`,
-    {
-      errors: [
-        { path: 'body.repositories', message: 'must be the name of an image repository without a tag or digest' },
-      ],
-    },
-  );
+  const message = repositoryNameAdvice(host, text);
+  throw new Problem('invalid_request', `body.repositories: a name ${message}`, {
+    errors: [{ path: 'body.repositories', message }],
+  });
 }

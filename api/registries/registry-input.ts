@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { tenantHostUrl } from '../../domain/connect/host-url.ts';
-import { imageRepository } from '../../domain/registries/image-repository.ts';
+import { imageRepository, repositoryNameAdvice } from '../../domain/registries/image-repository.ts';
 import {
   cloudKindOf,
   type RegistryHost,
@@ -65,7 +65,7 @@ export const expiresAt = z
 
 /** Returns the registry's host, if it fits the kind and is allowed. */
 export function registryOf(kind: RegistryKind, text: string, allowedHosts: readonly AllowedHost[]): RegistryHost {
-  const host = registryHost(text.trim());
+  const host = hostOf(text.trim(), allowedHosts);
   if (!host) {
     const owner = cloudKindOf(text.trim().replace(/^https?:\/\//i, ''));
     const advice = owner
@@ -88,6 +88,15 @@ export function registryOf(kind: RegistryKind, text: string, allowedHosts: reado
   return host;
 }
 
+/** Without a scheme, a host means https, or plain HTTP if the operator has allowed only that for the host. */
+function hostOf(text: string, allowedHosts: readonly AllowedHost[]): RegistryHost | undefined {
+  const host = registryHost(text);
+  if (host?.kind !== 'oci' || text.includes('://')) return host;
+  const plain = { ...host, origin: `http://${host.host}` };
+  const isAllowed = ({ origin }: RegistryHost) => tenantHostUrl(origin, allowedHosts) !== undefined;
+  return !isAllowed(host) && isAllowed(plain) ? plain : host;
+}
+
 function mismatch(kind: RegistryKind, host: RegistryHost): string {
   if (host.kind === 'oci') return `${host.host} is not a registry of \`${kind}\`. Send \`provider: "oci"\`.`;
   const how = host.kind === 'dockerhub' ? '`credentials`' : 'a `cloud_account_id` and no credentials';
@@ -99,7 +108,7 @@ export function repositoriesOf(host: RegistryHost, names: readonly string[]): st
   const found = names.map((text, at) => {
     const name = imageRepository(host, text);
     if (name !== undefined) return name;
-    const message = `must be the name of a repository on ${host.host} without a tag`;
+    const message = repositoryNameAdvice(host, text);
     throw new Problem('invalid_request', `body.repositories.${at}: ${message}`, {
       errors: [{ path: `body.repositories.${at}`, message }],
     });

@@ -7,6 +7,8 @@ type Statement = { Sid?: string; Effect: 'Allow'; Action: string | string[]; Res
 
 const pull = ['BatchCheckLayerAvailability', 'GetDownloadUrlForLayer', 'BatchGetImage'];
 const push = ['InitiateLayerUpload', 'UploadLayerPart', 'CompleteLayerUpload', 'PutImage'];
+/** A pull through ECR's cache of another registry imports the image, and creates the repository on the first pull. */
+const pullThroughCache = ['BatchImportUpstreamImage', 'CreateRepository'];
 /** Everyone may pull from the public registry. */
 const pushToPublic = ['BatchCheckLayerAvailability', ...push];
 
@@ -17,9 +19,14 @@ export const longestSessionPolicy = 2048;
 
 /**
  * What an identity needs to pull, or to pull and push. The permission to get a token cannot be limited to one
- * repository. Without repositories, the policy covers all of the account's.
+ * repository. Without repositories, the policy covers all of the account's. `more` are actions at a private registry.
  */
-function ecrStatements(target: EcrTarget, actions: RegistryPurpose[], repositories?: string[]): Statement[] {
+function ecrStatements(
+  target: EcrTarget,
+  actions: RegistryPurpose[],
+  repositories?: string[],
+  more: string[] = [],
+): Statement[] {
   const pushes = actions.includes('push');
   const names = repositories ?? ['*'];
   if (target.region === undefined) {
@@ -33,16 +40,20 @@ function ecrStatements(target: EcrTarget, actions: RegistryPurpose[], repositori
     return pushes ? [enter, { Effect: 'Allow', Action: act, Resource: arns }] : [enter];
   }
   const arn = `arn:${target.partition}:ecr:${target.region}:${target.accountId}:repository`;
-  const act = [...pull, ...(pushes ? push : [])].map((action) => `ecr:${action}`);
+  const act = [...pull, ...(pushes ? push : []), ...more].map((action) => `ecr:${action}`);
   return [
     { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
     { Effect: 'Allow', Action: act, Resource: names.map((name) => `${arn}/${name}`) },
   ];
 }
 
-/** The session policy, as short as possible. */
+/**
+ * The session policy, as short as possible. It only narrows what the role may do, so it keeps the role's access to a
+ * pull-through cache. The permission policy leaves that access to the owner of the role.
+ */
 export function ecrSessionPolicy(target: EcrTarget, actions: RegistryPurpose[], repositories?: string[]): string {
-  return JSON.stringify({ Version: '2012-10-17', Statement: ecrStatements(target, actions, repositories) });
+  const statements = ecrStatements(target, actions, repositories, pullThroughCache);
+  return JSON.stringify({ Version: '2012-10-17', Statement: statements });
 }
 
 /** The permission policy of the role or user, as text to paste. */

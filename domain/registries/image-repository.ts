@@ -9,6 +9,14 @@ export function isRepositoryName(name: string): boolean {
   return name.length <= maxLength && repositoryName.test(name);
 }
 
+/** Returns what to change in a name that the registry cannot have, as the end of a sentence about the name. */
+export function repositoryNameAdvice(registry: RegistryHost, text: string): string {
+  if (text !== text.toLowerCase() && imageRepository(registry, text.toLowerCase()) !== undefined) {
+    return `must be in lower case: ${text.toLowerCase()}`;
+  }
+  return `must be the name of a repository on ${registry.host}, without a tag or digest`;
+}
+
 /** The minimum number of parts of a repository name. Google's begin with the project and its repository. */
 function leastParts(registry: RegistryHost): number {
   if (registry.kind !== 'gar') return 1;

@@ -6,7 +6,7 @@ import {
   registryPurposes,
 } from '../../domain/registries/registry-purposes.ts';
 import { failure } from './failures.ts';
-import { accessIn, scopeOf } from './probes.ts';
+import { accessIn, findRepositoryWayIn, scopeOf } from './probes.ts';
 import type { Login } from './tokens.ts';
 import { findWayIn, noTokens, tokenFor } from './way-in.ts';
 import type { Wire } from './wire.ts';
@@ -35,11 +35,13 @@ export async function mintBearer(
   { login, repositories: given, purpose, pinnedRealm }: BearerRequest,
 ): Promise<Bearer> {
   const repositories = given.map((name) => imageRepository(host, name)).filter((name) => name !== undefined);
-  if (repositories.length === 0 || repositories.length < given.length) {
+  const [first] = repositories;
+  if (first === undefined || repositories.length < given.length) {
     throw failure('validation', 'A token is for repositories that are named');
   }
-  const wayIn = await findWayIn(wire);
-  if (wayIn.scheme !== 'bearer') throw noTokens(wire);
+  const door = await findWayIn(wire);
+  const wayIn = door.scheme === 'open' ? await findRepositoryWayIn(wire, first, purpose) : door;
+  if (wayIn?.scheme !== 'bearer') throw noTokens(wire);
   const scopes = repositories.map((repository) => scopeOf(repository, purpose));
   const minted = await tokenFor(wire, wayIn, { login, scopes, pinnedRealm });
   const denied = purpose === 'push' ? 'push_denied' : 'pull_denied';

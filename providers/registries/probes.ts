@@ -25,7 +25,7 @@ export async function probe(wire: Wire, door: WayIn, wanted: Probe): Promise<voi
   const { repository, purpose } = wanted;
   const request = requestOf(purpose, repository);
   const control = await ask(wire, request.method, request.path);
-  const wayIn = (isRefused(control) && wayInOf(control)) || door;
+  const wayIn = wayInAfter(control) ?? door;
   const scopes = [scopeOf(repository, purpose)];
   const header = await authorization(wire, wayIn, { ...wanted, scopes });
   const answer = header === undefined ? undefined : await ask(wire, request.method, request.path, header);
@@ -39,6 +39,23 @@ export async function probe(wire: Wire, door: WayIn, wanted: Probe): Promise<voi
   const shown = code === deniedCode[purpose] && wanted.hides ? 'not_visible' : code;
   const { status = 0 } = answer ?? {};
   throw failure(shown, `${sentences[shown] ?? `${wire.origin.host} answered ${status}`}: ${repository}`, { status });
+}
+
+/**
+ * Returns how the registry authenticates for this repository. Some registries are open at `/v2/` and ask for a token
+ * only at a repository. Undefined if the registry asks for nothing there.
+ */
+export async function findRepositoryWayIn(
+  wire: Wire,
+  repository: string,
+  purpose: RegistryPurpose,
+): Promise<WayIn | undefined> {
+  const { method, path } = requestOf(purpose, repository);
+  return wayInAfter(await ask(wire, method, path));
+}
+
+function wayInAfter(answer: Answer): WayIn | undefined {
+  return isRefused(answer) ? wayInOf(answer) : undefined;
 }
 
 export function scopeOf(repository: string, purpose: RegistryPurpose): string {

@@ -20,7 +20,8 @@ export type TokenRequest = {
 
 /**
  * Requests a token. Undefined if the token service rejects the credential. Follows no redirect, because the next host
- * was never checked, and reads only JSON. A token does not prove that everything requested was granted.
+ * was never checked. The body must be JSON with any content type: some services label it `text/plain`. A token does not
+ * prove that everything requested was granted.
  */
 export async function requestToken(wire: Wire, request: TokenRequest): Promise<Token | undefined> {
   const { realm } = request;
@@ -36,7 +37,7 @@ export async function requestToken(wire: Wire, request: TokenRequest): Promise<T
   if (status === 401 || status === 403 || fieldOf(body, 'error') === 'invalid_grant') return undefined;
 
   const token = [fieldOf(body, 'token'), fieldOf(body, 'access_token')].find(isToken);
-  if (status !== 200 || !/\bjson\b/i.test(headers.get('content-type') ?? '') || token === undefined) {
+  if (status !== 200 || token === undefined) {
     throw failure('token_unusable', `${realm.host} answered no token (${status})`, { status });
   }
   const seconds = Number(fieldOf(body, 'expires_in'));

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { registryActions } from './registry-tokens.ts';
 import { securityTokenActions } from './security-token.ts';
@@ -43,20 +44,22 @@ const clockToleranceMs = 5 * 60_000;
 
 /**
  * Simulates STS, ECR and ECR Public of all regions at one address. It checks signatures, keys, sessions and trust
- * policies. Tokens are valid for twelve hours. Features that Fairlead does not use are missing.
+ * policies. Tokens are valid for twelve hours. Features that Fairlead does not use are missing. With a certificate (PEM)
+ * it uses https.
  */
-export async function startAws() {
+export async function startAws(certificate?: { cert: string; key: string }) {
   const state = createState();
   const ledger: LedgerEntry[] = [];
   const faults: (Fault & { left: number; toSkip: number })[] = [];
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
     handle(request, response).catch((error: unknown) => {
       console.error(error);
       response.destroy();
     });
-  });
+  };
+  const server = certificate ? createSecureServer(certificate, serve) : createServer(serve);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `${certificate ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   return {
     url,

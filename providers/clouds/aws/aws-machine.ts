@@ -1,14 +1,20 @@
+import { Agent } from 'node:https';
 import { STSClient } from '@aws-sdk/client-sts';
+import { trustOf } from '../../egress/guarded-fetch.ts';
 import type { AwsKeys } from './aws-clients.ts';
 
 /**
  * The identity of the machine that Fairlead runs on, from the SDK's usual chain: environment, web identity of a pod,
- * container, instance. The SDK loads it on first use and caches it until it expires.
+ * container, instance. The SDK loads it on first use and caches it until it expires. `caFile` has certificates that are
+ * trusted in addition to the well-known ones.
  */
-export function machineIdentity(): () => Promise<AwsKeys> {
+export function machineIdentity(caFile?: string): () => Promise<AwsKeys> {
   let client: STSClient | undefined;
   return async () => {
-    client ??= new STSClient({ region: 'us-east-1' });
+    client ??= new STSClient({
+      region: 'us-east-1',
+      requestHandler: { httpsAgent: new Agent(trustOf(caFile === undefined ? {} : { caFile })) },
+    });
     return client.config.credentials();
   };
 }

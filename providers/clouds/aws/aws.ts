@@ -25,6 +25,8 @@ export type AwsOptions = {
   lend?: boolean;
   /** The timeout of each request. */
   timeoutMs?: number;
+  /** A PEM file with certificates that are trusted in addition to the well-known ones. */
+  caFile?: string;
 };
 
 export type AwsIdentity = { accountId: string; arn: string };
@@ -46,8 +48,9 @@ type Authorization = { authorizationToken?: string | undefined; expiresAt?: Date
 export type Aws = ReturnType<typeof createAws>;
 
 /** The client of AWS. It always calls the given region. Its tokens cannot be revoked; they expire. */
-export function createAws({ endpoints = {}, ambient, lend = false, timeoutMs = 10_000 }: AwsOptions = {}) {
-  const settings = createClientSettings(endpoints, timeoutMs);
+export function createAws(options: AwsOptions = {}) {
+  const { endpoints = {}, ambient, lend = false, timeoutMs = 10_000, caFile } = options;
+  const settings = createClientSettings(endpoints, timeoutMs, caFile);
   const ask = createAsk(timeoutMs);
   const { open: openSession, ourKeys } = createSessions({ settings, ask, ambient, lend });
 

@@ -240,7 +240,8 @@ describe('a host', () => {
     ['registry.corp', 422],
     ['http://ghcr.io', 422],
     ['harbor.example.org:8443', 422],
-    ['registry.internal:5000', 422],
+    ['registry.internal:5001', 422],
+    ['https://registry.internal:5000', 422],
     [allowed, 201],
     ['harbor.internal', 201],
     ['harbor.example.org', 201],
@@ -248,6 +249,20 @@ describe('a host', () => {
     const answer = await post(oci({ registry }));
     expect([answer.status, answer.body.code]).toEqual([status, status === 422 ? 'host_not_allowed' : undefined]);
     if (registry === allowed) expect(await rowOf(answer.body.id)).toMatchObject({ host_url: allowed });
+  });
+
+  test('uses plain HTTP if it is sent without a scheme and the operator allows only its plain HTTP', async () => {
+    const answer = await post(oci({ registry: new URL(allowed).host }));
+    expect(answer).toMatchObject({ status: 201, body: { status: 'pending' } });
+    expect(await rowOf(answer.body.id)).toMatchObject({ host_url: allowed });
+  });
+
+  test('names the lower-case form of a repository', async () => {
+    const answer = await post(oci({ repositories: ['acme/shop', 'Acme/Shop'] }));
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: 'body.repositories.1', message: 'must be in lower case: acme/shop' }] },
+    });
   });
 });
 

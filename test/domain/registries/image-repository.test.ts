@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { imageRepository, isRepositoryName } from '../../../domain/registries/image-repository.ts';
+import {
+  imageRepository,
+  isRepositoryName,
+  repositoryNameAdvice,
+} from '../../../domain/registries/image-repository.ts';
 import { type RegistryHost, registryHost } from '../../../domain/registries/registry-hosts.ts';
 import { fc } from '../../support/properties.ts';
 
@@ -72,6 +76,15 @@ test.each([
   ['ghcr.io', 'ghcr.io/'],
 ])('at %s, rejects %s', (host, text) => {
   expect(imageRepository(named(host), text)).toBeUndefined();
+});
+
+test.each([
+  ['ghcr.io', 'Acme/Shop', 'must be in lower case: acme/shop'],
+  ['ghcr.io', 'ghcr.io/Acme/Shop', 'must be in lower case: ghcr.io/acme/shop'],
+  ['ghcr.io', 'Acme/Shop:v1', 'must be the name of a repository on ghcr.io, without a tag or digest'],
+  ['gcr.io', 'Project', 'must be the name of a repository on gcr.io, without a tag or digest'],
+])('at %s, %s gets the advice: %s', (host, text, advice) => {
+  expect(repositoryNameAdvice(named(host), text)).toBe(advice);
 });
 
 test('a name needs no encoding in a URL or a token’s scope, and never leaves its path', () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAws } from '../../../providers/clouds/aws/aws.ts';
 import type { AwsAccess } from '../../../providers/clouds/aws/aws-sessions.ts';
@@ -45,7 +47,13 @@ describe('a credential for ECR', () => {
       { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
       {
         Effect: 'Allow',
-        Action: ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'],
+        Action: [
+          'ecr:BatchCheckLayerAvailability',
+          'ecr:GetDownloadUrlForLayer',
+          'ecr:BatchGetImage',
+          'ecr:BatchImportUpstreamImage',
+          'ecr:CreateRepository',
+        ],
         Resource: [
           `arn:aws:ecr:eu-west-1:${accountId}:repository/acme/web`,
           `arn:aws:ecr:eu-west-1:${accountId}:repository/acme/api`,
@@ -393,6 +401,21 @@ describe('no other host is called', () => {
     await expect(aws().identity(none)).rejects.toMatchObject({ code: 'validation' });
     expect(standIn.ledger).toEqual([]);
   });
+});
+
+test('trusts the certificates of a file, and no unknown one', async () => {
+  const pem = (name: string) => fileURLToPath(new URL(`../../support/tls/${name}.pem`, import.meta.url));
+  const certificate = { cert: readFileSync(pem('loopback'), 'utf8'), key: readFileSync(pem('loopback-key'), 'utf8') };
+  const secure = await startAws(certificate);
+  const identity = secure.user();
+  const ambient = async () => identity;
+  const asking = (caFile?: string) =>
+    createAws({ endpoints: secure.endpoints, ambient, ...(caFile !== undefined && { caFile }) }).ownIdentity();
+  expect(await asking(pem('loopback'))).toMatchObject({ arn: identity.arn });
+  await expect(asking(pem('certificate'))).rejects.toMatchObject({ provider: 'aws' });
+  await expect(asking()).rejects.toMatchObject({ provider: 'aws' });
+  expect(secure.ledger).toHaveLength(1);
+  await secure.stop();
 });
 
 function aws(timeoutMs = 5000) {

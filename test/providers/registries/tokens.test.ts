@@ -98,7 +98,6 @@ test.each([301, 302, 303, 307, 308])('does not follow a realm’s redirect (%i)'
 const json = { 'content-type': 'application/json' };
 test.each([
   ['no JSON', { status: 200, headers: json, body: 'token' }, 'token_unusable'],
-  ['JSON that does not say so', { status: 200, body: '{"token":"abc"}' }, 'token_unusable'],
   ['no token', { status: 200, headers: json, body: '{"token":7}' }, 'token_unusable'],
   [
     'a token that breaks out of its header',
@@ -126,7 +125,7 @@ test.each([
 
 test('no failure repeats anything of an answer, or of the credential', async () => {
   const body = JSON.stringify({
-    token: 'tok-canary-1',
+    token: 'tok canary-1',
     message: alice.password,
     errors: [{ code: 'canary-2', message: 'canary-3' }],
   });
@@ -168,6 +167,20 @@ test.each([
   const { token, expiresAt } = await clientOf(registry).mintBearer({ ...wants, purpose: 'pull' });
   expect(token).toBe('abc');
   expect(Math.round((expiresAt - before) / 10_000)).toBe(6);
+});
+
+test.each(['pull', 'push'] as const)('a registry that is open at /v2/ gives a bearer to %s', async (purpose) => {
+  const body = '{}';
+  registry.fail({ path: /^\/v2\/$/, kind: 'answer', status: 200, headers: json, body });
+  const { effective } = await clientOf(registry).mintBearer({ ...wants, purpose });
+  expect(effective).toMatchObject({ repositories: ['team/app'], narrowedTo: 'repository' });
+});
+
+test('a token is read from JSON that its service labels as text', async () => {
+  const body = JSON.stringify({ token: 'abc' });
+  const headers = { 'content-type': 'text/plain; charset=utf-8' };
+  registry.fail({ path: /^\/token/, kind: 'answer', status: 200, headers, body });
+  expect(await clientOf(registry).mintBearer({ ...wants, purpose: 'pull' })).toMatchObject({ token: 'abc' });
 });
 
 test.each(['pull', 'push'] as const)(
