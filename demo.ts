@@ -49,7 +49,7 @@ async function demo(): Promise<Running> {
       temporalUi: product.temporalUiUrl,
     };
     const signIn = `${config.publicUrl}/sign-in?code=${product.signInCode}`;
-    console.log(walk({ ...addresses, signIn, token: settings.token, folder, connect }));
+    console.log(walk({ ...addresses, app, signIn, token: settings.token, folder, connect }));
     if (!app.source) {
       platform.bindSource(app.id, watching.signal).then(
         () => watching.signal.aborted || console.log('The app "shop" has its source now. Continue with step 2: push.'),

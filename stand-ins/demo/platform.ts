@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { acme, image, robot, shop } from './town.ts';
 
-type Item = { id: string; status: string; source: unknown; registry: unknown };
+type Item = { id: string; name: string; status: string; source: unknown; registry: unknown };
+
+/** The name of the demo's app. */
+const appName = 'shop';
 
 /** The code of a platform team: an app with a pipeline and a registry, and a flow to connect GitHub. */
 export function createPlatform(api: string, token: string) {
@@ -20,9 +23,10 @@ export function createPlatform(api: string, token: string) {
 
   async function seedApp(projectId: string): Promise<Item> {
     const apps = `/v1/projects/${projectId}/apps`;
-    const [present] = await ask<Item[]>('GET', apps);
+    // The newest app comes first. A person can have added apps, even one with the same name.
+    const present = (await ask<Item[]>('GET', `${apps}?limit=200`)).findLast(({ name }) => name === appName);
     if (present) return present;
-    const app = await ask<Item>('POST', apps, { name: 'shop' });
+    const app = await ask<Item>('POST', apps, { name: appName });
     await ask('POST', `/v1/apps/${app.id}/pipelines`, { name: 'deploy', workflow_file: 'deploy.yml' });
     return app;
   }
@@ -48,12 +52,12 @@ export function createPlatform(api: string, token: string) {
      * Returns the demo's app in the first project. It creates the app, its pipeline and its registry if they are
      * missing.
      */
-    async seed(registry: string): Promise<Item> {
+    async seed(registry: string): Promise<Item & { projectId: string }> {
       const [project] = await ask<Item[]>('GET', '/v1/projects');
       if (!project) throw new Error('The product has no project');
       const app = await seedApp(project.id);
       await seedRegistry(app, project.id, registry);
-      return app;
+      return { ...app, projectId: project.id };
     },
 
     /** Returns the address at which a browser begins to connect the simulated organization. */

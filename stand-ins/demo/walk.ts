@@ -9,6 +9,8 @@ export type Addresses = {
   signIn: string;
   token: string;
   folder: string;
+  /** The demo's app and its project, by their ids. */
+  app: { id: string; projectId: string };
   /** The address at which connecting begins, or nothing if it is done. */
   connect: string | undefined;
 };
@@ -27,7 +29,7 @@ const manifest = {
 };
 
 /** Returns the text for a new user: all addresses, and what to do by browser and by curl. */
-export function walk({ api, github, registry, temporalUi, signIn, token, folder, connect }: Addresses): string {
+export function walk({ api, app, github, registry, temporalUi, signIn, token, folder, connect }: Addresses): string {
   const bearer = `-H "authorization: Bearer $TOKEN"`;
   const json = `-H "content-type: application/json"`;
   const repository = `${github}/${shop.fullName}`;
@@ -48,6 +50,7 @@ Fairlead's demo is ready. GitHub and the registry are SIMULATED: nothing here is
 
   API                 ${api}  (read it at ${api}/docs)
   Sign in             ${signIn}
+                      (works once, expires in 15 minutes)
   Temporal UI         ${temporalUi}
   Simulated GitHub    ${github}/simulate  (you are @octocat there, who owns @acme)
   Simulated registry  ${registry}  (connected already, as the registry of the app)
@@ -60,16 +63,16 @@ The walk, in a second terminal:
 ${connecting}
 
 2. Push. Open ${repository} and click "Push a commit", or
-     curl -s ${repository}/simulated-push -d branch=${shop.branch} -d message=Hello
+     curl -sf ${repository}/simulated-push -d branch=${shop.branch} -d message=Hello && echo pushed
 
 3. See the build succeed, a few seconds later
      curl -s ${api}/v1/builds ${bearer}
-   and why it was made:
-     curl -s ${api}/v1/deliveries ${bearer}
+   and why it was made: the decisions about the newest push
+     export PUSHED=$(curl -s "${api}/v1/deliveries?event=push" ${bearer} | grep -o 'dlv_[0-9a-z]*' | head -1)
+     curl -s ${api}/v1/deliveries/$PUSHED ${bearer}
 
 4. Get a token as a runner would: an hour at most, for this repository only
-     export PROJECT=$(curl -s ${api}/v1/projects ${bearer} | grep -o 'prj_[0-9a-z]*' | head -1)
-     export APP=$(curl -s ${api}/v1/projects/$PROJECT/apps ${bearer} | grep -o 'app_[0-9a-z]*' | head -1)
+     export PROJECT=${app.projectId} APP=${app.id}
      curl -s ${api}/v1/projects/$PROJECT/credentials/exchange ${bearer} ${json} \\
        -d "{\\"purpose\\":\\"clone\\",\\"app_id\\":\\"$APP\\"}"
 
@@ -77,15 +80,15 @@ ${connecting}
      export PUSH=${credential('push')}
      export UPLOAD=$(curl -si -X POST ${images}/blobs/uploads/ -H "authorization: Bearer $PUSH" \\
        | grep -i '^location:' | tr -d '\\r' | cut -d' ' -f2)
-     curl -s -X PUT "${registry}$UPLOAD?digest=${empty.digest}" \\
-       -H "authorization: Bearer $PUSH" -d '{}'
-     curl -s -X PUT ${images}/manifests/v1 -H "authorization: Bearer $PUSH" \\
+     curl -sf -X PUT "${registry}$UPLOAD?digest=${empty.digest}" \\
+       -H "authorization: Bearer $PUSH" -d '{}' && echo configuration stored
+     curl -sf -X PUT ${images}/manifests/v1 -H "authorization: Bearer $PUSH" \\
        -H "content-type: ${manifest.mediaType}" \\
-       -d '${JSON.stringify(manifest)}'
+       -d '${JSON.stringify(manifest)}' && echo image stored
    and pull it as a deployment would, with one that cannot push: the last line says 401
      export PULL=${credential('pull')}
      curl -s ${images}/manifests/v1 -H "authorization: Bearer $PULL"
-     curl -s -o /dev/null -w '%{http_code}' -X POST ${images}/blobs/uploads/ -H "authorization: Bearer $PULL"
+     curl -s -o /dev/null -w '%{http_code}\\n' -X POST ${images}/blobs/uploads/ -H "authorization: Bearer $PULL"
 
 6. Replace the webhook's secret; push again, and nothing is lost
      export INTEGRATION=$(curl -s "${api}/v1/integrations?kind=github" ${bearer} | grep -o 'int_[0-9a-z]*' | head -1)

@@ -24,11 +24,11 @@ function render(value: Content): string {
 }
 
 const style = `body{font:16px/1.5 system-ui,sans-serif;margin:0;color:#1f2328;background:#fff}
-main{max-width:44rem;margin:0 auto;padding:1rem}
+main{max-width:44rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 .simulated{background:#9a3412;color:#fff;padding:.5rem 1rem;font-weight:600;display:flex;flex-wrap:wrap;gap:1rem}
 .simulated a{color:#fff}fieldset{margin:1rem 0;border:1px solid #d0d7de}
 button{font:inherit;padding:.3rem .9rem}input[type=text]{font:inherit;padding:.2rem;width:20rem;max-width:100%}
-table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}[role=alert]{color:#b42318}`;
+table{border-collapse:collapse;display:block;overflow-x:auto;overflow-wrap:normal}td,th{text-align:left;padding:.2rem 1rem .2rem 0}[role=alert]{color:#b42318}`;
 
 /** Returns a whole page that is clearly marked as simulated. */
 export function page(state: State, title: string, body: Html, status = 200): Answer {

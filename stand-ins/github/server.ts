@@ -145,6 +145,9 @@ export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Serv
       const authorization = isWeb ? answerOAuth(state, call, settings.askToAuthorize) : undefined;
       if (authorization) return authorization;
       if (!call.headers['user-agent']) throw new Refused(403, 'Request forbidden by administrative rules.');
+      if (!route && isWeb && /\btext\/html\b/.test(call.headers.accept ?? '')) {
+        return errorPage(state, 404, 'There is no such page.');
+      }
       const moved = movedTo(call.path);
       if (moved) return redirect(call.method === 'GET' ? 301 : 307, moved);
       requireVersion(call);

@@ -10,6 +10,8 @@ import { type BuildView, listBuilds } from '../support/scenes/platform.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-demo-'));
 const programs: Program[] = [];
+/** The id of an app that a person added to the demo. */
+let otherApp = '';
 
 async function npmRunDemo() {
   const program = runProgram('npm', ['run', 'demo', '--', folder], {});
@@ -66,13 +68,15 @@ test('connects, pushes and shows the finished build to a person who follows the 
   await expect.poll(() => isAlive(program.pid)).toBe(false);
 }, 300_000);
 
-test('finds the build and the connection after a second start, and builds again', async () => {
+test('finds the build and the connection after a second start, builds again and leaves other apps alone', async () => {
   const { output, client, connect, repository, program } = await npmRunDemo();
   expect(output).toContain('GitHub is connected already');
   expect(connect).toBe('');
   expect(await statuses(client)).toEqual(['succeeded']);
   await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Again' } });
   await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(['succeeded', 'succeeded']);
+  const project = /export PROJECT=(\S+)/.exec(output)?.[1];
+  otherApp = (await client.ask<{ id: string }>('POST', `/v1/projects/${project}/apps`, { name: 'shop' })).id;
   await program.end('SIGTERM');
 }, 300_000);
 
@@ -93,9 +97,12 @@ test('gets a token, replaces a secret and deletes the integration with the print
         encoding: 'utf8',
       },
     );
+  expect(output).not.toContain(otherApp);
+  expect(await client.ask('GET', `/v1/apps/${otherApp}`)).toMatchObject({ registry: null, source: null });
+  expect(run(3, 4)).toMatch(/"reason":"matched"/);
   expect(run(4, 5)).toMatch(/"token":"ghs_/);
   // The pushed manifest comes back, and the pull credential cannot push.
-  expect(run(4, 6)).toMatch(/"mediaType":"application\/vnd\.oci\.image\.manifest\.v1\+json"[\s\S]*\n401\n$/);
+  expect(run(4, 6)).toMatch(/"mediaType":"application\/vnd\.oci\.image\.manifest\.v1\+json"[\s\S]*\n401\n\n$/);
   expect(run(6, 7)).toMatch(/"status":"succeeded"/);
   await createBrowser().visit(`${repository}/simulated-push`, { form: { branch: 'main', message: 'Rotated' } });
   await expect.poll(() => statuses(client), { timeout: 30_000 }).toEqual(Array(3).fill('succeeded'));
