@@ -8,7 +8,7 @@ export const docsPage = `<!doctype html>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/viewer.css">
 <body>
-<main id="viewer"><noscript>This page needs JavaScript. <a href="/openapi.json">openapi.json</a> has the same content.</noscript></main>
+<main id="viewer"><p>Loading the API documentation. It needs JavaScript. <a href="/openapi.json">openapi.json</a> has the same content.</p></main>
 <script src="/docs/viewer.js"></script>
 </body>
 </html>
@@ -77,9 +77,29 @@ export const docsScript = `
 /** The server appends this to Swagger UI's own styles. */
 export const docsStyles = `
 html { --page: #fff; background: var(--page); }
-html.dark-mode { --page: #1c2022; }
 body { margin: 0; }
-noscript { display: block; padding: 2rem; font: 16px/1.5 system-ui, sans-serif; }
+#viewer > p { padding: 2rem; font: 16px/1.5 system-ui, sans-serif; color: #1f2328; }
+@media (prefers-color-scheme: dark) {
+  html { --page: #1c2022; }
+  #viewer > p { color: #e4e6e6; }
+  #viewer > p a { color: #8ab4f8; }
+}
+/* The viewer's own colors are hard to read: each text below had less than 4.5 times the brightness of its background. */
+.swagger-ui .opblock.opblock-get .opblock-summary-method { background: #1d5fb8; }
+.swagger-ui .opblock.opblock-post .opblock-summary-method { background: #14734a; }
+.swagger-ui .opblock.opblock-put .opblock-summary-method { background: #8a5300; }
+.swagger-ui .opblock.opblock-patch .opblock-summary-method { background: #0b6b63; }
+.swagger-ui .opblock.opblock-delete .opblock-summary-method { background: #b3261e; }
+.swagger-ui .info .title small pre.version { background: #57606a; }
+.swagger-ui .json-schema-2020-12__constraint--string { background: #8a5300; }
+html.dark-mode .swagger-ui td.header-col { color: inherit; }
+html:not(.dark-mode) .swagger-ui :is(.info a, .renderedMarkdown a) { color: #1d5fb8; }
+html:not(.dark-mode) .swagger-ui .parameter__in { color: #57606a; }
+html:not(.dark-mode) .swagger-ui .parameter__name.required span, html:not(.dark-mode) .swagger-ui .parameter__name.required::after { color: #b3261e; }
+html.dark-mode .swagger-ui .opblock .opblock-section-header :is(h4, span) { color: #fff; }
+html:not(.dark-mode) .swagger-ui :is(.json-schema-2020-12, .model-box) :is(p, button, .json-schema-2020-12-expand-deep-button) { color: #424a53; }
+html:not(.dark-mode) .swagger-ui .markdown code, html:not(.dark-mode) .swagger-ui .renderedMarkdown code,
+html:not(.dark-mode) .swagger-ui .json-schema-2020-12 code { color: #6b0fbf; }
 .swagger-ui, .swagger-ui .info :is(.title, p), .swagger-ui .opblock-tag, .swagger-ui .opblock-tag small,
 .swagger-ui .renderedMarkdown p, .swagger-ui .opblock-summary-description, .swagger-ui .opblock-section-header h4,
 .swagger-ui .opblock-title_normal, .swagger-ui :is(label, input, select, table thead tr td, table thead tr th),
