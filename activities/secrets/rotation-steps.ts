@@ -7,6 +7,7 @@ import { allOperations } from '../../db/ops/operations.ts';
 import { credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { type Rotation, rotationsIn } from '../../db/secrets/rotations.ts';
+import { ifReadable } from '../../db/secrets/sealed-secrets.ts';
 import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
@@ -149,7 +150,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         if (rotation?.phase !== 'overlapping' && rotation?.phase !== 'returning') return;
         const { orgId, projectId, credentialId, oldVersion } = rotation;
         const kind = await kindOf(trx, credentialId);
-        const secret = await githubAppSecrets(trx, keyring).secretOf(credentialId, oldVersion);
+        const secret = await ifReadable(githubAppSecrets(trx, keyring).secretOf(credentialId, oldVersion));
         if (secret === undefined) return;
         const fingerprint = kind === 'private_key' ? keyFingerprint(secret) : undefined;
         const what = kind === 'private_key' ? 'private key' : 'client secret';

@@ -7,6 +7,7 @@ import { operationsFor } from '../../db/ops/operations.ts';
 import { type Credential, credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { type Rotation, rotationsIn, wakeRotation } from '../../db/secrets/rotations.ts';
+import { ifReadable } from '../../db/secrets/sealed-secrets.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
@@ -104,7 +105,8 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
         const oldVersion = await credentialsIn(trx).activeVersion(credential.id);
         if (oldVersion === undefined)
           throw new Problem('not_found', 'The GitHub App has no credential of this kind. Check `kind`.');
-        const old = await secrets.secretOf(credential.id, oldVersion);
+        // A version that does not open can be replaced.
+        const old = await ifReadable(secrets.secretOf(credential.id, oldVersion));
         if (old !== undefined && isSame(body.kind, old, secret)) {
           throw new Problem(
             'credential_unchanged',

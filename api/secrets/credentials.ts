@@ -3,6 +3,7 @@ import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { type Credential, type CredentialVersion, credentialsIn } from '../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../db/secrets/github-app-secrets.ts';
 import { rotationsIn } from '../../db/secrets/rotations.ts';
+import { ifReadable } from '../../db/secrets/sealed-secrets.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { credentialStatuses } from '../../domain/secrets/credential-status.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
@@ -51,7 +52,7 @@ export function credentialRoutes({ database, keyring }: Pick<ApiDeps, 'database'
   /** Returns the fingerprint of a private key. The opened secret itself does not leave this function. */
   async function fingerprintOf(db: Db, { id, kind }: Credential, { version, status }: CredentialVersion) {
     if (kind !== 'private_key' || status === 'purged') return null;
-    const secret = await githubAppSecrets(db, keyring).secretOf(id, version);
+    const secret = await ifReadable(githubAppSecrets(db, keyring).secretOf(id, version));
     return (secret && keyFingerprint(secret)) || null;
   }
 

@@ -8,7 +8,7 @@ import { newId } from '../../domain/ids.ts';
 import { appendAudit } from '../ops/audit.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import { locked } from '../store/locks.ts';
-import type { Keyring } from '../store/sealing.ts';
+import type { Keyring, SealContext } from '../store/sealing.ts';
 import type { SigningKeyRow } from '../store/tables.ts';
 
 export type NewSigningKey = { kid: string; alg: 'RS256'; publicJwk: Record<string, unknown>; privatePem: string };
@@ -38,7 +38,7 @@ export function signingKeysIn(db: Db) {
       const rows = await alive().whereNotNull('sealed').orderBy('signs_from', 'desc');
       // If the clock was set back, no key signs yet. Then the oldest key is the most widely known.
       const row = rows.find(({ signs_from }) => signs_from <= now) ?? rows.at(-1);
-      return row && { kid: row.kid, alg: row.alg, privatePem: keyring.open(row.sealed ?? '', sealContext(row.id)) };
+      return row && { kid: row.kid, alg: row.alg, privatePem: keyring.open(row.sealed ?? '', sealContext(row)) };
     },
   };
 }
@@ -90,7 +90,7 @@ function toRow(
   times: Pick<SigningKeyRow, 'published_at' | 'signs_from'>,
 ): SigningKeyRow {
   const id = newId('key');
-  const { sealed, keyId } = keyring.seal(privatePem, sealContext(id));
+  const { sealed, keyId } = keyring.seal(privatePem, sealContext({ id, kid, alg }));
   return {
     id,
     kid,
@@ -104,8 +104,9 @@ function toRow(
   };
 }
 
-function sealContext(id: string) {
-  return { orgId: null, credentialId: id, version: 1, field: 'signing_key' };
+/** The `kid` is the hash of the public key, so the private key opens only beside its own public key's name. */
+function sealContext({ id, kid, alg }: Pick<SigningKeyRow, 'id' | 'kid' | 'alg'>): SealContext {
+  return { orgId: null, owner: [id, kid, alg], credentialId: id, version: 1, field: 'signing_key' };
 }
 
 async function audit(

@@ -1,14 +1,24 @@
 import type { Keyring } from '../store/sealing.ts';
 
-type SealedFlow = { id: string; orgId: string };
+/** A flow, with what never changes in it: for whom it is, and which GitHub App or cloud account it is about. */
+type SealedFlow = {
+  id: string;
+  orgId: string;
+  projectId: string | null;
+  createdBy: string;
+  githubAppId?: string;
+  cloudAccountId?: string | null;
+};
 export type SignInCode = { code: string; verifier?: string | undefined; redirectUri?: string | undefined };
 
 /**
- * Seals the one-time codes of a flow for this flow and field. A code that is copied to another flow does not open
- * there. They live for minutes, and are not re-wrapped when the master key changes.
+ * Seals the one-time codes of a flow for this flow and field. A code does not open in another flow, or when the flow
+ * is given to another organization, project, person, GitHub App or cloud account. They live for minutes, and are not re-wrapped when the master key changes.
  */
-export function flowSeals(keyring: Keyring, { id, orgId }: SealedFlow) {
-  const context = (field: string) => ({ orgId, credentialId: id, version: 1, field });
+export function flowSeals(keyring: Keyring, flow: SealedFlow) {
+  const { id, orgId, projectId, createdBy, githubAppId = null, cloudAccountId = null } = flow;
+  const owner = [id, projectId, createdBy, githubAppId, cloudAccountId] as const;
+  const context = (field: string) => ({ orgId, owner, credentialId: id, version: 1, field });
   const seal = (field: string, plain: string) => keyring.seal(plain, context(field)).sealed;
   const open = (field: string, sealed: string) => keyring.open(sealed, context(field));
   return {

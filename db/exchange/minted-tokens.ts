@@ -36,7 +36,17 @@ export function mintedTokensIn(db: Db) {
     async insert(minted: NewMintedToken, keyring: Keyring): Promise<string> {
       const id = newId('mnt');
       const isRevocable = minted.installationId !== null;
-      const text = isRevocable && keyring.seal(minted.token, contextOf({ id, org_id: minted.orgId }));
+      const text =
+        isRevocable &&
+        keyring.seal(
+          minted.token,
+          await contextOf(db, {
+            id,
+            org_id: minted.orgId,
+            integration_id: minted.integrationId,
+            installation_id: minted.installationId,
+          }),
+        );
       const row: MintedTokenRow = {
         id,
         org_id: minted.orgId,
@@ -72,7 +82,7 @@ export function mintedTokensIn(db: Db) {
       return {
         id,
         githubAppId: installation.github_app_id,
-        token: keyring.open(row.sealed, contextOf(row)),
+        token: keyring.open(row.sealed, await contextOf(db, row)),
         expiresAt: row.expires_at,
       };
     },
@@ -116,6 +126,21 @@ export function mintedTokensIn(db: Db) {
   };
 }
 
-function contextOf({ id, org_id: orgId }: Pick<MintedTokenRow, 'id' | 'org_id'>): SealContext {
-  return { orgId, credentialId: id, version: 1, field: 'installation_token' };
+/** A token belongs to its integration, and to the GitHub App of its installation, which revokes it. */
+async function contextOf(
+  db: Db,
+  row: Pick<MintedTokenRow, 'id' | 'org_id' | 'integration_id' | 'installation_id'>,
+): Promise<SealContext> {
+  const { id, org_id: orgId, integration_id: integrationId, installation_id: installationId } = row;
+  const integration = await db('integrations').where({ id: integrationId }).first('org_id');
+  const installation = await db('installations')
+    .where({ id: installationId ?? '' })
+    .first('github_app_id');
+  return {
+    orgId,
+    owner: [integrationId, integration?.org_id ?? null, installationId, installation?.github_app_id ?? null],
+    credentialId: id,
+    version: 1,
+    field: 'installation_token',
+  };
 }

@@ -4,7 +4,7 @@ import { webhookOverlapMs } from '../../domain/secrets/rotation-phase.ts';
 import type { Db } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { Credential } from './credentials.ts';
-import { sealedSecrets } from './sealed-secrets.ts';
+import { ifReadable, sealContextOf, sealedSecrets } from './sealed-secrets.ts';
 
 /** Stores the sealed secrets of GitHub Apps. It returns plain text: use it once, and keep it nowhere. */
 export function githubAppSecrets(db: Db, keyring: Keyring) {
@@ -27,15 +27,14 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
     /**
      * Adds a version that nothing uses yet, and returns its number. Webhooks that are signed with it already verify.
      */
-    async addPending(
-      { id: credentialId, orgId, kind: field }: Pick<Credential, 'id' | 'orgId' | 'kind'>,
-      secret: string,
-    ): Promise<number> {
+    async addPending({ id: credentialId }: Pick<Credential, 'id'>, secret: string): Promise<number> {
+      const owner = await db('credentials').where({ id: credentialId }).first();
+      if (!owner) throw new Error(`There is no credential ${credentialId}`);
       const now = Date.now();
       const versions = db('credential_versions').where({ credential_id: credentialId });
       const newest = await versions.orderBy('version', 'desc').first('version');
       const version = (newest?.version ?? 0) + 1;
-      const { sealed, keyId } = keyring.seal(secret, { orgId, credentialId, version, field });
+      const { sealed, keyId } = keyring.seal(secret, await sealContextOf(db, owner, version));
       await db('credential_versions').insert({
         id: newId('crv'),
         credential_id: credentialId,
@@ -53,19 +52,17 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
     async blank(credentialId: string, version: number): Promise<void> {
       const owner = await db('credentials').where({ id: credentialId }).first();
       if (!owner) return;
-      const { sealed, keyId } = keyring.seal('', {
-        orgId: owner.org_id,
-        credentialId,
-        version,
-        field: owner.kind,
-      });
+      const { sealed, keyId } = keyring.seal('', await sealContextOf(db, owner, version));
       await db('credential_versions')
         .where({ credential_id: credentialId, version })
         .whereNot({ status: 'purged' })
         .update({ sealed, key_id: keyId });
     },
 
-    /** Returns every secret that a webhook of this App can be signed with right now. */
+    /**
+     * Returns every secret that a webhook of this App can be signed with right now. Skips one that does not open, unless
+     * none opens: then it throws.
+     */
     async webhookSecrets(githubAppId: string): Promise<string[]> {
       const owner = await secrets.find({ githubAppId }, 'webhook_secret');
       if (!owner) return [];
@@ -76,7 +73,10 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
           good.whereNot({ status: 'retiring' }).orWhere('updated_at', '>', Date.now() - webhookOverlapMs),
         )
         .orderBy('version', 'desc');
-      return rows.map((row) => open(owner, row));
+      const opened = await Promise.all(rows.map((row) => ifReadable(open(owner, row))));
+      const good = opened.filter((secret) => secret !== undefined);
+      const [newest] = rows;
+      return good.length > 0 || !newest ? good : [await open(owner, newest)];
     },
 
     /** Makes `secret` the active version; see `sealedSecrets`. */

@@ -1,6 +1,6 @@
 import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
-import type { Keyring } from '../store/sealing.ts';
+import { type Keyring, type SealContext, UnreadableSecret } from '../store/sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 
 /** The record that the secret belongs to. */
@@ -17,8 +17,8 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
       .first();
   }
 
-  function open({ id, org_id, kind }: CredentialRow, { sealed, version }: CredentialVersionRow): string {
-    return keyring.open(sealed ?? '', { orgId: org_id, credentialId: id, version, field: kind });
+  async function open(credential: CredentialRow, { sealed, version }: CredentialVersionRow): Promise<string> {
+    return keyring.open(sealed ?? '', await sealContextOf(db, credential, version));
   }
 
   /**
@@ -45,16 +45,19 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     const { id } = credential;
     const versions = await db('credential_versions').where({ credential_id: id }).orderBy('version', 'desc');
     const current = versions.find(({ status }) => status === 'active');
-    if (current && open(credential, current) === secret) return false;
+    const old = current && (await ifReadable(open(credential, current)));
+    if (old === secret) return false;
 
     const before = versions.filter(({ status }) => status === 'retiring').map((one) => one.id);
+    // Nothing can use an active version that does not open.
+    if (current && old === undefined) before.push(current.id);
     await db('credential_versions')
       .whereIn('id', before)
       .update({ status: 'purged', sealed: null, key_id: null, updated_at: now });
-    if (current)
+    if (current && old !== undefined)
       await db('credential_versions').where({ id: current.id }).update({ status: 'retiring', updated_at: now });
     const version = (versions[0]?.version ?? 0) + 1;
-    const { sealed, keyId } = keyring.seal(secret, { orgId, credentialId: id, version, field: kind });
+    const { sealed, keyId } = keyring.seal(secret, await sealContextOf(db, credential, version));
     await db('credential_versions').insert({
       id: newId('crv'),
       credential_id: id,
@@ -95,6 +98,31 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
       return true;
     },
   };
+}
+
+/** Returns undefined if the secret does not open. The keyring has reported it then. */
+export async function ifReadable<Result>(opening: Promise<Result>): Promise<Result | undefined> {
+  return opening.catch((error: unknown) => {
+    if (error instanceof UnreadableSecret) return undefined;
+    throw error;
+  });
+}
+
+/**
+ * Returns what the secret is sealed for. The owner's own row says which organization it belongs to, so that a credential
+ * row cannot be given to the owner of another organization.
+ */
+export async function sealContextOf(db: Db, credential: CredentialRow, version: number): Promise<SealContext> {
+  const { id, org_id: orgId, kind } = credential;
+  const [table, ownerId] = ownerOf(credential);
+  const owner = await db(table).where({ id: ownerId }).first('org_id');
+  return { orgId, owner: [ownerId, owner?.org_id ?? null], credentialId: id, version, field: kind };
+}
+
+function ownerOf(row: CredentialRow): ['github_apps' | 'integrations' | 'cloud_accounts', string] {
+  if (row.github_app_id !== null) return ['github_apps', row.github_app_id];
+  if (row.integration_id !== null) return ['integrations', row.integration_id];
+  return ['cloud_accounts', row.cloud_account_id ?? ''];
 }
 
 function columnOf(owner: SecretOwner) {

@@ -1,8 +1,16 @@
 import type { Database } from './connection.ts';
-import { type Keyring, type MasterKey, SealError } from './sealing.ts';
+import { type Keyring, type MasterKey, type SealContext, SealError } from './sealing.ts';
 
 const check = 'fairlead';
-const contextOf = (keyId: string) => ({ orgId: null, credentialId: 'key-check', version: 1, field: keyId });
+/** The prefix of the rows that prove the master keys. */
+export const keyCheck = 'key-check/';
+const contextOf = (keyId: string): SealContext => ({
+  orgId: null,
+  owner: ['instance'],
+  credentialId: 'key-check',
+  version: 1,
+  field: keyId,
+});
 
 /**
  * Proves at start that each configured master key is the one that this database knows by its ID. The first start with a
@@ -15,7 +23,7 @@ export async function checkKeys(
 ): Promise<void> {
   for (const key of keys) {
     const keyring = createKeyring([key]);
-    const name = `key-check/${key.id}`;
+    const name = `${keyCheck}${key.id}`;
     const sealed = keyring.seal(check, contextOf(key.id)).sealed;
     await database.write(async (trx) => {
       await trx('instance').insert({ key: name, value: sealed }).onConflict('key').ignore();
@@ -35,7 +43,7 @@ export async function checkKeys(
 
 async function refuseMissingKeys(database: Database, configured: Set<string>): Promise<void> {
   const used: { key_id: string | null }[] = [];
-  for (const table of ['credential_versions', 'signing_keys'] as const) {
+  for (const table of ['credential_versions', 'signing_keys', 'minted_tokens'] as const) {
     used.push(...(await database.reader(table).distinct('key_id').whereNotNull('key_id')));
   }
   const missing = used.find(({ key_id }) => key_id !== null && !configured.has(key_id));

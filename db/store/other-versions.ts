@@ -1,12 +1,14 @@
 import type { Knex } from 'knex';
 import { StoreError } from './errors.ts';
+import { keyCheck } from './key-check.ts';
 import { migrationNames, migrationTable } from './migrate.ts';
+import { sealVersion } from './sealing.ts';
 
 /** How an error message names a store, without its password, and which setting selects another one. */
 export type NamedStore = { name: string; toUseAnother: string };
 
 /**
- * Rejects a store with migrations that this version does not have. Only reads, so that a rejected store does not
+ * Rejects a store with migrations that this version does not have, or with secrets that it cannot open. Only reads, so that a rejected store does not
  * change. New migrations are always added at the end, so an unknown name before the newest one comes from a development
  * version.
  */
@@ -16,7 +18,10 @@ export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: Name
   const ran: string[] = await db(migrationTable).orderBy('name').pluck('name');
   const unknown = ran.filter((one) => !migrationNames.includes(one));
   const [first] = unknown;
-  if (first === undefined) return;
+  if (first === undefined) {
+    if (await isSealedOtherwise(db)) throw ofDevelopment(name, toUseAnother);
+    return;
+  }
   // Every version of Fairlead has this table, from its first migration on.
   if (!(await db.schema.hasTable('orgs'))) throw foreign(name, toUseAnother);
   const newest = migrationNames.at(-1) ?? '';
@@ -25,7 +30,18 @@ export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: Name
       `${name} was made by a newer version of Fairlead (this version does not know the migration ${first}): run that version or a later one, or ${toUseAnother}`,
     );
   }
-  throw new StoreError(
+  throw ofDevelopment(name, toUseAnother);
+}
+
+/** Whether the secrets are sealed in a way that this version cannot open. The proof of each master key shows it. */
+async function isSealedOtherwise(db: Knex): Promise<boolean> {
+  if (!(await db.schema.hasTable('instance'))) return false;
+  const other = db('instance').where('key', 'like', `${keyCheck}%`).whereNot('value', 'like', `${sealVersion}.%`);
+  return (await other.first('key')) !== undefined;
+}
+
+function ofDevelopment(name: string, toUseAnother: string): StoreError {
+  return new StoreError(
     `${name} was made by a development version of Fairlead before the first release, which this version cannot read: ${toUseAnother}, or delete the old one`,
   );
 }

@@ -179,11 +179,14 @@ test('stores no private key or token in plain text, and a seal opens only in its
   await rotate();
   pass(day);
   const made = await rows();
-  const openOf = ({ id, sealed }: { id: string; sealed: string | null }) =>
-    keyring.open(sealed ?? '', { orgId: null, credentialId: id, version: 1, field: 'signing_key' });
+  const openOf = ({ id, kid, alg, sealed }: { id: string; kid: string; alg: string; sealed: string | null }) => {
+    const record = { orgId: null, owner: [id, kid, alg] as const, credentialId: id, version: 1 };
+    return keyring.open(sealed ?? '', { ...record, field: 'signing_key' });
+  };
   const pems = made.map(openOf);
   expect(pems.every((pem) => pem.startsWith('-----BEGIN PRIVATE KEY-----'))).toBe(true);
-  expect(() => openOf({ ...made[0], id: made[1]?.id ?? '' } as (typeof made)[0])).toThrow(/belongs elsewhere/);
+  expect(() => openOf({ ...made[0], id: made[1]?.id ?? '' } as (typeof made)[0])).toThrow(/changed or moved/);
+  expect(() => openOf({ ...made[0], kid: made[1]?.kid ?? '' } as (typeof made)[0])).toThrow(/changed or moved/);
 
   const numbers = pems.map((pem) => createPrivateKey(pem).export({ format: 'jwk' }));
   const secrets = [

@@ -120,3 +120,15 @@ test('names a database of another program, and does not advise to delete it', as
   await pool.schema.alterTable('migrations', (table) => table.renameColumn('name', 'migration'));
   await expect(refuseOtherVersions(pool, named)).rejects.toThrow(new StoreError(foreign));
 });
+
+test('refuses a store whose secrets are sealed in the way of a development version', async () => {
+  const pool = database.migrationPool;
+  const named = { name: 'The store', toUseAnother: 'set DATABASE_URL to a new database' };
+  const proof = (id: string, value: string) => pool('instance').insert({ key: `key-check/${id}`, value });
+  await proof('k2', 'v2.k2.c2VhbGVk');
+  await refuseOtherVersions(pool, named);
+  await proof('k1', 'k1.c2VhbGVk');
+  await expect(refuseOtherVersions(pool, named)).rejects.toThrow(
+    'The store was made by a development version of Fairlead before the first release, which this version cannot read: set DATABASE_URL to a new database, or delete the old one',
+  );
+});

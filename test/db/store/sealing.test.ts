@@ -4,11 +4,17 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { githubAppsIn } from '../../../db/github/github-apps.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
 import { checkKeys } from '../../../db/store/key-check.ts';
-import { createKeyring, SealError } from '../../../db/store/sealing.ts';
+import { createKeyring, type SealContext, SealError } from '../../../db/store/sealing.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 const key = (id: string) => ({ id, key: new Uint8Array(randomBytes(32)) });
-const context = { orgId: 'org_a', credentialId: 'cred_a', version: 1, field: 'webhook_secret' };
+const context: SealContext = {
+  orgId: 'org_a',
+  owner: ['int_a', 'org_a'],
+  credentialId: 'cred_a',
+  version: 1,
+  field: 'webhook_secret',
+};
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -34,13 +40,17 @@ test('opens a secret only where it was sealed', () => {
   const keyring = createKeyring([key('k1')]);
   const { sealed } = keyring.seal('s3cret', context);
   expect(keyring.open(sealed, context)).toBe('s3cret');
-  for (const other of [
+  const others: SealContext[] = [
     { ...context, orgId: 'org_b' },
     { ...context, orgId: null },
+    { ...context, owner: ['int_b', 'org_a'] },
+    { ...context, owner: ['int_a', 'org_b'] },
+    { ...context, owner: ['int_a'] },
     { ...context, credentialId: 'cred_b' },
     { ...context, version: 2 },
     { ...context, field: 'private_key' },
-  ]) {
+  ];
+  for (const other of others) {
     expect(() => keyring.open(sealed, other)).toThrow(SealError);
   }
   expect(() => keyring.open(`${sealed.slice(0, -4)}AAA=`, context)).toThrow(SealError);
