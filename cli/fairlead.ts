@@ -1,3 +1,4 @@
+import { audit } from './audit.ts';
 import { configureDocker } from './configure-docker.ts';
 import { configureGit } from './configure-git.ts';
 import { CliFailure } from './failure.ts';
@@ -10,6 +11,7 @@ import type { World } from './world.ts';
 const commands: Record<string, (world: World) => Promise<number>> = {
   login,
   logout,
+  audit,
   'configure-docker': configureDocker,
   'configure-git': configureGit,
 };

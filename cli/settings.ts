@@ -59,9 +59,11 @@ export function checkUrl(text: string, name: string): string {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 
-export function checkId(prefix: 'prj' | 'app', text: string, name: string): string {
+const named = { prj: 'a project', app: 'an app', org: 'an organization' };
+
+export function checkId(prefix: keyof typeof named, text: string, name: string): string {
   if (isId(prefix, text)) return text;
-  throw new CliFailure(`${name} is not the id of ${prefix === 'prj' ? 'a project' : 'an app'} (${prefix}_…)`, 'usage');
+  throw new CliFailure(`${name} is not the id of ${named[prefix]} (${prefix}_…)`, 'usage');
 }
 
 /** The message never contains the given text, which might be most of a token. */

@@ -12,6 +12,9 @@ export const usage = `fairlead: short-lived credentials for docker and git, from
   fairlead configure-git [HOST] [--write]
       Shows the lines that make git ask Fairlead for this host (github.com).
       --write appends them to your configuration.
+  fairlead audit verify [--org org_…] [--head HEAD] [--url URL]
+      Checks that the audit log was not changed, and prints its head. Without --org: the log of the instance.
+      --head compares the log with a head that was printed before. Fails if the log was changed or cut.
   fairlead --version
 
 docker and git run docker-credential-fairlead and git-credential-fairlead, which must be on the PATH.

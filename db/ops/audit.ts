@@ -1,9 +1,11 @@
 import { newId } from '../../domain/ids.ts';
+import { auditKeysOf } from '../store/audit-keys.ts';
 import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { AuditEventRow } from '../store/tables.ts';
 import { type TenantScope, within } from '../store/tenant.ts';
 import { wake } from '../store/wakes.ts';
+import { contentOf } from './audit-chain.ts';
 
 /** Who did what to which object. Holds no secrets, no tokens and no free text from a provider. */
 export type AuditEntry = {
@@ -29,8 +31,9 @@ export type AuditEntry = {
 export async function appendAudit(trx: Db, ...entries: AuditEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const now = Date.now();
-  await trx('audit_events').insert(
-    entries.map((entry) => ({
+  const keys = auditKeysOf(trx);
+  const rows = entries.map((entry) => {
+    const row = {
       id: newId('aud'),
       chain: entry.orgId ?? 'instance',
       org_id: entry.orgId,
@@ -43,11 +46,10 @@ export async function appendAudit(trx: Db, ...entries: AuditEntry[]): Promise<vo
       request_id: entry.requestId ?? null,
       detail: JSON.stringify(entry.detail ?? {}),
       created_at: now,
-      sequence: null,
-      previous_hash: null,
-      hash: null,
-    })),
-  );
+    };
+    return { ...row, mac: keys.sign(contentOf(row)), sequence: null, previous_hash: null, hash: null };
+  });
+  await trx('audit_events').insert(rows);
   wake(trx, 'audit');
 }
 

@@ -43,7 +43,7 @@ export async function checkKeys(
 
 async function refuseMissingKeys(database: Database, configured: Set<string>): Promise<void> {
   const used: { key_id: string | null }[] = [];
-  for (const table of ['credential_versions', 'signing_keys', 'minted_tokens'] as const) {
+  for (const table of ['credential_versions', 'signing_keys', 'minted_tokens', 'audit_keys'] as const) {
     used.push(...(await database.reader(table).distinct('key_id').whereNotNull('key_id')));
   }
   const missing = used.find(({ key_id }) => key_id !== null && !configured.has(key_id));

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { openAuditKeys, useAuditKeys } from './audit-keys.ts';
 import { connect, type Database, openReadOnly } from './connection.ts';
 import { StoreError } from './errors.ts';
 import { checkKeys } from './key-check.ts';
@@ -86,7 +87,9 @@ async function prepare(
   try {
     await bringUp(database);
     await checkKeys(database, keys, createKeyring);
-    return { database, keyring: createKeyring(keys), ...place };
+    const keyring = createKeyring(keys);
+    useAuditKeys(database, await openAuditKeys(database, keyring));
+    return { database, keyring, ...place };
   } catch (error) {
     await database.close();
     throw explain(error, place.where);

@@ -385,10 +385,13 @@ export type AuditEventRow = {
   request_id: string | null;
   detail: Json;
   created_at: number;
+  mac: string | null;
   sequence: number | null;
   previous_hash: string | null;
   hash: string | null;
 };
+export type AuditKeyRow = { id: string; sealed: string; key_id: string; created_at: number };
+export type AuditHeadRow = { chain: string; sequence: number; hash: string; mac: string; updated_at: number };
 export type IncidentRow = Times & {
   id: string;
   org_id: string | null;
@@ -550,6 +553,8 @@ declare module 'knex/types/tables.js' {
     operations: OperationRow;
     idempotency_keys: IdempotencyKeyRow;
     audit_events: AuditEventRow;
+    audit_keys: AuditKeyRow;
+    audit_heads: AuditHeadRow;
     incidents: IncidentRow;
     cloud_accounts: CloudAccountRow;
     registry_checks: RegistryCheckRow;

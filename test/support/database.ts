@@ -3,6 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inject } from 'vitest';
+import { createAuditKeys, useAuditKeys } from '../../db/store/audit-keys.ts';
 import { connect, type Database } from '../../db/store/connection.ts';
 import { onPostgresServer, postgresUrl } from './programs/postgres-server.ts';
 
@@ -18,11 +19,21 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   return postgresUrl ? openPostgres(postgresUrl) : openSqlite();
 }
 
+/** The same in every process of a test. Tests that need the stored keys use `openAuditKeys`. */
+export const auditKeysOfTests = createAuditKeys('tests', new Map([['tests', new Uint8Array(32).fill(7)]]));
+
+/** Opens one more connection to the database of a test, as another process would. */
+export function connectAgain(source: TestDatabase['source']): Database {
+  const database = connect(source);
+  useAuditKeys(database, auditKeysOfTests);
+  return database;
+}
+
 async function openSqlite(): Promise<TestDatabase> {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-test-'));
   const source = { sqliteFile: path.join(folder, 'fairlead.db') };
   copyFileSync(inject('sqliteTemplate'), source.sqliteFile);
-  const database = connect(source);
+  const database = connectAgain(source);
   return {
     ...database,
     source,
@@ -39,7 +50,7 @@ async function openPostgres(serverUrl: string): Promise<TestDatabase> {
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const source = { databaseUrl: url.href };
-  const database = connect(source);
+  const database = connectAgain(source);
   return {
     ...database,
     source,

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { auditLength } from '../../db/ops/audit-chain.ts';
 import { countBacklog } from '../../db/ops/relays.ts';
 import type { Database } from '../../db/store/connection.ts';
 
@@ -13,6 +14,14 @@ export function createRelayMetrics(registry: Registry, database: Database) {
     registers,
     async collect() {
       for (const [kind, count] of Object.entries(await countBacklog(database.reader))) this.set({ kind }, count);
+    },
+  });
+  new Gauge({
+    name: 'fairlead_audit_length',
+    help: 'Rows in all audit chains, as the records of their heads say. It never falls',
+    registers,
+    async collect() {
+      this.set(await auditLength(database.reader));
     },
   });
   return {

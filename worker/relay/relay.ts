@@ -9,6 +9,7 @@ import type { Database } from '../../db/store/connection.ts';
 import type { Logger } from '../../log.ts';
 import { deliveryDecider } from '../deliveries/decide-delivery.ts';
 import type { TemporalStarter } from '../temporal-starter.ts';
+import { createAuditHeads } from './audit-heads.ts';
 import { createCommandWork } from './commands.ts';
 import { createDeliveryWork } from './deliveries.ts';
 import { giveUpCommand } from './give-up-command.ts';
@@ -53,6 +54,7 @@ export function createRelay({
   const reachability = createReachability(temporal);
   const metrics = createRelayMetrics(registry, database);
   const shared = { database, metrics, logger };
+  const auditHeads = createAuditHeads(logger);
   let stops: (() => unknown)[] = [];
 
   function loop(name: string, everyMs: number, work: (isStopping: () => boolean) => Promise<boolean>): Loop {
@@ -86,8 +88,11 @@ export function createRelay({
         createCommandWork({ ...shared, temporal, reachability, giveUp: giveUpCommand }),
       );
       const audit = loop('audit', sweepMs, async () => {
+        auditHeads.tell();
         if (!(await hasUnchainedAudit(database.reader))) return false;
-        return (await database.write((trx) => chainAudit(trx))) > 0;
+        const { count, heads } = await database.write((trx) => chainAudit(trx));
+        auditHeads.note(heads);
+        return count > 0;
       });
       loop('heartbeat', heartbeatMs, heartbeat);
       if (pull) loop('pull', pull.everyMs, () => pull.work().then(() => false));
@@ -106,6 +111,7 @@ export function createRelay({
       const stopping = stops;
       stops = [];
       await Promise.all(stopping.map((stop) => stop()));
+      auditHeads.tell(true);
     },
   };
 }

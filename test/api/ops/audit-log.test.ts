@@ -57,7 +57,31 @@ test('A reader of the log can verify its chain, and sees which entries are not i
 
   const second = { chain: orgId, sequence: 2 };
   await api.database.write((trx) => trx('audit_events').where(second).update({ actor: 'user:nobody' }));
-  expect(await client.ask('GET', path)).toMatchObject({ intact: false, length: 1, first_bad_sequence: 2 });
+  expect(await client.ask('GET', path)).toMatchObject({
+    intact: false,
+    finding: 'changed',
+    detail: 'This row is not as Fairlead wrote it.',
+    length: 1,
+    first_bad_sequence: 2,
+    first_bad_event: expect.stringMatching(/^aud_/),
+  });
+});
+
+test('A reader of the log can compare it with a head that they have kept', async () => {
+  for (const name of ['One', 'Two']) await newProject(name);
+  await chain();
+  const verify = (head: string) =>
+    client.ask<{ head: string; intact: boolean }>('GET', `/v1/audit/verify?org_id=${orgId}&head=${head}`);
+  const { head } = await verify('0:');
+  expect(head).toMatch(/^2:tests\.[0-9a-f]{64}$/);
+  await newProject('Three');
+  await chain();
+  expect(await verify(head)).toMatchObject({ intact: true, finding: 'intact', length: 3, detail: null });
+  const other = `${head.slice(0, -4)}0000`;
+  expect(await verify(other)).toMatchObject({ intact: false, finding: 'changed', first_bad_sequence: 2 });
+  const later = head.replace('2:', '9:');
+  expect(await verify(later)).toMatchObject({ intact: false, finding: 'cut', first_bad_sequence: 4 });
+  expect((await client.send('GET', '/v1/audit/verify?head=nonsense')).status).toBe(400);
 });
 
 test('Only operators can verify the chain of entries without an organization', async () => {

@@ -3,11 +3,12 @@ import { createRemoteJWKSet, decodeProtectedHeader, errors, jwtVerify } from 'jo
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createOidcIssuer } from '../../../broker/clouds/oidc-issuer.ts';
 import { rotateSigningKeys } from '../../../broker/clouds/signing-keys.ts';
-import { connect, type Database } from '../../../db/store/connection.ts';
+import type { Database } from '../../../db/store/connection.ts';
 import { checkKeys } from '../../../db/store/key-check.ts';
 import { createKeyring } from '../../../db/store/sealing.ts';
 import { publicUrl, startApi, type TestApi } from '../../support/api.ts';
 import { spellingsOf } from '../../support/canaries/canaries.ts';
+import { connectAgain } from '../../support/database.ts';
 import { keyring } from '../../support/hooks.ts';
 
 const minute = 60_000;
@@ -29,7 +30,7 @@ afterEach(async () => {
 });
 
 function anotherProcess(): Database {
-  const other = connect(api.database.source);
+  const other = connectAgain(api.database.source);
   others.push(other);
   return other;
 }

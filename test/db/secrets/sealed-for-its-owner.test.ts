@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import type { Tables } from 'knex/types/tables.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { addFirstSigningKey, addSuccessor, signingKeysIn } from '../../../db/clouds/signing-keys.ts';
+import { openAuditKeys } from '../../../db/store/audit-keys.ts';
+import { createKeyring, type MasterKey } from '../../../db/store/sealing.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { keyring } from '../../support/hooks.ts';
 import { type Sealed, sealedOf } from '../../support/scenes/sealed-scene.ts';
@@ -153,8 +156,9 @@ const cases: Record<SealedColumn, Case[]> = {
       },
     },
   ],
-  // These keys belong to the instance: see the test below.
+  // These keys belong to the instance: see the tests below.
   'signing_keys.sealed': [],
+  'audit_keys.sealed': [],
 };
 
 const every = Object.entries(cases).flatMap(([column, all]) =>
@@ -200,6 +204,21 @@ test('a signing key does not open in the row of another key', async () => {
       .update({ sealed: first as never });
   });
   await expect(signer()).rejects.toMatchObject({ code: 'secret_unreadable' });
+});
+
+test('an audit key does not open in the row of another key', async () => {
+  const keys = ['a', 'b'].map((id) => ({ id, key: new Uint8Array(randomBytes(32)) }));
+  const [first, second] = keys as [MasterKey, MasterKey];
+  await openAuditKeys(database, createKeyring([first]));
+  const both = createKeyring([second, first]);
+  await openAuditKeys(database, both);
+  await database.write(async (trx) => {
+    const copied = trx('audit_keys').where({ id: 'a' }).select('sealed');
+    await trx('audit_keys')
+      .where({ id: 'b' })
+      .update({ sealed: copied as never });
+  });
+  await expect(openAuditKeys(database, both)).rejects.toMatchObject({ code: 'secret_unreadable' });
 });
 
 test('every sealed column of the database has a case here', async () => {

@@ -1,13 +1,13 @@
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Command, commandsIn, type PendingCommand } from '../../../db/store/commands.ts';
-import { connect, type Database } from '../../../db/store/connection.ts';
+import type { Database } from '../../../db/store/connection.ts';
 import { createCommandWork } from '../../../worker/relay/commands.ts';
 import { startLoop } from '../../../worker/relay/loop.ts';
 import { createReachability } from '../../../worker/relay/reachability.ts';
 import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
 import { CommandRefused } from '../../../worker/temporal-starter.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { connectAgain, openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { createFakeTemporal } from '../../support/fakes/fake-temporal.ts';
 import { silent } from '../../support/hooks.ts';
 import { postgresUrl } from '../../support/programs/postgres-server.ts';
@@ -149,7 +149,7 @@ test('shares the commands among several relays without sending any twice', async
   await add(...Array.from({ length: 400 }, (_, n) => start(`shared-${n}`)));
   for (let n = 0; n < 3; n++) {
     // On Postgres each relay has its own connections, like separate processes. SQLite has only one process.
-    const other = postgresUrl ? connect(database.source) : database;
+    const other = postgresUrl ? connectAgain(database.source) : database;
     if (other !== database) stops.push(() => other.close());
     carryOut(temporal, other);
   }

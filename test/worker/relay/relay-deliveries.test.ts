@@ -3,11 +3,11 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DeliveryOutcome, PendingDelivery } from '../../../db/deliveries/delivery-queue.ts';
 import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
-import { connect, type Database, type Transaction } from '../../../db/store/connection.ts';
+import type { Database, Transaction } from '../../../db/store/connection.ts';
 import { createDeliveryWork, type Decider } from '../../../worker/relay/deliveries.ts';
 import { startLoop } from '../../../worker/relay/loop.ts';
 import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { connectAgain, openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { addGithubApp, silent } from '../../support/hooks.ts';
 import { postgresUrl } from '../../support/programs/postgres-server.ts';
 
@@ -123,7 +123,7 @@ test('shares the deliveries among several relays, and decides each once', async 
   await receive(...Array.from({ length: 200 }, (_, n) => `${n}`));
   for (let n = 0; n < 3; n++) {
     // On Postgres each relay has its own connections, like separate processes. SQLite has only one process.
-    const other = postgresUrl ? connect(database.source) : database;
+    const other = postgresUrl ? connectAgain(database.source) : database;
     if (other !== database) stops.push(() => other.close());
     decideWith(async (trx, { id }) => {
       await trx('instance').insert({ key: `decided ${id}`, value: '' });
