@@ -52,7 +52,13 @@ export function createGitHubConnector({
     const host = githubHost(hostUrl, apiUrl);
     const limited = within ? fetchWithin(fetch, within) : fetch;
     // The person who connects the account is waiting.
-    return createGitHub({ host, fetch: limited, traffic: traffic?.of(host), urgent: true });
+    return createGitHub({
+      host,
+      fetch: limited,
+      traffic: traffic?.of(host),
+      webTraffic: traffic?.ofWeb(host),
+      urgent: true,
+    });
   };
 
   const lanes = createLanes();

@@ -65,7 +65,7 @@ export function createGitHubBroker({
   function githubOf({ hostUrl, apiUrl }: GithubApp, timeoutMs?: number) {
     const host = githubHost(hostUrl, apiUrl);
     const interactive = timeoutMs !== undefined && { timeoutMs, urgent: true };
-    return createGitHub({ host, fetch, traffic: traffic?.of(host), ...interactive });
+    return createGitHub({ host, fetch, traffic: traffic?.of(host), webTraffic: traffic?.ofWeb(host), ...interactive });
   }
 
   async function appClient(app: GithubApp, timeoutMs?: number): Promise<GitHubAsApp> {

@@ -22,6 +22,8 @@ type Account = {
   limit?: number;
   remaining?: number;
   resetAt: number;
+  /** When the request was sent whose answer told these figures. */
+  toldTo: number;
   blocked?: { code: Limit['code']; until: number };
   /** The time at which the budget is full again. */
   paidUntil: { content: number; points: number };
@@ -34,7 +36,11 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
   const accounts = new Map<string, Account>();
 
   function accountOf(name: string): Account {
-    const account = accounts.get(name) ?? { resetAt: 0, paidUntil: { content: 0, points: 0 } };
+    const account = accounts.get(name) ?? {
+      resetAt: 0,
+      toldTo: Number.NEGATIVE_INFINITY,
+      paidUntil: { content: 0, points: 0 },
+    };
     accounts.delete(name);
     accounts.set(name, account);
     const [oldest] = accounts.keys();
@@ -69,22 +75,31 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       return { restMs };
     },
 
-    /** `hostNow` is the host's own time. The host's reset times refer to it. */
-    learn(name: string, headers: Headers, hostNow: number, limit?: Limit): void {
+    /**
+     * `hostNow` is the host's own time, to which its reset times refer. `sentAt` orders the answers, which can overtake
+     * each other.
+     */
+    learn(name: string, headers: Headers, hostNow: number, limit?: Limit, sentAt = hostNow): void {
       const account = accountOf(name);
       const at = now();
-      if (limit) {
+      // Without its hourly limit for searches, an account can still do everything else.
+      if (limit && (limit.code !== 'rate_limited' || isOfCore(headers))) {
         const until = at + Math.min(limit.retryAfterMs, longestMs);
         if (!account.blocked || account.blocked.until < until) account.blocked = { code: limit.code, until };
       }
       const said = figuresIn(headers);
-      if (!said || said.limit <= 0) return;
-      const resetAt = at + Math.min(said.resetSeconds * 1000 - hostNow, longestMs);
-      // Answers can overtake each other. Within one hour the smallest remainder counts.
+      if (!said || said.limit <= 0 || said.remaining > said.limit) return;
+      const leftMs = said.resetSeconds * 1000 - hostNow;
+      // Such an hour has ended already, or is none.
+      if (leftMs <= 0 || leftMs > longestMs) return;
+      const resetAt = at + leftMs;
+      // Within one hour the smallest remainder counts. An earlier request says nothing about a later hour.
       const sameHour = account.remaining !== undefined && Math.abs(resetAt - account.resetAt) < 2_000;
+      if (!sameHour && sentAt < account.toldTo) return;
       account.remaining = sameHour ? Math.min(account.remaining ?? 0, said.remaining) : said.remaining;
       account.limit = said.limit;
       account.resetAt = resetAt;
+      account.toldTo = Math.max(account.toldTo, sentAt);
     },
   };
 }
@@ -98,9 +113,13 @@ function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>,
   return Math.max(0, Math.ceil(paidUntil[pace] - at - (atOnce - price[pace]) * everyMs));
 }
 
+/** Searches and similar calls have limits of their own. */
+function isOfCore(headers: Headers): boolean {
+  return (headers.get('x-ratelimit-resource') ?? 'core') === 'core';
+}
+
 function figuresIn(headers: Headers): { limit: number; remaining: number; resetSeconds: number } | undefined {
-  // Searches and similar calls have limits of their own.
-  if ((headers.get('x-ratelimit-resource') ?? 'core') !== 'core') return undefined;
+  if (!isOfCore(headers)) return undefined;
   const [limit, remaining, resetSeconds] = ['limit', 'remaining', 'reset'].map((name) => {
     const value = headers.get(`x-ratelimit-${name}`);
     return value !== null && /^\d{1,12}$/.test(value) ? Number(value) : undefined;

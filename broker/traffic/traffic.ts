@@ -54,7 +54,8 @@ export function createTraffic({
       },
       answered({ account }, { status, headers, limit }, sentAt) {
         clock.learn(headers, sentAt);
-        if (account !== undefined) quota.learn(account, headers, wall() + clock.offsetMs(), limit);
+        const hostNow = wall() + clock.offsetMs();
+        if (account !== undefined) quota.learn(account, headers, hostNow, limit, sentAt);
         if (status >= 500) return failed();
         heardAt = steady();
         breaker.succeeded();
@@ -73,6 +74,16 @@ export function createTraffic({
     return { traffic, isDown: breaker.isOpen, heardAt: () => heardAt };
   }
 
+  function trafficAt(address: string): Traffic {
+    const { origin } = new URL(address);
+    const host = hosts.get(origin) ?? open(origin);
+    hosts.delete(origin);
+    hosts.set(origin, host);
+    const [oldest] = hosts.keys();
+    if (hosts.size > mostHosts && oldest !== undefined) hosts.delete(oldest);
+    return host.traffic;
+  }
+
   /** If one host agrees with our clock, the clocks of the other hosts are wrong. */
   function clockOffBy(): number {
     const lately = [...hosts.values()].filter((host) => steady() - host.heardAt() < latelyMs);
@@ -81,15 +92,10 @@ export function createTraffic({
   }
 
   return {
-    of({ api }: GitHubHost): Traffic {
-      const { origin } = new URL(api);
-      const host = hosts.get(origin) ?? open(origin);
-      hosts.delete(origin);
-      hosts.set(origin, host);
-      const [oldest] = hosts.keys();
-      if (hosts.size > mostHosts && oldest !== undefined) hosts.delete(oldest);
-      return host.traffic;
-    },
+    /** The traffic to the host's API. */
+    of: ({ api }: GitHubHost) => trafficAt(api),
+    /** The traffic to the host's pages, which github.com has at another address. */
+    ofWeb: ({ web }: GitHubHost) => trafficAt(web),
     /** Positive if our clock is ahead. */
     clockOffByMs: clockOffBy,
     hostsDown: () => [...hosts.values()].filter((host) => host.isDown()).length,

@@ -2,8 +2,9 @@ import { Octokit } from '@octokit/core';
 import type { GitHubHost } from '../../domain/github/github-host.ts';
 import type { Fetch } from '../egress/guarded-fetch.ts';
 import { ProviderError } from '../failure.ts';
-import { type Call, failureOf, limitOf, silenceOf } from './failures.ts';
-import type { Leaving, Limit, Traffic } from './traffic.ts';
+import { type Call, failureOf, silenceOf } from './failures.ts';
+import { messageIn, throughGate } from './gate.ts';
+import type { Leaving, Traffic } from './traffic.ts';
 
 /** How Fairlead talks to one GitHub host. */
 export type Wire = {
@@ -12,8 +13,10 @@ export type Wire = {
   userAgent: string;
   now: () => number;
   timeoutMs: number;
-  /** Sees every request and every response. */
+  /** Sees every request to the API, and every response. */
   traffic: Traffic;
+  /** The same for the pages of the host, where people sign in. */
+  webTraffic: Traffic;
   /** Whether a person waits for the response. */
   urgent: boolean;
 };
@@ -34,36 +37,19 @@ export function tokenRequest(wire: Wire, token: string, account?: string): Reque
 
 /** Returns the options of a client without credentials. */
 export function optionsOf(wire: Wire, account?: string) {
-  const { host, fetch, userAgent, timeoutMs, now, traffic, urgent } = wire;
+  const { host, userAgent, urgent } = wire;
   const versioned: Fetch = async (url, init = {}) => {
     // A tenant's file or branch called `..` would change the address, and Octokit uses a parameter called `url` as the
     // address. Both must not send credentials anywhere but to the API.
     if (/\/\.\.?(?:[/?]|$)/.test(String(url)) || !String(url).startsWith(`${host.api}/`)) throw unsafePath();
-    const leaving = { effect: effectOf(init.method ?? 'GET', String(url)), account, urgent };
-    await traffic.admit(leaving);
     const headers = new Headers(init.headers);
     headers.set('accept', 'application/vnd.github+json');
     headers.set('x-github-api-version', host.apiVersion);
     headers.set('user-agent', userAgent);
-    // Redirects are refused: fetch turns a redirected POST into a GET, and a repository that moved must be resolved
-    // again anyway.
-    const signal = AbortSignal.timeout(timeoutMs);
-    const sentAt = now();
-    let answer: Response;
-    try {
-      answer = await fetch(url, { ...init, headers, redirect: 'manual', signal, ...sizeOf(String(url)) });
-    } catch (error) {
-      // A refusal on our side says nothing about the host.
-      const isSilent = ['timeout', 'network'].includes(
-        silenceOf(error, { as: 'nobody', method: '', secrets: [], now }).code,
-      );
-      if (isSilent) traffic.unanswered(leaving);
-      else traffic.refused(leaving);
-      throw error;
-    }
-    const limit = await limitIn(answer, () => hostNow(wire));
-    traffic.answered(leaving, { status: answer.status, headers: answer.headers, limit }, sentAt);
-    return answer;
+    // `throughGate` refuses redirects: fetch turns a redirected POST into a GET, and a repository that moved must be
+    // resolved again anyway.
+    const leaving = { effect: effectOf(init.method ?? 'GET', String(url)), account, urgent };
+    return throughGate(wire, leaving, String(url), { ...init, headers, ...sizeOf(String(url)) });
   };
   return { baseUrl: host.api, log: silent, request: { fetch: versioned } };
 }
@@ -170,22 +156,6 @@ export function toProviderError(error: unknown, call: Call): ProviderError {
   const response = responseOf(error);
   if (response) return failureOf(response, call);
   return error instanceof Error && error.cause instanceof ProviderError ? error.cause : silenceOf(error, call);
-}
-
-/** Reads the message too, because some of GitHub's limits are not visible in a header. */
-async function limitIn(answer: Response, now: () => number): Promise<Limit | undefined> {
-  if (answer.status !== 403 && answer.status !== 429) return undefined;
-  const data: unknown = await answer
-    .clone()
-    .json()
-    .catch(() => undefined);
-  const headers = Object.fromEntries(answer.headers);
-  return limitOf({ status: answer.status, headers, message: messageIn(data) }, now());
-}
-
-function messageIn(data: unknown): string | undefined {
-  const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : undefined;
-  return typeof message === 'string' ? message : undefined;
 }
 
 /** Returns only these fields, because Octokit's error holds the request with its headers and body. */

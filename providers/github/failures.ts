@@ -114,6 +114,23 @@ function isLimit(answer: Answer): boolean {
   );
 }
 
+/** GitHub's hourly limit for an address without credentials. No account has so few requests. */
+const anonymousLimit = 60;
+
+/**
+ * Returns whether GitHub has answered without accepting the credentials. Its rate limit is then the one of our address:
+ * it says nothing about the account that the credentials were for.
+ */
+export function isAnonymous(answer: Answer): boolean {
+  if (answer.status === 401 || hasAnonymousLimit(answer)) return true;
+  return (answer.status === 403 || answer.status === 404) && /\bbad credentials\b/i.test(answer.message ?? '');
+}
+
+function hasAnonymousLimit(answer: Answer): boolean {
+  const limit = header(answer, 'x-ratelimit-limit') ?? '';
+  return /^\d{1,12}$/.test(limit) && Number(limit) <= anonymousLimit;
+}
+
 /** Returns the rate limit that GitHub reports, and how long the account has to pause. */
 export function limitOf(answer: Answer, now: number): Limit | undefined {
   if (!isLimit(answer)) return undefined;
@@ -126,6 +143,8 @@ function pauseOf(answer: Answer, code: GitHubErrorCode, now: number): number | u
   if (asked !== undefined) return asked;
   if (code === 'secondary_limited') return leastPauseMs;
   if (code !== 'rate_limited') return undefined;
+  // The next attempt has valid credentials again, and need not wait for the hour of our address.
+  if (hasAnonymousLimit(answer)) return leastPauseMs;
   const reset = Number(header(answer, 'x-ratelimit-reset'));
   return Number.isFinite(reset) ? Math.max(1000, reset * 1000 - now) : leastPauseMs;
 }

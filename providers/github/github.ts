@@ -18,6 +18,8 @@ export type GitHubOptions = {
   timeoutMs?: number;
   /** Shared by all clients of this host. If absent, no request is held back. */
   traffic?: Traffic | undefined;
+  /** The same for the host's pages. github.com has them at another address than its API. */
+  webTraffic?: Traffic | undefined;
   /** A person waits for the answer. */
   urgent?: boolean | undefined;
 };
@@ -28,8 +30,8 @@ export type GitHubOptions = {
  */
 export function createGitHub(options: GitHubOptions) {
   const { host, fetch, userAgent = 'fairlead', now = Date.now, timeoutMs = 10_000 } = options;
-  const { traffic = freeTraffic(now), urgent = false } = options;
-  const wire: Wire = { host, fetch, userAgent, now, timeoutMs, traffic, urgent };
+  const { traffic = freeTraffic(now), webTraffic = freeTraffic(now), urgent = false } = options;
+  const wire: Wire = { host, fetch, userAgent, now, timeoutMs, traffic, webTraffic, urgent };
   return {
     host,
     asApp: (credentials: AppCredentials) => asApp(wire, credentials),

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ProviderErrorCode } from '../../domain/ops/provider-failures.ts';
-import type { Fetch } from '../egress/guarded-fetch.ts';
 import { ProviderError } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
+import { throughGate } from './gate.ts';
+import type { Leaving } from './traffic.ts';
 
 export type CodeExchange = {
   clientId: string;
@@ -40,10 +41,11 @@ export async function exchangeCode(wire: Wire, wanted: CodeExchange): Promise<{ 
   if (redirectUri !== undefined) form.set('redirect_uri', redirectUri);
   if (codeVerifier !== undefined) form.set('code_verifier', codeVerifier);
 
-  let answer: Awaited<ReturnType<Fetch>>;
+  let answer: Response;
   let text: string;
   try {
-    answer = await wire.fetch(`${wire.host.web}/login/oauth/access_token`, {
+    const gate = { ...wire, traffic: wire.webTraffic };
+    answer = await throughGate(gate, leavingOf(wire), `${wire.host.web}/login/oauth/access_token`, {
       method: 'POST',
       headers: {
         accept: 'application/json',
@@ -51,16 +53,19 @@ export async function exchangeCode(wire: Wire, wanted: CodeExchange): Promise<{ 
         'user-agent': wire.userAgent,
       },
       body: form.toString(),
-      redirect: 'manual',
-      signal: AbortSignal.timeout(wire.timeoutMs),
     });
     text = await answer.text();
   } catch (error) {
-    throw silenceOf(error, call);
+    throw error instanceof ProviderError ? error : silenceOf(error, call);
   }
   const { status, headers } = answer;
   if (status !== 200) throw failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
   return { token: tokenIn(text) };
+}
+
+/** GitHub counts these requests against no installation and no App. */
+function leavingOf({ urgent }: Wire): Leaving {
+  return { effect: 'control', urgent };
 }
 
 function tokenIn(text: string): string {
@@ -107,23 +112,26 @@ async function askAboutToken(
   { clientId, clientSecret, token }: Client & { token: string },
 ): Promise<ProviderError | undefined> {
   const call: Call = { as: 'nobody', method, secrets: [clientSecret, token], now: wire.now };
-  let answer: Awaited<ReturnType<Fetch>>;
+  let answer: Response;
   try {
-    answer = await wire.fetch(`${wire.host.api}/applications/${encodeURIComponent(clientId)}/token`, {
-      method,
-      headers: {
-        accept: 'application/vnd.github+json',
-        authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
-        'content-type': 'application/json',
-        'user-agent': wire.userAgent,
-        'x-github-api-version': wire.host.apiVersion,
+    answer = await throughGate(
+      wire,
+      leavingOf(wire),
+      `${wire.host.api}/applications/${encodeURIComponent(clientId)}/token`,
+      {
+        method,
+        headers: {
+          accept: 'application/vnd.github+json',
+          authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
+          'content-type': 'application/json',
+          'user-agent': wire.userAgent,
+          'x-github-api-version': wire.host.apiVersion,
+        },
+        body: JSON.stringify({ access_token: token }),
       },
-      body: JSON.stringify({ access_token: token }),
-      redirect: 'manual',
-      signal: AbortSignal.timeout(wire.timeoutMs),
-    });
+    );
   } catch (error) {
-    throw silenceOf(error, call);
+    throw error instanceof ProviderError ? error : silenceOf(error, call);
   }
   const { status, headers } = answer;
   // A proxy that accepts everything is not GitHub.

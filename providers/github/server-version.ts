@@ -1,6 +1,7 @@
 import { ProviderError } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
+import { throughGate } from './gate.ts';
 
 /** A server's answer has a few hundred bytes, and the host is still unknown. */
 const mostBytes = 64 * 1024;
@@ -15,16 +16,15 @@ export async function serverVersion(wire: Wire): Promise<string | undefined> {
   const call: Call = { as: 'nobody', method: 'GET', secrets: [], now: wire.now };
   let answer: { status: number; headers: Record<string, string>; body: Meta | undefined };
   try {
-    const response = await wire.fetch(`${wire.host.api}/meta`, {
+    const leaving = { effect: 'read', urgent: wire.urgent } as const;
+    const response = await throughGate(wire, leaving, `${wire.host.api}/meta`, {
       headers: { accept: 'application/vnd.github+json', 'user-agent': wire.userAgent },
-      redirect: 'manual',
-      signal: AbortSignal.timeout(wire.timeoutMs),
       maxBytes: mostBytes,
     });
     const { status, headers } = response;
     answer = { status, headers: Object.fromEntries(headers), body: parse(await response.text()) };
   } catch (error) {
-    throw silenceOf(error, call);
+    throw error instanceof ProviderError ? error : silenceOf(error, call);
   }
   const { status, headers, body } = answer;
   // In private mode it requires a sign-in, but still returns its version.

@@ -28,6 +28,8 @@ export type Fault = {
   after?: boolean;
   /** Seconds. */
   retryAfter?: number;
+  /** More headers for the answer of a `status`. */
+  headers?: Record<string, string>;
   /** The body, sent unchanged. The contract check finds a broken one. */
   body?: unknown;
   delayMs?: number;

@@ -44,6 +44,8 @@ type Parts = {
 };
 
 const hourlyLimit = 5000;
+/** The limit of an address without credentials. */
+const anonymousLimit = 60;
 
 const newest = ['2022-11-28', '2026-03-10'];
 const apiVersions = { 'github.com': newest, 'ghe.com': newest, ghes: ['2022-11-28'] };
@@ -181,10 +183,10 @@ export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Serv
   }
 
   /** An Enterprise Server has no limits, unless its operator switches them on. */
-  function limitsAfter(count: number): Record<string, string> {
+  function limitsAfter(count: number, limit: number): Record<string, string> {
     return {
-      'x-ratelimit-limit': String(hourlyLimit),
-      'x-ratelimit-remaining': String(Math.max(0, hourlyLimit - count)),
+      'x-ratelimit-limit': String(limit),
+      'x-ratelimit-remaining': String(Math.max(0, limit - count)),
       'x-ratelimit-used': String(count),
       'x-ratelimit-reset': String(Math.ceil(state.now() / 3_600_000) * 3600),
       'x-ratelimit-resource': 'core',
@@ -197,14 +199,19 @@ export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Serv
     const unchanged = etag !== undefined && call.headers['if-none-match'] === etag;
     entry.status = unchanged ? 304 : final.status;
     // What has not changed costs nothing.
-    const count = (used.get(call.headers.authorization ?? '') ?? 0) + (unchanged ? 0 : 1);
-    used.set(call.headers.authorization ?? '', count);
+    // A request with refused credentials counts like one without any: against the limit of the address.
+    const account = entry.status === 401 ? '' : (call.headers.authorization ?? '');
+    const count = (used.get(account) ?? 0) + (unchanged ? 0 : 1);
+    used.set(account, count);
+    const limit = account === '' ? anonymousLimit : hourlyLimit;
     response.writeHead(entry.status, {
       date: new Date(state.now()).toUTCString(),
       server: 'github.com',
       'x-github-request-id': hash(`${entry.at}${raw}`).slice(0, 16).toUpperCase(),
       'x-github-media-type': 'github.v3; format=json',
-      ...(state.flavour === 'ghes' ? { 'x-github-enterprise-version': state.enterpriseVersion } : limitsAfter(count)),
+      ...(state.flavour === 'ghes'
+        ? { 'x-github-enterprise-version': state.enterpriseVersion }
+        : limitsAfter(count, limit)),
       ...(etag && { etag }),
       ...(raw !== '' && !unchanged && { 'content-type': contentType(final) }),
       ...final.headers,
@@ -240,7 +247,11 @@ function insteadOf(fault: Fault, { state }: Call): Answer | undefined {
     if (typeof fault.body === 'string') {
       return { status, headers: { ...retry, 'content-type': 'text/html' }, raw: fault.body };
     }
-    return { status, headers: retry, body: fault.body ?? errorBody(status, 'No server is currently available') };
+    return {
+      status,
+      headers: { ...retry, ...fault.headers },
+      body: fault.body ?? errorBody(status, 'No server is currently available'),
+    };
   }
   if (fault.kind === 'rate_limit') {
     const reset = Math.ceil(state.now() / 1000) + (fault.retryAfter ?? 60);

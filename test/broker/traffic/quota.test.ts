@@ -89,10 +89,48 @@ test('believes no host that asks for a pause of more than an hour', () => {
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
 });
 
+test('does not believe an hour that has ended, is too long, or has more left than its limit', () => {
+  const { quota: one, clock } = quota();
+  one.learn('installation:1', figures(0), hostNow);
+  one.learn('installation:1', figures(4999, { seconds: -10 }), hostNow);
+  one.learn('installation:1', figures(4999, { seconds: 3_700 }), hostNow);
+  one.learn('installation:1', figures(5001, { seconds: 3_000 }), hostNow);
+  expect(one.admit('installation:1', read)).toMatchObject({ limit: { retryAfterMs: 600_000 } });
+  one.learn('installation:2', figures(0, { seconds: 3_700 }), hostNow);
+  expect(one.admit('installation:2', read)).toEqual({ restMs: 0 });
+  clock.ms += 600_000;
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+});
+
+test('ignores what an earlier request says about another hour', () => {
+  const { quota: one } = quota();
+  one.learn('installation:1', figures(5000, { seconds: 3_600 }), hostNow, undefined, 2_000);
+  one.learn('installation:1', figures(0, { seconds: 5 }), hostNow, undefined, 1_000);
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+  one.learn('installation:1', figures(0, { seconds: 1_800 }), hostNow, undefined, 3_000);
+  expect(one.admit('installation:1', read)).toMatchObject({ limit: { retryAfterMs: 1_800_000 } });
+});
+
+test('sends other requests when the hourly limit for searches is used up', () => {
+  const { quota: one } = quota();
+  const limit = { code: 'rate_limited', retryAfterMs: 60_000 } as const;
+  one.learn('installation:1', figures(0, { limit: 10, resource: 'search' }), hostNow, limit);
+  expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
+  one.learn('installation:1', figures(0), hostNow, limit);
+  expect(one.admit('installation:1', read)).toMatchObject({ limit });
+});
+
 test('ignores other limits and invalid numbers', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(0, { resource: 'search' }), hostNow);
   one.learn('installation:1', new Headers({ 'x-ratelimit-remaining': '0' }), hostNow);
+  for (const name of ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset']) {
+    for (const value of ['-1', 'NaN', '1e3', '']) {
+      const headers = figures(0);
+      headers.set(name, value);
+      one.learn('installation:1', headers, hostNow);
+    }
+  }
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
 });
 

@@ -19,7 +19,8 @@ async function scene(watch?: TrafficWatch) {
   });
   const clientOf = (one: GitHubStandIn, urgent = false) => {
     const host = githubHost(one.url, one.apiUrl);
-    return createGitHub({ host, fetch, traffic: traffic.of(host), timeoutMs: 10_000, urgent });
+    const gates = { traffic: traffic.of(host), webTraffic: traffic.ofWeb(host) };
+    return createGitHub({ host, fetch, ...gates, timeoutMs: 10_000, urgent });
   };
   const installed = (one: GitHubStandIn) => {
     const app = one.addApp();
@@ -151,4 +152,44 @@ test('takes GitHub’s text without a header as a rate limit, too', async () => 
     expect(refused).toMatchObject({ code: 'secondary_limited' });
   }
   expect(standIn.requests({ path: /^\/repositories\// })).toHaveLength(1);
+});
+
+const anonymous = { 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '0' };
+
+test.each([
+  ['a rejected token', { kind: 'status', status: 401, times: 60 }, 'token_rejected'],
+  [
+    'bad credentials with another status',
+    { kind: 'rate_limit', retryAfter: 3_000, body: { message: 'Bad credentials' }, times: 1 },
+    'rate_limited',
+  ],
+  ['the limit of our address', { kind: 'status', status: 403, headers: anonymous, times: 1 }, 'rate_limited'],
+  ['the figures of our address', { kind: 'status', status: 404, headers: anonymous, times: 1 }, 'not_found'],
+] as const)('%s does not use up the limit of the installation', async (_, fault, code) => {
+  const all = await scene();
+  const { standIn, installed } = all;
+  const one = installed(standIn);
+  const client = await withTokenOf(all, standIn, one);
+  standIn.faults.add({ path: /^\/repositories\/\d+\/?$/, ...fault });
+  for (let sent = 0; sent < fault.times; sent += 1) {
+    const refused = await client.getRepositoryById(one.repository.id).catch((error) => error);
+    expect(refused?.code ?? 'not_found').toBe(code);
+    // The workflow of a build waits this long.
+    if (fault.kind === 'status') expect(refused?.retryAfterMs ?? 0).toBeLessThanOrEqual(60_000);
+  }
+  expect((await client.getRepositoryById(one.repository.id))?.id).toBe(one.repository.id);
+});
+
+test('sends no sign-in to a host that is down, and calls the API of github.com when its pages are down', async () => {
+  const { standIn, clientOf, traffic } = await scene();
+  standIn.faults.add({ path: /^\/login\/oauth\/access_token$/, kind: 'status', status: 503 });
+  const exchange = () =>
+    clientOf(standIn)
+      .exchangeCode({ clientId: 'one', clientSecret: 'secret', code: 'code' })
+      .catch((error) => error);
+  for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ ambiguous: true });
+  expect(await exchange()).toMatchObject({ code: 'unavailable', ambiguous: false });
+  expect(standIn.requests({ path: /access_token$/ })).toHaveLength(5);
+  const github = githubHost('https://github.com');
+  expect(traffic.ofWeb(github)).not.toBe(traffic.of(github));
 });
