@@ -6,6 +6,7 @@ import { programEnvironment } from '../config.ts';
 import { workflowAttributeNames } from '../domain/ops/workflow-ids.ts';
 import { TemporalUnreachable, waitForTemporal } from './temporal-client.ts';
 import { stopLeftover } from './temporal-server-leftover.ts';
+import { guardTemporalUi, type HiddenAddress, hiddenAddress } from './temporal-ui.ts';
 
 /** Why there is no Temporal server, as a sentence for the user who starts the product. */
 export class TemporalServerError extends Error {
@@ -24,7 +25,7 @@ const host = '127.0.0.1';
 const root = path.join(import.meta.dirname, '..');
 
 /**
- * Runs Temporal's dev server with its UI and a database file in `dataDir`. It stops a server that an earlier start left
+ * Runs Temporal's dev server with its guarded UI and a database file in `dataDir`. It stops a server that an earlier start left
  * behind. If another program uses the port, it throws. It is ready when the namespace responds.
  */
 export async function startTemporalServer(options: {
@@ -41,6 +42,7 @@ export async function startTemporalServer(options: {
   await requireFree(port, 'FAIRLEAD_TEMPORAL_PORT');
   await requireFree(uiPort, 'FAIRLEAD_TEMPORAL_UI_PORT');
 
+  const ui = await hiddenAddress();
   const watchdog = spawn(
     process.execPath,
     [
@@ -48,9 +50,9 @@ export async function startTemporalServer(options: {
       logFile,
       pidFile,
       options.cliPath ?? foundProgram(),
-      ...serverArguments({ port, uiPort, file: path.join(folder, 'temporal.db') }),
+      ...serverArguments({ port, ui, file: path.join(folder, 'temporal.db') }),
     ],
-    { detached: true, stdio: ['pipe', 'pipe', 'ignore'], env: programEnvironment() },
+    { detached: true, stdio: ['pipe', 'pipe', 'ignore'], env: { ...programEnvironment(), ...noCallHome } },
   );
   const address = `${host}:${port}`;
   const failed = failure(watchdog, logFile);
@@ -59,21 +61,37 @@ export async function startTemporalServer(options: {
     // The watchdog can be killed while its server lives on.
     await stopLeftover(pidFile);
   };
+  let guard: Awaited<ReturnType<typeof guardTemporalUi>>;
   try {
     await Promise.race([failed, waitForTemporal({ address, namespace: 'default' }, 60_000)]);
+    guard = await guardTemporalUi(ui, { host, port: uiPort });
   } catch (error) {
     await stop();
     if (!(error instanceof TemporalUnreachable)) throw error;
     throw new TemporalServerError(`The Temporal server was started but does not respond. See ${logFile}`);
   }
-  return { address, uiUrl: `http://${host}:${uiPort}`, failed, stop };
+  return {
+    address,
+    uiUrl: `http://${host}:${uiPort}`,
+    failed,
+    async stop() {
+      await guard.close();
+      await stop();
+    },
+  };
 }
 
-function serverArguments({ port, uiPort, file }: { port: number; uiPort: number; file: string }): string[] {
+/** Prevents the server from asking Temporal's makers for newer versions, which would tell them of this instance. */
+const noCallHome = { TEMPORAL_VERSION_CHECK_DISABLED: '1' };
+
+function serverArguments({ port, ui, file }: { port: number; ui: HiddenAddress; file: string }): string[] {
   return [
     'server',
     'start-dev',
-    ...['--ip', host, '--port', String(port), '--ui-ip', host, '--ui-port', String(uiPort)],
+    ...['--ip', host, '--port', String(port), '--ui-ip', ui.host, '--ui-port', String(ui.port)],
+    '--ui-disable-news-fetch',
+    // The HTTP API takes requests from any web page, without a token. No host is allowed, so it refuses them all.
+    ...['--dynamic-config-value', 'frontend.httpAllowedHosts=[]'],
     ...['--namespace', 'default', '--db-filename', file],
     // The file mode is several times slower without these two settings.
     ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -75,6 +75,78 @@ test('is ready with its search attributes and its UI, and leaves nothing after a
   expect(existsSync(pidFile())).toBe(false);
 }, 60_000);
 
+/** The status and the headers of a request with this `Host`, which `fetch` does not let a caller set. */
+function ask(url: string, headers: Record<string, string>, method = 'GET'): Promise<{ status: number; told: string }> {
+  return new Promise((resolve, reject) => {
+    const body = method === 'POST' ? '{"workflowType":{"name":"reconcile"},"taskQueue":{"name":"fairlead"}}' : '';
+    request(url, { method, headers: { 'content-length': String(body.length), ...headers } }, (answer) => {
+      answer.resume();
+      resolve({ status: answer.statusCode ?? 0, told: JSON.stringify(answer.headers) });
+    })
+      .once('error', reject)
+      .end(body);
+  });
+}
+
+/** The ports that the process listens on at 127.0.0.1, where the system tells. */
+function portsOf(pid: number): number[] {
+  if (!existsSync('/proc/net/tcp')) return [];
+  const folder = `/proc/${pid}/fd`;
+  const sockets = readdirSync(folder).flatMap((name) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(path.join(folder, name)))?.[1] ?? [];
+    } catch {
+      return [];
+    }
+  });
+  const lines = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1);
+  return lines.flatMap((line) => {
+    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+    const [address, port = ''] = local.split(':');
+    return state === '0A' && address === '0100007F' && sockets.includes(inode) ? [Number.parseInt(port, 16)] : [];
+  });
+}
+
+test('shows its UI under a loopback name only, its HTTP API to no one, and asks no other server for news', async () => {
+  const { uiUrl, address } = await start();
+  const { host } = new URL(uiUrl);
+  const startOne = '/api/v1/namespaces/default/workflows/by-hand';
+  for (const headers of [
+    { host: 'attacker.example' },
+    { host: `127.0.0.1.attacker.example:${options.uiPort}` },
+    { host, origin: 'http://attacker.example' },
+    { host, origin: 'null' },
+  ]) {
+    for (const path of ['/', '/namespaces/default/workflows', '/api/v1/settings', '/healthz']) {
+      const { status, told } = await ask(`${uiUrl}${path}`, headers);
+      expect({ ...headers, path, status }).toEqual({ ...headers, path, status: 421 });
+      expect(told).not.toContain('csrf');
+    }
+    expect((await ask(`${uiUrl}${startOne}`, headers, 'POST')).status).toBe(421);
+  }
+  // A tunnel has another port.
+  expect((await ask(uiUrl, { host: 'localhost:9999' })).status).toBe(200);
+  expect(await (await fetch(`${uiUrl}/api/v1/settings`)).json()).toMatchObject({ DisableNewsFetch: true });
+
+  // The other ports of the server are random, and one of them is Temporal's HTTP API.
+  const answers: number[] = [];
+  for (const port of portsOf(pids().server)) {
+    for (const name of [`127.0.0.1:${port}`, 'localhost', 'attacker.example']) {
+      const sent = ask(`http://127.0.0.1:${port}${startOne}`, { host: name }, 'POST');
+      answers.push((await sent.catch(() => ({ status: 0 }))).status);
+    }
+  }
+  if (existsSync('/proc/net/tcp')) expect(answers.filter((status) => status === 403)).toHaveLength(3);
+  expect(answers.filter((status) => status >= 200 && status < 300)).toEqual([]);
+  const { connection, close } = createTemporalClient(
+    { namespace: 'default', tls: undefined, apiKey: undefined },
+    address,
+  );
+  const { executions } = await connection.workflowService.listWorkflowExecutions({ namespace: 'default' });
+  expect(executions).toEqual([]);
+  await close();
+}, 60_000);
+
 test.runIf(existsSync('/proc/self/environ'))(
   'neither the server nor its watchdog is given a secret',
   async () => {
@@ -90,6 +162,7 @@ test.runIf(existsSync('/proc/self/environ'))(
     for (const pid of [server, watchdog]) {
       const names = namesOf(readFileSync(`/proc/${pid}/environ`, 'utf8'));
       expect(names).toContain('PATH');
+      expect(names).toContain('TEMPORAL_VERSION_CHECK_DISABLED');
       expect(names.filter((name) => /FAIRLEAD|GITHUB|DATABASE|VITEST/.test(name))).toEqual([]);
     }
   },
