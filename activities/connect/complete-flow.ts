@@ -17,6 +17,7 @@ import { seenInstallation } from '../github/installations.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { type ConnectDeps, closeFlow } from './flow-steps.ts';
 import { installationFor, type Proof, proofOf, subjectOf } from './prove-ownership.ts';
+import { isAnotherThanRequested } from './requested-account.ts';
 
 type Found = NonNullable<Awaited<ReturnType<typeof installationFor>>>;
 
@@ -29,6 +30,10 @@ export function completeFlow(deps: ConnectDeps) {
     const flow = await allConnectFlows(trx).takeOpen(read.id);
     // The person may have named another installation since, or the proof was for that other one.
     if (!flow || subjectOf(flow) !== found.id) return;
+    if (isAnotherThanRequested(flow, found.account)) {
+      await closeFlow(trx, flow, { status: 'rejected', reason: 'account_mismatch' });
+      return;
+    }
     const proof = await proofOf(trx, flow, found);
     if (!proof) return;
 

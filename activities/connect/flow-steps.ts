@@ -85,6 +85,9 @@ function adviceOn(flow: ConnectFlow, reason: string): string | null {
     const installation = flow.claimedInstallation ?? flow.approvedInstallation;
     return `GitHub did not confirm that ${who} administers the account of installation ${installation}. An owner of that account must sign in here, or install the App after a new start.`;
   }
+  if (reason === 'request_denied_or_withdrawn' && flow.requestedLogin !== null) {
+    return `You asked an owner of @${flow.requestedLogin}. Talk to them, then start again.`;
+  }
   return null;
 }
 

@@ -55,6 +55,15 @@ async function accountOf(connector: ConnectDeps['connector'], flow: ConnectFlow)
   return (await connector.installation(flow.githubAppId, externalId))?.account;
 }
 
+/** What another person asked for and confirmed in this flow. It does not count for the person who signs in now. */
+const unasked: FlowNote = {
+  requestedAccount: null,
+  requestedLogin: null,
+  accountChoices: null,
+  approvedInstallation: null,
+  confirmedAt: null,
+};
+
 /**
  * Stores what the code returned and deletes the code. If the person has chosen another installation since, the result
  * does not count.
@@ -71,6 +80,9 @@ async function note(
       now?.sealedSignInCode === sealedSignInCode &&
       now?.claimedInstallation === claimedInstallation &&
       now.approvedInstallation === approvedInstallation;
-    return isSame && (await flows.note(id, { ...found, sealedSignInCode: null }));
+    if (!isSame) return false;
+    const isAnother =
+      found.githubUserId !== undefined && now.githubUserId !== null && now.githubUserId !== found.githubUserId;
+    return flows.note(id, { ...found, ...(isAnother && unasked), sealedSignInCode: null });
   });
 }

@@ -10,6 +10,7 @@ import { allInstallations } from '../../db/github/installations.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { ConnectDeps } from './flow-steps.ts';
+import { isAnotherThanRequested, isNamed } from './requested-account.ts';
 
 /** How a person proved that they speak for the account: at the sign-in or by a signed webhook. */
 export type Proof = 'account' | 'membership' | 'sender' | 'requester';
@@ -38,18 +39,22 @@ export async function installationFor({ database, connector }: ConnectDeps, flow
  * Returns the proof that this person may connect the account. Three facts prove nothing: the installation belongs to
  * the App, the person sees it, or the person asked for it. Any account can install the App, every member sees it, and
  * an owner can refuse a request and install the App for themselves. Only the webhook names the person whom an owner
- * answered.
+ * answered. It does not name the flow, so it counts only for the account that the flow asked for.
  */
 export async function proofOf(
   db: Db,
   flow: ConnectFlow,
   { id, account }: ProviderInstallation,
 ): Promise<Proof | undefined> {
-  if (flow.githubUserId === null) return undefined;
+  if (flow.githubUserId === null || isAnotherThanRequested(flow, account)) return undefined;
   if (flow.ownerProof !== null && flow.ownerProofAccount === account.id) return flow.ownerProof;
   const witnesses = await witnessesOf(db, flow, id);
   const witness = witnesses.find(
-    (one) => one.githubUserId === flow.githubUserId && one.accountId === account.id && isMadeSince(one, flow.createdAt),
+    (one) =>
+      one.githubUserId === flow.githubUserId &&
+      one.accountId === account.id &&
+      isMadeSince(one, flow.createdAt) &&
+      (one.role === 'sender' || isNamed(flow, account)),
   );
   return witness?.role;
 }
@@ -66,6 +71,7 @@ export function proveOwnership(deps: ConnectDeps) {
     if (!flow || externalId == null) return { outcome: 'changed' };
     const installation = await installationFor(deps, flow, externalId);
     if (!installation) return { outcome: 'refused', reason: 'installation_gone' };
+    if (isAnotherThanRequested(flow, installation.account)) return { outcome: 'refused', reason: 'account_mismatch' };
     if (await proofOf(database.reader, flow, installation)) return { outcome: 'proven' };
     if (await isToldOf(database.reader, flow, installation)) {
       return { outcome: 'refused', reason: 'ownership_not_proven' };

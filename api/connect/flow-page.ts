@@ -88,25 +88,41 @@ function open(flow: ConnectFlow, app: GithubApp | undefined): HtmlPage {
 <p><a class="button" href="${base}/continue">Sign in with GitHub</a></p>`,
     );
   }
-  if (step === 'confirm') {
-    title = 'An owner has approved';
+  if (step === 'choose_account') {
+    title = 'Which account did you ask?';
     body.push(
-      html`<p>${appName} is now installed on ${flow.accountLogin ?? 'the account'}. Do you want to connect it?</p>${button(`${base}/confirm`, 'Connect')}`,
+      html`<p>You asked more than one owner to install ${appName}, or you asked for another project too. Choose the account that you want to connect here. If it is not listed, cancel and start again.</p>`,
+      ...(flow.accountChoices ?? []).map(({ id, login }) => button(`${base}/account`, login, { account: id })),
     );
   }
-  if (step === 'none' && flow.status === 'awaiting_approval') {
+  if (step === 'confirm') {
+    title = 'An owner has approved';
+    const installation = flow.approvedInstallation ?? 0;
+    const account = flow.requestedLogin ?? `the account of installation ${installation}`;
+    body.push(
+      html`<p>${appName} is now installed on <strong>${account}</strong>. Do you want to connect this account?</p>${button(`${base}/confirm`, 'Connect', { installation })}`,
+    );
+  }
+  if (step === 'none' && flow.status === 'awaiting_approval' && flow.detail !== null) {
+    title = 'Request not found';
+    body.push(button(`${base}/check`, 'Check now'));
+  } else if (step === 'none' && flow.status === 'awaiting_approval') {
     title = 'Waiting for an owner';
     body.push(
-      html`<p>An owner of the account must approve ${appName} on GitHub. GitHub has sent them an email. This page checks every minute. You can close it and come back later.</p>${button(`${base}/check`, 'Check now')}`,
+      html`<p>An owner of ${flow.requestedLogin ?? 'the account'} must approve ${appName} on GitHub. GitHub has sent them an email. This page checks every minute. You can close it and come back later.</p>${button(`${base}/check`, 'Check now')}`,
     );
   } else if (step === 'none') body.push(html`<p>Please wait. This page continues automatically.</p>`);
-  if (flow.status !== 'code_received') body.push(button(`${base}/cancel`, 'Cancel', 'quiet'));
+  if (flow.status !== 'code_received') body.push(button(`${base}/cancel`, 'Cancel', {}, 'quiet'));
   return { title, body: html`${body.map((part) => html`${part}\n`)}`, ...refreshOf(flow, step) };
 }
 
+/** After a change, for example a sign-in, Fairlead checks at once. The page then shows the result soon. */
+const freshMs = 30_000;
+
 function refreshOf(flow: ConnectFlow, step: string): { refreshSeconds?: number } {
   if (step !== 'none') return {};
-  return { refreshSeconds: flow.status === 'awaiting_approval' && flow.githubUserId !== null ? 60 : 2 };
+  const isSlow = flow.status === 'awaiting_approval' && flow.githubUserId !== null;
+  return { refreshSeconds: isSlow && flow.updatedAt < Date.now() - freshMs ? 60 : 2 };
 }
 
 /** Lists the steps and marks the current one, in bold and for screen readers. */
@@ -129,6 +145,9 @@ function paragraph(text: string | null): Content {
   return text ? html`<p>${text}</p>` : undefined;
 }
 
-function button(action: string, text: string, look?: string): Html {
-  return html`<form method="post" action="${action}"><button${look && html` class="${look}"`}>${text}</button></form>`;
+function button(action: string, text: string, values: Record<string, number> = {}, look?: string): Html {
+  const fields = Object.entries(values).map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
+  );
+  return html`<form method="post" action="${action}">${fields}<button${look && html` class="${look}"`}>${text}</button></form>`;
 }

@@ -4,7 +4,9 @@ import { flowKinds, flowStatuses } from '../../domain/connect/flow-status.ts';
 import { connectGithubWorkflowId } from '../../workflows/ids.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
-import { personStep } from './next-hop.ts';
+import { personStep, personSteps } from './next-hop.ts';
+
+const Account = z.object({ id: z.int().describe('The number of the account on GitHub'), login: z.string() });
 
 export const FlowView = z
   .object({
@@ -14,13 +16,19 @@ export const FlowView = z
     reason: z.string().nullable().describe('A stable code that explains why the flow ended'),
     detail: z.string().nullable(),
     person_step: z
-      .enum(['create', 'install', 'sign_in', 'confirm', 'none'])
-      .describe('What the person must do next. `none` while Fairlead works, and after the flow has ended'),
+      .enum(personSteps)
+      .describe(
+        'What the person must do next. For `choose_account`, send the browser to `continue_url`. `none` while Fairlead works, and after the flow has ended',
+      ),
     org_id: z.string(),
     project_id: z.string().nullable(),
     integration_id: z.string().nullable(),
     installation_id: z.int().nullable().describe('The number of the installation on GitHub'),
     github_login: z.string().nullable().describe('The account that signed in to GitHub'),
+    requested_account: Account.nullable().describe('The account whose owner was asked. No other approval counts'),
+    account_choices: z
+      .array(Account)
+      .describe('With `choose_account`: the accounts of which the person names the one that this flow asked for'),
     continue_url: z.string().describe('The page on which the browser continues'),
     redirect_url: z.string().nullable(),
     workflow_id: z.string(),
@@ -47,6 +55,9 @@ export function flowView(flow: ConnectFlow, links: OperationLinks): z.input<type
     integration_id: flow.integrationId,
     installation_id: flow.approvedInstallation ?? flow.claimedInstallation,
     github_login: flow.githubLogin,
+    requested_account:
+      flow.requestedAccount === null ? null : { id: flow.requestedAccount, login: flow.requestedLogin ?? '' },
+    account_choices: flow.accountChoices ?? [],
     continue_url: `${links.publicUrl}/connect/${flow.id}`,
     redirect_url: flow.redirectUrl,
     workflow_id: workflowId,

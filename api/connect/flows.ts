@@ -12,6 +12,7 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { forPeople, html, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
+import { readBytes } from '../http/read-body.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
 import { goOn } from './browser.ts';
@@ -19,6 +20,9 @@ import { showFlow } from './flow-page.ts';
 import { FlowView, flowView } from './flow-view.ts';
 import { landingAdvice } from './land.ts';
 import { hopDeps, personStep } from './next-hop.ts';
+
+/** Carries out what a button asks for. Returns the action for the audit log, or undefined if nothing was done. */
+type Act = (trx: Transaction, flow: ConnectFlow, form: URLSearchParams) => Promise<string | undefined>;
 
 const Params = z.strictObject({ flow: id('flow') });
 
@@ -40,13 +44,14 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
   }
 
   /** Handles a button on the page of a flow. */
-  const press = (act: (trx: Transaction, flow: ConnectFlow) => Promise<string | undefined>) => async (ctx: Context) => {
+  const press = (act: Act) => async (ctx: Context) => {
     if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the page again and press its button.');
     const flow = await pageFlow(ctx);
     if (!flow) return;
+    const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
     const { requestId } = ctx.state as FrameState;
     await database.write(async (trx) => {
-      const action = await act(trx, flow);
+      const action = await act(trx, flow, form);
       if (!action) return;
       const { orgId, projectId, createdBy: actor } = flow;
       await appendAudit(trx, { orgId, projectId, actor, action, target: flow.id, ip: ctx.ip, requestId });
@@ -71,7 +76,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       access: 'public',
       params: Params,
       success: { status: 200, body: z.string(), contentType: 'text/html' },
-      problems: ['csrf_rejected'],
+      problems: ['csrf_rejected', 'body_too_large'],
       raw: forPeople(raw),
     });
 
@@ -169,7 +174,19 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       '/confirm',
       'pressConfirm',
       'Confirm an approved installation',
-      press(async (trx, flow) => ((await confirm(trx, flow)) ? 'flow.confirmed' : undefined)),
+      press(async (trx, flow, form) => {
+        const shown = Number(form.get('installation'));
+        return (await confirm(trx, flow, shown)) ? 'flow.confirmed' : undefined;
+      }),
+    ),
+    page(
+      'post',
+      '/account',
+      'pressAccount',
+      'Choose the account whose owner was asked',
+      press(async (trx, flow, form) =>
+        (await chooseAccount(trx, flow, Number(form.get('account')))) ? 'flow.account_chosen' : undefined,
+      ),
     ),
     page(
       'post',
@@ -195,11 +212,26 @@ async function findFlow(db: Db, tenant: TenantScope, flowId: string): Promise<Co
   return required(await connectFlowsFor(db, tenant).find(flowId));
 }
 
-async function confirm(trx: Transaction, { id }: ConnectFlow): Promise<boolean> {
+/** Confirms the approval. If `shown` is given, it must still be the installation that the person saw on the page. */
+async function confirm(trx: Transaction, { id }: ConnectFlow, shown?: number): Promise<boolean> {
   const flow = await allConnectFlows(trx).takeOpen(id);
   if (!flow || personStep(flow) !== 'confirm') return false;
+  if (shown !== undefined && shown !== flow.approvedInstallation) return false;
   const noted = await allConnectFlows(trx).note(flow.id, { confirmedAt: Date.now() });
   if (noted) await nudgeFlow(trx, flow);
+  return noted;
+}
+
+/** Stores which of the offered accounts this flow asked for. From then on, no other approval counts. */
+async function chooseAccount(trx: Transaction, { id }: ConnectFlow, accountId: number): Promise<boolean> {
+  const flow = await allConnectFlows(trx).takeOpen(id);
+  if (!flow || personStep(flow) !== 'choose_account') return false;
+  const chosen = flow.accountChoices?.find((account) => account.id === accountId);
+  if (!chosen) return false;
+  const known = { requestedAccount: chosen.id, requestedLogin: chosen.login, accountChoices: null, detail: null };
+  const noted = await allConnectFlows(trx).note(id, known);
+  // The approval may have arrived already, so the workflow checks at once.
+  if (noted) await nudgeFlow(trx, flow, 'installed');
   return noted;
 }
 

@@ -23,13 +23,18 @@ export function hopDeps({ database, keyring, links, connect }: ApiDeps): HopDeps
   return { database, keyring, publicUrl: links.publicUrl, patienceMs: connect.patienceMs };
 }
 
-/** The person's next step at GitHub. `none` while Fairlead has the next step, or after the flow has ended. */
-export type PersonStep = 'create' | 'install' | 'sign_in' | 'confirm' | 'none';
+export const personSteps = ['create', 'install', 'sign_in', 'choose_account', 'confirm', 'none'] as const;
+
+/** The person's next step. `none` while Fairlead has the next step, or after the flow has ended. */
+export type PersonStep = (typeof personSteps)[number];
 
 export function personStep(flow: ConnectFlow): PersonStep {
   if (isFinalFlowStatus(flow.status)) return 'none';
   if (flow.status === 'awaiting_approval' && flow.approvedInstallation !== null && flow.confirmedAt === null) {
     return flow.githubUserId === null ? 'sign_in' : 'confirm';
+  }
+  if (flow.status === 'awaiting_approval' && flow.requestedAccount === null && flow.accountChoices !== null) {
+    return 'choose_account';
   }
   if (nextStep(factsOf(flow)) !== 'wait') return 'none';
   if (flow.status === 'page_served') return 'create';

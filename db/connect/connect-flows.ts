@@ -7,6 +7,9 @@ import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { ConnectFlowRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 
+/** An account at GitHub, by its number and its name. */
+export type AccountChoice = { id: number; login: string };
+
 /** A browser flow that connects a GitHub account. It holds no secret in plain text. */
 export type ConnectFlow = {
   id: string;
@@ -25,7 +28,7 @@ export type ConnectFlow = {
   appPublic: boolean;
   /** Whether the flow connects only accounts that its integration already has. */
   reauthorizes: boolean;
-  /** The requested account. The person can choose another one at GitHub. */
+  /** The account that the start named. A person who administers another account can still choose that at GitHub. */
   accountLogin: string | null;
   /** GitHub's ID of the requested account, if it is known. GitHub then shows that account at once. */
   accountId: number | null;
@@ -44,8 +47,14 @@ export type ConnectFlow = {
   ownerProof: 'account' | 'membership' | null;
   /** GitHub's ID of the account that the proof is about. */
   ownerProofAccount: number | null;
-  /** GitHub's ID of the account whose owner this person has asked for approval. */
+  /** GitHub's ID of the account whose owner this person has asked for approval. No other approval counts. */
   requestedAccount: number | null;
+  /** The name of that account, as GitHub returned it last. */
+  requestedLogin: string | null;
+  /** When the browser came back from GitHub after the request. */
+  requestedAt: number | null;
+  /** The accounts that the person can have asked for, if GitHub's data does not decide it. The person chooses one. */
+  accountChoices: AccountChoice[] | null;
   approvedInstallation: number | null;
   confirmedAt: number | null;
   expiresAt: number;
@@ -80,7 +89,6 @@ export type FlowNote = Partial<
   Pick<
     ConnectFlow,
     | 'integrationId'
-    | 'accountLogin'
     | 'accountId'
     | 'detail'
     | 'sealedManifestCode'
@@ -93,6 +101,9 @@ export type FlowNote = Partial<
     | 'ownerProof'
     | 'ownerProofAccount'
     | 'requestedAccount'
+    | 'requestedLogin'
+    | 'requestedAt'
+    | 'accountChoices'
     | 'approvedInstallation'
     | 'confirmedAt'
     | 'expiresAt'
@@ -225,7 +236,6 @@ export const allConnectFlows = (db: Db) => connectFlowsFor(db, everything);
 
 const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {
   integrationId: 'integration_id',
-  accountLogin: 'account_login',
   accountId: 'account_id',
   detail: 'detail',
   sealedManifestCode: 'sealed_manifest_code',
@@ -238,6 +248,9 @@ const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {
   ownerProof: 'owner_proof',
   ownerProofAccount: 'owner_proof_account',
   requestedAccount: 'requested_account',
+  requestedLogin: 'requested_login',
+  requestedAt: 'requested_at',
+  accountChoices: 'account_choices',
   approvedInstallation: 'approved_installation',
   confirmedAt: 'confirmed_at',
   expiresAt: 'expires_at',
@@ -247,7 +260,7 @@ function columnsOf(note: FlowNote): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(note)
       .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [columns[name as keyof FlowNote], value]),
+      .map(([name, value]) => [columns[name as keyof FlowNote], Array.isArray(value) ? JSON.stringify(value) : value]),
   );
 }
 
@@ -283,6 +296,9 @@ function toConnectFlow(row: ConnectFlowRow): ConnectFlow {
     ownerProof: row.owner_proof,
     ownerProofAccount: row.owner_proof_account,
     requestedAccount: row.requested_account,
+    requestedLogin: row.requested_login,
+    requestedAt: row.requested_at,
+    accountChoices: row.account_choices === null ? null : JSON.parse(row.account_choices),
     approvedInstallation: row.approved_installation,
     confirmedAt: row.confirmed_at,
     expiresAt: row.expires_at,

@@ -5,7 +5,10 @@ import type { ConnectFlow } from './connect-flows.ts';
 
 type Subject = Pick<ConnectFlow, 'id' | 'orgId' | 'projectId' | 'kind'>;
 
-/** Why a flow is signaled: its row has changed, or GitHub has announced an installation that it might wait for. */
+/**
+ * Why a flow is signaled: its row has changed, or an approval might be there. GitHub has announced an installation, or
+ * the person has said which account they asked.
+ */
 type News = 'changed' | 'installed';
 
 /**

@@ -9,8 +9,11 @@ export type InstallationWitness = {
   createdAt: number;
 };
 
-/** How far GitHub's clock might be behind ours. */
-const skewMs = 2 * 60_000;
+/** Far more approvals than a person gets during a flow. Fairlead asks GitHub about each of them. */
+const mostAnswered = 20;
+
+/** How far GitHub's clock might differ from ours. */
+export const skewMs = 2 * 60_000;
 
 /**
  * Returns whether the installation was created since then. It allows for the difference between GitHub's clock and
@@ -42,13 +45,21 @@ export function installationWitnessesIn(db: Db) {
         .ignore();
     },
 
-    /** Returns the installations that this person had requested, and that an owner has created since then. */
-    async listAnswered(githubAppId: string, requesterId: number, since: number): Promise<number[]> {
-      return db('installation_witnesses')
+    /**
+     * Returns the installations that this person had requested, and that an owner has created since then, newest first.
+     * Other flows of the person can have requested them.
+     */
+    async listAnswered(
+      githubAppId: string,
+      requesterId: number,
+      since: number,
+    ): Promise<{ externalId: number; accountId: number }[]> {
+      const rows = await db('installation_witnesses')
         .where({ github_app_id: githubAppId, role: 'requester', github_user_id: requesterId })
         .where('created_at', '>=', since - skewMs)
         .orderBy('created_at', 'desc')
-        .pluck('external_id');
+        .limit(mostAnswered);
+      return rows.map((row) => ({ externalId: row.external_id, accountId: row.account_id }));
     },
 
     async list({ githubAppId, externalId }: Key): Promise<InstallationWitness[]> {

@@ -11,6 +11,7 @@ import * as connect from '../migrations/0009-connect.ts';
 import * as builds from '../migrations/0010-builds.ts';
 import * as deliveries from '../migrations/0011-deliveries.ts';
 import * as exchange from '../migrations/0012-exchange.ts';
+import * as requestedAccounts from '../migrations/0013-requested-accounts.ts';
 import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
@@ -32,6 +33,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0010-builds': builds,
   '0011-deliveries': deliveries,
   '0012-exchange': exchange,
+  '0013-requested-accounts': requestedAccounts,
   '0015-keyed-audit': keyedAudit,
 };
 

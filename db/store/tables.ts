@@ -435,6 +435,9 @@ export type ConnectFlowRow = Times &
     owner_proof: 'account' | 'membership' | null;
     owner_proof_account: number | null;
     requested_account: number | null;
+    requested_login: string | null;
+    requested_at: number | null;
+    account_choices: string | null;
     approved_installation: number | null;
     confirmed_at: number | null;
     reauthorizes: Bool;

@@ -77,7 +77,7 @@ describe('a request that an owner approves', () => {
     expect(await look()).toBe('unseen');
     const request = github.requestInstallation(app.theirs, organization, member);
     expect(await look()).toBe('pending');
-    expect(await now()).toMatchObject({ requestedAccount: organization.id, accountLogin: organization.login });
+    expect(await now()).toMatchObject({ requestedAccount: organization.id, requestedLogin: organization.login });
 
     const installation = await github.approveRequest(request);
     await tell(installation, member);
@@ -190,6 +190,196 @@ describe('a flow ignores other approvals', () => {
   test('and asks GitHub nothing before the person has signed in', async () => {
     expect(await step()).toBe('wait');
     expect(await look()).toBe('changed');
+  });
+});
+
+describe('an approval counts only for the account that the flow asked for', () => {
+  let zeta: Account;
+  let theta: Account;
+  /** The flow of the same person for a project of another organization. */
+  let second: ConnectFlow;
+
+  beforeEach(async () => {
+    zeta = { login: `Zeta${++number}`, id: number, type: 'Organization' };
+    theta = { login: `Theta${++number}`, id: number, type: 'Organization' };
+    second = await rows.installing(await seed(database).org('other'), app.id);
+    await rows.move(second.id, 'awaiting_approval', { requestedAt: Date.now() });
+  });
+
+  const lookAs = async ({ id }: ConnectFlow) => (await steps.lookForApproval({ flowId: id })).outcome;
+  const ask = (account: Account, person = member) => github.requestInstallation(app.theirs, account, person);
+  const approve = async (request: ReturnType<typeof ask>) => {
+    const installation = await github.approveRequest(request);
+    await tell(installation, member);
+    return installation;
+  };
+  async function signInTo(which: ConnectFlow, user = member): Promise<void> {
+    await rows.land(which, app.theirs, { user });
+    await steps.identifyInstaller({ flowId: which.id });
+  }
+  const bindingsOf = async () =>
+    database.reader('bindings').whereIn('owner_id', [owner.projectId, second.projectId ?? '']);
+  const choose = ({ id, login }: Account) => rows.note(flow.id, { requestedAccount: id, requestedLogin: login });
+
+  test('and not for the account that the same person asked for in another flow', async () => {
+    await signIn(member);
+    const asked = ask(zeta);
+    expect(await look()).toBe('pending');
+    await signInTo(second);
+    const other = ask(theta);
+    // The second flow began while both requests existed, so the person says which one is its own.
+    expect(await lookAs(second)).toBe('unclear');
+    await rows.note(second.id, { requestedAccount: theta.id, requestedLogin: theta.login });
+    const installation = await approve(other);
+    expect(await look()).toBe('pending');
+    expect(await now()).toMatchObject({ requestedAccount: zeta.id, approvedInstallation: null });
+    expect(await lookAs(second)).toBe('approved');
+    expect(await rows.find(second.id)).toMatchObject({ approvedInstallation: installation.id });
+    // Zeta's owner denies. The approval of theta changes nothing about that.
+    github.denyRequest(asked);
+    expect(await look()).toBe('gone');
+    expect(await now()).toMatchObject({
+      approvedInstallation: null,
+      detail: expect.stringContaining(`no longer lists your request for @${zeta.login}`),
+    });
+    expect(await step()).toBe('look_for_approval');
+    await steps.endFlow({ flowId: flow.id, status: 'rejected', reason: 'request_denied_or_withdrawn' });
+    expect(await now()).toMatchObject({ status: 'rejected', detail: expect.stringContaining(`@${zeta.login}`) });
+  });
+
+  test.each([
+    ['number', (account: Account) => ({ account_id: account.id })],
+    ['name', (account: Account) => ({ account_login: account.login.toUpperCase() })],
+  ])('if the start named it by its %s', async (_, named) => {
+    await database.write((trx) => trx('connect_flows').where({ id: flow.id }).update(named(zeta)));
+    await signIn(member);
+    await approve(ask(theta));
+    ask(theta, another);
+    expect(await look()).toBe('unseen');
+    const request = ask(zeta);
+    expect(await look()).toBe('pending');
+    const installation = await approve(request);
+    expect(await look()).toBe('approved');
+    expect(await now()).toMatchObject({ requestedAccount: zeta.id, approvedInstallation: installation.id });
+  });
+
+  test('and the person chooses it if GitHub lists several requests or approvals', async () => {
+    await signIn(member);
+    const request = ask(zeta);
+    await approve(ask(theta));
+    expect(await look()).toBe('unclear');
+    expect(await now()).toMatchObject({
+      requestedAccount: null,
+      approvedInstallation: null,
+      accountChoices: [
+        { id: zeta.id, login: zeta.login },
+        { id: theta.id, login: theta.login },
+      ],
+    });
+    // A denied request stays among the choices, so that the account of another flow is not the only one left.
+    github.denyRequest(request);
+    expect(await look()).toBe('unclear');
+    expect((await now()).accountChoices).toHaveLength(2);
+    await choose(zeta);
+    expect(await look()).toBe('gone');
+    expect(await now()).toMatchObject({ requestedAccount: zeta.id, approvedInstallation: null });
+  });
+
+  test('and the person chooses it if another flow can have made the only request', async () => {
+    await signIn(member);
+    await signInTo(second);
+    ask(theta);
+    expect([await look(), await lookAs(second)]).toEqual(['unclear', 'unclear']);
+    await rows.note(second.id, { requestedAccount: theta.id });
+    expect(await look()).toBe('unclear');
+    await rows.move(second.id, 'canceled');
+    expect(await look()).toBe('unclear');
+  });
+
+  test.each([
+    ['before', { requestedAt: Date.now() }, -3 * 60_000],
+    ['after', { requestedAt: Date.now() - 3 * 60_000 }, 0],
+  ])('and the person chooses it if the only request was made %s the flow was at GitHub', async (_, note, offsetMs) => {
+    await rows.note(flow.id, note);
+    await signIn(member);
+    ask(theta).createdAt += offsetMs;
+    expect(await look()).toBe('unclear');
+  });
+
+  test('and its name is the one that GitHub returns at the approval', async () => {
+    await signIn(member);
+    const request = ask(zeta);
+    await look();
+    zeta.login = `renamed${zeta.id}`;
+    await approve(request);
+    expect(await look()).toBe('approved');
+    expect(await now()).toMatchObject({ requestedLogin: zeta.login, accountLogin: null });
+  });
+
+  test('and nothing else is bound, even if the row names the installation of another account', async () => {
+    await signIn(member);
+    ask(zeta);
+    await look();
+    const installation = await approve(ask(theta));
+    // The row after a hypothetical bug.
+    await rows.note(flow.id, { approvedInstallation: installation.id, confirmedAt: Date.now() });
+    expect(await steps.proveOwnership({ flowId: flow.id })).toEqual({ outcome: 'refused', reason: 'account_mismatch' });
+    await steps.bindInstallation({ flowId: flow.id });
+    expect(await now()).toMatchObject({ status: 'rejected', reason: 'account_mismatch' });
+    expect(await bindingsOf()).toEqual([]);
+  });
+
+  test('and not for an installation that the browser names, if the start named another account', async () => {
+    await database.write((trx) => trx('connect_flows').where({ id: flow.id }).update({ account_id: zeta.id }));
+    const installation = await approve(ask(theta));
+    await rows.move(flow.id, 'install_pending');
+    await rows.land(flow, app.theirs, { installationId: installation.id, user: member });
+    await steps.identifyInstaller({ flowId: flow.id });
+    expect(await prove()).toBe('refused');
+    expect(await bindingsOf()).toEqual([]);
+  });
+
+  test('and not for another person who signs in to the same flow', async () => {
+    await signIn(member);
+    const installation = await approve(ask(zeta));
+    expect(await look()).toBe('approved');
+    await confirm();
+    await signIn(another);
+    expect(await now()).toMatchObject({
+      githubUserId: another.id,
+      requestedAccount: null,
+      approvedInstallation: null,
+      confirmedAt: null,
+    });
+    expect(await look()).toBe('unseen');
+    expect(await now()).toMatchObject({ approvedInstallation: null });
+    expect(installation.account.id).toBe(zeta.id);
+  });
+
+  test('and not for the same account on another GitHub App', async () => {
+    const elsewhere = await addOperatorApp(database, github, { hostUrl: github.url });
+    await signIn(member);
+    const request = github.requestInstallation(elsewhere.theirs, zeta, member);
+    const installation = await github.approveRequest(request);
+    const payload = installationPayload(github.state, installation, 'created', member);
+    await applyInstallation(database, elsewhere.id, payload);
+    expect(await look()).toBe('unseen');
+    expect(await now()).toMatchObject({ requestedAccount: null, approvedInstallation: null });
+  });
+
+  test('and a request that GitHub never lists counts as gone after ten minutes', async () => {
+    await rows.note(flow.id, { requestedAt: Date.now() - 11 * 60_000 });
+    await signIn(member);
+    ask(zeta, another);
+    expect(await look()).toBe('gone');
+    expect((await now()).detail).toContain(`no request from @${member.login}`);
+    const request = ask(zeta);
+    request.createdAt -= 11 * 60_000;
+    await database.write((trx) =>
+      trx('connect_flows').where({ id: flow.id }).update({ created_at: request.createdAt }),
+    );
+    expect(await look()).toBe('pending');
+    expect(await now()).toMatchObject({ requestedAccount: zeta.id, detail: null });
   });
 });
 

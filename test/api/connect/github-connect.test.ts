@@ -315,6 +315,56 @@ test('waits when a member requests an owner’s approval, and binds only after t
   expect((await flows().find(flowId))?.confirmedAt).toEqual(expect.any(Number));
 });
 
+test('lets the person choose which account a flow asked for, and confirm only the installation that the page named', async () => {
+  const { flowId, state } = await toInstall();
+  await land({ setup_action: 'request', state }, browser, 'installed');
+  const [zeta, theta] = [
+    { id: 71, login: 'zeta' },
+    { id: 72, login: 'theta' },
+  ];
+  // The worker finds requests for two accounts.
+  const note = (what: Parameters<ReturnType<typeof allConnectFlows>['note']>[1]) =>
+    api.database.write((trx) => allConnectFlows(trx).note(flowId, what));
+  await note({ githubUserId: 1, accountChoices: [zeta, theta] });
+  expect(await flowOf(flowId)).toMatchObject({
+    person_step: 'choose_account',
+    requested_account: null,
+    account_choices: [zeta, theta],
+  });
+  const url = `${publicUrl}/connect/${flowId}`;
+  const asked = await visit(url);
+  expect(browser.read(asked)).toContain('Which account did you ask?');
+  const at = here(`${url}/account`);
+  expect((await browser.visit(at, { form: { account: '71' }, origin: 'https://evil.example' })).status).toBe(403);
+  expect((await createBrowser().visit(at, { form: { account: '71' } })).status).toBe(403);
+  await browser.visit(at, { form: { account: '73' } });
+  expect(await flows().find(flowId)).toMatchObject({ requestedAccount: null });
+  await browser.press(asked, 'zeta');
+  expect(await flowOf(flowId)).toMatchObject({ requested_account: zeta, account_choices: [], person_step: 'none' });
+  expect((await commandsOf(flowId)).at(-1)).toBe('installed');
+  // The choice is final.
+  await browser.press(asked, 'theta');
+  expect(await flows().find(flowId)).toMatchObject({ requestedAccount: zeta.id });
+  expect(browser.read(await visit(url))).toContain('An owner of zeta must approve');
+
+  await note({ detail: 'GitHub no longer lists your request for @zeta.' });
+  const gone = browser.read(await visit(url));
+  expect(gone).toContain('Request not found');
+  expect(gone).not.toContain('must approve');
+
+  await note({ approvedInstallation: 77, detail: null });
+  const shown = await visit(url);
+  expect(browser.read(shown)).toContain('is now installed on zeta');
+  // In another tab, the person asks again, and another installation is approved.
+  await note({ approvedInstallation: 78 });
+  await browser.press(shown, 'Connect');
+  expect((await flows().find(flowId))?.confirmedAt).toBeNull();
+  await browser.press(await visit(url), 'Connect');
+  expect((await flows().find(flowId))?.confirmedAt).toEqual(expect.any(Number));
+  const actions = await api.database.reader('audit_events').where({ target: flowId }).orderBy('id').pluck('action');
+  expect(actions).toEqual(['flow.started', 'flow.landed', 'flow.account_chosen', 'flow.confirmed']);
+});
+
 test.each([
   ['installed', 'install', 'Thank you'],
   ['installed', 'update', 'saved the change'],

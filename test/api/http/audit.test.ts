@@ -165,6 +165,7 @@ test('Every endpoint that changes something uses `write`, or is a known raw rout
     'beginGoogleConsent',
     'checkPipeline',
     'postSignIn',
+    'pressAccount',
     'pressCancel',
     'pressCheck',
     'pressConfirm',
