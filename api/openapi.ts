@@ -63,8 +63,9 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
         cookie: {
           type: 'apiKey',
           in: 'cookie',
-          name: 'fairlead_session',
-          description: 'The cookie of a session. Send `X-CSRF-Token` with each change.',
+          name: '__Host-fairlead_session',
+          description:
+            'The cookie of a session. Send `X-CSRF-Token` with each change. On plain http, the name has no prefix.',
         },
       },
       headers: responseHeaders,

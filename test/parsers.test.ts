@@ -89,6 +89,7 @@ const reasons: Record<string, Record<string, number>> = {
     'db/store/commands.ts': 2,
     'db/deliveries/deliveries.ts': 1,
     'db/builds/build-reports.ts': 1,
+    'db/connect/connect-flows.ts': 1,
     'db/connect/flow-seals.ts': 1,
     'db/github/installation-incidents.ts': 2,
     'db/clouds/google-consent-ends.ts': 3,

@@ -39,7 +39,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     // Read the verifier first, because `land` deletes it.
     const pkce = verifierOf(flow, keyring);
     if (!(await database.write((trx) => googleConsentsIn(trx).land(flow)))) return refuseConsent('state_used');
-    const cookie = endingFlowCookie(ctx, flow.id, links.publicUrl);
+    const cookie = endingFlowCookie(ctx, flow, links.publicUrl);
     if (cookie) ctx.append('set-cookie', cookie);
     if (error !== undefined) return showDeclined(ctx);
     if (code === undefined) return refuseConsent('answer_incomplete');
@@ -58,7 +58,7 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     if (state === undefined) return refuseConsent('state_missing');
     const flow = await googleConsentsIn(database.reader).byState(state);
     if (!flow) return refuseConsent('state_unknown');
-    if (!(await isItsBrowser(ctx, database.reader, flow))) return refuseConsent('state_foreign');
+    if (!(await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, flow))) return refuseConsent('state_foreign');
     if (flow.landedAt !== null) return refuseConsent('state_used');
     return flow.expiresAt <= Date.now() ? refuseConsent('state_expired') : flow;
   }

@@ -11,7 +11,7 @@ import { html, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { check } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
-import { flowCookieHash, isItsBrowser, isKnownPerson, seeOther } from '../people/browser.ts';
+import { hasFlowCookie, isItsBrowser, isKnownPerson, seeOther } from '../people/browser.ts';
 import { ownerNameOf } from '../people/owner.ts';
 import { bindBrowser, goOn } from './browser.ts';
 import { refuse } from './land.ts';
@@ -28,17 +28,18 @@ const submitScript = `document.forms[0].submit()`;
  */
 export function beginnings(deps: ApiDeps) {
   const { database, connect, links } = deps;
+  const browserDeps = { reader: database.reader, publicUrl: links.publicUrl };
 
   async function create(ctx: Context): Promise<void> {
     const { state: given } = check('query', CreateQuery, ctx.query);
     const { state, flow } = await beginning(given, 'create');
     // If the browser returns after this step, it continues at the current step.
     if (flow.browserHash !== null) {
-      if (!(await isItsBrowser(ctx, database.reader, flow))) return refuse('state_foreign');
+      if (!(await isItsBrowser(ctx, browserDeps, flow))) return refuse('state_foreign');
       return showManifest(ctx, flow);
     }
     if (state.expiresAt <= Date.now()) return refuse('state_expired');
-    if (!(await isKnownPerson(ctx, database.reader, flow)))
+    if (!(await isKnownPerson(ctx, browserDeps, flow)))
       return askForConsent(ctx, database.reader, flow, given ?? '');
     await bindAnd(ctx, flow, () => showManifest(ctx, flow));
   }
@@ -94,18 +95,18 @@ export function beginnings(deps: ApiDeps) {
 
   async function redeemTicket(ctx: Context, ticket: string): Promise<void> {
     const { state, flow } = await beginning(ticket, 'ticket');
-    const isBound = flow.browserHash !== null && (await isItsBrowser(ctx, database.reader, flow));
-    if (!isBound && state.usedAt === null && !(await isKnownPerson(ctx, database.reader, flow))) {
+    const isBound = await isItsBrowser(ctx, browserDeps, flow);
+    if (!isBound && state.usedAt === null && !(await isKnownPerson(ctx, browserDeps, flow))) {
       if (state.expiresAt <= Date.now()) return refuse('state_expired');
       return askForConsent(ctx, database.reader, flow, ticket);
     }
     await redeem(ctx, state, flow);
-    if (ctx.status === 303) ctx.status = 302;
+    if (ctx.status === 303 && ctx.method !== 'POST') ctx.status = 302;
   }
 
   /** Redeems a ticket once. Only a reload in the same browser can repeat it. */
   async function redeem(ctx: Context, state: FlowState, flow: ConnectFlow): Promise<void> {
-    const again = flow.browserHash !== null && flowCookieHash(ctx, flow.id) === flow.browserHash;
+    const again = hasFlowCookie(ctx, flow, browserDeps);
     if (!again && !(await database.write((trx) => flowStatesIn(trx).use(state.hash)))) {
       return refuse(state.usedAt === null ? 'state_expired' : 'state_foreign');
     }
@@ -123,18 +124,30 @@ export const consentPath = '/connect/begin';
  * use up the link.
  */
 async function askForConsent(ctx: Context, db: Db, flow: ConnectFlow, state: string): Promise<void> {
-  const owner = await ownerNameOf(db, flow);
-  const { host } = new URL(flow.hostUrl);
-  const what =
-    flow.kind === 'manifest'
-      ? 'You will create a GitHub App there and install it.'
-      : 'You will choose an account there.';
+  const { hostUrl, kind } = flow;
+  showConsent(ctx, { owner: await ownerNameOf(db, flow), hostUrl, isNewApp: kind === 'manifest' }, consentPath, {
+    state,
+  });
+}
+
+/** Shows who gets the connection and at which host the person continues. The button sends the values to `action`. */
+export function showConsent(
+  ctx: Context,
+  { owner, hostUrl, isNewApp }: { owner: string; hostUrl: string; isNewApp: boolean },
+  action: string,
+  values: Record<string, string>,
+): void {
+  const { host, origin } = new URL(hostUrl);
+  const what = isNewApp ? 'You will create a GitHub App there and install it.' : 'You will choose an account there.';
+  const fields = Object.entries(values).map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
+  );
   showPage(ctx, {
     title: 'Connect a GitHub account',
     body: html`<p>This connects a GitHub account to <strong>${owner}</strong>. Its members can then build from the repositories of that account.</p>
 <p>You continue at <strong>${host}</strong>. ${what} Continue only if you intend to do this.</p>
-<form method="post" action="${consentPath}"><input type="hidden" name="state" value="${state}"><button>Continue</button></form>`,
+<form method="post" action="${action}">${fields}<button>Continue</button></form>`,
     // A browser applies this policy to every redirect that follows the form.
-    formActions: [new URL(flow.hostUrl).origin],
+    formActions: [origin],
   });
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { allConnectFlows, type ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { isFinalFlowStatus, nextStep } from '../../domain/connect/flow-status.ts';
-import { endingFlowCookie, flowCookieHash, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';
+import { endingFlowCookie, hasFlowCookie, isItsPerson, newFlowCookie, seeOther } from '../people/browser.ts';
 import { showFlow } from './flow-page.ts';
 import { redirectBack } from './flow-view.ts';
 import { factsOf, type HopDeps, nextHop } from './next-hop.ts';
@@ -11,8 +11,8 @@ const lookEveryMs = 100;
 
 /** Binds the flow to this browser, unless it is already bound. */
 export async function bindBrowser(ctx: Context, { database, publicUrl }: HopDeps, flow: ConnectFlow): Promise<boolean> {
-  if (!(await isItsPerson(ctx, database.reader, flow))) return false;
-  if (flow.browserHash !== null) return flowCookieHash(ctx, flow.id) === flow.browserHash;
+  if (!(await isItsPerson(ctx, { reader: database.reader, publicUrl }, flow))) return false;
+  if (flow.browserHash !== null) return hasFlowCookie(ctx, flow, { publicUrl });
   const { hash, header } = newFlowCookie(flow.id, publicUrl);
   const bound = await database.write((trx) => allConnectFlows(trx).bindBrowser(flow.id, hash));
   if (bound) ctx.append('set-cookie', header);
@@ -27,7 +27,7 @@ export async function goOn(ctx: Context, deps: HopDeps, flowId: string, { presse
   const flow = await settled(deps, flowId);
   if (!flow) return;
   if (isFinalFlowStatus(flow.status)) {
-    const cookie = endingFlowCookie(ctx, flow.id, deps.publicUrl);
+    const cookie = endingFlowCookie(ctx, flow, deps.publicUrl);
     if (cookie) ctx.append('set-cookie', cookie);
     // If the person did not prove that they own the account, this page says so. They continue from it.
     if (flow.status === 'rejected') return showFlow(ctx, deps.database.reader, flow);

@@ -9,7 +9,7 @@ import type { TenantScope } from '../../db/store/tenant.ts';
 import { isId } from '../../domain/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { forPeople, html, isFromOwnPage, showPage } from '../http/html-page.ts';
+import { comesFromElsewhere, forPeople, html, isFromOwnPage, showPage } from '../http/html-page.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
@@ -34,7 +34,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
   async function pageFlow(ctx: Context): Promise<ConnectFlow | undefined> {
     const flowId = String(ctx['params']?.flow);
     const flow = isId('flow', flowId) ? await allConnectFlows(database.reader).find(flowId) : undefined;
-    if (flow && (await isItsBrowser(ctx, database.reader, flow))) return flow;
+    if (flow && (await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, flow))) return flow;
     showPage(ctx, {
       status: 403,
       title: 'You cannot continue here',
@@ -167,7 +167,10 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     }),
     page('get', '/continue', 'continueFlow', 'Continue on GitHub', async (ctx) => {
       const flow = await pageFlow(ctx);
-      if (flow) await goOn(ctx, hopDeps(deps), flow.id, { pressed: true });
+      if (!flow) return;
+      // Another site must not use up the states of the flow.
+      if (comesFromElsewhere(ctx)) return showFlow(ctx, database.reader, flow);
+      await goOn(ctx, hopDeps(deps), flow.id, { pressed: true });
     }),
     page(
       'post',

@@ -1,19 +1,23 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { appendAudit } from '../../db/ops/audit.ts';
-import { tenantFor } from '../http/caller.ts';
+import { csrfTokenOf } from '../http/authenticate.ts';
+import { type Caller, tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type RawTools } from '../http/endpoint.ts';
-import { forPeople, html, showPage } from '../http/html-page.ts';
+import { forPeople, html, isFromOwnPage, isOwnNavigation, showPage } from '../http/html-page.ts';
 import { check, id } from '../http/input.ts';
+import { Problem } from '../http/problems.ts';
+import { readBytes } from '../http/read-body.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
-import { beginnings, CreateQuery, consentPath } from './begin.ts';
+import { ownerNameOf } from '../people/owner.ts';
+import { beginnings, CreateQuery, consentPath, showConsent } from './begin.ts';
 import { goOn } from './browser.ts';
 import { findArrival, type GithubAnswer, land, refuse } from './land.ts';
 import { NewFlow } from './new-flow.ts';
 import { hopDeps, ownAppIdOf } from './next-hop.ts';
-import { startFlow } from './start-flow.ts';
+import { plannedFlow, startFlow } from './start-flow.ts';
 
 const shownPage = { status: 200, body: z.string(), contentType: 'text/html' };
 const onward = { status: 303, description: 'Redirect to GitHub, to your platform or to the page of the flow' };
@@ -26,19 +30,24 @@ const Answer = z.looseObject({
   setup_action: z.string().max(20).optional(),
   error: z.string().max(100).optional(),
 });
-const Install = z.strictObject({
-  ticket: z.string().min(1).max(200).optional(),
+const Wanted = z.strictObject({
   project_id: NewFlow.shape.project_id,
   org_id: NewFlow.shape.org_id,
   owner: NewFlow.shape.owner,
   owner_id: z.coerce.number().int().positive().optional(),
   redirect_url: NewFlow.shape.redirect_url,
 });
+type Wanted = z.output<typeof Wanted>;
+const Install = Wanted.extend({ ticket: z.string().min(1).max(200).optional() });
+const InstallForm = Wanted.extend({ csrf_token: z.string().max(200).default('') });
+
+const installPath = '/v1/integrations/github/install';
 
 /** The functions behind the landing and install routes, which the routes of the dialect call as well. */
 export function githubBrowserHandlers(deps: ApiDeps) {
   const { database, keyring, connect, links } = deps;
   const { redeemTicket } = beginnings(deps);
+  const startDeps = { connect, publicUrl: links.publicUrl };
 
   /** Handles both `callback` and `installed`. The purpose of the state decides what GitHub must send back. */
   async function landed(ctx: Context, callbackOf: string | undefined): Promise<void> {
@@ -54,7 +63,7 @@ export function githubBrowserHandlers(deps: ApiDeps) {
       return code === undefined && error === undefined ? strayed(ctx, setupAction) : refuse('state_missing');
     const arrival = await findArrival(database.reader, answer);
     if (typeof arrival === 'string') return refuse(arrival);
-    if (!(await isItsBrowser(ctx, database.reader, arrival.flow))) return refuse('state_foreign');
+    if (!(await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, arrival.flow))) return refuse('state_foreign');
     // Prevents a code of one App from being used for another one, which can be on another host.
     if (callbackOf !== 'any' && callbackOf !== ownAppIdOf(arrival.flow)) return refuse('callback_foreign');
 
@@ -73,23 +82,50 @@ export function githubBrowserHandlers(deps: ApiDeps) {
   async function install(ctx: Context, tools: RawTools): Promise<void> {
     const { ticket, ...wanted } = check('query', Install, ctx.query);
     if (ticket !== undefined) return redeemTicket(ctx, ticket);
-    const { url, flowId } = await startFor(ctx, tools, wanted);
+    const caller = await tools.authenticate(ctx);
     if (ctx.get('authorization')) {
+      const { url, flowId } = await startFor(ctx, caller, wanted);
       ctx.body = JSON.stringify({ url, flow_id: flowId });
       ctx.type = 'application/json';
       return;
     }
+    if (!isOwnNavigation(ctx)) return askToStart(ctx, caller, wanted);
+    await startAndRedeem(ctx, caller, wanted);
+  }
+
+  /**
+   * Asks the person before a flow starts. Another site can send its visitors here with their session, and the flows
+   * would use up the limit of their organization.
+   */
+  async function askToStart(ctx: Context, caller: Caller, wanted: Wanted): Promise<void> {
+    const asking = { tenant: tenantFor(caller, 'integrations:write'), caller };
+    const what = await plannedFlow(database.reader, startDeps, asking, bodyOf(wanted));
+    const { sessionToken = '' } = ctx.state as FrameState;
+    const values = Object.entries(wanted).map(([name, value]) => [name, String(value)]);
+    showConsent(ctx, { owner: await ownerNameOf(database.reader, what), hostUrl: what.hostUrl, isNewApp: false }, installPath, {
+      ...Object.fromEntries(values),
+      csrf_token: csrfTokenOf(sessionToken),
+    });
+  }
+
+  /** Handles the button of that page. */
+  async function pressInstall(ctx: Context, tools: RawTools): Promise<void> {
+    if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again and press its button.');
+    const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));
+    const { csrf_token: formToken, ...wanted } = check('body', InstallForm, Object.fromEntries(form));
+    await startAndRedeem(ctx, await tools.authenticate(ctx, { formToken }), wanted);
+  }
+
+  async function startAndRedeem(ctx: Context, caller: Caller, wanted: Wanted): Promise<void> {
+    const { url } = await startFor(ctx, caller, wanted);
     await redeemTicket(ctx, new URL(url).searchParams.get('ticket') ?? '');
   }
 
-  async function startFor(ctx: Context, { authenticate }: RawTools, wanted: Omit<z.output<typeof Install>, 'ticket'>) {
-    const caller = await authenticate(ctx);
+  async function startFor(ctx: Context, caller: Caller, wanted: Wanted) {
     const tenant = tenantFor(caller, 'integrations:write');
     const { requestId } = ctx.state as FrameState;
     return database.write(async (trx) => {
-      const body = NewFlow.parse({ app: 'operator', ...wanted });
-      const where = { connect, publicUrl: links.publicUrl };
-      const { flow, url } = await startFlow(trx, where, { tenant, caller }, body);
+      const { flow, url } = await startFlow(trx, startDeps, { tenant, caller }, bodyOf(wanted));
       const { id, orgId, projectId, kind } = flow;
       const act = { actor: caller.id, action: 'flow.started', target: id, ip: ctx.ip, requestId };
       await appendAudit(trx, { orgId, projectId, ...act, detail: { kind } });
@@ -97,13 +133,17 @@ export function githubBrowserHandlers(deps: ApiDeps) {
     });
   }
 
-  return { landed, install };
+  return { landed, install, pressInstall };
+}
+
+function bodyOf(wanted: Wanted): NewFlow {
+  return NewFlow.parse({ app: 'operator', ...wanted });
 }
 
 /** The routes that a browser visits. They need no sign-in: the state and the flow's cookie identify the browser. */
 export function githubBrowserRoutes(deps: ApiDeps) {
   const { create, begin } = beginnings(deps);
-  const { landed, install } = githubBrowserHandlers(deps);
+  const { landed, install, pressInstall } = githubBrowserHandlers(deps);
   return {
     createPage: endpoint({
       method: 'get',
@@ -146,12 +186,12 @@ export function githubBrowserRoutes(deps: ApiDeps) {
     }),
     install: endpoint({
       method: 'get',
-      path: '/v1/integrations/github/install',
+      path: installPath,
       operationId: 'getGithubInstall',
       tag: 'integrations',
       summary: 'Install the operator’s GitHub App',
       description:
-        'Send the cookie of a session or a ticket from `POST /v1/integrations/github/start`: you are redirected to GitHub. With a Bearer token you get 200 and the address to open.',
+        'Send the cookie of a session or a ticket from `POST /v1/integrations/github/start`: you are redirected to GitHub. If a session comes from a page of another site without a ticket, nothing starts before the person presses a button. With a Bearer token you get 200 and the address to open.',
       access: 'public',
       query: Install,
       success: { status: 302, description: 'Redirect to GitHub' },
@@ -165,6 +205,28 @@ export function githubBrowserRoutes(deps: ApiDeps) {
         'github_app_incomplete',
       ],
       raw: forPeople(install),
+    }),
+    pressInstall: endpoint({
+      method: 'post',
+      path: installPath,
+      operationId: 'pressInstall',
+      tag: 'integrations',
+      summary: 'Continue to the operator’s GitHub App',
+      description: 'The button of the page that `GET` shows to a session that comes from another site.',
+      access: 'public',
+      success: onward,
+      problems: [
+        'invalid_request',
+        'unauthenticated',
+        'missing_scope',
+        'not_found',
+        'csrf_rejected',
+        'flow_state_refused',
+        'github_app_missing',
+        'github_app_incomplete',
+        'body_too_large',
+      ],
+      raw: forPeople(pressInstall),
     }),
   };
 }

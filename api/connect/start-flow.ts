@@ -39,6 +39,18 @@ export async function startFlow(
   });
 }
 
+/** Returns the owner and the host of the flow that this body would start. Refuses what `startFlow` would refuse. */
+export async function plannedFlow(
+  db: Db,
+  deps: StartDeps,
+  asking: Asking,
+  body: NewFlow,
+): Promise<Owner & { hostUrl: string }> {
+  refuseMixed(body);
+  redirectOf(deps, body.redirect_url);
+  return whatOf(db, deps, asking, body);
+}
+
 type Opening = Omit<NewConnectFlow, 'createdBy' | 'redirectUrl'>;
 
 /** Stores the flow and its workflow command, and returns the address on which its browser starts. */

@@ -10,12 +10,41 @@ import { BoundedMap } from './bounded-map.ts';
 import { type Caller, callerOfToken, callerOfUser, operator } from './caller.ts';
 import { Problem } from './problems.ts';
 import type { RateLimiter } from './rate-limit.ts';
+import type { FrameState } from './request-frame.ts';
 
 export const sessionCookie = 'fairlead_session';
 
 const maxProven = 20_000;
 
-export type Authenticate = (ctx: Context) => Promise<Caller>;
+/** The most cookies of one name that are tried. Each one costs a look-up. */
+const mostCookies = 20;
+
+/** `formToken` is the CSRF token of a form of Fairlead, whose origin the caller has checked. Scripts send a header. */
+export type Authenticate = (ctx: Context, options?: { formToken?: string | undefined }) => Promise<Caller>;
+
+/**
+ * Returns the name under which browsers keep a cookie of Fairlead. On https it has the prefix `__Host-`, which prevents
+ * a sibling host from planting such a cookie. Browsers refuse the prefix on plain http.
+ */
+export function cookieName(name: string, publicUrl: string): string {
+  return publicUrl.startsWith('https:') ? `__Host-${name}` : name;
+}
+
+/**
+ * Returns all values that the browser sent for a cookie of Fairlead, the last one first. Another program on the same
+ * host can plant a second cookie with a longer path, which browsers send before ours. A planted cookie must not hide
+ * ours.
+ */
+export function cookieValues(ctx: Context, name: string, publicUrl: string): string[] {
+  const prefix = `${cookieName(name, publicUrl)}=`;
+  const pairs = ctx.get('cookie').split(';', 1_000);
+  const values = pairs.map((pair) => pair.trim()).filter((pair) => pair.startsWith(prefix));
+  return values
+    .map((pair) => pair.slice(prefix.length))
+    .filter((value) => value !== '')
+    .reverse()
+    .slice(0, mostCookies);
+}
 
 /** Identifies the caller by a Bearer token, a Bearer session or a session cookie. Throws if none of them is valid. */
 export function createAuthenticate({
@@ -35,25 +64,33 @@ export function createAuthenticate({
   const noting = new Set<string>();
 
   /**
-   * Checks the secret. After too many failures, an address that guesses is refused before any look-up. A caller at that
-   * address whose secret was valid recently is not locked out.
+   * Returns the caller of the first valid secret. After too many failures, an address that guesses is refused before
+   * any look-up. A caller at that address whose secret was valid recently is not locked out.
    */
   async function prove(
     ctx: Context,
-    secret: string,
-    find: () => Promise<Caller | undefined>,
-  ): Promise<Caller | undefined> {
-    const hash = hashSecret(secret);
-    if (!proven.has(hash)) limiter.admitGuess(ctx.ip);
-    const caller = await find();
-    if (!caller) {
-      proven.delete(hash);
-      limiter.noteFailure(ctx.ip);
-      return undefined;
+    secrets: string[],
+    find: (secret: string) => Promise<Caller | undefined>,
+  ): Promise<{ caller: Caller; secret: string } | undefined> {
+    let mayGuess = true;
+    for (const secret of secrets) {
+      const hash = hashSecret(secret);
+      if (!proven.has(hash) && !limiter.mayGuess(ctx.ip)) {
+        mayGuess = false;
+        continue;
+      }
+      const caller = await find(secret);
+      if (!caller) {
+        proven.delete(hash);
+        continue;
+      }
+      proven.set(hash, true);
+      limiter.admitCaller(caller.id, caller.kind === 'token' ? caller.grants[0]?.orgId : undefined);
+      return { caller, secret };
     }
-    proven.set(hash, true);
-    limiter.admitCaller(caller.id, caller.kind === 'token' ? caller.grants[0]?.orgId : undefined);
-    return caller;
+    if (!mayGuess) limiter.admitGuess(ctx.ip);
+    limiter.noteFailure(ctx.ip);
+    return undefined;
   }
 
   async function bySecret(secret: string): Promise<Caller | undefined> {
@@ -77,23 +114,26 @@ export function createAuthenticate({
     return session && user && callerOfUser(user, session.id);
   }
 
-  return async (ctx) => {
+  return async (ctx, { formToken } = {}) => {
     const header = ctx.get('authorization');
     if (header) {
       const given = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
       const secret = bearerToken.test(given) ? given : '';
       if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
-      const caller = await prove(ctx, secret, () => bySecret(secret));
-      if (caller) return caller;
+      const found = await prove(ctx, [secret], bySecret);
+      if (found) return found.caller;
       throw new Problem('unauthenticated', 'The token is unknown, revoked or expired. Send a valid one.');
     }
-    const cookie = ctx.cookies.get(sessionCookie);
-    if (!cookie) limiter.admitPublic(ctx.ip);
-    const caller = cookie && (await prove(ctx, cookie, () => bySession(cookie)));
-    if (!cookie || !caller) {
+    const cookies = cookieValues(ctx, sessionCookie, publicUrl);
+    if (cookies.length === 0) limiter.admitPublic(ctx.ip);
+    const found = cookies.length === 0 ? undefined : await prove(ctx, cookies, bySession);
+    if (!found) {
       throw new Problem('unauthenticated', 'Send an API token or a session as `Authorization: Bearer …`.');
     }
-    if (!['GET', 'HEAD'].includes(ctx.method)) requireSameSite(ctx, cookie, origin);
+    const { caller, secret } = found;
+    if (formToken !== undefined) requireToken(formToken, secret);
+    else if (!['GET', 'HEAD'].includes(ctx.method)) requireSameSite(ctx, secret, origin);
+    (ctx.state as FrameState).sessionToken = secret;
     return caller;
   };
 }
@@ -101,9 +141,12 @@ export function createAuthenticate({
 /** Prevents cross-site requests. A browser sends the cookie with them, but not the right origin and this token. */
 function requireSameSite(ctx: Context, cookie: string, origin: string): void {
   if (ctx.get('origin') !== origin) throw new Problem('csrf_rejected', `Send the header \`Origin: ${origin}\`.`);
-  if (!sameSecret(ctx.get('x-csrf-token'), csrfTokenOf(cookie))) {
-    throw new Problem('csrf_rejected', 'Send the `csrf_token` from `GET /v1/me` as `X-CSRF-Token`.');
-  }
+  requireToken(ctx.get('x-csrf-token'), cookie);
+}
+
+function requireToken(given: string, cookie: string): void {
+  if (sameSecret(given, csrfTokenOf(cookie))) return;
+  throw new Problem('csrf_rejected', 'Send the `csrf_token` from `GET /v1/me` as `X-CSRF-Token`.');
 }
 
 /** Derives the CSRF token from the session token, which no script can read. Nothing needs to be stored. */

@@ -4,6 +4,7 @@ import type { AuditEntry } from '../../db/ops/audit.ts';
 import type { Operation } from '../../db/ops/operations.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
+import type { Authenticate } from './authenticate.ts';
 import type { Access, Caller } from './caller.ts';
 import { Problem, type ProblemCode } from './problems.ts';
 import type { Tag } from './tags.ts';
@@ -64,7 +65,7 @@ export function reply(parts: ReplyParts): Reply {
 }
 
 /** For a raw route that some callers sign in for. */
-export type RawTools = { authenticate(ctx: Context): Promise<Caller> };
+export type RawTools = { authenticate: Authenticate };
 
 export type Endpoint = {
   method: Method;

@@ -89,9 +89,22 @@ export function isFromOwnPage(ctx: Context): boolean {
   return site ? site === 'same-origin' : hasOwnOrigin(ctx);
 }
 
+/**
+ * Returns whether the person opened the address themselves, or followed a link on a page of Fairlead. Another site can
+ * send its visitors here with their session, in a frame, an image or a redirect. A browser without `Sec-Fetch-Site` must
+ * name the page that it comes from.
+ */
+export function isOwnNavigation(ctx: Context): boolean {
+  const site = ctx.get('sec-fetch-site');
+  if (!site) return hasOwnOrigin(ctx) || hasOwnOrigin(ctx, 'referer');
+  const isPage = ctx.get('sec-fetch-mode') === 'navigate' && ctx.get('sec-fetch-dest') === 'document';
+  // A browser also loads pages in advance, which the person may never open.
+  return isPage && (site === 'same-origin' || site === 'none') && !ctx.get('sec-purpose');
+}
+
 /** A page of another site cannot choose the Host that its victim's browser sends. */
-function hasOwnOrigin(ctx: Context): boolean {
-  const origin = ctx.get('origin');
+function hasOwnOrigin(ctx: Context, header = 'origin'): boolean {
+  const origin = ctx.get(header);
   return URL.canParse(origin) && new URL(origin).host === ctx.host;
 }
 

@@ -24,6 +24,8 @@ export type RateLimiter = {
   admitPublic(ip: string): void;
   /** Refuses an address with too many failures before an unproven secret is looked up. */
   admitGuess(ip: string): void;
+  /** Returns whether `admitGuess` would admit the address. */
+  mayGuess(ip: string): boolean;
   noteFailure(ip: string): void;
   /**
    * Counts a webhook with a wrong signature, and throws if there were too many. A correctly signed webhook is never
@@ -75,6 +77,9 @@ export function createRateLimiter(limits: RateLimits, registry: Registry): RateL
     },
     admitGuess(ip) {
       refuse('failures', failures.wait(networkOf(ip)), tooManyFailures);
+    },
+    mayGuess(ip) {
+      return failures.wait(networkOf(ip)) <= 0;
     },
     noteFailure(ip) {
       failures.take(networkOf(ip));

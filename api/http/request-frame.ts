@@ -5,7 +5,8 @@ import { isTransient } from '../../db/store/errors.ts';
 import type { Logger } from '../../log.ts';
 import { catalogue, Problem, problemDocument } from './problems.ts';
 
-export type FrameState = { requestId: string; routePath?: string };
+/** `sessionToken` is the session whose cookie identified the caller. */
+export type FrameState = { requestId: string; routePath?: string; sessionToken?: string };
 
 /** The outermost middleware. It assigns the request id and turns every error into `application/problem+json`. */
 export function requestFrame({ logger, registry }: { logger: Logger; registry: Registry }): Middleware {

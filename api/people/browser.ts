@@ -4,24 +4,32 @@ import { sessionsIn } from '../../db/people/sessions.ts';
 import { usersIn } from '../../db/people/users.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { hashSecret, newSecret } from '../../db/store/sealing.ts';
-import { sessionCookie } from '../http/authenticate.ts';
+import { cookieName, cookieValues, sessionCookie } from '../http/authenticate.ts';
 
 /** As long as an owner's approval can take. */
 const maxAgeSeconds = 31 * 24 * 3600;
 const endedSeconds = 3600;
 
-/**
- * Returns the name of the flow's cookie. A browser can have several open flows, so each has its own cookie. On https,
- * no other host can plant one.
- */
-function nameOf(flowId: string, isSecure: boolean): string {
-  return `${isSecure ? '__Host-' : ''}fairlead_${flowId}`;
+/** The store, and the public address. The names of cookies depend on whether that is on https. */
+export type BrowserDeps = { reader: Db; publicUrl: string };
+
+/** Returns the name of the flow's cookie. A browser can have several open flows, so each has its own cookie. */
+function nameOf(flowId: string): string {
+  return `fairlead_${flowId}`;
 }
 
-/** Returns the hash of the cookie that binds this browser to the flow, if it has one. */
-export function flowCookieHash(ctx: Context, flowId: string): string | undefined {
-  const secret = ctx.cookies.get(nameOf(flowId, true)) ?? ctx.cookies.get(nameOf(flowId, false));
-  return secret ? hashSecret(secret) : undefined;
+/** Returns the cookie that binds this browser to the flow, if it has that one. */
+function flowSecret(ctx: Context, { id, browserHash }: Pick<BoundFlow, 'id' | 'browserHash'>, publicUrl: string) {
+  return cookieValues(ctx, nameOf(id), publicUrl).find((secret) => hashSecret(secret) === browserHash);
+}
+
+/** Returns whether the flow is bound to a browser, and this is that browser. */
+export function hasFlowCookie(
+  ctx: Context,
+  flow: Pick<BoundFlow, 'id' | 'browserHash'>,
+  { publicUrl }: Pick<BrowserDeps, 'publicUrl'>,
+): boolean {
+  return flowSecret(ctx, flow, publicUrl) !== undefined;
 }
 
 /** Returns a new cookie. Send it after its hash is stored in the flow. */
@@ -34,32 +42,35 @@ export function newFlowCookie(flowId: string, publicUrl: string): { hash: string
  * Returns the cookie for a flow that has ended. The person can read the page for another hour, and then the browser
  * drops the cookie.
  */
-export function endingFlowCookie(ctx: Context, flowId: string, publicUrl: string): string | undefined {
-  const secret = ctx.cookies.get(nameOf(flowId, publicUrl.startsWith('https:')));
-  return secret && headerOf(flowId, secret, endedSeconds, publicUrl);
+export function endingFlowCookie(
+  ctx: Context,
+  flow: Pick<BoundFlow, 'id' | 'browserHash'>,
+  publicUrl: string,
+): string | undefined {
+  const secret = flowSecret(ctx, flow, publicUrl);
+  return secret && headerOf(flow.id, secret, endedSeconds, publicUrl);
 }
 
 function headerOf(flowId: string, secret: string, maxAge: number, publicUrl: string): string {
-  const isSecure = publicUrl.startsWith('https:');
-  const cookie = `${nameOf(flowId, isSecure)}=${secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAge}`;
-  return isSecure ? `${cookie}; Secure` : cookie;
+  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
+  const name = cookieName(nameOf(flowId), publicUrl);
+  return `${name}=${secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAge}${secure}`;
 }
 
 /** The members of a flow that decide which browser and person it belongs to. */
 export type BoundFlow = Pick<ConnectFlow, 'id' | 'orgId' | 'createdBy' | 'browserHash'>;
 
 /** Returns whether the flow is bound to this browser, and no other person is signed in there. */
-export async function isItsBrowser(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
-  const hash = flowCookieHash(ctx, flow.id);
-  return hash !== undefined && hash === flow.browserHash && (await isItsPerson(ctx, db, flow));
+export async function isItsBrowser(ctx: Context, deps: BrowserDeps, flow: BoundFlow): Promise<boolean> {
+  return hasFlowCookie(ctx, flow, deps) && (await isItsPerson(ctx, deps, flow));
 }
 
 /**
  * Prevents a signed-in person from being led through another person's flow, or into an organization that they do not
  * belong to.
  */
-export async function isItsPerson(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
-  const user = await userAt(ctx, db);
+export async function isItsPerson(ctx: Context, deps: BrowserDeps, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, deps);
   if (!user) return true;
   return flow.createdBy.startsWith('user:') ? flow.createdBy === `user:${user.id}` : belongsTo(user, flow);
 }
@@ -68,14 +79,14 @@ export async function isItsPerson(ctx: Context, db: Db, flow: BoundFlow): Promis
  * Returns whether the person is signed in and belongs to the organization. Such a person does not need the confirmation
  * page.
  */
-export async function isKnownPerson(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
-  const user = await userAt(ctx, db);
-  return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, db, flow));
+export async function isKnownPerson(ctx: Context, deps: BrowserDeps, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, deps);
+  return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, deps, flow));
 }
 
 /** Returns whether the signed-in person started the flow, and so knows which owner it is for. */
-export async function hasBegun(ctx: Context, db: Db, flow: BoundFlow): Promise<boolean> {
-  const user = await userAt(ctx, db);
+export async function hasBegun(ctx: Context, deps: BrowserDeps, flow: BoundFlow): Promise<boolean> {
+  const user = await userAt(ctx, deps);
   return user !== undefined && flow.createdBy === `user:${user.id}` && belongsTo(user, flow);
 }
 
@@ -86,10 +97,13 @@ function belongsTo({ ops, memberships }: Person, { orgId }: BoundFlow): boolean 
 }
 
 /** Returns the signed-in person, if there is one. People of a platform have no session here. */
-async function userAt(ctx: Context, db: Db): Promise<Person | undefined> {
-  const token = ctx.cookies.get(sessionCookie);
-  const session = token ? await sessionsIn(db).findByToken(token) : undefined;
-  return session && usersIn(db).find(session.userId);
+async function userAt(ctx: Context, { reader, publicUrl }: BrowserDeps): Promise<Person | undefined> {
+  for (const token of cookieValues(ctx, sessionCookie, publicUrl)) {
+    const session = await sessionsIn(reader).findByToken(token);
+    const user = session && (await usersIn(reader).find(session.userId));
+    if (user) return user;
+  }
+  return undefined;
 }
 
 /** Redirects without `ctx.redirect`, which writes the address into a page. */

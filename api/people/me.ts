@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
+import { csrfTokenOf } from '../http/authenticate.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import type { FrameState } from '../http/request-frame.ts';
 
 const MeView = z
   .object({
@@ -23,7 +24,7 @@ export function meRoutes(): Endpoint[] {
       access: 'signed_in',
       success: { status: 200, body: MeView },
       async read({ caller, ctx }) {
-        const cookie = ctx.get('authorization') ? undefined : ctx.cookies.get(sessionCookie);
+        const { sessionToken } = ctx.state as FrameState;
         return {
           id: caller.id,
           kind: caller.kind,
@@ -33,7 +34,7 @@ export function meRoutes(): Endpoint[] {
             project_id: projectId,
             scopes: [...scopes],
           })),
-          ...(cookie && { csrf_token: csrfTokenOf(cookie) }),
+          ...(sessionToken && { csrf_token: csrfTokenOf(sessionToken) }),
         };
       },
     }),

@@ -3,7 +3,7 @@ import { appendAudit } from '../../db/ops/audit.ts';
 import { type NewSession, sessionsIn } from '../../db/people/sessions.ts';
 import { usersIn } from '../../db/people/users.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import { csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
+import { cookieName, csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
@@ -53,7 +53,7 @@ function wrongCode(): Problem {
 
 export function cookieHeader(token: string, maxAgeSeconds: number, publicUrl: string): string {
   const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
-  return `${sessionCookie}=${token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure}`;
+  return `${cookieName(sessionCookie, publicUrl)}=${token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure}`;
 }
 
 export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {

@@ -93,6 +93,7 @@ export const publicOperations = [
   'getFlowPage',
   'continueFlow',
   'pressConfirm',
+  'pressAccount',
   'pressCancel',
   'pressCheck',
   'openGoogleConsent',
