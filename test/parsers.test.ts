@@ -70,7 +70,7 @@ const reasons: Record<string, Record<string, number>> = {
   'Fairlead wrote the text (a column, a response or an id), and checked it before': {
     'activities/connect/flow-steps.ts': 1,
     'api/integrations/choose-integration.ts': 1,
-    'api/connect/begin.ts': 3,
+    'api/connect/begin.ts': 2,
     'api/connect/flow-page.ts': 1,
     'api/connect/flow-view.ts': 1,
     'api/integrations/dialect-view.ts': 1,

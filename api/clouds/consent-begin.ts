@@ -18,7 +18,7 @@ type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'googleConsents' | 'links'>;
  * the access.
  */
 export function consentBeginnings({ database, keyring, googleConsents, links }: Deps) {
-  const browserDeps = { reader: database.reader, publicUrl: links.publicUrl };
+  const browserDeps = () => ({ reader: database.reader, publicUrl: links.publicUrl });
 
   async function find(ticket: string | undefined): Promise<ConsentFlow> {
     const flow = ticket === undefined ? undefined : await googleConsentsIn(database.reader).byTicket(ticket);
@@ -34,7 +34,7 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
    */
   async function open(ctx: Context, ticket: string | undefined): Promise<void> {
     const flow = await find(ticket);
-    if (flow.browserHash !== null || (await hasBegun(ctx, browserDeps, flow))) return goOn(ctx, flow);
+    if (flow.browserHash !== null || (await hasBegun(ctx, browserDeps(), flow))) return goOn(ctx, flow);
     const owner = await ownerNameOf(database.reader, flow);
     showPage(ctx, {
       title: 'Allow access to your Google account',
@@ -56,7 +56,7 @@ export function consentBeginnings({ database, keyring, googleConsents, links }: 
   /** Binds the flow to this browser and redirects it to Google. */
   async function goOn(ctx: Context, flow: ConsentFlow): Promise<void> {
     const isBound = flow.browserHash !== null;
-    const mayGo = isBound ? isItsBrowser(ctx, browserDeps, flow) : isItsPerson(ctx, browserDeps, flow);
+    const mayGo = isBound ? isItsBrowser(ctx, browserDeps(), flow) : isItsPerson(ctx, browserDeps(), flow);
     if (!(await mayGo)) return refuseConsent('state_foreign');
     const cookie = isBound ? undefined : newFlowCookie(flow.id, links.publicUrl);
     const issued = await database.write(async (trx) => {

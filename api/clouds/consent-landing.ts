@@ -58,7 +58,8 @@ export function consentLanding({ database, keyring, googleConsents, links, logge
     if (state === undefined) return refuseConsent('state_missing');
     const flow = await googleConsentsIn(database.reader).byState(state);
     if (!flow) return refuseConsent('state_unknown');
-    if (!(await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, flow))) return refuseConsent('state_foreign');
+    if (!(await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, flow)))
+      return refuseConsent('state_foreign');
     if (flow.landedAt !== null) return refuseConsent('state_used');
     return flow.expiresAt <= Date.now() ? refuseConsent('state_expired') : flow;
   }

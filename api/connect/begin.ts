@@ -28,19 +28,18 @@ const submitScript = `document.forms[0].submit()`;
  */
 export function beginnings(deps: ApiDeps) {
   const { database, connect, links } = deps;
-  const browserDeps = { reader: database.reader, publicUrl: links.publicUrl };
+  const browserDeps = () => ({ reader: database.reader, publicUrl: links.publicUrl });
 
   async function create(ctx: Context): Promise<void> {
     const { state: given } = check('query', CreateQuery, ctx.query);
     const { state, flow } = await beginning(given, 'create');
     // If the browser returns after this step, it continues at the current step.
     if (flow.browserHash !== null) {
-      if (!(await isItsBrowser(ctx, browserDeps, flow))) return refuse('state_foreign');
+      if (!(await isItsBrowser(ctx, browserDeps(), flow))) return refuse('state_foreign');
       return showManifest(ctx, flow);
     }
     if (state.expiresAt <= Date.now()) return refuse('state_expired');
-    if (!(await isKnownPerson(ctx, browserDeps, flow)))
-      return askForConsent(ctx, database.reader, flow, given ?? '');
+    if (!(await isKnownPerson(ctx, browserDeps(), flow))) return askForConsent(ctx, database.reader, flow, given ?? '');
     await bindAnd(ctx, flow, () => showManifest(ctx, flow));
   }
 
@@ -95,8 +94,8 @@ export function beginnings(deps: ApiDeps) {
 
   async function redeemTicket(ctx: Context, ticket: string): Promise<void> {
     const { state, flow } = await beginning(ticket, 'ticket');
-    const isBound = await isItsBrowser(ctx, browserDeps, flow);
-    if (!isBound && state.usedAt === null && !(await isKnownPerson(ctx, browserDeps, flow))) {
+    const isBound = await isItsBrowser(ctx, browserDeps(), flow);
+    if (!isBound && state.usedAt === null && !(await isKnownPerson(ctx, browserDeps(), flow))) {
       if (state.expiresAt <= Date.now()) return refuse('state_expired');
       return askForConsent(ctx, database.reader, flow, ticket);
     }
@@ -106,7 +105,7 @@ export function beginnings(deps: ApiDeps) {
 
   /** Redeems a ticket once. Only a reload in the same browser can repeat it. */
   async function redeem(ctx: Context, state: FlowState, flow: ConnectFlow): Promise<void> {
-    const again = hasFlowCookie(ctx, flow, browserDeps);
+    const again = hasFlowCookie(ctx, flow, links);
     if (!again && !(await database.write((trx) => flowStatesIn(trx).use(state.hash)))) {
       return refuse(state.usedAt === null ? 'state_expired' : 'state_foreign');
     }

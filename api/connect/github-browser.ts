@@ -47,7 +47,7 @@ const installPath = '/v1/integrations/github/install';
 export function githubBrowserHandlers(deps: ApiDeps) {
   const { database, keyring, connect, links } = deps;
   const { redeemTicket } = beginnings(deps);
-  const startDeps = { connect, publicUrl: links.publicUrl };
+  const startDeps = () => ({ connect, publicUrl: links.publicUrl });
 
   /** Handles both `callback` and `installed`. The purpose of the state decides what GitHub must send back. */
   async function landed(ctx: Context, callbackOf: string | undefined): Promise<void> {
@@ -63,7 +63,8 @@ export function githubBrowserHandlers(deps: ApiDeps) {
       return code === undefined && error === undefined ? strayed(ctx, setupAction) : refuse('state_missing');
     const arrival = await findArrival(database.reader, answer);
     if (typeof arrival === 'string') return refuse(arrival);
-    if (!(await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, arrival.flow))) return refuse('state_foreign');
+    if (!(await isItsBrowser(ctx, { reader: database.reader, publicUrl: links.publicUrl }, arrival.flow)))
+      return refuse('state_foreign');
     // Prevents a code of one App from being used for another one, which can be on another host.
     if (callbackOf !== 'any' && callbackOf !== ownAppIdOf(arrival.flow)) return refuse('callback_foreign');
 
@@ -99,13 +100,18 @@ export function githubBrowserHandlers(deps: ApiDeps) {
    */
   async function askToStart(ctx: Context, caller: Caller, wanted: Wanted): Promise<void> {
     const asking = { tenant: tenantFor(caller, 'integrations:write'), caller };
-    const what = await plannedFlow(database.reader, startDeps, asking, bodyOf(wanted));
+    const what = await plannedFlow(database.reader, startDeps(), asking, bodyOf(wanted));
     const { sessionToken = '' } = ctx.state as FrameState;
     const values = Object.entries(wanted).map(([name, value]) => [name, String(value)]);
-    showConsent(ctx, { owner: await ownerNameOf(database.reader, what), hostUrl: what.hostUrl, isNewApp: false }, installPath, {
-      ...Object.fromEntries(values),
-      csrf_token: csrfTokenOf(sessionToken),
-    });
+    showConsent(
+      ctx,
+      { owner: await ownerNameOf(database.reader, what), hostUrl: what.hostUrl, isNewApp: false },
+      installPath,
+      {
+        ...Object.fromEntries(values),
+        csrf_token: csrfTokenOf(sessionToken),
+      },
+    );
   }
 
   /** Handles the button of that page. */
@@ -125,7 +131,7 @@ export function githubBrowserHandlers(deps: ApiDeps) {
     const tenant = tenantFor(caller, 'integrations:write');
     const { requestId } = ctx.state as FrameState;
     return database.write(async (trx) => {
-      const { flow, url } = await startFlow(trx, startDeps, { tenant, caller }, bodyOf(wanted));
+      const { flow, url } = await startFlow(trx, startDeps(), { tenant, caller }, bodyOf(wanted));
       const { id, orgId, projectId, kind } = flow;
       const act = { actor: caller.id, action: 'flow.started', target: id, ip: ctx.ip, requestId };
       await appendAudit(trx, { orgId, projectId, ...act, detail: { kind } });

@@ -70,7 +70,17 @@ test('installs the operator’s App from the sign-in link with only the session'
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: /Signed in/ }).waitFor();
 
-  await page.goto(`${fairlead.publicUrl}/v1/integrations/github/install?project_id=${projectId}`);
+  const install = `${fairlead.publicUrl}/v1/integrations/github/install?project_id=${projectId}`;
+  const open = async () => (await fairlead.client.ask<unknown[]>('GET', '/v1/flows')).length;
+  const before = await open();
+  await page.goto(install);
+  await page.waitForURL(/installations\/new/);
+  expect(await open()).toBe(before + 1);
+  // A link on a page of another origin starts nothing before the person presses the button.
+  await page.evaluate(`location.href = ${JSON.stringify(install)}`);
+  await page.getByRole('heading', { name: 'Connect a GitHub account' }).waitFor();
+  expect(await open()).toBe(before + 1);
+  await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByRole('button', { name: 'Install' }).first().click();
   await page.waitForURL(/\/connect\/flow_/);
   await expect.poll(() => page.getByRole('heading').first().textContent(), { timeout: 15_000 }).toBe('Connected');

@@ -365,6 +365,11 @@ describe('an approval counts only for the account that the flow asked for', () =
     await applyInstallation(database, elsewhere.id, payload);
     expect(await look()).toBe('unseen');
     expect(await now()).toMatchObject({ requestedAccount: null, approvedInstallation: null });
+    // A flow on the other GitHub App does not make the request of this one unclear.
+    const theirs = await rows.installing(owner, elsewhere.id);
+    await rows.move(theirs.id, 'awaiting_approval', { githubUserId: member.id, requestedAccount: zeta.id });
+    ask(zeta);
+    expect(await look()).toBe('pending');
   });
 
   test('and a request that GitHub never lists counts as gone after ten minutes', async () => {

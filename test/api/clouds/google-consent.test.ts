@@ -119,7 +119,7 @@ describe('a consent', () => {
     const open = (token: string) =>
       fetch(mine.url.replace(publicUrl, api.url), {
         redirect: 'manual',
-        headers: { accept: 'text/html', cookie: `fairlead_session=${token}` },
+        headers: { accept: 'text/html', cookie: `__Host-fairlead_session=${token}` },
       });
     const colleague = await addUser(api.database, orgId, 'admin');
     expect((await open(colleague.session)).headers.get('location')).toBeNull();
@@ -134,7 +134,7 @@ describe('a consent', () => {
     const named = { name: 'Shop & Co' };
     await api.database.write((trx) => trx('projects').where({ id: projectId }).update(named));
     const { url } = await start();
-    const cookie = `fairlead_session=${session}`;
+    const cookie = `__Host-fairlead_session=${session}`;
     const opened = await fetch(url.replace(publicUrl, api.url), {
       redirect: 'manual',
       headers: { accept: 'text/html', cookie },
@@ -160,6 +160,19 @@ describe('a consent', () => {
     expectPage(await visit(answer, createBrowser()), 400, /Another browser/);
     expect(codesTaken()).toBe(0);
     expectPage(await visit(answer), 200, /connected/);
+  });
+
+  test('is rejected with a cookie that a sibling host can plant', async () => {
+    const asked = await visit((await start()).url);
+    const sent = await browser.press(asked, 'Continue');
+    const [name = '', secret = ''] = sent.headers.getSetCookie()[0]?.split(/[=;]/) ?? [];
+    expect(name).toMatch(/^__Host-/);
+    const callback = agree(new URL(sent.location ?? '')).replace(publicUrl, api.url);
+    const come = (cookie: string) => fetch(callback, { headers: { accept: 'text/html', cookie } });
+    expect((await come(`${name.replace('__Host-', '')}=${secret}`)).status).toBe(400);
+    expect(codesTaken()).toBe(0);
+    // A second cookie of the same name does not lock the person out.
+    expect((await come(`${name}=planted; ${name}=${secret}; ${name}=again`)).status).toBe(200);
   });
 
   test('is rejected for a victim who follows an attacker’s link', async () => {

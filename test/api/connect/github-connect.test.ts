@@ -97,12 +97,12 @@ test('rejects a code that arrives at another App’s callback, with any state', 
 test('shows signed-in people the target project, and rejects a person of another organization', async () => {
   const { create_url: url } = await start();
   const stranger = await addUser(api.database, await addOrg(api.database, 'Elsewhere'), 'owner');
-  const as = (session: string) => fetch(here(url), { headers: { cookie: `fairlead_session=${session}` } });
+  const as = (session: string) => fetch(here(url), { headers: { cookie: `__Host-fairlead_session=${session}` } });
   const asked = await (await as(stranger.session)).text();
   expect(asked).toContain('the project Shop of Acme');
   const begun = await fetch(`${api.url}/connect/begin`, {
     method: 'POST',
-    headers: { cookie: `fairlead_session=${stranger.session}`, origin: api.url },
+    headers: { cookie: `__Host-fairlead_session=${stranger.session}`, origin: api.url },
     body: new URLSearchParams({ state: stateIn(url) }),
   });
   expect(begun.status).toBe(400);
@@ -397,12 +397,12 @@ test('redirects a session to GitHub, returns a link to a Bearer token, and rejec
   const path = `/v1/integrations/github/install?project_id=${projectId}`;
   expect((await fetch(api.url + path, { redirect: 'manual' })).status).toBe(401);
   const admin = await addUser(api.database, orgId, 'admin');
-  const cookie = `fairlead_session=${admin.session}`;
-  const shown = await fetch(api.url + path, { redirect: 'manual', headers: { cookie } });
+  const cookie = `__Host-fairlead_session=${admin.session}`;
+  const shown = await fetch(api.url + path, { redirect: 'manual', headers: { cookie, referer: `${api.url}/docs` } });
   expect(shown.status).toBe(302);
   expect(shown.headers.get('location')).toMatch(/^https:\/\/github\.com\/apps\/fairlead\/installations\/new\?state=/);
   const viewer = await addUser(api.database, orgId, 'viewer');
-  const refused = await fetch(api.url + path, { headers: { cookie: `fairlead_session=${viewer.session}` } });
+  const refused = await fetch(api.url + path, { headers: { cookie: `__Host-fairlead_session=${viewer.session}` } });
   expect(refused.status).toBe(403);
   const answer = await client.send<{ url: string }>('GET', path);
   expect(answer).toMatchObject({ status: 200, body: { url: expect.stringContaining('/github/install?ticket=') } });
@@ -413,7 +413,7 @@ test('redirects a session to GitHub, returns a link to a Bearer token, and rejec
   const flowCookie = /__Host-fairlead_flow_\w+=[^;]+/.exec(shown.headers.getSetCookie().join())?.[0] ?? '';
   const page = `${api.url}/connect/${flowId}`;
   expect((await fetch(page, { headers: { cookie: `${flowCookie}; ${cookie}` } })).status).toBe(200);
-  const mixed = `${flowCookie}; fairlead_session=${viewer.session}`;
+  const mixed = `${flowCookie}; __Host-fairlead_session=${viewer.session}`;
   expect((await fetch(page, { headers: { cookie: mixed } })).status).toBe(403);
 });
 

@@ -169,6 +169,7 @@ test('Every endpoint that changes something uses `write`, or is a known raw rout
     'pressCancel',
     'pressCheck',
     'pressConfirm',
+    'pressInstall',
     'receiveGithubAppWebhook',
     'receiveGithubWebhook',
   ]);

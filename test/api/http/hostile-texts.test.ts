@@ -263,7 +263,7 @@ describe('a URL, a header or a cookie that cannot be decoded never causes a 5xx'
   test.each([...everywhere, ...ofWebhooks])('in %s', async (header) => {
     // A header can hold only these characters.
     const values = [...raw, ...hostileTexts.filter((text) => /^[\t\x20-\x7e\x80-\xff]*$/.test(text))];
-    const prefix = header === 'cookie' ? 'fairlead_session=' : header === 'authorization' ? 'Bearer ' : '';
+    const prefix = header === 'cookie' ? '__Host-fairlead_session=' : header === 'authorization' ? 'Bearer ' : '';
     const flow = `/connect/${tenant.flowId}`;
     const routes: [string, string][] = ofWebhooks.includes(header)
       ? [['POST', '/v1/webhooks/github']]

@@ -66,7 +66,7 @@ test('documents the `Location` of a redirect', async () => {
   const path = '/v1/integrations/github/install';
   const answer = await fetch(`${api.url}${path}?project_id=${projectId}`, {
     redirect: 'manual',
-    headers: { cookie: `fairlead_session=${session}` },
+    headers: { cookie: `__Host-fairlead_session=${session}`, referer: api.url },
   });
   expect(answer.status).toBe(302);
   expect(headersOf('get', path, answer)).toEqual({ documented: ['Location'], sent: ['Location'] });

@@ -232,8 +232,14 @@ describe('installing', () => {
 
   test('redirects a browser to GitHub with a state, and accepts its callback', async () => {
     const { id: userId, session } = await addUser(api.database, tenant.orgId, 'owner');
-    const cookie = `fairlead_session=${session}`;
-    const answer = await install(`?projectId=${tenant.projectId}`, { cookie });
+    const cookie = `__Host-fairlead_session=${session}`;
+    // A link on another site starts nothing before a button is pressed.
+    const elsewhere = await install(`?projectId=${tenant.projectId}`, { cookie, referer: 'https://evil.example/' });
+    expect(elsewhere.status).toBe(200);
+    expect(await elsewhere.text()).toContain(`name="project_id" value="${tenant.projectId}"`);
+    const begun = { created_by: `user:${userId}` };
+    expect(await api.database.reader('connect_flows').where(begun)).toEqual([]);
+    const answer = await install(`?projectId=${tenant.projectId}`, { cookie, referer: `${api.url}/docs` });
     expect(answer.status).toBe(302);
     const where = new URL(answer.headers.get('location') ?? '');
     expect(where.host).toBe('github.com');
@@ -264,7 +270,10 @@ describe('installing', () => {
   test('rejects callers that cannot connect', async () => {
     expect((await install()).status).toBe(401);
     const viewer = await addUser(api.database, tenant.orgId, 'viewer');
-    const answer = await install('', { cookie: `fairlead_session=${viewer.session}`, accept: 'application/json' });
+    const answer = await install('', {
+      cookie: `__Host-fairlead_session=${viewer.session}`,
+      accept: 'application/json',
+    });
     expect(answer.status).toBe(403);
     expect((await install('?project=x', { accept: 'application/json' })).status).toBe(400);
   });

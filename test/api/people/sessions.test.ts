@@ -36,7 +36,7 @@ async function signIn(): Promise<SignedIn> {
   return (await response.json()) as SignedIn;
 }
 
-const cookieOf = ({ token }: SignedIn) => `fairlead_session=${token}`;
+const cookieOf = ({ token }: SignedIn) => `__Host-fairlead_session=${token}`;
 
 describe('the one-time link', () => {
   test('is redeemed once by concurrent requests', async () => {
@@ -84,7 +84,9 @@ describe('a session', () => {
   test('is a cookie that scripts cannot read and that browsers do not send over plain HTTP', async () => {
     const response = await post('/v1/sessions', { code: await newCode() });
     const cookie = response.headers.get('set-cookie') ?? '';
-    expect(cookie).toMatch(/^fairlead_session=fls_[\w-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=\d+; Secure$/);
+    expect(cookie).toMatch(
+      /^__Host-fairlead_session=fls_[\w-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=\d+; Secure$/,
+    );
   });
 
   test('needs its origin and its CSRF token for changes by cookie', async () => {

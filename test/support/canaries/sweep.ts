@@ -93,6 +93,7 @@ export const publicOperations = [
   'getFlowPage',
   'continueFlow',
   'pressConfirm',
+  'pressInstall',
   'pressAccount',
   'pressCancel',
   'pressCheck',
