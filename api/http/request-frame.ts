@@ -8,8 +8,23 @@ import { catalogue, Problem, problemDocument } from './problems.ts';
 /** `sessionToken` is the session whose cookie identified the caller. */
 export type FrameState = { requestId: string; routePath?: string; sessionToken?: string };
 
+/**
+ * A year, as browsers recommend. Without `includeSubDomains`, because other services of the operator can be below the
+ * same name, and without `preload`, because leaving that list takes months.
+ */
+const strictTransport = 'max-age=31536000';
+
 /** The outermost middleware. It assigns the request id and turns every error into `application/problem+json`. */
-export function requestFrame({ logger, registry }: { logger: Logger; registry: Registry }): Middleware {
+export function requestFrame({
+  logger,
+  registry,
+  links: { publicUrl },
+}: {
+  logger: Logger;
+  registry: Registry;
+  links: { publicUrl: string };
+}): Middleware {
+  const isHttps = publicUrl.startsWith('https:');
   const durations = new Histogram({
     name: 'fairlead_http_request_duration_seconds',
     help: 'Time to answer, by route',
@@ -29,6 +44,7 @@ export function requestFrame({ logger, registry }: { logger: Logger; registry: R
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
+      ...(isHttps && { 'strict-transport-security': strictTransport }),
     });
     try {
       await next();

@@ -43,7 +43,13 @@ beforeAll(async () => {
     },
   };
   const app = new Koa();
-  app.use(requestFrame({ logger: createLogger('silent'), registry: new Registry() }));
+  app.use(
+    requestFrame({
+      logger: createLogger('silent'),
+      registry: new Registry(),
+      links: { publicUrl: 'http://localhost' },
+    }),
+  );
   const authenticate = createAuthenticate({ database, adminToken, publicUrl: links.publicUrl, limiter: unlimited });
   const frame = { database, authenticate, links, limiter: unlimited };
   for (const middleware of mount(buildRoutes({ database, broker, links }), frame)) {

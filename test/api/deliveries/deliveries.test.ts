@@ -40,7 +40,7 @@ beforeAll(async () => {
   stops.push(relay.stop);
 
   const app = new Koa();
-  app.use(requestFrame({ logger: silent, registry }));
+  app.use(requestFrame({ logger: silent, registry, links: { publicUrl: 'http://localhost' } }));
   const publicUrl = 'http://127.0.0.1';
   const authenticate = createAuthenticate({ database, adminToken, publicUrl, limiter: unlimited });
   const routes = [...webhookRoutes({ intake, limiter: unlimited }), ...deliveryRoutes({ database })];

@@ -358,3 +358,22 @@ describe('the service', () => {
     expect((await script.text()).length).toBeGreaterThan(100_000);
   });
 });
+
+describe('`Strict-Transport-Security`', () => {
+  test.each(['/healthz', '/v1/projects', '/nothing', '/sign-in'])(
+    'is sent for %s if the public URL is https',
+    async (path) => {
+      const response = await fetch(api.url + path);
+      expect(response.headers.get('strict-transport-security')).toBe('max-age=31536000');
+    },
+  );
+
+  test('is not sent if the public URL is http', async () => {
+    const links = { publicUrl: 'http://localhost:8080', temporalUiUrl: undefined, namespace: 'default' };
+    const plain = await startApi({ links });
+    const response = await fetch(`${plain.url}/healthz`);
+    await plain.stop();
+    expect(response.status).toBe(200);
+    expect(response.headers.has('strict-transport-security')).toBe(false);
+  });
+});

@@ -41,7 +41,7 @@ await createRelay({ database, temporal, logger, registry }).start();
 
 const app = new Koa();
 app.silent = true;
-app.use(requestFrame({ logger, registry }));
+app.use(requestFrame({ logger, registry, links: { publicUrl: 'http://localhost' } }));
 const authenticate = async () => {
   throw new Problem('unauthenticated');
 };
