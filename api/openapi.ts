@@ -50,7 +50,7 @@ export function openApiDocument(endpoints: Endpoint[]): Json {
       title: 'Fairlead',
       version: '1',
       description:
-        'Fairlead connects your platform to the Git hosts of its users and turns pushes into builds. Times are in seconds since 1970. Lists have pages: follow the `Link` header. Errors are `application/problem+json` with the schema `Problem`. The routes of `/api/integrations` use other names: see docs/dialect.md.',
+        'Fairlead connects your platform to the Git hosts of its users and turns pushes into builds. Times are in seconds since 1970. Lists have pages: follow the `Link` header. Errors are `application/problem+json` with the schema `Problem`; a browser gets those of a page as `text/html`. An unknown path gets 404, and another method of a known path 405 with `Allow`. The routes of `/api/integrations` use other names: see docs/dialect.md.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -80,7 +80,7 @@ export function openApiText(endpoints: Endpoint[]): string {
 }
 
 function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
-  const { operationId, tag, summary, description, access, body, success } = endpoint;
+  const { operationId, tag, summary, description, access, body, form } = endpoint;
   const scope = access === 'public' || access === 'signed_in' ? undefined : `You need the scope \`${access}\`.`;
   const said = [description, scope].filter(Boolean).join('\n\n');
   return {
@@ -93,14 +93,33 @@ function operationOf(endpoint: Endpoint, schemas: DocumentSchemas): Json {
     ...(body && {
       requestBody: { required: true, content: { 'application/json': { schema: schemas.toSchema(body, 'input') } } },
     }),
-    responses: {
-      // If the caller waits for the operation, or if it has already ended, the response is a 200 with the result.
-      ...(success.status === 202 &&
-        !endpoint.raw && { 200: { ...successOf(endpoint, schemas, 200), description: 'The work has ended' } }),
-      [success.status]: successOf(endpoint, schemas, success.status),
-      ...problemResponses(problemsOf(endpoint)),
-    },
+    ...(form && {
+      requestBody: { content: { 'application/x-www-form-urlencoded': { schema: schemas.toSchema(form, 'input') } } },
+    }),
+    responses: merged([...successesOf(endpoint, schemas), ...problemResponses(endpoint)]),
   };
+}
+
+type Response = { status: number; description: string; headers: Json; content: Json };
+
+/** Responses with the same status differ in their content type. */
+function merged(responses: Response[]): Json {
+  const byStatus = new Map<number, Response[]>();
+  for (const one of responses) byStatus.set(one.status, [...(byStatus.get(one.status) ?? []), one]);
+  return Object.fromEntries(
+    [...byStatus].map(([status, some]) => {
+      const headers = Object.assign({}, ...some.map((one) => one.headers));
+      const content = Object.assign({}, ...some.map((one) => one.content));
+      return [
+        status,
+        {
+          description: [...new Set(some.map((one) => one.description))].join('\n\n'),
+          ...(Object.keys(headers).length > 0 && { headers }),
+          ...(Object.keys(content).length > 0 && { content }),
+        },
+      ];
+    }),
+  );
 }
 
 const waitParameter = {
@@ -147,49 +166,52 @@ function parametersOf(
   ];
 }
 
-function successOf(endpoint: Endpoint, schemas: DocumentSchemas, status: number): Json {
-  const { success, secret } = endpoint;
-  const description = success.description ?? (secret ? 'Contains a secret that is shown once' : 'Done');
-  const headers = headersOf(successHeaders(endpoint, status));
-  if (!success.body) return { description, ...headers };
-  return {
-    description,
-    ...headers,
-    content: { [success.contentType ?? 'application/json']: { schema: schemas.toSchema(success.body, 'output') } },
-  };
+function successesOf(endpoint: Endpoint, schemas: DocumentSchemas): Response[] {
+  const { success, others = [], secret, raw } = endpoint;
+  // If the caller waits for the operation, or if it has already ended, the response is a 200 with the result.
+  const ended = success.status === 202 && !raw ? [{ ...success, status: 200, description: 'The work has ended' }] : [];
+  return [...ended, success, ...others].map(({ status, body, description, contentType = 'application/json' }) => ({
+    status,
+    description: description ?? (secret ? 'Contains a secret that is shown once' : 'Done'),
+    headers: headersOf(successHeaders(endpoint, status)),
+    content: body ? { [contentType]: { schema: schemas.toSchema(body, 'output') } } : {},
+  }));
 }
 
 function headersOf(names: (keyof typeof responseHeaders)[]): Json {
-  if (names.length === 0) return {};
-  return { headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])) };
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
 /** Returns the problems of the route and of the frame around it. */
-function problemsOf({ access, params, query, body, write, raw, problems = [] }: Endpoint): ProblemCode[] {
-  const frame: ProblemCode[] = ['internal', 'unavailable', 'too_many_requests'];
+function problemsOf({ access, params, body, form, write, problems = [] }: Endpoint): ProblemCode[] {
+  const frame: ProblemCode[] = [
+    'internal',
+    'unavailable',
+    'too_many_requests',
+    'request_timeout',
+    'headers_too_large',
+    'invalid_request',
+  ];
   if (access !== 'public') frame.push('unauthenticated', 'missing_scope', 'csrf_rejected');
   if (params) frame.push('not_found');
-  if (!raw || query || body) frame.push('invalid_request');
-  if (body) frame.push('body_too_large', 'unsupported_media_type');
+  if (body || form) frame.push('body_too_large');
+  if (body) frame.push('unsupported_media_type');
   if (write) frame.push('precondition_failed');
   if (write && access !== 'public') frame.push('idempotency_key_reused');
   return [...new Set([...frame, ...problems])];
 }
 
-function problemResponses(codes: ProblemCode[]): Json {
-  const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of codes) {
-    const { status } = catalogue[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
-  }
-  return Object.fromEntries(
-    [...byStatus].map(([status, some]) => [
+function problemResponses(endpoint: Endpoint): Response[] {
+  return problemsOf(endpoint).map((code) => {
+    const { status, title } = catalogue[code];
+    return {
       status,
-      {
-        description: some.map((code) => `\`${code}\`: ${catalogue[code].title}`).join('\n\n'),
-        ...headersOf(problemHeaders(status)),
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      description: `\`${code}\`: ${title}`,
+      headers: headersOf(problemHeaders(status)),
+      content: {
+        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+        ...(endpoint.page && { 'text/html': { schema: { type: 'string' } } }),
       },
-    ]),
-  );
+    };
+  });
 }

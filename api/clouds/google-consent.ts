@@ -3,7 +3,7 @@ import { googleConsentsIn, type NewConsentFlow } from '../../db/clouds/google-co
 import type { Transaction } from '../../db/store/connection.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { forPeople } from '../http/html-page.ts';
+import { shownPage } from '../http/html-page.ts';
 import { check, epochSeconds, exampleId, id, name, toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { type Asking, ownerOf } from '../people/owner.ts';
@@ -27,7 +27,7 @@ const NewConsent = z
 
 const StartedConsent = z.object({ url: z.string(), expires_at: epochSeconds }).meta({ id: 'StartedGoogleConsent' });
 const Ticket = z.strictObject({ ticket: z.string().min(1).max(200).optional() });
-const html = { status: 200, body: z.string(), contentType: 'text/html' };
+const toGoogle = { status: 303, description: 'Redirect to Google' };
 
 /** The routes of Google's consent. With it, a person allows Fairlead to use their own access. */
 export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
@@ -77,9 +77,11 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
       summary: 'Show the consent page',
       access: 'public',
       query: Ticket,
-      success: html,
-      problems: ['invalid_request', 'flow_state_refused'],
-      raw: forPeople((ctx) => open(ctx, check('query', Ticket, ctx.query).ticket)),
+      success: shownPage,
+      others: [toGoogle],
+      page: true,
+      problems: ['flow_state_refused'],
+      raw: (ctx) => open(ctx, check('query', Ticket, ctx.query).ticket),
     }),
     endpoint({
       method: 'post',
@@ -88,9 +90,11 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
       tag: 'clouds',
       summary: 'Continue to Google',
       access: 'public',
-      success: html,
-      problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
-      raw: forPeople((ctx) => begin(ctx)),
+      form: Ticket,
+      success: toGoogle,
+      page: true,
+      problems: ['csrf_rejected', 'flow_state_refused'],
+      raw: begin,
     }),
     endpoint({
       method: 'get',
@@ -102,9 +106,10 @@ export function googleConsentRoutes(deps: ApiDeps): Endpoint[] {
         'You do not sign in here: the `state` and the cookie of the flow identify the browser. A code can be used once.',
       access: 'public',
       query: ConsentAnswer,
-      success: html,
-      problems: ['invalid_request', 'flow_state_refused', 'credential_rejected', 'provider_unavailable'],
-      raw: forPeople(consentLanding(deps)),
+      success: shownPage,
+      page: true,
+      problems: ['flow_state_refused', 'credential_rejected', 'provider_unavailable'],
+      raw: consentLanding(deps),
     }),
   ];
 }

@@ -6,6 +6,9 @@ import { showFlow } from './flow-page.ts';
 import { redirectBack } from './flow-view.ts';
 import { factsOf, type HopDeps, nextHop } from './next-hop.ts';
 
+/** The response to a step of a flow, for the document. */
+export const onward = { status: 303, description: 'Redirect to GitHub, to your platform or to the page of the flow' };
+
 const usualPatienceMs = 5_000;
 const lookEveryMs = 100;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { forPeople } from '../http/html-page.ts';
+import { forbiddenPage, shownPage } from '../http/html-page.ts';
 import { id } from '../http/input.ts';
 import { dialectTag } from '../integrations/dialect-view.ts';
 import { githubBrowserHandlers, type githubBrowserRoutes } from './github-browser.ts';
@@ -26,9 +26,15 @@ export function dialectBrowserRoutes(deps: ApiDeps, v1: ReturnType<typeof github
       description: v1.install.description ?? '',
       access: 'public',
       query: Install,
-      success: { status: 302, description: 'To GitHub' },
+      success: v1.install.success,
+      others: [
+        { status: 200, body: z.object({ url: z.string() }), description: 'With a Bearer token' },
+        shownPage,
+        forbiddenPage,
+      ],
+      page: true,
       problems: v1.install.problems ?? [],
-      raw: forPeople(async (ctx, tools) => {
+      async raw(ctx, tools) {
         const { ticket, projectId, orgId, redirectUrl, ...others } = ctx.query;
         const asked = { ...others, ticket, project_id: projectId, org_id: orgId, redirect_url: redirectUrl };
         ctx.query = Object.fromEntries(
@@ -40,7 +46,7 @@ export function dialectBrowserRoutes(deps: ApiDeps, v1: ReturnType<typeof github
           ctx.body = JSON.stringify({ url });
           ctx.type = 'application/json';
         }
-      }),
+      },
     }),
     endpoint({
       method: 'get',
@@ -52,9 +58,11 @@ export function dialectBrowserRoutes(deps: ApiDeps, v1: ReturnType<typeof github
       access: 'public',
       ...(v1.callback.query && { query: v1.callback.query }),
       success: v1.callback.success,
+      others: v1.callback.others ?? [],
+      page: true,
       problems: v1.callback.problems ?? [],
       // A landing without a code is the same for every App. A code belongs to the operator's App only.
-      raw: forPeople((ctx) => landed(ctx, ctx.query['code'] === undefined ? 'any' : undefined)),
+      raw: (ctx) => landed(ctx, ctx.query['code'] === undefined ? 'any' : undefined),
     }),
   ];
 }

@@ -9,13 +9,13 @@ import type { TenantScope } from '../../db/store/tenant.ts';
 import { isId } from '../../domain/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { comesFromElsewhere, forPeople, html, isFromOwnPage, showPage } from '../http/html-page.ts';
+import { comesFromElsewhere, forbiddenPage, html, isFromOwnPage, shownPage, showPage } from '../http/html-page.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
-import { goOn } from './browser.ts';
+import { goOn, onward } from './browser.ts';
 import { showFlow } from './flow-page.ts';
 import { FlowView, flowView } from './flow-view.ts';
 import { landingAdvice } from './land.ts';
@@ -65,6 +65,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     operationId: string,
     summary: string,
     raw: Endpoint['raw'] & {},
+    form = z.strictObject({}),
   ) =>
     endpoint({
       method,
@@ -75,9 +76,12 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       description: 'Only for the browser that started the flow. Its cookie identifies it.',
       access: 'public',
       params: Params,
-      success: { status: 200, body: z.string(), contentType: 'text/html' },
-      problems: ['csrf_rejected', 'body_too_large'],
-      raw: forPeople(raw),
+      success: shownPage,
+      others: path === '' ? [forbiddenPage] : [onward, forbiddenPage],
+      page: true,
+      problems: ['csrf_rejected'],
+      ...(method === 'post' && { form }),
+      raw,
     });
 
   return [
@@ -181,6 +185,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
         const shown = Number(form.get('installation'));
         return (await confirm(trx, flow, shown)) ? 'flow.confirmed' : undefined;
       }),
+      z.strictObject({ installation: z.string().describe('The installation that the page has shown') }),
     ),
     page(
       'post',
@@ -190,6 +195,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
       press(async (trx, flow, form) =>
         (await chooseAccount(trx, flow, Number(form.get('account')))) ? 'flow.account_chosen' : undefined,
       ),
+      z.strictObject({ account: z.string().describe('The number of the account at GitHub') }),
     ),
     page(
       'post',

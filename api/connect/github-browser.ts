@@ -5,7 +5,7 @@ import { csrfTokenOf } from '../http/authenticate.ts';
 import { type Caller, tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type RawTools } from '../http/endpoint.ts';
-import { forPeople, html, isFromOwnPage, isOwnNavigation, showPage } from '../http/html-page.ts';
+import { forbiddenPage, html, isFromOwnPage, isOwnNavigation, shownPage, showPage } from '../http/html-page.ts';
 import { check, id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
@@ -13,14 +13,11 @@ import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
 import { ownerNameOf } from '../people/owner.ts';
 import { beginnings, CreateQuery, consentPath, showConsent } from './begin.ts';
-import { goOn } from './browser.ts';
+import { goOn, onward } from './browser.ts';
 import { findArrival, type GithubAnswer, land, refuse } from './land.ts';
 import { NewFlow } from './new-flow.ts';
 import { hopDeps, ownAppIdOf } from './next-hop.ts';
 import { plannedFlow, startFlow } from './start-flow.ts';
-
-const shownPage = { status: 200, body: z.string(), contentType: 'text/html' };
-const onward = { status: 303, description: 'Redirect to GitHub, to your platform or to the page of the flow' };
 
 /** The parameters that GitHub is known to send. Others are ignored. */
 const Answer = z.looseObject({
@@ -42,6 +39,8 @@ const Install = Wanted.extend({ ticket: z.string().min(1).max(200).optional() })
 const InstallForm = Wanted.extend({ csrf_token: z.string().max(200).default('') });
 
 const installPath = '/v1/integrations/github/install';
+
+const InstallAddress = z.object({ url: z.string(), flow_id: z.string() }).meta({ id: 'InstallAddress' });
 
 /** The functions behind the landing and install routes, which the routes of the dialect call as well. */
 export function githubBrowserHandlers(deps: ApiDeps) {
@@ -161,8 +160,10 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       access: 'public',
       query: CreateQuery,
       success: shownPage,
+      others: [onward],
+      page: true,
       problems: ['flow_state_refused'],
-      raw: forPeople(create),
+      raw: create,
     }),
     callback: landing('/callback', 'getGithubCallback', 'Receive the redirect for the operator’s GitHub App', (ctx) =>
       landed(ctx, undefined),
@@ -186,9 +187,12 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       tag: 'integrations',
       summary: 'Continue to GitHub',
       access: 'public',
+      form: z.strictObject({ state: z.string().max(200).optional() }),
       success: shownPage,
-      problems: ['csrf_rejected', 'flow_state_refused', 'body_too_large'],
-      raw: forPeople(begin),
+      others: [onward, forbiddenPage],
+      page: true,
+      problems: ['csrf_rejected', 'flow_state_refused'],
+      raw: begin,
     }),
     install: endpoint({
       method: 'get',
@@ -200,7 +204,9 @@ export function githubBrowserRoutes(deps: ApiDeps) {
         'Send the cookie of a session or a ticket from `POST /v1/integrations/github/start`: you are redirected to GitHub. If a session comes from a page of another site without a ticket, nothing starts before the person presses a button. With a Bearer token you get 200 and the address to open.',
       access: 'public',
       query: Install,
-      success: { status: 302, description: 'Redirect to GitHub' },
+      success: { status: 302, description: 'Redirect to GitHub, to your platform or to the page of the flow' },
+      others: [{ status: 200, body: InstallAddress, description: 'With a Bearer token' }, shownPage, forbiddenPage],
+      page: true,
       problems: [
         'invalid_request',
         'unauthenticated',
@@ -210,7 +216,7 @@ export function githubBrowserRoutes(deps: ApiDeps) {
         'github_app_missing',
         'github_app_incomplete',
       ],
-      raw: forPeople(install),
+      raw: install,
     }),
     pressInstall: endpoint({
       method: 'post',
@@ -220,7 +226,10 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       summary: 'Continue to the operator’s GitHub App',
       description: 'The button of the page that `GET` shows to a session that comes from another site.',
       access: 'public',
+      form: InstallForm,
       success: onward,
+      others: [forbiddenPage],
+      page: true,
       problems: [
         'invalid_request',
         'unauthenticated',
@@ -230,9 +239,8 @@ export function githubBrowserRoutes(deps: ApiDeps) {
         'flow_state_refused',
         'github_app_missing',
         'github_app_incomplete',
-        'body_too_large',
       ],
-      raw: forPeople(pressInstall),
+      raw: pressInstall,
     }),
   };
 }
@@ -249,8 +257,10 @@ function landing(path: string, operationId: string, summary: string, raw: NonNul
     access: 'public',
     query: Answer,
     success: onward,
-    problems: ['invalid_request', 'flow_state_refused'],
-    raw: forPeople(raw),
+    others: [{ ...shownPage, description: 'A page for a browser that brings no `state`' }, forbiddenPage],
+    page: true,
+    problems: ['flow_state_refused'],
+    raw,
   });
 }
 

@@ -72,18 +72,18 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
       access: 'credentials:exchange',
       forNarrow: true,
       params: z.strictObject({ lease: id('lse') }),
-      success: { status: 200, body: RevokedLease },
+      success: { status: 202, body: RevokedLease, description: 'Fairlead revokes the credential at its provider' },
       problems: ['not_found'],
       async write({ trx, tenant, params, caller, audit }) {
         const leases = leasesFor(trx, tenant);
         const lease = await leases.find(params.lease);
         if (!lease || !mayRevoke(caller, lease)) throw new Problem('not_found');
-        if (lease.status !== 'active') return reply({ body: leaseView(lease) });
+        if (lease.status !== 'active') return reply({ body: leaseView(lease), status: 200 });
         const { id: target, orgId, projectId } = lease;
         const [mintedTokenId] = await leases.revoke({ leaseId: lease.id });
         await audit({ orgId, projectId, action: 'lease.revoked', target });
         const now = (await leases.find(lease.id)) ?? lease;
-        if (!mintedTokenId) return reply({ body: leaseView(now) });
+        if (!mintedTokenId) return reply({ body: leaseView(now), status: 200 });
         const operation = await operationsFor(trx, tenant).insert({
           orgId,
           projectId,
@@ -91,7 +91,7 @@ export function leaseRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[]
           subjectId: mintedTokenId,
           workflowId: revokeTokenWorkflowId(mintedTokenId),
         });
-        return reply({ body: leaseView(now), status: 202, operation });
+        return reply({ body: leaseView(now), operation });
       },
     }),
   ];

@@ -64,6 +64,9 @@ export function reply(parts: ReplyParts): Reply {
   return new Reply(parts);
 }
 
+/** A response that is not a problem. */
+export type Success = { status: number; body?: z.ZodType; description?: string; contentType?: string };
+
 /** For a raw route that some callers sign in for. */
 export type RawTools = { authenticate: Authenticate };
 
@@ -84,9 +87,15 @@ export type Endpoint = {
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: BodySchema;
+  /** The fields of an HTML form, for the document. A raw route reads them itself. */
+  form?: z.ZodObject;
   /** Sends the revision of the resource as its `ETag`. */
   etag?: boolean;
-  success: { status: number; body?: z.ZodType; description?: string; contentType?: string };
+  success: Success;
+  /** Other responses that are not problems, such as a page instead of a redirect. */
+  others?: Success[];
+  /** People visit this raw route. A browser gets a refusal as a page, and every other client as a problem document. */
+  page?: boolean;
   /** The problems beyond those of every route. */
   problems?: ProblemCode[];
   /** The secret members of the response. They are not stored for an `Idempotency-Key`. */

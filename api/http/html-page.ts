@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
+import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
 import { catalogue, Problem } from './problems.ts';
 
@@ -56,7 +57,11 @@ export function showPage(ctx: Context, page: HtmlPage): void {
   ctx.type = 'text/html; charset=utf-8';
 }
 
-/** For routes that people visit. A browser gets a refusal as a page, and every other client as a problem document. */
+/** The responses of routes that people visit. */
+export const shownPage = { status: 200, body: z.string(), contentType: 'text/html', description: 'A page' };
+export const forbiddenPage = { ...shownPage, status: 403, description: 'A page that says why you cannot continue' };
+
+/** Shows a refusal as a page to a browser. Every other client gets a problem document. */
 export function forPeople(raw: Raw): Raw {
   return async (ctx, tools) => {
     try {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { Problem, problemDocument } from './problems.ts';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { catalogue, Problem, problemDocument } from './problems.ts';
 
 export class ListenError extends Error {
   override name = 'ListenError';
@@ -18,19 +18,29 @@ export type Listening = {
 const idleCheckMs = 100;
 
 const starting: RequestListener = (_, response) => {
-  const problem = new Problem('unavailable', 'Fairlead is still starting. Send the request again in a second.');
-  response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '1' });
-  response.end(JSON.stringify(problemDocument(problem, randomUUID())));
+  const advice = 'Fairlead is still starting. Send the request again in a second.';
+  refuse(response, new Problem('unavailable', advice, { headers: { 'retry-after': '1' } }));
 };
+
+function refuse(response: ServerResponse, problem: Problem): void {
+  const { status, headers, body } = plainResponse(problem);
+  response.writeHead(status, headers).end(body);
+}
 
 /** Binds the address before anything else starts, so that a port conflict is reported immediately. */
 export async function listen({ host, port }: { host: string; port: number }): Promise<Listening> {
   let current = starting;
   let stopping = false;
-  const server = createServer((request, response) => {
+  const receive: RequestListener = (request, response) => {
     if (stopping) response.setHeader('connection', 'close');
-    current(request, response);
-  });
+    if (request.httpVersion === '1.1' && !request.headers.host) refuse(response, hostMissing);
+    else current(request, response);
+  };
+  // Node itself would refuse a missing `Host` with an empty response.
+  const server = createServer({ requireHostHeader: false }, receive);
+  // An unknown `Expect` is ignored, as RFC 9110 allows.
+  server.on('checkExpectation', receive);
+  refuseBrokenRequests(server);
   // A body of 25 MB can be slow. Headers must not be.
   server.headersTimeout = 15_000;
   server.requestTimeout = 120_000;
@@ -71,4 +81,56 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): Erro
     return new ListenError(`${host} is no address of this machine: set FAIRLEAD_HOST`);
   }
   return error;
+}
+
+/**
+ * Refuses what Node's parser cannot read: malformed HTTP, headers that are too large, and a request that does not end.
+ * Node alone would close the connection with an empty response.
+ */
+export function refuseBrokenRequests(server: Server): void {
+  const responses = new WeakMap<object, ServerResponse>();
+  server.prependListener('request', (request, response) => responses.set(request.socket, response));
+  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+    const socket = stream as Socket;
+    // A response that has begun cannot be replaced.
+    const current = responses.get(socket);
+    const isBusy = current?.headersSent && !current.writableFinished;
+    if (error.code === 'ECONNRESET' || !socket.writable || isBusy) socket.destroy();
+    else socket.end(responseTo(error.code));
+  });
+}
+
+/** HTTP/1.1 requires `Host`. */
+const hostMissing = new Problem('invalid_request', 'Send a `Host` header.');
+
+function problemFor(code: string | undefined): Problem {
+  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('headers_too_large', 'Send headers of at most 16 KiB.');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new Problem('request_timeout', 'Send the headers within 15 seconds, and the body within 2 minutes.');
+  }
+  return new Problem('invalid_request', 'Send a valid HTTP/1.1 request.');
+}
+
+function responseTo(code: string | undefined): string {
+  const problem = problemFor(code);
+  const { status } = catalogue[problem.code];
+  const { headers, body } = plainResponse(problem);
+  const lines = Object.entries({ ...headers, connection: 'close', 'content-length': Buffer.byteLength(body) });
+  return `HTTP/1.1 ${status} Refused\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
+}
+
+/** A problem document outside the request frame, with the headers that the frame sends. */
+function plainResponse(problem: Problem): { status: number; headers: Record<string, string>; body: string } {
+  const requestId = randomUUID();
+  return {
+    status: catalogue[problem.code].status,
+    headers: {
+      'content-type': 'application/problem+json',
+      'x-request-id': requestId,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      ...problem.extra.headers,
+    },
+    body: JSON.stringify(problemDocument(problem, requestId)),
+  };
 }

@@ -7,6 +7,7 @@ import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type Caller, tenantFor } from './caller.ts';
 import { type Endpoint, Reply, type ReplyParts, type Request } from './endpoint.ts';
+import { forPeople } from './html-page.ts';
 import { type Answer, answered, keyOf, onlyOnce } from './idempotency.ts';
 import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
 import { type OperationLinks, operationView } from './operation-view.ts';
@@ -40,7 +41,8 @@ export function mount(endpoints: Endpoint[], deps: MountDeps): Middleware[] {
 }
 
 async function serve(ctx: Context, endpoint: Endpoint, deps: MountDeps): Promise<void> {
-  if (endpoint.raw) return endpoint.raw(ctx, deps);
+  const { raw, page } = endpoint;
+  if (raw) return (page ? forPeople(raw) : raw)(ctx, deps);
   await answer(ctx, endpoint, await handle(ctx, endpoint, deps));
 }
 

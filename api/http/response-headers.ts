@@ -31,7 +31,7 @@ type HeaderName = keyof typeof responseHeaders;
 
 /** Names the headers of a success with this status. */
 export function successHeaders(endpoint: Endpoint, status: number): HeaderName[] {
-  const isRedirect = status >= 300 && status < 400;
+  const isRedirect = status === 302 || status === 303;
   return [
     ...(endpoint.etag ? (['ETag'] as const) : []),
     ...(isPaged(endpoint) ? (['Link'] as const) : []),

@@ -9,6 +9,8 @@ const { resolve } = createRequire(import.meta.url);
 const viewerScript = resolve('swagger-ui-dist/swagger-ui-bundle.js');
 const viewerStyles = resolve('swagger-ui-dist/swagger-ui.css');
 
+const unchanged = { status: 304, description: 'The same as the copy whose `ETag` you sent as `If-None-Match`' };
+
 /** The OpenAPI document and the page that shows it. `documentOfAll` describes all endpoints, including these. */
 export function docsRoutes(documentOfAll: () => object): Endpoint[] {
   const sendDocument = precompressed(async () => Buffer.from(JSON.stringify(documentOfAll())));
@@ -21,6 +23,7 @@ export function docsRoutes(documentOfAll: () => object): Endpoint[] {
       summary: 'Get the OpenAPI document',
       access: 'public',
       success: { status: 200, body: z.record(z.string(), z.unknown()) },
+      others: [unchanged],
       async raw(ctx) {
         ctx.type = 'application/json';
         await sendDocument(ctx);
@@ -73,6 +76,7 @@ function viewerFile({ contentType, content, ...names }: ViewerFile): Endpoint {
     tag: 'service',
     access: 'public',
     success: { status: 200, body: z.string(), contentType },
+    others: [unchanged],
     async raw(ctx) {
       ctx.type = contentType;
       await send(ctx);

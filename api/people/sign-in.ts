@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { comesFromElsewhere, type Html, html, showPage } from '../http/html-page.ts';
+import { comesFromElsewhere, type Html, html, shownPage, showPage } from '../http/html-page.ts';
 import { toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
@@ -22,8 +22,9 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       tag: 'people',
       summary: 'Show the sign-in page',
       access: 'public',
-      success: { status: 200, body: z.string(), contentType: 'text/html' },
-      problems: ['invalid_request'],
+      query: z.looseObject({ code: z.string().max(200).optional() }),
+      success: shownPage,
+      page: true,
       async raw(ctx) {
         const code = String(ctx.query['code'] ?? '');
         if (!isCode(code))
@@ -43,8 +44,10 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
       tag: 'people',
       summary: 'Sign in with a one-time link',
       access: 'public',
-      success: { status: 200, body: z.string(), contentType: 'text/html' },
-      problems: ['invalid_request', 'sign_in_code_invalid', 'csrf_rejected', 'body_too_large'],
+      form: z.strictObject({ code: z.string().max(200) }),
+      success: shownPage,
+      page: true,
+      problems: ['sign_in_code_invalid', 'csrf_rejected'],
       async raw(ctx) {
         if (comesFromElsewhere(ctx)) {
           return show(ctx, 403, 'Request from another site', html`<p>Open the link again and press its button.</p>`);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
+import { expect } from 'vitest';
 import { createApp, endpointsOf } from '../../api/app.ts';
 import { createIntake } from '../../api/deliveries/intake.ts';
 import { createHookKeys } from '../../api/deliveries/webhook-keys.ts';
@@ -13,6 +14,7 @@ import { createImageCredentials } from '../../broker/exchange/image-credentials.
 import { githubAppEvents, githubAppPermissions } from '../../domain/github/github-permissions.ts';
 import { createClient } from './client.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
+import { compareWithDocument } from './documented.ts';
 import { keyring, silent, unlimited } from './hooks.ts';
 
 export const adminToken = 'the-operators-token-of-this-test';
@@ -117,7 +119,12 @@ export async function startApi({ extra = () => [], webhooks = {}, ...changes }: 
     database,
   };
   const added = extra(deps);
-  const server = createServer(createApp(deps, added).callback());
+  const { watch, complaints } = compareWithDocument();
+  const serve = createApp(deps, added).callback();
+  const server = createServer((request, response) => {
+    watch(request, response);
+    serve(request, response);
+  });
   // Creating keys blocks this process, on a busy machine for seconds. An idle connection must stay open during that
   // time.
   server.keepAliveTimeout = 60_000;
@@ -127,6 +134,7 @@ export async function startApi({ extra = () => [], webhooks = {}, ...changes }: 
   async function close(): Promise<void> {
     server.close().closeAllConnections();
     await intake.drain();
+    expect([...complaints], 'Every response must be in the OpenAPI document').toEqual([]);
   }
   return {
     url,
