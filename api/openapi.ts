@@ -195,7 +195,7 @@ function problemsOf({ access, params, body, form, write, problems = [] }: Endpoi
   if (access !== 'public') frame.push('unauthenticated', 'missing_scope', 'csrf_rejected');
   if (params) frame.push('not_found');
   if (body || form) frame.push('body_too_large');
-  if (body) frame.push('unsupported_media_type');
+  if (body) frame.push('unsupported_media_type', 'characters_not_allowed');
   if (write) frame.push('precondition_failed');
   if (write && access !== 'public') frame.push('idempotency_key_reused');
   return [...new Set([...frame, ...problems])];

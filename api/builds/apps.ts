@@ -13,7 +13,7 @@ import {
 } from '../../domain/builds/app-sources.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
-import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { epochSeconds, exampleId, id, lineOfText, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 
@@ -47,7 +47,7 @@ const AppChange = z
   .meta({ id: 'AppChange', examples: [{ auto_deploy: false }] });
 
 export const AppParams = z.strictObject({ app: id('app') });
-const branch = z.string().min(1).max(250);
+const branch = lineOfText.min(1).max(250);
 
 const NewSource = z
   .strictObject({

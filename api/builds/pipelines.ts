@@ -7,18 +7,15 @@ import { triggerEvents } from '../../domain/builds/triggers.ts';
 import { buildInputs, tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
-import { epochSeconds, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { epochSeconds, id, lineOfText, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findApp } from './apps.ts';
 
 /** A glob pattern. Its length is limited, because Fairlead tests every pattern on each push while other work waits. */
-const glob = z
-  .string()
-  .max(128)
-  .superRefine((pattern, context) => {
-    const complaint = checkGlob(pattern);
-    if (complaint) context.addIssue(complaint);
-  });
+const glob = lineOfText.max(128).superRefine((pattern, context) => {
+  const complaint = checkGlob(pattern);
+  if (complaint) context.addIssue(complaint);
+});
 /** GitHub accepts 25 inputs in a dispatch. Fairlead uses three of them. */
 const maxInputs = 25 - buildInputs.length;
 const inputName = z
@@ -38,8 +35,7 @@ const settings = {
   inputs: z
     .record(inputName, z.string().max(10_000))
     .refine((inputs) => Object.keys(inputs).length <= maxInputs, `must be at most ${maxInputs}`),
-  environment: z
-    .string()
+  environment: lineOfText
     .min(1)
     .max(255)
     .nullable()

@@ -11,19 +11,18 @@ import type { TenantScope } from '../../db/store/tenant.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { id } from '../http/input.ts';
+import { id, lineOfText } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { requireGranted } from '../integrations/choose-integration.ts';
 import { BuildView, buildView } from './build-view.ts';
 import { refuseManyInputs } from './pipelines.ts';
 
 /** The name of a ref: characters that Git allows and that a URL can contain. */
-const ref = z
-  .string()
+const ref = lineOfText
   .min(1)
   .max(250)
   .regex(
-    /^(?!\/)(?!refs\/(?!heads\/|tags\/))(?!.*(?:\.\.|\/\/|@\{))[^\s~^:?*[\\\p{Cc}]+(?<![/.])$/u,
+    /^(?!\/)(?!refs\/(?!heads\/|tags\/))(?!.*(?:\.\.|\/\/|@\{))[^\s~^:?*[\\]+(?<![/.])$/,
     'must be the name of a branch or a tag',
   );
 

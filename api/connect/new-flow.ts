@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { maxAppNameLength } from '../../domain/connect/github-manifest.ts';
-import { exampleId, id, name } from '../http/input.ts';
+import { exampleId, id, lineOfText, name } from '../http/input.ts';
 
 /** A GitHub login: letters, digits and single hyphens, at most 39 characters. */
 const login = z
@@ -42,8 +42,7 @@ export const NewFlow = z
       .optional()
       .meta({ examples: ['https://github.com'] }),
     api_url: z.url().max(300).optional().describe('The address of the API, if it is not the usual one of the host'),
-    app_name: z
-      .string()
+    app_name: lineOfText
       .trim()
       .min(1)
       .max(maxAppNameLength)

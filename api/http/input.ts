@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { PageRequest } from '../../db/store/page.ts';
 import { type IdPrefix, idPattern } from '../../domain/ids.ts';
+import { hiddenCharacter, visibleText } from '../../domain/people/visible-text.ts';
 import { Problem } from './problems.ts';
 
 /** An id for the examples of the OpenAPI document. */
@@ -11,8 +12,12 @@ export const id = (prefix: IdPrefix) =>
     .string()
     .regex(idPattern(prefix), `must be an id that begins with ${prefix}_`)
     .meta({ examples: [exampleId(prefix)] });
-export const name = z
-  .string()
+/** Text on one line that people see. It has no character that hides or reorders the others. */
+export const lineOfText = z.string().regex(visibleText, {
+  error: ({ input }) => `must not contain ${hiddenCharacter(String(input)) ?? 'this character'}`,
+  abort: true,
+});
+export const name = lineOfText
   .trim()
   .min(1)
   .max(100)
@@ -63,9 +68,10 @@ export function toSeconds(ms: number | null): number | null {
 export function check<Schema extends z.ZodType>(where: string, schema: Schema, value: unknown): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(({ path, message }) => ({ path: [where, ...path].join('.'), message }));
+  const { issues } = parsed.error;
+  const errors = issues.map(({ path, message }) => ({ path: [where, ...path].join('.'), message }));
   throw new Problem(
-    'invalid_request',
+    issues.every(isHiddenCharacter) ? 'characters_not_allowed' : 'invalid_request',
     errors
       .map(({ path, message }) => `${path}: ${message}`)
       .join('; ')
@@ -74,4 +80,8 @@ export function check<Schema extends z.ZodType>(where: string, schema: Schema, v
       errors,
     },
   );
+}
+
+function isHiddenCharacter(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'invalid_format' && 'pattern' in issue && issue.pattern === String(visibleText);
 }

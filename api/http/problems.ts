@@ -42,6 +42,7 @@ export const catalogue = {
   precondition_failed: { status: 412, title: 'The resource has changed since you read it' },
   body_too_large: { status: 413, title: 'Request body too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
+  characters_not_allowed: { status: 422, title: 'Characters not allowed' },
   provider_not_supported: { status: 422, title: 'Not supported for this provider' },
   host_not_allowed: { status: 422, title: 'Host not allowed' },
   host_not_supported: { status: 422, title: 'Unsupported GitHub host' },

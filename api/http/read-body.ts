@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { hiddenCharacter } from '../../domain/people/visible-text.ts';
 import { Problem } from './problems.ts';
 
 export type BodyRefusal = 'too_large' | 'too_many' | 'too_slow' | 'broken_off';
@@ -143,8 +144,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   } catch {
     throw unfit('is not valid JSON in UTF-8');
   }
-  const flaw = flawOf(value);
-  if (flaw) throw unfit(flaw);
+  refuseFlaws(value);
   return value;
 }
 
@@ -161,24 +161,33 @@ function unfit(message: string): Problem {
   return new Problem('invalid_request', `The body ${message}.`, { errors: [{ path: 'body', message }] });
 }
 
-/** Finds values that no schema can accept and that harm later code. Searches without recursion. */
-function flawOf(root: unknown): string | undefined {
-  let level: unknown[] = [root];
+/** Refuses values that no schema can accept and that harm later code. Searches without recursion. */
+function refuseFlaws(root: unknown): void {
+  let level: { path: string; value: unknown }[] = [{ path: 'body', value: root }];
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > maxDepth) return `is nested deeper than ${maxDepth} levels`;
-    const next: unknown[] = [];
-    for (const value of level) {
-      // Postgres cannot store a NUL in text.
-      if (typeof value === 'string' && value.includes('\0')) return 'contains a NUL character';
-      // UTF-8 cannot encode a lone surrogate: the stored text would differ, and encodeURIComponent throws.
-      if (typeof value === 'string' && !value.isWellFormed()) return 'contains half of a surrogate pair';
+    if (depth > maxDepth) throw unfit(`is nested deeper than ${maxDepth} levels`);
+    const next: typeof level = [];
+    for (const { path, value } of level) {
+      if (typeof value === 'string') refuseUnstorable(path, value);
       if (typeof value !== 'object' || value === null) continue;
       for (const [key, inner] of Object.entries(value)) {
-        if (reservedKeys.has(key)) return `has a field named ${key}`;
-        next.push(key, inner);
+        if (reservedKeys.has(key)) throw unfit(`has a field named ${key}`);
+        // An error must not repeat a key that is unfit itself.
+        refuseUnstorable(path, key);
+        next.push({ path: `${path}.${key}`, value: inner });
       }
     }
     level = next;
   }
-  return undefined;
+}
+
+/**
+ * Refuses a NUL, which Postgres cannot store, and half of a surrogate pair. UTF-8 cannot encode the latter: the stored
+ * text would differ, and encodeURIComponent throws.
+ */
+function refuseUnstorable(path: string, text: string): void {
+  if (!text.includes('\0') && text.isWellFormed()) return;
+  const found = text.includes('\0') ? 'U+0000' : hiddenCharacter(text.replaceAll(/\P{Cs}/gu, ''));
+  const message = `must not contain ${found}`;
+  throw new Problem('characters_not_allowed', `${path}: ${message}`.slice(0, 500), { errors: [{ path, message }] });
 }

@@ -10,6 +10,7 @@ import {
   registryHost,
 } from '../../domain/registries/registry-hosts.ts';
 import { shortLivedLogin } from '../../domain/registries/short-lived-logins.ts';
+import { lineOfText } from '../http/input.ts';
 import { Problem, type ProblemCode } from '../http/problems.ts';
 
 /** The problems that the fields of a registry can cause. */
@@ -25,8 +26,8 @@ export const registryProblems: ProblemCode[] = [
 /** The limit on repositories. Each verification makes two requests for each of them. */
 const mostRepositories = 20;
 
-// A colon would end the user name, and no header can hold control characters.
-const username = z.string().regex(/^[^:\p{Cc}]{1,256}$/u, 'must have no colon and no control character');
+// A colon would end the user name, and no header can hold control characters. People see it in the default name.
+const username = lineOfText.regex(/^[^:]{1,256}$/, 'must have 1 to 256 characters and no colon');
 const password = z.string().min(1).max(16_384);
 
 export const Credentials = z

@@ -14,7 +14,8 @@ type Schema = Json & {
 type Parameter = { name: string; in: 'path' | 'query' | 'header'; required: boolean; schema: Schema };
 type OperationObject = {
   parameters?: Parameter[];
-  requestBody?: { content: { 'application/json': { schema: Schema } } };
+  /** A form has no JSON body. */
+  requestBody?: { content: { 'application/json'?: { schema: Schema } } };
 };
 export type OpenApi = { paths: Record<string, Record<string, OperationObject>> };
 
@@ -35,15 +36,30 @@ export type Slot = {
 };
 
 /** Returns every slot of every operation in the document. */
-export function slotsOf({ paths }: OpenApi, samples: Samples): Slot[] {
+export function slotsOf(document: OpenApi, samples: Samples): Slot[] {
+  const { paths } = withoutReferences(document, document) as OpenApi;
   return Object.entries(paths).flatMap(([route, operations]) =>
     Object.entries(operations).flatMap(([method, operation]) => slotsOfOperation(method, route, operation, samples)),
   );
 }
 
+/** Returns the value with each reference replaced by its target. The schemas of requests are not recursive. */
+function withoutReferences(value: unknown, document: OpenApi): unknown {
+  if (Array.isArray(value)) return value.map((one) => withoutReferences(one, document));
+  if (typeof value !== 'object' || value === null) return value;
+  const { $ref } = value as { $ref?: unknown };
+  if (typeof $ref === 'string') {
+    const steps = $ref.replace('#/', '').split('/');
+    const target = steps.reduce<unknown>((at, step) => (at as Json | undefined)?.[step], document);
+    return withoutReferences(target, document);
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, of]) => [key, withoutReferences(of, document)]));
+}
+
 function slotsOfOperation(method: string, route: string, operation: OperationObject, samples: Samples): Slot[] {
   const { parameters = [], requestBody } = operation;
-  const bodies = requestBody ? variantsOf(requestBody.content['application/json'].schema) : [undefined];
+  const json = requestBody?.content['application/json'];
+  const bodies = json ? variantsOf(json.schema) : [undefined];
   const path = (changed?: { name: string; value: unknown }) => {
     const textOf = ({ name, schema }: Parameter) =>
       encode(changed?.name === name ? changed.value : sampleOf(name, schema, samples));

@@ -128,6 +128,69 @@ describe('hostile text in any field never causes a 5xx', () => {
   });
 });
 
+/** Fields that people read: names of all kinds, user names, refs and environments. */
+const namesOfFields = /(^|[._])(name|username|label|title|description|environment|branch|ref)$/;
+
+describe('a name has no hidden characters', () => {
+  const named = () => {
+    const all = slotsOf(openApi, samples).filter(({ kind, field }) => kind === 'text' && namesOfFields.test(field));
+    return [...new Map(all.map((slot) => [`${slot.method} ${slot.route} ${slot.field}`, slot])).values()].filter(
+      ({ field }) => field.startsWith('body.'),
+    );
+  };
+  const hidden = ['\u0000', '\u0007', '\n', '\u007f', '\u0085', '\u2028', '\u202e', '\u2066', '\ud800'];
+
+  test.each(hidden.map((character) => [codePointOf(character), character]))(
+    '%s in any of them',
+    async (code, character) => {
+      const answers = [];
+      for (const slot of named()) {
+        const { path, body } = slot.fill(`ab${character}cd`);
+        const { status, text } = await send(slot.method, path, {}, JSON.stringify(body));
+        const { code: problem, errors } = JSON.parse(text) as { code: string; errors: unknown };
+        answers.push({ slot: `${slot.method} ${slot.route}`, status, problem, errors });
+      }
+      expect(answers).toEqual(
+        named().map(({ method, route, field }) => ({
+          slot: `${method} ${route}`,
+          status: 422,
+          problem: 'characters_not_allowed',
+          errors: [{ path: field, message: `must not contain ${code}` }],
+        })),
+      );
+    },
+  );
+
+  test('covers every kind of name', () => {
+    const fields = new Set(named().map(({ field }) => field));
+    const expected = ['name', 'display_name', 'app_name', 'credentials.username', 'environment', 'branch', 'ref'];
+    expect([...fields].sort()).toEqual(expected.map((field) => `body.${field}`).sort());
+    const routes = new Set(named().map(({ route }) => route));
+    for (const route of [
+      '/v1/orgs',
+      '/v1/projects',
+      '/v1/tokens',
+      '/v1/integrations',
+      '/v1/cloud-accounts',
+      '/api/integrations',
+    ]) {
+      expect(routes).toContain(route);
+    }
+  });
+
+  test('marks of right-to-left scripts and whole surrogate pairs are allowed', async () => {
+    const name = 'שלום\u200f 😀 né';
+    expect(await api.admin.send('PATCH', `/v1/orgs/${tenant.orgId}`, { name })).toMatchObject({
+      status: 200,
+      body: { name },
+    });
+  });
+});
+
+function codePointOf(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
 describe('rejects a host that cannot exist', () => {
   const credentials = { username: 'robot', password: 'a-long-password' };
   const fields: [string, (host: string) => [string, string, object]][] = [
