@@ -46,7 +46,7 @@ type UpdateRequest = Pick<
 >;
 
 /** Returns the function behind `PATCH /v1/integrations/{integration}`, which the routes of the dialect call as well. */
-export function updateIntegration({ database, keyring }: Pick<ApiDeps, 'database' | 'keyring'>) {
+export function updateIntegration({ database, keyring, connect }: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>) {
   return async ({
     trx,
     tenant,
@@ -62,7 +62,8 @@ export function updateIntegration({ database, keyring }: Pick<ApiDeps, 'database
     const { display_name: displayName, metadata, ...changes } = body;
     requireChangeable(integration, changes);
     const registry =
-      isRegistry(integration) && (await changeRegistry({ trx, tenant }, { keyring }, { integration, changes }));
+      isRegistry(integration) &&
+      (await changeRegistry({ trx, tenant }, { keyring, connect }, { integration, changes }));
     const changed = await integrationsFor(trx, tenant)
       .update(id, revision, {
         ...(displayName !== undefined && { displayName }),
@@ -89,7 +90,7 @@ export function updateIntegration({ database, keyring }: Pick<ApiDeps, 'database
   };
 }
 
-export function integrationUpdateRoutes(deps: Pick<ApiDeps, 'database' | 'keyring'>): Endpoint[] {
+export function integrationUpdateRoutes(deps: Pick<ApiDeps, 'database' | 'keyring' | 'connect'>): Endpoint[] {
   const update = updateIntegration(deps);
   return [
     endpoint({

@@ -20,6 +20,7 @@ import {
   realm,
   refuseCredentials,
   refuseShortLived,
+  refuseUnreachableRealm,
   repositories,
   repositoriesOf,
 } from './registry-input.ts';
@@ -64,12 +65,13 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
  */
 export async function changeRegistry(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
-  { keyring }: Pick<ApiDeps, 'keyring'>,
+  { keyring, connect }: Pick<ApiDeps, 'keyring' | 'connect'>,
   { integration, changes }: { integration: Integration; changes: Changes },
 ): Promise<RegistryChanges> {
   const before = integration.settings as RegistrySettings;
   const { credentials, realm: nextRealm, ca_pem: nextCa, repositories: nextNames, expires_at: nextEnd } = changes;
   const { realm: pinned, ca_pem: ca, asked_realm: asked, ...kept } = before;
+  if (nextRealm) refuseUnreachableRealm(nextRealm, integration.hostUrl, connect.allowedHosts);
   const host = registryHost(integration.hostUrl);
   const agreed = nextRealm === undefined ? pinned : (nextRealm ?? undefined);
   const trusted = nextCa === undefined ? ca : (nextCa ?? undefined);

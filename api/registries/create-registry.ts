@@ -24,6 +24,7 @@ import {
   realm,
   refuseCredentials,
   refuseShortLived,
+  refuseUnreachableRealm,
   registry,
   registryOf,
   repositories,
@@ -80,6 +81,9 @@ export function checkNewRegistry(body: NewRegistry, { connect }: Pick<ApiDeps, '
   } else refuseShortLived(body.credentials);
   const host = registryOf(body.provider, body.registry, connect.allowedHosts);
   repositoriesOf(host, body.repositories);
+  if ('realm' in body && body.realm !== undefined) {
+    refuseUnreachableRealm(body.realm, host.origin, connect.allowedHosts);
+  }
   return host;
 }
 

@@ -134,6 +134,25 @@ export function refuseCredentials(kind: string): never {
   );
 }
 
+/**
+ * Refuses a token service that Fairlead would never ask: only https on port 443 and no internal name, unless the operator
+ * allows it. A registry on plain HTTP can have a token service on plain HTTP.
+ */
+export function refuseUnreachableRealm(
+  realm: string,
+  registryOrigin: string,
+  allowedHosts: readonly AllowedHost[],
+): void {
+  const schemes = registryOrigin.startsWith('http:') ? ['https', 'http'] : ['https'];
+  if (schemes.some((scheme) => tenantHostUrl(`${scheme}://${realm}`, allowedHosts) !== undefined)) return;
+  const message = 'must be the public name of a host without a port, or a host that the operator allows';
+  throw new Problem(
+    'host_not_allowed',
+    `body.realm: ${message}. The operator can allow other hosts with FAIRLEAD_ALLOWED_HOSTS.`,
+    { errors: [{ path: 'body.realm', message }] },
+  );
+}
+
 function isHost(text: string): boolean {
   return URL.canParse(`https://${text}`) && new URL(`https://${text}`).host === text;
 }

@@ -417,6 +417,17 @@ describe('a change', () => {
     expect((await rowOf(id)).epoch).toBe(epoch + 2);
   });
 
+  test.each(['169.254.169.254', '[::1]', 'localhost', 'registry.internal', 'auth.example.org:8443', 'printer'])(
+    'refuses the realm %s, which Fairlead would never ask',
+    async (realm) => {
+      const before = await rowOf(id);
+      const refusal = { status: 422, body: { code: 'host_not_allowed', errors: [{ path: 'body.realm' }] } };
+      expect(await patch(id, { realm })).toMatchObject(refusal);
+      expect(await post(oci({ credentials: { username: 'new', password: 'x' }, realm }))).toMatchObject(refusal);
+      expect(await rowOf(id)).toEqual(before);
+    },
+  );
+
   test('of fields that a GitHub integration does not have is rejected', async () => {
     const { integrationId } = await addEverything(api.database, { orgId, projectId });
     for (const body of [
