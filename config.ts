@@ -5,6 +5,7 @@ import { type AllowedHost, parseAllowedHosts } from './domain/connect/allowed-ho
 import { looksPublic, type WebhookMode, webhookModes } from './domain/deliveries/webhook-address.ts';
 import { githubHost } from './domain/github/github-host.ts';
 import { bearerToken } from './domain/ids.ts';
+import { guessable, guessableKey } from './domain/secrets/guessable-secret.ts';
 
 // Every setting. Only this file reads the environment. It reports all mistakes at once and never prints a value.
 
@@ -24,6 +25,16 @@ const list = z.string().transform((text) =>
     .filter(Boolean),
 );
 
+const newKey = `node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`;
+const newSecret = `node -p "crypto.randomBytes(32).toString('hex')"`;
+
+/** A secret that the operator chooses. Reports why it is easy to guess, never the secret. */
+const chosenSecret = (least: number, form = z.string()) =>
+  form.superRefine((text, context) => {
+    const why = guessable(text, { least });
+    if (why) context.addIssue(`is easy to guess: it ${why}. Generate one with: ${newSecret}`);
+  });
+
 const masterKeys = z.string().transform((text, context) => {
   const keys = text.split(',').map((part) => {
     const [id = '', encoded = ''] = part.trim().split(':');
@@ -36,6 +47,10 @@ const masterKeys = z.string().transform((text, context) => {
       'must be one or more id:base64 pairs with different ids and 32 bytes each; the first one seals new secrets',
     );
     return z.NEVER;
+  }
+  for (const { id, key } of keys) {
+    const why = guessableKey(key);
+    if (why) context.addIssue(`the key ${id} is easy to guess: it ${why}. Generate one with: ${newKey}`);
   }
   return keys;
 });
@@ -72,14 +87,15 @@ const Environment = z.object({
   FAIRLEAD_TEMPORAL_PORT: port.default(7233),
   FAIRLEAD_TEMPORAL_UI_PORT: port.default(8233),
   FAIRLEAD_MASTER_KEYS: masterKeys.optional(),
-  FAIRLEAD_ADMIN_TOKEN: z
-    .string()
-    .min(32, 'must have at least 32 characters')
-    .regex(
-      bearerToken,
-      'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
-    )
-    .optional(),
+  FAIRLEAD_ADMIN_TOKEN: chosenSecret(
+    32,
+    z
+      .string()
+      .regex(
+        bearerToken,
+        'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
+      ),
+  ).optional(),
   FAIRLEAD_ALLOWED_HOSTS: allowedHostList.default([]),
   FAIRLEAD_CORS_ORIGINS: list.default([]),
   FAIRLEAD_CALLER_REQUESTS_PER_MINUTE: perMinute.default(6_000),
@@ -95,7 +111,7 @@ const Environment = z.object({
   GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
   GITHUB_APP_PRIVATE_KEY: z.string().includes('PRIVATE KEY', 'must be a PEM private key').optional(),
   GITHUB_APP_PRIVATE_KEY_FILE: file.optional(),
-  GITHUB_APP_WEBHOOK_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
+  GITHUB_APP_WEBHOOK_SECRET: chosenSecret(16).optional(),
   GITHUB_APP_CLIENT_ID: z.string().optional(),
   GITHUB_APP_CLIENT_SECRET: z.string().optional(),
   GITHUB_APP_SLUG: z.string().optional(),
@@ -210,9 +226,7 @@ function inconsistencies(settings: Settings): string[] {
     problems.push('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: set both or neither');
   }
   if (settings.DATABASE_URL && !settings.FAIRLEAD_MASTER_KEYS) {
-    problems.push(
-      `FAIRLEAD_MASTER_KEYS: is needed with DATABASE_URL. Generate one with: node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`,
-    );
+    problems.push(`FAIRLEAD_MASTER_KEYS: is needed with DATABASE_URL. Generate one with: ${newKey}`);
   }
   return problems;
 }

@@ -6,9 +6,9 @@ import type { Config } from './config.ts';
 import { syncCommand } from './db/github/installations.ts';
 import { registerOperatorApp } from './db/github/operator-app.ts';
 import { bootstrap, createSignInCode } from './db/people/bootstrap.ts';
-import { openStore } from './db/store/open-store.ts';
+import { openStore, type Store } from './db/store/open-store.ts';
 import { webhookAddress } from './domain/deliveries/webhook-address.ts';
-import { createLogger } from './log.ts';
+import { createLogger, type Logger } from './log.ts';
 import type { Running } from './run.ts';
 import { runWork } from './worker/run-work.ts';
 import { startTemporalServer } from './worker/temporal-server.ts';
@@ -34,6 +34,8 @@ export async function startProduct(config: Config): Promise<Product> {
     if (server) stops.push(server.stop);
     if (store.madeKeyFile)
       logger.info({ file: store.madeKeyFile }, 'Created a master key. Keep a copy in a safe place');
+
+    reportFiles(logger, store.files);
 
     const brokers = openBrokers(config, store, logger);
     const app = config.github;
@@ -66,6 +68,16 @@ export async function startProduct(config: Config): Promise<Product> {
     await stop();
     throw error;
   }
+}
+
+function reportFiles(
+  logger: Logger,
+  { tightened, exposed }: NonNullable<Store['files']> = { tightened: [], exposed: [] },
+) {
+  if (tightened.length > 0)
+    logger.warn({ files: tightened }, 'Other users could read these files. Their mode is 600 now');
+  if (exposed.length > 0)
+    logger.error({ files: exposed }, 'Other users can read these files. Change their mode to 600');
 }
 
 function startServer({ dataDir, temporal: { port, uiPort, cliPath } }: Config) {

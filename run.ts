@@ -28,6 +28,8 @@ const echoMs = 1_000;
  * A failed start prints one message on stderr, and exits with code 1.
  */
 export async function run(start: () => Promise<Running>): Promise<void> {
+  // No other user may read the files that this process and its children create: databases, keys and logs.
+  process.umask(0o077);
   let running: Running | undefined;
   let stoppingSince: number | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -81,6 +81,25 @@ test('requires all settings of the operator’s GitHub App or none', () => {
   expect(config.github?.privateKey).toContain('\nabc\n');
 });
 
+const zeros = Buffer.alloc(32).toString('base64');
+const digits = Buffer.from('0123456789abcdef'.repeat(2)).toString('base64');
+
+test.each([
+  ['FAIRLEAD_MASTER_KEYS', `k1:${zeros}`, 'different characters', zeros],
+  ['FAIRLEAD_MASTER_KEYS', `k2:${key},k1:${zeros}`, 'the key k1', zeros],
+  ['FAIRLEAD_MASTER_KEYS', `k1:${digits}`, 'sequence', digits],
+  ['FAIRLEAD_ADMIN_TOKEN', 'a'.repeat(40), 'different characters'],
+  ['FAIRLEAD_ADMIN_TOKEN', 'change-me-change-me-change-me-now-please', 'placeholder'],
+  ['FAIRLEAD_ADMIN_TOKEN', 'hunter2-'.repeat(5), 'repeats'],
+  ['GITHUB_APP_WEBHOOK_SECRET', 'x'.repeat(20), 'different characters'],
+  ['GITHUB_APP_WEBHOOK_SECRET', '<your webhook secret>', 'placeholder'],
+])('refuses to start with %s %s, and says how to create a good one', (name, value, why, secret = value) => {
+  const message = problemsOf({ [name]: value });
+  expect(message).toMatch(new RegExp(`${name}: .*easy to guess: it .*${why}|${name}: ${why}.*easy to guess`));
+  expect(message).toMatch(/Generate one with: node -p .*randomBytes\(32\)/);
+  expect(message).not.toContain(secret);
+});
+
 test('rejects an admin token that no Authorization header can carry', () => {
   for (const token of [
     'with a space in the middle of it 0123',
@@ -91,7 +110,7 @@ test('rejects an admin token that no Authorization header can carry', () => {
     expect(message).toMatch(/FAIRLEAD_ADMIN_TOKEN: .*letters, digits/);
     expect(message).not.toContain(token);
   }
-  const token = 'AZaz09-._~+/AZaz09-._~+/AZaz09-._~+/==';
+  const token = 'AZaz09-._~+/BYby18-._~+/CXcx27-._~+/==';
   expect(loadConfig({ FAIRLEAD_ADMIN_TOKEN: token }).adminToken).toBe(token);
 });
 

@@ -10,7 +10,7 @@ import { missingEvents, missingPermissions } from '../../domain/github/github-pe
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { exampleId, name } from '../http/input.ts';
+import { exampleId, name, webhookSecret } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findIntegration, IntegrationView, integrationView } from '../integrations/integrations.ts';
 import { ownerOf } from '../people/owner.ts';
@@ -25,7 +25,7 @@ const NewImport = z
     ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
     app_id: z.int().positive().describe('The App ID on GitHub'),
     private_key: z.string().min(100).max(20_000).describe('The private key in PEM, as you download it from GitHub'),
-    webhook_secret: z.string().min(8).max(500).describe('The webhook secret of the GitHub App'),
+    webhook_secret: webhookSecret.describe('The webhook secret of the GitHub App'),
     client_secret: z
       .string()
       .min(8)
@@ -84,6 +84,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         'host_not_supported',
         'github_app_rejected',
         'github_app_exists',
+        'secret_guessable',
         'integration_exists',
         'provider_unavailable',
       ],

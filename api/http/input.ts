@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { PageRequest } from '../../db/store/page.ts';
 import { type IdPrefix, idPattern } from '../../domain/ids.ts';
 import { hiddenCharacter, visibleText } from '../../domain/people/visible-text.ts';
-import { Problem } from './problems.ts';
+import { guessable } from '../../domain/secrets/guessable-secret.ts';
+import { Problem, type ProblemCode } from './problems.ts';
 
 /** An id for the examples of the OpenAPI document. */
 export const exampleId = (prefix: IdPrefix) => `${prefix}_01k4z9v7c1q8x0m3t5n2b6d4fa`;
@@ -22,6 +23,21 @@ export const name = lineOfText
   .min(1)
   .max(100)
   .meta({ examples: ['shop'] });
+/** A webhook secret that a tenant chooses. GitHub asks for a random one, and 16 characters are the least for that. */
+export const webhookSecret = z
+  .string()
+  .max(500)
+  .superRefine((text, context) => {
+    const why = guessable(text, { least: 16 });
+    if (why)
+      context.addIssue({
+        code: 'custom',
+        message: `is easy to guess: it ${why}`,
+        params: { problem: 'secret_guessable' },
+      });
+  })
+  .meta({ minLength: 16 });
+
 /** Seconds since 1970, like all times in the API. */
 export const epochSeconds = z.int().meta({ examples: [1_790_000_000] });
 
@@ -71,7 +87,7 @@ export function check<Schema extends z.ZodType>(where: string, schema: Schema, v
   const { issues } = parsed.error;
   const errors = issues.map(({ path, message }) => ({ path: [where, ...path].join('.'), message }));
   throw new Problem(
-    issues.every(isHiddenCharacter) ? 'characters_not_allowed' : 'invalid_request',
+    codeOf(issues),
     errors
       .map(({ path, message }) => `${path}: ${message}`)
       .join('; ')
@@ -82,6 +98,15 @@ export function check<Schema extends z.ZodType>(where: string, schema: Schema, v
   );
 }
 
-function isHiddenCharacter(issue: z.core.$ZodIssue): boolean {
-  return issue.code === 'invalid_format' && 'pattern' in issue && issue.pattern === String(visibleText);
+/** Returns the code that all issues share, if they have one of their own. */
+function codeOf(issues: z.core.$ZodIssue[]): ProblemCode {
+  const [code = 'invalid_request', ...others] = new Set(issues.map(codeOfIssue));
+  return others.length === 0 ? code : 'invalid_request';
+}
+
+function codeOfIssue(issue: z.core.$ZodIssue): ProblemCode {
+  const named = issue.code === 'custom' ? (issue.params?.['problem'] as ProblemCode | undefined) : undefined;
+  if (named) return named;
+  const isHidden = issue.code === 'invalid_format' && 'pattern' in issue && issue.pattern === String(visibleText);
+  return isHidden ? 'characters_not_allowed' : 'invalid_request';
 }

@@ -56,6 +56,7 @@ export const catalogue = {
   credential_rejected: { status: 422, title: 'Provider rejected the stored credential' },
   permission_missing: { status: 422, title: 'Missing provider permission' },
   min_ttl_too_long: { status: 422, title: '`min_ttl` exceeds the maximum token lifetime' },
+  secret_guessable: { status: 422, title: 'Secret is easy to guess' },
   credential_unchanged: { status: 422, title: 'Credential already in use' },
   ref_missing: { status: 422, title: 'Branch not found' },
   sha_not_on_ref: { status: 422, title: 'Commit not on this ref' },

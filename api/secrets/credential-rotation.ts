@@ -18,7 +18,7 @@ import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
 import { rotateWorkflowId } from '../../workflows/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { id } from '../http/input.ts';
+import { id, webhookSecret } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
 import { findIntegration } from '../integrations/integrations.ts';
@@ -29,10 +29,7 @@ const kind = z.enum(githubSecretKinds);
 const NewRotation = z
   .strictObject({
     kind,
-    secret: z
-      .string()
-      .min(16)
-      .max(500)
+    secret: webhookSecret
       .optional()
       .describe('Only for `webhook_secret`: the new secret. Fairlead creates one if you omit it'),
     private_key: z
@@ -95,6 +92,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
         'rotation_in_progress',
         'provider_not_supported',
         'credential_unchanged',
+        'secret_guessable',
       ],
       async write({ trx, tenant, caller, params, body, audit }) {
         const { integration, app, credential } = await findTarget(trx, tenant, params.integration, body.kind);

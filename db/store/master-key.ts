@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { guessableKey } from '../../domain/secrets/guessable-secret.ts';
 import { type MasterKey, SealError } from './sealing.ts';
 
 /**
@@ -27,6 +28,12 @@ export function embeddedMasterKeys(
 function parse(text: string, file: string): MasterKey {
   const [id = '', encoded = ''] = text.trim().split(':');
   const key = new Uint8Array(Buffer.from(encoded, 'base64'));
+  const why = key.length === 32 ? guessableKey(key) : undefined;
+  if (why) {
+    throw new SealError(
+      `The key in ${file} is easy to guess: it ${why}. Use a new data directory, or restore the key that Fairlead created`,
+    );
+  }
   if (id && key.length === 32) return { id, key };
   throw new SealError(`${file} does not hold a master key (id:base64 of 32 bytes): restore it from your backup`);
 }

@@ -7,9 +7,17 @@ import { checkKeys } from './key-check.ts';
 import { embeddedMasterKeys } from './master-key.ts';
 import { migrate, pendingMigrations } from './migrate.ts';
 import { refuseOtherVersions } from './other-versions.ts';
+import { type Tightened, tightenFiles } from './private-files.ts';
 import { createKeyring, type Keyring, type MasterKey } from './sealing.ts';
 
-export type Store = { database: Database; keyring: Keyring; where: string; madeKeyFile?: string };
+export type Store = {
+  database: Database;
+  keyring: Keyring;
+  where: string;
+  madeKeyFile?: string;
+  /** The files of the data directory whose mode was too wide. */
+  files?: Tightened;
+};
 
 export type StoreSettings = {
   databaseUrl: string | undefined;
@@ -50,11 +58,13 @@ async function openEmbedded({ dataDir, masterKeys }: StoreSettings): Promise<Sto
   } catch {
     throw new StoreError(`The data directory ${folder} cannot be written: change its owner or set FAIRLEAD_DATA_DIR`);
   }
+  // First, because SQLite gives its log the mode of the database.
+  const files = tightenFiles(folder);
   const databaseFile = path.join(folder, 'fairlead.db');
   if (existsSync(databaseFile)) await refuseOtherFile(databaseFile, folder);
   const { keys, madeFile } = embeddedMasterKeys(masterKeys, { dataDir: folder, databaseFile });
   const database = connect({ sqliteFile: databaseFile });
-  return prepare(database, keys, migrate, { where: folder, ...(madeFile && { madeKeyFile: madeFile }) });
+  return prepare(database, keys, migrate, { where: folder, files, ...(madeFile && { madeKeyFile: madeFile }) });
 }
 
 /** Reads through a connection that cannot write: closing the usual one moves the write-ahead log into the file. */
@@ -82,7 +92,7 @@ async function prepare(
   database: Database,
   keys: MasterKey[],
   bringUp: (database: Database) => Promise<unknown>,
-  place: { where: string; madeKeyFile?: string },
+  place: Omit<Store, 'database' | 'keyring'>,
 ): Promise<Store> {
   try {
     await bringUp(database);

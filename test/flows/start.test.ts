@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -98,7 +99,9 @@ const seeded = {} as {
 
 describe('npm start', () => {
   test('prints where everything is, turns a signed push into one finished build, and leaves nothing behind', async () => {
-    const program = npmStart();
+    // A directory that others can enter, and a umask that hides nothing.
+    chmodSync(folder, 0o755);
+    const program = started(runProgram('bash', ['-c', 'umask 000 && exec npm start'], env));
     await program.line(/Fairlead is ready/, 120_000);
     const output = program.output();
     expect(output).toContain(`http://localhost:${env['FAIRLEAD_PORT']}`);
@@ -141,6 +144,8 @@ describe('npm start', () => {
       )
       .toEqual(['pending', 'success']);
 
+    expect(modesOf(folder)).toEqual(allPrivate());
+    expect(statSync(folder).mode & 0o777).toBe(0o755);
     await program.end('SIGTERM');
     await childrenGone(program.pid);
   }, 180_000);
@@ -164,8 +169,15 @@ describe('npm start', () => {
   }, 180_000);
 
   test('works again after everything except Temporal was killed', async () => {
+    // As an earlier version left them.
+    for (const name of readdirSync(folder)) chmodSync(path.join(folder, name), 0o644);
     const first = nodeStart();
     await first.line(/Fairlead is ready/, 60_000);
+    expect(modesOf(folder)).toEqual(allPrivate());
+    const [, tightened = ''] = await first.line(/"files":(\[[^\]]*\]).*Their mode is 600 now/);
+    expect(JSON.parse(tightened)).toEqual(
+      expect.arrayContaining(['fairlead.db', 'master.key', 'temporal.db'].map((name) => path.join(folder, name))),
+    );
     await first.end('SIGKILL');
     const second = npmStart();
     await second.line(/Fairlead is ready/, 60_000);
@@ -174,6 +186,22 @@ describe('npm start', () => {
     await childrenGone(second.pid);
   }, 150_000);
 });
+
+function modesOf(directory: string): Record<string, string> {
+  const modes = readdirSync(directory).map((name) => [
+    name,
+    statSync(path.join(directory, name)).mode.toString(8).slice(-3),
+  ]);
+  return Object.fromEntries(modes);
+}
+
+function allPrivate(): Record<string, string> {
+  const names = Object.keys(modesOf(folder));
+  expect(names).toEqual(
+    expect.arrayContaining(['fairlead.db', 'fairlead.db-wal', 'temporal.db', 'temporal.log', 'master.key']),
+  );
+  return Object.fromEntries(names.map((name) => [name, '600']));
+}
 
 describe('names what prevents the start in one sentence, with an exit code', () => {
   async function refusal(extra: Record<string, string>): Promise<string> {
@@ -209,7 +237,7 @@ describe('names what prevents the start in one sentence, with an exit code', () 
   });
 
   test('a wrong master key', async () => {
-    const wrong = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
+    const wrong = `k1:${randomBytes(32).toString('base64')}`;
     expect(await refusal({ FAIRLEAD_MASTER_KEYS: wrong })).toMatch(/"k1" is not the one that sealed/);
   });
 

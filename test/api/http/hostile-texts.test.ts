@@ -57,7 +57,7 @@ const texts: Record<string, string | undefined> = {
   registry: 'ghcr.io',
   username: 'robot',
   password: 'a-long-password',
-  webhook_secret: 'a-long-secret',
+  webhook_secret: 'a-long-random-secret',
   client_secret: 'a-long-secret',
   secret_access_key: 'a-long-secret',
   access_key_id: 'AKIAIOSFODNN7EXAMPLE',

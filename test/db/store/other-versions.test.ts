@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-const key = `k1:${Buffer.alloc(32, 1).toString('base64')}`;
+const key = `k1:${randomBytes(32).toString('base64')}`;
 const timeout = 90_000;
 const mains = ['start.ts', 'db/main.ts', 'api/main.ts', 'worker/main.ts'] as const;
 
