@@ -3,7 +3,7 @@ import type { Db } from '../store/connection.ts';
 import { skipLocked } from '../store/locks.ts';
 import type { DeliveryRow } from '../store/tables.ts';
 
-/** A delivery that is not decided yet, with its body. */
+/** A delivery that is not decided yet. Its body is stored separately. */
 export type PendingDelivery = {
   id: string;
   githubAppId: string;
@@ -11,7 +11,8 @@ export type PendingDelivery = {
   origin: DeliveryOrigin;
   attempts: number;
   receivedAt: number;
-  body: Buffer;
+  /** The size of the body in bytes. */
+  size: number;
 };
 
 /** The decision about a delivery, and what it was about. */
@@ -31,48 +32,48 @@ export type DeliveryOutcome = {
 export function deliveryQueue(db: Db) {
   const pending = () => db('deliveries').where({ status: 'received' });
 
-  /** Locks and returns the oldest. On Postgres it skips rows that another relay has locked. */
-  async function lock(query: ReturnType<typeof pending>, limit: number): Promise<DeliveryRow[]> {
-    return skipLocked(query.orderBy('id').limit(limit));
-  }
-
-  async function withBodies(rows: DeliveryRow[]): Promise<PendingDelivery[]> {
-    const ids = rows.map(({ id }) => id);
-    const stored = ids.length > 0 ? await db('delivery_bodies').whereIn('delivery_id', ids) : [];
-    const bodies = new Map(stored.map(({ delivery_id, body }) => [delivery_id, body]));
-    return rows.map((row) => ({
-      id: row.id,
-      githubAppId: row.github_app_id,
-      event: row.event,
-      origin: row.origin,
-      attempts: row.attempts,
-      receivedAt: row.received_at,
-      body: bodies.get(row.id) ?? Buffer.alloc(0),
-    }));
-  }
-
   return {
-    async isEmpty(except: string[]): Promise<boolean> {
-      return (await pending().whereNotIn('id', except).select('id').first()) === undefined;
+    /** Lists the oldest deliveries after the ID `after`, in order. */
+    async list({ after, limit, isLarge, githubAppId }: Which & { after: string; limit: number }) {
+      const query = pending()
+        .where('id', '>', after)
+        .whereRaw(isLarge ? largeBodies : smallBodies);
+      if (githubAppId !== undefined) query.where({ github_app_id: githubAppId });
+      return (await query.orderBy('id').limit(limit)).map(toPending);
     },
 
     /**
-     * Claims the oldest deliveries, in order, for this transaction alone, and skips those of other relays. Their bodies
-     * have `maxBytes` together at most, except that a single larger one is returned alone.
+     * Lists Apps that have undecided deliveries. It jumps through the index from App to App, because one App can have
+     * very many of them.
      */
-    async claim({ limit, maxBytes, except }: { limit: number; maxBytes: number; except: string[] }) {
-      const oldest = await lock(pending().whereNotIn('id', except), limit);
-      let bytes = 0;
-      const tooMany = oldest.findIndex(({ size }, index) => {
-        bytes += size;
-        return index > 0 && bytes > maxBytes;
-      });
-      return withBodies(tooMany < 0 ? oldest : oldest.slice(0, tooMany));
+    async apps(): Promise<string[]> {
+      const apps: string[] = [];
+      for (let after = ''; apps.length < mostApps; ) {
+        const next = await pending().where('github_app_id', '>', after).orderBy('github_app_id').first('github_app_id');
+        if (!next) break;
+        after = next.github_app_id;
+        apps.push(after);
+      }
+      return apps;
     },
 
-    async claimOne(id: string): Promise<PendingDelivery | undefined> {
-      const [delivery] = await withBodies(await lock(pending().where({ id }), 1));
-      return delivery;
+    async body(id: string): Promise<Buffer> {
+      return (await db('delivery_bodies').where({ delivery_id: id }).first())?.body ?? Buffer.alloc(0);
+    },
+
+    /** Returns the bodies by their IDs. */
+    async bodies(ids: string[]): Promise<Map<string, Buffer>> {
+      const stored = ids.length > 0 ? await db('delivery_bodies').whereIn('delivery_id', ids) : [];
+      return new Map(stored.map(({ delivery_id, body }) => [delivery_id, body]));
+    },
+
+    /**
+     * Claims these deliveries for this transaction alone, oldest first. Skips those that are decided by now, and those
+     * that another relay holds.
+     */
+    async claim(ids: string[]): Promise<PendingDelivery[]> {
+      const rows: DeliveryRow[] = await skipLocked(pending().whereIn('id', ids).orderBy('id'));
+      return rows.map(toPending);
     },
 
     async finish(ids: string[], outcome: DeliveryOutcome): Promise<void> {
@@ -99,5 +100,30 @@ export function deliveryQueue(db: Db) {
         .update({ attempts, ...(attempts >= most && { status: 'failed', reason, decided_at: Date.now() }) });
       return attempts;
     },
+  };
+}
+
+type Which = {
+  /** Large bodies are read apart from the others. */
+  isLarge: boolean;
+  githubAppId?: string;
+};
+
+/** The most Apps among which one batch is shared. */
+const mostApps = 50;
+
+// Literals, because a partial index covers the large ones.
+const largeBodies = 'size >= 262144';
+const smallBodies = 'size < 262144';
+
+function toPending(row: DeliveryRow): PendingDelivery {
+  return {
+    id: row.id,
+    githubAppId: row.github_app_id,
+    event: row.event,
+    origin: row.origin,
+    attempts: row.attempts,
+    receivedAt: row.received_at,
+    size: row.size,
   };
 }

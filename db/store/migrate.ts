@@ -13,6 +13,7 @@ import * as deliveries from '../migrations/0011-deliveries.ts';
 import * as exchange from '../migrations/0012-exchange.ts';
 import * as requestedAccounts from '../migrations/0013-requested-accounts.ts';
 import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
+import * as staleDeliveries from '../migrations/0017-stale-deliveries.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -35,6 +36,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0012-exchange': exchange,
   '0013-requested-accounts': requestedAccounts,
   '0015-keyed-audit': keyedAudit,
+  '0017-stale-deliveries': staleDeliveries,
 };
 
 export const migrationNames = Object.keys(migrations);

@@ -310,6 +310,8 @@ export type DeliveryRow = {
   attempts: number;
   received_at: number;
   decided_at: number | null;
+  /** When a sync queued the ignored delivery again. */
+  rearmed_at: number | null;
 };
 export type DeliveryWatermarkRow = {
   github_app_id: string;

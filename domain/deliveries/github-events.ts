@@ -76,13 +76,62 @@ export type InstallationEvent = {
 export type AuthorizationEvent = { kind: 'github_app_authorization'; action: string; githubUserId: number };
 
 export type OtherEvent =
-  | { kind: 'repository'; action: string; repositoryId: number; installationId?: number; repository: Payload }
+  | { kind: 'repository'; action: string; repositoryId: number; installationId?: number }
   | { kind: 'ping' }
   | { kind: 'ignored'; reason: 'event_not_consumed' | 'ref_event' }
   | { kind: 'malformed'; reason: string };
 
+/** The events whose payload matters. */
+const consumed: ReadonlySet<string> = new Set([
+  'push',
+  'pull_request',
+  'workflow_run',
+  'installation',
+  'installation_repositories',
+  'installation_target',
+  'repository',
+  'check_run',
+  'check_suite',
+  'github_app_authorization',
+]);
+
+/** Returns whether the payload of the event matters. If not, `readGitHubEvent` needs none. */
+export function isConsumed(eventName: string): boolean {
+  return consumed.has(eventName);
+}
+
+/** Texts that name nothing. They can be long, and hold characters that the database cannot store. */
+const shown: ReadonlySet<string> = new Set(['message', 'title', 'displayTitle']);
+const mostShown = 16_384;
+/** Git and GitHub have no longer names. */
+const longestName = 1_000;
+
 /** Reads a parsed payload of the event that the header names. Never throws: an unusable payload returns its reason. */
 export function readGitHubEvent(eventName: string, payload: unknown): GitHubEvent {
+  const event = readParts(eventName, payload);
+  if (!hasSoundNames(event)) return malformed('a name is too long or has a NUL character');
+  for (const [name, text] of Object.entries(event)) {
+    if (typeof text === 'string' && shown.has(name)) Object.assign(event, { [name]: toShown(text) });
+  }
+  return event;
+}
+
+/** Postgres stores no NUL. Without it, a ref or a name would be another one. */
+function hasSoundNames(part: object): boolean {
+  return Object.entries(part).every(([name, value]) => {
+    if (typeof value === 'string') return shown.has(name) || (value.length <= longestName && !value.includes('\0'));
+    if (typeof value !== 'object' || value === null) return true;
+    return !name.includes('\0') && hasSoundNames(value);
+  });
+}
+
+function toShown(text: string): string {
+  const sound = text.replaceAll('\0', '');
+  // A copy, because a part of a long text would keep the whole text in memory.
+  return sound.length <= mostShown ? sound : Buffer.from(sound.slice(0, mostShown), 'utf16le').toString('utf16le');
+}
+
+function readParts(eventName: string, payload: unknown): GitHubEvent {
   const body = objectIn(payload);
   if (!body) return malformed('the payload is not an object');
   switch (eventName) {
@@ -222,9 +271,8 @@ function readInstallation(kind: InstallationEvent['kind'], body: Payload): GitHu
 
 function readRepository(body: Payload): GitHubEvent {
   const subject = subjectOf(body);
-  const repository = objectIn(body, 'repository');
-  if (!subject || !repository) return malformed('the event names no repository');
-  return { kind: 'repository', action: textIn(body, 'action') ?? '', ...subject, repository };
+  if (!subject) return malformed('the event names no repository');
+  return { kind: 'repository', action: textIn(body, 'action') ?? '', ...subject };
 }
 
 function readAuthorization(body: Payload): GitHubEvent {

@@ -9,16 +9,15 @@ import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
-import {
-  type AuthorizationEvent,
-  type GitHubEvent,
-  type InstallationEvent,
-  type PullRequestEvent,
-  type PushEvent,
-  readGitHubEvent,
-  type WorkflowRunEvent,
+import type {
+  AuthorizationEvent,
+  GitHubEvent,
+  InstallationEvent,
+  PullRequestEvent,
+  PushEvent,
+  WorkflowRunEvent,
 } from '../../domain/deliveries/github-events.ts';
-import { type Decided, decidePipelines, type Subject } from './decide-pipelines.ts';
+import { type Decided, decidePipelines, type Subject, type Waiter } from './decide-pipelines.ts';
 import { decideReruns } from './decide-reruns.ts';
 import { isDecidedHead, noteHead } from './heads.ts';
 
@@ -35,7 +34,7 @@ export type Deciding = {
  * Decides deliveries within one transaction. Every result of a delivery is written in it, with a reason for each
  * pipeline. Shared lookups are done once.
  */
-export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) => Promise<Decided> {
+export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery, event: GitHubEvent) => Promise<Decided> {
   const asked = new Set<string>();
   const deciding: Deciding = {
     trx,
@@ -46,11 +45,10 @@ export function deliveryDecider(trx: Transaction): (delivery: PendingDelivery) =
       await requestSync(trx, githubAppId);
     },
   };
-  return (delivery) => decideDelivery(deciding, delivery);
+  return (delivery, event) => decideDelivery(deciding, delivery, event);
 }
 
-async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Promise<Decided> {
-  const event = readEvent(delivery);
+async function decideDelivery(deciding: Deciding, delivery: PendingDelivery, event: GitHubEvent): Promise<Decided> {
   const about = factsOf(event);
   switch (event.kind) {
     case 'ping':
@@ -73,22 +71,6 @@ async function decideDelivery(deciding: Deciding, delivery: PendingDelivery): Pr
     case 'check_suite':
       return { ...about, ...(await decideForSubject(deciding, delivery, event)) };
   }
-}
-
-function readEvent({ event, body }: PendingDelivery): GitHubEvent {
-  let payload: unknown;
-  try {
-    const text = body.toString('utf8');
-    // Postgres stores no NUL in text, and no field in use needs one.
-    payload = text.includes('\\u0000') ? JSON.parse(text, withoutNul) : JSON.parse(text);
-  } catch {
-    return { kind: 'malformed', reason: 'the body is not JSON' };
-  }
-  return readGitHubEvent(event, payload);
-}
-
-function withoutNul(_: string, value: unknown): unknown {
-  return typeof value === 'string' ? value.replaceAll('\0', '') : value;
 }
 
 function factsOf(event: GitHubEvent) {
@@ -141,12 +123,15 @@ async function decideForSubject(
   const subject = await subjectOf(deciding, delivery, event);
   if (typeof subject === 'string') {
     if (subject !== 'installation_missing') await deciding.requestSync(delivery.githubAppId);
-    return { status: 'ignored', reason: subject, overtakes: staleReasons.includes(subject) };
+    const waiter = staleReasons.includes(subject) && (await waiterOf(deciding, delivery, event));
+    return { status: 'ignored', reason: subject, ...(waiter && { overtakes: waiter }) };
   }
   const { installation, repository } = subject;
   const orgId = installation.orgId ?? undefined;
   // No sync is requested, because a person binds the installation.
-  if (!orgId) return { status: 'ignored', reason: 'installation_unbound', overtakes: true };
+  if (!orgId) {
+    return { status: 'ignored', reason: 'installation_unbound', overtakes: await waiterOf(deciding, delivery, event) };
+  }
   if (event.kind === 'check_run' || event.kind === 'check_suite') {
     return { orgId, ...(await decideReruns(deciding.trx, delivery, event, subject)) };
   }
@@ -167,6 +152,17 @@ async function decideForSubject(
   const known = await recordRun(deciding.trx, run);
   if (known) return { orgId, status: 'processed', reason: 'run_recorded' };
   return { orgId, status: 'ignored', reason: 'run_unknown' };
+}
+
+/** Returns whose delivery it is while it waits. An installation that is unknown or removed has no owner. */
+async function waiterOf(
+  { subjects }: Deciding,
+  { githubAppId }: PendingDelivery,
+  { installationId = 0 }: { installationId?: number },
+): Promise<Waiter> {
+  const installation = await subjects.installation(githubAppId, installationId);
+  const isBound = installation !== undefined && installation.orgId !== null && !installation.isRemoved;
+  return { installation: `${githubAppId} ${installationId}`, isBound };
 }
 
 /**

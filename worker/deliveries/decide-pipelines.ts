@@ -54,7 +54,9 @@ export async function decidePipelines(
   return {
     status: 'ignored',
     reason: stale ?? obstacles[0] ?? '',
-    overtakes: stale !== undefined,
+    ...(stale !== undefined && {
+      overtakes: { installation: `${delivery.githubAppId} ${event.installationId}`, isBound: true },
+    }),
     async conclude() {
       await writeAll();
     },
@@ -120,9 +122,12 @@ async function write(
   return true;
 }
 
+/** The installation that a waiting delivery belongs to, and whether an organization has claimed it. */
+export type Waiter = { installation: string; isBound: boolean };
+
 export type Decided = DeliveryOutcome & {
-  /** The subject is not known yet, but can be after a sync. */
-  overtakes?: boolean;
+  /** Set if the subject is not known yet, but can be after a sync. */
+  overtakes?: Waiter;
   /** Writes the result of this outcome, unless the delivery waits for another one. */
   conclude?(): Promise<void>;
 };

@@ -3,91 +3,99 @@ import type { Database, Transaction } from '../../db/store/connection.ts';
 import { isTransient } from '../../db/store/errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Decided } from '../deliveries/decide-pipelines.ts';
+import { createFactsReader, type FactsSource } from './delivery-facts.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
+import { createWaitingRoom, type WaitingRoom } from './waiting-room.ts';
 
-const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
 /** A batch that takes longer is cut short, because others wait for the one writer. */
 const mostMs = 250;
 /** Under load the intake's commits come first. Fewer and larger batches leave more time to them. */
 const manyAtOnce = 25;
 const rest = { timesOfWork: 4, leastMs: 50, mostMs: 1_000 };
-/**
- * A push can arrive before the news that its repository is reachable. These are the pause and the number of waiting
- * deliveries.
- */
-const lookAgainMs = 2_000;
-const mostWaiting = 500;
 /** The attempts for one delivery. After that only a redelivery by the provider retries it. */
 const mostTries = 5;
 
-/** Called with the deliveries of one transaction, in order. */
-export type Decider = (trx: Transaction) => (delivery: PendingDelivery) => Promise<Decided>;
+/** Called with the deliveries of one transaction, in order, and with what is known of each. */
+export type Decider<Facts> = (trx: Transaction) => (delivery: PendingDelivery, facts: Facts) => Promise<Decided>;
 
 /**
- * Decides the received deliveries, a batch per transaction. A claim lets several relays share the work. A failed batch
- * is repeated one by one, so that one bad delivery does not hold up the others.
+ * Decides the received deliveries, a batch per transaction. Their bodies are read before that, outside the transaction.
+ * A claim lets several relays share the work. A failed batch is repeated one by one, so that one bad delivery does not
+ * hold up the others.
  */
-export function createDeliveryWork({
+export function createDeliveryWork<Facts>({
   database,
+  source,
   decider,
   metrics,
   logger,
   firstRestMs = 500,
   patienceMs = 60_000,
+  lookAgainMs = 2_000,
+  room = createWaitingRoom(),
 }: {
   database: Database;
-  decider: Decider;
+  source: FactsSource<Facts>;
+  decider: Decider<Facts>;
   metrics: RelayMetrics;
   logger: Logger;
   /** The pause after a delivery's first failure. It doubles after each further one. */
   firstRestMs?: number;
   /** How long a delivery waits for a sync. */
   patienceMs?: number;
+  /** The pause after which a waiting delivery is looked at again. */
+  lookAgainMs?: number;
+  room?: WaitingRoom;
 }): () => Promise<boolean> {
-  /** Returns the deliveries that failed here, by the time of their next attempt. */
+  /** The deliveries that failed here, by the time of their next attempt. */
   const resting = new Map<string, number>();
-  /** Returns the deliveries that wait for a sync, by the time of their next attempt. */
-  const waiting = new Map<string, number>();
+  const facts = createFactsReader({ database, source });
 
-  function mayWait({ id, receivedAt }: PendingDelivery): boolean {
-    if (Date.now() - receivedAt >= patienceMs || waiting.size >= mostWaiting) return false;
-    waiting.set(id, Date.now() + lookAgainMs);
-    return true;
+  function mayWait({ id, receivedAt }: PendingDelivery, overtakes: Decided['overtakes']): boolean {
+    if (!overtakes || Date.now() - receivedAt >= patienceMs) return false;
+    return room.enter(id, overtakes, Date.now() + lookAgainMs);
   }
 
-  async function decideAll(trx: Transaction, deliveries: PendingDelivery[]): Promise<DeliveryOutcome[]> {
+  /** Decides those of the deliveries that this relay can claim, and returns which were claimed. */
+  async function decideAll(trx: Transaction, claimed: PendingDelivery[]): Promise<Outcomes> {
     const decide = decider(trx);
-    const outcomes: DeliveryOutcome[] = [];
     const began = performance.now();
     // Most deliveries have the same outcome as many others, and are written together.
-    const alike = new Map<string, { outcome: DeliveryOutcome; ids: string[] }>();
-    for (const delivery of deliveries) {
+    const alike: Outcomes = new Map();
+    for (const delivery of claimed) {
       if (performance.now() - began > mostMs) break;
-      const { overtakes, conclude, ...outcome } = await decide(delivery);
-      if (overtakes && mayWait(delivery)) continue;
+      const known = facts.of(delivery.id);
+      if (known === undefined) continue;
+      const { overtakes, conclude, ...outcome } = await decide(delivery, known);
+      if (mayWait(delivery, overtakes)) continue;
       await conclude?.();
-      outcomes.push(outcome);
       const key = JSON.stringify(outcome);
       const group = alike.get(key) ?? { outcome, ids: [] };
       group.ids.push(delivery.id);
       alike.set(key, group);
     }
     for (const { outcome, ids } of alike.values()) await deliveryQueue(trx).finish(ids, outcome);
-    return outcomes;
+    return alike;
   }
 
-  function count(outcomes: DeliveryOutcome[]): void {
-    for (const { status, reason } of outcomes) metrics.deliveries.inc({ status, reason });
+  function note(outcomes: Outcomes): void {
+    for (const { outcome, ids } of outcomes.values()) {
+      metrics.deliveries.inc({ status: outcome.status, reason: outcome.reason }, ids.length);
+      for (const id of ids) forget(id);
+    }
+  }
+
+  function forget(id: string): void {
+    room.leave(id);
+    facts.forget(id);
+    resting.delete(id);
   }
 
   async function decideAlone(id: string): Promise<void> {
     try {
-      const outcomes = await database.write(async (trx) => {
-        const delivery = await deliveryQueue(trx).claimOne(id);
-        return decideAll(trx, delivery ? [delivery] : []);
-      });
-      count(outcomes);
+      const outcomes = await database.write(async (trx) => decideAll(trx, await deliveryQueue(trx).claim([id])));
       resting.delete(id);
+      note(outcomes);
     } catch (error) {
       await noteFailure(id, error);
     }
@@ -99,7 +107,7 @@ export function createDeliveryWork({
       ? 0
       : await database.write((trx) => deliveryQueue(trx).countFailure(id, mostTries, 'decision_failed'));
     if (tries >= mostTries) {
-      resting.delete(id);
+      forget(id);
       metrics.deliveries.inc({ status: 'failed', reason: 'decision_failed' });
       logger.error({ err: error, delivery: id }, 'delivery could not be decided and was given up');
     } else {
@@ -108,32 +116,42 @@ export function createDeliveryWork({
     }
   }
 
+  /** Whether another relay held everything that this one last wanted. */
+  let isContended = false;
+
   return async () => {
     const now = Date.now();
+    room.prune(now);
     const due = [...resting].filter(([, until]) => until <= now).map(([id]) => id);
     for (const id of due) await decideAlone(id);
 
-    for (const [id, until] of waiting) if (until <= now) waiting.delete(id);
-
-    const except = [...resting.keys(), ...waiting.keys()];
-    if (await deliveryQueue(database.reader).isEmpty(except)) return false;
+    const isHeld = (id: string) => resting.has(id) || room.holds(id, now);
+    const { ids, more } = await facts.next({ isHeld, isContended });
+    if (ids.length === 0) {
+      isContended = false;
+      return more;
+    }
     let claimed: PendingDelivery[] = [];
     const began = performance.now();
     try {
       const outcomes = await database.write(async (trx) => {
-        claimed = await deliveryQueue(trx).claim({ ...batch, except });
+        claimed = await deliveryQueue(trx).claim(ids);
         return decideAll(trx, claimed);
       });
-      count(outcomes);
+      note(outcomes);
     } catch (error) {
       if (claimed.length === 0) throw error;
       logger.warn({ err: error, deliveries: claimed.length }, 'a batch of deliveries is decided one by one');
       for (const { id } of claimed) await decideAlone(id);
     }
+    const wasContended = isContended;
+    isContended = claimed.length === 0;
     if (claimed.length >= manyAtOnce) await pauseAfter(performance.now() - began);
-    return claimed.length > 0;
+    return claimed.length > 0 || more || !wasContended;
   };
 }
+
+type Outcomes = Map<string, { outcome: DeliveryOutcome; ids: string[] }>;
 
 /** A fifth of the one writer's time is more than Temporal can use to start builds. */
 async function pauseAfter(workedMs: number): Promise<void> {

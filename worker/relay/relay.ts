@@ -8,6 +8,7 @@ import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Logger } from '../../log.ts';
 import { deliveryDecider } from '../deliveries/decide-delivery.ts';
+import { eventSource } from '../deliveries/read-event.ts';
 import type { TemporalStarter } from '../temporal-starter.ts';
 import { createAuditHeads } from './audit-heads.ts';
 import { createCommandWork } from './commands.ts';
@@ -80,7 +81,12 @@ export function createRelay({
       const deliveries = loop(
         'deliveries',
         sweepMs,
-        createDeliveryWork({ ...shared, decider: deliveryDecider, ...(patienceMs !== undefined && { patienceMs }) }),
+        createDeliveryWork({
+          ...shared,
+          source: eventSource,
+          decider: deliveryDecider,
+          ...(patienceMs !== undefined && { patienceMs }),
+        }),
       );
       const commands = loop(
         'commands',

@@ -280,6 +280,33 @@ test('decides a delivery with text that Postgres cannot store', async () => {
   expect(builds[0]?.message).toHaveLength(1_000);
 });
 
+test.each([
+  ['ref', { ref: 'refs/heads/ma\0in' }],
+  ['ref of a large body', { ref: 'refs/heads/ma\0in', padding: 'x'.repeat(300_000) }],
+  ['commit', { after: `${'a'.repeat(39)}\0` }],
+  ['endless ref', { ref: `refs/heads/${'x'.repeat(300_000)}` }],
+])('builds nothing of a push with a NUL or too much in its %s', async (_, changes) => {
+  const of = await scenario();
+  await of.newPipeline();
+  const { outcome, builds } = await deliver('push', push(of, changes));
+  expect(outcome).toBe('failed: payload_malformed');
+  expect(builds).toEqual([]);
+});
+
+test('does not read the body of an event that nothing consumes', async () => {
+  expect((await deliver('star', 'not JSON')).outcome).toBe('ignored: event_not_consumed');
+  expect((await deliver('push', 'not JSON')).outcome).toBe('failed: payload_malformed');
+});
+
+test('decides a push with a body of many megabytes', async () => {
+  const of = await scenario();
+  await of.newPipeline();
+  const commits = Array.from({ length: 3_000 }, (_, n) => ({ id: `${n}`, message: 'm'.repeat(500) }));
+  const { outcome, builds } = await deliver('push', push(of, { commits }));
+  expect(outcome).toBe('processed: builds_created');
+  expect(builds[0]).toMatchObject({ message: 'Fix the roof' });
+});
+
 test('chains the audit within a second and shows that the relay is alive', async () => {
   await expect.poll(async () => (await verifyChain(database.reader, mine.orgId)).unchained, { timeout: 2_000 }).toBe(0);
   const verdict = await verifyChain(database.reader, mine.orgId);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DeliveryOutcome, PendingDelivery } from '../../../db/deliveries/delivery-queue.ts';
 import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
 import type { Database, Transaction } from '../../../db/store/connection.ts';
+import type { Decided } from '../../../worker/deliveries/decide-pipelines.ts';
 import { createDeliveryWork, type Decider } from '../../../worker/relay/deliveries.ts';
 import { startLoop } from '../../../worker/relay/loop.ts';
 import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
@@ -24,7 +25,9 @@ afterEach(async () => {
   await database.drop();
 });
 
-async function receive(...bodies: (string | Buffer)[]): Promise<string[]> {
+const receive = (...bodies: (string | Buffer)[]) => receiveFor(githubAppId, ...bodies);
+
+async function receiveFor(githubAppId: string, ...bodies: (string | Buffer)[]): Promise<string[]> {
   const deliveries = bodies.map((body) => ({
     githubAppId,
     providerDeliveryId: randomUUID(),
@@ -37,12 +40,16 @@ async function receive(...bodies: (string | Buffer)[]): Promise<string[]> {
   return stored.map(({ id }) => id);
 }
 
-type Decide = (trx: Transaction, delivery: PendingDelivery) => Promise<DeliveryOutcome>;
+type Decide = (trx: Transaction, delivery: PendingDelivery & { body: string }) => Promise<Decided>;
+const source = { needsBody: () => true, read: (_: string, body: Buffer) => body.toString() };
 
-function decideWith(decide: Decide, on: Database = database) {
-  const decider: Decider = (trx) => (delivery) => decide(trx, delivery);
+function decideWith(decide: Decide, { on = database, ...given }: Given = {}) {
+  const decider: Decider<string> = (trx) => (delivery, body) => decide(trx, { ...delivery, body });
   const metrics = createRelayMetrics(new Registry(), on);
-  const work = createDeliveryWork({ database: on, decider, metrics, logger: silent, firstRestMs: 50 });
+  const work = createDeliveryWork({
+    ...{ database: on, source, decider, metrics, logger: silent, firstRestMs: 50 },
+    ...given,
+  });
   const loop = startLoop({ name: 'deliveries', everyMs: 50, work, logger: silent });
   const unhear = on.onWake('deliveries', loop.wake);
   stops.push(async () => {
@@ -50,6 +57,10 @@ function decideWith(decide: Decide, on: Database = database) {
     await loop.stop();
   });
 }
+
+type Given = { on?: Database } & Partial<
+  Pick<Parameters<typeof createDeliveryWork<string>>[0], 'source' | 'lookAgainMs'>
+>;
 
 const processed: DeliveryOutcome = { status: 'processed', reason: 'test' };
 
@@ -108,15 +119,86 @@ test('does not count failures of the database against a delivery', async () => {
   expect((await database.reader('deliveries').first())?.attempts).toBe(0);
 });
 
-test('decides large bodies in batches of their own', async () => {
-  const sizes: number[] = [];
-  decideWith(async (_, { body }) => {
-    sizes.push(body.length);
+test('decides other deliveries while a large body is read, and reads it once', async () => {
+  const seen: string[] = [];
+  const read: string[] = [];
+  let finish = () => {};
+  const large = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const slow = {
+    needsBody: () => true,
+    async read(_: string, body: Buffer) {
+      const name = body.length > 100 ? 'large' : body.toString();
+      read.push(name);
+      if (name === 'large') await large;
+      return name;
+    },
+  };
+  await receive(Buffer.alloc(300_000, 'x'), 'before');
+  decideWith(
+    async (_, { body }) => {
+      seen.push(body);
+      return processed;
+    },
+    { source: slow },
+  );
+  await expect.poll(() => seen).toEqual(['before']);
+  await receive('after');
+  await expect.poll(() => seen).toEqual(['before', 'after']);
+  finish();
+  await expect.poll(() => seen).toEqual(['before', 'after', 'large']);
+  expect(read.sort()).toEqual(['after', 'before', 'large']);
+});
+
+test('reads no body of an event that does not need one', async () => {
+  const bodies: string[] = [];
+  const idle = { needsBody: () => false, read: (_: string, body: Buffer) => body.toString() };
+  decideWith(
+    async (_, { body }) => {
+      bodies.push(body);
+      return processed;
+    },
+    { source: idle },
+  );
+  await receive('small', Buffer.alloc(300_000, 'x'));
+  await expect.poll(countByStatus).toEqual({ processed: 2 });
+  expect(bodies).toEqual(['', '']);
+});
+
+test('gives every App a share of the next batch, however many deliveries one of them has', async () => {
+  const other = await addGithubApp(database, { appId: 2, secret: 'another secret of the test' });
+  await receive(...Array.from({ length: 450 }, (_, n) => `${n}`));
+  const [late] = await receiveFor(other.id, 'late');
+  const order: string[] = [];
+  decideWith(async (_, { id }) => {
+    order.push(id);
     return processed;
   });
-  await receive(Buffer.alloc(9_000_000, 'x'), 'small', Buffer.alloc(9_000_000, 'x'));
-  await expect.poll(countByStatus, { timeout: 5_000 }).toEqual({ processed: 3 });
-  expect(sizes).toEqual([9_000_000, 5, 9_000_000]);
+  await expect.poll(() => order.includes(late ?? ''), { timeout: 10_000 }).toBe(true);
+  expect(order.indexOf(late ?? '')).toBeLessThan(200);
+});
+
+test('reads the body of a waiting delivery once', async () => {
+  let looks = 0;
+  const read: string[] = [];
+  const counting = {
+    needsBody: () => true,
+    read(_: string, body: Buffer) {
+      read.push(body.toString());
+      return body.toString();
+    },
+  };
+  decideWith(
+    async () => {
+      looks += 1;
+      return looks < 3 ? { ...processed, overtakes: { installation: 'one', isBound: true } } : processed;
+    },
+    { source: counting, lookAgainMs: 50 },
+  );
+  await receive('waits');
+  await expect.poll(countByStatus, { timeout: 5_000 }).toEqual({ processed: 1 });
+  expect({ looks, read }).toEqual({ looks: 3, read: ['waits'] });
 });
 
 test('shares the deliveries among several relays, and decides each once', async () => {
@@ -125,10 +207,13 @@ test('shares the deliveries among several relays, and decides each once', async 
     // On Postgres each relay has its own connections, like separate processes. SQLite has only one process.
     const other = postgresUrl ? connectAgain(database.source) : database;
     if (other !== database) stops.push(() => other.close());
-    decideWith(async (trx, { id }) => {
-      await trx('instance').insert({ key: `decided ${id}`, value: '' });
-      return processed;
-    }, other);
+    decideWith(
+      async (trx, { id }) => {
+        await trx('instance').insert({ key: `decided ${id}`, value: '' });
+        return processed;
+      },
+      { on: other },
+    );
   }
   await expect.poll(countByStatus, { timeout: 20_000 }).toEqual({ processed: 200 });
   expect(await database.reader('instance').where('key', 'like', 'decided %')).toHaveLength(200);
