@@ -47,6 +47,7 @@ import { integrationRoutes } from './integrations/integrations.ts';
 import { openApiDocument } from './openapi.ts';
 import { auditRoutes } from './ops/audit.ts';
 import { docsRoutes } from './ops/docs.ts';
+import { homeRoutes } from './ops/home.ts';
 import { incidentRoutes } from './ops/incidents.ts';
 import { operationRoutes } from './ops/operations.ts';
 import { measureTraffic } from './ops/traffic-metrics.ts';
@@ -104,6 +105,7 @@ export function endpointsOf(deps: ApiDeps): Endpoint[] {
     ...operationRoutes(deps),
     ...oidcIssuerRoutes(deps),
     ...serviceRoutes(deps),
+    ...homeRoutes(),
     ...docsRoutes(() => openApiDocument(all)),
     ...dialectRoutes(deps),
     ...dialectDeleteRoutes(),

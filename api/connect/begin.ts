@@ -143,7 +143,7 @@ export function showConsent(
   );
   showPage(ctx, {
     title: 'Connect a GitHub account',
-    body: html`<p>This connects a GitHub account to <strong>${owner}</strong>. Its members can then build from the repositories of that account.</p>
+    body: html`<p>This connects a GitHub account to <strong>${owner}</strong>. All its members can then build from the repositories of the account.</p>
 <p>You continue at <strong>${host}</strong>. ${what} Continue only if you intend to do this.</p>
 <form method="post" action="${action}">${fields}<button>Continue</button></form>`,
     // A browser applies this policy to every redirect that follows the form.

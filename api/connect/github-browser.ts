@@ -271,7 +271,7 @@ function landing(path: string, operationId: string, summary: string, raw: NonNul
 function strayed(ctx: Context, setupAction: string | undefined): void {
   const said: Record<string, string> = {
     install:
-      'The GitHub App is installed. If a colleague requested it, they can continue now. If you started this, go back to the page where you started.',
+      'If you have just approved the request of a colleague, they can continue now. If you started this, go back to the page where you started.',
     update: 'GitHub has saved the change. It appears in Fairlead shortly.',
     request:
       'GitHub has asked the owner of the account. Go back to the page where you started. It continues after the owner approves.',

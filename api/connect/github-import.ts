@@ -40,7 +40,7 @@ const NewImport = z
         project_id: exampleId('prj'),
         app_id: 123456,
         private_key: pemPlaceholder,
-        webhook_secret: '<the webhook secret of the GitHub App>',
+        webhook_secret: 'q8Zr2mVx7Lw0TnKc5Hs9Yb4F',
         client_secret: '<the client secret of the GitHub App>',
       },
     ],

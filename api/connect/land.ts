@@ -160,11 +160,12 @@ function hashOf({ code, installationId, setupAction, error }: GithubAnswer): str
 
 /** The advice for each refusal. A refusal changes nothing. */
 export const landingAdvice: Record<LandingRefusal, string> = {
-  state_missing: 'The address has no `state`. Start again from the page that sent you to GitHub.',
-  state_unknown: 'The `state` is unknown, or its flow was deleted. Start again from the page that sent you to GitHub.',
-  state_expired: 'The `state` has expired. Start again from the page that sent you to GitHub.',
-  state_used: 'The `state` was already used with another response. Start again from the page that sent you to GitHub.',
-  state_foreign: 'Another browser or another person started the flow. Continue there, or start again here.',
+  state_missing: 'The address is incomplete: it has no `state`. Start again from the page that sent you to GitHub.',
+  state_unknown: 'The link is unknown, or its flow was deleted. Start again from the page that sent you to GitHub.',
+  state_expired: 'The link has expired. Start again from the page that sent you to GitHub.',
+  state_used: 'The link was already used with another response. Start again from the page that sent you to GitHub.',
+  state_foreign:
+    'Another browser or another person started the flow, or there is no such flow. Continue in the browser that started it, or start again from your platform.',
   callback_foreign:
     'GitHub sent you back to the address of another GitHub App. Start again from the page that sent you there.',
   answer_incomplete: 'The response from GitHub is incomplete. Start again from the page that sent you to GitHub.',

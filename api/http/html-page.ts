@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { z } from 'zod';
-import type { Endpoint } from './endpoint.ts';
-import { catalogue, Problem } from './problems.ts';
-
-type Raw = NonNullable<Endpoint['raw']>;
+import { catalogue, type Problem } from './problems.ts';
 
 const style = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -61,17 +58,31 @@ export function showPage(ctx: Context, page: HtmlPage): void {
 export const shownPage = { status: 200, body: z.string(), contentType: 'text/html', description: 'A page' };
 export const forbiddenPage = { ...shownPage, status: 403, description: 'A page that says why you cannot continue' };
 
-/** Shows a refusal as a page to a browser. Every other client gets a problem document. */
-export function forPeople(raw: Raw): Raw {
-  return async (ctx, tools) => {
-    try {
-      await raw(ctx, tools);
-    } catch (error) {
-      if (!(error instanceof Problem) || ctx.accepts('json', 'html') !== 'html') throw error;
-      const { status, title } = catalogue[error.code];
-      showPage(ctx, { status, title, body: html`<p>${error.detail}</p>` });
-    }
-  };
+/** Returns whether a browser sent the request. Other clients accept any type or JSON. */
+export function prefersPage(ctx: Context): boolean {
+  return ctx.accepts('json', 'html') === 'html';
+}
+
+/** What a person can do about a refusal whose problem document speaks to a client of the API. */
+const forPerson: Partial<Record<Problem['code'], { title: string; text?: string }>> = {
+  flow_state_refused: { title: 'You cannot continue with this link' },
+  not_found: { title: 'Page not found', text: 'Check the address, or begin at the home page.' },
+  unauthenticated: {
+    title: 'Sign in first',
+    text: 'Open the sign-in link that Fairlead printed when it started. Then open this page again.',
+  },
+};
+
+/** Shows a refusal as a page. */
+export function showRefusal(ctx: Context, { code, detail }: Problem): void {
+  const { status, title: usual } = catalogue[code];
+  const { title = usual, text = detail } = forPerson[code] ?? {};
+  showPage(ctx, { status, title, body: html`<p>${withCode(text ?? '')}</p><p><a href="/">Home page</a></p>` });
+}
+
+/** Details mark names of the API with backticks. */
+function withCode(text: string): Content[] {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 function hashSource(text: string): string {

@@ -82,7 +82,7 @@ export function toSeconds(ms: number | null): number | null {
 
 /** Throws a `Problem` that names each invalid field. It does not repeat the values. */
 export function check<Schema extends z.ZodType>(where: string, schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: (issue) => (isMissing(issue) ? 'is missing' : undefined) });
   if (parsed.success) return parsed.data;
   const { issues } = parsed.error;
   const errors = issues.map(({ path, message }) => ({ path: [where, ...path].join('.'), message }));
@@ -96,6 +96,10 @@ export function check<Schema extends z.ZodType>(where: string, schema: Schema, v
       errors,
     },
   );
+}
+
+function isMissing({ code, input }: z.core.$ZodRawIssue): boolean {
+  return code === 'invalid_type' && input === undefined;
 }
 
 /** Returns the code that all issues share, if they have one of their own. */

@@ -7,7 +7,7 @@ import type { Database, Transaction } from '../../db/store/connection.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type Caller, tenantFor } from './caller.ts';
 import { type Endpoint, Reply, type ReplyParts, type Request } from './endpoint.ts';
-import { forPeople } from './html-page.ts';
+import { prefersPage, showRefusal } from './html-page.ts';
 import { type Answer, answered, keyOf, onlyOnce } from './idempotency.ts';
 import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
 import { type OperationLinks, operationView } from './operation-view.ts';
@@ -223,4 +223,16 @@ async function waitFor(database: Database, operationId: string, waitMs: number):
     if (Date.now() >= deadline) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
+}
+
+/** Shows a refusal as a page to a browser. Every other client gets a problem document. */
+function forPeople(raw: NonNullable<Endpoint['raw']>): NonNullable<Endpoint['raw']> {
+  return async (ctx, tools) => {
+    try {
+      await raw(ctx, tools);
+    } catch (error) {
+      if (!(error instanceof Problem) || !prefersPage(ctx)) throw error;
+      showRefusal(ctx, error);
+    }
+  };
 }

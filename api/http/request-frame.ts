@@ -3,6 +3,7 @@ import type { Context, Middleware } from 'koa';
 import { Histogram, type Registry } from 'prom-client';
 import { isTransient } from '../../db/store/errors.ts';
 import type { Logger } from '../../log.ts';
+import { prefersPage, showRefusal } from './html-page.ts';
 import { catalogue, Problem, problemDocument } from './problems.ts';
 
 /** `sessionToken` is the session whose cookie identified the caller. */
@@ -48,7 +49,7 @@ export function requestFrame({
     });
     try {
       await next();
-      if (ctx.body === undefined && ctx.status === 404) throw new Problem('not_found');
+      if (ctx.body === undefined && ctx.status === 404) refuseUnknown(ctx);
       if (ctx.body === undefined && [405, 501].includes(ctx.status)) throw new Problem('method_not_allowed');
     } catch (error) {
       const problem = error instanceof Problem ? error : failureOf(error);
@@ -62,6 +63,13 @@ export function requestFrame({
     durations.observe({ method: ctx.method, route, status: ctx.status }, ms / 1000);
     logger.debug({ method: ctx.method, route, status: ctx.status, ms: Math.round(ms), requestId }, 'Request answered');
   };
+}
+
+/** A person at an unknown address gets a page, and every other client a problem document. */
+function refuseUnknown(ctx: Context): void {
+  const problem = new Problem('not_found');
+  if (ctx.method !== 'GET' || !prefersPage(ctx)) throw problem;
+  showRefusal(ctx, problem);
 }
 
 /**

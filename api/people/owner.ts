@@ -7,13 +7,13 @@ import type { TenantScope } from '../../db/store/tenant.ts';
 import { type Caller, requireOrgAdmin } from '../http/caller.ts';
 import { Problem } from '../http/problems.ts';
 
-/** Returns the owner's name for a page, for example "the project shop of acme". */
+/** Returns the owner's name for a page, for example "the project shop of the organization acme". */
 export async function ownerNameOf(
   db: Db,
   { orgId, projectId }: Pick<ConnectFlow, 'orgId' | 'projectId'>,
 ): Promise<string> {
   const { org = orgId, project } = await ownerNames(db, { orgId, projectId });
-  return project === undefined ? `the organization ${org}` : `the project ${project} of ${org}`;
+  return project === undefined ? `the organization ${org}` : `the project ${project} of the organization ${org}`;
 }
 
 export type Asking = { tenant: TenantScope; caller: Caller };

@@ -141,7 +141,7 @@ describe('a consent', () => {
     });
     expect(opened.headers.get('location')).toBeNull();
     expect(opened.status).toBe(200);
-    expect(await opened.text()).toMatch(/the project Shop &#38; Co of Acme &#60;/);
+    expect(await opened.text()).toMatch(/the project Shop &#38; Co of the organization Acme &#60;/);
     const [row] = await api.database.reader('google_consents').where({ org_id: orgId });
     expect(row).toMatchObject({ browser_hash: null, state_hash: null });
   });
@@ -192,7 +192,7 @@ describe('a consent', () => {
     expectPage(await visit(answer), 400, /has expired/);
     expectPage(await visit(url), 400, /has expired/);
     const callback = `${publicUrl}/v1/cloud-accounts/gcp/callback`;
-    expectPage(await visit(`${callback}?code=x`), 400, /has no `state`/);
+    expectPage(await visit(`${callback}?code=x`), 400, /has no <code>state<\/code>/);
     expectPage(await visit(`${callback}?code=x&state=unknown`), 400, /link is unknown/);
     expectPage(await visit(`${publicUrl}/v1/cloud-accounts/gcp/start?ticket=unknown`), 400, /link is unknown/);
     expect(google.ledger).toEqual([]);

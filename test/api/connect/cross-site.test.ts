@@ -92,7 +92,7 @@ describe('a session that opens the install address without a ticket', () => {
   ])('is shown a page if it comes from %s, and starts nothing', async (_, headers) => {
     const shown = await install(headers());
     expect(shown).toMatchObject({ status: 200, location: '', cookies: undefined });
-    expect(shown.text).toContain('of Acme &#60;&#38;&#62;');
+    expect(shown.text).toContain('of the organization Acme &#60;&#38;&#62;');
     expect(shown.text).toContain('<strong>github.com</strong>');
     expect(await flowsOf()).toEqual([]);
   });

@@ -99,7 +99,7 @@ test('shows signed-in people the target project, and rejects a person of another
   const stranger = await addUser(api.database, await addOrg(api.database, 'Elsewhere'), 'owner');
   const as = (session: string) => fetch(here(url), { headers: { cookie: `__Host-fairlead_session=${session}` } });
   const asked = await (await as(stranger.session)).text();
-  expect(asked).toContain('the project Shop of Acme');
+  expect(asked).toContain('the project Shop of the organization Acme');
   const begun = await fetch(`${api.url}/connect/begin`, {
     method: 'POST',
     headers: { cookie: `__Host-fairlead_session=${stranger.session}`, origin: api.url },
@@ -382,7 +382,7 @@ test('accepts a ticket once, and again only in the browser that used it', async 
   // A `HEAD` or `GET` request, for example by a link scanner, does not use the ticket.
   expect((await fetch(here(url), { method: 'HEAD' })).status).toBe(200);
   const asked = await visit(url, createBrowser());
-  expect(browser.read(asked)).toContain('the project Shop of Acme');
+  expect(browser.read(asked)).toContain('the project Shop of the organization Acme');
   expect((await open(url)).status).toBe(303);
   expect((await visit(url)).status).toBe(302);
   expect((await visit(url, createBrowser())).status).toBe(400);

@@ -52,7 +52,7 @@ describe('an error response', () => {
     expect(await problemOf(response)).toMatchObject({ status: 401, code: 'unauthenticated' });
   });
 
-  test.each(['/', '/v1', '/v1/nothing', '/v2/projects', '/v1/projects/', '/v1/projects/%2e%2e', '/v1/%ff'])(
+  test.each(['/v1', '/v1/nothing', '/v2/projects', '/v1/projects/', '/v1/projects/%2e%2e', '/v1/%ff'])(
     'returns 404 for the address %s',
     async (path) => {
       const response = await fetch(api.url + path, { headers: { authorization } });
@@ -357,6 +357,45 @@ describe('the service', () => {
     expect(script.headers.get('content-type')).toContain('javascript');
     expect((await script.text()).length).toBeGreaterThan(100_000);
   });
+});
+
+describe('a browser', () => {
+  const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+  const open = async (path: string, headers: Record<string, string> = { accept }) => {
+    const response = await fetch(api.url + path, { headers });
+    return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
+  };
+
+  test('gets a page at the address that Fairlead prints', async () => {
+    const home = await open('/');
+    expect(home).toMatchObject({ status: 200, type: 'text/html; charset=utf-8' });
+    expect(home.text).toContain('<a href="/docs">');
+  });
+
+  test('gets a page at an unknown address, and other clients get a problem', async () => {
+    const page = await open('/nothing');
+    expect(page).toMatchObject({ status: 404, type: 'text/html; charset=utf-8' });
+    expect(page.text).toContain('<title>Page not found</title>');
+    expect(await open('/nothing', {})).toMatchObject({ status: 404, type: 'application/problem+json' });
+  });
+
+  test('gets a refusal in words for people, with code in place of backticks', async () => {
+    const foreign = await open('/v1/integrations/github/callback?state=unknown&code=x');
+    expect(foreign.text).toContain('<title>You cannot continue with this link</title>');
+    const incomplete = await open('/v1/integrations/github/create');
+    expect(incomplete).toMatchObject({ status: 400 });
+    expect(incomplete.text).toContain('it has no <code>state</code>.');
+    const unknown = await open('/v1/integrations/github/install?owner=acme');
+    expect(unknown).toMatchObject({ status: 401 });
+    expect(unknown.text).toContain('<title>Sign in first</title>');
+  });
+});
+
+test('names a missing field as missing', async () => {
+  const headers = { authorization, 'content-type': 'application/json' };
+  const response = await fetch(`${api.url}/v1/projects`, { method: 'POST', headers, body: '{"name":"x"}' });
+  const { errors } = (await response.json()) as { errors: unknown[] };
+  expect(errors).toEqual([{ path: 'body.org_id', message: 'is missing' }]);
 });
 
 describe('`Strict-Transport-Security`', () => {

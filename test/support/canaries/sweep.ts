@@ -108,6 +108,7 @@ export const publicOperations = [
   'getHealth',
   'getReadiness',
   'getMetrics',
+  'getHome',
   'getOpenApi',
   'getDocs',
   'getDocsScript',
