@@ -14,8 +14,9 @@ export async function signInWithBrowser({ product, projectId }: Day, database: D
   const page = await browser.visit(`${product.publicUrl}/sign-in?code=${code}`);
   const signedIn = await browser.press(page, 'Sign in');
   expect(signedIn.status).toBe(200);
-  const session = /fairlead_session=([^;]+)/.exec(signedIn.headers.getSetCookie().join())?.[1] ?? '';
-  const cookie = { cookie: `fairlead_session=${session}`, origin: product.publicUrl };
+  const [, name = '', session = ''] =
+    /((?:__Host-)?fairlead_session)=([^;]+)/.exec(signedIn.headers.getSetCookie().join()) ?? [];
+  const cookie = { cookie: `${name}=${session}`, origin: product.publicUrl };
   const ask = (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
     fetch(product.url + path, {
       method,
