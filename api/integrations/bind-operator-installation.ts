@@ -1,4 +1,4 @@
-import { bindInstallation, findOperatorInstallation, listOperatorApps } from '../../db/github/bind-installation.ts';
+import { bindInstallation, listOperatorApps, listOperatorInstallations } from '../../db/github/bind-installation.ts';
 import { requestSync } from '../../db/github/installations.ts';
 import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import { holdOwner, projectsFor } from '../../db/people/projects.ts';
@@ -17,7 +17,8 @@ export const bindingProblems: ProblemCode[] = [
 
 /** Refuses an installation that Fairlead has not read yet, and requests a sync so that the next try finds it. */
 export async function requireInstallation(database: Database, externalId: number): Promise<void> {
-  if (!(await findOperatorInstallation(database.reader, externalId))) await refuseUnknown(database);
+  const [found] = await listOperatorInstallations(database.reader, externalId);
+  if (!found) await refuseUnknown(database);
 }
 
 /** Binds an installation of the operator's App to a project, by GitHub's number of the installation. */
@@ -28,7 +29,12 @@ export async function bindOperatorInstallation(
   const project = await projectsFor(trx, tenant).find(projectId);
   if (!project || !(await holdOwner(trx, { orgId: project.orgId, projectId }))) throw new Problem('not_found');
   const { orgId } = project;
-  const found = await findOperatorInstallation(trx, externalId);
+  const [found, another] = await listOperatorInstallations(trx, externalId);
+  if (another)
+    throw new Problem(
+      'invalid_request',
+      'Several hosts have an installation with this number. Connect the account in a browser with `POST /v1/integrations/github/start`.',
+    );
   if (!found)
     throw new Problem('installation_unknown', 'The installation was just removed. Install the GitHub App again.');
   const { app, installation } = found;

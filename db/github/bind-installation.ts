@@ -125,16 +125,20 @@ export async function listOperatorApps(db: Db): Promise<GithubApp[]> {
   return (await githubAppsIn(db).list()).filter(({ orgId }) => orgId === null);
 }
 
-/** Finds an installation of the operator's App by GitHub's ID, unless GitHub has removed it. */
-export async function findOperatorInstallation(
+/**
+ * Lists the installations of the operator's Apps that have this ID at GitHub and are not removed. Two hosts number
+ * their installations independently, so there can be several.
+ */
+export async function listOperatorInstallations(
   db: Db,
   externalId: number,
-): Promise<{ app: GithubApp; installation: Installation } | undefined> {
+): Promise<{ app: GithubApp; installation: Installation }[]> {
+  const found: { app: GithubApp; installation: Installation }[] = [];
   for (const app of await listOperatorApps(db)) {
     const installation = await allInstallations(db).findByExternalId(app.id, externalId);
-    if (installation && installation.removedAt === null) return { app, installation };
+    if (installation && installation.removedAt === null) found.push({ app, installation });
   }
-  return undefined;
+  return found;
 }
 
 function identityKeyOf({ id }: Installation): string {

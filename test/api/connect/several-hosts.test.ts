@@ -186,3 +186,18 @@ test('several accounts of one App are one list, and each token covers one accoun
   });
   expect(made.at(-1)?.body).toMatchObject({ repository_ids: [theirs.id] });
 });
+
+test('a number that installations on two hosts have binds neither of them', async () => {
+  const project = await addProject(api.database, orgId, 'Third');
+  const bind = (id: number) =>
+    api.admin.send('POST', '/v1/integrations', { provider: 'github', installation_id: id, project_id: project });
+  const refused = await bind(numbers.installation);
+  expect(refused).toMatchObject({ status: 400, body: { detail: expect.stringContaining('Several hosts') } });
+  expect(await api.database.reader('bindings').where({ owner_id: project })).toEqual([]);
+  // The same number counts if only one host still has it.
+  const one = { id: sides[0]?.installationId ?? '' };
+  await api.database.write((trx) => trx('installations').where(one).update({ removed_at: Date.now() }));
+  expect((await bind(numbers.installation)).status).toBe(201);
+  const [bound] = await api.database.reader('bindings').where({ owner_id: project });
+  expect(bound).toMatchObject({ installation_id: sides[1]?.installationId });
+});
