@@ -1,4 +1,5 @@
 import type { GitHubBroker } from '../../broker/github/github.ts';
+import { armStaleDeliveries } from '../../db/deliveries/stale-deliveries.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { type AppLimits, appLimits, githubAppsIn } from '../../db/github/github-apps.ts';
 import { allInstallations, type SeenInstallation } from '../../db/github/installations.ts';
@@ -119,6 +120,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
         const error = skippedFailure(skipped, unreadable)?.detail ?? null;
         await apps.markSynced(githubAppId, { ended: true, error });
         await finishOperations(trx, app, skipped, unreadable);
+        await armStaleDeliveries(trx, githubAppId);
       });
     },
   };

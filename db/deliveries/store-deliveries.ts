@@ -115,7 +115,7 @@ async function armStale(trx: Transaction, id: string): Promise<void> {
  * Queues deliveries again and returns their number. Their time of receipt is now, so that they get the full retry time
  * again.
  */
-async function arm(trx: Transaction, query: Knex.QueryBuilder): Promise<number> {
+export async function arm(trx: Transaction, query: Knex.QueryBuilder): Promise<number> {
   const received = { status: 'received', reason: null, attempts: 0, decided_at: null, received_at: Date.now() };
   const armed: number = await query.update(received);
   if (armed > 0) wake(trx, 'deliveries');

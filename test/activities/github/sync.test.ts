@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { GitHubBroker } from '../../../broker/github/github.ts';
+import { storeDeliveries } from '../../../db/deliveries/store-deliveries.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { githubAppsIn } from '../../../db/github/github-apps.ts';
 import { repositoriesIn } from '../../../db/github/repositories.ts';
@@ -256,4 +258,48 @@ test('reaches a repository that moved to another installation of the App through
   const [row] = await within();
   expect(row?.installation_id).toBe((await installationRow(to))?.id);
   expect(await repositoriesIn(database.reader).find(row?.id ?? '')).toMatchObject({ removedAt: null });
+});
+
+test('queues an ignored delivery again once, after the sync has found its repository', async () => {
+  const installation = github.addInstallation(app.theirs);
+  const repository = github.addRepository(installation);
+  await pass();
+  const rows = seed(database);
+  const mine = await rows.org();
+  const installationId = (await installationRow(installation))?.id ?? '';
+  const integrationId = await rows.integration({ ...mine, githubAppId: app.id, installationId });
+  const [known] = await repositoryRows();
+  await rows.app({ ...mine, integrationId, repositoryId: known?.id ?? '' });
+  await database.write((trx) => trx('installations').where({ id: installationId }).update({ org_id: mine.orgId }));
+
+  const about = { installation_external_id: installation.id, repository_external_id: repository.id };
+  const ignored = async (reason: string, changes: object = {}) => {
+    const delivery = { githubAppId: app.id, event: 'push', contentKey: null, headers: {}, body: Buffer.from('{}') };
+    const [stored] = await database.write(async (trx) => {
+      const all = await storeDeliveries(trx, [{ ...delivery, providerDeliveryId: randomUUID() }]);
+      const row = { status: 'ignored' as const, reason, ...about, ...changes };
+      await trx('deliveries')
+        .where({ id: all[0]?.id ?? '' })
+        .update(row);
+      return all;
+    });
+    return stored?.id ?? '';
+  };
+  const stale = await ignored('repository_removed');
+  const others = [
+    await ignored('no_pipeline'),
+    await ignored('repository_unknown', { repository_external_id: 1 }),
+    await ignored('installation_unbound', { received_at: Date.now() - 25 * 3_600_000 }),
+  ];
+  const statusOf = async (id: string) => (await database.reader('deliveries').where({ id }).first())?.status;
+  await pass();
+  expect(await statusOf(stale)).toBe('received');
+  for (const id of others) expect(await statusOf(id)).toBe('ignored');
+
+  // Its installation is claimed, but a state that changes all the time must not repeat it forever.
+  await database.write((trx) =>
+    trx('deliveries').where({ id: stale }).update({ status: 'ignored', reason: 'repository_removed' }),
+  );
+  await pass();
+  expect(await statusOf(stale)).toBe('ignored');
 });
