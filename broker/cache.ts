@@ -56,7 +56,14 @@ export function createExpiringCache<Value extends Expiring>({
       ofOwners.set(owner, theirs.add(key));
       if (theirs.size > mostOfOwner) forget(first(theirs));
     }
-    if (kept.size > maxEntries) forget(first(kept.keys()));
+    if (kept.size > maxEntries) forget(first(largestShare() ?? kept.keys()));
+  }
+
+  /** Returns the entries of the owner that has the most. */
+  function largestShare(): Set<string> | undefined {
+    let largest: Set<string> | undefined;
+    for (const theirs of ofOwners.values()) if (theirs.size > (largest?.size ?? 0)) largest = theirs;
+    return largest;
   }
 
   async function makeOnce(key: string, make: () => Promise<Value>, owner: string | undefined): Promise<Value> {

@@ -7,9 +7,10 @@ import { contentKeyOf, signatureDigest } from '../../domain/deliveries/delivery-
 import type { Logger } from '../../log.ts';
 import type { Intake, IntakeAnswer } from '../http/deps.ts';
 import { networkOf } from '../http/rate-limit.ts';
-import { type BodyPace, createBodyBudget, readBody, swallow } from '../http/read-body.ts';
+import { type BodyPace, readBody, swallow } from '../http/read-body.ts';
+import { createBodyBudget } from './body-budget.ts';
 import { refusals } from './intake-refusals.ts';
-import { type HookKeys, isSignedBy } from './webhook-keys.ts';
+import { type HookKeys, signatureCheck } from './webhook-keys.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
 const maxBodyBytes = 25 * 1024 * 1024;
@@ -54,6 +55,7 @@ export function createIntake({
     database,
     write: storeDeliveries,
     bytesOf: ({ body }) => body.length + 1_000,
+    ownerOf: ({ githubAppId }) => githubAppId,
     ...bounds,
   });
 
@@ -74,14 +76,18 @@ export function createIntake({
       enterpriseHost: one(headers, 'x-github-enterprise-host'),
     });
     if (!app) return 'unknown_app';
+    const check = signatureCheck(app.keys);
+    const sender = { network: networkOf(ip), app: app.githubAppId };
     const body = await readBody(request, {
       maxBytes: maxBodyBytes,
       budget,
-      sender: networkOf(ip),
+      sender,
+      onPart: check.update,
       ...(pace && { pace }),
     });
     if (!Buffer.isBuffer(body)) return body;
-    if (!isSignedBy(app.keys, body, digest)) return 'signature_wrong';
+    if (!check.isSignedWith(digest)) return 'signature_wrong';
+    budget.prove(sender);
 
     const event = one(headers, 'x-github-event') ?? '';
     const providerDeliveryId = one(headers, 'x-github-delivery')?.toLowerCase() ?? '';

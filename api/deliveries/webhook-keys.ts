@@ -36,6 +36,8 @@ const maxCached = 10_000;
  */
 export function createHookKeys({ database, keyring }: { database: Database; keyring: Keyring }): HookKeys {
   const cache = new BoundedMap<Cached>(maxCached);
+  /** Names without an App. They are kept apart, so that invented names do not push out real ones. */
+  const misses = new BoundedMap<number>(maxCached);
 
   async function load(apps: (GithubApp | undefined)[]): Promise<Entry[]> {
     const secrets = githubAppSecrets(database.reader, keyring);
@@ -55,11 +57,14 @@ export function createHookKeys({ database, keyring }: { database: Database; keyr
     const now = Date.now();
     const kept = cache.get(name);
     if (kept && kept.until > now) return kept.entries;
+    if ((misses.get(name) ?? 0) > now) return Promise.resolve([]);
     const fresh: Cached = { entries: find().then(load), until: now + webhookKeysKeptMs };
     cache.set(name, fresh);
     fresh.entries.then(
       (entries) => {
-        if (entries.length === 0) fresh.until = now + missKeptMs;
+        if (entries.length > 0) return;
+        misses.set(name, now + missKeptMs);
+        if (cache.get(name) === fresh) cache.delete(name);
       },
       () => cache.delete(name),
     );
@@ -98,13 +103,23 @@ function oneOfHost(entries: Entry[], enterpriseHost: string | undefined): Entry 
 /** A random key that takes as long as a real one and verifies nothing. */
 const nobodysKey = createSecretKey(randomBytes(32));
 
-/** Returns whether one of the keys made this digest of the body. Without a key it takes as long and returns false. */
-export function isSignedBy(keys: readonly KeyObject[], body: Buffer, digest: string): boolean {
-  const given = Buffer.from(digest, 'hex');
-  let verified = false;
-  for (const key of keys.length > 0 ? keys : [nobodysKey]) {
-    const expected = createHmac('sha256', key).update(body).digest();
-    if (timingSafeEqual(expected, given) && key !== nobodysKey) verified = true;
-  }
-  return verified;
+/**
+ * Verifies a body while it arrives, because the digest of 25 MB at once would hold up all other requests.
+ * `isSignedWith` returns whether one of the keys made this digest. Without a key it takes as long and returns false.
+ */
+export function signatureCheck(keys: readonly KeyObject[]) {
+  const checks = (keys.length > 0 ? keys : [nobodysKey]).map((key) => ({ key, hmac: createHmac('sha256', key) }));
+  return {
+    update(part: Buffer): void {
+      for (const { hmac } of checks) hmac.update(part);
+    },
+    isSignedWith(digest: string): boolean {
+      const given = Buffer.from(digest, 'hex');
+      let verified = false;
+      for (const { key, hmac } of checks) {
+        if (timingSafeEqual(hmac.digest(), given) && key !== nobodysKey) verified = true;
+      }
+      return verified;
+    },
+  };
 }

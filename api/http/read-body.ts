@@ -4,11 +4,22 @@ import { Problem } from './problems.ts';
 
 export type BodyRefusal = 'too_large' | 'too_many' | 'too_slow' | 'broken_off';
 
+/** Where a body comes from, and the App that it names. */
+type BodySender = { network: string; app: string };
+
+/** A body that is arriving. */
+type BodyShare = {
+  take(bytes: number): void;
+  /** Returns the bytes of the body. Call it once, however the body ends. */
+  close(): void;
+};
+
 /** Limits the memory of all bodies that are still arriving. */
 export type BodyBudget = {
-  /** Returns false if the bytes exceed the total limit or the sender's limit. */
-  take(sender: string, bytes: number): boolean;
-  give(sender: string, bytes: number): void;
+  /** `refuse` is called when the body must end, because it has no room. */
+  open(sender: BodySender, refuse: () => void): BodyShare;
+  /** Notes that the sender can sign for the App. */
+  prove(sender: BodySender): void;
 };
 
 export type BodyPace = {
@@ -28,25 +39,6 @@ const usualPace: BodyPace = { silentMs: 10_000, graceMs: 15_000, bytesPerSecond:
 /** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const swallowMs = 5_000;
 
-export function createBodyBudget({ maxBytes, maxBytesOfOne }: { maxBytes: number; maxBytesOfOne: number }): BodyBudget {
-  const bySender = new Map<string, number>();
-  let all = 0;
-  return {
-    take(sender, bytes) {
-      const own = (bySender.get(sender) ?? 0) + bytes;
-      bySender.set(sender, own);
-      all += bytes;
-      return all <= maxBytes && own <= maxBytesOfOne;
-    },
-    give(sender, bytes) {
-      const own = (bySender.get(sender) ?? 0) - bytes;
-      if (own > 0) bySender.set(sender, own);
-      else bySender.delete(sender);
-      all -= bytes;
-    },
-  };
-}
-
 /**
  * Reads the whole body unchanged. Refuses it as soon as it is too long or too slow. The caller must then `swallow` the
  * rest.
@@ -56,12 +48,21 @@ export async function readBody(
   {
     maxBytes,
     budget,
-    sender = '',
+    sender,
     pace = usualPace,
-  }: { maxBytes: number; budget?: BodyBudget; sender?: string; pace?: BodyPace },
+    onPart,
+  }: {
+    maxBytes: number;
+    budget?: BodyBudget;
+    sender?: BodySender;
+    pace?: BodyPace;
+    /** Receives each part as it arrives. */
+    onPart?: (part: Buffer) => void;
+  },
 ): Promise<Buffer | BodyRefusal> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let share: BodyShare | undefined;
   const refusal = await new Promise<BodyRefusal | undefined>((resolve) => {
     const watch = watchPace(pace, () => finish('too_slow'));
     const finish = (refused?: BodyRefusal) => {
@@ -70,13 +71,14 @@ export async function readBody(
       resolve(refused);
     };
     const breakOff = () => finish('broken_off');
+    share = sender && budget?.open(sender, () => finish('too_many'));
     const take = (chunk: Buffer) => {
       size += chunk.length;
       chunks.push(chunk);
       watch.note(size);
-      const fits = budget?.take(sender, chunk.length) ?? true;
-      if (size > maxBytes) finish('too_large');
-      else if (!fits) finish('too_many');
+      if (size > maxBytes) return finish('too_large');
+      onPart?.(chunk);
+      share?.take(chunk.length);
     };
     request
       .on('data', take)
@@ -85,7 +87,7 @@ export async function readBody(
       .on('error', breakOff);
     if (request.destroyed) breakOff();
   });
-  budget?.give(sender, size);
+  share?.close();
   if (refusal) return refusal;
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
 }

@@ -14,6 +14,7 @@ export type Batch<Item, Result> = {
 type Waiting<Item, Result> = {
   item: Item;
   bytes: number;
+  owner: string;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 };
@@ -27,6 +28,7 @@ export function createBatch<Item, Result>({
   database,
   write,
   bytesOf = () => 0,
+  ownerOf = () => '',
   maxItems = 20_000,
   maxBytes = 256 * 1024 * 1024,
   maxBatchItems = 200,
@@ -35,28 +37,55 @@ export function createBatch<Item, Result>({
   database: Database;
   write(trx: Transaction, items: Item[]): Promise<Result[]>;
   bytesOf?: (item: Item) => number;
+  /**
+   * Whose item it is. Owners take turns, and one owner can use at most half of the limits. Without it, all items have
+   * the same owner, who can use everything.
+   */
+  ownerOf?: (item: Item) => string;
   maxItems?: number;
   maxBytes?: number;
   maxBatchItems?: number;
   maxBatchBytes?: number;
 }): Batch<Item, Result> {
-  let queue: Waiting<Item, Result>[] = [];
+  /** The queue of each owner. The owner whose turn is next comes first. */
+  const queues = new Map<string, Waiting<Item, Result>[]>();
+  const held = new Map<string, { items: number; bytes: number }>();
   let items = 0;
   let bytes = 0;
   let running: Promise<void> | undefined;
 
-  /** Takes the items for one transaction from the front of the queue: at least one item, however large. */
+  /** Takes the items for one transaction, one of each owner in turn: at least one item, however large. */
   function takeBatch(): Waiting<Item, Result>[] {
+    const batch: Waiting<Item, Result>[] = [];
     let size = 0;
-    let count = 0;
-    for (const { bytes } of queue) {
-      if (count > 0 && (count >= maxBatchItems || size + bytes > maxBatchBytes)) break;
-      size += bytes;
-      count += 1;
+    for (const [owner, queue] of queues) {
+      const [next] = queue;
+      if (!next) continue;
+      if (batch.length > 0 && (batch.length >= maxBatchItems || size + next.bytes > maxBatchBytes)) break;
+      size += next.bytes;
+      batch.push(next);
+      queue.shift();
+      queues.delete(owner);
+      // The map's order is the order of the turns, and the loop comes to this owner again.
+      if (queue.length > 0) queues.set(owner, queue);
     }
-    const batch = queue.slice(0, count);
-    queue = queue.slice(count);
     return batch;
+  }
+
+  function hold(owner: string, more: { items: number; bytes: number }): void {
+    const before = held.get(owner) ?? { items: 0, bytes: 0 };
+    const after = { items: before.items + more.items, bytes: before.bytes + more.bytes };
+    if (after.items > 0) held.set(owner, after);
+    else held.delete(owner);
+    items += more.items;
+    bytes += more.bytes;
+  }
+
+  function hasRoom(owner: string, size: number): boolean {
+    if (items >= maxItems || bytes + size > maxBytes) return false;
+    const own = held.get(owner);
+    if (owner === '' || !own) return true;
+    return own.items < maxItems / 2 && own.bytes + size <= maxBytes / 2;
   }
 
   async function commit(batch: Waiting<Item, Result>[]): Promise<void> {
@@ -79,13 +108,10 @@ export function createBatch<Item, Result>({
   async function run(): Promise<void> {
     // Waits one turn of the event loop, so that requests that are being read right now join the batch.
     await new Promise(setImmediate);
-    while (queue.length > 0) {
+    while (queues.size > 0) {
       const batch = takeBatch();
       await commit(batch);
-      for (const one of batch) {
-        items -= 1;
-        bytes -= one.bytes;
-      }
+      for (const one of batch) hold(one.owner, { items: -1, bytes: -one.bytes });
     }
     running = undefined;
   }
@@ -93,13 +119,13 @@ export function createBatch<Item, Result>({
   return {
     add(item) {
       const size = bytesOf(item);
-      if (items >= maxItems || bytes + size > maxBytes) {
-        return Promise.reject(new BatchFull('Too much is waiting to be stored'));
-      }
-      items += 1;
-      bytes += size;
+      const owner = ownerOf(item);
+      if (!hasRoom(owner, size)) return Promise.reject(new BatchFull('Too much is waiting to be stored'));
+      hold(owner, { items: 1, bytes: size });
       return new Promise<Result>((resolve, reject) => {
-        queue.push({ item, bytes: size, resolve, reject });
+        const queue = queues.get(owner) ?? [];
+        queue.push({ item, bytes: size, owner, resolve, reject });
+        queues.set(owner, queue);
         running ??= run();
       });
     },

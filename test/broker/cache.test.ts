@@ -144,3 +144,11 @@ test('does not count dropped values', async () => {
   await cache.get('b', make, { owner });
   expect(made()).toBe(3);
 });
+
+test('takes room from the owner that has the most when the whole cache is full', async () => {
+  const { cache, make, made } = cacheAt(0, 3);
+  await cache.get('mine', make, { owner: 'me' });
+  for (const key of ['1', '2', '3', '4']) await cache.get(key, make, { owner: 'flood' });
+  await cache.get('mine', make, { owner: 'me' });
+  expect(made()).toBe(5);
+});

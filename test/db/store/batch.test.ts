@@ -53,3 +53,33 @@ test('rejects items beyond its bounds instead of growing, and accepts again when
   const { batch: small } = batchOf({ maxBytes: 5 });
   await expect(small.add('too many bytes')).rejects.toThrow(BatchFull);
 });
+
+test('gives every owner a turn, and keeps room for others when one owner sends too much', async () => {
+  const order: string[] = [];
+  const { batch } = batchOf({
+    maxItems: 20,
+    maxBatchItems: 4,
+    ownerOf: (item) => item.split('-')[0] ?? '',
+    async write(_, items) {
+      order.push(...items);
+      return items;
+    },
+  });
+  const many = Array.from({ length: 15 }, (_, n) => batch.add(`flood-${n}`));
+  const one = batch.add('other-1');
+  const results = await Promise.allSettled(many);
+  await one;
+  expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(5);
+  expect(order.indexOf('other-1')).toBe(1);
+  expect(order.filter((item) => item.startsWith('flood'))).toEqual(Array.from({ length: 10 }, (_, n) => `flood-${n}`));
+});
+
+test('one owner cannot fill the bytes that others need', async () => {
+  const { batch } = batchOf({ maxBytes: 40, ownerOf: (item) => item.slice(0, 1) });
+  const results = await Promise.allSettled([
+    batch.add('a'.repeat(15)),
+    batch.add('a'.repeat(10)),
+    batch.add('b'.repeat(18)),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+});

@@ -1,0 +1,76 @@
+import { BoundedMap } from '../http/bounded-map.ts';
+import type { BodyBudget } from '../http/read-body.ts';
+
+type Holder = { bytes: number; refusals: Set<() => void> };
+
+/** A sender that has proven itself is trusted for so long, so that it has room while strangers use up theirs. */
+const provenMs = 3_600_000;
+const mostProven = 10_000;
+
+/**
+ * One network gets at most its share. If all bodies together exceed the limit, the sender that holds the most is
+ * refused: first among those that have not signed anything for their App lately, because anyone can send large unsigned
+ * bodies.
+ */
+export function createBodyBudget({
+  maxBytes,
+  maxBytesOfOne,
+  now = () => performance.now(),
+}: {
+  maxBytes: number;
+  maxBytesOfOne: number;
+  now?: () => number;
+}): BodyBudget {
+  const holders = new Map<string, Holder>();
+  const byNetwork = new Map<string, number>();
+  const proven = new BoundedMap<number>(mostProven);
+  let all = 0;
+
+  const isProven = (key: string) => (proven.get(key) ?? 0) > now();
+
+  function findLargest(): Holder | undefined {
+    let found: { holder: Holder; trusted: boolean } | undefined;
+    for (const [key, holder] of holders) {
+      const trusted = isProven(key);
+      const isNext = !found || (trusted === found.trusted ? holder.bytes > found.holder.bytes : found.trusted);
+      if (isNext) found = { holder, trusted };
+    }
+    return found?.holder;
+  }
+
+  return {
+    open({ network, app }, refuse) {
+      const key = `${network} ${app}`;
+      let size = 0;
+      return {
+        take(bytes) {
+          size += bytes;
+          all += bytes;
+          const holder = holders.get(key) ?? { bytes: 0, refusals: new Set() };
+          holders.set(key, holder);
+          holder.bytes += bytes;
+          holder.refusals.add(refuse);
+          byNetwork.set(network, (byNetwork.get(network) ?? 0) + bytes);
+          if ((byNetwork.get(network) ?? 0) > maxBytesOfOne) return refuse();
+          // The refused bodies give their bytes back a moment later.
+          if (all > maxBytes) for (const each of findLargest()?.refusals ?? []) each();
+        },
+        close() {
+          all -= size;
+          const holder = holders.get(key);
+          if (holder) {
+            holder.bytes -= size;
+            holder.refusals.delete(refuse);
+            if (holder.refusals.size === 0) holders.delete(key);
+          }
+          const left = (byNetwork.get(network) ?? 0) - size;
+          if (left > 0) byNetwork.set(network, left);
+          else byNetwork.delete(network);
+        },
+      };
+    },
+    prove({ network, app }) {
+      proven.set(`${network} ${app}`, now() + provenMs);
+    },
+  };
+}
