@@ -1,4 +1,5 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { UnreadableSecret } from '../db/store/sealing.ts';
 import { failureFacts } from '../domain/ops/provider-failures.ts';
 import { redact } from '../domain/secrets/redact.ts';
 import { ProviderError } from '../providers/failure.ts';
@@ -7,7 +8,7 @@ import { NotYet, Refusal } from './refusals.ts';
 
 /** Whether the same request can succeed later without a change by a person. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof Refusal) return false;
+  if (error instanceof Refusal || error instanceof UnreadableSecret) return false;
   return !(error instanceof ProviderError) || failureFacts(error.code)?.retry !== false;
 }
 
@@ -18,9 +19,10 @@ export function isPassing(error: unknown): boolean {
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof TemporalFailure) return error;
-  if (error instanceof ProviderError || error instanceof Refusal || error instanceof NotYet) {
+  const isTold = error instanceof ProviderError || error instanceof Refusal || error instanceof NotYet;
+  if (isTold || error instanceof UnreadableSecret) {
     const { code, message } = error;
-    const retryAfterMs = error instanceof Refusal ? undefined : error.retryAfterMs;
+    const retryAfterMs = 'retryAfterMs' in error ? error.retryAfterMs : undefined;
     const failure = ApplicationFailure.create({
       message: redact(message),
       type: code,

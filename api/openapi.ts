@@ -191,6 +191,7 @@ function problemsOf({ access, params, body, form, write, problems = [] }: Endpoi
     'request_timeout',
     'headers_too_large',
     'invalid_request',
+    'secret_unreadable',
   ];
   if (access !== 'public') frame.push('unauthenticated', 'missing_scope', 'csrf_rejected');
   if (params) frame.push('not_found');

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { reportUnreadable } from '../db/ops/unreadable-secrets.ts';
 import type { Store } from '../db/store/open-store.ts';
 import type { Logger } from '../log.ts';
 import { createGuardedFetch, type Fetch } from '../providers/egress/guarded-fetch.ts';
@@ -11,6 +12,7 @@ import type { ImageCredentials } from './exchange/image-credentials.ts';
 import { createGitHubBroker, type GitHubBroker } from './github/github.ts';
 import { createMintBudget } from './mint-budget.ts';
 import { openRegistries } from './open-registries.ts';
+import { providerKeyring } from './provider-keyring.ts';
 import type { RegistryAccess } from './registries/registry-access.ts';
 import { createTraffic, type TrafficControl } from './traffic/traffic.ts';
 import { watchTraffic } from './traffic/watch.ts';
@@ -39,9 +41,11 @@ export type Brokers = {
   traffic: TrafficControl;
 };
 
-/** Opens everything that calls providers for a process. */
+/** Opens everything that calls providers for a process, and reports each secret that does not open there. */
 export function openBrokers(config: Config, store: Store, logger: Logger): Brokers {
-  const { database, keyring } = store;
+  const { database } = store;
+  store.keyring.onUnreadable(reportUnreadable(database));
+  const keyring = providerKeyring(store.keyring);
   const fetch = openFetch(config);
   const onTrouble = (code: string) => logger.warn({ code }, 'A person’s token could not be revoked');
   const traffic = createTraffic({ watch: watchTraffic(database, logger) });
@@ -53,7 +57,7 @@ export function openBrokers(config: Config, store: Store, logger: Logger): Broke
     gitTokens: createGitTokens({ database, keyring, broker, budget }),
     connector: createGitHubConnector({ database, keyring, fetch, traffic, onTrouble }),
     issuer,
-    ...openRegistries(config, store, { issuer, allowedHosts: config.allowedHosts }),
+    ...openRegistries(config, { ...store, keyring }, { issuer, allowedHosts: config.allowedHosts }),
     traffic,
   };
 }

@@ -6,6 +6,7 @@ import { createActivities } from '../activities/index.ts';
 import type { Brokers } from '../broker/open-broker.ts';
 import type { TemporalSettings } from '../config.ts';
 import { requestRecoveries } from '../db/deliveries/delivery-log.ts';
+import { recheckUnreadable } from '../db/recheck-unreadable.ts';
 import type { Store } from '../db/store/open-store.ts';
 import type { WebhookMode } from '../domain/deliveries/webhook-address.ts';
 import type { Logger } from '../log.ts';
@@ -70,6 +71,7 @@ export async function runWork(options: {
     temporal: starter,
     logger,
     registry,
+    recheckSecrets: () => recheckUnreadable(database, keyring),
     ...(!reachable && { pull: { everyMs: pullMs, work: logs.round } }),
   });
   await relay.start();

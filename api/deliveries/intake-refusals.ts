@@ -31,6 +31,10 @@ export const refusals = {
   too_many: refusal('unavailable', 'Too many webhooks are waiting to be stored. Send it again.', {
     'retry-after': '5',
   }),
+  secret_unreadable: refusal(
+    'secret_unreadable',
+    'The webhook secret of this GitHub App does not open. The operator must do what the incident `secret_unreadable` says. Fairlead then reads the webhook from GitHub’s log.',
+  ),
   store_failed: refusal('unavailable', 'The webhook could not be stored. Send it again.', { 'retry-after': '5' }),
 } as const;
 

@@ -3,6 +3,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { type NewDelivery, type StoredDelivery, storeDeliveries } from '../../db/deliveries/store-deliveries.ts';
 import { BatchFull, createBatch } from '../../db/store/batch.ts';
 import type { Database } from '../../db/store/connection.ts';
+import { UnreadableSecret } from '../../db/store/sealing.ts';
 import { contentKeyOf, signatureDigest } from '../../domain/deliveries/delivery-content.ts';
 import type { Logger } from '../../log.ts';
 import type { Intake, IntakeAnswer } from '../http/deps.ts';
@@ -118,7 +119,8 @@ export function createIntake({
         metrics.accepted.inc({ known: known(result) });
         return accepted(result);
       } catch (error) {
-        const reason = error instanceof BatchFull ? 'too_many' : 'store_failed';
+        const reason =
+          error instanceof BatchFull ? 'too_many' : error instanceof UnreadableSecret ? error.code : 'store_failed';
         metrics.refused.inc({ reason });
         if (reason === 'store_failed') logger.error({ err: error }, 'webhook could not be stored');
         return refusals[reason];

@@ -33,7 +33,14 @@ export function webhookRoutes({ intake, limiter }: Pick<ApiDeps, 'intake' | 'lim
     access: 'public',
     unlimited: true,
     success: { status: 202, body: Accepted, description: 'Stored' },
-    problems: ['invalid_signature', 'invalid_request', 'body_too_large', 'unsupported_media_type', 'unavailable'],
+    problems: [
+      'invalid_signature',
+      'invalid_request',
+      'body_too_large',
+      'unsupported_media_type',
+      'secret_unreadable',
+      'unavailable',
+    ],
     raw: receive,
   } as const;
   return [

@@ -39,6 +39,7 @@ export const catalogue = {
   cloud_account_in_use: { status: 409, title: 'The cloud account is in use' },
   operator_credential: { status: 409, title: 'Credential managed by the operator' },
   rotation_in_progress: { status: 409, title: 'Rotation already in progress' },
+  secret_unreadable: { status: 409, title: 'A stored secret does not open' },
   precondition_failed: { status: 412, title: 'The resource has changed since you read it' },
   body_too_large: { status: 413, title: 'Request body too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import { Histogram, type Registry } from 'prom-client';
 import { isTransient } from '../../db/store/errors.ts';
+import { UnreadableSecret } from '../../db/store/sealing.ts';
 import type { Logger } from '../../log.ts';
 import { prefersPage, showRefusal } from './html-page.ts';
 import { catalogue, Problem, problemDocument } from './problems.ts';
@@ -73,10 +74,11 @@ function refuseUnknown(ctx: Context): void {
 }
 
 /**
- * Returns `unavailable` for a database that is unreachable or full, because that passes. Any other error is a defect of
+ * Returns `secret_unreadable` for a stored secret that does not open: a person must act. Returns `unavailable` for a database that is unreachable or full, because that passes. Any other error is a defect of
  * Fairlead.
  */
 function failureOf(error: unknown): Problem {
+  if (error instanceof UnreadableSecret) return new Problem(error.code, error.message);
   if (!isTransient(error)) return new Problem('internal');
   return new Problem('unavailable', undefined, { headers: { 'retry-after': '5' } });
 }

@@ -33,6 +33,13 @@ export function signingKeysIn(db: Db) {
       return (await db('signing_keys').whereNull('signs_until').first('signs_from'))?.signs_from;
     },
 
+    /** Throws if this private key does not open. Returns true if it opens, or is not there. */
+    async isReadable(keyring: Keyring, id: string): Promise<true> {
+      const row = await db('signing_keys').where({ id }).whereNotNull('sealed').first();
+      if (row) keyring.open(row.sealed ?? '', sealContext(row));
+      return true;
+    },
+
     /** Returns the key to sign with. The caller must not keep the private key after that use. */
     async signer(keyring: Keyring, now: number): Promise<{ kid: string; alg: string; privatePem: string } | undefined> {
       const rows = await alive().whereNotNull('sealed').orderBy('signs_from', 'desc');

@@ -58,6 +58,7 @@ const runEnds = [
 /** The refusals of GitHub that fail a build. */
 const refusals = [
   'app_credentials_rejected',
+  'secret_unreadable',
   'installation_suspended',
   'installation_gone',
   'token_rejected',

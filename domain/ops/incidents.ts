@@ -105,6 +105,12 @@ export const incidentCatalogue = {
       'Create a new credential at the registry and store it with its date: `PATCH /v1/integrations/{integration}` with `credentials` and `expires_at`.',
     resolvedBy: 'The credential is replaced, its date is changed, or the integration is deleted.',
   },
+  secret_unreadable: {
+    title: 'A stored secret does not open',
+    action:
+      'Add the master key that sealed the secret to FAIRLEAD_MASTER_KEYS again. If its row was changed, restore it from a backup, or store the secret again.',
+    resolvedBy: 'Every secret of the owner opens again, or was replaced.',
+  },
   old_key_still_alive: {
     title: 'A replaced credential still works',
     action: 'Delete the old credential in the settings of the GitHub App.',

@@ -6,6 +6,14 @@ const credentialRejected = { consent: 'credential_rejected', registry: 'credenti
 /** Failures that several kinds of providers have in common. */
 export const sharedFailures = {
   clock_skew: { from: everyone, retry: true, fault: 'ours', problem: 'provider_unavailable', advice: askOperator },
+  // Fairlead's own: no provider fails with it.
+  secret_unreadable: {
+    from: [],
+    retry: false,
+    fault: 'ours',
+    problem: 'secret_unreadable',
+    advice: 'Ask the operator of this Fairlead instance to look at its incidents, or store the secret again.',
+  },
   permission_missing: {
     from: ['github', 'gcp'],
     retry: false,

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { originalOf, toFailure, withFailures } from '../../activities/failures.ts';
+import { UnreadableSecret } from '../../db/store/sealing.ts';
 import { type ProviderErrorCode, providerFailures } from '../../domain/ops/provider-failures.ts';
 import { ProviderError } from '../../providers/failure.ts';
 
@@ -18,6 +19,14 @@ describe('a failure in Temporal', () => {
 
   test('is final when a retry cannot help', () => {
     expect(failed({ provider: 'github', code: 'permission_missing', message: 'No' }).nonRetryable).toBe(true);
+  });
+
+  test('is final when a stored secret does not open, and says what to do', () => {
+    const context = { orgId: null, owner: ['int_1'] as const, credentialId: 'cred_1', version: 1, field: 'password' };
+    const failure = toFailure(new UnreadableSecret(context, 'k1')) as ApplicationFailure;
+    expect(failure).toMatchObject({ type: 'secret_unreadable', nonRetryable: true });
+    expect(failure.message).toContain('needs the master key "k1"');
+    expect(failed({ provider: 'fairlead', code: 'secret_unreadable', message: 'No' }).nonRetryable).toBe(true);
   });
 
   test('is retried when it can pass', () => {

@@ -89,7 +89,7 @@ type Changes = Partial<Omit<ApiDeps, 'intake' | 'registry'>> & {
 export async function startApi({ extra = () => [], webhooks = {}, ...changes }: Changes = {}) {
   const database = changes.database ?? (await openTestDatabase());
   const registry = new Registry();
-  const hookKeys = createHookKeys({ database, keyring });
+  const hookKeys = createHookKeys({ database, keyring: changes.keyring ?? keyring });
   const intake = createIntake({ database, hookKeys, logger: silent, registry, ...webhooks });
   const deps: ApiDeps = {
     broker,

@@ -21,11 +21,16 @@ export const productLimits = () => createRateLimiter(loadConfig({}).rateLimits, 
 
 export async function addGithubApp(
   database: Database,
-  { appId, secret, hostUrl = 'https://github.com' }: { appId: number; secret: string; hostUrl?: string },
+  {
+    appId,
+    secret,
+    hostUrl = 'https://github.com',
+    orgId = null,
+  }: { appId: number; secret: string; hostUrl?: string; orgId?: string | null },
 ): Promise<GithubApp> {
   return database.write(async (trx) => {
     const app = await githubAppsIn(trx).upsert({
-      orgId: null,
+      orgId,
       hostUrl,
       apiUrl: hostUrl === 'https://github.com' ? 'https://api.github.com' : `${hostUrl}/api/v3`,
       appId,
@@ -33,7 +38,7 @@ export async function addGithubApp(
       name: 'Fairlead',
       clientId: null,
     });
-    await githubAppSecrets(trx, keyring).put(app.id, null, 'webhook_secret', secret);
+    await githubAppSecrets(trx, keyring).put(app.id, orgId, 'webhook_secret', secret);
     return app;
   });
 }

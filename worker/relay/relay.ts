@@ -20,6 +20,7 @@ import { createRelayMetrics } from './relay-metrics.ts';
 
 const sweepMs = 1_000;
 const heartbeatMs = 2_000;
+const recheckMs = 60_000;
 const purgeMs = 3_600_000;
 /** The pause between two batches, in which others can write. */
 const purgeRestMs = 100;
@@ -41,6 +42,7 @@ export function createRelay({
   registry,
   patienceMs,
   pull,
+  recheckSecrets,
 }: {
   database: Database;
   temporal: TemporalStarter;
@@ -50,6 +52,8 @@ export function createRelay({
   patienceMs?: number;
   /** Starts to read the providers' logs if they cannot reach Fairlead. It is not awaited. */
   pull?: { everyMs: number; work(): Promise<unknown> };
+  /** Resolves the incidents of secrets that open again. */
+  recheckSecrets?: () => Promise<void>;
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
@@ -102,6 +106,7 @@ export function createRelay({
       });
       loop('heartbeat', heartbeatMs, heartbeat);
       if (pull) loop('pull', pull.everyMs, () => pull.work().then(() => false));
+      if (recheckSecrets) loop('secrets', recheckMs, () => recheckSecrets().then(() => false));
       loop('purge', purgeMs, async () => {
         const more = await purgeSome(database);
         if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));

@@ -11,6 +11,7 @@ import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
 import { keyring } from '../../support/hooks.ts';
+import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
 import { seed } from '../../support/scenes/seed.ts';
 
@@ -248,7 +249,7 @@ describe('the end', () => {
 
   test('destroys the secrets of an own App after its last integration is deleted', async () => {
     const own = await addOperatorApp(database, github);
-    await database.write((trx) => trx('github_apps').where({ id: own.id }).update({ org_id: owner.orgId }));
+    await giveApp(database, own.id, owner.orgId);
     const secrets = githubAppSecrets(database.reader, keyring);
     const [first, second] = await Promise.all(
       [owner, await project()].map((where) =>

@@ -10,6 +10,7 @@ import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import type { App, GitHubStandIn, Installation } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
+import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
 import { seed } from '../../support/scenes/seed.ts';
 import { sync } from '../../support/scenes/sync-pass.ts';
@@ -37,7 +38,7 @@ afterAll(async () => {
 
 const activities = () => deletionActivities({ database, broker: brokerTo(database, github) });
 const connect = (where = owner) => seed(database).integration({ ...where, githubAppId: app.id, installationId });
-const makeOwn = () => database.write((trx) => trx('github_apps').where({ id: app.id }).update({ org_id: owner.orgId }));
+const makeOwn = () => giveApp(database, app.id, owner.orgId);
 
 /** Completes a deletion that GitHub does not confirm. */
 async function deleteUnconfirmed(id: string): Promise<void> {

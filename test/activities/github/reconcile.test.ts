@@ -11,6 +11,7 @@ import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
 import { keyring } from '../../support/hooks.ts';
+import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
 import { addEverything, addOrg, addProject } from '../../support/scenes/tenants.ts';
 
@@ -36,7 +37,7 @@ beforeEach(async () => {
   ({ id: githubAppId } = await addOperatorApp(database, github, { theirs }));
   orgId = await addOrg(database);
   // An App of the organization.
-  await database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: orgId }));
+  await giveApp(database, githubAppId, orgId);
   Object.assign(theirs, { hookUrl: here(), contentType: 'json' });
   await database.write((trx) => trx('commands').delete());
 });
@@ -86,7 +87,7 @@ describe('an App', () => {
   });
 
   test('of the operator is not changed, and has an incident until it is correct', async () => {
-    await database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: null }));
+    await giveApp(database, githubAppId, null);
     theirs.hookUrl = 'https://elsewhere.example/hook';
     const before = patches().length;
     await check();
@@ -150,7 +151,7 @@ describe('an App', () => {
 test('reconciles Apps that have integrations, and no others', async () => {
   const of = { orgId, projectId: await addProject(database, orgId) };
   const used = await addEverything(database, of);
-  await database.write((trx) => trx('github_apps').where({ id: used.githubAppId }).update({ org_id: orgId }));
+  await giveApp(database, used.githubAppId, orgId);
   await database.write((trx) => trx('commands').delete());
   await activities().requestReconciliations();
   const asked = (await commands()).map(({ workflow_id: id }) => id);

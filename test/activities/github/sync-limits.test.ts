@@ -11,6 +11,7 @@ import { installationPayload } from '../../../stand-ins/github/events/payloads.t
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
+import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
 import { addOrg } from '../../support/scenes/tenants.ts';
 
@@ -36,7 +37,7 @@ afterAll(async () => {
 async function appOf({ operator = false } = {}) {
   const app = await addOperatorApp(database, github);
   const orgId = operator ? null : await addOrg(database);
-  await database.write((trx) => trx('github_apps').where({ id: app.id }).update({ org_id: orgId }));
+  await giveApp(database, app.id, orgId);
   return app;
 }
 

@@ -13,9 +13,9 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 async function addApp(hostUrl: string, orgId: string | null): Promise<string> {
-  const { id } = await addGithubApp(database, { appId: 77, secret: `of ${hostUrl}`, hostUrl });
+  const { id } = await addGithubApp(database, { appId: 77, secret: `of ${hostUrl}`, hostUrl, orgId });
   const { api } = githubHost(hostUrl);
-  await database.write((trx) => trx('github_apps').where({ id }).update({ api_url: api, org_id: orgId }));
+  await database.write((trx) => trx('github_apps').where({ id }).update({ api_url: api }));
   return id;
 }
 

@@ -1,0 +1,71 @@
+import { signingKeysIn } from './clouds/signing-keys.ts';
+import { mintedTokensIn } from './exchange/minted-tokens.ts';
+import { resolveUnreadable, unreadableOwners } from './ops/unreadable-secrets.ts';
+import { ifReadable, sealedSecrets } from './secrets/sealed-secrets.ts';
+import type { Database, Db } from './store/connection.ts';
+import type { Keyring } from './store/sealing.ts';
+
+/**
+ * Opens the secrets again of each owner that has an incident because one did not open. Resolves the incident when all
+ * of them open, or none is left. Nothing is done while no incident is open.
+ */
+export async function recheckUnreadable(database: Database, keyring: Keyring): Promise<void> {
+  for (const ownerId of await unreadableOwners(database.reader)) {
+    if (await isReadable(database.reader, keyring, ownerId)) {
+      await database.write((trx) => resolveUnreadable(trx, ownerId));
+    }
+  }
+}
+
+async function isReadable(db: Db, keyring: Keyring, ownerId: string): Promise<boolean> {
+  const openings: (() => Promise<unknown>)[] = [
+    ...(await credentialsOf(db, keyring, ownerId)),
+    ...(await tokensOf(db, keyring, ownerId)),
+    async () => signingKeysIn(db).isReadable(keyring, ownerId),
+  ];
+  for (const opening of openings) if ((await ifReadable(opening())) === undefined) return false;
+  return !(await isOpenFlow(db, ownerId));
+}
+
+async function credentialsOf(db: Db, keyring: Keyring, ownerId: string) {
+  const credentials = await db('credentials')
+    .where({ github_app_id: ownerId })
+    .orWhere({ integration_id: ownerId })
+    .orWhere({ cloud_account_id: ownerId });
+  const versions = await db('credential_versions')
+    .whereIn(
+      'credential_id',
+      credentials.map(({ id }) => id),
+    )
+    .whereNotNull('sealed');
+  const byId = new Map(credentials.map((credential) => [credential.id, credential]));
+  return versions.flatMap((version) => {
+    const credential = byId.get(version.credential_id);
+    return credential ? [() => sealedSecrets(db, keyring).open(credential, version)] : [];
+  });
+}
+
+async function tokensOf(db: Db, keyring: Keyring, integrationId: string) {
+  const tokens = await db('minted_tokens').where({ integration_id: integrationId }).whereNotNull('sealed').select('id');
+  return tokens.map(
+    ({ id }) =>
+      async () =>
+        (await mintedTokensIn(db).open(id, keyring)) ?? null,
+  );
+}
+
+/** The codes of a browser flow live for minutes. Its incident ends with the flow. */
+async function isOpenFlow(db: Db, id: string): Promise<boolean> {
+  const now = Date.now();
+  const flow = await db('connect_flows')
+    .where({ id })
+    .whereNull('finished_at')
+    .where('expires_at', '>', now)
+    .first('id');
+  const consent = await db('google_consents')
+    .where({ id })
+    .whereNull('landed_at')
+    .where('expires_at', '>', now)
+    .first('id');
+  return flow !== undefined || consent !== undefined;
+}
