@@ -208,6 +208,7 @@ export const {
   giveUpConversion,
   settleDispatch,
   markUncertain,
+  cancelInTemporal,
   endBuild,
   beginSync,
   finishRepositories,

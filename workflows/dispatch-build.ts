@@ -7,9 +7,10 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
-import type { BuildReason } from '../domain/builds/build-reasons.ts';
+import { lostAccess } from '../domain/builds/lost-access.ts';
 import type { BuildEnd } from '../domain/builds/run-conclusions.ts';
 import {
+  cancelInTemporal,
   cancelRun,
   endBuild,
   lookForRun,
@@ -35,6 +36,9 @@ const searchPausesMs = [5_000, 10_000, 15_000, 30_000, 60_000];
 const firstPollMs = 60_000;
 const slowestPollMs = 5 * 60_000;
 
+/** The pause before a time limit that the database did not confirm is tried again. */
+const undecidedPauseMs = 60_000;
+
 /** What is known about the build so far, from any source. */
 type Known = {
   run: boolean;
@@ -42,6 +46,8 @@ type Known = {
   /** The build ended in the database, without this workflow. */
   over: boolean;
   cancelWanted: boolean;
+  /** An operator canceled this workflow in Temporal, and the database does not know of it yet. */
+  canceledHere: boolean;
   /** A webhook reported the run, and GitHub does not show it yet. */
   news: boolean;
 };
@@ -58,16 +64,18 @@ export async function dispatchBuild({ buildId, timeoutMinutes }: DispatchBuild):
   // Canceling this workflow in Temporal has the same effect as canceling the build in Fairlead. It does not interrupt a
   // step.
   await CancellationScope.nonCancellable(async () => {
-    const outcome = await send(build);
-    if (outcome !== 'certain') await search(build);
-    if (outcome === 'unknown' && !build.known.run && !isDecided(build.known)) await hold(build);
-    await follow(build);
-    await finish(build);
+    do {
+      const outcome = await send(build);
+      if (outcome !== 'certain') await search(build);
+      if (outcome === 'unknown' && !build.known.run && !isDecided(build.known)) await hold(build);
+      await follow(build);
+    } while (!(await isEnded(build)));
+    await reportResult(build);
   });
 }
 
 function listen(): Known {
-  const known: Known = { run: false, over: false, cancelWanted: false, news: false };
+  const known: Known = { run: false, over: false, cancelWanted: false, canceledHere: false, news: false };
   setHandler(reported, ({ ended }) => {
     known.news ||= !known.run;
     known.run = true;
@@ -78,6 +86,7 @@ function listen(): Known {
   });
   CancellationScope.current().cancelRequested.catch(() => {
     known.cancelWanted = true;
+    known.canceledHere = true;
   });
   return known;
 }
@@ -96,21 +105,41 @@ function isDecided(known: Known): boolean {
 async function send(build: Build): Promise<'certain' | 'accepted' | 'unknown'> {
   const { buildId, known, deadline } = build;
   for (let tries = 0; ; tries += 1) {
-    if (known.cancelWanted) known.ended = { status: 'canceled', reason: 'canceled_by_request' };
-    else if (Date.now() >= deadline) known.ended = { status: 'timed_out', reason: 'not_accepted_in_time' };
+    if (known.cancelWanted) {
+      const left = await leftBehind(build);
+      if (left !== undefined) return left;
+      known.ended = { status: 'canceled', reason: 'canceled_by_request' };
+    } else if (Date.now() >= deadline) known.ended = { status: 'timed_out', reason: 'not_accepted_in_time' };
     if (known.ended) return 'certain';
 
     setCurrentDetails('Asking GitHub to start the run');
     // A failed attempt is never repeated blindly. Its stored steps say whether anything can have been sent.
     const sent = await sendDispatch({ buildId, tries }).catch(() => settleDispatch({ buildId }));
-    if (sent.outcome !== 'later') {
-      known.run ||= sent.outcome === 'running';
-      known.over = sent.outcome === 'over';
-      return sent.outcome === 'accepted' || sent.outcome === 'unknown' ? sent.outcome : 'certain';
-    }
+    if (sent.outcome !== 'later') return take(known, sent.outcome);
     showPhase('waiting', `Nothing was sent (${sent.code}); trying again in ${Math.ceil(sent.retryAfterMs / 1000)} s`);
     await pause(build, Math.max(sent.retryAfterMs, 1));
   }
+}
+
+function take(known: Known, outcome: 'running' | 'accepted' | 'unknown' | 'over'): 'certain' | 'accepted' | 'unknown' {
+  known.run ||= outcome === 'running';
+  known.over = outcome === 'over';
+  return outcome === 'accepted' || outcome === 'unknown' ? outcome : 'certain';
+}
+
+/** Returns what an earlier run of this workflow sent to GitHub, if it sent anything. It has to be canceled there. */
+async function leftBehind({ buildId, known }: Build): Promise<'certain' | 'accepted' | 'unknown' | undefined> {
+  await noteCancel({ buildId, known });
+  if (!patched('look-before-canceling')) return undefined;
+  const left = await settleDispatch({ buildId });
+  return left.outcome === 'later' ? undefined : take(known, left.outcome);
+}
+
+/** Stores the operator's decision, because a build is canceled only if the database says so. */
+async function noteCancel({ buildId, known }: Pick<Build, 'buildId' | 'known'>): Promise<void> {
+  if (!known.canceledHere || !patched('note-cancellation')) return;
+  known.canceledHere = false;
+  await cancelInTemporal({ buildId });
 }
 
 /** Looks for the run by the build's ID in its name. */
@@ -165,8 +194,19 @@ async function follow(build: Build): Promise<void> {
   }
 }
 
-async function finish({ buildId, known }: Build): Promise<void> {
-  if (known.ended) await endBuild({ buildId, end: known.ended });
+/**
+ * Ends the build in the database. Returns false if nothing there decides it, for example after a signal that someone
+ * sent by hand. Then the build goes on.
+ */
+async function isEnded(build: Build): Promise<boolean> {
+  const { buildId, known } = build;
+  if (!known.ended || (await endBuild({ buildId, end: known.ended })) !== 'undecided') return true;
+  Object.assign(known, { ended: undefined, over: false, cancelWanted: known.canceledHere });
+  build.deadline = Math.max(build.deadline, Date.now() + undecidedPauseMs);
+  return false;
+}
+
+async function reportResult({ buildId, known }: Build): Promise<void> {
   const phase = known.ended?.status ?? 'over';
   showPhase(phase, 'Reporting the result of the build to GitHub');
   await reportEnd({ buildId }).catch((failure) => {
@@ -177,6 +217,7 @@ async function finish({ buildId, known }: Build): Promise<void> {
 
 /** Cancels the run. If the run has already ended, its own result counts. */
 async function stopRun({ buildId, known }: Build, end: BuildEnd): Promise<void> {
+  await noteCancel({ buildId, known });
   setCurrentDetails('Asking GitHub to cancel the run');
   try {
     const found = await cancelRun({ buildId });
@@ -201,18 +242,6 @@ async function look({ buildId, known }: Build): Promise<void> {
     if (reason !== undefined) known.ended ??= { status: 'failed', reason };
   }
 }
-
-/** Maps each failure that ends access to a run to the reason of its build. */
-const lostAccess: Record<string, BuildReason | undefined> = {
-  app_credentials_rejected: 'app_credentials_rejected',
-  installation_suspended: 'installation_suspended',
-  installation_gone: 'installation_gone',
-  permission_missing: 'permission_missing',
-  policy: 'policy',
-  repository_gone: 'repository_gone',
-  not_found: 'repository_gone',
-  gone: 'repository_gone',
-};
 
 async function tellProgress({ buildId }: Build): Promise<void> {
   await reportProgress({ buildId }).catch((failure) => {

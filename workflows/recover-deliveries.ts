@@ -47,7 +47,8 @@ export async function recoverDeliveries({ githubAppId }: RecoverDeliveries): Pro
     wanted = false;
     let lookAgain = false;
     try {
-      const { begunAt, gaps } = await beginRecovery({ githubAppId });
+      const { begunAt, gaps, undecided } = await beginRecovery({ githubAppId });
+      if (undecided) return setCurrentDetails('Nothing has requested a recovery');
       const sentAgain = await readAll(githubAppId, begunAt);
       for (const gap of gaps) await fill(gap);
       await finishRecovery({ githubAppId });

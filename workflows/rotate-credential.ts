@@ -16,6 +16,7 @@ import {
   oldAliveIncidentMs,
   oldAliveMs,
   type RotationPhase,
+  shortestOverlapMs,
   webhookOverlapMs,
 } from '../domain/secrets/rotation-phase.ts';
 import {
@@ -52,9 +53,6 @@ const firstPauseMs = minute;
 const longestPauseMs = 30 * minute;
 /** The pause after the first day. By then an incident asks the person to delete the key. */
 const reportedPauseMs = 360 * minute;
-
-/** The overlap of rotations that began before Fairlead supported Enterprise Server. */
-const formerOverlapMs = 4 * 1_440 * minute;
 
 /** Far below Temporal's limit, because the checks can continue for a month. */
 const longHistory = 1_000;
@@ -126,7 +124,7 @@ async function rollBack({ rotationId }: Rotating): Promise<void> {
 /** GitHub can redeliver for days what it signed with the previous secret. */
 async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> {
   const { rotationId, since } = rotating;
-  const overlapMs = patched('overlap-as-long-as-any-redelivery') ? webhookOverlapMs : formerOverlapMs;
+  const overlapMs = patched('overlap-as-long-as-any-redelivery') ? webhookOverlapMs : shortestOverlapMs;
   const leftMs = since + overlapMs - Date.now();
   if (leftMs > 0) {
     showPhase(phase, 'Webhooks signed with the previous secret still verify');
@@ -139,7 +137,13 @@ async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> 
     // An App that GitHub refuses for days sends no webhooks.
     log.warn('Could not send the webhook secret to GitHub again', { rotationId, code: codeOf(failure) });
   }
-  await retireOldVersion({ rotationId, isDead: true });
+  await retire(rotating, true);
+}
+
+/** Ends the rotation. If the database says that it is too early, the wait starts again. */
+async function retire(rotating: Rotating, isDead: boolean): Promise<void> {
+  const { rotationId } = rotating;
+  if ((await retireOldVersion({ rotationId, isDead })) === false) rotating.since = Date.now();
 }
 
 /** Checks an old version that only a person can delete, until the provider refuses it. */
@@ -156,7 +160,7 @@ async function probe(rotating: Rotating, phase: RotationPhase): Promise<void> {
     log.warn('Could not check whether the old version still works', { rotationId, code: codeOf(failure) });
     return 'unknown';
   });
-  if (found === 'dead') return retireOldVersion({ rotationId, isDead: true });
+  if (found === 'dead') return retire(rotating, true);
   const waitedMs = Date.now() - since;
   // A failed check has seen nothing.
   const isToTell = found === 'alive' || !patched('tell-what-is-seen');
@@ -164,5 +168,5 @@ async function probe(rotating: Rotating, phase: RotationPhase): Promise<void> {
     await reportOldAlive({ rotationId });
     rotating.isReported = true;
   }
-  if (waitedMs >= oldAliveMs) await retireOldVersion({ rotationId, isDead: false });
+  if (waitedMs >= oldAliveMs) await retire(rotating, false);
 }

@@ -79,7 +79,8 @@ export async function syncInstallations({ githubAppId, goOn }: SyncInstallations
       setCurrentDetails('Waiting briefly for more requests');
       await sleep(debounce);
       wanted = false;
-      await beginSync({ githubAppId });
+      // Only a sync from an earlier version returns nothing here.
+      if ((await beginSync({ githubAppId })) === false) continue;
       position = start;
     }
     try {

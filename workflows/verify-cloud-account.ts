@@ -19,7 +19,7 @@ export async function verifyCloudAccount({ cloudAccountId }: VerifyCloudAccount)
   while (wanted) {
     wanted = false;
     if (!(await beginCloudCheck({ cloudAccountId }))) {
-      showPhase('gone', 'The account was deleted');
+      showPhase('gone', 'The account was deleted, or nothing has requested a check');
       continue;
     }
     showPhase('asking', 'Checking the account at the cloud');

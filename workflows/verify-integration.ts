@@ -21,7 +21,7 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
     wanted = false;
     const wish = await beginVerification({ integrationId });
     if (wish === 'gone') {
-      showPhase('gone', 'The integration was deleted');
+      showPhase('gone', 'The integration was deleted, or nothing has requested a check');
       continue;
     }
     showPhase('probing', 'Asking the registry what the credential may do');

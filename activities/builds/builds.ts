@@ -1,5 +1,6 @@
+import { decidedEnd } from '../../db/builds/build-ends.ts';
 import { adoptRun, uncertainCode } from '../../db/builds/build-runs.ts';
-import { allBuilds } from '../../db/builds/builds.ts';
+import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
@@ -22,6 +23,7 @@ export function buildActivities({ database }: { database: Database }) {
       return database.write(async (trx) => {
         const build = await allBuilds(trx).find(buildId);
         if (!build || build.runId !== null) return false;
+        if ((await dispatchesIn(trx).find(buildId))?.state !== 'unknown') return build.status === 'uncertain';
         const moved = await allBuilds(trx).moveStatus(buildId, 'uncertain', {
           reason: uncertainCode,
           detail:
@@ -38,28 +40,40 @@ export function buildActivities({ database }: { database: Database }) {
       });
     },
 
-    /** Ends the build, and the intent of a dispatch that was never sent. The first end wins. */
-    async endBuild({ buildId, end }: { buildId: string; end: BuildEnd }): Promise<void> {
-      await database.write(async (trx) => {
+    /**
+     * Ends the build, and the intent of a dispatch that was never sent. The first end wins. `undecided` means that the
+     * database does not say that the build is to end, so nothing changed.
+     */
+    async endBuild({ buildId, end: asked }: { buildId: string; end: BuildEnd }): Promise<'ended' | 'undecided'> {
+      return database.write(async (trx) => {
+        const build = await allBuilds(trx).find(buildId);
+        if (!build || isFinalBuildStatus(build.status)) return 'ended';
+        const end = decidedEnd(build, asked);
+        if (!end) return 'undecided';
         const dispatch = await dispatchesIn(trx).find(buildId);
         if (dispatch?.state === 'intent') {
           await dispatchesIn(trx).move(buildId, 'refused', { code: end.reason ?? end.status });
         }
-        const reason = await reasonOf(trx, buildId, end);
+        const reason = reasonOf(build, end);
         await allBuilds(trx).moveStatus(buildId, end.status, {
           reason,
           detail: reason && sentences[reason],
         });
         await allIncidents(trx).resolveSubject(uncertainCode, buildId);
+        return 'ended';
       });
+    },
+
+    /** Stores that an operator has canceled the build in Temporal. */
+    async cancelInTemporal({ buildId }: { buildId: string }): Promise<void> {
+      await database.write((trx) => allBuilds(trx).requestCancel(buildId, 'ended_in_temporal'));
     },
   };
 }
 
 /** The request to end a build carries no reason. The reason was stored with the build. */
-async function reasonOf(trx: Transaction, buildId: string, { reason }: BuildEnd): Promise<string | undefined> {
-  if (reason !== 'canceled_by_request') return reason;
-  return (await allBuilds(trx).find(buildId))?.cancelReason ?? reason;
+function reasonOf({ cancelReason }: Build, { reason }: BuildEnd): string | undefined {
+  return reason === 'canceled_by_request' ? (cancelReason ?? reason) : reason;
 }
 
 const sentences: Record<string, string> = {
@@ -83,6 +97,7 @@ const sentences: Record<string, string> = {
   repository_gone: 'The App no longer reaches the repository, so the run cannot be followed.',
   pipeline_timeout: 'The build took longer than its pipeline allows.',
   canceled_by_request: 'The build was canceled.',
+  ended_in_temporal: 'An operator ended the build’s workflow in Temporal.',
   integration_deleted: 'Its integration was deleted.',
   integration_not_granted: 'The organization no longer grants its integration to the project.',
   project_deleted: 'Its project was deleted.',
@@ -109,11 +124,13 @@ export async function settle(trx: Transaction, buildId: string): Promise<Sent> {
   const build = await allBuilds(trx).find(buildId);
   const dispatch = await dispatchesIn(trx).find(buildId);
   if (!build || isFinalBuildStatus(build.status) || dispatch?.state === 'refused') return { outcome: 'over' };
+  // It waits for an approval, so no workflow has anything to do.
+  if (build.status === 'blocked') return { outcome: 'over' };
   if (!dispatch || dispatch.state === 'intent') return { outcome: 'later', retryAfterMs: pauseMs, code: 'interrupted' };
 
   if (build.runId !== null) {
     await dispatchesIn(trx).move(buildId, 'sent', { runId: build.runId });
-    await adoptRun(trx, build, { runId: build.runId });
+    if (build.status !== 'running') await adoptRun(trx, build, { runId: build.runId });
     return { outcome: 'running' };
   }
   if (dispatch.state === 'sent') return { outcome: 'accepted' };

@@ -1,10 +1,13 @@
+import { mayStop, recordRunEnd } from '../../db/builds/build-ends.ts';
 import { adoptRun } from '../../db/builds/build-runs.ts';
 import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import { lostAccess } from '../../domain/builds/lost-access.ts';
 import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts';
 import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
 import type { Run } from '../../providers/github/repository/runs.ts';
+import { codeOf } from '../refusals.ts';
 import { type ReachDeps, reachRepository } from './reach.ts';
 
 /** `absent`: no run shows this build. `missing`: the run is known, but GitHub no longer has it. */
@@ -50,29 +53,44 @@ export function runActivities(deps: ReachDeps) {
     return build && !isFinalBuildStatus(build.status) ? build : undefined;
   }
 
+  /** Stores the end of the run, so that the build can end with it. */
+  async function ended(build: Build, end: BuildEnd): Promise<BuildEnd> {
+    await database.write((trx) => recordRunEnd(trx, build.id, end));
+    return end;
+  }
+
   return {
     /** Asks GitHub for the state of the build's run, or whether any run shows this build. */
     async lookForRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
       if (!build) return { state: 'over' };
-      const run = await findRun(build, 'read');
-      if (!run) return { state: build.runId === null ? 'absent' : 'missing' };
+      const run = await findRun(build, 'read').catch(async (error) => {
+        const reason = lostAccess[codeOf(error)];
+        if (reason !== undefined) await ended(build, { status: 'failed', reason });
+        throw error;
+      });
+      if (!run && build.runId === null) return { state: 'absent' };
+      if (!run) {
+        await ended(build, { status: 'failed', reason: 'run_missing' });
+        return { state: 'missing' };
+      }
       if (build.runId === null || build.runAttempt !== run.attempt || build.status !== 'running')
         await adopt(build, run);
       const end = endOfRun(run);
-      return end ? { state: 'ended', end } : { state: 'running' };
+      return end ? { state: 'ended', end: await ended(build, end) } : { state: 'running' };
     },
 
-    /** Asks GitHub to cancel the build's run, if there is one. If the run has already ended, its own result counts. */
+    /** Asks GitHub to cancel the run of a build that is to stop, if there is one. If the run has already ended, its own result counts. */
     async cancelRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
       if (!build) return { state: 'over' };
+      if (!mayStop(build)) return { state: 'running' };
       const run = build.runId === null ? await findRun(build, 'write') : { id: build.runId };
       if (!run) return { state: 'absent' };
       const { github, fullName } = await reachRepository(deps, build, { actions: 'write' });
       const { run: refused } = await github.cancelRun(fullName, run.id);
       const end = refused && endOfRun(refused);
-      return end ? { state: 'ended', end } : { state: 'running' };
+      return end ? { state: 'ended', end: await ended(build, end) } : { state: 'running' };
     },
   };
 }

@@ -9,7 +9,7 @@ import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { allInstallations } from '../../db/github/installations.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
-import type { Database, Transaction } from '../../db/store/connection.ts';
+import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import { everything } from '../../db/store/tenant.ts';
 import type { RevocationOutcome } from '../../domain/deletion/revocation.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
@@ -42,11 +42,12 @@ function finishDeletion({ database }: DeletionDeps) {
 function giveUpUninstall({ database }: DeletionDeps) {
   return ({ integrationId, installationId, code }: OfInstallation & { code: string }): Promise<RevocationOutcome> =>
     database.write(async (trx) => {
-      const integration = await findEvenDeleted(trx, everything, integrationId);
+      const integration = await findDeleting(trx, integrationId);
+      if (!integration) return 'none';
       const installation = await allInstallations(trx).find(installationId);
       const app = installation && (await githubAppsIn(trx).find(installation.githubAppId));
       await release(trx, { integrationId, installationId });
-      if (!integration || !installation || !app) return 'unconfirmed';
+      if (!installation || !app) return 'unconfirmed';
       // The webhook about it can have arrived in between.
       if (installation.removedAt !== null) return 'revoked';
       const { accountLogin, targetType, externalId } = installation;
@@ -66,6 +67,15 @@ function giveUpUninstall({ database }: DeletionDeps) {
       });
       return 'unconfirmed';
     });
+}
+
+/**
+ * Returns the integration if its owner has deleted it and the deletion goes on. Nothing is taken from another one,
+ * because anyone who reaches Temporal can start this workflow.
+ */
+async function findDeleting(db: Db, integrationId: string): Promise<DeletableIntegration | undefined> {
+  const integration = await findEvenDeleted(db, everything, integrationId);
+  return integration?.status === 'deleting' ? integration : undefined;
 }
 
 /** Older reports that GitHub refused do not hold up a deletion. */
@@ -91,6 +101,7 @@ export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
   }
 
   return async ({ integrationId }: { integrationId: string }): Promise<{ builds: number; installations: string[] }> => {
+    if (!(await findDeleting(reader, integrationId))) return { builds: 0, installations: [] };
     const builds = await countUnended(reader, integrationId);
     const installations = await allInstallations(reader).boundIds(integrationId);
     const untold = await countUntold(integrationId);
@@ -104,7 +115,7 @@ export function readDeletion({ database }: Pick<DeletionDeps, 'database'>) {
  */
 async function uninstall(deps: DeletionDeps, of: OfInstallation): Promise<RevocationOutcome> {
   const { database, broker } = deps;
-  const integration = await findEvenDeleted(database.reader, everything, of.integrationId);
+  const integration = await findDeleting(database.reader, of.integrationId);
   if (!integration) return 'none';
   const keeps = integration.revocation === 'never';
   const found = await database.write(async (trx) => {

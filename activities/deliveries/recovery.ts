@@ -4,7 +4,9 @@ import { type HeadCheck, headChecksIn } from '../../db/deliveries/ref-heads.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import { allOperations } from '../../db/ops/operations.ts';
+import { commandsIn } from '../../db/store/commands.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
+import { recoverWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { isPassing } from '../failures.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { fillRepositoryGap } from './fill-gap.ts';
@@ -18,7 +20,11 @@ export type DeliveryDeps = {
 };
 
 type Failure = { code: string; detail: string };
-export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[] };
+/** `undecided`: nothing has requested a recovery of this App. */
+export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[]; undecided?: true };
+
+/** A schedule requests a recovery of every App each five minutes. */
+const requestedWithinMs = 3_600_000;
 
 /**
  * Raises or resolves the incident about the log, after hours of attempts. A rejected App has an incident of its own.
@@ -51,7 +57,12 @@ export function deliveryActivities(deps: DeliveryDeps) {
      */
     async beginRecovery({ githubAppId }: { githubAppId: string }): Promise<RecoveryBegun> {
       const begunAt = Date.now();
-      await database.write((trx) => allOperations(trx).takeUp({ kind: 'recover', subjectId: githubAppId }));
+      const isWanted = await database.write(async (trx) => {
+        const taken = await allOperations(trx).takeUp({ kind: 'recover', subjectId: githubAppId });
+        const since = begunAt - requestedWithinMs;
+        return taken > 0 || commandsIn(trx).wasRequested(recoverWorkflowId(githubAppId), since);
+      });
+      if (!isWanted) return { begunAt, gaps: [], undecided: true };
       const app = await githubAppsIn(database.reader).find(githubAppId);
       if (app) await noteLoss(database, app, begunAt);
       return { begunAt, gaps: await headChecksIn(database.reader).list(githubAppId, mostGaps) };

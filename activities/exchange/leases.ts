@@ -1,5 +1,6 @@
 import { createTokenRevoker, type RevocationDeps } from '../../broker/exchange/revocation.ts';
 import { revocationKind as kind } from '../../db/exchange/leases.ts';
+import { mintedTokensIn } from '../../db/exchange/minted-tokens.ts';
 import { allOperations } from '../../db/ops/operations.ts';
 
 /** The steps that revoke tokens. */
@@ -7,6 +8,7 @@ export function leaseActivities({ database, keyring, broker }: RevocationDeps) {
   const revoker = createTokenRevoker({ database, keyring, broker });
   async function finish(mintedTokenId: string, failure?: { code: string; detail: string }): Promise<void> {
     await database.write(async (trx) => {
+      if (!(await mintedTokensIn(trx).isRetired(mintedTokenId))) return;
       const operations = allOperations(trx);
       await operations.takeUp({ kind, subjectId: mintedTokenId });
       await operations.finish({ kind, subjectId: mintedTokenId }, failure);

@@ -5,14 +5,17 @@ import { type AppLimits, appLimits, githubAppsIn } from '../../db/github/github-
 import { allInstallations, type SeenInstallation } from '../../db/github/installations.ts';
 import { syncPassesIn } from '../../db/github/sync-passes.ts';
 import { allOperations } from '../../db/ops/operations.ts';
+import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { concernsTheApp } from '../../domain/github/github-features.ts';
+import { syncWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { Installation } from '../../providers/github/app/as-app.ts';
 import type { GitHubAsApp } from '../../providers/github/github.ts';
 import { isPassing } from '../failures.ts';
 import {
   finishOperations,
+  isPassOpen,
   noteAppAccepted,
   requireEnd,
   requireRoom,
@@ -31,11 +34,20 @@ const confirmedAtOnce = 50;
 /** The steps of a sync that read installations. Each step can run twice, because it writes what GitHub says now. */
 export function installationActivities({ database, broker, limits = appLimits }: InstallationDeps) {
   return {
-    /** Begins a pass that serves all requests up to now. */
-    async beginSync({ githubAppId }: OfApp): Promise<void> {
-      await database.write(async (trx) => {
-        await githubAppsIn(trx).beginPass(githubAppId);
-        await allOperations(trx).takeUp({ kind: 'sync', subjectId: githubAppId });
+    /**
+     * Begins a pass that serves all requests up to now. Returns false if nothing was requested since the last one, and
+     * no pass is still to end.
+     */
+    async beginSync({ githubAppId }: OfApp): Promise<boolean> {
+      return database.write(async (trx) => {
+        const apps = githubAppsIn(trx);
+        const pass = await apps.findPass(githubAppId);
+        if (!pass) return false;
+        const taken = await allOperations(trx).takeUp({ kind: 'sync', subjectId: githubAppId });
+        const isWanted =
+          taken > 0 || pass.isOpen || (await commandsIn(trx).wasRequested(syncWorkflowId(githubAppId), pass.begunAt));
+        if (isWanted) await apps.beginPass(githubAppId);
+        return isWanted;
       });
     },
 
@@ -48,6 +60,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
       unreadable: number;
       next: number | null;
     }> {
+      if (!(await isPassOpen(database.reader, githubAppId))) return { readable: [], unreadable: 0, next: null };
       const ours = await githubAppsIn(database.reader).find(githubAppId);
       // The operator's App can be installed on any account.
       if (ours && ours.orgId !== null) requireEnd(page, 'installations', limits.installations);
@@ -73,6 +86,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
      * page does, and whether there can be more.
      */
     async confirmInstallations({ githubAppId }: OfApp): Promise<{ readable: string[]; more: boolean }> {
+      if (!(await isPassOpen(database.reader, githubAppId))) return { readable: [], more: false };
       const unseen = await syncPassesIn(database.reader, githubAppId).listUnseen(confirmedAtOnce);
       if (unseen.length === 0) return { readable: [], more: false };
       const app = await broker.asApp(githubAppId);
@@ -107,7 +121,7 @@ export function installationActivities({ database, broker, limits = appLimits }:
       await database.write(async (trx) => {
         const apps = githubAppsIn(trx);
         const app = await apps.find(githubAppId);
-        if (!app) return;
+        if (!app || !(await isPassOpen(trx, githubAppId))) return;
         if (failure) {
           await apps.markSynced(githubAppId, { ended: false, error: failure.detail });
           if (failure.code === 'app_credentials_rejected') await noteAppAccepted(trx, app, false);

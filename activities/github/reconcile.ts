@@ -9,7 +9,9 @@ import {
   startAgain,
 } from '../../db/github/reconcile.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
+import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
+import { reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { checkApp, type ReconcileDeps } from './check-app.ts';
 
 export type { ReconcileDeps };
@@ -27,12 +29,17 @@ export function reconcileActivities(deps: ReconcileDeps) {
     },
 
     async checkApp({ githubAppId }: { githubAppId: string }): Promise<void> {
+      const since = Date.now() - requestedWithinMs;
+      if (!(await commandsIn(deps.database.reader).wasRequested(reconcileWorkflowId(githubAppId), since))) return;
       await checkApp(deps, githubAppId);
     },
   };
 }
 
 const hour = 3_600_000;
+
+/** An unavailable host is tried for six hours. */
+const requestedWithinMs = 24 * hour;
 
 /** A deletion that waits for its provider is quiet for days. After this time it is stuck. */
 const deletionMs = 8 * 24 * hour;

@@ -1,9 +1,10 @@
+import { activityInfo } from '@temporalio/activity';
 import type { GitHubBroker } from '../../broker/github/github.ts';
 import { followInstallations } from '../../db/github/follow-installations.ts';
 import { followMoved, stopBuildsOf } from '../../db/github/follow-repositories.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
 import { allInstallations, type Installation } from '../../db/github/installations.ts';
-import type { Refresh } from '../../db/github/refresh-installation.ts';
+import { isRefreshRequested, type Refresh } from '../../db/github/refresh-installation.ts';
 import { repositoriesIn, type SeenRepository } from '../../db/github/repositories.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
@@ -78,6 +79,8 @@ export function refreshActivities({ database, broker }: RefreshDeps) {
   return {
     /** Reads an installation and some of its repositories from GitHub. */
     async readInstallation(refresh: Refresh): Promise<void> {
+      const workflowId = activityInfo().workflowExecution?.workflowId ?? '';
+      if (!(await isRefreshRequested(database.reader, workflowId, refresh))) return;
       let row: Awaited<ReturnType<typeof readOnce>> = 'overtaken';
       for (let attempt = 0; attempt < attempts && row === 'overtaken'; attempt += 1) row = await readOnce(refresh);
       if (row === 'overtaken' || !row || row.suspendedAt !== null) return;

@@ -10,6 +10,7 @@ import type { Database } from '../../db/store/connection.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { GitHubWithToken } from '../../providers/github/github.ts';
 import {
+  isPassOpen,
   mostOfInstallation,
   raiseUnreadable,
   requireEnd,
@@ -45,6 +46,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       const installation = await allInstallations(database.reader).find(installationId);
       if (!installation) return { next: null, cutOff: true };
       const { githubAppId } = installation;
+      if (!(await isPassOpen(database.reader, githubAppId))) return { next: null, cutOff: true };
       requireEnd(page, 'repositories', mostOfInstallation);
       try {
         const github = await broker.forInstallation(installationId);
@@ -71,6 +73,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       again,
     }: OfInstallation & { again: boolean }): Promise<'done' | 'read_whole' | 'read_changes'> {
       return database.write(async (trx) => {
+        if (!(await isPassOpen(trx, githubAppId))) return 'done';
         const repositories = repositoriesIn(trx);
         const pass = syncPassesIn(trx, githubAppId);
         if (!(await repositoryPagesIn(trx, githubAppId).isComplete(installationId))) {
@@ -96,7 +99,7 @@ export function repositoryActivities({ database, broker, limits = appLimits }: R
       await database.write(async (trx) => {
         const installation = await allInstallations(trx).find(installationId);
         const app = await githubAppsIn(trx).find(githubAppId);
-        if (!installation || !app) return;
+        if (!installation || !app || !(await isPassOpen(trx, githubAppId))) return;
         await syncPassesIn(trx, githubAppId).noteSkipped(installationId, failure.code);
         await raiseUnreadable(trx, app, installation, failure);
       });

@@ -1,10 +1,10 @@
 import { appRejected, followInstallations, restoreAccepted } from '../../db/github/follow-installations.ts';
-import { type AppLimits, appLimits, type GithubApp, hasRoom } from '../../db/github/github-apps.ts';
+import { type AppLimits, appLimits, type GithubApp, githubAppsIn, hasRoom } from '../../db/github/github-apps.ts';
 import type { Installation } from '../../db/github/installations.ts';
 import type { SkippedInstallation } from '../../db/github/sync-passes.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import { allOperations } from '../../db/ops/operations.ts';
-import type { Database, Transaction } from '../../db/store/connection.ts';
+import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { appSettingsUrl } from '../../domain/github/github-urls.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
@@ -60,6 +60,14 @@ export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted
     link: settingsOf(app),
   });
   await followInstallations(trx, app.id);
+}
+
+/**
+ * Whether a pass over the App's installations is under way. No step of a sync does anything without one, because anyone
+ * who reaches Temporal can start a workflow in the middle of a pass.
+ */
+export async function isPassOpen(db: Db, githubAppId: string): Promise<boolean> {
+  return (await githubAppsIn(db).findPass(githubAppId))?.isOpen === true;
 }
 
 /** Returns the address of the App's settings, with its keys and its webhook. */

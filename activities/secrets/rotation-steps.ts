@@ -11,7 +11,13 @@ import { ifReadable } from '../../db/secrets/sealed-secrets.ts';
 import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
-import { isFinalRotationPhase, type RotationPhase } from '../../domain/secrets/rotation-phase.ts';
+import {
+  isFinalRotationPhase,
+  oldAliveIncidentMs,
+  oldAliveMs,
+  type RotationPhase,
+  shortestOverlapMs,
+} from '../../domain/secrets/rotation-phase.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { Refusal } from '../refusals.ts';
 
@@ -127,12 +133,13 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
 
     /**
      * Ends the rotation and deletes the old version. `isDead` says that the provider refused it. Otherwise it still
-     * works there, and an incident stays open.
+     * works there, and an incident stays open. Returns false if it is too early.
      */
-    async retireOldVersion({ rotationId, isDead }: RotationInput & { isDead: boolean }): Promise<void> {
-      await database.write(async (trx) => {
+    async retireOldVersion({ rotationId, isDead }: RotationInput & { isDead: boolean }): Promise<boolean> {
+      return database.write(async (trx) => {
         const rotation = await rotationsIn(trx).take(rotationId);
-        if (rotation?.phase !== 'overlapping' && rotation?.phase !== 'returning') return;
+        if (rotation?.phase !== 'overlapping' && rotation?.phase !== 'returning') return true;
+        if (!(await mayRetire(trx, rotation, isDead))) return false;
         const { credentialId, oldVersion } = rotation;
         const credentials = credentialsIn(trx);
         await credentials.move(credentialId, oldVersion, 'retired');
@@ -141,6 +148,7 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         await rotationsIn(trx).move(rotationId, rotation.phase === 'overlapping' ? 'done' : 'rolled_back');
         if (isDead) await allIncidents(trx).resolveSubject(oldAlive, credentialId);
         await record(trx, rotation, 'credential.purged', { version: oldVersion, seen_dead: isDead });
+        return true;
       });
     },
 
@@ -148,7 +156,8 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
       await database.write(async (trx) => {
         const rotation = await rotationsIn(trx).take(rotationId);
         if (rotation?.phase !== 'overlapping' && rotation?.phase !== 'returning') return;
-        const { orgId, projectId, credentialId, oldVersion } = rotation;
+        const { orgId, projectId, credentialId, oldVersion, updatedAt } = rotation;
+        if (Date.now() < updatedAt + oldAliveIncidentMs - clockMarginMs) return;
         const kind = await kindOf(trx, credentialId);
         const secret = await ifReadable(githubAppSecrets(trx, keyring).secretOf(credentialId, oldVersion));
         if (secret === undefined) return;
@@ -183,6 +192,20 @@ export async function requireRotation(db: Db, rotationId: string): Promise<Rotat
 export async function kindOf(db: Db, credentialId: string): Promise<string | undefined> {
   return (await credentialsIn(db).find(credentialId))?.kind;
 }
+
+/**
+ * Whether the old version may end now. `isDead` counts for a key and a client secret only, whose provider was asked.
+ * Time is counted from the row, because anyone who reaches Temporal can start a workflow with another one.
+ */
+async function mayRetire(db: Db, { credentialId, updatedAt }: Rotation, isDead: boolean): Promise<boolean> {
+  const isWebhook = (await kindOf(db, credentialId)) === 'webhook_secret';
+  if (isDead && !isWebhook) return true;
+  const needed = isWebhook ? shortestOverlapMs : oldAliveMs;
+  return Date.now() >= updatedAt + needed - clockMarginMs;
+}
+
+/** The clocks of several hosts and of Temporal differ by less than this. */
+const clockMarginMs = 60_000;
 
 /** Does nothing if the integration and its secret were deleted in between. */
 async function isUsable(db: Db, credentialId: string, version: number): Promise<boolean> {

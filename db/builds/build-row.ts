@@ -1,5 +1,6 @@
 import type { BuildStatus } from '../../domain/builds/build-status.ts';
 import { distinctName } from '../../domain/builds/plain-text.ts';
+import type { BuildEnd } from '../../domain/builds/run-conclusions.ts';
 import type { Db } from '../store/connection.ts';
 import type { BuildRow } from '../store/tables.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -41,6 +42,8 @@ export type Build = {
   cancelRequested: boolean;
   /** The reason of the cancellation, for the workflow that ends the build. */
   cancelReason: string | null;
+  /** How GitHub said that its run ended. */
+  runEnd: BuildEnd | null;
   deploymentId: number | null;
   /** The status that the provider was last sent: as the commit's status, the check run and the deployment. */
   reportedStatus: string | null;
@@ -85,6 +88,7 @@ export function toBuild(row: BuildRow): Build {
     runUrl: row.run_url,
     cancelRequested: Boolean(row.cancel_requested),
     cancelReason: row.cancel_reason,
+    runEnd: row.run_end === null ? null : (JSON.parse(row.run_end) as BuildEnd),
     deploymentId: row.deployment_id,
     reportedStatus: row.reported_status,
     checkRunId: row.check_run_id,

@@ -6,6 +6,7 @@ import { buildWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
+import { recordRunEnd } from './build-ends.ts';
 import { appendBuildEvent } from './build-events.ts';
 import { allBuilds, type Build, toBuild } from './builds.ts';
 import { dispatchesIn } from './dispatches.ts';
@@ -40,6 +41,7 @@ export async function recordRun(trx: Db, run: RunFacts): Promise<{ buildId: stri
   }
   const wanted = await adoptRun(trx, build, run);
   const ended = endOfRun(run);
+  if (ended) await recordRunEnd(trx, build.id, ended);
   if (ended || wanted) {
     const report: RunReport = { runId: run.runId, ...(ended && { ended }) };
     await commandsIn(trx).add({

@@ -85,6 +85,7 @@ export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
     run_url: null,
     cancel_requested: false,
     cancel_reason: null,
+    run_end: null,
     deployment_id: null,
     reported_status: null,
     check_run_id: null,

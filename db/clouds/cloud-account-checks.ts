@@ -37,11 +37,15 @@ export async function requestCloudCheck(
   return operations.insert({ ...wanted, workflowId });
 }
 
-/** Begins a check. If the account is gone, it fails the waiting operations and returns false. */
+/**
+ * Begins the check that operations wait for. Returns false if there is none. If the account is gone, it fails the
+ * operations and returns false.
+ */
 export async function beginCloudCheck(trx: Transaction, cloudAccountId: string): Promise<boolean> {
   const operations = allOperations(trx);
   const subject = { kind, subjectId: cloudAccountId };
-  await operations.takeUp(subject);
+  const isAsked = (await operations.takeUp(subject)) > 0;
+  if (!isAsked) return false;
   if (await allCloudAccounts(trx).find(cloudAccountId)) return true;
   await operations.finish(subject, { code: 'cloud_account_deleted', detail: 'The cloud account was deleted.' });
   return false;

@@ -70,9 +70,9 @@ export function mintedTokensIn(db: Db) {
       return (await (db.isTransaction ? shared(good) : good)) !== undefined;
     },
 
-    /** Returns the token's text, if there is something left to revoke. */
+    /** Returns the token's text, if it is to be revoked and that is not done. */
     async open(id: string, keyring: Keyring): Promise<SealedToken | undefined> {
-      const row = await db('minted_tokens').where({ id }).whereNotNull('sealed').first();
+      const row = await db('minted_tokens').where({ id }).whereNotNull('sealed').whereNotNull('revoked_at').first();
       const installation =
         row &&
         (await db('installations')
@@ -85,6 +85,11 @@ export function mintedTokensIn(db: Db) {
         token: keyring.open(row.sealed, await contextOf(db, row)),
         expiresAt: row.expires_at,
       };
+    },
+
+    /** Returns whether the token is to be revoked, or was. */
+    async isRetired(id: string): Promise<boolean> {
+      return (await db('minted_tokens').where({ id }).whereNotNull('revoked_at').first('id')) !== undefined;
     },
 
     /**
@@ -107,22 +112,33 @@ export function mintedTokensIn(db: Db) {
         .update({ revoked_at: Date.now() })
         .returning(['id', 'sealed']);
       const retired = ended.filter(({ sealed }) => sealed !== null);
-      await commandsIn(db).add(
-        ...retired.map(({ id }) => ({
-          action: 'start' as const,
-          workflow: 'revokeToken',
-          workflowId: revokeTokenWorkflowId(id),
-          input: { mintedTokenId: id },
-          summary: 'Revokes a token at its provider',
-        })),
-      );
+      await commandsIn(db).add(...retired.map(({ id }) => ({ ...revocationOf(id), action: 'start' as const })));
       return retired.map(({ id }) => id);
+    },
+
+    /** Requests the revocation of a retired token again, if the provider has not confirmed it. */
+    async resumeRevocation(id: string): Promise<void> {
+      const left = await db('minted_tokens')
+        .where({ id })
+        .whereNotNull('revoked_at')
+        .whereNotNull('sealed')
+        .first('id');
+      if (left) await commandsIn(db).add({ ...revocationOf(id), action: 'signal_with_start', signal: 'nudged' });
     },
 
     /** Deletes the text of a token that is no longer valid. */
     async forget(id: string): Promise<void> {
       await db('minted_tokens').where({ id }).update({ sealed: null, key_id: null });
     },
+  };
+}
+
+function revocationOf(id: string) {
+  return {
+    workflow: 'revokeToken',
+    workflowId: revokeTokenWorkflowId(id),
+    input: { mintedTokenId: id },
+    summary: 'Revokes a token at its provider',
   };
 }
 

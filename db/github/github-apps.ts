@@ -104,7 +104,19 @@ export function githubAppsIn(db: Db) {
      * differ. Everything that is seen from here on belongs to the new pass.
      */
     async beginPass(id: string): Promise<void> {
-      await db('github_apps').where({ id }).increment('sync_pass', 1);
+      await db('github_apps')
+        .where({ id })
+        .update({
+          sync_pass: db.raw('sync_pass + 1') as unknown as number,
+          sync_begun_at: Date.now(),
+          sync_open: true,
+        });
+    },
+
+    /** Returns when the App's latest pass began, and whether it is still to end. Returns nothing without the App. */
+    async findPass(id: string): Promise<{ begunAt: number; isOpen: boolean } | undefined> {
+      const row = await db('github_apps').where({ id }).first('sync_begun_at', 'sync_open');
+      return row && { begunAt: row.sync_begun_at ?? 0, isOpen: Boolean(row.sync_open) };
     },
 
     /**
@@ -115,7 +127,7 @@ export function githubAppsIn(db: Db) {
       const now = Date.now();
       await db('github_apps')
         .where({ id })
-        .update({ sync_error: error, updated_at: now, ...(ended && { synced_at: now }) });
+        .update({ sync_error: error, sync_open: false, updated_at: now, ...(ended && { synced_at: now }) });
     },
   };
 }

@@ -37,6 +37,14 @@ export async function requestRefresh(trx: Db, causeId: string, refresh: Refresh)
   });
 }
 
+/** Returns whether a command has started this workflow with this input. */
+export async function isRefreshRequested(db: Db, workflowId: string, refresh: Refresh): Promise<boolean> {
+  const textOf = ({ githubAppId, installation, repositories }: Refresh) =>
+    JSON.stringify([githubAppId, installation, repositories]);
+  const rows = await db('commands').where({ workflow_id: workflowId, workflow: 'refreshInstallation' }).select('input');
+  return rows.some(({ input }) => textOf(JSON.parse(input) as Refresh) === textOf(refresh));
+}
+
 async function isSwarm(trx: Db, { githubAppId, installation }: Refresh): Promise<boolean> {
   const of = (name: keyof Refresh) => jsonText(trx, 'input', name);
   const waiting = await trx('commands')

@@ -66,8 +66,8 @@ export async function requestVerificationsOf(trx: Transaction, cloudAccountId: s
 }
 
 /**
- * Why the check runs: a person has requested it, or it is due. `gone` means that the integration no longer exists, and
- * that waiting operations have failed.
+ * Why the check runs: a person has requested it, or it is due. `gone` means that there is nothing to check. If the
+ * integration no longer exists, waiting operations have failed.
  */
 export type VerificationWish = 'asked' | 'due' | 'gone';
 
@@ -75,10 +75,17 @@ export async function beginVerification(trx: Transaction, integrationId: string)
   const operations = allOperations(trx);
   const isAsked = (await operations.takeUp({ kind, subjectId: integrationId })) > 0;
   const integration = await allIntegrations(trx).find(integrationId);
-  if (integration && integration.status !== 'deleting') return isAsked ? 'asked' : 'due';
+  const isThere = integration && integration.status !== 'deleting';
+  if (isThere && isAsked) return 'asked';
+  if (isThere) return (await isDue(trx, integration)) ? 'due' : 'gone';
   const gone = { code: 'integration_deleted', detail: 'The integration was deleted.' };
   await operations.finish({ kind, subjectId: integrationId }, gone);
   return 'gone';
+}
+
+/** Whether a check was requested since the last one, because it was due or because a cloud account has changed. */
+async function isDue(trx: Transaction, { id, checkedAt }: Integration): Promise<boolean> {
+  return commandsIn(trx).wasRequested(verifyWorkflowId(id), checkedAt ?? 0);
 }
 
 export type Found = RegistryFindings & {

@@ -31,6 +31,9 @@ const before = `
     and ((earlier.action = 'start' and commands.action <> 'start')
       or ((earlier.action = 'start') = (commands.action = 'start') and earlier.id < commands.id))`;
 
+/** The clocks of several hosts differ by less than this. */
+const clockMarginMs = 60_000;
+
 export function commandsIn(db: Db) {
   const dueAt = (now: number) =>
     db('commands').where({ status: 'pending' }).where('due_at', '<=', now).whereRaw(`not exists (${before})`);
@@ -106,6 +109,14 @@ export function commandsIn(db: Db) {
     async releaseClaims(): Promise<void> {
       const now = Date.now();
       await db('commands').where({ status: 'pending' }).where('due_at', '>', now).update({ due_at: now });
+    },
+
+    /** Returns whether the workflow was requested since then. Done requests are stored for a week. */
+    async wasRequested(workflowId: string, since: number): Promise<boolean> {
+      const request = db('commands')
+        .where({ workflow_id: workflowId })
+        .where('created_at', '>=', since - clockMarginMs);
+      return (await request.first('id')) !== undefined;
     },
 
     async countPending(): Promise<number> {

@@ -12,6 +12,7 @@ import * as builds from '../migrations/0010-builds.ts';
 import * as deliveries from '../migrations/0011-deliveries.ts';
 import * as exchange from '../migrations/0012-exchange.ts';
 import * as requestedAccounts from '../migrations/0013-requested-accounts.ts';
+import * as decidedWork from '../migrations/0014-decided-work.ts';
 import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
 import * as staleDeliveries from '../migrations/0017-stale-deliveries.ts';
 import type { Database } from './connection.ts';
@@ -35,6 +36,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0011-deliveries': deliveries,
   '0012-exchange': exchange,
   '0013-requested-accounts': requestedAccounts,
+  '0014-decided-work': decidedWork,
   '0015-keyed-audit': keyedAudit,
   '0017-stale-deliveries': staleDeliveries,
 };

@@ -61,6 +61,8 @@ export type GithubAppRow = Times & {
   name: string;
   client_id: string | null;
   sync_pass: number;
+  sync_begun_at: number | null;
+  sync_open: Bool;
   synced_at: number | null;
   sync_error: string | null;
   /** When another organization took over the App. */
@@ -266,6 +268,7 @@ export type BuildRow = Times &
     run_url: string | null;
     cancel_requested: Bool;
     cancel_reason: string | null;
+    run_end: Json | null;
     deployment_id: number | null;
     reported_status: string | null;
     check_run_id: number | null;

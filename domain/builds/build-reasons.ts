@@ -90,6 +90,7 @@ export const buildReasons = [
   'rerun',
   'start_refused',
   'canceled_by_request',
+  'ended_in_temporal',
   'integration_not_granted',
   'project_deleted',
   'repository_removed',

@@ -53,6 +53,9 @@ export const knownEverywhereMs = webhookKeysKeptMs + 2 * second;
  */
 export const webhookOverlapMs = 8 * day;
 
+/** The overlap of rotations that began before Fairlead supported Enterprise Server. No overlap is shorter. */
+export const shortestOverlapMs = 4 * day;
+
 /** How long Fairlead waits for a person to delete the old key or secret at the provider. */
 export const oldAliveMs = 30 * day;
 

@@ -22,7 +22,14 @@ const buildId = 'bld_0000000000000000000000000a';
 /** The default activities: the run is known at once and never ends. */
 function usual(): Pick<
   Activities,
-  'sendDispatch' | 'settleDispatch' | 'lookForRun' | 'cancelRun' | 'markUncertain' | 'endBuild' | 'reportBuild'
+  | 'sendDispatch'
+  | 'settleDispatch'
+  | 'lookForRun'
+  | 'cancelRun'
+  | 'markUncertain'
+  | 'cancelInTemporal'
+  | 'endBuild'
+  | 'reportBuild'
 > {
   return {
     sendDispatch: async () => ({ outcome: 'running' }),
@@ -30,7 +37,8 @@ function usual(): Pick<
     lookForRun: async () => ({ state: 'running' }),
     cancelRun: async () => ({ state: 'running' }),
     markUncertain: async () => true,
-    endBuild: async () => {},
+    cancelInTemporal: async () => {},
+    endBuild: async () => 'ended',
     reportBuild: async () => {},
   };
 }
@@ -38,15 +46,22 @@ function usual(): Pick<
 type Told = (handle: WorkflowHandle<typeof dispatchBuild>, sleep: (seconds: number) => Promise<void>) => Promise<void>;
 
 /** Runs one build, and returns its steps without the reports, and how it ended. */
-async function run(activities: Partial<ReturnType<typeof usual>>, tell: Told = async () => {}) {
+async function run(activities: Partial<ReturnType<typeof usual>>, tell: Told = async () => {}, signal?: 'canceled') {
   const ends: unknown[] = [];
-  const all = { ...usual(), ...activities, endBuild: async ({ end }: { end: unknown }) => void ends.push(end) };
+  const given = { ...usual(), ...activities };
+  const all = {
+    ...given,
+    endBuild: async (input: Parameters<Activities['endBuild']>[0]) => {
+      ends.push(input.end);
+      return given.endBuild(input);
+    },
+  };
   return withWorker(env, temporal().codePath, all, async ({ client, taskQueue, steps }) => {
-    const handle = await client.workflow.start(dispatchBuild, {
-      taskQueue,
-      workflowId: `build/${randomUUID()}`,
-      args: [{ buildId, timeoutMinutes: 60 }],
-    });
+    const args: Parameters<typeof dispatchBuild> = [{ buildId, timeoutMinutes: 60 }];
+    const options = { taskQueue, workflowId: `build/${randomUUID()}`, args };
+    const handle = signal
+      ? await client.workflow.signalWithStart(dispatchBuild, { ...options, signal: canceled, signalArgs: [] })
+      : await client.workflow.start(dispatchBuild, options);
     await tell(handle, (seconds) => env.sleep(seconds * 1000));
     await handle.result();
     return { steps, ends };
@@ -96,12 +111,30 @@ describe('a known run', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
+  test('goes on after signals that the database did not decide', async () => {
+    const asked: number[] = [];
+    const { steps, ends } = await run(
+      { endBuild: async () => (asked.push(1) < 3 ? 'undecided' : 'ended') },
+      async (handle, sleep) => {
+        await sleep(5);
+        await handle.signal(canceled);
+        await sleep(5);
+        await handle.signal(reported, { runId: 7, ended: { status: 'succeeded' } });
+        await sleep(5);
+        await handle.signal(reported, { runId: 7, ended: { status: 'failed', reason: 'run_failed' } });
+      },
+    );
+    expect(ends.map((end) => (end as { status: string }).status)).toEqual(['canceled', 'succeeded', 'failed']);
+    expect(times(steps, 'sendDispatch')).toBe(3);
+    expect(times(steps, 'reportBuild')).toBe(1);
+  });
+
   test('is canceled when an operator cancels the workflow in Temporal', async () => {
     const { steps, ends } = await run({}, async (handle, sleep) => {
       await sleep(5);
       await handle.cancel();
     });
-    expect(steps).toEqual(['sendDispatch', 'cancelRun', 'endBuild', 'reportBuild']);
+    expect(steps).toEqual(['sendDispatch', 'cancelInTemporal', 'cancelRun', 'endBuild', 'reportBuild']);
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
@@ -177,13 +210,26 @@ describe('a dispatch', () => {
 
   test('is not sent after the build was canceled', async () => {
     const { steps, ends } = await run(
-      { sendDispatch: async () => ({ outcome: 'later', retryAfterMs: 90_000, code: 'rate_limited' }) },
+      {
+        sendDispatch: async () => ({ outcome: 'later', retryAfterMs: 90_000, code: 'rate_limited' }),
+        settleDispatch: async () => ({ outcome: 'later', retryAfterMs: 5_000, code: 'interrupted' }),
+      },
       async (handle, sleep) => {
         await sleep(5);
         await handle.signal(canceled);
       },
     );
-    expect(steps).toEqual(['sendDispatch', 'endBuild', 'reportBuild']);
+    expect(steps).toEqual(['sendDispatch', 'settleDispatch', 'endBuild', 'reportBuild']);
+    expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
+  });
+
+  test('is canceled at GitHub if an earlier run of the workflow has sent it', async () => {
+    const { steps, ends } = await run(
+      { settleDispatch: async () => ({ outcome: 'running' }) },
+      async () => {},
+      'canceled',
+    );
+    expect(steps).toEqual(['settleDispatch', 'cancelRun', 'endBuild', 'reportBuild']);
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 

@@ -77,6 +77,7 @@ function row(isWebhook: boolean) {
     async retireOldVersion({ isDead }) {
       await said('retire', isDead);
       state.phase = state.phase === 'returning' ? 'rolled_back' : 'done';
+      return true;
     },
     reportOldAlive: () => said('report'),
   };

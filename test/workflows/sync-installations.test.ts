@@ -50,7 +50,7 @@ const place: Position = {
 async function run(changes: Partial<Steps> = {}, goOn?: SyncInstallations['goOn'], requests = 0) {
   const said: string[] = [];
   const activities: Steps = {
-    beginSync: async () => {},
+    beginSync: async () => true,
     syncInstallationPage: async ({ page }) => {
       said.push(`installations ${page}`);
       return page === 1 ? { readable: ['ins_a'], unreadable: 0, next: 2 } : none;

@@ -146,6 +146,7 @@ test('does not send a dispatch whose integration is deleted while its token is c
   expect(dispatches(seen)).toBe(0);
   expect((await stateOf(database, build)).build.cancelRequested).toBe(true);
   // The workflow was asked to end the build. This reason shows what caused it.
+  await database.write((trx) => allBuilds(trx).requestCancel(build.id, 'canceled_by_request'));
   await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
   expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'integration_deleted' });
 });

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordRunEnd } from '../../../db/builds/build-ends.ts';
 import { allBuildEvents } from '../../../db/builds/build-events.ts';
 import { allBuilds } from '../../../db/builds/builds.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -22,6 +23,7 @@ test('reports each final status to GitHub once', async () => {
   const { run, seen } = await activitiesAgainst(database, [started, created]);
   await run('sendDispatch', { buildId: build.id, tries: 0 });
   await run('reportBuild', { buildId: build.id });
+  await database.write((trx) => recordRunEnd(trx, build.id, { status: 'failed', reason: 'run_failed' }));
   await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
   await run('reportBuild', { buildId: build.id });
   await run('reportBuild', { buildId: build.id });
@@ -73,6 +75,7 @@ test('a late report does not replace the final status', async () => {
   await run('sendDispatch', { buildId: build.id, tries: 0 });
   const late = run('reportBuild', { buildId: build.id }).catch(() => {});
   await expect.poll(() => seen.length).toBe(3);
+  await database.write((trx) => recordRunEnd(trx, build.id, { status: 'succeeded' }));
   await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
   // The first report got no response and may still arrive. The final status is sent now, and again when it can no
   // longer arrive.
@@ -97,6 +100,7 @@ test('a build for an environment creates one deployment and updates it', async (
     { status: 201, body: { id: 7 } },
   ]);
   await run('sendDispatch', { buildId: build.id, tries: 0 });
+  await database.write((trx) => recordRunEnd(trx, build.id, { status: 'succeeded' }));
   await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
   await run('reportBuild', { buildId: build.id });
 

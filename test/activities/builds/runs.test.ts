@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordRunEnd } from '../../../db/builds/build-ends.ts';
 import { allBuildEvents } from '../../../db/builds/build-events.ts';
-import { type Build, cancelBuild } from '../../../db/builds/builds.ts';
+import { allBuilds, type Build, cancelBuild } from '../../../db/builds/builds.ts';
 import { allIncidents } from '../../../db/ops/incidents.ts';
 import { newId } from '../../../domain/ids.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -107,6 +108,7 @@ describe('a known run', () => {
 
   test('is canceled at GitHub', async () => {
     const build = await runningBuild();
+    await database.write((trx) => cancelBuild(trx, build.id, 'canceled_by_request'));
     const { run, seen } = await activitiesAgainst(database, [{ status: 202, body: {} }]);
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'running' });
     expect(seen).toMatchObject([{ method: 'POST', path: '/repos/acme/shop/actions/runs/77/cancel' }]);
@@ -114,6 +116,7 @@ describe('a known run', () => {
 
   test('that has already ended returns its result', async () => {
     const build = await runningBuild();
+    await database.write((trx) => cancelBuild(trx, build.id, 'canceled_by_request'));
     const { run } = await activitiesAgainst(database, [
       { status: 409, body: { message: 'Cannot cancel a workflow run that is completed.' } },
       { body: runBody('any title', { status: 'completed', conclusion: 'success' }) },
@@ -121,9 +124,35 @@ describe('a known run', () => {
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'ended', end: { status: 'succeeded' } });
   });
 
+  test('is not canceled at GitHub, and its build does not end, before the database says so', async () => {
+    const build = await runningBuild();
+    const { run, seen } = await activitiesAgainst(database, [{ status: 202, body: {} }]);
+    expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'running' });
+    for (const end of [
+      { status: 'succeeded' },
+      { status: 'failed', reason: 'run_failed' },
+      { status: 'failed', reason: 'repository_gone' },
+      { status: 'canceled', reason: 'canceled_by_request' },
+      { status: 'canceled', reason: 'run_cancel_failed' },
+      { status: 'timed_out', reason: 'pipeline_timeout' },
+    ] as const) {
+      expect(await run('endBuild', { buildId: build.id, end })).toBe('undecided');
+    }
+    expect(seen).toEqual([]);
+    expect(await stateOf(database, build)).toMatchObject({ status: 'running', reason: null });
+
+    await database.write((trx) => trx('builds').where({ id: build.id }).update({ created_at: 0 }));
+    expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'running' });
+    expect(seen).toHaveLength(1);
+    expect(await run('endBuild', { buildId: build.id, end: { status: 'timed_out', reason: 'pipeline_timeout' } })).toBe(
+      'ended',
+    );
+  });
+
   test('is not requested after its build has ended', async () => {
     const build = await runningBuild();
     const { run, seen } = await activitiesAgainst(database, [{ status: 500 }]);
+    await database.write((trx) => recordRunEnd(trx, build.id, { status: 'succeeded' }));
     await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
     expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'over' });
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'over' });
@@ -135,7 +164,9 @@ describe('the end of a build', () => {
   test('keeps the first result', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await database.write((trx) => recordRunEnd(trx, build.id, { status: 'failed', reason: 'run_failed' }));
     await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
+    await database.write((trx) => recordRunEnd(trx, build.id, { status: 'succeeded' }));
     await run('endBuild', { buildId: build.id, end: { status: 'succeeded' } });
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
   });
@@ -160,17 +191,19 @@ describe('the end of a build', () => {
     expect(items).toMatchObject([{ type: 'cancel_requested', detail: { reason: 'project_deleted' } }]);
   });
 
-  test('that an operator requested in Temporal is a cancellation by request', async () => {
+  test('that an operator requested in Temporal says so', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
+    await run('cancelInTemporal', { buildId: build.id });
     await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
-    expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'canceled_by_request' });
+    expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', reason: 'ended_in_temporal' });
   });
 
   test('has the run’s result if the run ended before the cancellation', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await database.write((trx) => cancelBuild(trx, build.id, 'project_deleted'));
+    await database.write((trx) => recordRunEnd(trx, build.id, { status: 'failed', reason: 'run_failed' }));
     await run('endBuild', { buildId: build.id, end: { status: 'failed', reason: 'run_failed' } });
     expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason: 'run_failed' });
   });
@@ -179,6 +212,7 @@ describe('the end of a build', () => {
     const build = await insertBuild(database);
     const { run } = await activitiesAgainst(database, [{ status: 429, headers: { 'retry-after': '30' } }]);
     await run('sendDispatch', { buildId: build.id, tries: 0 });
+    await database.write((trx) => allBuilds(trx).requestCancel(build.id, 'canceled_by_request'));
     await run('endBuild', { buildId: build.id, end: { status: 'canceled', reason: 'canceled_by_request' } });
     expect(await stateOf(database, build)).toMatchObject({ status: 'canceled', dispatch: 'refused' });
   });
@@ -187,6 +221,7 @@ describe('the end of a build', () => {
     const build = await unknownBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('markUncertain', { buildId: build.id });
+    await database.write((trx) => trx('builds').where({ id: build.id }).update({ created_at: 0 }));
     await run('endBuild', { buildId: build.id, end: { status: 'timed_out', reason: 'run_not_found' } });
     expect(await openIncidents(build)).toEqual([]);
   });

@@ -8,6 +8,7 @@ import { repositoriesIn } from '../../../db/github/repositories.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { ProviderError } from '../../../providers/failure.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { requestOneRefresh } from '../../support/scenes/requested-refresh.ts';
 import { activitiesAgainst, buildSteps, insertBuild, stateOf } from '../../support/scenes/some-build.ts';
 
 let database: TestDatabase;
@@ -47,7 +48,7 @@ const events = {
 };
 
 /** Reads the given state from GitHub. */
-function ask(says: { suspended?: boolean; gone?: boolean; without?: boolean } = {}): Promise<void> {
+async function ask(says: { suspended?: boolean; gone?: boolean; without?: boolean } = {}): Promise<void> {
   const found = {
     id: 1,
     account: { login: 'acme', id: 2, type: 'Organization' },
@@ -66,6 +67,7 @@ function ask(says: { suspended?: boolean; gone?: boolean; without?: boolean } = 
     },
   });
   const refresh = { githubAppId, installation: 1, repositories: [3] };
+  await requestOneRefresh(database, refresh);
   return new MockActivityEnvironment().run(readInstallation, refresh);
 }
 

@@ -12,7 +12,10 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-const waitingFor = async ({ integrationId }: Build) => (await readDeletion({ database })({ integrationId })).builds;
+async function waitingFor({ integrationId }: Build): Promise<number> {
+  await database.write((trx) => trx('integrations').where({ id: integrationId }).update({ status: 'deleting' }));
+  return (await readDeletion({ database })({ integrationId })).builds;
+}
 const edit = ({ id }: Build, columns: Partial<BuildRow>) =>
   database.write((trx) => trx('builds').where({ id }).update(columns));
 const refuse = (build: Build, part: string, status = 'canceled') =>

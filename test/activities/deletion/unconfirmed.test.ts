@@ -12,6 +12,7 @@ import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
 import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
+import { requestOneRefresh } from '../../support/scenes/requested-refresh.ts';
 import { seed } from '../../support/scenes/seed.ts';
 import { sync } from '../../support/scenes/sync-pass.ts';
 
@@ -58,6 +59,7 @@ describe('a revocation that GitHub did not confirm', () => {
     await database.write((trx) => applyInstallationEvent(trx, app.id, event));
     const { readInstallation } = refreshActivities({ database, broker: brokerTo(database, github) });
     const refresh = { githubAppId: app.id, installation: theirs.id, repositories: [] };
+    await requestOneRefresh(database, refresh);
     await new MockActivityEnvironment().run(readInstallation, refresh);
     expect(await incident()).toMatchObject({ status: 'resolved', resolved_at: expect.any(Number) });
   });

@@ -41,11 +41,12 @@ afterAll(async () => {
 
 const broker = () => brokerTo(api.database, github);
 const pass = () => sync(api.database, broker(), scene.githubAppId);
-const failSync = (code = rejected) =>
-  syncActivities(api.database, broker()).finishSync({
-    githubAppId: scene.githubAppId,
-    failure: { code, detail: 'GitHub does not accept it' },
-  });
+const failSync = async (code = rejected) => {
+  const { githubAppId } = scene;
+  const activities = syncActivities(api.database, broker());
+  await activities.beginSync({ githubAppId });
+  await activities.finishSync({ githubAppId, failure: { code, detail: 'GitHub does not accept it' } });
+};
 const finishRecovery = (failure?: { code: string; detail: string }) =>
   new MockActivityEnvironment().run(
     withFailures(deliveryActivities({ database: api.database, broker: broker(), reachable: true })).finishRecovery,

@@ -6,7 +6,9 @@ import { allBuilds } from '../../../db/builds/builds.ts';
 import { allIncidents } from '../../../db/ops/incidents.ts';
 import { purgeCredentials } from '../../../db/secrets/credentials.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
+import { commandsIn } from '../../../db/store/commands.ts';
 import { githubAppEvents, githubAppPermissions } from '../../../domain/github/github-permissions.ts';
+import { reconcileWorkflowId } from '../../../domain/ops/workflow-ids.ts';
 import type { App, GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
@@ -51,8 +53,16 @@ const activities = (reachable = true) =>
       webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
     }),
   );
-const check = (reachable = true) =>
-  new MockActivityEnvironment().run(activities(reachable).checkApp, { githubAppId }) as Promise<void>;
+/** Compares the App as `reconcileApp` does. Nothing happens without a request. */
+const check = async (reachable = true): Promise<void> => {
+  const [workflow, workflowId] = ['reconcileApp', reconcileWorkflowId(githubAppId)];
+  await database.write((trx) => commandsIn(trx).add({ action: 'start', workflow, workflowId, input: { githubAppId } }));
+  try {
+    await new MockActivityEnvironment().run(activities(reachable).checkApp, { githubAppId });
+  } finally {
+    await database.write((trx) => trx('commands').where({ workflow_id: workflowId }).delete());
+  }
+};
 
 async function open(subjectId = githubAppId) {
   const { items } = await allIncidents(database.reader).list({ limit: 50 }, { subjectId, status: 'open' });

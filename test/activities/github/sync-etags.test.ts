@@ -114,6 +114,7 @@ describe('a second pass', () => {
     await pass();
     const elsewhere = github.addInstallation(app.theirs, { account: { login: 'other', id: 77, type: 'User' } });
     const activities = syncActivities(database, broker);
+    await edit((trx) => trx('github_apps').where({ id: app.id }).update({ sync_open: true }));
     await activities.syncInstallationPage({ githubAppId: app.id, page: 1 });
     const [wanderer] = repositories as [Repository];
     const { id } = (await rowOf(wanderer)) ?? {};

@@ -13,6 +13,7 @@ import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { startGitHub } from '../../support/github.ts';
 import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
+import { requestOneRefresh } from '../../support/scenes/requested-refresh.ts';
 import { addOrg } from '../../support/scenes/tenants.ts';
 
 let database: TestDatabase;
@@ -38,6 +39,7 @@ async function appOf({ operator = false } = {}) {
   const app = await addOperatorApp(database, github);
   const orgId = operator ? null : await addOrg(database);
   await giveApp(database, app.id, orgId);
+  await database.write((trx) => trx('github_apps').where({ id: app.id }).update({ sync_open: true }));
   return app;
 }
 
@@ -79,6 +81,7 @@ test('limits the installations of an organization’s App, regardless of what it
   const payload = installationPayload(github.state, third, 'created');
   await database.write((trx) => applyInstallationEvent(trx, app.id, readGitHubEvent('installation', payload) as never));
   const refresh = { githubAppId: app.id, installation: third.id, repositories: [] };
+  await requestOneRefresh(database, refresh);
   const { readInstallation } = refreshActivities({ database, broker });
   await expect(environment.run(readInstallation, refresh)).rejects.toMatchObject({ code: 'too_many_installations' });
   expect(await count('installations', app.id)).toBe(appLimits.installations);

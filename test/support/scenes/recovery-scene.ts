@@ -3,7 +3,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { createLogFollower } from '../../../activities/deliveries/follow-log.ts';
 import { deliveryActivities } from '../../../activities/deliveries/recovery.ts';
 import { withFailures } from '../../../activities/failures.ts';
-import { deliveryLogIn } from '../../../db/deliveries/delivery-log.ts';
+import { deliveryLogIn, recoverCommand } from '../../../db/deliveries/delivery-log.ts';
+import { commandsIn } from '../../../db/store/commands.ts';
 import { openTestDatabase } from '../database.ts';
 import { startGitHub } from '../github.ts';
 import { addOperatorApp, brokerTo } from './operator-app.ts';
@@ -51,7 +52,10 @@ export async function startRecoveryScene() {
       return {
         read: (cursor?: string) =>
           run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) }),
-        begin: () => run(all.beginRecovery, { githubAppId }),
+        async begin() {
+          await database.write((trx) => commandsIn(trx).add(recoverCommand(githubAppId)));
+          return run(all.beginRecovery, { githubAppId });
+        },
         fillGap: (repositoryId: string, ownerId: string) => run(all.fillGap, { repositoryId, ownerId }),
       };
     },

@@ -72,8 +72,14 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
   const environment = () => new MockActivityEnvironment();
   const bound = Object.entries(activities).map(([name, step]) => [
     name,
-    (input: never) => environment().run(step as (input: never) => Promise<unknown>, input),
+    async (input: never) => {
+      if (name === 'retireOldVersion' || name === 'reportOldAlive') await age(input);
+      return environment().run(step as (input: never) => Promise<unknown>, input);
+    },
   ]);
+  /** The old version ends only when its time has passed. */
+  const age = ({ rotationId: id }: { rotationId: string }) =>
+    database.write((trx) => trx('rotations').where({ id }).update({ updated_at: 0 }));
   const once = Object.fromEntries(bound) as typeof activities;
   /** Runs each step twice, as after a worker that died before it could report the step. */
   const repeated = Object.entries(once).map(([name, step]) => [

@@ -3,6 +3,7 @@ import { withFailures } from '../../../activities/failures.ts';
 import { installationActivities } from '../../../activities/github/installations.ts';
 import { repositoryActivities } from '../../../activities/github/repositories.ts';
 import type { GitHubBroker } from '../../../broker/github/github.ts';
+import { requestSync } from '../../../db/github/installations.ts';
 import type { Database } from '../../../db/store/connection.ts';
 
 export function syncActivities(database: Database, broker: GitHubBroker) {
@@ -12,11 +13,26 @@ export function syncActivities(database: Database, broker: GitHubBroker) {
     ...repositoryActivities({ database, broker }),
   });
   type Name = keyof typeof activities;
-  const bound = Object.entries(activities).map(([name, activity]) => [
-    name,
-    (input: never) => environment.run(activity as (input: never) => Promise<unknown>, input),
+  type Bound = [string, (input: never) => Promise<unknown>];
+  const bound = Object.entries(activities).map(
+    ([name, activity]): Bound => [
+      name,
+      (input: never) => environment.run(activity as (input: never) => Promise<unknown>, input),
+    ],
+  );
+  // A pass begins only if there is a request.
+  const { beginSync } = Object.fromEntries(bound);
+  bound.push([
+    'beginSync',
+    (input: never) =>
+      requestPass(database, (input as { githubAppId: string }).githubAppId).then(() => beginSync?.(input)),
   ]);
   return Object.fromEntries(bound) as { [One in Name]: (typeof activities)[One] };
+}
+
+/** Requests a sync. */
+async function requestPass(database: Database, githubAppId: string): Promise<void> {
+  await database.write((trx) => requestSync(trx, githubAppId));
 }
 
 /** Runs one pass of a sync, as the workflow does when nothing fails. */

@@ -4,6 +4,7 @@ import { withFailures } from '../../../activities/failures.ts';
 import { installationActivities } from '../../../activities/github/installations.ts';
 import { repositoryActivities } from '../../../activities/github/repositories.ts';
 import { syncCommand } from '../../../db/github/installations.ts';
+import { commandsIn } from '../../../db/store/commands.ts';
 import type { Database } from '../../../db/store/connection.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { requested, syncInstallations } from '../../../workflows/sync-installations.ts';
@@ -36,7 +37,8 @@ export async function startSyncWorker(
   return {
     client: temporal.client,
     /** Runs the command as the relay does. */
-    request(githubAppId: string) {
+    async request(githubAppId: string) {
+      await database.write((trx) => commandsIn(trx).add(syncCommand(githubAppId)));
       const { workflowId } = syncCommand(githubAppId);
       return temporal.client.workflow.signalWithStart(syncInstallations, {
         taskQueue,

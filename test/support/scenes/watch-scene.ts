@@ -70,7 +70,7 @@ export function watchScene(database: Database, origin: string) {
       await checks.watchRegistries();
       await checks.claimDueChecks();
       const commands = await database.reader('commands').where({ status: 'pending' }).orderBy('id');
-      await database.write((trx) => trx('commands').delete());
+      await database.write((trx) => trx('commands').update({ status: 'done' }));
       const ids = commands.map(({ input }) => (JSON.parse(input) as { integrationId: string }).integrationId);
       await Promise.all(ids.map((id) => verify(id)));
       return ids;
@@ -80,7 +80,7 @@ export function watchScene(database: Database, origin: string) {
     async asked(id: string, during?: () => Promise<void>): Promise<void> {
       const { org_id: orgId, project_id: projectId } = await row(id);
       await database.write((trx) => requestVerification(trx, { id, orgId, projectId }));
-      await database.write((trx) => trx('commands').delete());
+      await database.write((trx) => trx('commands').update({ status: 'done' }));
       await verify(id, during);
     },
 
