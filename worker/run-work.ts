@@ -10,7 +10,9 @@ import { recheckUnreadable } from '../db/recheck-unreadable.ts';
 import type { Store } from '../db/store/open-store.ts';
 import type { WebhookMode } from '../domain/deliveries/webhook-address.ts';
 import type { Logger } from '../log.ts';
+import { taskQueue } from '../workflows/ids.ts';
 import { workflowBundle } from './bundle.ts';
+import { createClosedWorkflowSweep } from './ops/closed-workflows.ts';
 import { createRedactInterceptor } from './redact-interceptor.ts';
 import { createRelay } from './relay/relay.ts';
 import { runWorker } from './run-worker.ts';
@@ -22,6 +24,9 @@ import { createTemporalStarter } from './temporal-starter.ts';
 
 /** How often the log of deliveries is read if GitHub cannot reach Fairlead. It is 720 requests an hour for each App. */
 const pullMs = 5_000;
+
+/** How often workflows are looked for that an operator ended in Temporal. */
+const closedMs = 20_000;
 
 /**
  * Runs workflows, activities and the relay on one Temporal. Throws `TemporalUnreachable` if Temporal is not reachable
@@ -72,6 +77,7 @@ export async function runWork(options: {
     logger,
     registry,
     recheckSecrets: () => recheckUnreadable(database, keyring),
+    closed: { everyMs: closedMs, work: createClosedWorkflowSweep({ database, client, taskQueue }) },
     ...(!reachable && { pull: { everyMs: pullMs, work: logs.round } }),
   });
   await relay.start();

@@ -3,7 +3,7 @@ import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import { sealedSecrets } from '../secrets/sealed-secrets.ts';
-import { commandsIn } from '../store/commands.ts';
+import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CloudAccount } from './cloud-accounts.ts';
@@ -11,17 +11,35 @@ import type { CloudAccount } from './cloud-accounts.ts';
 /** Requests that the consent of a deleted account is revoked at Google. */
 export async function requestConsentEnd(
   trx: Transaction,
-  { id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
+  account: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>,
 ): Promise<void> {
+  await commandsIn(trx).add(consentEndCommand(account));
+}
+
+/** Requests it again, if the workflow was ended before the consent was revoked and the secret destroyed. */
+export async function resumeConsentEnd(trx: Transaction, id: string): Promise<void> {
+  const deleted = trx('cloud_accounts').where({ id }).whereNotNull('deleted_at');
+  const row = await deleted.first('org_id', 'project_id');
+  const stored = await trx('credentials')
+    .join('credential_versions', 'credential_versions.credential_id', 'credentials.id')
+    .where('credentials.cloud_account_id', id)
+    .whereNot('credential_versions.status', 'purged')
+    .first('credentials.id');
+  if (!row || !stored) return;
+  const command = consentEndCommand({ id, orgId: row.org_id, projectId: row.project_id });
+  await commandsIn(trx).add({ ...command, action: 'signal_with_start', signal: 'nudged' });
+}
+
+function consentEndCommand({ id, orgId, projectId }: Pick<CloudAccount, 'id' | 'orgId' | 'projectId'>): Command {
   const owner = { OrgId: orgId, ...(projectId !== null && { ProjectId: projectId }) };
-  await commandsIn(trx).add({
+  return {
     action: 'start',
     workflow: 'revokeConsent',
     workflowId: revokeConsentWorkflowId(id),
     input: { cloudAccountId: id },
     attributes: { ...owner, Kind: 'revokeConsent' },
     summary: `End the consent of ${id} at Google`,
-  });
+  };
 }
 
 /**

@@ -43,6 +43,7 @@ export function createRelay({
   patienceMs,
   pull,
   recheckSecrets,
+  closed,
 }: {
   database: Database;
   temporal: TemporalStarter;
@@ -54,6 +55,8 @@ export function createRelay({
   pull?: { everyMs: number; work(): Promise<unknown> };
   /** Resolves the incidents of secrets that open again. */
   recheckSecrets?: () => Promise<void>;
+  /** Ends or resumes what an operator ended in Temporal. */
+  closed?: { everyMs: number; work(): Promise<void> };
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
@@ -107,6 +110,12 @@ export function createRelay({
       loop('heartbeat', heartbeatMs, heartbeat);
       if (pull) loop('pull', pull.everyMs, () => pull.work().then(() => false));
       if (recheckSecrets) loop('secrets', recheckMs, () => recheckSecrets().then(() => false));
+      if (closed) {
+        loop('closed-workflows', closed.everyMs, async () => {
+          if (reachability.isUp) await closed.work();
+          return false;
+        });
+      }
       loop('purge', purgeMs, async () => {
         const more = await purgeSome(database);
         if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));

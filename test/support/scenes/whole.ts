@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { Registry } from 'prom-client';
 import { createActivities } from '../../../activities/index.ts';
 import type { Settling } from '../../../activities/settling.ts';
 import type { Command } from '../../../db/store/commands.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
+import { createClosedWorkflowSweep } from '../../../worker/ops/closed-workflows.ts';
 import { createRelay } from '../../../worker/relay/relay.ts';
 import type { TemporalStarter } from '../../../worker/temporal-starter.ts';
 import { publicUrl, startApi } from '../api.ts';
@@ -19,6 +21,8 @@ import { brokerTo, originsOf } from './operator-app.ts';
 export type Surroundings = Outside & {
   /** More GitHubs, in addition to the first. */
   others?: GitHubStandIn[];
+  /** How often workflows are looked for that an operator ended in Temporal. The default is never. */
+  closedEveryMs?: number;
   /** How long a cloud may take to settle. The default is a minute, as in the product. */
   settling?: Settling;
 };
@@ -27,7 +31,10 @@ export type Surroundings = Outside & {
  * Starts API, relay and worker in this process, on the run's Temporal. They reach only the stand-ins that the test
  * passes: a GitHub, registries and clouds.
  */
-export async function startWhole(github?: GitHubStandIn, { others = [], settling, ...outside }: Surroundings = {}) {
+export async function startWhole(
+  github?: GitHubStandIn,
+  { others = [], settling, closedEveryMs, ...outside }: Surroundings = {},
+) {
   const [database, temporal] = await Promise.all([openTestDatabase(), connectTemporal()]);
   const githubs = [...(github ? [github] : []), ...others];
   const [broker, connector] = [brokerTo(database, ...githubs), connectorTo(database, github)];
@@ -66,7 +73,14 @@ export async function startWhole(github?: GitHubStandIn, { others = [], settling
   });
   const running = worker.run();
   const starter = starterOn(temporal.client, taskQueue);
-  const relay = createRelay({ database, temporal: starter, logger: silent, registry: new Registry() });
+  const work = createClosedWorkflowSweep({ database, client: temporal.client, taskQueue });
+  const relay = createRelay({
+    database,
+    temporal: starter,
+    logger: silent,
+    registry: new Registry(),
+    ...(closedEveryMs !== undefined && { closed: { everyMs: closedEveryMs, work } }),
+  });
   await relay.start();
 
   return {
@@ -112,7 +126,12 @@ export function starterOn(
       await workflows.start(command.workflow, options(command));
     },
     async signal({ workflowId, signal = '', input }) {
-      await workflows.getHandle(workflowId).signal(signal, ...(input == null ? [] : [input]));
+      try {
+        await workflows.getHandle(workflowId).signal(signal, ...(input == null ? [] : [input]));
+      } catch (error) {
+        // A workflow that has ended needs no signal.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
     },
     async signalWithStart(command) {
       await workflows.signalWithStart(command.workflow, { ...options(command), signal: command.signal ?? '' });
