@@ -48,6 +48,10 @@ describe('with a skipping clock', () => {
       name,
       async (input: never) => {
         const step = activity as (input: never) => Promise<unknown>;
+        // Only Temporal's clock skips, so the row has to grow old here.
+        if (name === 'retireOldVersion') {
+          await api.database.write((trx) => trx('rotations').where({ id: rotationId }).update({ updated_at: 0 }));
+        }
         const looks = name === 'readRotation' || name === 'probeOldVersion';
         if (looks) {
           await during(name);
