@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createGitHubConnector } from '../../broker/connect/github-connect.ts';
 import { createGitHubBroker } from '../../broker/github/github.ts';
-import { allBuilds, type Build } from '../../db/builds/builds.ts';
+import { recordRunEnd } from '../../db/builds/build-ends.ts';
+import { allBuilds, type Build, cancelBuild } from '../../db/builds/builds.ts';
+import type { BuildEnd } from '../../domain/builds/run-conclusions.ts';
 import { parseAllowedHosts } from '../../domain/connect/allowed-hosts.ts';
 import { createLogger } from '../../log.ts';
 import { createGuardedFetch } from '../../providers/egress/guarded-fetch.ts';
@@ -71,6 +74,12 @@ async function withRealWorker<Result>(work: (taskQueue: string) => Promise<Resul
   return worker.runUntil(work(taskQueue));
 }
 
+/** Stores the end of the run and signals it, as the relay does after a webhook. */
+async function report(handle: WorkflowHandle<typeof dispatchBuild>, build: Build, ended: BuildEnd): Promise<void> {
+  await database.write((trx) => recordRunEnd(trx, build.id, ended));
+  await handle.signal(reported, { runId: runsOf(build)[0]?.id ?? 0, ended });
+}
+
 function start(build: Build, taskQueue: string) {
   return temporal.client.workflow.start(dispatchBuild, {
     taskQueue,
@@ -98,7 +107,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     const history = await withRealWorker(async (taskQueue) => {
       const handle = await start(build, taskQueue);
       await until(build, 'running');
-      await handle.signal(reported, { runId: runsOf(build)[0]?.id ?? 0, ended: { status: 'succeeded' } });
+      await report(handle, build, { status: 'succeeded' });
       await handle.result();
       return handle.fetchHistory();
     });
@@ -123,6 +132,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     await withRealWorker(async (taskQueue) => {
       const handle = await start(build, taskQueue);
       await until(build, 'running');
+      await database.write((trx) => cancelBuild(trx, build.id, 'canceled_by_request'));
       await handle.signal(canceled);
       await handle.result();
     });
@@ -146,7 +156,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     await withRealWorker(async (taskQueue) => {
       const handle = await start(build, taskQueue);
       await until(build, 'running');
-      await handle.signal(reported, { runId: runsOf(build)[0]?.id ?? 0, ended: { status: 'succeeded' } });
+      await report(handle, build, { status: 'succeeded' });
       await handle.result();
     });
     expect(runsOf(build)).toHaveLength(1);
@@ -159,10 +169,7 @@ describe('one build, from its dispatch to its end at GitHub', () => {
     await withRealWorker(async (taskQueue) => {
       const handle = await start(build, taskQueue);
       await until(build, 'running');
-      await handle.signal(reported, {
-        runId: runsOf(build)[0]?.id ?? 0,
-        ended: { status: 'failed', reason: 'run_failed' },
-      });
+      await report(handle, build, { status: 'failed', reason: 'run_failed' });
       await handle.result();
     });
     expect(runsOf(build)).toHaveLength(1);
