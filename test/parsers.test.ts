@@ -35,7 +35,9 @@ const reasons: Record<string, Record<string, number>> = {
     'providers/clouds/gcp/gcp.ts': 1,
     'providers/egress/redirects.ts': 1,
     'providers/registries/realm.ts': 2,
+    'worker/temporal-ui.ts': 1,
   },
+  'The caller, `worker/deliveries/read-event.ts`, catches the error': { 'domain/deliveries/pick-json.ts': 2 },
   'A `try` catches the error': {
     'api/clouds/service-account-key.ts': 2,
     'api/http/read-body.ts': 1,
@@ -48,7 +50,7 @@ const reasons: Record<string, Record<string, number>> = {
     'providers/github/app/as-app.ts': 1,
     'providers/github/app/delivery-log.ts': 1,
     'providers/github/oauth.ts': 2,
-    'worker/deliveries/decide-delivery.ts': 2,
+    'worker/deliveries/read-event.ts': 1,
     'worker/temporal-server-leftover.ts': 1,
     'worker/temporal-server.ts': 1,
   },

@@ -14,7 +14,7 @@ import * as exchange from '../migrations/0012-exchange.ts';
 import * as requestedAccounts from '../migrations/0013-requested-accounts.ts';
 import * as decidedWork from '../migrations/0014-decided-work.ts';
 import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
-import * as staleDeliveries from '../migrations/0017-stale-deliveries.ts';
+import * as staleDeliveries from '../migrations/0016-stale-deliveries.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -38,7 +38,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0013-requested-accounts': requestedAccounts,
   '0014-decided-work': decidedWork,
   '0015-keyed-audit': keyedAudit,
-  '0017-stale-deliveries': staleDeliveries,
+  '0016-stale-deliveries': staleDeliveries,
 };
 
 export const migrationNames = Object.keys(migrations);

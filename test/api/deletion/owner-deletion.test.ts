@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deletionActivities } from '../../../activities/deletion/deletion.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
@@ -110,7 +111,7 @@ describe('deleting an organization', () => {
 
   test('makes every later request to connect fail', async () => {
     const orgId = await addOrg(api.database);
-    const secret = 'x'.repeat(100);
+    const secret = randomBytes(50).toString('hex');
     const importing = {
       org_id: orgId,
       app_id: 77_001,
