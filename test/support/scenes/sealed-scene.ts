@@ -36,6 +36,8 @@ export async function sealedOf(database: Database, name: string) {
     }
     const minted = { orgId, integrationId, installationId, token: `token of ${orgId}`, expiresAt: Date.now() + 3e6 };
     const mintedTokenId = await mintedTokensIn(trx).insert(minted, keyring);
+    // The text is needed only for the revocation.
+    await mintedTokensIn(trx).retire([mintedTokenId]);
     const flow = await allConnectFlows(trx).insert({
       orgId,
       projectId,
