@@ -81,8 +81,12 @@ export function proveOwnership(deps: ConnectDeps) {
   };
 }
 
-/** Returns whether the webhook of its creation has arrived, or arrived before the flow began. */
-async function isToldOf(db: Db, flow: ConnectFlow, { id }: ProviderInstallation): Promise<boolean> {
+/**
+ * Returns whether the webhook of its creation has arrived, or arrived before the flow began. An installation that is
+ * older than the flow proves nothing, so its webhook is not waited for.
+ */
+async function isToldOf(db: Db, flow: ConnectFlow, { id, createdAt }: ProviderInstallation): Promise<boolean> {
+  if (createdAt !== undefined && !isMadeSince({ createdAt }, flow.createdAt)) return true;
   if ((await witnessesOf(db, flow, id)).length > 0) return true;
   const row = await allInstallations(db).findByExternalId(flow.githubAppId, id);
   return row !== undefined && row.createdAt < flow.createdAt;

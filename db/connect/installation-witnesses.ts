@@ -19,7 +19,7 @@ export const skewMs = 2 * 60_000;
  * Returns whether the installation was created since then. It allows for the difference between GitHub's clock and
  * ours.
  */
-export function isMadeSince({ createdAt }: InstallationWitness, since: number): boolean {
+export function isMadeSince({ createdAt }: Pick<InstallationWitness, 'createdAt'>, since: number): boolean {
   return createdAt >= since - skewMs;
 }
 

@@ -36,6 +36,7 @@ export type Installation = {
   permissions: Record<string, string>;
   events: string[];
   suspendedAt: number | undefined;
+  createdAt: number | undefined;
   htmlUrl: string;
 };
 
@@ -216,6 +217,7 @@ type RawInstallation = {
   permissions: object;
   events: string[];
   suspended_at: string | null;
+  created_at?: string;
   html_url: string;
 };
 
@@ -248,6 +250,7 @@ function toInstallation(raw: RawInstallation): Installation {
     permissions: stringsOf(raw.permissions),
     events: namesIn(raw.events),
     suspendedAt: raw.suspended_at == null ? undefined : timeIn(raw.suspended_at),
+    createdAt: raw.created_at == null ? undefined : timeIn(raw.created_at),
     htmlUrl: raw.html_url,
   };
 }
