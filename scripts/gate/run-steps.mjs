@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
-/** A step may take this many times its budget before it fails, and this many before it is ended. */
+/**
+ * A step and the whole gate may take this many times their budget before they fail, because a machine can be slow or
+ * busy. A step may take `patience` times its budget before it is ended.
+ */
 const tolerance = 1.5;
 const patience = 3;
 /** The time limit of a step that only installs something. */
@@ -26,7 +29,7 @@ export async function runSteps(steps, { folder, env, totalBudget, signal, stdio 
     done.push(outcome);
   }
   const budgeted = done.filter(({ budget }) => budget).reduce((total, { seconds }) => total + seconds, 0);
-  if (totalBudget && budgeted > totalBudget)
+  if (totalBudget && budgeted > totalBudget * tolerance)
     done.push(failure('the whole gate', `took ${budgeted.toFixed(0)} s of ${totalBudget} s`));
   if (signal?.aborted) done.push(failure('the whole gate', 'was ended before its end'));
   const sum = (count) => done.reduce((total, outcome) => total + count(outcome), 0);
