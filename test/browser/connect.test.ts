@@ -162,6 +162,8 @@ test('rejects another browser in the middle, and lets the first continue', async
 });
 
 test('continues after a restart in the middle, and shows the account that owns the App', async () => {
+  // A step that was killed starts again only after Temporal's timeouts.
+  const patient = { timeout: 75_000 };
   const { page, close } = await openPage(browser);
   const { create_url: url, flow_id: flowId } = await start({ app_name: 'Restarted', redirect_url: backTo() });
   await open(page, url);
@@ -169,17 +171,17 @@ test('continues after a restart in the middle, and shows the account that owns t
   await fairlead.kill();
   await fairlead.start();
   await page.getByRole('button', { name: /Create GitHub App/ }).click();
-  await page.waitForURL(/installations\/new\/permissions\?target_id=583231/);
+  await page.waitForURL(/installations\/new\/permissions\?target_id=583231/, patient);
   await fairlead.kill();
   await fairlead.start();
   await page.getByRole('button', { name: 'Install' }).click();
-  await page.waitForURL(/\/docs/);
+  await page.waitForURL(/\/docs/, patient);
   const seen = Object.fromEntries(new URL(page.url()).searchParams);
   expect(seen).toMatchObject({ flow_id: flowId, status: 'completed', integration_id: expect.stringMatching(/^int_/) });
   const made = scene.github.requests({ method: 'POST', path: /conversions$/ });
   expect(new Set(made.map(({ path }) => path)).size).toBe(made.length);
   await close();
-});
+}, 180_000);
 
 test('notices a page that violates its policy', async () => {
   const { page, complaints, close } = await openPage(browser);

@@ -7,6 +7,6 @@ export const retries: { file: string; test: string; reason: string }[] = [
     file: 'test/browser/connect.test.ts',
     test: 'continues after a restart in the middle, and shows the account that owns the App',
     reason:
-      'The kill can come after the relay has claimed a command. The next relay claims it after 30 s, the limit of the page.',
+      'The kill can come while a step runs. Temporal starts the step again only after its timeouts, which can add up to 35 s.',
   },
 ];
