@@ -72,8 +72,9 @@ export function deliveryActivities(deps: DeliveryDeps) {
       return readLog(deps, { ...input, thorough: true });
     },
 
-    /** Returns the number of pushes created. If a retry can help, the repository stays on the list. */
+    /** Returns the number of pushes created. If a retry can help, the repository stays on the list of those to check. */
     async fillGap(input: HeadCheck): Promise<number> {
+      if (!(await headChecksIn(database.reader).isWanted(input.repositoryId))) return 0;
       const done = () => database.write((trx) => headChecksIn(trx).done(input.repositoryId));
       try {
         const made = await fillRepositoryGap(deps, input);

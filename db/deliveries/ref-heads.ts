@@ -94,6 +94,10 @@ export function headChecksIn(db: Db) {
       return rows.map(({ repository_id: repositoryId, owner_id: ownerId }) => ({ repositoryId, ownerId }));
     },
 
+    async isWanted(repositoryId: string): Promise<boolean> {
+      return (await db('head_checks').where({ repository_id: repositoryId }).first('repository_id')) !== undefined;
+    },
+
     async done(repositoryId: string): Promise<void> {
       await db('head_checks').where({ repository_id: repositoryId }).delete();
     },

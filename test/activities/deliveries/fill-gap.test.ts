@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { deliveryLogIn } from '../../../db/deliveries/delivery-log.ts';
-import { refHeadsIn } from '../../../db/deliveries/ref-heads.ts';
+import { headChecksIn, refHeadsIn } from '../../../db/deliveries/ref-heads.ts';
 import { minute, type RecoveryScene, startRecoveryScene } from '../../support/scenes/recovery-scene.ts';
 import { sync } from '../../support/scenes/sync-pass.ts';
 import { world } from '../../support/scenes/world.ts';
@@ -40,6 +40,7 @@ test('after the log’s window, each changed branch gets one push to its newest 
 
   // No push was ever decided, so nothing shows what is new.
   expect(await fillGap(repositoryId, ownerId)).toBe(0);
+  const want = () => database.write((trx) => headChecksIn(trx).want(githubAppId));
   const old = 'a'.repeat(40);
   const note = (ref: string, sha: string) =>
     database.write((trx) => refHeadsIn(trx).note(repositoryId, { ref, sha, origin: 'webhook', pushedAt: 1 }));
@@ -47,8 +48,12 @@ test('after the log’s window, each changed branch gets one push to its newest 
   repository.branches.set('still', 'b'.repeat(40));
   await note('refs/heads/still', 'b'.repeat(40));
   repository.branches.set('never-decided', 'c'.repeat(40));
+  // Nothing is read that is not on the list.
+  expect(await fillGap(repositoryId, ownerId)).toBe(0);
+  await want();
   expect(await fillGap(repositoryId, ownerId)).toBe(1);
   // Again, as after a crash: the same push.
+  await want();
   expect(await fillGap(repositoryId, ownerId)).toBe(1);
   const [row, ...others] = await rows();
   expect(others).toEqual([]);
