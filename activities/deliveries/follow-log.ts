@@ -84,7 +84,7 @@ export function createLogFollower(deps: LogDeps, following: Following): LogFollo
 
   return {
     async round() {
-      const apps = await githubAppsIn(database.reader).list();
+      const apps = await githubAppsIn(database.reader).listInUse();
       const begun = apps.filter(({ id }) => !underWay.has(id) && !stopping.signal.aborted);
       return begun.map((app) => {
         const followed = follow(app)

@@ -1,5 +1,6 @@
 import { appRejected, followInstallations, restoreAccepted } from '../../db/github/follow-installations.ts';
 import { type AppLimits, appLimits, type GithubApp, githubAppsIn, hasRoom } from '../../db/github/github-apps.ts';
+import { isAppInUse } from '../../db/github/idle-apps.ts';
 import type { Installation } from '../../db/github/installations.ts';
 import type { SkippedInstallation } from '../../db/github/sync-passes.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
@@ -43,7 +44,7 @@ export async function raiseUnreadable(
 
 /**
  * Records whether GitHub accepts the App. A rejected App raises an incident, and its integrations become unusable until
- * its owner fixes it.
+ * its owner fixes it. An App that is no longer in use has no key, so a rejection says nothing about it.
  */
 export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted: boolean): Promise<void> {
   const incidents = allIncidents(trx);
@@ -51,6 +52,7 @@ export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted
     await incidents.resolveSubject(appRejected, app.id);
     return restoreAccepted(trx, app.id);
   }
+  if (app.orgId !== null && !(await isAppInUse(trx, app.id))) return;
   await incidents.raise({
     orgId: app.orgId,
     projectId: null,

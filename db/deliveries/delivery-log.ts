@@ -81,8 +81,8 @@ export function recoverCommand(githubAppId: string): Command {
   };
 }
 
-/** Requests a recovery for every App. */
+/** Requests a recovery for every App in use. */
 export async function requestRecoveries(database: Database): Promise<void> {
-  const apps = await githubAppsIn(database.reader).list();
+  const apps = await githubAppsIn(database.reader).listInUse();
   await database.write((trx) => commandsIn(trx).add(...apps.map(({ id }) => recoverCommand(id))));
 }

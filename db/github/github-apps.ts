@@ -1,4 +1,5 @@
 import { newId } from '../../domain/ids.ts';
+import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
 import type { GithubAppRow } from '../store/tables.ts';
 
@@ -37,6 +38,16 @@ export function githubAppsIn(db: Db) {
 
     async list(): Promise<GithubApp[]> {
       return (await db('github_apps').where({ retired_at: null }).orderBy('id')).map(toGithubApp);
+    },
+
+    /** Lists the Apps in use: the operator's Apps, and the Apps with an integration. Other Apps have no key. */
+    async listInUse(): Promise<GithubApp[]> {
+      const used = await db('integrations')
+        .whereNotIn('status', closedIntegrationStatuses)
+        .whereNotNull('github_app_id')
+        .distinct('github_app_id');
+      const ids = new Set(used.map(({ github_app_id: id }) => id));
+      return (await this.list()).filter(({ id, orgId }) => orgId === null || ids.has(id));
     },
 
     /**

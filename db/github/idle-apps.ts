@@ -1,10 +1,20 @@
 import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { appendAudit } from '../ops/audit.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
 import { locked } from '../store/locks.ts';
 import type { GithubAppRow } from '../store/tables.ts';
 import { type GithubApp, githubAppsIn, type NewGithubApp } from './github-apps.ts';
+
+/** The incidents about an App as a whole. */
+export const aboutApps: IncidentCode[] = [
+  'app_credentials_rejected',
+  'app_incomplete',
+  'webhook_misdirected',
+  'delivery_log_unreadable',
+];
 
 type Number = Pick<NewGithubApp, 'hostUrl' | 'appId'>;
 
@@ -56,7 +66,10 @@ export async function purgeIdleApp(trx: Transaction, githubAppId: string): Promi
   // If two integrations end at once, the second sees that the first is gone.
   const app = await locked(trx('github_apps').where({ id: githubAppId }).first());
   if (!app || app.org_id === null) return 0;
-  return (await isAppInUse(trx, githubAppId)) ? 0 : purgeCredentials(trx, { github_app_id: githubAppId });
+  if (await isAppInUse(trx, githubAppId)) return 0;
+  // No person can act on these without the key.
+  await allIncidents(trx).resolveAbout(githubAppId, ...aboutApps);
+  return purgeCredentials(trx, { github_app_id: githubAppId });
 }
 
 /**

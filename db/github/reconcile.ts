@@ -1,24 +1,15 @@
-import { closedIntegrationStatuses, endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { deleteWorkflowId, reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { type Build, toBuild } from '../builds/builds.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
-import { type GithubApp, githubAppsIn } from './github-apps.ts';
-
-/** Returns the Apps in use: the operator's App, and the Apps with an integration. Other Apps have no key. */
-export async function appsInUse(db: Db): Promise<GithubApp[]> {
-  const used = await db('integrations')
-    .whereNotIn('status', closedIntegrationStatuses)
-    .whereNotNull('github_app_id')
-    .distinct('github_app_id');
-  const ids = new Set(used.map(({ github_app_id: id }) => id));
-  return (await githubAppsIn(db).list()).filter(({ id, orgId }) => orgId === null || ids.has(id));
-}
+import { githubAppsIn } from './github-apps.ts';
+import { aboutApps } from './idle-apps.ts';
 
 /** Requests a comparison of each App with GitHub. If a comparison of the App is running, no second one begins. */
 export async function requestReconciliations(trx: Transaction): Promise<void> {
-  const apps = await appsInUse(trx);
+  const apps = await githubAppsIn(trx).listInUse();
   await commandsIn(trx).add(
     ...apps.map(
       ({ id }): Command => ({
@@ -95,9 +86,9 @@ export async function resolveMoot(trx: Transaction): Promise<void> {
       (ids) => trx('builds').whereNotNull('finished_at').whereIn('id', ids).select('id'),
     ],
     [
-      ['app_credentials_rejected', 'app_incomplete', 'webhook_misdirected', 'delivery_log_unreadable'],
+      aboutApps,
       async (ids) => {
-        const used = new Set((await appsInUse(trx)).map(({ id }) => id));
+        const used = new Set((await githubAppsIn(trx).listInUse()).map(({ id }) => id));
         return ids.filter((id) => !used.has(id)).map((id) => ({ id }));
       },
     ],

@@ -7,6 +7,7 @@ import {
 import type { Db, Transaction } from '../store/connection.ts';
 import { locked } from '../store/locks.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
+import { rotationsIn, wakeRotation } from './rotations.ts';
 export type Credential = {
   id: string;
   /** Null for the operator's own App. */
@@ -118,12 +119,17 @@ function toCredential(row: CredentialRow): Credential {
   };
 }
 
-/** Destroys the secrets of all versions. The rows stay. */
+/** Destroys the secrets of all versions. The rows stay. A rotation of one of them ends. */
 export async function purgeCredentials(
   trx: Transaction,
   owner: { integration_id: string } | { github_app_id: string } | { cloud_account_id: string },
 ): Promise<number> {
-  const credentials = trx('credentials').where(owner).select('id');
+  const credentials: string[] = await trx('credentials').where(owner).pluck('id');
+  for (const id of credentials) {
+    const rotation = await rotationsIn(trx).findOpen(id);
+    // Its workflow sees that the secrets are gone, and ends it.
+    if (rotation) await wakeRotation(trx, rotation);
+  }
   return trx('credential_versions')
     .whereIn('credential_id', credentials)
     .whereNot({ status: 'purged' })

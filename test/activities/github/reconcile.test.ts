@@ -15,6 +15,7 @@ import { startGitHub } from '../../support/github.ts';
 import { keyring } from '../../support/hooks.ts';
 import { giveApp } from '../../support/scenes/give-app.ts';
 import { addOperatorApp, brokerTo } from '../../support/scenes/operator-app.ts';
+import { seed } from '../../support/scenes/seed.ts';
 import { addEverything, addOrg, addProject } from '../../support/scenes/tenants.ts';
 
 let database: TestDatabase;
@@ -140,6 +141,9 @@ describe('an App', () => {
 
   test('that GitHub rejects has one incident until it is accepted', async () => {
     const other = github.addApp();
+    const rows = seed(database);
+    const installationId = await rows.installation(githubAppId, 1);
+    await rows.integration({ orgId, projectId: await addProject(database, orgId), githubAppId, installationId });
     const put = (key: string) =>
       database.write((trx) => githubAppSecrets(trx, keyring).put(githubAppId, null, 'private_key', key));
     await put(other.privateKey);
