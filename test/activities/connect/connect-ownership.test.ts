@@ -278,6 +278,12 @@ describe('a person who does not administer the account', () => {
     expect(await rowOf(installation)).toMatchObject({ org_id: null });
   });
 
+  test('is rejected immediately if GitHub says that the installation is older, before a sync has seen it', async () => {
+    installation.createdAt -= 3_600_000;
+    await expectRefused(await landed(mallory), 'ownership_not_proven');
+    expect(await rowOf(installation)).toBeUndefined();
+  });
+
   test('is rejected if the account belongs to another organization here, and so is the account’s owner', async () => {
     const victim = await seed(database).org('victim');
     const before = await goThrough(await landed(alice, installation, victim));
