@@ -59,7 +59,7 @@ export function createExpiringCache<Value extends Expiring>({
     if (kept.size > maxEntries) forget(first(largestShare() ?? kept.keys()));
   }
 
-  /** Returns the entries of the owner that has the most. */
+  /** Returns the entries of the owner that has the most entries. */
   function largestShare(): Set<string> | undefined {
     let largest: Set<string> | undefined;
     for (const theirs of ofOwners.values()) if (theirs.size > (largest?.size ?? 0)) largest = theirs;

@@ -41,7 +41,7 @@ export type Brokers = {
   traffic: TrafficControl;
 };
 
-/** Opens everything that calls providers for a process, and reports each secret that does not open there. */
+/** Opens everything with which a process calls providers, and reports each secret that does not open there. */
 export function openBrokers(config: Config, store: Store, logger: Logger): Brokers {
   const { database } = store;
   store.keyring.onUnreadable(reportUnreadable(database));

@@ -2,8 +2,8 @@ import { type Keyring, UnreadableSecret } from '../db/store/sealing.ts';
 import { ProviderError } from '../providers/failure.ts';
 
 /**
- * The keyring of everything that calls providers. A secret that does not open fails like a provider that Fairlead cannot
- * call: nothing was sent, it is our fault, and a retry does not help.
+ * Returns the keyring for everything that calls providers. If a secret does not open, throws the failure of a call that
+ * Fairlead did not send. It is our fault, and a retry does not help.
  */
 export function providerKeyring(keyring: Keyring): Keyring {
   return {

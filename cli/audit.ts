@@ -7,7 +7,7 @@ import type { World } from './world.ts';
 
 const options = { url: { type: 'string' }, org: { type: 'string' }, head: { type: 'string' } } as const;
 
-/** `fairlead audit verify`: checks that the audit log was not changed, and prints the head to keep. */
+/** Runs `fairlead audit verify`: checks that the audit log was not changed, and prints the head to keep. */
 export async function audit(world: World): Promise<number> {
   const { values, positionals } = parseOptions('audit', world.args, options);
   if (positionals.length !== 1 || positionals[0] !== 'verify') {
@@ -36,7 +36,7 @@ export async function audit(world: World): Promise<number> {
   return 0;
 }
 
-/** A token from the environment needs no project: the operator’s token belongs to none. */
+/** A token from the environment needs no project, because the operator’s token belongs to none. */
 function accountFor(settings: Settings): Pick<Account, 'url' | 'token' | 'from'> {
   const { url, token } = settings;
   return url && token ? { url, token, from: 'environment' } : chooseAccount(settings);

@@ -6,8 +6,8 @@ import type { Database, Db } from './store/connection.ts';
 import type { Keyring } from './store/sealing.ts';
 
 /**
- * Opens the secrets again of each owner that has an incident because one did not open. Resolves the incident when all
- * of them open, or none is left. Nothing is done while no incident is open.
+ * Looks at each owner with an open incident about a secret, and opens all its secrets again. Resolves the incident when
+ * all of them open, or when none is left. Does nothing if no incident is open.
  */
 export async function recheckUnreadable(database: Database, keyring: Keyring): Promise<void> {
   for (const ownerId of await unreadableOwners(database.reader)) {

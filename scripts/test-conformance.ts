@@ -1,5 +1,5 @@
-// Sends requests that Schemathesis derives from the OpenAPI document to a real server, and checks each response against
-// the document: no server error, and a documented status, content type and body.
+// Sends requests to a real server. Schemathesis derives them from the OpenAPI document, and checks each response: no
+// server error, and a documented status, content type and body.
 //   npm run test:conformance
 //   npm run test:conformance -- --without 'DELETE /v1/leases/{lease} 202'    (to see it fail)
 import { spawn, spawnSync } from 'node:child_process';
@@ -12,8 +12,8 @@ import { startWorld } from './test-conformance/world.ts';
 
 const checks = 'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance';
 /**
- * The runs share the server and run at the same time. The phase `coverage` does not depend on the seed, so one run has it.
- * Each has one worker, because Python 3.11 can fail to parse code in several threads at once.
+ * The runs share the server and run at the same time. The phase `coverage` does not depend on the seed, so only one run
+ * has it. Each run has one worker, because Python 3.11 can fail to parse code in several threads at once.
  */
 const runs = [
   { seed: 1, phases: 'coverage' },
@@ -21,9 +21,9 @@ const runs = [
   { seed: 3, phases: 'fuzzing,stateful' },
 ];
 const requestsPerOperation = 4;
-/** All runs together. */
+/** The time limit for all runs together. */
 const limitMs = 170_000;
-/** Fewer operations with a response below 400 mean that the run no longer reaches the product. */
+/** If fewer operations have a response below 400, the run no longer reaches the product. */
 const leastSucceeded = 80;
 
 const root = path.join(import.meta.dirname, '..');

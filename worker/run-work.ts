@@ -25,7 +25,7 @@ import { createTemporalStarter } from './temporal-starter.ts';
 /** How often the log of deliveries is read if GitHub cannot reach Fairlead. It is 720 requests an hour for each App. */
 const pullMs = 5_000;
 
-/** How often workflows are looked for that an operator ended in Temporal. */
+/** How often each worker looks for workflows that an operator ended in Temporal. */
 const closedMs = 20_000;
 
 /**

@@ -25,8 +25,8 @@ const host = '127.0.0.1';
 const root = path.join(import.meta.dirname, '..');
 
 /**
- * Runs Temporal's dev server with its guarded UI and a database file in `dataDir`. It stops a server that an earlier start left
- * behind. If another program uses the port, it throws. It is ready when the namespace responds.
+ * Runs Temporal's dev server with its guarded UI and a database file in `dataDir`. It stops a server that an earlier
+ * start left behind. It throws if another program uses the port. It is ready when the namespace responds.
  */
 export async function startTemporalServer(options: {
   dataDir: string;
@@ -90,7 +90,7 @@ function serverArguments({ port, ui, file }: { port: number; ui: HiddenAddress; 
     'start-dev',
     ...['--ip', host, '--port', String(port), '--ui-ip', ui.host, '--ui-port', String(ui.port)],
     '--ui-disable-news-fetch',
-    // The HTTP API takes requests from any web page, without a token. No host is allowed, so it refuses them all.
+    // The HTTP API accepts requests from any web page, without a token. With no allowed host, it refuses all of them.
     ...['--dynamic-config-value', 'frontend.httpAllowedHosts=[]'],
     ...['--namespace', 'default', '--db-filename', file],
     // The file mode is several times slower without these two settings.

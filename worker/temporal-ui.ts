@@ -5,8 +5,8 @@ import { createServer as createSocketServer } from 'node:net';
 export type HiddenAddress = { host: string; port: number };
 
 /**
- * Returns a free address for the UI that a web page cannot guess. Linux has 16 million loopback addresses; other
- * systems have one, and there only the port is random.
+ * Returns a free address for the UI that a web page cannot guess. Linux has 16 million loopback addresses. Other
+ * systems have one, so only the port is random there.
  */
 export async function hiddenAddress(): Promise<HiddenAddress> {
   const random = () => 1 + Math.floor(Math.random() * 254);
@@ -65,7 +65,10 @@ export async function guardTemporalUi(
   };
 }
 
-/** An SSH tunnel can use another port, so only the names count. A page of another site sends its own origin. */
+/**
+ * Returns whether the name in `Host` is a loopback name, and the page is the UI's own. An SSH tunnel can use another
+ * port, so only the names count. A page of another site sends its own origin.
+ */
 function isFromHere({ headers: { host = '', origin } }: IncomingMessage): boolean {
   return isLoopback(`http://${host}`) && (origin === undefined || origin === `http://${host}`);
 }

@@ -36,7 +36,7 @@ const searchPausesMs = [5_000, 10_000, 15_000, 30_000, 60_000];
 const firstPollMs = 60_000;
 const slowestPollMs = 5 * 60_000;
 
-/** The pause before a time limit that the database did not confirm is tried again. */
+/** The pause before the next attempt, if the database has not confirmed a timeout. */
 const undecidedPauseMs = 60_000;
 
 /** What is known about the build so far, from any source. */
@@ -127,7 +127,7 @@ function take(known: Known, outcome: 'running' | 'accepted' | 'unknown' | 'over'
   return outcome === 'accepted' || outcome === 'unknown' ? outcome : 'certain';
 }
 
-/** Returns what an earlier run of this workflow sent to GitHub, if it sent anything. It has to be canceled there. */
+/** Returns what an earlier run of this workflow sent to GitHub, if it sent anything. This run must cancel it there. */
 async function leftBehind({ buildId, known }: Build): Promise<'certain' | 'accepted' | 'unknown' | undefined> {
   await noteCancel({ buildId, known });
   if (!patched('look-before-canceling')) return undefined;
@@ -195,8 +195,8 @@ async function follow(build: Build): Promise<void> {
 }
 
 /**
- * Ends the build in the database. Returns false if nothing there decides it, for example after a signal that someone
- * sent by hand. Then the build goes on.
+ * Ends the build in the database. Returns false if the database has not decided an end, for example after a signal that
+ * an operator sent by hand. The build then continues.
  */
 async function isEnded(build: Build): Promise<boolean> {
   const { buildId, known } = build;

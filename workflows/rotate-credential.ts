@@ -140,7 +140,7 @@ async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> 
   await retire(rotating, true);
 }
 
-/** Ends the rotation. If the database says that it is too early, the wait starts again. */
+/** Ends the rotation. If the database says that it is too early, waits again. */
 async function retire(rotating: Rotating, isDead: boolean): Promise<void> {
   const { rotationId } = rotating;
   if ((await retireOldVersion({ rotationId, isDead })) === false) rotating.since = Date.now();

@@ -42,7 +42,7 @@ export function buildActivities({ database }: { database: Database }) {
 
     /**
      * Ends the build, and the intent of a dispatch that was never sent. The first end wins. `undecided` means that the
-     * database does not say that the build is to end, so nothing changed.
+     * database has not decided an end, so nothing changed.
      */
     async endBuild({ buildId, end: asked }: { buildId: string; end: BuildEnd }): Promise<'ended' | 'undecided'> {
       return database.write(async (trx) => {

@@ -142,8 +142,8 @@ function nameOf({ pipeline }: Build): string {
 }
 
 /**
- * Sends a report with its description. If GitHub rejects the report as invalid, sends it once more without, because
- * the state matters more than the words. Without this, the commit would keep an older state.
+ * Sends a report with its description. If GitHub rejects the report as invalid, sends it once more without the
+ * description. Otherwise the commit would keep an older state.
  */
 async function describedIfAccepted(build: Build, send: (described: { description?: string }) => Promise<void>) {
   try {

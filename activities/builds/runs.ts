@@ -80,7 +80,10 @@ export function runActivities(deps: ReachDeps) {
       return end ? { state: 'ended', end: await ended(build, end) } : { state: 'running' };
     },
 
-    /** Asks GitHub to cancel the run of a build that is to stop, if there is one. If the run has already ended, its own result counts. */
+    /**
+     * Asks GitHub to cancel the build's run, if there is one and the database says that the build must stop. If the run
+     * has already ended, its own result counts.
+     */
     async cancelRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
       if (!build) return { state: 'over' };

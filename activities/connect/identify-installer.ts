@@ -55,7 +55,9 @@ async function accountOf(connector: ConnectDeps['connector'], flow: ConnectFlow)
   return (await connector.installation(flow.githubAppId, externalId))?.account;
 }
 
-/** What another person asked for and confirmed in this flow. It does not count for the person who signs in now. */
+/**
+ * Clears what another person asked for and confirmed in this flow. It does not count for the person who signs in now.
+ */
 const unasked: FlowNote = {
   requestedAccount: null,
   requestedLogin: null,

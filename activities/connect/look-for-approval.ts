@@ -25,8 +25,7 @@ const unseenMs = 10 * 60_000;
 
 /**
  * Checks whether an owner has approved the request of this flow. An approval of another account does not count, because
- * the same person can have asked its owner for another project. This binds nothing, because the person must confirm
- * first.
+ * the same person can have asked that owner for another project. Binds nothing, because the person must confirm first.
  */
 export function lookForApproval({ database, connector }: ConnectDeps) {
   /** Returns the installations whose webhook names this person as the requester, as GitHub describes them now. */
@@ -46,7 +45,10 @@ export function lookForApproval({ database, connector }: ConnectDeps) {
     return all.filter(({ requester }) => requester.id === githubUserId);
   }
 
-  /** Another person can have signed in since, or this person has made another request or has chosen an account. */
+  /**
+   * Stores what was found, if the flow is still the same. In the meantime another person can have signed in, or this
+   * person can have made another request or chosen an account.
+   */
   async function note(flow: Asking, found: FlowNote): Promise<boolean> {
     return database.write(async (trx) => {
       const flows = allConnectFlows(trx);

@@ -37,9 +37,10 @@ export async function installationFor({ database, connector }: ConnectDeps, flow
 
 /**
  * Returns the proof that this person may connect the account. Three facts prove nothing: the installation belongs to
- * the App, the person sees it, or the person asked for it. Any account can install the App, every member sees it, and
- * an owner can refuse a request and install the App for themselves. Only the webhook names the person whom an owner
- * answered. It does not name the flow, so it counts only for the account that the flow asked for.
+ * the GitHub App, the person sees it, or the person asked for it. Any account can install the GitHub App, and every
+ * member sees the installation. An owner can refuse a request and install the GitHub App for themselves. Only the
+ * webhook names the person whose request an owner approved. It does not name the flow, so it counts only for the
+ * account that the flow asked for.
  */
 export async function proofOf(
   db: Db,

@@ -8,12 +8,12 @@ type Request = { account: AccountChoice; createdAt: number };
 /** The account that a flow asked for, or the accounts of which the person must choose one. */
 export type Requested = { account: AccountChoice } | { choices: AccountChoice[] } | undefined;
 
-/** The most accounts that a person is asked about. */
+/** The most accounts among which a person chooses. */
 const mostChoices = 20;
 
 /**
- * Returns whether the start of the flow allows this account. A private GitHub App can be requested only for its owner.
- * The owner of a public one says nothing about the account that is requested.
+ * Returns whether the start of the flow allows this account. A person can request a private GitHub App only for its
+ * owner. The owner of a public one says nothing about the requested account.
  */
 export function isNamed({ kind, appPublic, accountId, accountLogin }: ConnectFlow, account: AccountChoice): boolean {
   if (kind === 'manifest') return appPublic || accountId === null || accountId === account.id;
@@ -21,13 +21,16 @@ export function isNamed({ kind, appPublic, accountId, accountLogin }: ConnectFlo
   return accountLogin === null || accountLogin.toLowerCase() === account.login.toLowerCase();
 }
 
-/** Returns whether the flow waits for the approval of another account. That account's evidence does not count here. */
+/**
+ * Returns whether the flow waits for the approval of another account than this one. The evidence for this account then
+ * does not count.
+ */
 export function isAnotherThanRequested(flow: ConnectFlow, account: AccountChoice): boolean {
   return flow.status === 'awaiting_approval' && flow.requestedAccount !== account.id;
 }
 
 /**
- * Decides which account a flow asked for. GitHub ties neither a request nor an approval to a flow: it names only the
+ * Decides which account a flow asked for. GitHub ties neither a request nor an approval to a flow. It names only the
  * GitHub App, the person and the account. The person can have asked several owners, each for another project. If more
  * than one account is possible, or another flow can have asked for the only one, the person must choose.
  */
@@ -45,7 +48,7 @@ export async function requestedBy(
     .map(({ id: number, login }) => ({ id: number, login }));
   const [only, another] = possible;
   if (!only) return undefined;
-  // A choice that was offered stays. Otherwise a denied request would leave the account of another flow.
+  // A choice that was offered stays. Otherwise only the account of another flow would remain after a denied request.
   const isAlone = another === undefined && offered === null;
   const isCertain = isAlone && isOfThisTime(flow, requests, only) && !(await isAskedElsewhere(db, flow, only.id));
   return isCertain ? { account: only } : { choices: possible };

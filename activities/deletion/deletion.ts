@@ -70,8 +70,8 @@ function giveUpUninstall({ database }: DeletionDeps) {
 }
 
 /**
- * Returns the integration if its owner has deleted it and the deletion goes on. Nothing is taken from another one,
- * because anyone who reaches Temporal can start this workflow.
+ * Returns the integration if its owner has deleted it and the deletion is still running. Prevents an attacker who
+ * reaches Temporal from deleting another integration with this workflow.
  */
 async function findDeleting(db: Db, integrationId: string): Promise<DeletableIntegration | undefined> {
   const integration = await findEvenDeleted(db, everything, integrationId);

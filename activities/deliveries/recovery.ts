@@ -20,10 +20,10 @@ export type DeliveryDeps = {
 };
 
 type Failure = { code: string; detail: string };
-/** `undecided`: nothing has requested a recovery of this App. */
+/** `undecided`: nothing has requested a recovery of this GitHub App. */
 export type RecoveryBegun = { begunAt: number; gaps: HeadCheck[]; undecided?: true };
 
-/** A schedule requests a recovery of every App each five minutes. */
+/** A schedule requests a recovery of every GitHub App every five minutes. */
 const requestedWithinMs = 3_600_000;
 
 /**

@@ -35,8 +35,8 @@ const confirmedAtOnce = 50;
 export function installationActivities({ database, broker, limits = appLimits }: InstallationDeps) {
   return {
     /**
-     * Begins a pass that serves all requests up to now. Returns false if nothing was requested since the last one, and
-     * no pass is still to end.
+     * Begins a pass that serves all requests up to now. Returns false if no pass is open, and nothing has requested one
+     * since the last.
      */
     async beginSync({ githubAppId }: OfApp): Promise<boolean> {
       return database.write(async (trx) => {

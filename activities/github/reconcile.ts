@@ -38,7 +38,7 @@ export function reconcileActivities(deps: ReconcileDeps) {
 
 const hour = 3_600_000;
 
-/** An unavailable host is tried for six hours. */
+/** How long Fairlead retries an unavailable host: six hours. */
 const requestedWithinMs = 24 * hour;
 
 /** A deletion that waits for its provider is quiet for days. After this time it is stuck. */

@@ -65,8 +65,8 @@ export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted
 }
 
 /**
- * Whether a pass over the App's installations is under way. No step of a sync does anything without one, because anyone
- * who reaches Temporal can start a workflow in the middle of a pass.
+ * Returns whether a pass over the GitHub App's installations is open. Without one, no step of a sync does anything.
+ * Otherwise an attacker who reaches Temporal could start a workflow in the middle of a pass.
  */
 export async function isPassOpen(db: Db, githubAppId: string): Promise<boolean> {
   return (await githubAppsIn(db).findPass(githubAppId))?.isOpen === true;

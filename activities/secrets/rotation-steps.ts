@@ -132,8 +132,8 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
     },
 
     /**
-     * Ends the rotation and deletes the old version. `isDead` says that the provider refused it. Otherwise it still
-     * works there, and an incident stays open. Returns false if it is too early.
+     * Ends the rotation and deletes the old version. `isDead` says that the provider has refused the old version.
+     * Otherwise the version still works there, and an incident stays open. Returns false if it is too early.
      */
     async retireOldVersion({ rotationId, isDead }: RotationInput & { isDead: boolean }): Promise<boolean> {
       return database.write(async (trx) => {
@@ -194,8 +194,9 @@ export async function kindOf(db: Db, credentialId: string): Promise<string | und
 }
 
 /**
- * Whether the old version may end now. `isDead` counts for a key and a client secret only, whose provider was asked.
- * Time is counted from the row, because anyone who reaches Temporal can start a workflow with another one.
+ * Returns whether the old version may end now. `isDead` counts only for a key and a client secret, because Fairlead has
+ * asked their provider. The time counts from the row, because an attacker who reaches Temporal can start a workflow
+ * with another time.
  */
 async function mayRetire(db: Db, { credentialId, updatedAt }: Rotation, isDead: boolean): Promise<boolean> {
   const isWebhook = (await kindOf(db, credentialId)) === 'webhook_secret';

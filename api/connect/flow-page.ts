@@ -27,7 +27,7 @@ const reasons: Record<string, string> = {
   not_installed: 'The GitHub App was not installed in time.',
   not_approved: 'No owner approved the GitHub App within 30 days.',
   canceled_by_request: 'You can start again at any time.',
-  ended_in_temporal: 'An operator ended it. You can start again at any time.',
+  ended_in_temporal: 'An operator ended this connection. You can start again at any time.',
   integration_deleted: 'The integration, its project or its organization was deleted in the meantime.',
   app_credentials_rejected: 'GitHub rejects the private key of the GitHub App. Replace the key.',
   client_credentials_rejected:

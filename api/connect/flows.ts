@@ -172,7 +172,7 @@ export function flowRoutes(deps: ApiDeps): Endpoint[] {
     page('get', '/continue', 'continueFlow', 'Continue on GitHub', async (ctx) => {
       const flow = await pageFlow(ctx);
       if (!flow) return;
-      // Another site must not use up the states of the flow.
+      // Prevents another site from using up the states of the flow.
       if (comesFromElsewhere(ctx)) return showFlow(ctx, database.reader, flow);
       await goOn(ctx, hopDeps(deps), flow.id, { pressed: true });
     }),

@@ -94,8 +94,8 @@ export function githubBrowserHandlers(deps: ApiDeps) {
   }
 
   /**
-   * Asks the person before a flow starts. Another site can send its visitors here with their session, and the flows
-   * would use up the limit of their organization.
+   * Asks the person before a flow starts. Without this, another site could send its visitors here with their session,
+   * and their flows would use up the organization's limit.
    */
   async function askToStart(ctx: Context, caller: Caller, wanted: Wanted): Promise<void> {
     const asking = { tenant: tenantFor(caller, 'integrations:write'), caller };
@@ -113,7 +113,7 @@ export function githubBrowserHandlers(deps: ApiDeps) {
     );
   }
 
-  /** Handles the button of that page. */
+  /** Starts the flow after the person has pressed the button. */
   async function pressInstall(ctx: Context, tools: RawTools): Promise<void> {
     if (!isFromOwnPage(ctx)) throw new Problem('csrf_rejected', 'Open the link again and press its button.');
     const form = new URLSearchParams((await readBytes(ctx.req)).toString('utf8'));

@@ -25,7 +25,7 @@ export function hopDeps({ database, keyring, links, connect }: ApiDeps): HopDeps
 
 export const personSteps = ['create', 'install', 'sign_in', 'choose_account', 'confirm', 'none'] as const;
 
-/** The person's next step. `none` while Fairlead has the next step, or after the flow has ended. */
+/** The person's next step. `none` while Fairlead works, and after the flow has ended. */
 export type PersonStep = (typeof personSteps)[number];
 
 export function personStep(flow: ConnectFlow): PersonStep {

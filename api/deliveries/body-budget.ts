@@ -3,14 +3,14 @@ import type { BodyBudget } from '../http/read-body.ts';
 
 type Holder = { bytes: number; refusals: Set<() => void> };
 
-/** A sender that has proven itself is trusted for so long, so that it has room while strangers use up theirs. */
+/** How long a sender stays trusted after a proof, so that it has room while strangers use up theirs. */
 const provenMs = 3_600_000;
 const mostProven = 10_000;
 
 /**
- * One network gets at most its share. If all bodies together exceed the limit, the sender that holds the most is
- * refused: first among those that have not signed anything for their App lately, because anyone can send large unsigned
- * bodies.
+ * Limits the memory of each network, and of all bodies together. Above the second limit, it refuses the sender that
+ * holds the most. Senders that have not signed anything for their GitHub App lately come first, because anyone can send
+ * large unsigned bodies.
  */
 export function createBodyBudget({
   maxBytes,
@@ -52,7 +52,7 @@ export function createBodyBudget({
           holder.refusals.add(refuse);
           byNetwork.set(network, (byNetwork.get(network) ?? 0) + bytes);
           if ((byNetwork.get(network) ?? 0) > maxBytesOfOne) return refuse();
-          // The refused bodies give their bytes back a moment later.
+          // The refused senders free their bytes a moment later.
           if (all > maxBytes) for (const each of findLargest()?.refusals ?? []) each();
         },
         close() {

@@ -36,7 +36,7 @@ const maxCached = 10_000;
  */
 export function createHookKeys({ database, keyring }: { database: Database; keyring: Keyring }): HookKeys {
   const cache = new BoundedMap<Cached>(maxCached);
-  /** Names without an App. They are kept apart, so that invented names do not push out real ones. */
+  /** Names without a GitHub App. They have a cache of their own, so that invented names do not evict real ones. */
   const misses = new BoundedMap<number>(maxCached);
 
   async function load(apps: (GithubApp | undefined)[]): Promise<Entry[]> {
@@ -104,8 +104,8 @@ function oneOfHost(entries: Entry[], enterpriseHost: string | undefined): Entry 
 const nobodysKey = createSecretKey(randomBytes(32));
 
 /**
- * Verifies a body while it arrives, because the digest of 25 MB at once would hold up all other requests.
- * `isSignedWith` returns whether one of the keys made this digest. Without a key it takes as long and returns false.
+ * Verifies a body while it arrives, because one digest of 25 MB would delay all other requests. `isSignedWith` returns
+ * whether one of the keys made this digest. Without a key it takes the same time and returns false.
  */
 export function signatureCheck(keys: readonly KeyObject[]) {
   const checks = (keys.length > 0 ? keys : [nobodysKey]).map((key) => ({ key, hmac: createHmac('sha256', key) }));

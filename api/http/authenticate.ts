@@ -16,10 +16,13 @@ export const sessionCookie = 'fairlead_session';
 
 const maxProven = 20_000;
 
-/** The most cookies of one name that are tried. Each one costs a look-up. */
+/** The most cookies of one name that `authenticate` tries. Each one costs a look-up. */
 const mostCookies = 20;
 
-/** `formToken` is the CSRF token of a form of Fairlead, whose origin the caller has checked. Scripts send a header. */
+/**
+ * `formToken` is the CSRF token of one of Fairlead's forms. The caller has checked the form's origin. Scripts send a
+ * header.
+ */
 export type Authenticate = (ctx: Context, options?: { formToken?: string | undefined }) => Promise<Caller>;
 
 /**
@@ -32,8 +35,8 @@ export function cookieName(name: string, publicUrl: string): string {
 
 /**
  * Returns all values that the browser sent for a cookie of Fairlead, the last one first. Another program on the same
- * host can plant a second cookie with a longer path, which browsers send before ours. A planted cookie must not hide
- * ours.
+ * host can plant a second cookie with a longer path, which browsers send before ours. Prevents a planted cookie from
+ * hiding ours.
  */
 export function cookieValues(ctx: Context, name: string, publicUrl: string): string[] {
   const prefix = `${cookieName(name, publicUrl)}=`;
@@ -64,8 +67,8 @@ export function createAuthenticate({
   const noting = new Set<string>();
 
   /**
-   * Returns the caller of the first valid secret. After too many failures, an address that guesses is refused before
-   * any look-up. A caller at that address whose secret was valid recently is not locked out.
+   * Returns the caller of the first valid secret. After too many failures, an address that guesses gets a refusal
+   * before any look-up. A caller at that address whose secret was valid recently is not locked out.
    */
   async function prove(
     ctx: Context,

@@ -87,14 +87,16 @@ export type Endpoint = {
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: BodySchema;
-  /** The fields of an HTML form, for the document. A raw route reads them itself. */
+  /** The fields of an HTML form, for the OpenAPI document. A raw route reads them itself. */
   form?: z.ZodObject;
   /** Sends the revision of the resource as its `ETag`. */
   etag?: boolean;
   success: Success;
   /** Other responses that are not problems, such as a page instead of a redirect. */
   others?: Success[];
-  /** People visit this raw route. A browser gets a refusal as a page, and every other client as a problem document. */
+  /**
+   * People visit this raw route. If it refuses, a browser gets a page, and every other client gets a problem document.
+   */
   page?: boolean;
   /** The problems beyond those of every route. */
   problems?: ProblemCode[];

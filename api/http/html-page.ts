@@ -63,7 +63,7 @@ export function prefersPage(ctx: Context): boolean {
   return ctx.accepts('json', 'html') === 'html';
 }
 
-/** What a person can do about a refusal whose problem document speaks to a client of the API. */
+/** Texts for people, for problems whose usual texts address a client of the API. */
 const forPerson: Partial<Record<Problem['code'], { title: string; text?: string }>> = {
   flow_state_refused: { title: 'You cannot continue with this link' },
   not_found: { title: 'Page not found', text: 'Check the address, or begin at the home page.' },
@@ -80,7 +80,7 @@ export function showRefusal(ctx: Context, { code, detail }: Problem): void {
   showPage(ctx, { status, title, body: html`<p>${withCode(text ?? '')}</p><p><a href="/">Home page</a></p>` });
 }
 
-/** Details mark names of the API with backticks. */
+/** Shows as code what a problem's detail has in backticks. */
 function withCode(text: string): Content[] {
   return text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
@@ -107,8 +107,8 @@ export function isFromOwnPage(ctx: Context): boolean {
 
 /**
  * Returns whether the person opened the address themselves, or followed a link on a page of Fairlead. Another site can
- * send its visitors here with their session, in a frame, an image or a redirect. A browser without `Sec-Fetch-Site` must
- * name the page that it comes from.
+ * send its visitors here with their session, in a frame, an image or a redirect. A browser without `Sec-Fetch-Site`
+ * must name the previous page.
  */
 export function isOwnNavigation(ctx: Context): boolean {
   const site = ctx.get('sec-fetch-site');

@@ -13,7 +13,7 @@ export const id = (prefix: IdPrefix) =>
     .string()
     .regex(idPattern(prefix), `must be an id that begins with ${prefix}_`)
     .meta({ examples: [exampleId(prefix)] });
-/** Text on one line that people see. It has no character that hides or reorders the others. */
+/** Text on one line that people see. No character in it hides or reorders others. */
 export const lineOfText = z.string().regex(visibleText, {
   error: ({ input }) => `must not contain ${hiddenCharacter(String(input)) ?? 'this character'}`,
   abort: true,
@@ -23,7 +23,7 @@ export const name = lineOfText
   .min(1)
   .max(100)
   .meta({ examples: ['shop'] });
-/** A webhook secret that a tenant chooses. GitHub asks for a random one, and 16 characters are the least for that. */
+/** A webhook secret that a tenant chooses. GitHub asks for a random one, which needs at least 16 characters. */
 export const webhookSecret = z
   .string()
   .max(500)
@@ -102,7 +102,7 @@ function isMissing({ code, input }: z.core.$ZodRawIssue): boolean {
   return code === 'invalid_type' && input === undefined;
 }
 
-/** Returns the code that all issues share, if they have one of their own. */
+/** Returns the problem code that all issues share, if they have one. */
 function codeOf(issues: z.core.$ZodIssue[]): ProblemCode {
   const [code = 'invalid_request', ...others] = new Set(issues.map(codeOfIssue));
   return others.length === 0 ? code : 'invalid_request';

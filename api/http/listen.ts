@@ -36,7 +36,7 @@ export async function listen({ host, port }: { host: string; port: number }): Pr
     if (request.httpVersion === '1.1' && !request.headers.host) refuse(response, hostMissing);
     else current(request, response);
   };
-  // Node itself would refuse a missing `Host` with an empty response.
+  // Without this, Node would refuse a missing `Host` with an empty response.
   const server = createServer({ requireHostHeader: false }, receive);
   // An unknown `Expect` is ignored, as RFC 9110 allows.
   server.on('checkExpectation', receive);
@@ -84,15 +84,15 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): Erro
 }
 
 /**
- * Refuses what Node's parser cannot read: malformed HTTP, headers that are too large, and a request that does not end.
- * Node alone would close the connection with an empty response.
+ * Returns a problem for what Node's parser cannot read: malformed HTTP, headers that are too large, and a request that
+ * does not end. Without this, Node would close the connection with an empty response.
  */
 export function refuseBrokenRequests(server: Server): void {
   const responses = new WeakMap<object, ServerResponse>();
   server.prependListener('request', (request, response) => responses.set(request.socket, response));
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket;
-    // A response that has begun cannot be replaced.
+    // Nothing can replace a response that has begun.
     const current = responses.get(socket);
     const isBusy = current?.headersSent && !current.writableFinished;
     if (error.code === 'ECONNRESET' || !socket.writable || isBusy) socket.destroy();
@@ -119,7 +119,7 @@ function responseTo(code: string | undefined): string {
   return `HTTP/1.1 ${status} Refused\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
 }
 
-/** A problem document outside the request frame, with the headers that the frame sends. */
+/** Returns a problem document with the headers of the request frame, for a request that never reaches the frame. */
 function plainResponse(problem: Problem): { status: number; headers: Record<string, string>; body: string } {
   const requestId = randomUUID();
   return {

@@ -4,7 +4,7 @@ import { Problem } from './problems.ts';
 
 export type BodyRefusal = 'too_large' | 'too_many' | 'too_slow' | 'broken_off';
 
-/** Where a body comes from, and the App that it names. */
+/** Where a body comes from, and the GitHub App that it names. */
 type BodySender = { network: string; app: string };
 
 /** A body that is arriving. */
@@ -16,9 +16,9 @@ type BodyShare = {
 
 /** Limits the memory of all bodies that are still arriving. */
 export type BodyBudget = {
-  /** `refuse` is called when the body must end, because it has no room. */
+  /** Opens a share for one body. Calls `refuse` when there is no room for the rest of the body. */
   open(sender: BodySender, refuse: () => void): BodyShare;
-  /** Notes that the sender can sign for the App. */
+  /** Notes that the sender can sign for the GitHub App. */
   prove(sender: BodySender): void;
 };
 
@@ -163,7 +163,7 @@ function unfit(message: string): Problem {
   return new Problem('invalid_request', `The body ${message}.`, { errors: [{ path: 'body', message }] });
 }
 
-/** Refuses values that no schema can accept and that harm later code. Searches without recursion. */
+/** Refuses values that harm later code and that no schema accepts. Searches without recursion. */
 function refuseFlaws(root: unknown): void {
   let level: { path: string; value: unknown }[] = [{ path: 'body', value: root }];
   for (let depth = 0; level.length > 0; depth++) {
@@ -174,7 +174,7 @@ function refuseFlaws(root: unknown): void {
       if (typeof value !== 'object' || value === null) continue;
       for (const [key, inner] of Object.entries(value)) {
         if (reservedKeys.has(key)) throw unfit(`has a field named ${key}`);
-        // An error must not repeat a key that is unfit itself.
+        // The error does not repeat a key that is itself unfit.
         refuseUnstorable(path, key);
         next.push({ path: `${path}.${key}`, value: inner });
       }

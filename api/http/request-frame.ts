@@ -11,8 +11,8 @@ import { catalogue, Problem, problemDocument } from './problems.ts';
 export type FrameState = { requestId: string; routePath?: string; sessionToken?: string };
 
 /**
- * A year, as browsers recommend. Without `includeSubDomains`, because other services of the operator can be below the
- * same name, and without `preload`, because leaving that list takes months.
+ * A year, as browsers recommend. It has no `includeSubDomains`, because other services of the operator can be below the
+ * same name. It has no `preload`, because leaving that list takes months.
  */
 const strictTransport = 'max-age=31536000';
 
@@ -66,7 +66,7 @@ export function requestFrame({
   };
 }
 
-/** A person at an unknown address gets a page, and every other client a problem document. */
+/** Shows a person at an unknown address a page. Every other client gets a problem document. */
 function refuseUnknown(ctx: Context): void {
   const problem = new Problem('not_found');
   if (ctx.method !== 'GET' || !prefersPage(ctx)) throw problem;
@@ -74,8 +74,8 @@ function refuseUnknown(ctx: Context): void {
 }
 
 /**
- * Returns `secret_unreadable` for a stored secret that does not open: a person must act. Returns `unavailable` for a database that is unreachable or full, because that passes. Any other error is a defect of
- * Fairlead.
+ * Returns `secret_unreadable` for a stored secret that does not open, because a person must act. Returns `unavailable`
+ * for a database that is unreachable or full, because a retry can succeed. Any other error is a defect of Fairlead.
  */
 function failureOf(error: unknown): Problem {
   if (error instanceof UnreadableSecret) return new Problem(error.code, error.message);

@@ -10,7 +10,7 @@ import { cookieName, cookieValues, sessionCookie } from '../http/authenticate.ts
 const maxAgeSeconds = 31 * 24 * 3600;
 const endedSeconds = 3600;
 
-/** The store, and the public address. The names of cookies depend on whether that is on https. */
+/** The store, and the public address. Cookies have other names if that address is on https. */
 export type BrowserDeps = { reader: Db; publicUrl: string };
 
 /** Returns the name of the flow's cookie. A browser can have several open flows, so each has its own cookie. */

@@ -26,7 +26,7 @@ export const registryProblems: ProblemCode[] = [
 /** The limit on repositories. Each verification makes two requests for each of them. */
 const mostRepositories = 20;
 
-// A colon would end the user name, and no header can hold control characters. People see it in the default name.
+// A colon would end the user name, and a header must not contain control characters. People see it in the default name.
 const username = lineOfText.regex(/^[^:]{1,256}$/, 'must have 1 to 256 characters and no colon');
 const password = z.string().min(1).max(16_384);
 
@@ -135,8 +135,8 @@ export function refuseCredentials(kind: string): never {
 }
 
 /**
- * Refuses a token service that Fairlead would never ask: only https on port 443 and no internal name, unless the operator
- * allows it. A registry on plain HTTP can have a token service on plain HTTP.
+ * Refuses a token service that Fairlead would never ask. It must use https on port 443 and must not have an internal
+ * name, unless the operator allows it. A registry on plain HTTP can have a token service on plain HTTP.
  */
 export function refuseUnreachableRealm(
   realm: string,

@@ -22,7 +22,7 @@ type Account = {
   limit?: number;
   remaining?: number;
   resetAt: number;
-  /** When the request was sent whose answer told these figures. */
+  /** The time of the request whose response contained these figures. */
   toldTo: number;
   blocked?: { code: Limit['code']; until: number };
   /** The time at which the budget is full again. */
@@ -76,8 +76,8 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
     },
 
     /**
-     * `hostNow` is the host's own time, to which its reset times refer. `sentAt` orders the answers, which can overtake
-     * each other.
+     * `hostNow` is the host's own time. Its reset times refer to that clock. `sentAt` orders the responses, which can
+     * overtake each other.
      */
     learn(name: string, headers: Headers, hostNow: number, limit?: Limit, sentAt = hostNow): void {
       const account = accountOf(name);
@@ -90,7 +90,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       const said = figuresIn(headers);
       if (!said || said.limit <= 0 || said.remaining > said.limit) return;
       const leftMs = said.resetSeconds * 1000 - hostNow;
-      // Such an hour has ended already, or is none.
+      // Such an hour has already ended, or is too long to be one.
       if (leftMs <= 0 || leftMs > longestMs) return;
       const resetAt = at + leftMs;
       // Within one hour the smallest remainder counts. An earlier request says nothing about a later hour.
@@ -113,7 +113,7 @@ function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>,
   return Math.max(0, Math.ceil(paidUntil[pace] - at - (atOnce - price[pace]) * everyMs));
 }
 
-/** Searches and similar calls have limits of their own. */
+/** Returns whether these figures are of the hourly limit. Searches and similar calls have limits of their own. */
 function isOfCore(headers: Headers): boolean {
   return (headers.get('x-ratelimit-resource') ?? 'core') === 'core';
 }

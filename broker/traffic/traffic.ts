@@ -94,7 +94,7 @@ export function createTraffic({
   return {
     /** The traffic to the host's API. */
     of: ({ api }: GitHubHost) => trafficAt(api),
-    /** The traffic to the host's pages, which github.com has at another address. */
+    /** The traffic to the host's pages. On github.com they have another address than the API. */
     ofWeb: ({ web }: GitHubHost) => trafficAt(web),
     /** Positive if our clock is ahead. */
     clockOffByMs: clockOffBy,

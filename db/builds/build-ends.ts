@@ -3,7 +3,10 @@ import type { BuildEnd } from '../../domain/builds/run-conclusions.ts';
 import type { Db } from '../store/connection.ts';
 import type { Build } from './build-row.ts';
 
-/** Stores what GitHub says about the end of the build's run. Without it, no build ends with the result of a run. */
+/**
+ * Stores what GitHub says about the end of the build's run. Without this record, no build ends with the result of a
+ * run.
+ */
 export async function recordRunEnd(db: Db, buildId: string, end: BuildEnd): Promise<void> {
   await db('builds')
     .where({ id: buildId, finished_at: null })
@@ -13,7 +16,10 @@ export async function recordRunEnd(db: Db, buildId: string, end: BuildEnd): Prom
 /** The clocks of several hosts and of Temporal differ by less than this. */
 const clockMarginMs = 30_000;
 
-/** Whether the build can be stopped: someone has canceled it, or it has used up the time of its pipeline. */
+/**
+ * Returns whether Fairlead may stop the build: a person or an operator has canceled it, or its pipeline's timeout has
+ * passed.
+ */
 export function mayStop(build: Build, now = Date.now()): boolean {
   return build.cancelRequested || isPastTime(build, now);
 }
@@ -23,8 +29,8 @@ function isPastTime({ createdAt, pipeline }: Build, now: number): boolean {
 }
 
 /**
- * Returns the end that the database has decided for what a workflow asks, or nothing. A workflow's input and signals
- * decide nothing, because anyone who reaches Temporal can send them.
+ * Returns the end that the database has decided, or nothing. The end that a workflow asks for decides nothing, because
+ * an attacker who reaches Temporal can send any input and signal.
  */
 export function decidedEnd(build: Build, asked: BuildEnd, now = Date.now()): BuildEnd | undefined {
   if (isFinalBuildStatus(build.status)) return undefined;

@@ -42,7 +42,7 @@ export type Build = {
   cancelRequested: boolean;
   /** The reason of the cancellation, for the workflow that ends the build. */
   cancelReason: string | null;
-  /** How GitHub said that its run ended. */
+  /** The end of its run, as GitHub reported it. */
   runEnd: BuildEnd | null;
   deploymentId: number | null;
   /** The status that the provider was last sent: as the commit's status, the check run and the deployment. */
@@ -106,7 +106,7 @@ export function toBuild(row: BuildRow): Build {
 /**
  * Returns the name under which a pipeline reports at a commit. GitHub keeps one status per name, ignores case, and
  * rejects some characters. A repository can be the source of several apps, even in other projects, and their names can
- * be equal. The first pipeline gets the plain name; later ones get the end of their ID behind it.
+ * be equal. The first pipeline gets the plain name. Later ones get a name that ends with a part of their ID.
  */
 export async function statusContextOf(db: Db, { id, appId, name }: Pipeline, repositoryId: string): Promise<string> {
   const app = await db('apps').where({ id: appId }).first('name');

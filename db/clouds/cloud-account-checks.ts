@@ -38,7 +38,7 @@ export async function requestCloudCheck(
 }
 
 /**
- * Begins the check that operations wait for. Returns false if there is none. If the account is gone, it fails the
+ * Begins the check that operations wait for. Returns false if there is none. If the account was deleted, fails the
  * operations and returns false.
  */
 export async function beginCloudCheck(trx: Transaction, cloudAccountId: string): Promise<boolean> {

@@ -16,7 +16,7 @@ export async function requestConsentEnd(
   await commandsIn(trx).add(consentEndCommand(account));
 }
 
-/** Requests it again, if the workflow was ended before the consent was revoked and the secret destroyed. */
+/** Requests the revocation again, if the workflow ended before it revoked the consent and destroyed the secret. */
 export async function resumeConsentEnd(trx: Transaction, id: string): Promise<void> {
   const deleted = trx('cloud_accounts').where({ id }).whereNotNull('deleted_at');
   const row = await deleted.first('org_id', 'project_id');

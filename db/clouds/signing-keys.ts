@@ -33,7 +33,7 @@ export function signingKeysIn(db: Db) {
       return (await db('signing_keys').whereNull('signs_until').first('signs_from'))?.signs_from;
     },
 
-    /** Throws if this private key does not open. Returns true if it opens, or is not there. */
+    /** Throws if this private key does not open. Returns true if it opens, or if there is no such key. */
     async isReadable(keyring: Keyring, id: string): Promise<true> {
       const row = await db('signing_keys').where({ id }).whereNotNull('sealed').first();
       if (row) keyring.open(row.sealed ?? '', sealContext(row));
@@ -111,7 +111,7 @@ function toRow(
   };
 }
 
-/** The `kid` is the hash of the public key, so the private key opens only beside its own public key's name. */
+/** The `kid` is the hash of the public key, so the private key opens only in the row with that `kid`. */
 function sealContext({ id, kid, alg }: Pick<SigningKeyRow, 'id' | 'kid' | 'alg'>): SealContext {
   return { orgId: null, owner: [id, kid, alg], credentialId: id, version: 1, field: 'signing_key' };
 }

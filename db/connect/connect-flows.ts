@@ -51,9 +51,9 @@ export type ConnectFlow = {
   requestedAccount: number | null;
   /** The name of that account, as GitHub returned it last. */
   requestedLogin: string | null;
-  /** When the browser came back from GitHub after the request. */
+  /** When the browser came back from GitHub after the person had made the request. */
   requestedAt: number | null;
-  /** The accounts that the person can have asked for, if GitHub's data does not decide it. The person chooses one. */
+  /** The accounts that the person can have asked for, if GitHub's data allows several. The person chooses one. */
   accountChoices: AccountChoice[] | null;
   approvedInstallation: number | null;
   confirmedAt: number | null;

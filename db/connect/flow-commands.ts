@@ -6,8 +6,8 @@ import type { ConnectFlow } from './connect-flows.ts';
 type Subject = Pick<ConnectFlow, 'id' | 'orgId' | 'projectId' | 'kind'>;
 
 /**
- * Why a flow is signaled: its row has changed, or an approval might be there. GitHub has announced an installation, or
- * the person has said which account they asked.
+ * Why Fairlead signals a flow: its row has changed, or an approval might exist. An approval might exist if GitHub has
+ * announced an installation, or if the person has chosen the account that they asked.
  */
 type News = 'changed' | 'installed';
 

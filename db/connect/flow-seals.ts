@@ -1,6 +1,6 @@
 import type { Keyring } from '../store/sealing.ts';
 
-/** A flow, with what never changes in it: for whom it is, and which GitHub App or cloud account it is about. */
+/** The parts of a flow that never change: its owner, and its GitHub App or cloud account. */
 type SealedFlow = {
   id: string;
   orgId: string;
@@ -12,8 +12,9 @@ type SealedFlow = {
 export type SignInCode = { code: string; verifier?: string | undefined; redirectUri?: string | undefined };
 
 /**
- * Seals the one-time codes of a flow for this flow and field. A code does not open in another flow, or when the flow
- * is given to another organization, project, person, GitHub App or cloud account. They live for minutes, and are not re-wrapped when the master key changes.
+ * Seals the one-time codes of a flow for this flow and field. A code does not open in another flow, or when the flow is
+ * given to another organization, project, person, GitHub App or cloud account. Codes live for minutes, so Fairlead does
+ * not seal them again when the master key changes.
  */
 export function flowSeals(keyring: Keyring, flow: SealedFlow) {
   const { id, orgId, projectId, createdBy, githubAppId = null, cloudAccountId = null } = flow;

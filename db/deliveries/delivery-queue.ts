@@ -43,8 +43,8 @@ export function deliveryQueue(db: Db) {
     },
 
     /**
-     * Lists Apps that have undecided deliveries. It jumps through the index from App to App, because one App can have
-     * very many of them.
+     * Lists GitHub Apps that have undecided deliveries. Jumps through the index from one GitHub App to the next,
+     * because one can have very many deliveries.
      */
     async apps(): Promise<string[]> {
       const apps: string[] = [];
@@ -68,7 +68,7 @@ export function deliveryQueue(db: Db) {
     },
 
     /**
-     * Claims these deliveries for this transaction alone, oldest first. Skips those that are decided by now, and those
+     * Claims these deliveries for this transaction alone, oldest first. Skips those that are already decided, and those
      * that another relay holds.
      */
     async claim(ids: string[]): Promise<PendingDelivery[]> {
@@ -104,12 +104,12 @@ export function deliveryQueue(db: Db) {
 }
 
 type Which = {
-  /** Large bodies are read apart from the others. */
+  /** The relay reads bodies of at least this size apart from the others. */
   isLarge: boolean;
   githubAppId?: string;
 };
 
-/** The most Apps among which one batch is shared. */
+/** The most GitHub Apps that share one batch. */
 const mostApps = 50;
 
 // Literals, because a partial index covers the large ones.

@@ -3,15 +3,15 @@ import { usableIntegrationStatuses } from '../../domain/integrations/integration
 import type { Transaction } from '../store/connection.ts';
 import { arm } from './store-deliveries.ts';
 
-/** A push that is older is no news any more. GitHub can redeliver it. */
+/** An older push is no longer decided automatically. A person can redeliver it at GitHub. */
 const youngestMs = 24 * 3_600_000;
 /** Enough for the pushes of a busy day, and little enough for one transaction. */
 const mostAtOnce = 500;
 
 /**
- * Queues ignored deliveries of the App again if the sync has found what they were about: a repository that can be
- * reached through a bound installation, and an integration that can build. Each delivery is queued once in this way, so
- * that a changing state cannot repeat it forever. Returns how many there were.
+ * Queues ignored deliveries of the GitHub App again, if the sync has found what was missing. A bound installation must
+ * reach the repository, and an integration must be able to build. Queues each delivery only once, so that a state that
+ * keeps changing cannot repeat it forever. Returns the number of queued deliveries.
  */
 export async function armStaleDeliveries(trx: Transaction, githubAppId: string): Promise<number> {
   const ids: string[] = await trx('deliveries')

@@ -70,7 +70,7 @@ export function mintedTokensIn(db: Db) {
       return (await (db.isTransaction ? shared(good) : good)) !== undefined;
     },
 
-    /** Returns the token's text, if it is to be revoked and that is not done. */
+    /** Returns the token's text, if Fairlead must still revoke it. */
     async open(id: string, keyring: Keyring): Promise<SealedToken | undefined> {
       const row = await db('minted_tokens').where({ id }).whereNotNull('sealed').whereNotNull('revoked_at').first();
       const installation =
@@ -87,7 +87,7 @@ export function mintedTokensIn(db: Db) {
       };
     },
 
-    /** Returns whether the token is to be revoked, or was. */
+    /** Returns whether Fairlead must revoke the token, or has revoked it. */
     async isRetired(id: string): Promise<boolean> {
       return (await db('minted_tokens').where({ id }).whereNotNull('revoked_at').first('id')) !== undefined;
     },
@@ -116,7 +116,7 @@ export function mintedTokensIn(db: Db) {
       return retired.map(({ id }) => id);
     },
 
-    /** Requests the revocation of a retired token again, if the provider has not confirmed it. */
+    /** Requests the revocation of a retired token again, if the provider has not confirmed the revocation. */
     async resumeRevocation(id: string): Promise<void> {
       const left = await db('minted_tokens')
         .where({ id })

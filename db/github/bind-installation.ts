@@ -126,8 +126,8 @@ export async function listOperatorApps(db: Db): Promise<GithubApp[]> {
 }
 
 /**
- * Lists the installations of the operator's Apps that have this ID at GitHub and are not removed. Two hosts number
- * their installations independently, so there can be several.
+ * Lists the installations of the operator's GitHub Apps that have this ID at GitHub and are not removed. There can be
+ * several, because each host numbers its installations independently.
  */
 export async function listOperatorInstallations(
   db: Db,

@@ -124,7 +124,10 @@ export function githubAppsIn(db: Db) {
         });
     },
 
-    /** Returns when the App's latest pass began, and whether it is still to end. Returns nothing without the App. */
+    /**
+     * Returns when the GitHub App's latest pass began, and whether it is still open. Returns nothing if there is no
+     * such GitHub App.
+     */
     async findPass(id: string): Promise<{ begunAt: number; isOpen: boolean } | undefined> {
       const row = await db('github_apps').where({ id }).first('sync_begun_at', 'sync_open');
       return row && { begunAt: row.sync_begun_at ?? 0, isOpen: Boolean(row.sync_open) };

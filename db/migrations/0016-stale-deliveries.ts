@@ -5,7 +5,7 @@ export async function up(db: Knex): Promise<void> {
   await db.schema.alterTable('deliveries', (table) => {
     table.bigInteger('rearmed_at');
   });
-  // The relay takes turns among the Apps.
+  // The relay lets GitHub Apps take turns.
   await db.raw(`create index deliveries_pending_of_app on deliveries (github_app_id, id) where status = 'received'`);
   // The relay reads large bodies apart from the others.
   await db.raw(`create index deliveries_pending_large on deliveries (id) where status = 'received' and size >= 262144`);

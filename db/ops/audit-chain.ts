@@ -4,9 +4,9 @@ import { holdNumber } from '../store/locks.ts';
 import type { AuditEventRow, AuditHeadRow } from '../store/tables.ts';
 
 const advisoryLock = 4_242_001;
-/** The record that counts the chains, so that a chain that was deleted with its record is noticed. */
+/** The record that counts the chains. It shows when an attacker has deleted a chain with its record. */
 export const chainCount = '*';
-/** An organization and its first audit row are written in one transaction. */
+/** One transaction writes an organization and its first audit row, so their times differ by less than this. */
 const firstRowWithinMs = 60_000;
 
 /** The position and the hash of the last row of a chain. */
@@ -14,8 +14,9 @@ export type Head = { chain: string; sequence: number; hash: string };
 
 /**
  * Adds unchained rows to their chains, in the order in which they became visible. Each chain has a sequence without
- * gaps, and a keyed hash over each row and the one before it. A chained row never moves. A record outside the rows keeps
- * the head of each chain. If the record does not match, the chain continues after a gap, which verifying it reports.
+ * gaps, and a keyed hash over each row and the one before it. A chained row never moves. A record outside the rows
+ * keeps the head of each chain. If the record does not match, the chain continues after a gap, which `verifyChain`
+ * reports.
  */
 export async function chainAudit(trx: Db, limit = 500): Promise<{ count: number; heads: Head[] }> {
   await holdNumber(trx, advisoryLock);
@@ -36,7 +37,7 @@ export async function chainAudit(trx: Db, limit = 500): Promise<{ count: number;
   return { count: rows.length, heads: [...heads.values()] };
 }
 
-/** Returns where the chain continues. One position is left out if its record is missing or was changed. */
+/** Returns where the chain continues. Leaves out one position if the record is missing or was changed. */
 async function startOf(trx: Db, keys: AuditKeys, row: AuditEventRow, record: AuditHeadRow | undefined): Promise<Head> {
   const { chain } = row;
   if (record && holds(keys, record)) return record;
@@ -65,7 +66,7 @@ async function keepHeads(trx: Db, keys: AuditKeys, heads: Head[], records: Map<s
   const count = records.get(chainCount);
   const isFirst = !count && (await trx('audit_heads').first('chain')) === undefined;
   const kept = [...heads];
-  // A count that is missing or was changed stays so, because that shows the attack.
+  // A missing or changed count stays as it is, because it shows the attack.
   if (added > 0 && (isFirst || (count && holds(keys, count)))) {
     kept.push({ chain: chainCount, sequence: (count?.sequence ?? 0) + added, hash: '' });
   }
@@ -77,12 +78,12 @@ async function keepHeads(trx: Db, keys: AuditKeys, heads: Head[], records: Map<s
 const pick = ({ chain, sequence, hash }: Head): Head => ({ chain, sequence, hash });
 const headOf = ({ chain, sequence, hash }: Head) => ['head', chain, sequence, hash];
 
-/** Whether Fairlead has written this record as it is. */
+/** Returns whether the record is as Fairlead wrote it. */
 export function holds(keys: AuditKeys, record: AuditHeadRow): boolean {
   return keys.verify(record.mac, headOf(record));
 }
 
-/** What the hash of a row covers: the signature of the row, its place, and the hash of the row before it. */
+/** Returns what the hash of a row covers: the signature of the row, its place, and the hash of the row before it. */
 export function linkOf(
   { id, chain, mac }: Pick<AuditEventRow, 'id' | 'chain' | 'mac'>,
   sequence: number,
@@ -91,7 +92,7 @@ export function linkOf(
   return ['link', chain, sequence, previousHash, id, mac];
 }
 
-/** What the signature of a row covers: every column with content, in a fixed order. */
+/** Returns what the signature of a row covers: every column with content, in a fixed order. */
 export function contentOf(row: Omit<AuditEventRow, 'mac' | 'sequence' | 'previous_hash' | 'hash'>): unknown[] {
   const { id, chain, org_id, project_id, actor, action, target, outcome, ip, request_id, detail, created_at } = row;
   return ['row', id, chain, org_id, project_id, actor, action, target, outcome, ip, request_id, detail, created_at];
@@ -108,14 +109,14 @@ export async function missingChains(db: Db): Promise<number> {
   return holds(auditKeysOf(db), count) ? Math.max(0, count.sequence - Number(count.heads)) : 1;
 }
 
-/** Whether a chain without a record had rows before this time. An organization begins with an audit row. */
+/** Returns whether a chain without a record had rows before this time. An organization begins with an audit row. */
 export async function isBeginningLost(db: Db, chain: string, firstRowAt: number | undefined): Promise<boolean> {
   if ((await missingChains(db)) === 0) return false;
   const org = await db('orgs').where({ id: chain }).first('created_at');
   return !org || firstRowAt === undefined || org.created_at < firstRowAt - firstRowWithinMs;
 }
 
-/** Returns the length of all chains together. A fall shows that rows and records were removed. */
+/** Returns the length of all chains together. If it decreases, rows and records were removed. */
 export async function auditLength(db: Db): Promise<number> {
   const sum = await db('audit_heads').whereNot({ chain: chainCount }).sum({ rows: 'sequence' }).first();
   return Number(sum?.['rows'] ?? 0);

@@ -4,14 +4,17 @@ import { appendAudit } from './audit.ts';
 import { allIncidents } from './incidents.ts';
 
 const code = 'secret_unreadable';
-/** A webhook or a schedule can need the same secret many times a second. */
+/**
+ * The listener reports an owner once in this time. A webhook or a schedule can need the same secret many times a
+ * second.
+ */
 const againMs = 60_000;
-/** The bound on the memory. */
+/** The most owners that the listener remembers. */
 const mostOwners = 1_000;
 
 /**
- * Returns a listener for a keyring. It opens an incident for the owner of a secret that does not open, and writes an
- * audit row. It writes in a transaction of its own, because the one that needed the secret is rolled back.
+ * Returns a listener for a keyring. When a secret does not open, it opens an incident for the owner and writes an audit
+ * row. It uses a transaction of its own, because the one that needed the secret is rolled back.
  */
 export function reportUnreadable(database: Database): (secret: UnreadableSecret) => void {
   const reported = new Map<string, number>();
@@ -51,7 +54,10 @@ export async function unreadableOwners(db: Db, limit = 100): Promise<string[]> {
   return db('incidents').where({ code, status: 'open' }).orderBy('id').limit(limit).pluck('subject_id');
 }
 
-/** Returns whose people see the incident. The instance's own secrets, and those of the operator, belong to nobody. */
+/**
+ * Returns the organization and project whose people see the incident. Secrets of the instance and of the operator
+ * belong to none.
+ */
 async function placeOf(db: Db, subjectId: string): Promise<{ orgId: string | null; projectId: string | null }> {
   const where = { id: subjectId };
   const found =

@@ -23,18 +23,18 @@ export type ChainVerdict = {
   unchained: number;
 };
 
-/** A head that was kept outside the database. */
+/** A head that a person kept outside the database. */
 export type KeptHead = Pick<Head, 'sequence' | 'hash'>;
 
 type Fault = Pick<ChainVerdict, 'detail' | 'firstBadSequence' | 'firstBadId'> & { finding: 'changed' | 'cut' };
 
 /**
- * Verifies the whole chain, a thousand rows at a time, and the rows that are not chained yet. Compares the chain with
- * its record, and with a head that was kept elsewhere.
+ * Verifies the whole chain, a thousand rows at a time. Also verifies the rows that are not chained yet. Compares the
+ * chain with its record, and with a head that a person kept elsewhere.
  */
 export async function verifyChain(db: Db, chain: string, kept?: KeptHead): Promise<ChainVerdict> {
   const keys = auditKeysOf(db);
-  // The record is read first: rows that are chained while this runs come after it.
+  // This reads the record first, because the relay can chain more rows while this runs.
   const record = await db('audit_heads').where({ chain }).first();
   const heads = [record, kept].filter((head) => head !== undefined);
   const seen = { chain, length: 0, head: '' };
@@ -46,7 +46,7 @@ export async function verifyChain(db: Db, chain: string, kept?: KeptHead): Promi
   return { finding: 'intact', ...seen, ...fault, unchained: Number(unchained?.['count'] ?? 0) };
 }
 
-/** Walks along the chain. `seen` follows to the last row that holds. */
+/** Verifies the chain row by row. `seen` ends at the last row that is intact. */
 async function faultInRows(
   db: Db,
   keys: AuditKeys,
@@ -88,7 +88,7 @@ function changed({ id }: AuditEventRow): Fault {
   return { finding: 'changed', detail: 'This row is not as Fairlead wrote it.', firstBadId: id };
 }
 
-/** A row is signed when it is written, so that an edit before it is chained is noticed too. */
+/** Fairlead signs a row when it writes it, so this also finds an edit before the row is chained. */
 async function faultInUnchained(db: Db, keys: AuditKeys, chain: string): Promise<Fault | undefined> {
   const rows = await db('audit_events').where({ chain }).whereNull('sequence').orderBy('id').limit(10_000);
   const bad = rows.find((row) => !isAsWritten(keys, row));
@@ -107,7 +107,7 @@ async function faultAtEnd(
   if (record && !holds(keys, record)) return { finding: 'changed', detail: 'The record of the head was changed.' };
   if (record && record.sequence > length) return cut('Rows are missing at the end.');
   if (!record && length > 0) {
-    // The first rows can have been chained since the record was read.
+    // The relay can have chained the first rows since this read the record.
     const now = await db('audit_heads').where({ chain }).first('chain');
     if (!now) return { finding: 'changed', detail: 'The record of the head was deleted.' };
   }

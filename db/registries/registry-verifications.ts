@@ -67,7 +67,7 @@ export async function requestVerificationsOf(trx: Transaction, cloudAccountId: s
 
 /**
  * Why the check runs: a person has requested it, or it is due. `gone` means that there is nothing to check. If the
- * integration no longer exists, waiting operations have failed.
+ * integration no longer exists, this has failed the waiting operations.
  */
 export type VerificationWish = 'asked' | 'due' | 'gone';
 
@@ -83,7 +83,9 @@ export async function beginVerification(trx: Transaction, integrationId: string)
   return 'gone';
 }
 
-/** Whether a check was requested since the last one, because it was due or because a cloud account has changed. */
+/**
+ * Returns whether a check was requested since the last one, because it was due or because a cloud account has changed.
+ */
 async function isDue(trx: Transaction, { id, checkedAt }: Integration): Promise<boolean> {
   return commandsIn(trx).wasRequested(verifyWorkflowId(id), checkedAt ?? 0);
 }

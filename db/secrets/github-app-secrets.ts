@@ -60,8 +60,8 @@ export function githubAppSecrets(db: Db, keyring: Keyring) {
     },
 
     /**
-     * Returns every secret that a webhook of this App can be signed with right now. Skips one that does not open, unless
-     * none opens: then it throws.
+     * Returns every secret that can have signed a webhook of this GitHub App now. Skips one that does not open. If none
+     * opens, throws.
      */
     async webhookSecrets(githubAppId: string): Promise<string[]> {
       const owner = await secrets.find({ githubAppId }, 'webhook_secret');

@@ -49,7 +49,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     if (old === secret) return false;
 
     const before = versions.filter(({ status }) => status === 'retiring').map((one) => one.id);
-    // Nothing can use an active version that does not open.
+    // Nothing can use an active version that does not open, so it ends at once.
     if (current && old === undefined) before.push(current.id);
     await db('credential_versions')
       .whereIn('id', before)
@@ -100,7 +100,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
   };
 }
 
-/** Returns undefined if the secret does not open. The keyring has reported it then. */
+/** Returns undefined if the secret does not open. The keyring has then reported it. */
 export async function ifReadable<Result>(opening: Promise<Result>): Promise<Result | undefined> {
   return opening.catch((error: unknown) => {
     if (error instanceof UnreadableSecret) return undefined;
@@ -109,8 +109,8 @@ export async function ifReadable<Result>(opening: Promise<Result>): Promise<Resu
 }
 
 /**
- * Returns what the secret is sealed for. The owner's own row says which organization it belongs to, so that a credential
- * row cannot be given to the owner of another organization.
+ * Returns what the secret is sealed for. The organization comes from the owner's own row. Prevents an attacker from
+ * giving a credential row to the owner of another organization.
  */
 export async function sealContextOf(db: Db, credential: CredentialRow, version: number): Promise<SealContext> {
   const { id, org_id: orgId, kind } = credential;

@@ -35,8 +35,8 @@ export function keyIdIn(signature: string | null): string {
 }
 
 /**
- * Opens the audit keys. Each master key that becomes the current one gets an audit key of its own. The older ones are
- * sealed again under the current master key, so that a master key can be retired and old chains still verify.
+ * Opens the audit keys. Creates one for the current master key if it has none. Seals the older ones again under the
+ * current master key. After you retire a master key, old chains therefore still verify.
  */
 export async function openAuditKeys(database: Database, keyring: Keyring): Promise<AuditKeys> {
   const { currentKeyId } = keyring;

@@ -38,8 +38,8 @@ export function createBatch<Item, Result>({
   write(trx: Transaction, items: Item[]): Promise<Result[]>;
   bytesOf?: (item: Item) => number;
   /**
-   * Whose item it is. Owners take turns, and one owner can use at most half of the limits. Without it, all items have
-   * the same owner, who can use everything.
+   * Returns the owner of an item. Owners take turns, and one owner can use at most half of the limits. Without this,
+   * all items have one owner, which can use all of the limits.
    */
   ownerOf?: (item: Item) => string;
   maxItems?: number;

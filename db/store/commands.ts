@@ -111,7 +111,7 @@ export function commandsIn(db: Db) {
       await db('commands').where({ status: 'pending' }).where('due_at', '>', now).update({ due_at: now });
     },
 
-    /** Returns whether the workflow was requested since then. Done requests are stored for a week. */
+    /** Returns whether the workflow was requested since then. Finished requests stay stored for a week. */
     async wasRequested(workflowId: string, since: number): Promise<boolean> {
       const request = db('commands')
         .where({ workflow_id: workflowId })

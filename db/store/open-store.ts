@@ -58,7 +58,7 @@ async function openEmbedded({ dataDir, masterKeys }: StoreSettings): Promise<Sto
   } catch {
     throw new StoreError(`The data directory ${folder} cannot be written: change its owner or set FAIRLEAD_DATA_DIR`);
   }
-  // First, because SQLite gives its log the mode of the database.
+  // This comes first, because SQLite gives its log the mode of the database.
   const files = tightenFiles(folder);
   const databaseFile = path.join(folder, 'fairlead.db');
   if (existsSync(databaseFile)) await refuseOtherFile(databaseFile, folder);

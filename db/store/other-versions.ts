@@ -8,9 +8,9 @@ import { sealVersion } from './sealing.ts';
 export type NamedStore = { name: string; toUseAnother: string };
 
 /**
- * Rejects a store with migrations that this version does not have, or with secrets that it cannot open. Only reads, so that a rejected store does not
- * change. New migrations are always added at the end, so an unknown name before the newest one comes from a development
- * version.
+ * Rejects a store with migrations that this version does not have, or with secrets that it cannot open. Only reads, so
+ * a rejected store does not change. New migrations are always added at the end, so an unknown name before the newest
+ * one comes from a development version.
  */
 export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: NamedStore): Promise<void> {
   if (!(await db.schema.hasTable(migrationTable))) return;
@@ -33,7 +33,10 @@ export async function refuseOtherVersions(db: Knex, { name, toUseAnother }: Name
   throw ofDevelopment(name, toUseAnother);
 }
 
-/** Whether the secrets are sealed in a way that this version cannot open. The proof of each master key shows it. */
+/**
+ * Returns whether the secrets are sealed in a format that this version cannot open. The proof of each master key has
+ * the same format.
+ */
 async function isSealedOtherwise(db: Knex): Promise<boolean> {
   if (!(await db.schema.hasTable('instance'))) return false;
   const other = db('instance').where('key', 'like', `${keyCheck}%`).whereNot('value', 'like', `${sealVersion}.%`);

@@ -1,14 +1,18 @@
 import { chmodSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 
-/** The files that Fairlead and its Temporal server write into the data directory. An operator's own files are not touched. */
+/**
+ * The files that Fairlead and its Temporal server write into the data directory. Fairlead does not change an operator's
+ * own files.
+ */
 const ours = /^(?:(?:fairlead|temporal)\.db(?:-wal|-shm|-journal)?|master\.key|temporal\.(?:log|pid)(?:\.new)?)$/;
 
 export type Tightened = { tightened: string[]; exposed: string[] };
 
 /**
- * Takes the files in the data directory away from other users. They hold sealed secrets, the key to them and the
- * payloads of webhooks. Returns the files that were readable by others, and those whose mode could not be changed.
+ * Prevents other users of the machine from reading the files in the data directory. The files contain sealed secrets,
+ * their key, and payloads of webhooks. Returns the files whose mode it has tightened, and those whose mode it could not
+ * change.
  */
 export function tightenFiles(folder: string): Tightened {
   const wide = readdirSync(folder)
@@ -19,7 +23,10 @@ export function tightenFiles(folder: string): Tightened {
   return { tightened: wide.filter((file) => !exposed.includes(file)), exposed };
 }
 
-/** A file of another user, or on a file system without modes, keeps its mode. */
+/**
+ * Returns whether the file now has the mode 600. A file of another user, or on a file system without modes, keeps its
+ * mode.
+ */
 function tighten(file: string): boolean {
   try {
     chmodSync(file, 0o600);

@@ -2,8 +2,8 @@ import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import nacl from 'tweetnacl';
 
 /**
- * The record that a secret belongs to. A ciphertext opens only with the same context. So it does not open in another
- * record, or when the record is given to another owner.
+ * The record that a secret belongs to. A ciphertext opens only with the same context. It does not open in another
+ * record, or after the record is given to another owner.
  */
 export type SealContext = {
   /** The organization in the record's own row. */

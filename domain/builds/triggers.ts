@@ -16,7 +16,7 @@ export type BuildRequest = {
   ref: string;
   refName: string;
   sha: string;
-  /** The full ref whose workflow is dispatched. A short name could mean another branch or a tag. */
+  /** The full ref for the dispatch. A short name could mean another branch or a tag. */
   dispatchRef: string;
   /** The ref that the workflow builds. */
   fairleadRef: string;

@@ -7,7 +7,10 @@ type Statement = { Sid?: string; Effect: 'Allow'; Action: string | string[]; Res
 
 const pull = ['BatchCheckLayerAvailability', 'GetDownloadUrlForLayer', 'BatchGetImage'];
 const push = ['InitiateLayerUpload', 'UploadLayerPart', 'CompleteLayerUpload', 'PutImage'];
-/** A pull through ECR's cache of another registry imports the image, and creates the repository on the first pull. */
+/**
+ * The actions of a pull through ECR's cache of another registry. It imports the image, and creates the repository on
+ * the first pull.
+ */
 const pullThroughCache = ['BatchImportUpstreamImage', 'CreateRepository'];
 /** Everyone may pull from the public registry. */
 const pushToPublic = ['BatchCheckLayerAvailability', ...push];
@@ -48,8 +51,8 @@ function ecrStatements(
 }
 
 /**
- * The session policy, as short as possible. It only narrows what the role may do, so it keeps the role's access to a
- * pull-through cache. The permission policy leaves that access to the owner of the role.
+ * Returns the session policy, as short as possible. It only narrows what the role may do, so it allows a pull-through
+ * cache. The permission policy leaves that access to the owner of the role.
  */
 export function ecrSessionPolicy(target: EcrTarget, actions: RegistryPurpose[], repositories?: string[]): string {
   const statements = ecrStatements(target, actions, repositories, pullThroughCache);

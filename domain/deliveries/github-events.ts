@@ -95,15 +95,15 @@ const consumed: ReadonlySet<string> = new Set([
   'github_app_authorization',
 ]);
 
-/** Returns whether the payload of the event matters. If not, `readGitHubEvent` needs none. */
+/** Returns whether the payload of the event matters. If it does not, `readGitHubEvent` needs no payload. */
 export function isConsumed(eventName: string): boolean {
   return consumed.has(eventName);
 }
 
-/** Texts that name nothing. They can be long, and hold characters that the database cannot store. */
+/** Texts that name nothing. They can be long, and can contain characters that the database cannot store. */
 const shown: ReadonlySet<string> = new Set(['message', 'title', 'displayTitle']);
 const mostShown = 16_384;
-/** Git and GitHub have no longer names. */
+/** The longest names at Git and GitHub are shorter than this. */
 const longestName = 1_000;
 
 /** Reads a parsed payload of the event that the header names. Never throws: an unusable payload returns its reason. */
@@ -116,7 +116,10 @@ export function readGitHubEvent(eventName: string, payload: unknown): GitHubEven
   return event;
 }
 
-/** Postgres stores no NUL. Without it, a ref or a name would be another one. */
+/**
+ * Returns whether no name is too long or has a NUL, which Postgres cannot store. Without the NUL, it would be another
+ * name.
+ */
 function hasSoundNames(part: object): boolean {
   return Object.entries(part).every(([name, value]) => {
     if (typeof value === 'string') return shown.has(name) || (value.length <= longestName && !value.includes('\0'));

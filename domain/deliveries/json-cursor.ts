@@ -5,7 +5,7 @@ export class MalformedJson extends Error {
 /** GitHub's payloads have about ten levels. */
 const mostDepth = 512;
 const longestNumber = 1_000;
-/** The bytes that are read between two pauses. This takes about a millisecond. */
+/** The number of bytes between two pauses. Reading them takes about a millisecond. */
 const bytesPerStep = 256 * 1024;
 
 export const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
@@ -25,8 +25,8 @@ for (const character of '0123456789+-.eE') kinds[character.charCodeAt(0)] = ofNu
 const [value, valueOrEnd, name, nameOrEnd, colonAfterName, commaOrEnd] = [0, 1, 2, 3, 4, 5];
 
 /**
- * A position in a JSON document. It can skip space or a value, and keeps nothing of what it skips. Both return whether
- * they are done: they pause now and then, and the caller calls them again.
+ * A position in a JSON document. `skipSpace` and `skipSome` skip space or a value, and keep nothing of it. They return
+ * false when they pause, and the caller calls them again until they return true.
  */
 export class JsonCursor {
   readonly bytes: Buffer;
@@ -50,7 +50,7 @@ export class JsonCursor {
     return this.pause();
   }
 
-  /** Passes one character, which must be there. */
+  /** Skips one character. Throws if the next character is another one. */
   pass(byte: number): void {
     if (this.bytes[this.at] !== byte) throw unexpected();
     this.at += 1;

@@ -12,8 +12,8 @@ import {
 } from './json-cursor.ts';
 
 /**
- * The parts of a JSON document to read: one value, the named members of an object, a list of such parts, or all short
- * texts of an object by their names.
+ * The parts of a JSON document to read. A shape is one value, the named members of an object, a list of such parts, or
+ * all short texts of an object.
  */
 export type Shape = 'value' | 'texts' | readonly [Shape] | { readonly [member: string]: Shape };
 
@@ -24,9 +24,9 @@ const mostElements = 1_000;
 const longestName = 1_000;
 
 /**
- * Reads parts of a JSON document and skips the others. Skipped parts must be valid JSON too, but nothing of them is
- * kept: a document of millions of small values needs no more memory than its bytes. The generator pauses after each
- * step, so that the caller can serve others. As with `JSON.parse`, the last of several members with one name counts.
+ * Reads parts of a JSON document and skips the others. Skipped parts must be valid JSON too, but use no memory beyond
+ * the bytes of the document. The generator pauses after each step, so that the caller can serve others. As with
+ * `JSON.parse`, the last of several members with the same name counts.
  */
 export function* pickJson(bytes: Buffer, shape: Shape): Generator<void, unknown> {
   const cursor = new JsonCursor(bytes);
@@ -103,7 +103,7 @@ function* moves(cursor: JsonCursor, close: number, isFirst: boolean): Generator<
   return true;
 }
 
-/** Returns the name of a member. Undefined if it is longer than any that is read. */
+/** Returns the name of a member, or undefined if it is longer than every name in a shape. */
 function nameAt({ bytes, at }: JsonCursor, start: number): string | undefined {
   if (at - start > longestName) return undefined;
   // Most names are plain ASCII, and reading them as such is many times faster.
@@ -114,12 +114,12 @@ function nameAt({ bytes, at }: JsonCursor, start: number): string | undefined {
   return bytes.toString('latin1', start + 1, at - 1);
 }
 
-/** The value is valid JSON and has no parts. */
+/** Parses a value that is valid JSON and has no parts. */
 function valueAt({ bytes, at }: JsonCursor, start: number): unknown {
   return at - start <= longestText ? JSON.parse(bytes.toString('utf8', start, at)) : undefined;
 }
 
-/** Returns the same parts of a document that was parsed as a whole. */
+/** Returns the same parts of a value that `JSON.parse` has returned. */
 export function partsOf(value: unknown, shape: Shape): unknown {
   if (shape === 'value') return isLeaf(value) ? value : undefined;
   if (isList(shape)) {

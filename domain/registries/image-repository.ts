@@ -9,7 +9,7 @@ export function isRepositoryName(name: string): boolean {
   return name.length <= maxLength && repositoryName.test(name);
 }
 
-/** Returns what to change in a name that the registry cannot have, as the end of a sentence about the name. */
+/** Returns what to change in a name that the registry does not allow, as the end of a sentence about the name. */
 export function repositoryNameAdvice(registry: RegistryHost, text: string): string {
   if (text !== text.toLowerCase() && imageRepository(registry, text.toLowerCase()) !== undefined) {
     return `must be in lower case: ${text.toLowerCase()}`;

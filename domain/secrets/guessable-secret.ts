@@ -1,13 +1,13 @@
-/** Words of placeholders that people copy from a manual and forget to replace. Compared without separators. */
+/** Words of placeholders that people copy from a manual and forget to replace. The comparison ignores separators. */
 const placeholder =
   /changeme|changethis|replaceme|example|placeholder|password|letmein|qwerty|insecure|your\w{0,20}(?:secret|token|key)|supersecret|topsecret|secretsecret/;
 
-/** No random secret of this many characters repeats in shorter parts. */
+/** The longest part whose repetition makes a secret guessable. */
 const longestPart = 15;
 
 /**
- * Returns why a person could guess the secret, or undefined. It refuses only what no generator makes, so that a secret
- * from GitHub or from any random source passes.
+ * Returns why a person could guess the secret, or undefined. A secret from GitHub or from any random source passes,
+ * because this refuses only what no generator makes.
  */
 export function guessable(
   secret: string,
@@ -23,7 +23,7 @@ export function guessable(
   return undefined;
 }
 
-/** The same for the bytes of a key. */
+/** Returns the same for the bytes of a key. */
 export function guessableKey(key: Uint8Array): string | undefined {
   return guessable(Buffer.from(key).toString('latin1'), { least: key.length, distinct: 12 });
 }

@@ -76,7 +76,10 @@ export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
   };
 }
 
-/** Returns the TLS option that trusts these certificates beside the well-known ones. Without any, Node's default holds. */
+/**
+ * Returns the TLS option that trusts these certificates beside the well-known ones. Without any, Node's default
+ * applies.
+ */
 export function trustOf({ caFile, ca }: Pick<GuardedFetchOptions, 'caFile' | 'ca'>): { ca?: string[] } {
   const own = [...(caFile === undefined ? [] : [readFileSync(caFile, 'utf8')]), ...(ca === undefined ? [] : [ca])];
   // TLS itself ignores an invalid certificate without an error.

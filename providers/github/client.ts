@@ -15,7 +15,7 @@ export type Wire = {
   timeoutMs: number;
   /** Sees every request to the API, and every response. */
   traffic: Traffic;
-  /** The same for the pages of the host, where people sign in. */
+  /** Sees every request to the pages of the host, where people sign in. */
   webTraffic: Traffic;
   /** Whether a person waits for the response. */
   urgent: boolean;

@@ -18,11 +18,11 @@ export type Call = {
 export type Answer = {
   status: number;
   headers: Record<string, unknown>;
-  /** Undefined if the body is not an error of GitHub, which is JSON with a message. A proxy may have sent it. */
+  /** Undefined if the body is not a GitHub error, which is JSON with a message. A proxy might have sent it. */
   message: string | undefined;
 };
 
-/** A proxy returns these if it has no answer. GitHub can still have carried out the request. */
+/** A proxy returns these if it has no response from GitHub. GitHub can still have carried out the request. */
 const proxyTimeouts = [408, 499];
 
 /** GitHub's advice if it sets no time: wait for at least a minute. */
@@ -118,8 +118,8 @@ function isLimit(answer: Answer): boolean {
 const anonymousLimit = 60;
 
 /**
- * Returns whether GitHub has answered without accepting the credentials. Its rate limit is then the one of our address:
- * it says nothing about the account that the credentials were for.
+ * Returns whether GitHub has responded without accepting the credentials. The rate limit in the response is then that
+ * of our address, not that of the account.
  */
 export function isAnonymous(answer: Answer): boolean {
   if (answer.status === 401 || hasAnonymousLimit(answer)) return true;
@@ -143,7 +143,7 @@ function pauseOf(answer: Answer, code: GitHubErrorCode, now: number): number | u
   if (asked !== undefined) return asked;
   if (code === 'secondary_limited') return leastPauseMs;
   if (code !== 'rate_limited') return undefined;
-  // The next attempt has valid credentials again, and need not wait for the hour of our address.
+  // The next attempt has valid credentials, so it does not need to wait for the end of our address's hour.
   if (hasAnonymousLimit(answer)) return leastPauseMs;
   const reset = Number(header(answer, 'x-ratelimit-reset'));
   return Number.isFinite(reset) ? Math.max(1000, reset * 1000 - now) : leastPauseMs;

@@ -26,7 +26,7 @@ export async function throughGate(
     throw error;
   }
   const answer = await answerIn(response);
-  // If GitHub has not accepted the credentials, the figures are those of our address, and not of the account.
+  // If GitHub has not accepted the credentials, the figures are those of our address, not those of the account.
   const account = isAnonymous(answer) ? undefined : leaving.account;
   const limit = limitOf(answer, now() + traffic.clockOffsetMs());
   traffic.answered({ ...leaving, account }, { status: response.status, headers: response.headers, limit }, sentAt);
@@ -45,7 +45,7 @@ async function answerIn(response: Response): Promise<Answer> {
   return { status, headers, message: messageIn(data) };
 }
 
-/** Returns the message of GitHub's refusal. Undefined if the body is not one. */
+/** Returns the message of a GitHub error. Undefined if the body is not a GitHub error. */
 export function messageIn(data: unknown): string | undefined {
   const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : undefined;
   return typeof message === 'string' ? message : undefined;

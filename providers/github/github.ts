@@ -18,7 +18,7 @@ export type GitHubOptions = {
   timeoutMs?: number;
   /** Shared by all clients of this host. If absent, no request is held back. */
   traffic?: Traffic | undefined;
-  /** The same for the host's pages. github.com has them at another address than its API. */
+  /** The same for the host's pages. On github.com they have another address than the API. */
   webTraffic?: Traffic | undefined;
   /** A person waits for the answer. */
   urgent?: boolean | undefined;

@@ -63,7 +63,7 @@ export async function exchangeCode(wire: Wire, wanted: CodeExchange): Promise<{ 
   return { token: tokenIn(text) };
 }
 
-/** GitHub counts these requests against no installation and no App. */
+/** GitHub counts these requests against no installation and no GitHub App. */
 function leavingOf({ urgent }: Wire): Leaving {
   return { effect: 'control', urgent };
 }

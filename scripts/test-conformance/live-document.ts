@@ -9,8 +9,8 @@ export type Ids = Record<string, string>;
 const exampleId = /\b([a-z]+)_01k4z9v7c1q8x0m3t5n2b6d4fa\b/g;
 
 /**
- * Returns the document of a running server with the ids of resources that exist as its examples, so that operations find
- * something. A deletion gets the `spare` ones. A request waits for an operation at most a second. Nothing else is changed.
+ * Returns the document of a running server, with the ids of existing resources as its examples. Operations then find
+ * something. A deletion gets the `spare` ids. A request waits for an operation at most a second. Changes nothing else.
  */
 export function withLiveIds(document: LiveDocument, ids: Ids, spare: Ids): LiveDocument {
   const paths = Object.entries(document.paths).map(([path, operations]) => {

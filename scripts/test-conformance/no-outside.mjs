@@ -2,8 +2,8 @@ import dns from 'node:dns';
 import promises from 'node:dns/promises';
 import { syncBuiltinESMExports } from 'node:module';
 
-// Makes every public name unknown to the product's process, which loads this file with `--import`. The run sends made-up
-// registries and passwords, and no real service must receive them.
+// Makes every public name unknown to the product's process, which loads this file with `--import`. Prevents a real
+// service from receiving the made-up registries and passwords of the run.
 const unknown = (name) => Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' });
 const isOurs = (name) => name === 'localhost' || /^[\d.:]+$/.test(name);
 

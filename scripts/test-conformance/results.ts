@@ -11,8 +11,8 @@ export type RunReport = {
 export type Counts = { passed: number; failed: number; problems: string[] };
 
 /**
- * Counts each operation of a run once. An operation fails if a check found something. A run that is not complete, or that
- * left an operation out, fails too.
+ * Counts each operation of a run once. An operation fails if a check found something. A run also fails if it is not
+ * complete or left an operation out.
  */
 export function countsOf(name: string, report: RunReport | undefined, operations: number): Counts {
   if (!report) return { passed: 0, failed: 1, problems: [`${name}: wrote no report`] };

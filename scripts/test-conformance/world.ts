@@ -89,7 +89,7 @@ function byPrefix(...ids: (string | undefined)[]): Ids {
 
 function createAsk(url: string, token: string) {
   return async function ask<Body = Item>(method: string, path: string, body?: unknown): Promise<Body> {
-    // GitHub's installations and repositories are known soon after the start.
+    // Fairlead knows GitHub's installations and repositories soon after the start.
     const deadline = Date.now() + 30_000;
     for (;;) {
       const response = await fetch(url + path, {
@@ -105,7 +105,7 @@ function createAsk(url: string, token: string) {
   };
 }
 
-/** Starts the product as a user starts it, beside a simulated GitHub. It reaches nothing else. */
+/** Starts the product as a user does, beside a simulated GitHub. The product reaches nothing else. */
 export async function startWorld() {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-conformance-'));
   const [port, temporalPort, uiPort] = [await freePort(), await freePort(), await freePort()];

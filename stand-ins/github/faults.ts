@@ -28,7 +28,7 @@ export type Fault = {
   after?: boolean;
   /** Seconds. */
   retryAfter?: number;
-  /** More headers for the answer of a `status`. */
+  /** More headers for the response of a `status` fault. */
   headers?: Record<string, string>;
   /** The body, sent unchanged. The contract check finds a broken one. */
   body?: unknown;

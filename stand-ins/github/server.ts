@@ -198,8 +198,8 @@ export function createGitHubServer(parts: Parts): (host?: 'web' | 'api') => Serv
     const etag = call.method === 'GET' && final.status === 200 ? `W/"${hash(raw)}"` : undefined;
     const unchanged = etag !== undefined && call.headers['if-none-match'] === etag;
     entry.status = unchanged ? 304 : final.status;
-    // What has not changed costs nothing.
-    // A request with refused credentials counts like one without any: against the limit of the address.
+    // What has not changed costs nothing. A request with refused credentials counts against the limit of the address,
+    // like a request without credentials.
     const account = entry.status === 401 ? '' : (call.headers.authorization ?? '');
     const count = (used.get(account) ?? 0) + (unchanged ? 0 : 1);
     used.set(account, count);

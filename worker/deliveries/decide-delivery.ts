@@ -154,7 +154,7 @@ async function decideForSubject(
   return { orgId, status: 'ignored', reason: 'run_unknown' };
 }
 
-/** Returns whose delivery it is while it waits. An installation that is unknown or removed has no owner. */
+/** Returns the installation that the delivery waits for. It counts as unbound if it is unknown or removed. */
 async function waiterOf(
   { subjects }: Deciding,
   { githubAppId }: PendingDelivery,

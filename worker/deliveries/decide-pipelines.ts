@@ -126,7 +126,7 @@ async function write(
 export type Waiter = { installation: string; isBound: boolean };
 
 export type Decided = DeliveryOutcome & {
-  /** Set if the subject is not known yet, but can be after a sync. */
+  /** Set if the subject is not known yet, but can become known after a sync. */
   overtakes?: Waiter;
   /** Writes the result of this outcome, unless the delivery waits for another one. */
   conclude?(): Promise<void>;

@@ -2,12 +2,14 @@ import { type GitHubEvent, isConsumed, readGitHubEvent } from '../../domain/deli
 import { githubShape } from '../../domain/deliveries/github-shape.ts';
 import { partsOf, pickJson } from '../../domain/deliveries/pick-json.ts';
 
-/** Most webhooks are smaller. Parsing as a whole is faster, but a large hostile body would take seconds and gigabytes. */
+/**
+ * Most webhooks are smaller. Parsing them as a whole is faster. A large hostile body would take seconds and gigabytes.
+ */
 const mostParsedWhole = 64 * 1024;
 
 /**
- * Returns what a decision needs to know of a webhook. A large body is read in steps, so that nothing else waits, and
- * without a copy. A body that no decision needs is not read.
+ * Returns what a decision needs to know of a webhook. Reads a large body in steps and without a copy, so that nothing
+ * else waits. Does not read a body that no decision needs.
  */
 async function read(event: string, body: Buffer): Promise<GitHubEvent> {
   if (!isConsumed(event)) return readGitHubEvent(event, {});
@@ -24,7 +26,7 @@ async function read(event: string, body: Buffer): Promise<GitHubEvent> {
 
 export const eventSource = { needsBody: isConsumed, read };
 
-/** Lets others run between the steps. */
+/** Lets other work run between the steps. */
 async function inSteps(steps: Generator<void, unknown>): Promise<unknown> {
   for (;;) {
     const { done, value } = steps.next();

@@ -2,15 +2,15 @@ import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { Database } from '../../db/store/connection.ts';
 import { type Closed, settleClosed } from './settle-closed.ts';
 
-/** How far back the first look goes. It finds what an operator ended while no worker was running. */
+/** How far back the first sweep looks. It finds what an operator ended while no worker was running. */
 const firstWindowMs = 24 * 3_600_000;
-/** Temporal lists a workflow some time after it has closed, so the looks overlap. */
+/** Temporal lists a workflow some time after it has closed, so the sweeps overlap. */
 const windowMs = 10 * 60_000;
 const callMs = 5_000;
 
 /**
- * Finds the workflows that an operator terminated or canceled in Temporal, or that failed, and ends or resumes their
- * rows. Any number of workers can do so at once, because the row decides and a workflow runs once under its ID.
+ * Finds the workflows that an operator terminated or canceled in Temporal, or that failed. Ends or resumes their rows.
+ * Any number of workers can do so at once, because the row decides and only one workflow runs under an ID.
  */
 export function createClosedWorkflowSweep({
   database,
@@ -21,12 +21,15 @@ export function createClosedWorkflowSweep({
   client: Client;
   taskQueue: string;
 }): () => Promise<void> {
-  /** The runs that were handled, by the time when they closed. */
+  /** The runs that this worker has handled, with the time when each closed. */
   const handled = new Map<string, number>();
   let window = firstWindowMs;
   const limited = <Result>(call: () => Promise<Result>) => client.withDeadline(Date.now() + callMs, call);
 
-  /** An operator can have reset or started the workflow again. Then the new run goes on with the row. */
+  /**
+   * Returns whether this is the workflow's latest run. If an operator has reset or restarted the workflow, the new run
+   * continues with the row.
+   */
   async function isLatest({ workflowId, runId }: WorkflowExecutionInfo): Promise<boolean> {
     const latest = await limited(() => client.workflow.getHandle(workflowId).describe());
     return latest.runId === runId;
@@ -42,7 +45,7 @@ export function createClosedWorkflowSweep({
         if (await isLatest(run)) await database.write((trx) => settleClosed(trx, closedOf(run)));
         handled.set(run.runId, run.closeTime?.getTime() ?? Date.now());
       } catch (error) {
-        // The others do not wait for this one, and the next look tries it again.
+        // The others do not wait for this one. The next sweep tries it again.
         troubles.push(error);
       }
     }

@@ -25,8 +25,8 @@ const failure = { code, detail: 'The workflow was ended in Temporal before its w
 type Settle = (trx: Transaction, id: string, byOperator: boolean) => Promise<void>;
 
 /**
- * What happens to the row of each type of workflow. docs/operations.md has the same table. Types that are missing have
- * no row: a schedule or the next event starts them again.
+ * What happens to the row of each type of workflow. docs/operations.md has the same table. Other types have no row, and
+ * a schedule or the next event starts them again.
  */
 const settlements: Record<string, { prefix: string; settle: Settle }> = {
   dispatchBuild: { prefix: 'build/', settle: settleBuild },
@@ -57,7 +57,7 @@ async function settleBuild(trx: Transaction, id: string, byOperator: boolean): P
   await commandsIn(trx).add({ ...startOf(build), action: 'signal_with_start', signal: 'canceled' });
 }
 
-/** A manifest code that was sent to GitHub cannot be taken back, so that flow goes on. */
+/** Fairlead cannot take back a manifest code that it has sent to GitHub, so that flow continues. */
 async function settleFlow(trx: Transaction, id: string, byOperator: boolean): Promise<void> {
   const flow = await allConnectFlows(trx).takeOpen(id);
   if (!flow) return;
@@ -65,7 +65,7 @@ async function settleFlow(trx: Transaction, id: string, byOperator: boolean): Pr
   else await nudgeFlow(trx, flow);
 }
 
-/** A deletion cannot be canceled: the integration is already cut off, and its access is not revoked yet. */
+/** An operator cannot cancel a deletion. The integration is already cut off, but its access is not revoked yet. */
 async function resumeDeletion(trx: Transaction, id: string): Promise<void> {
   const integration = await findEvenDeleted(trx, everything, id);
   if (integration?.status === 'deleting') await startAgain(trx, deletionCommand(integration));

@@ -15,13 +15,13 @@ const rest = { timesOfWork: 4, leastMs: 50, mostMs: 1_000 };
 /** The attempts for one delivery. After that only a redelivery by the provider retries it. */
 const mostTries = 5;
 
-/** Called with the deliveries of one transaction, in order, and with what is known of each. */
+/** Decides one delivery after the other in a transaction, from what is known of each. */
 export type Decider<Facts> = (trx: Transaction) => (delivery: PendingDelivery, facts: Facts) => Promise<Decided>;
 
 /**
- * Decides the received deliveries, a batch per transaction. Their bodies are read before that, outside the transaction.
- * A claim lets several relays share the work. A failed batch is repeated one by one, so that one bad delivery does not
- * hold up the others.
+ * Decides the received deliveries, a batch per transaction. It reads their bodies before that, outside the transaction.
+ * A claim lets several relays share the work. If a batch fails, it decides the deliveries one by one, so that a bad
+ * delivery does not delay the others.
  */
 export function createDeliveryWork<Facts>({
   database,
@@ -43,7 +43,7 @@ export function createDeliveryWork<Facts>({
   firstRestMs?: number;
   /** How long a delivery waits for a sync. */
   patienceMs?: number;
-  /** The pause after which a waiting delivery is looked at again. */
+  /** The pause before the next attempt to decide a waiting delivery. */
   lookAgainMs?: number;
   room?: WaitingRoom;
 }): () => Promise<boolean> {
@@ -116,7 +116,7 @@ export function createDeliveryWork<Facts>({
     }
   }
 
-  /** Whether another relay held everything that this one last wanted. */
+  /** Whether another relay held all deliveries that this relay wanted last. */
   let isContended = false;
 
   return async () => {

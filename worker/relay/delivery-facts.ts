@@ -3,36 +3,36 @@ import { deliveryQueue, type PendingDelivery } from '../../db/deliveries/deliver
 import type { Database } from '../../db/store/connection.ts';
 
 const batch = { limit: 200, maxBytes: 8 * 1024 * 1024 };
-/** After this many bytes of bodies, others run first. */
+/** After this many bytes of bodies, other work runs first. */
 const bytesPerStep = 512 * 1024;
-/** How long small deliveries wait at most while a large one is read. */
+/** The longest wait for a large body when nothing else can be decided. */
 const largeRestMs = 25;
-/** How many large deliveries are considered for the next reading. */
+/** The most large deliveries among which it chooses the next to read. */
 const mostLarge = 50;
 
 /** Reads what a decision needs to know of a delivery. */
 export type FactsSource<Facts> = {
-  /** Returns whether the body matters for this event. If not, `read` gets an empty one. */
+  /** Returns whether the body matters for this event. If it does not, `read` gets an empty body. */
   needsBody(event: string): boolean;
   read(event: string, body: Buffer): Facts | Promise<Facts>;
 };
 
 type Wanted = {
-  /** Whether the delivery must not be decided now. */
+  /** Returns whether the delivery must not be decided now. */
   isHeld(id: string): boolean;
   /** Whether another relay is deciding the oldest ones. */
   isContended: boolean;
 };
 
 /**
- * Reads bodies before the transaction that decides them, and keeps what is known of each delivery until it is decided.
- * Large bodies are read one after the other in the background, and Apps take turns, so that nobody waits for a stranger's
- * large body.
+ * Reads bodies before the transaction that decides them. Keeps what is known of each delivery until it is decided.
+ * Reads large bodies one after the other in the background, and GitHub Apps take turns. Prevents a tenant with large
+ * bodies from delaying the deliveries of others.
  */
 export function createFactsReader<Facts>({ database, source }: { database: Database; source: FactsSource<Facts> }) {
   const known = new Map<string, Facts>();
   let large: Promise<void> | undefined;
-  /** The Apps whose large bodies were read, the latest last. */
+  /** The GitHub Apps whose large bodies were read, the latest one last. */
   const served = new Set<string>();
 
   const queue = () => deliveryQueue(database.reader);
@@ -52,7 +52,9 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     }
   }
 
-  /** If there are more than one batch can hold, each App gets a share of it. */
+  /**
+   * Returns the oldest small deliveries. If there are more than one batch can hold, each GitHub App gets a share of it.
+   */
   async function nextSmall({ isHeld, isContended }: Wanted): Promise<PendingDelivery[]> {
     const skip = isContended ? batch.limit : 0;
     const oldest = await free(batch.limit + skip, isHeld, { isLarge: false });
@@ -67,7 +69,7 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     return shares.slice(-batch.limit).sort((one, other) => (one.id < other.id ? -1 : 1));
   }
 
-  /** Takes as many as their bodies allow. */
+  /** Reads as many deliveries as the size of their bodies allows. */
   async function readSmall(deliveries: PendingDelivery[]): Promise<string[]> {
     let bytes = 0;
     const taken: PendingDelivery[] = [];
@@ -90,7 +92,7 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     return taken.map(({ id }) => id);
   }
 
-  /** Returns the large deliveries that are read, and begins to read the next one. */
+  /** Returns the large deliveries whose bodies are read, and begins to read the next one. */
   async function readLarge({ isHeld }: Wanted): Promise<string[]> {
     const waiting = await free(mostLarge, isHeld, { isLarge: true });
     for (const { id, event } of waiting) {
@@ -113,7 +115,7 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     try {
       known.set(id, await source.read(event, await queue().body(id)));
     } catch {
-      // The database was away. The next round tries again.
+      // The database was unreachable. The next round tries again.
     }
   }
 

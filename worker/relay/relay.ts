@@ -55,7 +55,7 @@ export function createRelay({
   pull?: { everyMs: number; work(): Promise<unknown> };
   /** Resolves the incidents of secrets that open again. */
   recheckSecrets?: () => Promise<void>;
-  /** Ends or resumes what an operator ended in Temporal. */
+  /** Ends or resumes the rows of workflows that an operator ended in Temporal. */
   closed?: { everyMs: number; work(): Promise<void> };
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;

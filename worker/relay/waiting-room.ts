@@ -1,6 +1,6 @@
 import type { Waiter } from '../deliveries/decide-pipelines.ts';
 
-/** A delivery that was not looked at for so long is no longer pending here. */
+/** A delivery whose time has passed by this much is no longer pending here. */
 const lostAfterMs = 30_000;
 
 type Seat = Waiter & { lookAgainAt: number };
@@ -8,13 +8,14 @@ type Seat = Waiter & { lookAgainAt: number };
 export type WaitingRoom = ReturnType<typeof createWaitingRoom>;
 
 /**
- * The deliveries that wait for news about their subject. An installation has a limited number of seats. A stranger can
- * install a public App and push as often as they like, so their deliveries make room for those of a bound installation.
+ * Holds the deliveries that wait for a sync to find their subject. An installation has a limited number of seats. A
+ * stranger can install a public GitHub App and push as often as they like. Their deliveries therefore make room for
+ * those of a bound installation.
  */
 export function createWaitingRoom({ most = 500, mostOfInstallation = 100 } = {}) {
   const seats = new Map<string, Seat>();
   const byInstallation = new Map<string, Set<string>>();
-  /** The deliveries that had to leave. They are decided with what is known now. */
+  /** The deliveries that had to leave. The relay decides them with what it knows now. */
   const evicted = new Set<string>();
 
   function leave(id: string): void {
@@ -71,7 +72,7 @@ export function createWaitingRoom({ most = 500, mostOfInstallation = 100 } = {})
 
     leave,
 
-    /** Returns whether the delivery has a seat and must not be looked at yet. */
+    /** Returns whether the delivery has a seat, and its time has not come yet. */
     holds(id: string, now: number): boolean {
       return (seats.get(id)?.lookAgainAt ?? 0) > now;
     },

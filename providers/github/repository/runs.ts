@@ -5,7 +5,7 @@ export type Dispatch = {
   fullName: string;
   /** The file's name below `.github/workflows/`. */
   workflow: string;
-  /** The full ref of a branch or tag. GitHub reads a short name as one of both, and starts no run of a commit. */
+  /** The full ref of a branch or tag. A short name can mean either at GitHub, and GitHub starts no run for a commit. */
   ref: string;
   inputs: Record<string, string>;
 };

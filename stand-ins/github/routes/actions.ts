@@ -108,7 +108,7 @@ function dispatch(call: Call, repository: Repository, appId: number): Run {
   }
   const ref = body['ref'];
   const [, kind, branch = ref] = /^refs\/(heads|tags)\/(.+)$/.exec(ref) ?? [];
-  // A commit is not a ref here. GitHub requires a branch or a tag, and prefers the branch for a short name.
+  // GitHub requires a branch or a tag here, not a commit. If both have the short name, it prefers the branch.
   const headSha =
     (kind === 'tags' ? undefined : repository.branches.get(branch)) ??
     (kind === 'heads' ? undefined : repository.tags.get(branch));
