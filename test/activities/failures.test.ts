@@ -21,7 +21,7 @@ describe('a failure in Temporal', () => {
     expect(failed({ provider: 'github', code: 'permission_missing', message: 'No' }).nonRetryable).toBe(true);
   });
 
-  test('is final when a stored secret does not open, and says what to do', () => {
+  test('is final and says what to do when a stored secret does not open', () => {
     const context = { orgId: null, owner: ['int_1'] as const, credentialId: 'cred_1', version: 1, field: 'password' };
     const failure = toFailure(new UnreadableSecret(context, 'k1')) as ApplicationFailure;
     expect(failure).toMatchObject({ type: 'secret_unreadable', nonRetryable: true });

@@ -145,7 +145,7 @@ test('does not count dropped values', async () => {
   expect(made()).toBe(3);
 });
 
-test('takes room from the owner that has the most when the whole cache is full', async () => {
+test('evicts from the owner with the most entries when the whole cache is full', async () => {
   const { cache, make, made } = cacheAt(0, 3);
   await cache.get('mine', make, { owner: 'me' });
   for (const key of ['1', '2', '3', '4']) await cache.get(key, make, { owner: 'flood' });

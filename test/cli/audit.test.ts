@@ -19,7 +19,7 @@ const chain = () => scene.api.database.write((trx) => chainAudit(trx));
 const audit = (...args: string[]) =>
   scene.person().run('fairlead', ['audit', ...args], '', { FAIRLEAD_URL: scene.api.url, FAIRLEAD_TOKEN: adminToken });
 
-test('fairlead audit verify prints the head, and fails once the log was cut or changed', async () => {
+test('fairlead audit verify prints the head, and fails if the log was cut or changed', async () => {
   const intact = await audit('verify', '--org', orgId);
   expect(intact).toMatchObject({ code: 0, stderr: '' });
   const [, head = ''] =

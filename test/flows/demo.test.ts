@@ -68,7 +68,7 @@ test('connects, pushes and shows the finished build to a person who follows the 
   await expect.poll(() => isAlive(program.pid)).toBe(false);
 }, 300_000);
 
-test('finds the build and the connection after a second start, builds again and leaves other apps alone', async () => {
+test('keeps the build and the connection at a second start, builds again and leaves other apps alone', async () => {
   const { output, client, connect, repository, program } = await npmRunDemo();
   expect(output).toContain('GitHub is connected already');
   expect(connect).toBe('');

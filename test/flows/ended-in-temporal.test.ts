@@ -57,7 +57,7 @@ async function runningBuild(): Promise<string> {
 }
 
 test.each(['terminate', 'cancel'] as const)(
-  'a build whose workflow an operator ends with %s is canceled',
+  'cancels a build after an operator ends its workflow with %s',
   async (act) => {
     const id = await runningBuild();
     await handle(`build/${id}`)[act]();
@@ -70,7 +70,7 @@ test.each(['terminate', 'cancel'] as const)(
   60_000,
 );
 
-test('a build whose workflow an operator resets goes on, and is not sent again', async () => {
+test('continues a build after an operator resets its workflow, and does not send it again', async () => {
   const id = await runningBuild();
   const before = await handle(`build/${id}`).describe();
   await whole.workflows.workflowService.resetWorkflowExecution({
@@ -87,7 +87,7 @@ test('a build whose workflow an operator resets goes on, and is not sent again',
   expect(dispatched()).toBe(1);
 }, 60_000);
 
-test('a deletion whose workflow an operator terminates is finished, and revokes once', async () => {
+test('finishes a deletion after an operator terminates its workflow, and revokes once', async () => {
   const { integrationId } = mine;
   // It waits for this build.
   await runningBuild();
@@ -104,7 +104,7 @@ test('a deletion whose workflow an operator terminates is finished, and revokes 
   expect(github.requests({ method: 'DELETE', path })).toHaveLength(1);
 }, 60_000);
 
-test('a flow whose workflow an operator terminates is canceled', async () => {
+test('cancels a flow after an operator terminates its workflow', async () => {
   const rows = flowRows(whole.database, github);
   const flow = await rows.installing(mine, mine.githubAppId);
   await whole.database.write((trx) => nudgeFlow(trx, flow));
@@ -116,7 +116,7 @@ test('a flow whose workflow an operator terminates is canceled', async () => {
   }, within);
 }, 60_000);
 
-test('a rotation whose workflow an operator terminates goes on', async () => {
+test('continues a rotation after an operator terminates its workflow', async () => {
   const { orgId, projectId, integrationId, githubAppId } = mine;
   const credential = await whole.database.reader('credentials').where({ github_app_id: githubAppId }).first();
   const credentialId = credential?.id ?? '';
@@ -141,7 +141,7 @@ test('a rotation whose workflow an operator terminates goes on', async () => {
 }, 60_000);
 
 test.each(['terminate', 'cancel'] as const)(
-  'a sync whose workflow an operator ends with %s fails its operation',
+  'fails the operation of a sync after an operator ends its workflow with %s',
   async (act) => {
     const { orgId, projectId, githubAppId } = mine;
     github.faults.add({ path: /^\/app\/installations$/, kind: 'slow', delayMs: 4_000, times: 1 });

@@ -48,7 +48,7 @@ describe('with a skipping clock', () => {
       name,
       async (input: never) => {
         const step = activity as (input: never) => Promise<unknown>;
-        // Only Temporal's clock skips, so the row has to grow old here.
+        // Only Temporal's clock skips time, so the test makes the row older.
         if (name === 'retireOldVersion') {
           await api.database.write((trx) => trx('rotations').where({ id: rotationId }).update({ updated_at: 0 }));
         }

@@ -99,7 +99,7 @@ const seeded = {} as {
 
 describe('npm start', () => {
   test('prints where everything is, turns a signed push into one finished build, and leaves nothing behind', async () => {
-    // A directory that others can enter, and a umask that hides nothing.
+    // The directory is open to other users, and the umask restricts nothing.
     chmodSync(folder, 0o755);
     const program = started(runProgram('bash', ['-c', 'umask 000 && exec npm start'], env));
     await program.line(/Fairlead is ready/, 120_000);
@@ -169,7 +169,7 @@ describe('npm start', () => {
   }, 180_000);
 
   test('works again after everything except Temporal was killed', async () => {
-    // As an earlier version left them.
+    // These modes are those of an earlier version.
     for (const name of readdirSync(folder)) chmodSync(path.join(folder, name), 0o644);
     const first = nodeStart();
     await first.line(/Fairlead is ready/, 60_000);

@@ -36,7 +36,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** A tenant with one of everything that a workflow is about. Nothing of it has been decided. */
+/** Creates a tenant with one subject of every workflow. The database has decided no work for them. */
 async function tenant(run: (name: keyof ReturnType<typeof createActivities>, input: unknown) => Promise<unknown>) {
   const rows = seed(database);
   const app = await addOperatorApp(database, github, { hostUrl: github.url });
@@ -56,7 +56,7 @@ async function tenant(run: (name: keyof ReturnType<typeof createActivities>, inp
   const blocked = await mine.newBuild({ status: 'blocked' });
   await run('reportBuild', { buildId: blocked.id });
 
-  // No build holds up the deletion of this one.
+  // No build delays the deletion of this one.
   const unused = github.addInstallation(app.theirs);
   const idle = await world(database, {
     owner: { orgId, projectId },
@@ -105,7 +105,7 @@ const ended = { status: 'succeeded' };
 const requested: Row['signals'] = [['requested']];
 const atItsEnd = { page: null, confirmed: true, waiting: [], later: [], repositories: { page: 1 }, unreadable: 0 };
 
-/** What someone who reaches Temporal can send, for each workflow of the bundle. */
+/** What an attacker who reaches Temporal can send, for each workflow of the bundle. */
 const byHand: Record<keyof typeof workflows, (of: Tenant) => Row[]> = {
   checkRegistries: () => [{}],
   connectGithub: ({ flowId }) => [{ input: { flowId }, signals: [['changed'], ['installed']] }],
@@ -142,7 +142,7 @@ const byHand: Record<keyof typeof workflows, (of: Tenant) => Row[]> = {
   verifyIntegration: ({ registryId }) => [{ input: { integrationId: registryId }, signals: requested }],
 };
 
-/** Every row of the database except commands, which are requests of the schedules to look. */
+/** Returns every row of the database except commands, because the schedules request checks with commands. */
 async function everyRow(): Promise<Record<string, unknown[]>> {
   const tables = [
     'orgs',
@@ -175,7 +175,7 @@ async function everyRow(): Promise<Record<string, unknown[]>> {
   return Object.fromEntries(names.map((name, at) => [name, read[at] ?? []]));
 }
 
-test('a workflow that someone starts by hand changes nothing that the database did not decide', async () => {
+test('a workflow started by hand changes nothing that the database has not decided', async () => {
   const activities = createActivities({
     database,
     keyring,
@@ -196,12 +196,12 @@ test('a workflow that someone starts by hand changes nothing that the database d
     workflowBundle: { codePath: temporal.codePath },
     activities,
   });
-  // The App’s first sync was requested when it was registered.
+  // The registration of the GitHub App has requested its first sync.
   await database.write((trx) => trx('commands').delete());
   const before = await everyRow();
   const asked = github.ledger.length;
   const started = Object.entries(byHand).flatMap(([name, rows]) => rows(of).map((row) => ({ name, ...row })));
-  // The workflows of the schedules request the others, so they come last.
+  // The workflows of the schedules request the other workflows, so they come last.
   const schedules = started.filter(({ input }) => input === undefined);
   await worker.runUntil(async () => {
     for (const some of [started.filter((one) => !schedules.includes(one)), schedules]) {
@@ -234,7 +234,7 @@ test('a workflow that someone starts by hand changes nothing that the database d
   expect(await everyRow()).toEqual(before);
 }, 60_000);
 
-test('every workflow of the bundle has a row', () => {
+test('the list above has every workflow of the bundle', () => {
   const functions = Object.entries(workflows).filter(([, value]) => typeof value === 'function');
   expect(Object.keys(byHand).sort()).toEqual(functions.map(([name]) => name).sort());
 });

@@ -13,7 +13,7 @@ const document: LiveDocument = {
   },
 };
 
-test('an operation gets the id of a resource that exists, and a deletion a spare one', () => {
+test('gives an operation the id of an existing resource, and a deletion a spare one', () => {
   const { paths } = withLiveIds(document, { app: 'app_live' }, { app: 'app_spare' });
   expect(paths['/v1/apps/{app}']?.['get']?.parameters).toMatchObject([
     { example: 'app_live', schema: { examples: ['app_live'] } },
@@ -22,7 +22,7 @@ test('an operation gets the id of a resource that exists, and a deletion a spare
   expect(withLiveIds(document, {}, {}).paths['/v1/apps/{app}']?.['get']?.parameters).toMatchObject([{ example }]);
 });
 
-test('a response can be removed, to see the run fail', () => {
+test('removes a documented response, to see the run fail', () => {
   const without = withoutResponse(document, 'GET /v1/apps/{app} 404');
   expect(Object.keys(without.paths['/v1/apps/{app}']?.['get']?.responses ?? {})).toEqual(['200']);
   expect(() => withoutResponse(document, 'GET /v1/apps/{app} 500')).toThrow('no response GET');
@@ -60,7 +60,7 @@ test.each<[string, RunReport | undefined, string]>([
   expect(problems.join()).toContain(problem);
 });
 
-test('counts the operations with a success in the metrics', () => {
+test('counts the operations that the metrics show as successful', () => {
   const line = (method: string, route: string, status: number) =>
     `fairlead_http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"} 3`;
   const metrics = [line('GET', '/a', 200), line('GET', '/a', 404), line('GET', '/b', 303), line('POST', '/a', 400)];

@@ -19,7 +19,7 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   return postgresUrl ? openPostgres(postgresUrl) : openSqlite();
 }
 
-/** The same in every process of a test. Tests that need the stored keys use `openAuditKeys`. */
+/** These audit keys are the same in every process of a test. Tests that need the stored keys use `openAuditKeys`. */
 export const auditKeysOfTests = createAuditKeys('tests', new Map([['tests', new Uint8Array(32).fill(7)]]));
 
 /** Opens one more connection to the database of a test, as another process would. */

@@ -6,7 +6,7 @@ import { openApiDocument } from '../../api/openapi.ts';
 type Responses = Record<string, { content?: Record<string, unknown> }>;
 type Document = { paths: Record<string, Record<string, { responses: Responses }>> };
 
-/** The routes do not depend on the server, so one worker reads them once. */
+/** The routes do not depend on the server, so each test worker reads them once. */
 let routes: ReturnType<typeof readRoutes> | undefined;
 
 /**

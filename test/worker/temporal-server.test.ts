@@ -75,7 +75,7 @@ test('is ready with its search attributes and its UI, and leaves nothing after a
   expect(existsSync(pidFile())).toBe(false);
 }, 60_000);
 
-/** The status and the headers of a request with this `Host`, which `fetch` does not let a caller set. */
+/** Sends a request with these headers and returns its status and headers. `fetch` cannot set `Host`. */
 function ask(url: string, headers: Record<string, string>, method = 'GET'): Promise<{ status: number; told: string }> {
   return new Promise((resolve, reject) => {
     const body = method === 'POST' ? '{"workflowType":{"name":"reconcile"},"taskQueue":{"name":"fairlead"}}' : '';
@@ -88,7 +88,7 @@ function ask(url: string, headers: Record<string, string>, method = 'GET'): Prom
   });
 }
 
-/** The ports that the process listens on at 127.0.0.1, where the system tells. */
+/** Returns the ports on which the process listens at 127.0.0.1, if the system shows them. */
 function portsOf(pid: number): number[] {
   if (!existsSync('/proc/net/tcp')) return [];
   const folder = `/proc/${pid}/fd`;
@@ -107,7 +107,7 @@ function portsOf(pid: number): number[] {
   });
 }
 
-test('shows its UI under a loopback name only, its HTTP API to no one, and asks no other server for news', async () => {
+test('serves only its UI, only under a loopback name, and sends no requests for news', async () => {
   const { uiUrl, address } = await start();
   const { host } = new URL(uiUrl);
   const startOne = '/api/v1/namespaces/default/workflows/by-hand';

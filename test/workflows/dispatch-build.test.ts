@@ -111,7 +111,7 @@ describe('a known run', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('goes on after signals that the database did not decide', async () => {
+  test('continues after signals for which the database has decided nothing', async () => {
     const asked: number[] = [];
     const { steps, ends } = await run(
       { endBuild: async () => (asked.push(1) < 3 ? 'undecided' : 'ended') },
@@ -223,7 +223,7 @@ describe('a dispatch', () => {
     expect(ends).toEqual([{ status: 'canceled', reason: 'canceled_by_request' }]);
   });
 
-  test('is canceled at GitHub if an earlier run of the workflow has sent it', async () => {
+  test('cancels the run at GitHub if an earlier run of the workflow has sent the build', async () => {
     const { steps, ends } = await run(
       { settleDispatch: async () => ({ outcome: 'running' }) },
       async () => {},

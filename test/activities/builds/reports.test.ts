@@ -59,7 +59,7 @@ test('reports the state without its description if GitHub rejects the descriptio
   expect((await stateOf(database, build)).build.reportedStatus).toBe('queued');
 });
 
-test('does not repeat a report that GitHub rejects twice', async () => {
+test('gives up a report that GitHub rejects twice', async () => {
   const build = await insertBuild(database);
   const invalid = { status: 422, body: { message: 'Validation Failed' } };
   const { run, seen } = await activitiesAgainst(database, [invalid, invalid]);

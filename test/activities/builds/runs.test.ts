@@ -124,7 +124,7 @@ describe('a known run', () => {
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'ended', end: { status: 'succeeded' } });
   });
 
-  test('is not canceled at GitHub, and its build does not end, before the database says so', async () => {
+  test('is not canceled, and its build does not end, until the database decides it', async () => {
     const build = await runningBuild();
     const { run, seen } = await activitiesAgainst(database, [{ status: 202, body: {} }]);
     expect(await run('cancelRun', { buildId: build.id })).toEqual({ state: 'running' });
@@ -191,7 +191,7 @@ describe('the end of a build', () => {
     expect(items).toMatchObject([{ type: 'cancel_requested', detail: { reason: 'project_deleted' } }]);
   });
 
-  test('that an operator requested in Temporal says so', async () => {
+  test('has the reason `ended_in_temporal` if an operator canceled the build in Temporal', async () => {
     const build = await runningBuild();
     const { run } = await activitiesAgainst(database, [{ status: 500 }]);
     await run('cancelInTemporal', { buildId: build.id });

@@ -221,13 +221,13 @@ describe('an approval counts only for the account that the flow asked for', () =
     database.reader('bindings').whereIn('owner_id', [owner.projectId, second.projectId ?? '']);
   const choose = ({ id, login }: Account) => rows.note(flow.id, { requestedAccount: id, requestedLogin: login });
 
-  test('and not for the account that the same person asked for in another flow', async () => {
+  test('does not count in a flow that asked for another account of the same person', async () => {
     await signIn(member);
     const asked = ask(zeta);
     expect(await look()).toBe('pending');
     await signInTo(second);
     const other = ask(theta);
-    // The second flow began while both requests existed, so the person says which one is its own.
+    // The second flow began while both requests existed, so the person must choose its account.
     expect(await lookAs(second)).toBe('unclear');
     await rows.note(second.id, { requestedAccount: theta.id, requestedLogin: theta.login });
     const installation = await approve(other);
@@ -250,7 +250,7 @@ describe('an approval counts only for the account that the flow asked for', () =
   test.each([
     ['number', (account: Account) => ({ account_id: account.id })],
     ['name', (account: Account) => ({ account_login: account.login.toUpperCase() })],
-  ])('if the start named it by its %s', async (_, named) => {
+  ])('counts for the account that the start named by its %s', async (_, named) => {
     await database.write((trx) => trx('connect_flows').where({ id: flow.id }).update(named(zeta)));
     await signIn(member);
     await approve(ask(theta));
@@ -263,7 +263,7 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(await now()).toMatchObject({ requestedAccount: zeta.id, approvedInstallation: installation.id });
   });
 
-  test('and the person chooses it if GitHub lists several requests or approvals', async () => {
+  test('lets the person choose if GitHub lists several requests or approvals', async () => {
     await signIn(member);
     const request = ask(zeta);
     await approve(ask(theta));
@@ -285,7 +285,7 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(await now()).toMatchObject({ requestedAccount: zeta.id, approvedInstallation: null });
   });
 
-  test('and the person chooses it if another flow can have made the only request', async () => {
+  test('lets the person choose if another flow can have made the only request', async () => {
     await signIn(member);
     await signInTo(second);
     ask(theta);
@@ -299,14 +299,14 @@ describe('an approval counts only for the account that the flow asked for', () =
   test.each([
     ['before', { requestedAt: Date.now() }, -3 * 60_000],
     ['after', { requestedAt: Date.now() - 3 * 60_000 }, 0],
-  ])('and the person chooses it if the only request was made %s the flow was at GitHub', async (_, note, offsetMs) => {
+  ])('lets the person choose if the only request was made %s the flow was at GitHub', async (_, note, offsetMs) => {
     await rows.note(flow.id, note);
     await signIn(member);
     ask(theta).createdAt += offsetMs;
     expect(await look()).toBe('unclear');
   });
 
-  test('and its name is the one that GitHub returns at the approval', async () => {
+  test('stores the account name that GitHub returns at the approval', async () => {
     await signIn(member);
     const request = ask(zeta);
     await look();
@@ -316,12 +316,12 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(await now()).toMatchObject({ requestedLogin: zeta.login, accountLogin: null });
   });
 
-  test('and nothing else is bound, even if the row names the installation of another account', async () => {
+  test('binds nothing else, even if the row names the installation of another account', async () => {
     await signIn(member);
     ask(zeta);
     await look();
     const installation = await approve(ask(theta));
-    // The row after a hypothetical bug.
+    // The row as a bug could leave it.
     await rows.note(flow.id, { approvedInstallation: installation.id, confirmedAt: Date.now() });
     expect(await steps.proveOwnership({ flowId: flow.id })).toEqual({ outcome: 'refused', reason: 'account_mismatch' });
     await steps.bindInstallation({ flowId: flow.id });
@@ -329,7 +329,7 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(await bindingsOf()).toEqual([]);
   });
 
-  test('and not for an installation that the browser names, if the start named another account', async () => {
+  test('does not count for an installation that the browser names, if the start named another account', async () => {
     await database.write((trx) => trx('connect_flows').where({ id: flow.id }).update({ account_id: zeta.id }));
     const installation = await approve(ask(theta));
     await rows.move(flow.id, 'install_pending');
@@ -339,7 +339,7 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(await bindingsOf()).toEqual([]);
   });
 
-  test('and not for another person who signs in to the same flow', async () => {
+  test('does not count for another person who signs in to the same flow', async () => {
     await signIn(member);
     const installation = await approve(ask(zeta));
     expect(await look()).toBe('approved');
@@ -356,7 +356,7 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(installation.account.id).toBe(zeta.id);
   });
 
-  test('and not for the same account on another GitHub App', async () => {
+  test('does not count for the same account on another GitHub App', async () => {
     const elsewhere = await addOperatorApp(database, github, { hostUrl: github.url });
     await signIn(member);
     const request = github.requestInstallation(elsewhere.theirs, zeta, member);
@@ -372,7 +372,7 @@ describe('an approval counts only for the account that the flow asked for', () =
     expect(await look()).toBe('pending');
   });
 
-  test('and a request that GitHub never lists counts as gone after ten minutes', async () => {
+  test('treats a request that GitHub never lists as gone after ten minutes', async () => {
     await rows.note(flow.id, { requestedAt: Date.now() - 11 * 60_000 });
     await signIn(member);
     ask(zeta, another);

@@ -54,7 +54,7 @@ const activities = (reachable = true) =>
       webhookUrlFor: (id) => `https://fairlead.example/v1/webhooks/github/${id}`,
     }),
   );
-/** Compares the App as `reconcileApp` does. Nothing happens without a request. */
+/** Compares the GitHub App as `reconcileApp` does, after a request. Without a request, nothing happens. */
 const check = async (reachable = true): Promise<void> => {
   const [workflow, workflowId] = ['reconcileApp', reconcileWorkflowId(githubAppId)];
   await database.write((trx) => commandsIn(trx).add({ action: 'start', workflow, workflowId, input: { githubAppId } }));

@@ -89,7 +89,7 @@ describe('a session that opens the install address without a ticket', () => {
     ['an old browser that names only its origin', () => ({ origin: 'https://evil.example' })],
     ['a site whose name begins with this one', () => ({ referer: `${api.url}.evil.example/` })],
     ['a browser that names no page', () => ({})],
-  ])('is shown a page if it comes from %s, and starts nothing', async (_, headers) => {
+  ])('sees a page and starts nothing if it comes from %s', async (_, headers) => {
     const shown = await install(headers());
     expect(shown).toMatchObject({ status: 200, location: '', cookies: undefined });
     expect(shown.text).toContain('of the organization Acme &#60;&#38;&#62;');
@@ -101,14 +101,14 @@ describe('a session that opens the install address without a ticket', () => {
     ['a page of Fairlead', () => navigates('same-origin')],
     ['the address bar', () => navigates('none')],
     ['a page of Fairlead in an old browser', () => ({ referer: `${api.url}/docs` })],
-  ])('goes on to GitHub if it comes from %s', async (_, headers) => {
+  ])('continues to GitHub if it comes from %s', async (_, headers) => {
     const shown = await install(headers());
     expect(shown.status).toBe(302);
     expect(shown.location).toMatch(/^https:\/\/github\.com\/apps\/fairlead\/installations\/new/);
     expect(await flowsOf()).toMatchObject([{ created_by: `user:${userId}`, account_id: 42 }]);
   });
 
-  test('goes on by the button of that page, in the same browser', async () => {
+  test('continues with the button of that page, in the same browser', async () => {
     const browser = createBrowser();
     const code = await createSignInCode(api.database, userId);
     await browser.press(await browser.visit(`${api.url}/sign-in?code=${code}`), 'Sign in');
@@ -121,7 +121,7 @@ describe('a session that opens the install address without a ticket', () => {
     expect(await flowsOf()).toMatchObject([{ created_by: `user:${userId}`, account_id: 42 }]);
   });
 
-  test('cannot be made to press the button by another site', async () => {
+  test('returns 403 when another site sends the form of that page', async () => {
     const token = hidden((await install({})).text, 'csrf_token');
     const form = { project_id: projectId, csrf_token: token };
     const other = await addUser(api.database, orgId, 'admin');
@@ -144,7 +144,7 @@ describe('a session that opens the install address without a ticket', () => {
     expect((await send(installPath, { cookie, ...own }, form)).status).toBe(303);
   });
 
-  test('is refused before the page if it may not connect, or names a foreign project or redirect', async () => {
+  test('gets no page if it may not connect, or names a foreign project or redirect', async () => {
     const viewer = await addUser(api.database, orgId, 'viewer');
     expect((await install({ cookie: `__Host-fairlead_session=${viewer.session}` })).status).toBe(403);
     const foreign = await addProject(api.database, await addOrg(api.database, 'Other'));
@@ -154,7 +154,7 @@ describe('a session that opens the install address without a ticket', () => {
   });
 });
 
-test('a ticket goes on from the page of a platform, and a Bearer token from anywhere', async () => {
+test('accepts a ticket from the page of a platform, and a Bearer token from anywhere', async () => {
   const { secret } = await addToken(api.database, { orgId, projectId });
   const body = { project_id: projectId, app: 'operator' };
   const started = await api.as(secret).ask<{ install_url: string }>('POST', '/v1/integrations/github/start', body);
@@ -169,7 +169,7 @@ test('a ticket goes on from the page of a platform, and a Bearer token from anyw
   expect(JSON.parse(bearer.text)).toMatchObject({ url: expect.stringContaining('?ticket=') });
 });
 
-test('another site cannot use up the states of a flow with the cookies of its person', async () => {
+test('another site cannot use up the states of a flow with the cookies of a visitor', async () => {
   const started = await install(navigates('same-origin'));
   const flowCookie = [started.cookies].flat().join().split(';')[0];
   const [flow] = await flowsOf();
@@ -194,7 +194,7 @@ describe('the cookie of a flow', () => {
     const [name = '', secret = ''] = [started.cookies].flat().join().split(/[=;]/);
     expect(name).toMatch(/^__Host-fairlead_flow_/);
     const [flow] = await flowsOf();
-    // The attacker's own flow, and the browser of a victim with the attacker's cookie.
+    // The flow is the attacker's own, and the victim's browser has the attacker's cookie.
     const planted = `${name.replace('__Host-', '')}=${secret}`;
     const state = new URL(started.location).searchParams.get('state') ?? '';
     const landing = `/v1/integrations/github/installed?installation_id=4242&setup_action=install&state=${state}`;

@@ -315,7 +315,7 @@ test('waits when a member requests an owner’s approval, and binds only after t
   expect((await flows().find(flowId))?.confirmedAt).toEqual(expect.any(Number));
 });
 
-test('lets the person choose which account a flow asked for, and confirm only the installation that the page named', async () => {
+test('lets the person choose the account, and confirm only the installation that the page named', async () => {
   const { flowId, state } = await toInstall();
   await land({ setup_action: 'request', state }, browser, 'installed');
   const [zeta, theta] = [

@@ -187,7 +187,7 @@ test('several accounts of one App are one list, and each token covers one accoun
   expect(made.at(-1)?.body).toMatchObject({ repository_ids: [theirs.id] });
 });
 
-test('a number that installations on two hosts have binds neither of them', async () => {
+test('binds no installation if two hosts have one with the same number', async () => {
   const project = await addProject(api.database, orgId, 'Third');
   const bind = (id: number) =>
     api.admin.send('POST', '/v1/integrations', { provider: 'github', installation_id: id, project_id: project });

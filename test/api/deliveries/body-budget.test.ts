@@ -5,7 +5,7 @@ function budgetOf(limits = { maxBytes: 100, maxBytesOfOne: 60 }) {
   const clock = { ms: 0 };
   const budget = createBodyBudget({ ...limits, now: () => clock.ms });
   const refused: string[] = [];
-  /** Opens a body and receives so many bytes of it. */
+  /** Opens a body and receives this many bytes of it. */
   function body(name: string, bytes: number, app = 'gha_1') {
     const share = budget.open({ network: name, app }, () => {
       refused.push(name);
@@ -17,7 +17,7 @@ function budgetOf(limits = { maxBytes: 100, maxBytesOfOne: 60 }) {
   return { budget, clock, refused, body };
 }
 
-test('refuses the stranger that holds the most, and not the sender that comes last', () => {
+test('refuses the stranger that holds the most, not the sender that comes last', () => {
   const { body, refused } = budgetOf();
   body('many', 30);
   body('many', 25);
@@ -26,7 +26,7 @@ test('refuses the stranger that holds the most, and not the sender that comes la
   expect(refused).toEqual(['many', 'many']);
 });
 
-test('refuses strangers first, however little they hold, while a sender has proven that it can sign', () => {
+test('refuses strangers before a sender that can sign, even if they hold less', () => {
   const { budget, body, refused } = budgetOf();
   budget.prove({ network: 'github', app: 'gha_1' });
   body('github', 55);
@@ -35,7 +35,7 @@ test('refuses strangers first, however little they hold, while a sender has prov
   expect(refused.length).toBeGreaterThan(0);
 });
 
-test('a proof for one App does not help with the bodies for another', () => {
+test('does not accept a proof for one GitHub App for the bodies of another', () => {
   const { budget, body, refused } = budgetOf();
   budget.prove({ network: 'tenant', app: 'gha_own' });
   body('tenant', 50, 'gha_1');
@@ -44,7 +44,7 @@ test('a proof for one App does not help with the bodies for another', () => {
   expect(refused).toEqual(['tenant']);
 });
 
-test('a proof ends after an hour', () => {
+test('forgets a proof after an hour', () => {
   const { budget, clock, body, refused } = budgetOf();
   budget.prove({ network: 'once', app: 'gha_1' });
   clock.ms += 3_600_001;
@@ -54,7 +54,7 @@ test('a proof ends after an hour', () => {
   expect(refused).toEqual(['once']);
 });
 
-test('one network never gets more than its share by naming several Apps, and gets it back', () => {
+test('limits a network to its share, even if it names several GitHub Apps, and frees the share later', () => {
   const { body, refused } = budgetOf();
   const first = body('one', 40, 'gha_1');
   body('one', 40, 'gha_2');

@@ -40,27 +40,27 @@ function problemIn(response: string) {
 
 const close = 'connection: close\r\n';
 
-describe('a request that the parser refuses is answered with a problem', () => {
-  test('400 for malformed HTTP', async () => {
+describe('a request that the parser refuses', () => {
+  test('gets 400 for malformed HTTP', async () => {
     const { line, problem } = problemIn(await exchange('GET / nonsense\r\n\r\n'));
     expect(line).toMatch(/^HTTP\/1\.1 400 /);
     expect(problem).toMatchObject({ status: 400, code: 'invalid_request' });
   });
 
-  test('431 for headers above 16 KiB', async () => {
+  test('gets 431 for headers above 16 KiB', async () => {
     const { line, problem } = problemIn(await exchange(`GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}`));
     expect(line).toMatch(/^HTTP\/1\.1 431 /);
     expect(problem).toMatchObject({ status: 431, code: 'headers_too_large' });
   });
 
-  test('400 without `Host`', async () => {
+  test('gets 400 without `Host`', async () => {
     const response = await exchange(`GET / HTTP/1.1\r\n${close}\r\n`);
     expect(response.toLowerCase()).toContain('http/1.1 400');
     expect(response).toContain('"code":"invalid_request"');
     expect(response).toContain('`Host`');
   });
 
-  test('408 for a request that does not end', async () => {
+  test('gets 408 for a request that does not end', async () => {
     const server = createServer({ connectionsCheckingInterval: 20, headersTimeout: 50, requestTimeout: 50 });
     refuseBrokenRequests(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

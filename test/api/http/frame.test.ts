@@ -379,7 +379,7 @@ describe('a browser', () => {
     expect(await open('/nothing', {})).toMatchObject({ status: 404, type: 'application/problem+json' });
   });
 
-  test('gets a refusal in words for people, with code in place of backticks', async () => {
+  test('gets a refusal as a page for people, with code elements instead of backticks', async () => {
     const foreign = await open('/v1/integrations/github/callback?state=unknown&code=x');
     expect(foreign.text).toContain('<title>You cannot continue with this link</title>');
     const incomplete = await open('/v1/integrations/github/create');
@@ -391,7 +391,7 @@ describe('a browser', () => {
   });
 });
 
-test('names a missing field as missing', async () => {
+test('says that a missing field is missing', async () => {
   const headers = { authorization, 'content-type': 'application/json' };
   const response = await fetch(`${api.url}/v1/projects`, { method: 'POST', headers, body: '{"name":"x"}' });
   const { errors } = (await response.json()) as { errors: unknown[] };

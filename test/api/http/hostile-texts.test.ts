@@ -128,10 +128,10 @@ describe('hostile text in any field never causes a 5xx', () => {
   });
 });
 
-/** Fields that people read: names of all kinds, user names, refs and environments. */
+/** The fields that people read: names of all kinds, user names, refs and environments. */
 const namesOfFields = /(^|[._])(name|username|label|title|description|environment|branch|ref)$/;
 
-describe('a name has no hidden characters', () => {
+describe('hidden characters in a name', () => {
   const named = () => {
     const all = slotsOf(openApi, samples).filter(({ kind, field }) => kind === 'text' && namesOfFields.test(field));
     return [...new Map(all.map((slot) => [`${slot.method} ${slot.route} ${slot.field}`, slot])).values()].filter(
@@ -141,7 +141,7 @@ describe('a name has no hidden characters', () => {
   const hidden = ['\u0000', '\u0007', '\n', '\u007f', '\u0085', '\u2028', '\u202e', '\u2066', '\ud800'];
 
   test.each(hidden.map((character) => [codePointOf(character), character]))(
-    '%s in any of them',
+    'returns 422 for %s in every field',
     async (code, character) => {
       const answers = [];
       for (const slot of named()) {
@@ -161,7 +161,7 @@ describe('a name has no hidden characters', () => {
     },
   );
 
-  test('covers every kind of name', () => {
+  test('the check covers every kind of name', () => {
     const fields = new Set(named().map(({ field }) => field));
     const expected = ['name', 'display_name', 'app_name', 'credentials.username', 'environment', 'branch', 'ref'];
     expect([...fields].sort()).toEqual(expected.map((field) => `body.${field}`).sort());
@@ -178,7 +178,7 @@ describe('a name has no hidden characters', () => {
     }
   });
 
-  test('marks of right-to-left scripts and whole surrogate pairs are allowed', async () => {
+  test('accepts marks of right-to-left scripts and whole surrogate pairs', async () => {
     const name = 'שלום\u200f 😀 né';
     expect(await api.admin.send('PATCH', `/v1/orgs/${tenant.orgId}`, { name })).toMatchObject({
       status: 200,

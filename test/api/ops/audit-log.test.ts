@@ -67,7 +67,7 @@ test('A reader of the log can verify its chain, and sees which entries are not i
   });
 });
 
-test('A reader of the log can compare it with a head that they have kept', async () => {
+test('compares the log with a head that the caller has kept', async () => {
   for (const name of ['One', 'Two']) await newProject(name);
   await chain();
   const verify = (head: string) =>

@@ -29,11 +29,11 @@ const name = '__Host-fairlead_session';
 const me = (cookie: string, at = api) => fetch(`${at.url}/v1/me`, { headers: { cookie } });
 const newSession = async () => (await addUser(database, orgId, 'owner')).session;
 
-test('on https, a session cookie counts only with its prefix, and on plain http only without', async () => {
+test('accepts a session cookie on https only with the prefix, and on plain http only without it', async () => {
   const session = await newSession();
   expect((await me(`${name}=${session}`)).status).toBe(200);
   expect((await me(`fairlead_session=${session}`)).status).toBe(401);
-  // A browser without the session is not signed in by a cookie that a sibling host planted.
+  // A cookie that a sibling host planted does not sign a browser in.
   expect((await me(`a${name}=${session}; __host-fairlead_session=${session}`)).status).toBe(401);
   expect((await me(`fairlead_session=${session}`, onHttp)).status).toBe(200);
   expect((await me(`${name}=${session}`, onHttp)).status).toBe(401);
@@ -43,9 +43,9 @@ test.each([
   ['before', (session: string) => `fairlead_session=x; ${name}=planted; ${name}=${session}`],
   ['after', (session: string) => `${name}=${session}; ${name}=planted; ${name}=; fairlead_session=x`],
   ['around', (session: string) => `${Array(30).fill(`${name}=x`).join('; ')}; ${name}=${session}; ${name}=y`],
-])('planted cookies %s the session do not lock its owner out', async (_, header) => {
+])('accepts a session with planted cookies %s it', async (_, header) => {
   const session = await newSession();
-  // Far more requests than failures that an address may have.
+  // This is far more than the number of failures that an address may have.
   for (let sent = 0; sent < failuresPerMinute * 3; sent += 1) {
     expect((await me(header(session))).status).toBe(200);
   }
@@ -65,7 +65,7 @@ test.each([
   expect((await post(token)).status).toBe(201);
 });
 
-test('a known session goes on at an address that has failed too often, beside a planted cookie', async () => {
+test('accepts a known session beside a planted cookie at an address with too many failures', async () => {
   const session = await newSession();
   expect((await me(`${name}=${session}`)).status).toBe(200);
   for (let sent = 0; sent <= failuresPerMinute; sent += 1) await me(`${name}=guess${sent}`);
@@ -73,7 +73,7 @@ test('a known session goes on at an address that has failed too often, beside a 
   expect((await me(`${name}=${session}; ${name}=planted`)).status).toBe(200);
 });
 
-test('of two valid sessions, the one with the shorter path counts, which the browser sends last', async () => {
+test('uses the last of two valid session cookies, which has the shorter path', async () => {
   const [planted, own] = [await addUser(database, orgId, 'viewer'), await addUser(database, orgId, 'owner')];
   const cookie = `fairlead_session=${planted.session}; fairlead_session=${own.session}`;
   expect(await (await me(cookie, onHttp)).json()).toMatchObject({ id: `user:${own.id}` });

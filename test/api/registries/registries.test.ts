@@ -251,13 +251,13 @@ describe('a host', () => {
     if (registry === allowed) expect(await rowOf(answer.body.id)).toMatchObject({ host_url: allowed });
   });
 
-  test('uses plain HTTP if it is sent without a scheme and the operator allows only its plain HTTP', async () => {
+  test('uses plain HTTP for a host without a scheme if the operator allows only plain HTTP there', async () => {
     const answer = await post(oci({ registry: new URL(allowed).host }));
     expect(answer).toMatchObject({ status: 201, body: { status: 'pending' } });
     expect(await rowOf(answer.body.id)).toMatchObject({ host_url: allowed });
   });
 
-  test('names the lower-case form of a repository', async () => {
+  test('names the lower-case form of a repository that it rejects', async () => {
     const answer = await post(oci({ repositories: ['acme/shop', 'Acme/Shop'] }));
     expect(answer).toMatchObject({
       status: 400,

@@ -46,7 +46,7 @@ test.each(ways)('%s refuses a webhook secret that a person could guess', async (
   }
 });
 
-test.each(ways)('%s accepts a webhook secret that GitHub or a person made at random', async (_, _field, requestFor) => {
+test.each(ways)('%s accepts a random webhook secret from GitHub or a person', async (_, _field, requestFor) => {
   for (const secret of ['4f0c9d1be2a84d1f9a7b3c5e6d8f0a1b2c3d4e5f', 'correct horse battery staple']) {
     const [path, body] = requestFor(secret);
     expect((await api.admin.send<{ code?: string }>('POST', path, body)).body.code).not.toBe('secret_guessable');

@@ -70,7 +70,7 @@ const loginOf = async () => {
   return opener.loginOf(await opener.open(registryId));
 };
 
-test('a missing master key is one incident of the owner, which resolves when the key is back', async () => {
+test('opens one incident for a missing master key, and resolves it when the key is back', async () => {
   await withKeys([k2], async () => {
     const named = `A stored secret of ${registryId} needs the master key "k1"`;
     for (let times = 0; times < 3; times += 1) {
@@ -93,7 +93,7 @@ test('a missing master key is one incident of the owner, which resolves when the
   });
 });
 
-test('a webhook gets 409 with the reason while its secret does not open, and nothing else of the tenant stops', async () => {
+test('returns 409 for a webhook whose secret does not open, and nothing else of the tenant stops', async () => {
   const body = '{"zen":"Design for failure."}';
   await database.write((trx) => trx('credentials').where({ github_app_id: githubAppId }).update({ org_id: null }));
   await withKeys([k1], async () => {
@@ -119,7 +119,7 @@ test('a webhook gets 409 with the reason while its secret does not open, and not
   });
 });
 
-test('a secret that is stored again replaces one that does not open', async () => {
+test('replaces a secret that does not open when it is stored again', async () => {
   await withKeys([k2], async () => {
     await expect(loginOf()).rejects.toMatchObject({ code: 'secret_unreadable' });
     await expect.poll(() => incidents(registryId)).toMatchObject([{ status: 'open' }]);
@@ -132,7 +132,7 @@ test('a secret that is stored again replaces one that does not open', async () =
   });
 });
 
-test('a webhook verifies with the secret that opens while another one does not', async () => {
+test('verifies a webhook with the secret that opens if another one does not', async () => {
   const both = createKeyring([k2, k1]);
   await database.write((trx) => githubAppSecrets(trx, both).put(githubAppId, orgId, 'webhook_secret', 'the new one'));
   const secrets = githubAppSecrets(database.reader, createKeyring([k2]));

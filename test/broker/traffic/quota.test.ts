@@ -89,7 +89,7 @@ test('believes no host that asks for a pause of more than an hour', () => {
   expect(one.admit('installation:1', read)).toEqual({ restMs: 0 });
 });
 
-test('does not believe an hour that has ended, is too long, or has more left than its limit', () => {
+test('ignores an hour that has ended, is too long, or has more left than its limit', () => {
   const { quota: one, clock } = quota();
   one.learn('installation:1', figures(0), hostNow);
   one.learn('installation:1', figures(4999, { seconds: -10 }), hostNow);

@@ -180,7 +180,7 @@ test.each([
   expect((await client.getRepositoryById(one.repository.id))?.id).toBe(one.repository.id);
 });
 
-test('sends no sign-in to a host that is down, and calls the API of github.com when its pages are down', async () => {
+test('sends no sign-in request to a host that is down, and still calls the API when the pages are down', async () => {
   const { standIn, clientOf, traffic } = await scene();
   standIn.faults.add({ path: /^\/login\/oauth\/access_token$/, kind: 'status', status: 503 });
   const exchange = () =>

@@ -49,7 +49,7 @@ test('keeps the status name of a build, also for its reruns', async () => {
   expect((await build(of, pipeline)).context).toBe('fairlead/before/deploy');
 });
 
-test('gives pipelines whose names differ only in characters that GitHub rejects different statuses', async () => {
+test('gives different statuses to pipelines whose names differ only in characters that GitHub rejects', async () => {
   const named = async (name: string) => (await build(await pipelineOf('fleet', name))).context;
   expect(await named('deploy 🚀')).toBe('fairlead/fleet/deploy U+1F680');
   expect(await named('deploy 🎉')).toBe('fairlead/fleet/deploy U+1F389');

@@ -153,7 +153,7 @@ describe('finds tampering with the third of five rows', () => {
   });
 });
 
-/** Hashes the chain again as the attacker can, who knows how but has no key. */
+/** Hashes the chain again, as an attacker can who knows the algorithm but not the key. */
 async function rehash(): Promise<void> {
   const guess = createAuditKeys('tests', new Map([['tests', new Uint8Array(32).fill(8)]]));
   let previous = '';
@@ -176,7 +176,7 @@ const remove = (where: Partial<AuditEventRow>) =>
   );
 const removeRecord = () => database.write((trx) => trx('audit_heads').where({ chain: orgId }).delete());
 
-describe('finds what an attacker without the key does to five rows', () => {
+describe('verification finds that an attacker without the key', () => {
   beforeEach(async () => {
     await record(5);
     await chain();
@@ -208,7 +208,7 @@ describe('finds what an attacker without the key does to five rows', () => {
       attack: () => change(5, { actor: 'user:nobody', sequence: null, hash: null, previous_hash: null }),
       found: { finding: 'changed', length: 4, unchained: 1 },
     },
-    'adds a row of its own': {
+    'adds a row': {
       attack: async () => {
         const [row] = await rows();
         const copy = { ...row, id: newId('aud'), sequence: null, hash: null, previous_hash: null };
@@ -264,7 +264,7 @@ describe('finds what an attacker without the key does to five rows', () => {
     expect(await verify()).toMatchObject({ finding: 'changed', firstBadSequence: 6 });
   });
 
-  test('restores an older copy of the rows and the record, which only a head that was kept shows', async () => {
+  test('restores an older copy of the rows and the record, if it gets a kept head', async () => {
     const copy = { rows: await rows(), record: await database.reader('audit_heads').where({ chain: orgId }) };
     await record(2);
     await chain();
@@ -284,7 +284,7 @@ describe('finds what an attacker without the key does to five rows', () => {
   });
 });
 
-test('an attacker who deletes a chain with its record is noticed in the chain of the instance', async () => {
+test('the chain of the instance shows that an attacker deleted a chain with its record', async () => {
   await record(2);
   await record(1, null);
   await chain();

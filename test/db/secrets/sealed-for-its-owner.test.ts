@@ -9,10 +9,10 @@ import { keyring } from '../../support/hooks.ts';
 import { type Sealed, sealedOf } from '../../support/scenes/sealed-scene.ts';
 
 type ColumnsOf<Table extends keyof Tables> = Extract<keyof Tables[Table], `sealed${string}`>;
-/** Every column of `db/store/tables.ts` that holds sealed text. */
+/** Lists every column in `db/store/tables.ts` that has sealed text. */
 type SealedColumn = { [Table in keyof Tables]: `${Table}.${ColumnsOf<Table>}` }[keyof Tables];
 
-/** A change that moves a secret of `theirs` to `ours`, or takes the owner of `ours` away, and how `ours` is opened. */
+/** A change that moves a secret of `theirs` to `ours`, or gives `ours` to another owner. */
 type Change = (ours: Sealed, theirs: Sealed) => [where: Row, columns: Record<string, unknown>];
 type Row = { table: keyof Tables; id: string; key?: string };
 type Case = { open(of: Sealed): Promise<string | undefined>; changes: Record<string, Change> };

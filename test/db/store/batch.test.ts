@@ -54,7 +54,7 @@ test('rejects items beyond its bounds instead of growing, and accepts again when
   await expect(small.add('too many bytes')).rejects.toThrow(BatchFull);
 });
 
-test('gives every owner a turn, and keeps room for others when one owner sends too much', async () => {
+test('gives every owner a turn, and keeps room when one owner sends too much', async () => {
   const order: string[] = [];
   const { batch } = batchOf({
     maxItems: 20,
@@ -74,7 +74,7 @@ test('gives every owner a turn, and keeps room for others when one owner sends t
   expect(order.filter((item) => item.startsWith('flood'))).toEqual(Array.from({ length: 10 }, (_, n) => `flood-${n}`));
 });
 
-test('one owner cannot fill the bytes that others need', async () => {
+test('keeps bytes free for others when one owner sends too much', async () => {
   const { batch } = batchOf({ maxBytes: 40, ownerOf: (item) => item.slice(0, 1) });
   const results = await Promise.allSettled([
     batch.add('a'.repeat(15)),

@@ -121,7 +121,7 @@ test('names a database of another program, and does not advise to delete it', as
   await expect(refuseOtherVersions(pool, named)).rejects.toThrow(new StoreError(foreign));
 });
 
-test('refuses a store whose secrets are sealed in the way of a development version', async () => {
+test('refuses a store with secrets in the format of a development version', async () => {
   const pool = database.migrationPool;
   const named = { name: 'The store', toUseAnother: 'set DATABASE_URL to a new database' };
   const proof = (id: string, value: string) => pool('instance').insert({ key: `key-check/${id}`, value });

@@ -20,7 +20,7 @@ async function open() {
   return files;
 }
 
-test('a start tightens its files that other users can read, names them, and leaves other files alone', async () => {
+test('a start tightens and names the files that other users can read, and leaves foreign files alone', async () => {
   await open();
   const ours = ['fairlead.db', 'master.key', 'temporal.db', 'temporal.db-wal', 'temporal.log', 'temporal.pid'];
   for (const name of [...ours, 'notes-of-the-operator.txt']) {

@@ -57,11 +57,11 @@ test('rejects the same documents as a parser of the whole document', () => {
 });
 
 test.each([
-  ['the last of several members counts', '{"ref":"a","ref":"b","re\\u0066":"c"}', { ref: 'c' }],
-  ['a last member of another type removes the first', '{"ref":"a","ref":{}}', { ref: undefined }],
-  ['a prototype is no member', '{"__proto__":{"ref":"a"}}', {}],
+  ['uses the last of several members with the same name', '{"ref":"a","ref":"b","re\\u0066":"c"}', { ref: 'c' }],
+  ['drops a member whose last value has another type', '{"ref":"a","ref":{}}', { ref: undefined }],
+  ['ignores a member named __proto__', '{"__proto__":{"ref":"a"}}', {}],
   [
-    'a permission can have any name',
+    'reads permissions with any name',
     '{"installation":{"permissions":{"a":"read","b":1}}}',
     { installation: { permissions: { a: 'read' } } },
   ],

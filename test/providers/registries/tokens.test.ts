@@ -169,14 +169,14 @@ test.each([
   expect(Math.round((expiresAt - before) / 10_000)).toBe(6);
 });
 
-test.each(['pull', 'push'] as const)('a registry that is open at /v2/ gives a bearer to %s', async (purpose) => {
+test.each(['pull', 'push'] as const)('mints a bearer to %s at a registry that is open at /v2/', async (purpose) => {
   const body = '{}';
   registry.fail({ path: /^\/v2\/$/, kind: 'answer', status: 200, headers: json, body });
   const { effective } = await clientOf(registry).mintBearer({ ...wants, purpose });
   expect(effective).toMatchObject({ repositories: ['team/app'], narrowedTo: 'repository' });
 });
 
-test('a token is read from JSON that its service labels as text', async () => {
+test('reads a token from JSON that its service labels as text', async () => {
   const body = JSON.stringify({ token: 'abc' });
   const headers = { 'content-type': 'text/plain; charset=utf-8' };
   registry.fail({ path: /^\/token/, kind: 'answer', status: 200, headers, body });

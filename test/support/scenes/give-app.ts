@@ -2,7 +2,7 @@ import { sealContextOf, sealedSecrets } from '../../../db/secrets/sealed-secrets
 import type { Database } from '../../../db/store/connection.ts';
 import { keyring } from '../hooks.ts';
 
-/** Makes the App one of this organization, or the operator's, and seals its secrets for the new owner. */
+/** Gives the GitHub App to this organization or to the operator, and seals its secrets for the new owner. */
 export async function giveApp(database: Database, githubAppId: string, orgId: string | null): Promise<void> {
   await database.write(async (trx) => {
     const credentials = await trx('credentials').where({ github_app_id: githubAppId });

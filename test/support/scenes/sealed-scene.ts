@@ -13,7 +13,7 @@ export type Sealed = Awaited<ReturnType<typeof sealedOf>>;
 
 let appId = 7_000;
 
-/** An organization with one of every kind of sealed secret, and how each is opened. */
+/** Creates an organization with one sealed secret of every kind, and functions that open them. */
 export async function sealedOf(database: Database, name: string) {
   const add = seed(database);
   const { orgId, projectId } = await add.org(name);
@@ -36,7 +36,7 @@ export async function sealedOf(database: Database, name: string) {
     }
     const minted = { orgId, integrationId, installationId, token: `token of ${orgId}`, expiresAt: Date.now() + 3e6 };
     const mintedTokenId = await mintedTokensIn(trx).insert(minted, keyring);
-    // The text is needed only for the revocation.
+    // Only the revocation needs the text.
     await mintedTokensIn(trx).retire([mintedTokenId]);
     const flow = await allConnectFlows(trx).insert({
       orgId,

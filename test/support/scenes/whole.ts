@@ -21,7 +21,7 @@ import { brokerTo, originsOf } from './operator-app.ts';
 export type Surroundings = Outside & {
   /** More GitHubs, in addition to the first. */
   others?: GitHubStandIn[];
-  /** How often workflows are looked for that an operator ended in Temporal. The default is never. */
+  /** How often a worker looks for workflows that an operator ended in Temporal. The default is never. */
   closedEveryMs?: number;
   /** How long a cloud may take to settle. The default is a minute, as in the product. */
   settling?: Settling;

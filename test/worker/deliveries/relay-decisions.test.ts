@@ -285,7 +285,7 @@ test.each([
   ['ref of a large body', { ref: 'refs/heads/ma\0in', padding: 'x'.repeat(300_000) }],
   ['commit', { after: `${'a'.repeat(39)}\0` }],
   ['endless ref', { ref: `refs/heads/${'x'.repeat(300_000)}` }],
-])('builds nothing of a push with a NUL or too much in its %s', async (_, changes) => {
+])('builds nothing from a push with a NUL or too much text in its %s', async (_, changes) => {
   const of = await scenario();
   await of.newPipeline();
   const { outcome, builds } = await deliver('push', push(of, changes));

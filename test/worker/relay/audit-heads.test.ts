@@ -7,7 +7,7 @@ import { createAuditHeads } from '../../../worker/relay/audit-heads.ts';
 import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
 import { openTestDatabase } from '../../support/database.ts';
 
-test('writes the head of each chain that has grown to the log, at most once a minute and at the end', () => {
+test('logs the head of each chain that has grown, at most once a minute and at the end', () => {
   const lines: Record<string, unknown>[] = [];
   const heads = createAuditHeads(createLogger('info', { write: (line) => lines.push(JSON.parse(line)) }));
   const head = (chain: string, sequence: number) => ({ chain, sequence, hash: `k1.${'a'.repeat(64)}` });
@@ -31,7 +31,7 @@ test('writes the head of each chain that has grown to the log, at most once a mi
   expect(said()).toEqual([line('org_a', 3)]);
 });
 
-test('the metric of the length of the audit log counts the rows of all chains', async () => {
+test('the audit length metric counts the rows of all chains', async () => {
   const database = await openTestDatabase();
   const registry = new Registry();
   createRelayMetrics(registry, database);

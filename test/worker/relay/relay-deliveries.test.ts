@@ -151,7 +151,7 @@ test('decides other deliveries while a large body is read, and reads it once', a
   expect(read.sort()).toEqual(['after', 'before', 'large']);
 });
 
-test('reads no body of an event that does not need one', async () => {
+test('does not read the body of an event that needs none', async () => {
   const bodies: string[] = [];
   const idle = { needsBody: () => false, read: (_: string, body: Buffer) => body.toString() };
   decideWith(
@@ -166,7 +166,7 @@ test('reads no body of an event that does not need one', async () => {
   expect(bodies).toEqual(['', '']);
 });
 
-test('gives every App a share of the next batch, however many deliveries one of them has', async () => {
+test('gives every GitHub App a share of the next batch, even if one has many deliveries', async () => {
   const other = await addGithubApp(database, { appId: 2, secret: 'another secret of the test' });
   await receive(...Array.from({ length: 450 }, (_, n) => `${n}`));
   const [late] = await receiveFor(other.id, 'late');

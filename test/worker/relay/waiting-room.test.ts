@@ -23,12 +23,12 @@ test('gives one installation only its share of the seats', () => {
   expect(enter(bound('two')).entered).toBe(true);
 });
 
-test('gives a bound installation the seat of an unbound one, and the unbound one gets none back', () => {
+test('gives a bound installation the seat of an unbound one, which does not get it back', () => {
   const { room, enter, held } = roomOf();
   const strangers = [1, 2, 3, 4, 5, 6].map((n) => enter(unbound(n < 5 ? 'stranger' : 'other')));
   const mine = [enter(bound('mine')), enter(bound('mine'))];
   expect(held(mine)).toBe(2);
-  // The latest ones of the largest installation had to leave.
+  // The latest deliveries of the largest installation had to leave.
   expect(strangers.map(({ id }) => room.holds(id, 0))).toEqual([true, true, false, false, true, true]);
   expect(room.enter(strangers[3]?.id ?? '', unbound('stranger'), later)).toBe(false);
   expect(enter(unbound('other')).entered).toBe(false);
@@ -47,7 +47,7 @@ test('takes a seat from the bound installation that has the most', () => {
   const few = [1, 2].map(() => enter(bound('few')));
   const fresh = enter(bound('new'));
   expect({ many: held(many), few: held(few), fresh: held([fresh]) }).toEqual({ many: 3, few: 2, fresh: 1 });
-  // Nobody with as many seats loses one.
+  // No installation loses a seat to one with as many seats.
   expect(enter(bound('few')).entered).toBe(false);
 });
 
