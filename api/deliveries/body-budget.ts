@@ -6,6 +6,8 @@ type Holder = { bytes: number; refusals: Set<() => void> };
 /** How long a sender stays trusted after a proof, so that it has room while strangers use up theirs. */
 const provenMs = 3_600_000;
 const mostProven = 10_000;
+/** A sender that holds less is refused only if no sender holds more. Most webhooks are far smaller. */
+const largeBytes = 1024 * 1024;
 
 /**
  * Limits the memory of each network, and of all bodies together. Above the second limit, it refuses the sender that
@@ -30,7 +32,9 @@ export function createBodyBudget({
 
   function findLargest(): Holder | undefined {
     let found: { holder: Holder; trusted: boolean } | undefined;
+    const hasLarge = [...holders.values()].some(({ bytes }) => bytes >= largeBytes);
     for (const [key, holder] of holders) {
+      if (hasLarge && holder.bytes < largeBytes) continue;
       const trusted = isProven(key);
       const isNext = !found || (trusted === found.trusted ? holder.bytes > found.holder.bytes : found.trusted);
       if (isNext) found = { holder, trusted };

@@ -76,12 +76,12 @@ export async function isItsPerson(ctx: Context, deps: BrowserDeps, flow: BoundFl
 }
 
 /**
- * Returns whether the person is signed in and belongs to the organization. Such a person does not need the confirmation
- * page.
+ * Returns whether the person is signed in and is a member of the organization. Such a person does not need the
+ * confirmation page. An operator can act for every organization, so a stranger's link must not lead an operator past it.
  */
 export async function isKnownPerson(ctx: Context, deps: BrowserDeps, flow: BoundFlow): Promise<boolean> {
   const user = await userAt(ctx, deps);
-  return user !== undefined && belongsTo(user, flow) && (await isItsPerson(ctx, deps, flow));
+  return user !== undefined && isMember(user, flow) && (await isItsPerson(ctx, deps, flow));
 }
 
 /** Returns whether the signed-in person started the flow, and so knows which owner it is for. */
@@ -92,8 +92,12 @@ export async function hasBegun(ctx: Context, deps: BrowserDeps, flow: BoundFlow)
 
 type Person = NonNullable<Awaited<ReturnType<ReturnType<typeof usersIn>['find']>>>;
 
-function belongsTo({ ops, memberships }: Person, { orgId }: BoundFlow): boolean {
-  return ops || memberships.some((one) => one.orgId === orgId);
+function belongsTo(person: Person, flow: BoundFlow): boolean {
+  return person.ops || isMember(person, flow);
+}
+
+function isMember({ memberships }: Person, { orgId }: BoundFlow): boolean {
+  return memberships.some((one) => one.orgId === orgId);
 }
 
 /** Returns the signed-in person, if there is one. People of a platform have no session here. */

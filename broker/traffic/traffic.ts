@@ -38,7 +38,9 @@ export function createTraffic({
 } = {}) {
   const hosts = new Map<string, Host>();
 
-  function open(origin: string): Host {
+  /** No incident is about a host's pages. Incidents are about its API. */
+  function open(origin: string, isWeb: boolean): Host {
+    const watched = isWeb ? undefined : watch;
     const breaker = createBreaker(steady);
     const quota = createQuota(steady);
     const clock = createHostClock(wall);
@@ -59,7 +61,7 @@ export function createTraffic({
         if (status >= 500) return failed();
         heardAt = steady();
         breaker.succeeded();
-        watch?.up(origin);
+        watched?.up(origin);
         watch?.clock(clockOffBy());
       },
       unanswered: () => failed(),
@@ -69,16 +71,18 @@ export function createTraffic({
     function failed(): void {
       breaker.failed();
       const forMs = breaker.downForMs();
-      if (forMs > 0) watch?.down(origin, forMs);
+      if (forMs > 0) watched?.down(origin, forMs);
     }
     return { traffic, isDown: breaker.isOpen, heardAt: () => heardAt };
   }
 
-  function trafficAt(address: string): Traffic {
+  function trafficAt(address: string, isWeb = false): Traffic {
     const { origin } = new URL(address);
-    const host = hosts.get(origin) ?? open(origin);
-    hosts.delete(origin);
-    hosts.set(origin, host);
+    // A tenant can name any path of a host as its API. Its failures must not stop the sign-ins of others.
+    const key = isWeb ? `web ${origin}` : origin;
+    const host = hosts.get(key) ?? open(origin, isWeb);
+    hosts.delete(key);
+    hosts.set(key, host);
     const [oldest] = hosts.keys();
     if (hosts.size > mostHosts && oldest !== undefined) hosts.delete(oldest);
     return host.traffic;
@@ -95,10 +99,10 @@ export function createTraffic({
     /** The traffic to the host's API. */
     of: ({ api }: GitHubHost) => trafficAt(api),
     /** The traffic to the host's pages. On github.com they have another address than the API. */
-    ofWeb: ({ web }: GitHubHost) => trafficAt(web),
+    ofWeb: ({ web }: GitHubHost) => trafficAt(web, true),
     /** Positive if our clock is ahead. */
     clockOffByMs: clockOffBy,
-    hostsDown: () => [...hosts.values()].filter((host) => host.isDown()).length,
+    hostsDown: () => [...hosts].filter(([key, host]) => !key.startsWith('web ') && host.isDown()).length,
   };
 }
 

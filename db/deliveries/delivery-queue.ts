@@ -44,15 +44,19 @@ export function deliveryQueue(db: Db) {
 
     /**
      * Lists GitHub Apps that have undecided deliveries. Jumps through the index from one GitHub App to the next,
-     * because one can have very many deliveries.
+     * because one can have very many deliveries. Begins behind the GitHub App `last`, and continues with the first one.
      */
-    async apps(): Promise<string[]> {
+    async apps(last: string): Promise<string[]> {
       const apps: string[] = [];
-      for (let after = ''; apps.length < mostApps; ) {
+      let [after, isRestarted] = [last, false];
+      while (apps.length < mostApps) {
         const next = await pending().where('github_app_id', '>', after).orderBy('github_app_id').first('github_app_id');
-        if (!next) break;
-        after = next.github_app_id;
-        apps.push(after);
+        const app = next?.github_app_id;
+        if (app !== undefined && apps.includes(app)) break;
+        if (app === undefined && isRestarted) break;
+        if (app === undefined) isRestarted = true;
+        else apps.push(app);
+        after = app ?? '';
       }
       return apps;
     },

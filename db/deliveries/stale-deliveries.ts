@@ -37,8 +37,12 @@ export async function armStaleDeliveries(trx: Transaction, githubAppId: string):
     .whereExists(
       trx('apps')
         .join('integrations', 'integrations.id', 'apps.source_integration_id')
+        .join('pipelines', 'pipelines.app_id', 'apps.id')
         .whereRaw('apps.source_repository_id = repositories.id')
         .whereNull('apps.deleted_at')
+        .whereNull('pipelines.deleted_at')
+        // Nothing is built that was pushed before the pipeline existed.
+        .whereRaw('pipelines.created_at <= deliveries.received_at')
         .whereIn('integrations.status', usableIntegrationStatuses)
         .select('apps.id'),
     )

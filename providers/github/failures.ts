@@ -39,10 +39,12 @@ export function failureOf(answer: Answer, call: Call): ProviderError {
     .replaceAll(/\p{Cc}/gu, ' ')
     .slice(0, 200);
   const retryAfterMs = pauseOf(answer, code, call.now());
+  // A proxy's 404 must not count as GitHub's: nothing has been removed or revoked.
+  const isForeign = code === 'unavailable' && status < 500;
   return new ProviderError({
     provider: 'github',
     code,
-    status,
+    ...(!isForeign && { status }),
     message: `${sentences[code]} (GitHub returned ${status}${said === '' ? '' : `: ${said}`})`,
     ambiguous: code === 'unavailable' && call.method === 'POST',
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),

@@ -3,7 +3,7 @@ import type { ProviderErrorCode } from '../../domain/ops/provider-failures.ts';
 import { ProviderError } from '../failure.ts';
 import type { Wire } from './client.ts';
 import { type Call, failureOf, silenceOf } from './failures.ts';
-import { throughGate } from './gate.ts';
+import { messageIn, throughGate } from './gate.ts';
 import type { Leaving } from './traffic.ts';
 
 export type CodeExchange = {
@@ -136,5 +136,6 @@ async function askAboutToken(
   const { status, headers } = answer;
   // A proxy that accepts everything is not GitHub.
   if (status === (method === 'DELETE' ? 204 : 200)) return undefined;
-  return failureOf({ status, headers: Object.fromEntries(headers), message: '' }, call);
+  const message = messageIn(parse(await answer.text()));
+  return failureOf({ status, headers: Object.fromEntries(headers), message }, call);
 }

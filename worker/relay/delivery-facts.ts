@@ -34,6 +34,8 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
   let large: Promise<void> | undefined;
   /** The GitHub Apps whose large bodies were read, the latest one last. */
   const served = new Set<string>();
+  /** The GitHub App that got the last share of a batch. More Apps can wait than one batch serves. */
+  let lastApp = '';
 
   const queue = () => deliveryQueue(database.reader);
 
@@ -59,7 +61,8 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     const skip = isContended ? batch.limit : 0;
     const oldest = await free(batch.limit + skip, isHeld, { isLarge: false });
     if (oldest.length < batch.limit) return oldest;
-    const apps = await queue().apps();
+    const apps = await queue().apps(lastApp);
+    lastApp = apps.at(-1) ?? '';
     if (apps.length <= 1) return oldest.slice(-batch.limit);
     const shares: PendingDelivery[] = [];
     for (const githubAppId of apps) {

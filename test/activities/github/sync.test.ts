@@ -269,7 +269,8 @@ test('queues an ignored delivery again once, after the sync has found its reposi
   const installationId = (await installationRow(installation))?.id ?? '';
   const integrationId = await rows.integration({ ...mine, githubAppId: app.id, installationId });
   const [known] = await repositoryRows();
-  await rows.app({ ...mine, integrationId, repositoryId: known?.id ?? '' });
+  const appId = await rows.app({ ...mine, integrationId, repositoryId: known?.id ?? '' });
+  await rows.pipeline({ ...mine, appId });
   await database.write((trx) => trx('installations').where({ id: installationId }).update({ org_id: mine.orgId }));
 
   const about = { installation_external_id: installation.id, repository_external_id: repository.id };
@@ -290,6 +291,8 @@ test('queues an ignored delivery again once, after the sync has found its reposi
     await ignored('no_pipeline'),
     await ignored('repository_unknown', { repository_external_id: 1 }),
     await ignored('installation_unbound', { received_at: Date.now() - 25 * 3_600_000 }),
+    // The pipeline did not exist yet.
+    await ignored('installation_unbound', { received_at: Date.now() - 3_600_000 }),
   ];
   const statusOf = async (id: string) => (await database.reader('deliveries').where({ id }).first())?.status;
   await pass();

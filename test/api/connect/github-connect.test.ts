@@ -110,6 +110,15 @@ test('shows signed-in people the target project, and rejects a person of another
   expect(await (await as(colleague.session)).text()).toContain('name="manifest"');
 });
 
+test('asks an operator for confirmation in an organization of which they are no member', async () => {
+  const { create_url: url } = await start();
+  const { id, session } = await addUser(api.database, await addOrg(api.database, 'Elsewhere'), 'owner');
+  await api.database.write((trx) => trx('users').where({ id }).update({ ops: true }));
+  const shown = await (await fetch(here(url), { headers: { cookie: `__Host-fairlead_session=${session}` } })).text();
+  expect(shown).toContain('This connects a GitHub account to');
+  expect(shown).not.toContain('name="manifest"');
+});
+
 test('rejects another API URL for github.com', async () => {
   for (const app_url of [
     'https://evil.example.com',

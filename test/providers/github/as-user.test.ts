@@ -32,7 +32,7 @@ test('returns a membership with the number of its organization, with the personâ
 });
 
 test('sends no request for an invalid login', async () => {
-  const { github, seen } = await scriptedGitHub([{ status: 404 }]);
+  const { github, seen } = await scriptedGitHub([{ status: 404, body: { message: 'Not Found' } }]);
   expect(await github.asUser(token).getMembership('acme/../../user?x=')).toBeUndefined();
   expect(seen[0]?.path).toBe('/user/memberships/orgs/acme%2F..%2F..%2Fuser%3Fx%3D');
   expect(await failureOf(github.asUser(token).getMembership('..'))).toMatchObject({ code: 'validation' });

@@ -17,6 +17,13 @@ const dispatch = (github: GitHub) =>
 const post = (github: GitHub) =>
   github.withToken(token).createStatus({ fullName: 'acme/web', sha: 'abc', state: 'success', context: 'fairlead' });
 
+const uninstall = (github: GitHub) => github.asApp({ appId: 7, privateKey }).deleteInstallation(5);
+const installed = (github: GitHub) => github.asApp({ appId: 7, privateKey }).getInstallation(5);
+const run = (github: GitHub) => github.withToken(token).getRun('acme/web', 77);
+const convert = (github: GitHub) => github.convertManifest('code');
+const revoke = (github: GitHub) => github.revokeUserToken({ clientId: 'Iv1.a', clientSecret: 's', token });
+const client = (github: GitHub) => github.isClientAccepted({ clientId: 'Iv1.a', clientSecret: 's' });
+
 async function failureOf(act: (github: GitHub) => Promise<unknown>, answer: Scripted): Promise<ProviderError> {
   const { github } = await scriptedGitHub([answer]);
   const error = await act(github).then(
@@ -178,6 +185,12 @@ test.each<[string, (github: GitHub) => Promise<unknown>, Scripted, Partial<Provi
   ['a proxy’s timeout', dispatch, say(408, 'Request Timeout'), { code: 'unavailable', ambiguous: true }],
   ['a proxy’s closed request', dispatch, say(499, 'x'), { code: 'unavailable', ambiguous: true }],
   ['a proxy’s refusal of a dispatch', dispatch, proxys(404), { code: 'unavailable', ambiguous: true }],
+  ['a proxy’s refusal to uninstall', uninstall, proxys(404), { code: 'unavailable' }],
+  ['a proxy’s refusal to read a run', run, proxys(404), { code: 'unavailable' }],
+  ['a proxy’s refusal to read an installation', installed, proxys(404), { code: 'unavailable' }],
+  ['a proxy’s refusal of a manifest code', convert, proxys(404), { code: 'unavailable' }],
+  ['a proxy’s refusal to revoke a token', revoke, proxys(404), { code: 'unavailable' }],
+  ['a proxy’s refusal of a client', client, proxys(404), { code: 'unavailable' }],
   ['a proxy’s empty refusal', dispatch, { status: 403, body: '' }, { code: 'unavailable', ambiguous: true }],
   ['a proxy’s refusal of a token', mint, proxys(404), { code: 'unavailable' }],
   ['a proxy’s refusal of a key', app, proxys(401), { code: 'unavailable', ambiguous: false }],
