@@ -35,6 +35,15 @@ test('refuses strangers before a sender that can sign, even if they hold less', 
   expect(refused.length).toBeGreaterThan(0);
 });
 
+test('refuses a sender that can sign and holds much before a stranger that holds little', () => {
+  const megabyte = 1024 * 1024;
+  const { budget, body, refused } = budgetOf({ maxBytes: 100 * megabyte, maxBytesOfOne: 100 * megabyte });
+  budget.prove({ network: 'tenant', app: 'gha_1' });
+  body('tenant', 100 * megabyte - 1_000);
+  body('other', 2_000, 'gha_2');
+  expect(refused).toEqual(['tenant']);
+});
+
 test('does not accept a proof for one GitHub App for the bodies of another', () => {
   const { budget, body, refused } = budgetOf();
   budget.prove({ network: 'tenant', app: 'gha_own' });
