@@ -1,9 +1,8 @@
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connect } from '../../../db/store/connection.ts';
 import { createRelay } from '../../../worker/relay/relay.ts';
 import { startApi } from '../../support/api.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { connectAgain, openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { createFakeTemporal } from '../../support/fakes/fake-temporal.ts';
 import { addGithubApp, hookHeaders, sign, silent } from '../../support/hooks.ts';
 import { postgresUrl } from '../../support/programs/postgres-server.ts';
@@ -28,7 +27,7 @@ beforeAll(async () => {
   // Starts two APIs and two relays. On Postgres each pair has its own connections, like separate processes.
   urls = [];
   for (let n = 0; n < 2; n++) {
-    const own = postgresUrl ? { ...database, ...connect(database.source) } : database;
+    const own = postgresUrl ? { ...database, ...connectAgain(database.source) } : database;
     if (own !== database) stops.push(() => own.close());
     const api = await startApi({ database: own });
     const relay = createRelay({ database: own, temporal: temporal.starter, logger: silent, registry: new Registry() });
