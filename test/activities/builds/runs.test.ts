@@ -98,7 +98,7 @@ describe('a known run', () => {
     const { run, seen } = await activitiesAgainst(database, [
       { body: runBody('any title') },
       { body: runBody('any title', { status: 'completed', conclusion: 'success' }) },
-      { status: 404 },
+      { status: 404, body: { message: 'Not Found' } },
     ]);
     expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'running' });
     expect(await run('lookForRun', { buildId: build.id })).toEqual({ state: 'ended', end: { status: 'succeeded' } });
