@@ -20,7 +20,7 @@ export function stepsIn(folder) {
     },
     { name: 'install: the neighbours', command: 'scripts/neighbours.sh' },
     { name: 'install: Schemathesis', command: 'scripts/test-conformance/install.sh' },
-    { name: 'npm run check', budget: 20, command: 'npm run --silent check' },
+    { name: 'npm run check', budget: 40, command: 'npm run --silent check' },
     { name: 'npm run test:client', budget: 30, command: 'npm run --silent test:client' },
     { name: 'npm run test:conformance', budget: 130, suite: true, command: 'npm run --silent test:conformance' },
     { name: 'npm test', budget: 240, suite: true, command: 'npm test' },
