@@ -7,7 +7,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type RawTools } from '../http/endpoint.ts';
 import { forbiddenPage, html, isFromOwnPage, isOwnNavigation, shownPage, showPage } from '../http/html-page.ts';
 import { check, id } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Problem, type ProblemCode } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
 import type { FrameState } from '../http/request-frame.ts';
 import { isItsBrowser } from '../people/browser.ts';
@@ -39,6 +39,17 @@ const Install = Wanted.extend({ ticket: z.string().min(1).max(200).optional() })
 const InstallForm = Wanted.extend({ csrf_token: z.string().max(200).default('') });
 
 const installPath = '/v1/integrations/github/install';
+
+/** The refusals of the operator's GitHub App, with or without the button. */
+const installProblems: ProblemCode[] = [
+  'invalid_request',
+  'unauthenticated',
+  'missing_scope',
+  'not_found',
+  'flow_state_refused',
+  'github_app_missing',
+  'github_app_incomplete',
+];
 
 const InstallAddress = z.object({ url: z.string(), flow_id: z.string() }).meta({ id: 'InstallAddress' });
 
@@ -207,15 +218,7 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       success: { status: 302, description: 'Redirect to GitHub, to your platform or to the page of the flow' },
       others: [{ status: 200, body: InstallAddress, description: 'With a Bearer token' }, shownPage, forbiddenPage],
       page: true,
-      problems: [
-        'invalid_request',
-        'unauthenticated',
-        'missing_scope',
-        'not_found',
-        'flow_state_refused',
-        'github_app_missing',
-        'github_app_incomplete',
-      ],
+      problems: installProblems,
       raw: install,
     }),
     pressInstall: endpoint({
@@ -230,16 +233,7 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       success: onward,
       others: [forbiddenPage],
       page: true,
-      problems: [
-        'invalid_request',
-        'unauthenticated',
-        'missing_scope',
-        'not_found',
-        'csrf_rejected',
-        'flow_state_refused',
-        'github_app_missing',
-        'github_app_incomplete',
-      ],
+      problems: [...installProblems, 'csrf_rejected'],
       raw: pressInstall,
     }),
   };

@@ -29,8 +29,14 @@ export type Authenticate = (ctx: Context, options?: { formToken?: string | undef
  * Returns the name under which browsers keep a cookie of Fairlead. On https it has the prefix `__Host-`, which prevents
  * a sibling host from planting such a cookie. Browsers refuse the prefix on plain http.
  */
-export function cookieName(name: string, publicUrl: string): string {
+function cookieName(name: string, publicUrl: string): string {
   return publicUrl.startsWith('https:') ? `__Host-${name}` : name;
+}
+
+/** Returns the `Set-Cookie` header of a cookie of Fairlead, which no script can read. */
+export function cookieHeader(name: string, value: string, maxAgeSeconds: number, publicUrl: string): string {
+  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
+  return `${cookieName(name, publicUrl)}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure}`;
 }
 
 /**

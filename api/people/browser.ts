@@ -4,7 +4,7 @@ import { sessionsIn } from '../../db/people/sessions.ts';
 import { usersIn } from '../../db/people/users.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { hashSecret, newSecret } from '../../db/store/sealing.ts';
-import { cookieName, cookieValues, sessionCookie } from '../http/authenticate.ts';
+import { cookieHeader, cookieValues, sessionCookie } from '../http/authenticate.ts';
 
 /** As long as an owner's approval can take. */
 const maxAgeSeconds = 31 * 24 * 3600;
@@ -35,7 +35,7 @@ export function hasFlowCookie(
 /** Returns a new cookie. Send it after its hash is stored in the flow. */
 export function newFlowCookie(flowId: string, publicUrl: string): { hash: string; header: string } {
   const secret = newSecret('');
-  return { hash: hashSecret(secret), header: headerOf(flowId, secret, maxAgeSeconds, publicUrl) };
+  return { hash: hashSecret(secret), header: cookieHeader(nameOf(flowId), secret, maxAgeSeconds, publicUrl) };
 }
 
 /**
@@ -48,13 +48,7 @@ export function endingFlowCookie(
   publicUrl: string,
 ): string | undefined {
   const secret = flowSecret(ctx, flow, publicUrl);
-  return secret && headerOf(flow.id, secret, endedSeconds, publicUrl);
-}
-
-function headerOf(flowId: string, secret: string, maxAge: number, publicUrl: string): string {
-  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
-  const name = cookieName(nameOf(flowId), publicUrl);
-  return `${name}=${secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAge}${secure}`;
+  return secret && cookieHeader(nameOf(flow.id), secret, endedSeconds, publicUrl);
 }
 
 /** The members of a flow that decide which browser and person it belongs to. */

@@ -3,7 +3,7 @@ import { appendAudit } from '../../db/ops/audit.ts';
 import { type NewSession, sessionsIn } from '../../db/people/sessions.ts';
 import { usersIn } from '../../db/people/users.ts';
 import type { Db, Transaction } from '../../db/store/connection.ts';
-import { cookieName, csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
+import { cookieHeader, csrfTokenOf, sessionCookie } from '../http/authenticate.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
@@ -51,11 +51,6 @@ function wrongCode(): Problem {
   return new Problem('sign_in_code_invalid', 'Restart Fairlead to get a new sign-in link.');
 }
 
-export function cookieHeader(token: string, maxAgeSeconds: number, publicUrl: string): string {
-  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
-  return `${cookieName(sessionCookie, publicUrl)}=${token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure}`;
-}
-
 export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'links'>): Endpoint[] {
   return [
     endpoint({
@@ -74,7 +69,7 @@ export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'l
         const { session, user } = await signIn(trx, body.code, { ip, requestId });
         const seconds = toSeconds(session.expiresAt - Date.now());
         return reply({
-          headers: { 'set-cookie': cookieHeader(session.token, seconds, links.publicUrl) },
+          headers: { 'set-cookie': cookieHeader(sessionCookie, session.token, seconds, links.publicUrl) },
           body: {
             token: session.token,
             csrf_token: csrfTokenOf(session.token),
@@ -96,7 +91,7 @@ export function sessionRoutes({ database, links }: Pick<ApiDeps, 'database' | 'l
         if (!caller.sessionId) return;
         await sessionsIn(trx).revoke(caller.sessionId);
         await audit({ orgId: null, action: 'session.revoked', target: caller.sessionId });
-        return reply({ headers: { 'set-cookie': cookieHeader('', 0, links.publicUrl) } });
+        return reply({ headers: { 'set-cookie': cookieHeader(sessionCookie, '', 0, links.publicUrl) } });
       },
     }),
   ];

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
+import { cookieHeader, sessionCookie } from '../http/authenticate.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { comesFromElsewhere, type Html, html, shownPage, showPage } from '../http/html-page.ts';
@@ -7,7 +8,7 @@ import { toSeconds } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { readBytes } from '../http/read-body.ts';
 import type { FrameState } from '../http/request-frame.ts';
-import { cookieHeader, requireCode, signIn } from './sessions.ts';
+import { requireCode, signIn } from './sessions.ts';
 
 /**
  * The sign-in page. Opening it does not use up the link, because mail scanners and previews open links too. The person
@@ -58,7 +59,7 @@ export function signInRoutes({ database, links }: Pick<ApiDeps, 'database' | 'li
           await requireCode(database.reader, code);
           const { session, user } = await database.write((trx) => signIn(trx, code, { ip: ctx.ip, requestId }));
           const seconds = toSeconds(session.expiresAt - Date.now());
-          ctx.set('set-cookie', cookieHeader(session.token, seconds, links.publicUrl));
+          ctx.set('set-cookie', cookieHeader(sessionCookie, session.token, seconds, links.publicUrl));
           show(ctx, 200, `Signed in as ${user.name}`, next);
         } catch (error) {
           if (!(error instanceof Problem)) throw error;

@@ -47,16 +47,14 @@ export function deliveryQueue(db: Db) {
      * because one can have very many deliveries. Begins behind the GitHub App `last`, and continues with the first one.
      */
     async apps(last: string): Promise<string[]> {
+      const after = async (id: string) =>
+        (await pending().where('github_app_id', '>', id).orderBy('github_app_id').first('github_app_id'))
+          ?.github_app_id;
+      const behind = async (id: string) => (await after(id)) ?? (await after(''));
       const apps: string[] = [];
-      let [after, isRestarted] = [last, false];
-      while (apps.length < mostApps) {
-        const next = await pending().where('github_app_id', '>', after).orderBy('github_app_id').first('github_app_id');
-        const app = next?.github_app_id;
-        if (app !== undefined && apps.includes(app)) break;
-        if (app === undefined && isRestarted) break;
-        if (app === undefined) isRestarted = true;
-        else apps.push(app);
-        after = app ?? '';
+      for (let app = await behind(last); app !== undefined && !apps.includes(app); app = await behind(app)) {
+        apps.push(app);
+        if (apps.length === mostApps) break;
       }
       return apps;
     },

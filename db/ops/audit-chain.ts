@@ -41,14 +41,9 @@ export async function chainAudit(trx: Db, limit = 500): Promise<{ count: number;
 async function startOf(trx: Db, keys: AuditKeys, row: AuditEventRow, record: AuditHeadRow | undefined): Promise<Head> {
   const { chain } = row;
   if (record && holds(keys, record)) return record;
-  if (
-    record &&
-    !keys.has(keyIdIn(record.mac)) &&
-    (await trx('audit_keys')
-      .where({ id: keyIdIn(record.mac) })
-      .first())
-  ) {
-    throw new Error(`The audit key ${keyIdIn(record.mac)} is newer than this process: restart it`);
+  const keyId = record && keyIdIn(record.mac);
+  if (keyId !== undefined && !keys.has(keyId) && (await trx('audit_keys').where({ id: keyId }).first())) {
+    throw new Error(`The audit key ${keyId} is newer than this process: restart it`);
   }
   const last = await trx('audit_events').where({ chain }).whereNotNull('sequence').max({ last: 'sequence' }).first();
   const sequence = Math.max(Number(last?.['last'] ?? 0), record?.sequence ?? 0);

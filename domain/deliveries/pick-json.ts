@@ -52,11 +52,7 @@ function* read(cursor: JsonCursor, shape: Shape): Generator<void, unknown> {
 function* readMembers(cursor: JsonCursor, shape: Record<string, Shape>): Generator<void, unknown> {
   const members: Record<string, unknown> = {};
   for (let first = true; yield* moves(cursor, closeObject, first); first = false) {
-    const start = cursor.at;
-    while (!cursor.skipSome()) yield;
-    const name = nameAt(cursor, start);
-    while (!cursor.skipSpace()) yield;
-    cursor.pass(colon);
+    const name = yield* readName(cursor);
     const wanted = name !== undefined && Object.hasOwn(shape, name) ? shape[name] : undefined;
     if (name !== undefined && wanted) members[name] = yield* read(cursor, wanted);
     else while (!cursor.skipSome()) yield;
@@ -64,14 +60,20 @@ function* readMembers(cursor: JsonCursor, shape: Record<string, Shape>): Generat
   return members;
 }
 
+/** Reads the name of a member and moves to its value. */
+function* readName(cursor: JsonCursor): Generator<void, string | undefined> {
+  const start = cursor.at;
+  while (!cursor.skipSome()) yield;
+  const name = nameAt(cursor, start);
+  while (!cursor.skipSpace()) yield;
+  cursor.pass(colon);
+  return name;
+}
+
 function* readTexts(cursor: JsonCursor): Generator<void, unknown> {
   const texts = new Map<string, string>();
   for (let first = true; yield* moves(cursor, closeObject, first); first = false) {
-    const start = cursor.at;
-    while (!cursor.skipSome()) yield;
-    const name = nameAt(cursor, start);
-    while (!cursor.skipSpace()) yield;
-    cursor.pass(colon);
+    const name = yield* readName(cursor);
     const text = yield* read(cursor, 'value');
     if (name === undefined || (texts.size >= mostElements && !texts.has(name))) continue;
     if (typeof text === 'string' && text.length <= longestName) texts.set(name, text);

@@ -56,7 +56,7 @@ export function createDeliveryWork<Facts>({
     return room.enter(id, overtakes, Date.now() + lookAgainMs);
   }
 
-  /** Decides those of the deliveries that this relay can claim, and returns which were claimed. */
+  /** Decides the claimed deliveries that are read and need not wait. Groups those with the same outcome. */
   async function decideAll(trx: Transaction, claimed: PendingDelivery[]): Promise<Outcomes> {
     const decide = decider(trx);
     const began = performance.now();

@@ -64,9 +64,9 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     const apps = await queue().apps(lastApp);
     lastApp = apps.at(-1) ?? '';
     if (apps.length <= 1) return oldest.slice(-batch.limit);
+    const share = Math.ceil((batch.limit + skip) / apps.length);
     const shares: PendingDelivery[] = [];
     for (const githubAppId of apps) {
-      const share = Math.ceil((batch.limit + skip) / apps.length);
       shares.push(...(await free(share, isHeld, { isLarge: false, githubAppId })));
     }
     return shares.slice(-batch.limit).sort((one, other) => (one.id < other.id ? -1 : 1));
