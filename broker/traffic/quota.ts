@@ -17,6 +17,8 @@ const paces = {
 const pointsOf = { read: 1, control: 5, content: 5 };
 /** A request that would wait longer fails and is retried later. */
 const longestRestMs = 1_000;
+/** No request is told to stay away for longer than this, however many are waiting. */
+const longestTurnMs = 600_000;
 
 type Account = {
   limit?: number;
@@ -27,6 +29,8 @@ type Account = {
   blocked?: { code: Limit['code']; until: number };
   /** The time at which the budget is full again. */
   paidUntil: { content: number; points: number };
+  /** The turn of the request that was refused last. */
+  lastTurn: number;
 };
 
 export type Verdict = { limit: Limit } | { restMs: number };
@@ -40,6 +44,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       resetAt: 0,
       toldTo: Number.NEGATIVE_INFINITY,
       paidUntil: { content: 0, points: 0 },
+      lastTurn: 0,
     };
     accounts.delete(name);
     accounts.set(name, account);
@@ -66,7 +71,9 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       const price = { content: effect === 'content' ? 1 : 0, points: pointsOf[effect] };
       const restMs = Math.max(restOf(account, 'content', price, at), restOf(account, 'points', price, at));
       if (restMs > longestRestMs) {
-        return { limit: { code: 'secondary_limited', retryAfterMs: restMs - longestRestMs } };
+        return {
+          limit: { code: 'secondary_limited', retryAfterMs: turnAfter(account, restMs - longestRestMs, price, at) },
+        };
       }
       for (const pace of ['content', 'points'] as const) {
         account.paidUntil[pace] = Math.max(account.paidUntil[pace], at) + price[pace] * paces[pace].everyMs;
@@ -111,6 +118,17 @@ function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>,
   if (price[pace] === 0) return 0;
   const { atOnce, everyMs } = paces[pace];
   return Math.max(0, Math.ceil(paidUntil[pace] - at - (atOnce - price[pace]) * everyMs));
+}
+
+/**
+ * Returns when to try again. Each refused request gets a turn after the one before it: if all of them came back at the
+ * same moment, all except one would be refused again.
+ */
+function turnAfter(account: Account, soonestMs: number, price: Record<Pace, number>, at: number): number {
+  const gapMs = Math.max(price.content * paces.content.everyMs, price.points * paces.points.everyMs);
+  const turn = Math.max(at + soonestMs, account.lastTurn + gapMs);
+  account.lastTurn = Math.min(turn, at + longestTurnMs);
+  return Math.ceil(account.lastTurn - at);
 }
 
 /** Returns whether these figures are of the hourly limit. Searches and similar calls have limits of their own. */

@@ -48,15 +48,15 @@ test('makes one build and one dispatch of a push that is sent 200 times to two A
   expect(await allBuilds(client())).toHaveLength(2);
 }, 120_000);
 
-test('dispatches 300 pushes with two relays as 300 builds, none twice', async () => {
+test('dispatches 100 pushes with two relays as 100 builds, none twice', async () => {
   const before = scene.dispatched().length;
-  const pushes = await Promise.all(Array.from({ length: 300 }, (_, index) => scene.push({ to: api(index).hookUrl })));
-  expect(pushes.filter(({ acknowledged }) => acknowledged)).toHaveLength(300);
-  await expect.poll(() => new Set(scene.dispatched()).size, { timeout: 150_000, interval: 500 }).toBe(before + 300);
-  expect(scene.dispatched()).toHaveLength(before + 300);
+  const pushes = await Promise.all(Array.from({ length: 100 }, (_, index) => scene.push({ to: api(index).hookUrl })));
+  expect(pushes.filter(({ acknowledged }) => acknowledged)).toHaveLength(100);
+  await expect.poll(() => new Set(scene.dispatched()).size, { timeout: 150_000, interval: 500 }).toBe(before + 100);
+  expect(scene.dispatched()).toHaveLength(before + 100);
   expect(scene.dispatched()).toEqual(expect.arrayContaining(pushes.map(({ sha }) => sha)));
-  expect(new Set(scene.dispatchedBuilds()).size).toBe(before + 300);
-  expect(await allBuilds(client())).toHaveLength(before + 300);
+  expect(new Set(scene.dispatchedBuilds()).size).toBe(before + 100);
+  expect(await allBuilds(client())).toHaveLength(before + 100);
 }, 200_000);
 
 test('dispatches each push once that an API acknowledged right before one of 25 kills -9', async () => {

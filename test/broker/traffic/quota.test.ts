@@ -159,6 +159,33 @@ test.each([
   },
 );
 
+test.each([
+  ['what others see', write, 400],
+  ['other writes', control, 900],
+  ['reads', read, 4_000],
+] as const)('%s: waiting requests come back one after another, not all at once', (_, request, count) => {
+  const { quota: one, clock } = quota();
+  one.learn('installation:1', figures(4999), hostNow);
+  const waiting = Array.from({ length: count }, () => clock.ms);
+  let attempts = 0;
+  while (waiting.length > 0) {
+    waiting.sort((left, right) => left - right);
+    clock.ms = Math.max(clock.ms, waiting.shift() ?? 0);
+    const verdict = one.admit('installation:1', request);
+    attempts += 1;
+    if ('limit' in verdict) waiting.push(clock.ms + verdict.limit.retryAfterMs);
+  }
+  expect(attempts).toBeLessThan(count * 2.1);
+});
+
+test('keeps no request away for more than ten minutes', () => {
+  const { quota: one } = quota();
+  one.learn('installation:1', figures(4999), hostNow);
+  const verdicts = Array.from({ length: 5_000 }, () => one.admit('installation:1', write));
+  const pauses = verdicts.map((verdict) => ('limit' in verdict ? verdict.limit.retryAfterMs : 0));
+  expect(Math.max(...pauses)).toBe(600_000);
+});
+
 test('dispatches a build even if its reports have to wait', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(4999), hostNow);
