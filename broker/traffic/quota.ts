@@ -29,8 +29,8 @@ type Account = {
   blocked?: { code: Limit['code']; until: number };
   /** The time at which the budget is full again. */
   paidUntil: { content: number; points: number };
-  /** The turn of the request that was refused last. */
-  lastTurn: number;
+  /** The turn of the last request that each budget made wait. */
+  lastTurn: { content: number; points: number };
 };
 
 export type Verdict = { limit: Limit } | { restMs: number };
@@ -44,7 +44,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       resetAt: 0,
       toldTo: Number.NEGATIVE_INFINITY,
       paidUntil: { content: 0, points: 0 },
-      lastTurn: 0,
+      lastTurn: { content: 0, points: 0 },
     };
     accounts.delete(name);
     accounts.set(name, account);
@@ -69,11 +69,13 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       // A host without rate limits needs no pauses either.
       if (limit === undefined) return { restMs: 0 };
       const price = { content: effect === 'content' ? 1 : 0, points: pointsOf[effect] };
-      const restMs = Math.max(restOf(account, 'content', price, at), restOf(account, 'points', price, at));
+      const rests = { content: restOf(account, 'content', price, at), points: restOf(account, 'points', price, at) };
+      const scarce = rests.content > rests.points ? 'content' : 'points';
+      const restMs = rests[scarce];
       if (restMs > longestRestMs) {
-        return {
-          limit: { code: 'secondary_limited', retryAfterMs: turnAfter(account, restMs - longestRestMs, price, at) },
-        };
+        const soonest = at + restMs - longestRestMs;
+        const turn = urgent ? soonest : turnIn(account, scarce, price, { soonest, latest: at + longestTurnMs });
+        return { limit: { code: 'secondary_limited', retryAfterMs: Math.ceil(turn - at) } };
       }
       for (const pace of ['content', 'points'] as const) {
         account.paidUntil[pace] = Math.max(account.paidUntil[pace], at) + price[pace] * paces[pace].everyMs;
@@ -124,11 +126,15 @@ function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>,
  * Returns when to try again. Each refused request gets a turn after the one before it: if all of them came back at the
  * same moment, all except one would be refused again.
  */
-function turnAfter(account: Account, soonestMs: number, price: Record<Pace, number>, at: number): number {
-  const gapMs = Math.max(price.content * paces.content.everyMs, price.points * paces.points.everyMs);
-  const turn = Math.max(at + soonestMs, account.lastTurn + gapMs);
-  account.lastTurn = Math.min(turn, at + longestTurnMs);
-  return Math.ceil(account.lastTurn - at);
+function turnIn(
+  { lastTurn }: Account,
+  pace: Pace,
+  price: Record<Pace, number>,
+  { soonest, latest }: { soonest: number; latest: number },
+): number {
+  const next = lastTurn[pace] + price[pace] * paces[pace].everyMs;
+  lastTurn[pace] = Math.min(Math.max(soonest, next), latest);
+  return lastTurn[pace];
 }
 
 /** Returns whether these figures are of the hourly limit. Searches and similar calls have limits of their own. */

@@ -178,12 +178,40 @@ test.each([
   expect(attempts).toBeLessThan(count * 2.1);
 });
 
-test('keeps no request away for more than ten minutes', () => {
+test('keeps no request away for more than ten minutes, and uses every turn of a long queue', () => {
+  const { quota: one, clock } = quota();
+  one.learn('installation:1', figures(4999), hostNow);
+  const waiting = Array.from({ length: 5_000 }, () => clock.ms);
+  let sent = 0;
+  let longest = 0;
+  for (const end = clock.ms + 3_600_000; (waiting[0] ?? end) < end; waiting.sort((left, right) => left - right)) {
+    clock.ms = Math.max(clock.ms, waiting.shift() ?? 0);
+    const verdict = one.admit('installation:1', write);
+    if ('restMs' in verdict) sent += 1;
+    else waiting.push(clock.ms + verdict.limit.retryAfterMs);
+    longest = Math.max(longest, 'limit' in verdict ? verdict.limit.retryAfterMs : 0);
+  }
+  expect(longest).toBe(600_000);
+  // 40 in each of 60 minutes, and 40 at once.
+  expect(sent).toBeGreaterThan(2_400);
+});
+
+test('gives a dispatch its turn before the reports that wait, and a person the next one', () => {
   const { quota: one } = quota();
   one.learn('installation:1', figures(4999), hostNow);
-  const verdicts = Array.from({ length: 5_000 }, () => one.admit('installation:1', write));
-  const pauses = verdicts.map((verdict) => ('limit' in verdict ? verdict.limit.retryAfterMs : 0));
-  expect(Math.max(...pauses)).toBe(600_000);
+  const pauseOf = (request: Parameters<typeof one.admit>[1]) => {
+    const verdict = one.admit('installation:1', request);
+    return 'limit' in verdict ? verdict.limit.retryAfterMs : 0;
+  };
+  for (let count = 0; count < 100; count += 1) pauseOf(write);
+  expect(pauseOf(write)).toBeGreaterThan(60_000);
+  let dispatch = 0;
+  while (dispatch === 0) dispatch = pauseOf(control);
+  expect(dispatch).toBeLessThan(1_000);
+  for (let count = 0; count < 100; count += 1) pauseOf(control);
+  expect(pauseOf(control)).toBeGreaterThan(60_000);
+  while (pauseOf(read) === 0);
+  expect(pauseOf(forPerson)).toBeLessThan(1_000);
 });
 
 test('dispatches a build even if its reports have to wait', () => {
