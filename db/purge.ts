@@ -7,6 +7,7 @@ import type { Database, Db } from './store/connection.ts';
 import { skipLocked } from './store/locks.ts';
 
 const retiredPasswordsKeptMs = 3_600_000;
+const orphansKeptMs = 3_600_000;
 const commandsKeptMs = 7 * 24 * 3_600_000;
 const statesKeptMs = 7 * 24 * 3_600_000;
 
@@ -52,6 +53,15 @@ const purges: Purge[] = [
         .whereNotNull('sealed')
         .where('expires_at', '<', now - clockLeewayMs),
     clear: { sealed: null, key_id: null },
+  },
+  // The process ended before it stored the delivery, so GitHub was not told that Fairlead has it.
+  {
+    table: 'large_body_parts',
+    key: ['delivery_id', 'part'],
+    due: (db, now) =>
+      db('large_body_parts')
+        .where('delivery_id', '<', idAt('dlv', now - orphansKeptMs))
+        .whereNotExists(db('deliveries').whereRaw('deliveries.id = large_body_parts.delivery_id')),
   },
   // By now the password that replaced this one is in use everywhere.
   {

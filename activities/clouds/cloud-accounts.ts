@@ -8,8 +8,10 @@ import {
   recordCloudCheck,
 } from '../../db/clouds/cloud-account-checks.ts';
 import { allCloudAccounts, type CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
+import { verifyCloudWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
 import { NotYet } from '../refusals.ts';
@@ -25,6 +27,9 @@ type OfAccount = { cloudAccountId: string };
 
 /** The steps that check a cloud account at its cloud. */
 export function cloudAccountActivities({ database, cloudAccounts, settling = usualSettling }: CloudAccountDeps) {
+  const isRequested = (cloudAccountId: string) =>
+    commandsIn(database.reader).wasRequestedLately(verifyCloudWorkflowId(cloudAccountId));
+
   async function refusalOf(account: CloudAccount, isSettled: boolean): Promise<CloudRefusal | undefined> {
     try {
       await cloudAccounts.prove(account, Context.current().cancellationSignal);
@@ -44,17 +49,22 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
     beginCloudCheck: ({ cloudAccountId }: OfAccount): Promise<boolean> =>
       database.write((trx) => beginCloudCheck(trx, cloudAccountId)),
 
-    /** Returns false if the access was replaced in between. An outage throws and changes nothing. */
+    /**
+     * Returns false if nothing has requested a check, or if the access was replaced in between. An outage throws and
+     * changes nothing.
+     */
     async askCloud({ cloudAccountId }: OfAccount): Promise<boolean> {
       const account = await allCloudAccounts(database.reader).find(cloudAccountId);
-      if (!account) return false;
+      if (!account || !(await isRequested(cloudAccountId))) return false;
       const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
       const refusal = await refusalOf(account, isSettled);
       return database.write((trx) => recordCloudCheck(trx, account, refusal));
     },
 
-    giveUpCloudCheck: ({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> =>
-      database.write((trx) => giveUpCloudCheck(trx, cloudAccountId, failure)),
+    async giveUpCloudCheck({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> {
+      if (!(await isRequested(cloudAccountId))) return;
+      await database.write((trx) => giveUpCloudCheck(trx, cloudAccountId, failure));
+    },
   };
 }
 

@@ -44,6 +44,8 @@ export type LogReading = {
   begunAt?: number;
 };
 
+export const nothingRead: LogReading = { recovered: 0, sentAgain: 0, next: null, again: false };
+
 /** The limits of one reading. A downtime of a day takes many readings. */
 const mostPages = 30;
 const mostRecovered = 500;
@@ -63,7 +65,7 @@ export async function readLog(deps: LogDeps, part: LogPart): Promise<LogReading>
   const startedAt = Date.now();
   const isOver = (share: number) => signal?.aborted === true || Date.now() - startedAt > limitMs * share;
   const app = await githubAppsIn(database.reader).find(githubAppId);
-  if (!app) return { recovered: 0, sentAgain: 0, next: null, again: false };
+  if (!app) return nothingRead;
   const github = await broker.asApp(githubAppId);
   const wanted = await noteLoss(database, app, part.begunAt);
   const overlapMs = thorough ? logOverlapMs : shortLogOverlapMs;

@@ -10,7 +10,7 @@ import { recoverWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { isPassing } from '../failures.ts';
 import { noteAppAccepted } from '../github/sync-report.ts';
 import { fillRepositoryGap } from './fill-gap.ts';
-import { type LogReading, noteLoss, readLog } from './read-log.ts';
+import { type LogReading, noteLoss, nothingRead, readLog } from './read-log.ts';
 
 export type DeliveryDeps = {
   database: Database;
@@ -46,6 +46,9 @@ const mostGaps = 500;
 /** The steps that get missed deliveries. */
 export function deliveryActivities(deps: DeliveryDeps) {
   const { database } = deps;
+  const isRequested = (githubAppId: string) =>
+    commandsIn(database.reader).wasRequestedLately(recoverWorkflowId(githubAppId));
+
   return {
     /** Asks for a reading of every App's log. Many requests lead to one reading. */
     async requestRecoveries(): Promise<void> {
@@ -69,6 +72,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
     },
 
     async readDeliveryLog(input: { githubAppId: string; cursor?: string; begunAt: number }): Promise<LogReading> {
+      if (!(await isRequested(input.githubAppId))) return nothingRead;
       return readLog(deps, { ...input, thorough: true });
     },
 
@@ -87,6 +91,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
     },
 
     async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {
+      if (!(await isRequested(githubAppId))) return;
       await database.write(async (trx) => {
         await allOperations(trx).finish({ kind: 'recover', subjectId: githubAppId }, failure);
         const app = await githubAppsIn(trx).find(githubAppId);

@@ -6,7 +6,9 @@ import {
   recordVerification,
   type VerificationWish,
 } from '../../db/registries/registry-verifications.ts';
+import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
+import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { NotYet } from '../refusals.ts';
 import { type Settling, usualSettling } from '../settling.ts';
@@ -27,12 +29,19 @@ const mostAttempts = 4;
 
 /** The steps that check a registry's credential. */
 export function verificationActivities({ database, registryAccess, settling = usualSettling }: VerificationDeps) {
+  const isRequested = (integrationId: string) =>
+    commandsIn(database.reader).wasRequestedLately(verifyWorkflowId(integrationId));
+
   return {
     beginVerification: ({ integrationId }: OfIntegration): Promise<VerificationWish> =>
       database.write((trx) => beginVerification(trx, integrationId)),
 
-    /** Returns nothing if the credential was replaced in between. An outage throws and changes nothing. */
+    /**
+     * Returns nothing if nothing has requested a check, or if the credential was replaced in between. An outage throws
+     * and changes nothing.
+     */
     async probeRegistry({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> {
+      if (!(await isRequested(integrationId))) return null;
       const { info, cancellationSignal: signal } = Context.current();
       // Only a credential that a person has just changed needs time to take effect.
       const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
@@ -43,11 +52,13 @@ export function verificationActivities({ database, registryAccess, settling = us
       return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
     },
 
-    giveUpVerification: ({
+    async giveUpVerification({
       integrationId,
       failure,
-    }: OfIntegration & { failure: { code: string; detail: string } }): Promise<void> =>
-      database.write((trx) => giveUpVerification(trx, integrationId, failure)),
+    }: OfIntegration & { failure: { code: string; detail: string } }): Promise<void> {
+      if (!(await isRequested(integrationId))) return;
+      await database.write((trx) => giveUpVerification(trx, integrationId, failure));
+    },
   };
 }
 

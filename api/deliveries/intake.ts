@@ -11,6 +11,7 @@ import { networkOf } from '../http/rate-limit.ts';
 import { type BodyPace, readBody, swallow } from '../http/read-body.ts';
 import { createBodyBudget } from './body-budget.ts';
 import { refusals } from './intake-refusals.ts';
+import { createLargeBodies } from './large-bodies.ts';
 import { type HookKeys, signatureCheck } from './webhook-keys.ts';
 
 /** GitHub sends no larger payload (https://docs.github.com/en/webhooks/webhook-events-and-payloads). */
@@ -59,6 +60,8 @@ export function createIntake({
     ownerOf: ({ githubAppId }) => githubAppId,
     ...bounds,
   });
+  const { maxBytes } = bounds;
+  const largeBodies = createLargeBodies({ database, ...(maxBytes !== undefined && { maxBytes }) });
 
   async function take(
     request: IncomingMessage,
@@ -79,14 +82,14 @@ export function createIntake({
     if (!app) return 'unknown_app';
     const check = signatureCheck(app.keys);
     const sender = { network: networkOf(ip), app: app.githubAppId };
-    const body = await readBody(request, {
+    const parts = await readBody(request, {
       maxBytes: maxBodyBytes,
       budget,
       sender,
       onPart: check.update,
       ...(pace && { pace }),
     });
-    if (!Buffer.isBuffer(body)) return body;
+    if (!Array.isArray(parts)) return parts;
     if (!check.isSignedWith(digest)) return 'signature_wrong';
     budget.prove(sender);
 
@@ -95,14 +98,14 @@ export function createIntake({
     if (!guid.test(providerDeliveryId)) return 'delivery_id';
     if (!eventName.test(event)) return 'event';
     if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) return 'content_type';
-    return batch.add({
+    const delivery = {
       githubAppId: app.githubAppId,
       providerDeliveryId,
       event,
       contentKey: contentKeyOf(event, digest),
       headers: allowed(headers),
-      body,
-    });
+    };
+    return largeBodies.before(delivery, parts, batch.add);
   }
 
   return {

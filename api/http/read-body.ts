@@ -40,8 +40,8 @@ const usualPace: BodyPace = { silentMs: 10_000, graceMs: 15_000, bytesPerSecond:
 const swallowMs = 5_000;
 
 /**
- * Reads the whole body unchanged. Refuses it as soon as it is too long or too slow. The caller must then `swallow` the
- * rest.
+ * Reads the whole body unchanged, in the parts in which it arrives. Refuses it as soon as it is too long or too slow.
+ * The caller must then `swallow` the rest.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -59,7 +59,7 @@ export async function readBody(
     /** Receives each part as it arrives. */
     onPart?: (part: Buffer) => void;
   },
-): Promise<Buffer | BodyRefusal> {
+): Promise<Buffer[] | BodyRefusal> {
   const chunks: Buffer[] = [];
   let size = 0;
   let share: BodyShare | undefined;
@@ -88,8 +88,7 @@ export async function readBody(
     if (request.destroyed) breakOff();
   });
   share?.close();
-  if (refusal) return refusal;
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
+  return refusal ?? chunks;
 }
 
 /** Checks at intervals whether the body arrives fast enough. */
@@ -152,7 +151,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 
 export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const body = await readBody(request, { maxBytes });
-  if (typeof body !== 'string') return body;
+  if (typeof body !== 'string') return Buffer.concat(body);
   swallow(request);
   if (body === 'broken_off') throw unfit('ended early');
   if (body === 'too_slow') throw unfit('arrived too slowly');

@@ -2,6 +2,7 @@ import type { DeliveryOrigin, DeliveryStatus } from '../../domain/deliveries/del
 import type { Db } from '../store/connection.ts';
 import { skipLocked } from '../store/locks.ts';
 import type { DeliveryRow } from '../store/tables.ts';
+import { largeBodiesIn } from './large-bodies.ts';
 
 /** A delivery that is not decided yet. Its body is stored separately. */
 export type PendingDelivery = {
@@ -60,10 +61,11 @@ export function deliveryQueue(db: Db) {
     },
 
     async body(id: string): Promise<Buffer> {
-      return (await db('delivery_bodies').where({ delivery_id: id }).first())?.body ?? Buffer.alloc(0);
+      const stored = await db('delivery_bodies').where({ delivery_id: id }).first();
+      return stored?.body ?? largeBodiesIn(db).find(id);
     },
 
-    /** Returns the bodies by their IDs. */
+    /** Returns small bodies by their IDs. */
     async bodies(ids: string[]): Promise<Map<string, Buffer>> {
       const stored = ids.length > 0 ? await db('delivery_bodies').whereIn('delivery_id', ids) : [];
       return new Map(stored.map(({ delivery_id, body }) => [delivery_id, body]));

@@ -4,6 +4,7 @@ import { newId } from '../../domain/ids.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { DeliveryRow } from '../store/tables.ts';
 import { wake } from '../store/wakes.ts';
+import { largeBodiesIn } from './large-bodies.ts';
 
 /** A verified webhook, unchanged. */
 export type NewDelivery = {
@@ -18,7 +19,11 @@ export type NewDelivery = {
   headers: Record<string, string>;
   body: Buffer;
   origin?: DeliveryOrigin;
+  /** If the body is stored already, in parts: its size, and the ID that the delivery gets. Then `body` is empty. */
+  storedAs?: { id: string; size: number };
 };
+
+type Identity = Pick<NewDelivery, 'githubAppId' | 'providerDeliveryId' | 'contentKey'>;
 
 export type StoredDelivery = {
   id: string;
@@ -38,18 +43,21 @@ const bodiesPerInsert = 50;
  */
 export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[]): Promise<StoredDelivery[]> {
   const now = Date.now();
-  const candidates = deliveries.map((delivery) => ({ id: newId('dlv'), delivery }));
+  const candidates = deliveries.map((delivery) => ({ id: delivery.storedAs?.id ?? newId('dlv'), delivery }));
   // Every process uses the same order, so that two of them that store the same deliveries do not deadlock.
   const sorted = [...candidates].sort((a, b) => compare(orderOf(a.delivery), orderOf(b.delivery)));
   const values = sorted.flatMap(
-    ({ id, delivery: { githubAppId, providerDeliveryId, event, contentKey, headers, body, origin = 'webhook' } }) => [
+    ({
+      id,
+      delivery: { githubAppId, providerDeliveryId, event, contentKey, headers, body, storedAs, origin = 'webhook' },
+    }) => [
       id,
       githubAppId,
       providerDeliveryId,
       event,
       contentKey,
       JSON.stringify(headers),
-      body.length,
+      storedAs?.size ?? body.length,
       origin,
       now,
     ],
@@ -63,8 +71,12 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
   const isNew = new Set(inserted.map(({ id }) => id));
   await storeBodies(
     trx,
-    candidates.filter(({ id }) => isNew.has(id)).map(({ id, delivery }) => [id, delivery.body]),
+    candidates
+      .filter(({ id, delivery }) => isNew.has(id) && delivery.storedAs === undefined)
+      .map(({ id, delivery }) => [id, delivery.body]),
   );
+  const unused = candidates.filter(({ id, delivery }) => !isNew.has(id) && delivery.storedAs !== undefined);
+  await largeBodiesIn(trx).remove(unused.map(({ id }) => id));
   if (isNew.size > 0) wake(trx, 'deliveries');
 
   const results: StoredDelivery[] = [];
@@ -72,6 +84,11 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
     results.push(isNew.has(id) ? { id, duplicate: false, differs: false } : await findKnown(trx, delivery));
   }
   return results;
+}
+
+/** Returns whether the delivery was stored before, by its ID or by its content. */
+export async function isStored(db: Db, delivery: Identity): Promise<boolean> {
+  return (await findSame(db, delivery)) !== undefined;
 }
 
 /** Queues those of the given deliveries that had failed, and returns their number. */
@@ -89,14 +106,22 @@ async function storeBodies(trx: Transaction, bodies: [id: string, body: Buffer][
 }
 
 async function findKnown(trx: Transaction, delivery: NewDelivery): Promise<StoredDelivery> {
-  const { githubAppId, providerDeliveryId, contentKey } = delivery;
-  const ofApp = () => trx('deliveries').where({ github_app_id: githubAppId });
-  const sameId: DeliveryRow | undefined = await ofApp().where({ provider_delivery_id: providerDeliveryId }).first();
-  const known: DeliveryRow | undefined = sameId ?? (await ofApp().where({ content_key: contentKey }).first());
+  const known = await findSame(trx, delivery);
   if (!known) throw new Error('A delivery was neither stored nor found');
+  const isSameId = known.provider_delivery_id === delivery.providerDeliveryId;
   if (known.status === 'failed') await armFailed(trx, known.id);
-  else if (sameId && known.status === 'ignored') await armStale(trx, known.id);
-  return { id: known.id, duplicate: true, differs: known.content_key !== contentKey };
+  else if (isSameId && known.status === 'ignored') await armStale(trx, known.id);
+  return { id: known.id, duplicate: true, differs: known.content_key !== delivery.contentKey };
+}
+
+async function findSame(
+  db: Db,
+  { githubAppId, providerDeliveryId, contentKey }: Identity,
+): Promise<DeliveryRow | undefined> {
+  const ofApp = () => db('deliveries').where({ github_app_id: githubAppId });
+  const sameId: DeliveryRow | undefined = await ofApp().where({ provider_delivery_id: providerDeliveryId }).first();
+  if (sameId || contentKey === null) return sameId;
+  return ofApp().where({ content_key: contentKey }).first();
 }
 
 /** Queues a failed delivery again, unless another process has decided it since. */

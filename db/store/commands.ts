@@ -33,6 +33,7 @@ const before = `
 
 /** The clocks of several hosts differ by less than this. */
 const clockMarginMs = 60_000;
+const dayMs = 24 * 3_600_000;
 
 export function commandsIn(db: Db) {
   const dueAt = (now: number) =>
@@ -117,6 +118,11 @@ export function commandsIn(db: Db) {
         .where({ workflow_id: workflowId })
         .where('created_at', '>=', since - clockMarginMs);
       return (await request.first('id')) !== undefined;
+    },
+
+    /** Returns whether the workflow was requested within a day, the longest time that its steps are retried. */
+    wasRequestedLately(workflowId: string): Promise<boolean> {
+      return this.wasRequested(workflowId, Date.now() - dayMs);
     },
 
     async countPending(): Promise<number> {

@@ -15,6 +15,7 @@ import * as requestedAccounts from '../migrations/0013-requested-accounts.ts';
 import * as decidedWork from '../migrations/0014-decided-work.ts';
 import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
 import * as staleDeliveries from '../migrations/0016-stale-deliveries.ts';
+import * as largeBodies from '../migrations/0017-large-bodies.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -39,6 +40,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0014-decided-work': decidedWork,
   '0015-keyed-audit': keyedAudit,
   '0016-stale-deliveries': staleDeliveries,
+  '0017-large-bodies': largeBodies,
 };
 
 export const migrationNames = Object.keys(migrations);

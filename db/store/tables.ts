@@ -333,6 +333,7 @@ export type RefHeadRow = {
 };
 export type HeadCheckRow = { repository_id: string; github_app_id: string; created_at: number };
 export type DeliveryBodyRow = { delivery_id: string; body: Buffer };
+export type LargeBodyPartRow = { delivery_id: string; part: number; bytes: Buffer };
 export type DecisionRow = OwnedByProject & {
   delivery_id: string;
   pipeline_id: string;
@@ -553,6 +554,7 @@ declare module 'knex/types/tables.js' {
     dispatches: DispatchRow;
     deliveries: DeliveryRow;
     delivery_bodies: DeliveryBodyRow;
+    large_body_parts: LargeBodyPartRow;
     delivery_watermarks: DeliveryWatermarkRow;
     ref_heads: RefHeadRow;
     head_checks: HeadCheckRow;

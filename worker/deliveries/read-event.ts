@@ -1,3 +1,4 @@
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { type GitHubEvent, isConsumed, readGitHubEvent } from '../../domain/deliveries/github-events.ts';
 import { githubShape } from '../../domain/deliveries/github-shape.ts';
 import { partsOf, pickJson } from '../../domain/deliveries/pick-json.ts';
@@ -6,6 +7,9 @@ import { partsOf, pickJson } from '../../domain/deliveries/pick-json.ts';
  * Most webhooks are smaller. Parsing them as a whole is faster. A large hostile body would take seconds and gigabytes.
  */
 const mostParsedWhole = 64 * 1024;
+/** A body of more steps is large. After each further step it rests for this many times as long as the step took. */
+const quickSteps = 4;
+const restTimes = 4;
 
 /**
  * Returns what a decision needs to know of a webhook. Reads a large body in steps and without a copy, so that nothing
@@ -26,11 +30,13 @@ async function read(event: string, body: Buffer): Promise<GitHubEvent> {
 
 export const eventSource = { needsBody: isConsumed, read };
 
-/** Lets other work run between the steps. */
+/** Lets other work run between the steps. A large body leaves most of the time to other work. */
 async function inSteps(steps: Generator<void, unknown>): Promise<unknown> {
-  for (;;) {
+  for (let count = 1; ; count += 1) {
+    const startedAt = performance.now();
     const { done, value } = steps.next();
     if (done) return value;
-    await new Promise(setImmediate);
+    if (count <= quickSteps) await setImmediate();
+    else await sleep((performance.now() - startedAt) * restTimes);
   }
 }

@@ -8,6 +8,8 @@ import { issuerSubject } from '../../../broker/clouds/oidc-issuer.ts';
 import { requestCloudCheck } from '../../../db/clouds/cloud-account-checks.ts';
 import { allCloudAccounts, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
 import { allOperations } from '../../../db/ops/operations.ts';
+import { commandsIn } from '../../../db/store/commands.ts';
+import { verifyCloudWorkflowId } from '../../../domain/ops/workflow-ids.ts';
 import { type AwsStandIn, startAws } from '../../../stand-ins/aws/stand-in.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
 import { insertApp } from '../../../stand-ins/azure/state.ts';
@@ -55,6 +57,7 @@ beforeEach(async () => {
     ledger.length = 0;
   }
   standIns.aws.state.roles.clear();
+  standIns.aws.ledger.length = 0;
   scene = await cloudScene(database, standIns);
   where = await seed(database).org();
 });
@@ -65,8 +68,12 @@ const account = async (id: string) => {
   return found;
 };
 
-/** Runs the activity as the worker does, the given time after it was first scheduled. */
-function askCloud(cloudAccountId: string, { afterMs = 0, cloudAccounts = scene.cloudAccounts } = {}) {
+/** Runs the activity as the worker does after a request, the given time after it was first scheduled. */
+async function askCloud(cloudAccountId: string, { afterMs = 0, cloudAccounts = scene.cloudAccounts } = {}) {
+  const workflowId = verifyCloudWorkflowId(cloudAccountId);
+  await database.write((trx) =>
+    commandsIn(trx).add({ action: 'start', workflow: 'verifyCloudAccount', workflowId, input: { cloudAccountId } }),
+  );
   const activities = withFailures(cloudAccountActivities({ database, cloudAccounts }));
   const environment = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - afterMs });
   return environment.run(activities.askCloud, { cloudAccountId }) as Promise<boolean>;
@@ -101,6 +108,21 @@ async function requested(id: string) {
   expect(await activities.beginCloudCheck({ cloudAccountId: id })).toBe(true);
   return async () => allOperations(database.reader).find(operation.id);
 }
+
+test('without a request, no cloud is asked and nothing changes', async () => {
+  trusts('ours-and-nobody-elses');
+  const id = await scene.add(where, role());
+  const before = await account(id);
+  const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+  expect(await new MockActivityEnvironment().run(activities.askCloud, { cloudAccountId: id })).toBe(false);
+  await activities.giveUpCloudCheck({ cloudAccountId: id, failure: { code: 'timeout', detail: 'By hand' } });
+  expect(await account(id)).toEqual(before);
+  expect(standIns.aws.ledger.filter(({ fields }) => fields['RoleSessionName'] === id)).toEqual([]);
+
+  await askCloud(id);
+  expect((await account(id)).status).toBe('active');
+  expect(standIns.aws.ledger.some(({ fields }) => fields['RoleSessionName'] === id)).toBe(true);
+});
 
 describe('an account is active after a successful check', () => {
   test('with a role and Fairlead’s external ID', async () => {
@@ -294,6 +316,7 @@ describe('an outage', () => {
   test('that outlasts a check leaves the account pending and shows the reason', async () => {
     const id = await scene.add(where, secretAtAzure);
     const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+    await requested(id);
     const failure = { code: 'timeout', detail: 'Nobody answered' };
     await activities.giveUpCloudCheck({ cloudAccountId: id, failure });
     expect(await account(id)).toMatchObject({ status: 'pending', statusReason: 'timeout', checkedAt: null });

@@ -37,6 +37,16 @@ test('if GitHub cannot reach Fairlead, deliveries are read from the log, oldest 
   expect(asked(/attempts$/, 'POST')).toBe(0);
 });
 
+test('without a request, GitHub is not asked and no incident opens', async () => {
+  const { database, push, asked, activities } = scene;
+  await push();
+  const { readUnasked, finishUnasked } = activities(false);
+  expect(await readUnasked()).toMatchObject({ recovered: 0, next: null });
+  await finishUnasked({ code: 'app_credentials_rejected', detail: 'By hand' });
+  expect(asked(/./)).toBe(0);
+  expect(await database.reader('incidents')).toEqual([]);
+});
+
 test('a delivery that arrived by webhook is not read, and a logged success that never arrived is', async () => {
   const { database, github, githubAppId, push, rows, activities } = scene;
   const [here, swallowed] = [await push(), await push()];

@@ -2,10 +2,12 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deliveryActivities } from '../../../activities/deliveries/recovery.ts';
 import { withFailures } from '../../../activities/failures.ts';
+import { recoverCommand } from '../../../db/deliveries/delivery-log.ts';
 import { applyInstallationEvent } from '../../../db/github/apply-installation-event.ts';
 import { followInstallations } from '../../../db/github/follow-installations.ts';
 import { allIncidents } from '../../../db/ops/incidents.ts';
 import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
+import { commandsIn } from '../../../db/store/commands.ts';
 import { readGitHubEvent } from '../../../domain/deliveries/github-events.ts';
 import { githubAppPermissions } from '../../../domain/github/github-permissions.ts';
 import { addClientSecret, addKey, deleteKey } from '../../../stand-ins/github/credentials.ts';
@@ -47,11 +49,13 @@ const failSync = async (code = rejected) => {
   await activities.beginSync({ githubAppId });
   await activities.finishSync({ githubAppId, failure: { code, detail: 'GitHub does not accept it' } });
 };
-const finishRecovery = (failure?: { code: string; detail: string }) =>
-  new MockActivityEnvironment().run(
+const finishRecovery = async (failure?: { code: string; detail: string }) => {
+  await api.database.write((trx) => commandsIn(trx).add(recoverCommand(scene.githubAppId)));
+  return new MockActivityEnvironment().run(
     withFailures(deliveryActivities({ database: api.database, broker: broker(), reachable: true })).finishRecovery,
     { githubAppId: scene.githubAppId, ...(failure && { failure }) },
   );
+};
 
 async function status(): Promise<string> {
   const row = await api.database.reader('integrations').where({ id: scene.integrationId }).first();

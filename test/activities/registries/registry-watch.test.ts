@@ -51,6 +51,14 @@ const change = (id: string, changes: object) =>
   database.write((trx) => trx('integrations').where({ id }).update(changes));
 const several = (count: number) => Promise.all(Array.from({ length: count }, () => scene.add(owner, password)));
 
+test('without a request, no registry is asked and nothing changes', async () => {
+  const id = await scene.add(owner, password, { status: 'pending', next_check_at: null });
+  const before = await scene.row(id);
+  refuse();
+  expect(await scene.unasked(id)).toBeNull();
+  expect(await scene.row(id)).toEqual(before);
+});
+
 describe('a registry whose check is due', () => {
   test('is checked, and again after five to seven hours', async () => {
     const id = await scene.add(owner, password);

@@ -49,11 +49,18 @@ export async function startRecoveryScene() {
       const all = withFailures(deliveryActivities({ database, broker, reachable }));
       const run = async <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
         (await environment.run(async () => activity(input))) as Result;
+      const request = () => database.write((trx) => commandsIn(trx).add(recoverCommand(githubAppId)));
+      const readUnasked = (cursor?: string) =>
+        run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) });
       return {
-        read: (cursor?: string) =>
-          run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) }),
+        readUnasked,
+        finishUnasked: (failure: { code: string; detail: string }) => run(all.finishRecovery, { githubAppId, failure }),
+        async read(cursor?: string) {
+          await request();
+          return readUnasked(cursor);
+        },
         async begin() {
-          await database.write((trx) => commandsIn(trx).add(recoverCommand(githubAppId)));
+          await request();
           return run(all.beginRecovery, { githubAppId });
         },
         fillGap: (repositoryId: string, ownerId: string) => run(all.fillGap, { repositoryId, ownerId }),

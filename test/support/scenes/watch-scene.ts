@@ -84,6 +84,14 @@ export function watchScene(database: Database, origin: string) {
       await verify(id, during);
     },
 
+    /** Runs the steps of a check that nothing has requested. */
+    async unasked(integrationId: string): Promise<unknown> {
+      const environment = new MockActivityEnvironment({ attempt: 4 });
+      const verdict = await environment.run(probeRegistry, { integrationId, wish: 'asked' as const });
+      await verification.giveUpVerification({ integrationId, failure: { code: 'timeout', detail: 'By hand' } });
+      return verdict;
+    },
+
     async open(orgId: string) {
       const rows = await database.reader('incidents').where({ status: 'open', org_id: orgId }).orderBy('code');
       return rows.map(({ code, subject_id: subjectId, count }) => ({ code, subjectId, count }));
