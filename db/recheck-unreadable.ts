@@ -10,10 +10,15 @@ import type { Keyring } from './store/sealing.ts';
  * all of them open, or when none is left. Does nothing if no incident is open.
  */
 export async function recheckUnreadable(database: Database, keyring: Keyring): Promise<void> {
-  for (const ownerId of await unreadableOwners(database.reader)) {
-    if (await isReadable(database.reader, keyring, ownerId)) {
-      await database.write((trx) => resolveUnreadable(trx, ownerId));
+  for (let after = ''; ; ) {
+    const owners = await unreadableOwners(database.reader, after);
+    for (const { incidentId, ownerId } of owners) {
+      after = incidentId;
+      if (await isReadable(database.reader, keyring, ownerId)) {
+        await database.write((trx) => resolveUnreadable(trx, ownerId));
+      }
     }
+    if (owners.length === 0) return;
   }
 }
 

@@ -75,13 +75,13 @@ export function operationsFor(db: Db, scope: TenantScope) {
 
     /**
      * Marks all requests of this kind on the subject as begun. The work that begins now serves them. Returns how many
-     * there are.
+     * there are. With `until`, marks only those from before that time.
      */
-    async takeUp({ kind, subjectId }: OperationSubject): Promise<number> {
+    async takeUp({ kind, subjectId, until }: OperationSubject & { until?: number }): Promise<number> {
       const now = Date.now();
-      return visible()
-        .where({ kind, subject_id: subjectId, status: 'running' })
-        .update({ taken_up_at: now, updated_at: now });
+      const running = visible().where({ kind, subject_id: subjectId, status: 'running' });
+      if (until !== undefined) running.where('created_at', '<=', until);
+      return running.update({ taken_up_at: now, updated_at: now });
     },
 
     /** Ends this operation, unless it has already ended. */

@@ -49,9 +49,15 @@ export async function resolveUnreadable(trx: Db, subjectId: string): Promise<voi
   await appendAudit(trx, { ...place, actor: 'system', action: 'secret.readable', target: subjectId });
 }
 
-/** Returns the owners with an open incident, the oldest first. */
-export async function unreadableOwners(db: Db, limit = 100): Promise<string[]> {
-  return db('incidents').where({ code, status: 'open' }).orderBy('id').limit(limit).pluck('subject_id');
+/** Returns owners with an open incident, the oldest first, after the incident `after`. */
+export async function unreadableOwners(
+  db: Db,
+  after: string,
+  limit = 100,
+): Promise<{ incidentId: string; ownerId: string }[]> {
+  const open = db('incidents').where({ code, status: 'open' }).where('id', '>', after);
+  const rows = await open.orderBy('id').limit(limit).select('id', 'subject_id');
+  return rows.map((row) => ({ incidentId: row.id, ownerId: row.subject_id }));
 }
 
 /**

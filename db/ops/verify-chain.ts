@@ -1,4 +1,4 @@
-import { type AuditKeys, auditKeysOf } from '../store/audit-keys.ts';
+import { type AuditKeys, auditKeysOf, keyIdIn } from '../store/audit-keys.ts';
 import type { Db } from '../store/connection.ts';
 import type { AuditEventRow } from '../store/tables.ts';
 import { contentOf, type Head, holds, isBeginningLost, linkOf, missingChains } from './audit-chain.ts';
@@ -65,7 +65,7 @@ async function faultInRows(
       const at = { firstBadSequence: sequence };
       if (row.sequence !== sequence) return { finding: 'cut', detail: 'Rows are missing here.', ...at };
       const follows = row.previous_hash === seen.head && keys.verify(row.hash, linkOf(row, sequence, seen.head));
-      if (!follows || !isAsWritten(keys, row)) return { ...changed(row), ...at };
+      if (!follows || !isAsWritten(keys, row)) return { ...changed(keys, row), ...at };
       if (heads.some((head) => head.sequence === sequence && head.hash !== row.hash)) {
         return {
           finding: 'changed',
@@ -84,15 +84,20 @@ function isAsWritten(keys: AuditKeys, row: AuditEventRow): boolean {
   return keys.verify(row.mac, contentOf(row));
 }
 
-function changed({ id }: AuditEventRow): Fault {
-  return { finding: 'changed', detail: 'This row is not as Fairlead wrote it.', firstBadId: id };
+function changed(keys: AuditKeys, { id, mac, hash }: AuditEventRow): Fault {
+  const unknown = [mac, hash].map(keyIdIn).find((keyId) => keyId !== '' && !keys.has(keyId));
+  const detail =
+    unknown === undefined
+      ? 'This row is not as Fairlead wrote it.'
+      : `This row names the audit key ${unknown.slice(0, 64)}, which this process does not have. If you have changed the master keys since this process started, restart it and verify again.`;
+  return { finding: 'changed', detail, firstBadId: id };
 }
 
 /** Fairlead signs a row when it writes it, so this also finds an edit before the row is chained. */
 async function faultInUnchained(db: Db, keys: AuditKeys, chain: string): Promise<Fault | undefined> {
   const rows = await db('audit_events').where({ chain }).whereNull('sequence').orderBy('id').limit(10_000);
   const bad = rows.find((row) => !isAsWritten(keys, row));
-  return bad && changed(bad);
+  return bad && changed(keys, bad);
 }
 
 async function faultAtEnd(

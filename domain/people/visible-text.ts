@@ -1,16 +1,18 @@
 /**
  * Characters that a name must not have. Control characters and line separators break a line of a log or a page.
- * Bidirectional overrides and isolates show other text than the name has. The marks for right-to-left scripts are
- * allowed. Lone surrogates are not valid text.
+ * Bidirectional overrides and isolates show other text than the name has. Characters without a width make two different
+ * names look equal. The joiners and the marks for right-to-left scripts are allowed, because scripts and emoji need
+ * them. Lone surrogates are not valid text.
  */
-const hidden = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+const hidden = /[\p{Cc}\p{Cs}\u00ad\u115f\u1160\u17b4\u17b5\u180e\u200b\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0]/u;
 
 /**
  * The same rule for JSON Schema, without surrogates. No JSON in UTF-8 contains one, and some parsers of patterns do not
  * know them.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are the rule
-export const visibleText = /^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$/;
+export const visibleText =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are the rule
+  /^[^\u0000-\u001f\u007f-\u009f\u00ad\u115f\u1160\u17b4\u17b5\u180e\u200b\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0]*$/;
 
 /** Returns the first hidden character as its code point, such as `U+202E`. */
 export function hiddenCharacter(text: string): string | undefined {

@@ -4,8 +4,14 @@ import { type Closed, settleClosed } from './settle-closed.ts';
 
 /** How far back the first sweep looks. It finds what an operator ended while no worker was running. */
 const firstWindowMs = 24 * 3_600_000;
-/** Temporal lists a workflow some time after it has closed, so the sweeps overlap. */
-const windowMs = 10 * 60_000;
+/** The first pause before a workflow that failed again is started again. It doubles with each further failure. */
+const firstPauseMs = 20_000;
+const longestPauseMs = 20 * 60_000;
+/**
+ * Temporal lists a workflow some time after it has closed, so the sweeps overlap. A failed workflow stays in the window
+ * until its pause is over.
+ */
+const windowMs = longestPauseMs + 20 * 60_000;
 const callMs = 5_000;
 
 /**
@@ -39,11 +45,14 @@ export function createClosedWorkflowSweep({
     const since = Date.now() - window;
     const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus IN ('Terminated', 'Canceled', 'Failed', 'TimedOut') AND CloseTime > '${new Date(since).toISOString()}'`;
     const troubles: unknown[] = [];
-    for await (const run of client.workflow.list({ query })) {
-      if (handled.has(run.runId)) continue;
+    const runs: WorkflowExecutionInfo[] = [];
+    for await (const run of client.workflow.list({ query })) runs.push(run);
+    const failures = countFailures(runs);
+    for (const run of runs) {
+      if (handled.has(run.runId) || closedAt(run) + pauseAfter(run, failures) > Date.now()) continue;
       try {
         if (await isLatest(run)) await database.write((trx) => settleClosed(trx, closedOf(run)));
-        handled.set(run.runId, run.closeTime?.getTime() ?? Date.now());
+        handled.set(run.runId, closedAt(run));
       } catch (error) {
         // The others do not wait for this one. The next sweep tries it again.
         troubles.push(error);
@@ -51,10 +60,35 @@ export function createClosedWorkflowSweep({
     }
     if (troubles.length > 0) throw troubles[0];
     window = windowMs;
-    for (const [runId, closedAt] of handled) if (closedAt < Date.now() - 2 * firstWindowMs) handled.delete(runId);
+    for (const [runId, at] of handled) if (at < Date.now() - 2 * firstWindowMs) handled.delete(runId);
   };
 }
 
-function closedOf({ type, workflowId, status }: WorkflowExecutionInfo): Closed {
-  return { type, workflowId, byOperator: status.name === 'TERMINATED' || status.name === 'CANCELLED' };
+function closedOf(run: WorkflowExecutionInfo): Closed {
+  const { type, workflowId } = run;
+  return { type, workflowId, byOperator: isByOperator(run), closedAt: closedAt(run) };
+}
+
+function isByOperator({ status }: WorkflowExecutionInfo): boolean {
+  return status.name === 'TERMINATED' || status.name === 'CANCELLED';
+}
+
+function closedAt({ closeTime }: WorkflowExecutionInfo): number {
+  return closeTime?.getTime() ?? Date.now();
+}
+
+/** Returns how often each workflow has failed lately, by its ID. */
+function countFailures(runs: WorkflowExecutionInfo[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const run of runs) {
+    if (!isByOperator(run)) counts.set(run.workflowId, (counts.get(run.workflowId) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** A workflow that keeps failing has a defect. Starting it again every few seconds would only cost. */
+function pauseAfter(run: WorkflowExecutionInfo, failures: Map<string, number>): number {
+  const count = failures.get(run.workflowId) ?? 0;
+  if (isByOperator(run) || count < 2) return 0;
+  return Math.min(firstPauseMs * 2 ** (count - 2), longestPauseMs);
 }

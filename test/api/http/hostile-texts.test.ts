@@ -138,7 +138,20 @@ describe('hidden characters in a name', () => {
       ({ field }) => field.startsWith('body.'),
     );
   };
-  const hidden = ['\u0000', '\u0007', '\n', '\u007f', '\u0085', '\u2028', '\u202e', '\u2066', '\ud800'];
+  const hidden = [
+    '\u0000',
+    '\u0007',
+    '\n',
+    '\u007f',
+    '\u0085',
+    '\u2028',
+    '\u202e',
+    '\u2066',
+    '\u200b',
+    '\u2060',
+    '\ufeff',
+    '\ud800',
+  ];
 
   test.each(hidden.map((character) => [codePointOf(character), character]))(
     'returns 422 for %s in every field',
