@@ -6,6 +6,8 @@ import { looksPublic, type WebhookMode, webhookModes } from './domain/deliveries
 import { githubHost } from './domain/github/github-host.ts';
 import { bearerToken } from './domain/ids.ts';
 import { guessable, guessableKey } from './domain/secrets/guessable-secret.ts';
+import { keyFingerprint } from './domain/secrets/key-fingerprint.ts';
+import { hasOuterBlank, tidyPrivateKey, withoutLineEnds } from './domain/secrets/pasted-secret.ts';
 
 // Every setting. Only this file reads the environment. It reports all mistakes at once and never prints a value.
 
@@ -28,8 +30,14 @@ const list = z.string().transform((text) =>
 const newKey = `node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`;
 const newSecret = `node -p "crypto.randomBytes(32).toString('hex')"`;
 
+/** A secret as a file or a shell contains it. */
+const pastedSecret = z
+  .string()
+  .overwrite(withoutLineEnds)
+  .refine((text) => !hasOuterBlank(text), 'begins or ends with a blank: remove it');
+
 /** A secret that the operator chooses. Reports why it is easy to guess, never the secret. */
-const chosenSecret = (least: number, form = z.string()) =>
+const chosenSecret = (least: number, form = pastedSecret) =>
   form.superRefine((text, context) => {
     const why = guessable(text, { least });
     if (why) context.addIssue(`is easy to guess: it ${why}. Generate one with: ${newSecret}`);
@@ -81,7 +89,7 @@ const Environment = z.object({
   TEMPORAL_TLS_CA_FILE: file.optional(),
   TEMPORAL_TLS_CERT_FILE: file.optional(),
   TEMPORAL_TLS_KEY_FILE: file.optional(),
-  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_API_KEY: pastedSecret.optional(),
   TEMPORAL_UI_URL: httpUrl.optional(),
   TEMPORAL_CLI_PATH: z.string().optional(),
   FAIRLEAD_TEMPORAL_PORT: port.default(7233),
@@ -89,12 +97,10 @@ const Environment = z.object({
   FAIRLEAD_MASTER_KEYS: masterKeys.optional(),
   FAIRLEAD_ADMIN_TOKEN: chosenSecret(
     32,
-    z
-      .string()
-      .regex(
-        bearerToken,
-        'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
-      ),
+    pastedSecret.regex(
+      bearerToken,
+      'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
+    ),
   ).optional(),
   FAIRLEAD_ALLOWED_HOSTS: allowedHostList.default([]),
   FAIRLEAD_CORS_ORIGINS: list.default([]),
@@ -107,13 +113,13 @@ const Environment = z.object({
   FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
   FAIRLEAD_AWS_IDENTITY: z.enum(['none', 'assume', 'lend']).default('none'),
   GOOGLE_OAUTH_CLIENT_ID: z.string().optional(),
-  GOOGLE_OAUTH_CLIENT_SECRET: z.string().optional(),
+  GOOGLE_OAUTH_CLIENT_SECRET: pastedSecret.optional(),
   GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
-  GITHUB_APP_PRIVATE_KEY: z.string().includes('PRIVATE KEY', 'must be a PEM private key').optional(),
+  GITHUB_APP_PRIVATE_KEY: z.string().optional(),
   GITHUB_APP_PRIVATE_KEY_FILE: file.optional(),
   GITHUB_APP_WEBHOOK_SECRET: chosenSecret(16).optional(),
   GITHUB_APP_CLIENT_ID: z.string().optional(),
-  GITHUB_APP_CLIENT_SECRET: z.string().optional(),
+  GITHUB_APP_CLIENT_SECRET: pastedSecret.optional(),
   GITHUB_APP_SLUG: z.string().optional(),
   GITHUB_HOST_URL: httpUrl.default('https://github.com'),
   GITHUB_API_URL: httpUrl.optional(),
@@ -216,6 +222,10 @@ function inconsistencies(settings: Settings): string[] {
   }
   if (settings.GITHUB_APP_ID !== undefined) {
     if (!privateKey) problems.push('GITHUB_APP_PRIVATE_KEY: is missing (or GITHUB_APP_PRIVATE_KEY_FILE)');
+    else if (keyFingerprint(privateKeyOf(settings)) === undefined) {
+      const name = settings.GITHUB_APP_PRIVATE_KEY ? 'GITHUB_APP_PRIVATE_KEY' : 'GITHUB_APP_PRIVATE_KEY_FILE';
+      problems.push(`${name}: must be an RSA private key in PEM, from -----BEGIN to -----END`);
+    }
     if (!settings.GITHUB_APP_WEBHOOK_SECRET) problems.push('GITHUB_APP_WEBHOOK_SECRET: is missing');
     if (!settings.GITHUB_APP_SLUG) problems.push('GITHUB_APP_SLUG: is missing (the last part of the GitHub App’s URL)');
   }
@@ -263,15 +273,19 @@ function githubHostOf(settings: Settings): { hostUrl: string; apiUrl: string } {
   return { hostUrl, apiUrl: githubHost(hostUrl, settings.GITHUB_API_URL && trimmed(settings.GITHUB_API_URL)).api };
 }
 
+function privateKeyOf({
+  GITHUB_APP_PRIVATE_KEY: text,
+  GITHUB_APP_PRIVATE_KEY_FILE: keyFile,
+}: Pick<Settings, 'GITHUB_APP_PRIVATE_KEY' | 'GITHUB_APP_PRIVATE_KEY_FILE'>): string {
+  return tidyPrivateKey(text ?? (keyFile ? readFileSync(keyFile, 'utf8') : ''));
+}
+
 function operatorAppOf(settings: Settings) {
   if (settings.GITHUB_APP_ID === undefined) return undefined;
-  const keyFile = settings.GITHUB_APP_PRIVATE_KEY_FILE;
-  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? (keyFile ? readFileSync(keyFile, 'utf8') : '');
   return {
     appId: settings.GITHUB_APP_ID,
     slug: settings.GITHUB_APP_SLUG ?? '',
-    // Many secret stores keep a PEM on one line.
-    privateKey: privateKey.replaceAll('\\n', '\n'),
+    privateKey: privateKeyOf(settings),
     webhookSecret: settings.GITHUB_APP_WEBHOOK_SECRET ?? '',
     clientId: settings.GITHUB_APP_CLIENT_ID,
     clientSecret: settings.GITHUB_APP_CLIENT_SECRET,

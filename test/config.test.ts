@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../config.ts';
+import { rsaKeyPair } from './support/rsa-keys.ts';
 
 const key = randomBytes(32).toString('base64');
 
@@ -70,15 +71,45 @@ test('requires all settings of the operator’s GitHub App or none', () => {
     /GITHUB_APP_PRIVATE_KEY[\s\S]*GITHUB_APP_WEBHOOK_SECRET[\s\S]*SLUG/,
   );
   expect(problemsOf({ GITHUB_APP_SLUG: 'x' })).toMatch(/GITHUB_APP_ID: is missing/);
-  const pem = '-----BEGIN RSA PRIVATE KEY-----\\nabc\\n-----END RSA PRIVATE KEY-----';
+  const { privateKey } = rsaKeyPair();
   const config = loadConfig({
     GITHUB_APP_ID: '7',
     GITHUB_APP_SLUG: 'fairlead',
-    GITHUB_APP_PRIVATE_KEY: pem,
+    GITHUB_APP_PRIVATE_KEY: privateKey.replaceAll('\n', '\\n'),
     GITHUB_APP_WEBHOOK_SECRET: 'sixteen-characters',
   });
   expect(config.github).toMatchObject({ appId: 7, hostUrl: 'https://github.com' });
-  expect(config.github?.privateKey).toContain('\nabc\n');
+  expect(config.github?.privateKey).toBe(privateKey);
+});
+
+test('refuses to start with an unusable private key of the GitHub App, and names the setting', () => {
+  const app = { GITHUB_APP_ID: '7', GITHUB_APP_SLUG: 'fairlead', GITHUB_APP_WEBHOOK_SECRET: 'sixteen-characters' };
+  const broken = '-----BEGIN RSA PRIVATE KEY-----\nQUJD\n-----END RSA PRIVATE KEY-----';
+  for (const text of [broken, 'the key', rsaKeyPair().publicKey]) {
+    const message = problemsOf({ ...app, GITHUB_APP_PRIVATE_KEY: text });
+    expect(message).toContain('GITHUB_APP_PRIVATE_KEY: must be an RSA private key in PEM');
+    expect(message).not.toContain('QUJD');
+  }
+  expect(problemsOf({ ...app, GITHUB_APP_PRIVATE_KEY_FILE: import.meta.filename })).toContain(
+    'GITHUB_APP_PRIVATE_KEY_FILE: must be an RSA private key in PEM',
+  );
+});
+
+test('removes line ends around a secret, and refuses a blank', () => {
+  const secret = 'q8Zr2mVx7Lw0TnKc5Hs9Yb4F';
+  const adminToken = 'an-operator-token-of-enough-characters';
+  const app = { GITHUB_APP_ID: '7', GITHUB_APP_SLUG: 'fairlead', GITHUB_APP_PRIVATE_KEY: rsaKeyPair().privateKey };
+  const config = loadConfig({
+    ...app,
+    GITHUB_APP_WEBHOOK_SECRET: `${secret}\r\n`,
+    GITHUB_APP_CLIENT_SECRET: `\n${secret}\n`,
+    FAIRLEAD_ADMIN_TOKEN: `${adminToken}\n`,
+  });
+  expect(config.github).toMatchObject({ webhookSecret: secret, clientSecret: secret });
+  expect(config.adminToken).toBe(adminToken);
+  for (const name of ['GITHUB_APP_WEBHOOK_SECRET', 'GITHUB_APP_CLIENT_SECRET', 'GOOGLE_OAUTH_CLIENT_SECRET']) {
+    expect(problemsOf({ ...app, [name]: `${secret} ` })).toContain(`${name}: begins or ends with a blank`);
+  }
 });
 
 const zeros = Buffer.alloc(32).toString('base64');

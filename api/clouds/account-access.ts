@@ -4,7 +4,7 @@ import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { awsPlace, parseRoleArn } from '../../domain/clouds/aws-partitions.ts';
 import { azureId } from '../../domain/clouds/azure-clouds.ts';
 import { serviceAccountEmail, workloadIdentityProvider } from '../../domain/clouds/gcp-names.ts';
-import { check, exampleId, id, name } from '../http/input.ts';
+import { check, exampleId, id, name, secretText } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { serviceAccountKey } from './service-account-key.ts';
 
@@ -75,7 +75,7 @@ const ofApp = z
   .transform(given);
 
 const secretOf = <Name extends string>(field: Name) =>
-  z.strictObject({ [field]: z.string().min(8).max(500) }).transform((sent) => ({ secret: sent[field] as string }));
+  z.strictObject({ [field]: secretText(8, 500) }).transform((sent) => ({ secret: sent[field] as string }));
 
 /** The settings and the secret that each auth mode takes. */
 export const cloudModes = {

@@ -10,7 +10,7 @@ import { missingEvents, missingPermissions } from '../../domain/github/github-pe
 import { askProvider } from '../http/ask-provider.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { exampleId, name, webhookSecret } from '../http/input.ts';
+import { exampleId, name, privateKey, requirePrivateKey, secretText, webhookSecret } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findIntegration, IntegrationView, integrationView } from '../integrations/integrations.ts';
 import { ownerOf } from '../people/owner.ts';
@@ -24,13 +24,11 @@ const NewImport = z
   .strictObject({
     ...NewFlow.pick({ project_id: true, org_id: true, host_url: true, api_url: true }).shape,
     app_id: z.int().positive().describe('The App ID on GitHub'),
-    private_key: z.string().min(100).max(20_000).describe('The private key in PEM, as you download it from GitHub'),
+    private_key: privateKey.describe('The private key in PEM, as you download it from GitHub'),
     webhook_secret: webhookSecret.describe('The webhook secret of the GitHub App'),
-    client_secret: z
-      .string()
-      .min(8)
-      .max(500)
-      .describe('The client secret of the GitHub App. People sign in with it to prove that they own an account'),
+    client_secret: secretText(8, 500).describe(
+      'The client secret of the GitHub App. People sign in with it to prove that they own an account',
+    ),
     display_name: name.optional(),
   })
   .meta({
@@ -93,6 +91,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
         const { hostUrl, apiUrl } = hostOf(connect, body);
         await requireSupportedHost(connector, { hostUrl, apiUrl }, orgId);
         const { app_id: appId, private_key: privateKey } = body;
+        requirePrivateKey(privateKey);
         const found = await askProvider(
           () => connector.checkImport({ hostUrl, apiUrl, appId, privateKey, orgId }),
           'app',
@@ -119,7 +118,7 @@ export function githubImportRoutes({ database, keyring, connector, connect, link
           throw new Problem('github_app_exists', advice);
         }
         const secrets = githubAppSecrets(trx, keyring);
-        await secrets.put(app.id, owner.orgId, 'private_key', body.private_key.replaceAll('\\n', '\n'));
+        await secrets.put(app.id, owner.orgId, 'private_key', body.private_key);
         await secrets.put(app.id, owner.orgId, 'webhook_secret', body.webhook_secret);
         await secrets.put(app.id, owner.orgId, 'client_secret', body.client_secret);
         const integrations = integrationsFor(trx, tenant);

@@ -3,6 +3,8 @@ import type { PageRequest } from '../../db/store/page.ts';
 import { type IdPrefix, idPattern } from '../../domain/ids.ts';
 import { hiddenCharacter, visibleText } from '../../domain/people/visible-text.ts';
 import { guessable } from '../../domain/secrets/guessable-secret.ts';
+import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
+import { hasOuterBlank, tidyPrivateKey, withoutLineEnds } from '../../domain/secrets/pasted-secret.ts';
 import { Problem, type ProblemCode } from './problems.ts';
 
 /** An id for the examples of the OpenAPI document. */
@@ -23,10 +25,24 @@ export const name = lineOfText
   .min(1)
   .max(100)
   .meta({ examples: ['shop'] });
+/** A secret as a person pastes it. Line ends around it are removed. */
+export const secretText = (least: number, most: number) =>
+  z
+    .string()
+    .overwrite(withoutLineEnds)
+    .min(least)
+    .max(most)
+    .refine((text) => !hasOuterBlank(text), 'begins or ends with a blank: copy the secret again without it');
+/** The private key of a GitHub App. */
+export const privateKey = z.string().overwrite(tidyPrivateKey).min(100).max(20_000);
+/** Refuses what is no key before GitHub is asked about it. */
+export function requirePrivateKey(text: string): void {
+  if (keyFingerprint(text) !== undefined) return;
+  const message = 'must be an RSA private key in PEM, from `-----BEGIN` to `-----END`';
+  throw new Problem('invalid_request', undefined, { errors: [{ path: 'body.private_key', message }] });
+}
 /** A webhook secret that a tenant chooses. GitHub asks for a random one, which needs at least 16 characters. */
-export const webhookSecret = z
-  .string()
-  .max(500)
+export const webhookSecret = secretText(0, 500)
   .superRefine((text, context) => {
     const why = guessable(text, { least: 16 });
     if (why)

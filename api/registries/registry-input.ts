@@ -10,7 +10,7 @@ import {
   registryHost,
 } from '../../domain/registries/registry-hosts.ts';
 import { shortLivedLogin } from '../../domain/registries/short-lived-logins.ts';
-import { lineOfText } from '../http/input.ts';
+import { lineOfText, secretText } from '../http/input.ts';
 import { Problem, type ProblemCode } from '../http/problems.ts';
 
 /** The problems that the fields of a registry can cause. */
@@ -28,7 +28,7 @@ const mostRepositories = 20;
 
 // A colon would end the user name, and a header must not contain control characters. People see it in the default name.
 const username = lineOfText.regex(/^[^:]{1,256}$/, 'must have 1 to 256 characters and no colon');
-const password = z.string().min(1).max(16_384);
+const password = secretText(1, 16_384);
 
 export const Credentials = z
   .strictObject({ username, password })

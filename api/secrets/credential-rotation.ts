@@ -18,7 +18,7 @@ import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
 import { rotateWorkflowId } from '../../workflows/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { id, webhookSecret } from '../http/input.ts';
+import { id, privateKey, requirePrivateKey, secretText, webhookSecret } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
 import { findIntegration } from '../integrations/integrations.ts';
@@ -32,18 +32,8 @@ const NewRotation = z
     secret: webhookSecret
       .optional()
       .describe('Only for `webhook_secret`: the new secret. Fairlead creates one if you omit it'),
-    private_key: z
-      .string()
-      .min(100)
-      .max(20_000)
-      .optional()
-      .describe('Only for `private_key`: the new key in PEM, from GitHub'),
-    client_secret: z
-      .string()
-      .min(8)
-      .max(500)
-      .optional()
-      .describe('Only for `client_secret`: the new secret, from GitHub'),
+    private_key: privateKey.optional().describe('Only for `private_key`: the new key in PEM, from GitHub'),
+    client_secret: secretText(8, 500).optional().describe('Only for `client_secret`: the new secret, from GitHub'),
   })
   .meta({
     id: 'NewCredentialRotation',
@@ -224,11 +214,8 @@ function secretIn({
   if (kind !== 'webhook_secret' && value === undefined) {
     errors.push({ path: `body.${kind}`, message: 'is required: GitHub has no API to create one' });
   }
-  if (kind === 'private_key' && value !== undefined && keyFingerprint(value) === undefined) {
-    errors.push({ path: 'body.private_key', message: 'must be an RSA private key in PEM' });
-  }
   if (errors.length > 0) throw new Problem('invalid_request', undefined, { errors });
-  if (kind === 'private_key') return (value ?? '').replaceAll('\\n', '\n');
+  if (kind === 'private_key') requirePrivateKey(value ?? '');
   return value ?? randomBytes(32).toString('hex');
 }
 

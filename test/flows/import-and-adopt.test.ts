@@ -95,13 +95,17 @@ async function kept(): Promise<Record<string, unknown[]>> {
 
 test('rejects an App ID and a key that do not match, and stores nothing', async () => {
   const before = await kept();
-  const notPem = `-----BEGIN RSA PRIVATE KEY-----\n${'A'.repeat(100)}\n-----END RSA PRIVATE KEY-----`;
-  for (const wrong of [{ private_key: github.addApp().privateKey }, { private_key: notPem }, { app_id: 4_711 }]) {
+  for (const wrong of [{ private_key: github.addApp().privateKey }, { app_id: 4_711 }]) {
     const { status, body } = await importIt(wrong);
     expect(body).toMatchObject({ code: 'github_app_rejected', provider_code: 'app_credentials_rejected' });
     expect(body['detail']).toContain('a private key that is listed there');
     expect(status).toBe(422);
   }
+  const notPem = `-----BEGIN RSA PRIVATE KEY-----\n${'A'.repeat(100)}\n-----END RSA PRIVATE KEY-----`;
+  const { status, body } = await importIt({ private_key: notPem });
+  const message = expect.stringContaining('must be an RSA private key in PEM');
+  expect(body).toMatchObject({ code: 'invalid_request', errors: [{ path: 'body.private_key', message }] });
+  expect(status).toBe(400);
   expect(await kept()).toEqual(before);
 });
 

@@ -10,6 +10,7 @@ import { githubAppSecrets } from '../../../db/secrets/github-app-secrets.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
 import { keyring } from '../../support/hooks.ts';
+import { rsaKeyPair } from '../../support/rsa-keys.ts';
 import { seed } from '../../support/scenes/seed.ts';
 import { addOrg, addProject, addToken } from '../../support/scenes/tenants.ts';
 
@@ -42,7 +43,7 @@ const imports = (who: Tenant, webhookSecret = secret(), projectId = who.projectI
   who.client.send<Imported & { code: string }>('POST', '/v1/integrations/github/import', {
     project_id: projectId,
     app_id: appId,
-    private_key: secret(),
+    private_key: rsaKeyPair().privateKey,
     webhook_secret: webhookSecret,
     client_secret: secret(),
   });

@@ -6,6 +6,7 @@ import { adminToken, startApi, type TestApi } from '../../support/api.ts';
 import { keyring } from '../../support/hooks.ts';
 import { hostileNumbers, hostileTexts, malformedTexts, unparseableHosts } from '../../support/hostile-texts.ts';
 import { type OpenApi, type Samples, type Slot, slotsOf } from '../../support/requests-by-schema.ts';
+import { rsaKeyPair } from '../../support/rsa-keys.ts';
 import { addEverything, addOrg, addProject, type Tenant } from '../../support/scenes/tenants.ts';
 
 const openApi = JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')) as OpenApi;
@@ -61,7 +62,7 @@ const texts: Record<string, string | undefined> = {
   client_secret: 'a-long-secret',
   secret_access_key: 'a-long-secret',
   access_key_id: 'AKIAIOSFODNN7EXAMPLE',
-  private_key: `-----BEGIN RSA PRIVATE KEY-----\n${'A'.repeat(100)}\n-----END RSA PRIVATE KEY-----`,
+  private_key: rsaKeyPair().privateKey,
   workflow_file: 'deploy.yml',
   ref: 'main',
 };
@@ -130,6 +131,44 @@ describe('hostile text in any field never causes a 5xx', () => {
 
 /** The fields that people read: names of all kinds, user names, refs and environments. */
 const namesOfFields = /(^|[._])(name|username|label|title|description|environment|branch|ref)$/;
+
+describe('a blank around a secret', () => {
+  const secretFields = /^body\.(.*\.)?(password|secret|client_secret|webhook_secret|secret_access_key)$/;
+  const secrets = () => {
+    const all = slotsOf(openApi, samples).filter(({ kind, field }) => kind === 'text' && secretFields.test(field));
+    return [...new Map(all.map((slot) => [`${slot.method} ${slot.route} ${slot.field}`, slot])).values()];
+  };
+
+  test.each([' a-long-secret-0x7', 'a-long-secret-0x7 ', '\ta-long-secret-0x7', 'a-long-secret-0x7\u00a0'])(
+    'is refused with a sentence: %j',
+    async (text) => {
+      for (const slot of secrets()) {
+        const { path, body } = slot.fill(text);
+        const answer = await send(slot.method, path, {}, JSON.stringify(body));
+        expect(JSON.parse(answer.text)).toMatchObject({
+          status: 400,
+          errors: [{ path: slot.field, message: expect.stringContaining('begins or ends with a blank') }],
+        });
+      }
+    },
+  );
+
+  test('the check covers every kind of secret', () => {
+    const fields = new Set(secrets().map(({ route, field }) => `${route} ${field}`));
+    for (const one of [
+      '/v1/integrations body.credentials.password',
+      '/v1/integrations/{integration} body.credentials.password',
+      '/v1/integrations/github/import body.webhook_secret',
+      '/v1/integrations/github/import body.client_secret',
+      '/v1/integrations/{integration}/credentials/rotate body.secret',
+      '/v1/integrations/{integration}/credentials/rotate body.client_secret',
+      '/v1/cloud-accounts body.credentials.secret_access_key',
+      '/v1/cloud-accounts body.credentials.client_secret',
+    ]) {
+      expect(fields).toContain(one);
+    }
+  });
+});
 
 describe('hidden characters in a name', () => {
   const named = () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Endpoint } from '../../../api/http/endpoint.ts';
 import { newId } from '../../../domain/ids.ts';
 import type { TestApi } from '../api.ts';
+import { rsaKeyPair } from '../rsa-keys.ts';
 import { addToken, type Tenant, tokenScopes } from '../scenes/tenants.ts';
 
 /** The things of a tenant, by the names of the path parameters. */
@@ -32,7 +33,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   importGithubApp: ({ projectId, installation }) => ({
     project_id: projectId,
     app_id: installation + 5_000_000,
-    private_key: `-----BEGIN RSA PRIVATE KEY-----\n${'x'.repeat(100)}`,
+    private_key: rsaKeyPair().privateKey,
     webhook_secret: 'a secret of the webhook',
     client_secret: 'a secret of the client',
   }),

@@ -1,0 +1,34 @@
+/**
+ * Removes line ends at both ends, which a secret gets when it is copied from a file or printed by a command. No
+ * provider's secret has any.
+ */
+export function withoutLineEnds(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isLineEnd(text[start])) start += 1;
+  while (end > start && isLineEnd(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+/** Whether the text begins or ends with a blank. Fairlead does not guess whether it belongs to the secret. */
+export function hasOuterBlank(text: string): boolean {
+  return text !== text.trim();
+}
+
+function isLineEnd(character: string | undefined): boolean {
+  return character === '\n' || character === '\r';
+}
+
+const charactersPerLine = 64;
+
+/**
+ * Returns the private key in PEM with its line breaks (RFC 7468). Secret stores and shells write them as `\n`, lose
+ * them, indent the lines, or add quotes. Returns any other text unchanged.
+ */
+export function tidyPrivateKey(text: string): string {
+  const found = /-----BEGIN ((?:RSA )?PRIVATE KEY)-----([^-]*)-----END \1-----/.exec(text);
+  const [, label, inner = ''] = found ?? [];
+  const body = inner.replaceAll(/\\[rn]|[\s"'\\]/g, '');
+  if (!/^[A-Za-z0-9+/]+=*$/.test(body)) return text;
+  const lines = body.match(new RegExp(`.{1,${charactersPerLine}}`, 'g')) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+}
