@@ -45,7 +45,7 @@ const reasons: Record<string, Record<string, number>> = {
     'cli/cache.ts': 3,
     'cli/configure-docker.ts': 1,
     'cli/logins.ts': 1,
-    'domain/secrets/key-fingerprint.ts': 1,
+    'domain/secrets/key-fingerprint.ts': 2,
     'providers/clouds/gcp/gcp-token.ts': 1,
     'providers/github/app/as-app.ts': 1,
     'providers/github/app/delivery-log.ts': 1,

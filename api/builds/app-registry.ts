@@ -36,7 +36,7 @@ export function appRegistryRoutes(): Endpoint[] {
       params: AppParams,
       body: NewRegistry,
       success: { status: 200, body: AppView },
-      problems: ['ambiguous_integration', 'integration_missing', 'no_integration', 'repository_not_reachable'],
+      problems: ['ambiguous_integration', 'integration_unusable', 'no_integration', 'repository_not_reachable'],
       async write({ trx, tenant, params, body, audit, ...request }) {
         const app = await findApp(trx, tenant, params.app);
         requireRevision(request, app.revision);

@@ -16,6 +16,7 @@ import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoin
 import { epochSeconds, exampleId, id, lineOfText, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
+import { requireWorking } from '../integrations/unusable.ts';
 
 export const AppView = z
   .object({
@@ -166,13 +167,14 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
       params: AppParams,
       body: NewSource,
       success: { status: 200, body: AppView },
-      problems: ['ambiguous_integration', 'integration_missing', 'no_integration', 'repository_not_reachable'],
+      problems: ['ambiguous_integration', 'integration_unusable', 'no_integration', 'repository_not_reachable'],
       async write({ trx, tenant, params, body, audit, ...request }) {
         const app = await findApp(trx, tenant, params.app);
         requireRevision(request, app.revision);
         const { projectId } = app;
         const wanted = { projectId, kinds: ['github'], named: body.integration_id };
         const integrationId = await chooseIntegration(trx, wanted);
+        await requireWorking(trx, integrationId);
         const repository = await repositoriesIn(trx).findReachable(integrationId, body.repository_id);
         if (!repository) {
           throw new Problem(

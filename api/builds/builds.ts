@@ -11,6 +11,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
+import { requireWorking } from '../integrations/unusable.ts';
 import { BuildEventView, BuildView, buildEventView, buildView } from './build-view.ts';
 import { triggerBuildRoutes } from './trigger-build.ts';
 
@@ -107,9 +108,10 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       access: 'builds:trigger',
       params: Params,
       success: { status: 201, body: BuildView },
-      problems: ['invalid_transition', 'event_not_enabled', 'integration_missing'],
+      problems: ['invalid_transition', 'event_not_enabled', 'integration_unusable', 'no_integration'],
       async write({ trx, tenant, params, caller, audit }) {
         const source = required(await buildsFor(trx, tenant).find(params.build));
+        await requireWorking(trx, source.integrationId);
         const isUncertain = source.status === 'uncertain';
         if (isUncertain) await endUncertain(trx, tenant, source);
         const over: Build = isUncertain ? { ...source, status: 'superseded' } : source;
@@ -142,7 +144,7 @@ function refusalOf(obstacle: RerunObstacle, { status }: Build): Problem {
       return new Problem('event_not_enabled', 'Enable the pipeline first.');
     case 'integration_not_granted':
       return new Problem(
-        'integration_missing',
+        'no_integration',
         'The organization does not grant this integration to the project. Set another source.',
       );
   }

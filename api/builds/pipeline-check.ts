@@ -10,6 +10,7 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { requireGranted } from '../integrations/choose-integration.ts';
+import { requireWorking } from '../integrations/unusable.ts';
 import { findPipeline } from './pipelines.ts';
 
 const CheckView = z
@@ -42,6 +43,7 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
     if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
     const { integrationId, repositoryId } = source;
     await requireGranted(database.reader, app.projectId, integrationId);
+    await requireWorking(database.reader, integrationId);
     if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
       throw new Problem(
         'repository_not_reachable',
@@ -63,7 +65,13 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
       access: 'pipelines:read',
       params: z.strictObject({ pipeline: id('pip') }),
       success: { status: 200, body: CheckView },
-      problems: ['source_missing', 'integration_missing', 'repository_not_reachable', 'provider_unavailable'],
+      problems: [
+        'source_missing',
+        'integration_unusable',
+        'no_integration',
+        'repository_not_reachable',
+        'provider_unavailable',
+      ],
       async read({ tenant, params }) {
         const pipeline = await findPipeline(database.reader, tenant, params.pipeline);
         const asking = { ownerId: pipeline.projectId, repositoryId: await sourceOf(tenant, pipeline.appId) };

@@ -17,6 +17,7 @@ import type { Caller } from '../http/caller.ts';
 import { exampleId, id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
+import { unusable } from '../integrations/unusable.ts';
 
 export const formats = ['bearer', 'basic', 'env', 'docker_config'] as const;
 export type Format = (typeof formats)[number];
@@ -135,7 +136,7 @@ type Using = { projectId: string; chosen: string; kinds: readonly string[] };
 export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using): Promise<FoundIssuer> {
   const found = await findIssuer(db, projectId, chosen);
   if (!found)
-    throw new Problem('integration_missing', 'The project cannot use this integration. Send another `integration_id`.');
+    throw new Problem('no_integration', 'The project cannot use this integration. Send another `integration_id`.');
   const { kind, status } = found;
   if (!kinds.includes(kind)) {
     throw new Problem(
@@ -148,15 +149,7 @@ export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using)
     const advice = `Connect the account again, or give the app another ${part}: \`PUT /v1/apps/{app}/${part}\`.`;
     throw new Problem('integration_deleted', advice);
   }
-  if (!usableIntegrationStatuses.includes(status)) {
-    throw new Problem(
-      'integration_unusable',
-      `The integration has the status ${status}. Check \`GET /v1/integrations/${chosen}/health\`.`,
-      {
-        members: { integration_id: chosen, integration_status: status },
-      },
-    );
-  }
+  if (!usableIntegrationStatuses.includes(status)) throw await unusable(db, chosen);
   return found;
 }
 

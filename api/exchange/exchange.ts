@@ -88,7 +88,6 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
         'registry_missing',
         'issuer_not_public',
         'ambiguous_integration',
-        'integration_missing',
         'no_integration',
         'integration_deleted',
         'integration_unusable',

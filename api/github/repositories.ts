@@ -8,6 +8,7 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findReadable } from '../integrations/integrations.ts';
+import { requireWorking } from '../integrations/unusable.ts';
 
 const RepositoryView = z
   .object({
@@ -60,12 +61,13 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
       params: z.strictObject({ integration: id('int'), repository: id('repo') }),
       query: z.strictObject({ q, cursor: z.string().max(50).optional() }),
       success: { status: 200, body: z.array(BranchView) },
-      problems: ['repository_not_reachable', 'provider_unavailable'],
+      problems: ['integration_unusable', 'repository_not_reachable', 'provider_unavailable'],
       async read({ tenant, params, query }) {
         const integration = await findReadable(database.reader, tenant, params.integration);
         const repository = required(
           await repositoriesIn(database.reader).findReachable(integration.id, params.repository),
         );
+        await requireWorking(database.reader, integration.id);
         const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
         if (!Number.isSafeInteger(page) || page < 1)
           throw new Problem('invalid_request', 'Use the cursor from the `Link` header of the previous page.');

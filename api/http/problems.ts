@@ -25,7 +25,6 @@ export const catalogue = {
   github_app_incomplete: { status: 409, title: 'GitHub App has no client credentials' },
   github_app_exists: { status: 409, title: 'GitHub App already connected' },
   ambiguous_integration: { status: 409, title: 'Several integrations match' },
-  integration_missing: { status: 409, title: 'No matching integration' },
   not_grantable: { status: 409, title: 'Integration belongs to a project' },
   integration_in_use: { status: 409, title: 'The integration is in use' },
   integration_deleted: { status: 409, title: 'The integration was deleted' },

@@ -1,6 +1,7 @@
 import { usableIntegrations } from '../../db/integrations/usable-integrations.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { Problem } from '../http/problems.ts';
+import { unusable } from './unusable.ts';
 
 type Wanted = {
   projectId: string;
@@ -17,14 +18,17 @@ export async function chooseIntegration(db: Db, { projectId, kinds, named, host 
     const integration = await integrations.find(named);
     if (integration && kinds.includes(integration.kind)) return named;
     throw new Problem(
-      'integration_missing',
+      'no_integration',
       `The project has no such integration of the kind ${kinds.join(' or ')}. Send another \`integration_id\`.`,
     );
   }
-  const all = await integrations.list(...kinds);
-  const usable = host === undefined ? all : all.filter(({ hostUrl }) => new URL(hostUrl).host === host);
+  const isThere = ({ hostUrl }: { hostUrl: string }) => host === undefined || new URL(hostUrl).host === host;
+  const usable = (await integrations.list(...kinds)).filter(isThere);
   const [only, ...others] = usable;
   if (!only) {
+    // An integration that exists must not be told as absent: its owner would connect the account once more.
+    const broken = (await integrations.listBroken(...kinds)).find(isThere);
+    if (broken) throw await unusable(db, broken.id);
     throw new Problem(
       'no_integration',
       'Connect an account to the project, or ask for access to an integration of the organization.',
@@ -42,7 +46,7 @@ export async function chooseIntegration(db: Db, { projectId, kinds, named, host 
 export async function requireGranted(db: Db, projectId: string, integrationId: string): Promise<void> {
   if (await usableIntegrations(db, projectId).includes(integrationId)) return;
   throw new Problem(
-    'integration_missing',
+    'no_integration',
     'The organization does not grant this integration to the project. Set another source.',
   );
 }

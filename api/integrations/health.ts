@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { healthFactsOf, usedIntegrationIds } from '../../db/integrations/integration-health.ts';
+import { type HealthFacts, healthFactsOf, usedIntegrationIds } from '../../db/integrations/integration-health.ts';
 import { allIntegrations, type Integration } from '../../db/integrations/integrations.ts';
 import { projectsFor } from '../../db/people/projects.ts';
 import type { Db } from '../../db/store/connection.ts';
@@ -9,6 +9,7 @@ import {
   forecasts,
   healthOf,
   healthStates,
+  type Judged,
   nextAction,
 } from '../../domain/integrations/integration-health.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -111,17 +112,8 @@ type View = z.input<typeof HealthView>;
 async function healthView(db: Db, integration: Integration): Promise<View> {
   const facts = await healthFactsOf(db, integration.id);
   const { status, statusReason: reason, kind } = integration;
-  const { checkedAt, strikes, refusals, expiresAt, checks, incidents, cloudAccount } = facts;
-  const judged = {
-    status,
-    checkedAt,
-    strikes,
-    refusals,
-    forecast: forecastOf(expiresAt, Date.now()),
-    denied: checks.filter(({ outcome }) => outcome === 'denied').length,
-    incidents: incidents.length,
-    inherited: inheritedHealth(cloudAccount),
-  };
+  const { checkedAt, strikes, expiresAt, checks } = facts;
+  const judged = judge(integration, facts);
   return {
     integration_id: integration.id,
     display_name: integration.displayName,
@@ -138,17 +130,37 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
     forecast: judged.forecast,
     unanswered_checks: strikes,
     checks: checks.map(({ checkedAt: at, ...one }) => ({ ...one, checked_at: toSeconds(at) })),
-    next_action: nextStep(),
+    next_action: nextStepIn(integration, facts),
   };
+}
 
-  function nextStep(): View['next_action'] {
-    const inherited = inheritedAction(cloudAccount, status);
-    if (inherited !== null) return { text: inherited, link: null };
-    const [incident] = incidents;
-    if (incident) return { text: incident.action, link: incident.link };
-    const usual = nextAction({ ...judged, kind, reason });
-    return usual === null ? null : { text: usual.replace('{integration}', integration.id), link: null };
-  }
+function judge({ status }: Integration, facts: HealthFacts): Judged {
+  const { checkedAt, strikes, refusals, expiresAt, checks, incidents, cloudAccount } = facts;
+  return {
+    status,
+    checkedAt,
+    strikes,
+    refusals,
+    forecast: forecastOf(expiresAt, Date.now()),
+    denied: checks.filter(({ outcome }) => outcome === 'denied').length,
+    incidents: incidents.length,
+    inherited: inheritedHealth(cloudAccount),
+  };
+}
+
+/** Returns what a person must do next about the integration. Null if there is nothing to do. */
+export async function nextStepOf(db: Db, integration: Integration): Promise<View['next_action']> {
+  return nextStepIn(integration, await healthFactsOf(db, integration.id));
+}
+
+function nextStepIn(integration: Integration, facts: HealthFacts): View['next_action'] {
+  const { id: integrationId, status, statusReason: reason, kind } = integration;
+  const inherited = inheritedAction(facts.cloudAccount, status);
+  if (inherited !== null) return { text: inherited, link: null };
+  const [incident] = facts.incidents;
+  if (incident) return { text: incident.action, link: incident.link };
+  const usual = nextAction({ ...judge(integration, facts), kind, reason });
+  return usual === null ? null : { text: usual.replace('{integration}', integrationId), link: null };
 }
 
 /** Sorts failing integrations before those that will fail, and earlier expiry first. */

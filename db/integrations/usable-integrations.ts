@@ -1,8 +1,10 @@
 import type { Knex } from 'knex';
 import {
+  closedIntegrationStatuses,
   deletedIntegrationStatuses,
   endedIntegrationStatuses,
   type IntegrationStatus,
+  integrationStatuses,
   usableIntegrationStatuses,
 } from '../../domain/integrations/integration-status.ts';
 import type { Db } from '../store/connection.ts';
@@ -36,19 +38,28 @@ export function usableIntegrations(db: Db, projectId: string) {
     },
 
     /** Lists the usable integrations of these kinds, newest first. */
-    async list(...kinds: string[]): Promise<UsableIntegration[]> {
-      const rows: { id: string; display_name: string; host_url: string }[] = await usedBy(
-        db,
-        db('integrations').whereIn('kind', kinds),
-        projectId,
-      )
-        .whereIn('integrations.status', [...usableIntegrationStatuses])
-        .orderBy('integrations.id', 'desc')
-        .select('integrations.id', 'integrations.display_name', 'integrations.host_url');
-      return rows.map(({ id, display_name: displayName, host_url: hostUrl }) => ({ id, displayName, hostUrl }));
-    },
+    list: (...kinds: string[]): Promise<UsableIntegration[]> => listIn(usableIntegrationStatuses, kinds),
+
+    /** Lists the integrations of these kinds that do not work now, newest first. */
+    listBroken: (...kinds: string[]): Promise<UsableIntegration[]> => listIn(brokenStatuses, kinds),
   };
+
+  async function listIn(statuses: readonly IntegrationStatus[], kinds: string[]): Promise<UsableIntegration[]> {
+    const rows: { id: string; display_name: string; host_url: string }[] = await usedBy(
+      db,
+      db('integrations').whereIn('kind', kinds),
+      projectId,
+    )
+      .whereIn('integrations.status', [...statuses])
+      .orderBy('integrations.id', 'desc')
+      .select('integrations.id', 'integrations.display_name', 'integrations.host_url');
+    return rows.map(({ id, display_name: displayName, host_url: hostUrl }) => ({ id, displayName, hostUrl }));
+  }
 }
+
+const brokenStatuses = integrationStatuses.filter(
+  (status) => !usableIntegrationStatuses.includes(status) && !closedIntegrationStatuses.includes(status),
+);
 
 /** The reason for work that was rejected or ended because its integration was deleted. */
 export const integrationDeleted = 'integration_deleted';

@@ -18,8 +18,6 @@ function isLineEnd(character: string | undefined): boolean {
   return character === '\n' || character === '\r';
 }
 
-const charactersPerLine = 64;
-
 /**
  * Returns the private key in PEM with its line breaks (RFC 7468). Secret stores and shells write them as `\n`, lose
  * them, indent the lines, or add quotes. Returns any other text unchanged.
@@ -29,6 +27,6 @@ export function tidyPrivateKey(text: string): string {
   const [, label, inner = ''] = found ?? [];
   const body = inner.replaceAll(/\\[rn]|[\s"'\\]/g, '');
   if (!/^[A-Za-z0-9+/]+=*$/.test(body)) return text;
-  const lines = body.match(new RegExp(`.{1,${charactersPerLine}}`, 'g')) ?? [];
+  const lines = body.match(/.{1,64}/g) ?? [];
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }

@@ -178,7 +178,7 @@ describe('the source of an app', () => {
     const app = await makeApp();
     for (const integration_id of [foreign, newId('int')]) {
       const refused = await setSource(app, { integration_id, repository_id: mine.repository });
-      expect(refused).toMatchObject({ status: 409, body: { code: 'integration_missing' } });
+      expect(refused).toMatchObject({ status: 422, body: { code: 'no_integration' } });
     }
     expect((await setSource(app, { repository_id: 'repo_1' })).status).toBe(400);
   });

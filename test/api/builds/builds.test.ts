@@ -304,18 +304,14 @@ describe('a rerun', () => {
     ['whose pipeline was deleted', ['pipelines', gone], 'invalid_transition'],
     ['whose pipeline is disabled', ['pipelines', { enabled: false }], 'event_not_enabled'],
     ['whose app was deleted', ['apps', gone], 'invalid_transition'],
-    [
-      'whose integration is no longer granted to the project',
-      ['integrations', { project_id: null }],
-      'integration_missing',
-    ],
+    ['whose integration is no longer granted to the project', ['integrations', { project_id: null }], 'no_integration'],
   ])('of a build %s is rejected and changes nothing', async (_, [table, change], code) => {
     const build = await insertBuild(database);
     await move(build, 'dispatching', 'uncertain');
     const id = { pipelines: build.pipeline.id, apps: build.appId, integrations: build.integrationId }[table];
     await database.write((trx) => trx(table).where({ id }).update(change));
     const answer = await admin().send('POST', `/v1/builds/${build.id}/rerun`);
-    expect(answer).toMatchObject({ status: 409, body: { code } });
+    expect(answer).toMatchObject({ status: code === 'no_integration' ? 422 : 409, body: { code } });
     expect((await stateOf(database, build)).status).toBe('uncertain');
     expect(await database.reader('builds').where({ rerun_of: build.id })).toEqual([]);
   });

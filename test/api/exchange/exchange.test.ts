@@ -228,10 +228,10 @@ describe('an integration', () => {
     );
   });
 
-  test('of another project returns integration_missing', async () => {
+  test('of another project returns no_integration', async () => {
     const [mine, other] = [await scene.project(), await scene.project()];
     const body = { app_id: undefined, integration_id: other.integrationId, repositories: [other.repositoryId] };
-    expect(await exchange(mine, body)).toMatchObject({ status: 409, body: { code: 'integration_missing' } });
+    expect(await exchange(mine, body)).toMatchObject({ status: 422, body: { code: 'no_integration' } });
     expect((await exchange(mine, { app_id: other.appId })).status).toBe(404);
     expect(other.mints()).toHaveLength(0);
   });

@@ -206,6 +206,38 @@ describe('a credential for images', () => {
     expect(await database.reader('leases').where({ integration_id: mine.registryId })).toEqual([]);
   });
 
+  test.each(['pending', 'reauth_required', 'suspended', 'disconnected'] as const)(
+    'names a connection that is %s, and says what to do',
+    async (status) => {
+      const id = await seed(database).registry(mine, {
+        host_url: 'https://broken.example.com',
+        identity_key: `broken ${status}`,
+        display_name: 'Broken registry',
+        status,
+        status_reason: status === 'reauth_required' ? 'credentials_rejected' : null,
+      });
+      const refused = await exchange({ purpose: 'pull', repositories: ['a/b'], host: 'broken.example.com' });
+      expect(refused).toMatchObject({
+        status: 409,
+        body: {
+          code: 'integration_unusable',
+          integration_id: id,
+          state: status,
+          detail: expect.stringContaining(`Broken registry is ${status}`),
+          next_action: { text: expect.stringMatching(/.{20}/) },
+        },
+      });
+      const { detail, next_action: step } = refused.body as unknown as {
+        detail: string;
+        next_action: { text: string };
+      };
+      expect(detail).toContain(step.text);
+      await database.write((trx) => trx('integrations').where({ id }).update({ status: 'deleting' }));
+      const gone = await exchange({ purpose: 'pull', repositories: ['a/b'], host: 'broken.example.com' });
+      expect(gone).toMatchObject({ status: 422, body: { code: 'no_integration' } });
+    },
+  );
+
   test('is chosen by its host, and the response lists the integrations if several fit', async () => {
     const other = await seed(database).registry(mine, { host_url: 'https://ghcr.io', identity_key: 'other' });
     const several = await exchange({ purpose: 'pull', repositories: ['a/b'] });

@@ -70,7 +70,7 @@ test('a project needs a grant to see and use an integration of its organization'
   expect(await statuses()).toEqual([404, 404, 404, 404]);
   expect([await listOf(project), await listOf(owner)]).toEqual([[], []]);
   expect((await setSource(app, { integration_id: integrationId, repository_id: repository })).body).toMatchObject({
-    code: 'integration_missing',
+    code: 'no_integration',
   });
   expect((await setSource(app, { repository_id: repository })).body).toMatchObject({ code: 'no_integration' });
 
@@ -184,10 +184,10 @@ test('revoking a grant ends the project’s builds that use it, and no other pro
   expect(await rowOf(ended)).toMatchObject({ status: 'succeeded' });
   expect(await rowOf(shared.buildId)).toMatchObject({ status: 'queued' });
 
-  expect(await trigger()).toMatchObject({ status: 409, body: { code: 'integration_missing' } });
+  expect(await trigger()).toMatchObject({ status: 422, body: { code: 'no_integration' } });
   expect(await project.send('POST', `/v1/pipelines/${pipeline}/check`)).toMatchObject({
-    status: 409,
-    body: { code: 'integration_missing' },
+    status: 422,
+    body: { code: 'no_integration' },
   });
   await grant();
   expect((await trigger()).status).toBe(201);

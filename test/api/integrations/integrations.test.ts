@@ -362,7 +362,7 @@ describe('repositories', () => {
     github.suspend(installation);
     await sync(database, broker, app.id);
     const suspended = await admin.send<View>('GET', path);
-    expect(suspended).toMatchObject({ status: 422, body: { provider_code: 'installation_suspended' } });
+    expect(suspended).toMatchObject({ status: 409, body: { code: 'integration_unusable', state: 'suspended' } });
   });
 
   test('of another integration return 404 for their branches', async () => {
