@@ -51,7 +51,7 @@ test('Another key order in the body is the same request, and another value is no
   const turned = await client.send('POST', '/v1/projects', { name: 'A', org_id: orgId }, key);
   expect(turned.body).toEqual(sent.body);
   const other = await client.send('POST', '/v1/projects', { org_id: orgId, name: 'B' }, key);
-  expect(other).toMatchObject({ status: 409, body: { code: 'idempotency_key_reused' } });
+  expect(other).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
   expect(await projectsOf(orgId)).toHaveLength(1);
 });
 
@@ -59,8 +59,8 @@ test('The same key at another address or with another method is another request'
   const key = newKey();
   const [first, second] = [await addProject(api.database, orgId), await addProject(api.database, orgId)];
   expect((await client.send('PATCH', `/v1/projects/${first}`, { name: 'A' }, key)).status).toBe(200);
-  expect((await client.send('PATCH', `/v1/projects/${second}`, { name: 'A' }, key)).status).toBe(409);
-  expect((await client.send('DELETE', `/v1/projects/${first}`, undefined, key)).status).toBe(409);
+  expect((await client.send('PATCH', `/v1/projects/${second}`, { name: 'A' }, key)).status).toBe(422);
+  expect((await client.send('DELETE', `/v1/projects/${first}`, undefined, key)).status).toBe(422);
 });
 
 test('A key belongs to its caller', async () => {
