@@ -6,14 +6,19 @@ const reserve = 0.1;
 const longestMs = 3_660_000;
 
 /**
- * What GitHub accepts in any minute, half of it at once and the rest evenly: 80 writes that others see, and 900 points.
- * A read costs one point, a write five.
+ * What GitHub accepts, half of it at once and the rest evenly: in any minute 80 writes that others see and 900 points,
+ * and in any hour 500 of these writes. A read costs one point, a write five.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  */
 const paces = {
   content: { atOnce: 40, everyMs: 1_500 },
+  contentOfHour: { atOnce: 250, everyMs: 3_600_000 / 250 },
   points: { atOnce: 450, everyMs: 60_000 / 450 },
 };
+/** What others see waits while there are dispatches: it uses only this part of the points that can be used at once. */
+const partForContent = 0.5;
+type Pace = keyof typeof paces;
+const paceNames = Object.keys(paces) as Pace[];
 const pointsOf = { read: 1, control: 5, content: 5 };
 /** A request that would wait longer fails and is retried later. */
 const longestRestMs = 1_000;
@@ -28,9 +33,9 @@ type Account = {
   toldTo: number;
   blocked?: { code: Limit['code']; until: number };
   /** The time at which the budget is full again. */
-  paidUntil: { content: number; points: number };
-  /** The turn of the last request that each budget made wait. */
-  lastTurn: { content: number; points: number };
+  paidUntil: Record<Pace, number>;
+  /** The same once all that wait have been sent: those that others see, and the others. */
+  promisedUntil: Record<'content' | 'other', Record<Pace, number>>;
 };
 
 export type Verdict = { limit: Limit } | { restMs: number };
@@ -43,8 +48,8 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
     const account = accounts.get(name) ?? {
       resetAt: 0,
       toldTo: Number.NEGATIVE_INFINITY,
-      paidUntil: { content: 0, points: 0 },
-      lastTurn: { content: 0, points: 0 },
+      paidUntil: nothingYet(),
+      promisedUntil: { content: nothingYet(), other: nothingYet() },
     };
     accounts.delete(name);
     accounts.set(name, account);
@@ -68,17 +73,14 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
       }
       // A host without rate limits needs no pauses either.
       if (limit === undefined) return { restMs: 0 };
-      const price = { content: effect === 'content' ? 1 : 0, points: pointsOf[effect] };
-      const rests = { content: restOf(account, 'content', price, at), points: restOf(account, 'points', price, at) };
-      const scarce = rests.content > rests.points ? 'content' : 'points';
-      const restMs = rests[scarce];
+      const price = priceOf(effect);
+      const restMs = Math.max(0, Math.ceil(freeAt(account.paidUntil, price) - at));
       if (restMs > longestRestMs) {
-        const soonest = at + restMs - longestRestMs;
-        const turn = urgent ? soonest : turnIn(account, scarce, price, { soonest, latest: at + longestTurnMs });
-        return { limit: { code: 'secondary_limited', retryAfterMs: Math.ceil(turn - at) } };
+        const waitMs = urgent ? restMs : turnOf(account, price, at + longestRestMs + longestTurnMs) - at;
+        return { limit: { code: 'secondary_limited', retryAfterMs: Math.ceil(waitMs - longestRestMs) } };
       }
-      for (const pace of ['content', 'points'] as const) {
-        account.paidUntil[pace] = Math.max(account.paidUntil[pace], at) + price[pace] * paces[pace].everyMs;
+      for (const each of paceNames) {
+        account.paidUntil[each] = Math.max(account.paidUntil[each], at) + price[each] * paces[each].everyMs;
       }
       if (knows) account.remaining = remaining - 1;
       return { restMs };
@@ -113,28 +115,41 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
   };
 }
 
-type Pace = keyof typeof paces;
+/** How much of each budget a request of this kind costs. */
+function priceOf(effect: Leaving['effect']): Record<Pace, number> {
+  const seen = effect === 'content' ? 1 : 0;
+  return { content: seen, contentOfHour: seen, points: pointsOf[effect] };
+}
 
-/** How long the next request waits for the ones before it. */
-function restOf({ paidUntil }: Account, pace: Pace, price: Record<Pace, number>, at: number): number {
-  if (price[pace] === 0) return 0;
-  const { atOnce, everyMs } = paces[pace];
-  return Math.max(0, Math.ceil(paidUntil[pace] - at - (atOnce - price[pace]) * everyMs));
+function nothingYet(): Record<Pace, number> {
+  return { content: 0, contentOfHour: 0, points: 0 };
+}
+
+/** Returns the time from which all budgets have room for the request. */
+function freeAt(usedUntil: Record<Pace, number>, price: Record<Pace, number>): number {
+  const times = paceNames.map((pace) => {
+    if (price[pace] === 0) return 0;
+    const { atOnce, everyMs } = paces[pace];
+    const part = pace === 'points' && price.content > 0 ? partForContent : 1;
+    return usedUntil[pace] + (price[pace] - atOnce * part) * everyMs;
+  });
+  return Math.max(...times);
 }
 
 /**
- * Returns when to try again. Each refused request gets a turn after the one before it: if all of them came back at the
- * same moment, all except one would be refused again.
+ * Returns the time of the request's turn, after all that wait already. If all of them came back at the same moment, all
+ * except one would be refused again. What others see comes after everything else.
  */
-function turnIn(
-  { lastTurn }: Account,
-  pace: Pace,
-  price: Record<Pace, number>,
-  { soonest, latest }: { soonest: number; latest: number },
-): number {
-  const next = lastTurn[pace] + price[pace] * paces[pace].everyMs;
-  lastTurn[pace] = Math.min(Math.max(soonest, next), latest);
-  return lastTurn[pace];
+function turnOf({ paidUntil, promisedUntil }: Account, price: Record<Pace, number>, latest: number): number {
+  const own = promisedUntil[price.content > 0 ? 'content' : 'other'];
+  const before = nothingYet();
+  for (const pace of paceNames) before[pace] = Math.max(paidUntil[pace], own[pace], promisedUntil.other[pace]);
+  const turn = freeAt(before, price);
+  if (turn > latest) return latest;
+  for (const pace of paceNames) {
+    if (price[pace] > 0) own[pace] = before[pace] + price[pace] * paces[pace].everyMs;
+  }
+  return turn;
 }
 
 /** Returns whether these figures are of the hourly limit. Searches and similar calls have limits of their own. */
