@@ -7,7 +7,7 @@ import { githubHost } from './domain/github/github-host.ts';
 import { bearerToken } from './domain/ids.ts';
 import { guessable, guessableKey } from './domain/secrets/guessable-secret.ts';
 import { keyFingerprint } from './domain/secrets/key-fingerprint.ts';
-import { hasOuterBlank, tidyPrivateKey, withoutLineEnds } from './domain/secrets/pasted-secret.ts';
+import { hasOuterWhitespace, tidyPrivateKey, withoutOuterLineBreaks } from './domain/secrets/pasted-secret.ts';
 
 // Every setting. Only this file reads the environment. It reports all mistakes at once and never prints a value.
 
@@ -33,8 +33,8 @@ const newSecret = `node -p "crypto.randomBytes(32).toString('hex')"`;
 /** A secret as a file or a shell contains it. */
 const pastedSecret = z
   .string()
-  .overwrite(withoutLineEnds)
-  .refine((text) => !hasOuterBlank(text), 'begins or ends with a blank: remove it');
+  .overwrite(withoutOuterLineBreaks)
+  .refine((text) => !hasOuterWhitespace(text), 'must not begin or end with whitespace');
 
 /** A secret that the operator chooses. Reports why it is easy to guess, never the secret. */
 const chosenSecret = (least: number, form = pastedSecret) =>

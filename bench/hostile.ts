@@ -8,7 +8,7 @@ import { type Product, startProduct } from './subject.ts';
 
 /**
  * `npm run bench:hostile`: compares the time to an acknowledgement when one sender delivers the worst 24 MB bodies, one
- * after the other, with the time when nobody does. Every process is separate. The p99 must stay within three times.
+ * after the other, with the time without such a sender. The p99 must be at most three times as long.
  */
 const appId = 4242;
 const secret = randomBytes(24).toString('hex');
@@ -18,7 +18,7 @@ const mostTimes = 3;
 
 type Measured = { p50: number; p99: number; longest: number; refused: number; residentMiB: number };
 
-/** Sends deliveries at a steady rate, whether or not the earlier ones were answered. */
+/** Sends deliveries at a steady rate, whether or not the earlier ones got a response. */
 async function measure({ url, residentMiB }: Product): Promise<Measured> {
   const deliveries = signedDeliveries((seconds * 1000) / everyMs, secret);
   let refused = 0;
@@ -72,7 +72,7 @@ try {
   print('alone', alone);
   print('attacked', attacked);
   const [, ...statuses] = hostile.answers;
-  console.log(`hostile bodies: ${statuses.length} in ${seconds} s, answered ${[...new Set(statuses)].join(', ')}`);
+  console.log(`hostile bodies: ${statuses.length} in ${seconds} s, responses: ${[...new Set(statuses)].join(', ')}`);
   console.log(`p99 attacked ÷ alone: ${(attacked.p99 / alone.p99).toFixed(1)}`);
   if (attacked.p99 > mostTimes * alone.p99 || attacked.refused > 0) process.exitCode = 1;
 } finally {

@@ -15,6 +15,8 @@ type Purge = {
   table: string;
   key: string[];
   due(db: Db, now: number): Knex.QueryBuilder;
+  /** The most rows in one transaction, if they are large. */
+  atMost?: number;
   /** The columns to clear, if the row itself stays. */
   clear?: Record<string, null | 'purged'>;
 };
@@ -54,8 +56,9 @@ const purges: Purge[] = [
         .where('expires_at', '<', now - clockLeewayMs),
     clear: { sealed: null, key_id: null },
   },
-  // The process ended before it stored the delivery, so GitHub was not told that Fairlead has it.
+  // The delivery was not stored, because the process ended or too much was waiting. GitHub got no 2xx response.
   {
+    atMost: 16,
     table: 'large_body_parts',
     key: ['delivery_id', 'part'],
     due: (db, now) =>
@@ -93,17 +96,18 @@ const purges: Purge[] = [
  */
 export async function purgeSome(database: Database, atMost = 500): Promise<boolean> {
   let more = false;
-  for (const { table, key, due, clear } of purges) {
+  for (const { table, key, due, clear, atMost: own = atMost } of purges) {
+    const most = Math.min(own, atMost);
     const now = Date.now();
     if ((await due(database.reader, now).first(...key)) === undefined) continue;
     const purged = await database.write(async (trx) => {
       const some = due(trx, now)
         .select(...key)
-        .limit(atMost);
+        .limit(most);
       const rows = trx(table).whereIn(key, skipLocked(some));
       return clear ? rows.update(clear) : rows.delete();
     });
-    more ||= purged === atMost;
+    more ||= purged === most;
   }
   return more;
 }

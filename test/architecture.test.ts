@@ -216,7 +216,7 @@ const unscopedInApi: Record<File, string> = {
   'api/http/mount.ts': 'Waits for the operation that the same request has started.',
   'api/integrations/health.ts': 'An integration that is granted to a project can belong to the whole organization.',
   'api/integrations/unusable.ts':
-    'The caller has found that the project can use the integration, which can be granted.',
+    'The caller has checked that the project can use the integration, which can belong to the organization.',
   'api/integrations/integrations.ts': 'Reads the integration again that the same request has changed.',
   'api/people/tokens.ts': 'A scope of one project does not cover the row of its organization.',
   'api/secrets/credential-rotation.ts': 'The flow that created the GitHub App can belong to another project.',

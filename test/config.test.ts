@@ -95,7 +95,7 @@ test('refuses to start with an unusable private key of the GitHub App, and names
   );
 });
 
-test('removes line ends around a secret, and refuses a blank', () => {
+test('removes line breaks around a secret, and refuses other whitespace', () => {
   const secret = 'q8Zr2mVx7Lw0TnKc5Hs9Yb4F';
   const adminToken = 'an-operator-token-of-enough-characters';
   const app = { GITHUB_APP_ID: '7', GITHUB_APP_SLUG: 'fairlead', GITHUB_APP_PRIVATE_KEY: rsaKeyPair().privateKey };
@@ -108,7 +108,7 @@ test('removes line ends around a secret, and refuses a blank', () => {
   expect(config.github).toMatchObject({ webhookSecret: secret, clientSecret: secret });
   expect(config.adminToken).toBe(adminToken);
   for (const name of ['GITHUB_APP_WEBHOOK_SECRET', 'GITHUB_APP_CLIENT_SECRET', 'GOOGLE_OAUTH_CLIENT_SECRET']) {
-    expect(problemsOf({ ...app, [name]: `${secret} ` })).toContain(`${name}: begins or ends with a blank`);
+    expect(problemsOf({ ...app, [name]: `${secret} ` })).toContain(`${name}: must not begin or end with whitespace`);
   }
 });
 

@@ -8,7 +8,7 @@ import {
   recordCloudCheck,
 } from '../../db/clouds/cloud-account-checks.ts';
 import { allCloudAccounts, type CloudAccount } from '../../db/clouds/cloud-accounts.ts';
-import { commandsIn } from '../../db/store/commands.ts';
+import { isRequested } from '../../db/ops/requested-work.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { verifyCloudWorkflowId } from '../../domain/ops/workflow-ids.ts';
@@ -27,8 +27,8 @@ type OfAccount = { cloudAccountId: string };
 
 /** The steps that check a cloud account at its cloud. */
 export function cloudAccountActivities({ database, cloudAccounts, settling = usualSettling }: CloudAccountDeps) {
-  const isRequested = (cloudAccountId: string) =>
-    commandsIn(database.reader).wasRequestedLately(verifyCloudWorkflowId(cloudAccountId));
+  const isWanted = (subjectId: string) =>
+    isRequested(database.reader, { kind: 'verify', subjectId, workflowId: verifyCloudWorkflowId(subjectId) });
 
   async function refusalOf(account: CloudAccount, isSettled: boolean): Promise<CloudRefusal | undefined> {
     try {
@@ -55,14 +55,14 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
      */
     async askCloud({ cloudAccountId }: OfAccount): Promise<boolean> {
       const account = await allCloudAccounts(database.reader).find(cloudAccountId);
-      if (!account || !(await isRequested(cloudAccountId))) return false;
+      if (!account || !(await isWanted(cloudAccountId))) return false;
       const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
       const refusal = await refusalOf(account, isSettled);
       return database.write((trx) => recordCloudCheck(trx, account, refusal));
     },
 
     async giveUpCloudCheck({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> {
-      if (!(await isRequested(cloudAccountId))) return;
+      if (!(await isWanted(cloudAccountId))) return;
       await database.write((trx) => giveUpCloudCheck(trx, cloudAccountId, failure));
     },
   };

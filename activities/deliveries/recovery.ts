@@ -4,6 +4,7 @@ import { type HeadCheck, headChecksIn } from '../../db/deliveries/ref-heads.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import { allOperations } from '../../db/ops/operations.ts';
+import { isRequested } from '../../db/ops/requested-work.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Database, Transaction } from '../../db/store/connection.ts';
 import { recoverWorkflowId } from '../../domain/ops/workflow-ids.ts';
@@ -46,8 +47,8 @@ const mostGaps = 500;
 /** The steps that get missed deliveries. */
 export function deliveryActivities(deps: DeliveryDeps) {
   const { database } = deps;
-  const isRequested = (githubAppId: string) =>
-    commandsIn(database.reader).wasRequestedLately(recoverWorkflowId(githubAppId));
+  const isWanted = (subjectId: string) =>
+    isRequested(database.reader, { kind: 'recover', subjectId, workflowId: recoverWorkflowId(subjectId) });
 
   return {
     /** Asks for a reading of every App's log. Many requests lead to one reading. */
@@ -72,7 +73,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
     },
 
     async readDeliveryLog(input: { githubAppId: string; cursor?: string; begunAt: number }): Promise<LogReading> {
-      if (!(await isRequested(input.githubAppId))) return nothingRead;
+      if (!(await isWanted(input.githubAppId))) return nothingRead;
       return readLog(deps, { ...input, thorough: true });
     },
 
@@ -91,7 +92,7 @@ export function deliveryActivities(deps: DeliveryDeps) {
     },
 
     async finishRecovery({ githubAppId, failure }: { githubAppId: string; failure?: Failure }): Promise<void> {
-      if (!(await isRequested(githubAppId))) return;
+      if (!(await isWanted(githubAppId))) return;
       await database.write(async (trx) => {
         await allOperations(trx).finish({ kind: 'recover', subjectId: githubAppId }, failure);
         const app = await githubAppsIn(trx).find(githubAppId);

@@ -1,12 +1,12 @@
 import { Context } from '@temporalio/activity';
 import type { RegistryAccess } from '../../broker/registries/registry-access.ts';
+import { isRequested } from '../../db/ops/requested-work.ts';
 import {
   beginVerification,
   giveUpVerification,
   recordVerification,
   type VerificationWish,
 } from '../../db/registries/registry-verifications.ts';
-import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { ProviderError } from '../../providers/failure.ts';
@@ -29,8 +29,8 @@ const mostAttempts = 4;
 
 /** The steps that check a registry's credential. */
 export function verificationActivities({ database, registryAccess, settling = usualSettling }: VerificationDeps) {
-  const isRequested = (integrationId: string) =>
-    commandsIn(database.reader).wasRequestedLately(verifyWorkflowId(integrationId));
+  const isWanted = (subjectId: string) =>
+    isRequested(database.reader, { kind: 'verify', subjectId, workflowId: verifyWorkflowId(subjectId) });
 
   return {
     beginVerification: ({ integrationId }: OfIntegration): Promise<VerificationWish> =>
@@ -41,7 +41,7 @@ export function verificationActivities({ database, registryAccess, settling = us
      * and changes nothing.
      */
     async probeRegistry({ integrationId, wish }: OfIntegration & { wish: 'asked' | 'due' }): Promise<Verdict | null> {
-      if (!(await isRequested(integrationId))) return null;
+      if (!(await isWanted(integrationId))) return null;
       const { info, cancellationSignal: signal } = Context.current();
       // Only a credential that a person has just changed needs time to take effect.
       const isSettled = wish === 'due' || Date.now() - info.scheduledTimestampMs >= settling.forMs;
@@ -56,7 +56,7 @@ export function verificationActivities({ database, registryAccess, settling = us
       integrationId,
       failure,
     }: OfIntegration & { failure: { code: string; detail: string } }): Promise<void> {
-      if (!(await isRequested(integrationId))) return;
+      if (!(await isWanted(integrationId))) return;
       await database.write((trx) => giveUpVerification(trx, integrationId, failure));
     },
   };

@@ -16,7 +16,7 @@ import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoin
 import { epochSeconds, exampleId, id, lineOfText, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
-import { requireWorking } from '../integrations/unusable.ts';
+import { requireUsable } from '../integrations/unusable.ts';
 
 export const AppView = z
   .object({
@@ -174,7 +174,7 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
         const { projectId } = app;
         const wanted = { projectId, kinds: ['github'], named: body.integration_id };
         const integrationId = await chooseIntegration(trx, wanted);
-        await requireWorking(trx, integrationId);
+        await requireUsable(trx, integrationId);
         const repository = await repositoriesIn(trx).findReachable(integrationId, body.repository_id);
         if (!repository) {
           throw new Problem(

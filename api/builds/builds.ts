@@ -11,7 +11,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
-import { requireWorking } from '../integrations/unusable.ts';
+import { requireUsable } from '../integrations/unusable.ts';
 import { BuildEventView, BuildView, buildEventView, buildView } from './build-view.ts';
 import { triggerBuildRoutes } from './trigger-build.ts';
 
@@ -111,13 +111,13 @@ export function buildRoutes(deps: Pick<ApiDeps, 'database' | 'broker' | 'links'>
       problems: ['invalid_transition', 'event_not_enabled', 'integration_unusable', 'no_integration'],
       async write({ trx, tenant, params, caller, audit }) {
         const source = required(await buildsFor(trx, tenant).find(params.build));
-        await requireWorking(trx, source.integrationId);
         const isUncertain = source.status === 'uncertain';
         if (isUncertain) await endUncertain(trx, tenant, source);
         const over: Build = isUncertain ? { ...source, status: 'superseded' } : source;
         const done = await rerunBuild(trx, over, { createdBy: caller.id });
         if ('obstacle' in done) throw refusalOf(done.obstacle, source);
         const { build } = done;
+        await requireUsable(trx, build.integrationId);
         const { id: target, orgId, projectId } = build;
         await audit({ orgId, projectId, action: 'build.rerun', target, detail: { rerun_of: source.id } });
         return reply({ body: buildView(build, links) });

@@ -10,7 +10,7 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { requireGranted } from '../integrations/choose-integration.ts';
-import { requireWorking } from '../integrations/unusable.ts';
+import { requireUsable } from '../integrations/unusable.ts';
 import { findPipeline } from './pipelines.ts';
 
 const CheckView = z
@@ -43,7 +43,7 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
     if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
     const { integrationId, repositoryId } = source;
     await requireGranted(database.reader, app.projectId, integrationId);
-    await requireWorking(database.reader, integrationId);
+    await requireUsable(database.reader, integrationId);
     if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
       throw new Problem(
         'repository_not_reachable',

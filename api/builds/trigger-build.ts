@@ -14,7 +14,7 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, lineOfText } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { requireGranted } from '../integrations/choose-integration.ts';
-import { requireWorking } from '../integrations/unusable.ts';
+import { requireUsable } from '../integrations/unusable.ts';
 import { BuildView, buildView } from './build-view.ts';
 import { refuseManyInputs } from './pipelines.ts';
 
@@ -178,7 +178,7 @@ async function subjectOf(
   // The build itself reports this reason and ends immediately.
   if (await isDeleted(db, source.integrationId)) return { pipeline, source, cutOff: true };
   await requireGranted(db, pipeline.projectId, source.integrationId);
-  await requireWorking(db, source.integrationId);
+  await requireUsable(db, source.integrationId);
   if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
     throw new Problem(
       'repository_not_reachable',

@@ -10,8 +10,9 @@ type BodylessDelivery = Omit<NewDelivery, 'body' | 'storedAs'>;
 /** A body of this size is stored in parts, because writing it at once would make all other webhooks wait. */
 const largeBytes = 1024 * 1024;
 const bytesPerPart = 512 * 1024;
-/** After each part it rests for this many times as long as the write took. */
-const restTimes = 2;
+/** The pause after each part, as a multiple of the time that the write took. */
+const pauseTimes = 2;
+const longestPauseMs = 50;
 
 /**
  * Stores large bodies before their deliveries, one after the other and in parts, so that other webhooks are stored in
@@ -26,7 +27,7 @@ export function createLargeBodies({
   /** The limit for bodies that wait here. One GitHub App can use half of it. */
   maxBytes?: number;
 }) {
-  /** Those that wait for their turn. The GitHub App whose turn is next comes first. */
+  /** The waiting deliveries of each GitHub App. The first GitHub App gets the next turn. */
   const waiting = new Map<string, (() => void)[]>();
   const held = new Map<string, number>();
   let bytes = 0;
@@ -63,7 +64,7 @@ export function createLargeBodies({
     for (const [part, bytes] of joined(parts).entries()) {
       const startedAt = performance.now();
       await database.write((trx) => largeBodiesIn(trx).addPart(id, part, Buffer.concat(bytes)));
-      await sleep((performance.now() - startedAt) * restTimes);
+      await sleep(Math.min((performance.now() - startedAt) * pauseTimes, longestPauseMs));
     }
   }
 

@@ -8,7 +8,7 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findReadable } from '../integrations/integrations.ts';
-import { requireWorking } from '../integrations/unusable.ts';
+import { requireUsable } from '../integrations/unusable.ts';
 
 const RepositoryView = z
   .object({
@@ -67,7 +67,7 @@ export function repositoryRoutes({ database, broker }: Pick<ApiDeps, 'database' 
         const repository = required(
           await repositoriesIn(database.reader).findReachable(integration.id, params.repository),
         );
-        await requireWorking(database.reader, integration.id);
+        await requireUsable(database.reader, integration.id);
         const page = Number(Buffer.from(query.cursor ?? '', 'base64url').toString() || 1);
         if (!Number.isSafeInteger(page) || page < 1)
           throw new Problem('invalid_request', 'Use the cursor from the `Link` header of the previous page.');

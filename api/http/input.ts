@@ -4,7 +4,7 @@ import { type IdPrefix, idPattern } from '../../domain/ids.ts';
 import { hiddenCharacter, visibleText } from '../../domain/people/visible-text.ts';
 import { guessable } from '../../domain/secrets/guessable-secret.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
-import { hasOuterBlank, tidyPrivateKey, withoutLineEnds } from '../../domain/secrets/pasted-secret.ts';
+import { hasOuterWhitespace, tidyPrivateKey, withoutOuterLineBreaks } from '../../domain/secrets/pasted-secret.ts';
 import { Problem, type ProblemCode } from './problems.ts';
 
 /** An id for the examples of the OpenAPI document. */
@@ -25,17 +25,17 @@ export const name = lineOfText
   .min(1)
   .max(100)
   .meta({ examples: ['shop'] });
-/** A secret as a person pastes it. Line ends around it are removed. */
+/** A secret as a person pastes it. Line breaks around it are removed. */
 export const secretText = (least: number, most: number) =>
   z
     .string()
-    .overwrite(withoutLineEnds)
+    .overwrite(withoutOuterLineBreaks)
     .min(least)
     .max(most)
-    .refine((text) => !hasOuterBlank(text), 'begins or ends with a blank: copy the secret again without it');
+    .refine((text) => !hasOuterWhitespace(text), 'must not begin or end with whitespace: copy the secret again');
 /** The private key of a GitHub App. */
 export const privateKey = z.string().overwrite(tidyPrivateKey).min(100).max(20_000);
-/** Refuses what is no key before GitHub is asked about it. */
+/** Rejects a text that is not a private key before Fairlead calls GitHub. */
 export function requirePrivateKey(text: string): void {
   if (keyFingerprint(text) !== undefined) return;
   const message = 'must be an RSA private key in PEM, from `-----BEGIN` to `-----END`';

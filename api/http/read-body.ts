@@ -36,6 +36,10 @@ export type BodyPace = {
  */
 const usualPace: BodyPace = { silentMs: 10_000, graceMs: 15_000, bytesPerSecond: 128 * 1024 };
 
+/** Most bodies have fewer parts, and are kept as they arrive. */
+const fewParts = 8;
+const openBytes = 64 * 1024;
+
 /** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const swallowMs = 5_000;
 
@@ -60,7 +64,7 @@ export async function readBody(
     onPart?: (part: Buffer) => void;
   },
 ): Promise<Buffer[] | BodyRefusal> {
-  const chunks: Buffer[] = [];
+  const parts = collectParts();
   let size = 0;
   let share: BodyShare | undefined;
   const refusal = await new Promise<BodyRefusal | undefined>((resolve) => {
@@ -74,7 +78,7 @@ export async function readBody(
     share = sender && budget?.open(sender, () => finish('too_many'));
     const take = (chunk: Buffer) => {
       size += chunk.length;
-      chunks.push(chunk);
+      parts.add(chunk);
       watch.note(size);
       if (size > maxBytes) return finish('too_large');
       onPart?.(chunk);
@@ -88,7 +92,38 @@ export async function readBody(
     if (request.destroyed) breakOff();
   });
   share?.close();
-  return refusal ?? chunks;
+  return refusal ?? parts.all();
+}
+
+/**
+ * Collects the parts of a body. Copies small parts together: a sender can send each byte as a part, and each part costs
+ * much more memory than one byte.
+ */
+function collectParts() {
+  const whole: Buffer[] = [];
+  let open: Buffer | undefined;
+  let used = 0;
+  function close(): void {
+    if (open) whole.push(open.subarray(0, used));
+    open = undefined;
+    used = 0;
+  }
+  return {
+    add(part: Buffer): void {
+      if (whole.length < fewParts || part.length >= openBytes / 4) {
+        close();
+        whole.push(part);
+        return;
+      }
+      if (open && used + part.length > openBytes) close();
+      open ??= Buffer.allocUnsafeSlow(openBytes);
+      used += part.copy(open, used);
+    },
+    all(): Buffer[] {
+      close();
+      return whole;
+    },
+  };
 }
 
 /** Checks at intervals whether the body arrives fast enough. */

@@ -26,8 +26,8 @@ export async function chooseIntegration(db: Db, { projectId, kinds, named, host 
   const usable = (await integrations.list(...kinds)).filter(isThere);
   const [only, ...others] = usable;
   if (!only) {
-    // An integration that exists must not be told as absent: its owner would connect the account once more.
-    const broken = (await integrations.listBroken(...kinds)).find(isThere);
+    // If Fairlead reported an existing integration as missing, its owner would connect the account again.
+    const broken = (await integrations.listUnusable(...kinds)).find(isThere);
     if (broken) throw await unusable(db, broken.id);
     throw new Problem(
       'no_integration',

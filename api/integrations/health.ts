@@ -148,9 +148,12 @@ function judge({ status }: Integration, facts: HealthFacts): Judged {
   };
 }
 
-/** Returns what a person must do next about the integration. Null if there is nothing to do. */
-export async function nextStepOf(db: Db, integration: Integration): Promise<View['next_action']> {
-  return nextStepIn(integration, await healthFactsOf(db, integration.id));
+/**
+ * Returns what a person must do next about the integration, without its incidents, which not every caller may read. Null
+ * if there is nothing to do.
+ */
+export async function usualStepOf(db: Db, integration: Integration): Promise<View['next_action']> {
+  return nextStepIn(integration, { ...(await healthFactsOf(db, integration.id)), incidents: [] });
 }
 
 function nextStepIn(integration: Integration, facts: HealthFacts): View['next_action'] {

@@ -6,23 +6,23 @@ const reserve = 0.1;
 const longestMs = 3_660_000;
 
 /**
- * What GitHub accepts, half of it at once and the rest evenly: in any minute 80 writes that others see and 900 points,
- * and in any hour 500 of these writes. A read costs one point, a write five.
+ * What GitHub accepts, a part of it at once and the rest evenly: 900 points and 80 visible writes in any minute, and 500
+ * visible writes in any hour. A read costs one point, a write five.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  */
 const paces = {
   content: { atOnce: 40, everyMs: 1_500 },
-  contentOfHour: { atOnce: 250, everyMs: 3_600_000 / 250 },
+  contentOfHour: { atOnce: 100, everyMs: 3_600_000 / 400 },
   points: { atOnce: 450, everyMs: 60_000 / 450 },
 };
-/** What others see waits while there are dispatches: it uses only this part of the points that can be used at once. */
+/** Visible writes use only this share of the points that can be used at once, so that dispatches find room. */
 const partForContent = 0.5;
 type Pace = keyof typeof paces;
 const paceNames = Object.keys(paces) as Pace[];
 const pointsOf = { read: 1, control: 5, content: 5 };
 /** A request that would wait longer fails and is retried later. */
 const longestRestMs = 1_000;
-/** No request is told to stay away for longer than this, however many are waiting. */
+/** The longest time until a request is retried, no matter how many requests wait. */
 const longestTurnMs = 600_000;
 
 type Account = {
@@ -34,7 +34,7 @@ type Account = {
   blocked?: { code: Limit['code']; until: number };
   /** The time at which the budget is full again. */
   paidUntil: Record<Pace, number>;
-  /** The same once all that wait have been sent: those that others see, and the others. */
+  /** The same after all waiting requests, separately for visible writes and for other requests. */
   promisedUntil: Record<'content' | 'other', Record<Pace, number>>;
 };
 
@@ -115,7 +115,7 @@ export function createQuota(now: () => number, mostAccounts = 10_000) {
   };
 }
 
-/** How much of each budget a request of this kind costs. */
+/** Returns what a request of this kind costs from each budget. */
 function priceOf(effect: Leaving['effect']): Record<Pace, number> {
   const seen = effect === 'content' ? 1 : 0;
   return { content: seen, contentOfHour: seen, points: pointsOf[effect] };
@@ -137,8 +137,8 @@ function freeAt(usedUntil: Record<Pace, number>, price: Record<Pace, number>): n
 }
 
 /**
- * Returns the time of the request's turn, after all that wait already. If all of them came back at the same moment, all
- * except one would be refused again. What others see comes after everything else.
+ * Returns the time at which the request can be sent, after all requests that are already waiting. Prevents waiting
+ * requests from retrying at the same moment, when all but one would be refused. Visible writes come after all others.
  */
 function turnOf({ paidUntil, promisedUntil }: Account, price: Record<Pace, number>, latest: number): number {
   const own = promisedUntil[price.content > 0 ? 'content' : 'other'];

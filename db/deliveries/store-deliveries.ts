@@ -19,7 +19,7 @@ export type NewDelivery = {
   headers: Record<string, string>;
   body: Buffer;
   origin?: DeliveryOrigin;
-  /** If the body is stored already, in parts: its size, and the ID that the delivery gets. Then `body` is empty. */
+  /** The size of a body that is already stored in parts, and the ID of its delivery. Then `body` is empty. */
   storedAs?: { id: string; size: number };
 };
 

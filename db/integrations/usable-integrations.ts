@@ -40,8 +40,8 @@ export function usableIntegrations(db: Db, projectId: string) {
     /** Lists the usable integrations of these kinds, newest first. */
     list: (...kinds: string[]): Promise<UsableIntegration[]> => listIn(usableIntegrationStatuses, kinds),
 
-    /** Lists the integrations of these kinds that do not work now, newest first. */
-    listBroken: (...kinds: string[]): Promise<UsableIntegration[]> => listIn(brokenStatuses, kinds),
+    /** Lists the unusable integrations of these kinds that are not deleted, newest first. */
+    listUnusable: (...kinds: string[]): Promise<UsableIntegration[]> => listIn(unusableStatuses, kinds),
   };
 
   async function listIn(statuses: readonly IntegrationStatus[], kinds: string[]): Promise<UsableIntegration[]> {
@@ -57,7 +57,7 @@ export function usableIntegrations(db: Db, projectId: string) {
   }
 }
 
-const brokenStatuses = integrationStatuses.filter(
+const unusableStatuses = integrationStatuses.filter(
   (status) => !usableIntegrationStatuses.includes(status) && !closedIntegrationStatuses.includes(status),
 );
 

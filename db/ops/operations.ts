@@ -75,13 +75,18 @@ export function operationsFor(db: Db, scope: TenantScope) {
 
     /**
      * Marks all requests of this kind on the subject as begun. The work that begins now serves them. Returns how many
-     * there are. With `until`, marks only those from before that time.
+     * there are.
      */
-    async takeUp({ kind, subjectId, until }: OperationSubject & { until?: number }): Promise<number> {
+    async takeUp({ kind, subjectId }: OperationSubject): Promise<number> {
       const now = Date.now();
-      const running = visible().where({ kind, subject_id: subjectId, status: 'running' });
-      if (until !== undefined) running.where('created_at', '<=', until);
-      return running.update({ taken_up_at: now, updated_at: now });
+      return visible()
+        .where({ kind, subject_id: subjectId, status: 'running' })
+        .update({ taken_up_at: now, updated_at: now });
+    },
+
+    /** Returns whether an operation waits for this work. */
+    async isRunning({ kind, subjectId }: OperationSubject): Promise<boolean> {
+      return (await visible().where({ kind, subject_id: subjectId, status: 'running' }).first('id')) !== undefined;
     },
 
     /** Ends this operation, unless it has already ended. */

@@ -14,6 +14,7 @@ import { allIntegrations, type Integration } from '../integrations/integrations.
 import { appendAudit } from '../ops/audit.ts';
 import { allIncidents } from '../ops/incidents.ts';
 import { allOperations, type Operation } from '../ops/operations.ts';
+import { requestedWithinMs } from '../ops/requested-work.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
 import { registryChecksIn } from './registry-checks.ts';
@@ -87,7 +88,7 @@ export async function beginVerification(trx: Transaction, integrationId: string)
  * Returns whether a check was requested since the last one, because it was due or because a cloud account has changed.
  */
 async function isDue(trx: Transaction, { id, checkedAt }: Integration): Promise<boolean> {
-  return commandsIn(trx).wasRequested(verifyWorkflowId(id), checkedAt ?? 0);
+  return commandsIn(trx).wasRequested(verifyWorkflowId(id), Math.max(checkedAt ?? 0, Date.now() - requestedWithinMs));
 }
 
 export type Found = RegistryFindings & {

@@ -33,7 +33,6 @@ const before = `
 
 /** The clocks of several hosts differ by less than this. */
 const clockMarginMs = 60_000;
-const dayMs = 24 * 3_600_000;
 
 export function commandsIn(db: Db) {
   const dueAt = (now: number) =>
@@ -120,9 +119,10 @@ export function commandsIn(db: Db) {
       return (await request.first('id')) !== undefined;
     },
 
-    /** Returns whether the workflow was requested within a day, the longest time that its steps are retried. */
-    wasRequestedLately(workflowId: string): Promise<boolean> {
-      return this.wasRequested(workflowId, Date.now() - dayMs);
+    /** Returns whether a start of the workflow has not been sent to Temporal yet. */
+    async isStarting(workflowId: string): Promise<boolean> {
+      const pending = db('commands').where({ workflow_id: workflowId, status: 'pending' }).whereNot('action', 'signal');
+      return (await pending.first('id')) !== undefined;
     },
 
     async countPending(): Promise<number> {

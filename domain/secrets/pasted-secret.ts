@@ -1,20 +1,20 @@
 /**
- * Removes line ends at both ends, which a secret gets when it is copied from a file or printed by a command. No
+ * Removes line breaks around the text. A secret gets them when it is copied from a file or printed by a command. No
  * provider's secret has any.
  */
-export function withoutLineEnds(text: string): string {
+export function withoutOuterLineBreaks(text: string): string {
   let [start, end] = [0, text.length];
-  while (start < end && isLineEnd(text[start])) start += 1;
-  while (end > start && isLineEnd(text[end - 1])) end -= 1;
+  while (start < end && isLineBreak(text[start])) start += 1;
+  while (end > start && isLineBreak(text[end - 1])) end -= 1;
   return text.slice(start, end);
 }
 
-/** Whether the text begins or ends with a blank. Fairlead does not guess whether it belongs to the secret. */
-export function hasOuterBlank(text: string): boolean {
+/** Returns whether the text begins or ends with whitespace. Fairlead does not guess whether that belongs to the secret. */
+export function hasOuterWhitespace(text: string): boolean {
   return text !== text.trim();
 }
 
-function isLineEnd(character: string | undefined): boolean {
+function isLineBreak(character: string | undefined): boolean {
   return character === '\n' || character === '\r';
 }
 

@@ -82,14 +82,14 @@ describe('get', () => {
     await given('own.example.com', narrow);
   });
 
-  test('names a connection that does not work, and says what to do', async () => {
+  test('names an unusable integration, and says what to do', async () => {
     const id = await project.registry('broken.example.com');
     await scene.api.database.write((trx) =>
       trx('integrations').where({ id }).update({ status: 'reauth_required', display_name: 'Broken registry' }),
     );
     const { code, stdout } = await helper('get', 'broken.example.com');
     expect(code).toBe(1);
-    expect(stdout).toContain('Broken registry is reauth_required');
+    expect(stdout).toContain('The integration Broken registry has the status reauth_required');
     expect(stdout).toContain('Store credentials that the registry accepts');
     expect(stdout).toContain('(integration_unusable)');
   });

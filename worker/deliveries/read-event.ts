@@ -7,9 +7,9 @@ import { partsOf, pickJson } from '../../domain/deliveries/pick-json.ts';
  * Most webhooks are smaller. Parsing them as a whole is faster. A large hostile body would take seconds and gigabytes.
  */
 const mostParsedWhole = 64 * 1024;
-/** A body of more steps is large. After each further step it rests for this many times as long as the step took. */
+/** The relay pauses after each further step, for `pauseTimes` as long as the step took. */
 const quickSteps = 4;
-const restTimes = 4;
+const pauseTimes = 4;
 
 /**
  * Returns what a decision needs to know of a webhook. Reads a large body in steps and without a copy, so that nothing
@@ -37,6 +37,6 @@ async function inSteps(steps: Generator<void, unknown>): Promise<unknown> {
     const { done, value } = steps.next();
     if (done) return value;
     if (count <= quickSteps) await setImmediate();
-    else await sleep((performance.now() - startedAt) * restTimes);
+    else await sleep((performance.now() - startedAt) * pauseTimes);
   }
 }

@@ -17,43 +17,50 @@ import { everything } from '../../db/store/tenant.ts';
 import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 
 /** A workflow that closed without finishing its work. `byOperator`: it was terminated or canceled. */
-export type Closed = { type: string; workflowId: string; byOperator: boolean; closedAt: number };
-
-/** Temporal's clock can be behind ours by this much. */
-const clockMarginMs = 1_000;
+export type Closed = { type: string; workflowId: string; byOperator: boolean };
 
 const code = 'ended_in_temporal';
 const failure = { code, detail: 'The workflow was ended in Temporal before its work was done.' };
 
-type Settle = (trx: Transaction, id: string, closed: Closed) => Promise<void>;
+type Settlement = {
+  prefix: string;
+  settle: Settle;
+  /** The next run serves all requests, also those that this run did not finish. */
+  servesRequests?: true;
+};
+type Settle = (trx: Transaction, id: string, byOperator: boolean) => Promise<void>;
 
 /**
  * What happens to the row of each type of workflow. docs/operations.md has the same table. Other types have no row, and
  * a schedule or the next event starts them again.
  */
-const settlements: Record<string, { prefix: string; settle: Settle }> = {
+const settlements: Record<string, Settlement> = {
   dispatchBuild: { prefix: 'build/', settle: settleBuild },
   connectGithub: { prefix: 'connect-github/', settle: settleFlow },
   deleteIntegration: { prefix: 'delete/', settle: resumeDeletion },
   rotateCredential: { prefix: 'rotate/', settle: resumeRotation },
   revokeToken: { prefix: 'revoke/', settle: (trx, id) => mintedTokensIn(trx).resumeRevocation(id) },
   revokeConsent: { prefix: 'revoke-consent/', settle: resumeConsentEnd },
-  syncInstallations: { prefix: 'sync/', settle: endSync },
-  recoverDeliveries: { prefix: 'recover/', settle: (trx, id, closed) => endOperations(trx, 'recover', id, closed) },
-  verifyIntegration: { prefix: 'verify/', settle: endVerification },
-  verifyCloudAccount: { prefix: 'verify-cloud/', settle: endCloudCheck },
+  syncInstallations: { prefix: 'sync/', settle: endSync, servesRequests: true },
+  recoverDeliveries: {
+    prefix: 'recover/',
+    settle: (trx, id) => endOperations(trx, 'recover', id),
+    servesRequests: true,
+  },
+  verifyIntegration: { prefix: 'verify/', settle: endVerification, servesRequests: true },
+  verifyCloudAccount: { prefix: 'verify-cloud/', settle: endCloudCheck, servesRequests: true },
 };
 
 /** Ends or resumes the row of the workflow, if it is still open. Safe to repeat. */
-export async function settleClosed(trx: Transaction, closed: Closed): Promise<void> {
-  const { type, workflowId } = closed;
+export async function settleClosed(trx: Transaction, { type, workflowId, byOperator }: Closed): Promise<void> {
   const settlement = Object.hasOwn(settlements, type) ? settlements[type] : undefined;
   if (!settlement || !workflowId.startsWith(settlement.prefix)) return;
-  await settlement.settle(trx, workflowId.slice(settlement.prefix.length), closed);
+  if (settlement.servesRequests && (await commandsIn(trx).isStarting(workflowId))) return;
+  await settlement.settle(trx, workflowId.slice(settlement.prefix.length), byOperator);
 }
 
 /** The new run of the workflow cancels the run at GitHub, ends the build and reports it. */
-async function settleBuild(trx: Transaction, id: string, { byOperator }: Closed): Promise<void> {
+async function settleBuild(trx: Transaction, id: string, byOperator: boolean): Promise<void> {
   const build = await allBuilds(trx).find(id);
   if (!build || isFinalBuildStatus(build.status) || build.status === 'blocked') return;
   if (byOperator) await cancelBuild(trx, id, code);
@@ -62,7 +69,7 @@ async function settleBuild(trx: Transaction, id: string, { byOperator }: Closed)
 }
 
 /** Fairlead cannot take back a manifest code that it has sent to GitHub, so that flow continues. */
-async function settleFlow(trx: Transaction, id: string, { byOperator }: Closed): Promise<void> {
+async function settleFlow(trx: Transaction, id: string, byOperator: boolean): Promise<void> {
   const flow = await allConnectFlows(trx).takeOpen(id);
   if (!flow) return;
   if (byOperator && flow.status !== 'code_received') await closeFlow(trx, flow, { status: 'canceled', reason: code });
@@ -82,29 +89,25 @@ async function resumeRotation(trx: Transaction, id: string): Promise<void> {
   if (rotation && rotation.operationId === operationId) await wakeRotation(trx, rotation);
 }
 
-async function endSync(trx: Transaction, githubAppId: string, closed: Closed): Promise<void> {
+async function endSync(trx: Transaction, githubAppId: string): Promise<void> {
   const apps = githubAppsIn(trx);
   if ((await apps.findPass(githubAppId))?.isOpen) {
     await apps.markSynced(githubAppId, { ended: false, error: failure.detail });
   }
-  await endOperations(trx, 'sync', githubAppId, closed);
+  await endOperations(trx, 'sync', githubAppId);
 }
 
-/** A request that is newer than the end of the workflow has a workflow of its own. */
-function takeUp(trx: Transaction, kind: string, subjectId: string, { closedAt }: Closed): Promise<number> {
-  return allOperations(trx).takeUp({ kind, subjectId, until: closedAt + clockMarginMs });
+async function endOperations(trx: Transaction, kind: string, subjectId: string): Promise<void> {
+  const operations = allOperations(trx);
+  if ((await operations.takeUp({ kind, subjectId })) > 0) await operations.finish({ kind, subjectId }, failure);
 }
 
-async function endOperations(trx: Transaction, kind: string, subjectId: string, closed: Closed): Promise<void> {
-  if ((await takeUp(trx, kind, subjectId, closed)) > 0) {
-    await allOperations(trx).finish({ kind, subjectId }, failure);
-  }
+async function endVerification(trx: Transaction, integrationId: string): Promise<void> {
+  const taken = await allOperations(trx).takeUp({ kind: 'verify', subjectId: integrationId });
+  if (taken > 0) await giveUpVerification(trx, integrationId, failure);
 }
 
-async function endVerification(trx: Transaction, integrationId: string, closed: Closed): Promise<void> {
-  if ((await takeUp(trx, 'verify', integrationId, closed)) > 0) await giveUpVerification(trx, integrationId, failure);
-}
-
-async function endCloudCheck(trx: Transaction, cloudAccountId: string, closed: Closed): Promise<void> {
-  if ((await takeUp(trx, 'verify', cloudAccountId, closed)) > 0) await giveUpCloudCheck(trx, cloudAccountId, failure);
+async function endCloudCheck(trx: Transaction, cloudAccountId: string): Promise<void> {
+  const taken = await allOperations(trx).takeUp({ kind: 'verify', subjectId: cloudAccountId });
+  if (taken > 0) await giveUpCloudCheck(trx, cloudAccountId, failure);
 }

@@ -109,7 +109,7 @@ async function requested(id: string) {
   return async () => allOperations(database.reader).find(operation.id);
 }
 
-test('without a request, no cloud is asked and nothing changes', async () => {
+test('does not call the cloud when no check was requested', async () => {
   trusts('ours-and-nobody-elses');
   const id = await scene.add(where, role());
   const before = await account(id);

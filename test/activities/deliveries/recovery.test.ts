@@ -37,7 +37,7 @@ test('if GitHub cannot reach Fairlead, deliveries are read from the log, oldest 
   expect(asked(/attempts$/, 'POST')).toBe(0);
 });
 
-test('without a request, GitHub is not asked and no incident opens', async () => {
+test('does not call GitHub or open an incident when no recovery was requested', async () => {
   const { database, push, asked, activities } = scene;
   await push();
   const { readUnasked, finishUnasked } = activities(false);

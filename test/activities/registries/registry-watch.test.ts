@@ -51,12 +51,28 @@ const change = (id: string, changes: object) =>
   database.write((trx) => trx('integrations').where({ id }).update(changes));
 const several = (count: number) => Promise.all(Array.from({ length: count }, () => scene.add(owner, password)));
 
-test('without a request, no registry is asked and nothing changes', async () => {
+test('does not call the registry when no check was requested', async () => {
   const id = await scene.add(owner, password, { status: 'pending', next_check_at: null });
   const before = await scene.row(id);
   refuse();
   expect(await scene.unasked(id)).toBeNull();
   expect(await scene.row(id)).toEqual(before);
+});
+
+test('a check that a person requested is carried out, even if Temporal was away for days', async () => {
+  const id = await scene.add(owner, password, { status: 'pending', next_check_at: null });
+  await scene.asked(id, async () => {
+    await database.write((trx) => trx('commands').update({ created_at: Date.now() - 3 * day }));
+  });
+  expect(await scene.row(id)).toMatchObject({ status: 'active' });
+});
+
+test('a command that is older than a day requests no check', async () => {
+  const id = await scene.add(owner, password, { status: 'pending', checked_at: null, next_check_at: null });
+  await scene.requestedOnce(id, Date.now() - 2 * day);
+  expect(await scene.begin(id)).toBe('gone');
+  await scene.requestedOnce(id, Date.now() - hour);
+  expect(await scene.begin(id)).toBe('due');
 });
 
 describe('a registry whose check is due', () => {

@@ -37,7 +37,7 @@ async function post(body: Buffer, appId = ours, guid?: string): Promise<{ status
 const queue = () => deliveryQueue(api.database.reader);
 const parts = () => api.database.reader('large_body_parts');
 
-test('stores a large body unchanged, and tells its size', async () => {
+test('stores a large body unchanged, and records its size', async () => {
   const body = bodyOf(5 * megabyte);
   const { status, id } = await post(body);
   expect(status).toBe(202);
@@ -73,7 +73,7 @@ test('GitHub Apps take turns with large bodies', async () => {
   expect(order.indexOf(theirs)).toBeLessThan(3);
 });
 
-test('one GitHub App can use half of the room, and another one still has its own', async () => {
+test('limits one GitHub App to half of the room, and still accepts bodies of another', async () => {
   const answers = await Promise.all([
     ...Array.from({ length: 4 }, () => post(bodyOf(8 * megabyte))),
     post(bodyOf(8 * megabyte), theirs),
@@ -91,7 +91,7 @@ test('stores a large body once, however often it is sent', async () => {
   expect((await parts().distinct('delivery_id')).length).toBe(before + 1);
 });
 
-test('parts without a delivery are deleted after an hour, and no others', async () => {
+test('deletes only parts that have had no delivery for an hour', async () => {
   const longAgo = Date.now() - 3_700_000;
   const [old, stored, young] = [idAt('dlv', longAgo), idAt('dlv', longAgo + 1), newId('dlv')];
   await api.database.write(async (trx) => {

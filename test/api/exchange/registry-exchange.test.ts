@@ -207,7 +207,7 @@ describe('a credential for images', () => {
   });
 
   test.each(['pending', 'reauth_required', 'suspended', 'disconnected'] as const)(
-    'names a connection that is %s, and says what to do',
+    'names the integration when it is %s, and says what to do',
     async (status) => {
       const id = await seed(database).registry(mine, {
         host_url: 'https://broken.example.com',
@@ -223,7 +223,7 @@ describe('a credential for images', () => {
           code: 'integration_unusable',
           integration_id: id,
           state: status,
-          detail: expect.stringContaining(`Broken registry is ${status}`),
+          detail: expect.stringContaining(`The integration Broken registry has the status ${status}`),
           next_action: { text: expect.stringMatching(/.{20}/) },
         },
       });

@@ -132,7 +132,7 @@ describe('hostile text in any field never causes a 5xx', () => {
 /** The fields that people read: names of all kinds, user names, refs and environments. */
 const namesOfFields = /(^|[._])(name|username|label|title|description|environment|branch|ref)$/;
 
-describe('a blank around a secret', () => {
+describe('whitespace around a secret', () => {
   const secretFields = /^body\.(.*\.)?(password|secret|client_secret|webhook_secret|secret_access_key)$/;
   const secrets = () => {
     const all = slotsOf(openApi, samples).filter(({ kind, field }) => kind === 'text' && secretFields.test(field));
@@ -140,14 +140,14 @@ describe('a blank around a secret', () => {
   };
 
   test.each([' a-long-secret-0x7', 'a-long-secret-0x7 ', '\ta-long-secret-0x7', 'a-long-secret-0x7\u00a0'])(
-    'is refused with a sentence: %j',
+    'returns 400 and says why: %j',
     async (text) => {
       for (const slot of secrets()) {
         const { path, body } = slot.fill(text);
         const answer = await send(slot.method, path, {}, JSON.stringify(body));
         expect(JSON.parse(answer.text)).toMatchObject({
           status: 400,
-          errors: [{ path: slot.field, message: expect.stringContaining('begins or ends with a blank') }],
+          errors: [{ path: slot.field, message: expect.stringContaining('must not begin or end with whitespace') }],
         });
       }
     },

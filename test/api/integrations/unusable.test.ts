@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { addEverything, addOrg, addProject, addToken, type Tenant } from '../../support/scenes/tenants.ts';
 
@@ -23,6 +24,8 @@ beforeEach(async () => {
   const orgId = await addOrg(api.database);
   mine = await addEverything(api.database, { orgId, projectId: await addProject(api.database, orgId) });
   client = api.as((await addToken(api.database, { orgId })).secret);
+  // Only a build that has ended can be rerun.
+  await api.database.write((trx) => trx('builds').where({ id: mine.buildId }).update({ status: 'failed' }));
 });
 
 const uses: [what: string, request: () => [method: string, path: string, body?: object]][] = [
@@ -47,6 +50,24 @@ const uses: [what: string, request: () => [method: string, path: string, body?: 
     () => ['POST', `/v1/projects/${mine.projectId}/credentials/exchange`, { purpose: 'clone', app_id: mine.appId }],
   ],
 ];
+
+test('shows no incident to a caller that may only use the integration', async () => {
+  await api.database.write(async (trx) => {
+    await trx('integrations').where({ id: mine.integrationId }).update({ status: 'reauth_required' });
+    const subject = { orgId: mine.orgId, projectId: null, subjectId: mine.integrationId };
+    await allIncidents(trx).raise({
+      ...subject,
+      code: 'secret_unreadable',
+      action: 'Only the operator may read this.',
+    });
+  });
+  for (const [, request] of uses) {
+    const [method, path, body] = request();
+    const answer = await client.send<Record<string, unknown>>(method, path, body);
+    expect(answer.status).toBe(409);
+    expect(JSON.stringify(answer.body)).not.toContain('Only the operator');
+  }
+});
 
 test.each(uses)('%s is refused with the state of the integration and what to do', async (_, request) => {
   for (const status of ['suspended', 'disconnected', 'reauth_required'] as const) {

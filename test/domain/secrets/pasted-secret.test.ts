@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { hasOuterBlank, tidyPrivateKey, withoutLineEnds } from '../../../domain/secrets/pasted-secret.ts';
+import { hasOuterWhitespace, tidyPrivateKey, withoutOuterLineBreaks } from '../../../domain/secrets/pasted-secret.ts';
 import { rsaKeyObjects, rsaKeyPair } from '../../support/rsa-keys.ts';
 
 test.each([
@@ -9,20 +9,20 @@ test.each([
   ['two\nlines', 'two\nlines'],
   [' secret ', ' secret '],
   ['\n', ''],
-])('removes line ends around %j', (text, rest) => {
-  expect(withoutLineEnds(text)).toBe(rest);
+])('removes line breaks around %j', (text, rest) => {
+  expect(withoutOuterLineBreaks(text)).toBe(rest);
 });
 
-test('takes no longer for a text of line ends', () => {
+test('takes linear time for a text of many line breaks', () => {
   const text = `${'\n'.repeat(200_000)}x${'\n'.repeat(200_000)}`;
   const startedAt = performance.now();
-  expect(withoutLineEnds(`y${text}y`)).toHaveLength(400_003);
+  expect(withoutOuterLineBreaks(`y${text}y`)).toHaveLength(400_003);
   expect(performance.now() - startedAt).toBeLessThan(100);
 });
 
-test('knows a blank of any kind', () => {
-  expect(['a ', '\ta', 'a\u00a0', '\ufeffa'].map(hasOuterBlank)).toEqual([true, true, true, true]);
-  expect(hasOuterBlank('a b')).toBe(false);
+test('detects every kind of outer whitespace', () => {
+  expect(['a ', '\ta', 'a\u00a0', '\ufeffa'].map(hasOuterWhitespace)).toEqual([true, true, true, true]);
+  expect(hasOuterWhitespace('a b')).toBe(false);
 });
 
 const { privateKey } = rsaKeyPair();
@@ -33,9 +33,9 @@ test.each([
   ['in one line with \\r\\n', lines.join('\\r\\n')],
   ['in quotes', `"${lines.join('\\n')}"`],
   ['with lost line breaks', lines.join('')],
-  ['with blanks in place of line breaks', lines.join(' ')],
+  ['with spaces in place of line breaks', lines.join(' ')],
   ['indented', lines.map((line) => `    ${line}`).join('\n')],
-  ['with the line ends of Windows', lines.join('\r\n')],
+  ['with the line breaks of Windows', lines.join('\r\n')],
   ['in several quoted lines', lines.map((line) => `'${line}'`).join('\n')],
   ['with text around it', `my key:\n${privateKey}\nend`],
 ])('reads a private key %s', (_, text) => {

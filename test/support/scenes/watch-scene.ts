@@ -4,8 +4,9 @@ import { withFailures } from '../../../activities/failures.ts';
 import { checkActivities } from '../../../activities/registries/registry-watch.ts';
 import { verificationActivities } from '../../../activities/registries/verification.ts';
 import { healthFactsOf } from '../../../db/integrations/integration-health.ts';
-import { requestVerification } from '../../../db/registries/registry-verifications.ts';
+import { requestVerification, verificationCommand } from '../../../db/registries/registry-verifications.ts';
 import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
+import { commandsIn } from '../../../db/store/commands.ts';
 import type { Database } from '../../../db/store/connection.ts';
 import type { IntegrationRow } from '../../../db/store/tables.ts';
 import { registryPasswordKind } from '../../../domain/registries/registry-settings.ts';
@@ -90,6 +91,17 @@ export function watchScene(database: Database, origin: string) {
       const verdict = await environment.run(probeRegistry, { integrationId, wish: 'asked' as const });
       await verification.giveUpVerification({ integrationId, failure: { code: 'timeout', detail: 'By hand' } });
       return verdict;
+    },
+
+    begin: (integrationId: string) => verification.beginVerification({ integrationId }),
+
+    /** Stores a command for a check, without an operation that waits for it. */
+    async requestedOnce(id: string, at: number): Promise<void> {
+      const { org_id: orgId, project_id: projectId } = await row(id);
+      await database.write(async (trx) => {
+        await commandsIn(trx).add(verificationCommand({ id, orgId, projectId }));
+        await trx('commands').where({ status: 'pending' }).update({ created_at: at, status: 'done' });
+      });
     },
 
     async open(orgId: string) {
