@@ -25,7 +25,7 @@ export function stepsIn(folder) {
     { name: 'npm run test:conformance', budget: 130, suite: true, command: 'npm run --silent test:conformance' },
     { name: 'npm test', budget: 240, suite: true, command: 'npm test' },
     { name: 'npm run test:flows', budget: 560, suite: true, command: 'npm run test:flows' },
-    { name: 'npm run test:postgres', budget: 440, suite: true, command: 'npm run test:postgres' },
+    { name: 'npm run test:postgres', budget: 500, suite: true, command: 'npm run test:postgres' },
     { name: 'npm run test:browser', budget: 130, suite: true, command: 'npm run test:browser' },
     { name: 'npm run test:neighbours', budget: 60, suite: true, command: 'npm run test:neighbours' },
     {
