@@ -9,6 +9,7 @@ import {
   startAgain,
 } from '../../db/github/reconcile.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
+import { requestedWithinMs } from '../../db/ops/requested-work.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
@@ -37,9 +38,6 @@ export function reconcileActivities(deps: ReconcileDeps) {
 }
 
 const hour = 3_600_000;
-
-/** How long Fairlead retries an unavailable host: six hours. */
-const requestedWithinMs = 24 * hour;
 
 /** A deletion that waits for its provider is quiet for days. After this time it is stuck. */
 const deletionMs = 8 * 24 * hour;

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { appsFor } from '../../db/builds/apps.ts';
 import { mostInputsFor } from '../../db/builds/pipelines.ts';
-import { repositoriesIn } from '../../db/github/repositories.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { buildInputs, tooManyInputs, workflowSnippet } from '../../domain/builds/workflow-inputs.ts';
 import { askProvider } from '../http/ask-provider.ts';
@@ -9,8 +8,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { id } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
-import { requireGranted } from '../integrations/choose-integration.ts';
-import { requireUsable } from '../integrations/unusable.ts';
+import { requireSource } from './app-source.ts';
 import { findPipeline } from './pipelines.ts';
 
 const CheckView = z
@@ -41,16 +39,8 @@ export function pipelineCheckRoutes({ database, broker }: Pick<ApiDeps, 'databas
     const app = await appsFor(database.reader, tenant).find(appId);
     const source = app?.source;
     if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
-    const { integrationId, repositoryId } = source;
-    await requireGranted(database.reader, app.projectId, integrationId);
-    await requireUsable(database.reader, integrationId);
-    if (!(await repositoriesIn(database.reader).findReachable(integrationId, repositoryId))) {
-      throw new Problem(
-        'repository_not_reachable',
-        'Give the GitHub App access to the repository, or set another source.',
-      );
-    }
-    return repositoryId;
+    await requireSource(database.reader, app.projectId, source);
+    return source.repositoryId;
   }
 
   return [

@@ -4,7 +4,6 @@ import { type App, appsFor } from '../../db/builds/apps.ts';
 import { createBuild } from '../../db/builds/builds.ts';
 import { type Pipeline, pipelinesFor } from '../../db/builds/pipelines.ts';
 import { refHeadsIn } from '../../db/deliveries/ref-heads.ts';
-import { repositoriesIn } from '../../db/github/repositories.ts';
 import { isDeleted } from '../../db/integrations/usable-integrations.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
@@ -13,8 +12,7 @@ import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { id, lineOfText } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
-import { requireGranted } from '../integrations/choose-integration.ts';
-import { requireUsable } from '../integrations/unusable.ts';
+import { requireSource } from './app-source.ts';
 import { BuildView, buildView } from './build-view.ts';
 import { refuseManyInputs } from './pipelines.ts';
 
@@ -177,14 +175,7 @@ async function subjectOf(
   if (!source) throw new Problem('source_missing', 'Set the source of the app first: `PUT /v1/apps/{app}/source`.');
   // The build itself reports this reason and ends immediately.
   if (await isDeleted(db, source.integrationId)) return { pipeline, source, cutOff: true };
-  await requireGranted(db, pipeline.projectId, source.integrationId);
-  await requireUsable(db, source.integrationId);
-  if (!(await repositoriesIn(db).findReachable(source.integrationId, source.repositoryId))) {
-    throw new Problem(
-      'repository_not_reachable',
-      'Give the GitHub App access to the repository, or set another source.',
-    );
-  }
+  await requireSource(db, pipeline.projectId, source);
   return { pipeline, source, cutOff: false };
 }
 

@@ -40,7 +40,7 @@ const InstallForm = Wanted.extend({ csrf_token: z.string().max(200).default('') 
 
 const installPath = '/v1/integrations/github/install';
 
-/** The refusals of the operator's GitHub App, with or without the button. */
+/** The problems that both install routes return. */
 const installProblems: ProblemCode[] = [
   'invalid_request',
   'unauthenticated',

@@ -130,7 +130,7 @@ async function healthView(db: Db, integration: Integration): Promise<View> {
     forecast: judged.forecast,
     unanswered_checks: strikes,
     checks: checks.map(({ checkedAt: at, ...one }) => ({ ...one, checked_at: toSeconds(at) })),
-    next_action: nextStepIn(integration, facts),
+    next_action: nextStepIn(integration, facts, judged),
   };
 }
 
@@ -153,16 +153,19 @@ function judge({ status }: Integration, facts: HealthFacts): Judged {
  * if there is nothing to do.
  */
 export async function usualStepOf(db: Db, integration: Integration): Promise<View['next_action']> {
-  return nextStepIn(integration, { ...(await healthFactsOf(db, integration.id)), incidents: [] });
+  const facts = { ...(await healthFactsOf(db, integration.id)), incidents: [] };
+  return nextStepIn(integration, facts, judge(integration, facts));
 }
 
-function nextStepIn(integration: Integration, facts: HealthFacts): View['next_action'] {
-  const { id: integrationId, status, statusReason: reason, kind } = integration;
-  const inherited = inheritedAction(facts.cloudAccount, status);
+function nextStepIn(
+  { id: integrationId, status, statusReason: reason, kind }: Integration,
+  { cloudAccount, incidents: [incident] }: HealthFacts,
+  judged: Judged,
+): View['next_action'] {
+  const inherited = inheritedAction(cloudAccount, status);
   if (inherited !== null) return { text: inherited, link: null };
-  const [incident] = facts.incidents;
   if (incident) return { text: incident.action, link: incident.link };
-  const usual = nextAction({ ...judge(integration, facts), kind, reason });
+  const usual = nextAction({ ...judged, kind, reason });
   return usual === null ? null : { text: usual.replace('{integration}', integrationId), link: null };
 }
 
