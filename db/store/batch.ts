@@ -90,12 +90,8 @@ export function createBatch<Item, Result>({
 
   async function commit(batch: Waiting<Item, Result>[]): Promise<void> {
     try {
-      const results = await database.write((trx) =>
-        write(
-          trx,
-          batch.map(({ item }) => item),
-        ),
-      );
+      const items = batch.map(({ item }) => item);
+      const results = await database.write((trx) => write(trx, items), { isAwaited: true });
       batch.forEach(({ resolve }, index) => {
         resolve(results[index] as Result);
       });

@@ -3,7 +3,9 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import knex, { type Knex } from 'knex';
 import pg from 'pg';
+import { startCheckpoints } from './checkpoints.ts';
 import { createWakes, type Topic, topicsOf, type Wakes } from './wakes.ts';
+import { createWriterTurns } from './writer-turns.ts';
 
 /** A pool or a transaction. A repository works with either one. */
 export type Db = Knex;
@@ -13,8 +15,11 @@ export type Database = {
   dialect: 'sqlite' | 'postgres';
   /** For reads outside a transaction. On SQLite, its connections cannot write. */
   reader: Knex;
-  /** Runs `work` in one transaction. On SQLite, it uses the only writer and begins IMMEDIATE. */
-  write<Result>(work: (trx: Transaction) => Promise<Result>): Promise<Result>;
+  /**
+   * Runs `work` in one transaction. On SQLite, it uses the only writer and begins IMMEDIATE. A transaction that a client
+   * waits for goes before the others.
+   */
+  write<Result>(work: (trx: Transaction) => Promise<Result>, options?: { isAwaited?: boolean }): Promise<Result>;
   /** Calls `listener` soon after a transaction that woke `topic` has committed, in any process. */
   onWake(topic: Topic, listener: () => void): () => void;
   /** The writer as a pool, for migrations only. */
@@ -29,19 +34,27 @@ export function connect(source: DatabaseSource): Database {
 }
 
 function connectSqlite(filename: string): Database {
-  // SQLite writes the log back into the file every 64 MB. At the default of 4 MB, webhooks would constantly wait for
-  // that.
-  const durable = ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 16000'];
+  // The writer copies its log into the file only if the log has grown to 256 MB nevertheless.
+  const durable = ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 64000'];
   const writer = sqlitePool(filename, { min: 1, max: 1 }, durable);
   const reader = sqlitePool(filename, { min: 0, max: 4 }, ['query_only = ON']);
   const wakes = createWakes();
+  const turns = createWriterTurns();
+  const checkpoints = startCheckpoints({
+    pool: sqlitePool(filename, { min: 0, max: 1 }, ['wal_autocheckpoint = 0']),
+    onWriter: (sql) => turns.take(false, async () => writer.raw(sql)),
+  });
   return {
     dialect: 'sqlite',
     reader,
     migrationPool: writer,
-    write: (work) => runAndWake(writer, work, wakes, async () => {}),
+    write(work, { isAwaited = false } = {}) {
+      checkpoints.note();
+      return turns.take(isAwaited, () => runAndWake(writer, work, wakes, async () => {}));
+    },
     onWake: wakes.on,
     async close() {
+      await checkpoints.stop();
       await Promise.all([reader.destroy(), writer.destroy()]);
     },
   };

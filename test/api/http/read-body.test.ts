@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { readBody } from '../../../api/http/read-body.ts';
 
@@ -27,4 +28,41 @@ test.each([
   if (!Array.isArray(parts)) throw new Error(`It was refused: ${parts}`);
   expect(Buffer.concat(parts).equals(body)).toBe(true);
   expect(parts.length).toBeLessThanOrEqual(most);
+});
+
+/** Reads this many large bodies at once, and counts how often other work ran in the meantime. */
+async function readAtOnce(count: number, cutInto: number): Promise<{ ms: number; turns: number }> {
+  const body = randomBytes(2 * 1024 * 1024);
+  let isRead = false;
+  let turns = 0;
+  const startedAt = performance.now();
+  const read = Promise.all(
+    Array.from({ length: count }, () => readBody(arriving(cut(body, [cutInto])), { maxBytes: body.length })),
+  ).then((all) => {
+    isRead = true;
+    return all;
+  });
+  while (!isRead) {
+    await sleep(1);
+    turns += 1;
+  }
+  for (const parts of await read) expect(Buffer.concat(parts as Buffer[]).equals(body)).toBe(true);
+  return { ms: performance.now() - startedAt, turns };
+}
+
+test('other work runs while a large body is read', async () => {
+  const { turns } = await readAtOnce(1, 64 * 1024);
+  expect(turns).toBeGreaterThan(25);
+});
+
+test('a large body in small parts takes no longer than one in large parts', async () => {
+  const [large, small] = [await readAtOnce(1, 64 * 1024), await readAtOnce(1, 4 * 1024)];
+  expect(small.ms).toBeLessThan(large.ms * 3);
+});
+
+test('many large bodies share one pace, and none waits for long', async () => {
+  const one = await readAtOnce(1, 64 * 1024);
+  const four = await readAtOnce(4, 64 * 1024);
+  expect(four.ms).toBeGreaterThan(one.ms * 2);
+  expect((await readAtOnce(24, 64 * 1024)).ms).toBeLessThan(one.ms * 12);
 });

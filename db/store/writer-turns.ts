@@ -1,0 +1,36 @@
+/**
+ * Lets one transaction after the other use the only writer of SQLite. Transactions that a client waits for go first,
+ * but after each of them one of the others goes, so that neither kind waits for long.
+ */
+export function createWriterTurns() {
+  const awaited: (() => void)[] = [];
+  const others: (() => void)[] = [];
+  let isBusy = false;
+  let wasAwaited = false;
+
+  function takeTurn(isAwaited: boolean): Promise<void> | undefined {
+    if (isBusy) return new Promise((resolve) => (isAwaited ? awaited : others).push(resolve));
+    isBusy = true;
+    wasAwaited = isAwaited;
+    return undefined;
+  }
+
+  function passTurn(): void {
+    const isForOthers = others.length > 0 && (wasAwaited || awaited.length === 0);
+    const next = (isForOthers ? others : awaited).shift();
+    wasAwaited = !isForOthers;
+    isBusy = next !== undefined;
+    next?.();
+  }
+
+  return {
+    async take<Result>(isAwaited: boolean, work: () => Promise<Result>): Promise<Result> {
+      await takeTurn(isAwaited);
+      try {
+        return await work();
+      } finally {
+        passTurn();
+      }
+    },
+  };
+}
