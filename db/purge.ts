@@ -6,7 +6,7 @@ import { answersKeptMs } from './ops/idempotency-keys.ts';
 import type { Database, Db } from './store/connection.ts';
 import { skipLocked } from './store/locks.ts';
 
-const retiredPasswordsKeptMs = 3_600_000;
+const retiredPasswordsKeptMs = 24 * 3_600_000;
 const orphansKeptMs = 3_600_000;
 const commandsKeptMs = 7 * 24 * 3_600_000;
 const statesKeptMs = 7 * 24 * 3_600_000;
@@ -66,7 +66,7 @@ const purges: Purge[] = [
         .where('delivery_id', '<', idAt('dlv', now - orphansKeptMs))
         .whereNotExists(db('deliveries').whereRaw('deliveries.id = large_body_parts.delivery_id')),
   },
-  // By now the password that replaced this one is in use everywhere.
+  // After a day, it is no longer possible to return to the password before.
   {
     table: 'credential_versions',
     key: ['id'],

@@ -38,7 +38,10 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
   }
 }
 
-function found({ status, reason, doubted }: { status: string; reason: string | null; doubted: string | null }): string {
+type Verdict = { status: string; reason: string | null; doubted: string | null; rejected?: string };
+
+function found({ status, reason, doubted, rejected }: Verdict): string {
+  if (rejected) return `The registry refuses the new login (${rejected}); the one before stays in use`;
   if (doubted) return `Refused (${doubted}); checking again before the status changes from ${status}`;
   return `Found: ${status}${reason ? `, ${reason}` : ''}`;
 }

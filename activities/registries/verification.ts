@@ -8,6 +8,8 @@ import {
   type VerificationWish,
 } from '../../db/registries/registry-verifications.ts';
 import type { Database } from '../../db/store/connection.ts';
+import { isDuplicate } from '../../db/store/errors.ts';
+import type { Keyring } from '../../db/store/sealing.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { NotYet } from '../refusals.ts';
@@ -15,20 +17,29 @@ import { type Settling, usualSettling } from '../settling.ts';
 
 export type VerificationDeps = {
   database: Database;
+  keyring: Keyring;
   registryAccess: Pick<RegistryAccess, 'verify'>;
   settling?: Settling;
 };
 
 type OfIntegration = { integrationId: string };
 
-/** `doubted`: the registry refused the credential once, and Fairlead checks again before it believes that. */
-type Verdict = { status: string; reason: string | null; doubted: string | null };
+/**
+ * - `doubted`: the registry refused the credential once, and Fairlead checks again before it believes that.
+ * - `rejected`: the registry refused a new login, and the one before stays in use.
+ */
+type Verdict = { status: string; reason: string | null; doubted: string | null; rejected?: string };
 
 /** A registry that stops responding is asked this many times. After that the remaining checks stay unproven. */
 const mostAttempts = 4;
 
 /** The steps that check a registry's credential. */
-export function verificationActivities({ database, registryAccess, settling = usualSettling }: VerificationDeps) {
+export function verificationActivities({
+  database,
+  keyring,
+  registryAccess,
+  settling = usualSettling,
+}: VerificationDeps) {
   const isWanted = (subjectId: string) =>
     isRequested(database.reader, { kind: 'verify', subjectId, workflowId: verifyWorkflowId(subjectId) });
 
@@ -49,7 +60,13 @@ export function verificationActivities({ database, registryAccess, settling = us
       const found = await registryAccess
         .verify(integrationId, { signal, isLast, isSettled })
         .catch((error: unknown) => notYetIn(error, settling));
-      return (await database.write((trx) => recordVerification(trx, integrationId, found, wish))) ?? null;
+      const record = () => database.write((trx) => recordVerification(trx, keyring, { integrationId, found, wish }));
+      const recorded = await record().catch((error: unknown) => {
+        // Another integration has taken the user name of a new login at the same moment.
+        if (!isDuplicate(error)) throw error;
+        return record();
+      });
+      return recorded ?? null;
     },
 
     async giveUpVerification({

@@ -15,7 +15,7 @@ import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { Caller } from '../http/caller.ts';
 import { exampleId, id } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Outdated, Problem } from '../http/problems.ts';
 import { chooseIntegration } from '../integrations/choose-integration.ts';
 import { unusable } from '../integrations/unusable.ts';
 
@@ -153,10 +153,10 @@ export async function requireIssuer(db: Db, { projectId, chosen, kinds }: Using)
   return found;
 }
 
-/** Throws the problem of an integration that was cut off after it was resolved. */
+/** Throws the problem of an integration that was cut off after it was resolved, or `Outdated` if it is usable again. */
 export async function refuseCutOff(db: Db, issuer: Issuer, kinds: readonly string[]): Promise<never> {
   await requireIssuer(db, { projectId: issuer.projectId, chosen: issuer.id, kinds });
-  throw new Problem('unavailable', 'The integration has just changed. Send the request again.');
+  throw new Outdated('unavailable', 'The integration has just changed. Send the request again.');
 }
 
 /** Turns a failed mint into a problem. A cut-off integration is reported as such, and not by its provider's error. */

@@ -5,7 +5,7 @@ import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
-import { Problem } from '../http/problems.ts';
+import { Outdated, Problem } from '../http/problems.ts';
 import { ExchangeBody, type ExchangeRequest, type MintedCredential, refuseCutOff } from './exchange-request.ts';
 import { exchangeGitToken } from './git-token.ts';
 import { exchangeImageCredential } from './image-credential.ts';
@@ -153,7 +153,7 @@ export function exchangeRoutes(deps: Deps): Endpoint[] {
       return refuseCutOff(trx, issuer, kinds);
     }
     if (claimed === 'over') throw new Problem('invalid_transition', 'The build has already ended.');
-    if (claimed === 'gone') throw new Problem('unavailable', 'The token was just revoked. Send the request again.');
+    if (claimed === 'gone') throw new Outdated('unavailable', 'The token was just revoked. Send the request again.');
   }
 
   async function exchange(by: Deps, request: ExchangeRequest): Promise<MintedCredential> {

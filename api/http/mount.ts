@@ -11,7 +11,7 @@ import { prefersPage, showRefusal } from './html-page.ts';
 import { type Answer, answered, keyOf, onlyOnce } from './idempotency.ts';
 import { check, cursorAfter, noQuery, refuseNul } from './input.ts';
 import { type OperationLinks, operationView } from './operation-view.ts';
-import { catalogue, Problem } from './problems.ts';
+import { catalogue, Outdated, Problem } from './problems.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { readJson } from './read-body.ts';
 import type { FrameState } from './request-frame.ts';
@@ -19,6 +19,7 @@ import { isPaged } from './response-headers.ts';
 
 const nobody: Caller = { id: 'anonymous', kind: 'session', grants: [], ops: false };
 const maxWaitSeconds = 30;
+const mostPreparations = 3;
 
 export type MountDeps = { database: Database; authenticate: Authenticate; links: OperationLinks; limiter: RateLimiter };
 
@@ -120,19 +121,33 @@ async function carryOut(
   const again = keyed && endpoint.prepare && (await answered(database.reader, keyed));
   if (again) return { answer: again };
 
-  const prepared = await endpoint.prepare?.(request);
   const inTransaction = endpoint.grouped ? groupOf(database) : database.write;
-  return inTransaction(async (trx) => {
-    let done: Done | undefined;
-    const work = async () => {
-      const audit = (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) =>
-        appendAudit(trx, { ...entry, actor: caller.id, ip, requestId });
-      done = await presented(ctx, endpoint, links, () => write({ ...request, prepared, trx, audit }));
-      return done.answer;
-    };
-    const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? [], work) : await work();
-    return { ...done, answer };
+  return preparedAgain(async () => {
+    const prepared = await endpoint.prepare?.(request);
+    return inTransaction(async (trx) => {
+      let done: Done | undefined;
+      const work = async () => {
+        const audit = (entry: Omit<AuditEntry, 'actor' | 'ip' | 'requestId'>) =>
+          appendAudit(trx, { ...entry, actor: caller.id, ip, requestId });
+        done = await presented(ctx, endpoint, links, () => write({ ...request, prepared, trx, audit }));
+        return done.answer;
+      };
+      const answer = keyed ? await onlyOnce(trx, keyed, endpoint.secret ?? [], work) : await work();
+      return { ...done, answer };
+    });
   });
+}
+
+/** Prepares a request again if what was prepared is outdated. */
+async function preparedAgain(attempt: () => Promise<Done>): Promise<Done> {
+  for (let left = mostPreparations - 1; left > 0; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof Outdated)) throw error;
+    }
+  }
+  return attempt();
 }
 
 async function presented(

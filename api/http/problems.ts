@@ -97,6 +97,14 @@ export class Problem extends Error {
 }
 
 /**
+ * What was prepared for the request is no longer valid, because something changed in between. The request is prepared
+ * again. Its caller sees this problem only if that happens several times in a row.
+ */
+export class Outdated extends Problem {
+  override name = 'Outdated';
+}
+
+/**
  * Returns the row that was found. Throws `not_found` for a row that does not exist or that the tenant scope excludes.
  * `false` means that a row to be locked has been deleted.
  */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { allIntegrations, type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import { projectsFor } from '../../db/people/projects.ts';
-import { type RegistryCheck, registryChecksIn } from '../../db/registries/registry-checks.ts';
+import { registryChecksIn } from '../../db/registries/registry-checks.ts';
+import { loginAside } from '../../db/registries/registry-logins.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -21,7 +22,7 @@ import {
   type NewRegistry,
 } from '../registries/create-registry.ts';
 import { registryProblems } from '../registries/registry-input.ts';
-import { isRegistry, RegistryView, registryView } from '../registries/registry-view.ts';
+import { isRegistry, type RegistryState, RegistryView, registryView } from '../registries/registry-view.ts';
 import { bindingProblems, bindOperatorInstallation, requireInstallation } from './bind-operator-installation.ts';
 
 export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
@@ -270,9 +271,14 @@ export async function findReadable(db: Db, tenant: TenantScope, integrationId: s
   return required(await integrationsFor(db, tenant).findReadable(integrationId));
 }
 
-/** Returns the integration. For a registry, it includes the check result of each repository. */
+/** Returns the integration. For a registry, it includes the result for each repository, and a new login. */
 export async function detailOf(db: Db, integration: Integration): Promise<z.input<typeof IntegrationView>> {
-  return integrationView(integration, isRegistry(integration) ? await registryChecksIn(db).of(integration.id) : []);
+  if (!isRegistry(integration)) return integrationView(integration);
+  const { id } = integration;
+  return integrationView(integration, {
+    checks: await registryChecksIn(db).of(id),
+    pending: await loginAside(db, id, 'pending'),
+  });
 }
 
 /**
@@ -286,7 +292,7 @@ export async function detailById(db: Db, integrationId: string): Promise<z.input
 
 export function integrationView(
   integration: Integration,
-  checks: RegistryCheck[] = [],
+  registry: RegistryState = { checks: [], pending: undefined },
 ): z.input<typeof IntegrationView> {
   return {
     id: integration.id,
@@ -299,7 +305,7 @@ export function integrationView(
     metadata: integration.metadata,
     app_id: integration.appId === null ? null : String(integration.appId),
     app_slug: integration.appSlug,
-    ...(isRegistry(integration) && { registry: registryView(integration, checks) }),
+    ...(isRegistry(integration) && { registry: registryView(integration, registry) }),
     created_by: integration.createdBy,
     created_at: toSeconds(integration.createdAt),
     updated_at: toSeconds(integration.updatedAt),

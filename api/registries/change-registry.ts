@@ -1,14 +1,10 @@
 import { z } from 'zod';
 import { type Integration, integrationsFor, type RegistryChanges } from '../../db/integrations/integrations.ts';
 import type { Operation } from '../../db/ops/operations.ts';
+import { registryLogins } from '../../db/registries/registry-logins.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
-import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
 import { registryHost } from '../../domain/registries/registry-hosts.ts';
-import {
-  type RegistrySettings,
-  registryIdentity,
-  registryPasswordKind,
-} from '../../domain/registries/registry-settings.ts';
+import { type RegistrySettings, registryIdentity } from '../../domain/registries/registry-settings.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import type { WriteRequest } from '../http/endpoint.ts';
 import { Problem } from '../http/problems.ts';
@@ -29,7 +25,7 @@ import { isRegistry } from './registry-view.ts';
 /** The fields of a registry that can change. Its address and kind cannot. */
 export const registryChanges = {
   credentials: NewCredentials.describe(
-    'Replaces the password or access token. The user name does not change if you omit it. The old secret is kept for an hour as `retiring` and is no longer issued',
+    'Replaces the password or access token. The user name does not change if you omit it. The new login is `pending` until the registry accepts it; until then, the old one stays in use. If the registry rejects it, nothing changes and the operation fails. Afterwards the old login is kept for a day as `retiring`, and you can roll back to it',
   ),
   repositories,
   realm: realm.nullable(),
@@ -60,8 +56,8 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
 }
 
 /**
- * Returns the changes to store. A new credential is active from the commit on. After that, nobody gets a credential
- * that was made with the old one.
+ * Returns the changes to store. A new login is used only once the registry accepts it, so a wrong password never ends a
+ * working connection. After a change of where the login can be sent, nobody gets a credential that was made before.
  */
 export async function changeRegistry(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
@@ -69,50 +65,50 @@ export async function changeRegistry(
   { integration, changes }: { integration: Integration; changes: Changes },
 ): Promise<RegistryChanges> {
   const before = integration.settings as RegistrySettings;
-  const { credentials, realm: nextRealm, ca_pem: nextCa, repositories: nextNames, expires_at: nextEnd } = changes;
+  const { credentials, realm: nextRealm, ca_pem: nextCa, repositories: nextNames, expires_at: end } = changes;
   const { realm: pinned, ca_pem: ca, asked_realm: asked, ...kept } = before;
   if (nextRealm) refuseUnreachableRealm(nextRealm, integration.hostUrl, connect.allowedHosts);
   const host = registryHost(integration.hostUrl);
   const agreed = nextRealm === undefined ? pinned : (nextRealm ?? undefined);
   const trusted = nextCa === undefined ? ca : (nextCa ?? undefined);
-  const username = credentials?.username ?? before.username;
+  const expiresAt = typeof end === 'number' ? end * 1000 : null;
+  const username = credentials?.username ?? before.username ?? '';
+  const offered =
+    credentials && (await offer({ trx, tenant }, keyring, integration, { ...credentials, username, expiresAt }));
+  const isActive = offered === 'active';
   const settings: RegistrySettings = {
     ...kept,
-    ...(username !== undefined && { username }),
+    ...(isActive && { username }),
     ...(agreed !== undefined && { realm: agreed }),
     ...(nextRealm === undefined && asked !== undefined && { asked_realm: asked }),
     ...(trusted !== undefined && { ca_pem: trusted }),
     ...(nextNames && host && { repositories: repositoriesOf(host, nextNames) }),
   };
-  const isReplaced =
-    credentials !== undefined &&
-    (await replace({ trx, tenant }, { keyring }, integration, { ...credentials, username: username ?? '' }));
-  const identityKey = registryIdentity(before.registry, { username: username ?? '' });
-  // The expiry date belonged to the old credential.
-  const end = nextEnd === undefined && isReplaced ? null : nextEnd;
   return {
     settings,
-    ...(username !== before.username && { identityKey }),
-    ...(end !== undefined && { expiresAt: end === null ? null : end * 1000 }),
-    cutsOff: isReplaced || username !== before.username || agreed !== pinned || trusted !== ca,
+    ...(isActive && { identityKey: registryIdentity(before.registry, { username }) }),
+    // The expiry date of a pending login is stored with it.
+    ...((isActive || (end !== undefined && offered !== 'pending')) && { expiresAt }),
+    cutsOff: isActive || agreed !== pinned || trusted !== ca,
   };
 }
 
-/** Stores the credential, and returns whether it differs from the old one. */
-async function replace(
+/** Stores the new login, and returns what it is. */
+async function offer(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
-  { keyring }: Pick<ApiDeps, 'keyring'>,
-  { id, orgId, projectId, settings }: Integration,
-  login: { username: string; password: string },
-): Promise<boolean> {
+  keyring: ApiDeps['keyring'],
+  integration: Integration,
+  login: { username: string; password: string; expiresAt: number | null },
+): Promise<'pending' | 'active' | 'same'> {
   refuseShortLived(login);
+  const { id, orgId, projectId, settings } = integration;
   const { registry, username } = settings as RegistrySettings;
   if (login.username !== username) {
     const identityKey = registryIdentity(registry, login);
     const other = await integrationsFor(trx, tenant).findByIdentity(projectId ?? orgId, identityKey);
     if (other && other.id !== id) throw await existing({ trx, tenant }, { orgId, projectId }, identityKey);
   }
-  return sealedSecrets(trx, keyring).put({ integrationId: id }, orgId, registryPasswordKind, login.password);
+  return registryLogins(trx, keyring).offer(integration, login);
 }
 
 /** Starts a verification if a change can affect whether the registry works. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Integration } from '../../db/integrations/integrations.ts';
 import type { RegistryCheck } from '../../db/registries/registry-checks.ts';
+import type { LoginAside } from '../../db/registries/registry-logins.ts';
 import { registryKinds } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
@@ -31,13 +32,25 @@ export const RegistryView = z
       ),
     custom_ca: z.boolean(),
     expires_at: epochSeconds.nullable().describe('When the credentials expire, if their owner has set a date'),
+    pending_login: z
+      .object({ version: z.int(), username: z.string(), since: epochSeconds })
+      .nullable()
+      .describe(
+        'A new login that the registry has not accepted yet. Until then, the one before stays in use. Always null in a list',
+      ),
     checked_at: epochSeconds.nullable(),
     last_success_at: epochSeconds.nullable(),
     checks: z.array(RegistryCheckView).describe('The result of the last check for each repository'),
   })
   .meta({ id: 'Registry' });
 
-export function registryView(integration: Integration, checks: RegistryCheck[]): z.input<typeof RegistryView> {
+/** What is stored about a registry besides its integration. */
+export type RegistryState = { checks: RegistryCheck[]; pending: LoginAside | undefined };
+
+export function registryView(
+  integration: Integration,
+  { checks, pending }: RegistryState,
+): z.input<typeof RegistryView> {
   const settings = integration.settings as RegistrySettings;
   return {
     host: settings.registry,
@@ -48,6 +61,9 @@ export function registryView(integration: Integration, checks: RegistryCheck[]):
     asked_realm: settings.asked_realm ?? null,
     custom_ca: settings.ca_pem !== undefined,
     expires_at: toSeconds(integration.expiresAt),
+    pending_login: pending
+      ? { version: pending.version, username: pending.username ?? '', since: toSeconds(pending.since) }
+      : null,
     checked_at: toSeconds(integration.checkedAt),
     last_success_at: toSeconds(integration.lastSuccessAt),
     checks: checks.map(({ checkedAt, ...check }) => ({ ...check, checked_at: toSeconds(checkedAt) })),

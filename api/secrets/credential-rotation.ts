@@ -13,6 +13,7 @@ import type { TenantScope } from '../../db/store/tenant.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
 import { appSettingsUrl } from '../../domain/github/github-urls.ts';
 import { newId } from '../../domain/ids.ts';
+import { registryPasswordKind } from '../../domain/registries/registry-settings.ts';
 import { type GithubSecretKind, githubSecretKinds } from '../../domain/secrets/credential-status.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
 import { rotateWorkflowId } from '../../workflows/ids.ts';
@@ -22,6 +23,7 @@ import { id, privateKey, requirePrivateKey, secretText, webhookSecret } from '..
 import { OperationView } from '../http/operation-view.ts';
 import { Problem } from '../http/problems.ts';
 import { findIntegration } from '../integrations/integrations.ts';
+import { rollBackRegistry } from '../registries/roll-back-login.ts';
 
 const Params = z.strictObject({ integration: id('int') });
 const kind = z.enum(githubSecretKinds);
@@ -44,8 +46,8 @@ const NewRotation = z
   });
 
 const NewRollback = z
-  .strictObject({ kind })
-  .meta({ id: 'NewCredentialRollback', examples: [{ kind: 'webhook_secret' }] });
+  .strictObject({ kind: z.enum([...githubSecretKinds, registryPasswordKind]) })
+  .meta({ id: 'NewCredentialRollback', examples: [{ kind: 'webhook_secret' }, { kind: registryPasswordKind }] });
 
 const RotationStarted = z
   .object({
@@ -54,7 +56,10 @@ const RotationStarted = z
     mode: z.enum(['auto', 'assisted']),
     settings_url: z
       .string()
-      .describe('The settings of the GitHub App, where its owner creates and deletes keys and client secrets'),
+      .nullable()
+      .describe(
+        'The settings of the GitHub App, where its owner creates and deletes keys and client secrets. Null for a registry',
+      ),
   })
   .meta({ id: 'CredentialRotation' });
 
@@ -144,7 +149,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
       tag: 'credentials',
       summary: 'Roll back a credential',
       description:
-        'Restores the previous credential. You can do this while a rotation is in progress and the old credential is `retiring`.',
+        'Restores the previous credential. You can do this while the old credential is `retiring`: for a GitHub App, while a rotation is in progress; for the login of a registry (`registry_password`), for a day. Fairlead then verifies the registry again.',
       access: 'credentials:rotate',
       params: Params,
       body: NewRollback,
@@ -153,10 +158,12 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
         'not_found',
         'invalid_transition',
         'integration_deleted',
+        'integration_exists',
         'operator_credential',
         'provider_not_supported',
       ],
       async write({ trx, tenant, params, body, audit }) {
+        if (body.kind === registryPasswordKind) return rollBackRegistry({ trx, tenant, audit }, params.integration);
         const { integration, app, credential } = await findTarget(trx, tenant, params.integration, body.kind);
         const { orgId, projectId } = integration;
         const rotation = await rollBack(trx, tenant, credential, { orgId, projectId });

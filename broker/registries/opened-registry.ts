@@ -1,9 +1,9 @@
 import { allCloudAccounts, type CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { allIntegrations, type Integration } from '../../db/integrations/integrations.ts';
-import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
+import { type RegistryLogin, registryLogins } from '../../db/registries/registry-logins.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
-import { type RegistrySettings, registryPasswordKind } from '../../domain/registries/registry-settings.ts';
+import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import type { Aws } from '../../providers/clouds/aws/aws.ts';
 import type { Azure } from '../../providers/clouds/azure/azure.ts';
 import type { Gcp } from '../../providers/clouds/gcp/gcp.ts';
@@ -32,18 +32,19 @@ export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
       return { integration, settings, account };
     },
 
-    async loginOf({ integration, settings }: Opened): Promise<{ username: string; password: string }> {
-      const secrets = sealedSecrets(database.reader, keyring);
-      const password = await secrets.active({ integrationId: integration.id }, registryPasswordKind);
-      if (password === undefined || settings.username === undefined) {
-        throw new ProviderError({
-          provider: 'registry',
-          code: 'credentials_missing',
-          message: `${integration.displayName} has no password here: store it again`,
-        });
-      }
-      return { username: settings.username, password };
+    async loginOf({ integration }: Opened): Promise<RegistryLogin> {
+      const login = await registryLogins(database.reader, keyring).find(integration, 'active');
+      if (login) return login;
+      throw new ProviderError({
+        provider: 'registry',
+        code: 'credentials_missing',
+        message: `${integration.displayName} has no password here: store it again`,
+      });
     },
+
+    /** Returns a login that is not in use: one that is not proven yet, or the one that was in use before. */
+    loginAside: ({ integration }: Opened, status: 'pending' | 'retiring'): Promise<RegistryLogin | undefined> =>
+      registryLogins(database.reader, keyring).find(integration, status),
 
     registryOf({ integration, settings }: Opened, signal?: AbortSignal) {
       const { realm, ca_pem: ca } = settings;

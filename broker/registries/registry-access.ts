@@ -34,7 +34,7 @@ export function createRegistryAccess(deps: RegistryAccessDeps) {
     }
     const note = 'The stored password itself: it has all permissions of its user, and lives until it is replaced.';
     const effective = { repositories: '*' as const, actions: [...bothActions], narrowedTo: 'identity' as const, note };
-    return { host, ...login, expiresAt: null, effective };
+    return { host, username: login.username, password: login.password, expiresAt: null, effective };
   }
 
   async function ofCloud(account: CloudAccount, opened: Opened, wish: CredentialWish): Promise<RegistryCredential> {

@@ -1,4 +1,5 @@
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
+import type { RegistryLogin } from '../../db/registries/registry-logins.ts';
 import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import {
   type RegistryPurpose,
@@ -15,6 +16,8 @@ export type RegistryFound = RegistryFindings & {
   epoch: number;
   /** The version of the inherited access; null if the registry has its own credential. */
   cloudEpoch: number | null;
+  /** The login that was checked; null if the registry inherits its access. */
+  version: number | null;
   repositories: string[];
   /** The host that receives the registry's credentials, if the registry names one. */
   realm: string | undefined;
@@ -38,11 +41,31 @@ const purposes = [...registryPurposes];
  */
 export function registryVerifier(deps: RegistryAccessDeps) {
   const { clouds, aws, gcp, azure } = deps;
-  const { open, loginOf, registryOf } = registryOpener(deps);
+  const { open, loginOf, loginAside, registryOf } = registryOpener(deps);
 
-  async function withPassword(opened: Opened, repositories: string[], signal?: AbortSignal): Promise<Found> {
-    const login = await loginOf(opened);
-    return toFound(await registryOf(opened, signal).verify({ login, repositories, purposes }));
+  /**
+   * Checks a new login if there is one, and the active login otherwise. If the registry refuses the active one, the
+   * login before it may still work.
+   */
+  async function withPassword(
+    opened: Opened,
+    {
+      repositories,
+      signal,
+      isSettled,
+    }: { repositories: string[]; signal: AbortSignal | undefined; isSettled: boolean },
+  ): Promise<Found> {
+    async function check({ version, ...login }: RegistryLogin): Promise<Found> {
+      const verified = registryOf(opened, signal).verify({ login, repositories, purposes }).then(toFound);
+      return { ...(await verified.catch((error: unknown) => refusalIn(error, isSettled))), version };
+    }
+    const offered = await loginAside(opened, 'pending');
+    if (offered) return check(offered);
+    const found = await check(await loginOf(opened));
+    if (found.login.ok || troubleOf(found.login.code) !== 'refused') return found;
+    const before = await loginAside(opened, 'retiring');
+    const foundBefore = before && (await check(before));
+    return foundBefore?.login.ok ? foundBefore : found;
   }
 
   async function withCloud(
@@ -93,7 +116,7 @@ export function registryVerifier(deps: RegistryAccessDeps) {
     const repositories = opened.settings.repositories ?? [];
     const found = await (opened.account
       ? withCloud(opened.account, opened, { repositories, signal })
-      : withPassword(opened, repositories, signal)
+      : withPassword(opened, { repositories, signal, isSettled })
     ).catch((error: unknown) => refusalIn(error, isSettled));
     const { login, checks } = found;
     if (!login.ok && isSilent(login.code)) throw silence(login);
@@ -109,7 +132,7 @@ function refusalIn(error: unknown, isSettled: boolean): Found {
   if (!(error instanceof ProviderError)) throw error;
   const { code, message, settling } = error;
   if (isSilent(code) || (settling && !isSettled)) throw error;
-  return { login: { ok: false, code, message }, checks: [], realm: undefined };
+  return { login: { ok: false, code, message }, checks: [], realm: undefined, version: null };
 }
 
 function isSilent(code: string): boolean {
@@ -131,7 +154,7 @@ function toFound({ login, realm, repositories }: Verification): Found {
   );
   // Without a login, no repository was checked.
   const isIn = login.ok || login.code === 'credentials_unproven';
-  return { login, realm, checks: isIn ? checks : [] };
+  return { login, realm, checks: isIn ? checks : [], version: null };
 }
 
 const denials = ['pull_denied', 'push_denied', 'not_visible', 'credentials_rejected', 'policy'];

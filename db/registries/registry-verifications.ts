@@ -17,7 +17,9 @@ import { allOperations, type Operation } from '../ops/operations.ts';
 import { requestedWithinMs } from '../ops/requested-work.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
+import type { Keyring } from '../store/sealing.ts';
 import { registryChecksIn } from './registry-checks.ts';
+import { loginStatus, registryLogins, switchLogin } from './registry-logins.ts';
 import { noteAnswer, noteSilence, refusalsOf } from './registry-outages.ts';
 
 const kind = 'verify';
@@ -95,28 +97,37 @@ export type Found = RegistryFindings & {
   /** The values at the time of the check. */
   epoch: number;
   cloudEpoch: number | null;
+  /** The login that was checked; null if the registry inherits its access. */
+  version: number | null;
   repositories: string[];
   /** The host that the registry names for credentials, if it names one. */
   realm: string | undefined;
 };
 
+/** `doubted` is the reason for the next check. `rejected` says why a new login was not taken into use. */
+export type Recorded = RegistryVerdict & { doubted: string | null; rejected?: string };
+
 /**
  * Stores the result of a check, and ends the operations that wait for it. Returns nothing if the credential, or where
  * it can be sent, was changed during the check: the result says nothing about the new one.
  *
- * A check that no person requested needs several refusals in a row to be believed. `doubted` is the reason for the next
- * check.
+ * A new login becomes the active one if the registry accepts it. Otherwise it is rejected, and nothing else changes. If
+ * the registry accepts only the login before, that one becomes active again.
+ *
+ * A check that no person requested needs several refusals in a row to be believed.
  */
 export async function recordVerification(
   trx: Transaction,
-  integrationId: string,
-  found: Found,
-  wish: 'asked' | 'due',
-): Promise<(RegistryVerdict & { doubted: string | null }) | undefined> {
-  const integration = await allIntegrations(trx).take(integrationId);
-  if (!integration || integration.status === 'deleting') return undefined;
-  if (integration.epoch !== found.epoch || (await cloudEpochOf(trx, integration)) !== found.cloudEpoch)
-    return undefined;
+  keyring: Keyring,
+  { integrationId, found, wish }: { integrationId: string; found: Found; wish: 'asked' | 'due' },
+): Promise<Recorded | undefined> {
+  const checked = await allIntegrations(trx).take(integrationId);
+  if (!checked || checked.status === 'deleting') return undefined;
+  if (checked.epoch !== found.epoch || (await cloudEpochOf(trx, checked)) !== found.cloudEpoch) return undefined;
+  const outcome = await settleLogin(trx, keyring, checked, found);
+  if (outcome === 'outdated') return undefined;
+  if (outcome !== 'in_use') return { status: checked.status, reason: checked.statusReason, doubted: null, ...outcome };
+  const integration = (await allIntegrations(trx).find(integrationId)) ?? checked;
   const now = Date.now();
   const { login } = found;
   const before = { status: integration.status, reason: integration.statusReason };
@@ -142,6 +153,51 @@ export async function recordVerification(
   const failure = login.ok || verdict.status === 'degraded' ? undefined : { code: login.code, detail: login.message };
   await allOperations(trx).finish({ kind, subjectId: integrationId }, failure);
   return { ...verdict, doubted: refusals > 0 && !login.ok ? login.code : null };
+}
+
+/**
+ * Decides which login is in use after the check. Returns `outdated` if the checked login is no longer stored, and the
+ * reason if it was rejected.
+ */
+async function settleLogin(
+  trx: Transaction,
+  keyring: Keyring,
+  integration: Integration,
+  found: Found,
+): Promise<'in_use' | 'outdated' | { rejected: string }> {
+  const { version, login } = found;
+  const { id, orgId, projectId } = integration;
+  const status = version === null ? 'active' : await loginStatus(trx, id, version);
+  if (status === 'active') return 'in_use';
+  if (version === null || (status !== 'pending' && status !== 'retiring')) return 'outdated';
+  const audit = (action: string, detail: Record<string, string | number>) =>
+    appendAudit(trx, { orgId, projectId, actor: 'system', action, target: id, detail: { version, ...detail } });
+  const refusal = isAccepted(integration, found) ? undefined : login;
+  const taken = refusal ? undefined : await switchLogin(trx, integration, version);
+  if (!refusal && !taken) {
+    await audit(status === 'pending' ? 'integration.login_replaced' : 'integration.login_rolled_back', {});
+    return 'in_use';
+  }
+  if (status === 'retiring') return 'outdated';
+  await registryLogins(trx, keyring).reject(id, version);
+  const code = taken ? 'integration_exists' : !login.ok ? login.code : 'credentials_unproven';
+  await audit('integration.login_rejected', { code });
+  const why = taken ? `The integration ${taken.usedBy} already uses this user name.` : !login.ok ? login.message : '';
+  const detail = `${why} The login before it stays in use.`.trim();
+  await allOperations(trx).finish({ kind, subjectId: id }, { code, detail });
+  return { rejected: code };
+}
+
+/**
+ * Returns whether the new login can be taken into use. A registry that serves anonymous requests accepts everything, so
+ * there an unproven login replaces only one that is not proven either.
+ */
+function isAccepted({ status, statusReason }: Integration, found: Found): boolean {
+  const before = { status, reason: statusReason };
+  const { status: after, reason } = verdictOn(before, found);
+  if (found.login.ok || after === 'active') return true;
+  const isUnproven = reason === 'credentials_unproven' && after === 'degraded';
+  return isUnproven && (!usableIntegrationStatuses.includes(status) || statusReason === reason);
 }
 
 /**

@@ -6,6 +6,18 @@ import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 /** The record that the secret belongs to. */
 export type SecretOwner = { githubAppId: string } | { integrationId: string } | { cloudAccountId: string };
 
+/** What belongs to a registry's password while it is not the active one. Milliseconds. */
+export type VersionLogin = { username: string; expiresAt: number | null };
+
+type NewVersion = {
+  credentialId: string;
+  version: number;
+  status: 'active' | 'pending';
+  sealed: string;
+  keyId: string;
+  login?: VersionLogin;
+};
+
 /**
  * Stores the sealed secrets of Apps, integrations and cloud accounts. It returns plain text: use it once, and keep it
  * nowhere.
@@ -58,17 +70,24 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
       await db('credential_versions').where({ id: current.id }).update({ status: 'retiring', updated_at: now });
     const version = (versions[0]?.version ?? 0) + 1;
     const { sealed, keyId } = keyring.seal(secret, await sealContextOf(db, credential, version));
+    await insert({ credentialId: id, version, status: 'active', sealed, keyId });
+    return true;
+  }
+
+  async function insert({ credentialId, version, status, sealed, keyId, login }: NewVersion): Promise<void> {
+    const now = Date.now();
     await db('credential_versions').insert({
       id: newId('crv'),
-      credential_id: id,
+      credential_id: credentialId,
       version,
-      status: 'active',
+      status,
       sealed,
       key_id: keyId,
+      username: login?.username ?? null,
+      expires_at: login?.expiresAt ?? null,
       created_at: now,
       updated_at: now,
     });
-    return true;
   }
 
   return {
@@ -84,6 +103,36 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     },
 
     put,
+
+    /** Returns the secret of one version in any status, until it is purged. */
+    async secretOf(credentialId: string, version: number): Promise<string | undefined> {
+      const owner = await db('credentials').where({ id: credentialId }).first();
+      const row = await db('credential_versions').where({ credential_id: credentialId, version }).first();
+      return owner && row?.sealed ? open(owner, row) : undefined;
+    },
+
+    /** Adds a version that is not in use yet, and returns its number. */
+    async addPending(credentialId: string, secret: string, login?: VersionLogin): Promise<number> {
+      const owner = await db('credentials').where({ id: credentialId }).first();
+      if (!owner) throw new Error(`There is no credential ${credentialId}`);
+      const versions = db('credential_versions').where({ credential_id: credentialId });
+      const newest = await versions.orderBy('version', 'desc').first('version');
+      const version = (newest?.version ?? 0) + 1;
+      const { sealed, keyId } = keyring.seal(secret, await sealContextOf(db, owner, version));
+      await insert({ credentialId, version, status: 'pending', sealed, keyId, ...(login && { login }) });
+      return version;
+    },
+
+    /** Destroys the secret of a version but keeps its status. A secret that was rejected might be valid elsewhere. */
+    async blank(credentialId: string, version: number): Promise<void> {
+      const owner = await db('credentials').where({ id: credentialId }).first();
+      if (!owner) return;
+      const { sealed, keyId } = keyring.seal('', await sealContextOf(db, owner, version));
+      await db('credential_versions')
+        .where({ credential_id: credentialId, version })
+        .whereNot({ status: 'purged' })
+        .update({ sealed, key_id: keyId });
+    },
 
     /**
      * Replaces a secret that is opened for one use and not kept. Destroys the version before it at once, because

@@ -190,6 +190,8 @@ export type CredentialVersionRow = Times & {
   status: CredentialStatus;
   sealed: string | null;
   key_id: string | null;
+  username: string | null;
+  expires_at: number | null;
 };
 export type RotationRow = {
   id: string;

@@ -125,7 +125,7 @@ test('deletes the text of a token soon after its expiry, and keeps the row of it
   expect(await database.reader('minted_tokens').pluck('id')).toContain(dead);
 });
 
-test('destroys a replaced password after an hour, and keeps the active one', async () => {
+test('destroys a replaced password after a day, and keeps the active one', async () => {
   const integrationId = await seed(database).registry(await seed(database).org());
   const secrets = (trx: Transaction) => sealedSecrets(trx, keyring);
   for (const secret of ['the old password', 'the new password']) {
@@ -140,11 +140,11 @@ test('destroys a replaced password after an hour, and keeps the active one', asy
       .select('status', 'sealed');
   await purgeSome(database);
   expect((await versions()).map(({ status }) => status)).toEqual(['retiring', 'active']);
-  const anHourAgo = { updated_at: Date.now() - 3_600_001 };
+  const aDayAgo = { updated_at: Date.now() - 24 * 3_600_001 };
   await database.write((trx) =>
     trx('credential_versions')
       .where({ credential_id: credential?.id ?? '' })
-      .update(anHourAgo),
+      .update(aDayAgo),
   );
   await purgeSome(database);
   expect(await versions()).toMatchObject([

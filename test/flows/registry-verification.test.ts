@@ -245,13 +245,123 @@ test('returns the stored credential, and nothing once it is rejected or deleted'
   const other = { username: 'reader', password: 'may-only-pull' };
   expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'degraded' });
   expect(await exchange()).toMatchObject({ status: 200, body: other });
-  expect((await change(body, { credentials: { password: 'wrong' } })).body.status).toBe('reauth_required');
+  registry.settings.users = new Map();
+  await verify(body);
   expect(await exchange()).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
-  expect((await change(body, { credentials: { password: other.password } })).body.status).toBe('degraded');
+  registry.settings.users = new Map([['reader', { ...users.reader, password: 'a later one' }]]);
+  expect((await change(body, { credentials: { password: 'a later one' } })).body.status).toBe('degraded');
   expect((await exchange()).status).toBe(200);
   const deleted = await client.send('DELETE', `/v1/integrations/${body.id}`, undefined, wait);
   expect(deleted).toMatchObject({ status: 200, body: { operation: { kind: 'delete', status: 'succeeded' } } });
   expect(await exchange()).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
+});
+
+describe('a new login', () => {
+  const other = { username: 'reader', password: 'may-only-pull' };
+  const exchange = (id: string) =>
+    client.send<{ username?: string; password?: string; code?: string }>(
+      'POST',
+      `/v1/projects/${projectId}/credentials/exchange`,
+      { purpose: 'pull', integration_id: id, repositories: ['team/app'] },
+    );
+  const rollBack = (id: string) =>
+    client.send<Pick<View, 'operation'>>(
+      'POST',
+      `/v1/integrations/${id}/credentials/rollback`,
+      { kind: 'registry_password' },
+      wait,
+    );
+  const statuses = async (id: string) => {
+    const [credential] = await client.ask<{ versions: { version: number; status: string }[] }[]>(
+      'GET',
+      `/v1/integrations/${id}/credentials`,
+    );
+    return credential?.versions.map(({ status }) => status).reverse();
+  };
+
+  test('that is wrong changes nothing, however often it is sent', async () => {
+    const { body } = await connect();
+    for (const wrong of ['wrong', 'also wrong']) {
+      const { body: changed } = await change(body, { credentials: { password: wrong } });
+      expect(changed).toMatchObject({
+        status: 'active',
+        operation: { status: 'failed', error: { code: 'credentials_rejected' } },
+      });
+      expect(changed.operation?.error?.detail).toContain('The login before it stays in use.');
+      expect(await exchange(body.id)).toMatchObject({ status: 200, body: { username: 'robot$team', password } });
+    }
+    expect(await statuses(body.id)).toEqual(['active', 'rejected', 'rejected']);
+    expect(await verify(body)).toMatchObject({ body: { operation: { status: 'succeeded' } } });
+    expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'degraded' });
+    expect(await exchange(body.id)).toMatchObject({ status: 200, body: other });
+    expect(await statuses(body.id)).toEqual(['retiring', 'rejected', 'rejected', 'active']);
+  });
+
+  test('can be rolled back, with its user name and its expiry date, and forward again', async () => {
+    const end = Math.floor(Date.now() / 1000) + 86_400;
+    const { body } = await connect({ expires_at: end });
+    await change(body, { credentials: other });
+    const isUsing = async (username: string, expires_at: number | null) => {
+      expect(await read(body)).toMatchObject({ registry: { username, expires_at } });
+      expect(await exchange(body.id)).toMatchObject({ status: 200, body: { username } });
+    };
+    await isUsing('reader', null);
+    expect(await rollBack(body.id)).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
+    await isUsing('robot$team', end);
+    expect((await read(body)).status).toBe('active');
+    await rollBack(body.id);
+    await isUsing('reader', null);
+    expect(await statuses(body.id)).toEqual(['retiring', 'active']);
+  });
+
+  test('gives way to the one before if the registry refuses only the new one', async () => {
+    const { body } = await connect();
+    await change(body, { credentials: other });
+    registry.settings.users = new Map([['robot$team', users.robot$team]]);
+    expect(await verify(body)).toMatchObject({ body: { operation: { status: 'succeeded' } } });
+    expect(await read(body)).toMatchObject({ status: 'active', registry: { username: 'robot$team' } });
+    expect(await exchange(body.id)).toMatchObject({ status: 200, body: { password } });
+  });
+
+  test('waits while the registry does not respond, and is used once it does', async () => {
+    const { body } = await connect();
+    registry.fail({ path: /./, kind: 'reset' });
+    await client.send('PATCH', `/v1/integrations/${body.id}`, { credentials: other });
+    const pending = { registry: { username: 'robot$team', pending_login: { version: 2, username: 'reader' } } };
+    expect(await read(body)).toMatchObject({ status: 'active', ...pending });
+    expect(await exchange(body.id)).toMatchObject({ status: 200, body: { password } });
+    registry.heal();
+    await expect
+      .poll(() => read(body), { timeout: 60_000 })
+      .toMatchObject({ registry: { username: 'reader', pending_login: null } });
+  });
+
+  test('of two integrations with the same user name is used for one, and rejected for the other', async () => {
+    const integrations = [(await connect()).body, (await connect({ credentials: other })).body];
+    const third = { password: 'third', access: users.reader.access };
+    registry.settings.users = new Map([...Object.entries(users), ['third', third]]);
+    const changed = await Promise.all(
+      integrations.map((one) => change(one, { credentials: { username: 'third', password: 'third' } })),
+    );
+    const errors = changed.map(({ body, status }) => body.operation?.error?.code ?? status);
+    expect(errors.sort()).toEqual([200, 'integration_exists']);
+  });
+
+  test('is taken into use without an error for anyone who exchanges at that time', async () => {
+    const { body } = await connect();
+    let isDone = false;
+    const results: number[] = [];
+    const exchanging = Array.from({ length: 8 }, async () => {
+      while (!isDone) results.push((await exchange(body.id)).status);
+    });
+    for (let round = 0; round < 6; round += 1) {
+      await change(body, { credentials: round % 2 ? { username: 'robot$team', password } : other });
+    }
+    isDone = true;
+    await Promise.all(exchanging);
+    expect(results.length).toBeGreaterThan(50);
+    expect(new Set(results)).toEqual(new Set([200]));
+  });
 });
 
 test('shows the password nowhere', async () => {

@@ -9,6 +9,7 @@ import { registryPasswordKind } from '../../../domain/registries/registry-settin
 import { startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
 import { keyring } from '../../support/hooks.ts';
+import { seed } from '../../support/scenes/seed.ts';
 import { addEverything, addOrg, addProject, addToken, addUser } from '../../support/scenes/tenants.ts';
 
 type View = {
@@ -363,23 +364,30 @@ describe('a change', () => {
     expect(await rowOf(id)).toMatchObject({ epoch: before.epoch, settings: before.settings });
   });
 
-  test('of the password activates a new version, retires the old one, and revokes the old one’s credentials', async () => {
+  test('of the password adds a pending version, and the old one stays in use', async () => {
     const { epoch = 0 } = await rowOf(id);
     const { status, body } = await patch(id, { credentials: { password: 'new' } }, { 'if-match': '"1"' });
     expect([status, body.operation?.kind]).toEqual([200, 'verify']);
+    expect(body.registry).toMatchObject({ pending_login: { version: 2, username: 'robot$team' } });
     expect(await versionsOf(id)).toEqual([
-      { version: 1, status: 'retiring' },
-      { version: 2, status: 'active' },
+      { version: 1, status: 'active' },
+      { version: 2, status: 'pending' },
     ]);
-    expect((await rowOf(id)).epoch).toBe(epoch + 1);
+    expect(await passwordOf(id)).toBe(canary);
+    expect((await rowOf(id)).epoch).toBe(epoch);
     const shown = await client.ask<{ kind: string; versions: object[] }[]>('GET', `/v1/integrations/${id}/credentials`);
     expect(shown).toMatchObject([
-      { kind: 'registry_password', versions: [{ status: 'active' }, { status: 'retiring' }] },
+      { kind: 'registry_password', versions: [{ status: 'pending' }, { status: 'active' }] },
     ]);
-    // The same password again is not a new version.
-    await patch(id, { credentials: { password: 'new' } });
-    expect(await versionsOf(id)).toHaveLength(2);
-    expect((await rowOf(id)).epoch).toBe(epoch + 1);
+  });
+
+  test('of the password replaces an earlier one that was not proven', async () => {
+    for (const password of ['one', 'two']) await patch(id, { credentials: { password } });
+    expect((await versionsOf(id)).map(({ status }) => status)).toEqual(['active', 'purged', 'pending']);
+    // The active password is no new version, and withdraws the pending one.
+    const { body } = await patch(id, { credentials: { password: canary } });
+    expect(body.registry).toMatchObject({ pending_login: null });
+    expect((await versionsOf(id)).map(({ status }) => status)).toEqual(['active', 'purged', 'purged']);
   });
 
   test('with an outdated revision is rejected, and only one of several concurrent changes succeeds', async () => {
@@ -396,15 +404,8 @@ describe('a change', () => {
     expect(taken).toMatchObject({ status: 409, body: { code: 'integration_exists', integration_id: other.id } });
     expect(await passwordOf(id)).toBe(canary);
     const moved = await patch(id, { credentials: { username: 'third', password: 'y' } });
-    expect(moved).toMatchObject({ status: 200, body: { registry: { username: 'third' } } });
-    expect((await post(oci())).status).toBe(201);
-  });
-
-  test('of two integrations to the same user at the same time succeeds for one', async () => {
-    const { body: other } = await post(oci({ credentials: { username: 'other', password: 'x' } }));
-    const credentials = { username: 'wanted', password: 'y' };
-    const answers = await Promise.all([id, other.id].map((one) => patch(one, { credentials })));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    const registry = { username: 'robot$team', pending_login: { username: 'third' } };
+    expect(moved).toMatchObject({ status: 200, body: { registry } });
   });
 
   test('of the host that receives credentials also revokes, and can be undone', async () => {
@@ -441,6 +442,20 @@ describe('a change', () => {
     const verify = await client.send('POST', `/v1/integrations/${integrationId}/verify`);
     expect(verify).toMatchObject({ status: 422, body: { code: 'provider_not_supported' } });
   });
+});
+
+test.each([
+  ['a registry without an earlier login', async () => (await post(oci())).body.id, 'invalid_transition'],
+  [
+    'a registry of a cloud account',
+    async () => await seed(api.database).registry({ orgId, projectId }, { auth_mode: 'cloud_account' }),
+    'provider_not_supported',
+  ],
+] as const)('a rollback of %s is rejected', async (_, make, code) => {
+  const id = await make();
+  const path = `/v1/integrations/${id}/credentials/rollback`;
+  const { body } = await client.send<{ code: string }>('POST', path, { kind: 'registry_password' });
+  expect(body.code).toBe(code);
 });
 
 test('the deletion impact lists the apps whose images are in the registry', async () => {

@@ -131,6 +131,7 @@ describe('of a cloud’s registry', () => {
     expect(await verify(id)).toEqual({
       login: { ok: true },
       realm: undefined,
+      version: null,
       checks: [check('pull', 'allowed'), check('push', 'denied', 'push_denied')],
       epoch: 7,
       cloudEpoch: 0,

@@ -19,7 +19,7 @@ export type Owner = { orgId: string; projectId: string };
 /** Watches registries as the worker does, without Temporal. The test's clock is the only one. */
 export function watchScene(database: Database, origin: string) {
   const registryAccess = registriesAt(database, [origin]);
-  const verification = verificationActivities({ database, registryAccess });
+  const verification = verificationActivities({ database, keyring, registryAccess });
   const { probeRegistry } = withFailures({ probeRegistry: verification.probeRegistry });
   const checks = checkActivities({ database });
 

@@ -1,0 +1,44 @@
+import { integrationsFor } from '../../db/integrations/integrations.ts';
+import { dropPendingLogin, loginAside, switchLogin } from '../../db/registries/registry-logins.ts';
+import { requestVerification } from '../../db/registries/registry-verifications.ts';
+import { credentialsIn } from '../../db/secrets/credentials.ts';
+import { reply, type WriteRequest } from '../http/endpoint.ts';
+import { Problem, required } from '../http/problems.ts';
+import { existing } from './create-registry.ts';
+import { isRegistry } from './registry-view.ts';
+
+/**
+ * Makes the login before the active one again. The active one becomes `retiring`, so that it is possible to change
+ * one's mind. A new login that is not proven yet is dropped.
+ */
+export async function rollBackRegistry(
+  { trx, tenant, audit }: Pick<WriteRequest, 'trx' | 'tenant' | 'audit'>,
+  integrationId: string,
+) {
+  const integration = required(await integrationsFor(trx, tenant).take(integrationId));
+  const { id, orgId, projectId } = integration;
+  if (integration.status === 'deleting') throw new Problem('integration_deleted');
+  if (!isRegistry(integration) || integration.authMode !== 'basic') {
+    throw new Problem('provider_not_supported', 'Only a registry with a user name and a password has such a login.');
+  }
+  const before = await loginAside(trx, id, 'retiring');
+  if (!before) {
+    throw new Problem(
+      'invalid_transition',
+      'There is no login to return to: Fairlead keeps a replaced one for a day. Send a new one with `PATCH`.',
+    );
+  }
+  const taken = await switchLogin(trx, integration, before.version);
+  if (taken) throw await existing({ trx, tenant }, { orgId, projectId }, taken.identityKey);
+  await dropPendingLogin(trx, id);
+  await audit({
+    orgId,
+    projectId,
+    action: 'integration.login_rolled_back',
+    target: id,
+    detail: { version: before.version },
+  });
+  const operation = await requestVerification(trx, integration);
+  const [credential] = await credentialsIn(trx).listOf({ integration_id: id });
+  return reply({ operation, body: { credential_id: credential?.id ?? '', mode: 'assisted', settings_url: null } });
+}

@@ -1,0 +1,158 @@
+import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import {
+  type RegistrySettings,
+  registryIdentity,
+  registryPasswordKind,
+} from '../../domain/registries/registry-settings.ts';
+import type { CredentialStatus } from '../../domain/secrets/credential-status.ts';
+import type { Integration } from '../integrations/integrations.ts';
+import { credentialsIn } from '../secrets/credentials.ts';
+import { ifReadable, sealedSecrets } from '../secrets/sealed-secrets.ts';
+import type { Db, Transaction } from '../store/connection.ts';
+import type { Keyring } from '../store/sealing.ts';
+import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
+
+/** `pending` is not proven yet, `active` is in use, and `retiring` was in use before. */
+type LoginStatus = 'pending' | 'active' | 'retiring';
+
+/** A user name and a password. It is plain text: use it once, and keep it nowhere. */
+export type RegistryLogin = { version: number; username: string; password: string };
+
+/** A login that is not in use, without its password. */
+export type LoginAside = { version: number; username: string | null; since: number };
+
+type Owner = Pick<Integration, 'id' | 'settings'>;
+
+/** The logins of a registry's integration. At most one has each status. */
+export function registryLogins(db: Db, keyring: Keyring) {
+  const secrets = sealedSecrets(db, keyring);
+
+  return {
+    /** Returns the login with this status. Throws `UnreadableSecret` if it does not open. */
+    async find({ id, settings }: Owner, status: LoginStatus): Promise<RegistryLogin | undefined> {
+      const credential = await credentialOf(db, id);
+      const row = credential && (await versionOf(db, credential.id, status));
+      const username = row?.username ?? (settings as RegistrySettings).username;
+      if (!row || username === undefined) return undefined;
+      return { version: row.version, username, password: await secrets.open(credential, row) };
+    },
+
+    /**
+     * Stores a login that is used only once the registry accepts it. It replaces one that was not proven yet. If the
+     * active login does not open, or there is none, nothing is lost and the new one is active at once. Returns what the
+     * new login is: `same` if it is the active one already.
+     */
+    async offer(
+      { id, orgId, settings }: Owner & Pick<Integration, 'orgId'>,
+      { username, password, expiresAt }: { username: string; password: string; expiresAt: number | null },
+    ): Promise<'pending' | 'active' | 'same'> {
+      const credential = await credentialOf(db, id);
+      const active = credential && (await versionOf(db, credential.id, 'active'));
+      const old = active && (await ifReadable(secrets.open(credential, active)));
+      if (credential) await purge(db, credential.id, 'pending');
+      if (old === undefined) {
+        await secrets.put({ integrationId: id }, orgId, registryPasswordKind, password);
+        return 'active';
+      }
+      if (old === password && username === (settings as RegistrySettings).username) return 'same';
+      await secrets.addPending(credential?.id ?? '', password, { username, expiresAt });
+      return 'pending';
+    },
+
+    /** Refuses a login that was not proven, and destroys its password. */
+    async reject(integrationId: string, version: number): Promise<void> {
+      const credential = await credentialOf(db, integrationId);
+      if (!credential) return;
+      await db('credential_versions')
+        .where({ credential_id: credential.id, version, status: 'pending' })
+        .update({ status: 'rejected', updated_at: Date.now() });
+      await secrets.blank(credential.id, version);
+    },
+  };
+}
+
+/** Describes a login that is not in use, without its password. */
+export async function loginAside(
+  db: Db,
+  integrationId: string,
+  status: Exclude<LoginStatus, 'active'>,
+): Promise<LoginAside | undefined> {
+  const credential = await credentialOf(db, integrationId);
+  const row = credential && (await versionOf(db, credential.id, status));
+  return row && { version: row.version, username: row.username, since: row.updated_at };
+}
+
+export async function loginStatus(
+  db: Db,
+  integrationId: string,
+  version: number,
+): Promise<CredentialStatus | undefined> {
+  const credential = await credentialOf(db, integrationId);
+  return credential && credentialsIn(db).statusOf(credential.id, version);
+}
+
+export async function dropPendingLogin(trx: Transaction, integrationId: string): Promise<void> {
+  const credential = await credentialOf(trx, integrationId);
+  if (credential) await purge(trx, credential.id, 'pending');
+}
+
+/**
+ * Makes another login the active one. The active login becomes `retiring`, so that it is possible to return to it.
+ * Nobody gets a credential any more that was made with it. Returns the other integration of this owner that already
+ * uses the user name, if there is one, and then changes nothing.
+ */
+export async function switchLogin(
+  trx: Transaction,
+  integration: Integration,
+  version: number,
+): Promise<{ usedBy: string; identityKey: string } | undefined> {
+  const { id, orgId, projectId, expiresAt } = integration;
+  const settings = integration.settings as RegistrySettings;
+  const credential = await credentialOf(trx, id);
+  const next =
+    credential && (await trx('credential_versions').where({ credential_id: credential.id, version }).first());
+  if (!next) throw new Error(`There is no login ${version} of ${id}`);
+  const username = next.username ?? settings.username ?? '';
+  const identityKey = registryIdentity(settings.registry, { username });
+  const other = await trx('integrations')
+    .where({ owner_id: projectId ?? orgId, identity_key: identityKey })
+    .whereNot({ id })
+    .whereNotIn('status', endedIntegrationStatuses)
+    .first('id');
+  if (other) return { usedBy: other.id, identityKey };
+
+  const now = Date.now();
+  const versions = () => trx('credential_versions').where({ credential_id: credential.id });
+  await versions()
+    .where({ status: 'retiring' })
+    .whereNot({ version })
+    .update({ status: 'purged', sealed: null, key_id: null, updated_at: now });
+  await versions()
+    .where({ status: 'active' })
+    .update({ status: 'retiring', username: settings.username ?? null, expires_at: expiresAt, updated_at: now });
+  await versions().where({ version }).update({ status: 'active', username: null, expires_at: null, updated_at: now });
+  await trx('integrations')
+    .where({ id })
+    .update({
+      settings: JSON.stringify({ ...settings, username }),
+      identity_key: identityKey,
+      expires_at: next.expires_at,
+      epoch: trx.raw('epoch + 1') as unknown as number,
+      updated_at: now,
+    });
+  return undefined;
+}
+
+function credentialOf(db: Db, integrationId: string): Promise<CredentialRow | undefined> {
+  return db('credentials').where({ integration_id: integrationId, kind: registryPasswordKind }).first();
+}
+
+async function versionOf(db: Db, credentialId: string, status: LoginStatus): Promise<CredentialVersionRow | undefined> {
+  return db('credential_versions').where({ credential_id: credentialId, status }).orderBy('version', 'desc').first();
+}
+
+async function purge(db: Db, credentialId: string, status: LoginStatus): Promise<void> {
+  await db('credential_versions')
+    .where({ credential_id: credentialId, status })
+    .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
+}
