@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { CloudAccounts } from '../../broker/clouds/cloud-accounts.ts';
 import { rotateSigningKeys } from '../../broker/clouds/signing-keys.ts';
+import { type AccessStage, configAt } from '../../db/clouds/cloud-access.ts';
 import {
   beginCloudCheck,
   type CloudRefusal,
@@ -19,6 +20,7 @@ import { type Settling, usualSettling } from '../settling.ts';
 
 export type CloudAccountDeps = {
   database: Database;
+  keyring: Keyring;
   cloudAccounts: Pick<CloudAccounts, 'prove'>;
   settling?: Settling;
 };
@@ -26,13 +28,22 @@ export type CloudAccountDeps = {
 type OfAccount = { cloudAccountId: string };
 
 /** The steps that check a cloud account at its cloud. */
-export function cloudAccountActivities({ database, cloudAccounts, settling = usualSettling }: CloudAccountDeps) {
+export function cloudAccountActivities({
+  database,
+  keyring,
+  cloudAccounts,
+  settling = usualSettling,
+}: CloudAccountDeps) {
   const isWanted = (subjectId: string) =>
     isRequested(database.reader, { kind: 'verify', subjectId, workflowId: verifyCloudWorkflowId(subjectId) });
 
-  async function refusalOf(account: CloudAccount, isSettled: boolean): Promise<CloudRefusal | undefined> {
+  async function refusalOf(
+    account: CloudAccount,
+    stage: AccessStage,
+    isSettled: boolean,
+  ): Promise<CloudRefusal | undefined> {
     try {
-      await cloudAccounts.prove(account, Context.current().cancellationSignal);
+      await cloudAccounts.prove(account, stage, Context.current().cancellationSignal);
       return undefined;
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
@@ -57,8 +68,14 @@ export function cloudAccountActivities({ database, cloudAccounts, settling = usu
       const account = await allCloudAccounts(database.reader).find(cloudAccountId);
       if (!account || !(await isWanted(cloudAccountId))) return false;
       const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
-      const refusal = await refusalOf(account, isSettled);
-      return database.write((trx) => recordCloudCheck(trx, account, refusal));
+      const record = (stage: AccessStage, refusal: CloudRefusal | undefined) =>
+        database.write((trx) => recordCloudCheck(trx, keyring, { account, stage, refusal }));
+      const stage = configAt(account, 'next') ? 'next' : 'current';
+      const refusal = await refusalOf(account, stage, isSettled);
+      if (!refusal || stage === 'next' || !configAt(account, 'previous')) return record(stage, refusal);
+      // The access before may still work.
+      const isBack = (await refusalOf(account, 'previous', true)) === undefined;
+      return isBack ? record('previous', undefined) : record('current', refusal);
     },
 
     async giveUpCloudCheck({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> {

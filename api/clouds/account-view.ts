@@ -3,6 +3,7 @@ import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { cloudAccountStatuses, cloudKinds, isDiscouraged } from '../../domain/clouds/cloud-accounts.ts';
 import { cloudAdvice } from '../../domain/clouds/cloud-advice.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
+import { OperationView } from '../http/operation-view.ts';
 import { SetupView } from './setup.ts';
 
 export const CloudAccountItem = z
@@ -14,6 +15,10 @@ export const CloudAccountItem = z
     auth_mode: z.string(),
     display_name: z.string(),
     config: z.record(z.string(), z.string()).describe('The settings that are not secret'),
+    pending_config: z
+      .record(z.string(), z.string())
+      .nullable()
+      .describe('The settings of a new access that the cloud has not accepted yet. Until then, `config` stays in use'),
     status: z.enum(cloudAccountStatuses),
     status_reason: z.string().nullable().describe('A stable code from the last check'),
     next_action: z.string().nullable().describe('What you can do to fix the account'),
@@ -31,6 +36,10 @@ export const CloudAccountView = CloudAccountItem.extend({
   setup: SetupView.describe('What to paste at the cloud'),
 }).meta({ id: 'CloudAccount' });
 
+export const ChangedCloudAccount = CloudAccountView.extend({
+  operation: OperationView.optional().describe('The verification, if the access has changed'),
+}).meta({ id: 'ChangedCloudAccount' });
+
 export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAccountItem> {
   return {
     id: account.id,
@@ -40,6 +49,7 @@ export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAcc
     auth_mode: account.authMode,
     display_name: account.displayName,
     config: account.config,
+    pending_config: account.nextConfig,
     status: account.status,
     status_reason: account.statusReason,
     next_action: nextAction(account),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
+import { configAt, dropNextSecret, offerAccess, switchAccess } from '../../db/clouds/cloud-access.ts';
+import { holdInheritors, requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
 import { type CloudAccount, cloudAccountsFor, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { deleteCloudAccount } from '../../db/deletion/cloud-account-deletion.ts';
 import { holdOwner } from '../../db/people/projects.ts';
@@ -15,7 +16,7 @@ import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
 import { ownerOf } from '../people/owner.ts';
 import { accessIn, changedAccess, NewCloudAccount, requireOffered } from './account-access.ts';
-import { CloudAccountItem, CloudAccountView, cloudAccountView } from './account-view.ts';
+import { ChangedCloudAccount, CloudAccountItem, CloudAccountView, cloudAccountView } from './account-view.ts';
 import { setupWith } from './setup.ts';
 
 const Params = z.strictObject({ account: id('ca') });
@@ -100,7 +101,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       success: { status: 200, body: CloudAccountView },
       async read({ tenant, params }) {
         const account = await findCloudAccount(database.reader, tenant, params.account);
-        const setup = await setupFor(account.config);
+        const setup = await setupFor(account.nextConfig ?? account.config);
         return reply({ body: { ...cloudAccountView(account), setup: setup(account) }, revision: account.revision });
       },
     }),
@@ -112,11 +113,11 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       etag: true,
       summary: 'Update a cloud account',
       description:
-        'If you change `config` or a secret, Fairlead stops using cached credentials and verifies the account immediately. Until the cloud accepts it, the account is `pending` and issues nothing. Fairlead also verifies the registries that inherit its access.',
+        'If you change `config` or a secret, Fairlead verifies the new access immediately. If the account is `active`, the access before stays in use until the cloud accepts the new one; if the cloud rejects it, nothing changes. Otherwise the account is `pending` and issues nothing until the cloud accepts it. Fairlead also verifies the registries that inherit the access.',
       access: 'clouds:write',
       params: Params,
       body: Changes,
-      success: { status: 200, body: CloudAccountView },
+      success: { status: 200, body: ChangedCloudAccount },
       problems: ['not_found', 'precondition_failed', 'invalid_request'],
       async prepare({ tenant, params, body }) {
         const { config } = await findCloudAccount(database.reader, tenant, params.account);
@@ -127,21 +128,28 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const account = required(await accounts.take(params.account));
         requireRevision(request, account.revision);
         const { id: target, orgId, projectId, revision } = account;
-        const { config, secret } = changedAccess(account, body);
+        const access = changedAccess(account, body);
+        const isOffered = access.config !== undefined || access.secret !== undefined;
+        // A working access stays in use until the cloud accepts the new one.
+        const isKept = account.status === 'active' && isOffered;
+        const isNext = isKept && (await offerAccess(trx, keyring, account, access));
+        if (isOffered && !isKept) await dropNextSecret(trx, account);
+        const { config, secret } = isKept ? {} : access;
         const isNewSecret = secret !== undefined && (await keepCloudSecret(trx, keyring, account, secret));
         const cutsOff = isNewSecret || config !== undefined;
         const displayName = body.display_name;
         const changes = { ...(displayName !== undefined && { displayName }), ...(config && { config }) };
         if (!(await accounts.update(target, revision, changes, cutsOff))) throw new Problem('precondition_failed');
-        const detail = { config: config !== undefined, secret: isNewSecret };
+        const detail = { config: access.config !== undefined, secret: access.secret !== undefined };
         await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
         const updated = await findCloudAccount(trx, tenant, target);
-        if (cutsOff) {
-          // Use the new access only after the cloud confirms it. Its permissions in each registry can differ.
-          await requestCloudCheck(trx, updated);
-          await requestVerificationsOf(trx, target);
-        }
-        return reply({ body: { ...cloudAccountView(updated), setup: setup(updated) }, revision: updated.revision });
+        const operation = isNext || cutsOff ? await requestCloudCheck(trx, updated) : undefined;
+        // Use the new access only after the cloud confirms it. Its permissions in each registry can differ.
+        if (cutsOff) await requestVerificationsOf(trx, target);
+        const view = (shown: CloudAccount) => ({ ...cloudAccountView(shown), setup: setup(shown) });
+        const renew = async () => view((await cloudAccountsFor(database.reader, tenant).find(target)) ?? updated);
+        const { revision: current } = updated;
+        return reply({ body: view(updated), revision: current, ...(operation && { operation, renew }) });
       },
     }),
     endpoint({
@@ -160,6 +168,35 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const account = await findCloudAccount(trx, tenant, params.account);
         const { id: target, orgId, projectId } = account;
         await audit({ orgId, projectId, action: 'cloud_account.verification_requested', target });
+        return reply({ operation: await requestCloudCheck(trx, account) });
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/cloud-accounts/{account}/rollback',
+      operationId: 'rollbackCloudAccount',
+      tag: 'clouds',
+      summary: 'Return to the access before',
+      description:
+        'Makes the config and the secret before the last change the current ones again, and verifies the account. You can do this for a day after the cloud has accepted the change.',
+      access: 'clouds:write',
+      params: Params,
+      success: { status: 202, body: Accepted },
+      problems: ['not_found', 'invalid_transition'],
+      async write({ trx, tenant, params, audit }) {
+        await findCloudAccount(trx, tenant, params.account);
+        await holdInheritors(trx, params.account);
+        const account = required(await cloudAccountsFor(trx, tenant).take(params.account));
+        const { id: target, orgId, projectId } = account;
+        if (!configAt(account, 'previous')) {
+          throw new Problem(
+            'invalid_transition',
+            'There is no access to return to: Fairlead keeps a replaced one for a day. Send a new one with `PATCH`.',
+          );
+        }
+        await switchAccess(trx, account, 'previous');
+        await audit({ orgId, projectId, action: 'cloud_account.access_rolled_back', target });
+        await requestVerificationsOf(trx, target);
         return reply({ operation: await requestCloudCheck(trx, account) });
       },
     }),

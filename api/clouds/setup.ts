@@ -68,8 +68,9 @@ export function setupWith({ cloudAccounts, links }: SetupDeps) {
   };
 }
 
-/** Returns what a person pastes at the cloud, so that it admits this account and no other. */
-function setupOf(account: CloudAccount, ourselves: Ourselves): Setup {
+/** Returns what a person pastes at the cloud, so that it admits this account and no other. A new access comes first. */
+function setupOf(stored: CloudAccount, ourselves: Ourselves): Setup {
+  const account = { ...stored, config: stored.nextConfig ?? stored.config };
   const setup = { aws: ofAws, gcp: ofGoogle, azure: ofAzure }[account.kind](account, ourselves);
   if (!isFederated(account.authMode) || ourselves.publicUrl.startsWith('https:')) return setup;
   const { publicUrl } = ourselves;

@@ -1,3 +1,4 @@
+import { type AccessStage, configAt } from '../../db/clouds/cloud-access.ts';
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { awsPlace } from '../../domain/clouds/aws-partitions.ts';
 import type { AwsPartition } from '../../domain/registries/registry-hosts.ts';
@@ -45,12 +46,12 @@ export function createCloudAccounts({ clouds, aws, gcp, azure, awsIdentity }: De
       }
     },
 
-    /** Asks the cloud which identity this is. Throws a `ProviderError` if the cloud rejects the account. */
-    async prove(account: CloudAccount, signal?: AbortSignal): Promise<void> {
-      const use = { projectId: account.projectId };
+    /** Asks the cloud which identity this is. Throws a `ProviderError` if the cloud rejects the access. */
+    async prove(account: CloudAccount, stage: AccessStage, signal?: AbortSignal): Promise<void> {
+      const use = { projectId: account.projectId, stage };
       switch (account.kind) {
         case 'aws': {
-          const { region } = account.config;
+          const { region } = configAt(account, stage) ?? {};
           const where = { ...(region !== undefined && { region }), ...(signal && { signal }) };
           await aws.identity(await clouds.aws(account, use), where);
           return;

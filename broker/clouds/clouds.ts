@@ -1,10 +1,9 @@
+import { type AccessStage, configAt, secretAt } from '../../db/clouds/cloud-access.ts';
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
-import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
 import type { Database } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { newId } from '../../domain/ids.ts';
 import type { AzureCloud } from '../../domain/registries/registry-hosts.ts';
-import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
 import type { AwsAccess } from '../../providers/clouds/aws/aws-sessions.ts';
 import type { AzureAccess } from '../../providers/clouds/azure/azure-token.ts';
 import type { GcpAccess } from '../../providers/clouds/gcp/gcp-token.ts';
@@ -16,6 +15,8 @@ export type CloudUse = {
   projectId?: string | null;
   /** Absent while the account itself is being proven. */
   integrationId?: string;
+  /** The access in use, or another one that is being proven. */
+  stage?: AccessStage;
 };
 
 /** The operator's OAuth client at Google, with which people give their consent. */
@@ -33,9 +34,8 @@ export const awsAudience = 'sts.amazonaws.com';
 
 /** Opens the access of a cloud account for one use. The result is secret, and goes to that cloud only. */
 export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
-  async function secretOf(account: CloudAccount, mode: keyof typeof cloudSecretKinds): Promise<string> {
-    const secrets = sealedSecrets(database.reader, keyring);
-    const secret = await secrets.active({ cloudAccountId: account.id }, cloudSecretKinds[mode]);
+  async function secretOf(account: CloudAccount, { stage = 'current' }: CloudUse): Promise<string> {
+    const secret = await secretAt(database.reader, keyring, account, stage);
     if (secret !== undefined) return secret;
     throw new ProviderError({
       provider: account.kind,
@@ -52,12 +52,13 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
     tokenFor({ ...account, id: newId('ca') }, use, audience);
 
   return {
-    async aws(account: CloudAccount, use: CloudUse): Promise<AwsAccess> {
+    async aws(of: CloudAccount, use: CloudUse): Promise<AwsAccess> {
+      const account = atStage(of, use);
       const { config, authMode } = account;
       const accountId = field(account, 'account_id');
       if (authMode === 'ambient') return { mode: 'ambient', accountId };
       if (authMode === 'access_key') {
-        const secretAccessKey = await secretOf(account, 'access_key');
+        const secretAccessKey = await secretOf(account, use);
         return { mode: 'access_key', accountId, accessKeyId: field(account, 'access_key_id'), secretAccessKey };
       }
       const role = { accountId, roleArn: field(account, 'role_arn'), sessionName: use.integrationId ?? account.id };
@@ -70,15 +71,16 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
       };
     },
 
-    async gcp(account: CloudAccount, use: CloudUse): Promise<GcpAccess> {
+    async gcp(of: CloudAccount, use: CloudUse): Promise<GcpAccess> {
+      const account = atStage(of, use);
       const { config, authMode } = account;
       if (authMode === 'service_account_key') {
-        const privateKey = await secretOf(account, 'service_account_key');
+        const privateKey = await secretOf(account, use);
         return { mode: 'service_account_key', clientEmail: field(account, 'client_email'), privateKey };
       }
       if (authMode === 'oauth') {
         if (!google) throw unconfigured('gcp', 'GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET are not set');
-        return { mode: 'oauth', ...google, refreshToken: await secretOf(account, 'oauth') };
+        return { mode: 'oauth', ...google, refreshToken: await secretOf(account, use) };
       }
       return {
         mode: 'workload_identity',
@@ -89,18 +91,25 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
       };
     },
 
-    async azure(account: CloudAccount, use: CloudUse): Promise<AzureAccess> {
+    async azure(of: CloudAccount, use: CloudUse): Promise<AzureAccess> {
+      const account = atStage(of, use);
       const app = {
         tenantId: field(account, 'tenant_id'),
         clientId: field(account, 'client_id'),
         cloud: field(account, 'cloud') as AzureCloud,
       };
       if (account.authMode === 'client_secret') {
-        return { ...app, mode: 'client_secret', clientSecret: await secretOf(account, 'client_secret') };
+        return { ...app, mode: 'client_secret', clientSecret: await secretOf(account, use) };
       }
       return { ...app, mode: 'federated', assertion: (audience) => tokenFor(account, use, audience) };
     },
   };
+}
+
+/** Returns the account with the settings of this access. */
+function atStage(account: CloudAccount, { stage = 'current' }: CloudUse): CloudAccount {
+  const config = configAt(account, stage);
+  return config ? { ...account, config } : account;
 }
 
 function field({ config, displayName, kind }: CloudAccount, name: string): string {

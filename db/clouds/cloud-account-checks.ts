@@ -4,6 +4,8 @@ import { allOperations, type Operation } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
 import { hold, locked } from '../store/locks.ts';
+import type { Keyring } from '../store/sealing.ts';
+import { type AccessStage, rejectAccess, switchAccess } from './cloud-access.ts';
 import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 
 const kind = 'verify';
@@ -52,28 +54,54 @@ export async function beginCloudCheck(trx: Transaction, cloudAccountId: string):
 }
 
 /**
- * Stores what the cloud said about the access that the account had when the check began, and ends the waiting
- * operations. Returns false if the account was deleted, or has other access now.
+ * Locks the integrations that inherit the access of an account. Exchanges and deletions lock in this order too: the
+ * integrations first, then the account.
+ */
+export async function holdInheritors(trx: Transaction, accountId: string): Promise<void> {
+  await hold(locked(trx('integrations').where({ cloud_account_id: accountId }).orderBy('id').select('id')));
+}
+
+/**
+ * Stores what the cloud said about an access, and ends the waiting operations. A new access becomes the current one if
+ * the cloud accepts it. Otherwise it is rejected, and nothing else changes. The access before becomes the current one
+ * again if the cloud accepts only that one. Returns false if the account was deleted, or changed since the check began.
  */
 export async function recordCloudCheck(
   trx: Transaction,
-  account: CloudAccount,
-  refusal: CloudRefusal | undefined,
+  keyring: Keyring,
+  { account, stage, refusal }: { account: CloudAccount; stage: AccessStage; refusal: CloudRefusal | undefined },
 ): Promise<boolean> {
-  const { id, orgId, projectId } = account;
+  const { id, orgId, projectId, epoch } = account;
   const accounts = allCloudAccounts(trx);
-  // Exchanges and deletions lock in this order too: the integrations first.
-  await hold(locked(trx('integrations').where({ cloud_account_id: id }).orderBy('id').select('id')));
+  const finish = (error?: CloudRefusal) => allOperations(trx).finish({ kind, subjectId: id }, error);
+  const audit = (action: string, detail: { status?: string; reason?: string | null }) =>
+    appendAudit(trx, { orgId, projectId, actor: 'system', action: `cloud_account.${action}`, target: id, detail });
+  await holdInheritors(trx, id);
   const before = await accounts.take(id);
+  if (!before || before.epoch !== epoch) return false;
+  if (stage !== 'current') {
+    if (before.revision !== account.revision) return false;
+    if (refusal) {
+      await rejectAccess(trx, keyring, before);
+      await audit('access_rejected', { reason: refusal.code });
+      await finish({ ...refusal, detail: `${refusal.detail} The access before stays in use.` });
+      return true;
+    }
+    await switchAccess(trx, before, stage);
+    await audit(stage === 'next' ? 'access_replaced' : 'access_rolled_back', {});
+    await accounts.moveStatus({ id, epoch: epoch + 1 }, 'active');
+    await checkInheritors(trx, id);
+    await finish();
+    return true;
+  }
   const status = refusal ? 'action_required' : 'active';
   const reason = refusal?.code ?? null;
-  if (!before || !(await accounts.moveStatus(account, status, reason))) return false;
+  if (!(await accounts.moveStatus(account, status, reason))) return false;
   if (before.status !== status || before.statusReason !== reason) {
-    const detail = { status, reason };
-    await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'cloud_account.verified', target: id, detail });
+    await audit('verified', { status, reason });
     await checkInheritors(trx, id);
   }
-  await allOperations(trx).finish({ kind, subjectId: id }, refusal);
+  await finish(refusal);
   return true;
 }
 

@@ -20,6 +20,10 @@ export type CloudAccount = {
   displayName: string;
   /** Role, tenant, client and the like. It holds no secrets. */
   config: Record<string, string>;
+  /** The settings of an access that the cloud has not accepted yet. */
+  nextConfig: Record<string, string> | null;
+  /** The settings of the access before, and since when it is no longer in use. */
+  previous: { config: Record<string, string>; since: number } | null;
   status: CloudAccountStatus;
   statusReason: string | null;
   checkedAt: number | null;
@@ -74,6 +78,9 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
         created_by: account.createdBy,
         revision: 1,
         epoch: 0,
+        next_config: null,
+        previous_config: null,
+        previous_at: null,
         deleted_at: null,
         created_at: now,
         updated_at: now,
@@ -92,7 +99,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
         .update({
           ...(displayName !== undefined && { display_name: displayName }),
           ...(config && { config: JSON.stringify(config) }),
-          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven }),
+          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven, ...withoutOthers }),
           revision: revision + 1,
           updated_at: Date.now(),
         });
@@ -138,6 +145,8 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
 /** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allCloudAccounts = (db: Db) => cloudAccountsFor(db, everything);
 
+/** There is no access besides the current one. */
+export const withoutOthers = { next_config: null, previous_config: null, previous_at: null };
 const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
 
 function toCloudAccount(row: CloudAccountRow): CloudAccount {
@@ -149,6 +158,11 @@ function toCloudAccount(row: CloudAccountRow): CloudAccount {
     authMode: row.auth_mode,
     displayName: row.display_name,
     config: JSON.parse(row.config) as Record<string, string>,
+    nextConfig: row.next_config === null ? null : (JSON.parse(row.next_config) as Record<string, string>),
+    previous:
+      row.previous_config === null
+        ? null
+        : { config: JSON.parse(row.previous_config) as Record<string, string>, since: row.previous_at ?? 0 },
     status: row.status,
     statusReason: row.status_reason,
     checkedAt: row.checked_at,

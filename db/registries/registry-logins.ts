@@ -30,11 +30,9 @@ export function registryLogins(db: Db, keyring: Keyring) {
   return {
     /** Returns the login with this status. Throws `UnreadableSecret` if it does not open. */
     async find({ id, settings }: Owner, status: LoginStatus): Promise<RegistryLogin | undefined> {
-      const credential = await credentialOf(db, id);
-      const row = credential && (await versionOf(db, credential.id, status));
-      const username = row?.username ?? (settings as RegistrySettings).username;
-      if (!row || username === undefined) return undefined;
-      return { version: row.version, username, password: await secrets.open(credential, row) };
+      const found = await secrets.withStatus({ integrationId: id }, registryPasswordKind, status);
+      const username = found?.username ?? (settings as RegistrySettings).username;
+      return found && username !== undefined ? { version: found.version, username, password: found.secret } : undefined;
     },
 
     /**
@@ -46,27 +44,22 @@ export function registryLogins(db: Db, keyring: Keyring) {
       { id, orgId, settings }: Owner & Pick<Integration, 'orgId'>,
       { username, password, expiresAt }: { username: string; password: string; expiresAt: number | null },
     ): Promise<'pending' | 'active' | 'same'> {
-      const credential = await credentialOf(db, id);
-      const active = credential && (await versionOf(db, credential.id, 'active'));
-      const old = active && (await ifReadable(secrets.open(credential, active)));
-      if (credential) await purge(db, credential.id, 'pending');
-      if (old === undefined) {
-        await secrets.put({ integrationId: id }, orgId, registryPasswordKind, password);
+      await dropPendingLogin(db, id);
+      const owner = { integrationId: id };
+      const active = await ifReadable(secrets.withStatus(owner, registryPasswordKind, 'active'));
+      if (!active) {
+        await secrets.put(owner, orgId, registryPasswordKind, password);
         return 'active';
       }
-      if (old === password && username === (settings as RegistrySettings).username) return 'same';
-      await secrets.addPending(credential?.id ?? '', password, { username, expiresAt });
+      if (active.secret === password && username === (settings as RegistrySettings).username) return 'same';
+      await secrets.addPending(active.credential_id, password, { username, expiresAt });
       return 'pending';
     },
 
     /** Refuses a login that was not proven, and destroys its password. */
     async reject(integrationId: string, version: number): Promise<void> {
       const credential = await credentialOf(db, integrationId);
-      if (!credential) return;
-      await db('credential_versions')
-        .where({ credential_id: credential.id, version, status: 'pending' })
-        .update({ status: 'rejected', updated_at: Date.now() });
-      await secrets.blank(credential.id, version);
+      if (credential) await secrets.reject(credential.id, version);
     },
   };
 }
@@ -91,9 +84,9 @@ export async function loginStatus(
   return credential && credentialsIn(db).statusOf(credential.id, version);
 }
 
-export async function dropPendingLogin(trx: Transaction, integrationId: string): Promise<void> {
-  const credential = await credentialOf(trx, integrationId);
-  if (credential) await purge(trx, credential.id, 'pending');
+export async function dropPendingLogin(db: Db, integrationId: string): Promise<void> {
+  const credential = await credentialOf(db, integrationId);
+  if (credential) await credentialsIn(db).purge(credential.id, 'pending');
 }
 
 /**
@@ -121,16 +114,7 @@ export async function switchLogin(
     .first('id');
   if (other) return { usedBy: other.id, identityKey };
 
-  const now = Date.now();
-  const versions = () => trx('credential_versions').where({ credential_id: credential.id });
-  await versions()
-    .where({ status: 'retiring' })
-    .whereNot({ version })
-    .update({ status: 'purged', sealed: null, key_id: null, updated_at: now });
-  await versions()
-    .where({ status: 'active' })
-    .update({ status: 'retiring', username: settings.username ?? null, expires_at: expiresAt, updated_at: now });
-  await versions().where({ version }).update({ status: 'active', username: null, expires_at: null, updated_at: now });
+  await credentialsIn(trx).promote(credential.id, version, { username: settings.username ?? '', expiresAt });
   await trx('integrations')
     .where({ id })
     .update({
@@ -138,7 +122,7 @@ export async function switchLogin(
       identity_key: identityKey,
       expires_at: next.expires_at,
       epoch: trx.raw('epoch + 1') as unknown as number,
-      updated_at: now,
+      updated_at: Date.now(),
     });
   return undefined;
 }
@@ -149,10 +133,4 @@ function credentialOf(db: Db, integrationId: string): Promise<CredentialRow | un
 
 async function versionOf(db: Db, credentialId: string, status: LoginStatus): Promise<CredentialVersionRow | undefined> {
   return db('credential_versions').where({ credential_id: credentialId, status }).orderBy('version', 'desc').first();
-}
-
-async function purge(db: Db, credentialId: string, status: LoginStatus): Promise<void> {
-  await db('credential_versions')
-    .where({ credential_id: credentialId, status })
-    .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
 }

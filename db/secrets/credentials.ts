@@ -23,6 +23,11 @@ export type CredentialVersion = Pick<CredentialVersionRow, 'version' | 'status'>
   updatedAt: number;
 };
 
+/** What belongs to a registry's password while it is not the active one. Milliseconds. */
+export type VersionLogin = { username: string; expiresAt: number | null };
+
+const purged = { status: 'purged', sealed: null, key_id: null } as const;
+
 /** How many versions are listed of each credential. Older ones were purged long ago. */
 const mostVersions = 20;
 
@@ -89,6 +94,40 @@ export function credentialsIn(db: Db) {
           ...(to === 'purged' && { sealed: null, key_id: null }),
         });
       return moved === 1;
+    },
+
+    /** Returns the newest version with this status. */
+    async versionWith(credentialId: string, status: CredentialStatus): Promise<number | undefined> {
+      const row = await db('credential_versions')
+        .where({ credential_id: credentialId, status })
+        .orderBy('version', 'desc')
+        .first('version');
+      return row?.version;
+    },
+
+    /**
+     * Makes this version the active one. The active one becomes `retiring`, with the login that belongs to it. Any
+     * other that was `retiring` is destroyed.
+     */
+    async promote(credentialId: string, version: number, outgoing?: VersionLogin): Promise<void> {
+      const updated_at = Date.now();
+      const versions = (status: CredentialStatus) =>
+        db('credential_versions').where({ credential_id: credentialId, status });
+      await versions('retiring')
+        .whereNot({ version })
+        .update({ ...purged, updated_at });
+      const login = { username: outgoing?.username ?? null, expires_at: outgoing?.expiresAt ?? null };
+      await versions('active').update({ status: 'retiring', ...login, updated_at });
+      await db('credential_versions')
+        .where({ credential_id: credentialId, version })
+        .update({ status: 'active', username: null, expires_at: null, updated_at });
+    },
+
+    /** Destroys the secrets of all versions with this status. */
+    async purge(credentialId: string, status: CredentialStatus): Promise<void> {
+      await db('credential_versions')
+        .where({ credential_id: credentialId, status })
+        .update({ ...purged, updated_at: Date.now() });
     },
 
     /** Restarts the time for which webhooks signed with a retiring version verify. */

@@ -2,12 +2,10 @@ import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
 import { type Keyring, type SealContext, UnreadableSecret } from '../store/sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
+import { credentialsIn, type VersionLogin } from './credentials.ts';
 
 /** The record that the secret belongs to. */
 export type SecretOwner = { githubAppId: string } | { integrationId: string } | { cloudAccountId: string };
-
-/** What belongs to a registry's password while it is not the active one. Milliseconds. */
-export type VersionLogin = { username: string; expiresAt: number | null };
 
 type NewVersion = {
   credentialId: string;
@@ -74,6 +72,30 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     return true;
   }
 
+  async function withStatus(
+    owner: SecretOwner,
+    kind: string,
+    status: 'pending' | 'active' | 'retiring',
+  ): Promise<(CredentialVersionRow & { secret: string }) | undefined> {
+    const credential = await find(owner, kind);
+    if (!credential) return undefined;
+    const row = await db('credential_versions')
+      .where({ credential_id: credential.id, status })
+      .orderBy('version', 'desc')
+      .first();
+    return row && { ...row, secret: await open(credential, row) };
+  }
+
+  async function blank(credentialId: string, version: number): Promise<void> {
+    const owner = await db('credentials').where({ id: credentialId }).first();
+    if (!owner) return;
+    const { sealed, keyId } = keyring.seal('', await sealContextOf(db, owner, version));
+    await db('credential_versions')
+      .where({ credential_id: credentialId, version })
+      .whereNot({ status: 'purged' })
+      .update({ sealed, key_id: keyId });
+  }
+
   async function insert({ credentialId, version, status, sealed, keyId, login }: NewVersion): Promise<void> {
     const now = Date.now();
     await db('credential_versions').insert({
@@ -96,10 +118,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
 
     /** Returns the active secret. */
     async active(owner: SecretOwner, kind: string): Promise<string | undefined> {
-      const credential = await find(owner, kind);
-      if (!credential) return undefined;
-      const row = await db('credential_versions').where({ credential_id: credential.id, status: 'active' }).first();
-      return row && open(credential, row);
+      return (await withStatus(owner, kind, 'active'))?.secret;
     },
 
     put,
@@ -123,15 +142,15 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
       return version;
     },
 
+    /** Opens the newest version with this status. */
+    withStatus,
+
     /** Destroys the secret of a version but keeps its status. A secret that was rejected might be valid elsewhere. */
-    async blank(credentialId: string, version: number): Promise<void> {
-      const owner = await db('credentials').where({ id: credentialId }).first();
-      if (!owner) return;
-      const { sealed, keyId } = keyring.seal('', await sealContextOf(db, owner, version));
-      await db('credential_versions')
-        .where({ credential_id: credentialId, version })
-        .whereNot({ status: 'purged' })
-        .update({ sealed, key_id: keyId });
+    blank,
+
+    /** Refuses a version that was not proven, and destroys its secret. */
+    async reject(credentialId: string, version: number): Promise<void> {
+      if (await credentialsIn(db).move(credentialId, version, 'rejected')) await blank(credentialId, version);
     },
 
     /**

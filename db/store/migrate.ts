@@ -16,7 +16,7 @@ import * as decidedWork from '../migrations/0014-decided-work.ts';
 import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
 import * as staleDeliveries from '../migrations/0016-stale-deliveries.ts';
 import * as largeBodies from '../migrations/0017-large-bodies.ts';
-import * as registryLogins from '../migrations/0018-registry-logins.ts';
+import * as provenSecrets from '../migrations/0018-proven-secrets.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -42,7 +42,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0015-keyed-audit': keyedAudit,
   '0016-stale-deliveries': staleDeliveries,
   '0017-large-bodies': largeBodies,
-  '0018-registry-logins': registryLogins,
+  '0018-proven-secrets': provenSecrets,
 };
 
 export const migrationNames = Object.keys(migrations);

@@ -46,6 +46,16 @@ describe('an account that is created, verified, used, changed and deleted', () =
     const account = await tenant.create(body);
     expect(account).toMatchObject({ status: 'pending', status_reason: null, checked_at: null });
     trust(account);
+    await tenant.change(account, wrong);
+    await expect
+      .poll(() => tenant.read(account), soon)
+      .toMatchObject({
+        status: 'action_required',
+        status_reason: code,
+        next_action: expect.stringMatching(/./),
+      });
+    await tenant.change(account, right);
+    await expect.poll(() => tenant.read(account), soon).toMatchObject({ status: 'active', status_reason: null });
     expect(await tenant.verify(account)).toMatchObject({ status: 'succeeded', error: null });
     expect(await tenant.read(account)).toMatchObject({
       status: 'active',
@@ -76,32 +86,19 @@ describe('an account that is created, verified, used, changed and deleted', () =
     const isNarrow = name !== 'an access key at AWS';
     expect(await flow.images(registry, { username, password }, repository)).toEqual({ push: !isNarrow, pull: true });
 
-    // From here on, Fairlead returns no credential, not even from the cache.
-    expect(await tenant.change(account, wrong)).toMatchObject({ status: 'pending', checked_at: null });
-    const early = await tenant.exchange({ app_id: app.id });
-    expect(early).toMatchObject({
-      status: 409,
-      body: { code: 'integration_unusable', cloud_account_status: 'pending' },
-    });
+    // A change that the cloud rejects changes nothing.
+    const changed = await tenant.change(account, wrong);
+    expect(changed).toMatchObject({ status: 'active', pending_config: expect.anything() });
+    const { id = '' } = changed.operation ?? {};
+    await expect
+      .poll(() => tenant.operation({ id }), soon)
+      .toMatchObject({ status: 'failed', error: { code, detail: expect.stringContaining('stays in use') } });
+    expect((await tenant.exchange({ app_id: app.id })).status).toBe(200);
     await expect
       .poll(() => tenant.read(account), soon)
-      .toMatchObject({
-        status: 'action_required',
-        status_reason: code,
-        next_action: expect.stringMatching(/./),
-      });
-    const refused = { status: 'reauth_required', status_reason: code };
-    await expect.poll(() => tenant.integration(integration), soon).toMatchObject(refused);
-    const late = await tenant.exchange({ app_id: app.id });
-    expect(late).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
-
-    await tenant.change(account, right);
-    await expect.poll(() => tenant.read(account), soon).toMatchObject({ status: 'active', status_reason: null });
-    await expect.poll(() => tenant.integration(integration), soon).toMatchObject({ status: 'active' });
-    const again = await tenant.exchange({ purpose: 'push', app_id: app.id });
-    expect(again.status).toBe(200);
-    expect(hasIssued(again.body.password)).toBe(true);
-    expect(again.body.password).not.toBe(pushing.body.password);
+      .toMatchObject({ status: 'active', status_reason: null, pending_config: null });
+    expect(await tenant.integration(integration)).toMatchObject({ status: 'active' });
+    expect((await tenant.exchange({ app_id: app.id })).status).toBe(200);
 
     expect(await tenant.remove(account)).toMatchObject({ status: 409, body: { code: 'cloud_account_in_use' } });
     await tenant.disconnect(integration);
@@ -121,16 +118,75 @@ describe('an account that is created, verified, used, changed and deleted', () =
 
     expect(await tenant.audit(account)).toEqual([
       'created',
-      'verification_requested',
-      'verified active',
       'updated',
       `verified action_required ${code}`,
       'updated',
       'verified active',
+      'verification_requested',
+      'updated',
+      `access_rejected ${code}`,
       'deleted',
     ]);
     await expectNoTrace(account, [...secrets, pushing.body.password, password]);
   });
+});
+
+describe('a new secret of a working account', () => {
+  const replaceable = ['an access key at AWS', 'an app at Azure, by a secret'];
+
+  test.each(replaceable)('is used once the cloud accepts it, and can be rolled back: %s', async (name) => {
+    const { body, trust, registry, repository, addSecret } = way(name);
+    const tenant = await flow.tenant();
+    const account = await tenant.create(body);
+    trust(account);
+    await tenant.verify(account);
+    const integration = await tenant.connect(registry, account, [repository]);
+    const added = addSecret?.();
+    if (!added) throw new Error('This way has one secret');
+
+    let isDone = false;
+    const results: number[] = [];
+    const exchanging = (async () => {
+      while (!isDone) results.push((await tenant.exchange({ integration_id: integration.id })).status);
+    })();
+    expect(await tenant.change(account, added.changes)).toMatchObject({
+      status: 'active',
+      pending_config: expect.anything(),
+    });
+    await expect.poll(() => statuses(account), soon).toEqual(['retiring', 'active']);
+    expect(await tenant.read(account)).toMatchObject({ status: 'active', pending_config: null });
+    expect(await tenant.rollBack(account)).toMatchObject({ status: 'succeeded' });
+    expect(await statuses(account)).toEqual(['active', 'retiring']);
+    await tenant.rollBack(account);
+    expect(await statuses(account)).toEqual(['retiring', 'active']);
+    isDone = true;
+    await exchanging;
+    expect(results.length).toBeGreaterThan(5);
+    expect(new Set(results)).toEqual(new Set([200]));
+
+    // If the cloud rejects the new secret later, the one before is used again.
+    added.end();
+    expect(await tenant.verify(account)).toMatchObject({ status: 'succeeded' });
+    expect(await tenant.read(account)).toMatchObject({ status: 'active', status_reason: null });
+    expect(await statuses(account)).toEqual(['active', 'retiring']);
+    expect((await tenant.exchange({ integration_id: integration.id })).status).toBe(200);
+    expect((await tenant.audit(account)).slice(-5)).toEqual([
+      'access_replaced',
+      'access_rolled_back',
+      'access_rolled_back',
+      'verification_requested',
+      'access_rolled_back',
+    ]);
+  });
+
+  async function statuses({ id }: { id: string }): Promise<string[]> {
+    return flow.database
+      .reader('credential_versions')
+      .join('credentials', 'credentials.id', 'credential_versions.credential_id')
+      .where({ cloud_account_id: id })
+      .orderBy('version')
+      .pluck('credential_versions.status');
+  }
 });
 
 /** Checks that operators cannot read any secret, and that nothing sealed is left of a deleted account. */

@@ -74,7 +74,7 @@ async function askCloud(cloudAccountId: string, { afterMs = 0, cloudAccounts = s
   await database.write((trx) =>
     commandsIn(trx).add({ action: 'start', workflow: 'verifyCloudAccount', workflowId, input: { cloudAccountId } }),
   );
-  const activities = withFailures(cloudAccountActivities({ database, cloudAccounts }));
+  const activities = withFailures(cloudAccountActivities({ database, keyring, cloudAccounts }));
   const environment = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - afterMs });
   return environment.run(activities.askCloud, { cloudAccountId }) as Promise<boolean>;
 }
@@ -104,7 +104,7 @@ const secretAtAzure = { ...federatedAtAzure, authMode: 'client_secret', secret: 
 /** Requests a check with an operation. */
 async function requested(id: string) {
   const operation = await database.write(async (trx) => requestCloudCheck(trx, await account(id)));
-  const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+  const activities = cloudAccountActivities({ database, keyring, cloudAccounts: scene.cloudAccounts });
   expect(await activities.beginCloudCheck({ cloudAccountId: id })).toBe(true);
   return async () => allOperations(database.reader).find(operation.id);
 }
@@ -113,7 +113,7 @@ test('does not call the cloud when no check was requested', async () => {
   trusts('ours-and-nobody-elses');
   const id = await scene.add(where, role());
   const before = await account(id);
-  const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+  const activities = cloudAccountActivities({ database, keyring, cloudAccounts: scene.cloudAccounts });
   expect(await new MockActivityEnvironment().run(activities.askCloud, { cloudAccountId: id })).toBe(false);
   await activities.giveUpCloudCheck({ cloudAccountId: id, failure: { code: 'timeout', detail: 'By hand' } });
   expect(await account(id)).toEqual(before);
@@ -306,7 +306,7 @@ describe('an outage', () => {
     standIns.azure.faults.add({ method: 'POST', path: /oauth2\/v2.0\/token/, ...fault } as never);
     await expect(askCloud(id, settled)).rejects.toMatchObject({ type, nonRetryable: false });
     expect(await account(id)).toEqual(before);
-    const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+    const activities = cloudAccountActivities({ database, keyring, cloudAccounts: scene.cloudAccounts });
     const failure = { code: type, detail: 'Nobody answered' };
     await activities.giveUpCloudCheck({ cloudAccountId: id, failure });
     expect(await account(id)).toEqual(before);
@@ -315,7 +315,7 @@ describe('an outage', () => {
 
   test('that outlasts a check leaves the account pending and shows the reason', async () => {
     const id = await scene.add(where, secretAtAzure);
-    const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+    const activities = cloudAccountActivities({ database, keyring, cloudAccounts: scene.cloudAccounts });
     await requested(id);
     const failure = { code: 'timeout', detail: 'Nobody answered' };
     await activities.giveUpCloudCheck({ cloudAccountId: id, failure });
@@ -353,7 +353,7 @@ describe('changes during a check', () => {
     const operation = await requested(id);
     await database.write((trx) => allCloudAccounts(trx).remove(id));
     expect(await askCloud(id)).toBe(false);
-    const activities = cloudAccountActivities({ database, cloudAccounts: scene.cloudAccounts });
+    const activities = cloudAccountActivities({ database, keyring, cloudAccounts: scene.cloudAccounts });
     expect(await activities.beginCloudCheck({ cloudAccountId: id })).toBe(false);
     expect(await operation()).toMatchObject({ status: 'failed', errorCode: 'cloud_account_deleted' });
   });

@@ -4,6 +4,7 @@ import { allCloudAccounts } from '../../../db/clouds/cloud-accounts.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
 import { type RegistryStandIn, startRegistry } from '../../../stand-ins/registry/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { keyring } from '../../support/hooks.ts';
 import { seed } from '../../support/scenes/seed.ts';
 import { type Owner, watchScene } from '../../support/scenes/watch-scene.ts';
 
@@ -151,7 +152,7 @@ test('a registry is checked soon after its cloud account is rejected or works ag
   const record = (refusal?: { code: string; detail: string }) =>
     database.write(async (trx) => {
       const account = await allCloudAccounts(trx).find(cloudAccountId);
-      if (account) await recordCloudCheck(trx, account, refusal);
+      if (account) await recordCloudCheck(trx, keyring, { account, stage: 'current', refusal });
     });
   const refusal = { code: 'assume_role_refused', detail: 'No' };
   for (const outcome of [refusal, undefined]) {

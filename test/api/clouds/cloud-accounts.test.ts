@@ -304,21 +304,40 @@ describe('a change', () => {
     await activate(id);
     const role_arn = 'arn:aws:iam::210987654321:role/other';
     const changed = await client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, { config: { role_arn } });
-    expect(changed).toMatchObject({ status: 'pending', checked_at: null });
-    expect(changed.config).toEqual({ role_arn, account_id: '210987654321', external_id: config['external_id'] });
-    expect(await epochOf(id)).toBe(1);
+    expect(changed).toMatchObject({ status: 'active', config });
+    const external_id = config['external_id'];
+    expect(changed['pending_config']).toEqual({ role_arn, account_id: '210987654321', external_id });
+    expect(await epochOf(id)).toBe(0);
   });
 
-  test('of the secret destroys the previous one, and the same secret again changes nothing', async () => {
+  test('of the secret of a working account keeps the one in use, and the same secret again changes nothing', async () => {
     const { id } = await make(accessKey);
     await activate(id);
-    const same = await client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, { credentials: accessKey.credentials });
-    expect(same.status).toBe('active');
+    const patch = (credentials: object) => client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, { credentials });
+    expect(await patch(accessKey.credentials)).toMatchObject({ status: 'active', pending_config: null });
+    const credentials = { secret_access_key: 'a/new/secret/that/is/forty/characters/xx' };
+    const changed = await patch(credentials);
+    expect(changed).toMatchObject({ status: 'active', pending_config: changed.config });
+    expect(await epochOf(id)).toBe(0);
+    expect(await secretsOf(id)).toMatchObject([{ status: 'active' }, { status: 'pending' }]);
+    // The secret in use again withdraws the new one.
+    expect(await patch(accessKey.credentials)).toMatchObject({ status: 'active', pending_config: null });
+    expect(await secretsOf(id)).toMatchObject([{ status: 'active' }, { status: 'purged', sealed: null }]);
+  });
+
+  test('of the secret of an account that does not work destroys the previous one', async () => {
+    const { id } = await make(accessKey);
     const credentials = { secret_access_key: 'a/new/secret/that/is/forty/characters/xx' };
     const changed = await client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, { credentials });
-    expect(changed.status).toBe('pending');
+    expect(changed).toMatchObject({ status: 'pending', pending_config: null });
     expect(await epochOf(id)).toBe(1);
     expect(await secretsOf(id)).toMatchObject([{ status: 'purged', sealed: null }, { status: 'active' }]);
+  });
+
+  test('cannot be rolled back if there was none', async () => {
+    const { id } = await make(accessKey);
+    const answer = await client.send('POST', `/v1/cloud-accounts/${id}/rollback`);
+    expect(answer).toMatchObject({ status: 409, body: { code: 'invalid_transition' } });
   });
 
   test('accepts another service account with another key', async () => {

@@ -367,7 +367,7 @@ describe('while an integration is being deleted', () => {
     expect(late).toMatchObject({ status: 409, body: { code: 'integration_deleted' } });
   });
 
-  test('a changed cloud account issues no credentials that were created with its old access', async () => {
+  test('a changed cloud account issues only credentials that were created with its new access', async () => {
     const id = newId('ca');
     await database.write(async (trx) => {
       const now = Date.now();
@@ -398,12 +398,19 @@ describe('while an integration is being deleted', () => {
     await change();
     expect((await exchange(body)).body.password).not.toBe(first);
     expect(asked).toHaveLength(2);
+    let changes = 1;
     answer = async () => {
-      await database.write((trx) => trx('cloud_accounts').where({ id }).update({ epoch: 2 }));
+      if (changes > 0) await database.write((trx) => trx('cloud_accounts').where({ id }).increment('epoch'));
+      changes -= 1;
       return {};
     };
     const atTheSameTime = await exchange({ purpose: 'pull', repositories: ['c/d'] });
-    expect(atTheSameTime).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(atTheSameTime.status).toBe(200);
+    expect(asked).toHaveLength(4);
+    changes = 10;
+    const changedAgain = await exchange({ purpose: 'pull', repositories: ['e/f'] });
+    expect(changedAgain).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(asked).toHaveLength(7);
     const calls = asked.length;
     for (const status of ['pending', 'action_required'] as const) {
       await database.write((trx) => trx('cloud_accounts').where({ id }).update({ status }));

@@ -40,7 +40,7 @@ export async function startDayOfRegistry() {
       registry.fail({ path: /./, kind: 'answer', status: 500, body: JSON.stringify(echo), times: 2 });
       registry.settings.users.set(username, { password: second, access });
       await change(second, 'active');
-      await change(wrong, 'reauth_required');
+      await change(wrong, 'active');
       await me.send('POST', at, { credentials: { username: 'a:b', password: wrong } });
       await me.send('PATCH', '/api/integrations/nobody', { credentials: { password: wrong } });
       await change(second, 'active');

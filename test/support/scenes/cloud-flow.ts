@@ -12,6 +12,8 @@ export type Account = {
   status_reason: string | null;
   next_action: string | null;
   checked_at: number | null;
+  pending_config: Record<string, string> | null;
+  operation?: Operation;
   setup: {
     external_id: string | null;
     principal: string | null;
@@ -65,6 +67,15 @@ export async function startCloudFlow() {
       /** Starts a verification, and waits for its result. */
       async verify(account: { id: string }): Promise<Operation> {
         const { body } = await client.send<{ operation: Operation }>('POST', `${at(account)}/verify`, undefined, wait);
+        return body.operation;
+      },
+      async rollBack(account: { id: string }): Promise<Operation> {
+        const { body } = await client.send<{ operation: Operation }>(
+          'POST',
+          `${at(account)}/rollback`,
+          undefined,
+          wait,
+        );
         return body.operation;
       },
       /** Starts a verification, and does not wait. */

@@ -16,6 +16,8 @@ export type Way = {
   wrong: object;
   right: object;
   code: string;
+  /** Adds a second secret at the cloud. `changes` sends it, and `end` makes the cloud reject it. */
+  addSecret?(): { changes: object; end(): void };
   /** The repository of its images. */
   repository: string;
   /** Whether the cloud has issued this password. */
@@ -123,6 +125,16 @@ export function waysInto(clouds: Clouds, issuerKey: KeyObject): Record<string, (
         wrong: { credentials: { secret_access_key: 'not-the-secret-of-this-key' } },
         right: { credentials: { secret_access_key: secret } },
         code: 'signature_mismatch',
+        addSecret() {
+          const other = aws.user({ accountId, name: `key-${randomUUID()}` });
+          return {
+            changes: {
+              config: { access_key_id: other.accessKeyId, account_id: accountId },
+              credentials: { secret_access_key: other.secretAccessKey },
+            },
+            end: () => void Object.assign(other, { active: false }),
+          };
+        },
         secrets: [secret, 'not-the-secret-of-this-key'],
       };
     },
@@ -205,6 +217,14 @@ export function waysInto(clouds: Clouds, issuerKey: KeyObject): Record<string, (
         wrong: { credentials: { client_secret: `wrong-${secret}` } },
         right: { credentials: { client_secret: secret } },
         code: 'client_secret_rejected',
+        addSecret() {
+          const other = { value: `8Q~${randomUUID()}`, endsAt: Date.now() + 3_600_000 };
+          app.secrets.push(other);
+          return {
+            changes: { credentials: { client_secret: other.value } },
+            end: () => void app.secrets.splice(app.secrets.indexOf(other), 1),
+          };
+        },
         secrets: [secret],
       };
     },

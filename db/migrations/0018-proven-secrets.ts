@@ -1,0 +1,29 @@
+import type { Knex } from 'knex';
+
+/** What is needed to replace a secret only once it is proven, and to return to the one before. */
+export async function up(db: Knex): Promise<void> {
+  // The user name and the expiry date that belong to a registry's password while it is not the active one.
+  await db.schema.alterTable('credential_versions', (table) => {
+    table.text('username');
+    table.bigInteger('expires_at');
+  });
+  // The settings of an access that is not proven yet, and of the one before, whose secrets are versions of their own.
+  await db.schema.alterTable('cloud_accounts', (table) => {
+    table.text('next_config');
+    table.text('previous_config');
+    table.bigInteger('previous_at');
+  });
+  await db.raw(
+    'create index cloud_accounts_previous on cloud_accounts (previous_at) where previous_config is not null',
+  );
+}
+
+export async function down(db: Knex): Promise<void> {
+  await db.raw('drop index cloud_accounts_previous');
+  await db.schema.alterTable('cloud_accounts', (table) => {
+    for (const column of ['next_config', 'previous_config', 'previous_at']) table.dropColumn(column);
+  });
+  await db.schema.alterTable('credential_versions', (table) => {
+    for (const column of ['username', 'expires_at']) table.dropColumn(column);
+  });
+}
