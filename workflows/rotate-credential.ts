@@ -85,14 +85,14 @@ export async function rotateCredential({ rotationId, goOn }: RotateCredential): 
   });
 }
 
-async function advance(rotating: Rotating, { step, phase, isWebhook }: RotationStand): Promise<void> {
+async function advance(rotating: Rotating, { step, phase, isWebhook, immediate }: RotationStand): Promise<void> {
   if (step === 'prove') return prove(rotating, isWebhook);
   if (step === 'roll_back') return rollBack(rotating);
   // The wait starts again if the versions have changed places.
   if (rotating.phase !== phase) {
     Object.assign(rotating, { phase, since: Date.now(), pauseMs: firstPauseMs, isReported: false });
   }
-  return step === 'overlap' ? overlap(rotating, phase) : probe(rotating, phase);
+  return step === 'overlap' ? overlap(rotating, phase, immediate) : probe(rotating, phase);
 }
 
 async function prove({ rotationId }: Rotating, isWebhook: boolean): Promise<void> {
@@ -122,11 +122,11 @@ async function rollBack({ rotationId }: Rotating): Promise<void> {
 }
 
 /** GitHub can redeliver for days what it signed with the previous secret. */
-async function overlap(rotating: Rotating, phase: RotationPhase): Promise<void> {
+async function overlap(rotating: Rotating, phase: RotationPhase, immediate: boolean): Promise<void> {
   const { rotationId, since } = rotating;
   const overlapMs = patched('overlap-as-long-as-any-redelivery') ? webhookOverlapMs : shortestOverlapMs;
   const leftMs = since + overlapMs - Date.now();
-  if (leftMs > 0) {
+  if (leftMs > 0 && !immediate) {
     showPhase(phase, 'Webhooks signed with the previous secret still verify');
     await condition(() => rotating.news, leftMs);
     return;

@@ -30,6 +30,8 @@ export type RotationStand = {
   phase: RotationPhase;
   /** Whether the new version is a webhook secret. Every process must know it before GitHub does. */
   isWebhook: boolean;
+  /** Whether the old version ends as soon as the new one is in use. */
+  immediate: boolean;
 };
 
 /** A failure, as an operation shows it. */
@@ -50,9 +52,10 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
         });
       }
       const rotation = await rotationsIn(database.reader).find(rotationId);
-      if (!rotation) return { step: 'over', phase: 'abandoned', isWebhook: false };
+      if (!rotation) return { step: 'over', phase: 'abandoned', isWebhook: false, immediate: false };
       const isWebhook = (await kindOf(database.reader, rotation.credentialId)) === 'webhook_secret';
-      return { step: stepOf(rotation.phase, isWebhook), phase: rotation.phase, isWebhook };
+      const { phase, immediate } = rotation;
+      return { step: stepOf(phase, isWebhook), phase, isWebhook, immediate };
     },
 
     /** Puts the new version in use. The old version stays valid for some time. */
@@ -198,7 +201,8 @@ export async function kindOf(db: Db, credentialId: string): Promise<string | und
  * asked their provider. The time counts from the row, because an attacker who reaches Temporal can start a workflow
  * with another time.
  */
-async function mayRetire(db: Db, { credentialId, updatedAt }: Rotation, isDead: boolean): Promise<boolean> {
+async function mayRetire(db: Db, { credentialId, updatedAt, immediate }: Rotation, isDead: boolean): Promise<boolean> {
+  if (immediate) return true;
   const isWebhook = (await kindOf(db, credentialId)) === 'webhook_secret';
   if (isDead && !isWebhook) return true;
   const needed = isWebhook ? shortestOverlapMs : oldAliveMs;

@@ -16,6 +16,7 @@ import { newId } from '../../domain/ids.ts';
 import { registryPasswordKind } from '../../domain/registries/registry-settings.ts';
 import { type GithubSecretKind, githubSecretKinds } from '../../domain/secrets/credential-status.ts';
 import { keyFingerprint } from '../../domain/secrets/key-fingerprint.ts';
+import { webhookOverlapMs } from '../../domain/secrets/rotation-phase.ts';
 import { rotateWorkflowId } from '../../workflows/ids.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
@@ -36,6 +37,12 @@ const NewRotation = z
       .describe('Only for `webhook_secret`: the new secret. Fairlead creates one if you omit it'),
     private_key: privateKey.optional().describe('Only for `private_key`: the new key in PEM, from GitHub'),
     client_secret: secretText(8, 500).optional().describe('Only for `client_secret`: the new secret, from GitHub'),
+    now: z
+      .boolean()
+      .optional()
+      .describe(
+        'Only for `webhook_secret`, if somebody else may know the old one: it ends as soon as GitHub has the new one, and so does one that an earlier rotation left valid. Webhooks that GitHub has signed with them and not delivered by then are refused with 401. If you omit this, they are valid for eight more days',
+      ),
   })
   .meta({
     id: 'NewCredentialRotation',
@@ -94,7 +101,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
         const { orgId, projectId } = integration;
         const secret = secretIn(body);
         const secrets = githubAppSecrets(trx, keyring);
-        await refuseSecond(trx, credential.id);
+        await refuseSecond(trx, credential.id, body);
         const oldVersion = await credentialsIn(trx).activeVersion(credential.id);
         if (oldVersion === undefined)
           throw new Problem('not_found', 'The GitHub App has no credential of this kind. Check `kind`.');
@@ -127,6 +134,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
           mode,
           newVersion,
           oldVersion,
+          immediate: body.now ?? false,
           requestedBy: caller.id,
         });
         if (!rotation) throw new Problem('rotation_in_progress');
@@ -136,7 +144,7 @@ export function credentialRotationRoutes({ keyring }: Pick<ApiDeps, 'keyring'>):
           projectId,
           action: 'credential.rotation_requested',
           target: credential.id,
-          detail: { kind: body.kind, version: newVersion },
+          detail: { kind: body.kind, version: newVersion, ...(body.now && { now: true }) },
         });
         const settings_url = await settingsUrlOf(trx, app);
         return reply({ operation, body: { credential_id: credential.id, mode, settings_url } });
@@ -212,11 +220,15 @@ function secretIn({
   secret,
   private_key: privateKey,
   client_secret: clientSecret,
+  now,
 }: z.output<typeof NewRotation>) {
   const sent = { secret, private_key: privateKey, client_secret: clientSecret };
   const wanted = kind === 'webhook_secret' ? 'secret' : kind;
   const others = Object.entries(sent).filter(([name, value]) => name !== wanted && value !== undefined);
   const errors = others.map(([name]) => ({ path: `body.${name}`, message: `does not belong to ${kind}` }));
+  if (now && kind !== 'webhook_secret') {
+    errors.push({ path: 'body.now', message: `does not belong to ${kind}: delete the old one at GitHub` });
+  }
   const value = sent[wanted];
   if (kind !== 'webhook_secret' && value === undefined) {
     errors.push({ path: `body.${kind}`, message: 'is required: GitHub has no API to create one' });
@@ -231,12 +243,32 @@ function isSame(kind: GithubSecretKind, old: string, secret: string): boolean {
   return kind === 'private_key' ? keyFingerprint(old) === keyFingerprint(secret) : old === secret;
 }
 
-async function refuseSecond(trx: Transaction, credentialId: string): Promise<void> {
-  const open = await rotationsIn(trx).findOpen(credentialId);
+/**
+ * Refuses a second rotation. An open one of a webhook secret ends if its own work is done: after a rollback, or if the
+ * caller wants to end the old secret now.
+ */
+async function refuseSecond(
+  trx: Transaction,
+  credentialId: string,
+  { kind, now }: z.output<typeof NewRotation>,
+): Promise<void> {
+  const found = await rotationsIn(trx).findOpen(credentialId);
+  const open = found && (await rotationsIn(trx).take(found.id));
   if (!open) return;
-  throw new Problem('rotation_in_progress', 'Wait until the rotation has ended, or roll it back.', {
-    members: { operation_id: open.operationId, phase: open.phase },
-  });
+  const { operationId, phase, updatedAt } = open;
+  const isDone = kind === 'webhook_secret' && (phase === 'returning' || (now && phase === 'overlapping'));
+  if (isDone) {
+    if (now) await credentialsIn(trx).purge(credentialId, 'retiring');
+    await rotationsIn(trx).move(open.id, phase === 'returning' ? 'rolled_back' : 'done');
+    // Its workflow reads that it has ended.
+    return wakeRotation(trx, open);
+  }
+  const isOverlap = kind === 'webhook_secret' && phase === 'overlapping';
+  const until = new Date(updatedAt + webhookOverlapMs).toISOString();
+  const advice = isOverlap
+    ? `The old secret is valid until ${until}. To end it now, send \`now: true\`. You can also roll back.`
+    : 'Wait until the rotation has ended, or roll it back.';
+  throw new Problem('rotation_in_progress', advice, { members: { operation_id: operationId, phase } });
 }
 
 async function rollBack(

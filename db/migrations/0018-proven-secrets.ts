@@ -13,6 +13,10 @@ export async function up(db: Knex): Promise<void> {
     table.text('previous_config');
     table.bigInteger('previous_at');
   });
+  // Whether the old version ends as soon as the new one is in use, because somebody else may know it.
+  await db.schema.alterTable('rotations', (table) => {
+    table.boolean('immediate').notNullable().defaultTo(false);
+  });
   await db.raw(
     'create index cloud_accounts_previous on cloud_accounts (previous_at) where previous_config is not null',
   );
@@ -20,6 +24,7 @@ export async function up(db: Knex): Promise<void> {
 
 export async function down(db: Knex): Promise<void> {
   await db.raw('drop index cloud_accounts_previous');
+  await db.schema.alterTable('rotations', (table) => table.dropColumn('immediate'));
   await db.schema.alterTable('cloud_accounts', (table) => {
     for (const column of ['next_config', 'previous_config', 'previous_at']) table.dropColumn(column);
   });

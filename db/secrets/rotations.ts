@@ -23,6 +23,8 @@ export type Rotation = {
   oldVersion: number;
   /** Since when the provider may know the version that it is being sent. */
   toldAt: number | null;
+  /** Whether the old version ends as soon as the new one is in use. */
+  immediate: boolean;
   requestedBy: string;
   startedAt: number;
   updatedAt: number;
@@ -39,7 +41,8 @@ export type NewRotation = Pick<
   | 'newVersion'
   | 'oldVersion'
   | 'requestedBy'
->;
+> &
+  Partial<Pick<Rotation, 'immediate'>>;
 
 type Note = Partial<Pick<Rotation, 'newVersion' | 'oldVersion' | 'toldAt' | 'rollbackOperationId'>>;
 
@@ -83,6 +86,7 @@ export function rotationsIn(db: Db) {
         new_version: rotation.newVersion,
         old_version: rotation.oldVersion,
         told_at: null,
+        immediate: rotation.immediate ?? false,
         requested_by: rotation.requestedBy,
         started_at: now,
         updated_at: now,
@@ -156,6 +160,7 @@ function toRotation(row: RotationRow): Rotation {
     newVersion: row.new_version,
     oldVersion: row.old_version,
     toldAt: row.told_at,
+    immediate: Boolean(row.immediate),
     requestedBy: row.requested_by,
     startedAt: row.started_at,
     updatedAt: row.updated_at,

@@ -206,6 +206,7 @@ export type RotationRow = {
   new_version: number;
   old_version: number;
   told_at: number | null;
+  immediate: boolean;
   requested_by: string;
   started_at: number;
   updated_at: number;

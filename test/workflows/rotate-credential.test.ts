@@ -42,7 +42,7 @@ type Steps = Pick<
 >;
 
 /** The part of the rotation's row that the workflow sees, and when each change happened. */
-function row(isWebhook: boolean) {
+function row(isWebhook: boolean, immediate = false) {
   const state = { phase: 'proving' as RotationPhase, done: [] as [string, number, ...unknown[]][] };
   const said = async (what: string, ...more: unknown[]) =>
     void state.done.push([what, (await env.currentTimeMs()) - begun, ...more]);
@@ -53,7 +53,7 @@ function row(isWebhook: boolean) {
     return isWebhook ? 'overlap' : 'probe';
   };
   const usual: Steps = {
-    readRotation: async () => ({ step: stepOf(state.phase), phase: state.phase, isWebhook }),
+    readRotation: async () => ({ step: stepOf(state.phase), phase: state.phase, isWebhook, immediate }),
     proveVersion: () => said('prove'),
     proveOldVersion: () => said('prove old'),
     settleVersion: () => said('settle'),
@@ -111,6 +111,13 @@ test('sends a webhook secret after every process knows it, and keeps the old one
   expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
   expect(ms).toBeGreaterThanOrEqual(knownEverywhereMs + webhookOverlapMs);
   expect(ms).toBeLessThan(knownEverywhereMs + webhookOverlapMs + hour);
+});
+
+test('ends the old webhook secret at once if somebody else may know it', async () => {
+  const rotation = row(true, true);
+  const { ms } = await run(rotation);
+  expect(rotation.names()).toEqual(['prove', 'cut over', 'settle', 'retire']);
+  expect(ms).toBeLessThan(knownEverywhereMs + hour);
 });
 
 test('retries a step that fails for some time', async () => {

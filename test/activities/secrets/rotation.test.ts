@@ -171,6 +171,47 @@ describe('a webhook secret', () => {
     expect(await scene.once.readRotation({ rotationId })).toMatchObject({ phase: 'rolled_back' });
   });
 
+  test('ends at once with `now`, and with it the one that an earlier rotation left valid', async () => {
+    const { once, activities, theirs } = scene;
+    const first = theirs.webhookSecret;
+    await scene.rotate('webhook_secret');
+    const earlier = await scene.rotationOf('webhook_secret');
+    await once.proveVersion({ rotationId: earlier });
+    await once.cutOver({ rotationId: earlier });
+    const second = theirs.webhookSecret;
+    const refused = await scene.rotate('webhook_secret');
+    const detail = expect.stringMatching(/valid until 20\d\d-.*`now: true`/);
+    expect(refused).toMatchObject({ status: 409, body: { code: 'rotation_in_progress', detail } });
+
+    expect((await scene.rotate('webhook_secret', { now: true })).status).toBe(202);
+    expect(await scene.statuses('webhook_secret')).toEqual(['purged', 'active', 'pending']);
+    expect(await once.readRotation({ rotationId: earlier })).toMatchObject({ step: 'over', phase: 'done' });
+    const rotationId = await scene.rotationOf('webhook_secret');
+    await once.proveVersion({ rotationId });
+    await once.cutOver({ rotationId });
+    expect(await once.readRotation({ rotationId })).toMatchObject({ step: 'overlap', immediate: true });
+    await activities.retireOldVersion({ rotationId, isDead: true });
+    expect(await scene.statuses('webhook_secret')).toEqual(['purged', 'purged', 'active']);
+    expect([await scene.answerTo(first), await scene.answerTo(second)]).toEqual([401, 401]);
+    await scene.expectUsable();
+  });
+
+  test('can be replaced after a rollback, and the one that was rolled back still verifies', async () => {
+    await scene.rotate('webhook_secret');
+    const rotationId = await scene.rotationOf('webhook_secret');
+    await scene.once.proveVersion({ rotationId });
+    await scene.once.cutOver({ rotationId });
+    const taken = scene.theirs.webhookSecret;
+    await scene.rollback('webhook_secret');
+    await scene.once.proveOldVersion({ rotationId });
+    await scene.once.cutBack({ rotationId });
+    expect((await scene.rotate('webhook_secret')).status).toBe(202);
+    expect(await scene.once.readRotation({ rotationId })).toMatchObject({ step: 'over', phase: 'rolled_back' });
+    expect(await scene.statuses('webhook_secret')).toEqual(['active', 'retiring', 'pending']);
+    expect(await scene.answerTo(taken)).toBe(202);
+    await scene.expectUsable();
+  });
+
   test('that cannot be rolled back stays, and GitHub gets it again before the old one is destroyed', async () => {
     const old = scene.theirs.webhookSecret;
     await scene.rotate('webhook_secret');

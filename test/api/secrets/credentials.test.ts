@@ -146,6 +146,11 @@ describe('a rotation', () => {
     expect((await scene.rotate('client_secret', { client_secret: 'another secret' })).status).toBe(202);
   });
 
+  test('of a client secret cannot end the old one, which only its owner can delete', async () => {
+    const { status, body } = await scene.rotate('client_secret', { client_secret: 'another secret', now: true });
+    expect([status, body]).toMatchObject([400, { errors: [{ path: 'body.now' }] }]);
+  });
+
   test('writes one command for its workflow, with IDs only', async () => {
     const key = addKey(scene.theirs);
     const { body } = await scene.rotate('private_key', { private_key: key });

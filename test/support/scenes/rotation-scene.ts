@@ -109,7 +109,7 @@ export async function rotationScene(api: TestApi, github: GitHubStandIn) {
     activeSecret: (kind: 'private_key' | 'client_secret') =>
       kind === 'private_key' ? secrets.privateKey(app.githubAppId) : secrets.clientSecret(app.githubAppId),
 
-    rotate: (kind: GithubSecretKind, body: Record<string, string> = {}) =>
+    rotate: (kind: GithubSecretKind, body: Record<string, string | boolean> = {}) =>
       caller.send<Rotated>('POST', `${at}/rotate`, { kind, ...body }),
     rollback: (kind: GithubSecretKind) => caller.send<Rotated>('POST', `${at}/rollback`, { kind }),
 
