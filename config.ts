@@ -11,13 +11,17 @@ import { hasOuterWhitespace, tidyPrivateKey, withoutOuterLineBreaks } from './do
 
 // Every setting. Only this file reads the environment. It reports all mistakes at once and never prints a value.
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const seconds = z.coerce.number().int().positive();
+const wholeNumber = (least: number, most: number) => {
+  const error = `must be a whole number from ${least} to ${most}`;
+  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+};
+const port = wholeNumber(0, 65_535);
+const seconds = wholeNumber(1, 86_400);
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
 const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && isParsable(text), {
   error: 'must be a postgres:// URL, with special characters in the password written as %XX',
 });
-const perMinute = z.coerce.number().int().min(0).max(1_000_000);
+const perMinute = wholeNumber(0, 1_000_000);
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 const file = z.string().refine((name) => existsSync(name), 'names a file that does not exist');
 const list = z.string().transform((text) =>
@@ -114,7 +118,7 @@ const Environment = z.object({
   FAIRLEAD_AWS_IDENTITY: z.enum(['none', 'assume', 'lend']).default('none'),
   GOOGLE_OAUTH_CLIENT_ID: z.string().optional(),
   GOOGLE_OAUTH_CLIENT_SECRET: pastedSecret.optional(),
-  GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
+  GITHUB_APP_ID: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   GITHUB_APP_PRIVATE_KEY: z.string().optional(),
   GITHUB_APP_PRIVATE_KEY_FILE: file.optional(),
   GITHUB_APP_WEBHOOK_SECRET: chosenSecret(16).optional(),

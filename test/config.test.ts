@@ -26,6 +26,15 @@ test('treats an empty variable as absent', () => {
   expect(loadConfig({ FAIRLEAD_PORT: '', DATABASE_URL: ' ', GITHUB_APP_ID: '' }).port).toBe(8080);
 });
 
+test.each([
+  ['FAIRLEAD_PORT', 'eighty', 'a whole number from 0 to 65535'],
+  ['FAIRLEAD_PORT', '70000', 'a whole number from 0 to 65535'],
+  ['FAIRLEAD_SHUTDOWN_SECONDS', '1.5', 'a whole number from 1 to 86400'],
+  ['GITHUB_APP_ID', '-1', 'a whole number from 1 to'],
+])('names the numbers that %s can be instead of %s', (name, value, expected) => {
+  expect(problemsOf({ [name]: value })).toContain(`${name}: must be ${expected}`);
+});
+
 test('reports all mistakes at once, by name and without any value', () => {
   const message = problemsOf({
     FAIRLEAD_PORT: 'eighty',

@@ -167,7 +167,8 @@ export function githubBrowserRoutes(deps: ApiDeps) {
       operationId: 'getGithubCreatePage',
       tag: 'integrations',
       summary: 'Show the page to create a GitHub App',
-      description: 'The page works without JavaScript. Only the first browser that opens it can continue the flow.',
+      description:
+        'The page works without JavaScript. Only the first browser in which a person presses "Continue" can continue the flow.',
       access: 'public',
       query: CreateQuery,
       success: shownPage,

@@ -72,7 +72,7 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       tag: 'integrations',
       summary: 'Start connecting a GitHub account',
       description:
-        'Returns an address for the browser of the person. Only the first browser that opens it can continue the flow.',
+        'Returns an address for the browser of the person. Only the first browser in which a person presses "Continue" can continue the flow.',
       access: 'integrations:write',
       body: NewFlow,
       secret: ['create_url', 'install_url'],

@@ -131,7 +131,11 @@ export function createAuthenticate({
       if (adminToken !== undefined && sameSecret(secret, adminToken)) return operator;
       const found = await prove(ctx, [secret], bySecret);
       if (found) return found.caller;
-      throw new Problem('unauthenticated', 'The token is unknown, revoked or expired. Send a valid one.');
+      const advice =
+        given === ''
+          ? 'Send the token as `Authorization: Bearer <token>`.'
+          : 'The token is unknown, revoked or expired. Send a valid one.';
+      throw new Problem('unauthenticated', advice);
     }
     const cookies = cookieValues(ctx, sessionCookie, publicUrl);
     if (cookies.length === 0) limiter.admitPublic(ctx.ip);

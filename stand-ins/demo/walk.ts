@@ -38,7 +38,7 @@ export function walk({ api, app, github, registry, temporalUi, signIn, token, fo
        ${bearer} ${json} -d "{\\"purpose\\":\\"${purpose}\\",\\"app_id\\":\\"$APP\\",\\"format\\":\\"bearer\\"}" \\
        | grep -o '"token":"[^"]*"' | cut -d'"' -f4)`;
   const connecting = connect
-    ? `1. Connect GitHub. Open in a browser (it counts for an hour, in the first browser that opens it)
+    ? `1. Connect GitHub. Open in a browser (it is valid for an hour, in the first browser that presses Continue)
      ${connect}
    and click: Continue, Create GitHub App for @acme, Install, Authorize. To look at it:
      curl -s "${api}/v1/integrations?kind=github" ${bearer}

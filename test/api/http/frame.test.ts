@@ -52,6 +52,19 @@ describe('an error response', () => {
     expect(await problemOf(response)).toMatchObject({ status: 401, code: 'unauthenticated' });
   });
 
+  test.each([
+    [adminToken, 'Send the token as `Authorization: Bearer <token>`.'],
+    ['Bearer ', 'Send the token as `Authorization: Bearer <token>`.'],
+    [
+      `Basic ${Buffer.from(`x:${adminToken}`).toString('base64')}`,
+      'Send the token as `Authorization: Bearer <token>`.',
+    ],
+    ['Bearer flt_unknown', 'The token is unknown, revoked or expired. Send a valid one.'],
+  ])('says how to send a token, or that it is not valid', async (header, detail) => {
+    const response = await fetch(`${api.url}/v1/projects`, { headers: { authorization: header } });
+    expect(await problemOf(response)).toMatchObject({ status: 401, code: 'unauthenticated', detail });
+  });
+
   test.each(['/v1', '/v1/nothing', '/v2/projects', '/v1/projects/', '/v1/projects/%2e%2e', '/v1/%ff'])(
     'returns 404 for the address %s',
     async (path) => {
