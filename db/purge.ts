@@ -1,14 +1,13 @@
 import type { Knex } from 'knex';
 import { idAt } from '../domain/ids.ts';
 import { cloudSecretKinds, registryPasswordKind } from '../domain/registries/registry-settings.ts';
-import { previousAccessKeptMs } from './clouds/cloud-access.ts';
+import { rollbackKeptMs } from './clouds/cloud-access.ts';
 import { clockLeewayMs } from './exchange/minted-tokens.ts';
 import { answersKeptMs } from './ops/idempotency-keys.ts';
 import type { Database, Db } from './store/connection.ts';
 import { skipLocked } from './store/locks.ts';
 
-const retiredSecretsKeptMs = previousAccessKeptMs;
-const replacedWhenProven = [registryPasswordKind, ...Object.values(cloudSecretKinds)];
+const rollbackKinds = [registryPasswordKind, ...Object.values(cloudSecretKinds)];
 const orphansKeptMs = 3_600_000;
 const commandsKeptMs = 7 * 24 * 3_600_000;
 const statesKeptMs = 7 * 24 * 3_600_000;
@@ -68,15 +67,15 @@ const purges: Purge[] = [
         .where('delivery_id', '<', idAt('dlv', now - orphansKeptMs))
         .whereNotExists(db('deliveries').whereRaw('deliveries.id = large_body_parts.delivery_id')),
   },
-  // After a day, it is no longer possible to return to the secret before.
+  // After a day, nobody can roll back to the previous secret.
   {
     table: 'credential_versions',
     key: ['id'],
     due: (db, now) =>
       db('credential_versions')
         .where({ status: 'retiring' })
-        .where('updated_at', '<', now - retiredSecretsKeptMs)
-        .whereIn('credential_id', db('credentials').whereIn('kind', replacedWhenProven).select('id')),
+        .where('updated_at', '<', now - rollbackKeptMs)
+        .whereIn('credential_id', db('credentials').whereIn('kind', rollbackKinds).select('id')),
     clear: { status: 'purged', sealed: null, key_id: null },
   },
   {
@@ -85,7 +84,7 @@ const purges: Purge[] = [
     due: (db, now) =>
       db('cloud_accounts')
         .whereNotNull('previous_config')
-        .where('previous_at', '<', now - previousAccessKeptMs),
+        .where('previous_at', '<', now - rollbackKeptMs),
     clear: { previous_config: null, previous_at: null },
   },
   // Filters by the ID, which begins with the time, because the table has no other index on it. Failed commands stay for

@@ -1,4 +1,5 @@
 import { ActivityFailure, defineSignal, setHandler } from '@temporalio/workflow';
+import type { Verdict } from '../activities/registries/verification.ts';
 import { beginVerification, giveUpVerification, probeRegistry, probeRegistryBriefly } from './activities.ts';
 import { tell } from './failure.ts';
 import { showPhase } from './phase.ts';
@@ -38,10 +39,8 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
   }
 }
 
-type Verdict = { status: string; reason: string | null; doubted: string | null; rejected?: string };
-
 function found({ status, reason, doubted, rejected }: Verdict): string {
-  if (rejected) return `The registry refuses the new login (${rejected}); the one before stays in use`;
+  if (rejected) return `The new login was rejected (${rejected}). The active one stays in use`;
   if (doubted) return `Refused (${doubted}); checking again before the status changes from ${status}`;
   return `Found: ${status}${reason ? `, ${reason}` : ''}`;
 }

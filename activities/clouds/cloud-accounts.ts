@@ -70,12 +70,12 @@ export function cloudAccountActivities({
       const isSettled = Date.now() - Context.current().info.scheduledTimestampMs >= settling.forMs;
       const record = (stage: AccessStage, refusal: CloudRefusal | undefined) =>
         database.write((trx) => recordCloudCheck(trx, keyring, { account, stage, refusal }));
-      const stage = configAt(account, 'next') ? 'next' : 'current';
+      const stage = configAt(account, 'pending') ? 'pending' : 'active';
       const refusal = await refusalOf(account, stage, isSettled);
-      if (!refusal || stage === 'next' || !configAt(account, 'previous')) return record(stage, refusal);
-      // The access before may still work.
+      if (!refusal || stage === 'pending' || !configAt(account, 'previous')) return record(stage, refusal);
+      // The previous access may still work.
       const isBack = (await refusalOf(account, 'previous', true)) === undefined;
-      return isBack ? record('previous', undefined) : record('current', refusal);
+      return isBack ? record('previous', undefined) : record('active', refusal);
     },
 
     async giveUpCloudCheck({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> {

@@ -26,9 +26,9 @@ type OfIntegration = { integrationId: string };
 
 /**
  * - `doubted`: the registry refused the credential once, and Fairlead checks again before it believes that.
- * - `rejected`: the registry refused a new login, and the one before stays in use.
+ * - `rejected`: why a new login was rejected. The active one stays in use.
  */
-type Verdict = { status: string; reason: string | null; doubted: string | null; rejected?: string };
+export type Verdict = { status: string; reason: string | null; doubted: string | null; rejected?: string };
 
 /** A registry that stops responding is asked this many times. After that the remaining checks stay unproven. */
 const mostAttempts = 4;

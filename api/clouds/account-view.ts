@@ -49,7 +49,7 @@ export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAcc
     auth_mode: account.authMode,
     display_name: account.displayName,
     config: account.config,
-    pending_config: account.nextConfig,
+    pending_config: account.pendingConfig,
     status: account.status,
     status_reason: account.statusReason,
     next_action: nextAction(account),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { configAt, dropNextSecret, offerAccess, switchAccess } from '../../db/clouds/cloud-access.ts';
+import { configAt, dropPendingAccess, offerAccess, promoteAccess } from '../../db/clouds/cloud-access.ts';
 import { holdInheritors, requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
 import { type CloudAccount, cloudAccountsFor, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { deleteCloudAccount } from '../../db/deletion/cloud-account-deletion.ts';
@@ -101,7 +101,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       success: { status: 200, body: CloudAccountView },
       async read({ tenant, params }) {
         const account = await findCloudAccount(database.reader, tenant, params.account);
-        const setup = await setupFor(account.nextConfig ?? account.config);
+        const setup = await setupFor(account.pendingConfig ?? account.config);
         return reply({ body: { ...cloudAccountView(account), setup: setup(account) }, revision: account.revision });
       },
     }),
@@ -113,7 +113,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       etag: true,
       summary: 'Update a cloud account',
       description:
-        'If you change `config` or a secret, Fairlead verifies the new access immediately. If the account is `active`, the access before stays in use until the cloud accepts the new one; if the cloud rejects it, nothing changes. Otherwise the account is `pending` and issues nothing until the cloud accepts it. Fairlead also verifies the registries that inherit the access.',
+        'If you change `config` or a secret, Fairlead verifies the new access immediately. If the account is `active`, its access stays in use until the cloud accepts the new one; if the cloud rejects it, nothing changes. Otherwise the change replaces the access at once, and the account is `pending` and issues nothing until the cloud accepts it. When the access changes, Fairlead verifies the registries that inherit it.',
       access: 'clouds:write',
       params: Params,
       body: Changes,
@@ -132,8 +132,8 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const isOffered = access.config !== undefined || access.secret !== undefined;
         // A working access stays in use until the cloud accepts the new one.
         const isKept = account.status === 'active' && isOffered;
-        const isNext = isKept && (await offerAccess(trx, keyring, account, access));
-        if (isOffered && !isKept) await dropNextSecret(trx, account);
+        const isPending = isKept && (await offerAccess(trx, keyring, account, access));
+        if (isOffered && !isKept) await dropPendingAccess(trx, account);
         const { config, secret } = isKept ? {} : access;
         const isNewSecret = secret !== undefined && (await keepCloudSecret(trx, keyring, account, secret));
         const cutsOff = isNewSecret || config !== undefined;
@@ -143,7 +143,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const detail = { config: access.config !== undefined, secret: access.secret !== undefined };
         await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });
         const updated = await findCloudAccount(trx, tenant, target);
-        const operation = isNext || cutsOff ? await requestCloudCheck(trx, updated) : undefined;
+        const operation = isPending || cutsOff ? await requestCloudCheck(trx, updated) : undefined;
         // Use the new access only after the cloud confirms it. Its permissions in each registry can differ.
         if (cutsOff) await requestVerificationsOf(trx, target);
         const view = (shown: CloudAccount) => ({ ...cloudAccountView(shown), setup: setup(shown) });
@@ -176,9 +176,9 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
       path: '/v1/cloud-accounts/{account}/rollback',
       operationId: 'rollbackCloudAccount',
       tag: 'clouds',
-      summary: 'Return to the access before',
+      summary: 'Roll back a cloud account',
       description:
-        'Makes the config and the secret before the last change the current ones again, and verifies the account. You can do this for a day after the cloud has accepted the change.',
+        'Makes the previous config and secret the active ones again, and then verifies them. You can do this for a day after the cloud has accepted the last change. A pending change is dropped.',
       access: 'clouds:write',
       params: Params,
       success: { status: 202, body: Accepted },
@@ -191,10 +191,11 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         if (!configAt(account, 'previous')) {
           throw new Problem(
             'invalid_transition',
-            'There is no access to return to: Fairlead keeps a replaced one for a day. Send a new one with `PATCH`.',
+            'There is no previous access: Fairlead keeps one for a day. Send a new one with `PATCH`.',
           );
         }
-        await switchAccess(trx, account, 'previous');
+        // An account that does not work needs the result of the check first.
+        await promoteAccess(trx, account, 'previous', account.status === 'active' ? 'active' : 'pending');
         await audit({ orgId, projectId, action: 'cloud_account.access_rolled_back', target });
         await requestVerificationsOf(trx, target);
         return reply({ operation: await requestCloudCheck(trx, account) });

@@ -68,9 +68,9 @@ export function setupWith({ cloudAccounts, links }: SetupDeps) {
   };
 }
 
-/** Returns what a person pastes at the cloud, so that it admits this account and no other. A new access comes first. */
+/** Returns what a person pastes at the cloud, so that it admits this account and no other. Uses the pending settings, if any. */
 function setupOf(stored: CloudAccount, ourselves: Ourselves): Setup {
-  const account = { ...stored, config: stored.nextConfig ?? stored.config };
+  const account = { ...stored, config: stored.pendingConfig ?? stored.config };
   const setup = { aws: ofAws, gcp: ofGoogle, azure: ofAzure }[account.kind](account, ourselves);
   if (!isFederated(account.authMode) || ourselves.publicUrl.startsWith('https:')) return setup;
   const { publicUrl } = ourselves;

@@ -122,7 +122,7 @@ async function carryOut(
   if (again) return { answer: again };
 
   const inTransaction = endpoint.grouped ? groupOf(database) : database.write;
-  return preparedAgain(async () => {
+  return retryIfOutdated(async () => {
     const prepared = await endpoint.prepare?.(request);
     return inTransaction(async (trx) => {
       let done: Done | undefined;
@@ -138,8 +138,8 @@ async function carryOut(
   });
 }
 
-/** Prepares a request again if what was prepared is outdated. */
-async function preparedAgain(attempt: () => Promise<Done>): Promise<Done> {
+/** Repeats preparation and write while the preparation is outdated, up to three times. */
+async function retryIfOutdated(attempt: () => Promise<Done>): Promise<Done> {
   for (let left = mostPreparations - 1; left > 0; left -= 1) {
     try {
       return await attempt();

@@ -97,8 +97,8 @@ export class Problem extends Error {
 }
 
 /**
- * What was prepared for the request is no longer valid, because something changed in between. The request is prepared
- * again. Its caller sees this problem only if that happens several times in a row.
+ * Says that a change has made the prepared data of a request invalid. The request is repeated from its preparation. Its
+ * caller sees this problem only if it happens several times in a row.
  */
 export class Outdated extends Problem {
   override name = 'Outdated';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { allIntegrations, type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import { projectsFor } from '../../db/people/projects.ts';
 import { registryChecksIn } from '../../db/registries/registry-checks.ts';
-import { loginAside } from '../../db/registries/registry-logins.ts';
+import { describeInactiveLogin } from '../../db/registries/registry-logins.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
@@ -277,7 +277,7 @@ export async function detailOf(db: Db, integration: Integration): Promise<z.inpu
   const { id } = integration;
   return integrationView(integration, {
     checks: await registryChecksIn(db).of(id),
-    pending: await loginAside(db, id, 'pending'),
+    pending: await describeInactiveLogin(db, id, 'pending'),
   });
 }
 

@@ -57,7 +57,7 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
 
 /**
  * Returns the changes to store. A new login is used only once the registry accepts it, so a wrong password never ends a
- * working connection. After a change of where the login can be sent, nobody gets a credential that was made before.
+ * working connection. If the change affects where the login can be sent, Fairlead no longer returns credentials that were made before.
  */
 export async function changeRegistry(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
@@ -93,7 +93,7 @@ export async function changeRegistry(
   };
 }
 
-/** Stores the new login, and returns what it is. */
+/** Stores the new login. Returns whether it is pending, active at once, or already in use. */
 async function offer(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,
   keyring: ApiDeps['keyring'],

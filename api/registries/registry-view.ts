@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Integration } from '../../db/integrations/integrations.ts';
 import type { RegistryCheck } from '../../db/registries/registry-checks.ts';
-import type { LoginAside } from '../../db/registries/registry-logins.ts';
+import type { InactiveLogin } from '../../db/registries/registry-logins.ts';
 import { registryKinds } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
@@ -36,7 +36,7 @@ export const RegistryView = z
       .object({ version: z.int(), username: z.string(), since: epochSeconds })
       .nullable()
       .describe(
-        'A new login that the registry has not accepted yet. Until then, the one before stays in use. Always null in a list',
+        'A new login that the registry has not accepted yet. Until then, the active one stays in use. Always null in a list',
       ),
     checked_at: epochSeconds.nullable(),
     last_success_at: epochSeconds.nullable(),
@@ -45,7 +45,7 @@ export const RegistryView = z
   .meta({ id: 'Registry' });
 
 /** What is stored about a registry besides its integration. */
-export type RegistryState = { checks: RegistryCheck[]; pending: LoginAside | undefined };
+export type RegistryState = { checks: RegistryCheck[]; pending: InactiveLogin | undefined };
 
 export function registryView(
   integration: Integration,

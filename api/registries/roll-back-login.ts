@@ -1,5 +1,5 @@
 import { integrationsFor } from '../../db/integrations/integrations.ts';
-import { dropPendingLogin, loginAside, switchLogin } from '../../db/registries/registry-logins.ts';
+import { describeInactiveLogin, dropPendingLogin, promoteLogin } from '../../db/registries/registry-logins.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
 import { credentialsIn } from '../../db/secrets/credentials.ts';
 import { reply, type WriteRequest } from '../http/endpoint.ts';
@@ -7,10 +7,7 @@ import { Problem, required } from '../http/problems.ts';
 import { existing } from './create-registry.ts';
 import { isRegistry } from './registry-view.ts';
 
-/**
- * Makes the login before the active one again. The active one becomes `retiring`, so that it is possible to change
- * one's mind. A new login that is not proven yet is dropped.
- */
+/** Makes the previous login the active one again, and drops a pending one. You can roll back again. */
 export async function rollBackRegistry(
   { trx, tenant, audit }: Pick<WriteRequest, 'trx' | 'tenant' | 'audit'>,
   integrationId: string,
@@ -19,16 +16,16 @@ export async function rollBackRegistry(
   const { id, orgId, projectId } = integration;
   if (integration.status === 'deleting') throw new Problem('integration_deleted');
   if (!isRegistry(integration) || integration.authMode !== 'basic') {
-    throw new Problem('provider_not_supported', 'Only a registry with a user name and a password has such a login.');
+    throw new Problem('provider_not_supported', 'You can roll back only registries with a user name and a password.');
   }
-  const before = await loginAside(trx, id, 'retiring');
+  const before = await describeInactiveLogin(trx, id, 'retiring');
   if (!before) {
     throw new Problem(
       'invalid_transition',
-      'There is no login to return to: Fairlead keeps a replaced one for a day. Send a new one with `PATCH`.',
+      'There is no previous login: Fairlead keeps one for a day. Send a new one with `PATCH`.',
     );
   }
-  const taken = await switchLogin(trx, integration, before.version);
+  const taken = await promoteLogin(trx, integration, before.version);
   if (taken) throw await existing({ trx, tenant }, { orgId, projectId }, taken.identityKey);
   await dropPendingLogin(trx, id);
   await audit({
@@ -40,5 +37,5 @@ export async function rollBackRegistry(
   });
   const operation = await requestVerification(trx, integration);
   const [credential] = await credentialsIn(trx).listOf({ integration_id: id });
-  return reply({ operation, body: { credential_id: credential?.id ?? '', mode: 'assisted', settings_url: null } });
+  return reply({ operation, body: { credential_id: credential?.id ?? '', mode: null, settings_url: null } });
 }

@@ -41,7 +41,7 @@ const NewRotation = z
       .boolean()
       .optional()
       .describe(
-        'Only for `webhook_secret`, if somebody else may know the old one: it ends as soon as GitHub has the new one, and so does one that an earlier rotation left valid. Webhooks that GitHub has signed with them and not delivered by then are refused with 401. If you omit this, they are valid for eight more days',
+        'Only for `webhook_secret`, if the old one has leaked: it ends as soon as GitHub has the new one. An old secret that an earlier rotation left valid ends with this request. Webhooks that GitHub has signed with them and not delivered by then are refused with 401. If you omit this, they are valid for eight more days',
       ),
   })
   .meta({
@@ -60,7 +60,7 @@ const RotationStarted = z
   .object({
     operation: OperationView.describe('Succeeds when the new credential is in use'),
     credential_id: z.string(),
-    mode: z.enum(['auto', 'assisted']),
+    mode: z.enum(['auto', 'assisted']).nullable().describe('Null for a registry'),
     settings_url: z
       .string()
       .nullable()
@@ -266,7 +266,7 @@ async function refuseSecond(
   const isOverlap = kind === 'webhook_secret' && phase === 'overlapping';
   const until = new Date(updatedAt + webhookOverlapMs).toISOString();
   const advice = isOverlap
-    ? `The old secret is valid until ${until}. To end it now, send \`now: true\`. You can also roll back.`
+    ? `The old secret is valid until ${until}. If it has leaked, start a rotation with \`now: true\`. You can also roll back.`
     : 'Wait until the rotation has ended, or roll it back.';
   throw new Problem('rotation_in_progress', advice, { members: { operation_id: operationId, phase } });
 }

@@ -34,7 +34,7 @@ export const awsAudience = 'sts.amazonaws.com';
 
 /** Opens the access of a cloud account for one use. The result is secret, and goes to that cloud only. */
 export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
-  async function secretOf(account: CloudAccount, { stage = 'current' }: CloudUse): Promise<string> {
+  async function secretOf(account: CloudAccount, { stage = 'active' }: CloudUse): Promise<string> {
     const secret = await secretAt(database.reader, keyring, account, stage);
     if (secret !== undefined) return secret;
     throw new ProviderError({
@@ -107,7 +107,7 @@ export function createCloudAccess({ database, keyring, issuer, google }: Deps) {
 }
 
 /** Returns the account with the settings of this access. */
-function atStage(account: CloudAccount, { stage = 'current' }: CloudUse): CloudAccount {
+function atStage(account: CloudAccount, { stage = 'active' }: CloudUse): CloudAccount {
   const config = configAt(account, stage);
   return config ? { ...account, config } : account;
 }

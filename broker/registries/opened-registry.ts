@@ -42,8 +42,8 @@ export function registryOpener({ database, keyring, fetch }: OpenerDeps) {
       });
     },
 
-    /** Returns a login that is not in use: one that is not proven yet, or the one that was in use before. */
-    loginAside: ({ integration }: Opened, status: 'pending' | 'retiring'): Promise<RegistryLogin | undefined> =>
+    /** Opens a login that is not in use: the pending or the previous one. */
+    inactiveLoginOf: ({ integration }: Opened, status: 'pending' | 'retiring'): Promise<RegistryLogin | undefined> =>
       registryLogins(database.reader, keyring).find(integration, status),
 
     registryOf({ integration, settings }: Opened, signal?: AbortSignal) {

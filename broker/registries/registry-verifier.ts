@@ -41,7 +41,7 @@ const purposes = [...registryPurposes];
  */
 export function registryVerifier(deps: RegistryAccessDeps) {
   const { clouds, aws, gcp, azure } = deps;
-  const { open, loginOf, loginAside, registryOf } = registryOpener(deps);
+  const { open, loginOf, inactiveLoginOf, registryOf } = registryOpener(deps);
 
   /**
    * Checks a new login if there is one, and the active login otherwise. If the registry refuses the active one, the
@@ -59,11 +59,11 @@ export function registryVerifier(deps: RegistryAccessDeps) {
       const verified = registryOf(opened, signal).verify({ login, repositories, purposes }).then(toFound);
       return { ...(await verified.catch((error: unknown) => refusalIn(error, isSettled))), version };
     }
-    const offered = await loginAside(opened, 'pending');
+    const offered = await inactiveLoginOf(opened, 'pending');
     if (offered) return check(offered);
     const found = await check(await loginOf(opened));
     if (found.login.ok || troubleOf(found.login.code) !== 'refused') return found;
-    const before = await loginAside(opened, 'retiring');
+    const before = await inactiveLoginOf(opened, 'retiring');
     const foundBefore = before && (await check(before));
     return foundBefore?.login.ok ? foundBefore : found;
   }

@@ -6,24 +6,24 @@ import type { Keyring } from '../store/sealing.ts';
 import type { CredentialRow } from '../store/tables.ts';
 import type { CloudAccount } from './cloud-accounts.ts';
 
-/** How long it is possible to return to the access before. */
-export const previousAccessKeptMs = 24 * 3_600_000;
+/** How long a replaced secret is kept, so that it can be rolled back to. */
+export const rollbackKeptMs = 24 * 3_600_000;
 
-/** The access that is not proven yet, the one in use, or the one before. */
-export type AccessStage = 'next' | 'current' | 'previous';
+/** `pending` is not proven yet, `active` is in use, and `previous` was in use before. */
+export type AccessStage = 'pending' | 'active' | 'previous';
 
-const statusOf = { next: 'pending', current: 'active', previous: 'retiring' } as const;
+const statusOf = { pending: 'pending', active: 'active', previous: 'retiring' } as const;
 
 type Config = Record<string, string>;
 
 /** Returns the settings of an access, if there is one at this stage. */
-export function configAt({ config, nextConfig, previous }: CloudAccount, stage: AccessStage): Config | undefined {
-  if (stage === 'current') return config;
-  if (stage === 'next') return nextConfig ?? undefined;
-  return previous && Date.now() - previous.since < previousAccessKeptMs ? previous.config : undefined;
+export function configAt({ config, pendingConfig, previous }: CloudAccount, stage: AccessStage): Config | undefined {
+  if (stage === 'active') return config;
+  if (stage === 'pending') return pendingConfig ?? undefined;
+  return previous && Date.now() - previous.since < rollbackKeptMs ? previous.config : undefined;
 }
 
-/** Opens the secret of an access. A change of the settings alone keeps the secret. */
+/** Opens the secret of an access. If this stage has no secret of its own, returns the active one. */
 export async function secretAt(
   db: Db,
   keyring: Keyring,
@@ -39,7 +39,7 @@ export async function secretAt(
 
 /**
  * Stores an access that is used only once the cloud accepts it. It replaces one that was not proven yet. Returns false
- * if it is the current access already. The revision is the caller's.
+ * if it is the active access already. The caller raises the revision.
  */
 export async function offerAccess(
   trx: Transaction,
@@ -48,23 +48,24 @@ export async function offerAccess(
   { config, secret }: { config: Config | undefined; secret: string | undefined },
 ): Promise<boolean> {
   const { id } = account;
-  await dropNextSecret(trx, account);
+  await dropPendingAccess(trx, account);
   const credential = await credentialOf(trx, account);
-  const active = await ifReadable(secretAt(trx, keyring, account, 'current'));
+  const active = await ifReadable(secretAt(trx, keyring, account, 'active'));
   const isOtherSecret = secret !== undefined && secret !== active;
   const next = config ?? account.config;
   const isOther = isOtherSecret || !isSame(next, account.config);
   if (isOtherSecret) await sealedSecrets(trx, keyring).addPending(credential?.id ?? '', secret);
   await trx('cloud_accounts')
     .where({ id })
-    .update({ next_config: isOther ? JSON.stringify(next) : null });
+    .update({ pending_config: isOther ? JSON.stringify(next) : null });
   return isOther;
 }
 
-/** Destroys the secret of an access that was not proven yet. */
-export async function dropNextSecret(trx: Transaction, account: CloudAccount): Promise<void> {
+/** Drops an access that was not proven yet, and destroys its secret. */
+export async function dropPendingAccess(trx: Transaction, account: CloudAccount): Promise<void> {
   const credential = await credentialOf(trx, account);
   if (credential) await credentialsIn(trx).purge(credential.id, 'pending');
+  await trx('cloud_accounts').where({ id: account.id }).update({ pending_config: null });
 }
 
 /** Destroys an access that the cloud refused before it was used. */
@@ -72,17 +73,18 @@ export async function rejectAccess(trx: Transaction, keyring: Keyring, account: 
   const credential = await credentialOf(trx, account);
   const version = credential && (await credentialsIn(trx).versionWith(credential.id, 'pending'));
   if (version !== undefined) await sealedSecrets(trx, keyring).reject(credential?.id ?? '', version);
-  await trx('cloud_accounts').where({ id: account.id }).update({ next_config: null, updated_at: Date.now() });
+  await trx('cloud_accounts').where({ id: account.id }).update({ pending_config: null, updated_at: Date.now() });
 }
 
 /**
- * Makes another access the current one. It is possible to return to the one that was current for a day. Nobody gets a
- * credential any more that was made with it.
+ * Makes another access the active one. For a day, the account can be rolled back to the previous access. Fairlead no
+ * longer returns credentials made with it. Drops a pending access.
  */
-export async function switchAccess(
+export async function promoteAccess(
   trx: Transaction,
   account: CloudAccount,
-  stage: Exclude<AccessStage, 'current'>,
+  stage: Exclude<AccessStage, 'active'>,
+  status: 'active' | 'pending' = 'active',
 ): Promise<void> {
   const now = Date.now();
   const config = configAt(account, stage);
@@ -91,26 +93,24 @@ export async function switchAccess(
   const credentials = credentialsIn(trx);
   if (credential) {
     const version = await credentials.versionWith(credential.id, statusOf[stage]);
+    if (stage === 'previous') await credentials.purge(credential.id, 'pending');
     if (version !== undefined) await credentials.promote(credential.id, version);
-    // Only the settings change. An older secret would not belong to the settings before.
+    // Only the settings change. An older retiring secret does not match them.
     else await credentials.purge(credential.id, 'retiring');
   }
   await trx('cloud_accounts')
     .where({ id: account.id })
     .update({
       config: JSON.stringify(config),
-      next_config: stage === 'next' ? null : nextOf(account),
+      pending_config: null,
+      revision: account.revision + 1,
       previous_config: JSON.stringify(account.config),
       previous_at: now,
-      status: 'active',
+      status,
       status_reason: null,
       epoch: trx.raw('epoch + 1') as unknown as number,
       updated_at: now,
     });
-}
-
-function nextOf({ nextConfig }: CloudAccount): string | null {
-  return nextConfig && JSON.stringify(nextConfig);
 }
 
 function secretKindOf({ authMode }: Pick<CloudAccount, 'authMode'>): string | undefined {

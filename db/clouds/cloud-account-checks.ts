@@ -5,7 +5,7 @@ import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
 import { hold, locked } from '../store/locks.ts';
 import type { Keyring } from '../store/sealing.ts';
-import { type AccessStage, rejectAccess, switchAccess } from './cloud-access.ts';
+import { type AccessStage, promoteAccess, rejectAccess } from './cloud-access.ts';
 import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 
 const kind = 'verify';
@@ -62,9 +62,9 @@ export async function holdInheritors(trx: Transaction, accountId: string): Promi
 }
 
 /**
- * Stores what the cloud said about an access, and ends the waiting operations. A new access becomes the current one if
- * the cloud accepts it. Otherwise it is rejected, and nothing else changes. The access before becomes the current one
- * again if the cloud accepts only that one. Returns false if the account was deleted, or changed since the check began.
+ * Stores what the cloud said about an access, and ends the waiting operations. A pending access becomes the active one
+ * if the cloud accepts it. Otherwise it is rejected, and nothing else changes. The previous access becomes the active
+ * one again if the cloud accepts only that one. Returns false if the account was deleted, or changed since the check began.
  */
 export async function recordCloudCheck(
   trx: Transaction,
@@ -79,16 +79,16 @@ export async function recordCloudCheck(
   await holdInheritors(trx, id);
   const before = await accounts.take(id);
   if (!before || before.epoch !== epoch) return false;
-  if (stage !== 'current') {
+  if (stage !== 'active') {
     if (before.revision !== account.revision) return false;
     if (refusal) {
       await rejectAccess(trx, keyring, before);
       await audit('access_rejected', { reason: refusal.code });
-      await finish({ ...refusal, detail: `${refusal.detail} The access before stays in use.` });
+      await finish({ ...refusal, detail: `${refusal.detail} The active access stays in use.` });
       return true;
     }
-    await switchAccess(trx, before, stage);
-    await audit(stage === 'next' ? 'access_replaced' : 'access_rolled_back', {});
+    await promoteAccess(trx, before, stage);
+    await audit(stage === 'pending' ? 'access_replaced' : 'access_rolled_back', {});
     await accounts.moveStatus({ id, epoch: epoch + 1 }, 'active');
     await checkInheritors(trx, id);
     await finish();

@@ -21,8 +21,8 @@ export type CloudAccount = {
   /** Role, tenant, client and the like. It holds no secrets. */
   config: Record<string, string>;
   /** The settings of an access that the cloud has not accepted yet. */
-  nextConfig: Record<string, string> | null;
-  /** The settings of the access before, and since when it is no longer in use. */
+  pendingConfig: Record<string, string> | null;
+  /** The settings of the previous access, and since when it is no longer in use. */
   previous: { config: Record<string, string>; since: number } | null;
   status: CloudAccountStatus;
   statusReason: string | null;
@@ -78,7 +78,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
         created_by: account.createdBy,
         revision: 1,
         epoch: 0,
-        next_config: null,
+        pending_config: null,
         previous_config: null,
         previous_at: null,
         deleted_at: null,
@@ -146,7 +146,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
 export const allCloudAccounts = (db: Db) => cloudAccountsFor(db, everything);
 
 /** There is no access besides the current one. */
-export const withoutOthers = { next_config: null, previous_config: null, previous_at: null };
+export const withoutOthers = { pending_config: null, previous_config: null, previous_at: null };
 const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
 
 function toCloudAccount(row: CloudAccountRow): CloudAccount {
@@ -158,7 +158,7 @@ function toCloudAccount(row: CloudAccountRow): CloudAccount {
     authMode: row.auth_mode,
     displayName: row.display_name,
     config: JSON.parse(row.config) as Record<string, string>,
-    nextConfig: row.next_config === null ? null : (JSON.parse(row.next_config) as Record<string, string>),
+    pendingConfig: row.pending_config === null ? null : (JSON.parse(row.pending_config) as Record<string, string>),
     previous:
       row.previous_config === null
         ? null

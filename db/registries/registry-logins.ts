@@ -19,7 +19,7 @@ type LoginStatus = 'pending' | 'active' | 'retiring';
 export type RegistryLogin = { version: number; username: string; password: string };
 
 /** A login that is not in use, without its password. */
-export type LoginAside = { version: number; username: string | null; since: number };
+export type InactiveLogin = { version: number; username: string | null; since: number };
 
 type Owner = Pick<Integration, 'id' | 'settings'>;
 
@@ -56,7 +56,7 @@ export function registryLogins(db: Db, keyring: Keyring) {
       return 'pending';
     },
 
-    /** Refuses a login that was not proven, and destroys its password. */
+    /** Rejects a login that was not proven, and destroys its password. */
     async reject(integrationId: string, version: number): Promise<void> {
       const credential = await credentialOf(db, integrationId);
       if (credential) await secrets.reject(credential.id, version);
@@ -65,11 +65,11 @@ export function registryLogins(db: Db, keyring: Keyring) {
 }
 
 /** Describes a login that is not in use, without its password. */
-export async function loginAside(
+export async function describeInactiveLogin(
   db: Db,
   integrationId: string,
   status: Exclude<LoginStatus, 'active'>,
-): Promise<LoginAside | undefined> {
+): Promise<InactiveLogin | undefined> {
   const credential = await credentialOf(db, integrationId);
   const row = credential && (await versionOf(db, credential.id, status));
   return row && { version: row.version, username: row.username, since: row.updated_at };
@@ -90,11 +90,11 @@ export async function dropPendingLogin(db: Db, integrationId: string): Promise<v
 }
 
 /**
- * Makes another login the active one. The active login becomes `retiring`, so that it is possible to return to it.
- * Nobody gets a credential any more that was made with it. Returns the other integration of this owner that already
- * uses the user name, if there is one, and then changes nothing.
+ * Makes another login the active one. The active one becomes `retiring`, and the integration can be rolled back to it
+ * for a day. Fairlead no longer returns credentials made with it. If another integration of this owner already uses the
+ * user name, returns that integration and changes nothing.
  */
-export async function switchLogin(
+export async function promoteLogin(
   trx: Transaction,
   integration: Integration,
   version: number,
@@ -122,6 +122,7 @@ export async function switchLogin(
       identity_key: identityKey,
       expires_at: next.expires_at,
       epoch: trx.raw('epoch + 1') as unknown as number,
+      revision: integration.revision + 1,
       updated_at: Date.now(),
     });
   return undefined;

@@ -19,7 +19,7 @@ import { type Command, commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import { registryChecksIn } from './registry-checks.ts';
-import { loginStatus, registryLogins, switchLogin } from './registry-logins.ts';
+import { loginStatus, promoteLogin, registryLogins } from './registry-logins.ts';
 import { noteAnswer, noteSilence, refusalsOf } from './registry-outages.ts';
 
 const kind = 'verify';
@@ -112,7 +112,7 @@ export type Recorded = RegistryVerdict & { doubted: string | null; rejected?: st
  * it can be sent, was changed during the check: the result says nothing about the new one.
  *
  * A new login becomes the active one if the registry accepts it. Otherwise it is rejected, and nothing else changes. If
- * the registry accepts only the login before, that one becomes active again.
+ * the registry accepts only the previous login, that one becomes active again.
  *
  * A check that no person requested needs several refusals in a row to be believed.
  */
@@ -173,7 +173,7 @@ async function settleLogin(
   const audit = (action: string, detail: Record<string, string | number>) =>
     appendAudit(trx, { orgId, projectId, actor: 'system', action, target: id, detail: { version, ...detail } });
   const refusal = isAccepted(integration, found) ? undefined : login;
-  const taken = refusal ? undefined : await switchLogin(trx, integration, version);
+  const taken = refusal ? undefined : await promoteLogin(trx, integration, version);
   if (!refusal && !taken) {
     await audit(status === 'pending' ? 'integration.login_replaced' : 'integration.login_rolled_back', {});
     return 'in_use';
@@ -183,7 +183,7 @@ async function settleLogin(
   const code = taken ? 'integration_exists' : !login.ok ? login.code : 'credentials_unproven';
   await audit('integration.login_rejected', { code });
   const why = taken ? `The integration ${taken.usedBy} already uses this user name.` : !login.ok ? login.message : '';
-  const detail = `${why} The login before it stays in use.`.trim();
+  const detail = `${why} The active login stays in use.`.trim();
   await allOperations(trx).finish({ kind, subjectId: id }, { code, detail });
   return { rejected: code };
 }

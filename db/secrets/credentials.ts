@@ -23,8 +23,8 @@ export type CredentialVersion = Pick<CredentialVersionRow, 'version' | 'status'>
   updatedAt: number;
 };
 
-/** What belongs to a registry's password while it is not the active one. Milliseconds. */
-export type VersionLogin = { username: string; expiresAt: number | null };
+/** The user name and the expiry date (ms) of an inactive version of a registry's password. */
+export type InactiveVersion = { username: string; expiresAt: number | null };
 
 const purged = { status: 'purged', sealed: null, key_id: null } as const;
 
@@ -109,7 +109,7 @@ export function credentialsIn(db: Db) {
      * Makes this version the active one. The active one becomes `retiring`, with the login that belongs to it. Any
      * other that was `retiring` is destroyed.
      */
-    async promote(credentialId: string, version: number, outgoing?: VersionLogin): Promise<void> {
+    async promote(credentialId: string, version: number, outgoing?: InactiveVersion): Promise<void> {
       const updated_at = Date.now();
       const versions = (status: CredentialStatus) =>
         db('credential_versions').where({ credential_id: credentialId, status });

@@ -2,7 +2,7 @@ import { newId } from '../../domain/ids.ts';
 import type { Db } from '../store/connection.ts';
 import { type Keyring, type SealContext, UnreadableSecret } from '../store/sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
-import { credentialsIn, type VersionLogin } from './credentials.ts';
+import { credentialsIn, type InactiveVersion } from './credentials.ts';
 
 /** The record that the secret belongs to. */
 export type SecretOwner = { githubAppId: string } | { integrationId: string } | { cloudAccountId: string };
@@ -13,7 +13,7 @@ type NewVersion = {
   status: 'active' | 'pending';
   sealed: string;
   keyId: string;
-  login?: VersionLogin;
+  login?: InactiveVersion;
 };
 
 /**
@@ -131,7 +131,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     },
 
     /** Adds a version that is not in use yet, and returns its number. */
-    async addPending(credentialId: string, secret: string, login?: VersionLogin): Promise<number> {
+    async addPending(credentialId: string, secret: string, login?: InactiveVersion): Promise<number> {
       const owner = await db('credentials').where({ id: credentialId }).first();
       if (!owner) throw new Error(`There is no credential ${credentialId}`);
       const versions = db('credential_versions').where({ credential_id: credentialId });
@@ -148,7 +148,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     /** Destroys the secret of a version but keeps its status. A secret that was rejected might be valid elsewhere. */
     blank,
 
-    /** Refuses a version that was not proven, and destroys its secret. */
+    /** Rejects a version that was not proven, and destroys its secret. */
     async reject(credentialId: string, version: number): Promise<void> {
       if (await credentialsIn(db).move(credentialId, version, 'rejected')) await blank(credentialId, version);
     },

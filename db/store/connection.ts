@@ -16,8 +16,8 @@ export type Database = {
   /** For reads outside a transaction. On SQLite, its connections cannot write. */
   reader: Knex;
   /**
-   * Runs `work` in one transaction. On SQLite, it uses the only writer and begins IMMEDIATE. A transaction that a client
-   * waits for goes before the others.
+   * Runs `work` in one transaction. On SQLite, it uses the only writer and begins IMMEDIATE. One that stores webhooks or
+   * issues credentials goes before the others (`isAwaited`).
    */
   write<Result>(work: (trx: Transaction) => Promise<Result>, options?: { isAwaited?: boolean }): Promise<Result>;
   /** Calls `listener` soon after a transaction that woke `topic` has committed, in any process. */
@@ -34,7 +34,7 @@ export function connect(source: DatabaseSource): Database {
 }
 
 function connectSqlite(filename: string): Database {
-  // The writer copies its log into the file only if the log has grown to 256 MB nevertheless.
+  // The limit of 256 MB is for safety. Normally, `checkpoints.ts` copies the log into the file.
   const durable = ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 64000'];
   const writer = sqlitePool(filename, { min: 1, max: 1 }, durable);
   const reader = sqlitePool(filename, { min: 0, max: 4 }, ['query_only = ON']);

@@ -499,7 +499,7 @@ export type CloudAccountRow = Times &
     created_by: string;
     revision: number;
     epoch: number;
-    next_config: Json | null;
+    pending_config: Json | null;
     previous_config: Json | null;
     previous_at: number | null;
     deleted_at: number | null;

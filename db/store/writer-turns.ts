@@ -1,5 +1,5 @@
 /**
- * Lets one transaction after the other use the only writer of SQLite. Transactions that a client waits for go first,
+ * Lets one transaction after the other use the only writer of SQLite. Transactions that store webhooks or issue credentials go first,
  * but after each of them one of the others goes, so that neither kind waits for long.
  */
 export function createWriterTurns() {

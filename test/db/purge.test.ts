@@ -140,7 +140,7 @@ test('destroys a replaced password after a day, and keeps the active one', async
       .select('status', 'sealed');
   await purgeSome(database);
   expect((await versions()).map(({ status }) => status)).toEqual(['retiring', 'active']);
-  const aDayAgo = { updated_at: Date.now() - 24 * 3_600_001 };
+  const aDayAgo = { updated_at: Date.now() - 24 * 3_600_000 - 1 };
   await database.write((trx) =>
     trx('credential_versions')
       .where({ credential_id: credential?.id ?? '' })

@@ -164,7 +164,7 @@ describe('a new secret of a working account', () => {
     expect(results.length).toBeGreaterThan(5);
     expect(new Set(results)).toEqual(new Set([200]));
 
-    // If the cloud rejects the new secret later, the one before is used again.
+    // If the cloud rejects the new secret later, the previous one is used again.
     added.end();
     expect(await tenant.verify(account)).toMatchObject({ status: 'succeeded' });
     expect(await tenant.read(account)).toMatchObject({ status: 'active', status_reason: null });

@@ -287,7 +287,7 @@ describe('a new login', () => {
         status: 'active',
         operation: { status: 'failed', error: { code: 'credentials_rejected' } },
       });
-      expect(changed.operation?.error?.detail).toContain('The login before it stays in use.');
+      expect(changed.operation?.error?.detail).toContain('The active login stays in use.');
       expect(await exchange(body.id)).toMatchObject({ status: 200, body: { username: 'robot$team', password } });
     }
     expect(await statuses(body.id)).toEqual(['active', 'rejected', 'rejected']);
@@ -314,7 +314,7 @@ describe('a new login', () => {
     expect(await statuses(body.id)).toEqual(['retiring', 'active']);
   });
 
-  test('gives way to the one before if the registry refuses only the new one', async () => {
+  test('gives way to the previous one if the registry rejects only the active one', async () => {
     const { body } = await connect();
     await change(body, { credentials: other });
     registry.settings.users = new Map([['robot$team', users.robot$team]]);
@@ -347,7 +347,7 @@ describe('a new login', () => {
     expect(errors.sort()).toEqual([200, 'integration_exists']);
   });
 
-  test('is taken into use without an error for anyone who exchanges at that time', async () => {
+  test('replaces the old one without a failed exchange', async () => {
     const { body } = await connect();
     let isDone = false;
     const results: number[] = [];

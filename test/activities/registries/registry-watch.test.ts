@@ -152,7 +152,7 @@ test('a registry is checked soon after its cloud account is rejected or works ag
   const record = (refusal?: { code: string; detail: string }) =>
     database.write(async (trx) => {
       const account = await allCloudAccounts(trx).find(cloudAccountId);
-      if (account) await recordCloudCheck(trx, keyring, { account, stage: 'current', refusal });
+      if (account) await recordCloudCheck(trx, keyring, { account, stage: 'active', refusal });
     });
   const refusal = { code: 'assume_role_refused', detail: 'No' };
   for (const outcome of [refusal, undefined]) {

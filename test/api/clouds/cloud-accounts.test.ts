@@ -334,7 +334,7 @@ describe('a change', () => {
     expect(await secretsOf(id)).toMatchObject([{ status: 'purged', sealed: null }, { status: 'active' }]);
   });
 
-  test('cannot be rolled back if there was none', async () => {
+  test('cannot be rolled back without a previous access', async () => {
     const { id } = await make(accessKey);
     const answer = await client.send('POST', `/v1/cloud-accounts/${id}/rollback`);
     expect(answer).toMatchObject({ status: 409, body: { code: 'invalid_transition' } });
