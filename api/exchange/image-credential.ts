@@ -10,7 +10,7 @@ import { unvouchedFor } from '../../domain/exchange/token-purposes.ts';
 import { imageRepository, repositoryNameAdvice } from '../../domain/registries/image-repository.ts';
 import { registryKinds as kinds, type RegistryHost, registryHost } from '../../domain/registries/registry-hosts.ts';
 import type { RegistryPurpose } from '../../domain/registries/registry-purposes.ts';
-import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
+import { purposesOf, type RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import { askProvider } from '../http/ask-provider.ts';
 import { Problem, required } from '../http/problems.ts';
 import {
@@ -88,6 +88,12 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Re
   requireHost(body, hostUrl);
   requireVerified(cloud);
   const { registry, repositories: usual = [] } = settings as RegistrySettings;
+  if (!purposesOf(settings as RegistrySettings).includes(purpose)) {
+    throw new Problem(
+      'permission_missing',
+      `The registry is not used to ${purpose}. Add that to its \`purposes\`: \`PATCH /v1/integrations/{integration}\`.`,
+    );
+  }
   const host = registryHost(registry);
   if (!host)
     throw new Problem(

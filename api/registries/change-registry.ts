@@ -13,6 +13,7 @@ import {
   caPem,
   expiresAt,
   NewCredentials,
+  purposes,
   realm,
   refuseCredentials,
   refuseShortLived,
@@ -28,6 +29,7 @@ export const registryChanges = {
     'Replaces the password or access token. The user name does not change if you omit it. The new login is `pending` until the registry accepts it; until then, the old one stays in use. If the registry rejects it, nothing changes and the operation fails. Afterwards the old login is kept for a day as `retiring`, and you can roll back to it',
   ),
   repositories,
+  purposes,
   realm: realm.nullable(),
   ca_pem: caPem.nullable(),
   expires_at: expiresAt.nullable(),
@@ -42,7 +44,7 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
   const asked = fields.filter((field) => changes[field] !== undefined);
   if (asked.includes('credentials') && authMode === 'cloud_account') refuseCredentials(kind);
   const isOwn = (field: keyof Changes) => {
-    if (field === 'repositories') return isRegistry({ kind });
+    if (field === 'repositories' || field === 'purposes') return isRegistry({ kind });
     if (field === 'realm' || field === 'ca_pem') return kind === 'oci';
     return isRegistry({ kind }) && authMode === 'basic';
   };
@@ -83,6 +85,7 @@ export async function changeRegistry(
     ...(nextRealm === undefined && asked !== undefined && { asked_realm: asked }),
     ...(trusted !== undefined && { ca_pem: trusted }),
     ...(nextNames && host && { repositories: repositoriesOf(host, nextNames) }),
+    ...(changes.purposes && { purposes: changes.purposes }),
   };
   return {
     settings,
@@ -117,7 +120,7 @@ export async function verifyAfter(
   integration: Integration,
   changes: Changes,
 ): Promise<Operation | undefined> {
-  const matters = ['credentials', 'repositories', 'realm', 'ca_pem'] as const;
+  const matters = ['credentials', 'repositories', 'purposes', 'realm', 'ca_pem'] as const;
   if (!matters.some((field) => changes[field] !== undefined)) return undefined;
   return requestVerification(trx, integration);
 }

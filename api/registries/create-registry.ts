@@ -21,6 +21,7 @@ import {
   Credentials,
   caPem,
   expiresAt,
+  purposes,
   realm,
   refuseCredentials,
   refuseShortLived,
@@ -40,6 +41,7 @@ const ofAll = {
     .describe('The organization that will own the registry, instead of a project. You need `org:admin`'),
   display_name: name.optional(),
   repositories: repositories.default([]),
+  purposes: purposes.optional(),
 };
 const withCredentials = { ...ofAll, credentials: Credentials, expires_at: expiresAt.optional() };
 
@@ -101,6 +103,7 @@ export async function createRegistry(
   const settings: RegistrySettings = {
     registry: host.host,
     repositories: repositoriesOf(host, body.repositories),
+    ...(body.purposes && { purposes: body.purposes }),
     ...(!isCloud && { username: body.credentials.username }),
     ...('realm' in body && body.realm !== undefined && { realm: body.realm }),
     ...('ca_pem' in body && body.ca_pem !== undefined && { ca_pem: body.ca_pem }),

@@ -9,6 +9,7 @@ import {
   type RegistryKind,
   registryHost,
 } from '../../domain/registries/registry-hosts.ts';
+import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
 import { shortLivedLogin } from '../../domain/registries/short-lived-logins.ts';
 import { lineOfText, secretText } from '../http/input.ts';
 import { Problem, type ProblemCode } from '../http/problems.ts';
@@ -46,7 +47,15 @@ export const registry = z
 export const repositories = z
   .array(z.string().min(1).max(300))
   .max(mostRepositories)
-  .describe('Names of images such as `acme/shop`. Fairlead verifies pull and push for each of them');
+  .describe('Names of images such as `acme/shop`. Fairlead verifies the `purposes` for each of them');
+export const purposes = z
+  .array(z.enum(registryPurposes))
+  .min(1)
+  .max(2)
+  .transform((all) => registryPurposes.filter((one) => all.includes(one)))
+  .describe(
+    'What the registry is used for; pull and push if you omit it. Fairlead verifies and issues credentials for these only',
+  );
 export const realm = z
   .string()
   .min(1)

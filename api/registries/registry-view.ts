@@ -4,7 +4,7 @@ import type { RegistryCheck } from '../../db/registries/registry-checks.ts';
 import type { InactiveLogin } from '../../db/registries/registry-logins.ts';
 import { registryKinds } from '../../domain/registries/registry-hosts.ts';
 import { registryPurposes } from '../../domain/registries/registry-purposes.ts';
-import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
+import { purposesOf, type RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 
 export const RegistryCheckView = z
@@ -23,6 +23,7 @@ export const RegistryView = z
     username: z.string().nullable(),
     cloud_account_id: z.string().nullable(),
     repositories: z.array(z.string()),
+    purposes: z.array(z.enum(registryPurposes)).describe('What the registry is used for'),
     realm: z.string().nullable().describe('The only other host to which Fairlead sends the credentials'),
     asked_realm: z
       .string()
@@ -57,6 +58,7 @@ export function registryView(
     username: settings.username ?? null,
     cloud_account_id: integration.cloudAccountId,
     repositories: settings.repositories ?? [],
+    purposes: purposesOf(settings),
     realm: settings.realm ?? null,
     asked_realm: settings.asked_realm ?? null,
     custom_ca: settings.ca_pem !== undefined,

@@ -6,6 +6,7 @@ import {
   type RepositoryCheck,
   registryPurposes,
 } from '../../domain/registries/registry-purposes.ts';
+import { purposesOf } from '../../domain/registries/registry-settings.ts';
 import { type RegistryFindings, troubleOf } from '../../domain/registries/registry-verdicts.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { Proof, Verification } from '../../providers/registries/verification.ts';
@@ -19,6 +20,7 @@ export type RegistryFound = RegistryFindings & {
   /** The login that was checked; null if the registry inherits its access. */
   version: number | null;
   repositories: string[];
+  purposes: RegistryPurpose[];
   /** The host that receives the registry's credentials, if the registry names one. */
   realm: string | undefined;
 };
@@ -31,9 +33,7 @@ type Patience = {
   isSettled?: boolean;
 };
 
-type Found = Omit<RegistryFound, 'epoch' | 'cloudEpoch' | 'repositories'>;
-
-const purposes = [...registryPurposes];
+type Found = Omit<RegistryFound, 'epoch' | 'cloudEpoch' | 'repositories' | 'purposes'>;
 
 /**
  * Verifies a registry's integration: first the login, then pull and push for each repository. Leaves no trace there. If
@@ -55,6 +55,7 @@ export function registryVerifier(deps: RegistryAccessDeps) {
       isSettled,
     }: { repositories: string[]; signal: AbortSignal | undefined; isSettled: boolean },
   ): Promise<Found> {
+    const purposes = purposesOf(opened.settings);
     async function check({ version, ...login }: RegistryLogin): Promise<Found> {
       const verified = registryOf(opened, signal).verify({ login, repositories, purposes }).then(toFound);
       return { ...(await verified.catch((error: unknown) => refusalIn(error, isSettled))), version };
@@ -76,6 +77,7 @@ export function registryVerifier(deps: RegistryAccessDeps) {
     const { integration, settings } = opened;
     const use = { projectId: integration.projectId, integrationId: integration.id };
     const host = settings.registry;
+    const purposes = purposesOf(settings);
     const wanted = { host, actions: purposes, ...(signal && { signal }) };
     /**
      * If the cloud itself says what is allowed, the cloud is asked for it. Its registry is only asked whether the login
@@ -123,7 +125,8 @@ export function registryVerifier(deps: RegistryAccessDeps) {
     const silent = checks.find(({ outcome, code = '' }) => outcome === 'unproven' && isSilent(code));
     if (silent && !isLast) throw silence({ code: silent.code ?? '', message: 'The registry stopped answering' });
     const cloudEpoch = opened.account?.epoch ?? null;
-    return { ...found, epoch, cloudEpoch, repositories } satisfies RegistryFound;
+    const purposes = purposesOf(opened.settings);
+    return { ...found, epoch, cloudEpoch, repositories, purposes } satisfies RegistryFound;
   };
 }
 
@@ -147,7 +150,7 @@ function silence({ code, message, retryAfterMs }: { code: string; message: strin
 
 function toFound({ login, realm, repositories }: Verification): Found {
   const checks = repositories.flatMap(({ repository, ...proofs }) =>
-    purposes.flatMap((action) => {
+    registryPurposes.flatMap((action) => {
       const proof = proofs[action];
       return proof ? [toCheck(repository, action, proof)] : [];
     }),

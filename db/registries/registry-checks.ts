@@ -28,11 +28,16 @@ export function registryChecksIn(db: Db) {
       }));
     },
 
-    /** Stores results, and deletes the results of repositories that are no longer checked. */
-    async put(integrationId: string, repositories: string[], checks: RepositoryCheck[], now: number): Promise<void> {
+    /** Stores results, and deletes the results of what is no longer checked. */
+    async put(
+      integrationId: string,
+      { repositories, purposes }: { repositories: string[]; purposes: RegistryPurpose[] },
+      checks: RepositoryCheck[],
+      now: number,
+    ): Promise<void> {
       await db('registry_checks')
         .where({ integration_id: integrationId })
-        .whereNotIn('repository', repositories)
+        .where((old) => old.whereNotIn('repository', repositories).orWhereNotIn('action', purposes))
         .delete();
       if (checks.length === 0) return;
       await db('registry_checks')

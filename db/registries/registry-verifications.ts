@@ -1,6 +1,6 @@
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
-import type { RepositoryCheck } from '../../domain/registries/registry-purposes.ts';
+import type { RegistryPurpose, RepositoryCheck } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import {
   believed,
@@ -100,6 +100,7 @@ export type Found = RegistryFindings & {
   /** The login that was checked; null if the registry inherits its access. */
   version: number | null;
   repositories: string[];
+  purposes: RegistryPurpose[];
   /** The host that the registry names for credentials, if it names one. */
   realm: string | undefined;
 };
@@ -147,7 +148,7 @@ export async function recordVerification(
     });
   const known = await registryChecksIn(trx).of(integrationId);
   const news = found.checks.filter((check) => !isSilence(check) || !known.some((one) => isSame(one, check)));
-  await registryChecksIn(trx).put(integrationId, found.repositories, news, now);
+  await registryChecksIn(trx).put(integrationId, found, news, now);
   await noteAnswer(trx, integration, refusals);
   await noteChange(trx, integration, verdict);
   const failure = login.ok || verdict.status === 'degraded' ? undefined : { code: login.code, detail: login.message };

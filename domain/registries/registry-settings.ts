@@ -1,3 +1,5 @@
+import { type RegistryPurpose, registryPurposes } from './registry-purposes.ts';
+
 /** What the integration of a registry stores besides its secret. */
 export type RegistrySettings = {
   /** The name in image references. */
@@ -14,7 +16,14 @@ export type RegistrySettings = {
   ca_pem?: string;
   /** The repositories that a verification proves, and the default of a request that names none. */
   repositories?: string[];
+  /** What the registry is used for. Both if it is absent. */
+  purposes?: RegistryPurpose[];
 };
+
+/** Returns what the registry is used for, and so what a verification proves. */
+export function purposesOf({ purposes = [...registryPurposes] }: RegistrySettings): RegistryPurpose[] {
+  return purposes;
+}
 
 /** The secret of an integration with a user name and password. */
 export const registryPasswordKind = 'registry_password';

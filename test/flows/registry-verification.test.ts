@@ -110,6 +110,26 @@ describe('a registry that is connected', () => {
     ]);
   });
 
+  test('that is only pulled from is active without a permission to push, and issues nothing to push', async () => {
+    const reader = { username: 'reader', password: 'may-only-pull' };
+    const { body } = await connect({ credentials: reader, purposes: ['pull'] });
+    expect(body).toMatchObject({ status: 'active', status_reason: null, registry: { purposes: ['pull'] } });
+    expect(body.registry.checks).toMatchObject([{ repository: 'team/app', action: 'pull', outcome: 'allowed' }]);
+    const exchange = (purpose: string) =>
+      client.send<{ code?: string }>('POST', `/v1/projects/${projectId}/credentials/exchange`, {
+        purpose,
+        integration_id: body.id,
+        repositories: ['team/app'],
+      });
+    expect(await exchange('push')).toMatchObject({ status: 422, body: { code: 'permission_missing' } });
+    expect((await exchange('pull')).status).toBe(200);
+
+    const both = await change(body, { purposes: ['push', 'pull'] });
+    expect(both.body).toMatchObject({ status: 'degraded', status_reason: 'push_denied' });
+    const pullAgain = await change(body, { purposes: ['pull'] });
+    expect(pullAgain.body).toMatchObject({ status: 'active', registry: { checks: [{ action: 'pull' }] } });
+  });
+
   test('becomes active only after a rejected credential is replaced', async () => {
     const { body } = await connect({ credentials: { username: 'robot$team', password: 'wrong' } });
     expect(body).toMatchObject({

@@ -132,6 +132,7 @@ describe('of a cloud’s registry', () => {
       login: { ok: true },
       realm: undefined,
       version: null,
+      purposes: ['pull', 'push'],
       checks: [check('pull', 'allowed'), check('push', 'denied', 'push_denied')],
       epoch: 7,
       cloudEpoch: 0,
