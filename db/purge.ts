@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { idAt } from '../domain/ids.ts';
 import { cloudSecretKinds, registryPasswordKind } from '../domain/registries/registry-settings.ts';
-import { rollbackKeptMs } from './clouds/cloud-access.ts';
+import { rollbackKeptMs } from '../domain/secrets/rollback.ts';
 import { clockLeewayMs } from './exchange/minted-tokens.ts';
 import { answersKeptMs } from './ops/idempotency-keys.ts';
 import type { Database, Db } from './store/connection.ts';

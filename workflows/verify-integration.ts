@@ -30,6 +30,8 @@ export async function verifyIntegration({ integrationId }: VerifyIntegration): P
       const verdict = await (wish === 'asked' ? probeRegistry : probeRegistryBriefly)({ integrationId, wish });
       if (verdict) showPhase(verdict.status, found(verdict));
       else wanted = true;
+      // The request may also have changed what the active login must be able to do.
+      if (verdict?.rejected) wanted = true;
     } catch (failure) {
       if (!(failure instanceof ActivityFailure)) throw failure;
       const told = tell(failure);

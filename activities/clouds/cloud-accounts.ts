@@ -73,9 +73,12 @@ export function cloudAccountActivities({
       const stage = configAt(account, 'pending') ? 'pending' : 'active';
       const refusal = await refusalOf(account, stage, isSettled);
       if (!refusal || stage === 'pending' || !configAt(account, 'previous')) return record(stage, refusal);
-      // The previous access may still work.
-      const isBack = (await refusalOf(account, 'previous', true)) === undefined;
-      return isBack ? record('previous', undefined) : record('active', refusal);
+      // The previous access may still work. Without a response, the refusal of the active one counts.
+      const isBack = await refusalOf(account, 'previous', true).then(
+        (other) => other === undefined,
+        () => false,
+      );
+      return record(isBack ? 'previous' : 'active', refusal);
     },
 
     async giveUpCloudCheck({ cloudAccountId, failure }: OfAccount & { failure: CloudRefusal }): Promise<void> {

@@ -3,6 +3,7 @@ import type {
   ImageCredentials,
   WantedImageCredential,
 } from '../../broker/exchange/image-credentials.ts';
+import { holdActive } from '../../db/clouds/cloud-accounts.ts';
 import type { FoundIssuer } from '../../db/exchange/issuers.ts';
 import { type Project, projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
@@ -19,6 +20,7 @@ import {
   integrationFor,
   type MintedCredential,
   onCutOff,
+  refuseCutOff,
   requireHost,
   requireIssuer,
   subjectOf,
@@ -144,9 +146,13 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Re
 
 async function mint({ database, imageCredentials }: Deps, resolved: Resolved) {
   const { wanted, unvouched } = resolved;
-  const minted = await askProvider(() => imageCredentials.mint(wanted), 'registry').catch(
-    onCutOff(database.reader, wanted.issuer, kinds),
-  );
+  const minted = await askProvider(() => imageCredentials.mint(wanted), 'registry').catch(async (error: unknown) => {
+    // The settings of one access may have met the secret of another.
+    if (wanted.cloud && !(await holdActive(database.reader, wanted.cloud))) {
+      return refuseCutOff(database.reader, wanted.issuer, kinds);
+    }
+    return onCutOff(database.reader, wanted.issuer, kinds)(error);
+  });
   if (unvouched) refuseTooMuch(minted);
   return minted;
 }

@@ -45,7 +45,7 @@ const quickBytes = 256 * 1024;
 const bytesPerPause = 64 * 1024;
 /** The pause for each body that is being read slowly. It grows with their number, so that they share one pace. */
 const pauseMs = 4;
-const longestPauseMs = 20;
+const longestPauseMs = 10;
 
 /** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const swallowMs = 5_000;
@@ -142,17 +142,19 @@ let slowBodies = 0;
 function pausesOf(request: IncomingMessage) {
   let timer: NodeJS.Timeout | undefined;
   let since = 0;
+  let isOver = false;
   return {
     note(bytes: number): void {
       since += bytes;
-      if (since < bytesPerPause) return;
+      if (since < bytesPerPause || isOver) return;
       since = 0;
       if (!timer) slowBodies += 1;
       request.pause();
       timer = setTimeout(() => request.resume(), Math.min(pauseMs * slowBodies, longestPauseMs));
     },
     stop(): void {
-      if (timer) slowBodies -= 1;
+      if (timer && !isOver) slowBodies -= 1;
+      isOver = true;
       clearTimeout(timer);
     },
   };

@@ -2,6 +2,7 @@ import { integrationsFor } from '../../db/integrations/integrations.ts';
 import { describeInactiveLogin, dropPendingLogin, promoteLogin } from '../../db/registries/registry-logins.ts';
 import { requestVerification } from '../../db/registries/registry-verifications.ts';
 import { credentialsIn } from '../../db/secrets/credentials.ts';
+import { isDuplicate } from '../../db/store/errors.ts';
 import { reply, type WriteRequest } from '../http/endpoint.ts';
 import { Problem, required } from '../http/problems.ts';
 import { existing } from './create-registry.ts';
@@ -19,13 +20,18 @@ export async function rollBackRegistry(
     throw new Problem('provider_not_supported', 'You can roll back only registries with a user name and a password.');
   }
   const before = await describeInactiveLogin(trx, id, 'retiring');
-  if (!before) {
+  const taken = before
+    ? await promoteLogin(trx, integration, before.version).catch((error: unknown) => {
+        if (!isDuplicate(error)) throw error;
+        throw new Problem('integration_exists', 'Another request has just connected the same account.');
+      })
+    : 'gone';
+  if (!before || taken === 'gone') {
     throw new Problem(
       'invalid_transition',
       'There is no previous login: Fairlead keeps one for a day. Send a new one with `PATCH`.',
     );
   }
-  const taken = await promoteLogin(trx, integration, before.version);
   if (taken) throw await existing({ trx, tenant }, { orgId, projectId }, taken.identityKey);
   await dropPendingLogin(trx, id);
   await audit({

@@ -19,6 +19,8 @@ export type RegistryFound = RegistryFindings & {
   cloudEpoch: number | null;
   /** The login that was checked; null if the registry inherits its access. */
   version: number | null;
+  /** Why the registry rejects the active login, if the checked one is the previous login. */
+  refused?: { code: string; message: string };
   repositories: string[];
   purposes: RegistryPurpose[];
   /** The host that receives the registry's credentials, if the registry names one. */
@@ -64,9 +66,12 @@ export function registryVerifier(deps: RegistryAccessDeps) {
     if (offered) return check(offered);
     const found = await check(await loginOf(opened));
     if (found.login.ok || troubleOf(found.login.code) !== 'refused') return found;
-    const before = await inactiveLoginOf(opened, 'retiring');
-    const foundBefore = before && (await check(before));
-    return foundBefore?.login.ok ? foundBefore : found;
+    const { code, message } = found.login;
+    // If the previous login does not open, or the registry does not respond, the refusal of the active one counts.
+    const previous = await inactiveLoginOf(opened, 'retiring')
+      .then((one) => one && check(one))
+      .catch(() => undefined);
+    return previous?.login.ok ? { ...previous, refused: { code, message } } : found;
   }
 
   async function withCloud(

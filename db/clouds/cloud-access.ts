@@ -1,13 +1,11 @@
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
+import { rollbackKeptMs } from '../../domain/secrets/rollback.ts';
 import { credentialsIn } from '../secrets/credentials.ts';
 import { ifReadable, sealedSecrets } from '../secrets/sealed-secrets.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CredentialRow } from '../store/tables.ts';
 import type { CloudAccount } from './cloud-accounts.ts';
-
-/** How long a replaced secret is kept, so that it can be rolled back to. */
-export const rollbackKeptMs = 24 * 3_600_000;
 
 /** `pending` is not proven yet, `active` is in use, and `previous` was in use before. */
 export type AccessStage = 'pending' | 'active' | 'previous';
@@ -38,7 +36,7 @@ export async function secretAt(
 }
 
 /**
- * Stores an access that is used only once the cloud accepts it. It replaces one that was not proven yet. Returns false
+ * Stores an access that is used only once the cloud accepts it. It adds to one that was not proven yet. Returns false
  * if it is the active access already. The caller raises the revision.
  */
 export async function offerAccess(
@@ -48,13 +46,18 @@ export async function offerAccess(
   { config, secret }: { config: Config | undefined; secret: string | undefined },
 ): Promise<boolean> {
   const { id } = account;
-  await dropPendingAccess(trx, account);
   const credential = await credentialOf(trx, account);
   const active = await ifReadable(secretAt(trx, keyring, account, 'active'));
-  const isOtherSecret = secret !== undefined && secret !== active;
-  const next = config ?? account.config;
+  // A change adds to one that is pending: settings and secret can come in two requests.
+  const pending = account.pendingConfig ? await ifReadable(secretAt(trx, keyring, account, 'pending')) : undefined;
+  const next = config ?? account.pendingConfig ?? account.config;
+  const nextSecret = secret ?? pending;
+  const isOtherSecret = nextSecret !== undefined && nextSecret !== active;
   const isOther = isOtherSecret || !isSame(next, account.config);
-  if (isOtherSecret) await sealedSecrets(trx, keyring).addPending(credential?.id ?? '', secret);
+  if (secret !== undefined || !isOther) await dropPendingAccess(trx, account);
+  if (secret !== undefined && isOtherSecret) {
+    await sealedSecrets(trx, keyring).addPending(credential?.id ?? '', secret);
+  }
   await trx('cloud_accounts')
     .where({ id })
     .update({ pending_config: isOther ? JSON.stringify(next) : null });

@@ -81,7 +81,7 @@ export async function recordCloudCheck(
   if (!before || before.epoch !== epoch) return false;
   if (stage !== 'active') {
     if (before.revision !== account.revision) return false;
-    if (refusal) {
+    if (refusal && stage === 'pending') {
       await rejectAccess(trx, keyring, before);
       await audit('access_rejected', { reason: refusal.code });
       await finish({ ...refusal, detail: `${refusal.detail} The active access stays in use.` });
@@ -91,7 +91,8 @@ export async function recordCloudCheck(
     await audit(stage === 'pending' ? 'access_replaced' : 'access_rolled_back', {});
     await accounts.moveStatus({ id, epoch: epoch + 1 }, 'active');
     await checkInheritors(trx, id);
-    await finish();
+    // After a return to the previous access, the refusal is that of the access that was active.
+    await finish(refusal && { ...refusal, detail: `${refusal.detail} The previous access is in use again.` });
     return true;
   }
   const status = refusal ? 'action_required' : 'active';

@@ -5,10 +5,12 @@ import {
   registryPasswordKind,
 } from '../../domain/registries/registry-settings.ts';
 import type { CredentialStatus } from '../../domain/secrets/credential-status.ts';
+import { rollbackKeptMs } from '../../domain/secrets/rollback.ts';
 import type { Integration } from '../integrations/integrations.ts';
 import { credentialsIn } from '../secrets/credentials.ts';
 import { ifReadable, sealedSecrets } from '../secrets/sealed-secrets.ts';
 import type { Db, Transaction } from '../store/connection.ts';
+import { locked } from '../store/locks.ts';
 import type { Keyring } from '../store/sealing.ts';
 import type { CredentialRow, CredentialVersionRow } from '../store/tables.ts';
 
@@ -31,6 +33,7 @@ export function registryLogins(db: Db, keyring: Keyring) {
     /** Returns the login with this status. Throws `UnreadableSecret` if it does not open. */
     async find({ id, settings }: Owner, status: LoginStatus): Promise<RegistryLogin | undefined> {
       const found = await secrets.withStatus({ integrationId: id }, registryPasswordKind, status);
+      if (found && isTooOld(found)) return undefined;
       const username = found?.username ?? (settings as RegistrySettings).username;
       return found && username !== undefined ? { version: found.version, username, password: found.secret } : undefined;
     },
@@ -72,7 +75,8 @@ export async function describeInactiveLogin(
 ): Promise<InactiveLogin | undefined> {
   const credential = await credentialOf(db, integrationId);
   const row = credential && (await versionOf(db, credential.id, status));
-  return row && { version: row.version, username: row.username, since: row.updated_at };
+  if (!row || isTooOld(row)) return undefined;
+  return { version: row.version, username: row.username, since: row.updated_at };
 }
 
 export async function loginStatus(
@@ -92,19 +96,19 @@ export async function dropPendingLogin(db: Db, integrationId: string): Promise<v
 /**
  * Makes another login the active one. The active one becomes `retiring`, and the integration can be rolled back to it
  * for a day. Fairlead no longer returns credentials made with it. If another integration of this owner already uses the
- * user name, returns that integration and changes nothing.
+ * user name, returns the identity and changes nothing. Returns `gone` if the login was destroyed.
  */
 export async function promoteLogin(
   trx: Transaction,
   integration: Integration,
   version: number,
-): Promise<{ usedBy: string; identityKey: string } | undefined> {
+): Promise<{ identityKey: string } | 'gone' | undefined> {
   const { id, orgId, projectId, expiresAt } = integration;
   const settings = integration.settings as RegistrySettings;
   const credential = await credentialOf(trx, id);
   const next =
-    credential && (await trx('credential_versions').where({ credential_id: credential.id, version }).first());
-  if (!next) throw new Error(`There is no login ${version} of ${id}`);
+    credential && (await locked(trx('credential_versions').where({ credential_id: credential.id, version }).first()));
+  if (!next || next.status === 'purged') return 'gone';
   const username = next.username ?? settings.username ?? '';
   const identityKey = registryIdentity(settings.registry, { username });
   const other = await trx('integrations')
@@ -112,7 +116,7 @@ export async function promoteLogin(
     .whereNot({ id })
     .whereNotIn('status', endedIntegrationStatuses)
     .first('id');
-  if (other) return { usedBy: other.id, identityKey };
+  if (other) return { identityKey };
 
   await credentialsIn(trx).promote(credential.id, version, { username: settings.username ?? '', expiresAt });
   await trx('integrations')
@@ -126,6 +130,11 @@ export async function promoteLogin(
       updated_at: Date.now(),
     });
   return undefined;
+}
+
+/** After a day, nobody can roll back to a login, even if it is not destroyed yet. */
+function isTooOld({ status, updated_at: since }: Pick<CredentialVersionRow, 'status' | 'updated_at'>): boolean {
+  return status === 'retiring' && Date.now() - since >= rollbackKeptMs;
 }
 
 function credentialOf(db: Db, integrationId: string): Promise<CredentialRow | undefined> {

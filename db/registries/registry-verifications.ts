@@ -4,6 +4,7 @@ import type { RegistryPurpose, RepositoryCheck } from '../../domain/registries/r
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
 import {
   believed,
+  isProven,
   type RegistryFindings,
   type RegistryVerdict,
   troubleOf,
@@ -99,6 +100,8 @@ export type Found = RegistryFindings & {
   cloudEpoch: number | null;
   /** The login that was checked; null if the registry inherits its access. */
   version: number | null;
+  /** Why the registry rejects the active login, if the checked one is the previous login. */
+  refused?: { code: string; message: string };
   repositories: string[];
   purposes: RegistryPurpose[];
   /** The host that the registry names for credentials, if it names one. */
@@ -151,7 +154,12 @@ export async function recordVerification(
   await registryChecksIn(trx).put(integrationId, found, news, now);
   await noteAnswer(trx, integration, refusals);
   await noteChange(trx, integration, verdict);
-  const failure = login.ok || verdict.status === 'degraded' ? undefined : { code: login.code, detail: login.message };
+  const { refused } = found;
+  const failure = refused
+    ? { code: refused.code, detail: `${refused.message} The previous login is in use again.` }
+    : login.ok || verdict.status === 'degraded'
+      ? undefined
+      : { code: login.code, detail: login.message };
   await allOperations(trx).finish({ kind, subjectId: integrationId }, failure);
   return { ...verdict, doubted: refusals > 0 && !login.ok ? login.code : null };
 }
@@ -173,32 +181,54 @@ async function settleLogin(
   if (version === null || (status !== 'pending' && status !== 'retiring')) return 'outdated';
   const audit = (action: string, detail: Record<string, string | number>) =>
     appendAudit(trx, { orgId, projectId, actor: 'system', action, target: id, detail: { version, ...detail } });
-  const refusal = isAccepted(integration, found) ? undefined : login;
+  const refusal = status === 'pending' ? await reasonToReject(trx, integration, found) : undefined;
   const taken = refusal ? undefined : await promoteLogin(trx, integration, version);
+  if (taken === 'gone') return 'outdated';
   if (!refusal && !taken) {
     await audit(status === 'pending' ? 'integration.login_replaced' : 'integration.login_rolled_back', {});
     return 'in_use';
   }
   if (status === 'retiring') return 'outdated';
   await registryLogins(trx, keyring).reject(id, version);
-  const code = taken ? 'integration_exists' : !login.ok ? login.code : 'credentials_unproven';
+  if (!login.ok && login.code === 'realm_not_trusted') {
+    await trx('integrations')
+      .where({ id })
+      .update({ settings: JSON.stringify(withRealm(integration, found)) });
+  }
+  const { code, message } = refusal ?? {
+    code: 'integration_exists',
+    message: 'Another integration uses this user name.',
+  };
   await audit('integration.login_rejected', { code });
-  const why = taken ? `The integration ${taken.usedBy} already uses this user name.` : !login.ok ? login.message : '';
-  const detail = `${why} The active login stays in use.`.trim();
+  const detail = `${message} The active login stays in use.`;
   await allOperations(trx).finish({ kind, subjectId: id }, { code, detail });
   return { rejected: code };
 }
 
 /**
- * Returns whether the new login can be taken into use. A registry that serves anonymous requests accepts everything, so
- * there an unproven login replaces only one that is not proven either.
+ * Returns why a new login cannot be used, if so. A registry that serves anonymous requests accepts everything, so there
+ * an unproven login replaces only one that is not proven either. A login must not lose what the active one can do.
  */
-function isAccepted({ status, statusReason }: Integration, found: Found): boolean {
-  const before = { status, reason: statusReason };
-  const { status: after, reason } = verdictOn(before, found);
-  if (found.login.ok || after === 'active') return true;
-  const isUnproven = reason === 'credentials_unproven' && after === 'degraded';
-  return isUnproven && (!usableIntegrationStatuses.includes(status) || statusReason === reason);
+async function reasonToReject(
+  trx: Transaction,
+  { id, status, statusReason }: Integration,
+  found: Found,
+): Promise<{ code: string; message: string } | undefined> {
+  const { login, checks } = found;
+  if (isProven(found)) {
+    const known = await registryChecksIn(trx).of(id);
+    const lost = checks.find(
+      (check) => check.outcome === 'denied' && known.some((one) => isSame(one, check) && one.outcome === 'allowed'),
+    );
+    if (!lost || !usableIntegrationStatuses.includes(status)) return undefined;
+    const { action, repository, code = `${action}_denied` } = lost;
+    const advice = 'If that is intended, change `purposes` or `repositories` in the same request.';
+    return { code, message: `The new login cannot ${action} ${repository}, as the active one can. ${advice}` };
+  }
+  const code = login.ok ? 'credentials_unproven' : login.code;
+  const isNoWorse = !usableIntegrationStatuses.includes(status) || statusReason === code;
+  if (code === 'credentials_unproven' && isNoWorse) return undefined;
+  return { code, message: login.ok ? '' : login.message };
 }
 
 /**

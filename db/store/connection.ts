@@ -54,6 +54,7 @@ function connectSqlite(filename: string): Database {
     },
     onWake: wakes.on,
     async close() {
+      turns.close();
       await checkpoints.stop();
       await Promise.all([reader.destroy(), writer.destroy()]);
     },

@@ -21,15 +21,18 @@ export type RegistryFindings = {
 
 export type RegistryVerdict = { status: IntegrationStatus; reason: string | null };
 
+/** If the registry serves anonymous requests, only a repository that is not public proves a credential. */
+export function isProven({ login, checks }: RegistryFindings): boolean {
+  return login.ok || (login.code === 'credentials_unproven' && checks.some(isAllowed));
+}
+
 /** Returns the status that follows from the results. Results that say nothing about the connection change nothing. */
 export function verdictOn(current: RegistryVerdict, { login, checks }: RegistryFindings): RegistryVerdict {
   const denied = checks.find(({ outcome }) => outcome === 'denied');
-  // If the registry serves anonymous requests, only a repository that is not public proves a credential.
-  const isProven = login.ok || (login.code === 'credentials_unproven' && checks.some(isAllowed));
-  if (isProven) {
+  if (isProven({ login, checks })) {
     return denied ? { status: 'degraded', reason: denied.code ?? 'denied' } : { status: 'active', reason: null };
   }
-  const { code } = login;
+  const code = login.ok ? 'unknown' : login.code;
   if (code === 'credentials_unproven') return { status: 'degraded', reason: code };
   const isWorking = works(current);
   switch (troubleOf(code)) {

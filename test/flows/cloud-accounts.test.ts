@@ -166,7 +166,10 @@ describe('a new secret of a working account', () => {
 
     // If the cloud rejects the new secret later, the previous one is used again.
     added.end();
-    expect(await tenant.verify(account)).toMatchObject({ status: 'succeeded' });
+    expect(await tenant.verify(account)).toMatchObject({
+      status: 'failed',
+      error: { detail: expect.stringContaining('The previous access is in use again.') },
+    });
     expect(await tenant.read(account)).toMatchObject({ status: 'active', status_reason: null });
     expect(await statuses(account)).toEqual(['active', 'retiring']);
     expect((await tenant.exchange({ integration_id: integration.id })).status).toBe(200);

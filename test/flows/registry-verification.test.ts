@@ -23,6 +23,10 @@ type View = {
 const password = `pa$$'"(:\n-${'c4nary'}`;
 const users = {
   robot$team: { password, access: [{ repository: 'team/*', actions: ['pull' as const, 'push' as const] }] },
+  deployer: {
+    password: 'also-pushes',
+    access: [{ repository: 'team/*', actions: ['pull' as const, 'push' as const] }],
+  },
   reader: { password: 'may-only-pull', access: [{ repository: 'team/app', actions: ['pull' as const] }] },
 };
 
@@ -183,7 +187,7 @@ describe('a registry that is watched', () => {
     expect(await ends()).toBe(end * 1000);
     await change(body, { credentials: { password } });
     expect(await ends()).toBe(end * 1000);
-    await change(body, { credentials: { username: 'reader', password: 'may-only-pull' } });
+    await change(body, { credentials: { username: 'deployer', password: 'also-pushes' } });
     expect(await ends()).toBeNull();
     await change(body, { credentials: { username: 'robot$team', password }, expires_at: end });
     expect(await ends()).toBe(end * 1000);
@@ -262,14 +266,14 @@ test('returns the stored credential, and nothing once it is rejected or deleted'
       { purpose: 'pull', integration_id: body.id, repositories: ['team/app'] },
     );
   expect(await exchange()).toMatchObject({ status: 200, body: { username: 'robot$team', password } });
-  const other = { username: 'reader', password: 'may-only-pull' };
-  expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'degraded' });
+  const other = { username: 'deployer', password: 'also-pushes' };
+  expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'active' });
   expect(await exchange()).toMatchObject({ status: 200, body: other });
   registry.settings.users = new Map();
   await verify(body);
   expect(await exchange()).toMatchObject({ status: 409, body: { code: 'integration_unusable' } });
-  registry.settings.users = new Map([['reader', { ...users.reader, password: 'a later one' }]]);
-  expect((await change(body, { credentials: { password: 'a later one' } })).body.status).toBe('degraded');
+  registry.settings.users = new Map([['deployer', { ...users.deployer, password: 'a later one' }]]);
+  expect((await change(body, { credentials: { password: 'a later one' } })).body.status).toBe('active');
   expect((await exchange()).status).toBe(200);
   const deleted = await client.send('DELETE', `/v1/integrations/${body.id}`, undefined, wait);
   expect(deleted).toMatchObject({ status: 200, body: { operation: { kind: 'delete', status: 'succeeded' } } });
@@ -277,7 +281,7 @@ test('returns the stored credential, and nothing once it is rejected or deleted'
 });
 
 describe('a new login', () => {
-  const other = { username: 'reader', password: 'may-only-pull' };
+  const other = { username: 'deployer', password: 'also-pushes' };
   const exchange = (id: string) =>
     client.send<{ username?: string; password?: string; code?: string }>(
       'POST',
@@ -312,9 +316,33 @@ describe('a new login', () => {
     }
     expect(await statuses(body.id)).toEqual(['active', 'rejected', 'rejected']);
     expect(await verify(body)).toMatchObject({ body: { operation: { status: 'succeeded' } } });
-    expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'degraded' });
+    expect((await change(body, { credentials: other })).body).toMatchObject({ status: 'active' });
     expect(await exchange(body.id)).toMatchObject({ status: 200, body: other });
     expect(await statuses(body.id)).toEqual(['retiring', 'rejected', 'rejected', 'active']);
+  });
+
+  test('that cannot do what the active one can is rejected, unless the purposes change with it', async () => {
+    const { body } = await connect();
+    const reader = { username: 'reader', password: 'may-only-pull' };
+    const { body: changed } = await change(body, { credentials: reader });
+    const detail = expect.stringContaining('cannot push team/app');
+    expect(changed).toMatchObject({
+      status: 'active',
+      operation: { status: 'failed', error: { code: 'push_denied', detail } },
+    });
+    expect(await exchange(body.id)).toMatchObject({ status: 200, body: { username: 'robot$team' } });
+    const pullOnly = await change(body, { credentials: reader, purposes: ['pull'] });
+    expect(pullOnly.body).toMatchObject({ status: 'active', registry: { username: 'reader' } });
+  });
+
+  test('that is rejected leaves other changes of the request to be checked with the active one', async () => {
+    const { body } = await connect();
+    await change(body, { credentials: { password: 'wrong' }, repositories: ['team/app', 'other/thing'] });
+    await expect
+      .poll(() => read(body), { timeout: 20_000 })
+      .toMatchObject({
+        registry: { checks: expect.arrayContaining([expect.objectContaining({ repository: 'other/thing' })]) },
+      });
   });
 
   test('can be rolled back, with its user name and its expiry date, and forward again', async () => {
@@ -325,12 +353,12 @@ describe('a new login', () => {
       expect(await read(body)).toMatchObject({ registry: { username, expires_at } });
       expect(await exchange(body.id)).toMatchObject({ status: 200, body: { username } });
     };
-    await isUsing('reader', null);
+    await isUsing('deployer', null);
     expect(await rollBack(body.id)).toMatchObject({ status: 200, body: { operation: { status: 'succeeded' } } });
     await isUsing('robot$team', end);
     expect((await read(body)).status).toBe('active');
     await rollBack(body.id);
-    await isUsing('reader', null);
+    await isUsing('deployer', null);
     expect(await statuses(body.id)).toEqual(['retiring', 'active']);
   });
 
@@ -338,7 +366,9 @@ describe('a new login', () => {
     const { body } = await connect();
     await change(body, { credentials: other });
     registry.settings.users = new Map([['robot$team', users.robot$team]]);
-    expect(await verify(body)).toMatchObject({ body: { operation: { status: 'succeeded' } } });
+    const { operation } = (await verify(body)).body;
+    expect(operation).toMatchObject({ status: 'failed', error: { code: 'credentials_rejected' } });
+    expect(operation?.error?.detail).toContain('The previous login is in use again.');
     expect(await read(body)).toMatchObject({ status: 'active', registry: { username: 'robot$team' } });
     expect(await exchange(body.id)).toMatchObject({ status: 200, body: { password } });
   });
@@ -347,18 +377,18 @@ describe('a new login', () => {
     const { body } = await connect();
     registry.fail({ path: /./, kind: 'reset' });
     await client.send('PATCH', `/v1/integrations/${body.id}`, { credentials: other });
-    const pending = { registry: { username: 'robot$team', pending_login: { version: 2, username: 'reader' } } };
+    const pending = { registry: { username: 'robot$team', pending_login: { version: 2, username: 'deployer' } } };
     expect(await read(body)).toMatchObject({ status: 'active', ...pending });
     expect(await exchange(body.id)).toMatchObject({ status: 200, body: { password } });
     registry.heal();
     await expect
       .poll(() => read(body), { timeout: 60_000 })
-      .toMatchObject({ registry: { username: 'reader', pending_login: null } });
+      .toMatchObject({ registry: { username: 'deployer', pending_login: null } });
   });
 
   test('of two integrations with the same user name is used for one, and rejected for the other', async () => {
     const integrations = [(await connect()).body, (await connect({ credentials: other })).body];
-    const third = { password: 'third', access: users.reader.access };
+    const third = { password: 'third', access: users.deployer.access };
     registry.settings.users = new Map([...Object.entries(users), ['third', third]]);
     const changed = await Promise.all(
       integrations.map((one) => change(one, { credentials: { username: 'third', password: 'third' } })),

@@ -67,3 +67,20 @@ test('many large bodies share one pace, and none waits for long', async () => {
   // With 28 pauses of 160 ms, it would take more than four seconds.
   expect((await readAtOnce(40, 64 * 1024)).ms).toBeLessThan(3_000);
 });
+
+test('bodies that are refused for lack of room do not slow others down', async () => {
+  const refusing = {
+    open: (_: unknown, refuse: () => void) => ({ take: () => refuse(), close: () => {} }),
+    prove: () => {},
+  };
+  const sender = { network: 'n', app: 'a' };
+  const large = randomBytes(512 * 1024);
+  for (let count = 0; count < 10; count += 1) {
+    const refused = await readBody(arriving([large]), { maxBytes: large.length, budget: refusing, sender });
+    expect(refused).toBe('too_many');
+  }
+  const times: number[] = [];
+  for (let count = 0; count < 5; count += 1) times.push((await readAtOnce(1, 64 * 1024)).ms);
+  // With the pauses of several bodies, it would take 280 ms.
+  expect(Math.min(...times)).toBeLessThan(250);
+});

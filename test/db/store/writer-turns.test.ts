@@ -44,3 +44,12 @@ test('never runs two at once, and returns what each returns', async () => {
   );
   expect(results).toEqual(Array.from({ length: 100 }, (_, index) => index));
 });
+
+test('rejects those that wait when it is closed', async () => {
+  const turns = createWriterTurns();
+  const running = turns.take(false, () => new Promise((resolve) => setTimeout(resolve, 20, 'done')));
+  const waiting = [turns.take(false, async () => 'late'), turns.take(true, async () => 'late')];
+  turns.close();
+  const results = await Promise.allSettled([running, ...waiting]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+});
