@@ -1,4 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deliveryQueue } from '../../../db/deliveries/delivery-queue.ts';
 import { largeBodiesIn } from '../../../db/deliveries/large-bodies.ts';
@@ -34,6 +36,19 @@ async function post(body: Buffer, appId = ours, guid?: string): Promise<{ status
   return { status: response.status, id };
 }
 
+/** Lets nothing be stored until the returned function is called. */
+function holdStore(): () => void {
+  const released = new EventEmitter();
+  const end = once(released, 'end');
+  api.database
+    .write(async (trx) => {
+      if (api.database.dialect === 'postgres') await trx.raw('lock table large_body_parts in exclusive mode');
+      await end;
+    })
+    .catch(() => {});
+  return () => void released.emit('end');
+}
+
 const queue = () => deliveryQueue(api.database.reader);
 const parts = () => api.database.reader('large_body_parts');
 
@@ -66,19 +81,26 @@ test('stores small webhooks while it stores a large one', async () => {
 
 test('GitHub Apps take turns with large bodies', async () => {
   const order: number[] = [];
-  const send = (appId: number, bytes: number) => post(bodyOf(bytes), appId).then(() => order.push(appId));
-  const first = Array.from({ length: 4 }, () => send(ours, 4 * megabyte));
-  await expect.poll(async () => (await parts().where({ part: 0 })).length).toBeGreaterThan(2);
-  // It arrives before the first ones are stored.
-  await Promise.all([...first, send(theirs, 1.2 * megabyte)]);
+  const send = (appId: number) => post(bodyOf(1.2 * megabyte), appId).then(() => order.push(appId));
+  const release = holdStore();
+  const first = Array.from({ length: 4 }, () => send(ours));
+  await sleep(1_000);
+  const last = send(theirs);
+  await sleep(1_000);
+  release();
+  await Promise.all([...first, last]);
   expect(order.indexOf(theirs)).toBeLessThan(3);
 });
 
 test('limits one GitHub App to half of the room, and still accepts bodies of another', async () => {
-  const answers = await Promise.all([
-    ...Array.from({ length: 4 }, () => post(bodyOf(8 * megabyte))),
-    post(bodyOf(8 * megabyte), theirs),
-  ]);
+  const release = holdStore();
+  const sent = [...Array.from({ length: 4 }, () => post(bodyOf(8 * megabyte))), post(bodyOf(8 * megabyte), theirs)];
+  // Two of them are refused once all have arrived.
+  const first = await Promise.race([...sent, sleep(10_000, { status: 0 })]);
+  expect(first.status).toBe(503);
+  await sleep(2_000);
+  release();
+  const answers = await Promise.all(sent);
   const statuses = answers.map(({ status }) => status);
   expect(statuses.slice(0, 4).sort()).toEqual([202, 202, 503, 503]);
   expect(statuses[4]).toBe(202);

@@ -105,6 +105,12 @@ const arrangements: Record<string, (tenant: Owner, usual: Sent) => Promise<Sent>
     });
     return usual;
   },
+  async rollbackCloudAccount(_, usual) {
+    const id = usual.path.split('/')[3] ?? '';
+    const previous = { previous_config: '{}', previous_at: Date.now() };
+    await api.database.write((trx) => trx('cloud_accounts').where({ id }).update(previous));
+    return usual;
+  },
   async rerunBuild({ buildId }, usual) {
     const ended = { status: 'failed' as const, finished_at: Date.now() };
     await api.database.write((trx) => trx('builds').where({ id: buildId }).update(ended));
