@@ -11,7 +11,7 @@ type BodylessDelivery = Omit<NewDelivery, 'body' | 'storedAs'>;
 const largeBytes = 1024 * 1024;
 const bytesPerPart = 512 * 1024;
 /** The pause after each part, as a multiple of the time that the write took. */
-const pauseTimes = 2;
+const pauseTimes = 4;
 const longestPauseMs = 50;
 
 /**

@@ -44,8 +44,8 @@ const openBytes = 64 * 1024;
 const quickBytes = 256 * 1024;
 const bytesPerPause = 64 * 1024;
 /** The pause for each body that is being read slowly. It grows with their number, so that they share one pace. */
-const pauseMs = 4;
-const longestPauseMs = 10;
+const pauseMs = 6;
+const longestPauseMs = 12;
 
 /** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const swallowMs = 5_000;

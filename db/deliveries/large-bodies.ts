@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db } from '../store/connection.ts';
+
+const partPauseMs = 5;
 
 /** The bodies that are stored in parts, each part in a transaction of its own, before the delivery. */
 export function largeBodiesIn(db: Db) {
@@ -8,7 +11,7 @@ export function largeBodiesIn(db: Db) {
       await parts().insert({ delivery_id: deliveryId, part, bytes });
     },
 
-    /** Reads one part at a time, so that other work runs in between. */
+    /** Reads one part at a time with a pause after each, so that other work runs in between. */
     async find(deliveryId: string): Promise<Buffer> {
       const size = (await db('deliveries').where({ id: deliveryId }).first('size'))?.size ?? 0;
       const body = Buffer.allocUnsafeSlow(Number(size));
@@ -17,6 +20,7 @@ export function largeBodiesIn(db: Db) {
         const found = await parts().where({ delivery_id: deliveryId, part }).first('bytes');
         if (!found) return Buffer.alloc(0);
         at += found.bytes.copy(body, at);
+        await sleep(partPauseMs);
       }
       return body;
     },

@@ -64,7 +64,7 @@ test('many large bodies share one pace, and none waits for long', async () => {
   const one = await readAtOnce(1, 64 * 1024);
   const four = await readAtOnce(4, 64 * 1024);
   expect(four.ms).toBeGreaterThan(one.ms * 1.5);
-  // With 28 pauses of 160 ms, it would take more than four seconds.
+  // With 28 pauses of 240 ms, it would take more than six seconds.
   expect((await readAtOnce(40, 64 * 1024)).ms).toBeLessThan(3_000);
 });
 
@@ -81,6 +81,6 @@ test('bodies that are refused for lack of room do not slow others down', async (
   }
   const times: number[] = [];
   for (let count = 0; count < 5; count += 1) times.push((await readAtOnce(1, 64 * 1024)).ms);
-  // With the pauses of several bodies, it would take 280 ms.
+  // With the pauses of several bodies, it would take 330 ms.
   expect(Math.min(...times)).toBeLessThan(250);
 });
