@@ -195,7 +195,8 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
           );
         }
         // An account that does not work needs the result of the check first.
-        await promoteAccess(trx, account, 'previous', account.status === 'active' ? 'active' : 'pending');
+        const status = account.status === 'active' ? 'active' : 'pending';
+        await promoteAccess(trx, account, 'previous', { status, checkedAt: account.checkedAt });
         await audit({ orgId, projectId, action: 'cloud_account.access_rolled_back', target });
         await requestVerificationsOf(trx, target);
         return reply({ operation: await requestCloudCheck(trx, account) });

@@ -68,7 +68,10 @@ export function setupWith({ cloudAccounts, links }: SetupDeps) {
   };
 }
 
-/** Returns what a person pastes at the cloud, so that it admits this account and no other. Uses the pending settings, if any. */
+/**
+ * Returns what a person pastes at the cloud, so that it admits this account and no other. Uses the pending settings, if
+ * any.
+ */
 function setupOf(stored: CloudAccount, ourselves: Ourselves): Setup {
   const account = { ...stored, config: stored.pendingConfig ?? stored.config };
   const setup = { aws: ofAws, gcp: ofGoogle, azure: ofAzure }[account.kind](account, ourselves);

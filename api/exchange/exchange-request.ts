@@ -3,7 +3,7 @@ import { longestTtlMs } from '../../broker/exchange/git-tokens.ts';
 import { type Claim, CutOff, TooShortLived } from '../../broker/exchange/minter.ts';
 import { type App, appsFor } from '../../db/builds/apps.ts';
 import { type Build, buildsFor } from '../../db/builds/builds.ts';
-import { type FoundIssuer, findIssuer, type Issuer, isStillIssuer } from '../../db/exchange/issuers.ts';
+import { type FoundIssuer, findIssuer, type Issuer } from '../../db/exchange/issuers.ts';
 import type { LeaseScope } from '../../db/exchange/leases.ts';
 import type { Project } from '../../db/people/projects.ts';
 import type { Database, Db, Transaction } from '../../db/store/connection.ts';
@@ -169,7 +169,6 @@ export function onCutOff(db: Db, issuer: Issuer, kinds: readonly string[]) {
         'The provider does not issue such long-lived tokens. Send a shorter `min_ttl`.',
       );
     }
-    if (error instanceof Problem && !(await isStillIssuer(db, issuer))) return refuseCutOff(db, issuer, kinds);
     throw error;
   };
 }

@@ -3,7 +3,6 @@ import type {
   ImageCredentials,
   WantedImageCredential,
 } from '../../broker/exchange/image-credentials.ts';
-import { holdActive } from '../../db/clouds/cloud-accounts.ts';
 import type { FoundIssuer } from '../../db/exchange/issuers.ts';
 import { type Project, projectsFor } from '../../db/people/projects.ts';
 import type { Database } from '../../db/store/connection.ts';
@@ -20,7 +19,6 @@ import {
   integrationFor,
   type MintedCredential,
   onCutOff,
-  refuseCutOff,
   requireHost,
   requireIssuer,
   subjectOf,
@@ -146,13 +144,9 @@ async function resolve({ database }: Deps, request: ExchangeRequest, purpose: Re
 
 async function mint({ database, imageCredentials }: Deps, resolved: Resolved) {
   const { wanted, unvouched } = resolved;
-  const minted = await askProvider(() => imageCredentials.mint(wanted), 'registry').catch(async (error: unknown) => {
-    // The settings of one access may have met the secret of another.
-    if (wanted.cloud && !(await holdActive(database.reader, wanted.cloud))) {
-      return refuseCutOff(database.reader, wanted.issuer, kinds);
-    }
-    return onCutOff(database.reader, wanted.issuer, kinds)(error);
-  });
+  const minted = await askProvider(() => imageCredentials.mint(wanted), 'registry').catch(
+    onCutOff(database.reader, wanted.issuer, kinds),
+  );
   if (unvouched) refuseTooMuch(minted);
   return minted;
 }

@@ -59,7 +59,8 @@ export function requireChangeable({ kind, authMode }: Integration, changes: Chan
 
 /**
  * Returns the changes to store. A new login is used only once the registry accepts it, so a wrong password never ends a
- * working connection. If the change affects where the login can be sent, Fairlead no longer returns credentials that were made before.
+ * working connection. If the change affects where the login can be sent, Fairlead no longer returns credentials that
+ * were made before.
  */
 export async function changeRegistry(
   { trx, tenant }: Pick<WriteRequest, 'trx' | 'tenant'>,

@@ -1,7 +1,7 @@
 import { type Issuer, isStillIssuer, isStillRunning } from '../../db/exchange/issuers.ts';
 import { mintedTokensIn } from '../../db/exchange/minted-tokens.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
-import type { Database, Transaction } from '../../db/store/connection.ts';
+import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import type { Keyring } from '../../db/store/sealing.ts';
 import { createExpiringCache } from '../cache.ts';
 
@@ -49,7 +49,7 @@ type Provider<Of extends Wanted, To extends Minted> = {
   /** The detail of the audit log entry. */
   describe(wanted: Of): Record<string, string | number>;
   /** Whether the access that minted it is still good, in the transaction that issues the lease. */
-  isCurrent?(trx: Transaction, wanted: Of): Promise<boolean>;
+  isCurrent?(trx: Db, wanted: Of): Promise<boolean>;
   /** Revokes a remembered credential. */
   revoke(mintedTokenId: string): Promise<void>;
   /** Revokes a credential that could not be remembered. */
@@ -65,11 +65,14 @@ export function createMinter<Of extends Wanted, To extends Minted>(provider: Pro
   const { database, keyring } = provider;
   const cache = createExpiringCache<Remembered<To>>({ marginMs, renewAfter: 0.8 });
 
-  const isGood = async (trx: Transaction, wanted: Of) =>
+  const isGood = async (trx: Db, wanted: Of) =>
     (await isStillIssuer(trx, wanted.issuer)) && (await (provider.isCurrent?.(trx, wanted) ?? true));
 
   async function mintNew(wanted: Of): Promise<Remembered<To>> {
-    const minted = await provider.mint(wanted);
+    const minted = await provider.mint(wanted).catch(async (error: unknown) => {
+      // The settings of one access may have met the secret of another.
+      throw (await isGood(database.reader, wanted)) ? error : new CutOff();
+    });
     return { ...minted, id: await remember(wanted, minted) };
   }
 

@@ -1,5 +1,6 @@
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import type { RegistryLogin } from '../../db/registries/registry-logins.ts';
+import type { Found as RegistryFound } from '../../db/registries/registry-verifications.ts';
 import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import {
   type RegistryPurpose,
@@ -7,25 +8,10 @@ import {
   registryPurposes,
 } from '../../domain/registries/registry-purposes.ts';
 import { purposesOf } from '../../domain/registries/registry-settings.ts';
-import { type RegistryFindings, troubleOf } from '../../domain/registries/registry-verdicts.ts';
+import { troubleOf } from '../../domain/registries/registry-verdicts.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import type { Proof, Verification } from '../../providers/registries/verification.ts';
 import { type Opened, type RegistryAccessDeps, registryOpener } from './opened-registry.ts';
-
-export type RegistryFound = RegistryFindings & {
-  /** The versions at the time of the check. The result is valid for these versions only. */
-  epoch: number;
-  /** The version of the inherited access; null if the registry has its own credential. */
-  cloudEpoch: number | null;
-  /** The login that was checked; null if the registry inherits its access. */
-  version: number | null;
-  /** Why the registry rejects the active login, if the checked one is the previous login. */
-  refused?: { code: string; message: string };
-  repositories: string[];
-  purposes: RegistryPurpose[];
-  /** The host that receives the registry's credentials, if the registry names one. */
-  realm: string | undefined;
-};
 
 type Patience = {
   signal?: AbortSignal;
@@ -35,6 +21,7 @@ type Patience = {
   isSettled?: boolean;
 };
 
+/** What the checks themselves find. */
 type Found = Omit<RegistryFound, 'epoch' | 'cloudEpoch' | 'repositories' | 'purposes'>;
 
 /**
@@ -47,7 +34,7 @@ export function registryVerifier(deps: RegistryAccessDeps) {
 
   /**
    * Checks a new login if there is one, and the active login otherwise. If the registry refuses the active one, the
-   * login before it may still work.
+   * previous login may still work.
    */
   async function withPassword(
     opened: Opened,

@@ -74,8 +74,8 @@ export async function dropPendingAccess(trx: Transaction, account: CloudAccount)
 /** Destroys an access that the cloud refused before it was used. */
 export async function rejectAccess(trx: Transaction, keyring: Keyring, account: CloudAccount): Promise<void> {
   const credential = await credentialOf(trx, account);
-  const version = credential && (await credentialsIn(trx).versionWith(credential.id, 'pending'));
-  if (version !== undefined) await sealedSecrets(trx, keyring).reject(credential?.id ?? '', version);
+  const pending = credential && (await credentialsIn(trx).newestWith(credential.id, 'pending'));
+  if (pending) await sealedSecrets(trx, keyring).reject(pending.credential_id, pending.version);
   await trx('cloud_accounts').where({ id: account.id }).update({ pending_config: null, updated_at: Date.now() });
 }
 
@@ -87,7 +87,7 @@ export async function promoteAccess(
   trx: Transaction,
   account: CloudAccount,
   stage: Exclude<AccessStage, 'active'>,
-  status: 'active' | 'pending' = 'active',
+  { status, checkedAt }: { status: 'active' | 'pending'; checkedAt: number | null },
 ): Promise<void> {
   const now = Date.now();
   const config = configAt(account, stage);
@@ -95,9 +95,9 @@ export async function promoteAccess(
   const credential = await credentialOf(trx, account);
   const credentials = credentialsIn(trx);
   if (credential) {
-    const version = await credentials.versionWith(credential.id, statusOf[stage]);
+    const next = await credentials.newestWith(credential.id, statusOf[stage]);
     if (stage === 'previous') await credentials.purge(credential.id, 'pending');
-    if (version !== undefined) await credentials.promote(credential.id, version);
+    if (next) await credentials.promote(credential.id, next.version);
     // Only the settings change. An older retiring secret does not match them.
     else await credentials.purge(credential.id, 'retiring');
   }
@@ -111,6 +111,7 @@ export async function promoteAccess(
       previous_at: now,
       status,
       status_reason: null,
+      checked_at: checkedAt,
       epoch: trx.raw('epoch + 1') as unknown as number,
       updated_at: now,
     });

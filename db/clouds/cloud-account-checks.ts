@@ -64,7 +64,8 @@ export async function holdInheritors(trx: Transaction, accountId: string): Promi
 /**
  * Stores what the cloud said about an access, and ends the waiting operations. A pending access becomes the active one
  * if the cloud accepts it. Otherwise it is rejected, and nothing else changes. The previous access becomes the active
- * one again if the cloud accepts only that one. Returns false if the account was deleted, or changed since the check began.
+ * one again if the cloud accepts only that one. Returns false if the account was deleted, or changed since the check
+ * began.
  */
 export async function recordCloudCheck(
   trx: Transaction,
@@ -87,9 +88,8 @@ export async function recordCloudCheck(
       await finish({ ...refusal, detail: `${refusal.detail} The active access stays in use.` });
       return true;
     }
-    await promoteAccess(trx, before, stage);
+    await promoteAccess(trx, before, stage, { status: 'active', checkedAt: Date.now() });
     await audit(stage === 'pending' ? 'access_replaced' : 'access_rolled_back', {});
-    await accounts.moveStatus({ id, epoch: epoch + 1 }, 'active');
     await checkInheritors(trx, id);
     // After a return to the previous access, the refusal is that of the access that was active.
     await finish(refusal && { ...refusal, detail: `${refusal.detail} The previous access is in use again.` });

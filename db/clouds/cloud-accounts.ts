@@ -145,8 +145,8 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
 /** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allCloudAccounts = (db: Db) => cloudAccountsFor(db, everything);
 
-/** There is no access besides the current one. */
-export const withoutOthers = { pending_config: null, previous_config: null, previous_at: null };
+/** There is no access besides the active one. */
+const withoutOthers = { pending_config: null, previous_config: null, previous_at: null };
 const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
 
 function toCloudAccount(row: CloudAccountRow): CloudAccount {

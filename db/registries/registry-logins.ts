@@ -74,7 +74,7 @@ export async function describeInactiveLogin(
   status: Exclude<LoginStatus, 'active'>,
 ): Promise<InactiveLogin | undefined> {
   const credential = await credentialOf(db, integrationId);
-  const row = credential && (await versionOf(db, credential.id, status));
+  const row = credential && (await credentialsIn(db).newestWith(credential.id, status));
   if (!row || isTooOld(row)) return undefined;
   return { version: row.version, username: row.username, since: row.updated_at };
 }
@@ -139,8 +139,4 @@ function isTooOld({ status, updated_at: since }: Pick<CredentialVersionRow, 'sta
 
 function credentialOf(db: Db, integrationId: string): Promise<CredentialRow | undefined> {
   return db('credentials').where({ integration_id: integrationId, kind: registryPasswordKind }).first();
-}
-
-async function versionOf(db: Db, credentialId: string, status: LoginStatus): Promise<CredentialVersionRow | undefined> {
-  return db('credential_versions').where({ credential_id: credentialId, status }).orderBy('version', 'desc').first();
 }

@@ -96,13 +96,12 @@ export function credentialsIn(db: Db) {
       return moved === 1;
     },
 
-    /** Returns the newest version with this status. */
-    async versionWith(credentialId: string, status: CredentialStatus): Promise<number | undefined> {
-      const row = await db('credential_versions')
+    /** Returns the row of the newest version with this status. Its secret is sealed. */
+    async newestWith(credentialId: string, status: CredentialStatus): Promise<CredentialVersionRow | undefined> {
+      return db('credential_versions')
         .where({ credential_id: credentialId, status })
         .orderBy('version', 'desc')
-        .first('version');
-      return row?.version;
+        .first();
     },
 
     /**
@@ -142,7 +141,7 @@ export function credentialsIn(db: Db) {
       await db('credential_versions')
         .where({ credential_id: credentialId })
         .whereNotIn('status', ['active', 'purged'])
-        .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
+        .update({ ...purged, updated_at: Date.now() });
     },
   };
 }
@@ -172,5 +171,5 @@ export async function purgeCredentials(
   return trx('credential_versions')
     .whereIn('credential_id', credentials)
     .whereNot({ status: 'purged' })
-    .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
+    .update({ ...purged, updated_at: Date.now() });
 }

@@ -79,10 +79,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
   ): Promise<(CredentialVersionRow & { secret: string }) | undefined> {
     const credential = await find(owner, kind);
     if (!credential) return undefined;
-    const row = await db('credential_versions')
-      .where({ credential_id: credential.id, status })
-      .orderBy('version', 'desc')
-      .first();
+    const row = await credentialsIn(db).newestWith(credential.id, status);
     return row && { ...row, secret: await open(credential, row) };
   }
 
@@ -160,9 +157,7 @@ export function sealedSecrets(db: Db, keyring: Keyring) {
     async replace(owner: SecretOwner, orgId: string | null, kind: string, secret: string): Promise<boolean> {
       if (!(await put(owner, orgId, kind, secret))) return false;
       const credential = await find(owner, kind);
-      await db('credential_versions')
-        .where({ credential_id: credential?.id ?? '', status: 'retiring' })
-        .update({ status: 'purged', sealed: null, key_id: null, updated_at: Date.now() });
+      if (credential) await credentialsIn(db).purge(credential.id, 'retiring');
       return true;
     },
   };

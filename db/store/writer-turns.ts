@@ -1,8 +1,8 @@
 type Waiting = { begin: () => void; abort: (error: Error) => void };
 
 /**
- * Lets one transaction after the other use the only writer of SQLite. Transactions that store webhooks or issue credentials go first,
- * but after each of them one of the others goes, so that neither kind waits for long.
+ * Lets one transaction after the other use the only writer of SQLite. Transactions that store webhooks or issue
+ * credentials go first, but after each of them one of the others goes, so that neither kind waits for long.
  */
 export function createWriterTurns() {
   const awaited: Waiting[] = [];
