@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { configAt, dropPendingAccess, offerAccess, promoteAccess } from '../../db/clouds/cloud-access.ts';
+import { configAt, dropInactiveAccess, offerAccess, promoteAccess } from '../../db/clouds/cloud-access.ts';
 import { holdInheritors, requestCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
 import { type CloudAccount, cloudAccountsFor, keepCloudSecret } from '../../db/clouds/cloud-accounts.ts';
 import { deleteCloudAccount } from '../../db/deletion/cloud-account-deletion.ts';
@@ -133,7 +133,7 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         // A working access stays in use until the cloud accepts the new one.
         const isKept = account.status === 'active' && isOffered;
         const isPending = isKept && (await offerAccess(trx, keyring, account, access));
-        if (isOffered && !isKept) await dropPendingAccess(trx, account);
+        if (isOffered && !isKept) await dropInactiveAccess(trx, account);
         const { config, secret } = isKept ? {} : access;
         const isNewSecret = secret !== undefined && (await keepCloudSecret(trx, keyring, account, secret));
         const cutsOff = isNewSecret || config !== undefined;

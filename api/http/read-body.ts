@@ -43,7 +43,7 @@ const openBytes = 64 * 1024;
 /** From this size on, a body is read more slowly: reading 24 MB at once would make all other requests wait. */
 const quickBytes = 256 * 1024;
 const bytesPerPause = 64 * 1024;
-/** The pause for each body that is being read slowly. It grows with their number, so that they share one pace. */
+/** The pause for each body that is being read slowly. It grows with their number, up to the longest pause. */
 const pauseMs = 6;
 const longestPauseMs = 12;
 

@@ -52,9 +52,9 @@ export const purposes = z
   .array(z.enum(registryPurposes))
   .min(1)
   .max(2)
-  .transform((all) => registryPurposes.filter((one) => all.includes(one)))
+  .overwrite((all) => registryPurposes.filter((one) => all.includes(one)))
   .describe(
-    'What the registry is used for; pull and push if you omit it. Fairlead verifies and issues credentials for these only',
+    'What the registry is used for; pull and push if you omit it. Fairlead verifies these, and rejects an exchange for another purpose. It does not limit credentials: one to push can also pull, and a stored password can do what its user can',
   );
 export const realm = z
   .string()

@@ -1,5 +1,5 @@
 import { cloudSecretKinds } from '../../domain/registries/registry-settings.ts';
-import { rollbackKeptMs } from '../../domain/secrets/rollback.ts';
+import { isRollbackPossible } from '../../domain/secrets/rollback.ts';
 import { credentialsIn } from '../secrets/credentials.ts';
 import { ifReadable, sealedSecrets } from '../secrets/sealed-secrets.ts';
 import type { Db, Transaction } from '../store/connection.ts';
@@ -18,7 +18,7 @@ type Config = Record<string, string>;
 export function configAt({ config, pendingConfig, previous }: CloudAccount, stage: AccessStage): Config | undefined {
   if (stage === 'active') return config;
   if (stage === 'pending') return pendingConfig ?? undefined;
-  return previous && Date.now() - previous.since < rollbackKeptMs ? previous.config : undefined;
+  return previous && isRollbackPossible(previous.since) ? previous.config : undefined;
 }
 
 /** Opens the secret of an access. If this stage has no secret of its own, returns the active one. */
@@ -65,10 +65,18 @@ export async function offerAccess(
 }
 
 /** Drops an access that was not proven yet, and destroys its secret. */
-export async function dropPendingAccess(trx: Transaction, account: CloudAccount): Promise<void> {
+async function dropPendingAccess(trx: Transaction, account: CloudAccount): Promise<void> {
   const credential = await credentialOf(trx, account);
   if (credential) await credentialsIn(trx).purge(credential.id, 'pending');
   await trx('cloud_accounts').where({ id: account.id }).update({ pending_config: null });
+}
+
+/** Drops a pending and a previous access, and destroys their secrets. */
+export async function dropInactiveAccess(trx: Transaction, account: CloudAccount): Promise<void> {
+  await dropPendingAccess(trx, account);
+  const credential = await credentialOf(trx, account);
+  if (credential) await credentialsIn(trx).purge(credential.id, 'retiring');
+  await trx('cloud_accounts').where({ id: account.id }).update({ previous_config: null, previous_at: null });
 }
 
 /** Destroys an access that the cloud refused before it was used. */

@@ -99,7 +99,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
         .update({
           ...(displayName !== undefined && { display_name: displayName }),
           ...(config && { config: JSON.stringify(config) }),
-          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven, ...withoutOthers }),
+          ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven }),
           revision: revision + 1,
           updated_at: Date.now(),
         });
@@ -145,8 +145,6 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
 /** Covers all tenants. Use it only with IDs that were authorized when they were stored. */
 export const allCloudAccounts = (db: Db) => cloudAccountsFor(db, everything);
 
-/** There is no access besides the active one. */
-const withoutOthers = { pending_config: null, previous_config: null, previous_at: null };
 const unproven = { status: 'pending' as const, status_reason: null, checked_at: null };
 
 function toCloudAccount(row: CloudAccountRow): CloudAccount {

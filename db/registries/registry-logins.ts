@@ -5,7 +5,7 @@ import {
   registryPasswordKind,
 } from '../../domain/registries/registry-settings.ts';
 import type { CredentialStatus } from '../../domain/secrets/credential-status.ts';
-import { rollbackKeptMs } from '../../domain/secrets/rollback.ts';
+import { isRollbackPossible } from '../../domain/secrets/rollback.ts';
 import type { Integration } from '../integrations/integrations.ts';
 import { credentialsIn } from '../secrets/credentials.ts';
 import { ifReadable, sealedSecrets } from '../secrets/sealed-secrets.ts';
@@ -134,7 +134,7 @@ export async function promoteLogin(
 
 /** After a day, nobody can roll back to a login, even if it is not destroyed yet. */
 function isTooOld({ status, updated_at: since }: Pick<CredentialVersionRow, 'status' | 'updated_at'>): boolean {
-  return status === 'retiring' && Date.now() - since >= rollbackKeptMs;
+  return status === 'retiring' && !isRollbackPossible(since);
 }
 
 function credentialOf(db: Db, integrationId: string): Promise<CredentialRow | undefined> {

@@ -123,14 +123,17 @@ export type Recorded = RegistryVerdict & { doubted: string | null; rejected?: st
 export async function recordVerification(
   trx: Transaction,
   keyring: Keyring,
-  { integrationId, found, wish }: { integrationId: string; found: Found; wish: 'asked' | 'due' },
+  { integrationId, found: given, wish }: { integrationId: string; found: Found; wish: 'asked' | 'due' },
 ): Promise<Recorded | undefined> {
   const checked = await allIntegrations(trx).take(integrationId);
   if (!checked || checked.status === 'deleting') return undefined;
-  if (checked.epoch !== found.epoch || (await cloudEpochOf(trx, checked)) !== found.cloudEpoch) return undefined;
-  const outcome = await settleLogin(trx, keyring, checked, found);
+  if (checked.epoch !== given.epoch || (await cloudEpochOf(trx, checked)) !== given.cloudEpoch) return undefined;
+  const outcome = await settleLogin(trx, keyring, checked, given);
   if (outcome === 'outdated') return undefined;
-  if (outcome !== 'in_use') return { status: checked.status, reason: checked.statusReason, doubted: null, ...outcome };
+  if (typeof outcome === 'object') {
+    return { status: checked.status, reason: checked.statusReason, doubted: null, ...outcome };
+  }
+  const found = outcome === 'refused' ? asRefused(given) : given;
   const integration = (await allIntegrations(trx).find(integrationId)) ?? checked;
   const now = Date.now();
   const { login } = found;
@@ -164,16 +167,23 @@ export async function recordVerification(
   return { ...verdict, doubted: refusals > 0 && !login.ok ? login.code : null };
 }
 
+/** Returns the refusal of the active login, if the previous one cannot replace it. */
+function asRefused({ refused, ...found }: Found): Found {
+  if (!refused) return found;
+  return { ...found, login: { ok: false, ...refused }, checks: [], realm: undefined };
+}
+
 /**
- * Decides which login is in use after the check. Returns `outdated` if the checked login is no longer stored, and the
- * reason if it was rejected.
+ * Decides which login is in use after the check. Returns `outdated` if the checked login is no longer stored, `refused`
+ * if only the previous one works and another integration has taken its user name, and the reason if a new login was
+ * rejected.
  */
 async function settleLogin(
   trx: Transaction,
   keyring: Keyring,
   integration: Integration,
   found: Found,
-): Promise<'in_use' | 'outdated' | { rejected: string }> {
+): Promise<'in_use' | 'outdated' | 'refused' | { rejected: string }> {
   const { version, login } = found;
   const { id, orgId, projectId } = integration;
   const status = version === null ? 'active' : await loginStatus(trx, id, version);
@@ -188,7 +198,7 @@ async function settleLogin(
     await audit(status === 'pending' ? 'integration.login_replaced' : 'integration.login_rolled_back', {});
     return 'in_use';
   }
-  if (status === 'retiring') return 'outdated';
+  if (status === 'retiring') return 'refused';
   await registryLogins(trx, keyring).reject(id, version);
   if (!login.ok && login.code === 'realm_not_trusted') {
     await trx('integrations')
@@ -223,7 +233,8 @@ async function reasonToReject(
     if (!lost || !usableIntegrationStatuses.includes(status)) return undefined;
     const { action, repository, code = `${action}_denied` } = lost;
     const advice = 'If that is intended, change `purposes` or `repositories` in the same request.';
-    return { code, message: `The new login cannot ${action} ${repository}, as the active one can. ${advice}` };
+    const message = `The new login cannot ${action} ${repository}, which the active one could at its last check. ${advice}`;
+    return { code, message };
   }
   const code = login.ok ? 'credentials_unproven' : login.code;
   const isNoWorse = !usableIntegrationStatuses.includes(status) || statusReason === code;

@@ -373,6 +373,17 @@ describe('a new login', () => {
     expect(await exchange(body.id)).toMatchObject({ status: 200, body: { password } });
   });
 
+  test('that is rejected later ends the connection if another integration has the previous user name', async () => {
+    const { body } = await connect();
+    await change(body, { credentials: other });
+    expect((await connect()).status).toBe(201);
+    registry.settings.users = new Map([['robot$team', users.robot$team]]);
+    const { operation } = (await verify(body)).body;
+    expect(operation).toMatchObject({ status: 'failed', error: { code: 'credentials_rejected' } });
+    expect(await read(body)).toMatchObject({ status: 'reauth_required', registry: { username: 'deployer' } });
+    expect(await statuses(body.id)).toEqual(['retiring', 'active']);
+  });
+
   test('waits while the registry does not respond, and is used once it does', async () => {
     const { body } = await connect();
     registry.fail({ path: /./, kind: 'reset' });

@@ -334,6 +334,25 @@ describe('a change', () => {
     expect(await secretsOf(id)).toMatchObject([{ status: 'purged', sealed: null }, { status: 'active' }]);
   });
 
+  test('of the settings of an account that does not work destroys the previous secret', async () => {
+    const { id } = await make(accessKey);
+    const kind = 'aws_secret_access_key';
+    await api.database.write(async (trx) => {
+      await sealedSecrets(trx, keyring).put(
+        { cloudAccountId: id },
+        null,
+        kind,
+        'a/second/secret/of/forty/characters/xxxx',
+      );
+      await trx('cloud_accounts').where({ id }).update({ previous_config: '{}', previous_at: Date.now() });
+    });
+    expect(await secretsOf(id)).toMatchObject([{ status: 'retiring' }, { status: 'active' }]);
+    const config = { access_key_id: 'AKIAANOTHERKEYOFTHESAME', account_id: '123456789012' };
+    await client.ask('PATCH', `/v1/cloud-accounts/${id}`, { config });
+    expect(await secretsOf(id)).toMatchObject([{ status: 'purged', sealed: null }, { status: 'active' }]);
+    expect((await client.send('POST', `/v1/cloud-accounts/${id}/rollback`)).status).toBe(409);
+  });
+
   test('cannot be rolled back without a previous access', async () => {
     const { id } = await make(accessKey);
     const answer = await client.send('POST', `/v1/cloud-accounts/${id}/rollback`);
