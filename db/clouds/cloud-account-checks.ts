@@ -1,3 +1,4 @@
+import { addSentence } from '../../domain/ops/sentences.ts';
 import { verifyCloudWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { appendAudit } from '../ops/audit.ts';
 import { allOperations, type Operation } from '../ops/operations.ts';
@@ -85,14 +86,16 @@ export async function recordCloudCheck(
     if (refusal && stage === 'pending') {
       await rejectAccess(trx, keyring, before);
       await audit('access_rejected', { reason: refusal.code });
-      await finish({ ...refusal, detail: `${refusal.detail} The active access stays in use.` });
+      await finish({ ...refusal, detail: addSentence(refusal.detail, 'The active access stays in use.') });
       return true;
     }
     await promoteAccess(trx, before, stage, { status: 'active', checkedAt: Date.now() });
     await audit(stage === 'pending' ? 'access_replaced' : 'access_rolled_back', {});
     await checkInheritors(trx, id);
     // After a return to the previous access, the refusal is that of the access that was active.
-    await finish(refusal && { ...refusal, detail: `${refusal.detail} The previous access is in use again.` });
+    await finish(
+      refusal && { ...refusal, detail: addSentence(refusal.detail, 'The previous access is in use again.') },
+    );
     return true;
   }
   const status = refusal ? 'action_required' : 'active';

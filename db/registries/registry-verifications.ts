@@ -1,4 +1,5 @@
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { addSentence } from '../../domain/ops/sentences.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import type { RegistryPurpose, RepositoryCheck } from '../../domain/registries/registry-purposes.ts';
 import type { RegistrySettings } from '../../domain/registries/registry-settings.ts';
@@ -159,7 +160,7 @@ export async function recordVerification(
   await noteChange(trx, integration, verdict);
   const { refused } = found;
   const failure = refused
-    ? { code: refused.code, detail: `${refused.message} The previous login is in use again.` }
+    ? { code: refused.code, detail: addSentence(refused.message, 'The previous login is in use again.') }
     : login.ok || verdict.status === 'degraded'
       ? undefined
       : { code: login.code, detail: login.message };
@@ -210,7 +211,7 @@ async function settleLogin(
     message: 'Another integration uses this user name.',
   };
   await audit('integration.login_rejected', { code });
-  const detail = `${message} The active login stays in use.`;
+  const detail = addSentence(message, 'The active login stays in use.');
   await allOperations(trx).finish({ kind, subjectId: id }, { code, detail });
   return { rejected: code };
 }

@@ -311,7 +311,7 @@ describe('a new login', () => {
         status: 'active',
         operation: { status: 'failed', error: { code: 'credentials_rejected' } },
       });
-      expect(changed.operation?.error?.detail).toContain('The active login stays in use.');
+      expect(changed.operation?.error?.detail).toMatch(/[^. ]\. The active login stays in use\.$/);
       expect(await exchange(body.id)).toMatchObject({ status: 200, body: { username: 'robot$team', password } });
     }
     expect(await statuses(body.id)).toEqual(['active', 'rejected', 'rejected']);
