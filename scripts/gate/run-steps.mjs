@@ -16,8 +16,8 @@ const graceMs = 20_000;
 
 /**
  * Runs the steps in order, and continues after a step that fails. Returns `{ summary, ok }`. The summary is a table of
- * steps and seconds, a list of the problems, and `N passed, N failed, N skipped` as its last line. A step that hangs is
- * ended. After `signal` the current step is ended and no other begins.
+ * steps and seconds, the failed tests with their errors, a list of the problems, and `N passed, N failed, N skipped` as
+ * its last line. A step that hangs is ended. After `signal` the current step is ended and no other begins.
  */
 export async function runSteps(steps, { folder, env, totalBudget, signal, stdio = 'inherit' }) {
   const done = [];
@@ -47,6 +47,10 @@ export async function runSteps(steps, { folder, env, totalBudget, signal, stdio 
         done.flatMap(({ retried }) => retried),
       ),
       ...listing(
+        'Failed tests',
+        done.flatMap(({ failures }) => failures.flatMap(({ name, error }) => [name, ...indented(error)])),
+      ),
+      ...listing(
         'Problems',
         done.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`)),
       ),
@@ -57,7 +61,17 @@ export async function runSteps(steps, { folder, env, totalBudget, signal, stdio 
 }
 
 function failure(name, problem) {
-  return { name, seconds: 0, problems: [problem], passed: 0, failed: 1, skipped: [], retried: [], files: [] };
+  return {
+    name,
+    seconds: 0,
+    problems: [problem],
+    passed: 0,
+    failed: 1,
+    failures: [],
+    skipped: [],
+    retried: [],
+    files: [],
+  };
 }
 
 async function runStep({ name, command, budget, suite }, { report, env, stdio, signal: stop }) {
@@ -74,18 +88,19 @@ async function runStep({ name, command, budget, suite }, { report, env, stdio, s
   const problems = [];
   if (status !== 0) problems.push(error?.message ?? (signal ? `ended by ${signal}` : `exit code ${status}`));
   if (suite && !counted) problems.push('wrote no report');
-  if (counted && counted.passed + counted.failed === 0) problems.push('ran no test');
+  if (counted && counted.passed + counted.failed.length === 0) problems.push('ran no test');
   if (budget && seconds > budget * tolerance) problems.push(`took ${seconds.toFixed(0)} s of ${budget} s`);
-  const { passed = 0, failed = 0, skipped = [], retried = [], files = [] } = counted ?? {};
+  const { passed = 0, failed: failures = [], skipped = [], retried = [], files = [] } = counted ?? {};
   // A suite that fails without a failed test counts as one failure, and so does any other failed step.
-  const isUncounted = problems.length > 0 && failed === 0;
+  const isUncounted = problems.length > 0 && failures.length === 0;
   return {
     name,
     budget,
     seconds,
     problems,
     passed: suite ? passed : Number(problems.length === 0),
-    failed: isUncounted ? 1 : failed,
+    failed: isUncounted ? 1 : failures.length,
+    failures,
     skipped,
     retried,
     files,
@@ -154,4 +169,8 @@ function slowest(files) {
 
 function listing(title, lines) {
   return lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`), ''];
+}
+
+function indented(text) {
+  return text.split('\n').map((line) => `  ${line}`);
 }

@@ -16,7 +16,7 @@ type Step = Parameters<typeof runSteps>[0][number];
 const run = (...steps: Step[]) => runSteps(steps, { folder, env: process.env, stdio: 'ignore' });
 const lastLine = ({ summary }: { summary: string }) => summary.split('\n').at(-1);
 const report = (changes: Partial<GateReport>) => {
-  const all: GateReport = { passed: 3, failed: 0, skipped: [], retried: [], files: [], ...changes };
+  const all: GateReport = { passed: 3, failed: [], skipped: [], retried: [], files: [], ...changes };
   return `echo '${JSON.stringify(all)}' > "$FAIRLEAD_TEST_REPORT"`;
 };
 
@@ -125,6 +125,9 @@ test('counts what vitest ran: failures, skipped tests, broken files, and an erro
   const all = await run({ name: 'fixture', suite: true, budget: 60, command: vitest });
   expect(lastLine(all)).toBe('2 passed, 2 failed, 1 skipped');
   expect(all.summary).toContain('good.check.ts > skips itself');
+  expect(all.summary).toContain('Failed tests:\n');
+  expect(all.summary).toMatch(/ {2}bad\.check\.ts > fails\n {4}no\n {4}at .*bad\.check\.ts:3\n/);
+  expect(all.summary).toMatch(/ {2}broken\.check\.ts\n {4}not even loaded\n/);
 
   writeFileSync(
     path.join(fixture, 'late.check.ts'),

@@ -1,10 +1,13 @@
 import { writeFileSync } from 'node:fs';
-import type { Reporter, TestModule } from 'vitest/node';
+import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import type { Reporter, TestError, TestModule } from 'vitest/node';
 
 /** The result of a test run, for the gate. Times are in milliseconds. */
 export type GateReport = {
   passed: number;
-  failed: number;
+  /** Each failed test, and each file that could not be loaded: its name, its errors and where they arose. */
+  failed: { name: string; error: string }[];
   /** The full names of the tests that were skipped or marked as todo. */
   skipped: string[];
   /** Tests that passed at the second try. */
@@ -12,11 +15,14 @@ export type GateReport = {
   files: { file: string; ms: number }[];
 };
 
+/** The most characters of an error's message, which may print whole objects. */
+const longestMessage = 600;
+
 /** Writes the report to a file when the run ends. A file that could not be loaded counts as one failed test. */
 export function gateReporter(outputFile: string): Reporter {
   return {
     onTestRunEnd(modules) {
-      const report: GateReport = { passed: 0, failed: 0, skipped: [], retried: [], files: [] };
+      const report: GateReport = { passed: 0, failed: [], skipped: [], retried: [], files: [] };
       for (const module of modules) addModule(report, module);
       writeFileSync(outputFile, JSON.stringify(report));
     },
@@ -26,13 +32,26 @@ export function gateReporter(outputFile: string): Reporter {
 function addModule(report: GateReport, module: TestModule): void {
   const { relativeModuleId: file } = module;
   report.files.push({ file, ms: Math.round(module.diagnostic().duration) });
-  if (module.state() === 'failed' && module.errors().length > 0) report.failed += 1;
+  if (module.state() === 'failed' && module.errors().length > 0)
+    report.failed.push({ name: file, error: told(module.errors()) });
   for (const test of module.children.allTests()) {
     const name = `${file} > ${test.fullName}`;
-    const { state } = test.result();
+    const { state, errors } = test.result();
     if (state === 'passed') report.passed += 1;
-    else if (state === 'failed') report.failed += 1;
+    else if (state === 'failed') report.failed.push({ name, error: told(errors ?? []) });
     else report.skipped.push(name);
     if (state === 'passed' && (test.diagnostic()?.retryCount ?? 0) > 0) report.retried.push(name);
   }
+}
+
+/** The errors' messages, each with the place in a test or in the product where it arose. */
+function told(errors: readonly TestError[]): string {
+  return errors
+    .map(({ message, diff, stacks }) => {
+      const place = stacks?.[0];
+      const at = place && `at ${path.relative(process.cwd(), place.file)}:${place.line}`;
+      return [message.slice(0, longestMessage), diff?.slice(0, longestMessage), at].filter(Boolean).join('\n');
+    })
+    .map(stripVTControlCharacters)
+    .join('\n');
 }
