@@ -50,7 +50,9 @@ export const ExchangeBody = z
       .min(1)
       .max(100)
       .optional()
-      .describe('For a Git host, ids (`repo_…`) or names (`acme/shop`). For a registry, names of images'),
+      .describe(
+        'For a Git host, ids (`repo_…`) or names (`acme/shop`), also former names and the names of wikis. For a registry, names of images',
+      ),
     min_ttl: z
       .int()
       .min(0)

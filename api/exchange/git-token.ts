@@ -150,7 +150,10 @@ function repositoriesOf(
   return [...new Set(wanted)];
 }
 
-/** Returns the ids of the named repositories; looks names up among those that the integration reaches. */
+/**
+ * Returns the ids of the named repositories. Looks names up among those that the integration reaches, former names too.
+ * A wiki is a Git repository of its own, `acme/shop.wiki`, which the token of `acme/shop` opens.
+ */
 async function namedRepositories(
   { reader }: Database,
   integrationId: string,
@@ -158,10 +161,13 @@ async function namedRepositories(
 ): Promise<string[] | undefined> {
   if (!named) return undefined;
   const names = named.filter((one) => !isId('repo', one));
-  const found = names.length === 0 ? [] : await repositoriesIn(reader).findAllByName(integrationId, names);
+  const found =
+    names.length === 0
+      ? new Map<string, Repository>()
+      : await repositoriesIn(reader).findAllByName(integrationId, [...names, ...names.map(withoutWiki)]);
   return named.map((one) => {
     if (isId('repo', one)) return one;
-    const repository = found.find(({ fullName }) => fullName.toLowerCase() === one.toLowerCase());
+    const repository = found.get(one.toLowerCase()) ?? found.get(withoutWiki(one).toLowerCase());
     if (!repository)
       throw new Problem(
         'repository_not_reachable',
@@ -169,6 +175,10 @@ async function namedRepositories(
       );
     return repository.id;
   });
+}
+
+function withoutWiki(name: string): string {
+  return name.replace(/\.wiki$/i, '');
 }
 
 async function reachable({ reader }: Database, integrationId: string, ids: string[]): Promise<Repository[]> {

@@ -4,6 +4,7 @@ import type { Db } from '../store/connection.ts';
 import { type Page, type PageRequest, pageOf } from '../store/page.ts';
 import type { RepositoryRow } from '../store/tables.ts';
 import { passOf } from './installations.ts';
+import { formerNamesIn } from './repository-names.ts';
 
 export type Repository = {
   id: string;
@@ -69,6 +70,17 @@ export function repositoriesIn(db: Db) {
       .returning('id');
     return removed.map(({ id }) => id);
   };
+  /** Stores the names that these repositories have until they are written. */
+  const noteNames = async (githubAppId: string, rows: readonly Pick<RepositoryRow, 'external_id' | 'full_name'>[]) => {
+    const names = new Map(rows.map((row) => [row.external_id, row.full_name]));
+    const stored = await ofApp(githubAppId, [...names.keys()]).select('id', 'external_id', 'full_name');
+    const renamed = stored.map(({ id, external_id, full_name: from }) => ({
+      id,
+      from,
+      to: names.get(Number(external_id)) ?? from,
+    }));
+    await formerNamesIn(db, githubAppId).note(renamed, [...names.values()]);
+  };
   return {
     async find(id: string): Promise<Repository | undefined> {
       const row = await db('repositories').where({ id }).first();
@@ -89,17 +101,24 @@ export function repositoriesIn(db: Db) {
     },
 
     /**
-     * Finds repositories by full name, ignoring case. A name can move to another repository, so use this only for names
-     * that a person or a Git client gives now.
+     * Finds repositories by a full name that they have or had, ignoring case. Returns them by the name in lower case. A
+     * name can move to another repository, so use this only for names that a person or a Git client gives now.
      */
-    async findAllByName(integrationId: string, fullNames: readonly string[]): Promise<Repository[]> {
+    async findAllByName(integrationId: string, fullNames: readonly string[]): Promise<Map<string, Repository>> {
       const names = fullNames.map((name) => name.toLowerCase());
+      const former: (RepositoryRow & { former_name: string })[] = await reachable(integrationId)
+        .join('repository_names', 'repository_names.repository_id', 'repositories.id')
+        .whereIn('repository_names.full_name', names)
+        .select('repository_names.full_name as former_name');
       const places = names.map(() => '?').join(', ');
-      const rows: RepositoryRow[] = await reachable(integrationId).whereRaw(
+      const present: RepositoryRow[] = await reachable(integrationId).whereRaw(
         `lower(repositories.full_name) in (${places})`,
         names,
       );
-      return rows.map(toRepository);
+      return new Map([
+        ...former.map((row) => [row.former_name, toRepository(row)] as const),
+        ...present.map((row) => [row.full_name.toLowerCase(), toRepository(row)] as const),
+      ]);
     },
 
     /** Returns whether the integration reaches the repository, or did until it was deleted. */
@@ -152,8 +171,10 @@ export function repositoriesIn(db: Db) {
       }));
       // SQLite limits the number of values in one statement.
       for (let at = 0; at < rows.length; at += 50) {
+        const some = rows.slice(at, at + 50);
+        await noteNames(githubAppId, some);
         const write = db('repositories')
-          .insert(rows.slice(at, at + 50))
+          .insert(some)
           .onConflict(['github_app_id', 'external_id'])
           .merge([
             'installation_id',
@@ -188,6 +209,8 @@ export function repositoriesIn(db: Db) {
       { owner, name, fullName, url, visibility, defaultBranch, archived }: SeenRepository,
     ) {
       const names = { owner, name, full_name: fullName, url, visibility, default_branch: defaultBranch, archived };
+      const before = await db('repositories').where({ id }).first('github_app_id', 'full_name');
+      if (before) await formerNamesIn(db, before.github_app_id).note([{ id, from: before.full_name, to: fullName }]);
       await db('repositories')
         .where({ id })
         .update({ ...names, seen_page: null, updated_at: Date.now() });
@@ -197,10 +220,14 @@ export function repositoriesIn(db: Db) {
     async renameOwner(installationId: string, owner: string, web: string): Promise<void> {
       const fullName = db.raw("? || '/' || name", [owner]);
       const url = db.raw("? || '/' || name", [`${web}/${owner}`]);
-      await db('repositories')
-        .where({ installation_id: installationId })
-        .whereNot({ owner })
-        .update({ owner, full_name: fullName, url, seen_page: null, updated_at: Date.now() } as never);
+      const others = db('repositories').where({ installation_id: installationId }).whereNot({ owner });
+      const renamed = await others.clone().select('id', 'github_app_id', 'name', 'full_name');
+      const [first] = renamed;
+      if (!first) return;
+      await formerNamesIn(db, first.github_app_id).note(
+        renamed.map(({ id, name, full_name: from }) => ({ id, from, to: `${owner}/${name}` })),
+      );
+      await others.update({ owner, full_name: fullName, url, seen_page: null, updated_at: Date.now() } as never);
     },
 
     /**

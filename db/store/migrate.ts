@@ -17,6 +17,7 @@ import * as keyedAudit from '../migrations/0015-keyed-audit.ts';
 import * as staleDeliveries from '../migrations/0016-stale-deliveries.ts';
 import * as largeBodies from '../migrations/0017-large-bodies.ts';
 import * as provenSecrets from '../migrations/0018-proven-secrets.ts';
+import * as repositoryNames from '../migrations/0019-repository-names.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -43,6 +44,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0016-stale-deliveries': staleDeliveries,
   '0017-large-bodies': largeBodies,
   '0018-proven-secrets': provenSecrets,
+  '0019-repository-names': repositoryNames,
 };
 
 export const migrationNames = Object.keys(migrations);

@@ -103,6 +103,7 @@ export type RepositoryRow = Times & {
   seen_pass: number;
   seen_page: number | null;
 };
+export type RepositoryNameRow = { full_name: string; github_app_id: string; repository_id: string; created_at: number };
 export type RepositoryPageRow = {
   installation_id: string;
   page: number;
@@ -540,6 +541,7 @@ declare module 'knex/types/tables.js' {
     github_apps: GithubAppRow;
     installations: InstallationRow;
     repositories: RepositoryRow;
+    repository_names: RepositoryNameRow;
     repository_pages: RepositoryPageRow;
     integrations: IntegrationRow;
     bindings: BindingRow;

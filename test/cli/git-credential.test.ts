@@ -62,6 +62,12 @@ describe('get', () => {
     expect(await leases()).toHaveLength(before + 3);
   });
 
+  test('returns the repository’s token for its wiki', async () => {
+    const password = (await given()).get('password');
+    const wiki = await given(asked({ path: 'acme/shop.wiki.git' }));
+    expect(wiki.get('password')).toBe(password);
+  });
+
   test('without a path uses the app, and without both says what is missing', async () => {
     const app = { FAIRLEAD_APP: project.appId };
     expect((await given('protocol=https\nhost=github.com\n\n', app)).get('username')).toBe('x-access-token');

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import type { Reporter, TestError, TestModule } from 'vitest/node';
+import type { TestError } from 'vitest';
+import type { Reporter, TestModule } from 'vitest/node';
 
 /** The result of a test run, for the gate. Times are in milliseconds. */
 export type GateReport = {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
+import { repositoriesIn } from '../../../db/github/repositories.ts';
 import { allIntegrations } from '../../../db/integrations/integrations.ts';
 import {
   type ExchangeScene,
@@ -32,6 +33,18 @@ async function given(of: SceneProject, body: object = {}): Promise<Given & { tok
   const answer = await exchange(of, body);
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   return answer.body as Given & { token: string };
+}
+
+/** Renames the repository at GitHub and stores what a sync reads. */
+async function renamed(of: SceneProject, name: string): Promise<void> {
+  const { theirs, githubAppId, installationId } = of;
+  scene.github.renameRepository(theirs, name);
+  const { id: externalId, owner, fullName } = theirs;
+  const seen = { externalId, owner, name, fullName, url: `${scene.github.url}/${fullName}` };
+  const rest = { visibility: 'private', defaultBranch: 'main', archived: false };
+  await scene.database.write((trx) =>
+    repositoriesIn(trx).upsert(githubAppId, installationId, [{ ...seen, ...rest }], {}),
+  );
 }
 
 describe('a token', () => {
@@ -208,6 +221,41 @@ describe('the minimum lifetime', () => {
     expect(second.token).not.toBe(first.token);
     expect((await given(mine)).token).toBe(second.token);
     expect(mine.mints()).toHaveLength(2);
+  });
+});
+
+describe('a repository that is named', () => {
+  test('by a former name or by its wiki gets the token that its name gets', async () => {
+    const mine = await scene.project();
+    const { owner, name, fullName } = mine.theirs;
+    await renamed(mine, 'gadgets');
+    const body = { app_id: undefined, integration_id: mine.integrationId };
+    const names = [
+      `${owner}/gadgets`,
+      fullName,
+      `${owner}/${name.toUpperCase()}`,
+      `${owner}/gadgets.wiki`,
+      `${fullName}.wiki`,
+    ];
+    const tokens = [];
+    for (const one of names) tokens.push((await given(mine, { ...body, repositories: [one] })).token);
+    expect(new Set(tokens).size).toBe(1);
+    expect(mine.mints()).toMatchObject([{ body: { repository_ids: [mine.theirs.id] } }]);
+    const { effective_scope } = await given(mine, { ...body, repositories: [fullName] });
+    expect(effective_scope).toMatchObject({ repositories: [{ id: mine.repositoryId, full_name: `${owner}/gadgets` }] });
+  });
+
+  test('by the former name of its app’s repository is that repository', async () => {
+    const mine = await scene.project();
+    const before = mine.theirs.fullName;
+    await renamed(mine, 'gadgets');
+    const narrow = await addToken(scene.database, { ...mine, narrowedTo: { appId: mine.appId } });
+    const ask = (repository: string) =>
+      scene.api
+        .as(narrow.secret)
+        .send<Given>('POST', pathOf(mine), { purpose: 'clone', app_id: mine.appId, repositories: [repository] });
+    expect(await ask(before)).toMatchObject({ status: 200 });
+    expect(await ask('acme/another.wiki')).toMatchObject({ status: 422, body: { code: 'repository_not_reachable' } });
   });
 });
 
