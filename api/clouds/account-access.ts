@@ -4,7 +4,7 @@ import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { awsPlace, parseRoleArn } from '../../domain/clouds/aws-partitions.ts';
 import { azureId } from '../../domain/clouds/azure-clouds.ts';
 import { serviceAccountEmail, workloadIdentityProvider } from '../../domain/clouds/gcp-names.ts';
-import { check, exampleId, id, name, secretText } from '../http/input.ts';
+import { check, exampleId, expiresAt, id, name, secretText } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { serviceAccountKey } from './service-account-key.ts';
 
@@ -106,6 +106,8 @@ const member = <Kind extends string, Mode extends string, Parts extends z.ZodRaw
   parts: Parts,
 ) => z.strictObject({ ...common, kind: z.literal(kind), auth_mode: z.literal(mode), ...parts });
 
+/** A stored secret can expire at the cloud. */
+const withSecret = { expires_at: expiresAt.optional() };
 const { access_key: key, service_account_key: keyFile, client_secret: clientSecret } = cloudModes;
 
 export const NewCloudAccount = z
@@ -114,12 +116,12 @@ export const NewCloudAccount = z
     [
       member('aws', 'assume_role', { config: ofRole }),
       member('aws', 'web_identity', { config: ofRole }),
-      member('aws', 'access_key', { config: ofAccessKey, credentials: key.credentials }),
+      member('aws', 'access_key', { config: ofAccessKey, credentials: key.credentials, ...withSecret }),
       member('aws', 'ambient', { config: ofMachine }),
       member('gcp', 'workload_identity', { config: ofPool }),
-      member('gcp', 'service_account_key', { credentials: keyFile.credentials }),
+      member('gcp', 'service_account_key', { credentials: keyFile.credentials, ...withSecret }),
       member('azure', 'federated', { config: ofApp }),
-      member('azure', 'client_secret', { config: ofApp, credentials: clientSecret.credentials }),
+      member('azure', 'client_secret', { config: ofApp, credentials: clientSecret.credentials, ...withSecret }),
     ],
     {
       error: `must be one of ${Object.keys(cloudModes).join(', ')}; to use the consent of a person at Google, send POST /v1/cloud-accounts/gcp/start`,
@@ -171,9 +173,18 @@ function given(sent: Record<string, string | undefined>): Config {
   return Object.fromEntries(Object.entries(sent).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-type SentChange = { config?: Record<string, string> | undefined; credentials?: Record<string, unknown> | undefined };
+type SentChange = {
+  config?: Record<string, string> | undefined;
+  credentials?: Record<string, unknown> | undefined;
+  expires_at?: number | null | undefined;
+};
 
-type Changed = { config: Record<string, string> | undefined; secret: string | undefined };
+type Changed = {
+  config: Record<string, string> | undefined;
+  secret: string | undefined;
+  /** Null if the secret has no date. A new secret without a date has none. */
+  expiresAt: number | null | undefined;
+};
 
 /** Returns the changed access of an account. The rules of its auth mode apply, as they do on creation. */
 export function changedAccess({ authMode, config: before }: CloudAccount, sent: SentChange): Changed {
@@ -181,9 +192,14 @@ export function changedAccess({ authMode, config: before }: CloudAccount, sent: 
   const config = sent.config && check('body.config', mode?.config ?? refuse('config'), sent.config);
   const credentials: NonNullable<Parameters<typeof accessIn>[0]['credentials']> | undefined =
     sent.credentials && check('body.credentials', mode?.credentials ?? refuse('credentials'), sent.credentials);
+  if (sent.expires_at !== undefined && !mode?.credentials) refuse('expires_at');
   const access = accessIn({ config, credentials });
   const isOther = config !== undefined || credentials?.config !== undefined;
-  return { config: isOther ? withExternalId(access.config, before) : undefined, secret: access.secret };
+  return {
+    config: isOther ? withExternalId(access.config, before) : undefined,
+    secret: access.secret,
+    expiresAt: typeof sent.expires_at === 'number' ? sent.expires_at * 1000 : sent.expires_at,
+  };
 }
 
 /** Keeps the external id. The trust policy at AWS contains it, so nobody can choose or change it. */
@@ -191,9 +207,11 @@ function withExternalId(config: Record<string, string>, { external_id }: Record<
   return external_id === undefined ? config : { ...config, external_id };
 }
 
-function refuse(member: 'config' | 'credentials'): never {
+function refuse(member: 'config' | 'credentials' | 'expires_at'): never {
   const advice =
-    'You cannot change this account here. To renew the consent at Google, send `POST /v1/cloud-accounts/gcp/start`.';
+    member === 'expires_at'
+      ? 'Fairlead stores no secret of this account that could have a date.'
+      : 'You cannot change this account here. To renew the consent at Google, send `POST /v1/cloud-accounts/gcp/start`.';
   throw new Problem('invalid_request', advice, { errors: [{ path: `body.${member}`, message: 'cannot be changed' }] });
 }
 

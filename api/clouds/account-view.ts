@@ -26,6 +26,7 @@ export const CloudAccountItem = z
       .boolean()
       .describe('Whether the account needs a long-lived secret although the cloud supports a way without one'),
     checked_at: epochSeconds.nullable(),
+    expires_at: epochSeconds.nullable().describe('When the secret in use expires, if its owner has set a date'),
     created_by: z.string(),
     created_at: epochSeconds,
     updated_at: epochSeconds,
@@ -55,6 +56,7 @@ export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAcc
     next_action: nextAction(account),
     discouraged: isDiscouraged(account.authMode),
     checked_at: toSeconds(account.checkedAt),
+    expires_at: toSeconds(account.expiresAt),
     created_by: account.createdBy,
     created_at: toSeconds(account.createdAt),
     updated_at: toSeconds(account.updatedAt),

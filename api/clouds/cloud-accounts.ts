@@ -10,7 +10,7 @@ import { newSecret } from '../../db/store/sealing.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply, requireRevision } from '../http/endpoint.ts';
-import { id, name, PageQuery, pageRequest } from '../http/input.ts';
+import { expiresAt, id, name, PageQuery, pageRequest } from '../http/input.ts';
 import { jsonValue } from '../http/json-value.ts';
 import { Accepted } from '../http/operation-view.ts';
 import { Problem, required } from '../http/problems.ts';
@@ -32,6 +32,9 @@ const Changes = z
     credentials: z
       .record(z.string().max(100), jsonValue)
       .describe('The same fields as when you create the account. Never returned'),
+    expires_at: expiresAt
+      .nullable()
+      .describe('When the secret expires, in seconds since 1970. A new secret without a date has none'),
   })
   .partial()
   .meta({
@@ -80,7 +83,8 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const owner = await ownerOf(trx, { tenant, caller }, body);
         required(await holdOwner(trx, owner));
         const { kind, auth_mode: authMode, display_name: displayName } = body;
-        const given = { ...owner, kind, authMode, displayName, createdBy: caller.id };
+        const end = 'expires_at' in body && body.expires_at !== undefined ? body.expires_at * 1000 : null;
+        const given = { ...owner, kind, authMode, displayName, expiresAt: end, createdBy: caller.id };
         const ours = authMode === 'assume_role' ? { external_id: newSecret('') } : {};
         const account = await cloudAccountsFor(trx, tenant).insert({ ...given, config: { ...config, ...ours } });
         if (secret !== undefined) await keepCloudSecret(trx, keyring, account, secret);
@@ -138,7 +142,12 @@ export function cloudAccountRoutes({ database, keyring, cloudAccounts, links }: 
         const isNewSecret = secret !== undefined && (await keepCloudSecret(trx, keyring, account, secret));
         const cutsOff = isNewSecret || config !== undefined;
         const displayName = body.display_name;
-        const changes = { ...(displayName !== undefined && { displayName }), ...(config && { config }) };
+        const end = isNewSecret ? (access.expiresAt ?? null) : access.expiresAt;
+        const changes = {
+          ...(displayName !== undefined && { displayName }),
+          ...(config && { config }),
+          ...(!isKept && end !== undefined && { expiresAt: end }),
+        };
         if (!(await accounts.update(target, revision, changes, cutsOff))) throw new Problem('precondition_failed');
         const detail = { config: access.config !== undefined, secret: access.secret !== undefined };
         await audit({ orgId, projectId, action: 'cloud_account.updated', target, detail });

@@ -130,3 +130,10 @@ function codeOfIssue(issue: z.core.$ZodIssue): ProblemCode {
   const isHidden = issue.code === 'invalid_format' && 'pattern' in issue && issue.pattern === String(visibleText);
   return isHidden ? 'characters_not_allowed' : 'invalid_request';
 }
+
+/** When credentials expire that a person gives. No provider reports it. */
+export const expiresAt = z
+  .int()
+  .max(9_999_999_999)
+  .refine((seconds) => seconds * 1000 > Date.now(), 'must be in the future')
+  .describe('When the credentials expire, in seconds since 1970, if you know it');

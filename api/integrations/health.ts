@@ -158,11 +158,11 @@ export async function usualStepOf(db: Db, integration: Integration): Promise<Vie
 }
 
 function nextStepIn(
-  { id: integrationId, status, statusReason: reason, kind }: Integration,
+  { id: integrationId, statusReason: reason, kind }: Integration,
   { cloudAccount, incidents: [incident] }: HealthFacts,
   judged: Judged,
 ): View['next_action'] {
-  const inherited = inheritedAction(cloudAccount, status);
+  const inherited = inheritedAction(cloudAccount, judged);
   if (inherited !== null) return { text: inherited, link: null };
   if (incident) return { text: incident.action, link: incident.link };
   const usual = nextAction({ ...judged, kind, reason });

@@ -7,11 +7,11 @@ import { registryHost } from '../../domain/registries/registry-hosts.ts';
 import { type RegistrySettings, registryIdentity } from '../../domain/registries/registry-settings.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import type { WriteRequest } from '../http/endpoint.ts';
+import { expiresAt } from '../http/input.ts';
 import { Problem } from '../http/problems.ts';
 import { existing } from './create-registry.ts';
 import {
   caPem,
-  expiresAt,
   NewCredentials,
   purposes,
   realm,

@@ -14,13 +14,12 @@ import {
 } from '../../domain/registries/registry-settings.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import type { WriteRequest } from '../http/endpoint.ts';
-import { id, name } from '../http/input.ts';
+import { expiresAt, id, name } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { ownerOf } from '../people/owner.ts';
 import {
   Credentials,
   caPem,
-  expiresAt,
   purposes,
   realm,
   refuseCredentials,

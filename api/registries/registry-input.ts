@@ -67,11 +67,6 @@ export const caPem = z
   .max(65_536)
   .refine(isCertificates, 'must contain only certificates in PEM')
   .describe('The certificates of a private certificate authority, in PEM');
-export const expiresAt = z
-  .int()
-  .max(9_999_999_999)
-  .refine((seconds) => seconds * 1000 > Date.now(), 'must be in the future')
-  .describe('When the credentials expire, in seconds since 1970, if you know it');
 
 /** Returns the registry's host, if it fits the kind and is allowed. */
 export function registryOf(kind: RegistryKind, text: string, allowedHosts: readonly AllowedHost[]): RegistryHost {

@@ -35,6 +35,9 @@ export async function secretAt(
   return found?.secret ?? (await secrets.active({ cloudAccountId: id }, kind));
 }
 
+/** An access to prove. What is undefined does not change. The expiry date is that of the secret. */
+type Offered = { config: Config | undefined; secret: string | undefined; expiresAt: number | null | undefined };
+
 /**
  * Stores an access that is used only once the cloud accepts it. It adds to one that was not proven yet. Returns false
  * if it is the active access already. The caller raises the revision.
@@ -43,7 +46,7 @@ export async function offerAccess(
   trx: Transaction,
   keyring: Keyring,
   account: CloudAccount,
-  { config, secret }: { config: Config | undefined; secret: string | undefined },
+  { config, secret, expiresAt }: Offered,
 ): Promise<boolean> {
   const { id } = account;
   const credential = await credentialOf(trx, account);
@@ -56,11 +59,15 @@ export async function offerAccess(
   const isOther = isOtherSecret || !isSame(next, account.config);
   if (secret !== undefined || !isOther) await dropPendingAccess(trx, account);
   if (secret !== undefined && isOtherSecret) {
-    await sealedSecrets(trx, keyring).addPending(credential?.id ?? '', secret);
+    const version = { username: null, expiresAt: expiresAt ?? null };
+    await sealedSecrets(trx, keyring).addPending(credential?.id ?? '', secret, version);
   }
   await trx('cloud_accounts')
     .where({ id })
-    .update({ pending_config: isOther ? JSON.stringify(next) : null });
+    .update({
+      pending_config: isOther ? JSON.stringify(next) : null,
+      ...(expiresAt !== undefined && !(secret !== undefined && isOtherSecret) && { expires_at: expiresAt }),
+    });
   return isOther;
 }
 
@@ -102,10 +109,11 @@ export async function promoteAccess(
   if (!config) throw new Error(`The account ${account.id} has no ${stage} access`);
   const credential = await credentialOf(trx, account);
   const credentials = credentialsIn(trx);
+  const next = credential && (await credentials.newestWith(credential.id, statusOf[stage]));
   if (credential) {
-    const next = await credentials.newestWith(credential.id, statusOf[stage]);
     if (stage === 'previous') await credentials.purge(credential.id, 'pending');
-    if (next) await credentials.promote(credential.id, next.version);
+    const outgoing = { username: null, expiresAt: account.expiresAt };
+    if (next) await credentials.promote(credential.id, next.version, outgoing);
     // Only the settings change. An older retiring secret does not match them.
     else await credentials.purge(credential.id, 'retiring');
   }
@@ -114,6 +122,7 @@ export async function promoteAccess(
     .update({
       config: JSON.stringify(config),
       pending_config: null,
+      expires_at: next ? next.expires_at : account.expiresAt,
       revision: account.revision + 1,
       previous_config: JSON.stringify(account.config),
       previous_at: now,

@@ -1,6 +1,8 @@
+import { cloudAdvice } from '../../domain/clouds/cloud-advice.ts';
 import { addSentence } from '../../domain/ops/sentences.ts';
 import { verifyCloudWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { appendAudit } from '../ops/audit.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { allOperations, type Operation } from '../ops/operations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
@@ -10,6 +12,7 @@ import { type AccessStage, promoteAccess, rejectAccess } from './cloud-access.ts
 import { allCloudAccounts, type CloudAccount } from './cloud-accounts.ts';
 
 const kind = 'verify';
+const refusedCode = 'cloud_account_refused';
 
 /** Usually a check begins within seconds. A request that waits for longer than this counts as lost. */
 const lostAfterMs = 60_000;
@@ -90,6 +93,7 @@ export async function recordCloudCheck(
       return true;
     }
     await promoteAccess(trx, before, stage, { status: 'active', checkedAt: Date.now() });
+    await allIncidents(trx).resolveAbout(id, refusedCode);
     await audit(stage === 'pending' ? 'access_replaced' : 'access_rolled_back', {});
     await checkInheritors(trx, id);
     // After a return to the previous access, the refusal is that of the access that was active.
@@ -101,12 +105,31 @@ export async function recordCloudCheck(
   const status = refusal ? 'action_required' : 'active';
   const reason = refusal?.code ?? null;
   if (!(await accounts.moveStatus(account, status, reason))) return false;
+  if (status === 'active') await allIncidents(trx).resolveAbout(id, refusedCode);
+  // While an account is being set up, the person who does it sees the refusal in the operation.
+  else if (before.status === 'active') await raiseRefused(trx, before, reason);
   if (before.status !== status || before.statusReason !== reason) {
     await audit('verified', { status, reason });
     await checkInheritors(trx, id);
   }
   await finish(refusal);
   return true;
+}
+
+async function raiseRefused(
+  trx: Transaction,
+  { id: subjectId, orgId, projectId, displayName }: CloudAccount,
+  reason: string | null,
+): Promise<void> {
+  const title = `${displayName}: the cloud no longer accepts its access (${reason})`;
+  await allIncidents(trx).raise({
+    orgId,
+    projectId,
+    code: refusedCode,
+    subjectId,
+    title,
+    action: cloudAdvice(reason ?? ''),
+  });
 }
 
 /**

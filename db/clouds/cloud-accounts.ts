@@ -27,6 +27,8 @@ export type CloudAccount = {
   status: CloudAccountStatus;
   statusReason: string | null;
   checkedAt: number | null;
+  /** When the secret in use expires, if its owner has set a date. */
+  expiresAt: number | null;
   createdBy: string;
   revision: number;
   /** Increases with each change that makes earlier access invalid. */
@@ -38,9 +40,9 @@ export type CloudAccount = {
 export type NewCloudAccount = Pick<
   CloudAccount,
   'orgId' | 'projectId' | 'kind' | 'authMode' | 'displayName' | 'config' | 'createdBy'
->;
+> & { expiresAt?: number | null };
 
-type Changes = { displayName?: string; config?: Record<string, string> };
+type Changes = { displayName?: string; config?: Record<string, string>; expiresAt?: number | null };
 
 /** Reads and writes the cloud accounts of organizations and projects. Deleted accounts are not found. */
 export function cloudAccountsFor(db: Db, scope: TenantScope) {
@@ -81,6 +83,7 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
         pending_config: null,
         previous_config: null,
         previous_at: null,
+        expires_at: account.expiresAt ?? null,
         deleted_at: null,
         created_at: now,
         updated_at: now,
@@ -93,12 +96,18 @@ export function cloudAccountsFor(db: Db, scope: TenantScope) {
      * Returns false if the revision is no longer the current one. New access starts a new epoch and has to be checked
      * again.
      */
-    async update(id: string, revision: number, { displayName, config }: Changes, cutsOff: boolean): Promise<boolean> {
+    async update(
+      id: string,
+      revision: number,
+      { displayName, config, expiresAt }: Changes,
+      cutsOff: boolean,
+    ): Promise<boolean> {
       const changed = await visible()
         .where({ id, revision })
         .update({
           ...(displayName !== undefined && { display_name: displayName }),
           ...(config && { config: JSON.stringify(config) }),
+          ...(expiresAt !== undefined && { expires_at: expiresAt }),
           ...(cutsOff && { epoch: db.raw('epoch + 1') as unknown as number, ...unproven }),
           revision: revision + 1,
           updated_at: Date.now(),
@@ -164,6 +173,7 @@ function toCloudAccount(row: CloudAccountRow): CloudAccount {
     status: row.status,
     statusReason: row.status_reason,
     checkedAt: row.checked_at,
+    expiresAt: row.expires_at,
     createdBy: row.created_by,
     revision: row.revision,
     epoch: row.epoch,

@@ -1,5 +1,6 @@
 import { allCloudAccounts, type CloudAccount } from '../clouds/cloud-accounts.ts';
 import { requestConsentEnd } from '../clouds/google-consent-ends.ts';
+import { allIncidents } from '../ops/incidents.ts';
 import { purgeCredentials } from '../secrets/credentials.ts';
 import type { Transaction } from '../store/connection.ts';
 import type { Deletion } from './integration-deletion.ts';
@@ -8,6 +9,7 @@ import type { Deletion } from './integration-deletion.ts';
 export async function deleteCloudAccount(trx: Transaction, account: Deleted, audit: Deletion['audit']): Promise<void> {
   const { id: target, orgId, projectId } = account;
   await allCloudAccounts(trx).remove(target);
+  await allIncidents(trx).resolveAbout(target, 'cloud_account_refused', 'credential_expiring', 'secret_unreadable');
   // Revoking the consent at Google needs the secret, which is destroyed after that.
   if (account.authMode === 'oauth') await requestConsentEnd(trx, account);
   else await purgeCredentials(trx, { cloud_account_id: target });

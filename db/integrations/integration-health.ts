@@ -51,7 +51,9 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
     .orderBy(['repository', 'action'])
     .limit(mostChecks);
   const inherited = row?.cloud_account_id
-    ? await db('cloud_accounts').where({ id: row.cloud_account_id }).first('id', 'status', 'status_reason')
+    ? await db('cloud_accounts')
+        .where({ id: row.cloud_account_id })
+        .first('id', 'status', 'status_reason', 'expires_at')
     : undefined;
   const outage = row && outageSubject(row.org_id, row.host_url);
   const subjects = [integrationId, row?.github_app_id, row?.cloud_account_id, outage];
@@ -69,7 +71,7 @@ export async function healthFactsOf(db: Db, integrationId: string): Promise<Heal
     lastSuccessAt: row?.last_success_at ?? (app?.sync_error === null ? app.synced_at : null),
     nextCheckAt: row?.next_check_at ?? null,
     lastUsedAt: lease?.created_at ?? null,
-    expiresAt: row?.expires_at ?? null,
+    expiresAt: row?.expires_at ?? inherited?.expires_at ?? null,
     strikes: row?.strikes ?? 0,
     refusals: row?.refusals ?? 0,
     checks: checks.map(({ repository, action, outcome, code, checked_at: checkedAt }) => ({

@@ -11,6 +11,7 @@ import {
   troubleOf,
   verdictOn,
 } from '../../domain/registries/registry-verdicts.ts';
+import { requestCloudCheck } from '../clouds/cloud-account-checks.ts';
 import { allCloudAccounts } from '../clouds/cloud-accounts.ts';
 import { allIntegrations, type Integration } from '../integrations/integrations.ts';
 import { appendAudit } from '../ops/audit.ts';
@@ -282,7 +283,7 @@ function isSame(one: { repository: string; action: string }, other: { repository
 /** Records a change once. Raises an incident only if the integration has worked before. */
 async function noteChange(
   trx: Transaction,
-  { id, orgId, projectId, status, statusReason, lastSuccessAt, displayName }: Integration,
+  { id, orgId, projectId, status, statusReason, lastSuccessAt, displayName, cloudAccountId }: Integration,
   verdict: RegistryVerdict,
 ): Promise<void> {
   const incidents = allIncidents(trx);
@@ -293,6 +294,9 @@ async function noteChange(
   if (verdict.status === 'reauth_required' && lastSuccessAt !== null) {
     const title = `${displayName}: the registry does not accept what is stored for it (${verdict.reason})`;
     await incidents.raise({ orgId, projectId, code: 'registry_refused', subjectId: id, title });
+    const account = cloudAccountId === null ? undefined : await allCloudAccounts(trx).find(cloudAccountId);
+    // Nothing else checks the account regularly, and the refusal may be its own.
+    if (account?.status === 'active') await requestCloudCheck(trx, account);
   }
   const detail = { status: verdict.status, reason: verdict.reason };
   await appendAudit(trx, { orgId, projectId, actor: 'system', action: 'integration.verified', target: id, detail });

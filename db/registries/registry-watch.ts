@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import { closedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { verifyWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { expiryNoticeMs } from '../../domain/registries/registry-watch.ts';
@@ -5,6 +6,7 @@ import { allIncidents } from '../ops/incidents.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Transaction } from '../store/connection.ts';
 import { skipLocked } from '../store/locks.ts';
+import type { IntegrationRow } from '../store/tables.ts';
 import { verificationCommand } from './registry-verifications.ts';
 
 /** After this time without a result, a check is requested again. */
@@ -43,27 +45,40 @@ const code = 'credential_expiring';
 const mostNotices = 200;
 
 /**
- * Raises an incident once for each credential that expires soon by its owner's date. Resolves the incident when that is
- * no longer true.
+ * Raises an incident once for each credential of a registry or a cloud account that expires soon by its owner's date.
+ * Resolves the incident when that is no longer true.
  */
 export async function noteExpiring(trx: Transaction): Promise<void> {
   const incidents = allIncidents(trx);
-  const ending = trx('integrations')
-    .where('expires_at', '<=', Date.now() + expiryNoticeMs)
+  const soon = Date.now() + expiryNoticeMs;
+  const registries = trx('integrations')
+    .where('expires_at', '<=', soon)
     .whereNotIn('status', closedIntegrationStatuses);
+  const accounts = trx('cloud_accounts').where('expires_at', '<=', soon).whereNull('deleted_at');
   const told = trx('incidents').where({ code, status: 'open' });
-  const moot = await told.clone().whereNotIn('subject_id', ending.clone().select('id')).select('subject_id');
+  const moot = await told
+    .clone()
+    .whereNotIn('subject_id', registries.clone().select('id'))
+    .whereNotIn('subject_id', accounts.clone().select('id'))
+    .select('subject_id');
   for (let from = 0; from < moot.length; from += 500) {
     await incidents.resolveSubject(code, ...moot.slice(from, from + 500).map(({ subject_id: id }) => id));
   }
-  const untold = await ending
-    .clone()
-    .whereNotIn('id', told.clone().select('subject_id'))
-    .orderBy('expires_at')
-    .limit(mostNotices)
-    .select('id', 'org_id', 'project_id', 'display_name');
-  for (const { id, org_id: orgId, project_id: projectId, display_name: name } of untold) {
-    const title = `${name}: its credential expires within seven days, or has expired`;
-    await incidents.raise({ orgId, projectId, code, subjectId: id, title });
+  for (const [ending, path] of [
+    [registries, '/v1/integrations'],
+    [accounts, '/v1/cloud-accounts'],
+  ] as const) {
+    const untold: Pick<IntegrationRow, 'id' | 'org_id' | 'project_id' | 'display_name'>[] = await (
+      ending.clone() as Knex.QueryBuilder
+    )
+      .whereNotIn('id', told.clone().select('subject_id'))
+      .orderBy('expires_at')
+      .limit(mostNotices)
+      .select('id', 'org_id', 'project_id', 'display_name');
+    for (const { id, org_id: orgId, project_id: projectId, display_name: name } of untold) {
+      const title = `${name}: its credential expires within seven days, or has expired`;
+      const action = `Create a new credential and store it with its date: \`PATCH ${path}/${id}\` with \`credentials\` and \`expires_at\`.`;
+      await incidents.raise({ orgId, projectId, code, subjectId: id, title, action });
+    }
   }
 }

@@ -24,7 +24,7 @@ export type CredentialVersion = Pick<CredentialVersionRow, 'version' | 'status'>
 };
 
 /** The user name and the expiry date (ms) of an inactive version of a registry's password. */
-export type InactiveVersion = { username: string; expiresAt: number | null };
+export type InactiveVersion = { username: string | null; expiresAt: number | null };
 
 const purged = { status: 'purged', sealed: null, key_id: null } as const;
 
@@ -108,14 +108,14 @@ export function credentialsIn(db: Db) {
      * Makes this version the active one. The active one becomes `retiring`, with the login that belongs to it. Any
      * other that was `retiring` is destroyed.
      */
-    async promote(credentialId: string, version: number, outgoing?: InactiveVersion): Promise<void> {
+    async promote(credentialId: string, version: number, outgoing: InactiveVersion): Promise<void> {
       const updated_at = Date.now();
       const versions = (status: CredentialStatus) =>
         db('credential_versions').where({ credential_id: credentialId, status });
       await versions('retiring')
         .whereNot({ version })
         .update({ ...purged, updated_at });
-      const login = { username: outgoing?.username ?? null, expires_at: outgoing?.expiresAt ?? null };
+      const login = { username: outgoing.username, expires_at: outgoing.expiresAt };
       await versions('active').update({ status: 'retiring', ...login, updated_at });
       await db('credential_versions')
         .where({ credential_id: credentialId, version })

@@ -18,6 +18,7 @@ import * as staleDeliveries from '../migrations/0016-stale-deliveries.ts';
 import * as largeBodies from '../migrations/0017-large-bodies.ts';
 import * as provenSecrets from '../migrations/0018-proven-secrets.ts';
 import * as repositoryNames from '../migrations/0019-repository-names.ts';
+import * as cloudSecretExpiry from '../migrations/0020-cloud-secret-expiry.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -45,6 +46,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0017-large-bodies': largeBodies,
   '0018-proven-secrets': provenSecrets,
   '0019-repository-names': repositoryNames,
+  '0020-cloud-secret-expiry': cloudSecretExpiry,
 };
 
 export const migrationNames = Object.keys(migrations);

@@ -503,6 +503,7 @@ export type CloudAccountRow = Times &
     pending_config: Json | null;
     previous_config: Json | null;
     previous_at: number | null;
+    expires_at: number | null;
     deleted_at: number | null;
   };
 export type RegistryCheckRow = {

@@ -93,6 +93,12 @@ export const incidentCatalogue = {
       'Store new credentials (`PATCH /v1/integrations/{integration}`) or fix the cloud account. Then verify the integration again.',
     resolvedBy: 'A verification succeeds, or the integration is deleted.',
   },
+  cloud_account_refused: {
+    title: 'A cloud rejects an account',
+    action:
+      'Fix the access at the cloud, or store a new one: `PATCH /v1/cloud-accounts/{account}`. Then verify the account again.',
+    resolvedBy: 'A verification succeeds, or the account is deleted.',
+  },
   registry_unavailable: {
     title: 'A registry is unavailable',
     action:
@@ -102,8 +108,8 @@ export const incidentCatalogue = {
   credential_expiring: {
     title: 'A credential is expiring or expired',
     action:
-      'Create a new credential at the registry and store it with its date: `PATCH /v1/integrations/{integration}` with `credentials` and `expires_at`.',
-    resolvedBy: 'The credential is replaced, its date is changed, or the integration is deleted.',
+      'Create a new credential at the registry and store it with its date: `PATCH /v1/integrations/{integration}` with `credentials` and `expires_at`. For a cloud account: `PATCH /v1/cloud-accounts/{account}`.',
+    resolvedBy: 'The credential is replaced, its date is changed, or what it belongs to is deleted.',
   },
   secret_unreadable: {
     title: 'A stored secret does not open',

@@ -7,8 +7,11 @@ import { cloudAccountView } from '../../../api/clouds/account-view.ts';
 import { issuerSubject } from '../../../broker/clouds/oidc-issuer.ts';
 import { requestCloudCheck } from '../../../db/clouds/cloud-account-checks.ts';
 import { allCloudAccounts, keepCloudSecret } from '../../../db/clouds/cloud-accounts.ts';
+import { deleteCloudAccount } from '../../../db/deletion/cloud-account-deletion.ts';
+import { allIncidents } from '../../../db/ops/incidents.ts';
 import { allOperations } from '../../../db/ops/operations.ts';
 import { commandsIn } from '../../../db/store/commands.ts';
+import { cloudAdvice } from '../../../domain/clouds/cloud-advice.ts';
 import { verifyCloudWorkflowId } from '../../../domain/ops/workflow-ids.ts';
 import { type AwsStandIn, startAws } from '../../../stand-ins/aws/stand-in.ts';
 import { type AzureStandIn, startAzure } from '../../../stand-ins/azure/stand-in.ts';
@@ -215,6 +218,42 @@ describe('a refusal', () => {
       ['cloud_account.verified', 'action_required'],
       ['cloud_account.verified', 'active'],
     ]);
+  });
+
+  test('of an account that worked is an incident with its action, until the cloud accepts it or it is deleted', async () => {
+    const open = async () =>
+      (await allIncidents(database.reader).list({ limit: 10 }, { status: 'open' })).items.map((one) => [
+        one.code,
+        one.subjectId,
+        one.action,
+      ]);
+    trusts('ours-and-nobody-elses');
+    const id = await scene.add(where, role());
+    await askCloud(id);
+    trusts('somebody-elses');
+    await askCloud(id, settled);
+    const raised = [['cloud_account_refused', id, cloudAdvice('assume_role_refused')]];
+    expect(await open()).toEqual(raised);
+    await askCloud(id, settled);
+    expect(await open()).toEqual(raised);
+    trusts('ours-and-nobody-elses');
+    await askCloud(id);
+    expect(await open()).toEqual([]);
+
+    trusts('somebody-elses');
+    await askCloud(id, settled);
+    expect(await open()).toEqual(raised);
+    const gone = await account(id);
+    await database.write((trx) => deleteCloudAccount(trx, gone, async () => undefined));
+    expect(await open()).toEqual([]);
+  });
+
+  test('while an account is being set up raises no incident', async () => {
+    trusts('somebody-elses');
+    const id = await scene.add(where, role());
+    await askCloud(id, settled);
+    expect((await account(id)).status).toBe('action_required');
+    expect((await allIncidents(database.reader).list({ limit: 10 })).items).toEqual([]);
   });
 
   test('is caused by a role that accepts any external ID', async () => {

@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { recordCloudCheck } from '../../../db/clouds/cloud-account-checks.ts';
 import { allCloudAccounts } from '../../../db/clouds/cloud-accounts.ts';
 import { deleteIntegration } from '../../../db/deletion/integration-deletion.ts';
+import { recordVerification } from '../../../db/registries/registry-verifications.ts';
+import { verifyCloudWorkflowId } from '../../../domain/ops/workflow-ids.ts';
 import { type RegistryStandIn, startRegistry } from '../../../stand-ins/registry/stand-in.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { keyring } from '../../support/hooks.ts';
@@ -165,6 +167,24 @@ test('a registry is checked soon after its cloud account is rejected or works ag
   expect(await waits(id)).toBe(5 * 60);
 });
 
+test('a rejected registry that inherits its access has its cloud account checked, once', async () => {
+  const cloudAccountId = await seed(database).cloudAccount(owner);
+  const inherited = { kind: 'ecr', auth_mode: 'cloud_account', cloud_account_id: cloudAccountId, last_success_at: 1 };
+  const ids = [await scene.add(owner, '', inherited), await scene.add(owner, '', inherited)];
+  await database.write((trx) => trx('cloud_accounts').where({ id: cloudAccountId }).update({ status: 'active' }));
+  for (const integrationId of ids) {
+    const { epoch } = await scene.row(integrationId);
+    const found = { epoch, cloudEpoch: 0, version: null, repositories: [], purposes: [], realm: undefined, checks: [] };
+    const login = { ok: false as const, code: 'assume_role_refused', message: 'No.' };
+    await database.write((trx) =>
+      recordVerification(trx, keyring, { integrationId, wish: 'asked', found: { ...found, login } }),
+    );
+    expect((await scene.row(integrationId)).status).toBe('reauth_required');
+  }
+  const asked = await database.reader('commands').where({ workflow: 'verifyCloudAccount' }).pluck('workflow_id');
+  expect(asked).toEqual([verifyCloudWorkflowId(cloudAccountId)]);
+});
+
 describe('a check that is rejected', () => {
   test('is confirmed the third time in a row, after 2 and 10 minutes', async () => {
     const id = await scene.add(owner, password);
@@ -309,6 +329,22 @@ describe('a credential with an expiry date', () => {
       expect(await scene.row(id)).toMatchObject({ status: 'active' });
     }
     expect(await scene.open(owner.orgId)).toMatchObject([{ count: 1 }]);
+  });
+
+  test('of a cloud account has one too, which names the account, until the account is deleted', async () => {
+    const id = await seed(database).cloudAccount(owner);
+    await database.write((trx) =>
+      trx('cloud_accounts')
+        .where({ id })
+        .update({ expires_at: Date.now() + 6 * day }),
+    );
+    for (const _ of [1, 2]) await scene.tick();
+    expect(await told()).toEqual([['credential_expiring', id]]);
+    const raised = await database.reader('incidents').where({ subject_id: id }).first();
+    expect(raised?.action).toContain(`PATCH /v1/cloud-accounts/${id}`);
+    await database.write((trx) => trx('cloud_accounts').where({ id }).update({ deleted_at: 1 }));
+    await scene.tick();
+    expect(await told()).toEqual([]);
   });
 
   test.each([

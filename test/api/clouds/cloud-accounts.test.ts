@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { promoteAccess } from '../../../db/clouds/cloud-access.ts';
+import { allCloudAccounts, type CloudAccount } from '../../../db/clouds/cloud-accounts.ts';
 import { sealedSecrets } from '../../../db/secrets/sealed-secrets.ts';
 import { ownIdentity, publicUrl, startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
@@ -367,7 +369,46 @@ describe('a change', () => {
     expect(await epochOf(id)).toBe(1);
   });
 
+  const inDays = (days: number) => Math.floor(Date.now() / 1000) + days * 86_400;
+  const otherSecret = { secret_access_key: 'a/new/secret/that/is/forty/characters/xx' };
+
+  test('of the secret of a working account keeps its date with it until it is in use', async () => {
+    const [first, second] = [inDays(20), inDays(90)];
+    const { id, ...made } = await make({ ...accessKey, expires_at: first });
+    expect(made).toMatchObject({ expires_at: first });
+    await activate(id);
+    const patch = (changes: object) => client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, changes);
+    expect(await patch({ credentials: otherSecret, expires_at: second })).toMatchObject({ expires_at: first });
+    const stored = async () => (await allCloudAccounts(api.database.reader).find(id)) as CloudAccount;
+    const promote = (stage: 'pending' | 'previous') =>
+      api.database.write(async (trx) =>
+        promoteAccess(trx, await stored(), stage, { status: 'active', checkedAt: Date.now() }),
+      );
+    await promote('pending');
+    expect(await client.ask('GET', `/v1/cloud-accounts/${id}`)).toMatchObject({ expires_at: second });
+    await promote('previous');
+    expect(await client.ask('GET', `/v1/cloud-accounts/${id}`)).toMatchObject({ expires_at: first });
+    // Sent alone, the date is that of the secret in use. A secret that comes without one has none.
+    expect(await patch({ expires_at: second })).toMatchObject({ expires_at: second, status: 'active' });
+    expect(await patch({ credentials: { secret_access_key: 'x'.repeat(40) } })).toMatchObject({ expires_at: second });
+    await promote('pending');
+    expect(await client.ask('GET', `/v1/cloud-accounts/${id}`)).toMatchObject({ expires_at: null });
+  });
+
+  test('of the secret of an account that does not work replaces its date, and the same secret keeps it', async () => {
+    const [first, second] = [inDays(20), inDays(90)];
+    const { id } = await make({ ...accessKey, expires_at: first });
+    const patch = (changes: object) => client.ask<View>('PATCH', `/v1/cloud-accounts/${id}`, changes);
+    expect(await patch({ credentials: accessKey.credentials })).toMatchObject({ expires_at: first });
+    expect(await patch({ credentials: otherSecret, expires_at: second })).toMatchObject({ expires_at: second });
+    expect(await patch({ expires_at: null })).toMatchObject({ expires_at: null });
+    expect(await patch({ expires_at: first })).toMatchObject({ expires_at: first });
+    expect(await patch({ credentials: accessKey.credentials })).toMatchObject({ expires_at: null });
+  });
+
   const unfit: [string, object, object][] = [
+    ['a date for an account without a secret', role, { expires_at: inDays(20) }],
+    ['a date in the past', accessKey, { expires_at: 1 }],
     ['fields of another auth mode', role, { config: { account_id: '123456789012' } }],
     ['another external ID', role, { config: { ...role.config, external_id: 'mine' } }],
     ['a secret for an account without one', role, { credentials: { secret_access_key: 'x'.repeat(40) } }],

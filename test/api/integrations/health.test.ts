@@ -126,6 +126,21 @@ describe('the health of an integration', () => {
     expect((await healthOf(id)).next_action?.text).toContain(cloudAccountId);
   });
 
+  test.each([
+    ['has expired', -1, 'failing', 'expired'],
+    ['ends in four weeks', 28 * day, 'attention', 'within_30_days'],
+  ])('follows the secret of its cloud account, which %s', async (_, left, state, forecast) => {
+    const cloudAccountId = await seed(api.database).cloudAccount(mine);
+    const id = await registry({ kind: 'ecr', cloud_account_id: cloudAccountId });
+    const expires_at = Date.now() + left;
+    await api.database.write((trx) =>
+      trx('cloud_accounts').where({ id: cloudAccountId }).update({ status: 'active', expires_at }),
+    );
+    const health = await healthOf(id);
+    expect(health).toMatchObject({ state, forecast, expires_at: Math.floor(expires_at / 1000) });
+    expect(health.next_action?.text).toContain(`PATCH /v1/cloud-accounts/${cloudAccountId}`);
+  });
+
   test('needs attention if a repository does not allow pushes, and the integration stays usable', async () => {
     const id = await registry({});
     await check(id, 'denied', 'push_denied');
