@@ -55,15 +55,20 @@ test('other work runs while a large body is read', async () => {
   expect(turns).toBeGreaterThan(25);
 });
 
+/** The shortest of five times, because a busy machine can only make one longer. */
+async function shortestMs(cutInto: number): Promise<number> {
+  const times: number[] = [];
+  for (let count = 0; count < 5; count += 1) times.push((await readAtOnce(1, cutInto)).ms);
+  return Math.min(...times);
+}
+
 test('a large body in small parts takes no longer than one in large parts', async () => {
-  const [large, small] = [await readAtOnce(1, 64 * 1024), await readAtOnce(1, 4 * 1024)];
-  expect(small.ms).toBeLessThan(large.ms * 3);
+  expect(await shortestMs(4 * 1024)).toBeLessThan((await shortestMs(64 * 1024)) * 3);
 });
 
 test('many large bodies share one pace, and none waits for long', async () => {
-  const one = await readAtOnce(1, 64 * 1024);
   const four = await readAtOnce(4, 64 * 1024);
-  expect(four.ms).toBeGreaterThan(one.ms * 1.5);
+  expect(four.ms).toBeGreaterThan((await shortestMs(64 * 1024)) * 1.5);
   // With 28 pauses of 240 ms, it would take more than six seconds.
   expect((await readAtOnce(40, 64 * 1024)).ms).toBeLessThan(3_000);
 });
@@ -74,17 +79,12 @@ test('bodies that are refused for lack of room do not slow others down', async (
     prove: () => {},
   };
   const sender = { network: 'n', app: 'a' };
-  const shortest = async () => {
-    const times: number[] = [];
-    for (let count = 0; count < 5; count += 1) times.push((await readAtOnce(1, 64 * 1024)).ms);
-    return Math.min(...times);
-  };
-  const before = await shortest();
+  const before = await shortestMs(64 * 1024);
   const large = randomBytes(512 * 1024);
   for (let count = 0; count < 10; count += 1) {
     const refused = await readBody(arriving([large]), { maxBytes: large.length, budget: refusing, sender });
     expect(refused).toBe('too_many');
   }
   // Otherwise the pauses are twice as long.
-  expect(await shortest()).toBeLessThan(before * 1.6);
+  expect(await shortestMs(64 * 1024)).toBeLessThan(before * 1.6);
 });
