@@ -10,6 +10,7 @@ import { holdUsable, usableIntegrations } from '../../db/integrations/usable-int
 import type { Transaction } from '../../db/store/connection.ts';
 import { skipMarker } from '../../domain/builds/skip-markers.ts';
 import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
+import { statusAction, unusableText } from '../../domain/integrations/integration-health.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from '../refusals.ts';
 import { type Sent, settle } from './builds.ts';
@@ -88,9 +89,11 @@ export function dispatchActivities(deps: ReachDeps) {
     if (usableIntegrationStatuses.includes(integration.status)) return;
     await refuseUnconfirmed(database.reader, build);
     // A later event can have restored access between the two reads.
-    const { status = integration.status } = (await allIntegrations(database.reader).find(integrationId)) ?? {};
-    if (usableIntegrationStatuses.includes(status)) return;
-    throw new Refusal(`integration_${status}`, `The integration is ${status}.`);
+    const found = (await allIntegrations(database.reader).find(integrationId)) ?? integration;
+    if (usableIntegrationStatuses.includes(found.status)) return;
+    const told = { ...found, reason: found.statusReason };
+    const action = statusAction(told)?.replace('{integration}', integrationId) ?? null;
+    throw new Refusal('integration_unusable', unusableText(told, action));
   }
 
   /** The build could not push its image, so it fails before it starts. */

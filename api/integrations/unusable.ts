@@ -1,5 +1,6 @@
 import { allIntegrations } from '../../db/integrations/integrations.ts';
 import type { Db } from '../../db/store/connection.ts';
+import { unusableText } from '../../domain/integrations/integration-health.ts';
 import { deletedIntegrationStatuses, usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { Problem } from '../http/problems.ts';
 import { usualStepOf } from './health.ts';
@@ -14,8 +15,7 @@ export async function unusable(db: Db, integrationId: string): Promise<Problem> 
   const { displayName, status: state, statusReason: reason } = integration;
   const step = await usualStepOf(db, integration);
   const text = step?.text ?? `Check \`GET /v1/integrations/${integrationId}/health\`.`;
-  const said = `The integration ${displayName} has the status ${state}${reason ? ` (${reason})` : ''}. ${text}`;
-  return new Problem('integration_unusable', said, {
+  return new Problem('integration_unusable', unusableText({ displayName, status: state, reason }, text), {
     members: { integration_id: integrationId, state, reason, next_action: step },
   });
 }

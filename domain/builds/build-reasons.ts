@@ -83,7 +83,8 @@ const refusals = [
 export const buildReasons = [
   ...runEnds,
   ...refusals,
-  ...unusable,
+  'integration_unusable',
+  'integration_deleted',
   'fork_pull_request',
   'skip_marker',
   'dispatch_uncertain',

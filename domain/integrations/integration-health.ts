@@ -63,25 +63,37 @@ const preciseReasons: readonly string[] = [
   'app_credentials_rejected',
 ] satisfies ProviderErrorCode[];
 
-export function nextAction({
-  kind,
-  status,
-  reason,
-  forecast,
-  denied,
-  strikes,
-  refusals,
-}: Judged & { kind: string; reason: string | null }): string | null {
-  const precise = reason !== null && preciseReasons.includes(reason) ? failureFacts(reason)?.advice : undefined;
+type Told = Pick<Judged, 'status'> & { kind: string; reason: string | null };
+
+/** Returns what to do about the status of an integration, or null if there is nothing to do. */
+export function statusAction({ kind, status, reason }: Told): string | null {
+  const precise = isPrecise(reason) ? failureFacts(reason)?.advice : undefined;
   if (precise) return precise;
-  if (status === 'reauth_required') {
-    if (kind === 'github') return 'Authorize the integration again: `POST /v1/integrations/{integration}/reauthorize`.';
-    return ['dockerhub', 'oci'].includes(kind)
-      ? 'Store credentials that the registry accepts: `PATCH {"credentials": …}`.'
-      : 'Fix the cloud account of the integration. Then verify the integration again.';
-  }
-  if (forecast === 'expired') return 'The credential has expired. Store a new one.';
-  if (status !== 'active') return byStatus[status] ?? null;
+  if (status !== 'reauth_required') return byStatus[status] ?? null;
+  if (kind === 'github') return 'Authorize the integration again: `POST /v1/integrations/{integration}/reauthorize`.';
+  return ['dockerhub', 'oci'].includes(kind)
+    ? 'Store credentials that the registry accepts: `PATCH {"credentials": …}`.'
+    : 'Fix the cloud account of the integration. Then verify the integration again.';
+}
+
+function isPrecise(reason: string | null): reason is string {
+  return reason !== null && preciseReasons.includes(reason);
+}
+
+/** Says that an integration cannot be used, in which status it is, and what to do. */
+export function unusableText(
+  { displayName, status, reason }: { displayName: string } & Pick<Told, 'status' | 'reason'>,
+  action: string | null,
+): string {
+  const said = `The integration ${displayName} has the status ${status}${reason ? ` (${reason})` : ''}.`;
+  return action === null ? said : `${said} ${action}`;
+}
+
+export function nextAction(judged: Judged & Told): string | null {
+  const { status, reason, forecast, denied, strikes, refusals } = judged;
+  const isKnown = status === 'reauth_required' || isPrecise(reason);
+  if (!isKnown && forecast === 'expired') return 'The credential has expired. Store a new one.';
+  if (isKnown || status !== 'active') return statusAction(judged);
   if (denied > 0)
     return 'Allow the access that `checks` shows as denied at the registry, or remove the repository from the list.';
   if (forecast === 'within_7_days' || forecast === 'within_30_days') return 'Store a new credential before it expires.';

@@ -126,14 +126,23 @@ describe('a confirmation by GitHub is final', () => {
   });
 
   test.each([
-    ['suspended', 'an installation that was suspended', { suspended: true }, 'integration_suspended'],
-    ['gone', 'an installation that was deleted', { gone: true }, 'integration_disconnected'],
-  ] as const)('for an installation that is %s', async (_, event, says, reason) => {
+    ['suspended', 'an installation that was suspended', { suspended: true }, 'suspended', /Unsuspend/],
+    [
+      'gone',
+      'an installation that was deleted',
+      { gone: true },
+      'disconnected',
+      /\/v1\/integrations\/int_\w+\/reauthorize/,
+    ],
+  ] as const)('for an installation that is %s', async (_, event, says, state, action) => {
     await events[event]();
     const again = await dispatched();
     await ask(says);
     expect(await again()).toEqual({ outcome: 'over' });
-    expect(await stateOf(database, build)).toMatchObject({ status: 'failed', reason });
+    const ended = await stateOf(database, build);
+    expect(ended).toMatchObject({ status: 'failed', reason: 'integration_unusable' });
+    expect(ended.build.detail).toMatch(`has the status ${state}`);
+    expect(ended.build.detail).toMatch(action);
   });
 
   test('also by a complete sync, if nothing asked about this repository', async () => {
