@@ -120,7 +120,7 @@ async function connect(
     await endAsConnected(trx, flow, integrationId);
     return true;
   }
-  await allConnectFlows(trx).move(flowId, 'completed', { integrationId });
+  await allConnectFlows(trx).move(flowId, 'completed', { integrationId, rebound: bound.rebound });
   await requestRefresh(trx, flowId, {
     githubAppId: flow.githubAppId,
     installation: installation.externalId,
@@ -149,6 +149,10 @@ async function endAsConnected(trx: Transaction, flow: ConnectFlow, already: stri
   if (flow.kind === 'operator' && flow.integrationId !== null) {
     await allIntegrations(trx).moveStatus(flow.integrationId, 'expired', 'already_connected');
   }
-  await allConnectFlows(trx).move(flow.id, 'completed', { integrationId: already, reason: 'already_connected' });
+  await allConnectFlows(trx).move(flow.id, 'completed', {
+    integrationId: already,
+    reason: 'already_connected',
+    rebound: 0,
+  });
   if (already === flow.integrationId) await reviveIntegration(trx, already);
 }

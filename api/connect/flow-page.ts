@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { type GithubApp, githubAppsIn } from '../../db/github/github-apps.ts';
+import { allInstallations } from '../../db/github/installations.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { isFinalFlowStatus } from '../../domain/connect/flow-status.ts';
 import { type Content, type Html, type HtmlPage, html, showPage } from '../http/html-page.ts';
@@ -46,7 +47,7 @@ const titles: Record<string, string> = {
 
 export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise<void> {
   const app = await githubAppsIn(db).find(flow.githubAppId);
-  const page = isFinalFlowStatus(flow.status) ? ended(flow) : open(flow, app);
+  const page = isFinalFlowStatus(flow.status) ? ended(flow, await accountOf(db, flow)) : open(flow, app);
   // A browser applies this policy to every redirect that follows a form. The buttons lead to GitHub or back to the
   // platform.
   const formActions = [flow.hostUrl, flow.redirectUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
@@ -54,18 +55,38 @@ export async function showFlow(ctx: Context, db: Db, flow: ConnectFlow): Promise
   showPage(ctx, { ...page, body: html`${owner}${page.body}`, formActions });
 }
 
-function ended(flow: ConnectFlow): HtmlPage {
+/** Returns the name of the account that the flow connected, as GitHub returned it last. */
+async function accountOf(
+  db: Db,
+  { githubAppId, approvedInstallation, claimedInstallation }: ConnectFlow,
+): Promise<string | undefined> {
+  const number = approvedInstallation ?? claimedInstallation;
+  const installation = number === null ? undefined : await allInstallations(db).findByExternalId(githubAppId, number);
+  return installation?.accountLogin;
+}
+
+function ended(flow: ConnectFlow, account: string | undefined): HtmlPage {
   const why = flow.reason ? (reasons[flow.reason] ?? flow.reason) : '';
   const back = redirectBack(flow);
-  const done =
-    flow.status === 'completed' && !why ? 'Pushes to the repositories of this account can now start builds.' : why;
+  const isConnected = flow.status === 'completed';
   return {
     status: flow.status === 'rejected' ? 403 : 200,
     title: titles[flow.status] ?? flow.status,
-    body: html`<p>${done}</p>${paragraph(flow.detail)}${
+    body: html`${isConnected && html`<p><strong>${account ?? 'The account'}</strong> is connected.</p>`}${paragraph(why)}${paragraph(flow.detail)}${isConnected && html`<p>${nextStep(flow)}</p>`}${
       back ? html`<p><a class="button" href="${back}">Continue</a></p>` : html`<p>You can close this page.</p>`
     }`,
   };
+}
+
+function nextStep({ rebound, redirectUrl, reason }: ConnectFlow): string {
+  if (rebound) {
+    const those = rebound === 1 ? 'One app uses' : `${rebound} apps use`;
+    return `${those} it again. The next push starts a build.`;
+  }
+  if (reason !== null) return 'Its apps continue.';
+  return redirectUrl === null
+    ? 'Next, set a repository of this account as the source of an app, and create a pipeline. Then each push starts a build.'
+    : 'Next, choose the repository that you want to build.';
 }
 
 function open(flow: ConnectFlow, app: GithubApp | undefined): HtmlPage {

@@ -29,6 +29,12 @@ export const FlowView = z
     account_choices: z
       .array(Account)
       .describe('With `choose_account`: the accounts of which the person names the one that this flow asked for'),
+    rebound: z
+      .int()
+      .nullable()
+      .describe(
+        'How many apps use the integration again, because they had used one for the same account before. Null until the flow is completed',
+      ),
     continue_url: z.string().describe('The page on which the browser continues'),
     redirect_url: z.string().nullable(),
     workflow_id: z.string(),
@@ -58,6 +64,7 @@ export function flowView(flow: ConnectFlow, links: OperationLinks): z.input<type
     requested_account:
       flow.requestedAccount === null ? null : { id: flow.requestedAccount, login: flow.requestedLogin ?? '' },
     account_choices: flow.accountChoices ?? [],
+    rebound: flow.rebound,
     continue_url: `${links.publicUrl}/connect/${flow.id}`,
     redirect_url: flow.redirectUrl,
     workflow_id: workflowId,

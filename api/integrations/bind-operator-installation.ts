@@ -21,11 +21,14 @@ export async function requireInstallation(database: Database, externalId: number
   if (!found) await refuseUnknown(database);
 }
 
-/** Binds an installation of the operator's App to a project, by GitHub's number of the installation. */
+/**
+ * Binds an installation of the operator's App to a project, by GitHub's number of the installation. `rebound` is how many
+ * apps use the account again.
+ */
 export async function bindOperatorInstallation(
   { trx, tenant, caller, audit }: Pick<WriteRequest, 'trx' | 'tenant' | 'caller' | 'audit'>,
   { externalId, projectId, displayName }: { externalId: number; projectId: string; displayName?: string | undefined },
-): Promise<Integration> {
+): Promise<{ integration: Integration; rebound: number }> {
   const project = await projectsFor(trx, tenant).find(projectId);
   if (!project || !(await holdOwner(trx, { orgId: project.orgId, projectId }))) throw new Problem('not_found');
   const { orgId } = project;
@@ -69,7 +72,7 @@ export async function bindOperatorInstallation(
   });
   const integration = await integrationsFor(trx, tenant).find(bound.integrationId);
   if (!integration) throw new Error('The integration is gone within its own transaction');
-  return integration;
+  return { integration, rebound: bound.rebound };
 }
 
 async function refuseUnknown(database: Database): Promise<never> {

@@ -47,9 +47,13 @@ export const IntegrationView = z
   .meta({ id: 'Integration' });
 
 /** An integration, and the operation of the verification that follows, if there is one. */
-export const ChangedIntegration = IntegrationView.extend({ operation: OperationView.optional() }).meta({
-  id: 'IntegrationWithOperation',
-});
+export const ChangedIntegration = IntegrationView.extend({
+  operation: OperationView.optional(),
+  rebound: z
+    .int()
+    .optional()
+    .describe('Only for a connected account: how many apps use it again, because they had used it before'),
+}).meta({ id: 'IntegrationWithOperation' });
 
 /** An integration in a list. It has these members only. */
 const IntegrationItem = IntegrationView.pick({
@@ -113,6 +117,7 @@ export const NewIntegration = z
   });
 
 type View = z.input<typeof IntegrationView>;
+type Changed = z.input<typeof ChangedIntegration>;
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'connect'>;
 
 /** The functions behind the routes of `/v1/integrations`, which the routes of the dialect call as well. */
@@ -161,7 +166,7 @@ export function integrationHandlers(deps: Deps) {
     async create(
       request: Pick<WriteRequest, 'trx' | 'tenant' | 'caller' | 'audit'>,
       prepared: Prepared,
-    ): Promise<ReplyOf<View>> {
+    ): Promise<ReplyOf<Changed>> {
       if ('host' in prepared) {
         const { host, asked: body } = prepared;
         const { integration, operation } = await createRegistry(request, deps, { body, host });
@@ -171,8 +176,8 @@ export function integrationHandlers(deps: Deps) {
       const { externalId, asked } = prepared;
       const { project_id: projectId, display_name: displayName } = asked;
       const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
-      const integration = await bindOperatorInstallation(ops, { externalId, projectId, displayName });
-      return { body: integrationView(integration), revision: integration.revision };
+      const { integration, rebound } = await bindOperatorInstallation(ops, { externalId, projectId, displayName });
+      return { body: { ...integrationView(integration), rebound }, revision: integration.revision };
     },
   };
 }

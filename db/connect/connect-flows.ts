@@ -57,6 +57,8 @@ export type ConnectFlow = {
   accountChoices: AccountChoice[] | null;
   approvedInstallation: number | null;
   confirmedAt: number | null;
+  /** How many apps use the integration again. Null until the flow is completed. */
+  rebound: number | null;
   expiresAt: number;
   finishedAt: number | null;
   createdAt: number;
@@ -106,6 +108,7 @@ export type FlowNote = Partial<
     | 'accountChoices'
     | 'approvedInstallation'
     | 'confirmedAt'
+    | 'rebound'
     | 'expiresAt'
   >
 >;
@@ -253,6 +256,7 @@ const columns: Record<keyof FlowNote, keyof ConnectFlowRow> = {
   accountChoices: 'account_choices',
   approvedInstallation: 'approved_installation',
   confirmedAt: 'confirmed_at',
+  rebound: 'rebound',
   expiresAt: 'expires_at',
 };
 
@@ -301,6 +305,7 @@ function toConnectFlow(row: ConnectFlowRow): ConnectFlow {
     accountChoices: row.account_choices === null ? null : JSON.parse(row.account_choices),
     approvedInstallation: row.approved_installation,
     confirmedAt: row.confirmed_at,
+    rebound: row.rebound,
     expiresAt: row.expires_at,
     finishedAt: row.finished_at,
     createdAt: row.created_at,

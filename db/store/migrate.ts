@@ -19,6 +19,7 @@ import * as largeBodies from '../migrations/0017-large-bodies.ts';
 import * as provenSecrets from '../migrations/0018-proven-secrets.ts';
 import * as repositoryNames from '../migrations/0019-repository-names.ts';
 import * as cloudSecretExpiry from '../migrations/0020-cloud-secret-expiry.ts';
+import * as reboundApps from '../migrations/0021-rebound-apps.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -47,6 +48,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0018-proven-secrets': provenSecrets,
   '0019-repository-names': repositoryNames,
   '0020-cloud-secret-expiry': cloudSecretExpiry,
+  '0021-rebound-apps': reboundApps,
 };
 
 export const migrationNames = Object.keys(migrations);

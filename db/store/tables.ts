@@ -450,6 +450,7 @@ export type ConnectFlowRow = Times &
     account_choices: string | null;
     approved_installation: number | null;
     confirmed_at: number | null;
+    rebound: number | null;
     reauthorizes: Bool;
     expires_at: number;
     finished_at: number | null;

@@ -57,6 +57,7 @@ test.each([
 
   const { status, integration_id: integrationId } = await flowOf(flowId);
   expect(status).toBe('completed');
+  expect(await page.getByRole('main').textContent()).toMatch(/octocat is connected\..*Next, set a repository/s);
   const integration = await fairlead.client.ask('GET', `/v1/integrations/${integrationId}`);
   expect(integration).toMatchObject({ status: 'active', auth_mode: 'github_app' });
   expect(complaints).toEqual([]);
@@ -117,6 +118,7 @@ test('lets a member request, an owner approve elsewhere, and the member confirm'
   const { integration_id: id } = await flowOf(flowId);
   const [bound] = await fairlead.client.ask<{ account: unknown }[]>('GET', `/v1/integrations/${id}/installations`);
   expect(bound?.account).toMatchObject({ login: 'globex' });
+  expect(await page.getByRole('main').textContent()).toContain('globex is connected.');
   expect(app.slug).toBeTruthy();
   expect(complaints).toEqual([]);
   await close();

@@ -217,6 +217,28 @@ test('neither binds nor builds a repository that takes over an old name, and sti
   expect(await builds()).toHaveLength(1);
 });
 
+test('an account that is deleted and connected again has its apps back, and the first push starts a build', async () => {
+  const { github, app } = scene;
+  const { client } = product;
+  const { operation } = await client.ask<{ operation: View }>('DELETE', `/v1/integrations/${integrationId}`);
+  const ended = () => client.ask<{ operation: View }>('GET', `/v1/operations/${operation['id']}`);
+  await expect.poll(async () => (await ended()).operation['status'], { timeout: 20_000 }).toBe('succeeded');
+  expect(await client.ask('GET', `/v1/apps/${appId}`)).toMatchObject({ source_status: 'disconnected' });
+
+  installation = github.addInstallation(app, { account });
+  installation.repositoryIds.add(repository.id);
+  repository.installationId = installation.id;
+  await send('installation', github.installationPayload(installation));
+  const body = { provider: 'github', installation_id: installation.id, project_id: projectId };
+  const bound = () => client.ask<{ id: string; rebound: number }>('POST', '/v1/integrations', body);
+  const again = await vi.waitFor(bound, { timeout: 10_000, interval: 100 });
+  expect(again).toMatchObject({ status: 'active', rebound: 1 });
+  expect(again.id).not.toBe(integrationId);
+  await send('push', github.push(repository, { ref: 'refs/heads/main' }));
+  const running = async () => expect(await builds()).toMatchObject([{ status: 'running' }]);
+  await vi.waitFor(running, { timeout: 10_000, interval: 50 });
+});
+
 test('does not add a public repository because of an event', async () => {
   const elsewhere = scene.github.addOwnRepository(
     { login: 'others', id: 777, type: 'Organization' },

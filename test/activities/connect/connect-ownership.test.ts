@@ -242,6 +242,7 @@ describe('a person who administers the account', () => {
     const after = await goThrough(await landed(alice));
     const [row] = await database.reader('apps').where({ id: appId });
     expect(row?.source_integration_id).toBe(after.integrationId);
+    expect(after.rebound).toBe(1);
     const [audit] = await audits('integration.connected');
     expect(JSON.parse(audit?.detail ?? '')).toMatchObject({ rebound: 1 });
   });
