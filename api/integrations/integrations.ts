@@ -52,7 +52,7 @@ export const ChangedIntegration = IntegrationView.extend({
   rebound: z
     .int()
     .optional()
-    .describe('Only for a connected account: how many apps use it again, because they had used it before'),
+    .describe('How many apps use the account again, because they had used it before. Absent if there is none'),
 }).meta({ id: 'IntegrationWithOperation' });
 
 /** An integration in a list. It has these members only. */
@@ -177,7 +177,10 @@ export function integrationHandlers(deps: Deps) {
       const { project_id: projectId, display_name: displayName } = asked;
       const ops = { ...request, tenant: tenantFor(request.caller, 'ops') };
       const { integration, rebound } = await bindOperatorInstallation(ops, { externalId, projectId, displayName });
-      return { body: { ...integrationView(integration), rebound }, revision: integration.revision };
+      return {
+        body: { ...integrationView(integration), ...(rebound > 0 && { rebound }) },
+        revision: integration.revision,
+      };
     },
   };
 }
