@@ -5,6 +5,7 @@ import { type AllowedHost, parseAllowedHosts } from './domain/connect/allowed-ho
 import { looksPublic, type WebhookMode, webhookModes } from './domain/deliveries/webhook-address.ts';
 import { githubHost } from './domain/github/github-host.ts';
 import { bearerToken } from './domain/ids.ts';
+import { retentionDays, retentionOf } from './domain/ops/retention.ts';
 import { guessable, guessableKey } from './domain/secrets/guessable-secret.ts';
 import { keyFingerprint } from './domain/secrets/key-fingerprint.ts';
 import { hasOuterWhitespace, tidyPrivateKey, withoutOuterLineBreaks } from './domain/secrets/pasted-secret.ts';
@@ -22,6 +23,8 @@ const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text)
   error: 'must be a postgres:// URL, with special characters in the password written as %XX',
 });
 const perMinute = wholeNumber(0, 1_000_000);
+const days = ({ least, most, usual }: { least: number; most: number; usual: number }) =>
+  wholeNumber(least, most).default(usual);
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 const file = z.string().refine((name) => existsSync(name), 'names a file that does not exist');
 const list = z.string().transform((text) =>
@@ -113,6 +116,8 @@ const Environment = z.object({
   FAIRLEAD_FAILURES_PER_MINUTE: perMinute.default(60),
   FAIRLEAD_WEBHOOK_MODE: z.enum(webhookModes).optional(),
   FAIRLEAD_WEBHOOK_URL: httpUrl.optional(),
+  FAIRLEAD_WEBHOOK_BODY_DAYS: days(retentionDays.body),
+  FAIRLEAD_HISTORY_DAYS: days(retentionDays.history),
   FAIRLEAD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
   FAIRLEAD_AWS_IDENTITY: z.enum(['none', 'assume', 'lend']).default('none'),
@@ -178,6 +183,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
       failuresPerMinute: settings.FAIRLEAD_FAILURES_PER_MINUTE,
     },
     webhooks: webhooksOf(settings),
+    retention: retentionOf({ body: settings.FAIRLEAD_WEBHOOK_BODY_DAYS, history: settings.FAIRLEAD_HISTORY_DAYS }),
     logLevel: settings.FAIRLEAD_LOG_LEVEL,
     shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
     // The process gets a little more time than the requests in flight.

@@ -50,6 +50,7 @@ export async function startProduct(config: Config): Promise<Product> {
       temporal: { ...config.temporal, address },
       webhookMode: config.webhooks.mode,
       webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
+      retention: config.retention,
       logger,
       registry,
     });

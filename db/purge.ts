@@ -1,123 +1,72 @@
 import type { Knex } from 'knex';
 import { idAt } from '../domain/ids.ts';
-import { cloudSecretKinds, registryPasswordKind } from '../domain/registries/registry-settings.ts';
-import { rollbackKeptMs } from '../domain/secrets/rollback.ts';
-import { clockLeewayMs } from './exchange/minted-tokens.ts';
-import { answersKeptMs } from './ops/idempotency-keys.ts';
+import { type Retention, usualRetention } from '../domain/ops/retention.ts';
+import { removeBodies, removeLargeBodies } from './deliveries/body-removal.ts';
+import { type Expiring, expiring } from './purge-expired.ts';
+import { type Ended, history } from './purge-history.ts';
 import type { Database, Db } from './store/connection.ts';
 import { skipLocked } from './store/locks.ts';
 
-const rollbackKinds = [registryPasswordKind, ...Object.values(cloudSecretKinds)];
-const orphansKeptMs = 3_600_000;
-const commandsKeptMs = 7 * 24 * 3_600_000;
-const statesKeptMs = 7 * 24 * 3_600_000;
-
-type Purge = {
-  table: string;
-  key: string[];
-  due(db: Db, now: number): Knex.QueryBuilder;
-  /** The most rows in one transaction, if they are large. */
-  atMost?: number;
-  /** The columns to clear, if the row itself stays. */
-  clear?: Record<string, null | 'purged'>;
-};
-
-/** What is no longer needed, by table: the key, and the rows that are due. */
-const purges: Purge[] = [
-  { table: 'sessions', key: ['id'], due: (db, now) => db('sessions').where('expires_at', '<', now) },
-  // Used links are deleted too, because a link is valid for minutes only.
-  {
-    table: 'sign_in_links',
-    key: ['code_hash'],
-    due: (db, now) => db('sign_in_links').where('expires_at', '<', now),
-  },
-  {
-    table: 'idempotency_keys',
-    key: ['caller_id', 'key'],
-    due: (db, now) => db('idempotency_keys').where('created_at', '<', now - answersKeptMs),
-  },
-  // These rows stay for a week after they expire, so that a person who comes late learns that the link has expired.
-  {
-    table: 'flow_states',
-    key: ['hash'],
-    due: (db, now) => db('flow_states').where('expires_at', '<', now - statesKeptMs),
-  },
-  {
-    table: 'google_consents',
-    key: ['id'],
-    due: (db, now) => db('google_consents').where('expires_at', '<', now - statesKeptMs),
-  },
-  // Clears the text of a token that has expired. The leases of the token stay for the audit.
-  {
-    table: 'minted_tokens',
-    key: ['id'],
-    due: (db, now) =>
-      db('minted_tokens')
-        .whereNotNull('sealed')
-        .where('expires_at', '<', now - clockLeewayMs),
-    clear: { sealed: null, key_id: null },
-  },
-  // The delivery was not stored, because the process ended or too much was waiting. GitHub got no 2xx response.
-  {
-    atMost: 16,
-    table: 'large_body_parts',
-    key: ['delivery_id', 'part'],
-    due: (db, now) =>
-      db('large_body_parts')
-        .where('delivery_id', '<', idAt('dlv', now - orphansKeptMs))
-        .whereNotExists(db('deliveries').whereRaw('deliveries.id = large_body_parts.delivery_id')),
-  },
-  // After a day, nobody can roll back to the previous secret.
-  {
-    table: 'credential_versions',
-    key: ['id'],
-    due: (db, now) =>
-      db('credential_versions')
-        .where({ status: 'retiring' })
-        .where('updated_at', '<', now - rollbackKeptMs)
-        .whereIn('credential_id', db('credentials').whereIn('kind', rollbackKinds).select('id')),
-    clear: { status: 'purged', sealed: null, key_id: null },
-  },
-  {
-    table: 'cloud_accounts',
-    key: ['id'],
-    due: (db, now) =>
-      db('cloud_accounts')
-        .whereNotNull('previous_config')
-        .where('previous_at', '<', now - rollbackKeptMs),
-    clear: { previous_config: null, previous_at: null },
-  },
-  // Filters by the ID, which begins with the time, because the table has no other index on it. Failed commands stay for
-  // a person.
-  {
-    table: 'commands',
-    key: ['id'],
-    due: (db, now) =>
-      db('commands')
-        .where('id', '<', idAt('cmd', now - commandsKeptMs))
-        .where('updated_at', '<', now - commandsKeptMs)
-        .where({ status: 'done' }),
-  },
-];
+/** The most rows of one kind in one transaction, so that no other writer waits long. */
+const mostRows = 500;
 
 /**
- * Deletes a few rows of each kind that is no longer needed. Each kind has its own transaction, so that no writer waits
- * long. Returns whether there may be more.
+ * Deletes what is no longer needed, a few rows of each kind in each round. Each kind has its own short transaction,
+ * which finds its rows by primary key. They were looked up before, outside the transaction. The function returns whether
+ * to call it again soon. Several processes can do this at the same time: each skips the rows that another has locked.
  */
-export async function purgeSome(database: Database, atMost = 500): Promise<boolean> {
-  let more = false;
-  for (const { table, key, due, clear, atMost: own = atMost } of purges) {
+export function createPurge(
+  database: Database,
+  { retention = usualRetention, atMost = mostRows }: { retention?: Retention; atMost?: number } = {},
+): () => Promise<boolean> {
+  /** The ID up to which this pass has read a table. Prevents each round from reading the rows again that stay. */
+  const readUpTo = new Map<Ended, string>();
+
+  async function purgeHistory(kind: Ended): Promise<boolean> {
+    const { table, prefix, due, atMost: own = atMost } = kind;
+    const before = Date.now() - retention.historyMs;
+    const old = (db: Db) => due(db(table).where(`${table}.id`, '<', idAt(prefix, before)), before, db);
     const most = Math.min(own, atMost);
-    const now = Date.now();
-    if ((await due(database.reader, now).first(...key)) === undefined) continue;
-    const purged = await database.write(async (trx) => {
-      const some = due(trx, now)
-        .select(...key)
-        .limit(most);
-      const rows = trx(table).whereIn(key, skipLocked(some));
-      return clear ? rows.update(clear) : rows.delete();
-    });
-    more ||= purged === most;
+    const ids: string[] = await old(database.reader)
+      .where(`${table}.id`, '>', readUpTo.get(kind) ?? '')
+      .orderBy(`${table}.id`)
+      .limit(most)
+      .pluck(`${table}.id`);
+    if (ids.length > 0) {
+      await database.write(async (trx) => {
+        const held: string[] = await skipLocked(old(trx).whereIn(`${table}.id`, ids)).pluck(`${table}.id`);
+        await kind.release?.(trx, held);
+        await trx(table).whereIn('id', held).delete();
+      });
+    }
+    const hasMore = ids.length === most;
+    if (hasMore) readUpTo.set(kind, ids.at(-1) ?? '');
+    else readUpTo.delete(kind);
+    return hasMore;
   }
-  return more;
+
+  return async () => {
+    const bodiesBefore = Date.now() - retention.bodyMs;
+    let hasMore = false;
+    for (const kind of expiring) hasMore = (await purgeExpired(database, kind, atMost)) || hasMore;
+    hasMore = (await removeBodies(database, bodiesBefore, atMost)) || hasMore;
+    hasMore = (await removeLargeBodies(database, bodiesBefore)) || hasMore;
+    for (const kind of history) hasMore = (await purgeHistory(kind)) || hasMore;
+    return hasMore;
+  };
+}
+
+async function purgeExpired(database: Database, kind: Expiring, atMost: number): Promise<boolean> {
+  const { table, key, due, clear, atMost: own = atMost } = kind;
+  const most = Math.min(own, atMost);
+  const now = Date.now();
+  if ((await due(database.reader, now).first(...key)) === undefined) return false;
+  const purged: number = await database.write(async (trx) => {
+    const some = due(trx, now)
+      .select(...key)
+      .limit(most);
+    const rows: Knex.QueryBuilder = trx(table).whereIn(key, skipLocked(some));
+    return clear ? rows.update(clear) : rows.delete();
+  });
+  return purged === most;
 }

@@ -26,8 +26,17 @@ test('treats an empty variable as absent', () => {
   expect(loadConfig({ FAIRLEAD_PORT: '', DATABASE_URL: ' ', GITHUB_APP_ID: '' }).port).toBe(8080);
 });
 
+test('keeps bodies for two weeks and history for 90 days, unless the operator sets other ages', () => {
+  const day = 24 * 3_600_000;
+  expect(loadConfig({}).retention).toEqual({ bodyMs: 14 * day, historyMs: 90 * day });
+  const given = loadConfig({ FAIRLEAD_WEBHOOK_BODY_DAYS: '3', FAIRLEAD_HISTORY_DAYS: '400' });
+  expect(given.retention).toEqual({ bodyMs: 3 * day, historyMs: 400 * day });
+});
+
 test.each([
   ['FAIRLEAD_PORT', 'eighty', 'a whole number from 0 to 65535'],
+  ['FAIRLEAD_WEBHOOK_BODY_DAYS', '1', 'a whole number from 2 to 3650'],
+  ['FAIRLEAD_HISTORY_DAYS', '34', 'a whole number from 35 to 36500'],
   ['FAIRLEAD_PORT', '70000', 'a whole number from 0 to 65535'],
   ['FAIRLEAD_SHUTDOWN_SECONDS', '1.5', 'a whole number from 1 to 86400'],
   ['GITHUB_APP_ID', '-1', 'a whole number from 1 to'],

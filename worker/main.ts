@@ -24,6 +24,7 @@ await run(async () => {
     temporal,
     webhookMode: config.webhooks.mode,
     webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
+    retention: config.retention,
     logger,
     registry: new Registry(),
   });

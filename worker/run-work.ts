@@ -9,6 +9,7 @@ import { requestRecoveries } from '../db/deliveries/delivery-log.ts';
 import { recheckUnreadable } from '../db/recheck-unreadable.ts';
 import type { Store } from '../db/store/open-store.ts';
 import type { WebhookMode } from '../domain/deliveries/webhook-address.ts';
+import type { Retention } from '../domain/ops/retention.ts';
 import type { Logger } from '../log.ts';
 import { taskQueue } from '../workflows/ids.ts';
 import { workflowBundle } from './bundle.ts';
@@ -39,10 +40,12 @@ export async function runWork(options: {
   webhookMode: WebhookMode;
   /** Returns the webhook address of this App at Fairlead. */
   webhookUrlFor(githubAppId: string): string;
+  /** How long old data is kept. */
+  retention: Retention;
   logger: Logger;
   registry: Registry;
 }): Promise<{ stop(): Promise<void>; failed: Promise<never> }> {
-  const { store, brokers, temporal, webhookMode, webhookUrlFor, logger, registry } = options;
+  const { store, brokers, temporal, webhookMode, webhookUrlFor, retention, logger, registry } = options;
   const { database, keyring } = store;
   const { address, namespace, tls, apiKey } = temporal;
   Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
@@ -76,6 +79,7 @@ export async function runWork(options: {
     temporal: starter,
     logger,
     registry,
+    retention,
     recheckSecrets: () => recheckUnreadable(database, keyring),
     closed: { everyMs: closedMs, work: createClosedWorkflowSweep({ database, client, taskQueue }) },
     ...(!reachable && { pull: { everyMs: pullMs, work: logs.round } }),

@@ -20,6 +20,7 @@ import * as provenSecrets from '../migrations/0018-proven-secrets.ts';
 import * as repositoryNames from '../migrations/0019-repository-names.ts';
 import * as cloudSecretExpiry from '../migrations/0020-cloud-secret-expiry.ts';
 import * as reboundApps from '../migrations/0021-rebound-apps.ts';
+import * as retention from '../migrations/0022-retention.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -49,6 +50,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0019-repository-names': repositoryNames,
   '0020-cloud-secret-expiry': cloudSecretExpiry,
   '0021-rebound-apps': reboundApps,
+  '0022-retention': retention,
 };
 
 export const migrationNames = Object.keys(migrations);

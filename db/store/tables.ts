@@ -319,6 +319,8 @@ export type DeliveryRow = {
   decided_at: number | null;
   /** When a sync queued the ignored delivery again. */
   rearmed_at: number | null;
+  /** When the body was deleted because of its age. */
+  body_removed_at: number | null;
 };
 export type DeliveryWatermarkRow = {
   github_app_id: string;

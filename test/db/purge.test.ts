@@ -4,7 +4,7 @@ import { mintedTokensIn } from '../../db/exchange/minted-tokens.ts';
 import { idempotencyKeysIn } from '../../db/ops/idempotency-keys.ts';
 import { bootstrap, createSignInCode } from '../../db/people/bootstrap.ts';
 import { sessionsIn } from '../../db/people/sessions.ts';
-import { purgeSome } from '../../db/purge.ts';
+import { createPurge } from '../../db/purge.ts';
 import { sealedSecrets } from '../../db/secrets/sealed-secrets.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Transaction } from '../../db/store/connection.ts';
@@ -70,8 +70,9 @@ test('deletes expired rows in small batches, and nothing else', async () => {
   await addCommand('new done', 'done');
 
   const rounds: boolean[] = [];
+  const purge = createPurge(database, { atMost: 2 });
   while (rounds.length < 10) {
-    rounds.push(await purgeSome(database, 2));
+    rounds.push(await purge());
     if (!rounds.at(-1)) break;
   }
   expect(rounds).toEqual([true, true, false]);
@@ -89,7 +90,7 @@ test('keeps a code, a session and a key that are still valid', async () => {
   await before(23 * 3_600_000, () => database.write((trx) => idempotencyKeysIn(trx, 'user').claim('a', 'print')));
   await before(6 * day, () => addCommand('done', 'done'));
   const all = await left();
-  expect(await purgeSome(database)).toBe(false);
+  expect(await createPurge(database)()).toBe(false);
   expect(await left()).toEqual(all);
 });
 
@@ -119,7 +120,7 @@ test('deletes the text of a token soon after its expiry, and keeps the row of it
   const dead = await token('dead', Date.now() - 21 * minute);
   const dying = await token('dying', Date.now() - 19 * minute);
   const alive = await token('alive', Date.now() + minute);
-  await purgeSome(database);
+  await createPurge(database)();
   const kept = await database.reader('minted_tokens').whereNotNull('sealed').pluck('id');
   expect(kept.sort()).toEqual([dying, alive].sort());
   expect(await database.reader('minted_tokens').pluck('id')).toContain(dead);
@@ -138,7 +139,7 @@ test('destroys a replaced password after a day, and keeps the active one', async
       .where({ credential_id: credential?.id ?? '' })
       .orderBy('version')
       .select('status', 'sealed');
-  await purgeSome(database);
+  await createPurge(database)();
   expect((await versions()).map(({ status }) => status)).toEqual(['retiring', 'active']);
   const aDayAgo = { updated_at: Date.now() - 24 * 3_600_000 - 1 };
   await database.write((trx) =>
@@ -146,7 +147,7 @@ test('destroys a replaced password after a day, and keeps the active one', async
       .where({ credential_id: credential?.id ?? '' })
       .update(aDayAgo),
   );
-  await purgeSome(database);
+  await createPurge(database)();
   expect(await versions()).toMatchObject([
     { status: 'purged', sealed: null },
     { status: 'active', sealed: expect.any(String) },

@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
 import { chainAudit } from '../../db/ops/audit-chain.ts';
 import { beat, hasUnchainedAudit } from '../../db/ops/relays.ts';
-import { purgeSome } from '../../db/purge.ts';
+import { createPurge } from '../../db/purge.ts';
 import { commandsIn } from '../../db/store/commands.ts';
 import type { Database } from '../../db/store/connection.ts';
+import type { Retention } from '../../domain/ops/retention.ts';
 import type { Logger } from '../../log.ts';
 import { deliveryDecider } from '../deliveries/decide-delivery.ts';
 import { eventSource } from '../deliveries/read-event.ts';
@@ -44,6 +45,7 @@ export function createRelay({
   pull,
   recheckSecrets,
   closed,
+  retention,
 }: {
   database: Database;
   temporal: TemporalStarter;
@@ -57,12 +59,15 @@ export function createRelay({
   recheckSecrets?: () => Promise<void>;
   /** Ends or resumes the rows of workflows that an operator ended in Temporal. */
   closed?: { everyMs: number; work(): Promise<void> };
+  /** How long old data is kept. */
+  retention?: Retention;
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
   const metrics = createRelayMetrics(registry, database);
   const shared = { database, metrics, logger };
   const auditHeads = createAuditHeads(logger);
+  const purge = createPurge(database, { ...(retention && { retention }) });
   let stops: (() => unknown)[] = [];
 
   function loop(name: string, everyMs: number, work: (isStopping: () => boolean) => Promise<boolean>): Loop {
@@ -117,7 +122,7 @@ export function createRelay({
         });
       }
       loop('purge', purgeMs, async () => {
-        const more = await purgeSome(database);
+        const more = await purge();
         if (more) await new Promise((resolve) => setTimeout(resolve, purgeRestMs));
         return more;
       });
