@@ -23,7 +23,12 @@ const DeliveryView = z
     reason: z.string().nullable().describe('Why the delivery was processed or ignored, or why it failed'),
     installation_id: z.int().nullable().describe('The number at the provider'),
     repository_id: z.int().nullable().describe('The number at the provider'),
-    size: z.int().describe('The size in bytes'),
+    size: z.int().describe('The size of the body in bytes'),
+    body_removed_at: epochSeconds
+      .nullable()
+      .describe(
+        'When Fairlead deleted the body because of its age. The body of an undecided delivery is never deleted',
+      ),
     headers: z.record(z.string(), z.string()),
     received_at: epochSeconds,
     decided_at: epochSeconds.nullable(),
@@ -102,6 +107,7 @@ function deliveryView(delivery: Delivery): z.input<typeof DeliveryView> {
     installation_id: delivery.installationExternalId,
     repository_id: delivery.repositoryExternalId,
     size: delivery.size,
+    body_removed_at: toSeconds(delivery.bodyRemovedAt),
     headers: delivery.headers,
     received_at: toSeconds(delivery.receivedAt),
     decided_at: toSeconds(delivery.decidedAt),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { largeBodiesIn } from '../../db/deliveries/large-bodies.ts';
-import { isStored, type NewDelivery } from '../../db/deliveries/store-deliveries.ts';
+import { type NewDelivery, needsBody } from '../../db/deliveries/store-deliveries.ts';
 import { BatchFull } from '../../db/store/batch.ts';
 import type { Database } from '../../db/store/connection.ts';
 import { newId } from '../../domain/ids.ts';
@@ -84,8 +84,8 @@ export function createLargeBodies({
       await takeTurn(githubAppId);
       try {
         const id = newId('dlv');
-        // The body of a known delivery is not stored again.
-        if (!(await isStored(database.reader, delivery))) await storeParts(id, parts);
+        // The body of a known delivery is not stored again, unless it is gone.
+        if (await needsBody(database.reader, delivery)) await storeParts(id, parts);
         return await store({ ...delivery, body: Buffer.alloc(0), storedAs: { id, size } });
       } finally {
         passTurn();

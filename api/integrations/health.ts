@@ -31,7 +31,9 @@ const HealthView = z
     reason: z.string().nullable().describe('A stable code that explains the status'),
     checked_at: epochSeconds.nullable(),
     last_success_at: epochSeconds.nullable(),
-    last_used_at: epochSeconds.nullable().describe('When a credential was last issued'),
+    last_used_at: epochSeconds
+      .nullable()
+      .describe('When a credential was last issued. Null if its lease was deleted because of its age'),
     next_check_at: epochSeconds.nullable(),
     expires_at: epochSeconds.nullable().describe('When the credential expires, if its owner has set a date'),
     forecast: z.enum(forecasts),

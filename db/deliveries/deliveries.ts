@@ -19,6 +19,8 @@ export type Delivery = {
   installationExternalId: number | null;
   repositoryExternalId: number | null;
   size: number;
+  /** When the body was deleted because of its age. */
+  bodyRemovedAt: number | null;
   headers: Record<string, string>;
   attempts: number;
   receivedAt: number;
@@ -73,6 +75,7 @@ function toDelivery(row: DeliveryRow): Delivery {
     installationExternalId: row.installation_external_id,
     repositoryExternalId: row.repository_external_id,
     size: row.size,
+    bodyRemovedAt: row.body_removed_at,
     headers: JSON.parse(row.headers),
     attempts: row.attempts,
     receivedAt: row.received_at,

@@ -3,6 +3,7 @@ import { recoverWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { githubAppsIn } from '../github/github-apps.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Database, Db } from '../store/connection.ts';
+import { withBody } from './store-deliveries.ts';
 
 /** How much of a provider's delivery log is stored here. */
 export function deliveryLogIn(db: Db) {
@@ -53,13 +54,17 @@ export function deliveryLogIn(db: Db) {
       await of(githubAppId).update({ polled_at: until - everyMs });
     },
 
-    /** Returns the statuses of the deliveries with these `guids` that are stored. */
+    /**
+     * Returns the statuses of the deliveries with these `guids` that are stored. One that failed and has no body any more
+     * is not among them, so that it is fetched again.
+     */
     async known(githubAppId: string, guids: string[]): Promise<Map<string, DeliveryStatus>> {
       const found = new Map<string, DeliveryStatus>();
       for (let at = 0; at < guids.length; at += 500) {
         const some = await db('deliveries')
           .where({ github_app_id: githubAppId })
           .whereIn('provider_delivery_id', guids.slice(at, at + 500))
+          .where((usable) => usable.whereNot({ status: 'failed' }).orWhere(withBody))
           .select('provider_delivery_id', 'status');
         for (const { provider_delivery_id: guid, status } of some) found.set(guid, status);
       }

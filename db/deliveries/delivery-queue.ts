@@ -60,12 +60,13 @@ export function deliveryQueue(db: Db) {
       return apps;
     },
 
-    async body(id: string): Promise<Buffer> {
+    /** Returns a body, or nothing if it is not stored completely. */
+    async body(id: string): Promise<Buffer | undefined> {
       const stored = await db('delivery_bodies').where({ delivery_id: id }).first();
       return stored?.body ?? largeBodiesIn(db).find(id);
     },
 
-    /** Returns small bodies by their IDs. */
+    /** Returns small bodies by their IDs. A body that is not stored has no entry. */
     async bodies(ids: string[]): Promise<Map<string, Buffer>> {
       const stored = ids.length > 0 ? await db('delivery_bodies').whereIn('delivery_id', ids) : [];
       return new Map(stored.map(({ delivery_id, body }) => [delivery_id, body]));

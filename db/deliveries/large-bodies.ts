@@ -11,18 +11,28 @@ export function largeBodiesIn(db: Db) {
       await parts().insert({ delivery_id: deliveryId, part, bytes });
     },
 
-    /** Reads one part at a time with a pause after each, so that other work runs in between. */
-    async find(deliveryId: string): Promise<Buffer> {
-      const size = (await db('deliveries').where({ id: deliveryId }).first('size'))?.size ?? 0;
-      const body = Buffer.allocUnsafeSlow(Number(size));
+    /**
+     * Reads one part at a time with a pause after each, so that other work runs in between. Returns nothing if a part is
+     * missing.
+     */
+    async find(deliveryId: string): Promise<Buffer | undefined> {
+      const delivery = await db('deliveries').where({ id: deliveryId }).first('size');
+      if (!delivery?.size) return undefined;
+      const body = Buffer.allocUnsafeSlow(delivery.size);
       let at = 0;
       for (let part = 0; at < body.length; part += 1) {
         const found = await parts().where({ delivery_id: deliveryId, part }).first('bytes');
-        if (!found) return Buffer.alloc(0);
+        if (!found) return undefined;
         at += found.bytes.copy(body, at);
         await sleep(partPauseMs);
       }
       return body;
+    },
+
+    /** Makes the parts of one ID the body of a known delivery. What is left of its old body is deleted. */
+    async move(fromId: string, deliveryId: string): Promise<void> {
+      await this.remove([deliveryId]);
+      await parts().where({ delivery_id: fromId }).update({ delivery_id: deliveryId });
     },
 
     async remove(deliveryIds: string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { type DeliveryOrigin, staleReasons } from '../../domain/deliveries/delivery-status.ts';
+import { bodyMissing, type DeliveryOrigin, staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import { newId } from '../../domain/ids.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { DeliveryRow } from '../store/tables.ts';
@@ -75,25 +75,26 @@ export async function storeDeliveries(trx: Transaction, deliveries: NewDelivery[
       .filter(({ id, delivery }) => isNew.has(id) && delivery.storedAs === undefined)
       .map(({ id, delivery }) => [id, delivery.body]),
   );
-  const unused = candidates.filter(({ id, delivery }) => !isNew.has(id) && delivery.storedAs !== undefined);
-  await largeBodiesIn(trx).remove(unused.map(({ id }) => id));
   if (isNew.size > 0) wake(trx, 'deliveries');
 
   const results: StoredDelivery[] = [];
   for (const { id, delivery } of candidates) {
     results.push(isNew.has(id) ? { id, duplicate: false, differs: false } : await findKnown(trx, delivery));
   }
+  const unused = candidates.filter(({ id, delivery }) => !isNew.has(id) && delivery.storedAs !== undefined);
+  await largeBodiesIn(trx).remove(unused.map(({ id }) => id));
   return results;
 }
 
-/** Returns whether the delivery was stored before, by its ID or by its content. */
-export async function isStored(db: Db, delivery: Identity): Promise<boolean> {
-  return (await findSame(db, delivery)) !== undefined;
+/** Returns whether to store the body: the delivery is new, or its old body is gone and it can be decided again. */
+export async function needsBody(db: Db, delivery: Identity): Promise<boolean> {
+  const known = await findSame(db, delivery);
+  return known === undefined || (isBodyGone(known) && known.status !== 'processed');
 }
 
-/** Queues those of the given deliveries that had failed, and returns their number. */
+/** Queues those of the given deliveries that had failed and still have their bodies. Returns their number. */
 export async function armFailedDeliveries(trx: Transaction, githubAppId: string, guids: string[]): Promise<number> {
-  const failed = trx('deliveries').where({ github_app_id: githubAppId, status: 'failed' });
+  const failed = trx('deliveries').where({ github_app_id: githubAppId, status: 'failed' }).modify(withBody);
   return arm(trx, failed.whereIn('provider_delivery_id', guids));
 }
 
@@ -109,9 +110,40 @@ async function findKnown(trx: Transaction, delivery: NewDelivery): Promise<Store
   const known = await findSame(trx, delivery);
   if (!known) throw new Error('A delivery was neither stored nor found');
   const isSameId = known.provider_delivery_id === delivery.providerDeliveryId;
-  if (known.status === 'failed') await armFailed(trx, known.id);
-  else if (isSameId && known.status === 'ignored') await armStale(trx, known.id);
-  return { id: known.id, duplicate: true, differs: known.content_key !== delivery.contentKey };
+  const differs = known.content_key !== delivery.contentKey;
+  const isGone = isBodyGone(known);
+  // Another body must not take the place of the one that is gone.
+  if (!(isGone && differs)) {
+    const isArmed =
+      known.status === 'failed'
+        ? await armFailed(trx, known.id)
+        : isSameId && known.status === 'ignored' && (await armStale(trx, known.id));
+    if (isGone && isArmed) await restoreBody(trx, known.id, delivery);
+  }
+  return { id: known.id, duplicate: true, differs };
+}
+
+/** Returns whether the body was removed because of its age, or was incomplete when Fairlead wanted to read it. */
+function isBodyGone({ reason, body_removed_at }: DeliveryRow): boolean {
+  return body_removed_at !== null || reason === bodyMissing;
+}
+
+/** Limits a query to deliveries for which `isBodyGone` is false. */
+export function withBody(deliveries: Knex.QueryBuilder): void {
+  deliveries.whereNull('body_removed_at').whereNot('reason', bodyMissing);
+}
+
+/** Stores the body of a redelivery in the place of the one that is gone. */
+async function restoreBody(trx: Transaction, id: string, { body, storedAs }: NewDelivery): Promise<void> {
+  await trx('delivery_bodies').where({ delivery_id: id }).delete();
+  if (storedAs) await largeBodiesIn(trx).move(storedAs.id, id);
+  else {
+    await largeBodiesIn(trx).remove([id]);
+    await storeBodies(trx, [[id, body]]);
+  }
+  await trx('deliveries')
+    .where({ id })
+    .update({ size: storedAs?.size ?? body.length, body_removed_at: null });
 }
 
 async function findSame(
@@ -124,16 +156,21 @@ async function findSame(
   return ofApp().where({ content_key: contentKey }).first();
 }
 
-/** Queues a failed delivery again, unless another process has decided it since. */
-async function armFailed(trx: Transaction, id: string): Promise<void> {
-  await arm(trx, trx('deliveries').where({ id, status: 'failed' }));
+/** Queues a failed delivery again. Returns false if another process has decided it since. */
+async function armFailed(trx: Transaction, id: string): Promise<boolean> {
+  return (await arm(trx, trx('deliveries').where({ id, status: 'failed' }))) > 0;
 }
 
-/** Queues an ignored delivery again, and deletes its decisions. All of them say that nothing was built. */
-async function armStale(trx: Transaction, id: string): Promise<void> {
+/**
+ * Queues an ignored delivery again, and deletes its decisions. All of them say that nothing was built. Returns false if
+ * it cannot be decided again.
+ */
+async function armStale(trx: Transaction, id: string): Promise<boolean> {
   const decisions = () => trx('decisions').where({ delivery_id: id });
   const stale = trx('deliveries').where({ id, status: 'ignored' }).whereIn('reason', staleReasons);
-  if ((await arm(trx, stale.whereNotExists(decisions().whereNotNull('build_id')))) > 0) await decisions().delete();
+  if ((await arm(trx, stale.whereNotExists(decisions().whereNotNull('build_id')))) === 0) return false;
+  await decisions().delete();
+  return true;
 }
 
 /**

@@ -126,5 +126,6 @@ export const deliveryReasons = [
   'event_not_consumed',
   'ref_event',
   'payload_malformed',
+  'body_missing',
   'decision_failed',
 ] as const;

@@ -19,6 +19,9 @@ export const deliveryMoves: Moves<DeliveryStatus> = {
   failed: ['received'],
 };
 
+/** The reason of a delivery that failed because its body is not stored completely. */
+export const bodyMissing = 'body_missing';
+
 /**
  * The reasons for which a delivery is ignored although Fairlead may only be behind the provider. It waits some time for
  * a sync, or for a person who binds the installation.

@@ -79,7 +79,9 @@ export type OtherEvent =
   | { kind: 'repository'; action: string; repositoryId: number; installationId?: number }
   | { kind: 'ping' }
   | { kind: 'ignored'; reason: 'event_not_consumed' | 'ref_event' }
-  | { kind: 'malformed'; reason: string };
+  | { kind: 'malformed'; reason: string }
+  /** The stored body is gone or has a gap, so nothing is known about the event. */
+  | { kind: 'body_missing' };
 
 /** The events whose payload matters. */
 const consumed: ReadonlySet<string> = new Set([

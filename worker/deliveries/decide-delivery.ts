@@ -7,7 +7,7 @@ import { requestSync } from '../../db/github/installations.ts';
 import { requestRefresh } from '../../db/github/refresh-installation.ts';
 import { appendAudit } from '../../db/ops/audit.ts';
 import type { Transaction } from '../../db/store/connection.ts';
-import { staleReasons } from '../../domain/deliveries/delivery-status.ts';
+import { bodyMissing, staleReasons } from '../../domain/deliveries/delivery-status.ts';
 import type { CheckEvent } from '../../domain/deliveries/github-check-events.ts';
 import type {
   AuthorizationEvent,
@@ -57,6 +57,8 @@ async function decideDelivery(deciding: Deciding, delivery: PendingDelivery, eve
       return { ...about, status: 'ignored', reason: event.reason };
     case 'malformed':
       return { ...about, status: 'failed', reason: 'payload_malformed' };
+    case 'body_missing':
+      return { ...about, status: 'failed', reason: bodyMissing };
     case 'installation':
     case 'installation_repositories':
     case 'installation_target':

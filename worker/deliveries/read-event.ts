@@ -15,8 +15,9 @@ const pauseTimes = 4;
  * Returns what a decision needs to know of a webhook. Reads a large body in steps and without a copy, so that nothing
  * else waits. Does not read a body that no decision needs.
  */
-async function read(event: string, body: Buffer): Promise<GitHubEvent> {
+async function read(event: string, body: Buffer | undefined): Promise<GitHubEvent> {
   if (!isConsumed(event)) return readGitHubEvent(event, {});
+  if (body === undefined) return { kind: 'body_missing' };
   try {
     const isSmall = body.length <= mostParsedWhole;
     const parts = isSmall

@@ -12,9 +12,10 @@ const mostLarge = 50;
 
 /** Reads what a decision needs to know of a delivery. */
 export type FactsSource<Facts> = {
-  /** Returns whether the body matters for this event. If it does not, `read` gets an empty body. */
+  /** Returns whether the body matters for this event. If it does not, `read` gets none. */
   needsBody(event: string): boolean;
-  read(event: string, body: Buffer): Facts | Promise<Facts>;
+  /** Reads the body. It is undefined if it is not stored completely. */
+  read(event: string, body: Buffer | undefined): Facts | Promise<Facts>;
 };
 
 type Wanted = {
@@ -85,9 +86,9 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
     const bodies = await queue().bodies(unread.filter(({ event }) => source.needsBody(event)).map(({ id }) => id));
     let step = 0;
     for (const { id, event } of unread) {
-      const body = bodies.get(id) ?? Buffer.alloc(0);
+      const body = bodies.get(id);
       known.set(id, await source.read(event, body));
-      step += body.length;
+      step += body?.length ?? 0;
       if (step < bytesPerStep) continue;
       step = 0;
       await setImmediate();
@@ -99,7 +100,7 @@ export function createFactsReader<Facts>({ database, source }: { database: Datab
   async function readLarge({ isHeld }: Wanted): Promise<string[]> {
     const waiting = await free(mostLarge, isHeld, { isLarge: true });
     for (const { id, event } of waiting) {
-      if (!known.has(id) && !source.needsBody(event)) known.set(id, await source.read(event, Buffer.alloc(0)));
+      if (!known.has(id) && !source.needsBody(event)) known.set(id, await source.read(event, undefined));
     }
     const unread = waiting.filter(({ id }) => !known.has(id));
     const order = [...served];

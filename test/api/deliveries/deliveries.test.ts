@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa from 'koa';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { deliveryRoutes } from '../../../api/deliveries/deliveries.ts';
 import { createIntake } from '../../../api/deliveries/intake.ts';
 import { createHookKeys } from '../../../api/deliveries/webhook-keys.ts';
@@ -12,6 +12,7 @@ import { createAuthenticate } from '../../../api/http/authenticate.ts';
 import { mount } from '../../../api/http/mount.ts';
 import { requestFrame } from '../../../api/http/request-frame.ts';
 import { allTokens } from '../../../db/people/tokens.ts';
+import { createPurge } from '../../../db/purge.ts';
 import { createRelay } from '../../../worker/relay/relay.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { createFakeTemporal } from '../../support/fakes/fake-temporal.ts';
@@ -117,6 +118,18 @@ test('shows a delivery with its decisions, their reasons and the build, to its o
     expect(body.received_at).toBeLessThan(Date.now() / 1000 + 1);
     expect(body).not.toHaveProperty('content_key');
   }
+});
+
+test('shows that the body was deleted because of its age, and when', async () => {
+  const id = await push(await tenant());
+  expect((await get(`/v1/deliveries/${id}`, adminToken)).body).toMatchObject({ body_removed_at: null });
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 15 * 24 * 3_600_000 });
+  const removedAt = Math.floor(Date.now() / 1000);
+  await createPurge(database)().finally(() => vi.useRealTimers());
+  const { body } = await get(`/v1/deliveries/${id}`, adminToken);
+  expect(body.status).toBe('processed');
+  expect(body.body_removed_at).toBeGreaterThanOrEqual(removedAt);
+  expect(body.size).toBeGreaterThan(0);
 });
 
 test('hides it from another organization and another project', async () => {

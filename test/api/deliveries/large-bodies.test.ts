@@ -114,6 +114,20 @@ test('stores a large body once, however often it is sent', async () => {
   expect((await parts().distinct('delivery_id')).length).toBe(before + 1);
 });
 
+test('stores a large body again if the first one is gone and the delivery can be decided again', async () => {
+  const body = bodyOf(2 * megabyte);
+  const guid = randomUUID();
+  const { id } = await post(body, ours, guid);
+  await api.database.write(async (trx) => {
+    await trx('large_body_parts').where({ delivery_id: id, part: 1 }).delete();
+    await trx('deliveries').where({ id }).update({ status: 'failed', reason: 'body_missing' });
+  });
+  expect(await queue().body(id)).toBeUndefined();
+  expect(await post(body, ours, guid)).toEqual({ status: 202, id });
+  expect((await queue().body(id))?.equals(body)).toBe(true);
+  expect(await api.database.reader('deliveries').where({ id }).first()).toMatchObject({ status: 'received' });
+});
+
 test('deletes only parts that have had no delivery for an hour', async () => {
   const longAgo = Date.now() - 3_700_000;
   const [old, stored, young] = [idAt('dlv', longAgo), idAt('dlv', longAgo + 1), newId('dlv')];
