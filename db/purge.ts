@@ -13,45 +13,62 @@ const mostRows = 500;
 /**
  * Deletes what is no longer needed, a few rows of each kind in each round. Each kind has its own short transaction,
  * which finds its rows by primary key. They were looked up before, outside the transaction. The function returns whether
- * to call it again soon. Several processes can do this at the same time: each skips the rows that another has locked.
+ * to call it again soon. Several processes can do this at the same time: each skips the rows that another has locked. If
+ * one kind fails, the others continue, and the first error is thrown at the end of the round.
  */
 export function createPurge(
   database: Database,
   { retention = usualRetention, atMost = mostRows }: { retention?: Retention; atMost?: number } = {},
 ): () => Promise<boolean> {
-  /** The ID up to which this pass has read a table. Prevents each round from reading the rows again that stay. */
+  /** The ID up to which this pass has read each kind. Rows that stay are read only once in a pass. */
   const readUpTo = new Map<Ended, string>();
+  const finished = new Set<Ended>();
 
   async function purgeHistory(kind: Ended): Promise<boolean> {
+    if (finished.has(kind)) return false;
     const { table, prefix, due, atMost: own = atMost } = kind;
+    const id = `${table}.id`;
     const before = Date.now() - retention.historyMs;
-    const old = (db: Db) => due(db(table).where(`${table}.id`, '<', idAt(prefix, before)), before, db);
+    const old = (db: Db) => due(db(table).where(id, '<', idAt(prefix, before)), before, db);
     const most = Math.min(own, atMost);
-    const ids: string[] = await old(database.reader)
-      .where(`${table}.id`, '>', readUpTo.get(kind) ?? '')
-      .orderBy(`${table}.id`)
-      .limit(most)
-      .pluck(`${table}.id`);
+    const unread = old(database.reader).where(id, '>', readUpTo.get(kind) ?? '');
+    const ids: string[] = await unread.orderBy(id).limit(most).pluck(id);
     if (ids.length > 0) {
       await database.write(async (trx) => {
-        const held: string[] = await skipLocked(old(trx).whereIn(`${table}.id`, ids)).pluck(`${table}.id`);
+        const held: string[] = await skipLocked(old(trx).whereIn(id, ids)).pluck(id);
         await kind.release?.(trx, held);
         await trx(table).whereIn('id', held).delete();
       });
     }
-    const hasMore = ids.length === most;
-    if (hasMore) readUpTo.set(kind, ids.at(-1) ?? '');
-    else readUpTo.delete(kind);
-    return hasMore;
+    readUpTo.set(kind, ids.at(-1) ?? '');
+    if (ids.length < most) finished.add(kind);
+    return ids.length === most;
   }
 
+  /** Deletes some rows of each kind in turn, and returns whether there may be more. */
+  const steps: (() => Promise<boolean>)[] = [
+    ...expiring.map((kind) => () => purgeExpired(database, kind, atMost)),
+    () => removeBodies(database, Date.now() - retention.bodyMs, atMost),
+    () => removeLargeBodies(database, Date.now() - retention.bodyMs),
+    ...history.map((kind) => () => purgeHistory(kind)),
+  ];
+
   return async () => {
-    const bodiesBefore = Date.now() - retention.bodyMs;
     let hasMore = false;
-    for (const kind of expiring) hasMore = (await purgeExpired(database, kind, atMost)) || hasMore;
-    hasMore = (await removeBodies(database, bodiesBefore, atMost)) || hasMore;
-    hasMore = (await removeLargeBodies(database, bodiesBefore)) || hasMore;
-    for (const kind of history) hasMore = (await purgeHistory(kind)) || hasMore;
+    const failures: unknown[] = [];
+    for (const step of steps) {
+      await step().then(
+        (more) => {
+          hasMore ||= more;
+        },
+        (error: unknown) => failures.push(error),
+      );
+    }
+    if (!hasMore) {
+      readUpTo.clear();
+      finished.clear();
+    }
+    if (failures.length > 0) throw failures[0];
     return hasMore;
   };
 }
