@@ -207,6 +207,7 @@ const unscopedInApi: Record<File, string> = {
   'api/clouds/consent-landing.ts': 'A browser returns from Google. The state and the cookie of its flow identify it.',
   'api/connect/begin.ts': 'A browser opens a link. The state identifies its flow.',
   'api/connect/browser.ts': 'A cookie binds the browser to its flow. Nobody is signed in.',
+  'api/connect/flow-page.ts': 'The page names the account that its own flow has connected.',
   'api/connect/flows.ts': 'The page of a flow is public. Its cookie decides.',
   'api/connect/land.ts': 'A browser returns from GitHub. The state identifies its flow.',
   'api/connect/next-hop.ts': 'A browser continues its own flow. Nobody is signed in.',
@@ -217,7 +218,7 @@ const unscopedInApi: Record<File, string> = {
   'api/integrations/health.ts': 'An integration that is granted to a project can belong to the whole organization.',
   'api/integrations/unusable.ts':
     'The caller has checked that the project can use the integration, which can belong to the organization.',
-  'api/integrations/integrations.ts': 'Reads the integration again that the same request has changed.',
+  'api/integrations/integration-view.ts': 'Reads the integration again that the same request has changed.',
   'api/people/tokens.ts': 'A scope of one project does not cover the row of its organization.',
   'api/secrets/credential-rotation.ts': 'The flow that created the GitHub App can belong to another project.',
   'api/service.ts': 'The readiness of the whole instance has no tenant.',

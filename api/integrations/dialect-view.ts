@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { installationsFor } from '../../db/github/installations.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
-import { type IntegrationView, kinds } from './integrations.ts';
+import { type IntegrationView, kinds } from './integration-view.ts';
 
 /** Groups the dialect's operations in the API's documentation. */
 export const dialectTag = 'dialect of /api/integrations';

@@ -8,14 +8,8 @@ import { Problem } from '../http/problems.ts';
 import { NewCredentials } from '../registries/registry-input.ts';
 import { DialectIntegration, dialectTag, inDialect, withoutOurs } from './dialect-view.ts';
 import { IntegrationChanges, updateIntegration, updating } from './integration-update.ts';
-import {
-  creating,
-  type IntegrationView,
-  integrationHandlers,
-  kinds,
-  NewIntegration as NewIntegrationOfV1,
-  reading,
-} from './integrations.ts';
+import { type IntegrationView, kinds } from './integration-view.ts';
+import { creating, integrationHandlers, NewIntegration as NewIntegrationOfV1, reading } from './integrations.ts';
 
 type V1 = z.input<typeof IntegrationView>;
 type Deps = Pick<ApiDeps, 'database' | 'keyring' | 'connect'>;

@@ -18,7 +18,8 @@ import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, toSeconds } from '../http/input.ts';
 import { required } from '../http/problems.ts';
 import { RegistryCheckView } from '../registries/registry-view.ts';
-import { findReadable, kinds } from './integrations.ts';
+import { kinds } from './integration-view.ts';
+import { findReadable } from './integrations.ts';
 
 const HealthView = z
   .object({

@@ -8,7 +8,8 @@ import { jsonValue } from '../http/json-value.ts';
 import { Problem, type ProblemCode, required } from '../http/problems.ts';
 import { changeRegistry, registryChanges, requireChangeable, verifyAfter } from '../registries/change-registry.ts';
 import { isRegistry } from '../registries/registry-view.ts';
-import { ChangedIntegration, detailById, detailOf, findIntegration } from './integrations.ts';
+import { ChangedIntegration, detailById, detailOf } from './integration-view.ts';
+import { findIntegration } from './integrations.ts';
 
 const mostMetadata = 4_096;
 

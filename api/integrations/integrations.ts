@@ -1,17 +1,13 @@
 import { z } from 'zod';
-import { allIntegrations, type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
+import { type Integration, integrationsFor } from '../../db/integrations/integrations.ts';
 import { projectsFor } from '../../db/people/projects.ts';
-import { registryChecksIn } from '../../db/registries/registry-checks.ts';
-import { describeInactiveLogin } from '../../db/registries/registry-logins.ts';
 import type { Db } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
-import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { RegistryHost } from '../../domain/registries/registry-hosts.ts';
 import { tenantFor } from '../http/caller.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, type ReplyOf, type Request, reply, type WriteRequest } from '../http/endpoint.ts';
-import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
-import { OperationView } from '../http/operation-view.ts';
+import { exampleId, id, name, PageQuery, pageRequest } from '../http/input.ts';
 import { Problem, type ProblemCode, required } from '../http/problems.ts';
 import {
   checkNewRegistry,
@@ -22,53 +18,17 @@ import {
   type NewRegistry,
 } from '../registries/create-registry.ts';
 import { registryProblems } from '../registries/registry-input.ts';
-import { isRegistry, type RegistryState, RegistryView, registryView } from '../registries/registry-view.ts';
+import { isRegistry } from '../registries/registry-view.ts';
 import { bindingProblems, bindOperatorInstallation, requireInstallation } from './bind-operator-installation.ts';
-
-export const kinds = ['github', 'gitlab', 'git', 'ecr', 'gar', 'acr', 'dockerhub', 'oci'] as const;
-
-export const IntegrationView = z
-  .object({
-    id: z.string(),
-    provider: z.enum(kinds),
-    host_url: z.string(),
-    auth_mode: z.string(),
-    status: z.enum(integrationStatuses),
-    status_reason: z.string().nullable().describe('A stable code that explains the status'),
-    display_name: z.string(),
-    metadata: z.record(z.string(), z.unknown()),
-    app_id: z.string().nullable(),
-    app_slug: z.string().nullable(),
-    registry: RegistryView.optional().describe('Only for a registry: its settings and the results of its checks'),
-    created_by: z.string(),
-    created_at: epochSeconds,
-    updated_at: epochSeconds,
-  })
-  .meta({ id: 'Integration' });
-
-/** An integration, and the operation of the verification that follows, if there is one. */
-export const ChangedIntegration = IntegrationView.extend({
-  operation: OperationView.optional(),
-  rebound: z
-    .int()
-    .optional()
-    .describe('How many apps use the account again, because they had used it before. Absent if there is none'),
-}).meta({ id: 'IntegrationWithOperation' });
-
-/** An integration in a list. It has these members only. */
-const IntegrationItem = IntegrationView.pick({
-  id: true,
-  provider: true,
-  host_url: true,
-  auth_mode: true,
-  status: true,
-  display_name: true,
-  app_id: true,
-  app_slug: true,
-  created_by: true,
-  created_at: true,
-  updated_at: true,
-}).meta({ id: 'IntegrationSummary' });
+import {
+  ChangedIntegration,
+  detailById,
+  detailOf,
+  IntegrationItem,
+  IntegrationView,
+  integrationView,
+  kinds,
+} from './integration-view.ts';
 
 const Params = z.strictObject({ integration: id('int') });
 const ListQuery = PageQuery.extend({ kind: z.enum(kinds).optional(), provider: z.enum(kinds).optional() });
@@ -277,45 +237,4 @@ export async function findIntegration(db: Db, tenant: TenantScope, integrationId
  */
 export async function findReadable(db: Db, tenant: TenantScope, integrationId: string): Promise<Integration> {
   return required(await integrationsFor(db, tenant).findReadable(integrationId));
-}
-
-/** Returns the integration. For a registry, it includes the result for each repository, and a new login. */
-export async function detailOf(db: Db, integration: Integration): Promise<z.input<typeof IntegrationView>> {
-  if (!isRegistry(integration)) return integrationView(integration);
-  const { id } = integration;
-  return integrationView(integration, {
-    checks: await registryChecksIn(db).of(id),
-    pending: await describeInactiveLogin(db, id, 'pending'),
-  });
-}
-
-/**
- * Returns the current state of an integration. The request that created or changed it has already checked the caller's
- * access.
- */
-export async function detailById(db: Db, integrationId: string): Promise<z.input<typeof IntegrationView> | undefined> {
-  const integration = await allIntegrations(db).find(integrationId);
-  return integration && detailOf(db, integration);
-}
-
-export function integrationView(
-  integration: Integration,
-  registry: RegistryState = { checks: [], pending: undefined },
-): z.input<typeof IntegrationView> {
-  return {
-    id: integration.id,
-    provider: integration.kind as (typeof kinds)[number],
-    host_url: integration.hostUrl,
-    auth_mode: integration.authMode,
-    status: integration.status,
-    status_reason: integration.statusReason,
-    display_name: integration.displayName,
-    metadata: integration.metadata,
-    app_id: integration.appId === null ? null : String(integration.appId),
-    app_slug: integration.appSlug,
-    ...(isRegistry(integration) && { registry: registryView(integration, registry) }),
-    created_by: integration.createdBy,
-    created_at: toSeconds(integration.createdAt),
-    updated_at: toSeconds(integration.updatedAt),
-  };
 }
