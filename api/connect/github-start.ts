@@ -43,12 +43,22 @@ export const GithubAnswerBody = z
   .strictObject({
     state: z.string().min(1).max(200),
     code: z.string().min(1).max(300).optional(),
-    installation_id: z.int().positive().optional(),
+    installation_id: z
+      .union([z.int().positive(), z.string().regex(/^[1-9]\d{0,14}$/, 'must be a number')])
+      .optional()
+      .describe('As a number, or as the text from the address'),
     setup_action: z.enum(['install', 'update', 'request']).optional(),
   })
   .meta({
     id: 'NewFlowAnswer',
-    examples: [{ state: '<the state from the address>', code: '<the code from the address>' }],
+    examples: [
+      {
+        state: '<the state from the address>',
+        code: '<the code from the address>',
+        installation_id: 12345678,
+        setup_action: 'install',
+      },
+    ],
   });
 
 /** The routes that start connecting a GitHub account, and that take GitHub's response from a platform's own page. */
@@ -154,7 +164,8 @@ export function githubStartRoutes(deps: ApiDeps): Endpoint[] {
       success: { status: 200, body: FlowView },
       problems: ['not_found', 'flow_state_refused'],
       async write({ trx, tenant, caller, body, audit }) {
-        const { state, code, installation_id: installationId, setup_action: setupAction } = body;
+        const { state, code, installation_id: number, setup_action: setupAction } = body;
+        const installationId = number === undefined ? undefined : Number(number);
         const answer = { state, code, installationId, setupAction };
         const arrival = await findArrival(trx, answer);
         if (typeof arrival === 'string') throw refusedLanding(arrival);

@@ -217,6 +217,18 @@ test('stores the code once and sealed, accepts the same redirect again, and reje
   expect(again).toMatchObject({ status: 400, body: { code: 'flow_state_refused', reason: 'state_used' } });
 });
 
+test.each([41, '41'])(
+  'a platform’s own page can send the parameters of the address as they are: %j',
+  async (number) => {
+    const { flowId, state } = await toInstall();
+    const body = { state, installation_id: number, setup_action: 'install', code: 'c0de' };
+    const answer = await client.send<Flow>('POST', '/v1/integrations/github/complete', body);
+    expect(answer).toMatchObject({ status: 200, body: { id: flowId, installation_id: 41 } });
+    const wrong = await client.send('POST', '/v1/integrations/github/complete', { ...body, installation_id: '41x' });
+    expect(wrong).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
+  },
+);
+
 test('rejects a missing session and a missing, foreign, expired or misused state, and changes nothing', async () => {
   const { flowId, state } = await toInstall();
   const { create_url: createUrl, flow_id: createFlow } = await start();
