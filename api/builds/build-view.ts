@@ -3,6 +3,7 @@ import type { BuildEvent } from '../../db/builds/build-events.ts';
 import type { Build } from '../../db/builds/builds.ts';
 import { buildStatuses } from '../../domain/builds/build-status.ts';
 import { buildWorkflowId } from '../../workflows/ids.ts';
+import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 
@@ -41,7 +42,7 @@ export const BuildView = z
     message: z.string().nullable(),
     rerun_of: z.string().nullable(),
     delivery_id: z.string().nullable(),
-    created_by: z.string(),
+    created_by: CreatedBy,
     run_id: z.int().nullable().describe('The workflow run on GitHub'),
     run_attempt: z.int().nullable(),
     run_url: z.string().nullable(),
@@ -90,7 +91,7 @@ export function buildView(build: Build, links: OperationLinks): z.input<typeof B
     message: build.message,
     rerun_of: build.rerunOf,
     delivery_id: build.deliveryId,
-    created_by: build.createdBy,
+    created_by: creatorOf(build.createdBy),
     run_id: build.runId,
     run_attempt: build.runAttempt,
     run_url: build.runUrl,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { cloudAccountStatuses, cloudKinds, isDiscouraged } from '../../domain/clouds/cloud-accounts.ts';
 import { cloudAdvice } from '../../domain/clouds/cloud-advice.ts';
+import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { SetupView } from './setup.ts';
@@ -27,7 +28,7 @@ export const CloudAccountItem = z
       .describe('Whether the account needs a long-lived secret although the cloud supports a way without one'),
     checked_at: epochSeconds.nullable(),
     expires_at: epochSeconds.nullable().describe('When the secret in use expires, if its owner has set a date'),
-    created_by: z.string(),
+    created_by: CreatedBy,
     created_at: epochSeconds,
     updated_at: epochSeconds,
   })
@@ -57,7 +58,7 @@ export function cloudAccountView(account: CloudAccount): z.input<typeof CloudAcc
     discouraged: isDiscouraged(account.authMode),
     checked_at: toSeconds(account.checkedAt),
     expires_at: toSeconds(account.expiresAt),
-    created_by: account.createdBy,
+    created_by: creatorOf(account.createdBy),
     created_at: toSeconds(account.createdAt),
     updated_at: toSeconds(account.updatedAt),
   };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { flowKinds, flowStatuses } from '../../domain/connect/flow-status.ts';
 import { connectGithubWorkflowId } from '../../workflows/ids.ts';
+import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 import { personStep, personSteps } from './next-hop.ts';
@@ -39,7 +40,7 @@ export const FlowView = z
     redirect_url: z.string().nullable(),
     workflow_id: z.string(),
     temporal_url: z.string().nullable(),
-    created_by: z.string(),
+    created_by: CreatedBy,
     created_at: epochSeconds,
     updated_at: epochSeconds,
     expires_at: epochSeconds,
@@ -69,7 +70,7 @@ export function flowView(flow: ConnectFlow, links: OperationLinks): z.input<type
     redirect_url: flow.redirectUrl,
     workflow_id: workflowId,
     temporal_url: temporalUrl(links, workflowId),
-    created_by: flow.createdBy,
+    created_by: creatorOf(flow.createdBy),
     created_at: toSeconds(flow.createdAt),
     updated_at: toSeconds(flow.updatedAt),
     expires_at: toSeconds(flow.expiresAt),

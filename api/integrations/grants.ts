@@ -7,6 +7,7 @@ import type { Integration } from '../../db/integrations/integrations.ts';
 import { holdOwner, projectsFor } from '../../db/people/projects.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
+import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
@@ -14,7 +15,7 @@ import { Problem, required } from '../http/problems.ts';
 import { findIntegration } from './integrations.ts';
 
 const GrantView = z
-  .object({ project_id: z.string(), created_by: z.string(), created_at: epochSeconds })
+  .object({ project_id: z.string(), created_by: CreatedBy, created_at: epochSeconds })
   .meta({ id: 'Grant' });
 const Granted = GrantView.extend({
   rebound: z.int().describe('How many apps of the project use the integration again'),
@@ -134,5 +135,5 @@ async function rebind(
 }
 
 function grantView({ projectId, createdBy, createdAt }: Grant): z.input<typeof GrantView> {
-  return { project_id: projectId, created_by: createdBy, created_at: toSeconds(createdAt) };
+  return { project_id: projectId, created_by: creatorOf(createdBy), created_at: toSeconds(createdAt) };
 }

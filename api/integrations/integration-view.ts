@@ -4,6 +4,7 @@ import { registryChecksIn } from '../../db/registries/registry-checks.ts';
 import { describeInactiveLogin } from '../../db/registries/registry-logins.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
+import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import { epochSeconds, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { isRegistry, type RegistryState, RegistryView, registryView } from '../registries/registry-view.ts';
@@ -20,10 +21,13 @@ export const IntegrationView = z
     status_reason: z.string().nullable().describe('A stable code that explains the status'),
     display_name: z.string(),
     metadata: z.record(z.string(), z.unknown()),
-    app_id: z.string().nullable(),
+    app_id: z
+      .string()
+      .nullable()
+      .describe('The number of the GitHub App at GitHub, as text. Elsewhere `app_id` is the id of an app (`app_…`)'),
     app_slug: z.string().nullable(),
     registry: RegistryView.optional().describe('Only for a registry: its settings and the results of its checks'),
-    created_by: z.string(),
+    created_by: CreatedBy,
     created_at: epochSeconds,
     updated_at: epochSeconds,
   })
@@ -88,7 +92,7 @@ export function integrationView(
     app_id: integration.appId === null ? null : String(integration.appId),
     app_slug: integration.appSlug,
     ...(isRegistry(integration) && { registry: registryView(integration, registry) }),
-    created_by: integration.createdBy,
+    created_by: creatorOf(integration.createdBy),
     created_at: toSeconds(integration.createdAt),
     updated_at: toSeconds(integration.updatedAt),
   };

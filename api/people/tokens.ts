@@ -6,6 +6,7 @@ import { type ApiToken, tokensFor } from '../../db/people/tokens.ts';
 import { covers } from '../../db/store/tenant.ts';
 import { scopes } from '../../domain/people/scopes.ts';
 import { scopesIn } from '../http/caller.ts';
+import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
 import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
@@ -22,7 +23,7 @@ const TokenView = z
     name: z.string(),
     hint: z.string().describe('The first characters of the token'),
     scopes: z.array(z.string()),
-    created_by: z.string(),
+    created_by: CreatedBy,
     created_at: epochSeconds,
     expires_at: epochSeconds.nullable(),
     last_used_at: epochSeconds.nullable(),
@@ -184,7 +185,7 @@ function tokenView(token: ApiToken): z.input<typeof TokenView> {
     name: token.name,
     hint: token.hint,
     scopes: token.scopes,
-    created_by: token.createdBy,
+    created_by: creatorOf(token.createdBy),
     created_at: toSeconds(token.createdAt),
     expires_at: toSeconds(token.expiresAt),
     last_used_at: toSeconds(token.lastUsedAt),

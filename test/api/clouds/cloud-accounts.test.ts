@@ -110,6 +110,13 @@ describe('a cloud account', () => {
     expect(setup.notes.join()).not.toContain('FAIRLEAD_PUBLIC_URL');
   });
 
+  test('shows the id of the person or the token that created it, without its kind', async () => {
+    expect(await make(role)).toMatchObject({ created_by: expect.stringMatching(/^user_\w+$/) });
+    const { secret, id } = await addToken(api.database, { orgId, projectId });
+    const body = { project_id: projectId, display_name: 'Cloud', ...role };
+    expect(await api.as(secret).ask('POST', '/v1/cloud-accounts', body)).toMatchObject({ created_by: id });
+  });
+
   test('says so when no cloud can reach this issuer', async () => {
     const local = await startApi({ links: { publicUrl: 'http://localhost:8080', namespace: 'default' } });
     try {
