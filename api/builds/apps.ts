@@ -64,6 +64,8 @@ const NewSource = z
     examples: [{ integration_id: exampleId('int'), repository_id: exampleId('repo'), branch: 'main' }],
   });
 
+const SourceChange = z.strictObject({ branch }).meta({ id: 'AppSourceChange', examples: [{ branch: 'main' }] });
+
 export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
   return [
     endpoint({
@@ -199,6 +201,35 @@ export function appRoutes({ database }: Pick<ApiDeps, 'database'>): Endpoint[] {
           detail: { integration: integrationId, repository: repository.id },
         });
         const changed = { ...app, source, autoDeploy, updatedAt: Date.now() };
+        return reply({ body: await appView(trx, changed), revision: app.revision + 1 });
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/apps/{app}/source',
+      operationId: 'updateAppSource',
+      tag: 'apps',
+      etag: true,
+      summary: 'Change the branch of an app’s source',
+      description:
+        'Developers may do this. To set another repository or integration, use `PUT`, which needs `projects:write`.',
+      access: 'pipelines:write',
+      params: AppParams,
+      body: SourceChange,
+      success: { status: 200, body: AppView },
+      problems: ['source_missing'],
+      async write({ trx, tenant, params, body, audit, ...request }) {
+        const app = await findApp(trx, tenant, params.app);
+        requireRevision(request, app.revision);
+        if (!app.source) throw new Problem('source_missing', 'Set the source first: `PUT /v1/apps/{app}/source`.');
+        const source = { ...app.source, branch: body.branch };
+        if (!(await appsFor(trx, tenant).setSource(app.id, app.revision, source, app.autoDeploy))) {
+          throw new Problem('precondition_failed');
+        }
+        const { orgId, projectId } = app;
+        const detail = { branch: body.branch };
+        await audit({ orgId, projectId, action: 'app.branch_changed', target: app.id, detail });
+        const changed = { ...app, source, updatedAt: Date.now() };
         return reply({ body: await appView(trx, changed), revision: app.revision + 1 });
       },
     }),

@@ -5,7 +5,7 @@ import { startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
 import { addGithubApp } from '../../support/hooks.ts';
 import { type Seed, seed } from '../../support/scenes/seed.ts';
-import { addToken } from '../../support/scenes/tenants.ts';
+import { addToken, addUser } from '../../support/scenes/tenants.ts';
 import { world } from '../../support/scenes/world.ts';
 
 type View = { id: string } & Record<string, unknown>;
@@ -44,6 +44,31 @@ const makeApp = (body: Record<string, unknown> = {}) =>
 
 const setSource = (app: View, body: Record<string, unknown>, headers: Record<string, string> = {}) =>
   admin.send<View>('PUT', `/v1/apps/${app.id}/source`, body, headers);
+
+describe('the branch of a source', () => {
+  test('is changed by a developer, who can change neither the repository nor the integration', async () => {
+    const { integrationId, repositoryId } = await connected();
+    const app = await makeApp({ auto_deploy: false });
+    const developer = api.as((await addUser(api.database, orgId, 'developer')).session);
+    const change = (body: object, headers = {}) =>
+      developer.send<View>('PATCH', `/v1/apps/${app.id}/source`, body, headers);
+    expect(await change({ branch: 'next' })).toMatchObject({ status: 409, body: { code: 'source_missing' } });
+    const source = { integration_id: integrationId, repository_id: repositoryId };
+    await setSource(app, { ...source, branch: 'main' });
+
+    const changed = await change({ branch: 'next' });
+    const after = { auto_deploy: false, source: { ...source, branch: 'next' } };
+    expect(changed).toMatchObject({ status: 200, body: after });
+    expect(await developer.ask('GET', `/v1/apps/${app.id}`)).toEqual(changed.body);
+    expect((await change({ ...source, branch: 'other' })).status).toBe(400);
+    expect((await change({ branch: 'other' }, { 'if-match': '"1"' })).status).toBe(412);
+    const put = await developer.send('PUT', `/v1/apps/${app.id}/source`, { ...source, branch: 'other' });
+    expect(put.status).toBe(403);
+    const viewer = api.as((await addUser(api.database, orgId, 'viewer')).session);
+    expect((await viewer.send('PATCH', `/v1/apps/${app.id}/source`, { branch: 'other' })).status).toBe(403);
+    expect(await developer.ask('GET', `/v1/apps/${app.id}`)).toEqual(changed.body);
+  });
+});
 
 describe('an app', () => {
   test('is created, read, changed and deleted, with one audit row for each change', async () => {

@@ -47,6 +47,7 @@ const bodyFixtures: Record<string, (tenant: Tenant) => Record<string, unknown>> 
   rollbackCredential: () => ({ kind: 'webhook_secret' }),
   createApp: () => ({ name: 'New' }),
   updateApp: () => ({ name: 'Renamed' }),
+  updateAppSource: () => ({ branch: 'develop' }),
   setAppSource: ({ integrationId, repositoryId }) => ({ integration_id: integrationId, repository_id: repositoryId }),
   setAppRegistry: ({ registryId }) => ({ integration_id: registryId, image_repository: 'acme/shop' }),
   createCloudAccount: ({ projectId }) => ({
