@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { parse as parseConnectionString } from 'pg-connection-string';
 import { z } from 'zod';
 import { type AllowedHost, parseAllowedHosts } from './domain/connect/allowed-hosts.ts';
@@ -87,10 +89,7 @@ const Environment = z.object({
   FAIRLEAD_CA_FILE: file.optional(),
   FAIRLEAD_DATA_DIR: z.string().default('data'),
   DATABASE_URL: databaseUrl.optional(),
-  TEMPORAL_ADDRESS: z
-    .string()
-    .regex(/^[^/\s]+:\d+$/, 'must be host:port')
-    .optional(),
+  TEMPORAL_ADDRESS: z.string().refine(isHostAndPort, 'must be host:port, with a port from 1 to 65535').optional(),
   TEMPORAL_NAMESPACE: z.string().default('default'),
   TEMPORAL_TLS: flag.optional(),
   TEMPORAL_TLS_CA_FILE: file.optional(),
@@ -245,6 +244,7 @@ function inconsistencies(settings: Settings): string[] {
   if (Boolean(settings.TEMPORAL_TLS_CERT_FILE) !== Boolean(settings.TEMPORAL_TLS_KEY_FILE)) {
     problems.push('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: set both or neither');
   }
+  problems.push(...unusableCertificates(settings));
   if (settings.DATABASE_URL && !settings.FAIRLEAD_MASTER_KEYS) {
     problems.push(`FAIRLEAD_MASTER_KEYS: is needed with DATABASE_URL. Generate one with: ${newKey}`);
   }
@@ -270,6 +270,33 @@ function tlsOf(settings: Settings) {
     ...(ca && { serverRootCACertificate: readFileSync(ca) }),
     ...(cert && key && { clientCertPair: { crt: readFileSync(cert), key: readFileSync(key) } }),
   };
+}
+
+function isHostAndPort(text: string): boolean {
+  const [, port = ''] = /^[^/\s]+:(\d{1,5})$/.exec(text) ?? [];
+  return Number(port) >= 1 && Number(port) <= 65_535;
+}
+
+/** TLS ignores an invalid CA without an error, and the connection would fail again and again. */
+function unusableCertificates(settings: Settings): string[] {
+  const { TEMPORAL_TLS_CA_FILE: ca, TEMPORAL_TLS_CERT_FILE: cert, TEMPORAL_TLS_KEY_FILE: key } = settings;
+  return [
+    ...(ca && !works(() => new X509Certificate(readFileSync(ca)))
+      ? ['TEMPORAL_TLS_CA_FILE: must be a certificate in PEM']
+      : []),
+    ...(cert && key && !works(() => createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) }))
+      ? ['TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: must be a certificate and its private key, both in PEM']
+      : []),
+  ];
+}
+
+function works(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Returns the hosts that tenants may connect to. The operator's own GitHub is always one of them. */

@@ -39,6 +39,8 @@ async function demo(): Promise<Running> {
     });
     const product = await startProduct(config);
     stops.push(product.stop, async () => watching.abort());
+    // The steps of the tour are workflows.
+    await product.connected;
     const platform = createPlatform(`http://127.0.0.1:${settings.api}`, settings.token);
     const app = await platform.seed(registry.url);
     const connect = (await platform.isConnected()) ? undefined : await platform.startFlow();

@@ -10,12 +10,23 @@ import { openStore, type Store } from './db/store/open-store.ts';
 import { webhookAddress } from './domain/deliveries/webhook-address.ts';
 import { createLogger, type Logger } from './log.ts';
 import type { Running } from './run.ts';
-import { runWork } from './worker/run-work.ts';
+import { runWork, type Work } from './worker/run-work.ts';
 import { startTemporalServer } from './worker/temporal-server.ts';
 
-export type Product = Running & { signInCode: string; temporalUiUrl: string | undefined; where: string };
+export type Product = Running & {
+  signInCode: string;
+  temporalUiUrl: string | undefined;
+  where: string;
+  /** Where Temporal is, and whether it was connected when the start ended. */
+  temporal: { address: string; isConnected: boolean };
+  /** Resolves once Temporal is connected and the worker runs. */
+  connected: Promise<void>;
+};
 
-/** Starts the whole product in one process. Without TEMPORAL_ADDRESS a Temporal server runs as a child process. */
+/**
+ * Starts the whole product in one process. Without TEMPORAL_ADDRESS a Temporal server runs as a child process. The API
+ * accepts webhooks before Temporal responds. If Temporal does not respond within 15 seconds, the start ends without it.
+ */
 export async function startProduct(config: Config): Promise<Product> {
   const logger = createLogger(config.logLevel);
   const registry = new Registry();
@@ -44,7 +55,12 @@ export async function startProduct(config: Config): Promise<Product> {
 
     const address = server?.address ?? config.temporal.address ?? '';
     const temporalUiUrl = config.temporal.uiUrl ?? server?.uiUrl;
-    const work = await runWork({
+    let work: Work | undefined;
+    // The API stops first, so that a request that waits for its operation can finish.
+    stops.push(async () => work?.stop());
+    const api = runApi({ config, store, brokers, listening, temporalUiUrl, logger, registry });
+    stops.push(api.stop);
+    work = runWork({
       store,
       brokers,
       temporal: { ...config.temporal, address },
@@ -54,17 +70,17 @@ export async function startProduct(config: Config): Promise<Product> {
       logger,
       registry,
     });
-    stops.push(work.stop);
-    const api = runApi({ config, store, brokers, listening, temporalUiUrl, logger, registry });
-    stops.push(api.stop);
-    Promise.race([work.failed, ...(server ? [server.failed] : [])]).catch((error) => {
+    const failed = Promise.race([work.failed, ...(server ? [server.failed] : [])]);
+    const isConnected = await Promise.race([work.ready, failed]);
+    failed.catch((error) => {
       logger.fatal({ err: error }, 'The worker or its Temporal server has failed');
       process.exitCode = 1;
       process.kill(process.pid, 'SIGTERM');
     });
 
     const signInCode = await createSignInCode(store.database, ownerId);
-    return { stop, signInCode, temporalUiUrl, where: store.where };
+    const { connected } = work;
+    return { stop, signInCode, temporalUiUrl, where: store.where, temporal: { address, isConnected }, connected };
   } catch (error) {
     await stop();
     throw error;

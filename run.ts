@@ -10,15 +10,7 @@ export type Running = {
 const usualLimitMs = 30_000;
 
 /** Errors whose message is for the person who started the process. Other errors show their stack. */
-const told = [
-  'ConfigError',
-  'SealError',
-  'UnreadableSecret',
-  'StoreError',
-  'ListenError',
-  'TemporalServerError',
-  'TemporalUnreachable',
-];
+const told = ['ConfigError', 'SealError', 'UnreadableSecret', 'StoreError', 'ListenError', 'TemporalServerError'];
 
 /** npm forwards the signal that a terminal’s Ctrl-C has sent to all processes already. Two signals this close count as one. */
 const echoMs = 1_000;

@@ -13,9 +13,9 @@ async function start(): Promise<Running> {
 }
 
 function greet(config: Config, product: Product): void {
-  const { signInCode, temporalUiUrl = 'unknown: set TEMPORAL_UI_URL', where } = product;
+  const { signInCode, temporalUiUrl = 'unknown: set TEMPORAL_UI_URL', where, temporal } = product;
   console.log(`
-Fairlead is ready.
+${temporal.isConnected ? 'Fairlead is ready.' : readyWithout(temporal.address)}
 
   API          ${config.publicUrl}  (reference: ${config.publicUrl}/docs)
   Sign in      ${config.publicUrl}/sign-in?code=${signInCode}
@@ -26,6 +26,12 @@ Fairlead is ready.
 
 Press Ctrl-C to stop. Your data is kept for the next start.
 `);
+}
+
+function readyWithout(address: string): string {
+  return `Fairlead is ready, but degraded: Temporal at ${address} does not respond.
+Webhooks are stored. Fairlead connects to Temporal as soon as it responds, and then starts the builds.
+If this does not change, check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS and TEMPORAL_API_KEY.`;
 }
 
 function webhooksOf({ webhooks: { mode, webhookUrl }, publicUrl }: Config): string {

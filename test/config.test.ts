@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../config.ts';
 import { rsaKeyPair } from './support/rsa-keys.ts';
@@ -62,6 +63,26 @@ test('reports all mistakes at once, by name and without any value', () => {
     expect(message).toContain(name);
   }
   for (const value of ['hunter2', 'c2hvcnQ', 'tooshort-secret']) expect(message).not.toContain(value);
+});
+
+test.each(['http://temporal', 'temporal.internal', 'temporal:0', 'temporal:70000', 'temporal:7233/x'])(
+  'refuses %s as the address of Temporal, because it could never be connected to',
+  (address) => {
+    expect(problemsOf({ TEMPORAL_ADDRESS: address })).toContain('TEMPORAL_ADDRESS: must be host:port');
+  },
+);
+
+test('refuses files for Temporal’s TLS that are not certificates, or do not belong together', () => {
+  const tls = (name: string) => path.join(import.meta.dirname, 'support', 'tls', name);
+  const files = (ca: string, cert: string, key: string) => ({
+    TEMPORAL_TLS_CA_FILE: ca,
+    TEMPORAL_TLS_CERT_FILE: cert,
+    TEMPORAL_TLS_KEY_FILE: key,
+  });
+  expect(problemsOf(files(tls('clouds.pem'), tls('clouds.pem'), tls('clouds-key.pem')))).toBe('');
+  const text = problemsOf(files(import.meta.filename, tls('clouds.pem'), tls('loopback-key.pem')));
+  expect(text).toContain('TEMPORAL_TLS_CA_FILE: must be a certificate in PEM');
+  expect(text).toContain('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: must be a certificate and its private key');
 });
 
 test('requires your own master keys with Postgres', () => {

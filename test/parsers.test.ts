@@ -113,7 +113,7 @@ const reasons: Record<string, Record<string, number>> = {
   'The text is a setting, which config.ts has checked at the start': {
     'api/http/authenticate.ts': 1,
     'broker/clouds/oidc-issuer.ts': 2,
-    'config.ts': 3,
+    'config.ts': 4,
     'db/store/open-store.ts': 1,
     'domain/clouds/aws-policies.ts': 1,
     'domain/deliveries/webhook-address.ts': 1,

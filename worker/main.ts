@@ -18,7 +18,7 @@ await run(async () => {
   const logger = createLogger(config.logLevel);
   const brokers = openBrokers(config, store, logger);
   const temporal = { ...config.temporal, address };
-  const work = await runWork({
+  const work = runWork({
     store,
     brokers,
     temporal,
@@ -33,7 +33,12 @@ await run(async () => {
     process.exitCode = 1;
     process.kill(process.pid, 'SIGTERM');
   });
-  console.log('Fairlead’s worker is ready');
+  const isConnected = await Promise.race([work.ready, work.failed]);
+  console.log(
+    isConnected
+      ? 'Fairlead’s worker is ready'
+      : `Fairlead’s worker waits for Temporal at ${address}, and connects as soon as it responds`,
+  );
   return {
     stopLimitMs: config.stopLimitMs,
     async stop() {

@@ -29,10 +29,11 @@ export class TemporalUnreachable extends Error {
   override name = 'TemporalUnreachable';
 }
 
-/** Waits until the namespace responds. Throws `TemporalUnreachable` after `limitMs`. */
+/** Waits until the namespace responds. Throws `TemporalUnreachable` after `limitMs`, and at once if it is aborted. */
 export async function waitForTemporal(
   settings: { address: string; namespace: string } & Partial<Pick<TemporalSettings, 'tls' | 'apiKey'>>,
   limitMs: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { address, namespace, tls, apiKey } = settings;
   const { connection, close } = createTemporalClient({ namespace, tls, apiKey }, address);
@@ -45,6 +46,7 @@ export async function waitForTemporal(
         );
         return;
       } catch (error) {
+        signal?.throwIfAborted();
         if (Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
         else throw unreachable(address, namespace, error);
       }

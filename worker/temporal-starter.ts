@@ -40,6 +40,28 @@ const eagerMs = 2_000;
 /** How long eager starts are skipped after one has failed. */
 const eagerRestMs = 10_000;
 
+/**
+ * Sends commands to the starter that `use` gives it. Until then, Temporal counts as away, so the relay keeps the
+ * commands in the database.
+ */
+export function createLateStarter(): { starter: TemporalStarter; use(starter: TemporalStarter): void } {
+  const away = async () => {
+    throw new TemporalAway('Temporal is not connected yet');
+  };
+  let current: TemporalStarter = { start: away, signal: away, signalWithStart: away, isReachable: async () => false };
+  return {
+    starter: {
+      start: (command) => current.start(command),
+      signal: (command) => current.signal(command),
+      signalWithStart: (command) => current.signalWithStart(command),
+      isReachable: () => current.isReachable(),
+    },
+    use(starter) {
+      current = starter;
+    },
+  };
+}
+
 export function createTemporalStarter({
   client,
   eagerClient,

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { GitHubStandIn } from '../../stand-ins/github/stand-in.ts';
 import { createClient } from '../support/client.ts';
 import { startGitHub } from '../support/github.ts';
+import { startRespondingServer } from '../support/programs/own-temporal.ts';
 import { freePort, isAlive, type Program, runProgram } from '../support/programs/processes.ts';
 import { listBuilds, setUpPlatform, workflowFile } from '../support/scenes/platform.ts';
 
@@ -187,6 +188,60 @@ describe('npm start', () => {
   }, 150_000);
 });
 
+describe('a Temporal that does not respond at the start', () => {
+  test('does not stop webhooks: each is stored, and builds once when Temporal comes', async () => {
+    const port = await freePort();
+    const temporal = { dataDir: mkdtempSync(path.join(tmpdir(), 'fairlead-late-')), port, uiPort: await freePort() };
+    const before = github.requests({ method: 'POST', path: /\/dispatches$/ }).length;
+    const program = nodeStart({ TEMPORAL_ADDRESS: `127.0.0.1:${port}` });
+    const { app, installation, repository } = seeded;
+    const send = async () => {
+      const payload = github.push(repository, { ref: 'refs/heads/main' });
+      return (await github.sendWebhook({ app, event: 'push', payload, installation })).status;
+    };
+    const readiness = async () => (await fetch(`${url}/readyz`)).json();
+
+    // The intake is open long before the start has given up on Temporal.
+    const alive = () => fetch(`${url}/healthz`).then(({ status }) => status, () => 0); // biome-ignore format: one line
+    await expect.poll(alive, { timeout: 10_000 }).toBe(200);
+    expect(await send()).toBe(202);
+    expect(program.output()).not.toContain('Fairlead is ready');
+    await program.line(/Fairlead is ready, but degraded: Temporal at 127\.0\.0\.1:\d+ does not respond/, 60_000);
+    expect(program.output()).toMatch(/sign-in\?code=/);
+    await expect.poll(readiness, { timeout: 20_000 }).toEqual({ status: 'degraded', reason: 'temporal_away' });
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect(await send()).toBe(202);
+    const me = createClient(url, adminToken);
+    const statuses = async () => (await listBuilds(me)).map(({ status }) => status).sort();
+    const waiting = ['queued', 'queued', 'succeeded'];
+    await expect.poll(statuses, { timeout: 20_000 }).toEqual(waiting);
+    expect(github.requests({ method: 'POST', path: /\/dispatches$/ })).toHaveLength(before);
+
+    const server = await startRespondingServer(temporal);
+    try {
+      await expect.poll(readiness, { timeout: 30_000 }).toEqual({ status: 'ok', reason: null });
+      await program.line(/Temporal is connected, and the worker runs/, 30_000);
+      await expect.poll(statuses, { timeout: 30_000 }).toEqual(['running', 'running', 'succeeded']);
+      const dispatches = github.requests({ method: 'POST', path: /\/dispatches$/ }).slice(before);
+      const dispatched = dispatches.map(({ body }) => (body as { inputs: Record<string, string> }).inputs);
+      const running = (await listBuilds(me)).filter(({ status }) => status === 'running').map(({ id }) => id);
+      expect(dispatched.map((inputs) => inputs['fairlead_build']).sort()).toEqual(running.sort());
+      expect(await program.end('SIGTERM')).toBe(0);
+    } finally {
+      await server.stop();
+      rmSync(temporal.dataDir, { recursive: true, force: true });
+    }
+  }, 180_000);
+
+  test('does not delay a stop', async () => {
+    const program = nodeStart({ TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}` });
+    await program.line(/ready, but degraded/, 60_000);
+    const began = performance.now();
+    expect(await program.end('SIGTERM')).toBe(0);
+    expect(performance.now() - began).toBeLessThan(8_000);
+  }, 90_000);
+});
+
 function modesOf(directory: string): Record<string, string> {
   const modes = readdirSync(directory).map((name) => [
     name,
@@ -229,11 +284,30 @@ describe('names what prevents the start in one sentence, with an exit code', () 
     expect(await refusal({ FAIRLEAD_DATA_DIR: '/proc/fairlead' })).toMatch(/\/proc\/fairlead cannot be written/);
   });
 
-  test('a Temporal that does not respond', async () => {
-    const port = await freePort();
-    expect(await refusal({ TEMPORAL_ADDRESS: `127.0.0.1:${port}` })).toMatch(
-      new RegExp(`127.0.0.1:${port} does not answer.*TEMPORAL_ADDRESS`),
+  test('a taken port of its Temporal server', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const port = String((other.address() as { port: number }).port);
+    expect(await refusal({ FAIRLEAD_TEMPORAL_PORT: port })).toMatch(
+      new RegExp(`Port ${port} of the Temporal server is in use.*FAIRLEAD_TEMPORAL_PORT`),
     );
+    other.close();
+  });
+
+  test('a Temporal program that does not exist', async () => {
+    expect(await refusal({ TEMPORAL_CLI_PATH: '/nothing/temporal' })).toMatch(
+      /The Temporal server failed: spawn \/nothing\/temporal ENOENT/,
+    );
+  });
+
+  test('a malformed address of Temporal', async () => {
+    const program = nodeStart({
+      TEMPORAL_ADDRESS: 'http://temporal.internal',
+      TEMPORAL_TLS_CA_FILE: '/nothing/ca.pem',
+    });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toMatch(/TEMPORAL_ADDRESS: must be host:port/);
+    expect(program.output()).toMatch(/TEMPORAL_TLS_CA_FILE: names a file that does not exist/);
   });
 
   test('a wrong master key', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { workflowBundle } from '../../worker/bundle.ts';
-import { startTemporalServer } from '../../worker/temporal-server.ts';
+import { startRespondingServer } from './programs/own-temporal.ts';
 import { freePort } from './programs/processes.ts';
 
 declare module 'vitest' {
@@ -24,7 +24,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const dataDir = mkdtempSync(path.join(tmpdir(), 'fairlead-temporal-'));
   const [port, uiPort] = [await freePort(), await freePort()];
   const [server, { codePath }] = await Promise.all([
-    startTemporalServer({ dataDir, port, uiPort, cliPath: found.temporal }),
+    startRespondingServer({ dataDir, port, uiPort, cliPath: found.temporal }),
     workflowBundle(),
   ]);
   project.provide('temporalAddress', server.address);

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { workflowAttributeNames } from '../../domain/ops/workflow-ids.ts';
 import { createTemporalClient, waitForTemporal } from '../../worker/temporal-client.ts';
-import { startTemporalServer, type TemporalServer } from '../../worker/temporal-server.ts';
+import type { TemporalServer } from '../../worker/temporal-server.ts';
+import { startRespondingServer } from '../support/programs/own-temporal.ts';
 import { freePort, isAlive } from '../support/programs/processes.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
@@ -29,7 +30,7 @@ afterEach(async () => {
 });
 
 async function start(): Promise<TemporalServer> {
-  const server = await startTemporalServer(options);
+  const server = await startRespondingServer(options);
   started.push(server);
   return server;
 }
@@ -37,8 +38,8 @@ async function start(): Promise<TemporalServer> {
 /** Starts a process that starts the server and then stays alive. */
 async function startElsewhere(): Promise<ChildProcess> {
   const code = `
-    import { startTemporalServer } from ${JSON.stringify(path.join(root, 'worker/temporal-server.ts'))};
-    await startTemporalServer(${JSON.stringify(options)});
+    import { startRespondingServer } from ${JSON.stringify(path.join(root, 'test/support/programs/own-temporal.ts'))};
+    await startRespondingServer(${JSON.stringify(options)});
     console.log('up');
     setInterval(() => {}, 1000);`;
   const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {

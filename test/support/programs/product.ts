@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { App, GitHubStandIn, StandInOptions } from '../../../stand-ins/github/stand-in.ts';
-import { startTemporalServer, type TemporalServer } from '../../../worker/temporal-server.ts';
+import type { TemporalServer } from '../../../worker/temporal-server.ts';
 import { createClient } from '../client.ts';
 import { startGitHub } from '../github.ts';
 import { setUpPlatform, workflowFile } from '../scenes/platform.ts';
+import { startRespondingServer } from './own-temporal.ts';
 import { freePort, type Program, runFairlead } from './processes.ts';
 
 export const adminToken = 'an-operator-token-of-enough-characters';
@@ -108,7 +109,7 @@ export async function startOwnTemporal() {
   const [port, uiPort] = [await freePort(), await freePort()];
   let server: TemporalServer | undefined;
   const start = async () => {
-    server = await startTemporalServer({ dataDir, port, uiPort });
+    server = await startRespondingServer({ dataDir, port, uiPort });
   };
   const stop = async () => {
     await server?.stop();
