@@ -52,6 +52,11 @@ const chosenSecret = (least: number, form = pastedSecret) =>
     if (why) context.addIssue(`is easy to guess: it ${why}. Generate one with: ${newSecret}`);
   });
 
+const bearerSecret = pastedSecret.regex(
+  bearerToken,
+  'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
+);
+
 const masterKeys = z.string().transform((text, context) => {
   const keys = text.split(',').map((part) => {
     const [id = '', encoded = ''] = part.trim().split(':');
@@ -101,13 +106,7 @@ const Environment = z.object({
   FAIRLEAD_TEMPORAL_PORT: port.default(7233),
   FAIRLEAD_TEMPORAL_UI_PORT: port.default(8233),
   FAIRLEAD_MASTER_KEYS: masterKeys.optional(),
-  FAIRLEAD_ADMIN_TOKEN: chosenSecret(
-    32,
-    pastedSecret.regex(
-      bearerToken,
-      'must contain only letters, digits and - . _ ~ + / with optional = at the end, because clients send it as a Bearer token',
-    ),
-  ).optional(),
+  FAIRLEAD_ADMIN_TOKEN: chosenSecret(32, bearerSecret).optional(),
   FAIRLEAD_ALLOWED_HOSTS: allowedHostList.default([]),
   FAIRLEAD_CORS_ORIGINS: list.default([]),
   FAIRLEAD_CALLER_REQUESTS_PER_MINUTE: perMinute.default(6_000),
@@ -117,6 +116,9 @@ const Environment = z.object({
   FAIRLEAD_WEBHOOK_URL: httpUrl.optional(),
   FAIRLEAD_WEBHOOK_BODY_DAYS: days(retentionDays.body),
   FAIRLEAD_HISTORY_DAYS: days(retentionDays.history),
+  FAIRLEAD_METRICS_HOST: z.string().default('127.0.0.1'),
+  FAIRLEAD_METRICS_PORT: port.optional(),
+  FAIRLEAD_METRICS_TOKEN: chosenSecret(16, bearerSecret).optional(),
   FAIRLEAD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   FAIRLEAD_SHUTDOWN_SECONDS: seconds.default(25),
   FAIRLEAD_AWS_IDENTITY: z.enum(['none', 'assume', 'lend']).default('none'),
@@ -183,6 +185,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     },
     webhooks: webhooksOf(settings),
     retention: retentionOf({ body: settings.FAIRLEAD_WEBHOOK_BODY_DAYS, history: settings.FAIRLEAD_HISTORY_DAYS }),
+    /** Where this process serves its metrics. Without a port, the usual one, or a free one if that is taken. */
+    metrics: {
+      host: settings.FAIRLEAD_METRICS_HOST,
+      port: settings.FAIRLEAD_METRICS_PORT,
+      token: settings.FAIRLEAD_METRICS_TOKEN,
+    },
     logLevel: settings.FAIRLEAD_LOG_LEVEL,
     shutdownMs: settings.FAIRLEAD_SHUTDOWN_SECONDS * 1000,
     // The process gets a little more time than the requests in flight.

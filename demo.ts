@@ -30,6 +30,7 @@ async function demo(): Promise<Running> {
       FAIRLEAD_DATA_DIR: folder,
       FAIRLEAD_TEMPORAL_PORT: String(settings.temporal),
       FAIRLEAD_TEMPORAL_UI_PORT: String(settings.temporalUi),
+      FAIRLEAD_METRICS_PORT: '0',
       FAIRLEAD_ADMIN_TOKEN: settings.token,
       FAIRLEAD_ALLOWED_HOSTS: `${github.url} ${registry.url}`,
       // The simulated GitHub runs on this machine, so its webhooks need no public address.

@@ -1,6 +1,9 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { runApi } from './api/app.ts';
 import { listen } from './api/http/listen.ts';
+import { serveMetrics } from './api/ops/metrics-server.ts';
+import { readinessOf } from './api/ops/readiness.ts';
+import { measureTraffic } from './api/ops/traffic-metrics.ts';
 import { openBrokers } from './broker/open-broker.ts';
 import type { Config } from './config.ts';
 import { syncCommand } from './db/github/installations.ts';
@@ -10,6 +13,7 @@ import { openStore, type Store } from './db/store/open-store.ts';
 import { webhookAddress } from './domain/deliveries/webhook-address.ts';
 import { createLogger, type Logger } from './log.ts';
 import type { Running } from './run.ts';
+import { measureInstance } from './worker/ops/instance-metrics.ts';
 import { runWork, type Work } from './worker/run-work.ts';
 import { startTemporalServer } from './worker/temporal-server.ts';
 
@@ -43,12 +47,21 @@ export async function startProduct(config: Config): Promise<Product> {
     stops.push(store.database.close);
     const server = config.temporal.address ? undefined : await startServer(config);
     if (server) stops.push(server.stop);
+    const metrics = await serveMetrics({
+      config: config.metrics,
+      registry,
+      readiness: () => readinessOf(store.database),
+      logger,
+    });
+    stops.push(metrics.stop);
     if (store.madeKeyFile)
       logger.info({ file: store.madeKeyFile }, 'Created a master key. Keep a copy in a safe place');
 
     reportFiles(logger, store.files);
 
     const brokers = openBrokers(config, store, logger);
+    measureTraffic(brokers.traffic, registry);
+    measureInstance(registry, store.database, logger);
     const app = config.github;
     const { ownerId } = await bootstrap(store.database);
     if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);

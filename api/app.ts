@@ -50,7 +50,6 @@ import { docsRoutes } from './ops/docs.ts';
 import { homeRoutes } from './ops/home.ts';
 import { incidentRoutes } from './ops/incidents.ts';
 import { operationRoutes } from './ops/operations.ts';
-import { measureTraffic } from './ops/traffic-metrics.ts';
 import { meRoutes } from './people/me.ts';
 import { orgRoutes } from './people/orgs.ts';
 import { projectRoutes } from './people/projects.ts';
@@ -174,7 +173,6 @@ export function runApi(options: {
 }): { stop(): Promise<void> } {
   const { config, store, brokers, listening, logger, registry } = options;
   const { database, keyring } = store;
-  measureTraffic(brokers.traffic, registry);
   const intake = createIntake({ database, hookKeys: createHookKeys({ database, keyring }), logger, registry });
   const app = createApp({
     database,

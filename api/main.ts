@@ -9,6 +9,9 @@ import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
 import { runApi } from './app.ts';
 import { listen } from './http/listen.ts';
+import { serveMetrics } from './ops/metrics-server.ts';
+import { readinessOf } from './ops/readiness.ts';
+import { measureTraffic } from './ops/traffic-metrics.ts';
 
 /** `npm run api`: starts the HTTP process. Several can run at once. It has no connection to Temporal. */
 await run(async () => {
@@ -21,6 +24,9 @@ await run(async () => {
   const store = await openSharedStore(config);
   const listening = await listen(config);
   const brokers = openBrokers(config, store, logger);
+  measureTraffic(brokers.traffic, registry);
+  const readiness = () => readinessOf(store.database);
+  const metrics = await serveMetrics({ config: config.metrics, registry, readiness, logger });
   const app = config.github;
   const { ownerId } = await bootstrap(store.database);
   if (app) await registerOperatorApp(store.database, store.keyring, app, syncCommand);
@@ -32,6 +38,7 @@ await run(async () => {
     stopLimitMs: config.stopLimitMs,
     async stop() {
       await api.stop();
+      await metrics.stop();
       await store.database.close();
     },
   };

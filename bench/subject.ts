@@ -39,6 +39,7 @@ export async function startProduct(secret: string, appId: number, folder = newFo
   const [port, temporalPort, uiPort] = [await freePort(), await freePort(), await freePort()];
   const child = spawnNode(['start.ts'], {
     FAIRLEAD_PORT: String(port),
+    FAIRLEAD_METRICS_PORT: '0',
     FAIRLEAD_DATA_DIR: folder,
     FAIRLEAD_TEMPORAL_PORT: String(temporalPort),
     FAIRLEAD_TEMPORAL_UI_PORT: String(uiPort),

@@ -53,7 +53,7 @@ async function main(): Promise<number> {
         return countsOf(`seed ${seed}`, report, operations);
       }),
     );
-    const metrics = await (await fetch(`${world.url}/metrics`)).text();
+    const metrics = await (await fetch(world.metricsUrl)).text();
     return conclude(all, operationsThatSucceeded(metrics), operations);
   } finally {
     await world.stop();

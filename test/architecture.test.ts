@@ -221,7 +221,7 @@ const unscopedInApi: Record<File, string> = {
   'api/integrations/integration-view.ts': 'Reads the integration again that the same request has changed.',
   'api/people/tokens.ts': 'A scope of one project does not cover the row of its organization.',
   'api/secrets/credential-rotation.ts': 'The flow that created the GitHub App can belong to another project.',
-  'api/service.ts': 'The readiness of the whole instance has no tenant.',
+  'api/ops/readiness.ts': 'The readiness of the whole instance has no tenant.',
 };
 
 describe('the tenant scope', () => {

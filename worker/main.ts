@@ -1,10 +1,14 @@
-import { Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { serveMetrics } from '../api/ops/metrics-server.ts';
+import { type Readiness, readinessOf } from '../api/ops/readiness.ts';
+import { measureTraffic } from '../api/ops/traffic-metrics.ts';
 import { openBrokers } from '../broker/open-broker.ts';
 import { ConfigError, loadConfig, readEnvFile } from '../config.ts';
 import { openSharedStore } from '../db/store/open-store.ts';
 import { webhookAddress } from '../domain/deliveries/webhook-address.ts';
 import { createLogger } from '../log.ts';
 import { run } from '../run.ts';
+import { measureInstance } from './ops/instance-metrics.ts';
 import { runWork } from './run-work.ts';
 
 /** `npm run worker`: runs workflows, activities and the relay. You can run many workers. */
@@ -17,6 +21,10 @@ await run(async () => {
 
   const logger = createLogger(config.logLevel);
   const brokers = openBrokers(config, store, logger);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  measureTraffic(brokers.traffic, registry);
+  measureInstance(registry, store.database, logger);
   const temporal = { ...config.temporal, address };
   const work = runWork({
     store,
@@ -26,13 +34,21 @@ await run(async () => {
     webhookUrlFor: (githubAppId) => webhookAddress({ ...config.webhooks, publicUrl: config.publicUrl }, githubAppId),
     retention: config.retention,
     logger,
-    registry: new Registry(),
+    registry,
   });
   work.failed.catch((error) => {
     logger.fatal({ err: error }, 'The worker has failed');
     process.exitCode = 1;
     process.kill(process.pid, 'SIGTERM');
   });
+  const metrics = await serveMetrics({ config: config.metrics, registry, readiness, logger });
+
+  /** The instance can be ready through other workers while this one waits for Temporal. */
+  async function readiness(): Promise<Readiness> {
+    const shared = await readinessOf(store.database);
+    return shared.status === 'ok' && !work.isConnected() ? { status: 'degraded', reason: 'temporal_away' } : shared;
+  }
+
   const isConnected = await Promise.race([work.ready, work.failed]);
   console.log(
     isConnected
@@ -43,6 +59,7 @@ await run(async () => {
     stopLimitMs: config.stopLimitMs,
     async stop() {
       await work.stop();
+      await metrics.stop();
       await store.database.close();
     },
   };

@@ -37,6 +37,7 @@ export type Work = {
   ready: Promise<boolean>;
   /** Resolves once the worker runs, no matter how late. Never rejects. */
   connected: Promise<void>;
+  isConnected(): boolean;
   /** Rejects if the worker cannot run. An unreachable Temporal is no such failure. */
   failed: Promise<never>;
   stop(): Promise<void>;
@@ -82,6 +83,7 @@ export function runWork(options: {
   const stopping = new AbortController();
   const { signal } = stopping;
   let found: TemporalConnected | undefined;
+  let isConnected = false;
 
   async function connect(): Promise<void> {
     const { codePath } = await workflowBundle();
@@ -110,6 +112,7 @@ export function runWork(options: {
     // This reads what arrived while no worker was running.
     await requestRecoveries(database);
     await ensureSchedules(client, logger);
+    isConnected = true;
     logger.info({ address }, 'Temporal is connected, and the worker runs');
   }
 
@@ -125,6 +128,7 @@ export function runWork(options: {
   return {
     ready: Promise.race([connected.then(() => true), patience.then(() => false)]),
     connected,
+    isConnected: () => isConnected,
     failed,
     async stop() {
       stopping.abort();

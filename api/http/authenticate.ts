@@ -167,6 +167,6 @@ export function csrfTokenOf(sessionToken: string): string {
   return createHash('sha256').update(`csrf|${sessionToken}`).digest('base64url');
 }
 
-function sameSecret(given: string, right: string): boolean {
+export function sameSecret(given: string, right: string): boolean {
   return timingSafeEqual(Buffer.from(hashSecret(given)), Buffer.from(hashSecret(right)));
 }

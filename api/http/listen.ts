@@ -5,7 +5,19 @@ import { catalogue, Problem, problemDocument } from './problems.ts';
 
 export class ListenError extends Error {
   override name = 'ListenError';
+  /** The system's error code, such as `EADDRINUSE`. */
+  readonly reason: string | undefined;
+
+  constructor(message: string, reason?: string) {
+    super(message);
+    this.reason = reason;
+  }
 }
+
+/** The settings that the messages name. */
+type Names = { host: string; port: string };
+
+const usualNames: Names = { host: 'FAIRLEAD_HOST', port: 'FAIRLEAD_PORT' };
 
 export type Listening = {
   port: number;
@@ -28,7 +40,15 @@ function refuse(response: ServerResponse, problem: Problem): void {
 }
 
 /** Binds the address before anything else starts, so that a port conflict is reported immediately. */
-export async function listen({ host, port }: { host: string; port: number }): Promise<Listening> {
+export async function listen({
+  host,
+  port,
+  names = usualNames,
+}: {
+  host: string;
+  port: number;
+  names?: Names;
+}): Promise<Listening> {
   let current = starting;
   let stopping = false;
   const receive: RequestListener = (request, response) => {
@@ -48,7 +68,7 @@ export async function listen({ host, port }: { host: string; port: number }): Pr
   server.maxConnections = 10_000;
 
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, { host, port, names })));
     server.listen(port, host, resolve);
   });
   return {
@@ -70,15 +90,19 @@ export async function listen({ host, port }: { host: string; port: number }): Pr
   };
 }
 
-function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  if (error.code === 'EADDRINUSE') {
-    return new ListenError(`Port ${port} is taken: stop what listens there, or set FAIRLEAD_PORT`);
+function explain(
+  error: NodeJS.ErrnoException,
+  { host, port, names }: { host: string; port: number; names: Names },
+): Error {
+  const { code } = error;
+  if (code === 'EADDRINUSE') {
+    return new ListenError(`Port ${port} is taken: stop what listens there, or set ${names.port}`, code);
   }
-  if (error.code === 'EACCES') {
-    return new ListenError(`Port ${port} may not be used by this user: set FAIRLEAD_PORT to one above 1023`);
+  if (code === 'EACCES') {
+    return new ListenError(`Port ${port} may not be used by this user: set ${names.port} to one above 1023`, code);
   }
-  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') {
-    return new ListenError(`${host} is no address of this machine: set FAIRLEAD_HOST`);
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return new ListenError(`${host} is no address of this machine: set ${names.host}`, code);
   }
   return error;
 }

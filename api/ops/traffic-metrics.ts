@@ -1,8 +1,11 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { TrafficControl } from '../../broker/traffic/traffic.ts';
 
-/** Registers gauges that are read at each scrape. Nothing is counted in between. */
-export function measureTraffic(traffic: TrafficControl, registry: Registry): void {
+/** Tenants name hosts. If more than this many are down, the rest share the label `other`. */
+const mostHosts = 20;
+
+/** Registers gauges that are read at each scrape. Nothing is counted in between. Each process has its own view. */
+export function measureTraffic(traffic: Pick<TrafficControl, 'clockOffByMs' | 'hostsDown'>, registry: Registry): void {
   const registers = [registry];
   new Gauge({
     name: 'fairlead_clock_offset_seconds',
@@ -14,10 +17,14 @@ export function measureTraffic(traffic: TrafficControl, registry: Registry): voi
   });
   new Gauge({
     name: 'fairlead_hosts_unavailable',
-    help: 'Provider hosts that are left alone just now, since they do not answer',
+    help: 'Provider hosts to which this process sends nothing just now, because they do not respond',
+    labelNames: ['host'],
     registers,
     collect() {
-      this.set(traffic.hostsDown());
+      const names = traffic.hostsDown().map((origin) => origin.replace(/^\w+:\/\//, ''));
+      this.reset();
+      for (const host of names.slice(0, mostHosts)) this.set({ host }, 1);
+      if (names.length > mostHosts) this.set({ host: 'other' }, names.length - mostHosts);
     },
   });
 }

@@ -102,7 +102,8 @@ export function createTraffic({
     ofWeb: ({ web }: GitHubHost) => trafficAt(web, true),
     /** Positive if our clock is ahead. */
     clockOffByMs: clockOffBy,
-    hostsDown: () => [...hosts].filter(([key, host]) => !key.startsWith('web ') && host.isDown()).length,
+    /** The origins of the APIs to which no request is sent just now. */
+    hostsDown: () => [...hosts].filter(([key, host]) => !key.startsWith('web ') && host.isDown()).map(([key]) => key),
   };
 }
 

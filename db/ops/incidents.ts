@@ -109,6 +109,16 @@ export function incidentsFor(db: Db, scope: TenantScope) {
       return resolved === 1;
     },
 
+    /** Counts the open incidents by code, from the index that holds only these. */
+    async countOpen(): Promise<{ code: IncidentCode; count: number }[]> {
+      const rows: { code: IncidentCode; count?: string | number }[] = await visible()
+        .where({ status: 'open' })
+        .groupBy('code')
+        .select('code')
+        .count({ count: '*' });
+      return rows.map(({ code, count }) => ({ code, count: Number(count) }));
+    },
+
     async isOpen(code: IncidentCode, subjectId: string): Promise<boolean> {
       const row = await db('incidents').where({ code, subject_id: subjectId, status: 'open' }).first('id');
       return row !== undefined;

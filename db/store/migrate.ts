@@ -21,6 +21,7 @@ import * as repositoryNames from '../migrations/0019-repository-names.ts';
 import * as cloudSecretExpiry from '../migrations/0020-cloud-secret-expiry.ts';
 import * as reboundApps from '../migrations/0021-rebound-apps.ts';
 import * as retention from '../migrations/0022-retention.ts';
+import * as endedBuilds from '../migrations/0023-ended-builds.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -51,6 +52,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0020-cloud-secret-expiry': cloudSecretExpiry,
   '0021-rebound-apps': reboundApps,
   '0022-retention': retention,
+  '0023-ended-builds': endedBuilds,
 };
 
 export const migrationNames = Object.keys(migrations);

@@ -108,7 +108,8 @@ function createAsk(url: string, token: string) {
 /** Starts the product as a user does, beside a simulated GitHub. The product reaches nothing else. */
 export async function startWorld() {
   const folder = mkdtempSync(path.join(tmpdir(), 'fairlead-conformance-'));
-  const [port, temporalPort, uiPort] = [await freePort(), await freePort(), await freePort()];
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const [temporalPort, uiPort] = [await freePort(), await freePort()];
   const [url, token] = [`http://127.0.0.1:${port}`, randomBytes(24).toString('base64url')];
   const github = Object.assign(await startGitHub(), { autoRuns: true });
   const app = github.addApp({ hookUrl: `${url}/v1/webhooks/github` });
@@ -118,6 +119,7 @@ export async function startWorld() {
   const product = runFairlead('start.ts', {
     NODE_OPTIONS: `--import=${pathToFileURL(path.join(import.meta.dirname, 'no-outside.mjs'))}`,
     FAIRLEAD_PORT: String(port),
+    FAIRLEAD_METRICS_PORT: String(metricsPort),
     FAIRLEAD_DATA_DIR: folder,
     FAIRLEAD_TEMPORAL_PORT: String(temporalPort),
     FAIRLEAD_TEMPORAL_UI_PORT: String(uiPort),
@@ -145,7 +147,14 @@ export async function startWorld() {
       installationId: installation.id,
       repositoryId: repository.id,
     });
-    return { url, token, ...resources, output: product.output, stop };
+    return {
+      url,
+      metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+      token,
+      ...resources,
+      output: product.output,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -22,7 +22,7 @@ import { startDayOfRegistry } from '../support/canaries/registry.ts';
 import { rotateAll } from '../support/canaries/rotation.ts';
 import { makeToken, signInWithBrowser } from '../support/canaries/sessions.ts';
 import { createClient } from '../support/client.ts';
-import { runProgram } from '../support/programs/processes.ts';
+import { freePort, runProgram } from '../support/programs/processes.ts';
 import { type AllInOne, bind, type Scene, startAllInOne, startScene } from '../support/programs/product.ts';
 
 const marker = () => randomBytes(24).toString('hex');
@@ -32,6 +32,7 @@ const clientSecret = `client-${marker()}`;
 const publicUrl = 'https://fairlead.example';
 
 let scene: Scene;
+let metricsPort: number;
 let registry: Awaited<ReturnType<typeof startDayOfRegistry>>;
 let clouds: Awaited<ReturnType<typeof startDayOfClouds>>;
 let product: AllInOne;
@@ -76,11 +77,13 @@ beforeAll(async () => {
   [scene, registry, clouds] = await Promise.all([startScene(), startDayOfRegistry(), startDayOfClouds(publicUrl)]);
   const { app } = scene;
   app.clientSecret = clientSecret;
+  metricsPort = await freePort();
   product = await startAllInOne({
     ...scene,
     env: {
       ...clouds.env,
       FAIRLEAD_LOG_LEVEL: 'trace',
+      FAIRLEAD_METRICS_PORT: String(metricsPort),
       FAIRLEAD_ADMIN_TOKEN: operatorToken,
       FAIRLEAD_ALLOWED_HOSTS: `${scene.github.url} ${registry.url} ${clouds.allowedHosts}`,
       FAIRLEAD_PUBLIC_URL: publicUrl,
@@ -148,6 +151,7 @@ test('no secret is found in logs, answers, metrics, database files and histories
   await failAtOurDoor(day, { reader: ci.client, usedCode: code, operatorToken });
   const queries = { '/v1/audit/verify': `?org_id=${day.orgId}` };
   for (const client of [me, all.client, operator]) await reading.readAll(client, queries);
+  expect((await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).status).toBe(200);
   await ofClouds.end();
   await ci.revoke();
   await all.revoke();

@@ -64,7 +64,7 @@ export function createRelay({
 }): Relay {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const reachability = createReachability(temporal);
-  const metrics = createRelayMetrics(registry, database);
+  const metrics = createRelayMetrics(registry);
   const shared = { database, metrics, logger };
   const auditHeads = createAuditHeads(logger);
   const purge = createPurge(database, { ...(retention && { retention }) });

@@ -129,7 +129,7 @@ describe('a request', () => {
   });
 
   test('is never cached', async () => {
-    for (const path of ['/healthz', '/v1/projects', '/v1/nothing', '/sign-in', '/metrics', '/openapi.json']) {
+    for (const path of ['/healthz', '/v1/projects', '/v1/nothing', '/sign-in', '/openapi.json']) {
       const response = await fetch(api.url + path);
       expect(response.headers.get('cache-control'), path).toBe('no-store');
       expect(response.headers.get('x-content-type-options'), path).toBe('nosniff');
@@ -350,11 +350,14 @@ describe('the service', () => {
 
   test('counts its requests by route, not by address', async () => {
     await client.send('GET', `/v1/orgs/${orgId}`);
-    const response = await fetch(`${api.url}/metrics`);
-    const text = await response.text();
-    expect(response.headers.get('content-type')).toContain('text/plain');
+    const text = await api.registry.metrics();
     expect(text).toContain('route="/v1/orgs/{org}"');
     expect(text).not.toContain(orgId);
+  });
+
+  test('shows no metrics on its public port', async () => {
+    expect((await fetch(`${api.url}/metrics`)).status).toBe(404);
+    expect((await client.send('GET', '/metrics')).status).toBe(404);
   });
 
   test('serves its API document and a page for people', async () => {

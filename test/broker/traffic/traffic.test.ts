@@ -96,7 +96,7 @@ test('leaves a host alone that is down, calls others, and notices when it is bac
     .catch((error) => error);
   expect(held).toMatchObject({ code: 'unavailable', ambiguous: false });
   expect(standIn.requests({ path: /^\/app/ })).toHaveLength(5);
-  expect(traffic.hostsDown()).toBe(1);
+  expect(traffic.hostsDown()).toHaveLength(1);
   expect((await clientOf(other).asApp(elsewhere.app).getApp()).id).toBe(elsewhere.app.appId);
 
   steady.ms += 61_000;
@@ -105,7 +105,7 @@ test('leaves a host alone that is down, calls others, and notices when it is bac
   standIn.faults.clear();
   steady.ms += 15_000;
   expect((await getApp()).id).toBe(app.appId);
-  expect(traffic.hostsDown()).toBe(0);
+  expect(traffic.hostsDown()).toEqual([]);
 });
 
 test.each([15, -15])('GitHub’s clock is %i minutes ahead: at most one rejection, then it is known', async (minutes) => {

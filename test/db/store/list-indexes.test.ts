@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { appsFor } from '../../../db/builds/apps.ts';
+import { countEndedBuilds, countOpenBuilds } from '../../../db/builds/build-counts.ts';
 import { buildEventsFor } from '../../../db/builds/build-events.ts';
 import { buildsFor } from '../../../db/builds/builds.ts';
 import { pipelinesFor } from '../../../db/builds/pipelines.ts';
@@ -14,7 +15,7 @@ import { repositoriesIn } from '../../../db/github/repositories.ts';
 import { grantsFor } from '../../../db/integrations/grants.ts';
 import { integrationsFor } from '../../../db/integrations/integrations.ts';
 import { listAudit } from '../../../db/ops/audit.ts';
-import { incidentsFor } from '../../../db/ops/incidents.ts';
+import { allIncidents, incidentsFor } from '../../../db/ops/incidents.ts';
 import { projectsFor } from '../../../db/people/projects.ts';
 import { tokensFor } from '../../../db/people/tokens.ts';
 import { connect, type Database, type Db } from '../../../db/store/connection.ts';
@@ -142,4 +143,16 @@ test('notices a list without an index', async () => {
   const plans = await plansOf((db) => db('builds').where({ sha: 'x' }).orderBy('created_at'), everything);
   expect(wasteful(plans)).not.toEqual([]);
   expect(sorted(plans)).not.toEqual([]);
+});
+
+const counts: Record<string, [index: string, count: (db: Db) => Promise<unknown>]> = {
+  'builds that have not ended': ['builds_unfinished', countOpenBuilds],
+  'builds that ended lately': ['builds_ended', (db) => countEndedBuilds(db, 1)],
+  'open incidents': ['incidents_open', (db) => allIncidents(db).countOpen()],
+};
+
+test.each(Object.entries(counts))('counts %s for the metrics in an index of these rows', async (_, [index, count]) => {
+  const plans = await plansOf(count, everything);
+  expect(plans.filter((step) => / (builds|incidents)\b/.test(step))).not.toEqual([]);
+  for (const step of plans.filter((one) => !one.includes('TEMP B-TREE'))) expect(step).toContain(`INDEX ${index}`);
 });

@@ -109,7 +109,6 @@ export const publicOperations = [
   'getIssuerKeys',
   'getHealth',
   'getReadiness',
-  'getMetrics',
   'getHome',
   'getOpenApi',
   'getDocs',

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { appendAudit } from '../../../db/ops/audit.ts';
 import { chainAudit } from '../../../db/ops/audit-chain.ts';
 import { createLogger } from '../../../log.ts';
+import { measureInstance } from '../../../worker/ops/instance-metrics.ts';
 import { createAuditHeads } from '../../../worker/relay/audit-heads.ts';
-import { createRelayMetrics } from '../../../worker/relay/relay-metrics.ts';
 import { openTestDatabase } from '../../support/database.ts';
 
 test('logs the head of each chain that has grown, at most once a minute and at the end', () => {
@@ -33,9 +33,11 @@ test('logs the head of each chain that has grown, at most once a minute and at t
 
 test('the audit length metric counts the rows of all chains', async () => {
   const database = await openTestDatabase();
-  const registry = new Registry();
-  createRelayMetrics(registry, database);
-  const length = async () => /^fairlead_audit_length (\d+)$/m.exec(await registry.metrics())?.[1];
+  const length = async () => {
+    const registry = new Registry();
+    measureInstance(registry, database, createLogger('silent'));
+    return /^fairlead_audit_length (\d+)$/m.exec(await registry.metrics())?.[1];
+  };
   const entry = { orgId: null, actor: 'system', action: 'app.created', target: 'app' };
   try {
     expect(await length()).toBe('0');

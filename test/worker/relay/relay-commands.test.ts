@@ -54,7 +54,7 @@ function carryOut(temporal: ReturnType<typeof createFakeTemporal>, on: Database 
     giveUp: async (_, command) => {
       givenUp.push(command);
     },
-    metrics: createRelayMetrics(new Registry(), on),
+    metrics: createRelayMetrics(new Registry()),
     logger: silent,
   });
   const loop = startLoop({ name: 'commands', everyMs: 100, work, logger: silent });

@@ -45,7 +45,7 @@ const source = { needsBody: () => true, read: (_: string, body: Buffer) => body.
 
 function decideWith(decide: Decide, { on = database, ...given }: Given = {}) {
   const decider: Decider<string> = (trx) => (delivery, body) => decide(trx, { ...delivery, body });
-  const metrics = createRelayMetrics(new Registry(), on);
+  const metrics = createRelayMetrics(new Registry());
   const work = createDeliveryWork({
     ...{ database: on, source, decider, metrics, logger: silent, firstRestMs: 50 },
     ...given,
