@@ -21,6 +21,10 @@ const wholeNumber = (least: number, most: number) => {
 const port = wholeNumber(0, 65_535);
 const seconds = wholeNumber(1, 86_400);
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http(s) URL');
+const proxyUrl = z
+  .string()
+  .overwrite((text) => (text.includes('://') ? text : `http://${text}`))
+  .refine(isProxy, 'must be the http:// or https:// URL of a proxy, with special characters in the password as %XX');
 const databaseUrl = z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && isParsable(text), {
   error: 'must be a postgres:// URL, with special characters in the password written as %XX',
 });
@@ -89,9 +93,16 @@ const allowedHostList = z.string().transform((text, context) => {
 const Environment = z.object({
   FAIRLEAD_HOST: z.string().default('127.0.0.1'),
   FAIRLEAD_PORT: port.default(8080),
-  FAIRLEAD_PUBLIC_URL: httpUrl.optional(),
+  FAIRLEAD_PUBLIC_URL: httpUrl
+    .refine(
+      isOrigin,
+      'must have no path, query or user name: Fairlead serves its pages and webhooks at the root of a host',
+    )
+    .optional(),
   FAIRLEAD_TRUST_PROXY: flag.default(false),
   FAIRLEAD_CA_FILE: file.optional(),
+  HTTPS_PROXY: proxyUrl.optional(),
+  NO_PROXY: z.string().optional(),
   FAIRLEAD_DATA_DIR: z.string().default('data'),
   DATABASE_URL: databaseUrl.optional(),
   TEMPORAL_ADDRESS: z.string().refine(isHostAndPort, 'must be host:port, with a port from 1 to 65535').optional(),
@@ -158,7 +169,7 @@ export function programEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS
 export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
   // An empty variable counts as absent.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
-  const parsed = Environment.safeParse(given);
+  const parsed = Environment.safeParse({ ...given, ...lowerCaseProxies(given) });
   const problems = parsed.success
     ? inconsistencies(parsed.data)
     : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
@@ -172,6 +183,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env) {
     publicUrl: publicUrlOf(settings),
     trustProxy: settings.FAIRLEAD_TRUST_PROXY,
     caFile: settings.FAIRLEAD_CA_FILE,
+    /** The proxy for https requests to providers. */
+    proxy: settings.HTTPS_PROXY ? { url: settings.HTTPS_PROXY, noProxy: settings.NO_PROXY ?? '' } : undefined,
     dataDir: settings.FAIRLEAD_DATA_DIR,
     databaseUrl: settings.DATABASE_URL,
     masterKeys: settings.FAIRLEAD_MASTER_KEYS,
@@ -278,6 +291,24 @@ function tlsOf(settings: Settings) {
     ...(ca && { serverRootCACertificate: readFileSync(ca) }),
     ...(cert && key && { clientCertPair: { crt: readFileSync(cert), key: readFileSync(key) } }),
   };
+}
+
+/** Other programs read these variables in lower case first, and so does Fairlead. */
+function lowerCaseProxies(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { https_proxy: proxy, no_proxy: exceptions } = env;
+  return { ...(proxy && { HTTPS_PROXY: proxy }), ...(exceptions && { NO_PROXY: exceptions }) };
+}
+
+function isProxy(text: string): boolean {
+  if (!/^https?:\/\/[^/]/i.test(text) || !URL.canParse(text)) return false;
+  const { username, password } = new URL(text);
+  return works(() => [username, password].map((text) => decodeURIComponent(text)));
+}
+
+function isOrigin(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password, pathname, search, hash } = new URL(text);
+  return username + password + search + hash === '' && /^\/*$/.test(pathname);
 }
 
 function isHostAndPort(text: string): boolean {

@@ -24,6 +24,7 @@ const limits = { timeoutMs: 30_000, maxBytes: 4 * 1024 * 1024 };
 function openFetch(config: Config): Fetch {
   return createGuardedFetch({
     allowedHosts: config.allowedHosts,
+    proxy: config.proxy,
     ...(config.caFile !== undefined && { caFile: config.caFile }),
     ...limits,
   });

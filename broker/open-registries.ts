@@ -30,12 +30,13 @@ export type Elsewhere = {
 
 /** Opens everything that calls registries, and the clouds whose access they inherit. */
 export function openRegistries(
-  config: Pick<Config, 'caFile' | 'clouds' | 'publicUrl'>,
+  config: Pick<Config, 'caFile' | 'clouds' | 'publicUrl'> & Partial<Pick<Config, 'proxy'>>,
   { database, keyring }: Pick<Store, 'database' | 'keyring'>,
   { issuer, allowedHosts }: { issuer: Pick<OidcIssuer, 'token'>; allowedHosts: AllowedHost[] },
   elsewhere: Elsewhere = {},
 ) {
-  const trust = { allowedHosts, ...(config.caFile !== undefined && { caFile: config.caFile }) };
+  const { proxy } = config;
+  const trust = { allowedHosts, proxy, ...(config.caFile !== undefined && { caFile: config.caFile }) };
   const { timeoutMs = limits.timeoutMs } = elsewhere;
   const fetch = createGuardedFetch({ ...trust, ...limits, timeoutMs });
   const cloudDeps = { fetch, timeoutMs, now: () => Date.now() };
@@ -45,8 +46,9 @@ export function openRegistries(
   const providers = {
     aws: createAws({
       timeoutMs,
+      proxy,
       ...(config.caFile !== undefined && { caFile: config.caFile }),
-      ...(awsIdentity !== 'none' && { ambient: machineIdentity(config.caFile), lend: awsIdentity === 'lend' }),
+      ...(awsIdentity !== 'none' && { ambient: machineIdentity(config.caFile, proxy), lend: awsIdentity === 'lend' }),
       ...elsewhere.aws,
     }),
     gcp: createGcp(googleDeps),

@@ -85,6 +85,31 @@ test('refuses files for Temporal’s TLS that are not certificates, or do not be
   expect(text).toContain('TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE: must be a certificate and its private key');
 });
 
+test('takes the proxy in both spellings, the lower one first, and never shows it', () => {
+  expect(loadConfig({}).proxy).toBeUndefined();
+  const given = { HTTPS_PROXY: 'http://upper:3128', https_proxy: 'http://lower:3128', no_proxy: '.internal' };
+  expect(loadConfig(given).proxy).toEqual({ url: 'http://lower:3128', noProxy: '.internal' });
+  expect(loadConfig({ HTTPS_PROXY: 'proxy.internal:3128' }).proxy).toEqual({
+    url: 'http://proxy.internal:3128',
+    noProxy: '',
+  });
+  for (const value of [
+    'socks5://user:hunter2@proxy:1080',
+    'http://',
+    'http://user:hunter2%@proxy:1',
+    'http://u%2:0b@proxy:1',
+  ])
+    expect(problemsOf({ HTTPS_PROXY: value })).toMatch(/HTTPS_PROXY: must be/);
+  expect(problemsOf({ HTTPS_PROXY: 'socks5://user:hunter2@proxy:1080' })).not.toContain('hunter2');
+});
+
+test('refuses a public URL with a path, because Fairlead serves at the root of a host', () => {
+  for (const url of ['https://example.com/fairlead', 'https://example.com/?x', 'https://u:p@example.com']) {
+    expect(problemsOf({ FAIRLEAD_PUBLIC_URL: url })).toContain('FAIRLEAD_PUBLIC_URL: must have no path');
+  }
+  expect(loadConfig({ FAIRLEAD_PUBLIC_URL: 'https://example.com/' }).publicUrl).toBe('https://example.com');
+});
+
 test('requires your own master keys with Postgres', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead' })).toMatch(/FAIRLEAD_MASTER_KEYS: is needed/);
   expect(problemsOf({ DATABASE_URL: 'postgres://db/fairlead', FAIRLEAD_MASTER_KEYS: `k1:${key}` })).toBe('');

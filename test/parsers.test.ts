@@ -113,10 +113,11 @@ const reasons: Record<string, Record<string, number>> = {
   'The text is a setting, which config.ts has checked at the start': {
     'api/http/authenticate.ts': 1,
     'broker/clouds/oidc-issuer.ts': 2,
-    'config.ts': 4,
+    'config.ts': 7,
     'db/store/open-store.ts': 1,
     'domain/clouds/aws-policies.ts': 1,
     'domain/deliveries/webhook-address.ts': 1,
+    'providers/egress/proxy.ts': 3,
   },
   'The callers pass addresses that tenantHostUrl or config.ts has accepted': { 'domain/github/github-host.ts': 2 },
   'The time is a host’s clock, and providers/github/traffic.ts limits how far that can be off': {

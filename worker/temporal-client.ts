@@ -17,7 +17,8 @@ export function createTemporalClient(
     address,
     ...(settings.tls && { tls: settings.tls }),
     ...(settings.apiKey && { apiKey: settings.apiKey }),
-    channelArgs: reconnectQuickly,
+    // gRPC for Node would obey HTTPS_PROXY, which is for providers. The worker's native connection never does.
+    channelArgs: { ...reconnectQuickly, 'grpc.enable_http_proxy': 0 },
     // A call has no retries, because a failed command is sent again later.
     interceptors: [],
   });

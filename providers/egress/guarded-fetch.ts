@@ -6,6 +6,7 @@ import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { checkUrl } from './addresses.ts';
 import { EgressError, egressErrorIn } from './egress-error.ts';
 import { pinnedConnector, type Resolve, resolveByDns } from './pinned-connect.ts';
+import type { ProxySettings } from './proxy.ts';
 import { type Hop, maxRedirects, nextHop, readLimited, refused } from './redirects.ts';
 
 /** The part of `fetch` that providers need. Bodies are read whole, so only text and bytes. */
@@ -32,6 +33,8 @@ export type GuardedFetchOptions = {
   /** The size limit of a body after decompression, unless the request sets its own. */
   maxBytes: number;
   resolve?: Resolve;
+  /** The operator's proxy for https. */
+  proxy?: ProxySettings | undefined;
 };
 
 /**
@@ -41,9 +44,9 @@ export type GuardedFetchOptions = {
  * thrown as the caller's reason. Throws at once if `ca` is not a certificate.
  */
 export function createGuardedFetch(options: GuardedFetchOptions): Fetch {
-  const { allowedHosts, timeoutMs, maxBytes, resolve = resolveByDns } = options;
+  const { allowedHosts, timeoutMs, maxBytes, resolve = resolveByDns, proxy } = options;
   const ca = trustOf(options);
-  const agent = new Agent({ connect: pinnedConnector(allowedHosts, resolve, { ...ca, timeout: timeoutMs }) });
+  const agent = new Agent({ connect: pinnedConnector(allowedHosts, resolve, { ...ca, timeout: timeoutMs }, proxy) });
 
   return async (address, init = {}) => {
     const method = (init.method ?? 'GET').toUpperCase();

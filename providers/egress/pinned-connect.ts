@@ -4,6 +4,7 @@ import { buildConnector } from 'undici';
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { isPublicAddress, isTrusted } from './addresses.ts';
 import { EgressError } from './egress-error.ts';
+import { openTunnel, type ProxySettings, usesProxy } from './proxy.ts';
 
 /** Returns every address of a name, in the order in which they should be tried. */
 export type Resolve = (hostname: string) => Promise<string[]>;
@@ -15,28 +16,46 @@ export const resolveByDns: Resolve = async (hostname) =>
  * Connects to a checked address instead of a checked name, which prevents DNS rebinding. The name is resolved once. All
  * of its addresses must be public, unless the operator has allowed the host, and one of them is dialled. TLS still
  * sends and verifies the name. Node's own `lookup` option does not help: it is never called for an address in numbers.
+ *
+ * With a proxy, the same is true: the proxy is asked for the checked address and not for the name. Only for a host that
+ * the operator has allowed it is asked for the name, so that it can apply its own list of names and its own DNS.
  */
 export function pinnedConnector(
   allowed: AllowedHost[],
   resolve: Resolve,
-  options: buildConnector.BuildOptions,
+  options: { ca?: string[]; timeout: number },
+  proxy?: ProxySettings,
 ): buildConnector.connector {
   const connect = buildConnector(options);
 
   return (target, callback) => {
     const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`);
-    addressesOf(target.hostname, isTrusted(url, allowed), resolve).then(
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const to = { host, port: Number(url.port) || 443 };
+    const tunneled = proxy && url.protocol === 'https:' && usesProxy(proxy, to) ? proxy : undefined;
+    const trusted = isTrusted(url, allowed);
+    const found = tunneled && trusted ? Promise.resolve([host]) : addressesOf(target.hostname, trusted, resolve);
+    found.then(
       (addresses) => dial(addresses),
       (error: Error) => callback(error, null),
     );
 
-    function dial([address, ...others]: string[]): void {
-      const pinned = { ...target, hostname: address ?? '' };
-      connect(isIP(target.hostname) ? pinned : { ...pinned, servername: target.hostname }, (error, socket) => {
+    function dial([address = '', ...others]: string[]): void {
+      const pinned = { ...target, hostname: address };
+      const named = isIP(host) ? pinned : { ...pinned, servername: target.hostname };
+      function done(...[error, socket]: Parameters<buildConnector.Callback>): void {
         if (!error) callback(null, socket);
         else if (others.length > 0) dial(others);
         else callback(unreachable(url.hostname, error), null);
-      });
+      }
+      if (!tunneled) {
+        connect(named, done);
+        return;
+      }
+      openTunnel(tunneled, { host: address, port: to.port }, { ca: options.ca, timeoutMs: options.timeout }).then(
+        (httpSocket) => connect({ ...named, httpSocket }, done),
+        (error: Error) => done(error, null),
+      );
     }
   };
 }
@@ -63,6 +82,7 @@ async function resolveOnce(hostname: string, resolve: Resolve): Promise<string[]
 }
 
 function unreachable(hostname: string, error: unknown): EgressError {
+  if (error instanceof EgressError) return error;
   const reason = error instanceof Error && 'code' in error ? String(error.code) : undefined;
   const told = reason === undefined ? '' : ` (${reason})`;
   return new EgressError('unreachable', `Could not connect to ${hostname}${told}`, {

@@ -1,6 +1,7 @@
 import type { AllowedHost } from '../../domain/connect/allowed-hosts.ts';
 import { createGuardedFetch, type Fetch } from '../egress/guarded-fetch.ts';
 import type { Resolve } from '../egress/pinned-connect.ts';
+import type { ProxySettings } from '../egress/proxy.ts';
 import { failure, outageOf, silence } from './failures.ts';
 
 /** No request to a registry takes longer, and no answer is longer. */
@@ -15,6 +16,7 @@ export type FetchWithCa = (ca?: string) => Fetch;
 export function registryFetch(options: {
   allowedHosts: AllowedHost[];
   caFile?: string;
+  proxy?: ProxySettings | undefined;
   resolve?: Resolve;
   timeoutMs?: number;
 }): FetchWithCa {

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSyn
 import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { NativeConnection } from '@temporalio/worker';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { workflowAttributeNames } from '../../domain/ops/workflow-ids.ts';
 import { createTemporalClient, waitForTemporal } from '../../worker/temporal-client.ts';
@@ -75,6 +76,28 @@ test('is ready with its search attributes and its UI, and leaves nothing after a
   expect([pid, watchdog].filter(isAlive)).toEqual([]);
   expect(existsSync(pidFile())).toBe(false);
 }, 60_000);
+
+test.runIf(existsSync('/proc/self/environ'))(
+  'is reached without the proxy of the environment',
+  async () => {
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'grpc_proxy'];
+    for (const name of names) process.env[name] = dead;
+    try {
+      const { address } = await start();
+      await waitForTemporal({ address, namespace: 'default' }, 10_000);
+      const native = await NativeConnection.connect({ address });
+      await native.workflowService.describeNamespace({ namespace: 'default' });
+      await native.close();
+      expect(
+        namesOf(readFileSync(`/proc/${pids().server}/environ`, 'utf8')).filter((name) => /proxy/i.test(name)),
+      ).toEqual([]);
+    } finally {
+      for (const name of names) delete process.env[name];
+    }
+  },
+  90_000,
+);
 
 /** Sends a request with these headers and returns its status and headers. `fetch` cannot set `Host`. */
 function ask(url: string, headers: Record<string, string>, method = 'GET'): Promise<{ status: number; told: string }> {

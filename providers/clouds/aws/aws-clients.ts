@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { type AwsPlace, type AwsService, awsEndpoint } from '../../../domain/clouds/aws-partitions.ts';
 import { trustOf } from '../../egress/guarded-fetch.ts';
+import { httpsAgent, type ProxySettings } from '../../egress/proxy.ts';
 import { ProviderError } from '../../failure.ts';
 import { type AwsCall, awsError, awsFailureOf } from './aws-failures.ts';
 
@@ -17,11 +17,15 @@ export type ClientSettings = ReturnType<typeof createClientSettings>;
  * prevents an endpoint or a key in a variable from redirecting a tenant's request or giving it another identity.
  * Fairlead does its own retries.
  */
-export function createClientSettings(endpoints: AwsEndpoints, timeoutMs: number, caFile?: string) {
+export function createClientSettings(
+  endpoints: AwsEndpoints,
+  timeoutMs: number,
+  { caFile, proxy }: { caFile?: string | undefined; proxy?: ProxySettings | undefined } = {},
+) {
   // The server may close a kept connection just when it is used again, and nothing would retry that request.
   const agents = {
     httpAgent: new HttpAgent({ keepAlive: false }),
-    httpsAgent: new HttpsAgent({ keepAlive: false, ...trustOf(caFile === undefined ? {} : { caFile }) }),
+    httpsAgent: httpsAgent({ keepAlive: false, ...trustOf(caFile === undefined ? {} : { caFile }) }, proxy),
   };
 
   return (service: AwsService, place: AwsPlace, keys: AwsKeys | undefined) => {

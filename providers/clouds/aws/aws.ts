@@ -8,6 +8,7 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { type AwsPlace, awsPlace, parseRoleArn } from '../../../domain/clouds/aws-partitions.ts';
 import { type AwsPartition, type EcrHost, registryHost } from '../../../domain/registries/registry-hosts.ts';
 import type { RegistryCredential, RegistryPurpose } from '../../../domain/registries/registry-purposes.ts';
+import type { ProxySettings } from '../../egress/proxy.ts';
 import { ProviderError } from '../../failure.ts';
 import { type AwsEndpoints, type AwsKeys, createAsk, createClientSettings } from './aws-clients.ts';
 import { awsError } from './aws-failures.ts';
@@ -27,6 +28,8 @@ export type AwsOptions = {
   timeoutMs?: number;
   /** A PEM file with certificates that are trusted in addition to the well-known ones. */
   caFile?: string;
+  /** The operator's proxy for https. */
+  proxy?: ProxySettings | undefined;
 };
 
 export type AwsIdentity = { accountId: string; arn: string };
@@ -49,8 +52,8 @@ export type Aws = ReturnType<typeof createAws>;
 
 /** The client of AWS. It always calls the given region. Its tokens cannot be revoked; they expire. */
 export function createAws(options: AwsOptions = {}) {
-  const { endpoints = {}, ambient, lend = false, timeoutMs = 10_000, caFile } = options;
-  const settings = createClientSettings(endpoints, timeoutMs, caFile);
+  const { endpoints = {}, ambient, lend = false, timeoutMs = 10_000 } = options;
+  const settings = createClientSettings(endpoints, timeoutMs, options);
   const ask = createAsk(timeoutMs);
   const { open: openSession, ourKeys } = createSessions({ settings, ask, ambient, lend });
 
