@@ -3,8 +3,7 @@ import type { BuildEvent } from '../../db/builds/build-events.ts';
 import type { Build } from '../../db/builds/builds.ts';
 import { buildStatuses } from '../../domain/builds/build-status.ts';
 import { buildWorkflowId } from '../../workflows/ids.ts';
-import { CreatedBy, creatorOf } from '../http/created-by.ts';
-import { epochSeconds, toSeconds } from '../http/input.ts';
+import { CreatedBy, creatorOf, epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 
 export const BuildView = z

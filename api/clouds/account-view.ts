@@ -2,8 +2,7 @@ import { z } from 'zod';
 import type { CloudAccount } from '../../db/clouds/cloud-accounts.ts';
 import { cloudAccountStatuses, cloudKinds, isDiscouraged } from '../../domain/clouds/cloud-accounts.ts';
 import { cloudAdvice } from '../../domain/clouds/cloud-advice.ts';
-import { CreatedBy, creatorOf } from '../http/created-by.ts';
-import { epochSeconds, toSeconds } from '../http/input.ts';
+import { CreatedBy, creatorOf, epochSeconds, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { SetupView } from './setup.ts';
 

@@ -2,8 +2,7 @@ import { z } from 'zod';
 import type { ConnectFlow } from '../../db/connect/connect-flows.ts';
 import { flowKinds, flowStatuses } from '../../domain/connect/flow-status.ts';
 import { connectGithubWorkflowId } from '../../workflows/ids.ts';
-import { CreatedBy, creatorOf } from '../http/created-by.ts';
-import { epochSeconds, toSeconds } from '../http/input.ts';
+import { CreatedBy, creatorOf, epochSeconds, toSeconds } from '../http/input.ts';
 import { type OperationLinks, temporalUrl } from '../http/operation-view.ts';
 import { personStep, personSteps } from './next-hop.ts';
 

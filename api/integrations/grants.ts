@@ -7,10 +7,9 @@ import type { Integration } from '../../db/integrations/integrations.ts';
 import { holdOwner, projectsFor } from '../../db/people/projects.ts';
 import type { Transaction } from '../../db/store/connection.ts';
 import type { TenantScope } from '../../db/store/tenant.ts';
-import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import { CreatedBy, creatorOf, epochSeconds, id, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { findIntegration } from './integrations.ts';
 

@@ -4,8 +4,7 @@ import { registryChecksIn } from '../../db/registries/registry-checks.ts';
 import { describeInactiveLogin } from '../../db/registries/registry-logins.ts';
 import type { Db } from '../../db/store/connection.ts';
 import { integrationStatuses } from '../../domain/integrations/integration-status.ts';
-import { CreatedBy, creatorOf } from '../http/created-by.ts';
-import { epochSeconds, toSeconds } from '../http/input.ts';
+import { CreatedBy, creatorOf, epochSeconds, toSeconds } from '../http/input.ts';
 import { OperationView } from '../http/operation-view.ts';
 import { isRegistry, type RegistryState, RegistryView, registryView } from '../registries/registry-view.ts';
 

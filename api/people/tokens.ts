@@ -6,10 +6,19 @@ import { type ApiToken, tokensFor } from '../../db/people/tokens.ts';
 import { covers } from '../../db/store/tenant.ts';
 import { scopes } from '../../domain/people/scopes.ts';
 import { scopesIn } from '../http/caller.ts';
-import { CreatedBy, creatorOf } from '../http/created-by.ts';
 import type { ApiDeps } from '../http/deps.ts';
 import { type Endpoint, endpoint, reply } from '../http/endpoint.ts';
-import { epochSeconds, exampleId, id, name, PageQuery, pageRequest, toSeconds } from '../http/input.ts';
+import {
+  CreatedBy,
+  creatorOf,
+  epochSeconds,
+  exampleId,
+  id,
+  name,
+  PageQuery,
+  pageRequest,
+  toSeconds,
+} from '../http/input.ts';
 import { Problem, required } from '../http/problems.ts';
 import { endOfNewToken, requireRoomForToken } from './token-bounds.ts';
 
