@@ -30,10 +30,10 @@ const pullMs = 5_000;
 const closedMs = 20_000;
 
 /** How long a start waits for Temporal before the relay works without it. */
-const patienceMs = 15_000;
+const patienceMs = 5_000;
 
 export type Work = {
-  /** Resolves with true once the worker runs, and with false if Temporal is not connected after 15 seconds. */
+  /** Resolves with true once the worker runs, and with false if Temporal is not connected after five seconds. */
   ready: Promise<boolean>;
   /** Resolves once the worker runs, no matter how late. Never rejects. */
   connected: Promise<void>;
