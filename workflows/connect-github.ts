@@ -4,7 +4,6 @@ import {
   continueAsNew,
   defineSignal,
   log,
-  setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -22,7 +21,7 @@ import {
   readFlow,
 } from './activities.ts';
 import { codeOf, isFinal } from './failure.ts';
-import { showPhase } from './phase.ts';
+import { showEnd, showPhase } from './phase.ts';
 
 export type ConnectGithub = {
   flowId: string;
@@ -85,7 +84,7 @@ export async function connectGithub({ flowId, goOn }: ConnectGithub): Promise<vo
     for (;;) {
       flow.news = false;
       const stand = await readFlow({ flowId });
-      if (stand.step === 'over') return setCurrentDetails(`Ended: ${stand.status}`);
+      if (stand.step === 'over') return showEnd(stand);
       await advance(flow, stand);
       if (workflowInfo().historyLength > longHistory && !flow.cancelWanted) {
         const { provingSince, pollMs, goneSince, lookedAt } = flow;
@@ -118,8 +117,8 @@ async function advance(flow: Flow, stand: FlowStand): Promise<void> {
   // A sent code cannot be taken back. Canceling now would leave an App without an owner.
   if (stand.step === 'convert') return convert(flow);
   if (flow.cancelWanted) return endFlow({ flowId, status: 'canceled', reason: 'canceled_by_request' });
-  if (stand.step === 'identify') return identify(flow);
-  if (stand.step === 'prove') return prove(flow);
+  if (stand.step === 'identify') return identify(flow, stand);
+  if (stand.step === 'prove') return prove(flow, stand);
   if (stand.expiresInMs <= 0) return endFlow({ flowId, status: 'expired', reason: expiryOf(stand.status) });
   if (stand.step === 'look_for_approval') return look(flow, stand);
   showPhase(stand.status, waitingFor(stand.status));
@@ -139,8 +138,8 @@ async function convert({ flowId }: Flow): Promise<void> {
   }
 }
 
-async function identify({ flowId }: Flow): Promise<void> {
-  showPhase('identifying', 'Asking GitHub who signed in');
+async function identify({ flowId }: Flow, { status }: FlowStand): Promise<void> {
+  showPhase(status, 'Asking GitHub who signed in');
   try {
     await identifyInstaller({ flowId });
   } catch (failure) {
@@ -149,9 +148,9 @@ async function identify({ flowId }: Flow): Promise<void> {
   }
 }
 
-async function prove(flow: Flow): Promise<void> {
+async function prove(flow: Flow, { status }: FlowStand): Promise<void> {
   const { flowId } = flow;
-  showPhase('proving', 'Checking whether the person who signed in administers the account');
+  showPhase(status, 'Checking whether the person who signed in administers the account');
   try {
     const proof = await proveOwnership({ flowId, isFirst: flow.provingSince === null });
     if (proof.outcome === 'proven') await bindInstallation({ flowId });
@@ -163,17 +162,18 @@ async function prove(flow: Flow): Promise<void> {
   flow.provingSince ??= Date.now();
   const waited = Date.now() - flow.provingSince;
   if (waited >= witnessMs) return endFlow({ flowId, status: 'rejected', reason: 'ownership_not_proven' });
-  showPhase('proving', 'Waiting for the webhook that names the installer of the App');
+  showPhase(status, 'Waiting for the webhook that names the installer of the App');
   // The webhook normally ends this pause. The timer covers a lost signal.
   await pause(flow, Math.min(Math.max(witnessPollMs, waited / 2), witnessMs - waited));
 }
 
-async function look(flow: Flow, { expiresInMs }: FlowStand): Promise<void> {
+async function look(flow: Flow, { expiresInMs, status }: FlowStand): Promise<void> {
   const { flowId } = flow;
   const restMs = flow.lookedAt === null ? 0 : flow.lookedAt + lookAgainMs - Date.now();
   // It is too soon for the next check. The row has already been read, so other changes are not missed.
   if (restMs > 0) return pause(flow, Math.min(restMs, expiresInMs));
   flow.lookedAt = Date.now();
+  showPhase(status, 'Checking whether an owner has approved the App');
   const outcome = await lookForApproval({ flowId }).then(
     (approval) => approval.outcome,
     (failure) => {
@@ -189,7 +189,7 @@ async function look(flow: Flow, { expiresInMs }: FlowStand): Promise<void> {
     return endFlow({ flowId, status: 'rejected', reason: 'request_denied_or_withdrawn' });
   }
   const wait = outcome === 'gone' ? firstPollMs : flow.pollMs;
-  showPhase('awaiting_approval', `Waiting for an owner to approve the App; checking again in ${wait / minute} min`);
+  showPhase(status, `Waiting for an owner to approve the App; checking again in ${wait / minute} min`);
   await pause(flow, Math.min(wait, expiresInMs));
   if (!flow.news) flow.pollMs = Math.min(flow.pollMs * 1.5, slowestPollMs);
 }

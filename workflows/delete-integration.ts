@@ -1,8 +1,8 @@
-import { ActivityFailure, CancellationScope, sleep } from '@temporalio/workflow';
+import { ActivityFailure, CancellationScope, patched, sleep } from '@temporalio/workflow';
 import type { RevocationOutcome } from '../domain/deletion/revocation.ts';
 import { finishDeletion, giveUpUninstall, readDeletion, uninstallInstallation } from './activities.ts';
 import { codeOf } from './failure.ts';
-import { showPhase } from './phase.ts';
+import { phaseIsStatus, showPhase } from './phase.ts';
 
 export type DeleteIntegration = { integrationId: string };
 
@@ -17,7 +17,10 @@ export async function deleteIntegration({ integrationId }: DeleteIntegration): P
   // A deletion cannot be canceled, not even in Temporal.
   await CancellationScope.nonCancellable(async () => {
     const installations = await waitForBuilds(integrationId);
-    showPhase('revoking', `Releasing ${installations.length} installations`);
+    showPhase(
+      patched(phaseIsStatus) ? 'deleting' : 'revoking',
+      `Releasing ${count(installations.length, 'installation')}`,
+    );
     const outcomes = await Promise.all(installations.map((installationId) => letGo({ integrationId, installationId })));
     await finishDeletion({ integrationId, outcomes });
     showPhase('deleted', `Deleted: ${outcomes.join(', ') || 'nothing at the provider'}`);
@@ -28,7 +31,7 @@ async function waitForBuilds(integrationId: string): Promise<string[]> {
   for (const pause of pausesMs) {
     const { builds, installations } = await readDeletion({ integrationId });
     if (builds === 0) return installations;
-    showPhase('ending_builds', `Waiting for ${builds} builds to end`);
+    showPhase(patched(phaseIsStatus) ? 'deleting' : 'ending_builds', `Waiting for ${count(builds, 'build')} to end`);
     await sleep(pause);
   }
   return (await readDeletion({ integrationId })).installations;
@@ -41,4 +44,8 @@ async function letGo(of: { integrationId: string; installationId: string }): Pro
     if (!(failure instanceof ActivityFailure)) throw failure;
     return giveUpUninstall({ ...of, code: codeOf(failure) });
   }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

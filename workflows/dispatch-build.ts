@@ -7,6 +7,8 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
+import type { Sent } from '../activities/builds/builds.ts';
+import type { Look } from '../activities/builds/runs.ts';
 import { lostAccess } from '../domain/builds/lost-access.ts';
 import type { BuildEnd } from '../domain/builds/run-conclusions.ts';
 import {
@@ -21,7 +23,7 @@ import {
   settleDispatch,
 } from './activities.ts';
 import { codeOf } from './failure.ts';
-import { showPhase } from './phase.ts';
+import { type Ended, phaseIsStatus, showEnd, showPhase } from './phase.ts';
 
 export type DispatchBuild = { buildId: string; timeoutMinutes: number };
 
@@ -45,6 +47,8 @@ type Known = {
   ended?: BuildEnd;
   /** The build ended in the database, without this workflow. */
   over: boolean;
+  /** How the build ended in the database. Only a step of an earlier version does not return it. */
+  stored?: Ended | undefined;
   cancelWanted: boolean;
   /** An operator canceled this workflow in Temporal, and the database does not know of it yet. */
   canceledHere: boolean;
@@ -115,15 +119,20 @@ async function send(build: Build): Promise<'certain' | 'accepted' | 'unknown'> {
     setCurrentDetails('Asking GitHub to start the run');
     // A failed attempt is never repeated blindly. Its stored steps say whether anything can have been sent.
     const sent = await sendDispatch({ buildId, tries }).catch(() => settleDispatch({ buildId }));
-    if (sent.outcome !== 'later') return take(known, sent.outcome);
-    showPhase('waiting', `Nothing was sent (${sent.code}); trying again in ${Math.ceil(sent.retryAfterMs / 1000)} s`);
+    if (sent.outcome !== 'later') return take(known, sent);
+    showPhase(
+      patched(phaseIsStatus) ? 'dispatching' : 'waiting',
+      `Nothing was sent (${sent.code}); trying again in ${Math.ceil(sent.retryAfterMs / 1000)} s`,
+    );
     await pause(build, Math.max(sent.retryAfterMs, 1));
   }
 }
 
-function take(known: Known, outcome: 'running' | 'accepted' | 'unknown' | 'over'): 'certain' | 'accepted' | 'unknown' {
+function take(known: Known, sent: Exclude<Sent, { outcome: 'later' }>): 'certain' | 'accepted' | 'unknown' {
+  const { outcome } = sent;
   known.run ||= outcome === 'running';
   known.over = outcome === 'over';
+  if (sent.outcome === 'over') known.stored = sent.build;
   return outcome === 'accepted' || outcome === 'unknown' ? outcome : 'certain';
 }
 
@@ -132,7 +141,7 @@ async function leftBehind({ buildId, known }: Build): Promise<'certain' | 'accep
   await noteCancel({ buildId, known });
   if (!patched('look-before-canceling')) return undefined;
   const left = await settleDispatch({ buildId });
-  return left.outcome === 'later' ? undefined : take(known, left.outcome);
+  return left.outcome === 'later' ? undefined : take(known, left);
 }
 
 /** Stores the operator's decision, because a build is canceled only if the database says so. */
@@ -144,7 +153,9 @@ async function noteCancel({ buildId, known }: Pick<Build, 'buildId' | 'known'>):
 
 /** Looks for the run by the build's ID in its name. */
 async function search(build: Build): Promise<void> {
-  setCurrentDetails('GitHub has not named the run: looking for the build’s ID in the names of the runs');
+  const details = 'GitHub has not named the run: looking for the build’s ID in the names of the runs';
+  if (patched(phaseIsStatus)) showPhase('dispatching', details);
+  else setCurrentDetails(details);
   // This report shows people that there is a build. The search does not wait for it, because GitHub has just failed.
   const told = patched('tell-while-searching') ? tellProgress(build) : undefined;
   const found = await lookAgainAndAgain(build);
@@ -200,19 +211,23 @@ async function follow(build: Build): Promise<void> {
  */
 async function isEnded(build: Build): Promise<boolean> {
   const { buildId, known } = build;
-  if (!known.ended || (await endBuild({ buildId, end: known.ended })) !== 'undecided') return true;
+  if (!known.ended) return true;
+  const settled = await endBuild({ buildId, end: known.ended });
+  // Another end can have come first.
+  if (typeof settled === 'object') known.stored = settled;
+  if (settled !== 'undecided') return true;
   Object.assign(known, { ended: undefined, over: false, cancelWanted: known.canceledHere });
   build.deadline = Math.max(build.deadline, Date.now() + undecidedPauseMs);
   return false;
 }
 
 async function reportResult({ buildId, known }: Build): Promise<void> {
-  const phase = known.ended?.status ?? 'over';
-  showPhase(phase, 'Reporting the result of the build to GitHub');
+  const end = known.stored ?? known.ended ?? { status: 'over' };
+  showPhase(end.status, 'Reporting the result of the build to GitHub');
   await reportEnd({ buildId }).catch((failure) => {
     log.warn('The end of a build could not be reported', { buildId, code: codeOf(failure) });
   });
-  setCurrentDetails(`Ended: ${phase}`);
+  showEnd(end);
 }
 
 /** Cancels the run. If the run has already ended, its own result counts. */
@@ -221,17 +236,22 @@ async function stopRun({ buildId, known }: Build, end: BuildEnd): Promise<void> 
   setCurrentDetails('Asking GitHub to cancel the run');
   try {
     const found = await cancelRun({ buildId });
-    known.over = found.state === 'over';
+    noteOver(known, found);
     known.ended ??= found.state === 'ended' ? found.end : end;
   } catch {
     known.ended ??= { ...end, reason: 'run_cancel_failed' };
   }
 }
 
+function noteOver(known: Known, found: Look): void {
+  known.over = found.state === 'over';
+  if (found.state === 'over') known.stored = found.build;
+}
+
 async function look({ buildId, known }: Build): Promise<void> {
   try {
     const found = await lookForRun({ buildId });
-    known.over = found.state === 'over';
+    noteOver(known, found);
     known.run ||= found.state === 'running' || found.state === 'ended';
     if (found.state === 'ended') known.ended ??= found.end;
     if (found.state === 'missing') known.ended ??= { status: 'failed', reason: 'run_missing' };

@@ -1,7 +1,7 @@
-import { defineSignal, log, setHandler } from '@temporalio/workflow';
+import { defineSignal, log, patched, setCurrentDetails, setHandler } from '@temporalio/workflow';
 import { reportEnd } from './activities.ts';
 import { codeOf } from './failure.ts';
-import { showPhase } from './phase.ts';
+import { type Ended, ended, phaseIsStatus, showPhase } from './phase.ts';
 
 export type ReportBuild = { buildId: string };
 
@@ -14,12 +14,25 @@ export async function reportBuild({ buildId }: ReportBuild): Promise<void> {
   setHandler(moved, () => {
     wanted = true;
   });
+  const hasOwnPhases = !patched(phaseIsStatus);
   while (wanted) {
     wanted = false;
-    showPhase('reporting', 'Reporting the build to GitHub');
-    await reportEnd({ buildId }).catch((failure) => {
-      log.warn('A build that was not started could not be reported', { buildId, code: codeOf(failure) });
-    });
+    if (hasOwnPhases) showPhase('reporting', 'Reporting the build to GitHub');
+    else setCurrentDetails('Reporting the build to GitHub');
+    const { told, code } = await tryToReport(buildId);
+    if (code !== undefined) setCurrentDetails(`GitHub has not accepted the report (${code})`);
+    else if (told) showPhase(told.status, `Reported to GitHub: ${ended(told)}`);
   }
-  showPhase('over', 'Reported to GitHub');
+  if (hasOwnPhases) showPhase('over', 'Reported to GitHub');
+}
+
+/** Returns what the build was when it was reported, or the code of the failure. */
+async function tryToReport(buildId: string): Promise<{ told?: Ended | undefined; code?: string }> {
+  try {
+    return { told: await reportEnd({ buildId }) };
+  } catch (failure) {
+    const code = codeOf(failure);
+    log.warn('A build that was not started could not be reported', { buildId, code });
+    return { code };
+  }
 }

@@ -33,7 +33,7 @@ import {
   settleVersion,
 } from './activities.ts';
 import { codeOf, tell } from './failure.ts';
-import { showPhase } from './phase.ts';
+import { showEnd, showPhase } from './phase.ts';
 
 export type RotateCredential = {
   rotationId: string;
@@ -75,7 +75,7 @@ export async function rotateCredential({ rotationId, goOn }: RotateCredential): 
     for (;;) {
       rotating.news = false;
       const stand = await readRotation({ rotationId });
-      if (stand.step === 'over') return showPhase(stand.phase, `Ended: ${stand.phase}`);
+      if (stand.step === 'over') return showEnd({ status: stand.phase, reason: stand.reason ?? null });
       await advance(rotating, stand);
       if (workflowInfo().historyLength > longHistory && !rotating.news) {
         const { phase, since, pauseMs, isReported } = rotating;

@@ -20,6 +20,7 @@ import {
   syncRepositoryPagePatiently,
 } from './activities.ts';
 import { tell } from './failure.ts';
+import { type Ended, showEnd, showPhase } from './phase.ts';
 
 export type SyncInstallations = {
   githubAppId: string;
@@ -76,11 +77,14 @@ export async function syncInstallations({ githubAppId, goOn }: SyncInstallations
 
   while (position || wanted) {
     if (!position) {
-      setCurrentDetails('Waiting briefly for more requests');
+      showPhase('running', 'Waiting briefly for more requests');
       await sleep(debounce);
       wanted = false;
       // Only a sync from an earlier version returns nothing here.
-      if ((await beginSync({ githubAppId })) === false) continue;
+      if ((await beginSync({ githubAppId })) === false) {
+        showPhase('succeeded', 'Nothing has requested a sync');
+        continue;
+      }
       position = start;
     }
     try {
@@ -89,14 +93,21 @@ export async function syncInstallations({ githubAppId, goOn }: SyncInstallations
         if (isLong()) await continueAsNew<typeof syncInstallations>({ githubAppId, goOn: { position, wanted } });
         pages += 1;
       }
-      await finishSync({ githubAppId, unreadable: position.unreadable });
+      showEnd(endOf(await finishSync({ githubAppId, unreadable: position.unreadable })));
     } catch (failure) {
       if (!(failure instanceof ActivityFailure)) throw failure;
-      await finishSync({ githubAppId, failure: tell(failure) });
+      const told = tell(failure);
+      await finishSync({ githubAppId, failure: told });
+      showEnd(endOf(told));
     }
     position = undefined;
     if (wanted && isLong()) await continueAsNew<typeof syncInstallations>({ githubAppId });
   }
+}
+
+/** A pass that skipped an installation has failed, as its operation shows. A step of an earlier version returns nothing. */
+function endOf(failure: { code: string } | null | undefined): Ended {
+  return failure ? { status: 'failed', reason: failure.code } : { status: 'succeeded' };
 }
 
 /** Reads one more page. Returns nothing after the last one. */

@@ -3,8 +3,8 @@ import { adoptRun, uncertainCode } from '../../db/builds/build-runs.ts';
 import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
-import type { Database, Transaction } from '../../db/store/connection.ts';
-import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
+import type { Database, Db, Transaction } from '../../db/store/connection.ts';
+import { type BuildStatus, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import type { BuildEnd } from '../../domain/builds/run-conclusions.ts';
 
 /** The steps of a build that use only the database. */
@@ -12,7 +12,7 @@ export function buildActivities({ database }: { database: Database }) {
   return {
     /** Returns what a dispatch left behind if its attempt ended without a result. */
     async settleDispatch({ buildId }: { buildId: string }): Promise<Sent> {
-      return database.write((trx) => settle(trx, buildId));
+      return withStand(database, buildId, await database.write((trx) => settle(trx, buildId)));
     },
 
     /**
@@ -41,11 +41,11 @@ export function buildActivities({ database }: { database: Database }) {
     },
 
     /**
-     * Ends the build, and the intent of a dispatch that was never sent. The first end wins. `undecided` means that the
-     * database has not decided an end, so nothing changed.
+     * Ends the build, and the intent of a dispatch that was never sent. The first end wins, and is returned.
+     * `undecided` means that the database has not decided an end, so nothing changed.
      */
-    async endBuild({ buildId, end: asked }: { buildId: string; end: BuildEnd }): Promise<'ended' | 'undecided'> {
-      return database.write(async (trx) => {
+    async endBuild({ buildId, end: asked }: { buildId: string; end: BuildEnd }): Promise<Settled> {
+      const outcome = await database.write(async (trx) => {
         const build = await allBuilds(trx).find(buildId);
         if (!build || isFinalBuildStatus(build.status)) return 'ended';
         const end = decidedEnd(build, asked);
@@ -62,6 +62,7 @@ export function buildActivities({ database }: { database: Database }) {
         await allIncidents(trx).resolveSubject(uncertainCode, buildId);
         return 'ended';
       });
+      return outcome === 'undecided' ? outcome : ((await standOf(database.reader, buildId)) ?? outcome);
     },
 
     /** Stores that an operator has canceled the build in Temporal. */
@@ -110,8 +111,25 @@ const sentences: Record<string, string> = {
  * run and never send again. `over`: the build has ended.
  */
 export type Sent =
-  | { outcome: 'running' | 'accepted' | 'unknown' | 'over' }
+  | { outcome: 'running' | 'accepted' | 'unknown' }
+  | { outcome: 'over'; build?: BuildStand }
   | { outcome: 'later'; retryAfterMs: number; code: string };
+
+/** The status of a build in the database, for operators. */
+export type BuildStand = { status: BuildStatus; reason: string | null };
+
+type Settled = 'undecided' | 'ended' | BuildStand;
+
+export async function standOf(db: Db, buildId: string): Promise<BuildStand | undefined> {
+  const build = await allBuilds(db).find(buildId);
+  return build && { status: build.status, reason: build.reason };
+}
+
+/** Adds how the build has ended, if it has. The workflow knows no other way. */
+export async function withStand(database: Database, buildId: string, sent: Sent): Promise<Sent> {
+  const build = sent.outcome === 'over' ? await standOf(database.reader, buildId) : undefined;
+  return sent.outcome === 'over' && build ? { ...sent, build } : sent;
+}
 
 /** The pause after an attempt that died before it sent anything. */
 const pauseMs = 5_000;

@@ -13,7 +13,7 @@ import { tooManyInputs } from '../../domain/builds/workflow-inputs.ts';
 import { statusAction, unusableText } from '../../domain/integrations/integration-health.ts';
 import { usableIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import { codeOf, detailOf, isDefinite, isRefusal, NotYet, pauseOf, Refusal, reasonOf } from '../refusals.ts';
-import { type Sent, settle } from './builds.ts';
+import { type Sent, settle, withStand } from './builds.ts';
 import { learnNewName, type ReachDeps, reachRepository, refuseUnconfirmed } from './reach.ts';
 import { reportBuild } from './reports.ts';
 
@@ -132,7 +132,7 @@ export function dispatchActivities(deps: ReachDeps) {
   return {
     /** Asks GitHub to start the build's run. `tries` counts the attempts that sent nothing. */
     async sendDispatch({ buildId, tries }: { buildId: string; tries: number }): Promise<Sent> {
-      const sent = await sendOnce(buildId, tries);
+      const sent = await withStand(database, buildId, await sendOnce(buildId, tries));
       if (sent.outcome !== 'running' && sent.outcome !== 'accepted') return sent;
       // Reporting here saves the workflow a step. If GitHub fails now, the next report of the build posts the status of
       // that time.

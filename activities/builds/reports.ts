@@ -8,6 +8,7 @@ import { isFinalBuildStatus } from '../../domain/builds/build-status.ts';
 import { ProviderError } from '../../providers/failure.ts';
 import { isPassing } from '../failures.ts';
 import { codeOf, NotYet } from '../refusals.ts';
+import { type BuildStand, standOf } from './builds.ts';
 import type { ReachDeps } from './reach.ts';
 import { type Part, parts } from './report-parts.ts';
 
@@ -21,8 +22,9 @@ const doubtMs = 30_000;
 export function reportActivities(deps: ReachDeps) {
   return {
     /** Reports the present status of the build to GitHub. It repeats nothing that GitHub already shows. */
-    async reportBuild({ buildId }: { buildId: string }): Promise<void> {
+    async reportBuild({ buildId }: { buildId: string }): Promise<BuildStand | undefined> {
       await reportBuild(deps, buildId);
+      return standOf(deps.database.reader, buildId);
     },
   };
 }

@@ -8,10 +8,14 @@ import { type BuildEnd, endOfRun } from '../../domain/builds/run-conclusions.ts'
 import { findBuildId } from '../../domain/builds/workflow-inputs.ts';
 import type { Run } from '../../providers/github/repository/runs.ts';
 import { codeOf } from '../refusals.ts';
+import { type BuildStand, standOf } from './builds.ts';
 import { type ReachDeps, reachRepository } from './reach.ts';
 
 /** `absent`: no run shows this build. `missing`: the run is known, but GitHub no longer has it. */
-export type Look = { state: 'absent' | 'missing' | 'running' | 'over' } | { state: 'ended'; end: BuildEnd };
+export type Look =
+  | { state: 'absent' | 'missing' | 'running' }
+  | { state: 'over'; build?: BuildStand }
+  | { state: 'ended'; end: BuildEnd };
 
 /** The clock of GitHub can differ from the clock of this machine. */
 const clockMarginMs = 2 * 60_000;
@@ -53,6 +57,11 @@ export function runActivities(deps: ReachDeps) {
     return build && !isFinalBuildStatus(build.status) ? build : undefined;
   }
 
+  async function over(buildId: string): Promise<Look> {
+    const build = await standOf(database.reader, buildId);
+    return { state: 'over', ...(build && { build }) };
+  }
+
   /** Stores the end of the run, so that the build can end with it. */
   async function ended(build: Build, end: BuildEnd): Promise<BuildEnd> {
     await database.write((trx) => recordRunEnd(trx, build.id, end));
@@ -63,7 +72,7 @@ export function runActivities(deps: ReachDeps) {
     /** Asks GitHub for the state of the build's run, or whether any run shows this build. */
     async lookForRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
-      if (!build) return { state: 'over' };
+      if (!build) return over(buildId);
       const run = await findRun(build, 'read').catch(async (error) => {
         const reason = lostAccess[codeOf(error)];
         if (reason !== undefined) await ended(build, { status: 'failed', reason });
@@ -86,7 +95,7 @@ export function runActivities(deps: ReachDeps) {
      */
     async cancelRun({ buildId }: { buildId: string }): Promise<Look> {
       const build = await open(buildId);
-      if (!build) return { state: 'over' };
+      if (!build) return over(buildId);
       if (!mayStop(build)) return { state: 'running' };
       const run = build.runId === null ? await findRun(build, 'write') : { id: build.runId };
       if (!run) return { state: 'absent' };

@@ -8,7 +8,13 @@ import { type FlowStatus, type FlowStep, nextStep } from '../../domain/connect/f
 import { githubHost } from '../../domain/github/github-host.ts';
 
 /** The state of a flow: the next step, and how much time the person has left. */
-export type FlowStand = { step: FlowStep; status: FlowStatus; expiresInMs: number };
+export type FlowStand = {
+  step: FlowStep;
+  status: FlowStatus;
+  expiresInMs: number;
+  /** Why the flow has ended. */
+  reason?: string;
+};
 
 /** The steps of a flow that use only the database. */
 export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
@@ -18,7 +24,8 @@ export function flowSteps({ database }: Pick<ConnectDeps, 'database'>) {
       const flow = await allConnectFlows(database.reader).find(flowId);
       if (!flow) return { step: 'over', status: 'failed', expiresInMs: 0 };
       const step = nextStep({ ...flow, hasSignInCode: flow.sealedSignInCode !== null });
-      return { step, status: flow.status, expiresInMs: Math.max(0, flow.expiresAt - Date.now()) };
+      const stand = { step, status: flow.status, expiresInMs: Math.max(0, flow.expiresAt - Date.now()) };
+      return step === 'over' && flow.reason !== null ? { ...stand, reason: flow.reason } : stand;
     },
 
     /** Ends a flow. A flow whose time was extended does not expire, and an ended flow keeps its end. */

@@ -77,7 +77,9 @@ export function proveOwnership(deps: ConnectDeps) {
     if (await isToldOf(database.reader, flow, installation)) {
       return { outcome: 'refused', reason: 'ownership_not_proven' };
     }
-    if (isFirst) await database.write((trx) => commandsIn(trx).add(recoverCommand(flow.githubAppId)));
+    if (isFirst) {
+      await database.write(async (trx) => commandsIn(trx).add(await recoverCommand(trx, flow.githubAppId)));
+    }
     return { outcome: 'not_yet' };
   };
 }

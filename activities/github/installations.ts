@@ -111,30 +111,31 @@ export function installationActivities({ database, broker, limits = appLimits }:
 
     /**
      * Ends the pass and the operations that waited for it. `unreadable` is the number of installations beyond the known
-     * ones.
+     * ones. Returns why installations were skipped, if any were.
      */
     async finishSync({
       githubAppId,
       unreadable = 0,
       failure,
-    }: OfApp & { unreadable?: number; failure?: SyncFailure }): Promise<void> {
-      await database.write(async (trx) => {
+    }: OfApp & { unreadable?: number; failure?: SyncFailure }): Promise<SyncFailure | null> {
+      return database.write(async (trx) => {
         const apps = githubAppsIn(trx);
         const app = await apps.find(githubAppId);
-        if (!app || !(await isPassOpen(trx, githubAppId))) return;
+        if (!app || !(await isPassOpen(trx, githubAppId))) return failure ?? null;
         if (failure) {
           await apps.markSynced(githubAppId, { ended: false, error: failure.detail });
           if (failure.code === 'app_credentials_rejected') await noteAppAccepted(trx, app, false);
           await allOperations(trx).finish({ kind: 'sync', subjectId: githubAppId }, failure);
-          return;
+          return failure;
         }
         await noteAppAccepted(trx, app, true);
         await followInstallations(trx, githubAppId);
         const skipped = await syncPassesIn(trx, githubAppId).listSkipped();
-        const error = skippedFailure(skipped, unreadable)?.detail ?? null;
-        await apps.markSynced(githubAppId, { ended: true, error });
+        const partial = skippedFailure(skipped, unreadable) ?? null;
+        await apps.markSynced(githubAppId, { ended: true, error: partial?.detail ?? null });
         await finishOperations(trx, app, skipped, unreadable);
         await armStaleDeliveries(trx, githubAppId);
+        return partial;
       });
     },
   };

@@ -1,7 +1,7 @@
 import { startOf } from '../../db/builds/builds.ts';
+import { deletionCommand } from '../../db/deletion/deletion-command.ts';
 import { leaveUnseenToPerson } from '../../db/deletion/deletion-end.ts';
 import {
-  deletionCommand,
   requestReconciliations,
   resolveMoot,
   silentBuilds,
@@ -54,14 +54,14 @@ export async function sweepStuck(database: Database, now = Date.now()): Promise<
   for (const build of builds) {
     if (build.updatedAt > now - build.pipeline.timeoutMinutes * 60_000 - hour) continue;
     await database.write(async (trx) => {
-      await startAgain(trx, startOf(build));
+      await startAgain(trx, await startOf(trx, build));
       const { orgId, projectId, id: subjectId } = build;
       await allIncidents(trx).raise({ orgId, projectId, code: 'build_stuck', subjectId });
     });
   }
   for (const integration of await silentDeletions(database.reader, now - hour)) {
     await database.write(async (trx) => {
-      await startAgain(trx, deletionCommand(integration));
+      await startAgain(trx, await deletionCommand(trx, integration));
       if (integration.updatedAt > now - deletionMs) return;
       const { orgId, projectId, id: subjectId } = integration;
       await allIncidents(trx).raise({ orgId, projectId, code: 'deletion_stuck', subjectId });

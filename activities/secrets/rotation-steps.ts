@@ -32,6 +32,8 @@ export type RotationStand = {
   isWebhook: boolean;
   /** Whether the old version ends as soon as the new one is in use. */
   immediate: boolean;
+  /** The code of the failure that ended the rotation. */
+  reason?: string;
 };
 
 /** A failure, as an operation shows it. */
@@ -55,7 +57,10 @@ export function rotationSteps({ database, keyring }: Pick<RotationDeps, 'databas
       if (!rotation) return { step: 'over', phase: 'abandoned', isWebhook: false, immediate: false };
       const isWebhook = (await kindOf(database.reader, rotation.credentialId)) === 'webhook_secret';
       const { phase, immediate } = rotation;
-      return { step: stepOf(phase, isWebhook), phase, isWebhook, immediate };
+      const stand = { step: stepOf(phase, isWebhook), phase, isWebhook, immediate };
+      if (stand.step !== 'over') return stand;
+      const errorCode = (await allOperations(database.reader).find(rotation.operationId))?.errorCode;
+      return errorCode ? { ...stand, reason: errorCode } : stand;
     },
 
     /** Puts the new version in use. The old version stays valid for some time. */

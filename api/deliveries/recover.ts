@@ -31,7 +31,7 @@ export function recoverRoutes(): Endpoint[] {
             'Name an integration that uses a GitHub App: only GitHub keeps a delivery log.',
           );
         await audit({ orgId, projectId, action: 'deliveries.recovery_requested', target });
-        await commandsIn(trx).add(recoverCommand(githubAppId));
+        await commandsIn(trx).add(await recoverCommand(trx, githubAppId));
         const operation = await operationsFor(trx, tenant).insert({
           orgId,
           projectId,

@@ -1,9 +1,9 @@
-import { buildWorkflowId, reportWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { reportWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { integrationDeleted } from '../integrations/usable-integrations.ts';
 import { commandsIn } from '../store/commands.ts';
 import type { Db } from '../store/connection.ts';
 import type { BuildRow } from '../store/tables.ts';
-import { type Build, toBuild } from './build-row.ts';
+import { type Build, codeName, toBuild } from './build-row.ts';
 
 /** How long a claim holds after it was last renewed. No single request to the provider takes longer. */
 const claimMs = 25_000;
@@ -76,7 +76,12 @@ export function buildReportsIn(db: Db) {
      * Requests a report for a build without a workflow that would send it. Call it in the transaction of the change to
      * report.
      */
-    async request(build: Pick<Build, 'id' | 'orgId' | 'projectId' | 'integrationId' | 'status'>): Promise<void> {
+    async request(
+      build: Pick<
+        Build,
+        'id' | 'orgId' | 'projectId' | 'integrationId' | 'status' | 'repositoryId' | 'refName' | 'sha'
+      >,
+    ): Promise<void> {
       await commandsIn(db).add({
         action: 'signal_with_start',
         workflow: 'reportBuild',
@@ -91,7 +96,7 @@ export function buildReportsIn(db: Db) {
           Kind: 'reportBuild',
           Phase: build.status,
         },
-        summary: `Tell GitHub of ${buildWorkflowId(build.id)}, which is not started`,
+        summary: `Report the build of ${await codeName(db, build)} to GitHub. It is not started`,
       });
     },
   };

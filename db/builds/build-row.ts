@@ -125,3 +125,12 @@ export async function statusContextOf(db: Db, { id, appId, name }: Pipeline, rep
 function isSameText(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
+
+/** Returns the repository, the branch or tag, and the commit of a build, for operators. */
+export async function codeName(
+  db: Db,
+  { repositoryId, refName, sha }: Pick<Build, 'repositoryId' | 'refName' | 'sha'>,
+): Promise<string> {
+  const repository = await db('repositories').where({ id: repositoryId }).first('full_name');
+  return `${repository?.full_name ?? repositoryId} ${refName} at ${sha.slice(0, 7)}`;
+}

@@ -12,7 +12,7 @@ import type { BuildRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 import { appendBuildEvent } from './build-events.ts';
 import { buildReportsIn } from './build-reports.ts';
-import { type Build, statusContextOf, toBuild } from './build-row.ts';
+import { type Build, codeName, statusContextOf, toBuild } from './build-row.ts';
 
 export { type Build, toBuild } from './build-row.ts';
 
@@ -103,14 +103,13 @@ export async function createBuild(trx: Db, wanted: NewBuild): Promise<Build> {
   await trx('builds').insert(row);
   const build = toBuild(row);
   await appendBuildEvent(trx, build, 'created', { status: build.status, reason: build.reason });
-  if (build.status === 'queued') await commandsIn(trx).add(startOf(build));
+  if (build.status === 'queued') await commandsIn(trx).add(await startOf(trx, build));
   else if (!cutOff) await buildReportsIn(trx).request(build);
   return build;
 }
 
 /** Returns the command that starts a build's workflow. */
-export function startOf(build: Build) {
-  const commit = build.sha.slice(0, 7);
+export async function startOf(db: Db, build: Build) {
   return {
     action: 'start' as const,
     workflow: 'dispatchBuild',
@@ -124,7 +123,7 @@ export function startOf(build: Build) {
       Kind: 'dispatchBuild',
       Phase: 'queued',
     },
-    summary: `Build ${build.refName} at ${commit} with pipeline ${build.pipeline.name}`.slice(0, 200),
+    summary: `Build ${await codeName(db, build)} with pipeline ${build.pipeline.name}`,
   };
 }
 

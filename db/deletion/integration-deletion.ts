@@ -14,6 +14,7 @@ import { commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
 import type { ConnectFlowRow } from '../store/tables.ts';
 import { type TenantScope, within } from '../store/tenant.ts';
+import { deletionCommand } from './deletion-command.ts';
 
 export type Deletion = {
   id: string;
@@ -84,20 +85,7 @@ export async function deleteIntegration(trx: Transaction, deletion: Deletion): P
   const workflowId = deleteWorkflowId(id);
   const operation = await operations.insert({ orgId, projectId, kind: 'delete', subjectId: id, workflowId });
   await operations.takeUp({ kind: 'delete', subjectId: id });
-  await commandsIn(trx).add({
-    action: 'start',
-    workflow: 'deleteIntegration',
-    workflowId,
-    input: { integrationId: id },
-    attributes: {
-      OrgId: orgId,
-      ...(projectId !== null && { ProjectId: projectId }),
-      IntegrationId: id,
-      Kind: 'deleteIntegration',
-      Phase: 'cutting_off',
-    },
-    summary: `Delete ${id} (revocation: ${revocation})`,
-  });
+  await commandsIn(trx).add(await deletionCommand(trx, { id, orgId, projectId }));
   await audit({
     orgId,
     projectId,

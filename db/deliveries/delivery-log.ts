@@ -74,7 +74,8 @@ export function deliveryLogIn(db: Db) {
 }
 
 /** Returns the command that reads the App's delivery log back to what is stored. Several requests share one reading. */
-export function recoverCommand(githubAppId: string): Command {
+export async function recoverCommand(db: Db, githubAppId: string): Promise<Command> {
+  const app = await db('github_apps').where({ id: githubAppId }).first('slug');
   return {
     action: 'signal_with_start',
     workflow: 'recoverDeliveries',
@@ -82,12 +83,14 @@ export function recoverCommand(githubAppId: string): Command {
     signal: 'requested',
     input: { githubAppId },
     attributes: { Kind: 'recoverDeliveries' },
-    summary: `Look for missed webhooks of ${githubAppId}`,
+    summary: `Look for missed webhooks of the GitHub App ${app ? `${app.slug} (${githubAppId})` : githubAppId}`,
   };
 }
 
 /** Requests a recovery for every App in use. */
 export async function requestRecoveries(database: Database): Promise<void> {
   const apps = await githubAppsIn(database.reader).listInUse();
-  await database.write((trx) => commandsIn(trx).add(...apps.map(({ id }) => recoverCommand(id))));
+  await database.write(async (trx) => {
+    await commandsIn(trx).add(...(await Promise.all(apps.map(({ id }) => recoverCommand(trx, id)))));
+  });
 }

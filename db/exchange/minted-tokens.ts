@@ -112,7 +112,11 @@ export function mintedTokensIn(db: Db) {
         .update({ revoked_at: Date.now() })
         .returning(['id', 'sealed']);
       const retired = ended.filter(({ sealed }) => sealed !== null);
-      await commandsIn(db).add(...retired.map(({ id }) => ({ ...revocationOf(id), action: 'start' as const })));
+      const revocations = retired.map(async ({ id }) => ({
+        ...(await revocationOf(db, id)),
+        action: 'start' as const,
+      }));
+      await commandsIn(db).add(...(await Promise.all(revocations)));
       return retired.map(({ id }) => id);
     },
 
@@ -123,7 +127,8 @@ export function mintedTokensIn(db: Db) {
         .whereNotNull('revoked_at')
         .whereNotNull('sealed')
         .first('id');
-      if (left) await commandsIn(db).add({ ...revocationOf(id), action: 'signal_with_start', signal: 'nudged' });
+      if (left)
+        await commandsIn(db).add({ ...(await revocationOf(db, id)), action: 'signal_with_start', signal: 'nudged' });
     },
 
     /** Deletes the text of a token that is no longer valid. */
@@ -133,12 +138,16 @@ export function mintedTokensIn(db: Db) {
   };
 }
 
-function revocationOf(id: string) {
+async function revocationOf(db: Db, id: string) {
+  const of = await db('minted_tokens')
+    .join('installations', 'installations.id', 'minted_tokens.installation_id')
+    .where('minted_tokens.id', id)
+    .first('installations.account_login');
   return {
     workflow: 'revokeToken',
     workflowId: revokeTokenWorkflowId(id),
     input: { mintedTokenId: id },
-    summary: 'Revokes a token at its provider',
+    summary: `Revoke a token${of ? ` for ${of.account_login}` : ''} at its provider`,
   };
 }
 

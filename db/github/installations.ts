@@ -239,25 +239,25 @@ export function passOf(db: Db, githubAppId: string): Knex.Raw<number> {
 }
 
 /** Returns a command to read the App's installations and repositories again. Many requests make one pass. */
-export function syncCommand(githubAppId: string): Command {
+export async function syncCommand(db: Db, githubAppId: string): Promise<Command> {
+  const app = await db('github_apps').where({ id: githubAppId }).first('slug');
   return {
     action: 'signal_with_start',
     workflow: 'syncInstallations',
     workflowId: syncWorkflowId(githubAppId),
     signal: 'requested',
     input: { githubAppId },
-    attributes: { Kind: 'syncInstallations' },
-    summary: `Read the installations of ${githubAppId}`,
+    attributes: { Kind: 'syncInstallations', Phase: 'running' },
+    summary: `Read the installations of the GitHub App ${app ? `${app.slug} (${githubAppId})` : githubAppId}`,
   };
 }
 
 /** Requests a sync unless a request is pending. The pass that follows the pending request reads everything. */
 export async function requestSync(trx: Db, githubAppId: string): Promise<void> {
-  const command = syncCommand(githubAppId);
   const pending = await trx('commands')
-    .where({ workflow_id: command.workflowId, status: 'pending', attempts: 0 })
+    .where({ workflow_id: syncWorkflowId(githubAppId), status: 'pending', attempts: 0 })
     .first('id');
-  if (!pending) await commandsIn(trx).add(command);
+  if (!pending) await commandsIn(trx).add(await syncCommand(trx, githubAppId));
 }
 
 function toInstallation(row: InstallationRow): Installation {

@@ -1,8 +1,8 @@
 import type { GithubSecretKind } from '../../domain/secrets/credential-status.ts';
 import { appendAudit } from '../ops/audit.ts';
 import { githubAppSecrets } from '../secrets/github-app-secrets.ts';
-import { commandsIn } from '../store/commands.ts';
-import type { Database } from '../store/connection.ts';
+import { type Command, commandsIn } from '../store/commands.ts';
+import type { Database, Db } from '../store/connection.ts';
 import { StoreError } from '../store/errors.ts';
 import type { Keyring } from '../store/sealing.ts';
 import { type GithubApp, githubAppsIn } from './github-apps.ts';
@@ -28,7 +28,7 @@ export async function registerOperatorApp(
   database: Database,
   keyring: Keyring,
   settings: OperatorAppSettings,
-  syncCommand: (githubAppId: string) => Parameters<ReturnType<typeof commandsIn>['add']>[0],
+  syncCommand: (trx: Db, githubAppId: string) => Promise<Command>,
 ): Promise<GithubApp> {
   return database.write(async (trx) => {
     await retireIdleApp(trx, settings);
@@ -61,7 +61,7 @@ export async function registerOperatorApp(
         detail: { kind },
       });
     }
-    await commandsIn(trx).add(syncCommand(app.id));
+    await commandsIn(trx).add(await syncCommand(trx, app.id));
     return app;
   });
 }

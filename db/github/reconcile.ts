@@ -1,6 +1,6 @@
 import { endedIntegrationStatuses } from '../../domain/integrations/integration-status.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
-import { deleteWorkflowId, reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
+import { reconcileWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { type Build, toBuild } from '../builds/builds.ts';
 import { type Command, commandsIn } from '../store/commands.ts';
 import type { Db, Transaction } from '../store/connection.ts';
@@ -12,14 +12,14 @@ export async function requestReconciliations(trx: Transaction): Promise<void> {
   const apps = await githubAppsIn(trx).listInUse();
   await commandsIn(trx).add(
     ...apps.map(
-      ({ id }): Command => ({
+      ({ id, slug }): Command => ({
         action: 'signal_with_start',
         workflow: 'reconcileApp',
         workflowId: reconcileWorkflowId(id),
         signal: 'requested',
         input: { githubAppId: id },
         attributes: { Kind: 'reconcileApp' },
-        summary: `Compare ${id} with what GitHub says`,
+        summary: `Compare the GitHub App ${slug} (${id}) with its settings at GitHub`,
       }),
     ),
   );
@@ -54,17 +54,6 @@ export async function startAgain(trx: Transaction, command: Command): Promise<vo
     .whereIn('action', ['start', 'signal_with_start'])
     .first('id');
   if (!waiting) await commandsIn(trx).add({ ...command, action: 'signal_with_start', signal: 'nudged' });
-}
-
-export function deletionCommand({ id }: Pick<SilentDeletion, 'id'>): Command {
-  return {
-    action: 'start',
-    workflow: 'deleteIntegration',
-    workflowId: deleteWorkflowId(id),
-    input: { integrationId: id },
-    attributes: { IntegrationId: id, Kind: 'deleteIntegration' },
-    summary: `Delete ${id}`,
-  };
 }
 
 /** Resolves incidents whose subject no longer exists, because no person can act on them. */

@@ -25,6 +25,6 @@ export async function startSync(
   if (waiting && Date.now() - waiting.createdAt < lostAfterMs) return waiting;
   // Adds a new command, because the one that a relay is sending now may belong to a pass that has begun.
   if (waiting) await requestSync(trx, githubAppId);
-  else await commandsIn(trx).add(syncCommand(githubAppId));
+  else await commandsIn(trx).add(await syncCommand(trx, githubAppId));
   return waiting ?? operations.insert({ ...wanted, workflowId: syncWorkflowId(githubAppId) });
 }

@@ -13,6 +13,7 @@ import {
 } from '../../domain/registries/registry-verdicts.ts';
 import { requestCloudCheck } from '../clouds/cloud-account-checks.ts';
 import { allCloudAccounts } from '../clouds/cloud-accounts.ts';
+import { hostOf } from '../integrations/integration-name.ts';
 import { allIntegrations, type Integration } from '../integrations/integrations.ts';
 import { appendAudit } from '../ops/audit.ts';
 import { allIncidents } from '../ops/incidents.ts';
@@ -30,7 +31,7 @@ const kind = 'verify';
 /** A requested check reports by then. */
 const lostAfterMs = 3_600_000;
 
-type Verified = Pick<Integration, 'id' | 'orgId' | 'projectId'>;
+type Verified = Pick<Integration, 'id' | 'orgId' | 'projectId' | 'hostUrl'>;
 
 /** Requests a check for a person who waits. Its result decides at once. */
 export async function requestVerification(trx: Transaction, integration: Verified): Promise<Operation> {
@@ -45,7 +46,7 @@ export async function requestVerification(trx: Transaction, integration: Verifie
 }
 
 /** Returns a command to check the registry. If a check is running, another one follows it. */
-export function verificationCommand({ id, orgId, projectId }: Verified): Command {
+export function verificationCommand({ id, orgId, projectId, hostUrl }: Verified): Command {
   return {
     action: 'signal_with_start',
     workflow: 'verifyIntegration',
@@ -59,7 +60,7 @@ export function verificationCommand({ id, orgId, projectId }: Verified): Command
       Kind: 'verifyIntegration',
       Phase: 'probing',
     },
-    summary: `Ask the registry of ${id} what its credential may do`,
+    summary: `Ask the registry ${hostOf(hostUrl)} what the credential of ${id} may do`,
   };
 }
 

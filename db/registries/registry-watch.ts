@@ -21,7 +21,7 @@ export async function claimDueChecks(trx: Transaction, limit: number): Promise<n
   const due = () => trx('integrations').where('next_check_at', '<=', now);
   await due().whereIn('status', closedIntegrationStatuses).update({ next_check_at: null });
   const oldest = due().whereNotIn('status', closedIntegrationStatuses).orderBy(['next_check_at', 'id']).limit(limit);
-  const rows = await skipLocked(oldest).select('id', 'org_id', 'project_id');
+  const rows = await skipLocked(oldest).select('id', 'org_id', 'project_id', 'host_url');
   const ids = rows.map(({ id }) => id);
   await trx('integrations')
     .whereIn('id', ids)
@@ -34,7 +34,9 @@ export async function claimDueChecks(trx: Transaction, limit: number): Promise<n
   const asked = new Set(waiting.map(({ workflow_id: workflowId }) => workflowId));
   const wanted = rows.filter(({ id }) => !asked.has(verifyWorkflowId(id)));
   await commandsIn(trx).add(
-    ...wanted.map(({ id, org_id: orgId, project_id: projectId }) => verificationCommand({ id, orgId, projectId })),
+    ...wanted.map(({ id, org_id: orgId, project_id: projectId, host_url: hostUrl }) =>
+      verificationCommand({ id, orgId, projectId, hostUrl }),
+    ),
   );
   return rows.length;
 }

@@ -120,6 +120,8 @@ export function rotationsIn(db: Db) {
 /** Starts the rotation's workflow. If the workflow is running, makes it read the row again. */
 export async function wakeRotation(trx: Db, rotation: Rotation): Promise<void> {
   const { id, credentialId, operationId, orgId, projectId, integrationId } = rotation;
+  // The caller may have read the row before it changed it.
+  const row = await trx('rotations').where({ id }).first('phase');
   const command: Command = {
     action: 'signal_with_start',
     workflow: 'rotateCredential',
@@ -131,10 +133,20 @@ export async function wakeRotation(trx: Db, rotation: Rotation): Promise<void> {
       IntegrationId: integrationId,
       ...(orgId && { OrgId: orgId }),
       ...(projectId && { ProjectId: projectId }),
+      Phase: row?.phase ?? rotation.phase,
     },
-    summary: 'Replace a credential',
+    summary: `Rotate ${await credentialName(trx, credentialId)}`,
   };
   await commandsIn(trx).add(command);
+}
+
+async function credentialName(db: Db, id: string): Promise<string> {
+  const row = await db('credentials')
+    .leftJoin('github_apps', 'github_apps.id', 'credentials.github_app_id')
+    .where('credentials.id', id)
+    .first('credentials.kind', 'github_apps.slug');
+  if (!row) return id;
+  return `the ${row.kind.replaceAll('_', ' ')}${row.slug ? ` of the GitHub App ${row.slug}` : ''} (${id})`;
 }
 
 function toColumns({ newVersion, oldVersion, toldAt, rollbackOperationId }: Note): Partial<RotationRow> {

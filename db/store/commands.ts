@@ -1,5 +1,6 @@
 import { newId } from '../../domain/ids.ts';
 import type { WorkflowAttributes } from '../../domain/ops/workflow-ids.ts';
+import { redact } from '../../domain/secrets/redact.ts';
 import type { Db } from './connection.ts';
 import { skipLocked } from './locks.ts';
 import type { CommandRow } from './tables.ts';
@@ -57,7 +58,7 @@ export function commandsIn(db: Db) {
           signal: command.signal ?? null,
           input: JSON.stringify(command.input),
           attributes: JSON.stringify(command.attributes ?? {}),
-          summary: command.summary ?? '',
+          summary: safeSummary(command.summary ?? ''),
           status: 'pending' as const,
           attempts: 0,
           due_at: now,
@@ -130,6 +131,14 @@ export function commandsIn(db: Db) {
       return Number(row?.['count'] ?? 0);
     },
   };
+}
+
+/** Temporal rejects a longer summary. */
+const longestSummary = 200;
+
+/** A summary names branches and accounts, and their owners choose the names. */
+function safeSummary(summary: string): string {
+  return redact(summary).replace(/\s+/g, ' ').slice(0, longestSummary).toWellFormed();
 }
 
 function toPendingCommand(row: CommandRow): PendingCommand {

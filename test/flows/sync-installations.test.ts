@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { syncCommand } from '../../db/github/installations.ts';
 import { allOperations } from '../../db/ops/operations.ts';
+import { syncWorkflowId } from '../../domain/ops/workflow-ids.ts';
 import { newKeyPair } from '../../stand-ins/github/credentials.ts';
 import type { App, GitHubStandIn, Installation } from '../../stand-ins/github/stand-in.ts';
 import { installationView } from '../../stand-ins/github/views/views.ts';
@@ -56,7 +56,7 @@ const addOperation = (owner: { orgId: string; projectId: string } | { orgId: nul
       ...owner,
       kind: 'sync',
       subjectId: app.id,
-      workflowId: syncCommand(app.id).workflowId,
+      workflowId: syncWorkflowId(app.id),
     }),
   );
 

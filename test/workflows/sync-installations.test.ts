@@ -63,7 +63,10 @@ async function run(changes: Partial<Steps> = {}, goOn?: SyncInstallations['goOn'
     finishRepositories: async () => 'done',
     skipInstallation: async ({ installationId, failure }) =>
       void said.push(`skipped ${installationId}: ${failure.code}`),
-    finishSync: async ({ failure }) => void said.push(failure ? `failed ${failure.code}` : 'done'),
+    finishSync: async ({ failure }) => {
+      said.push(failure ? `failed ${failure.code}` : 'done');
+      return failure ?? null;
+    },
     ...changes,
   };
   return withWorker(env, temporal().codePath, activities, async ({ client, taskQueue, steps }) => {

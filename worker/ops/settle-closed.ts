@@ -4,10 +4,11 @@ import { giveUpCloudCheck } from '../../db/clouds/cloud-account-checks.ts';
 import { resumeConsentEnd } from '../../db/clouds/google-consent-ends.ts';
 import { allConnectFlows } from '../../db/connect/connect-flows.ts';
 import { nudgeFlow } from '../../db/connect/flow-commands.ts';
+import { deletionCommand } from '../../db/deletion/deletion-command.ts';
 import { findEvenDeleted } from '../../db/deletion/integration-deletion.ts';
 import { mintedTokensIn } from '../../db/exchange/minted-tokens.ts';
 import { githubAppsIn } from '../../db/github/github-apps.ts';
-import { deletionCommand, startAgain } from '../../db/github/reconcile.ts';
+import { startAgain } from '../../db/github/reconcile.ts';
 import { allOperations } from '../../db/ops/operations.ts';
 import { giveUpVerification } from '../../db/registries/registry-verifications.ts';
 import { rotationsIn, wakeRotation } from '../../db/secrets/rotations.ts';
@@ -64,8 +65,8 @@ async function settleBuild(trx: Transaction, id: string, byOperator: boolean): P
   const build = await allBuilds(trx).find(id);
   if (!build || isFinalBuildStatus(build.status) || build.status === 'blocked') return;
   if (byOperator) await cancelBuild(trx, id, code);
-  if (!byOperator && !build.cancelRequested) return startAgain(trx, startOf(build));
-  await commandsIn(trx).add({ ...startOf(build), action: 'signal_with_start', signal: 'canceled' });
+  if (!byOperator && !build.cancelRequested) return startAgain(trx, await startOf(trx, build));
+  await commandsIn(trx).add({ ...(await startOf(trx, build)), action: 'signal_with_start', signal: 'canceled' });
 }
 
 /** Fairlead cannot take back a manifest code that it has sent to GitHub, so that flow continues. */
@@ -79,7 +80,7 @@ async function settleFlow(trx: Transaction, id: string, byOperator: boolean): Pr
 /** An operator cannot cancel a deletion. The integration is already cut off, but its access is not revoked yet. */
 async function resumeDeletion(trx: Transaction, id: string): Promise<void> {
   const integration = await findEvenDeleted(trx, everything, id);
-  if (integration?.status === 'deleting') await startAgain(trx, deletionCommand(integration));
+  if (integration?.status === 'deleting') await startAgain(trx, await deletionCommand(trx, integration));
 }
 
 /** A rotation that ended halfway would leave two valid secrets. */

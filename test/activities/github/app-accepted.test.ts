@@ -50,7 +50,7 @@ const failSync = async (code = rejected) => {
   await activities.finishSync({ githubAppId, failure: { code, detail: 'GitHub does not accept it' } });
 };
 const finishRecovery = async (failure?: { code: string; detail: string }) => {
-  await api.database.write((trx) => commandsIn(trx).add(recoverCommand(scene.githubAppId)));
+  await api.database.write(async (trx) => commandsIn(trx).add(await recoverCommand(trx, scene.githubAppId)));
   return new MockActivityEnvironment().run(
     withFailures(deliveryActivities({ database: api.database, broker: broker(), reachable: true })).finishRecovery,
     { githubAppId: scene.githubAppId, ...(failure && { failure }) },

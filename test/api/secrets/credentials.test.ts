@@ -210,7 +210,7 @@ describe('a rotation', () => {
       api.database,
       keyring,
       { ...theirs, hostUrl: github.url, apiUrl: github.apiUrl },
-      (id) => ({ action: 'start', workflow: 'x', workflowId: id, input: null }),
+      async (_trx, id) => ({ action: 'start', workflow: 'x', workflowId: id, input: null }),
     );
     const { orgId, projectId } = scene;
     const installationId = await seed(api.database).installation(app.id, github.addInstallation(theirs).id);

@@ -49,7 +49,7 @@ export async function startRecoveryScene() {
       const all = withFailures(deliveryActivities({ database, broker, reachable }));
       const run = async <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
         (await environment.run(async () => activity(input))) as Result;
-      const request = () => database.write((trx) => commandsIn(trx).add(recoverCommand(githubAppId)));
+      const request = () => database.write(async (trx) => commandsIn(trx).add(await recoverCommand(trx, githubAppId)));
       const readUnasked = (cursor?: string) =>
         run(all.readDeliveryLog, { githubAppId, begunAt: Date.now(), ...(cursor !== undefined && { cursor }) });
       return {

@@ -49,7 +49,7 @@ export async function startReportScene() {
       );
     },
 
-    report: (build: Build): Promise<void> => run('reportBuild', { buildId: build.id }),
+    report: (build: Build) => run('reportBuild', { buildId: build.id }),
 
     /** Returns what GitHub shows of the build. */
     checksOf: ({ id }: Build) => [...github.state.checkRuns.values()].filter((check) => check.externalId === id),

@@ -6,6 +6,7 @@ import { repositoryActivities } from '../../../activities/github/repositories.ts
 import { syncCommand } from '../../../db/github/installations.ts';
 import { commandsIn } from '../../../db/store/commands.ts';
 import type { Database } from '../../../db/store/connection.ts';
+import { syncWorkflowId } from '../../../domain/ops/workflow-ids.ts';
 import type { GitHubStandIn } from '../../../stand-ins/github/stand-in.ts';
 import { requested, syncInstallations } from '../../../workflows/sync-installations.ts';
 import { connectTemporal } from '../temporal.ts';
@@ -38,8 +39,8 @@ export async function startSyncWorker(
     client: temporal.client,
     /** Runs the command as the relay does. */
     async request(githubAppId: string) {
-      await database.write((trx) => commandsIn(trx).add(syncCommand(githubAppId)));
-      const { workflowId } = syncCommand(githubAppId);
+      await database.write(async (trx) => commandsIn(trx).add(await syncCommand(trx, githubAppId)));
+      const workflowId = syncWorkflowId(githubAppId);
       return temporal.client.workflow.signalWithStart(syncInstallations, {
         taskQueue,
         workflowId,

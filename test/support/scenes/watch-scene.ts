@@ -79,8 +79,8 @@ export function watchScene(database: Database, origin: string) {
 
     /** Verifies as a person requests it. `during` runs in the middle. */
     async asked(id: string, during?: () => Promise<void>): Promise<void> {
-      const { org_id: orgId, project_id: projectId } = await row(id);
-      await database.write((trx) => requestVerification(trx, { id, orgId, projectId }));
+      const { org_id: orgId, project_id: projectId, host_url: hostUrl } = await row(id);
+      await database.write((trx) => requestVerification(trx, { id, orgId, projectId, hostUrl }));
       await database.write((trx) => trx('commands').update({ status: 'done' }));
       await verify(id, during);
     },
@@ -97,9 +97,9 @@ export function watchScene(database: Database, origin: string) {
 
     /** Stores a command for a check, without an operation that waits for it. */
     async requestedOnce(id: string, at: number): Promise<void> {
-      const { org_id: orgId, project_id: projectId } = await row(id);
+      const { org_id: orgId, project_id: projectId, host_url: hostUrl } = await row(id);
       await database.write(async (trx) => {
-        await commandsIn(trx).add(verificationCommand({ id, orgId, projectId }));
+        await commandsIn(trx).add(verificationCommand({ id, orgId, projectId, hostUrl }));
         await trx('commands').where({ status: 'pending' }).update({ created_at: at, status: 'done' });
       });
     },

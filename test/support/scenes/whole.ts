@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import { defineSearchAttributeKey, WorkflowNotFoundError } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { Registry } from 'prom-client';
 import { createActivities } from '../../../activities/index.ts';
@@ -120,7 +120,16 @@ export function starterOn(
   { workflow: workflows }: Awaited<ReturnType<typeof connectTemporal>>['client'],
   taskQueue: string,
 ): TemporalStarter {
-  const options = ({ workflowId, input }: Command) => ({ taskQueue, workflowId, args: [input] });
+  const options = ({ workflowId, input, summary, attributes = {} }: Command) => ({
+    taskQueue,
+    workflowId,
+    args: [input],
+    ...(summary && { staticSummary: summary }),
+    typedSearchAttributes: Object.entries(attributes).map(([name, value]) => ({
+      key: defineSearchAttributeKey(name, 'KEYWORD'),
+      value,
+    })),
+  });
   return {
     async start(command) {
       await workflows.start(command.workflow, options(command));
