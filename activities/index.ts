@@ -24,6 +24,7 @@ import { withHeartbeats } from './heartbeats.ts';
 import { checkActivities } from './registries/registry-watch.ts';
 import { type VerificationDeps, verificationActivities } from './registries/verification.ts';
 import { type RotationDeps, rotationActivities } from './secrets/rotation.ts';
+import { withWaits } from './waits.ts';
 
 export type ActivityDeps = ReachDeps &
   InstallationDeps &
@@ -61,7 +62,7 @@ export function createActivities(deps: ActivityDeps) {
     ...verificationActivities(deps),
     ...checkActivities(deps),
   };
-  return withFailures(withHeartbeats(activities));
+  return withWaits(deps.database, withFailures(withHeartbeats(activities)));
 }
 
 export type Activities = ReturnType<typeof createActivities>;

@@ -10,6 +10,12 @@ export const OperationView = z
     subject_id: z.string(),
     status: z.enum(['running', 'succeeded', 'failed']),
     error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    waits_for: z
+      .object({ code: z.string(), detail: z.string(), since: epochSeconds })
+      .nullable()
+      .describe(
+        'What a running operation waits for: a provider that failed the last attempt (`code` is its failure code), `builds` or `integrations` that must end first, work ahead of it (`queued`), or this Fairlead instance (`no_worker`, `temporal_away`). `null` if nothing holds it up, and in the response that creates the operation',
+      ),
     outcome: z
       .enum(revocationOutcomes)
       .nullable()
@@ -37,6 +43,7 @@ export function operationView(operation: Operation, links: OperationLinks): z.in
     kind: operation.kind,
     subject_id: operation.subjectId,
     status: operation.status,
+    waits_for: operation.waitsFor && { ...operation.waitsFor, since: toSeconds(operation.waitsFor.since) },
     outcome: operation.outcome as RevocationOutcome | null,
     error: operation.errorCode === null ? null : { code: operation.errorCode, detail: operation.errorDetail ?? '' },
     workflow_id: operation.workflowId,

@@ -3,6 +3,7 @@ import type { Db } from '../store/connection.ts';
 import type { OperationRow } from '../store/tables.ts';
 import { everything, type TenantScope, within } from '../store/tenant.ts';
 import { wake } from '../store/wakes.ts';
+import { type OperationWait, waitOf } from './operation-waits.ts';
 
 /** Long-running work that a caller can wait for. */
 export type Operation = {
@@ -19,6 +20,8 @@ export type Operation = {
   finishedAt: number | null;
   /** The outcome of a deletion at the provider. */
   outcome: string | null;
+  /** What a running operation waits for. Only a search for one operation returns it. */
+  waitsFor: OperationWait | null;
 };
 
 export type NewOperation = Pick<Operation, 'orgId' | 'projectId' | 'kind' | 'subjectId' | 'workflowId'>;
@@ -30,13 +33,13 @@ export function operationsFor(db: Db, scope: TenantScope) {
   return {
     async find(id: string): Promise<Operation | undefined> {
       const row = await visible().where({ id }).first();
-      return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
+      return row && withFacts(db, row);
     },
 
     /** Finds the deletion of a subject. There is only one. */
     async findDeletion(subjectId: string): Promise<Operation | undefined> {
       const row = await visible().where({ kind: 'delete', subject_id: subjectId }).orderBy('id').first();
-      return row && { ...toOperation(row), outcome: await outcomeOf(db, row) };
+      return row && withFacts(db, row);
     },
 
     /**
@@ -68,6 +71,9 @@ export function operationsFor(db: Db, scope: TenantScope) {
         created_at: now,
         updated_at: now,
         finished_at: null,
+        waiting_code: null,
+        waiting_detail: null,
+        waiting_since: null,
       };
       await db('operations').insert(row);
       return toOperation(row);
@@ -131,6 +137,10 @@ export function operationsFor(db: Db, scope: TenantScope) {
 /** Returns `operationsFor` without a tenant filter. Use it only with IDs that were authorized when they were stored. */
 export const allOperations = (db: Db) => operationsFor(db, everything);
 
+async function withFacts(db: Db, row: OperationRow): Promise<Operation> {
+  return { ...toOperation(row), outcome: await outcomeOf(db, row), waitsFor: await waitOf(db, row) };
+}
+
 async function outcomeOf(db: Db, { kind, subject_id: id }: OperationRow): Promise<string | null> {
   if (kind !== 'delete') return null;
   return (await db('integrations').where({ id }).first())?.revocation_outcome ?? null;
@@ -150,5 +160,6 @@ function toOperation(row: OperationRow): Operation {
     createdAt: row.created_at,
     finishedAt: row.finished_at,
     outcome: null,
+    waitsFor: null,
   };
 }

@@ -22,6 +22,7 @@ import * as cloudSecretExpiry from '../migrations/0020-cloud-secret-expiry.ts';
 import * as reboundApps from '../migrations/0021-rebound-apps.ts';
 import * as retention from '../migrations/0022-retention.ts';
 import * as endedBuilds from '../migrations/0023-ended-builds.ts';
+import * as operationWaits from '../migrations/0024-operation-waits.ts';
 import type { Database } from './connection.ts';
 import { holdNumber } from './locks.ts';
 
@@ -53,6 +54,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0021-rebound-apps': reboundApps,
   '0022-retention': retention,
   '0023-ended-builds': endedBuilds,
+  '0024-operation-waits': operationWaits,
 };
 
 export const migrationNames = Object.keys(migrations);

@@ -374,6 +374,9 @@ export type OperationRow = Times & {
   error_detail: string | null;
   taken_up_at: number | null;
   finished_at: number | null;
+  waiting_code: string | null;
+  waiting_detail: string | null;
+  waiting_since: number | null;
 };
 export type IdempotencyKeyRow = {
   caller_id: string;

@@ -1,11 +1,22 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { clearWait, noteWait } from '../../../db/ops/operation-waits.ts';
 import { allOperations, type Operation } from '../../../db/ops/operations.ts';
+import { beat } from '../../../db/ops/relays.ts';
 import { newId } from '../../../domain/ids.ts';
 import { startApi, type TestApi } from '../../support/api.ts';
 import type { Client } from '../../support/client.ts';
 import { addEverything, addOrg, addProject, addToken, addUser, type Tenant } from '../../support/scenes/tenants.ts';
 
-type Answer = { operation: { id: string; status: string; status_url: string; error: { code: string } | null } };
+type Wait = { code: string; detail: string; since: number };
+type Answer = {
+  operation: {
+    id: string;
+    status: string;
+    status_url: string;
+    error: { code: string } | null;
+    waits_for: Wait | null;
+  };
+};
 
 let api: TestApi;
 let tenant: Tenant;
@@ -96,4 +107,60 @@ test('Operators see the operations of the instance', async () => {
   expect((await asPerson()).status).toBe(404);
   await api.database.write((trx) => trx('users').where({ id: person.id }).update({ ops: true }));
   expect((await asPerson()).status).toBe(200);
+});
+
+describe('waits_for', () => {
+  const relay = (temporalReachable: boolean) =>
+    api.database.write((trx) => beat(trx, { id: 'relay-of-this-test', temporalReachable }));
+  const waitOf = async (id: string) => (await get(id)).body.operation.waits_for;
+
+  beforeEach(() => relay(true));
+
+  test('says that no worker is running', async () => {
+    const { id } = await begin();
+    await api.database.write((trx) => trx('relays').delete());
+    expect(await waitOf(id)).toMatchObject({ code: 'no_worker', since: expect.any(Number) });
+  });
+
+  test('says that Temporal cannot be reached', async () => {
+    const { id } = await begin();
+    await relay(false);
+    expect(await waitOf(id)).toMatchObject({ code: 'temporal_away' });
+  });
+
+  test('says that the work has not begun', async () => {
+    const operation = await begin();
+    expect(await waitOf(operation.id)).toMatchObject({ code: 'queued' });
+    await api.database.write((trx) => allOperations(trx).takeUp(operation));
+    expect(await waitOf(operation.id)).toBeNull();
+  });
+
+  test('says why the last attempt failed and since when attempts fail, until one succeeds', async () => {
+    const { id, workflowId } = await begin();
+    const note = (code: string) =>
+      api.database.write((trx) => noteWait(trx, workflowId, { code, detail: `It is ${code}` }));
+    await note('network');
+    await api.database.write((trx) => trx('operations').where({ id }).update({ waiting_since: 60_000 }));
+    await note('unavailable');
+    expect(await waitOf(id)).toEqual({ code: 'unavailable', detail: 'It is unavailable', since: 60 });
+    await api.database.write((trx) => clearWait(trx, workflowId));
+    expect(await waitOf(id)).not.toMatchObject({ code: 'unavailable' });
+    await note('unavailable');
+    await end({ id });
+    expect(await waitOf(id)).toBeNull();
+  });
+
+  test('names the builds that a deletion waits for, and the integration that the deletion of a project waits for', async () => {
+    await api.database.write((trx) => trx('builds').where({ id: tenant.buildId }).update({ status: 'running' }));
+    const admin = api.as((await addUser(api.database, tenant.orgId, 'owner')).session);
+    const { operation } = await admin.ask<Answer>('DELETE', `/v1/integrations/${tenant.integrationId}`);
+    await api.database.write((trx) => trx('commands').update({ status: 'done' }));
+    expect(await waitOf(operation.id)).toMatchObject({ code: 'builds', detail: '1 build must end first.' });
+    const project = await admin.ask<Answer>('DELETE', `/v1/projects/${tenant.projectId}`);
+    const asAdmin = await api.admin.ask<Answer>('GET', `/v1/operations/${project.operation.id}`);
+    expect(asAdmin.operation.waits_for).toMatchObject({
+      code: 'integrations',
+      detail: expect.stringContaining(`such as ${tenant.integrationId}`),
+    });
+  });
 });
