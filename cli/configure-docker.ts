@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { registryHost, registryKinds } from '../domain/registries/registry-hosts.ts';
-import { apiOf } from './api.ts';
+import { apiOf, Refused } from './api.ts';
 import { CliFailure } from './failure.ts';
 import { chooseAccount } from './logins.ts';
 import { parseOptions } from './options.ts';
@@ -73,13 +73,21 @@ function requireHost(text: string): string {
   throw new CliFailure('Expected a host, such as ghcr.io or registry.example.com:5000', 'usage');
 }
 
+/** A token for one app or with few scopes can get credentials, but cannot list the project's registries. */
+function nameHosts(error: unknown): never {
+  if (!(error instanceof Refused) || ![403, 404].includes(error.status)) throw error;
+  throw new CliFailure(
+    'This token cannot list the registries of the project. Name the hosts: `fairlead configure-docker ghcr.io`',
+  );
+}
+
 /** Returns the hosts of the registries that the project can use. */
 async function connectedHosts(world: World): Promise<string[]> {
   const settings = readSettings(world);
   const account = chooseAccount(settings);
   const api = apiOf(account, settings);
   const hosts: string[] = [];
-  const list: unknown = await api('GET', `/v1/projects/${account.project}/integrations?limit=200`);
+  const list: unknown = await api('GET', `/v1/projects/${account.project}/integrations?limit=200`).catch(nameHosts);
   if (!Array.isArray(list)) throw new CliFailure(`${account.url} did not return a list: is the address correct?`);
   for (const one of list.filter(isObject)) {
     const { provider, host_url: url } = one;

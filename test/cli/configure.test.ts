@@ -62,6 +62,20 @@ describe('fairlead configure-docker', () => {
     expect(statSync(me.file('.docker', 'config.json')).mode & 0o777).toBe(0o600);
   });
 
+  test.each([
+    ['of one app', undefined, true],
+    ['with one scope', ['credentials:exchange'] as const, false],
+  ])('asks for the hosts if the token is one %s', async (_, scopes, narrow) => {
+    const FAIRLEAD_TOKEN = await project.token(scopes && [...scopes], narrow);
+    const done = await configure([], {
+      FAIRLEAD_URL: scene.api.url,
+      FAIRLEAD_PROJECT: project.projectId,
+      FAIRLEAD_TOKEN,
+    });
+    expect(done).toMatchObject({ code: 1, stderr: expect.stringContaining('Name the hosts') });
+    expect((await configure(['ghcr.io'], { FAIRLEAD_TOKEN })).code).toBe(0);
+  });
+
   test.each(['{', '[]', '"x"', 'null', '{"credHelpers":[]}', '{"credHelpers":"x"}'])(
     'does not change the invalid file %s',
     async (text) => {
