@@ -2,6 +2,7 @@ import { decidedEnd } from '../../db/builds/build-ends.ts';
 import { adoptRun, uncertainCode } from '../../db/builds/build-runs.ts';
 import { allBuilds, type Build } from '../../db/builds/builds.ts';
 import { dispatchesIn } from '../../db/builds/dispatches.ts';
+import { repositoriesIn } from '../../db/github/repositories.ts';
 import { allIncidents } from '../../db/ops/incidents.ts';
 import type { Database, Db, Transaction } from '../../db/store/connection.ts';
 import { type BuildStatus, isFinalBuildStatus } from '../../domain/builds/build-status.ts';
@@ -30,11 +31,14 @@ export function buildActivities({ database }: { database: Database }) {
             'GitHub’s response was lost and no run of this build was found. Fairlead does not send it again automatically.',
         });
         if (!moved) return build.status === 'uncertain';
+        const repository = await repositoriesIn(trx).find(build.repositoryId);
         await allIncidents(trx).raise({
           orgId: build.orgId,
           projectId: build.projectId,
           code: uncertainCode,
           subjectId: buildId,
+          title: `${repository?.fullName ?? 'A repository'}: it is unknown whether build ${buildId} was started`,
+          link: repository ? `${repository.url}/actions` : null,
         });
         return true;
       });

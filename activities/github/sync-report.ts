@@ -23,6 +23,10 @@ const remedies: Record<string, string> = {
   permission_missing: 'Grant the App the permissions that it requests. Then start a sync.',
 };
 
+/** The API cannot rotate the key of the operator's App, which is a setting. */
+const operatorKeyAction =
+  'Check that the GitHub App still exists. Create a new private key in its settings on GitHub, set GITHUB_APP_PRIVATE_KEY or GITHUB_APP_PRIVATE_KEY_FILE to it, and restart Fairlead.';
+
 /** Raises an incident for the owners of the installation if they can fix why its repositories cannot be read. */
 export async function raiseUnreadable(
   trx: Transaction,
@@ -59,6 +63,7 @@ export async function noteAppAccepted(trx: Transaction, app: GithubApp, accepted
     code: appRejected,
     subjectId: app.id,
     title: `GitHub rejects the App ${app.slug}: its private key is wrong, or the App was deleted`,
+    ...(app.orgId === null && { action: operatorKeyAction }),
     link: settingsOf(app),
   });
   await followInstallations(trx, app.id);

@@ -56,7 +56,7 @@ export function watchTraffic(database: Database, logger: Logger, now = () => per
             projectId: null,
             code: 'host_unavailable',
             subjectId: origin,
-            title: `${new URL(origin).hostname} cannot be reached, or fails`,
+            title: `${new URL(origin).host} cannot be reached, or fails`,
           }),
         );
       });

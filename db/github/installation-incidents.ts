@@ -1,6 +1,6 @@
 import { lostFeatures } from '../../domain/github/github-features.ts';
 import { githubHost } from '../../domain/github/github-host.ts';
-import { installationSettingsUrl, permissionsUpdateUrl } from '../../domain/github/github-urls.ts';
+import { appSettingsUrl, installationSettingsUrl, permissionsUpdateUrl } from '../../domain/github/github-urls.ts';
 import type { IntegrationStatus } from '../../domain/integrations/integration-status.ts';
 import type { IncidentCode } from '../../domain/ops/incidents.ts';
 import { allIncidents } from '../ops/incidents.ts';
@@ -33,7 +33,7 @@ export async function followIntegrationIncidents(db: Db, githubAppId: string): P
         code,
         subjectId: integration.id,
         title: `The App’s installation${of} ${what} at GitHub: ${integration.display_name} cannot be used`,
-        link: status === 'suspended' && installation ? installation.page : null,
+        link: installation?.page ?? null,
       });
     }
   }
@@ -51,9 +51,12 @@ async function boundTo(db: Db, integrationId: string, status: IntegrationStatus)
     'installations.external_id',
     'github_apps.host_url',
     'github_apps.api_url',
+    'github_apps.slug',
   );
   if (!row) return undefined;
-  const { web } = githubHost(row.host_url, row.api_url);
+  const { web, appPathPrefix } = githubHost(row.host_url, row.api_url);
+  // An installation that is gone has no page. The GitHub App's page lets people install it again.
+  if (status === 'disconnected') return { ...row, page: appSettingsUrl({ web, appPathPrefix, slug: row.slug }) };
   const { account_login: accountLogin, target_type: targetType, external_id: installationId } = row;
   const organization = targetType === 'User' ? undefined : accountLogin;
   return { ...row, page: installationSettingsUrl(web, { organization, installationId }) };

@@ -75,6 +75,10 @@ describe('the search for a run', () => {
     expect(await run('markUncertain', { buildId: build.id })).toBe(true);
     expect(await stateOf(database, build)).toMatchObject({ status: 'uncertain', reason: 'dispatch_uncertain' });
     expect(await openIncidents(build)).toEqual(['dispatch_uncertain']);
+    const incident = await database.reader('incidents').where({ subject_id: build.id }).first();
+    const repository = await database.reader('repositories').where({ id: build.repositoryId }).first();
+    expect(incident?.title).toBe(`${repository?.full_name}: it is unknown whether build ${build.id} was started`);
+    expect(incident?.link).toBe(`${repository?.url}/actions`);
   });
 
   test('resolves the incident when the run appears later', async () => {

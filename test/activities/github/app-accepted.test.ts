@@ -68,6 +68,18 @@ const apply = (payload: unknown) =>
   );
 
 describe('when GitHub rejects the App’s key', () => {
+  test.each([
+    ['of an organization', false, /rotate to it/],
+    ['of the operator', true, /GITHUB_APP_PRIVATE_KEY/],
+  ])('the action for an App %s is one that its owner can take', async (_, isOperators, action) => {
+    const { githubAppId } = scene;
+    if (isOperators)
+      await api.database.write((trx) => trx('github_apps').where({ id: githubAppId }).update({ org_id: null }));
+    await failSync();
+    const incident = await api.database.reader('incidents').where({ code: rejected, subject_id: githubAppId }).first();
+    expect(incident?.action).toMatch(action);
+  });
+
   test('its integrations require a new key until a sync succeeds', async () => {
     const another = await rotationScene(api, github);
     await failSync();

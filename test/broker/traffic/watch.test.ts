@@ -56,6 +56,14 @@ test('opens one incident for an outage after a minute, and resolves it with the 
   await expect.poll(async () => (await seen()).at(-1)?.[3]).toBe('resolved');
 });
 
+test('names the host with its port', async () => {
+  const host = 'https://git.three.example:8443';
+  await app(host, orgId, 1);
+  watchTraffic(database, silent).down(host, 61_000);
+  const title = async () => (await database.reader('incidents').where({ subject_id: host }).first())?.title;
+  await expect.poll(title, { timeout: 5_000 }).toBe('git.three.example:8443 cannot be reached, or fails');
+});
+
 test('opens an instance-wide incident for a shared host, and none for a host that no one has connected', async () => {
   await app('https://git.two.example', orgId, 1);
   await app('https://git.two.example', null, 2);

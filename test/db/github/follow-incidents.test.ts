@@ -35,6 +35,12 @@ test('opens one incident each for a suspension and an uninstallation while they 
 
   await become({ suspended_at: 1, removed_at: 2 });
   expect(await incidents()).toEqual(['installation_suspended resolved 1', 'installation_gone open 1']);
+  const app = await database.reader('github_apps').where({ id: githubAppId }).first();
+  const gone = await database
+    .reader('incidents')
+    .where({ subject_id: integrationId, code: 'installation_gone' })
+    .first();
+  expect(gone?.link).toBe(`https://github.com/apps/${app?.slug}`);
   await become({ suspended_at: null, removed_at: null });
   expect(await incidents()).toEqual(['installation_suspended resolved 1', 'installation_gone resolved 1']);
 
