@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type { GateReport } from '../test/support/gate-reporter.ts';
 import { type LiveDocument, withLiveIds, withoutResponse } from './test-conformance/live-document.ts';
 import { type Counts, countsOf, operationsThatSucceeded, type RunReport } from './test-conformance/results.ts';
 import { startWorld } from './test-conformance/world.ts';
@@ -109,6 +110,8 @@ function conclude(all: Counts[], succeeded: number, operations: number): number 
   console.log(`${succeeded} of ${operations} operations succeeded at least once`);
   console.log(`${passed} passed, ${failed} failed`);
   const file = process.env['FAIRLEAD_TEST_REPORT'];
-  if (file) writeFileSync(file, JSON.stringify({ passed, failed, skipped: [], retried: [], files: [] }));
+  const failures = problems.map((error) => ({ name: 'conformance', error }));
+  const report: GateReport = { passed, failed, failures, skipped: [], retried: [], files: [] };
+  if (file) writeFileSync(file, JSON.stringify(report));
   return failed === 0 ? 0 : 1;
 }

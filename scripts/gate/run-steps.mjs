@@ -88,18 +88,18 @@ async function runStep({ name, command, budget, suite }, { report, env, stdio, s
   const problems = [];
   if (status !== 0) problems.push(error?.message ?? (signal ? `ended by ${signal}` : `exit code ${status}`));
   if (suite && !counted) problems.push('wrote no report');
-  if (counted && counted.passed + counted.failed.length === 0) problems.push('ran no test');
+  if (counted && counted.passed + counted.failed === 0) problems.push('ran no test');
   if (budget && seconds > budget * tolerance) problems.push(`took ${seconds.toFixed(0)} s of ${budget} s`);
-  const { passed = 0, failed: failures = [], skipped = [], retried = [], files = [] } = counted ?? {};
+  const { passed = 0, failed = 0, failures = [], skipped = [], retried = [], files = [] } = counted ?? {};
   // A suite that fails without a failed test counts as one failure, and so does any other failed step.
-  const isUncounted = problems.length > 0 && failures.length === 0;
+  const isUncounted = problems.length > 0 && failed === 0;
   return {
     name,
     budget,
     seconds,
     problems,
     passed: suite ? passed : Number(problems.length === 0),
-    failed: isUncounted ? 1 : failures.length,
+    failed: isUncounted ? 1 : failed,
     failures,
     skipped,
     retried,

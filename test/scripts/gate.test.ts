@@ -16,7 +16,7 @@ type Step = Parameters<typeof runSteps>[0][number];
 const run = (...steps: Step[]) => runSteps(steps, { folder, env: process.env, stdio: 'ignore' });
 const lastLine = ({ summary }: { summary: string }) => summary.split('\n').at(-1);
 const report = (changes: Partial<GateReport>) => {
-  const all: GateReport = { passed: 3, failed: [], skipped: [], retried: [], files: [], ...changes };
+  const all: GateReport = { passed: 3, failed: 0, failures: [], skipped: [], retried: [], files: [], ...changes };
   return `echo '${JSON.stringify(all)}' > "$FAIRLEAD_TEST_REPORT"`;
 };
 
@@ -48,6 +48,13 @@ test('fails when a test is skipped, and names it', async () => {
   expect(lastLine(result)).toBe('3 passed, 0 failed, 1 skipped');
   expect(result.summary).toContain('a.test.ts > b');
   expect(result.ok).toBe(false);
+});
+
+test('lists each failure of a suite with its error', async () => {
+  const failures = [{ name: 'a.test.ts > d', error: 'no\nat a.ts:1' }];
+  const result = await run({ name: 'tests', suite: true, budget: 10, command: report({ failed: 1, failures }) });
+  expect(lastLine(result)).toBe('3 passed, 1 failed, 0 skipped');
+  expect(result.summary).toContain('Failed tests:\n  a.test.ts > d\n    no\n    at a.ts:1\n');
 });
 
 test('names the tests that needed a second try', async () => {
