@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import path from 'node:path';
 
@@ -73,13 +74,20 @@ export function runFairlead(
   return runProgram(process.execPath, ['--disable-proto=throw', '--import', 'tsx', main], env);
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+/** The kernel takes ports for outgoing connections and for port 0 from 32768 on. */
+const [firstPort, lastPort] = [15_000, 32_000];
+
+/** Returns a port on which nothing listens, and which the kernel gives to nobody else until it is used. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(firstPort, lastPort);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
     });
-  });
+    if (isFree) return port;
+  }
 }
 
 export function isAlive(pid: number): boolean {
